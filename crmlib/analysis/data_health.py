@@ -1,0 +1,370 @@
+"""Can the shop's tables be trusted, and do they add up to what the platform itself reports?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+import ibis.expr.types as ir
+import pandas as pd
+
+from crmlib import figures, formats
+from crmlib.analysis.stats import share_interval
+from crmlib.errors import DataError
+from crmlib.findings import Action, Caveat, Check, Findings, Metric
+from crmlib.shop import facts
+from crmlib.shop.tables import TABLES
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from crmlib.shop.engine import Shop
+
+_MANY_SET_ASIDE = 0.01  # share of a table's rows from which a check warns
+
+
+@dataclass(frozen=True, kw_only=True)
+class Health:
+    """What data_health measured. Amounts in the shop's currency; None where the shop has no such table or column.
+
+    reconciliation  table, read, kept, set_aside, after_as_of; the last row is the sum
+    faults          table, code, meaning, rows, kept
+    months          month (first day), orders, revenue
+    guests          month (first day), orders, guests
+    newest          table, day (its newest row)
+    """
+
+    as_of: date
+    currency: str
+    reconciliation: pd.DataFrame
+    faults: pd.DataFrame
+    months: pd.DataFrame
+    guests: pd.DataFrame
+    newest: pd.DataFrame
+    customers: int | None
+    orders: int | None
+    order_lines: int | None
+    revenue: float | None
+
+    @property
+    def last_month_is_partial(self) -> bool:
+        return not self.months.empty and self.months["month"].iloc[-1].date() == self.as_of.replace(day=1)
+
+
+def guest_orders(shop: Shop) -> ir.Table:
+    """Grain: a calendar month. Columns month (its first day), orders, guests (orders without a customer)."""
+    orders = facts.net_orders(shop)
+    months = orders.group_by(month=orders["day"].truncate("M"))
+    return months.aggregate(orders=orders.count(), guests=orders["customer_id"].isnull().sum()).order_by("month")
+
+
+def order_totals(shop: Shop) -> ir.Table:
+    """Grain: one row. Columns customers (distinct buyers), orders, revenue (net, in the shop's currency)."""
+    orders = facts.net_orders(shop)
+    return orders.aggregate(
+        customers=orders["customer_id"].nunique(), orders=orders.count(), revenue=orders["revenue"].sum()
+    )
+
+
+def measure(shop: Shop) -> Health:
+    """Are all rows accounted for, how fresh are they, and what do they add up to?
+
+    Works on any shop: what its tables cannot tell is None. Raises DataError if the counts do not reconcile.
+    """
+    reconciliation = shop.reconciliation()
+    parts = reconciliation[["kept", "set_aside", "after_as_of"]].sum(axis=1)
+    if not (parts == reconciliation["read"]).all():
+        raise DataError("rows read are not the rows kept, set aside and after as_of: please report this as a defect")
+    nothing = pd.DataFrame({"month": pd.Series(dtype="datetime64[s]")})
+    has_orders = shop.has("orders")
+    totals = shop.fetch(order_totals(shop)).iloc[0] if has_orders else None
+    return Health(
+        as_of=shop.as_of,
+        currency=shop.currency,
+        reconciliation=reconciliation,
+        faults=shop.faults(),
+        months=shop.fetch(facts.monthly(shop)) if has_orders else nothing.assign(orders=0, revenue=0.0),
+        guests=shop.fetch(guest_orders(shop)) if has_orders else nothing.assign(orders=0, guests=0),
+        newest=_newest(shop),
+        customers=int(totals["customers"]) if totals is not None and shop.has("orders", "customer_id") else None,
+        orders=int(totals["orders"]) if totals is not None else None,
+        order_lines=shop.audits["order_lines"].kept if shop.has("order_lines") else None,
+        revenue=float(totals["revenue"]) if totals is not None and not pd.isna(totals["revenue"]) else None,
+    )
+
+
+def _newest(shop: Shop) -> pd.DataFrame:
+    rows = []
+    for name in shop.audits:
+        time = TABLES[name].time
+        if time and shop.has(name, time):
+            table = shop.table(name)
+            at = shop.fetch(table.aggregate(at=table[time].max()))["at"].iloc[0]
+            if not pd.isna(at):
+                rows.append((name, at.normalize()))
+    return pd.DataFrame(rows, columns=["table", "day"])
+
+
+def figure_months(health: Health) -> figures.Figure:
+    """What did each month bring, to hold against the platform's own report?"""
+    if health.months.empty:
+        return _without_orders("Sales by month are not available", health)
+    months = health.months.assign(name=health.months["month"].dt.strftime("%b %Y"))
+    money = health.revenue is not None
+    column, what = ("revenue", "Net sales") if money else ("orders", "Orders")
+    unit = health.currency if money else "orders"
+    partial = health.last_month_is_partial
+    full = months.iloc[:-1] if partial else months
+    if full.empty:
+        title = f"{what}: not one full month yet"
+    else:
+        last = full.iloc[-1]
+        title = f"{what} were {formats.quantity(round(last[column]), unit)} in {last['month']:%B %Y}"
+        title += ", the last full month" if partial else ""
+    note = " The last month is not over." if partial else ""
+
+    def paint(ax: Axes, narrow: bool) -> None:
+        import seaborn as sns
+
+        shown = months.tail(18 if narrow else 36)
+        colours = [figures.SOFT if partial and i == len(shown) - 1 else figures.ACCENT for i in range(len(shown))]
+        sns.barplot(x=range(len(shown)), y=shown[column], hue=range(len(shown)), palette=colours, legend=False,
+                    ax=ax, width=0.75, saturation=1)  # fmt: skip
+        every = max(1, len(shown) // (3 if narrow else 6))
+        ticks = list(range(len(shown) - 1, -1, -every))[::-1]
+        ax.set_xticks(ticks, [shown["name"].iloc[i] for i in ticks])
+        ax.yaxis.set_major_formatter(lambda value, _: formats.quantity(round(value), unit))
+        ax.set(xlabel="", ylabel="")
+
+    span = f"{months['name'].iloc[0]} to {months['name'].iloc[-1]}" if len(months) else "no month"
+    low, high = (months[column].min(), months[column].max()) if len(months) else (0, 0)
+    bounds = f"{formats.quantity(round(low), unit)} to {formats.quantity(round(high), unit)}"
+    labels = {"name": "Month", "orders": "Orders"} | (
+        {"revenue": f"Net sales, {health.currency or 'amount'}"} if money else {}
+    )
+    table = figures.tabulate(
+        months[::-1],
+        caption="Orders and net sales by month, newest first",
+        labels=labels,
+        formats={"orders": formats.number, "revenue": lambda value: formats.number(value, digits=2)},
+        file="tables/months.csv",
+    )
+    return figures.draw(
+        paint,
+        title=title,
+        sentence=f"Hold these months against your platform's own report: they should agree to the cent.{note}"
+        if money
+        else f"Orders by month; this shop has no amounts.{note}",
+        alt=f"Bars of {what.lower()} by month, {span}, from {bounds}.",
+        caption=f"{what} by calendar month{', paler where the month is not over' if partial else ''}.",
+        table=table,
+    )
+
+
+def figure_guests(health: Health) -> figures.Figure:
+    """How many orders have no customer behind them, and does that change?"""
+    if health.guests.empty:
+        return _without_orders("Guests cannot be counted", health)
+    months = health.guests.assign(share=health.guests["guests"] / health.guests["orders"])
+    months["low"], months["high"] = share_interval(months["guests"], months["orders"])
+    orders, guests = int(months["orders"].sum()), int(months["guests"].sum())
+    overall = guests / orders if orders else 0.0
+
+    def paint(ax: Axes, narrow: bool) -> None:
+        import seaborn as sns
+
+        ax.fill_between(months["month"], months["low"], months["high"], color=figures.SOFT, alpha=0.5, linewidth=0)
+        sns.lineplot(months, x="month", y="share", color=figures.ACCENT, ax=ax)
+        ax.set_ylim(0, max(0.02, 1.15 * months["high"].max()) if len(months) else 1)
+        figures.time_axis(ax, narrow=narrow)
+        ax.yaxis.set_major_formatter(
+            lambda value, _: formats.share(value, digits=0 if value >= 0.1 or value == 0 else 1)
+        )
+        ax.set(xlabel="", ylabel="")
+
+    title = f"{formats.share(overall, digits=1)} of orders come from guests" if guests else "Every order has a customer"
+    return figures.draw(
+        paint,
+        title=title,
+        sentence="Guests count in sales and baskets, but no history can be kept for them."
+        if guests
+        else "No order is from a guest, so every purchase belongs to somebody's history.",
+        alt=f"Line of the share of guest orders by month with its 95 % interval; overall {formats.share(overall, digits=1)} of {orders:,}.",
+        caption="Share of orders without a customer, by month; the band is where the share may lie by chance (95 %).",
+        table=figures.tabulate(
+            months[::-1].assign(name=months["month"].dt.strftime("%b %Y")),
+            caption="Guest orders by month, newest first",
+            labels={"name": "Month", "orders": "Orders", "guests": "From guests", "share": "Share"},
+            formats={
+                "share": lambda value: formats.share(value, digits=1),
+                "orders": formats.number,
+                "guests": formats.number,
+            },
+        ),
+        height=3.2,
+        narrow_height=2.8,
+    )
+
+
+def _without_orders(title: str, health: Health) -> figures.Figure:
+    table = figures.tabulate(
+        health.newest,
+        caption="Newest row by table",
+        labels={"table": "Table", "day": "Newest row"},
+        formats={"day": lambda day: f"{day:%Y-%m-%d}"},
+    )
+    return figures.show_table(table, title=title, sentence="This shop has no orders in the time looked at.")
+
+
+def table_reconciliation(health: Health) -> figures.Figure:
+    """Is every row accounted for?"""
+    total = health.reconciliation.iloc[-1]
+    aside = int(total["set_aside"])
+    title = f"All {total['read']:,} rows are accounted for" + (f"; {aside:,} could not be used" if aside else "")
+    return figures.show_table(
+        figures.tabulate(
+            health.reconciliation,
+            caption="Rows read = kept + set aside + after the as-of day",
+            labels={
+                "table": "Table",
+                "read": "Read",
+                "kept": "Kept",
+                "set_aside": "Set aside",
+                "after_as_of": "After as-of",
+            },
+            formats=dict.fromkeys(("read", "kept", "set_aside", "after_as_of"), formats.number),
+        ),
+        title=title,
+        sentence="A row that cannot be used is set aside with its reason, never dropped in silence.",
+    )
+
+
+def table_faults(health: Health) -> figures.Figure:
+    """Which faults does the export have, and do such rows still count?"""
+    faults = health.faults.assign(use=health.faults["kept"].map({True: "kept", False: "set aside"}))
+    faults = faults.sort_values(["kept", "rows"], ascending=[True, False], kind="stable")
+    if faults.empty:
+        title = "No fault found"
+    else:
+        worst = health.faults.sort_values("rows", ascending=False, kind="stable").iloc[0]
+        title = f"The most frequent oddity, in {worst['table'].replace('_', ' ')}: {worst['meaning'].split(';')[0]}"
+    return figures.show_table(
+        figures.tabulate(
+            faults,
+            caption="Faults by table and reason",
+            labels={
+                "meaning": "What is wrong",
+                "table": "Table",
+                "rows": "Rows",
+                "use": "Such rows are",
+                "code": "Code",
+            },
+            formats={"rows": formats.number},
+        ),
+        title=title,
+        sentence="Set-aside rows are listed with their row number in tables/set_aside.csv; mend them where they were made."
+        if len(faults)
+        else "Every row could be read and used as it stands.",
+    )
+
+
+def findings(health: Health, *, shop: Shop) -> Findings:
+    """What the shop's owner should know of the data before reading any other page."""
+    total = health.reconciliation.iloc[-1]
+    guests, orders = int(health.guests["guests"].sum()), health.orders
+    guest_share = guests / orders if orders else None
+    aside = int(total["set_aside"])
+    metrics = (
+        _count("revenue", "Net sales", health.revenue, shop.money_rule(), unit=health.currency or "amount", n=orders,
+               note=f"of {orders:,} orders" if orders else ""),
+        _count("orders", "Orders", orders, "kept orders that were not cancelled", headline=True),
+        _count("customers", "Customers who bought", health.customers, "distinct customers with a kept order", headline=True),
+        _count("order_lines", "Order lines", health.order_lines, "kept order lines", headline=False),
+        _count("rows_read", "Rows read", int(total["read"]), "rows below the headers of all files", headline=False),
+        _count("rows_kept", "Rows kept", int(total["kept"]), "rows that count", headline=False),
+        _count("rows_set_aside", "Rows set aside", aside, "rows that cannot be used, by reason in set_aside.csv",
+               note=f"of {total['read']:,} read"),
+        _count("rows_after_as_of", "Rows after the as-of day", int(total["after_as_of"]), "rows dated as_of or later",
+               headline=False),
+        _count("guest_order_share", "Orders from guests", guest_share, "kept orders without a customer / kept orders",
+               unit="share", n=orders, note=f"{guests:,} orders" if orders else ""),
+    )  # fmt: skip
+    checks = _checks(health, shop)
+    worst = [check for check in checks if check.verdict != "ok"]
+    through = formats.day(shop.data_through) if shop.data_through else "an unknown day"
+    lead = f"{'No' if not aside else f'{aside:,}'} of {total['read']:,} rows had to be set aside; data goes through {through}."
+    lead += f" {worst[0].text}" if worst else " Nothing stands in the way of the other reports."
+    actions = []
+    if aside:
+        top = health.faults[~health.faults["kept"]].sort_values("rows", ascending=False, kind="stable").iloc[0]
+        actions.append(
+            Action(
+                what="Mend the export where it is made",
+                why=f"most often in {top['table']}: {top['meaning'].split(';')[0]}",
+                count=aside,
+                owner="whoever keeps the shop system",
+                file="tables/set_aside.csv",
+            )
+        )
+    set_aside = shop.fetch(shop.set_aside(), max_rows=5_000_000)
+    months = health.months.assign(month=health.months["month"].dt.strftime("%Y-%m"))
+    return Findings(
+        report="data_health",
+        lead=lead,
+        status="warnings" if worst else "published",
+        metrics=metrics,
+        so_what=(
+            f"{formats.share(total['kept'] / total['read'] if total['read'] else None, digits=1)} of all rows count in the other reports.",
+            f"Newest event: {through}; as-of day: {formats.day(shop.as_of)}, exclusive.",
+            "If the monthly sums differ from the platform's own, ask why before using the other pages.",
+        ),
+        how_sure=(
+            "These are complete counts, not estimates; every file's rows were read, and the sums reconcile.",
+            shop.money_rule(),
+            *(
+                f"Not as known on that day, because the data does not say when it came about: {text}."
+                for text in shop.not_as_known()
+            ),
+        ),
+        caveats=(
+            Caveat(
+                text="What never reached the export cannot be seen here: compare the monthly sums with the platform."
+            ),
+            Caveat(text="A row can be readable and still wrong; only the stated checks were made."),
+        ),
+        actions=tuple(actions),
+        checks=checks,
+        tables={"set_aside": set_aside, "months": months},
+    )
+
+
+def _count(
+    id: str, label: str, value: float | None, definition: str, *, unit: str = "", n: int | None = None,
+    headline: bool = True, note: str = "",
+) -> Metric:  # fmt: skip
+    return Metric(
+        id=id, label=label, value=value, unit=unit or id, definition=definition, n=n, headline=headline, note=note
+    )
+
+
+def _checks(health: Health, shop: Shop) -> tuple[Check, ...]:
+    checks = []
+    for row in health.reconciliation.iloc[:-1].itertuples():
+        gone = row.set_aside / row.read if row.read else 0.0
+        name = f"rows of {row.table}"
+        if row.kept == 0:
+            checks.append(Check(name=name, verdict="failed", text=f"{row.table} has no usable row."))
+        elif gone > _MANY_SET_ASIDE:
+            text = f"{formats.share(gone, digits=1)} of {row.table} could not be used."
+            checks.append(Check(name=name, verdict="warning", text=text))
+        else:
+            checks.append(Check(name=name, verdict="ok", text=f"{row.kept:,} of {row.read:,} usable."))
+    if shop.stale():
+        text = f"Data is older than {shop.settings.max_age}: the newest event is of {shop.data_through}."
+        checks.append(Check(name="freshness", verdict="failed", text=text))
+    elif shop.data_through is not None:
+        gap = (shop.as_of - timedelta(days=1) - shop.data_through).days
+        text = "Data goes up to the day before as-of." if gap <= 0 else f"The newest event is {gap} days before as-of."
+        checks.append(Check(name="freshness", verdict="ok" if gap <= 7 else "warning", text=text))
+    return tuple(checks)

@@ -1,0 +1,66 @@
+"""Formulas that several analyses share; statsmodels and scipy where they have them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+Floats = NDArray[np.float64]
+
+
+def share_interval(successes: ArrayLike, trials: ArrayLike, *, confidence: float = 0.95) -> tuple[Floats, Floats]:
+    """How far may a share lie from what was counted? Wilson's score interval; (nan, nan) for no trials.
+
+    Source: Wilson 1927; Brown, Cai and DasGupta 2001, section 3.1.1.
+
+    >>> low, high = share_interval(9, 10)
+    >>> round(float(low), 3), round(float(high), 3)
+    (0.596, 0.982)
+    """
+    k, n = np.asarray(successes, dtype=float), np.asarray(trials, dtype=float)
+    z = stats.norm.ppf(0.5 + confidence / 2)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        p = k / n
+        middle = (p + z * z / (2 * n)) / (1 + z * z / n)
+        half = z / (1 + z * z / n) * np.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    return np.clip(middle - half, 0, 1), np.clip(middle + half, 0, 1)
+
+
+def rate_interval(events: ArrayLike, exposure: ArrayLike, *, confidence: float = 0.95) -> tuple[Floats, Floats]:
+    """How far may a rate of independent events lie from events / exposure? Garwood's exact Poisson interval.
+
+    Source: Garwood 1936. In events per unit of exposure.
+
+    >>> low, high = rate_interval(0, 1)
+    >>> float(low), round(float(high), 2)
+    (0.0, 3.69)
+    """
+    k, e = np.asarray(events, dtype=float), np.asarray(exposure, dtype=float)
+    tail = (1 - confidence) / 2
+    low = np.where(k > 0, stats.chi2.ppf(tail, 2 * np.maximum(k, 1e-9)) / 2, 0.0)
+    return low / e, stats.chi2.ppf(1 - tail, 2 * k + 2) / 2 / e
+
+
+def adjust(p_values: ArrayLike, *, method: Literal["holm", "fdr_bh"], searched: int | None = None) -> Floats:
+    """p-values corrected for the number of hypotheses `searched` (their own number if not given).
+
+    'holm' holds the chance of any false finding, 'fdr_bh' (Benjamini and Hochberg 1995) the expected share of them.
+    With `searched` above the number given, the rest count as the least convincing, which is exact for thresholds on p.
+
+    >>> adjust([0.01, 0.04, 0.03], method="holm").round(3).tolist()
+    [0.03, 0.06, 0.06]
+    """
+    p = np.asarray(p_values, dtype=float)
+    m = max(p.size, searched or 0)
+    order = np.argsort(p, kind="stable")
+    ranks = np.arange(1, p.size + 1)
+    if method == "holm":
+        raised = np.maximum.accumulate(p[order] * (m - ranks + 1))
+    else:
+        raised = np.minimum.accumulate((p[order] * m / ranks)[::-1])[::-1]
+    adjusted = np.empty_like(p)
+    adjusted[order] = np.minimum(raised, 1.0)
+    return adjusted

@@ -1,0 +1,107 @@
+"""Numbers as a reader expects them: thousands grouped, units beside, no false precision."""
+
+from __future__ import annotations
+
+import math
+from datetime import date
+
+MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
+NOTHING = "not available"
+_SYMBOLS = {"EUR": "€", "USD": "$", "GBP": "£", "JPY": "¥", "INR": "₹"}
+
+
+def number(value: float | None, *, digits: int = 0) -> str:
+    """A plain number, thousands grouped.
+
+    >>> number(-1234.5, digits=1)
+    '−1,234.5'
+    """
+    if value is None or not math.isfinite(value):
+        return NOTHING
+    text = f"{abs(value):,.{digits}f}"
+    negative = value < 0 and text.strip("0.,") != ""
+    return (MINUS if negative else "") + text
+
+
+def share(value: float | None, *, digits: int = 0) -> str:
+    """A share between 0 and 1 as a percentage.
+
+    >>> share(0.473)
+    '47\\xa0%'
+    """
+    if value is None or not math.isfinite(value):
+        return NOTHING
+    return number(100 * value, digits=digits) + "\N{NO-BREAK SPACE}%"
+
+
+def money(value: float | None, currency: str, *, digits: int = 0) -> str:
+    """An amount with its currency's sign, or its code where it has none.
+
+    >>> money(-1200, "EUR"), money(5.5, "CHF", digits=2)
+    ('−€1,200', 'CHF\\xa05.50')
+    """
+    if value is None or not math.isfinite(value):
+        return NOTHING
+    text = number(value, digits=digits)
+    sign = _SYMBOLS.get(currency, f"{currency}\N{NO-BREAK SPACE}" if currency else "")
+    return MINUS + sign + text[1:] if text.startswith(MINUS) else sign + text
+
+
+def day(value: date, *, year: bool = True) -> str:
+    """A day in words: '1 July 1998'."""
+    text = f"{value.day}\N{NO-BREAK SPACE}{value:%B}"
+    return f"{text} {value.year}" if year else text
+
+
+def _digits(low: float | None, high: float | None) -> int | None:
+    """The decimals worth showing, so that the interval's width has two significant figures."""
+    if low is None or high is None or not math.isfinite(high - low) or high <= low:
+        return None
+    return 1 - math.floor(math.log10(high - low))
+
+
+def _rounded(value: float, digits: int) -> float:
+    return round(value, digits) if digits < 0 else value
+
+
+def quantity(value: float | None, unit: str, *, low: float | None = None, high: float | None = None) -> str:
+    """A value in its unit, rounded to what its interval supports.
+
+    Units: 'share' (0 to 1), 'index' (two decimals), 'days', a three-letter currency code, or a counted thing.
+
+    >>> quantity(612_345, "EUR", low=540_000, high=690_000)
+    '€610,000'
+    >>> quantity(0.1734, "share", low=0.15, high=0.19)
+    '17.3\\xa0%'
+    """
+    if value is None or not math.isfinite(value):
+        return NOTHING
+    digits = _digits(low, high)
+    if unit == "share":
+        return share(value, digits=1 if digits is None else max(0, min(digits - 2, 2)))
+    if unit == "index":
+        return number(value, digits=2)
+    if digits is None:
+        whole = float(value).is_integer() or abs(value) >= 100
+        digits = 0 if whole else 2
+    shown = max(0, min(digits, 4))
+    if len(unit) == 3 and unit.isupper():
+        return money(_rounded(value, digits), unit, digits=min(shown, 2))
+    return number(_rounded(value, digits), digits=shown)
+
+
+def interval(low: float | None, high: float | None, unit: str) -> str:
+    """The two ends of an interval in their unit, or '' where there is none.
+
+    >>> interval(540_000, 690_000, "EUR")
+    '540,000–690,000'
+    """
+    if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
+        return ""
+    bare = "" if len(unit) == 3 and unit.isupper() else unit
+    ends = [quantity(end, bare, low=low, high=high) for end in (low, high)]
+    if unit == "share":
+        ends[0] = ends[0].removesuffix("\N{NO-BREAK SPACE}%")
+    # A minus before the second number needs words, or it reads as a dash.
+    joint = " to " if low < 0 else DASH
+    return joint.join(ends)

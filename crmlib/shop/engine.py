@@ -1,0 +1,343 @@
+"""A shop's tables as of a day, on an embedded DuckDB; the one door through which rows reach Python."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import ibis
+import ibis.expr.types as ir
+import pandas as pd
+from ibis.backends.duckdb import Backend
+
+from crmlib.errors import DataError, NotAvailable, TooManyRows, UsageError
+from crmlib.shop import quality
+from crmlib.shop.intake.folder import Source, column_map, find_sources
+from crmlib.shop.intake.settings import Settings, read_settings
+from crmlib.shop.tables import TABLES
+
+_OVERFLOW = 8  # surplus fields a ragged CSV row may have and still be set aside rather than stop the run
+_MEMORY = "1GB"  # the engine's own; what does not fit spills to disk
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What became of one table's rows: read = kept + set_aside + after_as_of."""
+
+    source: Source
+    present: frozenset[str]
+    read: int
+    kept: int
+    after_as_of: int
+    set_aside: Mapping[str, int]
+    oddities: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Shop:
+    """A shop as it was known when `as_of` began.
+
+    Every canonical column of a table is there, empty where the shop does not have it; `has` tells. Days are days of
+    the shop's own time zone, and no row or state at or after `as_of` can be seen.
+    """
+
+    folder: str
+    settings: Settings
+    as_of: date
+    today: date
+    data_through: date | None
+    audits: Mapping[str, Audit]
+    _tables: Mapping[str, ir.Table]
+    _backend: Backend = field(repr=False)
+    _scratch: tempfile.TemporaryDirectory[str] = field(repr=False)
+
+    def __repr__(self) -> str:
+        tables = ", ".join(f"{name} {audit.kept:,}" for name, audit in self.audits.items())
+        return f"Shop({self.settings.name!r} as of {self.as_of}: {tables})"
+
+    @property
+    def currency(self) -> str:
+        return self.settings.currency
+
+    def has(self, table: str, *columns: str) -> bool:
+        """Does the shop bring this table, with these columns?"""
+        return table in self.audits and self.audits[table].present.issuperset(columns)
+
+    def table(self, name: str, *columns: str) -> ir.Table:
+        """The usable rows of a table, lazily. Raises NotAvailable where the table or one of `columns` is missing."""
+        if name not in self.audits:
+            raise NotAvailable(f"needs {name}; this shop has {', '.join(self.audits)}")
+        lacking = [column for column in columns if column not in self.audits[name].present]
+        if lacking:
+            raise NotAvailable(f"needs {name}.{' and '.join(lacking)}; this shop's {name} do not have it")
+        return self._tables[name]
+
+    def fetch(self, expression: ir.Table, *, max_rows: int = 100_000) -> pd.DataFrame:
+        """Carry a table's rows into pandas. Raises TooManyRows above `max_rows`."""
+        frame = _frame(expression.limit(max_rows + 1))
+        if len(frame) > max_rows:
+            found = int(_frame(expression.aggregate(n=expression.count()))["n"].iloc[0])
+            raise TooManyRows(
+                f"{found:,} rows would leave the engine, {max_rows:,} are allowed here: group or filter them first, "
+                f"or pass max_rows={found}"
+            )
+        return frame
+
+    def sample(self, expression: ir.Table, *, rows: int, key: str, seed: int = 0) -> pd.DataFrame:
+        """`rows` random rows, the same for the same seed: those whose hashed `key` comes first."""
+        order = (expression[key].cast("string") + f"#{seed}").hash()
+        return _frame(expression.order_by(order, expression[key]).limit(rows))
+
+    def stream(self, expression: ir.Table, *, chunk: int = 100_000) -> Iterator[pd.DataFrame]:
+        """A table's rows in frames of at most `chunk`, for what must be read row by row, such as texts."""
+        for batch in expression.to_pyarrow_batches(chunk_size=chunk):
+            yield batch.to_pandas()
+
+    def reconciliation(self) -> pd.DataFrame:
+        """One row a table and one for the sum: table, read, kept, set_aside, after_as_of."""
+        rows = [
+            (name, audit.read, audit.kept, sum(audit.set_aside.values()), audit.after_as_of)
+            for name, audit in self.audits.items()
+        ]
+        frame = pd.DataFrame(rows, columns=["table", "read", "kept", "set_aside", "after_as_of"])
+        total = frame.drop(columns="table").sum()
+        return pd.concat([frame, pd.DataFrame([{"table": "all", **total}])], ignore_index=True)
+
+    def faults(self) -> pd.DataFrame:
+        """One row a table and reason: table, code, meaning, rows, kept (whether such rows still count)."""
+        rows = []
+        for name, audit in self.audits.items():
+            rows += [(name, code, quality.SET_ASIDE[code], n, False) for code, n in audit.set_aside.items()]
+            rows += [(name, code, quality.KEPT[code], n, True) for code, n in audit.oddities.items() if n]
+        return pd.DataFrame(rows, columns=["table", "code", "meaning", "rows", "kept"])
+
+    def set_aside(self) -> ir.Table:
+        """The rows that were set aside: table, row (counted from 1 below the header), code."""
+        return self._backend.table("_set_aside")
+
+    def not_as_known(self) -> tuple[str, ...]:
+        """What a run of an old day cannot undo, because the data does not say when it came about."""
+        if self.as_of >= self.today:
+            return ()
+        found = []
+        if self.has("orders", "refunded") and not self.has("orders", "refunded_at"):
+            found.append("refunds: orders.refunded_at is missing")
+        if self.has("orders", "status") and not self.has("orders", "cancelled_at"):
+            found.append("order status: orders.cancelled_at is missing")
+        if self.has("customers", "email_consent") and not self.has("customers", "consent_at"):
+            found.append("consent: customers.consent_at is missing")
+        if self.has("outcomes") and not self.has("outcomes", "observed_at"):
+            found.append("experiment outcomes: outcomes.observed_at is missing")
+        return tuple(found)
+
+    def stale(self) -> bool:
+        """Is the newest event older than shop.toml's max_age before as_of?"""
+        if not self.settings.max_age or self.data_through is None:
+            return False
+        return self.as_of - self.data_through - timedelta(days=1) > _age(self.settings.max_age)
+
+    def money_rule(self) -> str:
+        """How this shop's money is counted, as a sentence."""
+        if self.has("orders", "total"):
+            parts = ["Net sales are order totals less refunds, without cancelled orders"]
+            inside = [name for name in ("tax", "shipping") if self.has("orders", name)]
+            parts.append(f"; {' and '.join(inside)} count as they stand in the totals" if inside else "")
+            return "".join(parts) + "."
+        if self.has("order_lines", "line_total") or self.has("order_lines", "unit_price"):
+            return "Net sales are the sums of order lines less refunds, without cancelled orders, tax or shipping."
+        return "This shop has no amounts, so money is not available."
+
+    def passport(self) -> dict[str, Any]:
+        """What a page says of the data under it."""
+        tables = [
+            {"table": name, "file": audit.source.path.name, "sha256": audit.source.sha256, "read": audit.read,
+             "kept": audit.kept, "set_aside": sum(audit.set_aside.values()), "after_as_of": audit.after_as_of}
+            for name, audit in self.audits.items()
+        ]  # fmt: skip
+        return {
+            "name": self.settings.name,
+            "folder": self.folder,
+            "currency": self.currency,
+            "data_through": self.data_through.isoformat() if self.data_through else None,
+            "stale": self.stale(),
+            "max_age": self.settings.max_age,
+            "money": self.money_rule(),
+            "not_as_known": list(self.not_as_known()),
+            "tables": tables,
+            "faults": self.faults().to_dict("records"),
+        }
+
+
+def connect(shop: str | Path, *, as_of: str | date | None = None) -> Shop:
+    """Open a shop's folder as it was known when `as_of` (a day, exclusive) began.
+
+    A relative folder is looked for below the nearest parent with a pyproject.toml. Without `as_of`, shop.toml's counts, else
+    the day after the latest event that is not in the future. Raises DataError for data that cannot be used, UsageError
+    for an as_of that is no day.
+    """
+    folder = resolve(shop)
+    scratch = tempfile.TemporaryDirectory(prefix="crmlib-")
+    settings = read_settings(folder)
+    sources = find_sources(folder, scratch=Path(scratch.name))
+    backend = ibis.duckdb.connect(temp_directory=scratch.name, memory_limit=_MEMORY, autoinstall_known_extensions=False)
+    typed, present = {}, {}
+    for source in sources:
+        raw, ragged = _raw(backend, source)
+        names = tuple(name for name in raw.columns if not name.startswith("_"))
+        columns = column_map(source, names, dict(settings.columns.get(source.table, {})))
+        present[source.table] = frozenset(columns)
+        rows = quality.typed(raw, TABLES[source.table], columns=columns, timezone=settings.timezone, ragged=ragged)
+        typed[source.table] = backend.create_table(f"_typed_{source.table}", rows, temp=True)
+    clock = datetime.now(ZoneInfo(settings.timezone)).date()
+    today = settings.as_of or clock
+    day = _as_of(as_of) or settings.as_of or _after_latest(typed, clock)
+    audits: dict[str, Audit] = {}
+    tables: dict[str, ir.Table] = {}
+    placed: dict[str, ir.Table] = {}
+    aside = []
+    for source in sources:
+        name, table = source.table, TABLES[source.table]
+        has_key = bool(table.key) and present[name].issuperset(table.key)
+        rows = quality.placed(typed[name], table, as_of=day, orders=placed.get("orders"), has_key=has_key)
+        placed[name] = rows = backend.create_table(f"_placed_{name}", rows, temp=True)
+        backend.drop_table(f"_typed_{name}")
+        kept = backend.create_table(name, quality.usable(rows, table, as_of=day), temp=True)
+        outcomes = dict(_frame(quality.counts(rows)).itertuples(index=False, name=None))
+        odd = _frame(quality.oddities(kept, table, customers=tables.get("customers"), has_key=has_key)).iloc[0]
+        bad = rows.filter(rows["_reason"].notnull())
+        aside.append(bad.select(table=ibis.literal(name), row=bad["_row"], code=bad["_reason"]))
+        audits[name] = Audit(
+            source=source,
+            present=present[name],
+            read=int(sum(outcomes.values())),
+            kept=int(outcomes.pop("", 0)),
+            after_as_of=int(outcomes.pop("after_as_of", 0)),
+            set_aside={code: int(n) for code, n in outcomes.items()},
+            oddities={code: int(n) for code, n in odd.items()},
+        )
+        tables[name] = kept.select(*(c for c in kept.columns if not c.startswith("_")))
+    backend.create_table(
+        "_set_aside", ibis.union(*aside).order_by("table", "row") if len(aside) > 1 else aside[0], temp=True
+    )
+    for name in placed:
+        backend.drop_table(f"_placed_{name}")
+    _one_currency(tables, settings)
+    return Shop(
+        folder=str(shop),
+        settings=settings if settings.currency else _with_currency(settings, tables),
+        as_of=day,
+        today=today,
+        data_through=_latest(tables),
+        audits=MappingProxyType(audits),
+        _tables=MappingProxyType(tables),
+        _backend=backend,
+        _scratch=scratch,
+    )
+
+
+def resolve(shop: str | Path) -> Path:
+    """A shop's folder; relative ones below the nearest parent folder that has a pyproject.toml, else below this one."""
+    path = Path(shop).expanduser()
+    if path.is_absolute():
+        return path
+    here = Path.cwd()
+    root = next((parent for parent in (here, *here.parents) if (parent / "pyproject.toml").is_file()), here)
+    return root / path
+
+
+def _frame(expression: ir.Table) -> pd.DataFrame:
+    # Sums are exact in the engine; what has crossed is floats, which every library takes.
+    exact = {name: expression[name].cast("float64") for name, kind in expression.schema().items() if kind.is_decimal()}
+    frame: pd.DataFrame = (expression.mutate(**exact) if exact else expression).to_pandas()
+    return frame
+
+
+def _raw(backend: Backend, source: Source) -> tuple[ir.Table, ir.BooleanValue | None]:
+    """A file's rows as they stand, and for a CSV the test by which a row is ragged."""
+    if source.parquet:
+        return backend.read_parquet(source.read_path, table_name=f"_raw_{source.table}"), None
+    surplus = [f"_surplus_{i}" for i in range(_OVERFLOW)]
+    options: dict[str, Any] = {
+        "header": True, "auto_detect": False, "delim": source.delimiter, "quote": '"', "escape": '"', "strict_mode": False,
+        # Empty fields stay empty texts, so that only the padding of a short row is null.
+        "nullstr": "\x01", "null_padding": True, "parallel": False,
+        "columns": dict.fromkeys([*source.header, *surplus], "VARCHAR"),
+    }  # fmt: skip
+    try:
+        raw = backend.read_csv(source.read_path, table_name=f"_raw_{source.table}", **options)
+    except Exception as error:
+        raise DataError(f"{source.path.name} cannot be read as CSV: {str(error).splitlines()[0]}") from None
+    ragged = raw[source.header[-1]].isnull() | raw[surplus[0]].notnull()
+    return raw, ragged
+
+
+def _as_of(value: str | date | None) -> date | None:
+    if value is None or value == "":
+        return None
+    if isinstance(value, datetime):
+        return value.date()
+    if isinstance(value, date):
+        return value
+    try:
+        return date.fromisoformat(value)
+    except ValueError:
+        raise UsageError(f"as_of must be a day such as 2026-11-21, not '{value}'") from None
+
+
+def _after_latest(typed: Mapping[str, ir.Table], clock: date) -> date:
+    tomorrow = ibis.timestamp((clock + timedelta(days=1)).isoformat())
+    usable = {name: rows.filter(rows["_reason"].isnull()) for name, rows in typed.items()}
+    past = {name: rows.filter(rows[TABLES[name].time] < tomorrow) for name, rows in usable.items() if TABLES[name].time}
+    latest = _latest(past)
+    return latest + timedelta(days=1) if latest else clock
+
+
+def _latest(tables: Mapping[str, ir.Table]) -> date | None:
+    """The latest day of any event; accounts made are not events, since a shop can import them in one night."""
+    days = []
+    for name, rows in tables.items():
+        time = TABLES[name].time
+        if not time or (name == "customers" and len(tables) > 1):
+            continue
+        latest = _frame(rows.aggregate(at=rows[time].max()))["at"].iloc[0]
+        if not pd.isna(latest):
+            days.append(pd.Timestamp(latest).date())
+    return max(days, default=None)
+
+
+def _one_currency(tables: Mapping[str, ir.Table], settings: Settings) -> None:
+    found = _currencies(tables)
+    if len(found) > 1:
+        raise DataError(
+            f"orders are in {len(found)} currencies ({', '.join(found)}), one a run is needed: export one, "
+            "or convert the amounts first"
+        )
+    if found and settings.currency and found[0] != settings.currency:
+        raise DataError(f"shop.toml says {settings.currency}, orders.csv says {found[0]}: correct one of them")
+
+
+def _with_currency(settings: Settings, tables: Mapping[str, ir.Table]) -> Settings:
+    found = _currencies(tables)
+    return Settings(**{**settings.__dict__, "currency": found[0]}) if found else settings
+
+
+def _currencies(tables: Mapping[str, ir.Table]) -> list[str]:
+    if "orders" not in tables:
+        return []
+    orders = tables["orders"]
+    codes = orders.filter(orders["currency"].notnull()).select(code=orders["currency"].upper()).distinct()
+    return sorted(_frame(codes.limit(20))["code"])
+
+
+def _age(text: str) -> timedelta:
+    units = {"m": "minutes", "h": "hours", "d": "days"}
+    try:
+        return timedelta(**{units[text.strip()[-1]]: float(text.strip()[:-1])})
+    except (KeyError, ValueError, IndexError):
+        raise DataError(f"shop.toml: max_age must be like 26h or 2d, not '{text}'") from None

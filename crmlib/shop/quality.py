@@ -1,0 +1,261 @@
+"""Faults in a shop's tables by reason code, and counts that reconcile: read = kept + set aside + after as_of.
+
+Expressions only; the engine materialises them. A row that cannot be used is set aside with one code, the first that
+applies. A row that is odd but usable is kept, and counted under the codes it deserves.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Mapping
+from datetime import date
+from functools import reduce
+from typing import Any
+
+import ibis
+import ibis.expr.datatypes as dt
+import ibis.expr.types as ir
+
+from crmlib.shop.tables import Column, Table
+
+MONEY = dt.Decimal(18, 4)  # exact sums, the same on every run
+
+SET_ASIDE: Mapping[str, str] = {
+    "ragged_row": "more or fewer fields than the header",
+    "missing_value": "a required value is empty",
+    "unreadable_date": "a required date cannot be read; write 2026-11-21 or 2026-11-21 14:30",
+    "unreadable_number": "a required number cannot be read",
+    "impossible_date": "a date before 1970 or after 2100",
+    "negative_total": "an order below zero; money given back belongs in refunded",
+    "unknown_order": "a line whose order is not among the usable orders",
+    "repeated_key": "the key was seen before; the first row is kept",
+}
+KEPT: Mapping[str, str] = {
+    "zero_total": "an order of nothing",
+    "unreadable_value": "an optional value cannot be read; left empty",
+    "impossible_value": "a rating outside 1 to 5, or a birthday that cannot be; left empty",
+    "unknown_customer": "an order of a customer who is not in customers",
+    "negative_quantity": "a line that takes pieces back",
+    "zero_quantity_with_money": "a line without pieces that costs something; counts as money, not in baskets",
+    "refund_above_total": "more given back than was paid",
+    "identical_row": "every value the same as in another row",
+}
+
+
+@ibis.udf.scalar.builtin(name="timezone", signature=((dt.string, dt.Timestamp(timezone="UTC")), dt.timestamp))
+def _local(zone: Any, instant: Any) -> Any:
+    """The local moment of an instant."""
+
+
+def typed(
+    raw: ir.Table, table: Table, *, columns: Mapping[str, str], timezone: str, ragged: ir.BooleanValue | None
+) -> ir.Table:
+    """Raw rows as canonical columns, plus `_row` (1-based), `_reason` (null if usable), `_unread`, `_impossible`.
+
+    `columns` maps canonical name -> the file's. Canonical columns the file lacks are there, empty; its other columns
+    stay under their own names.
+    """
+    numbered = raw.mutate(_row=ibis.row_number() + 1)
+    values: dict[str, ir.Value] = {"_row": numbered["_row"]}
+    missing, unread_date, unread_number, unread_other = [], [], [], []
+    for column in table.columns:
+        theirs = columns.get(column.name)
+        if theirs is None:
+            values[column.name] = ibis.null(_dtype(column)).name(column.name)
+            continue
+        source = numbered[theirs]
+        value = _read(source, column, timezone)
+        values[column.name] = value
+        filled = _filled(source)
+        if column.required:
+            missing.append(~filled)
+        broken = filled & value.isnull()
+        if not column.required:
+            unread_other.append(broken)
+        elif column.kind in ("time", "date"):
+            unread_date.append(broken)
+        else:
+            unread_number.append(broken)
+    mapped = set(columns.values())
+    extras = {name: numbered[name] for name in raw.columns if name not in mapped and name not in table.names}
+    extras = {name: value for name, value in extras.items() if not name.startswith("_")}
+    reasons = [
+        ("missing_value", _any(missing)),
+        ("unreadable_date", _any(unread_date)),
+        ("unreadable_number", _any(unread_number)),
+    ]
+    if ragged is not None:
+        reasons.insert(0, ("ragged_row", numbered["_ragged"] if "_ragged" in numbered.columns else ragged))
+    if table.time and table.time in columns:
+        at = values[table.time].fill_null(ibis.timestamp("2000-01-01"))
+        reasons.append(("impossible_date", (at < ibis.timestamp("1970-01-01")) | (at >= ibis.timestamp("2101-01-01"))))
+    if table.name == "orders" and "total" in columns:
+        reasons.append(("negative_total", (values["total"] < 0).fill_null(False)))
+    reason = ibis.cases(*[(test, code) for code, test in reasons], else_=ibis.null("string"))
+    unread = [broken.cast("int64") for broken in unread_other]
+    values |= {"_reason": reason, "_unread": reduce(operator.add, unread) if unread else ibis.literal(0)}
+    return numbered.select(**{**extras, **values})
+
+
+def placed(rows: ir.Table, table: Table, *, as_of: date, orders: ir.Table | None, has_key: bool) -> ir.Table:
+    """Typed rows with `_late` (at or after as_of) and the reasons that need other rows.
+
+    `orders` are the placed orders, for tables that follow them; without them every line counts as of a usable order.
+    """
+    cut = _moment(as_of)
+    late = (rows[table.time] >= cut).fill_null(False) if table.time else ibis.literal(False)
+    if table.follows_order and orders is not None:
+        usable = orders.filter(orders["_reason"].isnull()).select(_order="order_id", _order_late="_late")
+        rows = rows.left_join(usable, rows["order_id"] == usable["_order"])
+        late = rows["_order_late"].fill_null(False)
+        unknown = rows["_reason"].isnull() & rows["_order"].isnull()
+        rows = rows.mutate(_reason=ibis.ifelse(unknown, "unknown_order", rows["_reason"]), _late=late)
+        rows = rows.drop("_order", "_order_late")
+    else:
+        rows = rows.mutate(_late=late)
+    # A row of the future must not push out the row that was there first.
+    rows = rows.mutate(_late=rows["_late"] & rows["_reason"].isnull())
+    if not has_key:
+        return rows
+    comparable = (
+        rows["_reason"].isnull() & ~rows["_late"] & reduce(operator.and_, [rows[k].notnull() for k in table.key])
+    )
+    rows = rows.mutate(_comparable=comparable)
+    window = ibis.window(group_by=["_comparable", *table.key], order_by="_row")
+    rows = rows.mutate(_nth=ibis.row_number().over(window))
+    repeated = rows["_comparable"] & (rows["_nth"] > 0)
+    return rows.mutate(_reason=ibis.ifelse(repeated, "repeated_key", rows["_reason"])).drop("_comparable", "_nth")
+
+
+def usable(rows: ir.Table, table: Table, *, as_of: date) -> ir.Table:
+    """Placed rows that count, as they were known at as_of: later states undone, impossible values emptied."""
+    kept = rows.filter(rows["_reason"].isnull() & ~rows["_late"])
+    cut = _moment(as_of)
+    changes: dict[str, ir.Value] = {}
+    for state in table.states:
+        later = (kept[state.at] >= cut).fill_null(False)
+        for name in (state.at, *state.columns):
+            changes[name] = ibis.ifelse(later, ibis.null(kept[name].type()), kept[name])
+    if table.name == "orders":
+        # A status that says cancelled is only as old as the cancellation it speaks of.
+        undone = (kept["cancelled_at"] >= cut).fill_null(False)
+        changes["status"] = ibis.ifelse(undone, ibis.null("string"), kept["status"])
+    impossible = _impossible(kept, table, as_of)
+    for name, test in impossible.items():
+        changes[name] = ibis.ifelse(test, ibis.null(kept[name].type()), changes.get(name, kept[name]))
+    count = reduce(operator.add, [test.cast("int64") for test in impossible.values()], ibis.literal(0))
+    return kept.mutate(_impossible=count).mutate(**changes)
+
+
+def counts(rows: ir.Table) -> ir.Table:
+    """Placed rows by outcome: `reason` ('' for kept, 'after_as_of'), `rows`."""
+    outcome = ibis.cases((rows["_reason"].notnull(), rows["_reason"]), (rows["_late"], "after_as_of"), else_="")
+    return rows.group_by(reason=outcome).aggregate(rows=rows.count()).order_by("reason")
+
+
+def oddities(kept: ir.Table, table: Table, *, customers: ir.Table | None, has_key: bool) -> ir.Table:
+    """One row: how many kept rows deserve each code of KEPT."""
+    sums: dict[str, ir.Value] = {
+        "unreadable_value": (kept["_unread"] > 0).sum(),
+        "impossible_value": (kept["_impossible"] > 0).sum(),
+    }
+    if table.name == "orders":
+        sums["zero_total"] = (kept["total"] == 0).sum()
+        sums["refund_above_total"] = (kept["refunded"] > kept["total"]).sum()
+        if customers is not None:
+            known = customers.select("customer_id").distinct()
+            sums["unknown_customer"] = (
+                kept.anti_join(known, "customer_id").filter(lambda t: t.customer_id.notnull()).count()
+            )
+    if table.name == "order_lines":
+        sums["negative_quantity"] = (kept["quantity"] < 0).sum()
+        sums["zero_quantity_with_money"] = ((kept["quantity"] == 0) & (kept["line_total"].fill_null(0) != 0)).sum()
+    if not has_key:
+        values = [name for name in kept.columns if not name.startswith("_")]
+        repeats = kept.group_by(values).aggregate(_n=kept.count())
+        sums["identical_row"] = repeats.aggregate(n=(repeats["_n"] - 1).sum()).as_scalar()
+    own = {
+        name: value.fill_null(0) for name, value in sums.items() if name not in ("unknown_customer", "identical_row")
+    }
+    frame = kept.aggregate(**own)
+    for name in ("unknown_customer", "identical_row"):
+        if name in sums:
+            frame = frame.mutate(**{name: sums[name]})
+    return frame
+
+
+def _impossible(kept: ir.Table, table: Table, as_of: date) -> dict[str, ir.BooleanValue]:
+    if table.name == "feedback":
+        return {"rating": (~kept["rating"].between(1, 5)).fill_null(False)}
+    if table.name == "customers":
+        born = kept["birth_date"]
+        return {"birth_date": ((born < ibis.date("1900-01-01")) | (born >= ibis.literal(as_of))).fill_null(False)}
+    return {}
+
+
+def _moment(day: date) -> ir.TimestampScalar:
+    return ibis.timestamp(day.isoformat())
+
+
+def _any(tests: list[ir.BooleanValue]) -> ir.BooleanValue:
+    return reduce(operator.or_, tests) if tests else ibis.literal(False)
+
+
+def _dtype(column: Column) -> dt.DataType:
+    kinds = {"id": dt.string, "text": dt.string, "time": dt.timestamp, "date": dt.date, "flag": dt.boolean}
+    return kinds.get(column.kind, MONEY)
+
+
+def _filled(source: ir.Value) -> ir.BooleanValue:
+    if isinstance(source, ir.StringValue):
+        return (source.strip() != "").fill_null(False)
+    return source.notnull()
+
+
+def _read(source: ir.Value, column: Column, timezone: str) -> ir.Value:
+    """One column in its canonical type; null where it cannot be read."""
+    if column.kind in ("id", "text"):
+        return source.cast("string").strip().nullif("")
+    if column.kind == "time":
+        return _time(source, timezone)
+    if column.kind == "date":
+        return _time(source, timezone).cast("date")
+    if column.kind == "flag":
+        return _flag(source)
+    return _number(source)
+
+
+def _time(source: ir.Value, timezone: str) -> ir.Value:
+    if isinstance(source, ir.TimestampValue):
+        return _local(timezone, source) if source.type().timezone else source.cast(dt.timestamp)
+    if isinstance(source, ir.DateValue):
+        return source.cast(dt.timestamp)
+    text = source.cast("string").strip()
+    # A date is written year first here; the engine would also take other orders, and sometimes the wrong one.
+    dated = text.re_search(r"^\d{4}-\d{2}-\d{2}($|[T ])")
+    offset = text.re_search(r"\d{2}:\d{2}.*(Z|[+-]\d{2}:?\d{2}| UTC)$")
+    spelt = text.re_replace(r"\s*([+-]\d{2}):?(\d{2})$", r"\1:\2").re_replace(r"\s*(UTC|Z)$", "+00:00")
+    instant = ibis.ifelse(dated & offset, spelt, ibis.null("string")).try_cast(dt.Timestamp(timezone="UTC"))
+    local = ibis.ifelse(dated & ~offset, text, ibis.null("string")).try_cast(dt.timestamp)
+    return ibis.coalesce(_local(timezone, instant), local)
+
+
+def _number(source: ir.Value) -> ir.Value:
+    if not isinstance(source, ir.StringValue):
+        return source.try_cast(MONEY)
+    text = source.strip()
+    comma = text.re_search(r"^[+-]?\d{1,3}(\.\d{3})*,\d{1,2}$|^[+-]?\d+,\d{1,2}$")
+    grouped = text.re_search(r"^[+-]?\d{1,3}(,\d{3})+(\.\d+)?$")
+    plain = ibis.cases((comma, text.replace(".", "").replace(",", ".")), (grouped, text.replace(",", "")), else_=text)
+    plain = ibis.ifelse(plain.re_search(r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"), plain, ibis.null("string"))
+    return plain.try_cast(MONEY)
+
+
+def _flag(source: ir.Value) -> ir.Value:
+    if isinstance(source, ir.BooleanValue):
+        return source
+    text = source.cast("string").strip().lower()
+    return ibis.cases(
+        (text.isin(["true", "t", "yes", "y", "1"]), True), (text.isin(["false", "f", "no", "n", "0"]), False),
+        else_=ibis.null("boolean"),
+    )  # fmt: skip
