@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -148,10 +149,16 @@ def label_ends(ax: Axes, ends: Sequence[tuple[float, float, str, str]], *, gap: 
 
 
 def time_axis(ax: Axes, *, narrow: bool) -> None:
-    """Few, short dates along the x axis."""
-    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+    """Few, short dates along the x axis, which must already hold its marks."""
+    from matplotlib.dates import ConciseDateFormatter, DayLocator, MonthLocator
 
-    locator = AutoDateLocator(minticks=2, maxticks=4 if narrow else 8)
+    first, last = ax.get_xlim()
+    days, most = max(last - first, 1.0), 4 if narrow else 8
+    months = next((step for step in (1, 2, 3, 6, 12) if days / 30.4 / step <= most), 12)
+    # Whole steps from January on, so that years begin at a tick.
+    locator = (
+        MonthLocator(bymonth=range(1, 13, months)) if days > 75 else DayLocator(interval=max(1, math.ceil(days / most)))
+    )
     ax.xaxis.set_major_locator(locator)
     ax.xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))
 

@@ -12,7 +12,14 @@ from crmlib.analysis.lifetime_value.pages import (
     table_methods,
 )
 from crmlib.analysis.lifetime_value.scoring import Margin, Scores, Total, margin_of, score
-from crmlib.analysis.lifetime_value.validation import Cut, Validation, holdout_patterns, validate, weekly_repeats
+from crmlib.analysis.lifetime_value.validation import (
+    Cut,
+    Validation,
+    holdout_length,
+    holdout_patterns,
+    validate,
+    weekly_repeats,
+)
 
 __all__ = [
     "Cut",
@@ -30,6 +37,7 @@ __all__ = [
     "findings",
     "fit",
     "fit_spend",
+    "holdout_length",
     "holdout_patterns",
     "margin_of",
     "score",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -106,9 +106,9 @@ def figure_weeks(validation: Validation) -> figures.Figure:
     if not validation.actual:
         title = "Nothing came of what was forecast"
     elif abs(error) < 0.02:
-        title = f"The last {validation.days} days came as forecast, within 2\N{NO-BREAK SPACE}%"
+        title = f"{_span(validation)} came as forecast, within 2\N{NO-BREAK SPACE}%"
     else:
-        title = f"The last {validation.days} days were forecast {formats.share(abs(error))} too {'high' if error > 0 else 'low'}"
+        title = f"{_span(validation)} {'was' if validation.days == 365 else 'were'} forecast {formats.share(abs(error))} too {'high' if error > 0 else 'low'}"
     inside = int(((later["came"] >= later["low"]) & (later["came"] <= later["high"])).sum())
     return figures.draw(
         paint,
@@ -238,7 +238,7 @@ def findings(validation: Validation, scores: Scores, *, shop: Shop) -> Findings:
                definition=f"share of expected {earned} from the tenth of customers with the highest, 95 % by resampling customers"),
         Metric(id="forecast_error", label="Last forecast against what came", value=_finite(error[0]), unit="share", n=known,
                low=_finite(error[1]), high=_finite(error[2]), headline=True,
-               note=f"{validation.days} days to {formats.day(shop.as_of - timedelta(days=1))}",
+               note=_error_note(validation, error[0], shop.as_of),
                definition="forecast / actual − 1 over the holdout, 95 % by resampling customers"),
         Metric(id="customers", label="Customers who bought", value=customers, unit="customers", n=customers,
                definition="distinct customers with a purchase before as_of", headline=True, note="before the as-of day"),
@@ -284,6 +284,15 @@ def findings(validation: Validation, scores: Scores, *, shop: Shop) -> Findings:
         tables={"model": _model_table(validation, scores), "validation": validation.measures},
         lists={"customers": scores.customers},
     )
+
+
+def _error_note(validation: Validation, error: float, as_of: date) -> str:
+    way = "" if not np.isfinite(error) or abs(error) < 0.005 else "too high, " if error > 0 else "too low, "
+    return f"{way}{validation.days} days to {formats.day(as_of - timedelta(days=1))}"
+
+
+def _span(validation: Validation) -> str:
+    return "Last year" if validation.days == 365 else f"The last {validation.days} days"
 
 
 def _lead(scores: Scores, earned: str, horizon: str, currency: str, quiet: int) -> str:
@@ -366,9 +375,13 @@ def _caveats(validation: Validation, scores: Scores) -> tuple[Caveat, ...]:
             f"The forecast reaches {scores.horizon_days} days, but could only be checked over {validation.days}: errors grow with the distance."
         )
     if scores.wholesale:
-        texts.append(f"{scores.wholesale} wholesale buyer{'s' if scores.wholesale > 1 else ''} would distort the crowd's averages and "
-                     "were left out of them; their own average is used.")  # fmt: skip
-    if validation.days % 365:
+        who = "wholesale buyer" if scores.wholesale == 1 else "wholesale buyers"
+        texts.append(
+            f"{scores.wholesale:,} {who} would distort the crowd's averages and stayed out of them; at "
+            f"{'its' if scores.wholesale == 1 else 'their'} own average, "
+            f"{formats.share(scores.wholesale_share)} of the expected amount hangs on {'it' if scores.wholesale == 1 else 'them'}."
+        )
+    if scores.horizon_days % 365:
         texts.append(
             "The model knows no season: if the days ahead differ from the days it learnt from, so will the orders."
         )

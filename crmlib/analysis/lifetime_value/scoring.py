@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats
 
 from crmlib.analysis.lifetime_value.models import Floats, PurchaseModel, SpendModel, fit, fit_spend
 from crmlib.analysis.lifetime_value.validation import MODEL, NOBODY, SAME_RATE, Validation, recency_bins
@@ -64,6 +63,7 @@ class Scores:
     value: Total | None
     top_tenth: Total | None
     wholesale: int
+    wholesale_share: float
     discount_rate: float
 
 
@@ -147,19 +147,22 @@ def score(
     )
     spend = fit_spend(shop) if shop.has("orders", "total") or shop.has("order_lines") else None
     earnings = margin_of(shop, assumed=margin)
-    value, top, wholesale = None, None, 0
+    value, top, wholesale, wholesale_share = None, None, 0, 0.0
     if spend is not None:
-        wholesale = int(spend.per_order(people)[1].sum())
+        big = spend.per_order(people)[1]
         weight = earnings.share * _discount(model, patterns, horizon_days, discount_rate, expected)[row]
         values, deviation = _values(spend, people, draws, row, expected[row], weight, seed)
         frame = frame.assign(**values)
+        wholesale = int(big.sum())
+        wholesale_share = float(frame.loc[big, "expected_value"].sum() / max(frame["expected_value"].sum(), 1e-12))
         value = _total(float(values["expected_value"].sum()), deviation, own, error)
         top = _top_tenth(frame["expected_value"].to_numpy(float), seed)
     else:
         frame = frame.assign(expected_value=np.nan, low_value=np.nan, high_value=np.nan)
     return Scores(
         customers=_ranked(frame), method=method, model=model, spend=spend, margin=earnings, horizon_days=horizon_days,
-        orders=orders, buyers=buyers, value=value, top_tenth=top, wholesale=wholesale, discount_rate=discount_rate,
+        orders=orders, buyers=buyers, value=value, top_tenth=top, wholesale=wholesale,
+        wholesale_share=wholesale_share, discount_rate=discount_rate,
     )  # fmt: skip
 
 
@@ -185,12 +188,13 @@ def _purchases(
         # Differences between customers grow with the square of the time, chance only with the time.
         mean, extra = k * rate, k * k * np.maximum(spread - rate, 0)
     mixed = extra > 1e-12
-    shape = np.where(mixed, mean**2 / np.where(mixed, extra, 1), 0.0)
-    rates = np.where(mixed[:, None], rng.gamma(np.maximum(shape, 1e-9)[:, None], 1.0, (len(mean), _DRAWS)), 1.0)
-    rates *= np.where(mixed, extra / np.maximum(mean, 1e-12), mean)[:, None]
-    none = np.where(
-        mixed, stats.nbinom.pmf(0, np.maximum(shape, 1e-9), np.where(mixed, mean / (mean + extra), 0.5)), np.exp(-mean)
+    # A Gamma of rates makes counts negative binomial; without differences they are Poisson.
+    scale = np.where(mixed, extra / np.maximum(mean, 1e-12), 1.0)
+    shape = np.where(mixed, mean / scale, 1.0)
+    rates = np.where(
+        mixed[:, None], scale[:, None] * rng.gamma(shape[:, None], 1.0, (len(mean), _DRAWS)), mean[:, None]
     )
+    none = np.where(mixed, (1 + scale) ** -shape, np.exp(-mean))
     return mean, none, rng.poisson(rates).astype(float)
 
 

@@ -33,6 +33,7 @@ MODEL, NOBODY, SAME_RATE, RECENCY = "BG/NBD", "nobody buys", "same rate as befor
 SIMPLEST_FIRST = (NOBODY, SAME_RATE, RECENCY, MODEL)
 _RECENCY_BINS = 10
 _MOST_CUTS = 6
+_QUARTER, _YEAR = 91, 365
 _RESAMPLES = 400
 
 
@@ -107,6 +108,19 @@ class Validation:
         if self.chosen == MODEL:
             return "On the days kept aside the model came closer, customer by customer, than every simple rule, so it is used."
         return f"On the days kept aside '{self.chosen}' came as close as the model, so the simpler rule is used."
+
+
+def holdout_length(shop: Shop, *, asked: int = 0) -> int:
+    """How many of the last days to keep aside: `asked`, or if 0 a year where two years came before, else a quarter.
+
+    A year holds every season once; a quarter says more about the season than about the model.
+    """
+    if asked:
+        return asked
+    days = shop_facts.purchase_days(shop)
+    first = shop.fetch(days.aggregate(day=days["day"].min()))["day"].iloc[0]
+    known = (pd.Timestamp(shop.as_of) - first).days if not pd.isna(first) else 0
+    return _YEAR if known >= 3 * _YEAR else _QUARTER
 
 
 def holdout_patterns(shop: Shop, *, start: date, end: date) -> ir.Table:
@@ -235,9 +249,11 @@ def recency_bins(shop: Shop, *, start: date, days: int) -> RecencyBins | None:
 def _earlier_cuts(shop: Shop, start: date, days: int, time_unit: TimeUnit, chosen: str) -> list[Cut]:
     """The same method at earlier days, for as long as there was enough to fit."""
     cuts: list[Cut] = []
+    # Long holdouts overlap, or no shop would have more than one.
+    step = days if days <= _QUARTER else days // 4
     for k in range(1, _MOST_CUTS):
-        end = start - timedelta(days=(k - 1) * days)
-        begin = end - timedelta(days=days)
+        begin = start - timedelta(days=k * step)
+        end = begin + timedelta(days=days)
         rows = shop.fetch(holdout_patterns(shop, start=begin, end=end), max_rows=5_000_000)
         # A model needs as long a past as the future it is asked for.
         if rows.empty or rows["t_days"].max() < days:

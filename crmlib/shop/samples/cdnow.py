@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-SHOP_TOML = 'name = "{name}"\ntimezone = "UTC"\ncurrency = "USD"\nas_of = 1998-07-01\n'
+from crmlib.shop.samples.folder import settings, staged
 
 
 def make(folder: Path) -> tuple[Path, Path]:
@@ -42,7 +42,8 @@ def _write(folder: Path, name: str, file: str, columns: list[str]) -> Path:
             "cds": rows["cds"],
         }
     )
-    folder.mkdir(parents=True, exist_ok=True)
-    orders.to_csv(folder / "orders.csv", index=False, lineterminator="\n")
-    (folder / "shop.toml").write_text(SHOP_TOML.format(name=name), encoding="utf-8")
+    with staged(folder, name=name) as into:
+        orders.to_csv(into / "orders.csv", index=False, lineterminator="\n")
+        text = settings(name=name, timezone="UTC", currency="USD", as_of="1998-07-01")
+        (into / "shop.toml").write_text(text, encoding="utf-8")
     return folder
