@@ -76,3 +76,12 @@ def demo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def demo_shop(demo_folder: Path) -> crm.Shop:
     return crm.connect(demo_folder)
+
+
+@pytest.fixture(scope="session")
+def demo_in_place() -> Path:
+    """data/demo, where the notebooks look for a shop if they are told nothing."""
+    from crmlib.shop.samples import demo
+
+    folder = ROOT / "data" / "demo"
+    return folder if (folder / "orders.csv").is_file() else demo.make(folder)

@@ -457,7 +457,7 @@ def _weeks(validation: Validation) -> pd.DataFrame:
     else:
         mean = np.full(weeks, validation.forecast / validation.days * 7)
     error = validation.typical_error if np.isfinite(validation.typical_error) else 0.0
-    spread = 1.96 * np.sqrt(1 / np.maximum(mean, 1e-9) + error**2)
+    spread = 1.96 * np.sqrt(1 / np.maximum(mean, 0.5) + error**2)
     later = frame["week"] >= 0
     frame.loc[later, "forecast"] = mean
     frame.loc[later, "low"] = mean * np.exp(-spread)

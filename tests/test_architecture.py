@@ -1,0 +1,157 @@
+"""Who may import whom, the one door to the engine, no clock in an analysis, and what starts fast."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import crmlib
+from tests.conftest import ROOT
+
+PACKAGE = ROOT / "crmlib"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+# floor -> prefixes it may import from crmlib; formats and errors are open to all.
+OPEN = ("crmlib.errors", "crmlib.formats")
+ALLOWED = {
+    "cli": ("crmlib.report", "crmlib.shop.intake", "crmlib.shop.samples", "crmlib"),
+    "report": ("crmlib.report", "crmlib.findings", "crmlib.figures"),
+    "shop": ("crmlib.shop",),
+    "findings": (),
+    "figures": (),
+    "formats": (),
+    "errors": (),
+}
+SHOP_FOR_ANALYSES = (
+    "crmlib.shop.facts",
+    "crmlib.shop.segments",
+    "crmlib.shop.consent",
+    "crmlib.shop.tables",
+    "crmlib.shop.engine",
+)
+DOORS = {"execute", "to_pandas", "to_pyarrow", "to_pyarrow_batches", "raw_sql", "to_polars", "to_csv_dir"}
+
+
+def floor(path: Path) -> str:
+    first = path.relative_to(PACKAGE).parts[0]
+    return first.removesuffix(".py")
+
+
+def name(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def imports(path: Path) -> Iterator[tuple[str, ast.AST, bool]]:
+    """(module, node, inside a function) of every import; TYPE_CHECKING blocks count like any other."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    inside = {id(child) for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) for child in ast.walk(node)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name, node, id(node) in inside
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute here"
+            module = node.module or ""
+            if module in ("crmlib", "crmlib.analysis", "crmlib.shop", "crmlib.report"):
+                for alias in node.names:
+                    yield f"{module}.{alias.name}", node, id(node) in inside
+            else:
+                yield module, node, id(node) in inside
+
+
+def analysis_of(module: str) -> str:
+    """crmlib.analysis.baskets.mine -> baskets"""
+    return module.split(".")[2]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name)
+def test_imports_go_down_the_house(path):
+    own = floor(path)
+    if own in ("__init__", "__main__"):
+        return
+    for module, _, _ in imports(path):
+        if not module.startswith("crmlib") or module.startswith(OPEN):
+            continue
+        if own == "analysis":
+            mine = f"crmlib.analysis.{analysis_of(name(path))}"
+            allowed = (mine, "crmlib.analysis.stats", "crmlib.findings", "crmlib.figures", *SHOP_FOR_ANALYSES)
+            if analysis_of(name(path)) == "data_health":
+                allowed += ("crmlib.shop.quality",)
+            assert any(module == a or module.startswith(a + ".") for a in allowed), f"{name(path)} imports {module}"
+            assert not module.startswith("crmlib.analysis.stats") or module.count(".") == 2
+        else:
+            assert module.startswith(ALLOWED[own]) and ALLOWED[own], f"{name(path)} imports {module}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name)
+def test_only_the_engine_executes(path):
+    if path == PACKAGE / "shop" / "engine.py":
+        return
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and floor(path) == "analysis":
+            assert node.func.attr not in DOORS, (
+                f"{name(path)}:{node.lineno} crosses by .{node.func.attr}, not by shop.fetch"
+            )
+
+
+@pytest.mark.parametrize("path", [p for p in MODULES if floor(p) == "analysis"], ids=name)
+def test_an_analysis_has_no_clock_no_global_chance_and_no_environment(path):
+    text = path.read_text(encoding="utf-8")
+    for banned in (".now(", ".today(", "time.time", "os.environ", "getenv", "np.random.seed", "random.seed"):
+        assert banned not in text, f"{name(path)} uses {banned}"
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Attribute) and node.value.attr == "random":
+            assert node.attr in ("default_rng", "Generator", "SeedSequence"), f"{name(path)}:{node.lineno}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name)
+def test_plotting_and_papermill_stay_where_they_belong(path):
+    for module, node, inside in imports(path):
+        if module.split(".")[0] in ("seaborn", "matplotlib"):
+            typing_only = module == "matplotlib.axes"
+            assert floor(path) in ("analysis", "figures"), name(path)
+            assert inside or typing_only, f"{name(path)}:{node.lineno} imports {module} before a figure is asked for"
+        if module.split(".")[0] in ("papermill", "nbconvert"):
+            assert floor(path) == "report", name(path)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name)
+def test_importing_has_no_side_effect(path):
+    """At module level only definitions, assignments, imports, docstrings and TYPE_CHECKING."""
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Expr):
+            assert isinstance(node.value, ast.Constant), f"{name(path)}:{node.lineno}"
+        elif isinstance(node, ast.If):
+            test = ast.unparse(node.test)
+            assert test == "TYPE_CHECKING" or "__name__" in test, f"{name(path)}:{node.lineno} runs at import"
+        else:
+            kinds = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef, ast.Assign, ast.AnnAssign)
+            assert isinstance(node, kinds), f"{name(path)}:{node.lineno}"
+
+
+def test_every_module_says_what_it_answers():
+    silent = [
+        name(p)
+        for p in MODULES
+        if p.read_text(encoding="utf-8").strip() and not ast.get_docstring(ast.parse(p.read_text(encoding="utf-8")))
+    ]
+    assert silent == []
+
+
+def test_public_names_exist_and_have_docstrings():
+    for public in crmlib.__all__:
+        assert getattr(crmlib, public).__doc__
+    with pytest.raises(AttributeError, match="crmlib has no 'basket'"):
+        crmlib.basket  # noqa: B018
+
+
+def test_the_command_line_starts_without_the_heavy_libraries():
+    heavy = ("pandas", "numpy", "ibis", "duckdb", "papermill", "nbconvert", "seaborn", "matplotlib")
+    code = f"import sys, crmlib.cli; print([m for m in {heavy!r} if m in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert found.stdout.strip() == "[]"
