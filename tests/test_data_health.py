@@ -63,7 +63,6 @@ def test_a_shop_without_orders_still_has_a_page(write_shop):
         data_health.figure_months,
         data_health.figure_guests,
         data_health.table_faults,
-        data_health.table_reconciliation,
     ):
         assert make(health).title
     assert said.tables["months"].empty

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from papermill import inspect_notebook
 
 from tests.conftest import ROOT
 
@@ -61,6 +62,8 @@ def test_parameters_come_first_and_findings_last(path):
     assert names[:2] == ["shop", "as_of"]
     assert names[-1] == "out"
     assert all(re.fullmatch(r"\w+: (str|int|float|bool) = .+  # .{10,}", line) for line in lines)
+    # Plain papermill reads the same names, or it would warn of unknown parameters.
+    assert list(inspect_notebook(str(path))) == names
     assert re.search(r"crm\.publish\(findings, shop=store, out=out\)$", cells[-1].source)
 
 

@@ -217,29 +217,6 @@ def _without_orders(title: str, health: Health) -> figures.Figure:
     return figures.show_table(table, title=title, sentence="This shop has no orders in the time looked at.")
 
 
-def table_reconciliation(health: Health) -> figures.Figure:
-    """Is every row accounted for?"""
-    total = health.reconciliation.iloc[-1]
-    aside = int(total["set_aside"])
-    title = f"All {total['read']:,} rows are accounted for" + (f"; {aside:,} could not be used" if aside else "")
-    return figures.show_table(
-        figures.tabulate(
-            health.reconciliation,
-            caption="Rows read = kept + set aside + after the as-of day",
-            labels={
-                "table": "Table",
-                "read": "Read",
-                "kept": "Kept",
-                "set_aside": "Set aside",
-                "after_as_of": "After as-of",
-            },
-            formats=dict.fromkeys(("read", "kept", "set_aside", "after_as_of"), formats.number),
-        ),
-        title=title,
-        sentence="A row that cannot be used is set aside with its reason, never dropped in silence.",
-    )
-
-
 def table_faults(health: Health) -> figures.Figure:
     """Which faults does the export have, and do such rows still count?"""
     faults = health.faults.assign(use=health.faults["kept"].map({True: "kept", False: "set aside"}))

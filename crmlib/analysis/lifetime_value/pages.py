@@ -44,18 +44,9 @@ def figure_tenths(validation: Validation) -> figures.Figure:
         ax.set_xticks(range(10), ["top", *map(str, range(2, 10)), "last"])
         ax.set(xlabel="tenth of customers, by forecast", ylabel="")
         ax.yaxis.set_major_formatter(lambda value, _: formats.number(value))
-        ax.annotate("forecast", (0.42, tenths["forecast"].iloc[0]), xytext=(6, -12), textcoords="offset points",
-                    color=figures.ACCENT, fontweight="bold")  # fmt: skip
-        ax.annotate(
-            "what came",
-            (0, came),
-            xytext=(10 if narrow else 14, 4),
-            textcoords="offset points",
-            color=figures.INK,
-            fontweight="bold",
-        )
-        top = max(came, tenths["forecast"].iloc[0])
-        ax.set_ylim(0, top * 1.18)
+        ax.set_ylim(0, 1.18 * max(came, tenths["forecast"].iloc[0], 1))
+        heights = ((tenths["forecast"].iloc[0], "forecast", figures.ACCENT), (came, "what came", figures.INK))
+        figures.label_ends(ax, [(0.4, height, text, colour) for height, text, colour in heights], gap=0.09)
 
     title = (
         f"One in ten customers brought {formats.share(share)} of the orders"
@@ -93,6 +84,7 @@ def figure_weeks(validation: Validation) -> figures.Figure:
         ax.fill_between(later["day"], later["low"], later["high"], color=figures.SOFT, alpha=0.5, linewidth=0)
         sns.lineplot(later, x="day", y="forecast", color=figures.ACCENT, ax=ax, linewidth=2.4)
         ax.set_ylim(0, None)
+        ax.yaxis.set_major_formatter(lambda value, _: formats.number(value))
         figures.time_axis(ax, narrow=narrow)
         if len(later):
             last = later.iloc[-1]

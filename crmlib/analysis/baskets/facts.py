@@ -1,0 +1,255 @@
+"""The baskets of a shop, carried over once: sizes, item totals, and which frequent item is in which basket."""
+
+from __future__ import annotations
+
+import math
+import operator
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from fractions import Fraction
+from functools import reduce
+from typing import Any
+
+import ibis
+import ibis.expr.types as ir
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import sparse
+
+from crmlib.errors import NotEnoughData, UsageError
+from crmlib.shop import facts as shared
+from crmlib.shop.engine import Shop
+
+Ints = NDArray[np.int64]
+Matrix = Any  # scipy.sparse.csc_array of zeros and ones, baskets × items
+
+LEVELS = ("product", "category", "brand")
+LATER_SHARE = 0.25
+# Baskets of one class differ by at most a third in size; up to five items each size is its own.
+EDGES = (2, 3, 4, 5, 6, 8, 11, 15, 20, 27, 36, 48, 64, 86, 115, 154, 206, 275, 367, 490)
+_MAX_BASKETS, _MAX_ITEMS, _MAX_LINES = 5_000_000, 1_000_000, 30_000_000
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Item totals of some baskets without the items' names: `items[g]` items are each in `totals[g]` baskets."""
+
+    totals: Ints
+    items: Ints
+
+
+@dataclass(frozen=True)
+class Baskets:
+    """All baskets of a shop, as far as rules need them. Arrays are aligned by basket or by item.
+
+    sizes        distinct items of each basket; 0 where none is known at this level
+    customers    the customer of each basket as a number; a guest's basket has one of its own
+    days, months day and month of each basket, empty (NaT) where the shop has no orders table
+    ids, names   the items carried: all that can be frequent, in the order of their ids
+    held         baskets × those items
+    cut          first day of the later part kept for checking, None without days
+    profiles     item totals of all items by period ('all', 'earlier', 'later', months such as '2026-03') and size class
+    items        distinct items in all baskets of the shop, frequent or not
+    guests       baskets without a customer (of a whole shop only)
+    """
+
+    level: str
+    min_support: float
+    sizes: Ints
+    customers: Ints
+    days: pd.Series[pd.Timestamp]
+    months: pd.Series[str]
+    ids: tuple[str, ...]
+    names: tuple[str, ...]
+    held: Matrix
+    cut: date | None
+    profiles: dict[tuple[str, int], Profile]
+    items: int
+    guests: int
+
+    @property
+    def n(self) -> int:
+        """Baskets, single items and guests included."""
+        return len(self.sizes)
+
+    @property
+    def classes(self) -> Ints:
+        """The size class of each basket."""
+        return size_class(self.sizes)
+
+    def earlier(self) -> Baskets:
+        """The baskets before `cut`, as they would have been carried then."""
+        return self.rows(np.flatnonzero(self.days < pd.Timestamp(self.cut)), period="earlier")
+
+    def later(self) -> Baskets:
+        """The baskets from `cut` on."""
+        return self.rows(np.flatnonzero(self.days >= pd.Timestamp(self.cut)), period="later")
+
+    def rows(self, here: Ints, *, period: str) -> Baskets:
+        """Some of the baskets, with the totals of `period` for all of theirs."""
+        return replace(
+            self,
+            sizes=self.sizes[here],
+            customers=self.customers[here],
+            days=self.days.iloc[here],
+            months=self.months.iloc[here],
+            held=self.held[here],
+            cut=None,
+            profiles={("all", c): profile for (name, c), profile in self.profiles.items() if name == period},
+            guests=0,
+        )
+
+    def __repr__(self) -> str:
+        return f"Baskets({self.n:,} baskets, {self.items:,} items at level {self.level}, {len(self.ids):,} of them carried)"
+
+
+def minimum_count(support: float, baskets: int) -> int:
+    """How many baskets must hold a set? ceil(support × baskets) of the support as it is written, at least 1.
+
+    >>> minimum_count(0.07, 100)  # 0.07 * 100 is 7.000000000000001 in floating point
+    7
+    """
+    return max(1, math.ceil(Fraction(str(support)) * baskets))
+
+
+def size_class(sizes: Ints) -> Ints:
+    """Which baskets are alike in size? The number of EDGES a size has reached: 0 for none or one item, 1 for two …"""
+    return np.searchsorted(np.array(EDGES), sizes, side="right").astype(np.int64)
+
+
+def basket_table(shop: Shop, *, level: str = "product") -> ir.Table:
+    """Grain: a basket, that is a kept order with at least one positive line. Columns order_id, customer_id, day, size.
+
+    size counts distinct items at `level`, 0 where none of its products has one; such a basket still counts.
+    """
+    baskets = shared.basket_items(shop).select("order_id", "customer_id", "day").distinct()
+    items = shared.basket_items(shop, level=level)
+    sizes = items.group_by("order_id").aggregate(size=items.count())
+    joined = baskets.left_join(sizes, "order_id")
+    return joined.select("order_id", "customer_id", "day", size=joined["size"].fill_null(0))
+
+
+def item_totals(shop: Shop, *, level: str = "product") -> ir.Table:
+    """Grain: an item that is in a basket. Columns item, baskets."""
+    items = shared.basket_items(shop, level=level)
+    return items.group_by("item").aggregate(baskets=items.count())
+
+
+def total_profile(items: ir.Table, *, period: ir.Value) -> ir.Table:
+    """Grain: a period, a size class, a number of baskets. Columns period, size_class, baskets, items.
+
+    items is how many items were in so many baskets of that period and class; `items` has one row per item of a basket
+    (facts.basket_items). Enough for the chance model, which treats items of one total alike; their names are gone.
+    """
+    size = items.count().over(group_by="order_id")
+    reached = reduce(operator.add, [(size >= edge).cast("int64") for edge in EDGES])
+    rows = items.select("item", period=period, size_class=reached)
+    totals = rows.group_by("period", "size_class", "item").aggregate(baskets=rows.count())
+    return totals.group_by("period", "size_class", "baskets").aggregate(items=totals.count())
+
+
+def basket_lines(shop: Shop, *, level: str = "product", least: int = 1) -> ir.Table:
+    """Grain: an item in a basket, items in fewer than `least` baskets left out. Columns basket, item, both integers.
+
+    Numbers count from 0 along the sorted order ids and the sorted ids of the items left.
+    """
+    items = shared.basket_items(shop, level=level)
+    # Ids leave the engine once, as the names of these numbers.
+    orders = basket_table(shop).select("order_id")
+    orders = orders.mutate(basket=ibis.row_number().over(order_by="order_id"))
+    kinds = item_totals(shop, level=level).filter(lambda t: t.baskets >= least).select("item")
+    kinds = kinds.mutate(number=ibis.row_number().over(order_by="item"))
+    lines = items.inner_join(orders, "order_id").inner_join(kinds, "item")
+    return lines.select(basket=lines["basket"].cast("int32"), item=lines["number"].cast("int32"))
+
+
+def facts(shop: Shop, *, level: str, min_support: float, least_baskets: int = 1) -> Baskets:
+    """What do the baskets of this shop hold? Carries every basket's size, and the items that can be frequent.
+
+    `level` is product, category or brand; `min_support` the share of baskets that will be asked for. Items below it
+    stay in the engine and count in sizes only. Raises NotAvailable without order_lines (or the level's column),
+    NotEnoughData below `least_baskets`.
+    """
+    if level not in LEVELS:
+        raise UsageError(f"level must be one of {', '.join(LEVELS)}; not {level!r}")
+    table = shop.fetch(basket_table(shop, level=level).order_by("order_id"), max_rows=_MAX_BASKETS)
+    if len(table) < least_baskets:
+        raise NotEnoughData(f"rules need {least_baskets:,} baskets, this shop has {len(table):,} before {shop.as_of}")
+    days = pd.Series(pd.to_datetime(table["day"]), name="day")
+    cut = _cut(days)
+    earlier = int((days < pd.Timestamp(cut)).sum()) if cut else len(table)
+    # What can be frequent in the earlier part has at least its minimum count in all.
+    least = minimum_count(min_support, earlier)
+    totals = item_totals(shop, level=level).filter(lambda t: t.baskets >= least).order_by("item")
+    kinds = shop.fetch(totals, max_rows=_MAX_ITEMS)
+    lines = shop.fetch(basket_lines(shop, level=level, least=least), max_rows=_MAX_LINES)
+    ones = np.ones(len(lines), dtype=np.int32)
+    where = (lines["basket"].to_numpy(), lines["item"].to_numpy())
+    customers, guests = _customers(table["customer_id"])
+    ids = tuple(kinds["item"])
+    return Baskets(
+        level=level,
+        min_support=min_support,
+        sizes=table["size"].to_numpy(dtype=np.int64),
+        customers=customers,
+        days=days,
+        months=days.dt.strftime("%Y-%m"),
+        ids=ids,
+        names=_names(shop, ids, level=level),
+        held=sparse.csc_array((ones, where), shape=(len(table), len(ids))),
+        cut=cut,
+        profiles=_profiles(shop, level=level, cut=cut),
+        items=_distinct_items(shop, level=level),
+        guests=guests,
+    )
+
+
+def _cut(days: pd.Series[pd.Timestamp]) -> date | None:
+    """The first day of the last quarter of the days with baskets."""
+    if days.isna().any() or days.nunique() < 2:
+        return None
+    first, last = days.min().date(), days.max().date()
+    span = (last - first).days + 1
+    return first + timedelta(days=math.ceil(span * (1 - LATER_SHARE)))  # type: ignore[no-any-return]
+
+
+def _customers(ids: pd.Series[str]) -> tuple[Ints, int]:
+    codes = pd.factorize(ids)[0].astype(np.int64)
+    guest = codes < 0
+    # Nobody knows which guests are the same person: each basket is one.
+    codes[guest] = codes.max(initial=-1) + 1 + np.arange(guest.sum())
+    return codes, int(guest.sum())
+
+
+def _profiles(shop: Shop, *, level: str, cut: date | None) -> dict[tuple[str, int], Profile]:
+    items = shared.basket_items(shop, level=level)
+    tables = [total_profile(items, period=ibis.literal("all"))]
+    if cut:
+        part = ibis.ifelse(items["day"] < ibis.literal(cut), "earlier", "later")
+        tables += [total_profile(items, period=part), total_profile(items, period=items["day"].strftime("%Y-%m"))]
+    found: dict[tuple[str, int], Profile] = {}
+    for table in tables:
+        frame = shop.fetch(table.order_by("period", "size_class", "baskets"), max_rows=_MAX_ITEMS)
+        for (period, of_size), rows in frame.groupby(["period", "size_class"]):
+            found[str(period), int(of_size)] = Profile(
+                totals=rows["baskets"].to_numpy(dtype=np.int64), items=rows["items"].to_numpy(dtype=np.int64)
+            )
+    return found
+
+
+def _distinct_items(shop: Shop, *, level: str) -> int:
+    kinds = item_totals(shop, level=level)
+    return int(shop.fetch(kinds.aggregate(n=kinds.count()))["n"].iloc[0])
+
+
+def _names(shop: Shop, ids: tuple[str, ...], *, level: str) -> tuple[str, ...]:
+    """What to call the items: a product by its name, with its id where two share one."""
+    if level != "product" or not shop.has("products", "name"):
+        return ids
+    products = shop.table("products").select("product_id", "name")
+    called = shop.fetch(products.filter(products["name"].notnull()), max_rows=_MAX_ITEMS)
+    by_id = dict(zip(called["product_id"], called["name"].astype(str).str.strip(), strict=True))
+    names = [by_id.get(item) or item for item in ids]
+    counts = pd.Series(names).value_counts()
+    return tuple(name if counts[name] == 1 else f"{name} ({item})" for name, item in zip(names, ids, strict=True))

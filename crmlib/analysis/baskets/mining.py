@@ -1,0 +1,161 @@
+"""Which items are in at least so many baskets together, and which rules can be read from them? Exact counts only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+from mlxtend.frequent_patterns import association_rules, fpgrowth
+from scipy import sparse
+
+from crmlib.analysis.baskets.facts import Ints, Matrix
+
+Itemset = tuple[int, ...]
+_CHUNK = 2_000
+
+
+@dataclass(frozen=True)
+class Itemsets:
+    """Every set of up to `max_items` items that is in at least `least` of `baskets` baskets.
+
+    `counts` maps a set, its items' positions in increasing order, to the number of baskets that hold all of it.
+    """
+
+    counts: dict[Itemset, int]
+    baskets: int
+    least: int
+    max_items: int
+
+    def of_size(self, size: int) -> int:
+        """How many frequent sets have this many items."""
+        return sum(len(itemset) == size for itemset in self.counts)
+
+    def searched(self) -> int:
+        """How many splits were candidates: each ordered pair of frequent sets without a common item.
+
+        A split that turned out too rare was searched all the same: only counting these too keeps a correction honest,
+        since among rare sets the minimum count itself picks the lucky ones. Where both sides have several items,
+        pairs with a common item are counted as well, which errs on the safe side.
+        """
+        sizes = {size: self.of_size(size) for size in range(1, self.max_items + 1)}
+        total = 0
+        for a in range(1, self.max_items):
+            for c in range(1, self.max_items - a + 1):
+                if a == 1 or c == 1:
+                    total += sizes[max(a, c)] * max(sizes[1] - max(a, c), 0)
+                else:
+                    total += sizes[a] * sizes[c]
+        return total
+
+
+def frequent_itemsets(held: Matrix, *, least: int, max_items: int) -> Itemsets:
+    """Which sets of items are in at least `least` rows of `held`? Found by FP-growth, counted again exactly.
+
+    mlxtend compares supports as floating-point shares and can drop sets that lie exactly on the edge, so it is asked
+    for (least − ½) of its rows. Rows with fewer than two frequent items cannot hold a pair and are not passed on.
+    """
+    totals = np.asarray(held.sum(axis=0)).ravel()
+    frequent = np.flatnonzero(totals >= least)
+    counts: dict[Itemset, int] = {(int(i),): int(totals[i]) for i in frequent}
+    columns = held[:, frequent]
+    rows = np.asarray(columns.sum(axis=1)).ravel() >= 2
+    dense_enough = sparse.csr_matrix(columns[rows].astype(bool))
+    if max_items > 1 and dense_enough.shape[0] >= least:
+        frame = pd.DataFrame.sparse.from_spmatrix(dense_enough)
+        found = fpgrowth(frame, min_support=(least - 0.5) / len(frame), max_len=max_items)
+        sets = sorted(tuple(sorted(int(frequent[i]) for i in found_set)) for found_set in found["itemsets"])
+        sets = [itemset for itemset in sets if len(itemset) > 1]
+        for chunk in chunked(sets, size=_CHUNK):
+            tallies = np.asarray(together(held, chunk).sum(axis=0)).ravel()
+            counts.update(zip(chunk, (int(tally) for tally in tallies), strict=True))
+    return Itemsets(counts=counts, baskets=held.shape[0], least=least, max_items=max_items)
+
+
+def together(held: Matrix, sets: list[Itemset]) -> Matrix:
+    """Baskets × sets: 1 where a basket holds all items of a set."""
+    longest = max((len(itemset) for itemset in sets), default=1)
+    # A shorter set repeats its last item, which changes nothing.
+    padded = np.array([itemset + (itemset[-1],) * (longest - len(itemset)) for itemset in sets], dtype=np.int64)
+    product = held[:, padded[:, 0]]
+    for place in range(1, longest):
+        product = product.multiply(held[:, padded[:, place]])
+    return sparse.csc_array(product)
+
+
+def chunked(sets: list[Itemset], *, size: int) -> Iterator[list[Itemset]]:
+    """The list in pieces of at most `size`, sets of one length together."""
+    ordered = sorted(sets, key=lambda itemset: (len(itemset), itemset))
+    for start in range(0, len(ordered), size):
+        yield ordered[start : start + size]
+
+
+def splits(itemsets: Itemsets) -> pd.DataFrame:
+    """One row a rule: every split of every frequent set into antecedent and consequent.
+
+    Columns antecedent and consequent (tuples of positions), itemset, count, count_a, count_c: baskets that hold both
+    sides, the first, the second. Ordered by itemset, then antecedent.
+    """
+    rows = []
+    for itemset, count in sorted(itemsets.counts.items()):
+        for size in range(1, len(itemset)):
+            for left in combinations(itemset, size):
+                right = tuple(item for item in itemset if item not in left)
+                rows.append((left, right, itemset, count, itemsets.counts[left], itemsets.counts[right]))
+    columns = ["antecedent", "consequent", "itemset", "count", "count_a", "count_c"]
+    return pd.DataFrame(rows, columns=columns).astype({"count": int, "count_a": int, "count_c": int})
+
+
+def confident(count: Ints, of: Ints, *, least: float) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """Is count / of at least the confidence as it is written? Compared as fractions, so that an edge is an edge.
+
+    >>> confident(np.array([7]), np.array([100]), least=0.07).tolist()
+    [True]
+    """
+    share = Fraction(str(least))
+    return np.array(
+        [int(k) * share.denominator >= share.numerator * int(n) for k, n in zip(count, of, strict=True)], dtype=bool
+    )
+
+
+def redundant(rules: pd.DataFrame, itemsets: Itemsets) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """Which rules say no more than a shorter one? Their confidence is not above that of a rule with part of their
+    antecedent and the same consequent (Bayardo, Agrawal and Gunopulos 2000: improvement of at most 0)."""
+    counts = itemsets.counts
+
+    def shorter_is_as_good(left: Itemset, right: Itemset, count: int, count_a: int) -> bool:
+        for size in range(1, len(left)):
+            for part in combinations(left, size):
+                both = counts[tuple(sorted(part + right))]
+                if count * counts[part] <= both * count_a:
+                    return True
+        return False
+
+    rows = zip(rules["antecedent"], rules["consequent"], rules["count"], rules["count_a"], strict=True)
+    return np.array([shorter_is_as_good(*row) for row in rows], dtype=bool)
+
+
+def measures(rules: pd.DataFrame, itemsets: Itemsets) -> pd.DataFrame:
+    """support, confidence, lift, leverage, conviction and Zhang's metric of each rule, by mlxtend; same order."""
+    names = ["support", "confidence", "lift", "leverage", "conviction", "zhangs_metric"]
+    if rules.empty:
+        return pd.DataFrame(columns=names, index=rules.index, dtype=float)
+    needed = {s for side in ("antecedent", "consequent", "itemset") for s in rules[side]}
+    needed |= {part for s in set(rules["itemset"]) for size in range(1, len(s)) for part in combinations(s, size)}
+    ordered = sorted(needed)
+    frame = pd.DataFrame(
+        {
+            "itemsets": [frozenset(itemset) for itemset in ordered],
+            "support": [itemsets.counts[itemset] / itemsets.baskets for itemset in ordered],
+        }
+    )
+    # Threshold 0 on support: nothing is compared in floating point here, the exact cuts were made before.
+    table = association_rules(frame, num_itemsets=itemsets.baskets, metric="support", min_threshold=0.0, return_metrics=names)
+    table["antecedent"] = [tuple(sorted(side)) for side in table["antecedents"]]
+    table["consequent"] = [tuple(sorted(side)) for side in table["consequents"]]
+    wanted = rules[["antecedent", "consequent"]].reset_index(drop=True)
+    merged = wanted.merge(table, on=["antecedent", "consequent"], how="left", validate="one_to_one")
+    return merged[names].set_axis(rules.index, axis=0)

@@ -1,0 +1,387 @@
+"""The sections of the page: verdicts, effects, the split, the days, the checks."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from crmlib import figures, formats
+from crmlib.analysis.experiments.checks import BLOCKED, Checks, p_text, words
+from crmlib.analysis.experiments.effects import Results
+from crmlib.analysis.experiments.reduction import Facts
+from crmlib.analysis.experiments.verdicts import Verdicts, amount, effect_text
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_MOST_ROWS = 14
+_STATES = {"higher": "higher", "lower": "lower", "no_difference": "no difference found", "running": "still running",
+           "void": "void", "too_few": "too few to conclude", "no_outcomes": "nothing measured"}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Row:
+    label: str
+    value: float
+    low: float
+    high: float
+    strong: bool
+    colour: str
+
+
+def table_verdicts(facts: Facts, results: Results, verdicts: Verdicts) -> figures.Figure:
+    """What does each test say, by the one measure that decides?"""
+    primary = results.table[results.table["primary"]].set_index(["experiment", "variant"])
+    shown = verdicts.table.copy()
+    shown["test"] = [_label(row.experiment, row.variant, facts) for row in shown.itertuples()]
+    shown["measure"] = [words(results.primary.get(name, "")) or None for name in shown["experiment"]]
+    shown["effect"] = [
+        effect_text(primary.loc[(row.experiment, row.variant)], facts.currency)
+        if row.state in ("higher", "lower", "no_difference")
+        else None
+        for row in shown.itertuples()
+    ]
+    shown["verdict"] = shown["state"].map(_STATES)
+    return figures.show_table(
+        figures.tabulate(
+            shown,
+            caption="One row a test and arm; the interval is what the data still allow",
+            labels={"test": "Test", "verdict": "Verdict", "measure": "Primary measure", "effect": "Change against control", "units": "Units",
+                    "decision": "Decision"},
+            formats={"units": formats.number},
+            file="tables/results.csv",
+        ),
+        title=headline(verdicts),
+        sentence=_rule(results),
+    )  # fmt: skip
+
+
+def headline(verdicts: Verdicts) -> str:
+    """What the tests say in one line, or their counts where there are many."""
+    table = verdicts.table
+    if len(table) == 1:
+        return str(table["title"].iloc[0])
+    if len(table) <= 3:
+        return _upper("; ".join([table["brief"].iloc[0], *(_lower(text) for text in table["brief"].iloc[1:])]))
+    counts = table["state"].value_counts()
+    return f"{len(table)} comparisons: " + ", ".join(
+        f"{counts[state]} {name}" for state, name in _STATES.items() if state in counts
+    )
+
+
+def figure_effects(facts: Facts, results: Results, verdicts: Verdicts) -> figures.Figure:
+    """How large is each effect, beside control's own mean, and how sure is it?"""
+    settled = verdicts.table[verdicts.table["state"].isin(["higher", "lower", "no_difference"])]
+    pairs = pd.MultiIndex.from_frame(settled[["experiment", "variant"]])
+    tested = results.table[results.table["state"] == "ok"]
+    tested = tested[pd.MultiIndex.from_frame(tested[["experiment", "variant"]]).isin(pairs)]
+    drawable = tested[tested["relative_low"].notna() & tested["relative_high"].notna()]
+    drawn = drawable.head(_MOST_ROWS)
+    rows = [
+        _Row(f"{_label(row.experiment, row.variant, facts)} · {words(row.metric)}: {effect_text(pd.Series(row._asdict()), facts.currency)}",
+             100 * row.relative, 100 * row.relative_low, 100 * row.relative_high, row.primary,
+             figures.ACCENT if row.primary else figures.MUTED)
+        for row in drawn.itertuples()
+    ]  # fmt: skip
+    table = _effects_table(tested, facts)
+    if not rows:
+        waiting = (
+            "No effect can be drawn yet" if tested.empty else "No effect can be shown as a share of control's mean"
+        )
+        sentence = (
+            "No test has reached its end with a sound split and enough units."
+            if tested.empty
+            else "Their own units are in the table."
+        )
+        return figures.show_table(table, title=waiting, sentence=sentence)
+    first = drawn.iloc[0]
+    clear = tested[tested["primary"] & ((tested["low"] > 0) | (tested["high"] < 0))]
+    title = (
+        f"{len(clear)} of {int(tested['primary'].sum())} comparisons {'differs' if len(clear) == 1 else 'differ'} from control in the primary measure"
+        if len(clear)
+        else "No primary measure differs from control by more than chance explains"
+    )
+    left = len(tested) - len(drawn)
+    note = f" {left} more stand in the table only." if left else ""
+    lo, hi = min(row.low for row in rows), max(row.high for row in rows)
+    worth = verdicts.worthwhile * 100
+
+    def paint(ax: Axes, narrow: bool) -> None:
+        def percent(value: float) -> str:
+            return formats.share(value / 100, digits=0 if max(hi, -lo) >= 5 else 1)
+
+        _paint_rows(
+            ax,
+            rows,
+            narrow=narrow,
+            reference=0.0,
+            worth=worth,
+            form=lambda value: ("+" if value > 0 else "") + percent(value),
+        )
+
+    mark = " Green: the smallest effect worth having." if worth else ""
+    return figures.draw(
+        paint,
+        title=title,
+        sentence="One primary measure decides each test; the others explain. A bar that reaches over zero may be chance."
+        + note,
+        alt=f"Dot plot with intervals of {len(rows)} effects as a share of control's mean, from {lo:.0f} to {hi:.0f} per cent; "
+        f"the first, {words(first['metric'])} of {words(first['experiment'])}, is {100 * first['relative']:+.1f} per cent.",
+        caption="Change against control as a share of control's mean; beside each name the same in its own unit, with "
+        f"the {100 * results.confidence:g} % interval. Blue: primary measure.{mark}",
+        table=table,
+        height=_height(rows, narrow=False),
+        narrow_height=_height(rows, narrow=True),
+    )
+
+
+def figure_split(facts: Facts, checks: Checks) -> figures.Figure:
+    """Did each arm get the units it was meant to get?"""
+    ratios = checks.ratios
+    p_values = checks.table[checks.table["check"] == "sample_ratio"].set_index("experiment")["p_value"]
+    broken = sorted(name for name, p in p_values.items() if p < BLOCKED)
+    table = figures.tabulate(
+        ratios.assign(test=[_label(row.experiment, row.variant, facts) for row in ratios.itertuples()],
+                      p=[p_text(p_values[name]) for name in ratios["experiment"]],
+                      span=[f"{row.low:.3f}–{row.high:.3f}" for row in ratios.itertuples()]),
+        caption="Units in each arm; 1.000 is the planned split",
+        labels={"test": "Test", "variant": "Arm", "units": "Units", "units_control": "Units in control", "ratio": "Of planned", "span": "Interval",
+                "p": "Chi-square"},
+        formats={"units": formats.number, "units_control": formats.number, "ratio": lambda value: f"{value:.3f}"},
+        file="tables/checks.csv",
+    )  # fmt: skip
+    sentence = "Equal chances give nearly equal numbers. Where they do not, somebody is missing, and those who stayed are no fair comparison."
+    if broken:
+        said = ", ".join(words(name) for name in broken[:3]) + (
+            f" and {len(broken) - 3} more" if len(broken) > 3 else ""
+        )
+        title = f"The split broke in {said}: nothing is concluded from it"
+    else:
+        title = "No broken split was found" if len(ratios) else "No test has two arms yet"
+    if ratios.empty:
+        return figures.show_table(table, title=title, sentence="A test needs units in control and in another arm.")
+    worst = ratios.assign(off=(ratios["ratio"] - 1).abs()).sort_values("off", ascending=False, kind="stable")
+    drawn = ratios[ratios.index.isin(worst.index[:_MOST_ROWS])]
+    rows = [
+        _Row(f"{_label(row.experiment, row.variant, facts)}: {row.units:,} v {row.units_control:,}, {p_text(p_values[row.experiment])}",
+             100 * row.ratio, 100 * row.low, 100 * row.high, True, figures.ORANGE if row.experiment in broken else figures.ACCENT)
+        for row in drawn.itertuples()
+    ]  # fmt: skip
+
+    def paint(ax: Axes, narrow: bool) -> None:
+        _paint_rows(
+            ax,
+            rows,
+            narrow=narrow,
+            reference=100.0,
+            form=lambda value: formats.number(value, digits=0 if value == round(value) else 1),
+        )
+
+    lo, hi = min(row.low for row in rows), max(row.high for row in rows)
+    return figures.draw(
+        paint,
+        title=title,
+        sentence=sentence,
+        alt=f"Dot plot with intervals of units in each arm per 100 in control, as planned = 100; {len(rows)} arms, from {lo:.1f} to {hi:.1f}.",
+        caption="Units in the arm for 100 in control, corrected for the plan (100 = as planned), with 95 % intervals. Orange: the split "
+        f"broke (p < {BLOCKED:g}).",
+        table=table,
+        height=_height(rows, narrow=False),
+        narrow_height=_height(rows, narrow=True),
+    )
+
+
+def figure_days(facts: Facts, checks: Checks) -> figures.Figure:
+    """How many units reached each arm on each day, in the test whose split is least sound?"""
+    ratio = checks.table[checks.table["check"] == "sample_ratio"].sort_values(["p_value", "experiment"], kind="stable")
+    experiment = str(ratio["experiment"].iloc[0])
+    days = facts.days[facts.days["experiment"] == experiment].assign(day=lambda frame: pd.to_datetime(frame["day"]))
+    wide = days.pivot_table(index="day", columns="variant", values="units", fill_value=0, aggfunc="sum")
+    if len(wide):
+        wide = wide.reindex(pd.date_range(wide.index[0], wide.index[-1]), fill_value=0)
+    table = figures.tabulate(
+        wide.rename_axis("day").reset_index().assign(day=lambda frame: frame["day"].dt.strftime("%Y-%m-%d")),
+        caption=f"Units assigned per day, {words(experiment)}",
+        labels={"day": "Day"} | {arm: words(arm) for arm in wide.columns},
+        formats=dict.fromkeys(wide.columns, formats.number),
+    )
+    each = ", ".join(f"{formats.number(wide[arm].mean())} to {words(arm)}" for arm in wide.columns[:4])
+    title = f"{_upper(words(experiment))}: on an average day {each}" if each else "No unit belongs to one arm alone"
+    sentence = (
+        "The test with the least even split, day by day. Days are for finding a cause; the verdict is on the total."
+    )
+    if len(wide) < 3:
+        return figures.show_table(table, title=title, sentence=sentence)
+    colours = dict(zip([checks.controls[experiment], *(arm for arm in wide.columns if arm != checks.controls[experiment])],
+                       (figures.MUTED, figures.ACCENT, figures.ORANGE, figures.GREEN, figures.PURPLE, figures.INK), strict=False))  # fmt: skip
+
+    def paint(ax: Axes, narrow: bool) -> None:
+        import seaborn as sns
+        from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+        for arm in wide.columns:
+            sns.lineplot(x=wide.index, y=wide[arm], color=colours.get(arm, figures.SOFT), ax=ax, legend=False)
+        top = 1.15 * wide.to_numpy().max()
+        ax.set_ylim(0, top or 1)
+        ends = [(wide.index[-1], float(wide[arm].iloc[-1]), "\n".join(textwrap.wrap(words(str(arm)), 12)), colours.get(arm, figures.INK))
+                for arm in wide.columns]  # fmt: skip
+        figures.label_ends(ax, ends, gap=0.13 if narrow else 0.09)
+        locator = AutoDateLocator(maxticks=3 if narrow else 7)
+        ax.xaxis.set_major_locator(locator)
+        ax.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+        ax.yaxis.set_major_formatter(lambda value, _: formats.number(value))
+        ax.set(xlabel="", ylabel="")
+        _no_math(ax)
+
+    return figures.draw(
+        paint,
+        title=title,
+        sentence=sentence,
+        alt=f"Lines of units assigned per day, one for each of {len(wide.columns)} arms, {wide.index[0]:%d %b %Y} to {wide.index[-1]:%d %b %Y}, "
+        f"from {wide.to_numpy().min():,.0f} to {wide.to_numpy().max():,.0f} a day.",
+        caption="Units assigned per day and arm.",
+        table=table,
+        height=3.4,
+        narrow_height=3.0,
+    )
+
+
+def table_checks(checks: Checks) -> figures.Figure:
+    """What was checked before any effect was looked at, and what was found?"""
+    order = {"failed": 0, "warning": 1, "ok": 2}
+    shown = checks.table.sort_values("verdict", key=lambda column: column.map(order), kind="stable")
+    bad = shown[shown["verdict"] != "ok"]
+    failed = int((shown["verdict"] == "failed").sum())
+    title = f"{len(bad)} of {len(shown)} checks {'needs' if len(bad) == 1 else 'need'} a look"
+    title += (
+        f"; {failed} {'voids its test or metric' if failed == 1 else 'void their test or metric'}" if failed else ""
+    )
+    return figures.show_table(
+        figures.tabulate(
+            shown,
+            caption="Checks of the tests themselves, the gravest first",
+            labels={"text": "What was found", "verdict": "Verdict"},
+            file="tables/checks.csv",
+        ),
+        title=title if len(bad) else f"Nothing was found in {len(shown)} checks",
+        sentence="These are asked before any effect is looked at. A check that finds nothing is no proof that nothing is wrong.",
+    )
+
+
+def _effects_table(tested: pd.DataFrame, facts: Facts) -> dict[str, object]:
+    shown = tested.assign(
+        test=[_label(row.experiment, row.variant, facts) for row in tested.itertuples()],
+        measure=[words(metric) for metric in tested["metric"]],
+        said=[effect_text(row, facts.currency) for _, row in tested.iterrows()],
+        base=[_mean_text(row, "mean_control", facts.currency) for _, row in tested.iterrows()],
+        adjusted=[p_text(p) for p in tested["p_adjusted"]],
+    )
+    return figures.tabulate(
+        shown,
+        caption="Every metric of every test that was read: its change against control",
+        labels={"test": "Test", "measure": "Metric", "said": "Change (interval)", "base": "Control's mean", "n": "Units", "n_control": "Units in control",
+                "adjusted": "p, corrected", "method": "Method"},
+        formats={"n": formats.number, "n_control": formats.number},
+        file="tables/results.csv",
+    )  # fmt: skip
+
+
+def _mean_text(row: pd.Series, column: str, currency: str) -> str:
+    text = amount(row[column], row["kind"], currency, width=row["high"] - row["low"])
+    return f"{text}\N{NO-BREAK SPACE}%" if row["kind"] == "share" else text
+
+
+def _rule(results: Results) -> str:
+    what = (
+        "the measure named for this run"
+        if results.named
+        else "a rule that does not look at the data: 'conver…' first, else the first by name"
+    )
+    return f"One primary measure decides each test, chosen by {what}; it is read once, at the planned end."
+
+
+def _label(experiment: str, arm: str, facts: Facts) -> str:
+    many = int((facts.arms["experiment"] == experiment).sum()) > 2
+    return f"{words(experiment)} ({words(arm)})" if many and arm else words(experiment)
+
+
+def _wrapped(row: _Row, narrow: bool) -> list[str]:
+    return textwrap.wrap(row.label, 42 if narrow else 96, break_long_words=True) or [""]
+
+
+def _band(row: _Row, narrow: bool) -> float:
+    """Inches that a row takes: its words, and the interval below them."""
+    return 0.19 * len(_wrapped(row, narrow)) + 0.36
+
+
+def _height(rows: Sequence[_Row], *, narrow: bool) -> float:
+    return sum(_band(row, narrow) for row in rows) + 0.55
+
+
+def _paint_rows(
+    ax: Axes, rows: Sequence[_Row], *, narrow: bool, reference: float, form: Callable[[float], str], worth: float = 0.0
+) -> None:
+    """One interval below another, each under its words; hollow where it holds the reference."""
+    import seaborn as sns
+
+    at, top = [], 0.0
+    for row in rows:
+        lines = _wrapped(row, narrow)
+        ax.text(0, top + 0.04, "\n".join(lines), transform=ax.get_yaxis_transform(), va="top", ha="left", color=figures.INK,
+                fontsize=9 if narrow else 10.5, fontweight="bold" if row.strong and not narrow else "normal", parse_math=False, linespacing=1.15)  # fmt: skip
+        at.append(top + 0.19 * len(lines) + 0.17)
+        top += _band(row, narrow)
+    for row, y in zip(rows, at, strict=True):
+        # The reference stands beside each interval only, so that no line runs through words.
+        ax.vlines(reference, y - 0.12, y + 0.12, color=figures.INK, linewidth=1.4, zorder=1)
+        ax.hlines(y, row.low, row.high, color=row.colour, linewidth=2.4, zorder=2)
+        if worth and row.strong:
+            ax.vlines(worth, y - 0.12, y + 0.12, color=figures.GREEN, linewidth=2.4, zorder=1)
+        hollow = row.low <= reference <= row.high
+        sns.scatterplot(
+            x=[row.value],
+            y=[y],
+            s=58,
+            color=figures.PAPER if hollow else row.colour,
+            edgecolor=row.colour,
+            linewidth=2,
+            ax=ax,
+            zorder=3,
+        )
+    low, high = (
+        min([reference, *(row.low for row in rows)]),
+        max([reference, worth or reference, *(row.high for row in rows)]),
+    )
+    margin = 0.06 * (high - low or 1)
+    ax.set_xlim(low - margin, high + margin)
+    ax.set_ylim(top, 0)
+    ax.set_yticks([])
+    ax.grid(visible=False)
+    ax.xaxis.set_major_locator(_ticks(4 if narrow else 7))
+    ax.xaxis.set_major_formatter(lambda value, _: form(value))
+    ax.set(xlabel="", ylabel="")
+    _no_math(ax)
+
+
+def _ticks(most: int):  # type: ignore[no-untyped-def]
+    from matplotlib.ticker import MaxNLocator
+
+    return MaxNLocator(nbins=most)
+
+
+def _no_math(ax: Axes) -> None:
+    # A shop's own names may hold dollar signs, which would be read as formulas.
+    for text in ax.texts:
+        text.set_parse_math(False)
+
+
+def _upper(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:]

@@ -1,0 +1,162 @@
+"""How does one text read? Its language, TextBlob's polarity, its themes and how each is spoken of.
+
+Nothing here sees a shop: a text goes in, a frozen reading comes out, the same each time, without a network.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from types import MappingProxyType
+from typing import Literal
+
+from crmlib.analysis.feedback.themes import clauses, mentions, names_fault, themes_of
+from crmlib.errors import UsageError
+
+Outcome = Literal["read", "no_signal", "other_language"]
+
+# Frequent words that are written in one of these languages only, so that one of them is a hint.
+_TEXTS = {
+    "en": """
+        the and is it's this that with for of are were have has had not very my they you but from would will
+        been i it we your our their there what which when good great love nice really quickly don't didn't
+        too to just all arrived delivery quality ordered than then only after before again product
+    """,
+    "de": """
+        der das und ist ich nicht sehr mit für auf ein eine einen leider aber auch wurde noch wie zu von dem
+        den sind bei schnell gut alles habe hat schon wieder lieferung qualität bestellt gerne super-schnell
+        kam
+    """,
+    "fr": """
+        le les des est et très pour avec une pas je nous vous mais dans sur qui que c'est bien livraison
+        produit reçu qualité rapide commande merci trop jamais été
+    """,
+    "es": """
+        el los las es muy para con una pero por que y lo mi se calidad envío producto bien rápido pedido
+        llegó gracias bueno buena nunca está
+    """,
+    "it": """
+        il gli è molto per con una ma che non di della sono prodotto qualità spedizione ottimo arrivato
+        veloce grazie consegna mai più
+    """,
+    "nl": """
+        het een en niet met voor zeer goed maar ook van ik op wel snel geleverd kwaliteit besteld bedankt
+        mooi levering erg heel
+    """,
+    "pl": """
+        jest nie bardzo się na z do dobra jakość szybko polecam przesyłka dostawa ale i produkt
+    """,
+}
+_WORDS: Mapping[str, frozenset[str]] = MappingProxyType(
+    {code: frozenset(text.split()) for code, text in _TEXTS.items()}
+)
+_SHARED = {
+    word for code, words in _WORDS.items() for other, more in _WORDS.items() if code != other for word in words & more
+}
+_TOKEN = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One distinct text: what became of it and TextBlob's polarity, −1 to 1.
+
+    `themes` holds the mood of each theme it mentions: of the clauses about it or, where those have none (`moodless`), of the
+    whole text. `against` are the themes spoken of negatively, `named` those of which a fault is named.
+    """
+
+    outcome: Outcome
+    polarity: float
+    themes: Mapping[str, float] = field(default_factory=dict)
+    against: frozenset[str] = frozenset()
+    named: frozenset[str] = frozenset()
+    moodless: frozenset[str] = frozenset()
+
+    def complaints(self, *, rating: float | None = None) -> frozenset[str]:
+        """Which themes does it complain about, given the stars that came with it (None: no stars)?
+
+        Those spoken of negatively or with a named fault. Stars decide where the words leave room: with one or two, a theme
+        without a mood of its own counts too; with four or five, a mood without a named fault does not.
+        """
+        low, high = (rating is not None and rating <= 2), (rating is not None and rating >= 4)
+        return self.named | (frozenset() if high else self.against) | (self.moodless if low else frozenset())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reader:
+    """Reads English texts with TextBlob's lexicon; says nothing below a strength of `abstain_below` (0 to 1).
+
+    It has learnt nothing from the shop. A text whose words have no polarity, or cancel out, is never read.
+    """
+
+    abstain_below: float = 0.1
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.abstain_below <= 1:
+            raise UsageError(f"abstain_below must lie in [0, 1]; {self.abstain_below!r} does not")
+
+    def direction(self, strength: float) -> int:
+        """−1 negative, 1 positive, 0 where the reader abstains."""
+        return 0 if strength == 0 or abs(strength) < self.abstain_below else (-1 if strength < 0 else 1)
+
+    def read(self, text: str, *, language: str | None = None) -> Reading:
+        """How does this text read? `language` as the shop has it; without one it is guessed from frequent words."""
+        if not is_english(text, language=language):
+            return Reading("other_language", 0.0)
+        plain = text.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
+        strength = polarity(text)
+        outcome: Outcome = "read" if self.direction(strength) else "no_signal"
+        themes: dict[str, float] = {}
+        named, moodless = set(), set()
+        for name in themes_of(plain):
+            about = [piece for piece in clauses(plain) if mentions(piece, name)]
+            own = polarity(". ".join(about))
+            themes[name] = own if self.direction(own) else strength
+            if not self.direction(own):
+                moodless.add(name)
+            if any(names_fault(piece, name) for piece in about):
+                named.add(name)
+        against = frozenset(name for name, mood in themes.items() if self.direction(mood) < 0)
+        return Reading(outcome, strength, themes, against, frozenset(named), frozenset(moodless))
+
+
+def polarity(text: str) -> float:
+    """How positive are a text's words, from −1 to 1? TextBlob's pattern lexicon; 0.0 where no word is in it.
+
+    >>> polarity("What a lovely cup") > 0 > polarity("The worst cup")
+    True
+    """
+    from textblob.en import sentiment
+
+    return float(sentiment(text)[0])
+
+
+def normal(text: str) -> str:
+    """A text without differences that nobody reads: width of letters, case, runs of blanks."""
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
+def text_key(text: str) -> int:
+    """A 63-bit key of a text's normal form, the same on every machine."""
+    return int.from_bytes(blake2b(normal(text).encode("utf-8", "replace"), digest_size=8).digest(), "big") >> 1
+
+
+def is_english(text: str, *, language: str | None = None) -> bool:
+    """Is this text English? By the shop's `language` if given, else by frequent words and by script.
+
+    A text with no known word at all counts as English; a text mostly in a script other than Latin does not.
+
+    >>> is_english("Sehr schön, kam schnell"), is_english("Lovely"), is_english("whatever", language="de")
+    (False, True, False)
+    """
+    if language and language.strip():
+        return language.strip().casefold().replace("_", "-").split("-")[0] in ("en", "eng", "english")
+    letters = [char for char in text if char.isalpha()]
+    foreign = sum("LATIN" not in unicodedata.name(char, "") for char in letters)
+    if letters and foreign > len(letters) / 2:
+        return False
+    tokens = [token.replace("’", "'") for token in _TOKEN.findall(text.casefold())]
+    hits = {code: sum(token in words and token not in _SHARED for token in tokens) for code, words in _WORDS.items()}
+    return hits["en"] >= max(count for code, count in hits.items() if code != "en")

@@ -1,0 +1,148 @@
+"""Which texts does the shop have, and how does each read? Facts, and the one pass over the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import ibis
+import ibis.expr.types as ir
+import pandas as pd
+
+from crmlib.analysis.feedback.reading import Reader, Reading, text_key
+from crmlib.analysis.feedback.redaction import redact
+from crmlib.errors import NotEnoughData
+from crmlib.shop import facts as shop_facts
+
+if TYPE_CHECKING:
+    from crmlib.shop.engine import Shop
+
+MIN_READ = 50  # texts that must be readable before any share is reported
+OUTCOMES = ("read", "no_signal", "other_language")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Readings:
+    """What became of every text.
+
+    texts     one row a text, by feedback_id: feedback_id, customer_id, day (NaT where undated), rating (NaN where unrated),
+              outcome (one of OUTCOMES), polarity, key (of the distinct text), answered, text (redacted, and kept only where
+              it may be quoted or answered: read negative, complaining, or one or two stars; else '')
+    mentions  one row a text and theme: row (of `texts`), theme, polarity, complaint
+    """
+
+    texts: pd.DataFrame
+    mentions: pd.DataFrame
+    reader: Reader
+    as_of: date
+
+    @property
+    def read(self) -> pd.DataFrame:
+        """The texts that were read and not abstained from."""
+        return self.texts[self.texts["outcome"] == "read"]
+
+
+def facts(shop: Shop) -> ir.Table:
+    """Grain: one kept text. The smallest table a reader of texts can do with: the rows themselves.
+
+    Columns feedback_id, text, created_at, day, customer_id, order_id, rating, language, first_name, last_name (of that
+    very customer, to be taken out of quotes), answered (a ticket of the customer was first replied to at or after the
+    text). Empty where the shop lacks them. Raises NotAvailable without feedback.
+    """
+    texts = shop.table("feedback", "text").select(
+        "feedback_id", "text", "created_at", "customer_id", "order_id",
+        day=lambda t: t.created_at.date(), rating=lambda t: t.rating.cast("float64"), language=lambda t: t.language,
+    )  # fmt: skip
+    if shop.has("customers"):
+        people = shop.table("customers").select("customer_id", "first_name", "last_name")
+        texts = texts.left_join(people, "customer_id").drop("customer_id_right")
+    else:
+        texts = texts.mutate(first_name=ibis.null("string"), last_name=ibis.null("string"))
+    if shop.has("tickets", "customer_id", "first_reply_at"):
+        tickets = shop.table("tickets").filter(lambda t: t.customer_id.notnull())
+        replies = tickets.group_by("customer_id").aggregate(_replied=tickets["first_reply_at"].max())
+        texts = texts.left_join(replies, "customer_id").drop("customer_id_right")
+        texts = texts.mutate(answered=(texts["_replied"] >= texts["created_at"]).fill_null(False)).drop("_replied")
+    else:
+        texts = texts.mutate(answered=ibis.literal(False))
+    return texts.order_by("feedback_id")
+
+
+def order_days(shop: Shop) -> ir.Table:
+    """Grain: a day with orders that were not cancelled. Columns day, orders. Raises NotAvailable without orders.
+
+    Enough for rates per 1,000 orders over any days; not for who ordered what.
+    """
+    orders = shop_facts.net_orders(shop)
+    return orders.group_by("day").aggregate(orders=orders.count()).order_by("day")
+
+
+def orders_by_day(shop: Shop) -> pd.DataFrame:
+    """Against how many orders are complaints counted? One row a day: day, orders; no rows where the shop has no orders."""
+    if not shop.has("orders"):
+        return pd.DataFrame({"day": pd.Series(dtype="datetime64[s]"), "orders": pd.Series(dtype="int64")})
+    days = shop.fetch(order_days(shop))
+    return days.assign(day=pd.to_datetime(days["day"]))
+
+
+def score(shop: Shop, texts: ir.Table, *, reader: Reader, at_least: int = MIN_READ) -> Readings:
+    """How does each text read? Row by row, once, each distinct text scored once.
+
+    Raises NotEnoughData where fewer than `at_least` texts could be read.
+    """
+    known: dict[tuple[int, str], Reading] = {}
+    rows: list[tuple[Any, ...]] = []
+    mentions: list[tuple[int, str, float, bool]] = []
+    for chunk in shop.stream(texts):
+        for record in chunk.astype(object).where(chunk.notna(), None).to_dict("records"):
+            key, language = text_key(record["text"]), (record["language"] or "").strip().casefold()
+            if (key, language) not in known:
+                known[key, language] = reader.read(record["text"], language=language)
+            reading = known[key, language]
+            against = reading.complaints(rating=record["rating"])
+            mentions += [(len(rows), name, mood, name in against) for name, mood in reading.themes.items()]
+            rows.append(_row(record, reading, reader=reader, key=key, complains=bool(against)))
+    columns = [
+        "feedback_id",
+        "customer_id",
+        "created_at",
+        "day",
+        "rating",
+        "outcome",
+        "polarity",
+        "key",
+        "answered",
+        "text",
+    ]
+    frame = pd.DataFrame(rows, columns=columns)
+    frame = frame.assign(
+        day=pd.to_datetime(frame["day"]),
+        rating=pd.to_numeric(frame["rating"]).astype("float64"),
+        polarity=frame["polarity"].astype("float64"),
+        answered=frame["answered"].astype(bool),
+    )
+    counts = frame["outcome"].value_counts()
+    if counts.get("read", 0) < at_least:
+        raise NotEnoughData(
+            f"needs {at_least} texts it can read; of {len(frame):,} texts {counts.get('read', 0):,} could be read, "
+            f"{counts.get('no_signal', 0):,} had no clear direction and {counts.get('other_language', 0):,} are not English"
+        )
+    found = pd.DataFrame(mentions, columns=["row", "theme", "polarity", "complaint"])
+    found = found.astype({"row": "int64", "theme": "object", "polarity": "float64", "complaint": "bool"})
+    return Readings(texts=frame, mentions=found, reader=reader, as_of=shop.as_of)
+
+
+def _row(record: Mapping[str, Any], reading: Reading, *, reader: Reader, key: int, complains: bool) -> tuple[Any, ...]:
+    negative = reading.outcome == "read" and reader.direction(reading.polarity) < 0
+    disliked = record["rating"] is not None and record["rating"] <= 2
+    text = ""
+    if negative or disliked or complains:
+        names = (record["first_name"], record["last_name"])
+        # Names and whole texts end here; only what is redacted goes on.
+        text = redact(record["text"], names=names, ids=(record["order_id"], record["customer_id"]))
+    return (
+        record["feedback_id"], record["customer_id"], record["created_at"], record["day"], record["rating"], reading.outcome,
+        reading.polarity, key, bool(record["answered"]), text,
+    )  # fmt: skip
