@@ -255,15 +255,15 @@ def findings(health: Health, *, shop: Shop) -> Findings:
     metrics = (
         _count("revenue", "Net sales", health.revenue, shop.money_rule(), unit=health.currency or "amount", n=orders,
                note=f"of {orders:,} orders" if orders else ""),
-        _count("orders", "Orders", orders, "kept orders that were not cancelled", headline=True),
-        _count("customers", "Customers who bought", health.customers, "distinct customers with a kept order", headline=True),
-        _count("order_lines", "Order lines", health.order_lines, "kept order lines", headline=False),
-        _count("rows_read", "Rows read", int(total["read"]), "rows below the headers of all files", headline=False),
-        _count("rows_kept", "Rows kept", int(total["kept"]), "rows that count", headline=False),
+        _count("orders", "Orders", orders, "kept orders that were not cancelled", headline=True, unit="orders"),
+        _count("customers", "Customers who bought", health.customers, "distinct customers with a kept order", headline=True, unit="customers"),
+        _count("order_lines", "Order lines", health.order_lines, "kept order lines", headline=False, unit="order lines"),
+        _count("rows_read", "Rows read", int(total["read"]), "rows below the headers of all files", headline=False, unit="rows"),
+        _count("rows_kept", "Rows kept", int(total["kept"]), "rows that count", headline=False, unit="rows"),
         _count("rows_set_aside", "Rows set aside", aside, "rows that cannot be used, by reason in set_aside.csv",
-               note=f"of {total['read']:,} read"),
+               note=f"of {total['read']:,} read", unit="rows"),
         _count("rows_after_as_of", "Rows after the as-of day", int(total["after_as_of"]), "rows dated as_of or later",
-               headline=False),
+               headline=False, unit="rows"),
         _count("guest_order_share", "Orders from guests", guest_share, "kept orders without a customer / kept orders",
                unit="share", n=orders, note=f"{guests:,} orders" if orders else ""),
     )  # fmt: skip
@@ -317,12 +317,10 @@ def findings(health: Health, *, shop: Shop) -> Findings:
 
 
 def _count(
-    id: str, label: str, value: float | None, definition: str, *, unit: str = "", n: int | None = None,
+    id: str, label: str, value: float | None, definition: str, *, unit: str, n: int | None = None,
     headline: bool = True, note: str = "",
 ) -> Metric:  # fmt: skip
-    return Metric(
-        id=id, label=label, value=value, unit=unit or id, definition=definition, n=n, headline=headline, note=note
-    )
+    return Metric(id=id, label=label, value=value, unit=unit, definition=definition, n=n, headline=headline, note=note)
 
 
 def _checks(health: Health, shop: Shop) -> tuple[Check, ...]:

@@ -173,7 +173,7 @@ def oddities(kept: ir.Table, table: Table, *, customers: ir.Table | None, has_ke
     if not has_key:
         values = [name for name in kept.columns if not name.startswith("_")]
         repeats = kept.group_by(values).aggregate(_n=kept.count())
-        sums["identical_row"] = repeats.aggregate(n=(repeats["_n"] - 1).sum()).as_scalar()
+        sums["identical_row"] = repeats.aggregate(n=(repeats["_n"] - 1).sum().fill_null(0)).as_scalar()
     own = {
         name: value.fill_null(0) for name, value in sums.items() if name not in ("unknown_customer", "identical_row")
     }

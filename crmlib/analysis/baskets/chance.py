@@ -67,7 +67,9 @@ def fit_chance(profile: Profile, sizes: Ints) -> Chance:
             break
         rows = kept
     if rows.any() and columns.any():
-        q[np.ix_(rows, columns)] = _solve(left_total[rows], items[rows], left_size[columns], count[columns].astype(float))
+        q[np.ix_(rows, columns)] = _solve(
+            left_total[rows], items[rows], left_size[columns], count[columns].astype(float)
+        )
     fitted = np.concatenate([q @ count / totals, items @ q / size]) if len(totals) else np.ones(1)
     return Chance(
         sizes=size.astype(np.int64),

@@ -211,7 +211,7 @@ def _cut(days: pd.Series[pd.Timestamp]) -> date | None:
         return None
     first, last = days.min().date(), days.max().date()
     span = (last - first).days + 1
-    return first + timedelta(days=math.ceil(span * (1 - LATER_SHARE)))  # type: ignore[no-any-return]
+    return first + timedelta(days=math.ceil(span * (1 - LATER_SHARE)))
 
 
 def _customers(ids: pd.Series[str]) -> tuple[Ints, int]:

@@ -65,7 +65,11 @@ def validate(baskets: Baskets, rules: Rules) -> Validation:
     earlier, later = baskets.earlier(), baskets.later()
     try:
         found = fit(
-            earlier, min_confidence=rules.min_confidence, max_items=2, q_max=rules.rate, keep_redundant=rules.keep_redundant
+            earlier,
+            min_confidence=rules.min_confidence,
+            max_items=2,
+            q_max=rules.rate,
+            keep_redundant=rules.keep_redundant,
         )
     except NotEnoughData as error:
         return _nothing(f"The earlier part is too small to find rules in: {error}.")
@@ -86,7 +90,9 @@ def above_chance(rules: Rules) -> list[Itemset]:
     return list(dict.fromkeys(chosen))
 
 
-def score(rules: Rules, baskets: Baskets, validation: Validation, *, least_customers: int = LEAST_CUSTOMERS) -> pd.DataFrame:
+def score(
+    rules: Rules, baskets: Baskets, validation: Validation, *, least_customers: int = LEAST_CUSTOMERS
+) -> pd.DataFrame:
     """What can be shown with what? One row a pair that is worth a try, best first.
 
     A pair is listed when it is above chance given basket size, also within months where days are known, with at least
@@ -98,7 +104,12 @@ def score(rules: Rules, baskets: Baskets, validation: Validation, *, least_custo
     chosen = table["above"] & (table["itemset"].map(len) == 2) & (table["customers"] >= least_customers)
     if baskets.cut is not None:
         chosen &= table["beyond_season"]
-    table = table[chosen].sort_values(["confidence"], ascending=False, kind="stable").drop_duplicates("itemset").sort_index()
+    table = (
+        table[chosen]
+        .sort_values(["confidence"], ascending=False, kind="stable")
+        .drop_duplicates("itemset")
+        .sort_index()
+    )
     later = validation.shown.set_index("itemset")["verdict"] if len(validation.shown) else pd.Series(dtype=str)
     return pd.DataFrame(
         {

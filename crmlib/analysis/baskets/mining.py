@@ -153,7 +153,9 @@ def measures(rules: pd.DataFrame, itemsets: Itemsets) -> pd.DataFrame:
         }
     )
     # Threshold 0 on support: nothing is compared in floating point here, the exact cuts were made before.
-    table = association_rules(frame, num_itemsets=itemsets.baskets, metric="support", min_threshold=0.0, return_metrics=names)
+    table = association_rules(
+        frame, num_itemsets=itemsets.baskets, metric="support", min_threshold=0.0, return_metrics=names
+    )
     table["antecedent"] = [tuple(sorted(side)) for side in table["antecedents"]]
     table["consequent"] = [tuple(sorted(side)) for side in table["consequents"]]
     wanted = rules[["antecedent", "consequent"]].reset_index(drop=True)

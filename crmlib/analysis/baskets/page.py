@@ -19,7 +19,11 @@ from crmlib.findings import Action, Caveat, Check, Findings, Metric
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-WORDS = {"product": ("product", "products"), "category": ("kind of product", "kinds of product"), "brand": ("brand", "brands")}
+WORDS = {
+    "product": ("product", "products"),
+    "category": ("kind of product", "kinds of product"),
+    "brand": ("brand", "brands"),
+}
 _SHOWN, _SHOWN_NARROW, _LARGEST_BAR = 20, 8, 10
 _TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500)
 _LATER = {HELD: "yes", UNCLEAR: "too few to tell", GONE: "no", "": "not known"}
@@ -143,10 +147,15 @@ def figure_season(rules: Rules, baskets: Baskets) -> figures.Figure:
         }
     )
     if tested.empty:
-        title, sentence = "Whether a season makes the pairs is not known", "No pair could be held against the months it was sold in."
+        title, sentence = (
+            "Whether a season makes the pairs is not known",
+            "No pair could be held against the months it was sold in.",
+        )
     elif only.empty:
         title = "No pair found is explained by the months its items sell in"
-        sentence = f"All {len(tested):,} pairs above chance stay above it when each month is held against its own totals."
+        sentence = (
+            f"All {len(tested):,} pairs above chance stay above it when each month is held against its own totals."
+        )
     else:
         title = f"The season is enough to explain {shown.iloc[0]['pair']}"
         title = title if len(only) == 1 else f"The season is enough to explain {len(only):,} pairs"
@@ -159,7 +168,12 @@ def figure_season(rules: Rules, baskets: Baskets) -> figures.Figure:
             shown,
             caption="Pairs above chance over the whole time, "
             + ("those that weaken most within months" if only.empty else "but not shown to be within months"),
-            labels={"pair": "Pair", "baskets": "Baskets", "times": "Times chance, whole time", "within": "Times chance, within months"},
+            labels={
+                "pair": "Pair",
+                "baskets": "Baskets",
+                "times": "Times chance, whole time",
+                "within": "Times chance, within months",
+            },
             formats={"baskets": formats.number, "times": _times, "within": _times},
             rows=12,
             file="tables/rules.csv",
@@ -294,7 +308,9 @@ def rules_table(rules: Rules, baskets: Baskets, *, listed: set[tuple[int, ...]])
 def _lead(baskets: Baskets, rules: Rules, suggestions: pd.DataFrame) -> str:
     _, many = WORDS[baskets.level]
     if not rules.pairs:
-        return f"In {baskets.n:,} baskets no pair of {many} was found together more often than chance, given basket size."
+        return (
+            f"In {baskets.n:,} baskets no pair of {many} was found together more often than chance, given basket size."
+        )
     first = f"In {baskets.n:,} baskets, {_counted(rules.pairs, 'pair', 'pairs')} of {many} came together more often than chance, given basket size."
     return f"{first} {_counted(len(suggestions), 'of them is', 'of them are')} worth a try as a suggestion."
 
@@ -342,11 +358,15 @@ def _caveats(baskets: Baskets) -> tuple[Caveat, ...]:
     ]
     if baskets.guests:
         share = formats.share(baskets.guests / baskets.n)
-        texts.append(f"{share} of baskets have no customer; each counts as a customer of its own, so a guest who comes often is not recognised.")
+        texts.append(
+            f"{share} of baskets have no customer; each counts as a customer of its own, so a guest who comes often is not recognised."
+        )
     if baskets.cut is None:
         texts.append("Orders have no days here, so pairs made by a season alone are not recognised.")
     if empty := int((baskets.sizes == 0).sum()):
-        texts.append(f"{empty:,} baskets hold only products without a known {baskets.level}; they count as baskets and hold no items.")
+        texts.append(
+            f"{empty:,} baskets hold only products without a known {baskets.level}; they count as baskets and hold no items."
+        )
     return tuple(Caveat(text=text) for text in texts)
 
 
@@ -388,10 +408,19 @@ def _checks(rules: Rules) -> tuple[Check, ...]:
 
 def _no_pairs(rules: Rules, *, level: str) -> figures.Figure:
     _, many = WORDS[level]
-    found = f"{_counted(rules.pairs, 'pair is', 'pairs are')} above chance given basket size" if rules.pairs else "No pair is above chance given basket size"
+    found = (
+        f"{_counted(rules.pairs, 'pair is', 'pairs are')} above chance given basket size"
+        if rules.pairs
+        else "No pair is above chance given basket size"
+    )
     return figures.show_table(
         figures.tabulate(
-            pd.DataFrame({"what": ["Pairs looked at", "Above chance, given basket size", "Worth a try"], "pairs": [rules.pairs_searched, rules.pairs, 0]}),
+            pd.DataFrame(
+                {
+                    "what": ["Pairs looked at", "Above chance, given basket size", "Worth a try"],
+                    "pairs": [rules.pairs_searched, rules.pairs, 0],
+                }
+            ),
             caption="What was looked at",
             labels={"what": "What", "pairs": "Pairs"},
             formats={"pairs": formats.number},

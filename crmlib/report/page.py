@@ -1,0 +1,459 @@
+"""From an executed notebook to a page a reviewer can read and nothing in the data can run.
+
+Only three things reach a page: findings, our own drawings as images, and escaped text. Whatever else a cell
+displays is left out and named, and `validate` reads every finished page once more before it is published.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+import re
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from crmlib import formats
+
+FINDINGS_MIME = "application/vnd.crmlib.findings+json"
+FIGURE_MIME = "application/vnd.crmlib.figure+json"
+TEMPLATES = Path(__file__).parent / "template"
+LONGEST_OUTPUT = 20_000  # characters of one cell's text
+
+STATUS_WORDS = {
+    "published": "Published",
+    "warnings": "Published with warnings",
+    "too_few": "Too few to conclude",
+    "not_available": "Not available",
+    "failed": "Failed",
+    "refused": "Refused",
+}
+_VERDICTS = {"ok": "passed", "warning": "warning", "failed": "failed"}
+_RANGE = re.compile(r"[€$£¥₹]?\d[\d.,]*\N{EN DASH}[€$£¥₹]?\d[\d.,]*(?:\N{NO-BREAK SPACE}%| %)?")
+_ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What the runner knows of a run and the notebook does not say."""
+
+    run_id: str
+    report: str
+    title: str
+    as_of: date
+    status: str
+    shop_name: str = ""
+    variant: str = ""
+    reason: str = ""
+    seconds: float = 0.0
+    parameters: Sequence[Mapping[str, str]] = ()
+    code: str = ""
+    packages: Mapping[str, str] = field(default_factory=dict)
+    command: str = ""
+    files: Mapping[str, int | None] = field(default_factory=dict)
+
+
+def published(notebook: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The findings in the outputs of the last code cell, or None: then the notebook did not reach its end."""
+    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code" and "".join(cell["source"]).strip()]
+    for output in reversed(code[-1].get("outputs", []) if code else []):
+        payload = output.get("data", {}).get(FINDINGS_MIME)
+        if isinstance(payload, dict) and payload.get("complete") is True:
+            return payload
+    return None
+
+
+def render(notebook: Mapping[str, Any], facts: Facts, *, scrub: Sequence[tuple[str, str]] = ()) -> str:
+    """The page of an executed notebook.
+
+    `scrub` are pairs of local paths and what stands for them in cell outputs. The caller validates the page.
+    """
+    payload = published(notebook) or {}
+    sections = [_section(figure, facts.files) for figure in _figures(notebook)]
+    model = {
+        "run": facts,
+        "masthead": _masthead(facts, payload),
+        "lead": payload.get("lead") or facts.reason,
+        "tiles": [_tile(metric) for metric in payload.get("metrics", []) if metric.get("headline")],
+        "so_what": payload.get("so_what", []),
+        "actions": _actions(payload.get("actions", []), facts.files) if payload else None,
+        "checks": _data_checks(payload) if payload else None,
+        "sections": sections,
+        "how_sure": payload.get("how_sure", []),
+        "caveats": payload.get("caveats", []),
+        "metrics": [_definition(metric) for metric in payload.get("metrics", [])],
+        "origin": _origin(facts, payload),
+        "method": list(_method(notebook, scrub)),
+    }
+    model["contents"] = _contents(model)
+    return _export(notebook, model)
+
+
+def render_failure(
+    facts: Facts, *, message: str, cell: str = "", traceback: str = "", scrub: Sequence[tuple[str, str]] = ()
+) -> str:
+    """The page a failed run leaves: what went wrong, where, and how to run it again."""
+    return render_template(
+        "failed.html.j2",
+        run=facts,
+        status=STATUS_WORDS[facts.status],
+        as_of=formats.day(facts.as_of),
+        message=plain(message, scrub),
+        cell=cell,
+        traceback=plain(traceback, scrub),
+    )
+
+
+def render_template(name: str, **values: Any) -> str:
+    """One of our templates that needs no notebook: the index, a failure, a forwarding page."""
+    html = str(environment().get_template(name).render(**values)).lstrip()
+    return html.encode("utf-8", "replace").decode("utf-8")
+
+
+@cache
+def environment() -> Any:
+    """The one Jinja environment, escaping everything."""
+    import jinja2
+
+    made = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    made.filters["urlencode"] = lambda path: quote(str(path), errors="replace")
+    made.filters["ranges"] = _ranges
+    icon = base64.b64encode((TEMPLATES / "icon.svg").read_bytes()).decode()
+    made.globals.update(
+        css=(TEMPLATES / "style.css").read_text(encoding="utf-8"),
+        icon=f"data:image/svg+xml;base64,{icon}",
+        status_words=STATUS_WORDS,
+    )
+    return made
+
+
+def warm_up() -> None:
+    """Load what rendering needs, while others work."""
+    _exporter()
+    _markdown()
+
+
+def plain(text: str, scrub: Sequence[tuple[str, str]] = ()) -> str:
+    """Text of a cell without terminal colours and local paths."""
+    text = _ANSI.sub("", text)
+    for path, instead in scrub:
+        text = text.replace(path, instead)
+    if len(text) > LONGEST_OUTPUT:
+        text = f"{text[:LONGEST_OUTPUT]}\n… {len(text) - LONGEST_OUTPUT:,} characters more"
+    return text
+
+
+def headlines(payload: Mapping[str, Any]) -> list[dict[str, str]]:
+    """The headline numbers as text, for the index."""
+    return [_tile(metric) for metric in payload.get("metrics", []) if metric.get("headline")]
+
+
+def dropped(notebook: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The displays that no page shows: cell and type."""
+    shown = {FINDINGS_MIME, FIGURE_MIME, "text/plain", "image/png"}
+    ours = {FINDINGS_MIME, FIGURE_MIME}
+    return [
+        {"cell": number, "type": kind}
+        for number, cell in enumerate(notebook["cells"], start=1)
+        for output in cell.get("outputs", [])
+        if not ours & set(output.get("data", {}))
+        for kind in sorted(set(output.get("data", {})) - shown)
+    ]
+
+
+@contextmanager
+def lean_imports() -> Iterator[None]:
+    """Import nbformat's dependents in half the time: jsonschema's optional check of one address format builds a
+    grammar for 1.3 s, and no notebook has such an address."""
+    name = "rfc3987_syntax"
+    if name in sys.modules:
+        yield
+        return
+    sys.modules[name] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        sys.modules.pop(name, None)
+
+
+def _ranges(text: object) -> Any:
+    """Escaped text whose ranges, like 7.8–11.1 %, do not break over two lines."""
+    from markupsafe import Markup, escape
+
+    return Markup(_RANGE.sub(r'<span class="range-of">\g<0></span>', str(escape(text))))
+
+
+def _export(notebook: Mapping[str, Any], model: Mapping[str, Any]) -> str:
+    with lean_imports():
+        import nbformat
+    exporter = _exporter()
+    node = nbformat.from_dict(notebook)
+    html, _ = exporter.from_notebook_node(node, resources={"page": model})
+    # Half a character, as broken exports have them, would make the file unwritable.
+    return str(html).encode("utf-8", "replace").decode("utf-8")
+
+
+@cache
+def _exporter() -> Any:
+    with lean_imports():
+        from nbconvert.exporters.templateexporter import TemplateExporter
+
+    class PageExporter(TemplateExporter):
+        """nbconvert with our template alone: no stock template, no user's template path, no script."""
+
+        def _create_environment(self) -> Any:
+            return environment()
+
+        def _file_extension_default(self) -> str:
+            return ".html"
+
+    make: Any = PageExporter
+    return make(template_name="template", template_paths=[str(TEMPLATES)], template_file="index.html.j2")
+
+
+# What the template shows, in the order of the page.
+
+
+def _masthead(facts: Facts, payload: Mapping[str, Any]) -> dict[str, Any]:
+    shop = payload.get("shop", {})
+    through = shop.get("data_through")
+    stale = f"stale: newer data was due within {shop['max_age']}" if shop.get("stale") and shop.get("max_age") else ""
+    failed = [check for check in payload.get("checks", []) if check["verdict"] == "failed"]
+    return {
+        "shop": shop.get("name") or facts.shop_name,
+        "as_of": formats.day(facts.as_of),
+        "as_of_iso": facts.as_of.isoformat(),
+        "through": formats.day(date.fromisoformat(through)) if through else "",
+        "status": STATUS_WORDS[facts.status],
+        "stale": stale or ("stale" if shop.get("stale") else ""),
+        "banner": [{"name": check["name"], "text": check["text"]} for check in failed],
+    }
+
+
+def _tile(metric: Mapping[str, Any]) -> dict[str, str]:
+    value, unit, low, high = metric["value"], str(metric["unit"]), metric.get("low"), metric.get("high")
+    text = formats.quantity(value, unit, low=low, high=high)
+    counted = unit not in ("share", "index", "") and not (len(unit) == 3 and unit.isupper())
+    words = unit.replace("_", " ")
+    said = words.casefold() in str(metric["label"]).casefold()
+    note, n = str(metric.get("note") or ""), metric.get("n")
+    # What the small print says already need not be said twice.
+    repeated = n is None or formats.number(n) in (text, *re.findall(r"[\d,]+\d", note))
+    return {
+        "id": str(metric["id"]),
+        "label": str(metric["label"]),
+        "value": text,
+        "unit": words if counted and not said and text != formats.NOTHING else "",
+        "interval": formats.interval(low, high, unit),
+        "note": note,
+        "n": "" if repeated else f"n = {formats.number(n)}",
+    }
+
+
+def _definition(metric: Mapping[str, Any]) -> dict[str, str]:
+    return _tile(metric) | {"definition": str(metric.get("definition") or "")}
+
+
+def _actions(actions: Sequence[Mapping[str, Any]], files: Mapping[str, int | None]) -> dict[str, Any]:
+    columns = [("what", "What"), ("why", "Why"), ("count", "Count"), ("worth", "Worth"), ("by", "By"),
+               ("owner", "Owner"), ("file", "List")]  # fmt: skip
+    used = [(key, label) for key, label in columns if any(action.get(key) not in (None, "") for action in actions)]
+    rows = [[_action_cell(key, label, action.get(key), files) for key, label in used] for action in actions]
+    return {"columns": used, "rows": rows}
+
+
+def _action_cell(key: str, label: str, value: Any, files: Mapping[str, int | None]) -> dict[str, Any]:
+    if key == "count":
+        text = formats.number(value) if value is not None else formats.DASH
+    else:
+        text = str(value or formats.DASH)
+    kind = f"{key} none" if text == formats.DASH else key
+    return {"key": kind, "label": label, "text": text, "link": text if key == "file" and text in files else ""}
+
+
+def _data_checks(payload: Mapping[str, Any]) -> dict[str, Any]:
+    shop = payload.get("shop", {})
+    tables = shop.get("tables", [])
+    faults = sorted(shop.get("faults", []), key=lambda fault: (bool(fault["kept"]), -fault["rows"], fault["table"]))
+    keys = ("read", "kept", "set_aside", "after_as_of")
+    total = {key: sum(table[key] for table in tables) for key in keys}
+
+    def counts(row: Mapping[str, Any]) -> list[str]:
+        return [formats.number(row[key]) for key in keys]
+
+    return {
+        "tables": [{"name": table["table"], "counts": counts(table)} for table in tables],
+        "total": counts(total) if len(tables) > 1 else [],
+        "summary": _reconciled(total) if tables else "",
+        "faults": [fault | {"rows": formats.number(fault["rows"])} for fault in faults],
+        "fault_count": len(faults),
+        "money": shop.get("money", ""),
+        "not_as_known": shop.get("not_as_known", []),
+        "results": [check | {"word": _VERDICTS[check["verdict"]]} for check in payload.get("checks", [])],
+    }
+
+
+def _reconciled(total: Mapping[str, int]) -> str:
+    read, kept, aside, after = (total[key] for key in ("read", "kept", "set_aside", "after_as_of"))
+    parts = [f"{formats.number(kept)} kept"]
+    parts += [f"{formats.number(aside)} set aside"] if aside else []
+    parts += [f"{formats.number(after)} on or after the as-of day"] if after else []
+    if read != kept + aside + after:
+        return f"{formats.number(read)} rows read, but {' and '.join(parts)} do not add up to that."
+    if not aside and not after:
+        return f"All {formats.number(read)} rows read were kept."
+    return f"{formats.number(read)} rows read: " + ", ".join(parts) + "."
+
+
+def _section(figure: Mapping[str, Any], files: Mapping[str, int | None]) -> dict[str, Any]:
+    table = figure.get("table") or {}
+    rows, total, file = table.get("rows", []), table.get("total", 0), str(table.get("file") or "")
+    wide, narrow = str(figure.get("wide") or ""), str(figure.get("narrow") or "")
+    path = next((path for path in (file, f"tables/{file}", f"tables/{file}.csv") if file and path in files), "")
+    return {
+        "title": str(figure["title"]),
+        "sentence": str(figure.get("sentence") or ""),
+        "caption": str(figure.get("caption") or ""),
+        "alt": str(figure.get("alt") or ""),
+        "wide": _image(wide) if wide else None,
+        "narrow": _image(narrow) if narrow else None,
+        "table": table if rows else None,
+        "more": f"First {len(rows)} of {formats.number(total)} rows." if total > len(rows) else "",
+        "file": path,
+    }
+
+
+def _image(svg: str) -> dict[str, Any]:
+    box = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg[:2000])
+    # Points to pixels; the browser needs the ratio before it has read the drawing.
+    width, height = (round(float(side) * 4 / 3) for side in box.groups()) if box else (None, None)
+    return {
+        "src": "data:image/svg+xml;base64," + base64.b64encode(svg.encode("utf-8", "replace")).decode(),
+        "width": width,
+        "height": height,
+    }
+
+
+def _figures(notebook: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    for cell in notebook["cells"]:
+        for output in cell.get("outputs", []):
+            payload = output.get("data", {}).get(FIGURE_MIME)
+            if isinstance(payload, dict) and payload.get("title"):
+                yield payload
+
+
+def _origin(facts: Facts, payload: Mapping[str, Any]) -> dict[str, Any]:
+    inputs = [
+        {"table": table["table"], "file": Path(str(table["file"])).name, "rows": formats.number(table["read"]),
+         "sha256": str(table["sha256"])[:16]}
+        for table in payload.get("shop", {}).get("tables", [])
+    ]  # fmt: skip
+    outputs = [
+        {"path": path, "rows": formats.number(rows) if rows is not None else ""}
+        for path, rows in sorted(facts.files.items())
+    ]
+    return {"inputs": inputs, "outputs": outputs, "duration": duration(facts.seconds)}
+
+
+def duration(seconds: float) -> str:
+    """A length of time as one says it."""
+    return f"{seconds:.1f} seconds" if seconds < 90 else f"{int(seconds // 60)} min {int(seconds % 60)} s"
+
+
+def _method(notebook: Mapping[str, Any], scrub: Sequence[tuple[str, str]]) -> Iterator[dict[str, Any]]:
+    markdown = _markdown()
+    for number, cell in enumerate(notebook["cells"], start=1):
+        source = "".join(cell["source"])
+        if cell["cell_type"] == "markdown":
+            if html := markdown(source).strip():
+                yield {"prose": html, "source": ""}
+        elif cell["cell_type"] == "code" and source.strip():
+            if "injected-parameters" in cell.get("metadata", {}).get("tags", []):
+                continue
+            outputs = list(_outputs(cell.get("outputs", []), number, scrub))
+            yield {"prose": "", "source": source.strip("\n"), "name": _first_words(source), "outputs": outputs}
+
+
+def _first_words(source: str) -> str:
+    line = next((line.strip() for line in source.splitlines() if line.strip()), "")
+    line = line.lstrip("#").strip() or line
+    return line if len(line) <= 72 else line[:71].rstrip() + "…"
+
+
+def _outputs(
+    outputs: Iterable[Mapping[str, Any]], number: int, scrub: Sequence[tuple[str, str]]
+) -> Iterator[dict[str, str]]:
+    for output in outputs:
+        data = output.get("data", {})
+        if FIGURE_MIME in data or FINDINGS_MIME in data:
+            continue
+        png = "".join("".join(data.get("image/png", "")).split())
+        if re.fullmatch(r"[A-Za-z0-9+/]+={0,2}", png):
+            yield {"png": f"data:image/png;base64,{png}", "alt": f"Output of cell {number}"}
+        elif output["output_type"] == "error":
+            yield {"text": plain(f"{output.get('ename')}: {output.get('evalue')}", scrub)}
+        elif text := "".join(output.get("text", "") or data.get("text/plain", "")):
+            yield {"text": plain(text, scrub)}
+
+
+@cache
+def _markdown() -> Any:
+    """Prose as HTML: raw HTML escaped, headings under the section's own, no outside link or image left live."""
+    import mistune
+
+    class Prose(mistune.HTMLRenderer):
+        level = 2
+
+        def heading(self, text: str, level: int, **_: Any) -> str:
+            if level == 1:
+                return ""
+            self.level = min(level + 1, self.level + 1, 6)
+            return f"<h{self.level}>{text}</h{self.level}>\n"
+
+        def link(self, text: str, url: str, **_: Any) -> str:
+            address = mistune.escape(url)
+            return text if url.startswith("#") or text == address else f"{text} ({address})"
+
+        def image(self, text: str, **_: Any) -> str:
+            return text
+
+        def block_code(self, code: str, **_: Any) -> str:
+            return f'<pre tabindex="0"><code>{mistune.escape(code)}</code></pre>\n'
+
+    def cell(_: Any, text: str, align: str | None = None, head: bool = False) -> str:
+        side = ' class="number"' if align == "right" else ""
+        return f'<th scope="col"{side}>{text}</th>' if head else f"<td{side}>{text}</td>"
+
+    def table(_: Any, text: str) -> str:
+        return f'<div class="scroll" tabindex="0"><table>{text}</table></div>\n'
+
+    made = mistune.create_markdown(renderer=Prose(escape=True), plugins=["table"])
+    made.renderer.register("table_cell", cell)
+    made.renderer.register("table", table)
+    return made
+
+
+def _contents(model: Mapping[str, Any]) -> list[tuple[str, str]]:
+    parts = [("so-what", "So what", model["so_what"]), ("actions", "Do this", model["actions"]),
+             ("checks", "Data checks", model["checks"])]  # fmt: skip
+    parts += [(f"finding-{i}", section["title"], True) for i, section in enumerate(model["sections"], start=1)]
+    parts += [("how-sure", "How sure", model["how_sure"]), ("caveats", "When not to trust this", model["caveats"]),
+              ("origin", "Where it comes from", True), ("method", "Method and code", model["method"])]  # fmt: skip
+    return [(anchor, text) for anchor, text, there in parts if there]
+
+
+def finite(value: Any) -> Any:
+    """A number as JSON allows it: None where it is not finite."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value

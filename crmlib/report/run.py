@@ -1,0 +1,267 @@
+"""Run notebooks side by side and publish what each leaves, or say why not.
+
+Nothing a notebook's file or metadata claims is trusted. A run is good when its last cell handed over findings, its
+page passed its own rules, and it stands in its dated folder; until then it lives in a staging folder nobody reads.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from crmlib.errors import CrmError, Locked
+from crmlib.report import page, publish, worker
+from crmlib.report.finish import Job, Outcome, Plan, Surroundings, finish
+from crmlib.report.parameters import Report, Value
+
+__all__ = ["GRAVITY", "Interrupted", "Outcome", "Plan", "exit_code", "run"]
+
+# Of several outcomes the gravest speaks for all.
+GRAVITY = (4, 3, 124, 2, 1, 75, 0)
+
+
+class Interrupted(CrmError):
+    """A signal ended the run; everything it had started is gone."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"interrupted by {signal.Signals(number).name}; no report was left half done")
+        self.exit_code = 128 + number
+
+
+def run(
+    reports: Sequence[Report],
+    *,
+    plan: Plan,
+    values: Mapping[str, Mapping[str, Value]],
+    workers: int | None = None,
+    say: Callable[[Outcome], None] | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> list[Outcome]:
+    """Run the reports and publish them; one outcome each, in the order they were given.
+
+    `values` are checked parameters as `parameters.resolve` gives them. `say` hears each outcome as it comes,
+    `progress` a line about where things stand. Raises UsageError when the reports folder is another shop's, and
+    Interrupted on SIGINT and SIGTERM, after clearing up.
+    """
+    plan.reports.mkdir(parents=True, exist_ok=True)
+    publish.claim(plan.reports, shop=plan.holder)
+    outcomes: dict[str, Outcome] = {}
+
+    def done(outcome: Outcome) -> None:
+        outcomes[outcome.report] = outcome
+        if say:
+            say(outcome)
+
+    with ExitStack() as everything:
+        jobs: list[Job] = []
+        for report in reports:
+            try:
+                jobs.append(everything.enter_context(_prepared(len(jobs), report, plan, values[report.name])))
+            except Locked as error:
+                done(Outcome(report=report.name, status="locked", exit_code=error.exit_code, message=str(error)))
+        if jobs:
+            _supervise(jobs, plan, workers or os.cpu_count() or 1, done, progress or (lambda _: None))
+    return [outcomes[report.name] for report in reports]
+
+
+def exit_code(outcomes: Sequence[Outcome]) -> int:
+    """One exit code for several outcomes."""
+    codes = {outcome.exit_code for outcome in outcomes}
+    return next((code for code in GRAVITY if code in codes), max(codes, default=0))
+
+
+@contextmanager
+def _prepared(number: int, report: Report, plan: Plan, values: Mapping[str, Value]) -> Iterator[Job]:
+    """A report's lock and staging folder, given back whatever happens."""
+    slug = publish.slug_of(report.name, plan.variant)
+    with ExitStack() as held:
+        held.enter_context(publish.lock(plan.reports, slug))
+        publish.recover(plan.reports, slug)
+        now = datetime.now(UTC)
+        run_id = publish.new_run_id(slug, now)
+        staging = publish.stage(plan.reports, run_id)
+        held.callback(shutil.rmtree, staging, ignore_errors=True)
+        yield Job(number=number, report=report, run_id=run_id, staging=staging, values=values, held=held, started=now)
+
+
+# The supervisor: hands out jobs, listens, watches the clock.
+
+
+@dataclass(kw_only=True)
+class _Worker:
+    process: subprocess.Popen[str]
+    log: Path
+    job: Job | None = None
+
+    def send(self, job: Job, plan: Plan) -> None:
+        assert self.process.stdin
+        self.job, job.clock = job, time.monotonic()
+        order = {
+            "number": job.number,
+            "notebook": str(job.report.notebook),
+            "output": str(job.staging / "executed.ipynb"),
+            "cwd": str(plan.project),
+            "parameters": {
+                "shop": plan.shop,
+                "as_of": plan.as_of.isoformat(),
+                "out": str(job.staging),
+                **job.values,
+            },
+        }
+        try:
+            self.process.stdin.write(json.dumps(order) + "\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            pass  # its end is on the way through the events
+
+
+def _supervise(
+    jobs: Sequence[Job], plan: Plan, workers: int, done: Callable[[Outcome], None], progress: Callable[[str], None]
+) -> None:
+    # SimpleQueue may be put to from a signal handler.
+    events: queue.SimpleQueue[tuple[_Worker | None, dict[str, Any]]] = queue.SimpleQueue()
+    waiting = deque(jobs)
+    crew: list[_Worker] = []
+    count = min(workers, len(jobs))
+    private = Path(tempfile.mkdtemp(prefix="crm-"))
+    restore = _catch_signals(lambda number: events.put((None, {"event": "signal", "number": number})))
+    try:
+        environment = os.environ | worker.prepare(private)
+        threads = str(max(1, (os.cpu_count() or 1) // count))
+        for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+            environment.setdefault(name, threads)
+
+        def hire() -> None:
+            made = _hire(environment, private / f"worker-{len(crew)}.log", events)
+            crew.append(made)
+            made.send(waiting.popleft(), plan)
+
+        for _ in range(count):
+            hire()
+        # The runner's own imports happen while the kernels start.
+        page.warm_up()
+        facts = Surroundings.look(plan.project)
+        finished = 0
+        while any(member.job for member in crew):
+            member, event = _next(events, crew, plan.timeout)
+            if event["event"] == "signal":
+                raise Interrupted(event["number"])
+            if member is None or member.job is None:
+                continue
+            job = member.job
+            job.log.append({key: value for key, value in event.items() if key != "source"})
+            if event["event"] == "cell":
+                job.cell, job.source = event["number"], event["source"]
+            if event["event"] in ("end", "gone", "timeout"):
+                member.job = None
+                if event["event"] == "end" and waiting:
+                    member.send(waiting.popleft(), plan)
+                elif event["event"] != "end":
+                    worker.end_tree(member.process.pid)
+                    event = event | {"error": {"traceback": _tail(member.log)}}
+                    if waiting:
+                        hire()
+                done(finish(job, event, plan, facts))
+                job.held.close()
+                finished += 1
+            progress(_progress_line(crew, finished, len(jobs)))
+    finally:
+        for member in crew:
+            if member.process.stdin and not member.job:
+                member.process.stdin.close()
+        for member in crew:
+            if member.job:
+                worker.end_tree(member.process.pid)
+            _reap(member.process)
+        restore()
+        shutil.rmtree(private, ignore_errors=True)
+
+
+def _hire(
+    environment: Mapping[str, str], log: Path, events: queue.SimpleQueue[tuple[_Worker | None, dict[str, Any]]]
+) -> _Worker:
+    # -P: a file in the current folder cannot stand in for a module. Its own session: Ctrl-C reaches the runner alone.
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "crmlib.report.worker"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=log.open("w"),
+        text=True,
+        encoding="utf-8",
+        env=dict(environment),
+        start_new_session=True,
+    )
+    made = _Worker(process=process, log=log)
+
+    def listen() -> None:
+        assert process.stdout
+        for line in process.stdout:
+            events.put((made, json.loads(line)))
+        events.put((made, {"event": "gone", "at": time.time()}))
+
+    threading.Thread(target=listen, daemon=True).start()
+    return made
+
+
+def _next(
+    events: queue.SimpleQueue[tuple[_Worker | None, dict[str, Any]]], crew: Sequence[_Worker], timeout: float
+) -> tuple[_Worker | None, dict[str, Any]]:
+    """The next event, a notebook's time running out being one."""
+    while True:
+        late = [(member, member.job.clock + timeout - time.monotonic()) for member in crew if member.job]
+        member, left = min(late, key=lambda pair: pair[1])
+        if left <= 0:
+            return member, {"event": "timeout", "at": time.time()}
+        try:
+            return events.get(timeout=min(left, 0.5))
+        except queue.Empty:
+            continue
+
+
+def _tail(log: Path, size: int = 4000) -> str:
+    return log.read_text(encoding="utf-8", errors="replace")[-size:]
+
+
+def _reap(process: subprocess.Popen[str]) -> None:
+    try:
+        process.wait(timeout=5)
+    except subprocess.TimeoutExpired:
+        worker.end_tree(process.pid)
+        process.wait()
+
+
+def _catch_signals(tell: Callable[[int], None]) -> Callable[[], None]:
+    if threading.current_thread() is not threading.main_thread():
+        return lambda: None
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, lambda got, _: tell(got)) for number in numbers}
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    return restore
+
+
+def _progress_line(crew: Sequence[_Worker], finished: int, of: int) -> str:
+    running = [
+        f"{m.job.report.name} cell {m.job.cell}" if m.job.cell else f"{m.job.report.name} starting"
+        for m in crew
+        if m.job
+    ]
+    return f"{finished} of {of} done" + (" · " + " · ".join(running) if running else "")

@@ -1,0 +1,159 @@
+"""Small notebooks and findings for the tests of the report floor."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+from crmlib.report import page
+from crmlib.report.finish import Plan
+from crmlib.report.page import FIGURE_MIME, FINDINGS_MIME
+
+AS_OF = date(2026, 11, 22)
+PARAMETERS = 'shop: str = "data/shop"  # folder\nas_of: str = ""  # day\nout: str = ""  # folder\n'
+
+
+def code(source: str, *, tags: Sequence[str] = (), outputs: Sequence[Any] = ()) -> Any:
+    return nbformat.v4.new_code_cell(source, metadata={"tags": list(tags)}, outputs=list(outputs))
+
+
+def prose(text: str) -> Any:
+    return nbformat.v4.new_markdown_cell(text)
+
+
+def show(mime: str, payload: Mapping[str, Any]) -> str:
+    """Source that displays a payload without importing anything heavy."""
+    return f"import json\nfrom IPython.display import display\ndisplay({{{mime!r}: json.loads({json.dumps(payload)!r})}}, raw=True)"
+
+
+def write_notebook(project: Path, name: str, cells: Sequence[Any], *, title: str = "", parameters: str = "") -> Path:
+    """notebooks/NN_name.ipynb with a title, a parameters cell and the cells given."""
+    head = [prose(f"# {title or name}"), code(PARAMETERS + parameters, tags=["parameters"])]
+    path = project / "notebooks" / f"{name}.ipynb"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(nbformat.v4.new_notebook(cells=[*head, *cells]), path)
+    return path
+
+
+def make_project(folder: Path) -> Path:
+    """A project with a shop of one order."""
+    (folder / "data" / "shop").mkdir(parents=True)
+    (folder / "pyproject.toml").write_text("")
+    (folder / "data" / "shop" / "orders.csv").write_text("order_id,ordered_at,total\n1,2026-11-01,10\n")
+    return folder
+
+
+def make_plan(project: Path, **changes: Any) -> Plan:
+    known: dict[str, Any] = {
+        "project": project,
+        "reports": project / "reports",
+        "shop": "data/shop",
+        "shop_name": "Small shop",
+        "as_of": AS_OF,
+    }
+    return Plan(**known | changes)
+
+
+def payload(**changes: Any) -> dict[str, Any]:
+    """Findings as a notebook publishes them."""
+    known: dict[str, Any] = {
+        "as_of": AS_OF.isoformat(),
+        "report": "small",
+        "status": "published",
+        "lead": "Ten baskets were sold.",
+        "metrics": [metric()],
+        "so_what": ["Baskets are few.", "They are stable.", "Nothing is urgent."],
+        "how_sure": ["Counted, not estimated."],
+        "caveats": ["One shop only."],
+        "actions": [],
+        "checks": [],
+        "shop": passport(),
+        "rows": {},
+        "complete": True,
+    }
+    return known | changes
+
+
+def metric(**changes: Any) -> dict[str, Any]:
+    known = {
+        "id": "baskets", "label": "Baskets", "value": 10.0, "unit": "baskets", "n": 10, "low": None, "high": None,
+        "definition": "Kept orders with a positive line.", "headline": True, "note": "",
+    }  # fmt: skip
+    return known | changes
+
+
+def passport(**changes: Any) -> dict[str, Any]:
+    known: dict[str, Any] = {
+        "name": "Small shop",
+        "folder": "data/shop",
+        "currency": "EUR",
+        "timezone": "Europe/Berlin",
+        "data_through": "2026-11-21",
+        "stale": False,
+        "max_age": None,
+        "money": "Revenue is total less refunds, tax and shipping included.",
+        "not_as_known": [],
+        "tables": [
+            {"table": "orders", "file": "orders.csv", "sha256": "ab" * 32, "read": 12, "kept": 10, "set_aside": 1,
+             "after_as_of": 1},
+        ],
+        "faults": [{"table": "orders", "code": "no_time", "meaning": "the time is missing", "rows": 1, "kept": False}],
+    }  # fmt: skip
+    return known | changes
+
+
+def figure(**changes: Any) -> dict[str, Any]:
+    svg = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 90 60"><rect width="90" height="60" fill="#123"/></svg>'
+    known: dict[str, Any] = {
+        "title": "Mondays sell most",
+        "sentence": "Three in ten baskets fall on a Monday.",
+        "caption": "Baskets by weekday.",
+        "alt": "Bars of baskets by weekday, Monday highest.",
+        "wide": svg,
+        "narrow": svg,
+        "table": table(),
+    }
+    return known | changes
+
+
+def table(**changes: Any) -> dict[str, Any]:
+    known: dict[str, Any] = {
+        "caption": "Baskets by weekday",
+        "columns": [{"label": "Day", "numeric": False}, {"label": "Baskets", "numeric": True}],
+        "rows": [["Monday", "3"], ["Tuesday", "1"]],
+        "total": 2,
+        "file": "",
+    }
+    return known | changes
+
+
+def executed(cells: Sequence[Any]) -> dict[str, Any]:
+    """A notebook as if run, as plain JSON."""
+    made: dict[str, Any] = json.loads(nbformat.writes(nbformat.v4.new_notebook(cells=[prose("# A title"), *cells])))
+    return made
+
+
+def displayed(mime: str, content: Any) -> Any:
+    return nbformat.v4.new_output("display_data", data={mime: content})
+
+
+def page_of(
+    findings: Mapping[str, Any], *, figures: Sequence[Mapping[str, Any]] = (), cells: Sequence[Any] = (), **facts: Any
+) -> str:
+    """A rendered page, without a kernel."""
+    shown = [code("f", outputs=[displayed(FIGURE_MIME, one)]) for one in figures]
+    last = code("crm.publish()", outputs=[displayed(FINDINGS_MIME, findings)])
+    known: dict[str, Any] = {
+        "run_id": "20261122-060000-small-0a1b",
+        "report": "small",
+        "title": "A title",
+        "as_of": AS_OF,
+        "status": "published",
+        "command": "crm run small --shop data/shop",
+    }
+    return page.render(executed([*cells, *shown, last]), page.Facts(**known | facts))

@@ -1,0 +1,238 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from crmlib import cli
+from crmlib.errors import DataError
+from crmlib.report.finish import Outcome, Plan
+from crmlib.report.page import FINDINGS_MIME
+from tests.pages_helpers import code, make_project, payload, show, write_notebook
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    made = make_project(tmp_path)
+    write_notebook(made, "08_baskets", [code(show(FINDINGS_MIME, payload()))], title="Baskets",
+                   parameters='level: str = "product"  # one of product, brand\nmin_support: float = 0.01  # in (0, 1]\n')  # fmt: skip
+    write_notebook(made, "12_feedback", [], title="Feedback")
+    monkeypatch.chdir(made)
+    return made
+
+
+def crm(*words: str) -> Result:
+    return CliRunner().invoke(cli.main, list(words), catch_exceptions=False)
+
+
+@pytest.fixture
+def runs(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """What would have been run."""
+    seen: list[dict[str, Any]] = []
+
+    def fake(reports: Any, *, plan: Plan, values: Any, workers: Any, say: Any, progress: Any) -> list[Outcome]:
+        seen.append(
+            {"reports": [report.name for report in reports], "plan": plan, "values": values, "workers": workers}
+        )
+        done = [
+            Outcome(report=report.name, status="published", exit_code=0, path=plan.reports / "x.html")
+            for report in reports
+        ]
+        for outcome in done:
+            say(outcome)
+        return done
+
+    monkeypatch.setattr("crmlib.report.run.run", fake)
+    return seen
+
+
+def test_help_answers_at_once_and_imports_nothing_heavy() -> None:
+    code = "import sys, crmlib.cli; print(sorted({'pandas', 'papermill', 'nbconvert', 'jinja2', 'duckdb'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == "[]"
+    took = []
+    for _ in range(5):
+        before = time.perf_counter()
+        done = subprocess.run([sys.executable, "-m", "crmlib", "--help"], capture_output=True, text=True, cwd=ROOT)
+        took.append(time.perf_counter() - before)
+    assert done.returncode == 0 and "run" in done.stdout
+    assert min(took) < 0.3
+
+
+def test_defaults_are_the_demo_shop_all_cores_and_the_shops_own_day(project: Path, runs: list[dict[str, Any]]) -> None:
+    (project / "data" / "demo").mkdir()
+    (project / "data" / "demo" / "shop.toml").write_text('name = "Kettles"\nas_of = 2026-10-01\n')
+    assert crm("run", "--all").exit_code == 0
+    (seen,) = runs
+    plan = seen["plan"]
+    assert seen["reports"] == ["baskets", "feedback"] and seen["workers"] is None
+    assert (plan.shop, plan.shop_name, plan.as_of.isoformat()) == ("data/demo", "Kettles", "2026-10-01")
+    assert plan.reports == project / "reports" and plan.timeout == 1800 and plan.project == project
+
+
+def test_what_is_typed_wins(
+    project: Path, runs: list[dict[str, Any]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    shop = tmp_path_factory.mktemp("elsewhere")
+    (shop / "shop.toml").write_text("[parameters.baskets]\nmin_support = 0.5\nlevel = 'brand'\n")
+    words = [
+        "--shop",
+        str(shop),
+        "--as-of",
+        "2026-11-21",
+        "-p",
+        "min_support=0.001",
+        "--timeout",
+        "90s",
+        "--workers",
+        "3",
+    ]
+    assert crm("run", "baskets", *words, "--variant", "low", "--reports", "out").exit_code == 0
+    (seen,) = runs
+    plan = seen["plan"]
+    assert seen["values"] == {"baskets": {"level": "brand", "min_support": 0.001}}
+    assert (plan.shop, plan.as_of.isoformat(), plan.timeout, plan.variant) == (str(shop), "2026-11-21", 90, "low")
+    assert plan.reports == project / "out" and seen["workers"] == 3
+
+
+def test_folders_are_meant_from_the_projects_root(
+    project: Path, runs: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project / "data" / "shop")
+    assert crm("run", "baskets", "--shop", "data/shop").exit_code == 0
+    assert runs[0]["plan"].shop == "data/shop" and runs[0]["plan"].reports == project / "reports"
+
+
+def test_without_a_day_it_is_today_where_the_shop_is(
+    project: Path, runs: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from datetime import UTC, datetime
+    from zoneinfo import ZoneInfo
+
+    for zone in ("Pacific/Kiritimati", "Pacific/Pago_Pago"):
+        (project / "data" / "shop" / "shop.toml").write_text(f'timezone = "{zone}"\n')
+        before = datetime.now(UTC).astimezone(ZoneInfo(zone)).date()
+        crm("run", "baskets", "--shop", "data/shop")
+        assert before <= runs[-1]["plan"].as_of <= datetime.now(UTC).astimezone(ZoneInfo(zone)).date()
+    assert runs[0]["plan"].as_of > runs[1]["plan"].as_of
+
+
+def test_quiet_where_nobody_watches_unless_asked(project: Path, runs: list[dict[str, Any]]) -> None:
+    assert crm("run", "baskets", "--shop", "data/shop").output == ""
+    assert (
+        "baskets           published      reports/x.html" in crm("run", "baskets", "--shop", "data/shop", "-v").output
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["run"], "name the reports to run, or say --all"),
+        (["run", "baskets", "--all"], "name the reports to run, or say --all"),
+        (["run", "basket"], "did you mean 'baskets'"),
+        (["run", "baskets", "-p", "min_suport=1"], "did you mean 'min_support'"),
+        (["run", "baskets", "-p", "min_support=2"], "in (0, 1]"),
+        (["run", "--all", "-p", "min_support=1"], "-p baskets.min_support="),
+        (["run", "baskets", "--as-of", "yesterday"], "a day like 2026-11-21"),
+        (["run", "baskets", "--timeout", "20"], "90s, 20m or 2h"),
+        (["run", "baskets", "--timeout", "0m"], "90s, 20m or 2h"),
+        (["run", "baskets", "--variant", "../x"], "--variant is a short name"),
+        (["run", "baskets", "--shop", "data/none"], "there is no shop folder data/none"),
+        (["run", "baskets", "--shop", "data/demo"], "`crm demo` makes the demo shop"),
+        (["params", "basket"], "did you mean 'baskets'"),
+        (["run", "baskets", "--workers", "0"], "--workers"),
+        (["run", "baskets", "--wrokers", "1"], "No such option"),
+        (["runn"], "No such command"),
+    ],
+)
+def test_a_wrong_word_is_exit_2_and_one_clear_line(
+    project: Path, runs: list[dict[str, Any]], words: list[str], says: str
+) -> None:
+    shop = [] if "--shop" in words or words[0] != "run" else ["--shop", "data/shop"]
+    done = crm(*words, *shop)
+    assert done.exit_code == 2 and says in done.output
+    assert "Traceback" not in done.output and runs == []
+    assert not (project / "reports").exists()
+
+
+def test_a_settings_file_that_cannot_be_read_is_exit_3(project: Path, runs: list[dict[str, Any]]) -> None:
+    (project / "data" / "shop" / "shop.toml").write_text("name = ")
+    done = crm("run", "baskets", "--shop", "data/shop")
+    assert done.exit_code == 3 and done.output.startswith("crm: ") and runs == []
+
+
+def test_failures_are_said_on_stderr_even_when_quiet(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    outcome = Outcome(report="baskets", status="failed", exit_code=1, message="ValueError in cell 3: no")
+
+    def fake(*args: Any, say: Any, **more: Any) -> list[Outcome]:
+        say(outcome)
+        return [outcome]
+
+    monkeypatch.setattr("crmlib.report.run.run", fake)
+    done = crm("run", "baskets", "--shop", "data/shop")
+    assert done.exit_code == 1 and done.stdout == ""
+    assert done.stderr == "crm: baskets failed: ValueError in cell 3: no\n"
+
+
+def test_list_and_params(project: Path) -> None:
+    assert crm("list").output == "baskets   Baskets\nfeedback  Feedback\n"
+    shown = crm("params", "baskets").output
+    assert "min_support" in shown and "in (0, 1]" in shown and "one of product, brand" in shown and "shop" not in shown
+    assert "has no parameters of its own" in crm("params", "feedback").output
+
+
+def test_check_prints_the_reconciliation_and_the_faults(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import pandas as pd
+
+    import crmlib
+
+    frame = pd.DataFrame({"table": ["orders"], "read": [12], "kept": [10], "set_aside": [1], "after_as_of": [1]})
+    fault = {"table": "orders", "code": "no_time", "meaning": "the time is missing", "rows": 1, "kept": False}
+    shop = SimpleNamespace(reconciliation=lambda: frame, passport=lambda: {"faults": [fault]})
+    monkeypatch.setattr(crmlib, "connect", lambda folder: shop, raising=False)
+    shown = crm("check", "--shop", "data/shop").output
+    assert "set_aside" in shown and "orders: 1 rows set aside: the time is missing (no_time)" in shown
+
+    def refuse(folder: Path) -> None:
+        raise DataError("orders has no column ordered_at; there are: at, id")
+
+    monkeypatch.setattr(crmlib, "connect", refuse, raising=False)
+    done = crm("check", "--shop", "data/shop")
+    assert (done.exit_code, done.output) == (3, "crm: orders has no column ordered_at; there are: at, id\n")
+
+
+def test_demo_makes_a_shop_once(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from crmlib.shop.samples import demo
+
+    made: list[Any] = []
+
+    def make(folder: Path, *, seed: int, customers: int) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "orders.csv").write_text("x")
+        made.append((folder, seed, customers))
+
+    monkeypatch.setattr(demo, "make", make)
+    assert crm("demo", "--customers", "200").output == "made data/demo\n"
+    assert "already there" in crm("demo").output
+    assert crm("demo", "--force", "--to", "data/other").exit_code == 0
+    assert [(folder.name, customers) for folder, _, customers in made] == [("demo", 200), ("other", 5000)]
+
+
+def test_the_whole_way_from_the_command_line(project: Path) -> None:
+    command = [sys.executable, "-m", "crmlib", "run", "baskets", "--shop", "data/shop", "--as-of", "2026-11-22"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=project / "data", env=environment)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (project / "reports" / "2026-11-22" / "baskets" / "report.html").is_file()
+    assert (project / "reports" / "index.html").is_file() and (
+        project / "reports" / "latest" / "baskets.html"
+    ).is_file()

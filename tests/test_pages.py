@@ -1,0 +1,546 @@
+"""Pages: what they show, that nothing in the data comes alive on them, and that they hold in a real browser."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import http.server
+import os
+import re
+import threading
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+
+from crmlib import figures, findings
+from crmlib.errors import PageError
+from crmlib.report import page, publish
+from crmlib.report.validate import validate
+from tests.pages_helpers import (
+    AS_OF,
+    code,
+    displayed,
+    executed,
+    figure,
+    metric,
+    page_of,
+    passport,
+    payload,
+    prose,
+    table,
+)
+
+INJECTIONS = [
+    "<script>window.hit=1</script>",
+    "</script><script>window.hit=1</script>",
+    "<img src=x onerror=window.hit=1>",
+    "<img src='https://example.org/x.png'>",
+    "<svg onload=window.hit=1>",
+    "<svg><script>window.hit=1</script></svg>",
+    "<iframe src=javascript:window.hit=1></iframe>",
+    "<body onload=window.hit=1>",
+    "<a href=javascript:window.hit=1>click</a>",
+    "<a href='https://example.org'>away</a>",
+    "<object data=x></object>",
+    "<embed src=x>",
+    "<form action=https://example.org><input name=q autofocus onfocus=window.hit=1></form>",
+    "<meta http-equiv=refresh content='0; url=https://example.org'>",
+    "<link rel=stylesheet href=https://example.org/x.css>",
+    "<base href=https://example.org/>",
+    "<style>@import 'https://example.org/x.css';</style>",
+    "<style>body{display:none}</style>",
+    "</style><script>window.hit=1</script>",
+    "</title><script>window.hit=1</script>",
+    "</textarea><script>window.hit=1</script>",
+    "<details open ontoggle=window.hit=1>",
+    "<video><source onerror=window.hit=1></video>",
+    "<math><mtext></mtext><mglyph><style><img src=x onerror=window.hit=1></style></mglyph></math>",
+    "<noscript><p title=\"</noscript><img src=x onerror=window.hit=1>\"></noscript>",
+    "<template><script>window.hit=1</script></template>",
+    "\" onmouseover=\"window.hit=1",
+    "' onmouseover='window.hit=1",
+    "\"><script>window.hit=1</script>",
+    "'><script>window.hit=1</script>",
+    "` onmouseover=window.hit=1 `",
+    "{{ 7*7 }}{% for x in () %}",
+    "{{ ''.__class__.__mro__ }}",
+    "{% raw %}<script>window.hit=1</script>",
+    "<!-- comment --><script>window.hit=1</script>",
+    "--><script>window.hit=1</script>",
+    "]]><script>window.hit=1</script>",
+    "<![CDATA[<script>window.hit=1</script>]]>",
+    "&lt;script&gt;window.hit=1&lt;/script&gt;",
+    "&#60;script&#62;window.hit=1&#60;/script&#62;",
+    "<scr\x00ipt>window.hit=1</scr\x00ipt>",
+    "<ScRiPt/x>window.hit=1</sCrIpT>",
+    "\ud800 half a character",
+    "\u202e<script>window.hit=1</script>",
+    "javascript:window.hit=1",
+    "data:text/html,<script>window.hit=1</script>",
+    "[click](javascript:window.hit=1) ![x](https://example.org/x.png)",
+    "$5 to $10 \\(x\\) `code` **bold** | a | b |",
+    "\x1b[31mred\x1b[0m \x1b]8;;https://example.org\x07link\x1b]8;;\x07",
+    "=cmd|'/c calc'!A1",
+]  # fmt: skip
+
+
+def page_with(text: str) -> str:
+    """A page that has `text` in every place data can reach."""
+    cells = [
+        code(
+            text,
+            outputs=[displayed("text/plain", text), displayed("text/html", text), displayed("image/svg+xml", text)],
+        ),
+        code("x", outputs=[nbformat.v4.new_output("stream", text=text)]),
+    ]
+    found = payload(
+        lead=text,
+        metrics=[metric(id=text, label=text, unit=text, note=text, definition=text, low=1.0, high=2.0, n=123456789)],
+        so_what=[text],
+        how_sure=[text],
+        caveats=[text],
+        actions=[{"what": text, "why": text, "count": 3, "worth": text, "by": text, "owner": text, "file": text}],
+        checks=[{"name": text, "verdict": "failed", "text": text}],
+        shop=passport(
+            name=text,
+            money=text,
+            max_age=text,
+            stale=True,
+            not_as_known=[text],
+            tables=[
+                {"table": text, "file": text, "sha256": text, "read": 1, "kept": 1, "set_aside": 0, "after_as_of": 0}
+            ],
+            faults=[{"table": text, "code": text, "meaning": text, "rows": 1, "kept": True}],
+        ),
+    )
+    drawn = figure(
+        title=text, sentence=text, caption=text, alt=text, wide=f"<svg>{text}</svg>", narrow=f"<svg>{text}</svg>"
+    )
+    drawn["table"] = table(
+        caption=text, columns=[{"label": text, "numeric": False}], rows=[[text]], total=99, file=text
+    )
+    alone = figure(title=text, wide="", narrow="", table=table(caption=text, rows=[[text, text]]))
+    return page_of(
+        found,
+        figures=[drawn, alone],
+        cells=cells,
+        title=text,
+        run_id=text,
+        variant=text,
+        code=text,
+        command=text,
+        shop_name=text,
+        parameters=[{"name": text, "value": text, "default": text, "help": text}],
+        packages={text: text},
+        files={text: 3, f"tables/{text}": None},
+    )
+
+
+class Structure(HTMLParser):
+    """Tags and attribute names in order: what a browser would build, without the words."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.seen: list[Any] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
+        if tag not in ("wbr",):
+            self.seen.append((tag, tuple(name for name, _ in attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        self.seen.append(tag)
+
+
+# What is shown
+
+
+def test_the_names_shared_with_notebooks_are_the_same() -> None:
+    assert page.FIGURE_MIME == figures.FIGURE_MIME and page.FINDINGS_MIME == findings.FINDINGS_MIME
+    css = (page.TEMPLATES / "style.css").read_text()
+    light, dark = re.findall(r":root \{(.+?)\}", css, re.DOTALL)[:2]
+    for name, (bright, dim) in figures._COLOURS.items():
+        if f"--{name}:" in css:
+            assert f"--{name}: {bright};" in light and f"--{name}: {dim};" in dark
+
+
+def test_the_parts_come_in_the_order_a_reader_needs() -> None:
+    html = page_of(payload(actions=[{"what": "Call", "why": "late", "count": 3}]), figures=[figure()])
+    heads = re.findall(r"<h[12][^>]*>(.*?)</h[12]>", html)
+    assert heads == ["A title", "So what", "Do this", "Data checks", "Mondays sell most", "How sure",
+                     "When not to trust this", "Where it comes from", "Method and code"]  # fmt: skip
+    assert html.index("Ten baskets were sold.") < html.index('class="tiles"') < html.index(">So what</h2>")
+    anchors = set(re.findall(r'href="#([^"]+)"', html))
+    assert anchors and all(f'id="{anchor}"' in html for anchor in anchors)
+    validate(html)
+
+
+def test_a_tile_says_value_interval_note_and_n() -> None:
+    shown = metric(value=612345.0, unit="EUR", low=540000.0, high=690000.0, n=1234, note="next year", label="Margin")
+    html = page_of(payload(metrics=[shown, metric(id="x", headline=False, label="Not above")]))
+    tiles = html[html.index('class="tiles"') : html.index("</dl>")]
+    for words in ("Margin", "€610,000", "540,000–690,000", "next year", "n = 1,234"):
+        assert words in tiles
+    assert "Not above" not in tiles and "Not above" in html[html.index("All numbers") :]
+
+
+def test_a_value_without_a_number_says_so() -> None:
+    assert "not available" in page_of(payload(metrics=[metric(value=None)]))
+
+
+def test_a_failed_check_is_a_banner_before_everything_else() -> None:
+    html = page_of(payload(checks=[{"name": "Sum", "verdict": "failed", "text": "Lines do not add up."}]))
+    assert html.index("Lines do not add up.") < html.index("<main")
+    assert 'class="banner"' not in page_of(payload(checks=[{"name": "Sum", "verdict": "ok", "text": "Adds up."}]))
+
+
+def test_rows_that_do_not_reconcile_are_said_not_hidden() -> None:
+    tables = passport()["tables"]
+    assert "12 rows read: 10 kept, 1 set aside, 1 on or after the as-of day." in page_of(payload())
+    broken = [tables[0] | {"kept": 9}]
+    assert "do not add up" in page_of(payload(shop=passport(tables=broken)))
+
+
+def test_a_page_links_only_to_files_that_are_there() -> None:
+    action = {"what": "Call", "why": "late", "count": 3, "file": "lists/late.csv"}
+    assert 'href="lists/late.csv"' in page_of(payload(actions=[action]), files={"lists/late.csv": 3})
+    assert 'href="lists/late.csv"' not in page_of(payload(actions=[action]))
+    many = figure(table=table(total=99, file="rules"))
+    assert 'href="tables/rules.csv"' in page_of(payload(), figures=[many], files={"tables/rules.csv": 99})
+
+
+def test_prose_is_rendered_below_the_sections_own_heading() -> None:
+    text = "# A title\n\n## Facts\n\n#### Deep\n\n| a | b |\n|--|--:|\n| x | 1 |\n\n<b>raw</b> [paper](https://doi.org/10/x)"
+    html = page_of(payload(), cells=[prose(text)])
+    validate(html)
+    assert "<h3>Facts</h3>" in html and "<h4>Deep</h4>" in html and html.count("<h1>") == 1
+    assert "&lt;b&gt;raw&lt;/b&gt;" in html and "paper (https://doi.org/10/x)" in html
+    assert '<th scope="col" class="number">b</th>' in html
+
+
+def test_local_paths_do_not_travel() -> None:
+    cells = [code("x", outputs=[displayed("text/plain", "/home/ann/shop/crmlib/x.py")])]
+    last = code("crm.publish()", outputs=[displayed(page.FINDINGS_MIME, payload())])
+    facts = page.Facts(run_id="r", report="small", title="T", as_of=AS_OF, status="published")
+    html = page.render(executed([*cells, last]), facts, scrub=[("/home/ann/shop/", "")])
+    assert "crmlib/x.py" in html and "/home/ann" not in html
+
+
+def test_other_displays_are_left_out_and_named() -> None:
+    kinds = ["application/javascript", "image/svg+xml", "text/html", "text/latex"]
+    cells = [code("x", outputs=[displayed(kind, "SECRET-MARK") for kind in kinds])]
+    last = code("crm.publish()", outputs=[displayed(page.FINDINGS_MIME, payload())])
+    notebook = executed([*cells, last])
+    assert sorted(entry["type"] for entry in page.dropped(notebook)) == kinds
+    html = page.render(notebook, page.Facts(run_id="r", report="s", title="T", as_of=AS_OF, status="published"))
+    assert "SECRET-MARK" not in html
+
+
+def test_a_picture_of_a_cell_is_shown_only_where_it_is_one() -> None:
+    good = base64.b64encode(b"\x89PNG").decode()
+    html = page_of(payload(), cells=[code("x", outputs=[displayed("image/png", good)])])
+    assert f'src="data:image/png;base64,{good}"' in html
+    html = page_of(payload(), cells=[code("x", outputs=[displayed("image/png", 'x" onerror="window.hit=1')])])
+    assert "window.hit" not in html
+
+
+def test_only_the_last_code_cell_can_complete_a_report() -> None:
+    done = displayed(page.FINDINGS_MIME, payload())
+    assert page.published(executed([code("a", outputs=[done])]))
+    assert page.published(executed([code("a", outputs=[done]), prose("x"), code("")]))
+    assert page.published(executed([code("a", outputs=[done]), code("b")])) is None
+    unfinished = displayed(page.FINDINGS_MIME, payload(complete=False))
+    assert page.published(executed([code("a", outputs=[unfinished])])) is None
+
+
+# What is not let through
+
+
+@pytest.mark.parametrize("text", INJECTIONS)
+def test_hostile_text_changes_no_page(text: str) -> None:
+    html = page_with(text)
+    validate(html)
+    hostile, harmless = Structure(html).seen, Structure(page_with("word")).seen
+    assert hostile == harmless
+
+
+@pytest.mark.parametrize("text", INJECTIONS)
+def test_hostile_text_changes_no_failure_and_no_index(text: str, tmp_path: Path) -> None:
+    def failure(words: str) -> str:
+        facts = page.Facts(run_id="r", report="s", title=words, as_of=AS_OF, status="failed", command=words,
+                           shop_name=words, variant=words, code=words)  # fmt: skip
+        return page.render_failure(facts, message=words, cell=words, traceback=words)
+
+    def index(words: str) -> str:
+        tile = dict.fromkeys(("id", "label", "value", "unit", "interval", "note", "n"), words)
+        run = {"report": "s", "variant": words, "title": words, "as_of": "2026-11-22", "status": "published",
+               "run_id": "r", "started_at": "2026-11-22T06:00:00+00:00", "lead": words, "reason": words,
+               "headlines": [tile], "path": "2026-11-22/s/report.html"}  # fmt: skip
+        failed = run | {"status": "failed", "path": "failed/r/report.html"}
+        return page.render_template(
+            "overview.html.j2", **publish._overview({"name": words, "folder": "x"}, [run, failed])
+        )
+
+    for make in (failure, index):
+        validate(make(text))
+        assert Structure(make(text)).seen == Structure(make("word")).seen
+
+
+@pytest.mark.parametrize("text", INJECTIONS)
+def test_hostile_prose_stays_prose(text: str) -> None:
+    html = page_of(payload(), cells=[prose(f"# T\n\n{text}\n\n## {text}\n\n- {text}\n\n```\n{text}\n```\n")])
+    validate(html)
+    method = html[html.index('id="method"') :]
+    assert not re.search(r"<(a|img|script|iframe|svg|style|form|base|meta|link)\b", method)
+
+
+def _broken(html: str, old: str, new: str) -> str:
+    assert old in html
+    return html.replace(old, new, 1)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("</main>", "<script>1</script></main>", "<script>"),
+        ("</main>", "<iframe></iframe></main>", "<iframe>"),
+        ("</main>", "<form></form></main>", "<form>"),
+        ("</main>", "<svg></svg></main>", "<svg>"),
+        ("<main", "<main onclick='x'", "onclick"),
+        ("<main", "<main style='x'", "style"),
+        ("</main>", "<a href='javascript:x'>x</a></main>", "href"),
+        ("</main>", "<a href=' JAVASCRIPT:x'>x</a></main>", "href"),
+        ("</main>", "<a href='https://example.org'>x</a></main>", "href"),
+        ("</main>", "<a href='//example.org'>x</a></main>", "href"),
+        ("</main>", "<a href='/etc/passwd'>x</a></main>", "href"),
+        ("</main>", "<img alt='x' src='https://example.org/x.png'></main>", "src"),
+        ("</main>", "<img alt='x' src='x.png'></main>", "src"),
+        ("</main>", "<img alt='x' src='data:text/html;base64,AAAA'></main>", "src"),
+        ("</main>", "<picture><source srcset='x.png 2x'></picture></main>", "srcset"),
+        ("</main>", "<img src='data:image/png;base64,AAAA'></main>", "alt"),
+        ("</main>", "<link rel='stylesheet' href='x.css'></main>", "link"),
+        ("</main>", "<meta http-equiv='set-cookie' content='x'></main>", "http-equiv"),
+        ("</main>", "<h1>again</h1></main>", "one h1"),
+        ("</main>", "<h2>x</h2><h4>y</h4></main>", "level is skipped"),
+        ("</main>", "<table><tr><th>x</th></tr></table></main>", "scope"),
+        ("default-src 'none'", "default-src *", "security policy"),
+        ("default-src 'none';", "default-src 'none'; script-src *;", "security policy"),
+        ("</style>", "a{background:url(//example.org)}</style>", "style sheet"),
+        ('lang="en"', "", "lang"),
+        ("</main>", "x" * 5_000_001 + "</main>", "MB"),
+    ],
+)
+def test_a_page_that_breaks_a_rule_is_refused(old: str, new: str, says: str) -> None:
+    html = page_of(payload(), figures=[figure()])
+    assert validate(html) == []
+    with pytest.raises(PageError) as caught:
+        validate(_broken(html, old, new))
+    assert says in str(caught.value) and caught.value.exit_code == 4
+
+
+def test_a_large_page_is_a_warning() -> None:
+    html = page_of(payload(lead="x" * 1_000_000))
+    assert len(validate(html)) == 1
+
+
+# In a real browser
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    path = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+    if not Path(path).exists():
+        pytest.skip(f"no Chromium at {path}")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        arguments = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+                     "--disable-background-networking", "--disable-component-update", "--disable-sync"]  # fmt: skip
+        started = playwright.chromium.launch(executable_path=path, args=arguments)
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A reports folder with an ordinary page, a hostile one, one without an answer, a failure and the index."""
+    reports = tmp_path_factory.mktemp("reports")
+    drawing = figures._recolour(
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 400 100"><rect width="400" height="100" fill="#1c2530"/></svg>'
+    )
+    wide_table = table(columns=[{"label": f"Column {i}", "numeric": True} for i in range(14)], rows=[["123,456"] * 14])
+    actions = [{"what": "Call", "why": "late", "count": 3, "worth": "€3", "by": "27 November", "owner": "Service",
+                "file": "lists/late_and_much_longer_than_a_phone_is_wide.csv"}]  # fmt: skip
+    long_word = "x" * 300
+    ordinary = page_of(
+        payload(actions=actions, caveats=[long_word], metrics=[metric(id=f"m{i}", value=1234567.0) for i in range(6)]),
+        figures=[figure(wide=drawing, narrow=drawing, table=wide_table), figure(wide="", narrow="", table=wide_table)],
+        cells=[
+            prose("# T\n\n" + "| a | b | c |\n|--|--|--|\n| " + " | ".join([long_word] * 3) + " |"),
+            code(long_word),
+        ],
+        files={"lists/late_and_much_longer_than_a_phone_is_wide.csv": 3},
+    )
+    hostile = page_with(" ".join(INJECTIONS))
+    no_answer = page.render(
+        executed([code("raise")]),
+        page.Facts(
+            run_id="r", report="f", title="Feedback", as_of=AS_OF, status="not_available", reason="needs feedback"
+        ),
+    )
+    for name, html in [("baskets", ordinary), ("hostile", hostile), ("feedback", no_answer)]:
+        run_id = f"20261122-060000-{name}-00aa"
+        staging = publish.stage(reports, run_id)
+        (staging / "report.html").write_text(html, encoding="utf-8")
+        tile = {"id": "b", "label": "Baskets", "value": "61,200", "unit": "", "interval": "1–2", "note": "", "n": ""}
+        known = {"run_id": run_id, "report": name, "variant": "", "title": name, "order": "08", "as_of": "2026-11-22",
+                 "status": "not_available" if name == "feedback" else "published", "reason": "", "lead": "Ten.",
+                 "headlines": [tile] * 5, "started_at": "2026-11-22T06:00:00+00:00"}  # fmt: skip
+        publish.publish(reports, staging, known)
+    staging = publish.stage(reports, "20261122-070000-broken-00ab")
+    facts = page.Facts(
+        run_id=staging.name, report="broken", title="Broken", as_of=AS_OF, status="failed", command=long_word
+    )
+    html = page.render_failure(facts, message=long_word, cell=long_word, traceback="\n".join(INJECTIONS))
+    publish.keep_failure(reports, staging, known | {"run_id": staging.name, "report": "broken", "status": "failed",
+                         "reason": long_word, "started_at": "2026-11-22T07:00:00+00:00"}, html=html)  # fmt: skip
+    publish.rebuild(reports, shop={"name": "Small shop", "folder": "data/shop"})
+    return reports
+
+
+@pytest.fixture(scope="module")
+def address(site: Path) -> Iterator[str]:
+    """The folder served, so that a request for anything else shows in the server's own log too."""
+    handler = functools.partial(_Quiet, directory=str(site))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/"
+    server.shutdown()
+    server.server_close()
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *args: Any) -> None:
+        pass
+
+
+def _all_pages(site: Path) -> list[str]:
+    found = sorted(path.relative_to(site).as_posix() for path in site.rglob("*.html") if "latest" not in path.parts)
+    assert len(found) == 5
+    return found
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("script", [True, False])
+def test_pages_ask_for_nothing_and_complain_of_nothing(browser: Any, site: Path, address: str, script: bool) -> None:
+    start = address if script else f"{site.as_uri()}/"
+    for path in _all_pages(site):
+        context = browser.new_context(java_script_enabled=script)
+        opened = context.new_page()
+        requests: list[str] = []
+        complaints: list[str] = []
+        opened.on("request", lambda request, kept=requests: kept.append(request.url))
+        opened.on("console", lambda message, kept=complaints: kept.append(message.text))
+        opened.on("pageerror", lambda error, kept=complaints: kept.append(str(error)))
+        opened.on("dialog", lambda dialog, kept=complaints: kept.append("dialog"))
+        opened.goto(start + path)
+        opened.wait_for_load_state()
+        assert opened.locator("h1").count() == 1 and opened.locator("main").is_visible()
+        outside = [url for url in requests if not url.startswith("data:") and url != start + path]
+        assert outside == [] and complaints == []
+        if script:
+            assert opened.evaluate("window.hit") is None
+        context.close()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [320, 360, 768, 1100, 1280])
+def test_no_page_scrolls_sideways(browser: Any, site: Path, width: int) -> None:
+    opened = browser.new_page(viewport={"width": width, "height": 800})
+    for path in _all_pages(site):
+        opened.goto(f"{site.as_uri()}/{path}")
+        for opening in (False, True):
+            if opening:
+                opened.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+            assert opened.evaluate("document.documentElement.scrollWidth") <= width, (path, opening)
+    opened.close()
+
+
+@pytest.mark.browser
+def test_drawings_and_text_follow_the_readers_dark(browser: Any, site: Path) -> None:
+    from PIL import Image
+
+    light = {}
+    for scheme in ("light", "dark"):
+        opened = browser.new_page(viewport={"width": 1280, "height": 900}, color_scheme=scheme)
+        opened.goto(f"{site.as_uri()}/2026-11-22/baskets/report.html")
+        picture = opened.locator("figure img").first
+        picture.scroll_into_view_if_needed()
+        shot = Image.open(BytesIO(picture.screenshot())).convert("RGB")
+        paper = opened.evaluate("getComputedStyle(document.body).backgroundColor")
+        light[scheme] = (shot.getpixel((shot.width // 2, shot.height // 2)), paper)
+        opened.close()
+    ink, paper = figures._COLOURS["ink"], figures._COLOURS["paper"]
+    for place, scheme in enumerate(("light", "dark")):
+        got, background = light[scheme]
+        assert "#{:02x}{:02x}{:02x}".format(*got) == ink[place]
+        assert background == "rgb({}, {}, {})".format(*bytes.fromhex(paper[place][1:]))
+
+
+@pytest.mark.browser
+def test_a_phone_gets_the_narrow_drawing_cards_and_folded_contents(browser: Any, site: Path) -> None:
+    opened = browser.new_page(viewport={"width": 390, "height": 800})
+    opened.goto(f"{site.as_uri()}/2026-11-22/baskets/report.html")
+    assert opened.locator("nav.contents").is_hidden() and opened.locator("details.contents").is_visible()
+    assert opened.locator("table.cards td").first.evaluate("e => getComputedStyle(e).display") in ("block", "grid")
+    source = opened.locator("figure source").first.get_attribute("srcset")
+    assert opened.locator("figure img").first.evaluate("e => e.currentSrc") == source
+    opened.set_viewport_size({"width": 1280, "height": 800})
+    assert opened.locator("nav.contents").is_visible() and opened.locator("details.contents").is_hidden()
+    opened.close()
+
+
+@pytest.mark.browser
+def test_contrast_is_enough_in_both_schemes(browser: Any, site: Path) -> None:
+    measure = """() => {
+      const lum = c => { const [r, g, b] = c.match(/[\\d.]+/g).map(Number).map(v => v / 255)
+        .map(v => v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4); return .2126 * r + .7152 * g + .0722 * b };
+      const paper = e => { for (; e; e = e.parentElement) { const c = getComputedStyle(e).backgroundColor;
+        if (!/, 0\\)$|transparent/.test(c)) return c } return 'rgb(255,255,255)' };
+      document.querySelectorAll('details').forEach(d => d.open = true);
+      return [...document.querySelectorAll('body *')].filter(e => [...e.childNodes].some(n => n.nodeType == 3 && n.data.trim())
+        && !e.closest('head, style, .skip')).map(e => { const a = lum(getComputedStyle(e).color), b = lum(paper(e));
+        return [(Math.max(a, b) + .05) / (Math.min(a, b) + .05), e.tagName + '.' + e.className] }).filter(p => p[0] < 4.5) }"""
+    for scheme in ("light", "dark"):
+        opened = browser.new_page(color_scheme=scheme)
+        for path in _all_pages(site):
+            opened.goto(f"{site.as_uri()}/{path}")
+            assert opened.evaluate(measure) == [], (path, scheme)
+        opened.close()
+
+
+@pytest.mark.browser
+def test_latest_forwards_and_the_index_leads_everywhere(browser: Any, site: Path) -> None:
+    opened = browser.new_page()
+    opened.goto(f"{site.as_uri()}/latest/baskets.html")
+    opened.wait_for_url("**/2026-11-22/baskets/report.html")
+    opened.get_by_role("link", name="All reports").click()
+    assert opened.url.endswith("/index.html")
+    for link in opened.locator("main a").all():
+        assert (site / (link.get_attribute("href") or "")).is_file()
+    opened.close()
+
+
+@pytest.mark.browser
+def test_it_prints_without_its_navigation(browser: Any, site: Path) -> None:
+    opened = browser.new_page()
+    opened.goto(f"{site.as_uri()}/2026-11-22/baskets/report.html")
+    opened.emulate_media(media="print")
+    assert opened.locator("nav.contents").is_hidden() and opened.locator("details.contents").is_hidden()
+    assert len(opened.pdf(format="A4")) > 1000
+    opened.close()
