@@ -54,10 +54,10 @@ def day(value: date, *, year: bool = True) -> str:
 
 
 def _digits(low: float | None, high: float | None) -> int | None:
-    """The decimals worth showing, so that the interval's width has two significant figures."""
+    """The decimals worth showing: the interval's width is then eight to eighty steps of the last digit."""
     if low is None or high is None or not math.isfinite(high - low) or high <= low:
         return None
-    return 1 - math.floor(math.log10(high - low))
+    return -math.floor(math.log10((high - low) / 8))
 
 
 def _rounded(value: float, digits: int) -> float:

@@ -91,6 +91,7 @@ def test_settings_close_the_shop_the_day_after_its_last_basket(folder: Path) -> 
         "timezone": "America/New_York",
         "currency": "USD",
         "as_of": date(2018, 1, 1),
+        "parameters": {"baskets": {"level": "category", "min_support": 0.005}},
     }
 
 

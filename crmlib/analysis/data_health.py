@@ -217,6 +217,23 @@ def _without_orders(title: str, health: Health) -> figures.Figure:
     return figures.show_table(table, title=title, sentence="This shop has no orders in the time looked at.")
 
 
+def table_reconciliation(health: Health) -> figures.Figure:
+    """Is every row accounted for?"""
+    total = health.reconciliation.iloc[-1]
+    aside = int(total["set_aside"])
+    counts = ("read", "kept", "set_aside", "after_as_of")
+    return figures.show_table(
+        figures.tabulate(
+            health.reconciliation,
+            caption="Rows read = kept + set aside + on or after the as-of day",
+            labels={"table": "Table", "read": "Read", "kept": "Kept", "set_aside": "Aside", "after_as_of": "Later"},
+            formats=dict.fromkeys(counts, formats.number),
+        ),
+        title=f"All {total['read']:,} rows are accounted for" + (f"; {aside:,} could not be used" if aside else ""),
+        sentence="A row that cannot be used is set aside with its reason, never dropped in silence.",
+    )
+
+
 def table_faults(health: Health) -> figures.Figure:
     """Which faults does the export have, and do such rows still count?"""
     faults = health.faults.assign(use=health.faults["kept"].map({True: "kept", False: "set aside"}))
