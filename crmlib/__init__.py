@@ -16,13 +16,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from crmlib.analysis import baskets, data_health, experiments, feedback, lifetime_value
-    from crmlib.findings import publish
+    from crmlib.findings import due, publish
     from crmlib.shop.engine import Shop, connect
 
 __version__ = "0.1.0"
-__all__ = ["Shop", "baskets", "connect", "data_health", "experiments", "feedback", "lifetime_value", "publish"]
+__all__ = ["Shop", "baskets", "connect", "data_health", "due", "experiments", "feedback", "lifetime_value", "publish"]
 
-_FUNCTIONS = {"Shop": "crmlib.shop.engine", "connect": "crmlib.shop.engine", "publish": "crmlib.findings"}
+_FUNCTIONS = {
+    "Shop": "crmlib.shop.engine",
+    "connect": "crmlib.shop.engine",
+    "due": "crmlib.findings",
+    "publish": "crmlib.findings",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -7,6 +7,7 @@ their own MIME type, so the runner reads back what the analyst saw, and plain pa
 from __future__ import annotations
 
 import html
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import date
@@ -20,6 +21,7 @@ from crmlib import formats
 from crmlib.errors import UsageError
 
 FINDINGS_MIME = "application/vnd.crmlib.findings+json"
+DUE_FILE = "due.json"
 LARGEST_TABLE = 1_000_000  # bytes of CSV that may travel inside a notebook
 
 Status = Literal["published", "warnings", "too_few"]
@@ -79,6 +81,44 @@ class Caveat:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """A number said before it can be known: what [start, end) will bring. A later run of the same report grades it.
+
+    `id` is the same on every run, such as 'orders_90d'; `low` and `high` bound the outcome itself, not its mean, with
+    95 %. With a `band` it is one of several groups of a chance ('20–40 %'): value is then the mean chance of its `n`.
+    """
+
+    id: str
+    label: str
+    unit: str
+    value: float
+    start: date
+    end: date
+    low: float | None = None
+    high: float | None = None
+    n: int | None = None
+    band: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Due:
+    """A prediction of an earlier run whose time has come. `lists` is that run's folder of lists, None where it has none."""
+
+    prediction: Prediction
+    as_of: date
+    run_id: str
+    lists: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grade:
+    """What came of a prediction that was due."""
+
+    due: Due
+    actual: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Findings:
     """All that one report says.
 
@@ -87,6 +127,7 @@ class Findings:
     how_sure  holdout, interval, baseline beaten or not, in sentences
     tables    file name without ending -> frame, for `tables/`
     lists     the same for `lists/`, where whatever names a customer goes; never shown on a page
+    predictions, grades   what is said of the days ahead, and what came of what earlier runs had said
     """
 
     report: str
@@ -100,6 +141,8 @@ class Findings:
     status: Status = "published"
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     lists: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    predictions: tuple[Prediction, ...] = ()
+    grades: tuple[Grade, ...] = ()
 
     def __post_init__(self) -> None:
         ids = [metric.id for metric in self.metrics]
@@ -128,10 +171,38 @@ class Findings:
             "caveats": [caveat.text for caveat in self.caveats],
             "actions": [asdict(action) for action in self.actions],
             "checks": [asdict(check) for check in self.checks],
-        }
+            "predictions": [_dated(prediction) for prediction in self.predictions],
+            "grades": [
+                {"prediction": _dated(grade.due.prediction), "as_of": grade.due.as_of.isoformat(),
+                 "run_id": grade.due.run_id, "actual": grade.actual}
+                for grade in self.grades
+            ],
+        }  # fmt: skip
 
     def _repr_html_(self) -> str:
         return _as_html(self)
+
+
+def due(out: str | Path) -> tuple[Due, ...]:
+    """What earlier runs of this report predicted and can be graded now, as the runner laid it into `out`; else nothing."""
+    file = Path(out) / DUE_FILE if out else None
+    if file is None or not file.is_file():
+        return ()
+    return tuple(
+        Due(
+            prediction=Prediction(
+                **said["prediction"] | {end: date.fromisoformat(said["prediction"][end]) for end in ("start", "end")}
+            ),
+            as_of=date.fromisoformat(said["as_of"]),
+            run_id=said["run_id"],
+            lists=Path(said["lists"]) if said["lists"] else None,
+        )
+        for said in json.loads(file.read_text(encoding="utf-8"))
+    )
+
+
+def _dated(prediction: Prediction) -> dict[str, Any]:
+    return asdict(prediction) | {"start": prediction.start.isoformat(), "end": prediction.end.isoformat()}
 
 
 class Source(Protocol):
