@@ -23,7 +23,7 @@ class Worth:
 
     table       experiment, variant, metric, effect, per_unit (effect less offer_cost), low, high, units_a_month, month, month_low,
                 month_high, loss (chance that per_unit is below 0, under `ASSUMED`; empty in a test that is still running, which may have been
-                looked at because it did well)
+                looked at because it did well), units (in both arms)
     offer_cost  what the offer costs for each unit of the arm, beyond what the margin metric already counts
     """
 
@@ -52,9 +52,9 @@ def worth(facts: Facts, results: Results, *, offer_cost: float = 0.0, units_a_mo
         per_unit, low, high = (float(row[name]) - offer_cost for name in ("effect", "low", "high"))
         loss = float(stats.norm.cdf(-per_unit / row["error"])) if not row["open"] else math.nan
         rows.append((experiment, variant, row["metric"], float(row["effect"]), per_unit, low, high, pace, per_unit * pace, low * pace,
-                     high * pace, loss))  # fmt: skip
+                     high * pace, loss, int(row["n"] + row["n_control"])))  # fmt: skip
     names = ["experiment", "variant", "metric", "effect", "per_unit", "low", "high", "units_a_month", "month", "month_low", "month_high",
-             "loss"]  # fmt: skip
+             "loss", "units"]  # fmt: skip
     return Worth(table=pd.DataFrame(rows, columns=names), offer_cost=offer_cost)
 
 

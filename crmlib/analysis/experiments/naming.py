@@ -6,8 +6,15 @@ import math
 
 
 def words(name: str) -> str:
-    """A shop's own name for something, to be read in a sentence."""
-    return name.replace("_", " ").strip()
+    """A shop's own name for something, to be read in a sentence.
+
+    >>> words("revenue_per_visitor@0.95"), words("revenue/orders")
+    ('95 % quantile of revenue per visitor', 'revenue / orders')
+    """
+    metric, at, share = name.rpartition("@")
+    if at and metric and share.replace(".", "", 1).isdigit():
+        return f"{100 * float(share):g} % quantile of {words(metric)}"
+    return name.replace("_", " ").replace("/", " / ").strip()
 
 
 def title(name: str) -> str:

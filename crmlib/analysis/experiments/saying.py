@@ -354,7 +354,7 @@ def _actions(facts: Facts, verdicts: Verdicts, worth: Worth) -> tuple[Action, ..
         elif row.state == "no_outcomes":
             what = f"Bring the outcomes of {name}"
         brings = ""
-        if (row.experiment, row.variant) in money.index:
+        if (row.experiment, row.variant) in money.index and row.state in ("higher", "lower"):
             one = money.loc[(row.experiment, row.variant)]
             loss = f"; chance of loss {loss_text(one['loss'])}, {ASSUMED}" if one["loss"] == one["loss"] else ""
             brings = f"{month_text(one, facts.currency)} margin a month{loss}"

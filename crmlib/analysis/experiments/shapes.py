@@ -140,8 +140,8 @@ def order_statistics(
         half = (n * share * (1 - share)).sqrt() * z
         # A share such as 0.95 is not exact in binary: 0.95 × 100 must be rank 95.
         middle = ibis.greatest((n * share - 1e-9).ceil(), 1)
-        low = ibis.greatest((n * share - half).floor(), 1)
-        high = ibis.least((n * share + half).ceil() + 1, n)
+        low = ibis.greatest((n * share - half).round(), 1)
+        high = ibis.least((n * share + half).round() + 1, n)
         rows = rows.mutate(_middle=middle, _low=low, _high=high)
         found = rows.group_by("experiment", "variant").aggregate(
             n=rows["_value"].count(),

@@ -56,13 +56,14 @@ def table_worth(facts: Facts, worth: Worth) -> figures.Figure:
         said=[month_text(row, facts.currency) for _, row in table.iterrows()],
         risk=[loss_text(loss) for loss in table["loss"]],
     )
-    best = table.sort_values("month_low", ascending=False, kind="stable").iloc[0]
+    best = table.sort_values("units", ascending=False, kind="stable").iloc[0]
     name = upper(label_of(best["experiment"], best["variant"], facts))
-    span = formats.interval(best["month_low"], best["month_high"], facts.currency or "units")
-    if best["month_low"] > 0:
-        title = f"{name} would earn {formats.money(best['month'], facts.currency)} a month, give or take ({span})"
-    else:
-        title = f"No test surely earns money: {name[:1].lower()}{name[1:]} lies between {span} a month"
+    ends = [
+        formats.quantity(best[end], facts.currency or "units", low=best["month_low"], high=best["month_high"])
+        for end in ("month_low", "month_high")
+    ]
+    what = "earns" if best["month_low"] > 0 else "loses" if best["month_high"] < 0 else "may earn or lose"
+    title = f"{name} {what} money: between {ends[0]} and {ends[1]} of margin a month"
     cost = (
         f"less {formats.money(worth.offer_cost, facts.currency, digits=2)} for the offer"
         if worth.offer_cost
