@@ -640,12 +640,17 @@ def test_cookie_cats_comes_out_as_published(cookie_cats):
 def test_the_demo_shops_tests_are_read_rightly(demo_shop, demo_folder):
     truth = json.loads((demo_folder / "truth.json").read_text())["experiments"]
     found = page(demo_shop)
-    facts, checks, results, verdicts, findings, *_ = found
+    facts, _checks, results, verdicts, findings, *_ = found
     states = verdicts.table.set_index("experiment")["state"].to_dict()
-    assert states == {"free_shipping": "higher", "new_header": "no_difference", "sorting": "void"}
+    assert states == {
+        "free_shipping": "higher",
+        "gift_note": "running",
+        "new_header": "no_difference",
+        "sorting": "void",
+    }
     two = facts.apart.set_index("experiment")["two_arms"].to_dict()
     assert two == {name: len(one["units_in_two_arms"]) for name, one in truth.items()}
-    assert [findings[name].value for name in ("experiments", "decided", "void", "running")] == [3, 2, 1, 0]
+    assert [findings[name].value for name in ("experiments", "decided", "void", "running")] == [4, 2, 1, 1]
     tested = results.table[results.table["state"] == "ok"]
     assert (tested["gain"] > 0.2).all() and tested["method"].str.startswith("CUPED").all()
     assert all(figure.title for figure in sections(found))
@@ -719,7 +724,7 @@ def test_five_customers_are_too_few_and_the_page_says_so_with_numbers(write_shop
     ]
     shop = crm.connect(write_shop(assignments=assigned, orders=orders), as_of="2026-03-01")
     found = page(shop)
-    facts, checks, results, verdicts, findings, *_ = found
+    _facts, _checks, _results, verdicts, findings, *_ = found
     assert findings.status == "too_few"
     assert "too few to conclude" in findings.lead
     assert findings["too_few"].value == 1 and findings["primary_effect"].value is None
@@ -747,7 +752,7 @@ def test_one_arm_alone_or_the_same_value_for_all(write_shop, rng):
     outcomes = pd.concat([outcomes_of(alone, spent=rng.normal(5, 1, 50)), outcomes_of(same, spent=np.full(100, 7.5))])
     shop = crm.connect(write_shop(assignments=pd.concat([alone, same]), outcomes=outcomes), as_of="2026-02-01")
     found = page(shop)
-    facts, checks, results, verdicts, findings, *_ = found
+    _facts, _checks, results, verdicts, findings, *_ = found
     assert verdicts.table["state"].tolist() == ["too_few", "too_few"]
     assert results.table["reason"].tolist() == ["every unit has the same value"]
     assert findings.status == "too_few"
@@ -868,7 +873,7 @@ def test_no_difference_says_how_large_one_could_still_be(write_shop):
 
 def test_findings_keep_the_contract(demo_shop):
     findings = page(demo_shop).findings
-    assert findings["experiments"].value == 3
+    assert findings["experiments"].value == 4
     assert list(findings.tables) == ["results", "checks", "looks", "segments", "worth"]
     assert (
         findings.tables["results"].columns.tolist() == RESULTS and findings.tables["checks"].columns.tolist() == CHECKS

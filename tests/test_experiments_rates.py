@@ -209,8 +209,12 @@ def test_intervals_adjusted_by_what_came_before_cover():
     for gain in (1.0, 0.0):
         pre = rng.gamma(2, 10, (TRIALS, size))
         value = 0.5 * pre + gain + rng.normal(0, 5, (TRIALS, size)) * np.sqrt(pre / 20)
-        cov = ((value - value.mean(axis=1, keepdims=True)) * (pre - pre.mean(axis=1, keepdims=True))).sum(axis=1) / (size - 1)
-        extra = zip(moments(value), pre.mean(axis=1).tolist(), pre.var(axis=1, ddof=1).tolist(), cov.tolist(), strict=True)
+        cov = ((value - value.mean(axis=1, keepdims=True)) * (pre - pre.mean(axis=1, keepdims=True))).sum(axis=1) / (
+            size - 1
+        )
+        extra = zip(
+            moments(value), pre.mean(axis=1).tolist(), pre.var(axis=1, ddof=1).tolist(), cov.tolist(), strict=True
+        )
         rows.append([row | {"pre_mean": m, "pre_var": v, "cov": c} for row, m, v, c in extra])
     found = [effects.mean_effect(b, a, confidence=0.95, adjusted=True) for b, a in zip(*rows, strict=True)]
     assert 0.94 <= held(one.low <= 1.0 <= one.high for one in found) <= 0.96
@@ -223,7 +227,9 @@ def test_intervals_of_quantiles_cover():
     for share in (0.5, 0.9):
         half = z * math.sqrt(size * share * (1 - share))
         ranks = [math.ceil(size * share), round(size * share - half), round(size * share + half) + 1]
-        arms = [np.sort(rng.lognormal(shift, 1, (TRIALS, size)), axis=1)[:, np.array(ranks) - 1] for shift in (0.1, 0.0)]
+        arms = [
+            np.sort(rng.lognormal(shift, 1, (TRIALS, size)), axis=1)[:, np.array(ranks) - 1] for shift in (0.1, 0.0)
+        ]
         rows = [[dict(zip(("middle", "low", "high"), row, strict=True)) for row in arm.tolist()] for arm in arms]
         found = [effects.quantile_effect(b, a, confidence=0.95) for b, a in zip(*rows, strict=True)]
         truth = (math.exp(0.1) - 1) * math.exp(stats.norm.ppf(share))

@@ -473,7 +473,7 @@ def difference(units: pd.DataFrame, column: str = "value") -> tuple[float, float
     )
 
 
-@pytest.mark.parametrize("experiment", ["free_shipping", "new_header", "sorting"])
+@pytest.mark.parametrize("experiment", ["free_shipping", "new_header", "sorting", "gift_note"])
 def test_effects_are_the_true_ones_within_sampling_error(clean: demo.Simulation, experiment: str) -> None:
     units = once_assigned(clean, experiment)
     for metric, true in clean.truth["experiments"][experiment]["effects"].items():
@@ -498,7 +498,7 @@ def test_null_experiment_has_no_effect_by_construction(clean: demo.Simulation) -
     effects = {name: facts["effects"] for name, facts in clean.truth["experiments"].items()}
     assert set(effects["new_header"].values()) == {0.0}
     assert set(effects["sorting"].values()) == {0.0}
-    assert all(value > 0 for value in effects["free_shipping"].values())
+    assert all(value > 0 for name in ("free_shipping", "gift_note") for value in effects[name].values())
 
 
 def test_only_the_sorting_split_is_broken(clean: demo.Simulation) -> None:
@@ -521,14 +521,25 @@ def test_units_in_two_arms_are_the_stated_ones(clean: demo.Simulation) -> None:
     assert len(stated) == 30
 
 
+def test_devices_are_split_alike_and_the_same_for_a_visitor(clean: demo.Simulation) -> None:
+    assigned = clean.tables["assignments"]
+    assert (assigned.groupby("unit_id")["device"].nunique() == 1).all()
+    table = pd.crosstab(assigned["device"], assigned["variant"])
+    assert stats.chi2_contingency(table).pvalue > 0.01
+    share = (assigned["device"] == "phone").mean()
+    assert share == pytest.approx(clean.truth["experiments"]["gift_note"]["phone_share"], abs=0.01)
+
+
 def test_one_outcome_per_unit_and_metric_at_the_end_of_its_window(clean: demo.Simulation) -> None:
     outcomes, assigned = clean.tables["outcomes"], clean.tables["assignments"]
     key = ["experiment", "unit_id"]
     assert not outcomes.duplicated([*key, "metric"]).any()
     first = assigned.drop_duplicates(key).set_index(key)["assigned_at"]
-    assert len(outcomes) == 3 * len(first)
+    # The test that runs has outcomes of those only whose window closed before the shop's as_of.
+    assert len(outcomes) == 3 * (first + pd.Timedelta(days=14) < AS_OF).sum() < 3 * len(first)
+    assert set(outcomes["experiment"]) == set(assigned["experiment"])
     for _, some in outcomes.groupby("metric"):
-        assert (some.set_index(key)["observed_at"] - first == pd.Timedelta(days=14)).all()
+        assert ((some.set_index(key)["observed_at"] - first).dropna() == pd.Timedelta(days=14)).all()
 
 
 def test_pre_values_help_and_revenue_is_mostly_nothing(clean: demo.Simulation) -> None:

@@ -48,7 +48,8 @@ def figure_looks(facts: Facts, looks: Looks, verdicts: Verdicts) -> figures.Figu
     if clear.iloc[-1]:
         since = mine["day"][~clear].index.max()
         start = mine["day"].iloc[0 if pd.isna(since) else int(since) + 1]
-        title = f"{name}: {'higher' if last['effect'] > 0 else 'lower'} {metric} was clear with the arrivals up to {formats.day(pd.Timestamp(start), year=False)}"
+        side = "higher" if last["effect"] > 0 else "lower"
+        title = f"{name}: {metric} was clearly {side} from the arrivals of {formats.day(pd.Timestamp(start), year=False)} on"
     elif clear.any():
         title = f"{name}: a difference in {metric} was clear for a while; now it is not"
     else:
@@ -57,6 +58,10 @@ def figure_looks(facts: Facts, looks: Looks, verdicts: Verdicts) -> figures.Figu
         f"The band holds on all days at once, so a test may be watched by it. The usual interval, made for one look, was off zero on {fooled} of "
         f"these {len(mine)} days."
     )
+    if verdicts.reading == "fixed" and bool(
+        (verdicts.table.loc[verdicts.table["experiment"] == experiment, "state"] == "running").any()
+    ):
+        sentence += " This run decides at the planned end only; with -p reading=always it would decide by the band."
     at = pd.to_datetime(mine["day"])
     effect, low, high = (scale * mine[column] for column in ("effect", "low", "high"))
     reach = 3.0 * (high.iloc[-1] - low.iloc[-1])
@@ -65,6 +70,7 @@ def figure_looks(facts: Facts, looks: Looks, verdicts: Verdicts) -> figures.Figu
 
     def paint(ax: Axes, narrow: bool) -> None:
         import seaborn as sns
+        from matplotlib.dates import num2date
 
         ax.fill_between(at, low.clip(bottom, top), high.clip(bottom, top), color=figures.SOFT, alpha=0.55, linewidth=0)
         sns.lineplot(x=at, y=effect.clip(bottom, top), color=figures.ACCENT, ax=ax, legend=False)
@@ -74,7 +80,9 @@ def figure_looks(facts: Facts, looks: Looks, verdicts: Verdicts) -> figures.Figu
         if abs(effect.iloc[-1]) > 0.12 * (top - bottom):
             ends.append((at.iloc[-1], 0.0, "none", figures.INK))
         figures.label_ends(ax, ends, gap=0.1)
+        ax.set_xlim(at.iloc[0], at.iloc[-1])
         figures.time_axis(ax, narrow=narrow)
+        ax.xaxis.set_major_formatter(lambda value, _: f"{num2date(value):%-d %b}")
         ax.yaxis.set_major_formatter(
             lambda value, _: amount(value / scale, kind, facts.currency, width=width, sign=True)
         )
@@ -150,7 +158,7 @@ def figure_segments(facts: Facts, segments: Segments, looks: Looks) -> figures.F
         for _, row in mine.iterrows()
     ]  # fmt: skip
     kind = str(mine["kind"].iloc[0])
-    width = float((mine["high"] - mine["low"]).min())
+    width = float((mine["high"] - mine["low"]).min()) / 4
     metric = words(str(mine["metric"].iloc[0]))
 
     def paint(ax: Axes, narrow: bool) -> None:

@@ -15,7 +15,7 @@ from crmlib.analysis.experiments.fitting import Results
 from crmlib.analysis.experiments.naming import p_text, words
 from crmlib.analysis.experiments.reduction import Facts
 from crmlib.analysis.experiments.splits import BLOCKED
-from crmlib.analysis.experiments.verdicts import Verdicts, amount, effect_text
+from crmlib.analysis.experiments.verdicts import DECIDED, Verdicts, amount, effect_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -63,16 +63,17 @@ def table_verdicts(facts: Facts, results: Results, verdicts: Verdicts) -> figure
 
 
 def headline(verdicts: Verdicts) -> str:
-    """What the tests say in one line, or their counts where there are many."""
+    """What the tests say in one line; the largest and the counts where there are many."""
     table = verdicts.table
     if len(table) == 1:
         return str(table["title"].iloc[0])
     if len(table) <= 3:
         return upper("; ".join([table["brief"].iloc[0], *(_lower(text) for text in table["brief"].iloc[1:])]))
     counts = table["state"].value_counts()
-    return f"{len(table)} comparisons: " + ", ".join(
-        f"{counts[state]} {name}" for state, name in _STATES.items() if state in counts
-    )
+    told = ", ".join(f"{counts[state]} {name}" for state, name in _STATES.items() if state in counts)
+    settled = table[table["state"].isin(DECIDED)].sort_values("units", ascending=False, kind="stable")
+    first = f"{settled['title'].iloc[0]}. " if len(settled) else ""
+    return f"{first}Of {len(table)} comparisons {told}"
 
 
 def figure_effects(facts: Facts, results: Results, verdicts: Verdicts) -> figures.Figure:

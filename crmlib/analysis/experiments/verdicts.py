@@ -16,6 +16,7 @@ from crmlib.analysis.experiments.money import Worth, margin_row
 from crmlib.analysis.experiments.naming import words
 from crmlib.analysis.experiments.reduction import Facts
 
+LONGEST = 84  # days of a test that anybody would still plan
 DECIDED = ("higher", "lower", "no_difference")
 _SELLING = ("conver", "order", "purchase", "bought", "buy", "sales", "revenue", "turnover", "sold")
 _UNSURE_OF = {"broken": "gets worse than it may", "unclear": "is not assured", "absent": "was not measured"}
@@ -32,6 +33,7 @@ class Verdicts:
 
     table: pd.DataFrame
     worthwhile: float
+    reading: str
 
     def __repr__(self) -> str:
         return f"Verdicts({', '.join(self.table['title'])})"
@@ -62,7 +64,7 @@ def score(facts: Facts, checks: Checks, results: Results, worth: Worth, *, worth
             early = state in DECIDED and _is_open(results, str(experiment), str(arm))
             rows.append((experiment, arm, state, title, brief, decision, why, units, by, early))
     names = ["experiment", "variant", "state", "title", "brief", "decision", "why", "units", "by", "early"]
-    return Verdicts(table=pd.DataFrame(rows, columns=names), worthwhile=worthwhile)
+    return Verdicts(table=pd.DataFrame(rows, columns=names), worthwhile=worthwhile, reading=results.reading)
 
 
 def _verdict(
@@ -184,20 +186,20 @@ def _may_ship(
     if net["high"] < 0 and clear:
         return f"{title}, but {what} falls", "stop", why
     days = _more_days(net, facts)
-    if not days:
+    title = f"{title}, {what} unclear"
+    if days is None:
+        return title, "extend", f"{why}. Plan a new test with {words(margin['metric'])} as its primary measure"
+    long = f"An effect of that size would take about {days:,} days to settle at this pace"
+    if days > LONGEST:
         return (
-            f"{title}, {what} unclear",
+            title,
             "extend",
-            f"{why}. Plan a new, larger test with {words(margin['metric'])} as its primary measure",
+            f"{why}. {long}: decide by what the offer is worth to you otherwise, or test something bolder",
         )
     if results.reading == "always":
-        return (
-            f"{title}, {what} unclear: run on for about {days} days",
-            "extend",
-            f"{why}. An effect of that size would then be clear",
-        )
-    why += f". A new test of about {days} days with {words(margin['metric'])} as its primary measure would settle an effect of that size; do not just let this one run on"
-    return f"{title}, {what} unclear: test again for {days} days", "extend", why
+        return f"{title}: run {days} more days", "extend", f"{why}. {long}"
+    why += f". {long}, in a new test with {words(margin['metric'])} as its primary measure; do not just let this one run on"
+    return f"{title}: test again for {days} days", "extend", why
 
 
 def _rails(rows: pd.DataFrame, results: Results) -> dict[str, str]:
@@ -223,12 +225,12 @@ def _rails_text(rows: pd.DataFrame, results: Results, facts: Facts) -> str:
 
 
 def _more_days(row: pd.Series, facts: Facts) -> int | None:
-    """Days of a test, in whole weeks and at this one's pace, that would find the effect seen; None beyond a year."""
+    """Days of a new test, in whole weeks and at this one's pace, that would find the effect seen; None where it cannot be said."""
     arms = facts.arms[facts.arms["experiment"] == row["experiment"]]
     span = (arms["last_at"].max().date() - arms["first_at"].min().date()).days + 1
     units = needed(row, float(row["effect"])) * len(arms)
     weeks = math.ceil(units / (float(arms["units"].sum()) / span) / 7) if units else 0
-    return 7 * weeks if 0 < 7 * weeks <= 366 else None
+    return 7 * weeks if 0 < 7 * weeks <= 10_000 else None
 
 
 def _running(facts: Facts, experiment: str, name: str, row: pd.Series) -> tuple[str, str, str, str, str]:

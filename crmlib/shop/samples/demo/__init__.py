@@ -80,7 +80,10 @@ def simulate(*, seed: int = 20, customers: int = 5000, dirty: bool = True) -> Si
     written, meant = reviews.reviews(
         _stream(seed, "feedback"), orders=table, product=bought, goods=goods, first_names=people.first_names()
     )
-    assignments, outcomes, effects = experiments.experiments(_stream(seed, "experiments"))
+    over = experiments.experiments(_stream(seed, "experiments"))
+    now = experiments.running(_stream(seed, "running experiment"), until=population.AS_OF)
+    assignments, outcomes = (pd.concat([over[place], now[place]], ignore_index=True) for place in (0, 1))
+    assignments, effects = experiments.with_device(_stream(seed, "devices"), assignments), over[2] | now[2]
 
     kept = np.ones(len(table), dtype=np.bool_) if dirty else taken.buyer >= 0
     kept_ids = table["order_id"][kept]
