@@ -58,12 +58,16 @@ def table_worth(facts: Facts, worth: Worth) -> figures.Figure:
     )
     best = table.sort_values("units", ascending=False, kind="stable").iloc[0]
     name = upper(label_of(best["experiment"], best["variant"], facts))
-    ends = [
-        formats.quantity(best[end], facts.currency or "units", low=best["month_low"], high=best["month_high"])
+    low, high = (
+        formats.quantity(abs(best[end]), facts.currency or "units", low=best["month_low"], high=best["month_high"])
         for end in ("month_low", "month_high")
-    ]
-    what = "earns" if best["month_low"] > 0 else "loses" if best["month_high"] < 0 else "may earn or lose"
-    title = f"{name} {what} money: between {ends[0]} and {ends[1]} of margin a month"
+    )
+    if best["month_low"] > 0:
+        title = f"{name} would earn between {low} and {high} of margin a month"
+    elif best["month_high"] < 0:
+        title = f"{name} would lose between {high} and {low} of margin a month"
+    else:
+        title = f"{name}: between a loss of {low} and a gain of {high} of margin a month"
     cost = (
         f"less {formats.money(worth.offer_cost, facts.currency, digits=2)} for the offer"
         if worth.offer_cost
