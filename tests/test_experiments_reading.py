@@ -11,8 +11,9 @@ from scipy import stats
 
 import crmlib as crm
 from crmlib.analysis import experiments as ex
-from crmlib.analysis.experiments import guardrails, segments, sequential
+from crmlib.analysis.experiments import foresight, guardrails, segments, sequential
 from crmlib.errors import UsageError
+from crmlib.findings import Due
 from tests.test_experiments import arms, outcomes_of, page, sections
 
 
@@ -95,7 +96,7 @@ def test_a_split_that_breaks_late_is_seen_at_the_day_it_does(write_shop):
     shop = shop_of(write_shop, assigned, outcomes_of(assigned, spent=rng.normal(5, 1, len(assigned))))
     checks = ex.validate(ex.facts(shop)).table.set_index("check")
     assert checks.loc["sample_ratio_any_day", "verdict"] == "failed"
-    assert "would have been seen to by" in checks.loc["sample_ratio_any_day", "text"]
+    assert "looking every day would have shown it on" in checks.loc["sample_ratio_any_day", "text"]
     counts = assigned.groupby([assigned["assigned_at"].dt.date, "variant"]).size().unstack()
     p = sequential.split_p(counts.cumsum().to_numpy(), [1, 1])
     assert checks.loc["sample_ratio_any_day", "p_value"] == pytest.approx(p[-1])
@@ -130,7 +131,7 @@ def test_a_ratio_is_that_of_the_sums_with_the_delta_methods_error(spenders):
     row = page(shop, primary="revenue", ratios="revenue/orders").results.table.set_index("metric").loc["revenue/orders"]
     wide = outcomes.pivot_table(index="unit_id", columns="metric", values="value").dropna()
     wide = wide.join(assigned.set_index("unit_id")["variant"])
-    parts = dict(wide.groupby("variant"))
+    parts = {arm: wide[wide["variant"] == arm] for arm in ("new", "control")}
     ratio = {arm: part["revenue"].sum() / part["orders"].sum() for arm, part in parts.items()}
     assert (row["n"], row["n_control"]) == (len(parts["new"]), len(parts["control"]))
     assert row["effect"] == pytest.approx(ratio["new"] - ratio["control"])
@@ -480,6 +481,45 @@ def test_an_effect_of_early_arrivals_alone_is_found_week_by_week(write_shop):
         spent[new & first_week].mean() - spent[~new & first_week].mean(), abs=1e-3
     )
     assert found.looks.changes["p_value"].iloc[0] < 0.001
+
+
+# ---- what was said of running tests ------------------------------------------------------------------------------------------
+
+
+def test_the_range_for_a_running_tests_end_holds():
+    rng = np.random.default_rng(14)
+    closed, waiting, held = 300, 200, 0
+    arms_ = rng.gamma(1, 10, (2, 2_000, closed + waiting))
+    now, end = arms_[:, :, :closed].mean(axis=2), arms_.mean(axis=2)
+    variance = arms_[:, :, :closed].var(axis=2, ddof=1)
+    for trial in range(2_000):
+        half = foresight.final_range([(variance[side, trial], closed, waiting) for side in (0, 1)])
+        held += abs((end[0] - end[1] - now[0] + now[1])[trial]) <= half
+    assert 0.94 <= held / 2_000 <= 0.96
+    assert foresight.final_range([(4.0, 300, 0), (4.0, 300, 0)]) == 0
+
+
+def test_a_running_test_says_where_it_will_end_and_is_graded_by_the_same_units(write_shop):
+    rng = np.random.default_rng(15)
+    assigned = arms(rng, {"control": 2_000, "new": 2_000}, days=28)
+    spent = rng.normal(10, 3, 4_000).round(2) + (assigned["variant"] == "new")
+    folder = write_shop(assignments=assigned, outcomes=outcomes_of(assigned, spent=spent))
+    early = page(crm.connect(folder, as_of="2026-01-20"))
+    (said,) = early.findings.predictions
+    assert (
+        said.id == "final_effect:x:spent:new"
+        and said.start.isoformat() == "2026-01-20"
+        and said.low < said.value < said.high
+    )
+    late = crm.connect(folder, as_of=said.end)
+    found = page(late, window_days=14)
+    due = (Due(prediction=said, as_of=said.start, run_id="r"),)
+    (graded,) = ex.grade(late, due, facts=found.facts, checks=found.checks, results=found.results)
+    then = (assigned["assigned_at"] < "2026-01-20").to_numpy()
+    new = (assigned["variant"] == "new").to_numpy()
+    assert graded.actual == pytest.approx(spent[then & new].mean() - spent[then & ~new].mean())
+    assert said.low <= graded.actual <= said.high
+    assert not page(crm.connect(folder, as_of="2026-03-01")).findings.predictions
 
 
 # ---- the page --------------------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from crmlib.analysis.experiments.checks import Checks, validate
 from crmlib.analysis.experiments.curves import figure_looks, figure_segments
 from crmlib.analysis.experiments.drawing import figure_days, figure_effects, figure_split, table_verdicts
 from crmlib.analysis.experiments.fitting import Results, fit
+from crmlib.analysis.experiments.foresight import grade, predictions
 from crmlib.analysis.experiments.gathering import facts
 from crmlib.analysis.experiments.looks import Looks, by_day
 from crmlib.analysis.experiments.money import Worth, worth
@@ -54,11 +55,13 @@ __all__ = [
     "figure_split",
     "findings",
     "fit",
+    "grade",
     "measured",
     "moments",
     "order_outcomes",
     "plan",
     "power_of",
+    "predictions",
     "recorded_outcomes",
     "score",
     "sums",

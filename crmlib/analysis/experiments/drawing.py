@@ -104,12 +104,14 @@ def figure_effects(facts: Facts, results: Results, verdicts: Verdicts) -> figure
     first = drawn.iloc[0]
     clear = tested[tested["primary"] & ((tested["low"] > 0) | (tested["high"] < 0))]
     title = (
-        f"{len(clear)} of {int(tested['primary'].sum())} comparisons {'differs' if len(clear) == 1 else 'differ'} from control in the primary measure"
+        "The primary measure differs from control"
+        if len(clear) == int(tested["primary"].sum()) == 1
+        else f"{len(clear)} of {int(tested['primary'].sum())} comparisons {'differs' if len(clear) == 1 else 'differ'} from control in the primary measure"
         if len(clear)
         else "No primary measure differs from control by more than chance explains"
     )
     left = len(tested) - len(drawn)
-    note = f" {left} more stand in the table only." if left else ""
+    note = f" {left} more {'stands' if left == 1 else 'stand'} in the table only." if left else ""
     lo, hi = min(row.low for row in rows), max(row.high for row in rows)
     worth = verdicts.worthwhile * 100
 
@@ -164,7 +166,17 @@ def figure_split(facts: Facts, checks: Checks) -> figures.Figure:
         )
         title = f"The split broke in {said}: nothing is concluded from it"
     else:
-        title = "No broken split was found" if len(ratios) else "No test has two arms yet"
+        doubtful = checks.table[
+            checks.table["check"].isin(["sample_ratio", "sample_ratio_any_day"])
+            & (checks.table["verdict"] == "warning")
+        ]
+        named = ", ".join(sorted({words(name) for name in doubtful["experiment"]} if len(ratios) else ()))
+        title = (
+            f"The split in {named} is doubtful: read it with care"
+            if named
+            else "No mismatch found in the split of any test"
+        )
+        title = title if len(ratios) else "No test has two arms yet"
     if ratios.empty:
         return figures.show_table(table, title=title, sentence="A test needs units in control and in another arm.")
     worst = ratios.assign(off=(ratios["ratio"] - 1).abs()).sort_values("off", ascending=False, kind="stable")

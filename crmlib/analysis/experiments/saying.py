@@ -12,6 +12,7 @@ from crmlib import formats
 from crmlib.analysis.experiments.checks import Checks
 from crmlib.analysis.experiments.drawing import capped_text, headline
 from crmlib.analysis.experiments.fitting import CONTRACT, Results
+from crmlib.analysis.experiments.foresight import predictions
 from crmlib.analysis.experiments.looks import Looks
 from crmlib.analysis.experiments.money import ASSUMED, Worth
 from crmlib.analysis.experiments.naming import words
@@ -20,7 +21,7 @@ from crmlib.analysis.experiments.segments import LEAST_SHOWN, Segments
 from crmlib.analysis.experiments.splits import BLOCKED, WARNED
 from crmlib.analysis.experiments.tables import loss_text, month_text
 from crmlib.analysis.experiments.verdicts import DECIDED, Verdicts, effect_text
-from crmlib.findings import Action, Caveat, Check, Findings, Metric, Status
+from crmlib.findings import Action, Caveat, Check, Findings, Grade, Metric, Status
 
 if TYPE_CHECKING:
     from crmlib.shop.engine import Shop
@@ -44,6 +45,7 @@ def findings(
     looks: Looks,
     segments: Segments,
     shop: Shop,
+    grades: tuple[Grade, ...] = (),
 ) -> Findings:
     """What do the tests say, what should be done, and how far can that be trusted?"""
     checked = pd.concat([checks.table, segments.splits], ignore_index=True) if len(segments.splits) else checks.table
@@ -73,6 +75,8 @@ def findings(
             "segments": _segment_table(segments),
             "worth": _rounded(worth.table),
         },
+        predictions=predictions(facts, checks, results),
+        grades=grades,
     )
 
 
@@ -372,10 +376,13 @@ def _actions(facts: Facts, verdicts: Verdicts, worth: Worth) -> tuple[Action, ..
 
 
 def _checks(checked: pd.DataFrame) -> list[Check]:
+    """What needs a look, and every test's split; one banner where a split broke, not one for each way to see it."""
+    broken = set(checked.loc[(checked["check"] == "sample_ratio") & (checked["verdict"] == "failed"), "experiment"])
     return [
         Check(name=f"{row.check.replace('_', ' ')}, {words(row.experiment)}", verdict=row.verdict, text=row.text)
         for row in checked.itertuples()
-        if row.verdict != "ok" or row.check == "sample_ratio"
+        if (row.verdict != "ok" or row.check == "sample_ratio")
+        and not (row.check == "sample_ratio_any_day" and row.experiment in broken)
     ]
 
 

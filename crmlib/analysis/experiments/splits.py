@@ -98,6 +98,9 @@ def sample_ratio(experiment: str, counts: Mapping[str, int], *, plan: Mapping[st
     text = f"{title(experiment)}: {word} ({sizes}; {span}; {p_text(p)})."
     if min(expected) < 5:
         text += " So few units would hide a broken split."
+    elif verdict == "ok":
+        unseen = math.ceil(50 * (worst.high - worst.low) / worst.ratio)
+        text += f" A loss under {unseen} % of one arm could go unseen."
     return experiment, "sample_ratio", worst.ratio, p, verdict, text
 
 
@@ -116,23 +119,22 @@ def over_days(experiment: str, days: pd.DataFrame, *, plan: Mapping[str, float])
     p = split_p(counts.cumsum(axis=0), shares.tolist())
     fell = np.flatnonzero(p < BLOCKED)
     verdict = "failed" if p[-1] < BLOCKED else "warning" if p[-1] < WARNED else "ok"
-    text = {"failed": "the split broke, and would have been seen to by {}".format(formats.day(wide.index[fell[0]]) if len(fell) else ""),
+    text = {"failed": "the split broke, and looking every day would have shown it on {}".format(formats.day(wide.index[fell[0]]) if len(fell) else ""),
             "warning": "the split is doubtful at some look", "ok": "no mismatch found at any day's look"}[verdict]  # fmt: skip
     found: list[Row] = [(experiment, "sample_ratio_any_day", float(p[-1]), float(p[-1]), verdict,
                          f"{title(experiment)}: {text} (always-valid test, {p_text(float(p[-1]))}).")]  # fmt: skip
     found += _day_by_day(experiment, wide.index.tolist(), counts, shares)
     span = (max(wide.index) - min(wide.index)).days + 1
-    whole = span >= 7 and span % 7 == 0
-    text = (
-        f"{span} days, whole weeks" if whole else f"{span} days, not whole weeks: some weekdays count more than others"
-    )
+    whole = span % 7 == 0
+    length = "a single day" if span == 1 else f"{span} days"
+    text = f"{length}, whole weeks" if whole else f"{length}, not whole weeks: some weekdays count more than others"
     found.append((experiment, "whole_weeks", float(span), math.nan, "ok" if whole else "warning", f"{title(experiment)} was assigned over {text}."))  # fmt: skip
     return found
 
 
 def _day_by_day(experiment: str, days: list[object], counts: np.ndarray, shares: np.ndarray) -> list[Row]:
     enough = counts.sum(axis=1) * shares.min() >= 5
-    if not enough.any():
+    if enough.sum() < 2:
         return []
     tested = counts[enough]
     expected = tested.sum(axis=1, keepdims=True) * shares

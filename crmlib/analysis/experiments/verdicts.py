@@ -238,7 +238,7 @@ def _running(facts: Facts, experiment: str, name: str, row: pd.Series) -> tuple[
         int(row["n"] + row["n_control"] + row["missing"]),
         int(row["n"] + row["n_control"] + row["missing"] + row["open"]),
     )
-    by = _end(facts, experiment, str(row["metric"]))
+    by = end_of(facts, experiment, str(row["metric"]))
     when = (
         f"no effect is clear yet by an interval that may be read every day; the last window so far closes on {formats.day(by)}"
         if row["state"] in ("ok", "unread")
@@ -255,7 +255,7 @@ def _running(facts: Facts, experiment: str, name: str, row: pd.Series) -> tuple[
 
 
 def _without_outcomes(facts: Facts, experiment: str, name: str) -> tuple[str, str, str, str, str]:
-    by = _end(facts, experiment, "")
+    by = end_of(facts, experiment, "")
     if by > facts.as_of:
         why = f"no window has closed yet; the last closes on {formats.day(by)}"
         return "running", f"{name} is still running", "extend", why, by.isoformat()
@@ -268,7 +268,7 @@ def _without_outcomes(facts: Facts, experiment: str, name: str) -> tuple[str, st
     )
 
 
-def _end(facts: Facts, experiment: str, metric: str) -> date:
+def end_of(facts: Facts, experiment: str, metric: str) -> date:
     """The day by which the last unit's window has closed; a first as_of at which this test can be read."""
     windows = facts.moments[(facts.moments["experiment"] == experiment) & (facts.moments["metric"] == metric)][
         "window_high"
