@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import ibis
 import ibis.expr.types as ir
+import pandas as pd
 
 from crmlib.analysis.experiments.reduction import Facts, assigned_days, assigned_units, measured, moments
 from crmlib.analysis.experiments.shapes import cut_back, order_statistics, ratio_moments, read_quantiles, read_ratios
@@ -58,8 +59,17 @@ def facts(
         quantiles=order_statistics(
             shop, outcomes, quantiles=read_quantiles(quantiles, metrics=metrics), confidence=confidence
         ),
-        capped=moments(shop, cut_back(outcomes))[["experiment", "metric", "variant", "largest", "n", "mean", "var"]],
+        capped=_capped(shop, outcomes, found),
     )
+
+
+def _capped(shop: Shop, outcomes: ir.Table, found: pd.DataFrame) -> pd.DataFrame:
+    """Means with the outermost values cut back, of metrics that are not mere zeros and ones."""
+    names = ["experiment", "metric", "variant", "largest", "n", "mean", "var"]
+    spread = sorted(set(found.loc[found["off_binary"] > 0, "metric"]))
+    if not spread:
+        return pd.DataFrame(columns=names)
+    return moments(shop, cut_back(outcomes.filter(outcomes["metric"].isin(spread))))[names]
 
 
 def _apart(shop: Shop, units: ir.Table) -> ir.Table:
