@@ -61,7 +61,7 @@ def figure_looks(facts: Facts, looks: Looks, verdicts: Verdicts) -> figures.Figu
     if verdicts.reading == "fixed" and bool(
         (verdicts.table.loc[verdicts.table["experiment"] == experiment, "state"] == "running").any()
     ):
-        sentence += " This run decides at the planned end only; with -p reading=always it would decide by the band."
+        sentence += " This run decides at the planned end; whether to decide by the band (reading=always) is to be settled before a test begins."
     at = pd.to_datetime(mine["day"])
     effect, low, high = (scale * mine[column] for column in ("effect", "low", "high"))
     reach = 3.0 * (high.iloc[-1] - low.iloc[-1])

@@ -137,7 +137,7 @@ def figure_effects(facts: Facts, results: Results, verdicts: Verdicts) -> figure
         alt=f"Dot plot with intervals of {len(rows)} effects as a share of control's mean, from {lo:.0f} to {hi:.0f} per cent; "
         f"the first, {words(first['metric'])} of {words(first['experiment'])}, is {100 * first['relative']:+.1f} per cent.",
         caption="Change against control as a share of control's mean; beside each name the same in its own unit, with "
-        f"the {100 * results.confidence:g} % interval. Blue: primary measure.{mark}",
+        f"the {'always-valid ' if results.reading == 'always' else ''}{100 * results.confidence:g} % interval. Blue: primary measure.{mark}",
         table=table,
         height=height_of(rows, narrow=False),
         narrow_height=height_of(rows, narrow=True),

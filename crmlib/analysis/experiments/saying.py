@@ -217,7 +217,7 @@ def _main_effect(facts: Facts, results: Results, verdicts: Verdicts) -> Metric:
         n=int(row["n"] + row["n_control"]),
         definition=f"{definition}: {row['experiment']}, {row['metric']}, {row['variant']} less {row['control']}; {row['method']}",
         headline=True,
-        note=f"{100 * row['level']:.4g} % interval of the mean effect; {int(row['n'] + row['n_control']):,} units",
+        note=f"{results.rules[(row['experiment'], row['metric'])].words} of the mean effect; {int(row['n'] + row['n_control']):,} units",
     )
 
 
