@@ -409,6 +409,29 @@ def test_a_mix_that_turns_the_total_round_is_said():
     assert min(level) > 0 > total
 
 
+def test_such_a_mix_is_warned_of_on_the_page(write_shop):
+    groups = [
+        ("new", "small", 87, 81),
+        ("new", "large", 263, 192),
+        ("control", "small", 270, 234),
+        ("control", "large", 80, 55),
+    ]
+    rows = [
+        {"variant": arm, "stone": stone, "value": float(place < won)}
+        for arm, stone, n, won in groups
+        for place in range(n)
+    ]
+    frame = pd.DataFrame(rows).assign(experiment="x", assigned_at="2026-01-01")
+    frame["unit_id"] = [f"u{place}" for place in range(len(frame))]
+    outcomes = frame[["experiment", "unit_id", "value"]].assign(metric="cured", observed_at="2026-01-10")
+    found = page(shop_of(write_shop, frame.drop(columns="value"), outcomes), segments="stone")
+    checks = found.findings.tables["checks"].set_index("check")["verdict"]
+    assert checks["mix: stone, new"] == "warning" and checks["sample_ratio_by_segment"] == "warning"
+    assert found.results.table["effect"].iloc[0] == pytest.approx(273 / 350 - 289 / 350)
+    title = ex.figure_segments(found.facts, found.groups, found.looks).title
+    assert title == "X: the mix by stone turns the total round"
+
+
 def test_customers_and_new_or_returning_are_segments_of_tests_read_from_orders(write_shop):
     rng = np.random.default_rng(11)
     size = 1_200

@@ -13,8 +13,9 @@ import pandas as pd
 from crmlib.analysis.experiments.checks import Checks
 from crmlib.analysis.experiments.fitting import Results, Rule, comparison
 from crmlib.analysis.experiments.looks import heterogeneity, primary_outcomes
+from crmlib.analysis.experiments.naming import title, words
 from crmlib.analysis.experiments.reduction import Facts, assigned_units, moments
-from crmlib.analysis.experiments.splits import split_of_groups
+from crmlib.analysis.experiments.splits import Row, split_of_groups
 from crmlib.analysis.stats import adjust
 from crmlib.errors import UsageError, nearest
 from crmlib.shop.facts import net_orders
@@ -41,7 +42,7 @@ class Segments:
     tests    one row per experiment, arm and segment: do its levels differ (Cochran's q, p_value, p_adjusted by Holm over the
              segments of the experiment)? total is the effect over all levels, reweighted the same with both arms given
              one mix of levels; `reversed` says that the mix, not the change, makes the total what it is (Simpson)
-    splits   check rows: the split of each level, corrected
+    splits   check rows: the split of each level, corrected, and mixes that turn a total round
     left_out columns that had too many levels, or one
     """
 
@@ -90,6 +91,7 @@ def by_segment(shop: Shop, facts: Facts, checks: Checks, results: Results, *, co
             groups |= {f"{segment} {level}": dict(zip(one["variant"], one["units"], strict=True))
                        for level, one in present.groupby("level")}  # fmt: skip
         splits += split_of_groups(str(experiment), groups, plan=checks.plans[str(experiment)])
+        splits += _turned(tests, str(experiment))
     return Segments(
         effects=_corrected(pd.DataFrame(effects, columns=_EFFECTS)),
         tests=_corrected(pd.DataFrame(tests, columns=_TESTS)),
@@ -186,6 +188,21 @@ def _tested(
             q, p = heterogeneity(pd.Series([one.effect for one in found]), pd.Series([one.error for one in found]))
         rows.append((experiment, arm, segment, len(found), q, p, math.nan, total, reweighted, turned))
     return rows
+
+
+def _turned(tests: list[tuple[object, ...]], experiment: str) -> list[Row]:
+    """A warning for each segment whose mix turns the total round."""
+    found: list[Row] = []
+    for row in tests:
+        one = dict(zip(_TESTS, row, strict=True))
+        if one["experiment"] == experiment and one["reversed"]:
+            text = (
+                f"{title(experiment)}: the arms hold different mixes by {words(str(one['segment']))}, and that alone turns the total round; with one mix "
+                "in both, the effect has the other sign (Simpson's paradox)."
+            )
+            off = float(str(one["total"])) - float(str(one["reweighted"]))
+            found.append((experiment, f"mix: {one['segment']}, {one['variant']}", off, math.nan, "warning", text))
+    return found
 
 
 def mixes(pairs: list[tuple[pd.Series, pd.Series]]) -> tuple[float, float, bool]:
