@@ -30,7 +30,7 @@ def widening(n: ArrayLike, n_control: ArrayLike, *, alpha: float, planned: float
     arms. `planned` must be fixed beforehand: taken from the data at each look, the statement would not hold.
 
     >>> round(float(widening(5_000, 5_000, alpha=0.05, planned=10_000)), 2)
-    3.03
+    3.04
     """
     grown = _grown(n, n_control, alpha=alpha, planned=planned)
     found: Floats = np.sqrt((1 + 1 / grown) * np.log((1 + grown) / alpha**2))
