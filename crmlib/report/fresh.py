@@ -22,12 +22,12 @@ from crmlib.report.finish import Plan
 from crmlib.report.parameters import Report, Value
 
 LARGE = 64_000_000  # bytes from which a file's hash is remembered
+SHOWN = 3  # changed packages that a reason names
 _SETTLED = 2.0  # seconds a file must have been left alone before its size and times stand for its content
 _STAMPS = ".stamps.json"
 _WORDS = {
     "notebook": "the notebook changed",
     "code": "the code changed",
-    "environment": "the installed packages changed",
     "memory": "earlier runs changed or came in",
 }
 
@@ -38,7 +38,7 @@ class Basis:
 
     inputs: Mapping[str, str]
     code: str
-    environment: str
+    environment: Mapping[str, str]
     stamps: Mapping[str, list[Any]]
 
     @staticmethod
@@ -54,7 +54,7 @@ class Basis:
             "inputs": dict(self.inputs),
             "notebook": _sha(report.notebook),
             "code": self.code,
-            "environment": self.environment,
+            "environment": dict(self.environment),
             "memory": _memory(plan, slug),
         }
 
@@ -80,26 +80,22 @@ def why(plan: Plan, report: Report, values: Mapping[str, Value], made: Mapping[s
     was = manifest.get("made_from")
     if not isinstance(was, dict):
         return ["the run that stands does not say what it was made from"]
-    reasons = list(_changed_inputs(was.get("inputs", {}), made["inputs"]))
-    reasons += _changed_values(manifest.get("parameters", {}), values)
+    reasons = list(_changed(was.get("inputs", {}), made["inputs"], show=False))
+    reasons += _changed(manifest.get("parameters", {}), values)
     reasons += [words for key, words in _WORDS.items() if was.get(key) != made[key]]
+    packages = list(_changed(was.get("environment", {}), made["environment"]))
+    reasons += packages[:SHOWN] + ([f"{len(packages) - SHOWN} more packages"] if len(packages) > SHOWN else [])
     return reasons or [f"{path} {fault}" for path, fault in publish.damage(place, manifest)]
 
 
-def _changed_inputs(was: Mapping[str, str], now: Mapping[str, str]) -> Iterator[str]:
+def _changed(was: Mapping[str, Value], now: Mapping[str, Value], *, show: bool = True) -> Iterator[str]:
     for name in sorted({*was, *now}):
         if name not in now:
             yield f"{name} is gone"
         elif name not in was:
             yield f"{name} is new"
         elif was[name] != now[name]:
-            yield f"{name} changed"
-
-
-def _changed_values(was: Mapping[str, Value], now: Mapping[str, Value]) -> Iterator[str]:
-    for name in sorted({*was, *now}):
-        if was.get(name) != now.get(name):
-            yield f"{name} was {was.get(name, 'not there')}, is {now.get(name, 'not there')}"
+            yield f"{name} was {was[name]}, is {now[name]}" if show else f"{name} changed"
 
 
 def _inputs(plan: Plan) -> tuple[dict[str, str], dict[str, list[Any]]]:
@@ -139,17 +135,17 @@ def _code() -> str:
     return digest.hexdigest()
 
 
-def _environment() -> str:
+def _environment() -> dict[str, str]:
     """Python and every package it can import, by the names of their metadata folders: no need to read a thousand files."""
-    found = {
-        info.name
-        for folder in map(Path, sys.path)
-        if folder.is_dir()
-        for info in folder.glob("*.dist-info")
-        if not info.name.startswith("crmlib-")
-    }
-    said = [platform.python_version(), platform.machine(), *sorted(found)]
-    return hashlib.sha256("\n".join(said).encode()).hexdigest()
+    found = {"python": platform.python_version(), "machine": platform.machine()}
+    for folder in map(Path, sys.path):
+        names = sorted(info.name for info in folder.glob("*.dist-info")) if folder.is_dir() else []
+        for name in names:
+            package, _, version = name.removesuffix(".dist-info").partition("-")
+            if package != "crmlib":
+                # What stands first on the path is what an import finds.
+                found.setdefault(package, version)
+    return found
 
 
 def _memory(plan: Plan, slug: str) -> str:

@@ -44,11 +44,7 @@ def slug_of(report: str, variant: str = "") -> str:
 
 def claim(reports: Path, *, shop: Mapping[str, str]) -> None:
     """Make sure the folder belongs to this shop. UsageError when it holds another one's reports."""
-    index = reports / "index.json"
-    try:
-        held = json.loads(index.read_text(encoding="utf-8")).get("shop", {})
-    except (OSError, ValueError):
-        return
+    held = holder(reports)
     if held.get("folder") and held["folder"] != shop["folder"]:
         raise UsageError(
             f"{reports.name}/ holds the reports of the shop {held.get('name') or held['folder']!r} in {held['folder']}, "
@@ -159,9 +155,11 @@ def rebuild(reports: Path, *, shop: Mapping[str, str]) -> None:
 
 def dated_runs(reports: Path) -> Iterator[dict[str, Any]]:
     """The manifests of all runs that stand, newest day first, in the order of the notebooks within a day."""
-    days = sorted((day for day in reports.glob("*") if _DAY.fullmatch(day.name)), reverse=True)
-    for day in days:
-        found = [manifest for folder in day.iterdir() if (manifest := read_manifest(folder))]
+    days: dict[str, list[Path]] = {}
+    for folder in run_folders(reports):
+        days.setdefault(folder.parent.name, []).append(folder)
+    for day in sorted(days, reverse=True):
+        found = [manifest for folder in days[day] if (manifest := read_manifest(folder))]
         yield from sorted(found, key=lambda manifest: (manifest["order"], manifest["report"], manifest["variant"]))
 
 
@@ -188,6 +186,22 @@ def is_listed(reports: Path, manifest: Mapping[str, Any]) -> bool:
     slug = slug_of(manifest["report"], manifest["variant"])
     forwards = manifest["status"] not in GOOD or (reports / "latest" / f"{slug}.html").is_file()
     return forwards and (reports / "index.html").is_file() and any(r["run_id"] == manifest["run_id"] for r in runs)
+
+
+def run_folders(reports: Path) -> Iterator[Path]:
+    """The folders of all dated runs, whole or not, in no order."""
+    for day in reports.glob("*"):
+        if _DAY.fullmatch(day.name):
+            yield from (folder for folder in day.iterdir() if folder.is_dir())
+
+
+def holder(reports: Path) -> dict[str, str]:
+    """The shop a reports folder belongs to, as its index says; empty where there is none."""
+    try:
+        held: dict[str, str] = json.loads((reports / "index.json").read_text(encoding="utf-8"))["shop"]
+    except (OSError, ValueError, KeyError):
+        return {}
+    return held
 
 
 def fingerprint(path: Path) -> dict[str, Any]:
