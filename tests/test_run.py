@@ -20,7 +20,7 @@ from crmlib.report import publish
 from crmlib.report.finish import Outcome
 from crmlib.report.page import FIGURE_MIME, FINDINGS_MIME
 from crmlib.report.parameters import resolve, select
-from crmlib.report.run import Interrupted, _catch_signals, exit_code, run
+from crmlib.report.run import Interrupted, _signals, exit_code, run
 from crmlib.report.validate import validate
 from tests.pages_helpers import code, figure, make_plan, make_project, payload, prose, show, write_notebook
 
@@ -243,8 +243,7 @@ def test_a_report_that_is_running_is_not_run_twice(ran: dict[str, Any], project:
 def test_a_key_press_is_a_signal_like_the_other() -> None:
     heard: list[int] = []
     before = signal.getsignal(signal.SIGINT)
-    restore = _catch_signals(heard.append)
-    os.kill(os.getpid(), signal.SIGINT)
-    restore()
+    with _signals(heard.append):
+        os.kill(os.getpid(), signal.SIGINT)
     assert heard == [signal.SIGINT] and signal.getsignal(signal.SIGINT) is before
     assert Interrupted(signal.SIGINT).exit_code == 130 and Interrupted(signal.SIGTERM).exit_code == 143
