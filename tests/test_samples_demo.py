@@ -18,9 +18,10 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+import crmlib as crm
 from crmlib.errors import DataError
 from crmlib.shop.samples import demo
-from crmlib.shop.samples.demo import reviews
+from crmlib.shop.samples.demo import large, reviews
 from crmlib.shop.samples.folder import staged
 
 TABLES = ["assignments", "customers", "feedback", "order_lines", "orders", "outcomes", "products"]
@@ -683,3 +684,29 @@ def test_wholesale_buyer_orders_a_lot_every_week(dirty: demo.Simulation) -> None
     assert gaps.eq(7).all()
     assert theirs["total"].astype(float).median() > 1000
     assert firm not in dirty.truth["customers"]["customer_id"]
+
+
+def test_a_large_shop_is_written_block_by_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(large, "BLOCK", 300)
+    assert large.sizes(700) == [234, 233, 233]
+    folder = demo.make(tmp_path / "large", customers=700)
+    again = demo.make(tmp_path / "again", customers=700)
+    names = sorted(path.name for path in folder.iterdir())
+    assert all((folder / name).read_bytes() == (again / name).read_bytes() for name in names)
+    truth = json.loads((folder / "truth.json").read_text(encoding="utf-8"))
+    first = demo.simulate(customers=234)
+    assert truth["rows"]["orders"] > 2.5 * len(first.tables["orders"])
+    assert truth["rows"]["products"] == len(first.tables["products"])
+    store = crm.connect(folder)
+    small = crm.connect(demo.make(tmp_path / "small", customers=234))
+    assert {table: audit.read for table, audit in store.audits.items()} == truth["rows"]
+    for table, audit in store.audits.items():
+        assert audit.set_aside.keys() == small.audits[table].set_aside.keys()
+        assert audit.oddities.keys() == small.audits[table].oddities.keys()
+    # Every line has its order, and no id of one block is another's: as many keys repeat as were planted.
+    assert store.audits["orders"].set_aside["repeated_key"] == sum(
+        truth["dirt"]["orders"][kind] for kind in ("repeated_key", "identical_row")
+    )
+    lines = store.audits["order_lines"]
+    assert lines.set_aside["unknown_order"] == truth["dirt"]["order_lines"]["unknown_order"]
+    assert lines.after_as_of == truth["dirt"]["order_lines"]["of_future_order"]

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from crmlib.shop.samples.demo import baskets, catalogue, experiments, orders, people, population, reviews
+from crmlib.shop.samples.demo import baskets, catalogue, experiments, large, orders, people, population, reviews
 from crmlib.shop.samples.demo.dirt import with_dirt
 from crmlib.shop.samples.folder import settings, staged
 
@@ -131,18 +131,23 @@ def make(folder: Path, *, seed: int = 20, customers: int = 5000) -> Path:
     """Write the demo shop into `folder` and return it: one CSV file a table, shop.toml and truth.json.
 
     The folder appears whole or not at all; one that holds something else is refused with DataError. The same
-    seed and number of customers write the same bytes.
+    seed and number of customers write the same bytes. Above large.BLOCK customers it is written block by block, in the
+    memory of one, and the truth names no single row.
     """
-    shop = simulate(seed=seed, customers=customers)
     with staged(folder, name=NAME) as into:
-        for name, frame in shop.tables.items():
-            frame.to_csv(into / f"{name}.csv", index=False, lineterminator="\n", encoding="utf-8")
+        if customers > large.BLOCK:
+            truth = large.write(into, seed=seed, customers=customers)
+        else:
+            shop = simulate(seed=seed, customers=customers)
+            truth = shop.truth
+            for name, frame in shop.tables.items():
+                frame.to_csv(into / f"{name}.csv", index=False, lineterminator="\n", encoding="utf-8")
         (into / "shop.toml").write_text(
             settings(name=NAME, timezone="Europe/Berlin", currency="EUR", as_of=str(population.AS_OF)),
             encoding="utf-8",
         )
         (into / "truth.json").write_text(
-            json.dumps(shop.truth, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
+            json.dumps(truth, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
         )
         (into / _STAMP).write_text(_stamp(seed=seed, customers=customers), encoding="utf-8")
     return folder
