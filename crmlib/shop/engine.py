@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import duckdb
 import ibis
 import ibis.expr.types as ir
 import pandas as pd
@@ -19,7 +20,8 @@ from ibis.backends.duckdb import Backend
 
 from crmlib.errors import DataError, NotAvailable, TooManyRows, UsageError
 from crmlib.shop import quality
-from crmlib.shop.intake.folder import Source, column_map, find_sources
+from crmlib.shop.intake import text
+from crmlib.shop.intake.folder import Source, column_map, find_sources, parquet_names
 from crmlib.shop.intake.settings import Settings, read_settings
 from crmlib.shop.tables import TABLES
 
@@ -189,12 +191,16 @@ def connect(shop: str | Path, *, as_of: str | date | None = None) -> Shop:
     backend = ibis.duckdb.connect(temp_directory=scratch.name, memory_limit=_MEMORY, autoinstall_known_extensions=False)
     typed, present = {}, {}
     for source in sources:
-        raw, ragged = _raw(backend, source)
-        names = tuple(name for name in raw.columns if not name.startswith("_"))
-        columns = column_map(source, names, dict(settings.columns.get(source.table, {})))
+        table = TABLES[source.table]
+        try:
+            raw, names, broken = _raw(backend, source)
+            columns = column_map(source, tuple(names), dict(settings.columns.get(source.table, {})))
+            ours = {canonical: names[theirs] for canonical, theirs in columns.items()}
+            rows = quality.typed(raw, table, columns=ours, timezone=settings.timezone, broken=broken)
+            typed[source.table] = backend.create_table(f"_typed_{source.table}", rows, temp=True)
+        except duckdb.Error as error:
+            raise DataError(_unreadable(source, error)) from None
         present[source.table] = frozenset(columns)
-        rows = quality.typed(raw, TABLES[source.table], columns=columns, timezone=settings.timezone, ragged=ragged)
-        typed[source.table] = backend.create_table(f"_typed_{source.table}", rows, temp=True)
     clock = datetime.now(ZoneInfo(settings.timezone)).date()
     today = settings.as_of or clock
     day = _as_of(as_of) or settings.as_of or _after_latest(typed, clock)
@@ -262,23 +268,36 @@ def _frame(expression: ir.Table) -> pd.DataFrame:
     return frame
 
 
-def _raw(backend: Backend, source: Source) -> tuple[ir.Table, ir.BooleanValue | None]:
-    """A file's rows as they stand, and for a CSV the test by which a row is ragged."""
+def _raw(backend: Backend, source: Source) -> tuple[ir.Table, dict[str, str], dict[str, ir.BooleanValue]]:
+    """A file's rows as they stand; its column names -> ours; and for a CSV the tests by which a row is broken.
+
+    A name that begins with an underscore, as the working columns here do, reads 'column _id' afterwards.
+    """
     if source.parquet:
-        return backend.read_parquet(source.read_path, table_name=f"_raw_{source.table}"), None
+        raw = backend.read_parquet(source.read_path, table_name=f"_raw_{source.table}")
+        text.no_twins(parquet_names(source.read_path), name=source.path.name)
+        names = {name: f"column {name}" if name.startswith("_") else name for name in raw.columns}
+        return raw.rename({ours: theirs for theirs, ours in names.items()}), names, {}
+    names = {name: f"column {name}" if name.startswith("_") else name for name in source.header}
+    marks = [text.MARK] if source.marked else []
     surplus = [f"_surplus_{i}" for i in range(_OVERFLOW)]
     options: dict[str, Any] = {
         "header": True, "auto_detect": False, "delim": source.delimiter, "quote": '"', "escape": '"', "strict_mode": False,
         # Empty fields stay empty texts, so that only the padding of a short row is null.
-        "nullstr": "\x01", "null_padding": True, "parallel": False,
-        "columns": dict.fromkeys([*source.header, *surplus], "VARCHAR"),
+        "nullstr": "\x01", "null_padding": True, "parallel": False, "skip": source.skip,
+        "columns": dict.fromkeys([*marks, *names.values(), *surplus], "VARCHAR"),
     }  # fmt: skip
-    try:
-        raw = backend.read_csv(source.read_path, table_name=f"_raw_{source.table}", **options)
-    except Exception as error:
-        raise DataError(f"{source.path.name} cannot be read as CSV: {str(error).splitlines()[0]}") from None
-    ragged = raw[source.header[-1]].isnull() | raw[surplus[0]].notnull()
-    return raw, ragged
+    raw = backend.read_csv(source.read_path, table_name=f"_raw_{source.table}", **options)
+    broken = {mark: raw[text.MARK] == mark for mark in (text.BROKEN_QUOTE, text.TOO_LONG) if source.marked}
+    last = names[source.header[-1]]
+    return raw, names, broken | {"ragged_row": raw[last].isnull() | raw[surplus[0]].notnull()}
+
+
+def _unreadable(source: Source, error: Exception) -> str:
+    """The engine's complaint in one line, without the place where a copy of the file lies."""
+    said = str(error).splitlines()[0].replace(f"{source.read_path.parent}/", "")
+    kind = "Parquet" if source.parquet else "CSV"
+    return f"{source.path.name} cannot be read as {kind}: {said[:300]}; export it again"
 
 
 def _as_of(value: str | date | None) -> date | None:
