@@ -146,7 +146,7 @@ def _rows(lines: Iterator[str], *, delimiter: str, columns: int) -> Iterator[tup
             continue
         if len(line) > LONGEST_ROW:
             ahead.popleft()
-            yield TOO_LONG, [line[:100]]
+            yield TOO_LONG, [line[:100].rstrip("\n")]
             continue
         row, still_open = _parse(line, delimiter)
         used, text = 1, line
@@ -155,7 +155,7 @@ def _rows(lines: Iterator[str], *, delimiter: str, columns: int) -> Iterator[tup
             row, still_open = _parse(text, delimiter) if len(text) <= LONGEST_ROW else (None, False)
         if row is None or (used > 1 and len(row) != columns):
             ahead.popleft()
-            yield BROKEN_QUOTE, [line[:100]]
+            yield BROKEN_QUOTE, [line[:100].rstrip("\n")]
             continue
         for _ in range(used):
             ahead.popleft()
