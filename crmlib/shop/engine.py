@@ -19,7 +19,7 @@ import pandas as pd
 from ibis.backends.duckdb import Backend
 
 from crmlib.errors import DataError, NotAvailable, TooManyRows, UsageError
-from crmlib.shop import quality
+from crmlib.shop import pseudonyms, quality
 from crmlib.shop.intake import text
 from crmlib.shop.intake.folder import Source, column_map, find_sources, parquet_names
 from crmlib.shop.intake.settings import Settings, read_settings
@@ -59,6 +59,7 @@ class Shop:
     _tables: Mapping[str, ir.Table]
     _backend: Backend = field(repr=False)
     _scratch: tempfile.TemporaryDirectory[str] = field(repr=False)
+    _key: bytes = field(repr=False)
 
     def __repr__(self) -> str:
         tables = ", ".join(f"{name} {audit.kept:,}" for name, audit in self.audits.items())
@@ -123,6 +124,17 @@ class Shop:
     def set_aside(self) -> ir.Table:
         """The rows that were set aside: table, row (counted from 1 below the header), code."""
         return self._backend.table("_set_aside")
+
+    def pseudonym(self, value: object, *, kind: str = "customer") -> str:
+        """How may a page speak of one customer, order or unit? The same short name on every page of this shop.
+
+        A keyed hash of the id: CRM_KEY, else the reports folder's own key; in a notebook run by hand without CRM_KEY
+        it lasts for the session. Ids themselves belong into `lists`.
+
+        >>> store.pseudonym("C00017")  # doctest: +SKIP
+        'c-3f0e5a7b9d21'
+        """
+        return pseudonyms.pseudonym(value, key=self._key, kind=kind)
 
     def not_as_known(self) -> tuple[str, ...]:
         """What a run of an old day cannot undo, because the data does not say when it came about."""
@@ -245,6 +257,7 @@ def connect(shop: str | Path, *, as_of: str | date | None = None) -> Shop:
         _tables=MappingProxyType(tables),
         _backend=backend,
         _scratch=scratch,
+        _key=pseudonyms.key(),
     )
 
 
