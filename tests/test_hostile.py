@@ -81,7 +81,12 @@ KINDS = {
         code("people = pd.read_csv('data/shop/customers.csv')\npeople"),
         code("print(people[['customer_id', 'email']])\npeople['last_name']"),
         code("people.rename(columns={'email': 'contact', 'phone': 'number'})[['contact', 'number']]"),
-        code(show(FINDINGS_MIME, payload(lead="Write to anna.leak0@leak.example today.", caveats=WRITABLE))),
+        # Written so that only what the cell says has the address, not its source.
+        code(
+            show(FINDINGS_MIME, payload(lead="Write to anna.leak0@leak.example.", caveats=WRITABLE)).replace(
+                "leak0@", r"leak0\\u0040"
+            )
+        ),
     ],
 }
 
@@ -98,6 +103,8 @@ def hostile_shop(source: Path, folder: Path) -> Path:
 
     for path in sorted(source.glob("*.csv")):
         frame = pd.read_csv(path, dtype="string", keep_default_na=False)
+        if path.stem in ("assignments", "outcomes"):
+            frame = frame[frame["unit_id"].str[-1].isin(["0", "5"])].reset_index(drop=True)
         if path.stem == "customers":
             numbers = frame.index.astype(str)
             frame = frame.assign(
@@ -138,10 +145,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict[
     """All five reports over the hostile shop, and two notebooks of an unlucky analyst, in one reports folder."""
     folder = tmp_path_factory.mktemp("hostile")
     project = make_project(folder / "project")
-    shop = hostile_shop(demo.make(folder / "demo", customers=700), project / "data" / "hostile")
+    shop = hostile_shop(demo.make(folder / "demo", customers=400), project / "data" / "hostile")
     people = pd.read_csv(shop / "customers.csv", dtype="string").head(9)
     people.to_csv(project / "data" / "shop" / "customers.csv", index=False)
-    (project / "corpus.json").write_text(json.dumps(CORPUS))
+    (project / "corpus.json").write_text(json.dumps(WRITABLE))
     for name, cells in KINDS.items():
         cells = [cells[0], code("from pathlib import Path"), *cells[1:]] if name == "02_shows" else [
             code("from pathlib import Path"), *cells]  # fmt: skip

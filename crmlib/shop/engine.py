@@ -19,7 +19,7 @@ import pandas as pd
 from ibis.backends.duckdb import Backend
 
 from crmlib.errors import DataError, NotAvailable, TooManyRows, UsageError
-from crmlib.shop import pseudonyms, quality
+from crmlib.shop import display, pseudonyms, quality
 from crmlib.shop.intake import text
 from crmlib.shop.intake.folder import Source, column_map, find_sources, parquet_names
 from crmlib.shop.intake.settings import Settings, read_settings
@@ -65,8 +65,12 @@ class Shop:
         tables = ", ".join(f"{name} {audit.kept:,}" for name, audit in self.audits.items())
         return f"Shop({self.settings.name!r} as of {self.as_of}: {tables})"
 
+    def _repr_html_(self) -> str:
+        return display.shop_html(self)
+
     @property
     def currency(self) -> str:
+        """Three-letter code of every amount; empty where the shop names none."""
         return self.settings.currency
 
     def has(self, table: str, *columns: str) -> bool:
