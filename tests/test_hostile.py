@@ -7,6 +7,7 @@ that was published is read again, with a parser and in Chromium with its content
 from __future__ import annotations
 
 import csv
+import hashlib
 import importlib
 import itertools
 import json
@@ -344,20 +345,17 @@ def test_a_reports_folder_has_a_key_of_its_own(tmp_path: Path, monkeypatch: pyte
         key.key_of(tmp_path / "c")
 
 
-def test_pseudonyms_hold_within_a_key_and_tell_nothing_without(
-    demo_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_pseudonyms_hold_within_a_key_and_tell_nothing_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     names = {}
+    make_project(tmp_path / "project")
     for secret in ("one key of the shop", "one key of the shop", "another of the shop"):
         monkeypatch.setenv("CRM_KEY", secret)
-        shop = crm.connect(demo_folder)
+        shop = crm.connect(tmp_path / "project" / "data" / "shop")
         names.setdefault(secret, []).append((shop.pseudonym("C00017"), shop.pseudonym("C00017", kind="order")))
     (first, again), (other,) = names.values()
     assert first == again and not {*first} & {*other} and first[0][2:] != first[1][2:]
     assert re.fullmatch(r"c-[0-9a-f]{12}", first[0])
-    # RFC 4231's construction by another road: HMAC spelt out with SHA-256 alone.
-    import hashlib
-
+    # RFC 2104 by another road: HMAC spelt out with SHA-256 alone.
     block = b"one key of the shop".ljust(64, b"\0")
     inner = hashlib.sha256(bytes(b ^ 0x36 for b in block) + b"customer\0C00017").digest()
     assert hashlib.sha256(bytes(b ^ 0x5C for b in block) + inner).hexdigest()[:12] == first[0][2:]

@@ -74,11 +74,22 @@ class Shop:
         return self.settings.currency
 
     def has(self, table: str, *columns: str) -> bool:
-        """Does the shop bring this table, with these columns?"""
+        """Does the shop bring this table, with these columns?
+
+        >>> store.has("orders", "total"), store.has("orders", "tracking_code")
+        (True, False)
+        """
         return table in self.audits and self.audits[table].present.issuperset(columns)
 
     def table(self, name: str, *columns: str) -> ir.Table:
-        """The usable rows of a table, lazily. Raises NotAvailable where the table or one of `columns` is missing."""
+        """The usable rows of a table, lazily. Raises NotAvailable where the table or one of `columns` is missing.
+
+        Every canonical column is there, empty where the shop lacks it; times are local moments, money is exact.
+
+        >>> orders = store.table("orders", "total")
+        >>> store.fetch(orders.aggregate(largest=orders["total"].max())).shape
+        (1, 1)
+        """
         if name not in self.audits:
             raise NotAvailable(f"needs {name}; this shop has {', '.join(self.audits)}")
         lacking = [column for column in columns if column not in self.audits[name].present]
@@ -87,7 +98,12 @@ class Shop:
         return self._tables[name]
 
     def fetch(self, expression: ir.Table, *, max_rows: int = 100_000) -> pd.DataFrame:
-        """Carry a table's rows into pandas. Raises TooManyRows above `max_rows`."""
+        """Carry a table's rows into pandas. Raises TooManyRows above `max_rows`, and says how many there are.
+
+        >>> by_status = store.table("orders").group_by("status").aggregate(n=lambda t: t.count())
+        >>> list(store.fetch(by_status).columns)
+        ['status', 'n']
+        """
         frame = _frame(expression.limit(max_rows + 1))
         if len(frame) > max_rows:
             found = int(_frame(expression.aggregate(n=expression.count()))["n"].iloc[0])
@@ -98,17 +114,30 @@ class Shop:
         return frame
 
     def sample(self, expression: ir.Table, *, rows: int, key: str, seed: int = 0) -> pd.DataFrame:
-        """`rows` random rows, the same for the same seed: those whose hashed `key` comes first."""
+        """`rows` random rows, the same for the same seed: those whose hashed `key` comes first.
+
+        >>> len(store.sample(store.table("orders"), rows=5, key="order_id", seed=1))
+        5
+        """
         order = (expression[key].cast("string") + f"#{seed}").hash()
         return _frame(expression.order_by(order, expression[key]).limit(rows))
 
     def stream(self, expression: ir.Table, *, chunk: int = 100_000) -> Iterator[pd.DataFrame]:
-        """A table's rows in frames of at most `chunk`, for what must be read row by row, such as texts."""
+        """A table's rows in frames of at most `chunk`, for what must be read row by row, such as texts.
+
+        >>> max(len(frame) for frame in store.stream(store.table("orders"), chunk=500))
+        500
+        """
         for batch in expression.to_pyarrow_batches(chunk_size=chunk):
             yield batch.to_pandas()
 
     def reconciliation(self) -> pd.DataFrame:
-        """One row a table and one for the sum: table, read, kept, set_aside, after_as_of."""
+        """Is every row accounted for? One row a table and one for the sum: table, read, kept, set_aside, after_as_of.
+
+        >>> total = store.reconciliation().iloc[-1]
+        >>> bool(total["read"] == total["kept"] + total["set_aside"] + total["after_as_of"])
+        True
+        """
         rows = [
             (name, audit.read, audit.kept, sum(audit.set_aside.values()), audit.after_as_of)
             for name, audit in self.audits.items()
@@ -118,7 +147,11 @@ class Shop:
         return pd.concat([frame, pd.DataFrame([{"table": "all", **total}])], ignore_index=True)
 
     def faults(self) -> pd.DataFrame:
-        """One row a table and reason: table, code, meaning, rows, kept (whether such rows still count)."""
+        """What is wrong with the rows? One row a table and reason: table, code, meaning, rows, kept (they still count).
+
+        >>> sorted(set(store.faults()["table"]) - set(store.audits))
+        []
+        """
         rows = []
         for name, audit in self.audits.items():
             rows += [(name, code, quality.SET_ASIDE[code], n, False) for code, n in audit.set_aside.items()]
@@ -126,7 +159,11 @@ class Shop:
         return pd.DataFrame(rows, columns=["table", "code", "meaning", "rows", "kept"])
 
     def set_aside(self) -> ir.Table:
-        """The rows that were set aside: table, row (counted from 1 below the header), code."""
+        """Which rows were set aside? Lazily: table, row (counted from 1 below the header), code.
+
+        >>> list(store.set_aside().columns)
+        ['table', 'row', 'code']
+        """
         return self._backend.table("_set_aside")
 
     def pseudonym(self, value: object, *, kind: str = "customer") -> str:
@@ -156,7 +193,7 @@ class Shop:
         return tuple(found)
 
     def stale(self) -> bool:
-        """Is the newest event older than shop.toml's max_age before as_of?"""
+        """Is the newest event older than shop.toml's max_age before as_of? Never, where shop.toml names none."""
         if not self.settings.max_age or self.data_through is None:
             return False
         return self.as_of - self.data_through - timedelta(days=1) > _age(self.settings.max_age)
@@ -199,6 +236,10 @@ def connect(shop: str | Path, *, as_of: str | date | None = None) -> Shop:
     A relative folder is looked for below the nearest parent with a pyproject.toml. Without `as_of`, shop.toml's counts, else
     the day after the latest event that is not in the future. Raises DataError for data that cannot be used, UsageError
     for an as_of that is no day.
+
+    >>> shop = crm.connect("data/demo", as_of="2026-09-01")  # doctest: +SKIP
+    >>> shop.as_of  # doctest: +SKIP
+    datetime.date(2026, 9, 1)
     """
     folder = resolve(shop)
     scratch = tempfile.TemporaryDirectory(prefix="crmlib-")
