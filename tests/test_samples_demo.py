@@ -63,8 +63,10 @@ def test_another_seed_is_another_shop(folder: Path, tmp_path: Path) -> None:
 
 def test_folder_holds_the_tables_settings_and_truth(folder: Path) -> None:
     assert sorted(path.name for path in folder.iterdir()) == sorted(
-        [*(f"{name}.csv" for name in TABLES), "shop.toml", "truth.json"]
+        [*(f"{name}.csv" for name in TABLES), ".made-by", "shop.toml", "truth.json"]
     )
+    assert demo.is_current(folder, customers=300)
+    assert not demo.is_current(folder) and not demo.is_current(folder / "nowhere")
     assert tomllib.loads((folder / "shop.toml").read_text(encoding="utf-8")) == {
         "name": "Demo shop",
         "timezone": "Europe/Berlin",

@@ -7,6 +7,7 @@ says what an analysis should find; nothing here is shared with the analyses.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import zlib
 from dataclasses import dataclass
@@ -20,9 +21,10 @@ from crmlib.shop.samples.demo import baskets, catalogue, experiments, orders, pe
 from crmlib.shop.samples.demo.dirt import with_dirt
 from crmlib.shop.samples.folder import settings, staged
 
-__all__ = ["Simulation", "make", "simulate"]
+__all__ = ["Simulation", "is_current", "make", "simulate"]
 
 NAME = "Demo shop"
+_STAMP = ".made-by"
 _ORDER_COLUMNS = [
     "order_id", "ordered_at", "customer_id", "total", "status", "channel", "coupon", "currency", "discount",
     "shipping", "tax", "refunded", "refunded_at", "cancelled_at",
@@ -139,7 +141,23 @@ def make(folder: Path, *, seed: int = 20, customers: int = 5000) -> Path:
         (into / "truth.json").write_text(
             json.dumps(shop.truth, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
         )
+        (into / _STAMP).write_text(_stamp(seed=seed, customers=customers), encoding="utf-8")
     return folder
+
+
+def is_current(folder: Path, *, seed: int = 20, customers: int = 5000) -> bool:
+    """Was this folder made by the simulation as it is now, with this seed and size?"""
+    try:
+        return (Path(folder) / _STAMP).read_text(encoding="utf-8") == _stamp(seed=seed, customers=customers)
+    except OSError:
+        return False
+
+
+def _stamp(*, seed: int, customers: int) -> str:
+    code = hashlib.sha256()
+    for source in sorted(Path(__file__).parent.glob("*.py")):
+        code.update(source.read_bytes())
+    return f"simulation {code.hexdigest()}, seed {seed}, {customers} customers\n"
 
 
 def _stream(seed: int, part: str) -> np.random.Generator:
