@@ -5,6 +5,8 @@
     shop = crm.connect("data/demo", as_of="2026-10-01")
     shop.reconciliation()
 
+In a notebook, `%load_ext crmlib` does the import, sets the look of figures and frames, and keeps errors short.
+
 `crm.connect` opens a shop, the analysis modules answer one question each, and `crm.publish` hands a report's
 findings to whoever reads the notebook.
 """
@@ -36,8 +38,26 @@ def __getattr__(name: str) -> Any:
         return getattr(importlib.import_module(_FUNCTIONS[name]), name)
     if name in __all__:
         return importlib.import_module(f"crmlib.analysis.{name}")
-    raise AttributeError(f"crmlib has no '{name}'; it has {', '.join(__all__)}")
+    if not name.startswith("_"):
+        from crmlib.errors import nearest
+
+        raise AttributeError(f"crmlib has no '{name}'; {nearest(name, __all__)}")
+    raise AttributeError(f"crmlib has no '{name}'")
 
 
 def __dir__() -> list[str]:
     return __all__
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """What `%load_ext crmlib` does; see crmlib.ipython."""
+    from crmlib import ipython
+
+    ipython.load(shell)
+
+
+def unload_ipython_extension(shell: Any) -> None:
+    """What `%unload_ext crmlib` does: everything as it was before."""
+    from crmlib import ipython
+
+    ipython.unload(shell)

@@ -17,6 +17,7 @@ A message says what was asked, what exists, and what to do.
 from __future__ import annotations
 
 import difflib
+import html
 from collections.abc import Iterable
 
 __all__ = [
@@ -44,45 +45,63 @@ class CrmError(Exception):
         # IPython shows this instead of forty lines of library frames.
         return [f"{type(self).__name__}: {self}"]
 
+    def _repr_html_(self) -> str:
+        kind = (type(self).__doc__ or "").split("\n")[0]
+        return f"<p><strong>{type(self).__name__}</strong> {html.escape(kind)}</p><pre>{html.escape(str(self))}</pre>"
+
 
 class UsageError(CrmError):
+    """A parameter, report or option that does not exist or does not fit."""
+
     exit_code = 2
     status = "refused"
 
 
 class DataError(CrmError):
+    """The shop's data cannot be used as it is."""
+
     exit_code = 3
     status = "refused"
 
 
 class TooManyRows(DataError):
-    pass
+    """More rows would cross from the engine than the caller allowed."""
 
 
 class PageError(CrmError):
+    """A page broke its own rules, so it was not published."""
+
     exit_code = 4
     status = "refused"
 
 
 class NotAvailable(CrmError):
+    """The shop has no table, or no column, that this needs."""
+
     exit_code = 0
     status = "not_available"
 
 
 class NotEnoughData(CrmError):
+    """Too few to conclude: an answer, not a fault."""
+
     exit_code = 0
     status = "too_few"
 
 
 class RunError(CrmError):
-    pass
+    """A notebook did not reach its end."""
 
 
 class TimeOut(CrmError):
+    """A notebook took longer than allowed."""
+
     exit_code = 124
 
 
 class Locked(CrmError):
+    """Another run holds the lock."""
+
     exit_code = 75
 
 

@@ -163,6 +163,24 @@ def time_axis(ax: Axes, *, narrow: bool) -> None:
     ax.xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))
 
 
+def set_theme() -> dict[str, Any]:
+    """Give figures drawn by hand the look of the pages; returns the settings there were, for `reset_theme`."""
+    import matplotlib as mpl
+    import seaborn as sns
+
+    before = dict(mpl.rcParams)
+    mpl.rcParams.update({**sns.axes_style("whitegrid", rc=_theme(False)), **_theme(False)})
+    return before
+
+
+def reset_theme(before: Mapping[str, Any]) -> None:
+    """Put back what `set_theme` found."""
+    import matplotlib as mpl
+
+    # Straight into the dictionary: setting the backend's entry by name would load it.
+    dict.update(mpl.rcParams, before)
+
+
 def _theme(narrow: bool) -> dict[str, Any]:
     size = 9.5 if narrow else 11
     return {

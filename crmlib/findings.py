@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import date
@@ -23,6 +24,9 @@ from crmlib.errors import UsageError
 FINDINGS_MIME = "application/vnd.crmlib.findings+json"
 DUE_FILE = "due.json"
 LARGEST_TABLE = 1_000_000  # bytes of CSV that may travel inside a notebook
+
+# The wide forms of = + - @ count as formulas where keyboards type them.
+_FORMULA = re.compile(r"(^|[;\t\r\n][\"']?)(?=[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20])")
 
 Status = Literal["published", "warnings", "too_few"]
 
@@ -251,10 +255,13 @@ def publish(findings: Findings, *, shop: Source, out: str | Path = "") -> Publis
 
 
 def csv_text(frame: pd.DataFrame) -> str:
-    """A frame as CSV no spreadsheet will run: a quote stands before text that begins like a formula."""
+    """A frame as CSV no spreadsheet will run: a quote stands before text that begins like a formula.
+
+    The same within a text after a semicolon, tab or line end, where a spreadsheet of other habits would begin a cell.
+    """
 
     def tame(value: object) -> object:
-        return "'" + value if isinstance(value, str) and value[:1] in tuple("=+-@\t\r") and value else value
+        return _FORMULA.sub(r"\1'", value) if isinstance(value, str) else value
 
     text_columns = frame.select_dtypes(include=["object", "string", "category"]).columns
     safe = frame.assign(**{column: frame[column].astype(object).map(tame) for column in text_columns})

@@ -7,6 +7,7 @@ from datetime import date
 
 MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
 NOTHING = "not available"
+FEW_PEOPLE = 5
 _SYMBOLS = {"EUR": "€", "USD": "$", "GBP": "£", "JPY": "¥", "INR": "₹"}
 
 
@@ -21,6 +22,15 @@ def number(value: float | None, *, digits: int = 0) -> str:
     text = f"{abs(value):,.{digits}f}"
     negative = value < 0 and text.strip("0.,") != ""
     return (MINUS if negative else "") + text
+
+
+def people(count: int | None) -> str:
+    """A count of people in a cell of a cross-table: under five it says so and no more, for it could name somebody.
+
+    >>> people(3), people(0), people(1234)
+    ('<5', '0', '1,234')
+    """
+    return "<5" if count is not None and 0 < count < FEW_PEOPLE else number(count)
 
 
 def share(value: float | None, *, digits: int = 0) -> str:

@@ -25,6 +25,7 @@ ALLOWED = {
     "findings": (),
     "figures": (),
     "formats": (),
+    "ipython": ("crmlib", "crmlib.figures"),
     "errors": (),
 }
 SHOP_FOR_ANALYSES = (

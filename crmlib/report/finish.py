@@ -18,7 +18,7 @@ from typing import Any
 
 from crmlib import errors
 from crmlib.errors import CrmError, RunError, TimeOut
-from crmlib.report import page, publish
+from crmlib.report import page, personal, publish
 from crmlib.report.parameters import Report, Value
 from crmlib.report.validate import validate
 
@@ -173,9 +173,11 @@ def _settle(job: Job, event: Mapping[str, Any], seconds: float, plan: Plan, arou
 
 
 def _read_executed(job: Job, plan: Plan) -> dict[str, Any] | None:
-    """The executed notebook without the staging folder's name, and rewritten so."""
+    """The executed notebook without the staging folder's name and without personal data, and rewritten so."""
     path = job.staging / "executed.ipynb"
     try:
+        # What an analyst showed is for whoever ran it: no web server that publishes the folder should hand it out.
+        path.chmod(0o600)
         text = path.read_text(encoding="utf-8")
     except OSError:
         return None
@@ -185,6 +187,7 @@ def _read_executed(job: Job, plan: Plan) -> dict[str, Any] | None:
     notebook["cells"] = [
         cell for cell in notebook["cells"] if "papermill-error-cell-tag" not in cell.get("metadata", {}).get("tags", [])
     ]
+    personal.clean(notebook)
     made = notebook["metadata"].get("papermill", {})
     made.update(input_path=job.report.notebook.name, output_path="executed.ipynb")
     path.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

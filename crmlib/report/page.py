@@ -20,6 +20,7 @@ from typing import Any
 from urllib.parse import quote
 
 from crmlib import formats
+from crmlib.report import personal
 
 FINDINGS_MIME = "application/vnd.crmlib.findings+json"
 FIGURE_MIME = "application/vnd.crmlib.figure+json"
@@ -112,7 +113,7 @@ def render_failure(
 
 def render_template(name: str, **values: Any) -> str:
     """One of our templates that needs no notebook: the index, a failure, a forwarding page."""
-    html = str(environment().get_template(name).render(**values)).lstrip()
+    html = personal.mask_page(str(environment().get_template(name).render(**values)).lstrip())
     return html.encode("utf-8", "replace").decode("utf-8")
 
 
@@ -150,6 +151,7 @@ def plain(text: str, scrub: Sequence[tuple[str, str]] = ()) -> str:
     text = _ANSI.sub("", text)
     for path, instead in scrub:
         text = text.replace(path, instead)
+    text = personal.mask(text)
     if len(text) > LONGEST_OUTPUT:
         text = f"{text[:LONGEST_OUTPUT]}\n… {len(text) - LONGEST_OUTPUT:,} characters more"
     return text
@@ -202,7 +204,7 @@ def _export(notebook: Mapping[str, Any], model: Mapping[str, Any]) -> str:
     node = nbformat.from_dict(notebook)
     html, _ = exporter.from_notebook_node(node, resources={"page": model})
     # Half a character, as broken exports have them, would make the file unwritable.
-    return str(html).encode("utf-8", "replace").decode("utf-8")
+    return personal.mask_page(str(html)).encode("utf-8", "replace").decode("utf-8")
 
 
 @cache

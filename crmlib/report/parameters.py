@@ -25,6 +25,7 @@ RESERVED = {"shop": "--shop", "as_of": "--as-of", "out": "--reports"}
 
 _FILE = re.compile(r"\d\d_([a-z][a-z0-9_]*)\.ipynb")
 _INTERVAL = re.compile(r"[,;]?\s*\bin ([\[(])\s*(-?[\d.e+-]+|-inf)\s*,\s*(-?[\d.e+-]+|inf)\s*([\])])\s*$")
+_SECRET = re.compile(r"(^|_)(password|passwd|secret|token|api_?key|credentials?)(_|$)")
 _CHOICES = re.compile(r"[,;]?\s*\bone of ([^,]+(?:,[^,]+)+)\s*$")
 
 
@@ -230,6 +231,11 @@ def _parse_cell(source: str, where: str) -> list[Parameter]:
             and node.value is not None
         ):
             raise UsageError(f"{line}: write `name: type = default  # help`, the type one of {', '.join(TYPES)}")
+        if _SECRET.search(node.target.id):
+            raise UsageError(
+                f"{line}: {node.target.id} sounds like a secret, and parameters stand on the page: read it from the "
+                "environment instead"
+            )
         if node.target.id in {parameter.name for parameter in parameters}:
             raise UsageError(f"{line}: {node.target.id} is there twice")
         parameters.append(

@@ -27,6 +27,7 @@ from typing import Any
 from crmlib.errors import CrmError, Locked
 from crmlib.report import fresh, page, publish, worker
 from crmlib.report.finish import Job, Outcome, Plan, Surroundings, finish
+from crmlib.report.key import KEY_VARIABLE, key_of
 from crmlib.report.parameters import Report, Value
 
 __all__ = ["GRAVITY", "Interrupted", "Outcome", "Plan", "exit_code", "run"]
@@ -188,7 +189,7 @@ def _supervise(
     count = min(workers, len(jobs))
     private = Path(tempfile.mkdtemp(prefix="crm-"))
     try:
-        environment = os.environ | worker.prepare(private)
+        environment = os.environ | worker.prepare(private) | {KEY_VARIABLE: key_of(plan.reports)}
         threads = str(max(1, (os.cpu_count() or 1) // count))
         for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
             environment.setdefault(name, threads)

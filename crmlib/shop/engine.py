@@ -12,14 +12,16 @@ from types import MappingProxyType
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import duckdb
 import ibis
 import ibis.expr.types as ir
 import pandas as pd
 from ibis.backends.duckdb import Backend
 
 from crmlib.errors import DataError, NotAvailable, TooManyRows, UsageError
-from crmlib.shop import quality
-from crmlib.shop.intake.folder import Source, column_map, find_sources
+from crmlib.shop import display, pseudonyms, quality
+from crmlib.shop.intake import text
+from crmlib.shop.intake.folder import Source, column_map, find_sources, parquet_names
 from crmlib.shop.intake.settings import Settings, read_settings
 from crmlib.shop.tables import TABLES
 
@@ -57,21 +59,37 @@ class Shop:
     _tables: Mapping[str, ir.Table]
     _backend: Backend = field(repr=False)
     _scratch: tempfile.TemporaryDirectory[str] = field(repr=False)
+    _key: bytes = field(repr=False)
 
     def __repr__(self) -> str:
         tables = ", ".join(f"{name} {audit.kept:,}" for name, audit in self.audits.items())
         return f"Shop({self.settings.name!r} as of {self.as_of}: {tables})"
 
+    def _repr_html_(self) -> str:
+        return display.shop_html(self)
+
     @property
     def currency(self) -> str:
+        """Three-letter code of every amount; empty where the shop names none."""
         return self.settings.currency
 
     def has(self, table: str, *columns: str) -> bool:
-        """Does the shop bring this table, with these columns?"""
+        """Does the shop bring this table, with these columns?
+
+        >>> store.has("orders", "total"), store.has("orders", "tracking_code")
+        (True, False)
+        """
         return table in self.audits and self.audits[table].present.issuperset(columns)
 
     def table(self, name: str, *columns: str) -> ir.Table:
-        """The usable rows of a table, lazily. Raises NotAvailable where the table or one of `columns` is missing."""
+        """The usable rows of a table, lazily. Raises NotAvailable where the table or one of `columns` is missing.
+
+        Every canonical column is there, empty where the shop lacks it; times are local moments, money is exact.
+
+        >>> orders = store.table("orders", "total")
+        >>> store.fetch(orders.aggregate(largest=orders["total"].max())).shape
+        (1, 1)
+        """
         if name not in self.audits:
             raise NotAvailable(f"needs {name}; this shop has {', '.join(self.audits)}")
         lacking = [column for column in columns if column not in self.audits[name].present]
@@ -80,7 +98,12 @@ class Shop:
         return self._tables[name]
 
     def fetch(self, expression: ir.Table, *, max_rows: int = 100_000) -> pd.DataFrame:
-        """Carry a table's rows into pandas. Raises TooManyRows above `max_rows`."""
+        """Carry a table's rows into pandas. Raises TooManyRows above `max_rows`, and says how many there are.
+
+        >>> by_status = store.table("orders").group_by("status").aggregate(n=lambda t: t.count())
+        >>> list(store.fetch(by_status).columns)
+        ['status', 'n']
+        """
         frame = _frame(expression.limit(max_rows + 1))
         if len(frame) > max_rows:
             found = int(_frame(expression.aggregate(n=expression.count()))["n"].iloc[0])
@@ -91,17 +114,30 @@ class Shop:
         return frame
 
     def sample(self, expression: ir.Table, *, rows: int, key: str, seed: int = 0) -> pd.DataFrame:
-        """`rows` random rows, the same for the same seed: those whose hashed `key` comes first."""
+        """`rows` random rows, the same for the same seed: those whose hashed `key` comes first.
+
+        >>> len(store.sample(store.table("orders"), rows=5, key="order_id", seed=1))
+        5
+        """
         order = (expression[key].cast("string") + f"#{seed}").hash()
         return _frame(expression.order_by(order, expression[key]).limit(rows))
 
     def stream(self, expression: ir.Table, *, chunk: int = 100_000) -> Iterator[pd.DataFrame]:
-        """A table's rows in frames of at most `chunk`, for what must be read row by row, such as texts."""
+        """A table's rows in frames of at most `chunk`, for what must be read row by row, such as texts.
+
+        >>> max(len(frame) for frame in store.stream(store.table("orders"), chunk=500))
+        500
+        """
         for batch in expression.to_pyarrow_batches(chunk_size=chunk):
             yield batch.to_pandas()
 
     def reconciliation(self) -> pd.DataFrame:
-        """One row a table and one for the sum: table, read, kept, set_aside, after_as_of."""
+        """Is every row accounted for? One row a table and one for the sum: table, read, kept, set_aside, after_as_of.
+
+        >>> total = store.reconciliation().iloc[-1]
+        >>> bool(total["read"] == total["kept"] + total["set_aside"] + total["after_as_of"])
+        True
+        """
         rows = [
             (name, audit.read, audit.kept, sum(audit.set_aside.values()), audit.after_as_of)
             for name, audit in self.audits.items()
@@ -111,7 +147,11 @@ class Shop:
         return pd.concat([frame, pd.DataFrame([{"table": "all", **total}])], ignore_index=True)
 
     def faults(self) -> pd.DataFrame:
-        """One row a table and reason: table, code, meaning, rows, kept (whether such rows still count)."""
+        """What is wrong with the rows? One row a table and reason: table, code, meaning, rows, kept (they still count).
+
+        >>> sorted(set(store.faults()["table"]) - set(store.audits))
+        []
+        """
         rows = []
         for name, audit in self.audits.items():
             rows += [(name, code, quality.SET_ASIDE[code], n, False) for code, n in audit.set_aside.items()]
@@ -119,8 +159,23 @@ class Shop:
         return pd.DataFrame(rows, columns=["table", "code", "meaning", "rows", "kept"])
 
     def set_aside(self) -> ir.Table:
-        """The rows that were set aside: table, row (counted from 1 below the header), code."""
+        """Which rows were set aside? Lazily: table, row (counted from 1 below the header), code.
+
+        >>> list(store.set_aside().columns)
+        ['table', 'row', 'code']
+        """
         return self._backend.table("_set_aside")
+
+    def pseudonym(self, value: object, *, kind: str = "customer") -> str:
+        """How may a page speak of one customer, order or unit? The same short name on every page of this shop.
+
+        A keyed hash of the id: CRM_KEY, else the reports folder's own key; in a notebook run by hand without CRM_KEY
+        it lasts for the session. Ids themselves belong into `lists`.
+
+        >>> store.pseudonym("C00017")  # doctest: +SKIP
+        'c-3f0e5a7b9d21'
+        """
+        return pseudonyms.pseudonym(value, key=self._key, kind=kind)
 
     def not_as_known(self) -> tuple[str, ...]:
         """What a run of an old day cannot undo, because the data does not say when it came about."""
@@ -138,7 +193,7 @@ class Shop:
         return tuple(found)
 
     def stale(self) -> bool:
-        """Is the newest event older than shop.toml's max_age before as_of?"""
+        """Is the newest event older than shop.toml's max_age before as_of? Never, where shop.toml names none."""
         if not self.settings.max_age or self.data_through is None:
             return False
         return self.as_of - self.data_through - timedelta(days=1) > _age(self.settings.max_age)
@@ -181,6 +236,10 @@ def connect(shop: str | Path, *, as_of: str | date | None = None) -> Shop:
     A relative folder is looked for below the nearest parent with a pyproject.toml. Without `as_of`, shop.toml's counts, else
     the day after the latest event that is not in the future. Raises DataError for data that cannot be used, UsageError
     for an as_of that is no day.
+
+    >>> shop = crm.connect("data/demo", as_of="2026-09-01")  # doctest: +SKIP
+    >>> shop.as_of  # doctest: +SKIP
+    datetime.date(2026, 9, 1)
     """
     folder = resolve(shop)
     scratch = tempfile.TemporaryDirectory(prefix="crmlib-")
@@ -189,12 +248,16 @@ def connect(shop: str | Path, *, as_of: str | date | None = None) -> Shop:
     backend = ibis.duckdb.connect(temp_directory=scratch.name, memory_limit=_MEMORY, autoinstall_known_extensions=False)
     typed, present = {}, {}
     for source in sources:
-        raw, ragged = _raw(backend, source)
-        names = tuple(name for name in raw.columns if not name.startswith("_"))
-        columns = column_map(source, names, dict(settings.columns.get(source.table, {})))
+        table = TABLES[source.table]
+        try:
+            raw, names, broken = _raw(backend, source)
+            columns = column_map(source, tuple(names), dict(settings.columns.get(source.table, {})))
+            ours = {canonical: names[theirs] for canonical, theirs in columns.items()}
+            rows = quality.typed(raw, table, columns=ours, timezone=settings.timezone, broken=broken)
+            typed[source.table] = backend.create_table(f"_typed_{source.table}", rows, temp=True)
+        except duckdb.Error as error:
+            raise DataError(_unreadable(source, error)) from None
         present[source.table] = frozenset(columns)
-        rows = quality.typed(raw, TABLES[source.table], columns=columns, timezone=settings.timezone, ragged=ragged)
-        typed[source.table] = backend.create_table(f"_typed_{source.table}", rows, temp=True)
     clock = datetime.now(ZoneInfo(settings.timezone)).date()
     today = settings.as_of or clock
     day = _as_of(as_of) or settings.as_of or _after_latest(typed, clock)
@@ -239,6 +302,7 @@ def connect(shop: str | Path, *, as_of: str | date | None = None) -> Shop:
         _tables=MappingProxyType(tables),
         _backend=backend,
         _scratch=scratch,
+        _key=pseudonyms.key(),
     )
 
 
@@ -262,23 +326,36 @@ def _frame(expression: ir.Table) -> pd.DataFrame:
     return frame
 
 
-def _raw(backend: Backend, source: Source) -> tuple[ir.Table, ir.BooleanValue | None]:
-    """A file's rows as they stand, and for a CSV the test by which a row is ragged."""
+def _raw(backend: Backend, source: Source) -> tuple[ir.Table, dict[str, str], dict[str, ir.BooleanValue]]:
+    """A file's rows as they stand; its column names -> ours; and for a CSV the tests by which a row is broken.
+
+    A name that begins with an underscore, as the working columns here do, reads 'column _id' afterwards.
+    """
     if source.parquet:
-        return backend.read_parquet(source.read_path, table_name=f"_raw_{source.table}"), None
+        raw = backend.read_parquet(source.read_path, table_name=f"_raw_{source.table}")
+        text.no_twins(parquet_names(source.read_path), name=source.path.name)
+        names = {name: f"column {name}" if name.startswith("_") else name for name in raw.columns}
+        return raw.rename({ours: theirs for theirs, ours in names.items()}), names, {}
+    names = {name: f"column {name}" if name.startswith("_") else name for name in source.header}
+    marks = [text.MARK] if source.marked else []
     surplus = [f"_surplus_{i}" for i in range(_OVERFLOW)]
     options: dict[str, Any] = {
         "header": True, "auto_detect": False, "delim": source.delimiter, "quote": '"', "escape": '"', "strict_mode": False,
         # Empty fields stay empty texts, so that only the padding of a short row is null.
-        "nullstr": "\x01", "null_padding": True, "parallel": False,
-        "columns": dict.fromkeys([*source.header, *surplus], "VARCHAR"),
+        "nullstr": "\x01", "null_padding": True, "parallel": False, "skip": source.skip,
+        "columns": dict.fromkeys([*marks, *names.values(), *surplus], "VARCHAR"),
     }  # fmt: skip
-    try:
-        raw = backend.read_csv(source.read_path, table_name=f"_raw_{source.table}", **options)
-    except Exception as error:
-        raise DataError(f"{source.path.name} cannot be read as CSV: {str(error).splitlines()[0]}") from None
-    ragged = raw[source.header[-1]].isnull() | raw[surplus[0]].notnull()
-    return raw, ragged
+    raw = backend.read_csv(source.read_path, table_name=f"_raw_{source.table}", **options)
+    broken = {mark: raw[text.MARK] == mark for mark in (text.BROKEN_QUOTE, text.TOO_LONG) if source.marked}
+    last = names[source.header[-1]]
+    return raw, names, broken | {"ragged_row": raw[last].isnull() | raw[surplus[0]].notnull()}
+
+
+def _unreadable(source: Source, error: Exception) -> str:
+    """The engine's complaint in one line, without the place where a copy of the file lies."""
+    said = str(error).splitlines()[0].replace(f"{source.read_path.parent}/", "")
+    kind = "Parquet" if source.parquet else "CSV"
+    return f"{source.path.name} cannot be read as {kind}: {said[:300]}; export it again"
 
 
 def _as_of(value: str | date | None) -> date | None:

@@ -21,6 +21,8 @@ from crmlib.shop.tables import Column, Table
 MONEY = dt.Decimal(18, 4)  # exact sums, the same on every run
 
 SET_ASIDE: Mapping[str, str] = {
+    "broken_quote": "a quote that opens and never closes, or closes within a field",
+    "too_long": "a row of more than a million characters",
     "ragged_row": "more or fewer fields than the header",
     "missing_value": "a required value is empty",
     "unreadable_date": "a required date cannot be read; write 2026-11-21 or 2026-11-21 14:30",
@@ -30,6 +32,9 @@ SET_ASIDE: Mapping[str, str] = {
     "unknown_order": "a line whose order is not among the usable orders",
     "repeated_key": "the key was seen before; the first row is kept",
 }
+_BLANKS = r"[ \x{A0}\x{202F}\x{2009}'’]"  # between groups of three, as in 1 234,50 and 1'234.50
+_NOTHING = r"^(NULL|\\N|NaN|NaT|<NA>|#N/A)?$"
+_NOTHING_ELSE = r"^(NULL|\\N|NaN|NaT|<NA>|#N/A|null|None|nan)?$"
 KEPT: Mapping[str, str] = {
     "zero_total": "an order of nothing",
     "unreadable_value": "an optional value cannot be read; left empty",
@@ -48,12 +53,12 @@ def _local(zone: Any, instant: Any) -> Any:
 
 
 def typed(
-    raw: ir.Table, table: Table, *, columns: Mapping[str, str], timezone: str, ragged: ir.BooleanValue | None
+    raw: ir.Table, table: Table, *, columns: Mapping[str, str], timezone: str, broken: Mapping[str, ir.BooleanValue]
 ) -> ir.Table:
     """Raw rows as canonical columns, plus `_row` (1-based), `_reason` (null if usable), `_unread`, `_impossible`.
 
-    `columns` maps canonical name -> the file's. Canonical columns the file lacks are there, empty; its other columns
-    stay under their own names.
+    `columns` maps canonical name -> the file's, `broken` reason -> the test by which a raw row has it. Canonical
+    columns the file lacks are there, empty; its other columns stay under their own names.
     """
     numbered = raw.mutate(_row=ibis.row_number() + 1)
     values: dict[str, ir.Value] = {"_row": numbered["_row"]}
@@ -66,16 +71,16 @@ def typed(
         source = numbered[theirs]
         value = _read(source, column, timezone)
         values[column.name] = value
-        filled = _filled(source)
+        filled = _filled(source, column)
         if column.required:
             missing.append(~filled)
-        broken = filled & value.isnull()
+        unread = filled & value.isnull()
         if not column.required:
-            unread_other.append(broken)
+            unread_other.append(unread)
         elif column.kind in ("time", "date"):
-            unread_date.append(broken)
+            unread_date.append(unread)
         else:
-            unread_number.append(broken)
+            unread_number.append(unread)
     mapped = set(columns.values())
     extras = {name: numbered[name] for name in raw.columns if name not in mapped and name not in table.names}
     extras = {name: value for name, value in extras.items() if not name.startswith("_")}
@@ -84,16 +89,15 @@ def typed(
         ("unreadable_date", _any(unread_date)),
         ("unreadable_number", _any(unread_number)),
     ]
-    if ragged is not None:
-        reasons.insert(0, ("ragged_row", numbered["_ragged"] if "_ragged" in numbered.columns else ragged))
+    reasons = [*((code, test) for code, test in broken.items()), *reasons]
     if table.time and table.time in columns:
         at = values[table.time].fill_null(ibis.timestamp("2000-01-01"))
         reasons.append(("impossible_date", (at < ibis.timestamp("1970-01-01")) | (at >= ibis.timestamp("2101-01-01"))))
     if table.name == "orders" and "total" in columns:
         reasons.append(("negative_total", (values["total"] < 0).fill_null(False)))
     reason = ibis.cases(*[(test, code) for code, test in reasons], else_=ibis.null("string"))
-    unread = [broken.cast("int64") for broken in unread_other]
-    values |= {"_reason": reason, "_unread": reduce(operator.add, unread) if unread else ibis.literal(0)}
+    faults = [unread.cast("int64") for unread in unread_other]
+    values |= {"_reason": reason, "_unread": reduce(operator.add, faults) if faults else ibis.literal(0)}
     return numbered.select(**{**extras, **values})
 
 
@@ -206,16 +210,29 @@ def _dtype(column: Column) -> dt.DataType:
     return kinds.get(column.kind, MONEY)
 
 
-def _filled(source: ir.Value) -> ir.BooleanValue:
+def _filled(source: ir.Value, column: Column) -> ir.BooleanValue:
     if isinstance(source, ir.StringValue):
-        return (source.strip() != "").fill_null(False)
+        return _said(source.strip(), column).fill_null(False)
+    if isinstance(source, ir.FloatingValue):
+        return source.notnull() & ~source.isnan()
     return source.notnull()
+
+
+def _said(text: ir.StringValue, column: Column) -> ir.BooleanValue:
+    """Does a text say more than databases and libraries write for an empty value?"""
+    # In a text, 'None' and 'null' may be words that people say. A pattern plans faster than a list.
+    return ~text.re_search(_NOTHING if column.kind == "text" else _NOTHING_ELSE)
 
 
 def _read(source: ir.Value, column: Column, timezone: str) -> ir.Value:
     """One column in its canonical type; null where it cannot be read."""
     if column.kind in ("id", "text"):
-        return source.cast("string").strip().nullif("")
+        if isinstance(source, ir.FloatingValue) and column.kind == "id":
+            # Whole numbers beside empty ones become floats in many tools: 17.0 is the customer 17.
+            whole = (source == source.floor()) & (source.abs() < 2**53)
+            source = ibis.ifelse(whole, source.try_cast("int64").cast("string"), source.cast("string"))
+        text = source.cast("string").strip()
+        return ibis.ifelse(_said(text, column), text, ibis.null("string"))
     if column.kind == "time":
         return _time(source, timezone)
     if column.kind == "date":
@@ -246,19 +263,28 @@ def _time(source: ir.Value, timezone: str) -> ir.Value:
 
 
 def _number(source: ir.Value) -> ir.Value:
-    if not isinstance(source, ir.StringValue):
+    if isinstance(source, ir.BooleanValue) or not isinstance(source, ir.NumericValue | ir.StringValue):
+        return ibis.null(MONEY)
+    if isinstance(source, ir.NumericValue):
         return source.try_cast(MONEY)
     text = source.strip()
     # Nearly all are plain numbers, and the patterns below would take most of the time.
     plainly = text[0].between("0", "9") & text.right(1).between("0", "9") & ~text.contains("_")
     plainly &= ~(text.contains("e") | text.contains("E"))
     usual = ibis.ifelse(plainly, text, ibis.null("string")).try_cast(MONEY)
-    comma = text.re_search(r"^[+-]?\d{1,3}(\.\d{3})*,\d{1,2}$|^[+-]?\d+,\d{1,2}$")
-    grouped = text.re_search(r"^[+-]?\d{1,3}(,\d{3})+(\.\d+)?$")
-    plain = ibis.cases((comma, text.replace(".", "").replace(",", ".")), (grouped, text.replace(",", "")), else_=text)
-    plain = ibis.ifelse(plain.re_search(r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"), plain, ibis.null("string"))
+    plain = text.re_search(r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$")
+    comma = text.re_search(r"^[+-]?\d{1,3}(\.\d{3})*,\d{1,2}$|^[+-]?\d+,\d{1,2}$|^[+-]?0,\d+$")
+    grouped = text.re_search(r"^[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?$")
+    spaced = text.re_search(rf"^[+-]?[1-9]\d{{0,2}}({_BLANKS}\d{{3}})+([.,]\d+)?$")
+    number = ibis.cases(
+        (plain, text),
+        (comma, text.replace(".", "").replace(",", ".")),
+        (grouped, text.replace(",", "")),
+        (spaced, text.re_replace(_BLANKS, "").replace(",", ".")),
+        else_=ibis.null("string"),
+    )
     # Not coalesce: the engine would work out both for every row.
-    return ibis.ifelse(usual.notnull(), usual, plain.try_cast(MONEY))
+    return ibis.ifelse(usual.notnull(), usual, number.try_cast(MONEY))
 
 
 def _flag(source: ir.Value) -> ir.Value:

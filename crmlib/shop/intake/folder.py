@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import codecs
-import csv
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
 from crmlib.errors import DataError, nearest
+from crmlib.shop.intake import text
 from crmlib.shop.tables import TABLES
 
-_DELIMITERS = ",;\t|"
 _CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
 class Source:
-    """One file of a shop. `read_path` is where to read it: the file, or a copy in UTF-8 where it was not."""
+    """One file of a shop. `read_path` is where to read it: the file, or a copy in UTF-8 where it was not.
+
+    A `marked` copy has one more column in front, which says why a line cannot be used. `skip` lines come before the
+    header. `encoding` is what the file was taken for.
+    """
 
     table: str
     path: Path
@@ -25,7 +28,13 @@ class Source:
     sha256: str
     header: tuple[str, ...] = ()
     delimiter: str = ""
-    recoded: bool = False
+    skip: int = 0
+    marked: bool = False
+    encoding: str = "utf-8"
+
+    @property
+    def recoded(self) -> bool:
+        return self.encoding != "utf-8"
 
     @property
     def parquet(self) -> bool:
@@ -41,7 +50,7 @@ def find_sources(folder: Path, *, scratch: Path) -> list[Source]:
         raise DataError(f"there is no shop at '{folder}': expected a folder with files such as orders.csv")
     files: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
-        if path.suffix.lower() not in (".csv", ".parquet") or path.stem.lower() not in TABLES:
+        if path.suffix.lower() not in (".csv", ".parquet") or path.stem.lower() not in TABLES or not path.is_file():
             continue
         if path.stem.lower() in files:
             raise DataError(
@@ -84,53 +93,59 @@ def column_map(source: Source, present: tuple[str, ...], mapping: dict[str, str]
     return found
 
 
+def parquet_names(path: Path) -> tuple[str, ...]:
+    """The column names as the file has them; the engine would number those that repeat."""
+    from pyarrow import parquet
+
+    return tuple(parquet.read_schema(path).names)
+
+
 def _source(table: str, path: Path, scratch: Path) -> Source:
+    needs = f"it needs at least a header line with {', '.join(TABLES[table].required)}"
+    try:
+        look = _look(path)
+    except OSError as error:
+        raise DataError(f"{path.name} cannot be opened: {error.strerror}") from None
+    if not look.first.removeprefix(codecs.BOM_UTF8).strip():
+        raise DataError(f"{path.name} is empty: {needs}")
+    if path.suffix.lower() == ".parquet":
+        return Source(table, path, path, look.sha256)  # the engine reads its header
+    encoding = text.encoding_of(look.first, utf8=look.utf8, name=path.name)
+    plain = path if encoding == "utf-8" else text.recode(path, scratch / f"{table}.csv", encoding)
+    header, delimiter, skip = text.header_of(plain, name=path.name)
+    if not header:
+        raise DataError(f"{path.name} is empty: {needs}")
+    marked = (look.quoted or plain != path) and not text.is_sound(plain, delimiter=delimiter)
+    if marked:
+        mended = scratch / f"{table}-marked.csv"
+        plain = text.mend(plain, mended, delimiter=delimiter, columns=len(header), skip=skip)
+        skip = 0
+    return Source(table, path, plain, look.sha256, header, delimiter, skip=skip, marked=marked, encoding=encoding)
+
+
+@dataclass(frozen=True)
+class _Look:
+    """One pass over a file: its hash and beginning, whether it is UTF-8, and whether quotes or giant lines need care."""
+
+    sha256: str
+    first: bytes
+    utf8: bool
+    quoted: bool
+
+
+def _look(path: Path) -> _Look:
     digest = hashlib.sha256()
     decoder = codecs.getincrementaldecoder("utf-8")()
-    utf8 = True
+    utf8, quoted = True, False
     with path.open("rb") as file:
         first = chunk = file.read(_CHUNK)
         while chunk:
             digest.update(chunk)
+            quoted = quoted or b'"' in chunk or (len(chunk) == _CHUNK and not (b"\n" in chunk or b"\r" in chunk))
             if utf8:
                 try:
                     decoder.decode(chunk)
                 except UnicodeDecodeError:
                     utf8 = False
             chunk = file.read(_CHUNK)
-    if not first.strip():
-        raise DataError(
-            f"{path.name} is empty: it needs at least a header line with {', '.join(TABLES[table].required)}"
-        )
-    if path.suffix.lower() == ".parquet":
-        return Source(table, path, path, digest.hexdigest())
-    utf16 = first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    read_path = path if utf8 and not utf16 else _recode(path, scratch, "utf-16" if utf16 else "cp1252")
-    header, delimiter = _header(path, read_path)
-    return Source(table, path, read_path, digest.hexdigest(), header, delimiter, recoded=read_path != path)
-
-
-def _recode(path: Path, scratch: Path, encoding: str) -> Path:
-    """A copy in UTF-8; what even Windows-1252 cannot read becomes a question mark."""
-    copy = scratch / path.name
-    with (
-        path.open(encoding=encoding, errors="replace", newline="") as theirs,
-        copy.open("w", encoding="utf-8", newline="") as ours,
-    ):
-        while text := theirs.read(_CHUNK):
-            ours.write(text)
-    return copy
-
-
-def _header(path: Path, read_path: Path) -> tuple[tuple[str, ...], str]:
-    with read_path.open(encoding="utf-8-sig", newline="") as file:
-        first_line = file.readline()
-        delimiter = max(_DELIMITERS, key=first_line.count)
-        file.seek(0)
-        names = tuple(name.strip() for name in next(csv.reader(file, delimiter=delimiter), []))
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise DataError(
-            f"{path.name} has two columns named '{twice[0]}': rename one, so that it is clear which is meant"
-        )
-    return names, delimiter
+    return _Look(digest.hexdigest(), first, utf8, quoted)

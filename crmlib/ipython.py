@@ -1,0 +1,66 @@
+"""`%load_ext crmlib`: the name `crm`, the pages' look for your own figures and frames, and errors that fit the screen.
+
+    %load_ext crmlib
+    store = crm.connect("data/demo")
+    store
+
+Nothing happens on import; `%unload_ext crmlib` puts everything back.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from crmlib.errors import nearest
+
+# Frames as an analyst reads them: no row of dots in the middle of twelve columns, no twelve decimals.
+_FRAMES = {"display.max_columns": 30, "display.max_colwidth": 60, "display.precision": 3, "display.width": 140}
+_MEMORY = "_crmlib_before"
+
+
+def load(shell: Any) -> None:
+    """Put `crm` into the notebook, set the look, and keep errors of missing names short."""
+    import pandas as pd
+
+    import crmlib
+    from crmlib import figures
+
+    if not hasattr(shell, _MEMORY):
+        frames = {name: pd.get_option(name) for name in _FRAMES}
+        setattr(shell, _MEMORY, (figures.set_theme(), frames, shell.CustomTB, shell.custom_exceptions))
+    for name, value in _FRAMES.items():
+        pd.set_option(name, value)
+    shell.push({"crm": crmlib})
+    shell.set_custom_exc((AttributeError,), _short)
+
+
+def unload(shell: Any) -> None:
+    """Put figures, pandas options and error display back; `crm` stays, for cells below may use it."""
+    import pandas as pd
+
+    from crmlib import figures
+
+    before = shell.__dict__.pop(_MEMORY, None)
+    if before is None:
+        return
+    styles, frames, shell.CustomTB, shell.custom_exceptions = before
+    figures.reset_theme(styles)
+    for name, value in frames.items():
+        pd.set_option(name, value)
+
+
+def _short(
+    shell: Any, kind: type[BaseException], error: AttributeError, trace: Any, tb_offset: int | None = None
+) -> Any:
+    """A misspelt name of an analysis or a shop in one line, with the nearest; all other errors as ever."""
+    owner = getattr(error, "obj", None)
+    name = str(getattr(error, "name", "") or "")
+    where = getattr(owner, "__name__", type(owner).__module__)
+    if not str(where).startswith("crmlib") or not name:
+        shell.showtraceback((kind, error, trace), tb_offset=tb_offset)
+        return None
+    known = [word for word in getattr(owner, "__all__", dir(owner)) if not word.startswith("_")]
+    short = str(where).rpartition(".")[2] if hasattr(owner, "__name__") else type(owner).__name__
+    lines = [f"AttributeError: {short} has no '{name}'; {nearest(name, known)}"]
+    shell._showtraceback(kind, error, lines)
+    return lines

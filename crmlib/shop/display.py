@@ -1,0 +1,48 @@
+"""A shop as a notebook shows it: what is there, how good it is, and what to call next."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from crmlib.shop.engine import Audit, Shop
+
+_NEXT = (
+    ("shop.table('orders')", "a table, lazily, with every canonical column"),
+    ("shop.fetch(expression)", "carry rows into pandas, 100,000 at most unless you say more"),
+    ("shop.faults()", "what is wrong with the rows, by reason"),
+    ("shop.reconciliation()", "read = kept + set aside + after the as-of day"),
+)
+
+
+def shop_html(shop: Shop) -> str:
+    """A small table of the shop's tables with the next calls below; everything from the data escaped."""
+    rows = "".join(_row(name, audit) for name, audit in shop.audits.items())
+    facts = [
+        f"as of {shop.as_of}",
+        f"data through {shop.data_through or 'unknown'}",
+        shop.settings.timezone,
+        shop.currency,
+    ]
+    notes = [
+        f"{audit.source.path.name} read as {audit.source.encoding}"
+        for audit in shop.audits.values()
+        if audit.source.encoding not in ("utf-8", "")
+    ]
+    notes += [f"not as known then: {note}" for note in shop.not_as_known()]
+    head = "".join(f"<th>{label}</th>" for label in ("table", "kept", "set aside", "after as of", "columns"))
+    calls = "".join(f"<li><code>{escape(call)}</code> {escape(text)}</li>" for call, text in _NEXT)
+    return (
+        f"<p><strong>{escape(shop.settings.name)}</strong> · {escape(' · '.join(fact for fact in facts if fact))}</p>"
+        f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        + "".join(f"<p>{escape(note)}</p>" for note in notes)
+        + f"<details><summary>Next</summary><ul>{calls}</ul></details>"
+    )
+
+
+def _row(name: str, audit: Audit) -> str:
+    counts = (audit.kept, sum(audit.set_aside.values()), audit.after_as_of)
+    cells = "".join(f'<td style="text-align:right">{count:,}</td>' for count in counts)
+    columns = ", ".join(sorted(audit.present))
+    return f'<tr><th style="text-align:left">{escape(name)}</th>{cells}<td style="text-align:left">{escape(columns)}</td></tr>'

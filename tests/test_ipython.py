@@ -1,0 +1,199 @@
+"""What an analyst meets in a notebook: what objects show of themselves, `%load_ext crmlib`, and Shift-Tab."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import inspect
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import matplotlib as mpl
+import pandas as pd
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+
+import crmlib as crm
+from crmlib import errors, figures, findings
+from tests.conftest import ROOT
+
+ATTACK = "<img src=x onerror=window.hit=1>"
+
+
+class Tags(HTMLParser):
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
+        self.tags.add(tag)
+
+
+@pytest.fixture
+def hostile(tmp_path: Path) -> crm.Shop:
+    (tmp_path / "shop.toml").write_text(f'name = "{ATTACK}"\ncurrency = "EUR"\n')
+    text = f"order_id,ordered_at,total,status,{ATTACK}\n1,2025-01-01,5,ok,x\n2,never,5,ok,x\n"
+    (tmp_path / "orders.csv").write_bytes(text.encode() + "3,2025-01-01,5,Köln,x\n".encode("cp1252"))
+    return crm.connect(tmp_path, as_of="2025-02-01")
+
+
+def test_a_shop_shows_its_tables_and_what_to_call_next(hostile: crm.Shop) -> None:
+    html = hostile._repr_html_()
+    assert "img" not in Tags(html).tags and "&lt;img" in html
+    assert re.search(r"orders</th><td[^>]*>2</td><td[^>]*>1</td><td[^>]*>0</td>", html)
+    for words in ("as of 2025-02-01", "data through 2025-01-01", "EUR", "orders.csv read as cp1252", "ordered_at"):
+        assert words in html
+    # What it says to call can be called.
+    shop = hostile
+    for call in re.findall(r"<code>(shop\.[^<]+)</code>", html):
+        eval(call.replace("&#x27;", "'"), {"shop": shop, "expression": shop.table("orders")})
+
+
+@pytest.mark.parametrize(
+    "kind", [kind for kind in vars(errors).values() if inspect.isclass(kind) and kind.__module__ == errors.__name__]
+)
+def test_an_error_shows_its_kind_and_text_and_runs_none_of_it(kind: type[errors.CrmError]) -> None:
+    html = kind(ATTACK)._repr_html_()
+    assert Tags(html).tags == {"p", "strong", "pre"} and kind.__name__ in html and kind.__doc__
+    assert kind(ATTACK)._render_traceback_() == [f"{kind.__name__}: {ATTACK}"]
+
+
+def test_findings_and_figures_show_no_live_text() -> None:
+    said = findings.Findings(
+        report="x", lead=ATTACK, so_what=(ATTACK,), how_sure=(ATTACK,), caveats=(findings.Caveat(text=ATTACK),),
+        metrics=(findings.Metric(id="a", label=ATTACK, value=1.0, unit=ATTACK, definition=ATTACK),),
+        actions=(findings.Action(what=ATTACK, why=ATTACK, worth=ATTACK, file=ATTACK),),
+    )  # fmt: skip
+    table = figures.tabulate(pd.DataFrame({"a": [ATTACK]}), caption=ATTACK, labels={"a": ATTACK})
+    drawn = figures.show_table(table, title=ATTACK, sentence=ATTACK)
+    for html in (said._repr_html_(), drawn._repr_mimebundle_()["text/html"]):
+        assert "img" not in Tags(html).tags and "&lt;img" in html
+
+
+# %load_ext crmlib
+
+
+@pytest.fixture
+def shell() -> Iterator[InteractiveShell]:
+    before = dict(mpl.rcParams)
+    made = InteractiveShell()
+    yield made
+    made.run_line_magic("unload_ext", "crmlib")
+    dict.update(mpl.rcParams, before)
+
+
+def test_the_extension_brings_the_name_and_the_look_and_takes_the_look_back(shell: InteractiveShell) -> None:
+    styles, columns = dict(mpl.rcParams), pd.get_option("display.max_columns")
+    shell.run_line_magic("load_ext", "crmlib")
+    assert shell.user_ns["crm"] is crm
+    assert mpl.rcParams["text.color"] == figures.INK and pd.get_option("display.max_columns") == 30
+    shell.run_line_magic("load_ext", "crmlib")
+    shell.run_line_magic("reload_ext", "crmlib")
+    shell.run_line_magic("unload_ext", "crmlib")
+    assert dict(mpl.rcParams) == styles and pd.get_option("display.max_columns") == columns
+    assert shell.custom_exceptions == ()
+
+
+@pytest.mark.parametrize(
+    ("cell", "said", "frames"),
+    [
+        ("crm.basket", "crmlib has no 'basket'; did you mean 'baskets'?", 0),
+        ("crm.data_health.mesure", "data_health has no 'mesure'; did you mean 'measure'", 0),
+        ("crm.connect('nowhere-at-all')", "DataError: there is no shop at", 0),
+        ("''.lowr", "'str' object has no attribute 'lowr'", 1),
+        ("1 / 0", "division by zero", 1),
+    ],
+)
+def test_errors_fit_the_screen(
+    shell: InteractiveShell, capsys: pytest.CaptureFixture[str], cell: str, said: str, frames: int
+) -> None:
+    shell.run_line_magic("load_ext", "crmlib")
+    result = shell.run_cell(cell)
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)
+    assert said in shown and ("Traceback" in shown) == bool(frames)
+    assert frames or shown.count("\n") <= 2
+    assert result.error_in_exec is not None
+
+
+def test_importing_changes_nothing() -> None:
+    program = (
+        "import sys, matplotlib as mpl, pandas as pd; a = dict(mpl.rcParams), pd.get_option('display.max_columns'), sys.excepthook\n"
+        "import crmlib, crmlib.ipython; crmlib.load_ipython_extension\n"
+        "assert (dict(mpl.rcParams), pd.get_option('display.max_columns'), sys.excepthook) == a; print('same')"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.stdout.strip() == "same", done.stderr
+
+
+# Shift-Tab: docstrings that suffice
+
+
+def functions_of(module: ModuleType) -> dict[str, Any]:
+    return {
+        f"{module.__name__.rpartition('.')[2]}.{name}": getattr(module, name) for name in getattr(module, "__all__", ())
+    }
+
+
+def public() -> dict[str, Any]:
+    """Every function and class an analyst can reach by `crm.`, one level down into the analyses, and a Shop's methods."""
+    found: dict[str, Any] = {}
+    for name in crm.__all__:
+        thing = getattr(crm, name)
+        found |= functions_of(thing) if isinstance(thing, ModuleType) else {name: thing}
+    found |= {
+        f"Shop.{name}": thing
+        for name, thing in vars(crm.Shop).items()
+        if not name.startswith("_") and (callable(thing) or isinstance(thing, property))
+    }
+    return {name: thing for name, thing in found.items() if callable(thing) or isinstance(thing, property)}
+
+
+@pytest.mark.parametrize("name", sorted(public()))
+def test_a_public_name_says_what_it_answers(name: str) -> None:
+    text = inspect.getdoc(public()[name]) or ""
+    first = text.split("\n\n")[0]
+    assert (len(first.split()) >= 3 and first[0].isupper()) or first.startswith("`"), f"{name}: {first!r}"
+    assert re.search(r"[.?!:…]\)?$", first.strip()), f"{name}: {first!r}"
+
+
+@pytest.mark.parametrize(
+    "name", sorted(name for name in public() if name.split(".")[0] in ("Shop", "connect", "publish", "due"))
+)
+def test_the_shops_own_names_say_which_errors_to_expect(name: str) -> None:
+    thing = public()[name]
+    function = thing.fget if isinstance(thing, property) else thing
+    if inspect.isclass(function):
+        return
+    raised = set(re.findall(r"raise (\w+)\(", inspect.getsource(function)))
+    text = inspect.getdoc(thing) or ""
+    assert all(error in text for error in raised), f"{name} raises {raised}"
+
+
+@pytest.mark.parametrize(
+    "name", ["fetch", "table", "has", "sample", "stream", "reconciliation", "faults", "set_aside", "pseudonym"]
+)
+def test_what_is_called_most_has_an_example(name: str) -> None:
+    assert ">>> " in (inspect.getdoc(getattr(crm.Shop, name)) or "")
+
+
+def test_the_examples_run_on_the_demo_shop(demo_shop: crm.Shop) -> None:
+    modules = [
+        importlib.import_module(f"crmlib.{name}") for name in ("shop.engine", "shop.pseudonyms", "formats", "errors")
+    ]
+    attempted = 0
+    for module in modules:
+        found = doctest.testmod(
+            module,
+            extraglobs={"store": demo_shop, "crm": crm},
+            optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE,
+        )
+        assert found.failed == 0, module.__name__
+        attempted += found.attempted
+    assert attempted >= 18
