@@ -19,7 +19,7 @@ import pytest
 
 from crmlib import figures, findings
 from crmlib.errors import PageError
-from crmlib.report import page, publish
+from crmlib.report import overview, page, publish
 from crmlib.report.validate import validate
 from tests.pages_helpers import (
     AS_OF,
@@ -277,14 +277,13 @@ def test_hostile_text_changes_no_failure_and_no_index(text: str, tmp_path: Path)
         return page.render_failure(facts, message=words, cell=words, traceback=words)
 
     def index(words: str) -> str:
-        tile = dict.fromkeys(("id", "label", "value", "unit", "interval", "note", "n"), words)
+        tile = dict.fromkeys(("id", "label", "value", "unit", "interval", "note", "n", "arrow", "change"), words)
         run = {"report": "s", "variant": words, "title": words, "as_of": "2026-11-22", "status": "published",
                "run_id": "r", "started_at": "2026-11-22T06:00:00+00:00", "lead": words, "reason": words,
                "headlines": [tile], "path": "2026-11-22/s/report.html"}  # fmt: skip
         failed = run | {"status": "failed", "path": "failed/r/report.html"}
-        return page.render_template(
-            "overview.html.j2", **publish._overview({"name": words, "folder": "x"}, [run, failed])
-        )
+        listed = [overview.listed(said, slug="s") for said in (run, failed)]
+        return page.render_template("overview.html.j2", **overview.model({"name": words}, listed, {"s": [run]}))
 
     for make in (failure, index):
         validate(make(text))

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from crmlib.errors import CrmError, Locked
-from crmlib.report import page, publish, worker
+from crmlib.report import history, page, publish, worker
 from crmlib.report.finish import Job, Outcome, Plan, Surroundings, finish
 from crmlib.report.parameters import Report, Value
 
@@ -96,6 +96,7 @@ def _prepared(number: int, report: Report, plan: Plan, values: Mapping[str, Valu
         run_id = publish.new_run_id(slug, now)
         staging = publish.stage(plan.reports, run_id)
         held.callback(shutil.rmtree, staging, ignore_errors=True)
+        history.lay_due(plan.reports, slug, as_of=plan.as_of, out=staging)
         yield Job(number=number, report=report, run_id=run_id, staging=staging, values=values, held=held, started=now)
 
 
