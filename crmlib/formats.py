@@ -120,6 +120,8 @@ def movement(value: float, unit: str, *, before: float, low: float | None = None
         digits = _digits(low, high)
         shown = 1 if digits is None else max(0, min(digits - 2, 2))
         text = number(100 * size, digits=shown)
+        if size and text.strip("0.") == "":
+            return f"less than {number(10.0**-shown, digits=shown)} points"
         return f"{text} point" if text == "1" else f"{text} points"
     text = quantity(size, unit, low=low, high=high)
     if unit == "index" or before < 10:

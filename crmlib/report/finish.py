@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -26,7 +25,10 @@ from crmlib.report.validate import validate
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """How one report's run ended. `path` is its page, the failure's page included; None when it never began."""
+    """How one report's run ended. `path` is its page, the failure's page included; None when it never began.
+
+    `status` is the manifest's, or 'locked', or 'up_to_date' where the run that stands was left as it is.
+    """
 
     report: str
     status: str
@@ -38,7 +40,11 @@ class Outcome:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What every report of a run shares. `shop` is the folder as the notebooks get it, relative to `project`."""
+    """What every report of a run shares. `shop` is the folder as the notebooks get it, relative to `project`.
+
+    `timeout` is for a whole notebook, `cell_timeout` for each of its cells, both in seconds; 0 is no limit of its own.
+    With `force` a report is run though it is up to date.
+    """
 
     project: Path
     reports: Path
@@ -47,6 +53,8 @@ class Plan:
     as_of: date
     variant: str = ""
     timeout: float = 1800.0
+    cell_timeout: float = 0.0
+    force: bool = False
 
     @property
     def holder(self) -> dict[str, str]:
@@ -70,10 +78,13 @@ class Job:
     values: Mapping[str, Value]
     held: ExitStack
     started: datetime
+    made_from: Mapping[str, Any] = field(default_factory=dict)
     clock: float = 0.0
     cell: int = 0
-    cells: int = 0
+    cell_clock: float = 0.0
     source: str = ""
+    overdue: str = ""
+    killed_at: float = 0.0
     log: list[dict[str, Any]] = field(default_factory=list)
 
     def scrub(self, plan: Plan) -> list[tuple[str, str]]:
@@ -186,7 +197,9 @@ def _error(
 ) -> CrmError | None:
     """Why a run is no published report, as the error it stands for; None when it is one."""
     where = f"cell {job.cell}" if job.cell else "the start of the kernel"
-    if event["event"] == "timeout":
+    if job.overdue == "cell":
+        return TimeOut(f"{where} of {job.report.name} took longer than {page.duration(plan.cell_timeout)}")
+    if job.overdue:
         return TimeOut(f"{job.report.name} took longer than {page.duration(plan.timeout)} and was stopped in {where}")
     if event["event"] == "gone":
         return RunError(f"the process that ran {job.report.name} ended at {where}")
@@ -201,6 +214,8 @@ def _error(
         return None
     if said["kind"] == "kernel":
         return RunError(f"the kernel died in {where}: out of memory, or killed from outside")
+    if said["kind"] == "notebook":
+        return RunError(said["evalue"])
     kind = getattr(errors, str(said["ename"]), None) if said["kind"] == "cell" else None
     if isinstance(kind, type) and issubclass(kind, CrmError):
         return kind(said["evalue"])
@@ -248,8 +263,11 @@ def _publish(
     job.log.append({"event": "published", "at": time.time(), "status": status})
     _write_log(job, plan)
     manifest |= {
-        "files": {path: _fingerprint(job.staging / path) for path in _files(job.staging, ".", "tables", "lists")}
+        "files": {path: publish.fingerprint(job.staging / path) for path in _files(job.staging, ".", "tables", "lists")}
     }
+    if status == "not_available" and _stands_good(manifest, plan):
+        # A table that is missing today is no answer, and takes no answer's place.
+        return publish.keep_failure(plan.reports, job.staging, manifest | {"files": {}}, html=html)
     return publish.publish(plan.reports, job.staging, manifest)
 
 
@@ -264,13 +282,18 @@ def _with_memory(
 ) -> page.Facts:
     """The facts with what changed since the last comparable run, and how headlines and predictions did over all runs."""
     slug = publish.slug_of(job.report.name, plan.variant)
-    earlier = [said for _, said in history.standing(plan.reports, slug) if said["as_of"] < manifest["as_of"]]
-    facts = replace(facts, record=track.record([manifest, *earlier]), trends=overview.trends([manifest, *earlier]))
-    before = history.last_comparable(plan.reports, slug, before=plan.as_of)
+    runs = [manifest, *publish.earlier_runs(plan.reports, slug, plan.as_of)]
+    facts = replace(facts, record=track.record(runs), trends=overview.trends(runs))
+    before = history.last_comparable(plan.reports, slug, as_of=plan.as_of)
     if before is None or facts.status not in publish.GOOD:
         return facts
     now = history.present(job.staging, manifest)
     return replace(facts, changes=history.compare(before, now, watches=payload.get("watches", ())))
+
+
+def _stands_good(manifest: Mapping[str, Any], plan: Plan) -> bool:
+    held = publish.read_manifest(publish.place_of(plan.reports, manifest))
+    return held is not None and held["status"] in publish.GOOD
 
 
 def _fail(
@@ -358,6 +381,7 @@ def _manifest(
         "data_through": shop.get("data_through"),
         "stale": bool(shop.get("stale")),
         "parameters": dict(job.values),
+        "made_from": dict(job.made_from),
         "inputs": shop.get("tables", []),
         "rows": payload.get("rows", {}),
         "predicts": sorted(said["end"] for said in payload.get("predictions", ())),
@@ -368,7 +392,7 @@ def _manifest(
         "seconds": round(facts.seconds, 2),
         "command": facts.command,
         "code": {"version": around.version, "commit": around.commit, "changed": around.changed,
-                 "notebook": _fingerprint(job.report.notebook)["sha256"]},
+                 "notebook": publish.fingerprint(job.report.notebook)["sha256"]},
         "packages": dict(around.packages),
     }  # fmt: skip
 
@@ -388,11 +412,6 @@ def _files(staging: Path, *folders: str) -> list[str]:
         for path in (staging / folder).glob("*")
         if path.is_file() and path.name != "manifest.json"
     )
-
-
-def _fingerprint(path: Path) -> dict[str, Any]:
-    with path.open("rb") as file:
-        return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
 
 
 def _write_log(job: Job, plan: Plan) -> None:

@@ -7,7 +7,6 @@ rows. A number counts as changed only beyond the uncertainty of both runs; compl
 from __future__ import annotations
 
 import csv
-import glob
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -133,25 +132,20 @@ def _by_id(said: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     return {metric["id"]: metric for metric in said["metrics"]}
 
 
-def standing(reports: Path, slug: str) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """The runs of one report and variant that stand in their days, newest first."""
-    for folder in sorted(reports.glob(f"????-??-??/{glob.escape(slug)}"), reverse=True):
-        if manifest := publish.read_manifest(folder):
-            yield folder, manifest
+def earlier(reports: Path, slug: str, *, as_of: date) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """The good runs of one report and variant with an earlier as-of day, newest first: folder and manifest."""
+    for manifest in publish.earlier_runs(reports, slug, as_of):
+        yield reports / manifest["as_of"] / slug, manifest
 
 
-def last_comparable(reports: Path, slug: str, *, before: date) -> Run | None:
+def last_comparable(reports: Path, slug: str, *, as_of: date) -> Run | None:
     """The good run of the same report, variant and shop with the newest earlier as-of day."""
-    for folder, manifest in standing(reports, slug):
-        good = date.fromisoformat(manifest["as_of"]) < before and manifest["status"] in publish.GOOD
-        if good and (run := read(folder)):
-            return run
-    return None
+    return next((run for folder, _ in earlier(reports, slug, as_of=as_of) if (run := read(folder))), None)
 
 
 def lay_due(reports: Path, slug: str, *, as_of: date, out: Path) -> int:
     """Put what earlier runs predicted and can be graded now where the notebook looks for it; how many there are."""
-    found = track.due(standing(reports, slug), as_of=as_of)
+    found = track.due(earlier(reports, slug, as_of=as_of), as_of=as_of)
     if found:
         publish.write_json(out / DUE_FILE, found)
     return len(found)
@@ -294,12 +288,18 @@ def _parameters(before: Run, now: Run) -> Iterator[Difference]:
 
 def _code(before: Run, now: Run) -> Iterator[Difference]:
     old, new = before.manifest["code"], now.manifest["code"]
-    for name, label in (("version", "crmlib"), ("commit", "commit")):
-        if old[name] != new[name]:
-            yield Difference(kind="code", text=f"{label} {old[name] or 'unknown'} → {new[name] or 'unknown'}")
     if old["notebook"] != new["notebook"]:
         yield Difference(kind="code", text="the notebook was edited")
-    edited = [run for run, code in (("this", new), ("the earlier", old)) if code["changed"]]
+    # Every file of the library, hashed: a commit that touched none of them is no difference, an edit before one is.
+    hashes = [run.manifest.get("made_from", {}).get("code") for run in (before, now)]
+    if all(hashes) and hashes[0] == hashes[1]:
+        return
+    names = [f"{code['version']} at {code['commit'] or 'no commit'}" for code in (old, new)]
+    edited = [which for which, code in (("the earlier", old), ("this", new)) if code["changed"]]
+    if names[0] != names[1]:
+        yield Difference(kind="code", text=f"crmlib {names[0]} → {names[1]}")
+    elif all(hashes):
+        yield Difference(kind="code", text=f"crmlib {names[1]} was edited between the runs")
     if edited:
         which = "both runs" if len(edited) == 2 else f"{edited[0]} run"
         yield Difference(kind="code", text=f"{which} had changes that were not committed")

@@ -13,10 +13,9 @@ OPEN_DAYS = 7  # newest days shown in full; older ones are folded by month
 _KEPT = ("report", "variant", "title", "as_of", "status", "run_id", "started_at", "lead", "reason", "headlines")
 
 
-def listed(manifest: Mapping[str, Any], *, slug: str) -> dict[str, Any]:
-    """What the index keeps of a run."""
-    stood = manifest["status"] not in ("failed", "refused")
-    place = f"{manifest['as_of']}/{slug}" if stood else f"failed/{manifest['run_id']}"
+def listed(manifest: Mapping[str, Any], *, slug: str, stands: bool) -> dict[str, Any]:
+    """What the index keeps of a run; one that does not stand in its day lies under failed/."""
+    place = f"{manifest['as_of']}/{slug}" if stands else f"failed/{manifest['run_id']}"
     changes = manifest.get("changes") or {}
     said = {key: changes.get(key, "") for key in ("since", "summary", "why")}
     return {key: manifest[key] for key in _KEPT} | {
@@ -77,13 +76,13 @@ def _entry(slug: str, runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     chosen = next((run for run in runs if run["status"] in page.GOOD), runs[0])
     good = chosen["status"] in page.GOOD
     lines = trends(runs)
-    tiles = [tile | {"spark": lines.get(tile["id"])} for tile in chosen["headlines"]]
-    return _row(chosen) | {
+    row = _row(chosen)
+    return row | {
         "slug": slug,
         "anchor": f"newest-{slug}",
         "latest": f"latest/{slug}.html" if good else "",
         "newer": _row(runs[0]) if chosen is not runs[0] else None,
-        "headlines": tiles,
+        "headlines": [tile | {"spark": lines.get(tile["id"])} for tile in row["headlines"]],
     }
 
 
@@ -127,7 +126,8 @@ def _row(run: Mapping[str, Any]) -> dict[str, Any]:
         "status": run["status"],
         "word": page.STATUS_WORDS[run["status"]],
         "text": run["reason"] or run["lead"],
-        "headlines": run["headlines"],
+        # Runs of earlier versions of this workbook said nothing of changes.
+        "headlines": [{"arrow": "", "change": ""} | tile for tile in run["headlines"]],
         "stale": run["stale"],
         "changes": changes | {"since": _day(changes["since"])} if changes else None,
     }

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import fcntl
+import hashlib
 import json
 import os
 import re
@@ -47,11 +48,7 @@ def _slug(manifest: Mapping[str, Any]) -> str:
 
 def claim(reports: Path, *, shop: Mapping[str, str]) -> None:
     """Make sure the folder belongs to this shop. UsageError when it holds another one's reports."""
-    index = reports / "index.json"
-    try:
-        held = json.loads(index.read_text(encoding="utf-8")).get("shop", {})
-    except (OSError, ValueError):
-        return
+    held = holder(reports)
     if held.get("folder") and held["folder"] != shop["folder"]:
         raise UsageError(
             f"{reports.name}/ holds the reports of the shop {held.get('name') or held['folder']!r} in {held['folder']}, "
@@ -60,8 +57,11 @@ def claim(reports: Path, *, shop: Mapping[str, str]) -> None:
 
 
 @contextmanager
-def lock(reports: Path, name: str, *, wait: bool = False) -> Iterator[None]:
-    """Hold a name against every other process. Raises Locked at once, or waits."""
+def lock(reports: Path, name: str, *, wait: bool = False, sign: bool = True) -> Iterator[None]:
+    """Hold a name against every other process. Raises Locked at once, or waits.
+
+    Without `sign` the holder's process id is not written down: who only looks leaves no trace.
+    """
     folder = reports / ".locks"
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / f"{name}.lock").open("a+", encoding="utf-8") as file:
@@ -72,10 +72,18 @@ def lock(reports: Path, name: str, *, wait: bool = False) -> Iterator[None]:
             holder = file.read().strip()
             who = f" (process {holder})" if holder.isdigit() else ""
             raise Locked(f"{name} is being run by another process{who}; wait for it, or stop it") from error
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        yield
+        if sign:
+            sign_lock(reports, name)
+        try:
+            yield
+        finally:
+            if os.fstat(file.fileno()).st_size:
+                file.truncate(0)
+
+
+def sign_lock(reports: Path, name: str) -> None:
+    """Say who holds a lock; its holder alone may."""
+    (reports / ".locks" / f"{name}.lock").write_text(str(os.getpid()), encoding="utf-8")
 
 
 def stage(reports: Path, run_id: str) -> Path:
@@ -97,7 +105,7 @@ def recover(reports: Path, slug: str) -> None:
         elif manifest["run_id"] != folder.name:
             # The new run took this one's place, and was then stopped before putting it away.
             _supersede(reports, folder, manifest["run_id"])
-        elif not (target := _target(reports, manifest)).exists():
+        elif not (target := place_of(reports, manifest)).exists():
             # The old run was put away, and the new one not yet put in its place.
             target.parent.mkdir(parents=True, exist_ok=True)
             folder.rename(target)
@@ -107,7 +115,7 @@ def recover(reports: Path, slug: str) -> None:
 
 def publish(reports: Path, staging: Path, manifest: Mapping[str, Any]) -> Path:
     """Move a finished run to its day; what stood there is kept under superseded/. Returns the new place."""
-    target = _target(reports, manifest)
+    target = place_of(reports, manifest)
     target.parent.mkdir(parents=True, exist_ok=True)
     # The manifest comes last: a staging folder that has one is complete.
     write_json(staging / "manifest.json", manifest)
@@ -124,7 +132,7 @@ def publish(reports: Path, staging: Path, manifest: Mapping[str, Any]) -> Path:
 
 
 def keep_failure(reports: Path, staging: Path, manifest: Mapping[str, Any], *, html: str) -> Path:
-    """Move what a failed run left out of the way of the good ones, with a page that says why."""
+    """Move what a run left that may not stand out of the way of the good ones, with a page that says why."""
     for part in ("tables", "lists"):
         shutil.rmtree(staging / part, ignore_errors=True)
     (staging / "report.html").write_text(html, encoding="utf-8")
@@ -141,7 +149,8 @@ def rebuild(reports: Path, *, shop: Mapping[str, str]) -> None:
         runs = list(dated_runs(reports))
         _write_latest(reports, runs)
         failed = list(_failures(reports, runs))
-        listed = [overview.listed(said, slug=_slug(said)) for said in [*runs, *failed]]
+        listed = [overview.listed(said, slug=_slug(said), stands=True) for said in runs]
+        listed += [overview.listed(said, slug=_slug(said), stands=False) for said in failed]
         write_json(reports / "index.json", {"shop": dict(shop), "runs": listed})
         by_slug: dict[str, list[dict[str, Any]]] = {}
         for said in runs:
@@ -153,10 +162,73 @@ def rebuild(reports: Path, *, shop: Mapping[str, str]) -> None:
 
 def dated_runs(reports: Path) -> Iterator[dict[str, Any]]:
     """The manifests of all runs that stand, newest day first, in the order of the notebooks within a day."""
-    days = sorted((day for day in reports.glob("*") if _DAY.fullmatch(day.name)), reverse=True)
-    for day in days:
-        found = [manifest for folder in day.iterdir() if (manifest := read_manifest(folder))]
+    days: dict[str, list[Path]] = {}
+    for folder in run_folders(reports):
+        days.setdefault(folder.parent.name, []).append(folder)
+    for day in sorted(days, reverse=True):
+        found = [manifest for folder in days[day] if (manifest := read_manifest(folder))]
         yield from sorted(found, key=lambda manifest: (manifest["order"], manifest["report"], manifest["variant"]))
+
+
+def place_of(reports: Path, manifest: Mapping[str, Any]) -> Path:
+    """Where a run stands once it is published."""
+    return reports / str(manifest["as_of"]) / slug_of(str(manifest["report"]), str(manifest["variant"]))
+
+
+def earlier_runs(reports: Path, slug: str, as_of: date) -> Iterator[dict[str, Any]]:
+    """The manifests of a report's good runs of days before `as_of`, newest first: what a new run can look back on."""
+    days = (day for day in reports.glob("*") if _DAY.fullmatch(day.name) and day.name < as_of.isoformat())
+    for day in sorted(days, reverse=True):
+        manifest = read_manifest(day / slug)
+        if manifest and manifest["status"] in GOOD:
+            yield manifest
+
+
+def is_listed(reports: Path, manifest: Mapping[str, Any]) -> bool:
+    """Does the index know this run? Not if its runner was killed between the publication and the index."""
+    try:
+        runs = json.loads((reports / "index.json").read_text(encoding="utf-8"))["runs"]
+    except (OSError, ValueError, KeyError):
+        return False
+    slug = slug_of(manifest["report"], manifest["variant"])
+    forwards = manifest["status"] not in GOOD or (reports / "latest" / f"{slug}.html").is_file()
+    return forwards and (reports / "index.html").is_file() and any(r["run_id"] == manifest["run_id"] for r in runs)
+
+
+def run_folders(reports: Path) -> Iterator[Path]:
+    """The folders of all dated runs, whole or not, in no order."""
+    for day in reports.glob("*"):
+        if _DAY.fullmatch(day.name):
+            yield from (folder for folder in day.iterdir() if folder.is_dir())
+
+
+def holder(reports: Path) -> dict[str, str]:
+    """The shop a reports folder belongs to, as its index says; empty where there is none."""
+    try:
+        held: dict[str, str] = json.loads((reports / "index.json").read_text(encoding="utf-8"))["shop"]
+    except (OSError, ValueError, KeyError):
+        return {}
+    return held
+
+
+def fingerprint(path: Path) -> dict[str, Any]:
+    """What a manifest says of a file: its size and its sha256."""
+    with path.open("rb") as file:
+        return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+
+
+def damage(place: Path, manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The files of a run that are not what its manifest says: path and fault. It tells damage, not forgery."""
+    faults = []
+    for path, said in manifest.get("files", {}).items():
+        try:
+            if fingerprint(place / path) != said:
+                faults.append((path, "is not as it was published"))
+        except FileNotFoundError:
+            faults.append((path, "is missing"))
+        except OSError as error:
+            faults.append((path, f"cannot be read: {error.strerror}"))
+    return faults
 
 
 def read_manifest(folder: Path) -> dict[str, Any] | None:
@@ -183,12 +255,12 @@ def write_text(path: Path, text: str) -> None:
         pass
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
-    beside.write_bytes(data)
-    beside.replace(path)
-
-
-def _target(reports: Path, manifest: Mapping[str, Any]) -> Path:
-    return reports / str(manifest["as_of"]) / slug_of(str(manifest["report"]), str(manifest["variant"]))
+    try:
+        beside.write_bytes(data)
+        beside.replace(path)
+    finally:
+        # A full disk leaves half a file, which is nobody's.
+        beside.unlink(missing_ok=True)
 
 
 def _supersede(reports: Path, folder: Path, run_id: str) -> None:

@@ -25,11 +25,13 @@ from pathlib import Path
 from typing import Any
 
 from crmlib.errors import CrmError, Locked
-from crmlib.report import history, page, publish, worker
+from crmlib.report import fresh, history, page, publish, worker
 from crmlib.report.finish import Job, Outcome, Plan, Surroundings, finish
 from crmlib.report.parameters import Report, Value
 
 __all__ = ["GRAVITY", "Interrupted", "Outcome", "Plan", "exit_code", "run"]
+
+GRACE = 5.0  # seconds a notebook that is out of time has between the interrupt and the kill
 
 # Of several outcomes the gravest speaks for all.
 GRAVITY = (4, 3, 124, 2, 1, 75, 0)
@@ -54,12 +56,13 @@ def run(
 ) -> list[Outcome]:
     """Run the reports and publish them; one outcome each, in the order they were given.
 
-    `values` are checked parameters as `parameters.resolve` gives them. `say` hears each outcome as it comes,
+    A report whose run of this day was made from the same is left as it stands. `values` are checked parameters as `parameters.resolve` gives them. `say` hears each outcome as it comes,
     `progress` a line about where things stand. Raises UsageError when the reports folder is another shop's, and
     Interrupted on SIGINT and SIGTERM, after clearing up.
     """
     plan.reports.mkdir(parents=True, exist_ok=True)
     publish.claim(plan.reports, shop=plan.holder)
+    basis = fresh.Basis.look(plan)
     outcomes: dict[str, Outcome] = {}
 
     def done(outcome: Outcome) -> None:
@@ -71,11 +74,21 @@ def run(
         jobs: list[Job] = []
         for report in reports:
             try:
-                jobs.append(everything.enter_context(_prepared(len(jobs), report, plan, values[report.name])))
+                prepared = _prepared(len(jobs), report, plan, values[report.name], basis)
+                job = everything.enter_context(prepared)
             except Locked as error:
                 done(Outcome(report=report.name, status="locked", exit_code=error.exit_code, message=str(error)))
+                continue
+            except OSError as error:
+                done(Outcome(report=report.name, status="failed", exit_code=1, message=f"could not begin: {error}"))
+                continue
+            if isinstance(job, Job):
+                jobs.append(job)
+            else:
+                done(job)
         if jobs:
             _supervise(jobs, plan, workers or os.cpu_count() or 1, done, progress or (lambda _: None))
+            basis.remember(plan)
     return [outcomes[report.name] for report in reports]
 
 
@@ -86,18 +99,35 @@ def exit_code(outcomes: Sequence[Outcome]) -> int:
 
 
 @contextmanager
-def _prepared(number: int, report: Report, plan: Plan, values: Mapping[str, Value]) -> Iterator[Job]:
-    """A report's lock and staging folder, given back whatever happens."""
+def _prepared(
+    number: int, report: Report, plan: Plan, values: Mapping[str, Value], basis: fresh.Basis
+) -> Iterator[Job | Outcome]:
+    """A report's lock and staging folder, given back whatever happens; or the outcome, where it is up to date."""
     slug = publish.slug_of(report.name, plan.variant)
     with ExitStack() as held:
-        held.enter_context(publish.lock(plan.reports, slug))
+        held.enter_context(publish.lock(plan.reports, slug, sign=False))
         publish.recover(plan.reports, slug)
+        made_from = basis.of(report, plan)
+        if not fresh.why(plan, report, values, made_from):
+            yield _up_to_date(report, plan)
+            return
+        publish.sign_lock(plan.reports, slug)
         now = datetime.now(UTC)
         run_id = publish.new_run_id(slug, now)
         staging = publish.stage(plan.reports, run_id)
         held.callback(shutil.rmtree, staging, ignore_errors=True)
         history.lay_due(plan.reports, slug, as_of=plan.as_of, out=staging)
-        yield Job(number=number, report=report, run_id=run_id, staging=staging, values=values, held=held, started=now)
+        yield Job(
+            number=number, report=report, run_id=run_id, staging=staging, values=values, held=held, started=now,
+            made_from=made_from,
+        )  # fmt: skip
+
+
+def _up_to_date(report: Report, plan: Plan) -> Outcome:
+    place, manifest = fresh.standing(plan, report)
+    if manifest and not publish.is_listed(plan.reports, manifest):
+        publish.rebuild(plan.reports, shop=plan.holder)
+    return Outcome(report=report.name, status="up_to_date", exit_code=0, path=place / "report.html")
 
 
 # The supervisor: hands out jobs, listens, watches the clock.
@@ -107,6 +137,7 @@ def _prepared(number: int, report: Report, plan: Plan, values: Mapping[str, Valu
 class _Worker:
     process: subprocess.Popen[str]
     log: Path
+    runtime: str
     job: Job | None = None
 
     def send(self, job: Job, plan: Plan) -> None:
@@ -148,7 +179,7 @@ def _supervise(
             environment.setdefault(name, threads)
 
         def hire() -> None:
-            made = _hire(environment, private / f"worker-{len(crew)}.log", events)
+            made = _hire(environment, private, len(crew), events)
             crew.append(made)
             made.send(waiting.popleft(), plan)
 
@@ -159,7 +190,7 @@ def _supervise(
         facts = Surroundings.look(plan.project)
         finished = 0
         while any(member.job for member in crew):
-            member, event = _next(events, crew, plan.timeout)
+            member, event = _next(events, crew, plan)
             if event["event"] == "signal":
                 raise Interrupted(event["number"])
             if member is None or member.job is None:
@@ -167,14 +198,19 @@ def _supervise(
             job = member.job
             job.log.append({key: value for key, value in event.items() if key != "source"})
             if event["event"] == "cell":
-                job.cell, job.source = event["number"], event["source"]
-            if event["event"] in ("end", "gone", "timeout"):
+                job.cell, job.source, job.cell_clock = event["number"], event["source"], time.monotonic()
+            if event["event"] == "overdue":
+                # An interrupt shows in the traceback where the time went, and spares the worker.
+                job.overdue, job.killed_at = event["limit"], time.monotonic() + GRACE
+                worker.interrupt(member.process.pid)
+            if event["event"] in ("end", "gone", "kill"):
                 member.job = None
                 if event["event"] == "end" and waiting:
                     member.send(waiting.popleft(), plan)
                 elif event["event"] != "end":
                     worker.end_tree(member.process.pid)
-                    event = event | {"error": {"traceback": _tail(member.log)}}
+                    worker.end_strays(member.runtime)
+                    event = event | {"error": {"kind": "worker", "traceback": _tail(member.log)}}
                     if waiting:
                         hire()
                 done(finish(job, event, plan, facts))
@@ -188,14 +224,19 @@ def _supervise(
         for member in crew:
             if member.job:
                 worker.end_tree(member.process.pid)
+                worker.end_strays(member.runtime)
             _reap(member.process)
         restore()
         shutil.rmtree(private, ignore_errors=True)
 
 
 def _hire(
-    environment: Mapping[str, str], log: Path, events: queue.SimpleQueue[tuple[_Worker | None, dict[str, Any]]]
+    environment: Mapping[str, str],
+    private: Path,
+    number: int,
+    events: queue.SimpleQueue[tuple[_Worker | None, dict[str, Any]]],
 ) -> _Worker:
+    log, own = private / f"worker-{number}.log", worker.runtime(private, number)
     # -P: a file in the current folder cannot stand in for a module. Its own session: Ctrl-C reaches the runner alone.
     process = subprocess.Popen(
         [sys.executable, "-P", "-m", "crmlib.report.worker"],
@@ -204,10 +245,10 @@ def _hire(
         stderr=log.open("w"),
         text=True,
         encoding="utf-8",
-        env=dict(environment),
+        env={**environment, **own},
         start_new_session=True,
     )
-    made = _Worker(process=process, log=log)
+    made = _Worker(process=process, log=log, runtime=own["JUPYTER_RUNTIME_DIR"])
 
     def listen() -> None:
         assert process.stdout
@@ -220,18 +261,28 @@ def _hire(
 
 
 def _next(
-    events: queue.SimpleQueue[tuple[_Worker | None, dict[str, Any]]], crew: Sequence[_Worker], timeout: float
+    events: queue.SimpleQueue[tuple[_Worker | None, dict[str, Any]]], crew: Sequence[_Worker], plan: Plan
 ) -> tuple[_Worker | None, dict[str, Any]]:
-    """The next event, a notebook's time running out being one."""
+    """The next event; a limit that is reached is one, and so is the end of the grace after it."""
     while True:
-        late = [(member, member.job.clock + timeout - time.monotonic()) for member in crew if member.job]
-        member, left = min(late, key=lambda pair: pair[1])
+        limits = [(*_limit(member.job, plan), member) for member in crew if member.job]
+        at, limit, member = min(limits, key=lambda found: found[0])
+        left = at - time.monotonic()
         if left <= 0:
-            return member, {"event": "timeout", "at": time.time()}
+            kind = {"event": "kill"} if limit == "grace" else {"event": "overdue", "limit": limit}
+            return member, {**kind, "at": time.time()}
         try:
             return events.get(timeout=min(left, 0.5))
         except queue.Empty:
             continue
+
+
+def _limit(job: Job, plan: Plan) -> tuple[float, str]:
+    """When a job's time runs out, and which time that is."""
+    if job.overdue:
+        return job.killed_at, "grace"
+    whole = (job.clock + plan.timeout, "whole")
+    return min(whole, (job.cell_clock + plan.cell_timeout, "cell")) if plan.cell_timeout and job.cell else whole
 
 
 def _tail(log: Path, size: int = 4000) -> str:

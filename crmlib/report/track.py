@@ -132,18 +132,13 @@ def _count(n: int, what: str) -> str:
 def due(folders: Iterable[tuple[Path, Mapping[str, Any]]], *, as_of: date) -> list[dict[str, Any]]:
     """Predictions of earlier good runs whose time is over by `as_of` and that no earlier run has graded, oldest first.
 
-    `folders` are the standing runs of one report and variant with their manifests. The format is what
+    `folders` are the good runs of one report and variant before `as_of`, with their manifests. The format is what
     `crmlib.findings.due` reads.
     """
-    earlier = sorted(
-        ((folder, said) for folder, said in folders if date.fromisoformat(said["as_of"]) < as_of),
-        key=lambda pair: str(pair[1]["as_of"]),
-    )
+    earlier = sorted(folders, key=lambda pair: str(pair[1]["as_of"]))
     marked = {_key(grade) for _, said in earlier for grade in said.get("grades", ())}
     found = []
     for folder, said in earlier:
-        if said["status"] not in GOOD:
-            continue
         lists = folder / "lists"
         for prediction in _kept(folder):
             entry = {"prediction": prediction, "as_of": said["as_of"], "run_id": said["run_id"]}
@@ -185,8 +180,9 @@ def graded(manifests: Iterable[Mapping[str, Any]]) -> tuple[Graded, ...]:
     return tuple(seen.values())
 
 
-def record(manifests: Sequence[Mapping[str, Any]]) -> Record | None:
+def record(runs: Sequence[Mapping[str, Any]]) -> Record | None:
     """The track record over the standing runs of one report; None when none of them predicted anything."""
+    manifests = [said for said in runs if said["status"] in GOOD]
     promises = [day for said in manifests for day in said.get("predicts", ())]
     if not promises:
         return None

@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,6 @@ def prepare(folder: Path) -> dict[str, str]:
     """
     spec = folder / "kernels" / KERNEL
     spec.mkdir(parents=True)
-    (folder / "run").mkdir(mode=0o700)
     argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
     kernel = {"argv": argv, "display_name": "crmlib", "language": "python"}
     (spec / "kernel.json").write_text(json.dumps(kernel), encoding="utf-8")
@@ -35,10 +36,16 @@ def prepare(folder: Path) -> dict[str, str]:
     return {
         "PYTHONPATH": os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")])),
         "JUPYTER_PATH": str(folder),
-        "JUPYTER_RUNTIME_DIR": str(folder / "run"),
         "IPYTHONDIR": str(folder / "ipython"),
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
     }
+
+
+def runtime(folder: Path, number: int) -> dict[str, str]:
+    """A worker's own folder for sockets and connection files; by it, its kernels are known when it is gone."""
+    own = folder / f"run{number}"
+    own.mkdir(mode=0o700)
+    return {"JUPYTER_RUNTIME_DIR": str(own)}
 
 
 def main() -> None:
@@ -81,6 +88,26 @@ def end_tree(pid: int, *, grace: float = 2.0) -> None:
     psutil.wait_procs(alive, timeout=grace)
 
 
+def end_strays(folder: str) -> None:
+    """End the kernels of a worker that is gone: nobody's children any more, but they name its runtime folder."""
+    import psutil
+
+    for process in psutil.process_iter(["cmdline"]):
+        if any(word.startswith(f"{folder}/") for word in process.info["cmdline"] or []):
+            end_tree(process.pid)
+
+
+def interrupt(pid: int) -> None:
+    """Press Ctrl-C in a worker's kernel, and in what the running cell has started."""
+    import psutil
+
+    for kernel in _quietly(psutil.Process(pid).children) or []:
+        with suppress(ProcessLookupError):
+            # A kernel leads a group of its own; the runner's group is never meant.
+            if os.getpgid(kernel.pid) == kernel.pid:
+                os.killpg(kernel.pid, signal.SIGINT)
+
+
 def _quietly(call: Any) -> Any:
     import psutil
 
@@ -98,7 +125,7 @@ def _watch(parent: int) -> None:
 
     for child in psutil.Process().children(recursive=True):
         _quietly(child.kill)
-    shutil.rmtree(Path(os.environ["JUPYTER_RUNTIME_DIR"]).parent, ignore_errors=True)
+    shutil.rmtree(os.environ["JUPYTER_PATH"], ignore_errors=True)
     os._exit(1)
 
 
@@ -132,6 +159,14 @@ def _execute(job: dict[str, Any], say: Any) -> None:
     def ends(cell: Any, cell_index: int, **_: Any) -> None:
         seconds = round(time.monotonic() - started.get(cell_index, time.monotonic()), 3)
         say("cell_done", number=number(cell, cell_index), seconds=seconds)
+
+    written_for = nbformat.read(job["notebook"], as_version=4).metadata.get("kernelspec", {})
+    asked = written_for.get("name", "python3")
+    if asked not in ("python3", KERNEL):
+        text = (f"{Path(job['notebook']).name} asks for the kernel {asked!r}; reports run on this environment's own "
+                "Python: choose the kernel python3 in the notebook")  # fmt: skip
+        say("end", error={"kind": "notebook", "ename": "NoSuchKernel", "evalue": text, "traceback": ""})
+        return
 
     def attempt() -> None:
         execute_notebook(

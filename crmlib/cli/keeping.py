@@ -1,0 +1,169 @@
+"""crm status, diff, verify, prune, open: what a reports folder holds."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from crmlib.cli import common
+from crmlib.errors import UsageError
+
+
+@click.command()
+@click.argument("reports", nargs=-1, metavar="[REPORT]...")
+@common.reports_option
+@click.option("--max-age", metavar="TIME", help="Exit 1 if a report's newest run is older: 26h, 8d.")
+def status(reports: tuple[str, ...], folder: str, max_age: str | None) -> None:
+    """Show each report's newest run, and whether it is late.
+
+    The age is that of the newest day's run, counted from when it was made. A report that never was tried is not late,
+    unless it is named here.
+    """
+    from datetime import UTC, datetime, timedelta
+
+    from crmlib.report import archive, parameters
+
+    limit = timedelta(seconds=common.seconds(max_age, "--max-age", "26h or 8d")) if max_age else None
+    known = list(parameters.find_reports(common.project_folder() / "notebooks"))
+    place = common.reports_folder(folder)
+    found = archive.states(place, known)
+    for name in reports:
+        if name not in {state.slug for state in found}:
+            from crmlib.errors import nearest
+
+            raise UsageError(f"there is no report {name!r}; {nearest(name, [state.slug for state in found])}")
+    chosen = [state for state in found if not reports or state.slug in reports]
+    now = datetime.now(UTC)
+    late = [s for s in chosen if limit and (s.is_late(now, limit) or (s.slug in reports and s.made_at is None))]
+    rows = []
+    for state in chosen:
+        age = _age(now - state.made_at) + " ago" if state.made_at else ""
+        note = f"{'late' if state in late else ''}{'; ' if state in late and state.failure else ''}"
+        note += f"last try failed: {state.failure}" if state.failure else ""
+        rows.append((state.slug, str(state.as_of or "–"), state.word, age, note))
+    for line in common.columns(rows):
+        click.echo(line)
+    nothing = limit is not None and not any(state.made_at for state in chosen)
+    sys.exit(1 if late or nothing else 0)
+
+
+@click.command()
+@click.argument("report")
+@click.argument("before", metavar="D1")
+@click.argument("after", metavar="D2")
+@common.reports_option
+@common.variant_option
+def diff(report: str, before: str, after: str, folder: str, variant: str) -> None:
+    """Show what changed in a report between two days, and why.
+
+    Metrics beside each other; then what may have made them change: data, parameters, code, environment.
+    """
+    from crmlib.report import archive, publish
+
+    days = [common.day(text, "crm diff").isoformat() for text in (before, after)]
+    slug = publish.slug_of(report, common.variant_name(variant))
+    found = archive.difference(common.reports_folder(folder), slug, *days)
+    for line in common.columns([("", *days, "change"), *found.metrics]):
+        click.echo(line)
+    for heading, lines in (
+        ("data", found.data),
+        ("parameters", found.parameters),
+        ("code", found.code),
+        ("environment", found.environment),
+        ("tables", found.tables),
+    ):
+        click.echo(f"\n{heading}: " + ("the same" if not lines else ""))
+        for line in lines:
+            click.echo(f"  {line}")
+
+
+@click.command()
+@click.argument("day", required=False, metavar="[D]")
+@common.reports_option
+@click.option("-v", "--verbose", is_flag=True, help="Say so when all is well.")
+def verify(day: str | None, folder: str, verbose: bool) -> None:
+    """Read published files again; exit 1 where one was changed.
+
+    Each is compared with its run's manifest. This finds damage and hasty hands, not forgery: who can change a file can change its manifest.
+    """
+    from crmlib.report import archive
+
+    wanted = common.day(day, "crm verify").isoformat() if day else ""
+    found, faults = archive.damages(common.reports_folder(folder), wanted)
+    if not found:
+        raise UsageError(f"no run of {day} in {folder}" if day else f"no run in {folder}")
+    for fault in faults:
+        click.echo(f"crm: {fault}", err=True)
+    if not faults and (verbose or sys.stdout.isatty()):
+        click.echo(f"{found} run{'s' if found > 1 else ''} as published")
+    sys.exit(1 if faults else 0)
+
+
+@click.command()
+@common.reports_option
+@click.option("--keep", type=click.IntRange(min=1), metavar="N", help="The newest N runs of each report stay.")
+@click.option("--older-than", metavar="TIME", help="Runs of days older than this go: 400d.")
+@click.option("--dry-run", is_flag=True, help="Name what would go; remove nothing.")
+@click.option("-v", "--verbose", is_flag=True, help="Name what went.")
+def prune(folder: str, keep: int | None, older_than: str | None, dry_run: bool, verbose: bool) -> None:
+    """Remove old runs; each report's last good one stays.
+
+    Superseded and failed runs go too, by when they were made. What later runs grade and compare themselves with goes with them: keep at least as long as forecasts look ahead.
+    """
+    from datetime import UTC, datetime, timedelta
+
+    from crmlib.report import archive
+
+    if (keep is None) == (older_than is None):
+        raise UsageError("say either --keep N or --older-than TIME")
+    place = common.reports_folder(folder)
+    span = timedelta(seconds=common.seconds(older_than, "--older-than", "400d")) if older_than else None
+    before = (datetime.now(UTC) - span).date() if span else None
+    gone = archive.prunable(place, keep=keep, before=before)
+    locked = [] if dry_run else archive.prune(place, gone)
+    if dry_run or verbose or sys.stdout.isatty():
+        for path in gone:
+            if path.exists() == dry_run:
+                click.echo(f"{'would remove' if dry_run else 'removed'} {path.relative_to(place).as_posix()}")
+    for slug in locked:
+        click.echo(f"crm: {slug} is being run; its runs were left alone", err=True)
+    sys.exit(75 if locked else 0)
+
+
+@click.command("open")
+@click.argument("report", required=False, metavar="[REPORT]")
+@click.argument("day", required=False, metavar="[D]")
+@common.reports_option
+@common.variant_option
+def open_page(report: str | None, day: str | None, folder: str, variant: str) -> None:
+    """Open the index, or a report's page, newest or of a day.
+
+    Where there is no screen, say where it is.
+    """
+    import os
+    import webbrowser
+
+    from crmlib.report import archive, publish
+
+    place = common.reports_folder(folder)
+    slug = publish.slug_of(report or "", common.variant_name(variant))
+    if not report:
+        page = place / "index.html"
+    elif day:
+        page = archive.run_of(place, slug, common.day(day, "crm open").isoformat())[0] / "report.html"
+    else:
+        page = archive.newest_good(place, slug) / "report.html"
+    screen = sys.platform == "darwin" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    if not screen or not webbrowser.open(page.as_uri()):
+        click.echo(common.near(page))
+
+
+def _age(span: object) -> str:
+    from datetime import timedelta
+
+    assert isinstance(span, timedelta)
+    minutes = int(span.total_seconds() // 60)
+    if minutes < 120:
+        return f"{minutes} min"
+    return f"{minutes // 60} h" if minutes < 72 * 60 else f"{minutes // 1440} days"

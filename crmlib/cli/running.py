@@ -1,0 +1,209 @@
+"""crm run and crm backfill: reports of today, and of days gone by."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from crmlib.cli import common
+from crmlib.cli.common import Command
+from crmlib.errors import CrmError, UsageError
+
+if TYPE_CHECKING:
+    from crmlib.report.parameters import Report, Value
+    from crmlib.report.run import Outcome, Plan
+
+
+def _run_options(command: Command) -> Command:
+    """The options run and backfill have in common, in the order of the help."""
+    options = [
+        click.argument("reports", nargs=-1, metavar="[REPORT]..."),
+        click.option("--all", "everything", is_flag=True, help="Every report there is."),
+        common.shop_option,
+        common.reports_option,
+        click.option("-p", "--parameter", "given", multiple=True, metavar="NAME=VALUE",
+                     help="A parameter of every report chosen, or of one: -p baskets.min_support=0.001."),
+        click.option("--variant", default="", metavar="NAME",
+                     help="Keep this run apart from those with other parameters."),
+        click.option("--workers", type=click.IntRange(1, 64), metavar="N",
+                     help="Reports at a time; as many as cores by default."),
+        click.option("--timeout", default="30m", show_default=True, metavar="TIME",
+                     help="For one whole report: 90s, 20m, 2h."),
+        click.option("--cell-timeout", metavar="TIME", help="For one cell; no limit of its own by default."),
+        click.option("--force", is_flag=True, help="Run what is up to date too."),
+        click.option("--dry-run", is_flag=True, help="Say what would run and why; run and write nothing."),
+        click.option("-v", "--verbose", is_flag=True, help="Say what was published even where nobody watches."),
+    ]  # fmt: skip
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@click.command()
+@_run_options
+@click.option("--as-of", metavar="DAY", help="See only what came before this day; today if nobody says otherwise.")
+@click.option("--on-success", metavar="CMD", help="Call for each report published; told by CRM_… variables.")
+@click.option("--on-failure", metavar="CMD", help="Call for each report that was not; told by CRM_… variables.")
+def run(as_of: str | None, on_success: str | None, on_failure: str | None, **options: Any) -> None:
+    """Run reports and publish their pages, but those up to date.
+
+    Exit code: 0 all published or up to date, 1 a notebook failed, 2 a wrong word here, 3 the data cannot be used,
+    4 a page broke its rules, 75 already running, 124 out of time; of several the gravest.
+
+    The commands find CRM_REPORT, CRM_STATUS, CRM_EXIT, CRM_MESSAGE, CRM_PAGE, CRM_SUMMARY, CRM_FOLDER, CRM_INDEX,
+    CRM_AS_OF and CRM_SHOP in their environment. A report that was up to date calls neither.
+    """
+    asked = _asked(as_of, **options)
+    if options["dry_run"]:
+        _say_what_would_run([(asked.plan, asked.reports)], asked.values)
+        return
+    ended: list[Outcome] = []
+    try:
+        code = _run(asked, [(asked.plan, asked.reports)], ended, **options)
+    except CrmError as error:
+        from crmlib.report.run import Outcome
+
+        ended.append(Outcome(report="", status="failed", exit_code=error.exit_code or 1, message=str(error)))
+        raise
+    finally:
+        _call("--on-success", on_success, [o for o in ended if not o.exit_code and o.status != "up_to_date"], asked)
+        _call("--on-failure", on_failure, [o for o in ended if o.exit_code], asked)
+    sys.exit(code)
+
+
+@click.command()
+@_run_options
+@click.option("--from", "start", required=True, metavar="DAY", help="The first day.")
+@click.option("--to", "end", metavar="DAY", help="The last day; as-of by default.")
+@click.option("--every", type=click.Choice(["day", "week", "month-end"]), default="day", show_default=True,
+              help="Month-end: as of the first of the next month, when the whole month has been seen.")  # fmt: skip
+def backfill(start: str, end: str | None, every: str, **options: Any) -> None:
+    """Run reports as of days gone by; only days missing or failed.
+
+    The oldest comes first, so that each run can look back. Called again, it goes on where it stopped. A day whose run has other parameters is run again; one whose data
+    changed since is not, unless with --force. Exit code: as of `crm run`, the gravest of all days.
+    """
+    from crmlib.report.backfill import days, missing
+
+    asked = _asked(None, **options)
+    first, last = common.day(start, "--from"), common.day(end, "--to") if end else asked.plan.as_of
+    wanted = list(days(first, last, every))
+    if wanted[-1] > asked.today:
+        raise UsageError(f"{wanted[-1]} is yet to come; the last day can be {asked.today}")
+    todo = missing(asked.plan, asked.reports, asked.values, wanted)
+    if options["dry_run"]:
+        _say_what_would_run(todo, asked.values)
+        return
+    if not todo and (options["verbose"] or sys.stdout.isatty()):
+        click.echo(f"all {len(wanted)} days from {wanted[0]} to {wanted[-1]} are there")
+    sys.exit(_run(asked, todo, [], **options))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Asked:
+    """What the words on the command line came to."""
+
+    plan: Plan
+    reports: list[Report]
+    values: Mapping[str, Mapping[str, Value]]
+    today: Any
+
+
+def _asked(as_of: str | None, **options: Any) -> _Asked:
+    from crmlib.report import parameters
+    from crmlib.report.run import Plan
+    from crmlib.shop.intake.settings import read_settings
+
+    if options["everything"] == bool(options["reports"]):
+        raise UsageError("name the reports to run, or say --all; `crm list` shows what there is")
+    variant = common.variant_name(options["variant"])
+    project = common.project_folder()
+    notebooks = project / "notebooks"
+    chosen = parameters.select(notebooks, list(dict.fromkeys(options["reports"])))
+    place, label = common.shop_folder(project, options["shop"])
+    cell_timeout = options["cell_timeout"]
+    timeout = common.seconds(options["timeout"])
+    by_cell = common.seconds(cell_timeout, "--cell-timeout") if cell_timeout else 0.0
+    day = common.day(as_of) if as_of else None
+    settings = read_settings(place)
+    known = parameters.find_reports(notebooks)
+    values = parameters.resolve(chosen, options["given"], defaults=settings.parameters, known=known)
+    today = common.today(settings.timezone)
+    plan = Plan(
+        project=project,
+        reports=(project / options["folder"]).resolve(),
+        shop=label,
+        shop_name=settings.name or place.name,
+        as_of=day or settings.as_of or today,
+        variant=variant,
+        timeout=timeout,
+        cell_timeout=by_cell,
+        force=options["force"],
+    )
+    return _Asked(plan=plan, reports=chosen, values=values, today=today)
+
+
+def _run(asked: _Asked, todo: Sequence[tuple[Plan, list[Report]]], ended: list[Outcome], **options: Any) -> int:
+    """Run what is to do, day by day; `ended` takes each outcome as it comes. The exit code of all."""
+    from crmlib.report.run import exit_code
+    from crmlib.report.run import run as run_reports
+
+    aloud = options["verbose"] or sys.stdout.isatty()
+    every: list[Outcome] = []
+    with common.progress_line() as progress:
+
+        def say(outcome: Outcome) -> None:
+            ended.append(outcome)
+            _say(outcome, progress, aloud)
+
+        for number, (plan, reports) in enumerate(todo, start=1):
+            before = f"{plan.as_of} ({number} of {len(todo)}): " if len(todo) > 1 else ""
+            every += run_reports(
+                reports,
+                plan=plan,
+                values=asked.values,
+                workers=options["workers"],
+                say=say,
+                progress=_after(before, progress),
+            )
+    return exit_code(every)
+
+
+def _after(words: str, progress: Callable[[str], None]) -> Callable[[str], None]:
+    return lambda line: progress(words + line)
+
+
+def _say(outcome: Outcome, progress: Callable[[str], None], aloud: bool) -> None:
+    progress("")
+    page = common.near(outcome.path) if outcome.path else ""
+    if outcome.exit_code:
+        where = f" ({page})" if page else ""
+        click.echo(f"crm: {outcome.report} {outcome.status}: {outcome.message}{where}", err=True)
+    elif aloud:
+        click.echo(f"{outcome.report:<16}  {outcome.status.replace('_', ' '):<13}  {page}")
+
+
+def _say_what_would_run(todo: Sequence[tuple[Plan, list[Report]]], values: Mapping[str, Mapping[str, Value]]) -> None:
+    from crmlib.report import fresh
+
+    rows: list[tuple[str, ...]] = []
+    for plan, reports in todo:
+        basis = fresh.Basis.look(plan)
+        for report in reports:
+            reasons = fresh.why(plan, report, values[report.name], basis.of(report, plan))
+            rows.append((str(plan.as_of), report.name, "would run" if reasons else "up to date", "; ".join(reasons)))
+    for line in common.columns(rows):
+        click.echo(line)
+
+
+def _call(option: str, command: str | None, outcomes: Sequence[Outcome], asked: _Asked) -> None:
+    if not command or not outcomes:
+        return
+    from crmlib.report import hooks
+
+    for fault in hooks.call(command, outcomes, asked.plan):
+        click.echo(f"crm: {option} {fault}", err=True)

@@ -1,0 +1,91 @@
+"""crm list, params, check, demo: what there is to run, and on what."""
+
+from __future__ import annotations
+
+import click
+
+from crmlib.cli import common
+
+_SAMPLES = ("demo", "complete-journey", "cdnow")
+
+
+@click.command("list")
+def list_reports() -> None:
+    """Name the reports there are."""
+    from crmlib.report import parameters
+
+    found = parameters.select(common.project_folder() / "notebooks")
+    width = max(len(report.name) for report in found)
+    for report in found:
+        click.echo(f"{report.name:<{width}}  {report.title}")
+
+
+@click.command()
+@click.argument("report")
+def params(report: str) -> None:
+    """Show what a report can be told with -p."""
+    from crmlib.report import parameters
+
+    (found,) = parameters.select(common.project_folder() / "notebooks", [report])
+    settable = [p for p in found.parameters if p.name not in parameters.RESERVED]
+    if not settable:
+        click.echo(f"{found.name} has no parameters of its own")
+    rows = [(p.name, p.type, _default(p.default), p.allowed, p.help) for p in settable]
+    for line in common.columns(rows):
+        click.echo(line)
+
+
+@click.command()
+@common.shop_option
+def check(shop: str) -> None:
+    """Say what of a shop's tables was kept or set aside, and why."""
+    place, _ = common.shop_folder(common.project_folder(), shop)
+    import crmlib
+
+    connected = crmlib.connect(place)
+    click.echo(connected.reconciliation().to_string(index=False))
+    faults = connected.passport()["faults"]
+    for fault in faults:
+        treated = "kept" if fault["kept"] else "set aside"
+        click.echo(f"{fault['table']}: {fault['rows']:,} rows {treated}: {fault['meaning']} ({fault['code']})")
+    if not faults:
+        click.echo("No faults found.")
+
+
+@click.command()
+@click.option("--from", "source", type=click.Choice(_SAMPLES), default="demo", show_default=True, help="Which shop.")
+@click.option("--customers", type=click.IntRange(100, 5_000_000), default=5000, show_default=True, metavar="N",
+              help="How large, for the simulated shop.")  # fmt: skip
+@click.option("--seed", type=int, default=20, show_default=True, help="Which simulated shop; same seed, same bytes.")
+@click.option("--to", "target", metavar="DIR", help="Where to; data/demo and the like by default.")
+@click.option("--force", is_flag=True, help="Replace what is there.")
+def demo(source: str, customers: int, seed: int, target: str | None, force: bool) -> None:
+    """Make a sample shop.
+
+    A simulated one with known truths, or real purchase histories.
+    """
+    project = common.project_folder()
+    # CDNOW is two shops, the sample and the whole, side by side.
+    several = source == "cdnow"
+    folder = project / (target or ("data" if several else f"data/{source}"))
+    made = [folder / "cdnow", folder / "cdnow-sample"] if several else [folder]
+    if not force and all(place.is_dir() and any(place.iterdir()) for place in made):
+        click.echo(f"{', '.join(common.near(place) for place in made)}: already there (--force makes it anew)")
+        return
+    if source == "demo":
+        from crmlib.shop.samples import demo as sample
+
+        sample.make(folder, seed=seed, customers=customers)
+    elif source == "cdnow":
+        from crmlib.shop.samples import cdnow
+
+        cdnow.make(folder)
+    else:
+        from crmlib.shop.samples import complete_journey
+
+        complete_journey.make(folder)
+    click.echo(f"made {', '.join(common.near(place) for place in made)}")
+
+
+def _default(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value) if value != "" else "''"
