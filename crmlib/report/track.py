@@ -250,7 +250,7 @@ def _bias(grades: Sequence[Graded]) -> str:
     else:
         error = came / said - 1
         text = formats.share(abs(error), digits=0 if abs(error) >= 0.02 else 1)
-    if text.lstrip("0.,") != text and not any(digit in text for digit in "123456789"):
+    if not any(digit in text for digit in "123456789"):
         return "on the mark"
     return f"{text} {'above' if error > 0 else 'below'} forecast"
 
