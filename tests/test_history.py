@@ -437,7 +437,7 @@ def test_the_summary_says_headline_change_reason_action_and_page_in_five_lines(t
     lines = summary.of_report(facts(changes=history.compare(old, now)), said).splitlines()
     assert lines == [
         "Small, Tea, 22 November 2026, published: Baskets 10. Ten baskets were sold.",
-        "Since 15 November 2026: Baskets up 30 (30 %).",
+        "Since 15 November 2026: Baskets: up 30 (30 %).",
         "Why: 7 days later, the same rows, nothing else: the numbers compare like for like.",
         "Do first: Call (214), late; by 27 November, Service",
         "How sure: Counted, not estimated. Page: report.html",

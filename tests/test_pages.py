@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+import numpy as np
 import pytest
 
 from crmlib import figures, findings
@@ -727,3 +728,35 @@ def test_it_prints_without_its_navigation(browser: Any, site: Path) -> None:
         opened.set_viewport_size({"width": width, "height": 900})
         assert opened.evaluate("document.documentElement.scrollWidth") <= width, paper
     opened.close()
+
+
+# A cloud of points
+
+
+def test_a_dense_cloud_is_a_small_png_and_all_else_stays_a_drawing(rng: np.random.Generator) -> None:
+    x, y = rng.normal(size=(2, 5000))
+
+    def cloud(count: int) -> figures.Figure:
+        return figures.draw(
+            lambda ax, narrow: ax.scatter(x[:count], y[:count], s=4),
+            title="A cloud", sentence="Points.", alt="A cloud of points around zero.", table=table(),
+        )  # fmt: skip
+
+    dense, sparse = cloud(5000), cloud(1000)
+    assert sparse.wide.startswith("<svg") and sparse.narrow.startswith("<svg")
+    assert dense.wide.startswith("data:image/png;base64,") and dense.narrow.startswith("data:image/png;base64,")
+    assert len(dense.wide) < 120_000
+    bundle = dense._repr_mimebundle_()
+    html = page_of(payload(), figures=[bundle[figures.FIGURE_MIME]])
+    assert validate(html) == []
+    assert f'src="{dense.wide}" alt="A cloud of points around zero." width="1382" height="576"' in html
+    long_line = figures.draw(
+        lambda ax, narrow: ax.plot(np.sort(x), y), title="A line", sentence="A line.", alt="A line.", table=table()
+    )
+    assert long_line.wide.startswith("<svg")
+
+
+def test_a_text_that_only_claims_to_be_a_png_is_no_address() -> None:
+    html = page_of(payload(), figures=[figure(wide='data:image/png;base64,AAAA" onerror="window.hit=1')])
+    validate(html)
+    assert "window.hit" not in html

@@ -231,7 +231,7 @@ def _summary(headlines: Sequence[Change]) -> str:
         return ""
     if not moved:
         return "No headline number shows a clear change." if still else "No headline number could be compared."
-    said = "; ".join(f"{change.label} {change.words}" for change in moved)
+    said = "; ".join(f"{change.label}: {change.words}" for change in moved)
     if not still:
         return f"{said}."
     rest = "one other shows" if len(still) == 1 else f"{len(still)} others show"

@@ -41,6 +41,7 @@ STATUS_WORDS = {
     "failed": "Failed",
     "refused": "Refused",
 }
+_PNG = re.compile(r"data:image/png;base64,(iVBORw0KGgo[A-Za-z0-9+/]{33,}={0,2})")
 _VERDICTS = {"ok": "passed", "warning": "warning", "failed": "failed"}
 _RANGE = re.compile(r"[€$£¥₹]?\d[\d.,]*\N{EN DASH}[€$£¥₹]?\d[\d.,]*(?:\N{NO-BREAK SPACE}%| %)?")
 
@@ -375,12 +376,16 @@ def _section(figure: Mapping[str, Any], files: Mapping[str, int | None]) -> dict
     }
 
 
-def _image(svg: str) -> dict[str, Any]:
-    box = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg[:2000])
+def _image(drawing: str) -> dict[str, Any]:
+    if (png := _PNG.fullmatch(drawing)) is not None:
+        # Width and height stand in the first chunk, after its name.
+        head = base64.b64decode(png[1][:44])
+        return {"src": drawing, "width": int.from_bytes(head[16:20]), "height": int.from_bytes(head[20:24])}
+    box = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', drawing[:2000])
     # Points to pixels; the browser needs the ratio before it has read the drawing.
     width, height = (round(float(side) * 4 / 3) for side in box.groups()) if box else (None, None)
     return {
-        "src": "data:image/svg+xml;base64," + base64.b64encode(svg.encode("utf-8", "replace")).decode(),
+        "src": "data:image/svg+xml;base64," + base64.b64encode(drawing.encode("utf-8", "replace")).decode(),
         "width": width,
         "height": height,
     }
