@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import time
+from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -236,3 +238,103 @@ def test_the_whole_way_from_the_command_line(project: Path) -> None:
     assert (project / "reports" / "index.html").is_file() and (
         project / "reports" / "latest" / "baskets.html"
     ).is_file()
+
+
+def hook(project: Path) -> str:
+    """A command that writes down what it was told."""
+    script = project / "hook.py"
+    script.write_text(
+        "import json, os\nwith open('told.jsonl', 'a') as file:\n"
+        "    file.write(json.dumps({k: v for k, v in os.environ.items() if k.startswith('CRM_')}) + '\\n')"
+    )
+    return f"{sys.executable} hook.py"
+
+
+def told(project: Path) -> list[dict[str, str]]:
+    file = project / "told.jsonl"
+    return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+
+@pytest.fixture
+def ending(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Baskets is published, feedback is up to date, and a third fails with words that a shell would run."""
+    folder = project / "reports" / "2026-11-22" / "baskets"
+    folder.mkdir(parents=True)
+    (folder / "summary.txt").write_text("Ten baskets.\n")
+    outcomes = [
+        Outcome(report="baskets", status="warnings", exit_code=0, path=folder / "report.html"),
+        Outcome(report="feedback", status="up_to_date", exit_code=0, path=folder / "report.html"),
+        Outcome(
+            report="other", status="failed", exit_code=124, message="$(touch owned); `touch owned`\n'; touch owned #\0"
+        ),
+    ]
+
+    def fake(*args: Any, say: Any, **more: Any) -> list[Outcome]:
+        for outcome in outcomes:
+            say(outcome)
+        return outcomes
+
+    monkeypatch.setattr("crmlib.report.run.run", fake)
+    return project
+
+
+def test_commands_are_told_in_their_environment_once_a_report(ending: Path) -> None:
+    command = hook(ending)
+    words = ["run", "--all", "--shop", "data/shop", "--as-of", "2026-11-22"]
+    done = crm(*words, "--on-success", command, "--on-failure", f'{command} "$CRM_MESSAGE"')
+    assert done.exit_code == 124
+    success, failure = told(ending)
+    folder = ending / "reports" / "2026-11-22" / "baskets"
+    assert success == {
+        "CRM_REPORT": "baskets", "CRM_STATUS": "warnings", "CRM_EXIT": "0", "CRM_MESSAGE": "", "CRM_AS_OF": "2026-11-22",
+        "CRM_PAGE": str(folder / "report.html"), "CRM_SUMMARY": str(folder / "summary.txt"), "CRM_FOLDER": str(folder),
+        "CRM_INDEX": str(ending / "reports" / "index.html"), "CRM_SHOP": "shop",
+    }  # fmt: skip
+    assert (failure["CRM_REPORT"], failure["CRM_EXIT"], failure["CRM_PAGE"]) == ("other", "124", "")
+    assert failure["CRM_MESSAGE"].startswith("$(touch owned)") and not (ending / "owned").exists()
+
+
+def test_a_command_that_fails_or_hangs_is_said_and_changes_nothing(ending: Path) -> None:
+    from crmlib.report import hooks
+
+    words = ["run", "--all", "--shop", "data/shop"]
+    done = crm(*words, "--on-success", "exit 3")
+    assert done.exit_code == 124 and "crm: --on-success for baskets ended with exit code 3\n" in done.stderr
+    plan = Plan(project=ending, reports=ending / "reports", shop="data/shop", shop_name="x", as_of=date(2026, 11, 22))
+    outcome = Outcome(report="baskets", status="published", exit_code=0)
+    began = time.monotonic()
+    said = hooks.call("sleep 60 & sleep 60", [outcome], plan, longest=0.3)
+    assert said == ["for baskets took longer than 0 seconds and was stopped"] and time.monotonic() - began < 10
+
+
+def test_a_run_that_never_began_is_a_failure_too(project: Path) -> None:
+    command = hook(project)
+    (project / "reports").mkdir()
+    (project / "reports" / "index.json").write_text('{"shop": {"name": "Other", "folder": "data/other"}, "runs": []}')
+    done = crm("run", "baskets", "--shop", "data/shop", "--on-failure", command)
+    assert done.exit_code == 2 and "--reports" in done.output
+    (failure,) = told(project)
+    assert (failure["CRM_REPORT"], failure["CRM_EXIT"]) == ("", "2") and "Other" in failure["CRM_MESSAGE"]
+
+
+def test_a_dry_run_says_what_would_run_and_why_and_writes_nothing(project: Path, runs: list[dict[str, Any]]) -> None:
+    done = crm(
+        "run", "--all", "--shop", "data/shop", "--as-of", "2026-11-22", "--dry-run", "--on-success", hook(project)
+    )
+    assert done.exit_code == 0 and runs == [] and told(project) == []
+    assert done.output.splitlines() == [
+        "2026-11-22  baskets   would run  no run of this day yet",
+        "2026-11-22  feedback  would run  no run of this day yet",
+    ]
+    assert not (project / "reports").exists()
+
+
+def test_limits_and_force_reach_the_plan(project: Path, runs: list[dict[str, Any]]) -> None:
+    crm("run", "baskets", "--shop", "data/shop", "--timeout", "1d", "--cell-timeout", "90s", "--force")
+    crm("run", "baskets", "--shop", "data/shop")
+    first, second = (seen["plan"] for seen in runs)
+    assert (first.timeout, first.cell_timeout, first.force) == (86400, 90, True)
+    assert (second.cell_timeout, second.force) == (0, False)
+    assert (
+        "--cell-timeout wants a time" in crm("run", "baskets", "--shop", "data/shop", "--cell-timeout", "soon").output
+    )

@@ -6,9 +6,7 @@ import json
 import os
 import signal
 import stat
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,7 +20,7 @@ from crmlib.report import publish
 from crmlib.report.finish import Outcome
 from crmlib.report.page import FIGURE_MIME, FINDINGS_MIME
 from crmlib.report.parameters import resolve, select
-from crmlib.report.run import Interrupted, _catch_signals, exit_code, run
+from crmlib.report.run import Interrupted, _signals, exit_code, run
 from crmlib.report.validate import validate
 from tests.pages_helpers import code, figure, make_plan, make_project, payload, prose, show, write_notebook
 
@@ -242,92 +240,10 @@ def test_a_report_that_is_running_is_not_run_twice(ran: dict[str, Any], project:
     assert (outcome.status, outcome.exit_code) == ("locked", 75)
 
 
-def wait_for(path: Path, seconds: float = 30) -> int:
-    """The process id a notebook wrote down."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if path.exists() and path.read_text().endswith("\n"):
-            return int(path.read_text())
-        time.sleep(0.05)
-    raise AssertionError(f"{path.name} did not appear")
-
-
-def gone(pid: int, seconds: float = 10) -> bool:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        try:
-            if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
-                return True
-        except psutil.NoSuchProcess:
-            return True
-        time.sleep(0.05)
-    return False
-
-
-@pytest.fixture
-def slow(tmp_path: Path) -> Path:
-    made = make_project(tmp_path)
-    sleeps = "import os, time\nfrom pathlib import Path\nPath('pid').write_text(f'{os.getpid()}\\n')\ntime.sleep(600)"
-    write_notebook(made, "01_slow", [code(sleeps), DONE])
-    write_notebook(made, "02_quick", [DONE])
-    return made
-
-
-def test_a_notebook_out_of_time_is_stopped_with_its_kernel_and_the_next_one_runs(slow: Path) -> None:
-    outcomes = start(slow, timeout=12.0, workers=1)
-    assert (outcomes["slow"].status, outcomes["slow"].exit_code) == ("failed", 124)
-    assert "took longer than 12.0 seconds and was stopped in cell 3" in outcomes["slow"].message
-    assert outcomes["quick"].status == "published"
-    assert gone(wait_for(slow / "pid"))
-    assert "time.sleep(600)" in outcomes["slow"].path.read_text()  # type: ignore[union-attr]
-    assert list((slow / "reports" / ".staging").iterdir()) == []
-
-
 def test_a_key_press_is_a_signal_like_the_other() -> None:
     heard: list[int] = []
     before = signal.getsignal(signal.SIGINT)
-    restore = _catch_signals(heard.append)
-    os.kill(os.getpid(), signal.SIGINT)
-    restore()
+    with _signals(heard.append):
+        os.kill(os.getpid(), signal.SIGINT)
     assert heard == [signal.SIGINT] and signal.getsignal(signal.SIGINT) is before
     assert Interrupted(signal.SIGINT).exit_code == 130 and Interrupted(signal.SIGTERM).exit_code == 143
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_a_signal_ends_the_runner_and_all_it_started(slow: Path, number: signal.Signals) -> None:
-    program = (
-        "import sys\nsys.path.insert(0, sys.argv[2])\nfrom pathlib import Path\nfrom tests import test_run\n"
-        "from crmlib.report.run import Interrupted\n"
-        "try:\n    test_run.start(Path(sys.argv[1]), 'slow')\n"
-        "except Interrupted as error:\n    print(error)\n    sys.exit(error.exit_code)"
-    )
-    command = [sys.executable, "-c", program, str(slow), str(Path(__file__).parents[1])]
-    # A short path, so that sockets fit; of its own, to see that it is left empty.
-    with tempfile.TemporaryDirectory() as name:
-        _end_by_signal(slow, number, command, Path(name))
-
-
-def _end_by_signal(slow: Path, number: signal.Signals, command: list[str], scratch: Path) -> None:
-    environment = os.environ | {"TMPDIR": str(scratch)}
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
-    try:
-        kernel = wait_for(slow / "pid")
-        os.kill(process.pid, number)
-        said, _ = process.communicate(timeout=20)
-    finally:
-        process.kill()
-    staging = slow / "reports" / ".staging"
-    assert gone(kernel)
-    deadline = time.monotonic() + 10
-    while list(scratch.glob("crm-*")) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert list(scratch.glob("crm-*")) == []
-    assert not (slow / "reports" / "latest.json").exists() and not list((slow / "reports").glob("2026*"))
-    if number == signal.SIGKILL:
-        # Nobody was left to clear up; the next start of the same report does.
-        assert len(list(staging.iterdir())) == 1
-        publish.recover(slow / "reports", "slow")
-    else:
-        assert process.returncode == 128 + number
-        assert f"interrupted by {number.name}" in said
-    assert list(staging.iterdir()) == []

@@ -33,6 +33,9 @@ class Group(click.Group):
         except CrmError as error:
             click.echo(f"crm: {error}", err=True)
             ctx.exit(error.exit_code or 1)
+        except KeyboardInterrupt:
+            click.echo("crm: interrupted", err=True)
+            ctx.exit(130)
         except BrokenPipeError:
             raise
         except OSError as error:

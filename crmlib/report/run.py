@@ -56,9 +56,9 @@ def run(
 ) -> list[Outcome]:
     """Run the reports and publish them; one outcome each, in the order they were given.
 
-    A report whose run of this day was made from the same is left as it stands. `values` are checked parameters as `parameters.resolve` gives them. `say` hears each outcome as it comes,
-    `progress` a line about where things stand. Raises UsageError when the reports folder is another shop's, and
-    Interrupted on SIGINT and SIGTERM, after clearing up.
+    A report whose run of this day was made from the same is left as it stands. `values` are checked parameters as
+    `parameters.resolve` gives them. `say` hears each outcome as it comes, `progress` a line about where things stand.
+    Raises UsageError when the reports folder is another shop's, and Interrupted on SIGINT and SIGTERM, after clearing up.
     """
     plan.reports.mkdir(parents=True, exist_ok=True)
     publish.claim(plan.reports, shop=plan.holder)
@@ -70,7 +70,15 @@ def run(
         if say:
             say(outcome)
 
-    with ExitStack() as everything:
+    # SimpleQueue may be put to from a signal handler.
+    events: Events = queue.SimpleQueue()
+    heard: list[int] = []
+
+    def hear(number: int) -> None:
+        heard.append(number)
+        events.put((None, {"event": "signal", "number": number}))
+
+    with _signals(hear), ExitStack() as everything:
         jobs: list[Job] = []
         for report in reports:
             try:
@@ -87,8 +95,11 @@ def run(
             else:
                 done(job)
         if jobs:
-            _supervise(jobs, plan, workers or os.cpu_count() or 1, done, progress or (lambda _: None))
+            _supervise(jobs, plan, events, workers or os.cpu_count() or 1, done, progress or (lambda _: None))
             basis.remember(plan)
+    if heard:
+        # It came when the last report was already being published: that was brought to its end, what follows is not begun.
+        raise Interrupted(heard[0])
     return [outcomes[report.name] for report in reports]
 
 
@@ -162,16 +173,21 @@ class _Worker:
             pass  # its end is on the way through the events
 
 
+Events = queue.SimpleQueue[tuple["_Worker | None", dict[str, Any]]]
+
+
 def _supervise(
-    jobs: Sequence[Job], plan: Plan, workers: int, done: Callable[[Outcome], None], progress: Callable[[str], None]
+    jobs: Sequence[Job],
+    plan: Plan,
+    events: Events,
+    workers: int,
+    done: Callable[[Outcome], None],
+    progress: Callable[[str], None],
 ) -> None:
-    # SimpleQueue may be put to from a signal handler.
-    events: queue.SimpleQueue[tuple[_Worker | None, dict[str, Any]]] = queue.SimpleQueue()
     waiting = deque(jobs)
     crew: list[_Worker] = []
     count = min(workers, len(jobs))
     private = Path(tempfile.mkdtemp(prefix="crm-"))
-    restore = _catch_signals(lambda number: events.put((None, {"event": "signal", "number": number})))
     try:
         environment = os.environ | worker.prepare(private)
         threads = str(max(1, (os.cpu_count() or 1) // count))
@@ -226,16 +242,10 @@ def _supervise(
                 worker.end_tree(member.process.pid)
                 worker.end_strays(member.runtime)
             _reap(member.process)
-        restore()
         shutil.rmtree(private, ignore_errors=True)
 
 
-def _hire(
-    environment: Mapping[str, str],
-    private: Path,
-    number: int,
-    events: queue.SimpleQueue[tuple[_Worker | None, dict[str, Any]]],
-) -> _Worker:
+def _hire(environment: Mapping[str, str], private: Path, number: int, events: Events) -> _Worker:
     log, own = private / f"worker-{number}.log", worker.runtime(private, number)
     # -P: a file in the current folder cannot stand in for a module. Its own session: Ctrl-C reaches the runner alone.
     process = subprocess.Popen(
@@ -260,9 +270,7 @@ def _hire(
     return made
 
 
-def _next(
-    events: queue.SimpleQueue[tuple[_Worker | None, dict[str, Any]]], crew: Sequence[_Worker], plan: Plan
-) -> tuple[_Worker | None, dict[str, Any]]:
+def _next(events: Events, crew: Sequence[_Worker], plan: Plan) -> tuple[_Worker | None, dict[str, Any]]:
     """The next event; a limit that is reached is one, and so is the end of the grace after it."""
     while True:
         limits = [(*_limit(member.job, plan), member) for member in crew if member.job]
@@ -297,17 +305,19 @@ def _reap(process: subprocess.Popen[str]) -> None:
         process.wait()
 
 
-def _catch_signals(tell: Callable[[int], None]) -> Callable[[], None]:
+@contextmanager
+def _signals(tell: Callable[[int], None]) -> Iterator[None]:
+    """SIGINT and SIGTERM are told, not obeyed, so that nothing is left half done."""
     if threading.current_thread() is not threading.main_thread():
-        return lambda: None
+        yield
+        return
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = {number: signal.signal(number, lambda got, _: tell(got)) for number in numbers}
-
-    def restore() -> None:
+    try:
+        yield
+    finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-    return restore
 
 
 def _progress_line(crew: Sequence[_Worker], finished: int, of: int) -> str:
