@@ -227,7 +227,20 @@ def test_a_watched_list_tells_who_came_and_went_and_names_nobody(tmp_path: Path)
     assert [d.text for d in got.differences] == ["customers in the top tenth: 3 entered, 3 left"]
     assert got.tables[0].now == 10 and got.tables[0].names == ()
     assert "c0" not in json.dumps(got.to_json())
-    assert history.compare(old, now).tables == ()
+    (unasked,) = history.compare(old, now).tables
+    assert (unasked.now, unasked.label, unasked.names) == (100, "", ())
+
+
+def test_of_a_list_with_a_value_for_each_row_the_top_tenth_is_followed_unasked(tmp_path: Path) -> None:
+    def customers(best: range) -> str:
+        rows = [f"c{i:03},{50 + i if i in best else 1},{40 + i if i in best else 0},99" for i in range(50)]
+        return "\n".join(["customer_id,expected_orders,low_orders,high_orders", *rows]) + "\n"
+
+    old = put(tmp_path, manifest(BEFORE), files={"lists/customers.csv": customers(range(5))})
+    now = put(tmp_path, manifest(), files={"lists/customers.csv": customers(range(4, 9))})
+    got = history.compare(old, now)
+    assert [d.text for d in got.differences] == ["customers, top tenth by expected orders: 4 entered, 4 left"]
+    assert got.tables[0].names == () and "c0" not in json.dumps(got.to_json())
 
 
 # Track record

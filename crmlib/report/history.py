@@ -22,6 +22,7 @@ Kind = Literal["data", "parameters", "code", "environment"]
 DUE_FILE = "due.json"  # as in crmlib.findings, whose imports the runner does not need
 KINDS: tuple[Kind, ...] = ("data", "parameters", "code", "environment")
 UP, DOWN = "▲", "▼"
+TOP = 0.1
 _NAMED = 3  # rows named when few came or went
 
 
@@ -326,12 +327,20 @@ def _tables(old: Path, new: Path, watches: Sequence[Mapping[str, Any]]) -> Itera
             named = pair[1].name == "tables"
             yield _table(str(watch["table"]), str(watch["label"]), rows[0], rows[1], watch["key"], named=named)
     watched = {watch["table"] for watch in watches}
-    for path in sorted((new / "tables").glob("*.csv")):
-        if path.stem in watched or not (old / "tables" / path.name).is_file():
-            continue
-        before, now = _rows(old / "tables" / path.name), _rows(path)
-        if key := _key(before, now):
-            yield _table(path.stem, "", before, now, key, named=True)
+    for place in ("lists", "tables"):
+        for path in sorted((new / place).glob("*.csv")):
+            if path.stem in watched or not (old / place / path.name).is_file():
+                continue
+            before, now = _rows(old / place / path.name), _rows(path)
+            if not (key := _key(before, now)):
+                continue
+            label, measure = "", _measure(list(now[0]))
+            if place == "lists" and measure:
+                # Of a list with a value for each row, the best tenth is what a shop acts on.
+                rule = {"by": measure[0], "top": TOP}
+                before, now = _top(before, rule), _top(now, rule)
+                label = f"{path.stem}, top tenth by {measure[0]}".replace("_", " ")
+            yield _table(path.stem, label, before, now, key, named=place == "tables")
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
