@@ -15,10 +15,11 @@ from statsmodels.stats.proportion import confint_proportions_2indep, proportion_
 
 from crmlib import findings
 from crmlib.analysis import stats
-from crmlib.report import history, publish, summary, track
-from crmlib.report.page import FINDINGS_MIME, Facts
+from crmlib.report import history, overview, publish, summary, track
+from crmlib.report.page import FINDINGS_MIME, Facts, render_template
 from crmlib.report.parameters import resolve, select
 from crmlib.report.run import run
+from crmlib.report.validate import validate
 from tests.pages_helpers import code, make_plan, make_project, payload, write_notebook
 
 NOW, BEFORE = "2026-11-22", "2026-11-15"
@@ -469,3 +470,31 @@ def test_each_run_leaves_its_summary_beside_its_page(backfilled: Path) -> None:
     assert len((folder / "summary.txt").read_text().splitlines()) == 5
     made = of_day(backfilled, 5)
     assert all((folder / made[name]).is_file() for name in ("page", "summary"))
+
+
+# Many runs
+
+
+def test_the_index_of_hundreds_of_days_stays_light(tmp_path: Path) -> None:
+    tile = {"id": "m", "label": "Expected margin in the next 12 months", "number": 1.0, "counted_in": "EUR", "value": "€560,000",
+            "unit": "", "interval": "420,000–750,000", "note": "", "n": "n = 4,916", "arrow": "▲", "change": "up €3,000 (1 %)"}  # fmt: skip
+    changes = {
+        "since": "2026-11-15",
+        "summary": "Margin: up €3,000 (1 %).",
+        "why": "7 days of newer data, nothing else.",
+    }
+    listed, by_slug = [], {}
+    for report in ("one", "two", "three"):
+        runs = [
+            manifest((date(2026, 11, 22) - timedelta(days=day)).isoformat(), report=report, title=report.title(),
+                     headlines=[tile | {"id": f"m{i}", "number": float(day * i)} for i in range(5)], changes=changes)
+            for day in range(300)
+        ]  # fmt: skip
+        by_slug[report] = runs
+        listed += [overview.listed(said, slug=report, stands=True) for said in runs]
+    listed.sort(key=lambda run: run["as_of"], reverse=True)
+    html = render_template("overview.html.j2", **overview.model({"name": "Tea"}, listed, by_slug))
+    assert validate(html) == []
+    assert html.count("data-run=") == 900 and html.count("<details data-group>") == 11
+    assert html.count("data:image/svg+xml") - 1 == 3 * 5
+    assert "Expected margin in the next 12 months over 60 runs, 24" in html
