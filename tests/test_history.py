@@ -352,6 +352,8 @@ def test_chances_are_pooled_by_band_and_weighted_by_people() -> None:
     record = track.record([*maker, manifest("2026-04-01", grades=grades)])
     assert record and record.banded == 0
     (chance,) = record.chances
+    assert chance.label == "Orders in 30 days, 20–40 %" and chance.verdict == "agrees"
+    assert record.calibration == "Chances agreed with what came in 1 of 1 band."
     assert (chance.n, chance.said, chance.came) == (400, pytest.approx(0.345), pytest.approx(0.35))
     assert (chance.low, chance.high) == pytest.approx(proportion_confint(140, 400, method="wilson"), abs=1e-6)
 
@@ -498,3 +500,10 @@ def test_the_index_of_hundreds_of_days_stays_light(tmp_path: Path) -> None:
     assert html.count("data-run=") == 900 and html.count("<details data-group>") == 11
     assert html.count("data:image/svg+xml") - 1 == 3 * 5
     assert "Expected margin in the next 12 months over 60 runs, 24" in html
+
+
+def test_a_chance_said_too_high_is_called_so() -> None:
+    low, high = track.wilson(0.029, 700)
+    said = {"label": "Order", "n": 1395, "came": 0.029, "low": low, "high": high}
+    assert track.Chance(said=0.098, **said).verdict == "too high"
+    assert track.Chance(said=0.001, **said).verdict == "too low"

@@ -165,7 +165,7 @@ def memory(text: str) -> dict[str, Any]:
     record = track.Record(
         made=9, due=4, banded=4, inside=3, windows=2, low=0.3, high=0.95, hindsight=4, next_due=None,
         lines=(track.Line(label=text, due=4, banded=4, inside=3, bias=text, said=text, came=text, day=text),),
-        chances=(track.Chance(label=text, band=text, n=400, said=0.3, came=0.35, low=0.3, high=0.4),),
+        chances=(track.Chance(label=text, n=400, said=0.3, came=0.35, low=0.3, high=0.4),),
     )  # fmt: skip
     drawn = spark.line(
         [(AS_OF - timedelta(days=7 * week), float(week % 3)) for week in range(4)], label=text, unit=text

@@ -294,11 +294,11 @@ def _record(record: Record | None) -> dict[str, Any] | None:
     if record is None:
         return None
     return {
-        "sentence": record.sentence,
+        "sentence": f"{record.sentence} {record.calibration}".rstrip(),
         "caution": record.caution if record.due else "",
         "lines": record.lines,
         "chances": [
-            {"label": c.label, "band": c.band, "n": formats.number(c.n), "said": formats.share(c.said, digits=1),
+            {"label": c.label, "verdict": c.verdict, "n": formats.number(c.n), "said": formats.share(c.said, digits=1),
              "came": formats.share(c.came, digits=1), "interval": formats.interval(c.low, c.high, "share")}
             for c in record.chances
         ],

@@ -67,12 +67,16 @@ class Chance:
     """People (or things) given a chance in one band: the mean chance said, the share that came true with its interval."""
 
     label: str
-    band: str
     n: int
     said: float
     came: float
     low: float
     high: float
+
+    @property
+    def verdict(self) -> str:
+        """Whether what was said lies within what the outcome allows."""
+        return "agrees" if self.low <= self.said <= self.high else "too high" if self.said > self.high else "too low"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +112,17 @@ class Record:
             f"{self.inside} of {_count(self.banded, 'prediction')} that came due lay inside their 95\N{NO-BREAK SPACE}% band: "
             f"{share} ({span}), where 95\N{NO-BREAK SPACE}% is promised."
         )
+
+    @property
+    def calibration(self) -> str:
+        """Whether chances came true as often as said; empty where none came due."""
+        if not self.chances:
+            return ""
+        agree = sum(chance.verdict == "agrees" for chance in self.chances)
+        high = sum(chance.verdict == "too high" for chance in self.chances)
+        wrong = [f"{high} too high" if high else "", f"{len(self.chances) - agree - high} too low"]
+        rest = " and ".join(part for part in wrong if part and not part.startswith("0 "))
+        return f"Chances agreed with what came in {agree} of {_count(len(self.chances), 'band')}{f'; {rest}' if rest else ''}."
 
     @property
     def caution(self) -> str:
@@ -187,7 +202,7 @@ def record(runs: Sequence[Mapping[str, Any]]) -> Record | None:
     if not promises:
         return None
     grades = graded(manifests)
-    banded = [grade for grade in grades if grade.inside is not None and not grade.band]
+    banded = [grade for grade in grades if grade.inside is not None]
     inside, windows = sum(bool(grade.inside) for grade in banded), separate(banded)
     low, high = wilson(inside / len(banded), windows) if banded else (None, None)
     newest = max(str(said["as_of"]) for said in manifests)
@@ -236,7 +251,7 @@ def _lines(grades: Sequence[Graded]) -> Iterator[Line]:
             inside=sum(map(bool, judged)),
             bias=_bias(same),
             said=f"{said} ({span})" if span else said,
-            came=formats.quantity(last.actual, last.unit, low=last.low, high=last.high),
+            came=formats.quantity(last.actual, last.unit),
             day=formats.day(last.end),
         )
 
@@ -263,7 +278,8 @@ def _chances(grades: Sequence[Graded]) -> Iterator[Chance]:
         # The same people stand in overlapping windows: only separate ones count as new evidence.
         low, high = wilson(came, n * separate(same) / len(same))
         said = sum(grade.value * (grade.n or 0) for grade in same) / n
-        yield Chance(label=same[0].label, band=same[0].band, n=n, said=said, came=came, low=low, high=high)
+        label = same[0].label if same[0].band in same[0].label else f"{same[0].label}, {same[0].band}"
+        yield Chance(label=label, n=n, said=said, came=came, low=low, high=high)
 
 
 def _groups(grades: Iterable[Graded], key: Any) -> Iterator[list[Graded]]:
