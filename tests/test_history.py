@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
 import json
 import stat
@@ -15,7 +16,7 @@ from statsmodels.stats.proportion import confint_proportions_2indep, proportion_
 
 from crmlib import findings
 from crmlib.analysis import stats
-from crmlib.report import history, overview, publish, summary, track
+from crmlib.report import history, overview, publish, spark, summary, track
 from crmlib.report.page import FINDINGS_MIME, Facts, render_template
 from crmlib.report.parameters import resolve, select
 from crmlib.report.run import run
@@ -478,7 +479,7 @@ def test_each_run_leaves_its_summary_beside_its_page(backfilled: Path) -> None:
 
 
 def test_the_index_of_hundreds_of_days_stays_light(tmp_path: Path) -> None:
-    tile = {"id": "m", "label": "Expected margin in the next 12 months", "number": 1.0, "counted_in": "EUR", "value": "€560,000",
+    tile = {"id": "m", "label": "Expected margin in the next 12 months", "number": 1.0, "counted_in": "EUR", "spread": 0.0, "value": "€560,000",
             "unit": "", "interval": "420,000–750,000", "note": "", "n": "n = 4,916", "arrow": "▲", "change": "up €3,000 (1 %)"}  # fmt: skip
     changes = {
         "since": "2026-11-15",
@@ -507,3 +508,27 @@ def test_a_chance_said_too_high_is_called_so() -> None:
     said = {"label": "Order", "n": 1395, "came": 0.029, "low": low, "high": high}
     assert track.Chance(said=0.098, **said).verdict == "too high"
     assert track.Chance(said=0.001, **said).verdict == "too low"
+
+
+# A line in a tile
+
+
+def test_a_trend_needs_three_runs_and_says_its_numbers_in_words() -> None:
+    days = [date(2026, 9, 1), date(2026, 10, 1), date(2026, 11, 1)]
+    assert spark.line(list(zip(days[:2], (1.0, 2.0), strict=True)), label="Margin", unit="EUR") == {}
+    drawn = spark.line(list(zip(days, (540000.0, 520000.0, 560000.0), strict=True)), label="Margin", unit="EUR")
+    assert drawn["alt"].replace("\N{NO-BREAK SPACE}", " ") == (
+        "Margin over 3 runs, 1 September 2026 to 1 November 2026: from €540,000 to €560,000, between €520,000 and €560,000"
+    )
+
+
+def test_noise_within_the_interval_looks_flat() -> None:
+    days = [date(2026, month, 1) for month in range(1, 6)]
+    points = list(zip(days, (100.0, 103.0, 98.0, 101.0, 99.0), strict=True))
+
+    def heights(**given: float) -> list[float]:
+        svg = base64.b64decode(spark.line(points, label="x", unit="", **given)["src"].partition(",")[2]).decode()
+        return [float(pair.split()[1]) for pair in svg.split('d="M')[1].split('"')[0].split("L")]
+
+    assert max(heights()) - min(heights()) == pytest.approx(20)
+    assert max(heights(spread=50.0)) - min(heights(spread=50.0)) == pytest.approx(20 * 5 / 50, abs=0.11)

@@ -310,7 +310,7 @@ def test_hostile_text_changes_no_failure_and_no_index(text: str, tmp_path: Path)
 
     def index(words: str) -> str:
         tile = dict.fromkeys(("id", "label", "value", "unit", "interval", "note", "n", "arrow", "change"), words)
-        tile |= {"number": 1.0, "counted_in": words}
+        tile |= {"number": 1.0, "counted_in": words, "spread": 1.0}
         run = {"report": "s", "variant": words, "title": words, "as_of": "2026-11-22", "status": "published",
                "run_id": "r", "started_at": "2026-11-22T06:00:00+00:00", "lead": words, "reason": words,
                "headlines": [tile], "path": "2026-11-22/s/report.html"}  # fmt: skip
@@ -437,7 +437,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
         staging = publish.stage(reports, run_id)
         (staging / "report.html").write_text(html, encoding="utf-8")
         tile = {"id": "b", "label": "Baskets", "value": "61,200", "unit": "", "interval": "1–2", "note": "", "n": "",
-                "number": 61200.0, "counted_in": "baskets", "arrow": "▲", "change": "up 3"}  # fmt: skip
+                "number": 61200.0, "counted_in": "baskets", "spread": 0.0, "arrow": "▲", "change": "up 3"}  # fmt: skip
         known = {"run_id": run_id, "report": name, "variant": "", "title": name, "order": "08", "as_of": "2026-11-22",
                  "status": "not_available" if name == "feedback" else "published", "reason": "", "lead": "Ten.",
                  "headlines": [tile] * 5, "started_at": "2026-11-22T06:00:00+00:00", "predicts": ["2027-01-01"],

@@ -37,7 +37,8 @@ def trends(runs: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, str]]:
                 points.setdefault(tile["id"], []).append((date.fromisoformat(run["as_of"]), tile["number"]))
                 last[tile["id"]] = tile
     return {
-        id: spark.line(values, label=last[id]["label"], unit=last[id]["counted_in"]) for id, values in points.items()
+        id: spark.line(values, label=last[id]["label"], unit=last[id]["counted_in"], spread=last[id]["spread"])
+        for id, values in points.items()
     }
 
 
@@ -54,7 +55,7 @@ def model(
     for run in stood:
         days.setdefault(run["as_of"], []).append(_row(run))
     shown = [
-        {"day": rows[0]["day"], "short": _short(as_of), "month": _month(as_of), "runs": rows}
+        {"day": rows[0]["day"], "short": _short(as_of, than=stood[0]["as_of"]), "month": _month(as_of), "runs": rows}
         for as_of, rows in days.items()
     ]
     count = f"{formats.number(len(stood))} run" + ("s" if len(stood) != 1 else "")
@@ -137,8 +138,9 @@ def _day(iso: str) -> str:
     return formats.day(date.fromisoformat(iso))
 
 
-def _short(iso: str) -> str:
-    return formats.day(date.fromisoformat(iso), year=False)
+def _short(iso: str, *, than: str) -> str:
+    """A day, with its year where that is not the newest run's."""
+    return formats.day(date.fromisoformat(iso), year=iso[:4] != than[:4])
 
 
 def _month(iso: str) -> str:

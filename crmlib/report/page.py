@@ -247,6 +247,7 @@ def _tile(metric: Mapping[str, Any], change: Change | None = None) -> dict[str, 
         "id": str(metric["id"]),
         "label": str(metric["label"]),
         "number": finite(value),
+        "spread": _spread(low, high),
         "counted_in": unit,
         "value": text,
         "unit": words if counted and not said and text != formats.NOTHING else "",
@@ -256,6 +257,11 @@ def _tile(metric: Mapping[str, Any], change: Change | None = None) -> dict[str, 
         "arrow": change.arrow if change else "",
         "change": change.words if change else "",
     }
+
+
+def _spread(low: float | None, high: float | None) -> float:
+    """The width of an interval; 0 where there is none."""
+    return high - low if low is not None and high is not None and math.isfinite(high - low) else 0.0
 
 
 def _definition(metric: Mapping[str, Any]) -> dict[str, Any]:
@@ -272,7 +278,7 @@ def _changes(facts: Facts) -> dict[str, Any]:
     said = {kind: [d.text for d in changes.differences if d.kind == kind] for kind in KINDS}
     tables = [
         {
-            "name": table.table + (f" ({table.label})" if table.label else ""),
+            "name": table.label or table.table,
             "counts": [formats.number(n) for n in (table.before, table.now, table.entered, table.left, table.moved)],
             "measure": table.measure or "any column",
             "names": ", ".join(table.names),

@@ -19,14 +19,18 @@ _STYLE = (
 Point = tuple[date, float]
 
 
-def line(points: Sequence[Point], *, label: str, unit: str) -> dict[str, str]:
-    """An image and what it shows in words; empty for fewer than three runs, which make no trend."""
+def line(points: Sequence[Point], *, label: str, unit: str, spread: float = 0.0) -> dict[str, str]:
+    """An image and what it shows in words; empty for fewer than three runs, which make no trend.
+
+    The height stands for at least `spread`, the width of the newest number's interval: what is noise looks flat.
+    """
     drawn = sorted(points)[-LONGEST:]
     if len(drawn) < 3:
         return {}
     (first, start), (last, end) = drawn[0], drawn[-1]
     values = [value for _, value in drawn]
-    low, span = min(values), max(values) - min(values)
+    span = max(max(values) - min(values), spread)
+    low = (min(values) + max(values) - span) / 2
     days = (last - first).days or 1
 
     def place(day: date, value: float) -> str:
