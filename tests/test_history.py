@@ -532,3 +532,26 @@ def test_noise_within_the_interval_looks_flat() -> None:
 
     assert max(heights()) - min(heights()) == pytest.approx(20)
     assert max(heights(spread=50.0)) - min(heights(spread=50.0)) == pytest.approx(20 * 5 / 50, abs=0.11)
+
+
+# What is gone or damaged stops no run
+
+
+def test_an_earlier_run_with_damaged_files_stops_no_later_one(tmp_path: Path) -> None:
+    files = {
+        "tables/themes.csv": "theme,texts\nprice,5\n",
+        track.PREDICTIONS: json.dumps([prediction(end="2026-11-20")]),
+    }
+    old = put(tmp_path, manifest(BEFORE), files=files)
+    now = put(tmp_path, manifest(), files={"tables/themes.csv": "theme,texts\nprice,6\n"})
+    as_of = date(2026, 11, 22)
+    assert len(history.compare(old, now).tables) == 1
+    assert history.lay_due(tmp_path, "small", as_of=as_of, out=tmp_path) == 1
+    (old.folder / "tables" / "themes.csv").write_bytes(b"theme\xff\x00,")
+    (old.folder / track.PREDICTIONS).write_text("[{")
+    assert history.compare(old, now).tables == ()
+    assert history.lay_due(tmp_path, "small", as_of=as_of, out=tmp_path) == 0
+    watch = {"table": "themes", "key": ["gone"], "label": "themes", "by": "", "top": 1.0}
+    assert history.compare(old, now, watches=[watch]).tables == ()
+    (old.folder / "metrics.json").unlink()
+    assert history.last_comparable(tmp_path, "small", as_of=as_of) is None

@@ -318,21 +318,18 @@ def _environment(before: Run, now: Run) -> Iterator[Difference]:
 
 def _tables(old: Path, new: Path, watches: Sequence[Mapping[str, Any]]) -> Iterator[TableChange]:
     for watch in watches:
-        pair = [
-            next((place for place in (folder / "lists", folder / "tables") if (place / f"{watch['table']}.csv").is_file()), None)
-            for folder in (old, new)
-        ]  # fmt: skip
-        if pair[0] and pair[1]:
-            rows = [_top(_rows(place / f"{watch['table']}.csv"), watch) for place in pair if place]
-            named = pair[1].name == "tables"
-            yield _table(str(watch["table"]), str(watch["label"]), rows[0], rows[1], watch["key"], named=named)
+        places = (place for place in ("lists", "tables") if (new / place / f"{watch['table']}.csv").is_file())
+        for place in places:
+            before, now = (_rows(folder / place / f"{watch['table']}.csv") for folder in (old, new))
+            needed = {*watch["key"], *filter(None, [watch["by"]])}
+            if before and now and needed <= {*before[0]} & {*now[0]}:
+                rows = _top(before, watch), _top(now, watch)
+                yield _table(str(watch["table"]), str(watch["label"]), *rows, watch["key"], named=place == "tables")
     watched = {watch["table"] for watch in watches}
     for place in ("lists", "tables"):
         for path in sorted((new / place).glob("*.csv")):
-            if path.stem in watched or not (old / place / path.name).is_file():
-                continue
             before, now = _rows(old / place / path.name), _rows(path)
-            if not (key := _key(before, now)):
+            if path.stem in watched or not (key := _key(before, now)):
                 continue
             label, measure = "", _measure(list(now[0]))
             if place == "lists" and measure:
@@ -344,8 +341,12 @@ def _tables(old: Path, new: Path, watches: Sequence[Mapping[str, Any]]) -> Itera
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+    """The rows of a table; none where it is not there or not ours to read, as another user's lists are."""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            return list(csv.DictReader(file))
+    except (OSError, csv.Error, UnicodeDecodeError):
+        return []
 
 
 def _top(rows: list[dict[str, str]], watch: Mapping[str, Any]) -> list[dict[str, str]]:

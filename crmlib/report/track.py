@@ -163,9 +163,10 @@ def due(folders: Iterable[tuple[Path, Mapping[str, Any]]], *, as_of: date) -> li
 
 
 def _kept(folder: Path) -> list[dict[str, Any]]:
+    """What a run predicted; nothing where its file is gone or damaged, which `crm verify` tells."""
     try:
         return list(json.loads((folder / PREDICTIONS).read_text(encoding="utf-8")))
-    except FileNotFoundError:
+    except (OSError, ValueError):
         return []
 
 
