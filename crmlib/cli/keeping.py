@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from crmlib.cli import common
-from crmlib.errors import UsageError
+from crmlib.errors import UsageError, nearest
+from crmlib.formats import DASH
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from crmlib.report.archive import State
 
 
 @click.command()
@@ -26,26 +33,26 @@ def status(reports: tuple[str, ...], folder: str, max_age: str | None) -> None:
 
     limit = timedelta(seconds=common.seconds(max_age, "--max-age", "26h or 8d")) if max_age else None
     known = list(parameters.find_reports(common.project_folder() / "notebooks"))
-    place = common.reports_folder(folder)
-    found = archive.states(place, known)
+    found = {state.slug: state for state in archive.states(common.reports_folder(folder), known)}
     for name in reports:
-        if name not in {state.slug for state in found}:
-            from crmlib.errors import nearest
-
-            raise UsageError(f"there is no report {name!r}; {nearest(name, [state.slug for state in found])}")
-    chosen = [state for state in found if not reports or state.slug in reports]
+        if name not in found:
+            raise UsageError(f"there is no report {name!r}; {nearest(name, found)}")
+    chosen = [state for state in found.values() if not reports or state.slug in reports]
     now = datetime.now(UTC)
-    late = [s for s in chosen if limit and (s.is_late(now, limit) or (s.slug in reports and s.made_at is None))]
+    late = {state.slug for state in chosen if limit and (state.is_late(now, limit) or _expected(state, reports))}
     rows = []
     for state in chosen:
-        age = _age(now - state.made_at) + " ago" if state.made_at else ""
-        note = f"{'late' if state in late else ''}{'; ' if state in late and state.failure else ''}"
-        note += f"last try failed: {state.failure}" if state.failure else ""
-        rows.append((state.slug, str(state.as_of or "–"), state.word, age, note))
+        age = f"{_age(now - state.made_at)} ago" if state.made_at else ""
+        notes = ["late"] * (state.slug in late) + [f"last try failed: {state.failure}"] * bool(state.failure)
+        rows.append((state.slug, str(state.as_of or DASH), state.word, age, "; ".join(notes)))
     for line in common.columns(rows):
         click.echo(line)
     nothing = limit is not None and not any(state.made_at for state in chosen)
     sys.exit(1 if late or nothing else 0)
+
+
+def _expected(state: State, named: tuple[str, ...]) -> bool:
+    return state.slug in named and state.made_at is None
 
 
 @click.command()
@@ -159,10 +166,7 @@ def open_page(report: str | None, day: str | None, folder: str, variant: str) ->
         click.echo(common.near(page))
 
 
-def _age(span: object) -> str:
-    from datetime import timedelta
-
-    assert isinstance(span, timedelta)
+def _age(span: timedelta) -> str:
     minutes = int(span.total_seconds() // 60)
     if minutes < 120:
         return f"{minutes} min"

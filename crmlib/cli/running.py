@@ -44,17 +44,17 @@ def _run_options(command: Command) -> Command:
 
 
 @click.command()
-@_run_options
 @click.option("--as-of", metavar="DAY", help="See only what came before this day; today if nobody says otherwise.")
+@_run_options
 @click.option("--on-success", metavar="CMD", help="Call for each report published; told by CRM_… variables.")
 @click.option("--on-failure", metavar="CMD", help="Call for each report that was not; told by CRM_… variables.")
 def run(as_of: str | None, on_success: str | None, on_failure: str | None, **options: Any) -> None:
-    """Run reports and publish their pages, but those up to date.
+    """Run and publish reports, unless they are up to date.
 
     Exit code: 0 all published or up to date, 1 a notebook failed, 2 a wrong word here, 3 the data cannot be used,
     4 a page broke its rules, 75 already running, 124 out of time; of several the gravest.
 
-    The commands find CRM_REPORT, CRM_STATUS, CRM_EXIT, CRM_MESSAGE, CRM_PAGE, CRM_SUMMARY, CRM_FOLDER, CRM_INDEX,
+    Both commands find CRM_REPORT, CRM_STATUS, CRM_EXIT, CRM_MESSAGE, CRM_PAGE, CRM_SUMMARY, CRM_FOLDER, CRM_INDEX,
     CRM_AS_OF and CRM_SHOP in their environment. A report that was up to date calls neither.
     """
     asked = _asked(as_of, **options)
@@ -76,16 +76,16 @@ def run(as_of: str | None, on_success: str | None, on_failure: str | None, **opt
 
 
 @click.command()
-@_run_options
 @click.option("--from", "start", required=True, metavar="DAY", help="The first day.")
 @click.option("--to", "end", metavar="DAY", help="The last day; as-of by default.")
 @click.option("--every", type=click.Choice(["day", "week", "month-end"]), default="day", show_default=True,
               help="Month-end: as of the first of the next month, when the whole month has been seen.")  # fmt: skip
+@_run_options
 def backfill(start: str, end: str | None, every: str, **options: Any) -> None:
     """Run reports as of days gone by; only days missing or failed.
 
     The oldest comes first, so that each run can look back. Called again, it goes on where it stopped. A day whose run has other parameters is run again; one whose data
-    changed since is not, unless with --force. Exit code: as of `crm run`, the gravest of all days.
+    changed since is not, unless with --force. Exit code: as for `crm run`, the gravest of all days.
     """
     from crmlib.report.backfill import days, missing
 

@@ -42,7 +42,7 @@ def prepare(folder: Path) -> dict[str, str]:
 
 
 def runtime(folder: Path, number: int) -> dict[str, str]:
-    """A worker's own folder for sockets and connection files; by it, its kernels are known when it is gone."""
+    """A worker's own folder for sockets; by its name, its kernels are known when it is gone."""
     own = folder / f"run{number}"
     own.mkdir(mode=0o700)
     return {"JUPYTER_RUNTIME_DIR": str(own)}
@@ -89,12 +89,13 @@ def end_tree(pid: int, *, grace: float = 2.0) -> None:
 
 
 def end_strays(folder: str) -> None:
-    """End the kernels of a worker that is gone: nobody's children any more, but they name its runtime folder."""
+    """End what a worker that is gone has left: nobody's children any more, but its runtime folder is in their environment."""
     import psutil
 
-    for process in psutil.process_iter(["cmdline"]):
-        if any(word.startswith(f"{folder}/") for word in process.info["cmdline"] or []):
-            end_tree(process.pid)
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.environ().get("JUPYTER_RUNTIME_DIR") == folder:
+                end_tree(process.pid)
 
 
 def interrupt(pid: int) -> None:
