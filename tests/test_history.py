@@ -555,3 +555,13 @@ def test_an_earlier_run_with_damaged_files_stops_no_later_one(tmp_path: Path) ->
     assert history.compare(old, now, watches=[watch]).tables == ()
     (old.folder / "metrics.json").unlink()
     assert history.last_comparable(tmp_path, "small", as_of=as_of) is None
+
+
+def test_groups_of_a_chance_do_not_drown_the_totals() -> None:
+    runs = months(95, 130)
+    bands = [{"prediction": prediction(id="buys", band=f"{i}", value=0.1, low=0.05, high=0.15, n=50), "as_of": "2026-01-01",
+              "run_id": runs[0]["run_id"], "actual": 0.1 if i else 0.3} for i in range(6)]  # fmt: skip
+    runs[1]["grades"] += bands
+    record = track.record(runs)
+    assert record and (record.inside, record.banded, record.groups_inside, record.groups, record.due) == (1, 2, 5, 6, 8)
+    assert record.calibration.endswith("5 of 6 groups lay inside the band given for it.")

@@ -81,7 +81,8 @@ class Chance:
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """A report's track record. `due` are the predictions that came due; `inside` of `banded` lay in their 95 % band.
+    """A report's track record. `due` are the predictions that came due; `inside` of `banded` lay in their 95 % band, and
+    of the groups of people given a chance `groups_inside` of `groups` did.
 
     Windows overlap, so the interval (`low`, `high`) counts `windows` separate stretches of time, not predictions.
     """
@@ -90,6 +91,8 @@ class Record:
     due: int
     banded: int
     inside: int
+    groups: int
+    groups_inside: int
     windows: int
     low: float | None
     high: float | None
@@ -122,7 +125,12 @@ class Record:
         high = sum(chance.verdict == "too high" for chance in self.chances)
         wrong = [f"{high} too high" if high else "", f"{len(self.chances) - agree - high} too low"]
         rest = " and ".join(part for part in wrong if part and not part.startswith("0 "))
-        return f"Chances agreed with what came in {agree} of {_count(len(self.chances), 'band')}{f'; {rest}' if rest else ''}."
+        held = (
+            f" {self.groups_inside} of {_count(self.groups, 'group')} lay inside the band given for it."
+            if self.groups
+            else ""
+        )
+        return f"Chances agreed with what came in {agree} of {_count(len(self.chances), 'band')}{f'; {rest}' if rest else ''}.{held}"
 
     @property
     def caution(self) -> str:
@@ -203,7 +211,10 @@ def record(runs: Sequence[Mapping[str, Any]]) -> Record | None:
     if not promises:
         return None
     grades = graded(manifests)
-    banded = [grade for grade in grades if grade.inside is not None]
+    judged = [grade for grade in grades if grade.inside is not None]
+    banded = [grade for grade in judged if not grade.band]
+    # Groups of one forecast are many and move together: they are counted apart, or they would drown the totals.
+    groups = [grade for grade in judged if grade.band]
     inside, windows = sum(bool(grade.inside) for grade in banded), separate(banded)
     low, high = wilson(inside / len(banded), windows) if banded else (None, None)
     newest = max(str(said["as_of"]) for said in manifests)
@@ -213,6 +224,8 @@ def record(runs: Sequence[Mapping[str, Any]]) -> Record | None:
         due=len(grades),
         banded=len(banded),
         inside=inside,
+        groups=len(groups),
+        groups_inside=sum(bool(grade.inside) for grade in groups),
         windows=windows,
         low=low,
         high=high,
