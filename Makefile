@@ -35,8 +35,9 @@ lock: $(READY)
 	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --quiet --output-file requirements.lock
 	$(BIN)/python .ci/environment.py
 
-data/demo/orders.csv: | $(READY)
-	@$(BIN)/crm demo
+# A shop of an earlier simulation is made anew.
+data/demo/orders.csv: $(wildcard crmlib/shop/samples/demo/*.py) | $(READY)
+	@$(BIN)/crm demo --force
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; name it: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }

@@ -6,7 +6,10 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 
+from crmlib.shop.samples import demo
+
 root = Path(__file__).resolve().parent.parent
+demo.is_current(root / "data" / "demo") or demo.make(root / "data" / "demo")
 chosen = sys.argv[1:] or sorted(map(str, (root / "notebooks").glob("*.ipynb")))
 for name in chosen:
     path = Path(name)

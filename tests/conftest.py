@@ -84,4 +84,5 @@ def demo_in_place() -> Path:
     from crmlib.shop.samples import demo
 
     folder = ROOT / "data" / "demo"
-    return folder if (folder / "orders.csv").is_file() else demo.make(folder)
+    # What an earlier simulation left there would give other numbers than the notebooks keep.
+    return folder if demo.is_current(folder) else demo.make(folder)

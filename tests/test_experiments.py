@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,11 +18,11 @@ import crmlib as crm
 from crmlib.analysis import experiments as ex
 from crmlib.analysis.experiments import effects, shares
 from crmlib.errors import NotAvailable, NotEnoughData, UsageError
-from crmlib.findings import csv_text
+from crmlib.findings import Findings, csv_text
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 RESULTS = ["experiment", "metric", "variant", "control", "n", "n_control", "mean", "mean_control", "effect", "low", "high",
-           "p_value", "p_adjusted", "method"]  # fmt: skip
+           "p_value", "p_adjusted", "method", "q_value", "guardrail"]  # fmt: skip
 CHECKS = ["experiment", "check", "value", "p_value", "verdict"]
 
 # Six units: a, b in control, c, d in new, e in both, f assigned twice to new; g was never assigned.
@@ -111,22 +112,45 @@ OUTCOMES = [
 ]
 
 
-def page(shop: crm.Shop, *, experiment="", window_days=14, control="", split="", primary="", worthwhile=0.0):
-    """The whole notebook: facts, checks, results, verdicts, findings."""
-    facts = ex.facts(shop, experiment=experiment, window_days=window_days)
+def page(shop: crm.Shop, *, experiment="", window_days=14, control="", split="", primary="", worthwhile=0.0, ratios="", quantiles="",
+         reading="fixed", planned_units=0, guardrails="", offer_cost=0.0, units_a_month=0.0, segments=""):  # fmt: skip
+    """The whole notebook: facts, checks, results, verdicts, findings, and worth, looks, segments."""
+    facts = ex.facts(shop, experiment=experiment, window_days=window_days, ratios=ratios, quantiles=quantiles)
     checks = ex.validate(facts, control=control, split=split)
-    results = ex.fit(facts, checks, primary=primary)
-    verdicts = ex.score(facts, checks, results, worthwhile=worthwhile)
-    return facts, checks, results, verdicts, ex.findings(facts, checks, results, verdicts, shop=shop)
+    results = ex.fit(
+        facts, checks, primary=primary, reading=reading, planned_units=planned_units, guardrails=guardrails
+    )
+    worth = ex.worth(facts, results, offer_cost=offer_cost, units_a_month=units_a_month)
+    verdicts = ex.score(facts, checks, results, worth, worthwhile=worthwhile)
+    looks = ex.by_day(shop, facts, checks, results)
+    groups = ex.by_segment(shop, facts, checks, results, columns=segments)
+    findings = ex.findings(facts, checks, results, verdicts, worth=worth, looks=looks, segments=groups, shop=shop)
+    return Page(facts, checks, results, verdicts, findings, worth, looks, groups)
 
 
-def sections(facts, checks, results, verdicts):
+class Page(NamedTuple):
+    facts: ex.Facts
+    checks: ex.Checks
+    results: ex.Results
+    verdicts: ex.Verdicts
+    findings: Findings
+    worth: ex.Worth
+    looks: ex.Looks
+    groups: ex.Segments
+
+
+def sections(found: Page):
+    facts, checks, results, verdicts, _, worth, looks, groups = found
     return [
         ex.figure_split(facts, checks),
-        ex.figure_days(facts, checks),
         ex.table_verdicts(facts, results, verdicts),
         ex.figure_effects(facts, results, verdicts),
-        ex.table_checks(checks),
+        ex.table_worth(facts, worth),
+        ex.figure_looks(facts, looks, verdicts),
+        ex.figure_segments(facts, groups, looks),
+        ex.table_plan(facts, results),
+        ex.figure_days(facts, checks),
+        ex.table_checks(checks, groups.splits),
     ]
 
 
@@ -416,7 +440,7 @@ def test_the_split_is_judged_before_any_effect(write_shop, rng, sizes, split, ve
     shop = crm.connect(
         write_shop(assignments=assigned, outcomes=outcomes_of(assigned, spent=rng.normal(9, 1, len(assigned))))
     )
-    _, checks, results, verdicts, findings = page(shop, split=split)
+    _, checks, results, verdicts, findings, *_ = page(shop, split=split)
     row = checks.table[checks.table["check"] == "sample_ratio"].iloc[0]
     planned = np.array(
         [
@@ -441,7 +465,7 @@ def test_values_missing_more_in_one_arm_void_their_metric(write_shop, rng):
     outcomes = outcomes_of(assigned, converted=(rng.random(2000) < 0.3).astype(float), rated=rng.normal(4, 1, 2000))
     lost = (outcomes["metric"] == "rated") & outcomes["unit_id"].isin(assigned.loc[1000:1150, "unit_id"])
     shop = crm.connect(write_shop(assignments=assigned, outcomes=outcomes[~lost]), as_of="2026-02-01")
-    _, checks, results, verdicts, _ = page(shop)
+    _, checks, results, verdicts, *_ = page(shop)
     table = results.table.set_index("metric")
     assert table["state"].to_dict() == {"converted": "ok", "rated": "void"}
     assert checks.table.set_index("check").loc["missing: rated", ["value", "verdict"]].tolist() == [151.0, "failed"]
@@ -537,7 +561,7 @@ def test_holms_correction_runs_over_all_metrics_and_arms(write_shop, rng):
         spent=rng.gamma(2, 5, 900) + 2 * better,
     )
     shop = crm.connect(write_shop(assignments=assigned, outcomes=outcomes), as_of="2026-02-01")
-    _, _, results, verdicts, findings = page(shop)
+    _, _, results, verdicts, findings, *_ = page(shop)
     table = results.table
     assert len(table) == 4 and (table["control"] == "control").all()
     assert table["p_adjusted"].to_numpy() == pytest.approx(multipletests(table["p_value"], method="holm")[1])
@@ -567,25 +591,6 @@ def test_an_a_a_test_errs_at_the_declared_rate(rng):
     assert found <= stats.binom.ppf(0.9995, looks, 0.05)
 
 
-def test_intervals_cover_what_was_planted(rng):
-    trials, held = 400, np.zeros(3)
-    for _ in range(trials):
-        buys = [rng.random(1500) < share for share in (0.12, 0.10)]
-        level = [rng.lognormal(0, 0.6, 1500) for _ in range(2)]
-        spent = [b * rng.lognormal(3, 0.5, 1500) * u for b, u in zip(buys, level, strict=True)]
-        pre = [u * rng.gamma(3, 1, 1500) for u in level]
-        events = [int(b.sum()) for b in buys]
-        low, high = shares.difference_interval(events[0], 1500, events[1], 1500)
-        held[0] += low <= 0.02 <= high
-        truth = 0.02 * math.exp(3 + 0.5**2 / 2) * math.exp(0.6**2 / 2)
-        for place, adjusted in ((1, False), (2, True)):
-            rows = [sums(s, p) for s, p in zip(spent, pre, strict=True)]
-            one = effects.mean_effect(*rows, confidence=0.95, adjusted=adjusted)
-            held[place] += one.low <= truth <= one.high
-    low, high = stats.binom.interval(0.999, trials, 0.95)
-    assert (held >= low).all() and (held <= high).all(), held / trials
-
-
 # ---- real data and planted truth -------------------------------------------------------------------------------------
 
 
@@ -613,7 +618,7 @@ def test_cookie_cats_comes_out_as_published(cookie_cats):
     # ../shared/METHODS.md, 'Experiments'; gate_40 against gate_30, 45,489 and 44,700 players.
     with pytest.raises(UsageError, match=r"'gate_30', 'gate_40'"):
         page(cookie_cats)
-    _, checks, results, verdicts, findings = page(cookie_cats, control="gate_30", primary="retention_7")
+    _, checks, results, verdicts, findings, *_ = page(cookie_cats, control="gate_30", primary="retention_7")
     ratio = checks.table.set_index("check").loc["sample_ratio"]
     assert (ratio["verdict"], round(ratio["p_value"], 4)) == ("warning", 0.0086)
     table = results.table.set_index("metric")
@@ -634,15 +639,21 @@ def test_cookie_cats_comes_out_as_published(cookie_cats):
 
 def test_the_demo_shops_tests_are_read_rightly(demo_shop, demo_folder):
     truth = json.loads((demo_folder / "truth.json").read_text())["experiments"]
-    facts, checks, results, verdicts, findings = page(demo_shop)
+    found = page(demo_shop)
+    facts, _checks, results, verdicts, findings, *_ = found
     states = verdicts.table.set_index("experiment")["state"].to_dict()
-    assert states == {"free_shipping": "higher", "new_header": "no_difference", "sorting": "void"}
+    assert states == {
+        "free_shipping": "higher",
+        "gift_note": "running",
+        "new_header": "no_difference",
+        "sorting": "void",
+    }
     two = facts.apart.set_index("experiment")["two_arms"].to_dict()
     assert two == {name: len(one["units_in_two_arms"]) for name, one in truth.items()}
-    assert [findings[name].value for name in ("experiments", "decided", "void", "running")] == [3, 2, 1, 0]
+    assert [findings[name].value for name in ("experiments", "decided", "void", "running")] == [4, 2, 1, 1]
     tested = results.table[results.table["state"] == "ok"]
     assert (tested["gain"] > 0.2).all() and tested["method"].str.startswith("CUPED").all()
-    assert all(figure.title for figure in sections(facts, checks, results, verdicts))
+    assert all(figure.title for figure in sections(found))
 
 
 def test_planted_effects_lie_within_the_intervals_of_most_seeds():
@@ -683,8 +694,16 @@ def facts_in_pandas(assigned: pd.DataFrame, outcomes: pd.DataFrame) -> ex.Facts:
     moments = moments_in_pandas(rows).assign(
         missing=0, open=0, contradictory=0, early=0, window_low=14.0, window_high=14.0
     )
+    days = (
+        single.groupby(["experiment", single["assigned_at"].dt.date.rename("day"), "variant"])
+        .size()
+        .rename("units")
+        .reset_index()
+    )
+    capped = moments[["experiment", "metric", "variant", "largest", "n", "mean", "var"]]
     return ex.Facts(as_of=pd.Timestamp("2026-10-01").date(), source="outcomes", window_days=14, currency="EUR", dated=True, arms=arms_,
-                    apart=apart, days=pd.DataFrame(), moments=moments)  # fmt: skip
+                    apart=apart, days=days, moments=moments, ratios=pd.DataFrame(columns=["experiment", "metric"]),
+                    quantiles=pd.DataFrame(columns=["experiment", "metric"]), capped=capped)  # fmt: skip
 
 
 # ---- what cannot be answered ------------------------------------------------------------------------------------------
@@ -704,14 +723,15 @@ def test_five_customers_are_too_few_and_the_page_says_so_with_numbers(write_shop
         {"order_id": unit, "customer_id": unit, "ordered_at": "2026-01-02", "total": 10 * unit} for unit in range(1, 4)
     ]
     shop = crm.connect(write_shop(assignments=assigned, orders=orders), as_of="2026-03-01")
-    facts, checks, results, verdicts, findings = page(shop)
+    found = page(shop)
+    _facts, _checks, _results, verdicts, findings, *_ = found
     assert findings.status == "too_few"
     assert "too few to conclude" in findings.lead
     assert findings["too_few"].value == 1 and findings["primary_effect"].value is None
     assert verdicts.table["why"].iloc[0] == "needs 30 units in each arm, has 2"
     assert findings.tables["results"]["effect"].isna().all()
     assert findings.tables["results"].loc[0, ["n", "n_control", "mean"]].tolist() == [2, 3, 0.0]
-    assert all(figure.title for figure in sections(facts, checks, results, verdicts))
+    assert all(figure.title for figure in sections(found))
     crm.publish(findings, shop=shop)
 
 
@@ -731,11 +751,12 @@ def test_one_arm_alone_or_the_same_value_for_all(write_shop, rng):
     same = arms(rng, {"control": 50, "new": 50}, name="same")
     outcomes = pd.concat([outcomes_of(alone, spent=rng.normal(5, 1, 50)), outcomes_of(same, spent=np.full(100, 7.5))])
     shop = crm.connect(write_shop(assignments=pd.concat([alone, same]), outcomes=outcomes), as_of="2026-02-01")
-    facts, checks, results, verdicts, findings = page(shop)
+    found = page(shop)
+    _facts, _checks, results, verdicts, findings, *_ = found
     assert verdicts.table["state"].tolist() == ["too_few", "too_few"]
     assert results.table["reason"].tolist() == ["every unit has the same value"]
     assert findings.status == "too_few"
-    assert all(figure.title for figure in sections(facts, checks, results, verdicts))
+    assert all(figure.title for figure in sections(found))
 
 
 def test_a_test_without_outcomes_is_waiting_or_was_never_measured(write_shop, rng):
@@ -749,7 +770,7 @@ def test_a_test_without_outcomes_is_waiting_or_was_never_measured(write_shop, rn
     }
     early = page(crm.connect(folder, as_of="2026-01-13"))
     assert early[3].table.set_index("experiment")["state"].to_dict() == {"other": "running", "quiet": "running"}
-    assert all(figure.title for figure in sections(*early[:4]))
+    assert all(figure.title for figure in sections(early))
 
 
 def test_only_units_in_two_arms_leave_nothing_to_compare(write_shop):
@@ -761,7 +782,7 @@ def test_only_units_in_two_arms_leave_nothing_to_compare(write_shop):
     outcomes = [{"experiment": "x", "unit_id": "a", "metric": "spent", "value": 1, "observed_at": "2026-01-05"}]
     found = page(crm.connect(write_shop(assignments=rows, outcomes=outcomes), as_of="2026-02-01"))
     assert found[3].table["state"].tolist() == ["too_few"] and found[4]["experiments"].value == 1
-    assert all(figure.title for figure in sections(*found[:4]))
+    assert all(figure.title for figure in sections(found))
 
 
 def test_what_is_missing_or_misnamed_is_named(write_shop, rng):
@@ -801,10 +822,10 @@ def test_the_primary_measure_is_chosen_by_name_alone(write_shop, rng):
     assigned = arms(rng, {"control": 60, "new": 60})
     values = {name: rng.normal(5, 1, 120) for name in ("average_basket", "conversion", "zeal")}
     shop = crm.connect(write_shop(assignments=assigned, outcomes=outcomes_of(assigned, **values)), as_of="2026-02-01")
-    _, _, results, _, findings = page(shop)
+    _, _, results, _, findings, *_ = page(shop)
     assert results.primary == {"x": "conversion"} and not results.named
     assert any("No primary measure was named" in caveat.text for caveat in findings.caveats)
-    _, _, results, _, findings = page(shop, primary="zeal")
+    _, _, results, _, findings, *_ = page(shop, primary="zeal")
     assert results.primary == {"x": "zeal"} and results.named and results.table["metric"].iloc[0] == "zeal"
     assert not any("No primary measure was named" in caveat.text for caveat in findings.caveats)
 
@@ -839,7 +860,7 @@ def test_no_difference_says_how_large_one_could_still_be(write_shop):
         write_shop(assignments=assigned, outcomes=outcomes_of(assigned, converted=np.tile([1.0, 0, 0, 0], 1000))),
         as_of="2026-02-01",
     )
-    _, _, results, verdicts, _ = page(shop)
+    _, _, results, verdicts, *_ = page(shop)
     row, verdict = results.table.iloc[0], verdicts.table.iloc[0]
     assert verdict["title"] == "X: no difference larger than 2.7 points" and verdict["decision"] == "stop"
     assert 100 * max(-row["low"], row["high"]) <= 2.7
@@ -851,9 +872,9 @@ def test_no_difference_says_how_large_one_could_still_be(write_shop):
 
 
 def test_findings_keep_the_contract(demo_shop):
-    *_, findings = page(demo_shop)
-    assert findings["experiments"].value == 3
-    assert list(findings.tables) == ["results", "checks"]
+    findings = page(demo_shop).findings
+    assert findings["experiments"].value == 4
+    assert list(findings.tables) == ["results", "checks", "looks", "segments", "worth"]
     assert (
         findings.tables["results"].columns.tolist() == RESULTS and findings.tables["checks"].columns.tolist() == CHECKS
     )
@@ -872,7 +893,7 @@ def test_names_from_the_shop_cannot_break_a_page(write_shop, rng):
     assigned = arms(rng, {"control": 80, "$new$ <i>": 80}, name="n").assign(experiment=name)
     outcomes = outcomes_of(assigned, **{"$a^2$ <script>": rng.normal(9, 1, 160)})
     found = page(crm.connect(write_shop(assignments=assigned, outcomes=outcomes), as_of="2026-02-01"))
-    for figure in sections(*found[:4]):
+    for figure in sections(found):
         for drawing in (figure.wide, figure.narrow):
             assert "<script>" not in drawing and "<b>" not in drawing
         assert "<script>" not in figure._as_html() and "<i>" not in figure._as_html()

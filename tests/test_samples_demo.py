@@ -18,9 +18,10 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+import crmlib as crm
 from crmlib.errors import DataError
 from crmlib.shop.samples import demo
-from crmlib.shop.samples.demo import reviews
+from crmlib.shop.samples.demo import large, reviews
 from crmlib.shop.samples.folder import staged
 
 TABLES = ["assignments", "customers", "feedback", "order_lines", "orders", "outcomes", "products"]
@@ -63,8 +64,10 @@ def test_another_seed_is_another_shop(folder: Path, tmp_path: Path) -> None:
 
 def test_folder_holds_the_tables_settings_and_truth(folder: Path) -> None:
     assert sorted(path.name for path in folder.iterdir()) == sorted(
-        [*(f"{name}.csv" for name in TABLES), "shop.toml", "truth.json"]
+        [*(f"{name}.csv" for name in TABLES), ".made-by", "shop.toml", "truth.json"]
     )
+    assert demo.is_current(folder, customers=300)
+    assert not demo.is_current(folder) and not demo.is_current(folder / "nowhere")
     assert tomllib.loads((folder / "shop.toml").read_text(encoding="utf-8")) == {
         "name": "Demo shop",
         "timezone": "Europe/Berlin",
@@ -471,7 +474,7 @@ def difference(units: pd.DataFrame, column: str = "value") -> tuple[float, float
     )
 
 
-@pytest.mark.parametrize("experiment", ["free_shipping", "new_header", "sorting"])
+@pytest.mark.parametrize("experiment", ["free_shipping", "new_header", "sorting", "gift_note"])
 def test_effects_are_the_true_ones_within_sampling_error(clean: demo.Simulation, experiment: str) -> None:
     units = once_assigned(clean, experiment)
     for metric, true in clean.truth["experiments"][experiment]["effects"].items():
@@ -496,7 +499,7 @@ def test_null_experiment_has_no_effect_by_construction(clean: demo.Simulation) -
     effects = {name: facts["effects"] for name, facts in clean.truth["experiments"].items()}
     assert set(effects["new_header"].values()) == {0.0}
     assert set(effects["sorting"].values()) == {0.0}
-    assert all(value > 0 for value in effects["free_shipping"].values())
+    assert all(value > 0 for name in ("free_shipping", "gift_note") for value in effects[name].values())
 
 
 def test_only_the_sorting_split_is_broken(clean: demo.Simulation) -> None:
@@ -519,14 +522,25 @@ def test_units_in_two_arms_are_the_stated_ones(clean: demo.Simulation) -> None:
     assert len(stated) == 30
 
 
+def test_devices_are_split_alike_and_the_same_for_a_visitor(clean: demo.Simulation) -> None:
+    assigned = clean.tables["assignments"]
+    assert (assigned.groupby("unit_id")["device"].nunique() == 1).all()
+    table = pd.crosstab(assigned["device"], assigned["variant"])
+    assert stats.chi2_contingency(table).pvalue > 0.01
+    share = (assigned["device"] == "phone").mean()
+    assert share == pytest.approx(clean.truth["experiments"]["gift_note"]["phone_share"], abs=0.01)
+
+
 def test_one_outcome_per_unit_and_metric_at_the_end_of_its_window(clean: demo.Simulation) -> None:
     outcomes, assigned = clean.tables["outcomes"], clean.tables["assignments"]
     key = ["experiment", "unit_id"]
     assert not outcomes.duplicated([*key, "metric"]).any()
     first = assigned.drop_duplicates(key).set_index(key)["assigned_at"]
-    assert len(outcomes) == 3 * len(first)
+    # The test that runs has outcomes of those only whose window closed before the shop's as_of.
+    assert len(outcomes) == 3 * (first + pd.Timedelta(days=14) < AS_OF).sum() < 3 * len(first)
+    assert set(outcomes["experiment"]) == set(assigned["experiment"])
     for _, some in outcomes.groupby("metric"):
-        assert (some.set_index(key)["observed_at"] - first == pd.Timedelta(days=14)).all()
+        assert ((some.set_index(key)["observed_at"] - first).dropna() == pd.Timedelta(days=14)).all()
 
 
 def test_pre_values_help_and_revenue_is_mostly_nothing(clean: demo.Simulation) -> None:
@@ -670,3 +684,29 @@ def test_wholesale_buyer_orders_a_lot_every_week(dirty: demo.Simulation) -> None
     assert gaps.eq(7).all()
     assert theirs["total"].astype(float).median() > 1000
     assert firm not in dirty.truth["customers"]["customer_id"]
+
+
+def test_a_large_shop_is_written_block_by_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(large, "BLOCK", 300)
+    assert large.sizes(700) == [234, 233, 233]
+    folder = demo.make(tmp_path / "large", customers=700)
+    again = demo.make(tmp_path / "again", customers=700)
+    names = sorted(path.name for path in folder.iterdir())
+    assert all((folder / name).read_bytes() == (again / name).read_bytes() for name in names)
+    truth = json.loads((folder / "truth.json").read_text(encoding="utf-8"))
+    first = demo.simulate(customers=234)
+    assert truth["rows"]["orders"] > 2.5 * len(first.tables["orders"])
+    assert truth["rows"]["products"] == len(first.tables["products"])
+    store = crm.connect(folder)
+    small = crm.connect(demo.make(tmp_path / "small", customers=234))
+    assert {table: audit.read for table, audit in store.audits.items()} == truth["rows"]
+    for table, audit in store.audits.items():
+        assert audit.set_aside.keys() == small.audits[table].set_aside.keys()
+        assert audit.oddities.keys() == small.audits[table].oddities.keys()
+    # Every line has its order, and no id of one block is another's: as many keys repeat as were planted.
+    assert store.audits["orders"].set_aside["repeated_key"] == sum(
+        truth["dirt"]["orders"][kind] for kind in ("repeated_key", "identical_row")
+    )
+    lines = store.audits["order_lines"]
+    assert lines.set_aside["unknown_order"] == truth["dirt"]["order_lines"]["unknown_order"]
+    assert lines.after_as_of == truth["dirt"]["order_lines"]["of_future_order"]

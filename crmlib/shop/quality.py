@@ -231,24 +231,34 @@ def _time(source: ir.Value, timezone: str) -> ir.Value:
     if isinstance(source, ir.DateValue):
         return source.cast(dt.timestamp)
     text = source.cast("string").strip()
+    # Nearly all are written like this, and the patterns below would take most of the time.
+    day = (text[4] == "-") & (text[7] == "-")
+    day &= reduce(operator.and_, [text[place].between("0", "9") for place in (0, 8, 9)])
+    clock = text[10].isin([" ", "T"]) & (text[13] == ":") & (text[16] == ":") & text[18].between("0", "9")
+    usual = day & ((text.length() == 10) | ((text.length() == 19) & clock))
     # A date is written year first here; the engine would also take other orders, and sometimes the wrong one.
     dated = text.re_search(r"^\d{4}-\d{2}-\d{2}($|[T ])")
     offset = text.re_search(r"\d{2}:\d{2}.*(Z|[+-]\d{2}:?\d{2}| UTC)$")
     spelt = text.re_replace(r"\s*([+-]\d{2}):?(\d{2})$", r"\1:\2").re_replace(r"\s*(UTC|Z)$", "+00:00")
     instant = ibis.ifelse(dated & offset, spelt, ibis.null("string")).try_cast(dt.Timestamp(timezone="UTC"))
     local = ibis.ifelse(dated & ~offset, text, ibis.null("string")).try_cast(dt.timestamp)
-    return ibis.coalesce(_local(timezone, instant), local)
+    return ibis.ifelse(usual, text.try_cast(dt.timestamp), ibis.coalesce(_local(timezone, instant), local))
 
 
 def _number(source: ir.Value) -> ir.Value:
     if not isinstance(source, ir.StringValue):
         return source.try_cast(MONEY)
     text = source.strip()
+    # Nearly all are plain numbers, and the patterns below would take most of the time.
+    plainly = text[0].between("0", "9") & text.right(1).between("0", "9") & ~text.contains("_")
+    plainly &= ~(text.contains("e") | text.contains("E"))
+    usual = ibis.ifelse(plainly, text, ibis.null("string")).try_cast(MONEY)
     comma = text.re_search(r"^[+-]?\d{1,3}(\.\d{3})*,\d{1,2}$|^[+-]?\d+,\d{1,2}$")
     grouped = text.re_search(r"^[+-]?\d{1,3}(,\d{3})+(\.\d+)?$")
     plain = ibis.cases((comma, text.replace(".", "").replace(",", ".")), (grouped, text.replace(",", "")), else_=text)
     plain = ibis.ifelse(plain.re_search(r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"), plain, ibis.null("string"))
-    return plain.try_cast(MONEY)
+    # Not coalesce: the engine would work out both for every row.
+    return ibis.ifelse(usual.notnull(), usual, plain.try_cast(MONEY))
 
 
 def _flag(source: ir.Value) -> ir.Value:

@@ -11,11 +11,12 @@ import pandas as pd
 from scipy import stats
 
 from crmlib import formats
+from crmlib.analysis.experiments.naming import p_text, title, words
 from crmlib.analysis.experiments.reduction import Facts
-from crmlib.analysis.stats import adjust, share_interval
-from crmlib.errors import UsageError, nearest
+from crmlib.analysis.experiments.splits import BLOCKED, WARNED, Ratio, Row, over_days, plans, ratios_of, sample_ratio
+from crmlib.analysis.stats import adjust
+from crmlib.errors import UsageError
 
-BLOCKED, WARNED = 0.001, 0.01  # p below which a broken split voids a test, or is only warned of
 # Kohavi, Deng, Longbotham and Xu 2014, rule 7: 355 skewness² units make a mean's tails right, where the mean's own
 # skewness is 1 / √355. Here it is asked of the difference, in which equal arms cancel.
 SKEWED = 1 / math.sqrt(355)
@@ -30,51 +31,41 @@ class Checks:
     ratios    experiment, variant, control, units, units_control, planned, ratio, low, high: units for each one of the
               control's, over what was planned, with its interval
     controls  experiment -> the arm all others are compared with
+    plans     experiment -> the planned size of each arm
     blocked   (experiment, metric) pairs that may not be read; metric '' is the whole experiment
     """
 
     table: pd.DataFrame
     ratios: pd.DataFrame
     controls: Mapping[str, str]
+    plans: Mapping[str, Mapping[str, float]]
     blocked: frozenset[tuple[str, str]]
 
     def is_blocked(self, experiment: str, metric: str) -> bool:
         return (experiment, "") in self.blocked or (experiment, metric) in self.blocked
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Ratio:
-    experiment: str
-    variant: str
-    control: str
-    units: int
-    units_control: int
-    planned: float
-    ratio: float
-    low: float
-    high: float
-
-
 def validate(facts: Facts, *, control: str = "", split: str = "", confidence: float = 0.95) -> Checks:
     """Did as many units reach each arm as planned, and are the arms otherwise what they should be?
 
-    Sample ratio mismatch by chi-square on the totals of the whole test: blocking below p = .001, warned of below .01
-    (Fabijan et al. 2019). Values missing more in one arm block their metric in the same way, under Holm over metrics.
+    Sample ratio mismatch by chi-square on the totals of the whole test, and by an always-valid test over its days:
+    either blocks below p = .001, and is warned of below .01 (Fabijan et al. 2019). Values missing more in one arm block their metric in the same way, under Holm over metrics.
     `split` is what was planned, such as 'control=9, treatment=1'; empty is equal arms. Raises UsageError for a control
     or a split that names no arm.
     """
     variants = _variants(facts)
     controls = {name: _control(name, arms, control) for name, arms in variants.items()}
-    plans = _plans(variants, split)
-    rows: list[tuple[object, ...]] = []
-    ratios: list[_Ratio] = []
+    planned = plans(variants, split)
+    rows: list[Row] = []
+    ratios: list[Ratio] = []
     blocked: set[tuple[str, str]] = set()
     for name, arms in variants.items():
         units = facts.arms[facts.arms["experiment"] == name].set_index("variant")["units"]
         counts = {arm: int(units.get(arm, 0)) for arm in arms}
-        mine = _ratios(name, counts, control=controls[name], plan=plans[name], confidence=confidence)
+        mine = ratios_of(name, counts, control=controls[name], plan=planned[name], confidence=confidence)
         ratios += mine
-        found = [_sample_ratio(name, counts, plan=plans[name], ratios=mine)]
+        found = [sample_ratio(name, counts, plan=planned[name], ratios=mine)]
+        found += over_days(name, facts.days[facts.days["experiment"] == name], plan=planned[name])
         found += _apart(facts, name, sum(counts.values()))
         metrics = facts.moments[facts.moments["experiment"] == name]
         found += _missing(name, metrics) + _others(name, metrics, controls[name])
@@ -84,8 +75,9 @@ def validate(facts: Facts, *, control: str = "", split: str = "", confidence: fl
         rows += found
     return Checks(
         table=pd.DataFrame(rows, columns=_COLUMNS),
-        ratios=pd.DataFrame(ratios, columns=[field.name for field in fields(_Ratio)]),
+        ratios=pd.DataFrame(ratios, columns=[field.name for field in fields(Ratio)]),
         controls=controls,
+        plans=planned,
         blocked=frozenset(blocked),
     )
 
@@ -114,77 +106,7 @@ def _control(experiment: str, arms: list[str], wanted: str) -> str:
     raise UsageError(f"experiment '{experiment}' has no arm named 'control'; it has {found}: say which by -p control=…")
 
 
-def _plans(variants: Mapping[str, list[str]], split: str) -> dict[str, dict[str, float]]:
-    """Planned sizes by experiment and arm; equal where `split` does not name an experiment's arms."""
-    equal = {name: dict.fromkeys(arms, 1.0) for name, arms in variants.items()}
-    if not split.strip():
-        return equal
-    planned: dict[str, float] = {}
-    for part in split.split(","):
-        arm, _, size = part.rpartition("=")
-        try:
-            planned[arm.strip()] = float(size)
-        except ValueError:
-            planned[arm.strip()] = math.nan
-        if not arm.strip() or not 0 < planned[arm.strip()] < math.inf:
-            raise UsageError(f"split is written as control=9, treatment=1, with sizes above 0; '{part.strip()}' is not")
-    fitting = [name for name, arms in variants.items() if set(arms) == set(planned)]
-    if not fitting:
-        known = {arm for arms in variants.values() for arm in arms}
-        stray = next((arm for arm in planned if arm not in known), next(iter(planned)))
-        raise UsageError(
-            f"split names {', '.join(planned)}, which are the arms of no experiment here; {nearest(stray, known)}"
-        )
-    return equal | dict.fromkeys(fitting, planned)
-
-
-def _ratios(
-    experiment: str, counts: Mapping[str, int], *, control: str, plan: Mapping[str, float], confidence: float
-) -> list[_Ratio]:
-    found = []
-    base = counts.get(control, 0)
-    for arm, units in counts.items():
-        if arm == control or not base:
-            continue
-        planned = plan[arm] / plan[control]
-        low, high = (float(end) for end in share_interval(units, units + base, confidence=confidence))
-        found.append(
-            _Ratio(
-                experiment=experiment,
-                variant=arm,
-                control=control,
-                units=units,
-                units_control=base,
-                planned=planned,
-                ratio=units / base / planned,
-                low=low / (1 - low) / planned,
-                high=high / (1 - high) / planned,
-            )
-        )
-    return found
-
-
-def _sample_ratio(
-    experiment: str, counts: Mapping[str, int], *, plan: Mapping[str, float], ratios: list[_Ratio]
-) -> tuple[object, ...]:
-    if not ratios:
-        text = f"{_title(experiment)}: only one arm holds units, so nothing can be compared."
-        return experiment, "sample_ratio", math.nan, math.nan, "warning", text
-    expected = np.array([plan[arm] for arm in counts]) / sum(plan.values()) * sum(counts.values())
-    p = float(stats.chisquare(list(counts.values()), expected).pvalue)
-    worst = max(ratios, key=lambda found: abs(math.log(found.ratio)))
-    others = (arm for arm in counts if arm != worst.control)
-    sizes = " v ".join(f"{counts[arm]:,} {arm}" for arm in (worst.control, *others))
-    span = f"{worst.variant} got {worst.ratio:.3f} ({worst.low:.3f}–{worst.high:.3f}) of its planned units per control unit"
-    verdict = "failed" if p < BLOCKED else "warning" if p < WARNED else "ok"
-    word = {"failed": "the split broke", "warning": "the split is doubtful", "ok": "no mismatch found"}[verdict]
-    text = f"{_title(experiment)}: {word} ({sizes}; {span}; {p_text(p)})."
-    if min(expected) < 5:
-        text += " So few units would hide a broken split."
-    return experiment, "sample_ratio", worst.ratio, p, verdict, text
-
-
-def _apart(facts: Facts, experiment: str, units: int) -> list[tuple[object, ...]]:
+def _apart(facts: Facts, experiment: str, units: int) -> list[Row]:
     row = facts.apart[facts.apart["experiment"] == experiment].iloc[0]
     two, repeats, stray = int(row["two_arms"]), int(row["repeats"]), int(row["unassigned_units"])
     many = two > 0.01 * (units + two)
@@ -200,13 +122,13 @@ def _apart(facts: Facts, experiment: str, units: int) -> list[tuple[object, ...]
             float(value),
             math.nan,
             "warning" if warn else "ok",
-            f"{_title(experiment)}: {value or 'no'} {text}.",
+            f"{title(experiment)}: {value or 'no'} {text}.",
         )
         for name, (value, text, warn) in texts.items()
     ]
 
 
-def _missing(experiment: str, metrics: pd.DataFrame) -> list[tuple[object, ...]]:
+def _missing(experiment: str, metrics: pd.DataFrame) -> list[Row]:
     """Values that are missing after their window closed; differently by arm means that the arms cannot be compared."""
     rows, p_values = [], []
     for metric, arms in metrics.groupby("metric", sort=True):
@@ -222,25 +144,25 @@ def _missing(experiment: str, metrics: pd.DataFrame) -> list[tuple[object, ...]]
         p_values.append(p)
     known = [p for p in p_values if not math.isnan(p)]
     raised = iter(adjust(known, method="holm")) if known else iter(())
-    found: list[tuple[object, ...]] = []
+    found: list[Row] = []
     for (metric, missing_units, units), p in zip(rows, p_values, strict=True):
         adjusted = p if math.isnan(p) else float(next(raised))
         verdict = "failed" if adjusted < BLOCKED else "warning" if adjusted < WARNED else "ok"
-        text = f"{_title(experiment)}: {missing_units:,} of {units:,} units have no {words(metric)}"
+        text = f"{title(experiment)}: {missing_units:,} of {units:,} units have no {words(metric)}"
         if not missing_units:
-            text = f"{_title(experiment)}: every unit whose window closed has {words(metric)}"
+            text = f"{title(experiment)}: every unit whose window closed has {words(metric)}"
         text += {"failed": f", and not equally by arm ({p_text(adjusted)}): the arms cannot be compared on it.",
                  "warning": f", perhaps not equally by arm ({p_text(adjusted)}).", "ok": "."}[verdict]  # fmt: skip
         found.append((experiment, f"missing: {metric}", float(missing_units), adjusted, verdict, text))
     return found
 
 
-def _others(experiment: str, metrics: pd.DataFrame, control: str) -> list[tuple[object, ...]]:
+def _others(experiment: str, metrics: pd.DataFrame, control: str) -> list[Row]:
     """Diagnostics that never block: contradictory and early values, unequal windows, arms unlike before, heavy tails."""
-    found: list[tuple[object, ...]] = []
+    found: list[Row] = []
     before: list[tuple[str, str, float, float]] = []
     for metric, arms in metrics.groupby("metric", sort=True):
-        where, name = f"{_title(experiment)}: ", str(metric)
+        where, name = f"{title(experiment)}: ", str(metric)
         for code, meaning in (
             ("contradictory", "have several values that differ"),
             ("early", "were measured before they were assigned"),
@@ -267,17 +189,24 @@ def _others(experiment: str, metrics: pd.DataFrame, control: str) -> list[tuple[
             if a["off_binary"] + b["off_binary"] > 0 and abs(skew) > SKEWED:
                 top = max(a["largest"], b["largest"])
                 text = (f"{where}{words(name)} has a heavy tail (largest single value {formats.number(top, digits=2)}), so its interval "
-                        "is rough.")  # fmt: skip
+                        f"is rough. {_alone(by_arm, top)}")  # fmt: skip
                 found.append((experiment, f"heavy_tail: {name}", float(f"{skew:.4g}"), math.nan, "warning", text))
     for (name, arm, difference, _), p in zip(before, adjust([row[3] for row in before], method="holm"), strict=True):
         verdict = "warning" if p < WARNED else "ok"
-        text = f"{_title(experiment)}: before the test, {arm} and {control} " + (
+        text = f"{title(experiment)}: before the test, {arm} and {control} " + (
             f"already differed in {words(name)} ({p_text(p)})."
             if p < WARNED
             else f"did not clearly differ in {words(name)}."
         )
         found.append((experiment, f"alike_before: {name}", difference, float(p), verdict, text))
     return found
+
+
+def _alone(by_arm: pd.DataFrame, top: float) -> str:
+    """What one value does to its arm's mean."""
+    arm = by_arm[by_arm["largest"] == top].iloc[0]
+    mean, without = float(arm["mean"]), float((arm["n"] * arm["mean"] - top) / (arm["n"] - 1))
+    return f"Without that one, the mean of {arm.name} would be {formats.number(without, digits=2)}, not {formats.number(mean, digits=2)}."
 
 
 def _skew_of_difference(a: pd.Series, b: pd.Series) -> float:
@@ -288,27 +217,3 @@ def _skew_of_difference(a: pd.Series, b: pd.Series) -> float:
     if not variance > 0:
         return 0.0
     return float((b["skew3"] / b["n"] ** 2 - a["skew3"] / a["n"] ** 2) / variance**1.5)
-
-
-def words(name: str) -> str:
-    """A shop's own name for something, to be read in a sentence."""
-    return name.replace("_", " ").strip()
-
-
-def _title(name: str) -> str:
-    return words(name)[:1].upper() + words(name)[1:]
-
-
-def p_text(p: float) -> str:
-    """A p-value as it is written in a sentence.
-
-    >>> p_text(0.0086), p_text(0.00000012)
-    ('p = .0086', 'p < .0001')
-    """
-    if math.isnan(p):
-        return "no test"
-    if p < 0.0001:
-        return "p < .0001"
-    digits = 2 if p >= 0.1 else 3 if p >= 0.01 else 4
-    text = f"{p:.{digits}f}"
-    return f"p = {text[1:] if text.startswith('0') else text}"

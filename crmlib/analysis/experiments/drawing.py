@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from crmlib import figures, formats
-from crmlib.analysis.experiments.checks import BLOCKED, Checks, p_text, words
-from crmlib.analysis.experiments.effects import Results
+from crmlib.analysis.experiments.checks import Checks
+from crmlib.analysis.experiments.fitting import Results
+from crmlib.analysis.experiments.naming import p_text, words
 from crmlib.analysis.experiments.reduction import Facts
-from crmlib.analysis.experiments.verdicts import Verdicts, amount, effect_text
+from crmlib.analysis.experiments.splits import BLOCKED
+from crmlib.analysis.experiments.verdicts import DECIDED, Verdicts, amount, effect_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,7 +26,7 @@ _STATES = {"higher": "higher", "lower": "lower", "no_difference": "no difference
 
 
 @dataclass(frozen=True)
-class _Row:
+class Row:
     label: str
     value: float
     low: float
@@ -37,7 +39,7 @@ def table_verdicts(facts: Facts, results: Results, verdicts: Verdicts) -> figure
     """What does each test say, by the one measure that decides?"""
     primary = results.table[results.table["primary"]].set_index(["experiment", "variant"])
     shown = verdicts.table.copy()
-    shown["test"] = [_label(row.experiment, row.variant, facts) for row in shown.itertuples()]
+    shown["test"] = [label_of(row.experiment, row.variant, facts) for row in shown.itertuples()]
     shown["measure"] = [words(results.primary.get(name, "")) or None for name in shown["experiment"]]
     shown["effect"] = [
         effect_text(primary.loc[(row.experiment, row.variant)], facts.currency)
@@ -61,16 +63,17 @@ def table_verdicts(facts: Facts, results: Results, verdicts: Verdicts) -> figure
 
 
 def headline(verdicts: Verdicts) -> str:
-    """What the tests say in one line, or their counts where there are many."""
+    """What the tests say in one line; the largest and the counts where there are many."""
     table = verdicts.table
     if len(table) == 1:
         return str(table["title"].iloc[0])
     if len(table) <= 3:
-        return _upper("; ".join([table["brief"].iloc[0], *(_lower(text) for text in table["brief"].iloc[1:])]))
+        return upper("; ".join([table["brief"].iloc[0], *(_lower(text) for text in table["brief"].iloc[1:])]))
     counts = table["state"].value_counts()
-    return f"{len(table)} comparisons: " + ", ".join(
-        f"{counts[state]} {name}" for state, name in _STATES.items() if state in counts
-    )
+    told = ", ".join(f"{counts[state]} {name}" for state, name in _STATES.items() if state in counts)
+    settled = table[table["state"].isin(DECIDED)].sort_values("units", ascending=False, kind="stable")
+    first = f"{settled['title'].iloc[0]}. " if len(settled) else ""
+    return f"{first}Of {len(table)} comparisons {told}"
 
 
 def figure_effects(facts: Facts, results: Results, verdicts: Verdicts) -> figures.Figure:
@@ -82,7 +85,7 @@ def figure_effects(facts: Facts, results: Results, verdicts: Verdicts) -> figure
     drawable = tested[tested["relative_low"].notna() & tested["relative_high"].notna()]
     drawn = drawable.head(_MOST_ROWS)
     rows = [
-        _Row(f"{_label(row.experiment, row.variant, facts)} · {words(row.metric)}: {effect_text(pd.Series(row._asdict()), facts.currency)}",
+        Row(f"{label_of(row.experiment, row.variant, facts)} · {words(row.metric)}: {effect_text(pd.Series(row._asdict()), facts.currency)}",
              100 * row.relative, 100 * row.relative_low, 100 * row.relative_high, row.primary,
              figures.ACCENT if row.primary else figures.MUTED)
         for row in drawn.itertuples()
@@ -101,12 +104,14 @@ def figure_effects(facts: Facts, results: Results, verdicts: Verdicts) -> figure
     first = drawn.iloc[0]
     clear = tested[tested["primary"] & ((tested["low"] > 0) | (tested["high"] < 0))]
     title = (
-        f"{len(clear)} of {int(tested['primary'].sum())} comparisons {'differs' if len(clear) == 1 else 'differ'} from control in the primary measure"
+        "The primary measure differs from control"
+        if len(clear) == int(tested["primary"].sum()) == 1
+        else f"{len(clear)} of {int(tested['primary'].sum())} comparisons {'differs' if len(clear) == 1 else 'differ'} from control in the primary measure"
         if len(clear)
         else "No primary measure differs from control by more than chance explains"
     )
     left = len(tested) - len(drawn)
-    note = f" {left} more stand in the table only." if left else ""
+    note = f" {left} more {'stands' if left == 1 else 'stand'} in the table only." if left else ""
     lo, hi = min(row.low for row in rows), max(row.high for row in rows)
     worth = verdicts.worthwhile * 100
 
@@ -114,7 +119,7 @@ def figure_effects(facts: Facts, results: Results, verdicts: Verdicts) -> figure
         def percent(value: float) -> str:
             return formats.share(value / 100, digits=0 if max(hi, -lo) >= 5 else 1)
 
-        _paint_rows(
+        paint_rows(
             ax,
             rows,
             narrow=narrow,
@@ -132,10 +137,10 @@ def figure_effects(facts: Facts, results: Results, verdicts: Verdicts) -> figure
         alt=f"Dot plot with intervals of {len(rows)} effects as a share of control's mean, from {lo:.0f} to {hi:.0f} per cent; "
         f"the first, {words(first['metric'])} of {words(first['experiment'])}, is {100 * first['relative']:+.1f} per cent.",
         caption="Change against control as a share of control's mean; beside each name the same in its own unit, with "
-        f"the {100 * results.confidence:g} % interval. Blue: primary measure.{mark}",
+        f"the {'always-valid ' if results.reading == 'always' else ''}{100 * results.confidence:g} % interval. Blue: primary measure.{mark}",
         table=table,
-        height=_height(rows, narrow=False),
-        narrow_height=_height(rows, narrow=True),
+        height=height_of(rows, narrow=False),
+        narrow_height=height_of(rows, narrow=True),
     )
 
 
@@ -143,9 +148,9 @@ def figure_split(facts: Facts, checks: Checks) -> figures.Figure:
     """Did each arm get the units it was meant to get?"""
     ratios = checks.ratios
     p_values = checks.table[checks.table["check"] == "sample_ratio"].set_index("experiment")["p_value"]
-    broken = sorted(name for name, p in p_values.items() if p < BLOCKED)
+    broken = sorted(name for name, metric in checks.blocked if not metric)
     table = figures.tabulate(
-        ratios.assign(test=[_label(row.experiment, row.variant, facts) for row in ratios.itertuples()],
+        ratios.assign(test=[label_of(row.experiment, row.variant, facts) for row in ratios.itertuples()],
                       p=[p_text(p_values[name]) for name in ratios["experiment"]],
                       span=[f"{row.low:.3f}–{row.high:.3f}" for row in ratios.itertuples()]),
         caption="Units in each arm; 1.000 is the planned split",
@@ -161,19 +166,29 @@ def figure_split(facts: Facts, checks: Checks) -> figures.Figure:
         )
         title = f"The split broke in {said}: nothing is concluded from it"
     else:
-        title = "No broken split was found" if len(ratios) else "No test has two arms yet"
+        doubtful = checks.table[
+            checks.table["check"].isin(["sample_ratio", "sample_ratio_any_day"])
+            & (checks.table["verdict"] == "warning")
+        ]
+        named = ", ".join(sorted({words(name) for name in doubtful["experiment"]} if len(ratios) else ()))
+        title = (
+            f"The split in {named} is doubtful: read it with care"
+            if named
+            else "No mismatch found in the split of any test"
+        )
+        title = title if len(ratios) else "No test has two arms yet"
     if ratios.empty:
         return figures.show_table(table, title=title, sentence="A test needs units in control and in another arm.")
     worst = ratios.assign(off=(ratios["ratio"] - 1).abs()).sort_values("off", ascending=False, kind="stable")
     drawn = ratios[ratios.index.isin(worst.index[:_MOST_ROWS])]
     rows = [
-        _Row(f"{_label(row.experiment, row.variant, facts)}: {row.units:,} v {row.units_control:,}, {p_text(p_values[row.experiment])}",
+        Row(f"{label_of(row.experiment, row.variant, facts)}: {row.units:,} v {row.units_control:,}, {p_text(p_values[row.experiment])}",
              100 * row.ratio, 100 * row.low, 100 * row.high, True, figures.ORANGE if row.experiment in broken else figures.ACCENT)
         for row in drawn.itertuples()
     ]  # fmt: skip
 
     def paint(ax: Axes, narrow: bool) -> None:
-        _paint_rows(
+        paint_rows(
             ax,
             rows,
             narrow=narrow,
@@ -190,8 +205,8 @@ def figure_split(facts: Facts, checks: Checks) -> figures.Figure:
         caption="Units in the arm for 100 in control, corrected for the plan (100 = as planned), with 95 % intervals. Orange: the split "
         f"broke (p < {BLOCKED:g}).",
         table=table,
-        height=_height(rows, narrow=False),
-        narrow_height=_height(rows, narrow=True),
+        height=height_of(rows, narrow=False),
+        narrow_height=height_of(rows, narrow=True),
     )
 
 
@@ -210,7 +225,7 @@ def figure_days(facts: Facts, checks: Checks) -> figures.Figure:
         formats=dict.fromkeys(wide.columns, formats.number),
     )
     each = ", ".join(f"{formats.number(wide[arm].mean())} to {words(arm)}" for arm in wide.columns[:4])
-    title = f"{_upper(words(experiment))}: on an average day {each}" if each else "No unit belongs to one arm alone"
+    title = f"{upper(words(experiment))}: on an average day {each}" if each else "No unit belongs to one arm alone"
     sentence = (
         "The test with the least even split, day by day. Days are for finding a cause; the verdict is on the total."
     )
@@ -250,44 +265,32 @@ def figure_days(facts: Facts, checks: Checks) -> figures.Figure:
     )
 
 
-def table_checks(checks: Checks) -> figures.Figure:
-    """What was checked before any effect was looked at, and what was found?"""
-    order = {"failed": 0, "warning": 1, "ok": 2}
-    shown = checks.table.sort_values("verdict", key=lambda column: column.map(order), kind="stable")
-    bad = shown[shown["verdict"] != "ok"]
-    failed = int((shown["verdict"] == "failed").sum())
-    title = f"{len(bad)} of {len(shown)} checks {'needs' if len(bad) == 1 else 'need'} a look"
-    title += (
-        f"; {failed} {'voids its test or metric' if failed == 1 else 'void their test or metric'}" if failed else ""
-    )
-    return figures.show_table(
-        figures.tabulate(
-            shown,
-            caption="Checks of the tests themselves, the gravest first",
-            labels={"text": "What was found", "verdict": "Verdict"},
-            file="tables/checks.csv",
-        ),
-        title=title if len(bad) else f"Nothing was found in {len(shown)} checks",
-        sentence="These are asked before any effect is looked at. A check that finds nothing is no proof that nothing is wrong.",
-    )
-
-
 def _effects_table(tested: pd.DataFrame, facts: Facts) -> dict[str, object]:
     shown = tested.assign(
-        test=[_label(row.experiment, row.variant, facts) for row in tested.itertuples()],
+        test=[label_of(row.experiment, row.variant, facts) for row in tested.itertuples()],
         measure=[words(metric) for metric in tested["metric"]],
         said=[effect_text(row, facts.currency) for _, row in tested.iterrows()],
         base=[_mean_text(row, "mean_control", facts.currency) for _, row in tested.iterrows()],
         adjusted=[p_text(p) for p in tested["p_adjusted"]],
+        guarded=[row["guardrail"] or None for _, row in tested.iterrows()],
+        tail=[capped_text(row, facts.currency) or None for _, row in tested.iterrows()],
     )
     return figures.tabulate(
         shown,
         caption="Every metric of every test that was read: its change against control",
         labels={"test": "Test", "measure": "Metric", "said": "Change (interval)", "base": "Control's mean", "n": "Units", "n_control": "Units in control",
-                "adjusted": "p, corrected", "method": "Method"},
+                "adjusted": "p, corrected", "guarded": "Guardrail", "tail": "Largest cut back", "method": "Method"},
         formats={"n": formats.number, "n_control": formats.number},
         file="tables/results.csv",
     )  # fmt: skip
+
+
+def capped_text(row: pd.Series, currency: str) -> str:
+    """The same effect with the outermost thousandth of values cut back, a check that decides nothing; '' where there is none."""
+    if row["capped_effect"] != row["capped_effect"]:
+        return ""
+    names = {"capped_effect": "effect", "capped_low": "low", "capped_high": "high"}
+    return effect_text(row[[*names, "kind"]].rename(names), currency)
 
 
 def _mean_text(row: pd.Series, column: str, currency: str) -> str:
@@ -301,29 +304,34 @@ def _rule(results: Results) -> str:
         if results.named
         else "a rule that does not look at the data: 'conver…' first, else the first by name"
     )
-    return f"One primary measure decides each test, chosen by {what}; it is read once, at the planned end."
+    when = (
+        "its interval is always valid, so it may be read on any day"
+        if results.reading == "always"
+        else "the horizon is fixed: it is read once, at the planned end"
+    )
+    return f"One primary measure decides each test, chosen by {what}; {when}."
 
 
-def _label(experiment: str, arm: str, facts: Facts) -> str:
+def label_of(experiment: str, arm: str, facts: Facts) -> str:
     many = int((facts.arms["experiment"] == experiment).sum()) > 2
     return f"{words(experiment)} ({words(arm)})" if many and arm else words(experiment)
 
 
-def _wrapped(row: _Row, narrow: bool) -> list[str]:
+def _wrapped(row: Row, narrow: bool) -> list[str]:
     return textwrap.wrap(row.label, 42 if narrow else 96, break_long_words=True) or [""]
 
 
-def _band(row: _Row, narrow: bool) -> float:
+def _band(row: Row, narrow: bool) -> float:
     """Inches that a row takes: its words, and the interval below them."""
     return 0.19 * len(_wrapped(row, narrow)) + 0.36
 
 
-def _height(rows: Sequence[_Row], *, narrow: bool) -> float:
+def height_of(rows: Sequence[Row], *, narrow: bool) -> float:
     return sum(_band(row, narrow) for row in rows) + 0.55
 
 
-def _paint_rows(
-    ax: Axes, rows: Sequence[_Row], *, narrow: bool, reference: float, form: Callable[[float], str], worth: float = 0.0
+def paint_rows(
+    ax: Axes, rows: Sequence[Row], *, narrow: bool, reference: float, form: Callable[[float], str], worth: float = 0.0
 ) -> None:
     """One interval below another, each under its words; hollow where it holds the reference."""
     import seaborn as sns
@@ -379,7 +387,7 @@ def _no_math(ax: Axes) -> None:
         text.set_parse_math(False)
 
 
-def _upper(text: str) -> str:
+def upper(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import ibis
 import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from crmlib.errors import NotAvailable, NotEnoughData, UsageError, nearest
+from crmlib.errors import NotAvailable
 from crmlib.shop.facts import net_orders
 
 if TYPE_CHECKING:
@@ -34,6 +38,9 @@ class Facts:
               an earlier one), unassigned_rows and unassigned_units (outcomes of units that were never assigned)
     days      experiment, day, variant, units
     moments   experiment, metric, variant and what `moments` says
+    ratios    the same for ratios of two metrics, with both means, variances and their covariance
+    quantiles experiment, metric, share, variant, n, middle, low, high (order statistics)
+    capped    experiment, metric, variant, largest, n, mean, var, with the outermost thousandth of values cut back
     source    'outcomes' or 'orders': where the metrics come from
     """
 
@@ -46,6 +53,9 @@ class Facts:
     apart: pd.DataFrame
     days: pd.DataFrame
     moments: pd.DataFrame
+    ratios: pd.DataFrame
+    quantiles: pd.DataFrame
+    capped: pd.DataFrame
 
 
 def assigned_units(shop: Shop, *, experiment: str = "") -> ir.Table:
@@ -76,9 +86,10 @@ def recorded_outcomes(shop: Shop, *, units: ir.Table, window_days: int) -> ir.Ta
     """Grain: a metric of a unit in one arm, from the outcomes table; units without a value are there, empty.
 
     Columns experiment, metric, variant, unit_id, value, pre_value, open, contradictory, early, window (days from
-    assignment to observation; empty where the shop does not say). A value measured before the assignment (`early`), or
-    one of several that differ (`contradictory`), is empty. `open`: no value yet, and the metric's longest window (else
-    `window_days`) has not passed for this unit.
+    assignment to observation; empty where the shop does not say), day (of assignment). A value measured before the
+    assignment (`early`), or one of several that differ (`contradictory`), is empty. `open`: the metric's longest window
+    (else `window_days`) has not passed for this unit; a value that came before is not counted yet, since those who act
+    early would else stand for all.
     """
     single = units.filter(units["arms"] == 1)
     rows = shop.table("outcomes").select("experiment", "unit_id", "metric", "value", "observed_at", "pre_value")
@@ -98,6 +109,9 @@ def recorded_outcomes(shop: Shop, *, units: ir.Table, window_days: int) -> ir.Ta
     usable = ~(grid["contradictory"] | grid["early"]).fill_null(True)
     waiting = _moment(shop.as_of).delta(grid["assigned_at"], unit="second")
     window = ibis.greatest(grid["_longest"].fill_null(window_days * _DAY), 0)
+    # A value without a date cannot be said to have come early.
+    grid = grid.mutate(_open=(waiting < window) & (grid["value"].isnull() | grid["_seconds"].notnull()))
+    usable &= ~grid["_open"]
     return grid.select(
         "experiment",
         "metric",
@@ -105,10 +119,11 @@ def recorded_outcomes(shop: Shop, *, units: ir.Table, window_days: int) -> ir.Ta
         "unit_id",
         value=ibis.ifelse(usable, grid["value"], ibis.null(_EXACT)),
         pre_value=grid["pre_value"],
-        open=grid["value"].isnull() & (waiting < window),
+        open=grid["_open"],
         contradictory=grid["contradictory"].fill_null(False),
         early=grid["early"].fill_null(False),
         window=grid["_seconds"] / _DAY,
+        day=grid["assigned_at"].date(),
     )
 
 
@@ -152,6 +167,7 @@ def order_outcomes(shop: Shop, *, units: ir.Table, window_days: int) -> ir.Table
             contradictory=ibis.literal(False),
             early=ibis.literal(False),
             window=ibis.literal(float(window_days)),
+            day=table["assigned_at"].date(),
         )
         for name, value in values.items()
     ]
@@ -166,6 +182,7 @@ def order_outcomes(shop: Shop, *, units: ir.Table, window_days: int) -> ir.Table
         "contradictory",
         "early",
         "window",
+        "day",
     )
     return ibis.union(*parts).select(*names)
 
@@ -179,13 +196,13 @@ def measured(shop: Shop, *, units: ir.Table, window_days: int) -> ir.Table:
     raise NotAvailable("needs outcomes, or orders with customer_id; this shop has " + ", ".join(shop.audits))
 
 
-def sums(outcomes: ir.Table) -> ir.Table:
-    """Grain: an experiment, metric and arm. What differences of means and their adjustment need, and no more.
+def sums(outcomes: ir.Table, *, by: Sequence[str] = ()) -> ir.Table:
+    """Grain: an experiment, metric and arm, and `by`. What differences of means and their adjustment need, and no more.
 
     Columns n (units with a value), total, squares, cubes; pre_n (of those, units with a pre_value), pre_total,
     pre_squares, cross (value × pre_value), total_with_pre; nonzero, largest, off_binary (values other than 0 and 1),
     missing, open, contradictory, early (units), window_low and window_high (days). Empty values never count in n. Sums
-    and squares are exact decimals, cubes are not. Enough for means and proportions; not for quantiles or segments.
+    and squares are exact decimals, cubes are not. Enough for means and proportions; not for ratios or quantiles.
     """
     value, has = outcomes["value"], outcomes["value"].notnull()
     pre = ibis.ifelse(has, outcomes["pre_value"], ibis.null(_EXACT))
@@ -193,7 +210,7 @@ def sums(outcomes: ir.Table) -> ir.Table:
     rough = rows["_float"]
     # DuckDB multiplies two decimals of 18 digits into 18 digits, where a value of 100,000 would overflow.
     value, pre = rows["value"].cast(_WIDE), rows["_pre"].cast(_WIDE)
-    grouped = rows.group_by("experiment", "metric", "variant").aggregate(
+    grouped = rows.group_by("experiment", "metric", "variant", *by).aggregate(
         n=value.count(),
         total=value.sum(),
         squares=(value * value).sum(),
@@ -213,21 +230,26 @@ def sums(outcomes: ir.Table) -> ir.Table:
         window_low=rows["window"].min(),
         window_high=rows["window"].max(),
     )
-    return grouped.order_by("experiment", "metric", "variant")
+    return grouped.order_by("experiment", "metric", "variant", *by)
 
 
-def moments(shop: Shop, outcomes: ir.Table) -> pd.DataFrame:
-    """One row per experiment, metric and arm: `sums` as n, mean, var (n − 1), skew3 (third central moment), pre_n, pre_mean,
+def moments(shop: Shop, outcomes: ir.Table, *, by: Sequence[str] = (), cumulated: bool = False) -> pd.DataFrame:
+    """One row per experiment, metric, arm and `by`: `sums` as n, mean, var (n − 1), skew3 (third central moment), pre_n, pre_mean,
     pre_var, cov, and the counts.
 
     A unit without pre_value takes the metric's mean over all arms, which leaves its value as it was. Computed from exact
-    sums, so that the last digit does not depend on the order in which an engine adds.
+    sums, so that the last digit does not depend on the order in which an engine adds. `cumulated` adds up along `by`.
     """
-    expression = sums(outcomes)
+    expression = sums(outcomes, by=by)
     # Texts carry a decimal through the door whole; as floats, squares would lose what the variance is made of.
     frame = shop.fetch(expression.mutate(**{name: expression[name].cast("string") for name in _SUMS}))
     exact = {name: [Fraction(text) if isinstance(text, str) else Fraction(0) for text in frame[name]] for name in _SUMS}
     typical = _typical(frame, exact["pre_total"])
+    if cumulated:
+        arms = frame.groupby(["experiment", "metric", "variant"], sort=False)
+        added = ["n", "pre_n", "nonzero", "missing", "open", "cubes"]
+        frame[added] = arms[added].cumsum()
+        exact = {name: _added(arms.indices.values(), values) for name, values in exact.items()}
     rows = []
     for place, row in enumerate(frame.itertuples(index=False)):
         n, known = int(row.n), int(row.pre_n)
@@ -241,11 +263,11 @@ def moments(shop: Shop, outcomes: ir.Table) -> pd.DataFrame:
         rows.append(
             {
                 "mean": float(mean) if n else math.nan,
-                "var": _spread(one["squares"], one["total"], one["total"], n),
+                "var": spread(one["squares"], one["total"], one["total"], n),
                 "skew3": third,
                 "pre_mean": float(pre_total / n) if n and known else math.nan,
-                "pre_var": _spread(pre_squares, pre_total, pre_total, n) if known else math.nan,
-                "cov": _spread(cross, one["total"], pre_total, n) if known else math.nan,
+                "pre_var": spread(pre_squares, pre_total, pre_total, n) if known else math.nan,
+                "cov": spread(cross, one["total"], pre_total, n) if known else math.nan,
             }
         )
     names = ["mean", "var", "skew3", "pre_mean", "pre_var", "cov"]
@@ -253,9 +275,18 @@ def moments(shop: Shop, outcomes: ir.Table) -> pd.DataFrame:
     return pd.concat([frame.drop(columns=[*_SUMS, "cubes"]), found], axis=1)
 
 
-def _spread(products: Fraction, left: Fraction, right: Fraction, n: int) -> float:
+def spread(products: Fraction, left: Fraction, right: Fraction, n: int) -> float:
     """Variance or covariance from a sum of products and the two sums."""
     return float((products - left * right / n) / (n - 1)) if n > 1 else math.nan
+
+
+def _added(groups: Iterable[NDArray[np.intp]], values: list[Fraction]) -> list[Fraction]:
+    """Running sums within each group of places."""
+    found = list(values)
+    for places in groups:
+        for place, total in zip(places, accumulate(values[place] for place in places), strict=True):
+            found[place] = total
+    return found
 
 
 def _typical(frame: pd.DataFrame, totals: list[Fraction]) -> dict[tuple[str, str], Fraction]:
@@ -266,54 +297,6 @@ def _typical(frame: pd.DataFrame, totals: list[Fraction]) -> dict[tuple[str, str
         sums_[key] += total
         counts[key] += int(n)
     return {key: sums_[key] / counts[key] if counts[key] else Fraction(0) for key in sums_}
-
-
-def facts(shop: Shop, *, experiment: str = "", window_days: int = 14) -> Facts:
-    """Who was in which arm, and what did each arm do?
-
-    `experiment` picks one, empty means all. Raises NotAvailable without assignments or anything to measure by,
-    NotEnoughData where nothing had been assigned by as_of, UsageError for an experiment that does not exist.
-    """
-    assignments = shop.table("assignments")
-    names = shop.fetch(assignments.select("experiment").distinct().order_by("experiment"))["experiment"].tolist()
-    if not names:
-        raise NotEnoughData(f"no unit had been assigned to an experiment before {shop.as_of}: needs assignments")
-    if experiment and experiment not in names:
-        raise UsageError(f"there is no experiment '{experiment}'; {nearest(experiment, names)}")
-    units = assigned_units(shop, experiment=experiment)
-    single = units.filter(units["arms"] == 1)
-    arms = single.group_by("experiment", "variant").aggregate(
-        units=single.count(), first_at=single["assigned_at"].min(), last_at=single["assigned_at"].max()
-    )
-    outcomes = measured(shop, units=units, window_days=window_days)
-    return Facts(
-        as_of=shop.as_of,
-        source="outcomes" if shop.has("outcomes") else "orders",
-        window_days=window_days,
-        currency=shop.currency,
-        dated=not shop.has("outcomes") or shop.has("outcomes", "observed_at"),
-        arms=shop.fetch(arms.order_by("experiment", "variant")),
-        apart=shop.fetch(_apart(shop, units)),
-        days=shop.fetch(assigned_days(units)),
-        moments=moments(shop, outcomes),
-    )
-
-
-def _apart(shop: Shop, units: ir.Table) -> ir.Table:
-    """Grain: an experiment. Columns experiment, two_arms, repeats, unassigned_rows, unassigned_units."""
-    apart = units.group_by("experiment").aggregate(
-        two_arms=(units["arms"] > 1).sum(), repeats=ibis.ifelse(units["arms"] == 1, units["rows"] - 1, 0).sum()
-    )
-    if not shop.has("outcomes"):
-        return apart.mutate(unassigned_rows=ibis.literal(0), unassigned_units=ibis.literal(0)).order_by("experiment")
-    stray = shop.table("outcomes").anti_join(units, ["experiment", "unit_id"])
-    stray = stray.group_by("experiment").aggregate(
-        unassigned_rows=stray.count(), unassigned_units=stray["unit_id"].nunique()
-    )
-    apart = apart.left_join(stray, "experiment").drop("experiment_right")
-    return apart.mutate(
-        unassigned_rows=apart["unassigned_rows"].fill_null(0), unassigned_units=apart["unassigned_units"].fill_null(0)
-    ).order_by("experiment")
 
 
 def _has_money(shop: Shop) -> bool:

@@ -9,17 +9,23 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from crmlib import formats
-from crmlib.analysis.experiments.checks import BLOCKED, WARNED, Checks, words
-from crmlib.analysis.experiments.drawing import headline
-from crmlib.analysis.experiments.effects import CONTRACT, Results
+from crmlib.analysis.experiments.checks import Checks
+from crmlib.analysis.experiments.drawing import capped_text, headline
+from crmlib.analysis.experiments.fitting import CONTRACT, Results
+from crmlib.analysis.experiments.foresight import predictions
+from crmlib.analysis.experiments.looks import Looks
+from crmlib.analysis.experiments.money import ASSUMED, Worth
+from crmlib.analysis.experiments.naming import words
 from crmlib.analysis.experiments.reduction import Facts
-from crmlib.analysis.experiments.verdicts import Verdicts, effect_text
-from crmlib.findings import Action, Caveat, Check, Findings, Metric, Status
+from crmlib.analysis.experiments.segments import LEAST_SHOWN, Segments
+from crmlib.analysis.experiments.splits import BLOCKED, WARNED
+from crmlib.analysis.experiments.tables import loss_text, month_text
+from crmlib.analysis.experiments.verdicts import DECIDED, Verdicts, effect_text
+from crmlib.findings import Action, Caveat, Check, Findings, Grade, Metric, Status
 
 if TYPE_CHECKING:
     from crmlib.shop.engine import Shop
 
-_DECIDED = ("higher", "lower", "no_difference")
 _DIGITS = 12  # significant digits in the tables: the same on every run, whatever the order of the sums
 _DO = {
     "ship": "Ship {}",
@@ -29,12 +35,24 @@ _DO = {
 }
 
 
-def findings(facts: Facts, checks: Checks, results: Results, verdicts: Verdicts, *, shop: Shop) -> Findings:
+def findings(
+    facts: Facts,
+    checks: Checks,
+    results: Results,
+    verdicts: Verdicts,
+    *,
+    worth: Worth,
+    looks: Looks,
+    segments: Segments,
+    shop: Shop,
+    grades: tuple[Grade, ...] = (),
+) -> Findings:
     """What do the tests say, what should be done, and how far can that be trusted?"""
-    decided, void = verdicts.count(*_DECIDED), verdicts.count("void")
+    checked = pd.concat([checks.table, segments.splits], ignore_index=True) if len(segments.splits) else checks.table
+    decided, void = verdicts.count(*DECIDED), verdicts.count("void")
     running, few = verdicts.count("running"), verdicts.count("too_few", "no_outcomes")
     total = len(facts.apart)
-    bad = checks.table[checks.table["verdict"] != "ok"]
+    bad = checked[checked["verdict"] != "ok"]
     title = headline(verdicts)
     undecided = not (decided or running or void)
     status: Status = "too_few" if undecided else "warnings" if len(bad) else "published"
@@ -42,13 +60,23 @@ def findings(facts: Facts, checks: Checks, results: Results, verdicts: Verdicts,
         report="experiments",
         lead=_lead(title, decided=decided, void=void, few=few, total=total),
         status=status,
-        metrics=_metrics(facts, results, verdicts, decided=decided, void=void, running=running, few=few, total=total),
+        metrics=_metrics(
+            facts, checks, results, verdicts, worth, decided=decided, void=void, running=running, few=few, total=total
+        ),
         so_what=_so_what(facts, results, verdicts),
-        how_sure=_how_sure(facts, results, shop),
-        caveats=_caveats(facts, results),
-        actions=_actions(verdicts),
-        checks=tuple(_checks(checks)),
-        tables={"results": _rounded(results.table[CONTRACT]), "checks": _rounded(_check_table(checks, results))},
+        how_sure=_how_sure(facts, checks, results, worth, looks, segments, shop),
+        caveats=_caveats(facts, results, worth),
+        actions=_actions(facts, verdicts, worth),
+        checks=tuple(_checks(checked)),
+        tables={
+            "results": _rounded(results.table[CONTRACT]),
+            "checks": _rounded(_check_table(checked, results)),
+            "looks": _rounded(looks.days),
+            "segments": _segment_table(segments),
+            "worth": _rounded(worth.table),
+        },
+        predictions=predictions(facts, checks, results),
+        grades=grades,
     )
 
 
@@ -60,7 +88,17 @@ def _lead(title: str, *, decided: int, void: int, few: int, total: int) -> str:
 
 
 def _metrics(
-    facts: Facts, results: Results, verdicts: Verdicts, *, decided: int, void: int, running: int, few: int, total: int
+    facts: Facts,
+    checks: Checks,
+    results: Results,
+    verdicts: Verdicts,
+    worth: Worth,
+    *,
+    decided: int,
+    void: int,
+    running: int,
+    few: int,
+    total: int,
 ) -> tuple[Metric, ...]:
     units = int(facts.arms["units"].sum())
     of = f"of {total:,}"
@@ -76,29 +114,85 @@ def _metrics(
             "Tests",
             total,
             "experiments with at least one unit assigned before as_of",
-            note=f"{units:,} units",
+            headline=False,
         ),
         count("decided", "Decided", decided, "every window closed, sound split, enough units", note=of),
-        count("running", "Still running", running, "at least one unit's window had not closed by as_of", note=of),
+        count(
+            "running",
+            "Still running",
+            running,
+            "at least one unit's window had not closed by as_of",
+            headline=bool(running) or not few,
+            note=_days_left(facts, verdicts) or of,
+        ),
         count("void", "Void", void, f"split or outcomes broken at p < {BLOCKED:g}; no effect is shown", note=of),
         count("too_few", "Too few to conclude", few, "too few units, or nothing measured", headline=bool(few)),
         _main_effect(facts, results, verdicts),
-        Metric(
-            id="units",
-            label="Units assigned",
-            value=units,
-            unit="units",
-            definition="units in exactly one arm",
-            n=units,
-        ),
+        _margin_a_month(facts, verdicts, worth),
+        _assigned(checks, verdicts, units),
+    )
+
+
+def _days_left(facts: Facts, verdicts: Verdicts) -> str:
+    ends = [date.fromisoformat(by) for by in verdicts.table.loc[verdicts.table["state"] == "running", "by"] if by]
+    left = (max(ends) - facts.as_of).days if ends else 0
+    return f"{left} more {'day' if left == 1 else 'days'}" if left > 0 else ""
+
+
+def _largest(verdicts: Verdicts) -> pd.Series | None:
+    """The decided comparison with the most units: a choice that does not look at effects."""
+    settled = verdicts.table[verdicts.table["state"].isin(DECIDED)]
+    return None if settled.empty else settled.sort_values("units", ascending=False, kind="stable").iloc[0]
+
+
+def _margin_a_month(facts: Facts, verdicts: Verdicts, worth: Worth) -> Metric:
+    """The margin that the largest decided test would bring a month."""
+    top = _largest(verdicts)
+    rows = worth.table if top is None else worth.table[worth.table["experiment"] == top["experiment"]]
+    rows = rows.iloc[:0] if top is None else rows[rows["variant"] == top["variant"]]
+    definition = (
+        "margin for each unit less the offer's cost, times units a month, in the decided test with the most units"
+    )
+    unit = facts.currency or "money"
+    if rows.empty:
+        return Metric(id="margin_a_month", label="Margin a month", value=None, unit=unit, definition=definition)
+    row = rows.iloc[0]
+    name = words(str(row["experiment"]))
+    return Metric(id="margin_a_month", label=f"{name[:1].upper()}{name[1:]}: margin a month", value=float(row["month"]), low=float(row["month_low"]),
+                  high=float(row["month_high"]), unit=unit, n=int(top["units"]) if top is not None else None, definition=definition, headline=True,
+                  note=f"for {formats.number(row['units_a_month'])} units a month; chance of loss {loss_text(row['loss'])}")  # fmt: skip
+
+
+def _assigned(checks: Checks, verdicts: Verdicts, units: int) -> Metric:
+    """Units in all, with the split of the largest decided test."""
+    top, note = _largest(verdicts), ""
+    if top is not None:
+        rows = checks.ratios[
+            (checks.ratios["experiment"] == top["experiment"]) & (checks.ratios["variant"] == top["variant"])
+        ]
+        verdict = checks.table[
+            (checks.table["experiment"] == top["experiment"])
+            & checks.table["check"].str.match("sample_ratio(_any_day)?$")
+        ]["verdict"]
+        sound = "no mismatch found" if (verdict == "ok").all() else "the split is doubtful"
+        note = "".join(
+            f"{words(str(row.experiment))} {row.units:,} v {row.units_control:,}, {sound}" for row in rows.itertuples()
+        )
+    return Metric(
+        id="units",
+        label="Units assigned",
+        value=units,
+        unit="units",
+        definition="units in exactly one arm",
+        n=units,
+        headline=bool(note),
+        note=note,
     )
 
 
 def _main_effect(facts: Facts, results: Results, verdicts: Verdicts) -> Metric:
     """The primary effect of the decided comparison with the most units: a choice that does not look at effects."""
-    settled = verdicts.table[verdicts.table["state"].isin(_DECIDED)].sort_values(
-        "units", ascending=False, kind="stable"
-    )
+    settled = verdicts.table[verdicts.table["state"].isin(DECIDED)].sort_values("units", ascending=False, kind="stable")
     definition = "change of the primary measure against control in the decided test with the most units"
     if settled.empty:
         return Metric(id="primary_effect", label="Effect of the largest decided test", value=None, unit="points", definition=definition,
@@ -123,7 +217,7 @@ def _main_effect(facts: Facts, results: Results, verdicts: Verdicts) -> Metric:
         n=int(row["n"] + row["n_control"]),
         definition=f"{definition}: {row['experiment']}, {row['metric']}, {row['variant']} less {row['control']}; {row['method']}",
         headline=True,
-        note=f"{100 * row['level']:.4g} % interval of the mean effect; {int(row['n'] + row['n_control']):,} units",
+        note=f"{results.rules[(row['experiment'], row['metric'])].words} of the mean effect; {int(row['n'] + row['n_control']):,} units",
     )
 
 
@@ -146,22 +240,66 @@ def _so_what(facts: Facts, results: Results, verdicts: Verdicts) -> tuple[str, .
     return tuple([*lines, *spare][:3])
 
 
-def _how_sure(facts: Facts, results: Results, shop: Shop) -> tuple[str, ...]:
+def _how_sure(
+    facts: Facts, checks: Checks, results: Results, worth: Worth, looks: Looks, segments: Segments, shop: Shop
+) -> tuple[str, ...]:
+    share = f"{100 * results.confidence:g}"
     lines = [
-        f"Intervals cover the mean effect in {100 * results.confidence:g} of 100 such tests, for a fixed end: they are meant to be read once.",
-        "Units count in the arm they were assigned to, whatever they did afterwards, and units without an order count as nothing bought."
+        f"Always-valid reading: in {share} of 100 such tests the interval holds the mean effect on every day at once, so it may be read on any of them; it pays for that with width."
+        if results.reading == "always"
+        else f"Fixed horizon: intervals hold the mean effect in {share} of 100 such tests, for one look at the planned end. Only the band by day may be watched before.",
+        "Units count in the arm they were assigned to, whatever they did afterwards, each over the same window, and units without an order count as nothing bought."
         if facts.source == "orders"
-        else "Units count in the arm they were assigned to, whatever they did afterwards.",
-        f"Every metric and arm of a test is corrected for all of them (Holm); the primary measure's interval for the arms alone. "
-        f"A broken split voids a test below p = {BLOCKED:g} and is warned of below {WARNED:g}.",
+        else "Units count in the arm they were assigned to, whatever they did afterwards, each over the same window.",
+        "Every metric and arm of a test is corrected for all of them (Holm); the primary measure's interval for the arms alone. "
+        "Metrics that only explain also carry a q-value: the share of false finds to expect among those up to it.",
+        f"A broken split voids a test below p = {BLOCKED:g}, on the total or at any day's look, and is warned of below {WARNED:g}; days and segments are diagnostics, corrected for their number.",
         *_gains(results),
+        *_tails(checks, results, facts),
     ]
+    if results.guardrails:
+        named = "; ".join(f"{words(rail.metric)} {rail.text}" for rail in results.guardrails)
+        lines.append(
+            f"Guardrails: {named}. Each holds only if its whole interval is on the safe side, and a test ships only if all hold."
+        )
+    if worth.table["loss"].notna().any():
+        lines.append(f"The chance of loss is reckoned {ASSUMED}; it says nothing of whether the effect will last.")
+    if len(segments.tests):
+        lines.append(
+            f"{len(segments.effects):,} segment effects were looked at and corrected for one another (Holm); counts under {LEAST_SHOWN} are not shown."
+        )
+    if segments.left_out:
+        lines.append(
+            f"Not used as segments, for having one level or too many: {', '.join(words(name) for name in segments.left_out)}."
+        )
+    if len(looks.changes):
+        source = (
+            "orders early and late in each unit's window, and arrivals week by week"
+            if facts.source == "orders"
+            else "arrivals week by week, since these outcomes do not say on which day they came about"
+        )
+        lines.append(f"Novelty was looked for in {source}.")
     if facts.source == "orders":
         lines.append(f"Outcomes are orders within {facts.window_days} days of assignment. {shop.money_rule()}")
     two = int(facts.apart["two_arms"].sum())
     if two:
         lines.append(f"{two:,} units were seen in more than one arm of a test and are set aside.")
     return tuple(lines)
+
+
+def _tails(checks: Checks, results: Results, facts: Facts) -> list[str]:
+    """Where the largest values weigh heavily: the same effect with them cut back, beside the raw mean that counts."""
+    heavy = checks.table[checks.table["check"].str.startswith("heavy_tail")]
+    pairs = {(row.experiment, row.check.partition(": ")[2]) for row in heavy.itertuples()}
+    lines = []
+    for _, row in results.table.iterrows():
+        cut = capped_text(row, facts.currency)
+        if (row["experiment"], row["metric"]) in pairs and cut:
+            lines.append(
+                f"{words(row['metric'])[:1].upper()}{words(row['metric'])[1:]} in {words(row['experiment'])} has a heavy tail: the raw mean counts, "
+                f"{effect_text(row, facts.currency)}; with the outermost thousandth of values cut back it would be {cut}, a check that decides nothing."
+            )
+    return lines[:3]
 
 
 def _gains(results: Results) -> list[str]:
@@ -182,7 +320,7 @@ def _gains(results: Results) -> list[str]:
     ]
 
 
-def _caveats(facts: Facts, results: Results) -> tuple[Caveat, ...]:
+def _caveats(facts: Facts, results: Results, worth: Worth) -> tuple[Caveat, ...]:
     texts = []
     if not results.named and results.primary:
         chosen = ", ".join(sorted({words(metric) for metric in results.primary.values()}))
@@ -194,6 +332,10 @@ def _caveats(facts: Facts, results: Results) -> tuple[Caveat, ...]:
         "Results hold for those weeks and those units; early winners are exaggerated, and refunds may still be open.",
         "Higher is taken as better. 'No difference found' is not 'no effect': effects inside the interval are still possible.",
     ]
+    if len(worth.table):
+        texts.append(
+            "Money a month takes the test's own weeks for every month, and the change for everybody to do what it did in the test."
+        )
     if not facts.dated:
         texts.append(
             "Outcomes carry no observed_at, so it cannot be checked that every unit was measured over the same window."
@@ -201,8 +343,9 @@ def _caveats(facts: Facts, results: Results) -> tuple[Caveat, ...]:
     return tuple(Caveat(text=text) for text in texts)
 
 
-def _actions(verdicts: Verdicts) -> tuple[Action, ...]:
+def _actions(facts: Facts, verdicts: Verdicts, worth: Worth) -> tuple[Action, ...]:
     actions = []
+    money = worth.table.set_index(["experiment", "variant"])
     for row in verdicts.table.itertuples():
         name = words(row.experiment) + (
             f" ({words(row.variant)})" if (verdicts.table["experiment"] == row.experiment).sum() > 1 else ""
@@ -214,10 +357,16 @@ def _actions(verdicts: Verdicts) -> tuple[Action, ...]:
             what = f"Let {name} run to its end"
         elif row.state == "no_outcomes":
             what = f"Bring the outcomes of {name}"
+        brings = ""
+        if (row.experiment, row.variant) in money.index and row.state in ("higher", "lower"):
+            one = money.loc[(row.experiment, row.variant)]
+            loss = f"; chance of loss {loss_text(one['loss'])}, {ASSUMED}" if one["loss"] == one["loss"] else ""
+            brings = f"{month_text(one, facts.currency)} margin a month{loss}"
         actions.append(
             Action(
                 what=what,
                 why=row.why,
+                worth=brings,
                 count=row.units,
                 by=formats.day(date.fromisoformat(row.by)) if row.by else "",
                 owner="whoever runs the test",
@@ -226,17 +375,30 @@ def _actions(verdicts: Verdicts) -> tuple[Action, ...]:
     return tuple(actions)
 
 
-def _checks(checks: Checks) -> list[Check]:
+def _checks(checked: pd.DataFrame) -> list[Check]:
+    """What needs a look, and every test's split; one banner where a split broke, not one for each way to see it."""
+    broken = set(checked.loc[(checked["check"] == "sample_ratio") & (checked["verdict"] == "failed"), "experiment"])
     return [
         Check(name=f"{row.check.replace('_', ' ')}, {words(row.experiment)}", verdict=row.verdict, text=row.text)
-        for row in checks.table.itertuples()
-        if row.verdict != "ok" or row.check == "sample_ratio"
+        for row in checked.itertuples()
+        if (row.verdict != "ok" or row.check == "sample_ratio")
+        and not (row.check == "sample_ratio_any_day" and row.experiment in broken)
     ]
 
 
-def _check_table(checks: Checks, results: Results) -> pd.DataFrame:
+def _segment_table(segments: Segments) -> pd.DataFrame:
+    """As shown: no count of people under five."""
+    shown = _rounded(segments.effects)
+    small = {
+        name: [f"<{LEAST_SHOWN}" if size < LEAST_SHOWN else str(size) for size in shown[name]]
+        for name in ("n", "n_control")
+    }
+    return shown.assign(**small)
+
+
+def _check_table(checked: pd.DataFrame, results: Results) -> pd.DataFrame:
     """The checks, and for each comparison with pre-values whether adjusting by them helped."""
-    rows = checks.table.drop(columns="text")
+    rows = checked.drop(columns="text")
     adjusted = results.table[results.table["gain"].notna()]
     gains = [
         (

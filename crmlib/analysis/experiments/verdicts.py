@@ -10,12 +10,16 @@ import pandas as pd
 from scipy import stats
 
 from crmlib import formats
-from crmlib.analysis.experiments.checks import Checks, words
-from crmlib.analysis.experiments.effects import Results
+from crmlib.analysis.experiments.checks import Checks
+from crmlib.analysis.experiments.fitting import Results
+from crmlib.analysis.experiments.money import Worth, margin_row
+from crmlib.analysis.experiments.naming import words
 from crmlib.analysis.experiments.reduction import Facts
 
+LONGEST = 84  # days of a test that anybody would still plan
+DECIDED = ("higher", "lower", "no_difference")
 _SELLING = ("conver", "order", "purchase", "bought", "buy", "sales", "revenue", "turnover", "sold")
-_MARGIN = ("margin", "profit")
+_UNSURE_OF = {"broken": "gets worse than it may", "unclear": "is not assured", "absent": "was not measured"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,11 +27,13 @@ class Verdicts:
     """What each test says, by its primary measure alone.
 
     table    one row per experiment and arm: experiment, variant, state (higher, lower, no_difference, running, void, too_few,
-             no_outcomes), title, brief, decision (ship, stop, extend, void), why, units (in both arms), by (a day, or '')
+             no_outcomes), title, brief, decision (ship, stop, extend, void), why, units (in both arms), by (a day, or ''), early
+             (decided while windows are still open, which only an always-valid reading may)
     """
 
     table: pd.DataFrame
     worthwhile: float
+    reading: str
 
     def __repr__(self) -> str:
         return f"Verdicts({', '.join(self.table['title'])})"
@@ -37,12 +43,13 @@ class Verdicts:
         return int(self.table.loc[self.table["state"].isin(states), "experiment"].nunique())
 
 
-def score(facts: Facts, checks: Checks, results: Results, *, worthwhile: float = 0.0) -> Verdicts:
+def score(facts: Facts, checks: Checks, results: Results, worth: Worth, *, worthwhile: float = 0.0) -> Verdicts:
     """What should be done about each test?
 
-    The primary measure decides, by its interval; a test whose windows are still open is not decided, since it is read
-    once, at its end. `worthwhile` is the smallest effect worth having, relative to control's mean; 0 leaves it unsaid.
-    Higher counts as better.
+    The primary measure decides, by its interval, and ships only what its margin, less the offer's cost, and every
+    guardrail allow. A test whose windows are still open is not decided when it is read once, at its end; under an
+    always-valid reading it is, as soon as its interval clears zero. `worthwhile` is the smallest effect worth having,
+    relative to control's mean; 0 leaves it unsaid. Higher counts as better.
     """
     rows = []
     for experiment in facts.apart["experiment"]:
@@ -50,15 +57,18 @@ def score(facts: Facts, checks: Checks, results: Results, *, worthwhile: float =
         control = checks.controls[experiment]
         for arm in [name for name in arms.index if name != control] or [""]:
             units = int(arms["units"].get(control, 0) + arms["units"].get(arm, 0))
-            state, title, decision, why, by = _verdict(facts, checks, results, str(experiment), str(arm), worthwhile)
+            state, title, decision, why, by = _verdict(
+                facts, checks, results, worth, str(experiment), str(arm), worthwhile
+            )
             brief = _brief(state, title, _name(str(experiment), str(arm), facts))
-            rows.append((experiment, arm, state, title, brief, decision, why, units, by))
-    names = ["experiment", "variant", "state", "title", "brief", "decision", "why", "units", "by"]
-    return Verdicts(table=pd.DataFrame(rows, columns=names), worthwhile=worthwhile)
+            early = state in DECIDED and _is_open(results, str(experiment), str(arm))
+            rows.append((experiment, arm, state, title, brief, decision, why, units, by, early))
+    names = ["experiment", "variant", "state", "title", "brief", "decision", "why", "units", "by", "early"]
+    return Verdicts(table=pd.DataFrame(rows, columns=names), worthwhile=worthwhile, reading=results.reading)
 
 
 def _verdict(
-    facts: Facts, checks: Checks, results: Results, experiment: str, arm: str, worthwhile: float
+    facts: Facts, checks: Checks, results: Results, worth: Worth, experiment: str, arm: str, worthwhile: float
 ) -> tuple[str, str, str, str, str]:
     """State, title, decision, why, by."""
     name = _name(experiment, arm, facts)
@@ -87,14 +97,25 @@ def _verdict(
             "",
         )
     found = row.iloc[0]
-    if found["open"]:
+    early = found["state"] == "ok" and (found["low"] > 0 or found["high"] < 0)
+    if found["open"] and not early:
         return _running(facts, experiment, name, found)
     if found["state"] == "void":
         why = f"{words(metric)} is missing more in one arm than in the other, so the arms cannot be compared"
         return "void", f"{name} is void: {words(metric)} is missing unequally", "void", why, ""
     if found["state"] == "too_few":
         return "too_few", f"{name}: too few to conclude", "extend", str(found["reason"]), ""
-    return _decided(found, table[table["variant"] == arm], name, facts.currency, worthwhile, 1 - results.confidence)
+    mine = table[table["variant"] == arm]
+    state, title, decision, why = _decided(found, mine, name, facts, results, worth, worthwhile)
+    if found["open"]:
+        why += "; read before its end, which this interval allows, but early winners are exaggerated"
+    return state, title, decision, why, ""
+
+
+def _is_open(results: Results, experiment: str, arm: str) -> bool:
+    table = results.table
+    mine = table[table["primary"] & (table["experiment"] == experiment) & (table["variant"] == arm)]
+    return bool((mine["open"] > 0).any())
 
 
 def _brief(state: str, title: str, name: str) -> str:
@@ -106,32 +127,110 @@ def _brief(state: str, title: str, name: str) -> str:
 
 
 def _decided(
-    row: pd.Series, rows: pd.DataFrame, name: str, currency: str, worthwhile: float, alpha: float
-) -> tuple[str, str, str, str, str]:
-    said = f"{words(row['metric'])} {effect_text(row, currency)}"
+    row: pd.Series, rows: pd.DataFrame, name: str, facts: Facts, results: Results, worth: Worth, worthwhile: float
+) -> tuple[str, str, str, str]:
+    """State, title, decision, why, of a primary measure that may be read."""
+    said = f"{words(row['metric'])} {effect_text(row, facts.currency)}"
     least = worthwhile * row["mean_control"]
     if row["low"] > 0:
         selling = any(word in words(row["metric"]).casefold() for word in _SELLING)
         title = f"{name} sells more" if selling else f"{name}: {words(row['metric'])} is higher"
-        margin = _margin(rows, str(row["metric"]))
-        if margin is None:
-            short = " The smallest effect worth having is not assured." if row["low"] < least else ""
-            return "higher", title, "ship", f"{said}.{short}", ""
-        about = f"{words(margin['metric'])} {effect_text(margin, currency) if margin['state'] == 'ok' else 'could not be tested yet'}"
-        if margin["low"] > 0 and margin["p_adjusted"] < alpha:
-            return "higher", title, "ship", f"{said}; {about}", ""
-        if margin["high"] < 0 and margin["p_adjusted"] < alpha:
-            return "higher", f"{title}, but {words(margin['metric'])} falls", "stop", f"{said}; {about}", ""
-        why = f"{said}; {about}. Plan a new, larger test with {words(margin['metric'])} as its primary measure; do not just let this one run on"
-        return "higher", f"{title}, {words(margin['metric'])} unclear", "extend", why, ""
+        return "higher", *_may_ship(row, rows, title, said, facts, results, worth, least)
     if row["high"] < 0:
-        return "lower", f"{name}: {words(row['metric'])} is lower", "stop", said, ""
-    bound = most_text(row, currency)  # rounded away from zero
+        return "lower", f"{name}: {words(row['metric'])} is lower", "stop", said
+    bound = most_text(row, facts.currency)  # rounded away from zero
     title = f"{name}: no difference larger than {bound}"
     if worthwhile and row["high"] > least:
         why = f"{said}: an effect worth having is neither shown nor excluded; a new test needs about {needed(row, least):,} units in each arm"
-        return "no_difference", f"{title} either way", "extend", why, ""
-    return "no_difference", title, "stop", f"{said}; larger effects are unlikely", ""
+        return "no_difference", f"{title} either way", "extend", why
+    return "no_difference", title, "stop", f"{said}; larger effects are unlikely"
+
+
+def _may_ship(
+    row: pd.Series,
+    rows: pd.DataFrame,
+    title: str,
+    said: str,
+    facts: Facts,
+    results: Results,
+    worth: Worth,
+    least: float,
+) -> tuple[str, str, str]:
+    """Title, decision and why of a primary measure that is higher: what stands in the way of shipping it?"""
+    for verdict in ("broken", "absent", "unclear"):
+        names = [words(name) for name, found in _rails(rows, results).items() if found == verdict]
+        if names:
+            guarded = " and ".join(names)
+            decision = "stop" if verdict == "broken" else "extend"
+            return (
+                f"{title}, but {guarded} {_UNSURE_OF[verdict]}",
+                decision,
+                f"{said}; {_rails_text(rows, results, facts)}",
+            )
+    safe = f"; {_rails_text(rows, results, facts)}" if results.guardrails else ""
+    margin = margin_row(rows)
+    if margin is None:
+        short = ". The smallest effect worth having is not assured" if row["low"] < least else ""
+        return title, "ship", f"{said}{safe}{short}"
+    what = words(margin["metric"]) + (" less the offer's cost" if worth.offer_cost else "")
+    if margin["state"] != "ok":
+        return f"{title}, {what} unclear", "extend", f"{said}; {what} could not be tested yet{safe}"
+    net = margin.copy()
+    for name in ("effect", "low", "high"):
+        net[name] -= worth.offer_cost
+    why = f"{said}; {what} {effect_text(net, facts.currency)}{safe}"
+    # Where the offer costs nothing, the corrected p-value says what the interval says, for all metrics at once.
+    clear = bool(worth.offer_cost) or margin["primary"] or margin["p_adjusted"] < 1 - results.confidence
+    if net["low"] > 0 and clear:
+        return title, "ship", why
+    if net["high"] < 0 and clear:
+        return f"{title}, but {what} falls", "stop", why
+    days = _more_days(net, facts)
+    title = f"{title}, {what} unclear"
+    if days is None:
+        return title, "extend", f"{why}. Plan a new test with {words(margin['metric'])} as its primary measure"
+    long = f"An effect of that size would take about {days:,} days to settle at this pace"
+    if days > LONGEST:
+        return (
+            title,
+            "extend",
+            f"{why}. {long}: decide by what the offer is worth to you otherwise, or test something bolder",
+        )
+    if results.reading == "always":
+        return f"{title}: run {days} more days", "extend", f"{why}. {long}"
+    why += f". {long}, in a new test with {words(margin['metric'])} as its primary measure; do not just let this one run on"
+    return f"{title}: test again for {days} days", "extend", why
+
+
+def _rails(rows: pd.DataFrame, results: Results) -> dict[str, str]:
+    """Guardrail metric -> holds, unclear, broken, or absent."""
+    found = rows.set_index("metric")["guardrail"].to_dict()
+    return {rail.metric: found.get(rail.metric) or "absent" for rail in results.guardrails}
+
+
+def _rails_text(rows: pd.DataFrame, results: Results, facts: Facts) -> str:
+    by_metric = rows.set_index("metric")
+    verdicts = _rails(rows, results)
+    parts = []
+    for rail in results.guardrails:
+        verdict = verdicts[rail.metric]
+        seen = ""
+        if verdict != "absent" and by_metric.loc[rail.metric, "state"] == "ok":
+            seen = f" {effect_text(by_metric.loc[rail.metric], facts.currency)}"
+        word = {"holds": "holds", "broken": "is broken", "unclear": "is not assured", "absent": "was not measured"}[
+            verdict
+        ]
+        parts.append(f"guardrail {words(rail.metric)}{seen} {word} ({rail.text})")
+    return "; ".join(parts)
+
+
+def _more_days(row: pd.Series, facts: Facts) -> int | None:
+    """Days of a new test, in whole weeks and at this one's pace, that would find the effect seen; None where it cannot be said."""
+    arms = facts.arms[facts.arms["experiment"] == row["experiment"]]
+    span = (arms["last_at"].max().date() - arms["first_at"].min().date()).days + 1
+    units = needed(row, float(row["effect"])) * len(arms)
+    weeks = math.ceil(units / (float(arms["units"].sum()) / span) / 7) if units else 0
+    return 7 * weeks if 0 < 7 * weeks <= 10_000 else None
 
 
 def _running(facts: Facts, experiment: str, name: str, row: pd.Series) -> tuple[str, str, str, str, str]:
@@ -139,13 +238,24 @@ def _running(facts: Facts, experiment: str, name: str, row: pd.Series) -> tuple[
         int(row["n"] + row["n_control"] + row["missing"]),
         int(row["n"] + row["n_control"] + row["missing"] + row["open"]),
     )
-    by = _end(facts, experiment, str(row["metric"]))
-    why = f"{closed:,} of {total:,} windows are closed; read once, at the planned end, and not before {formats.day(by)}"
-    return "running", f"{name} is still running", "extend", why, by.isoformat()
+    by = end_of(facts, experiment, str(row["metric"]))
+    when = (
+        f"no effect is clear yet by an interval that may be read every day; the last window so far closes on {formats.day(by)}"
+        if row["state"] in ("ok", "unread")
+        else f"read once, at the planned end, and not before {formats.day(by)}"
+    )
+    why = f"{closed:,} of {total:,} windows are closed; {when}"
+    left = (by - facts.as_of).days
+    title = (
+        f"{name} is still running: {left} more {'day' if left == 1 else 'days'}"
+        if left > 0
+        else f"{name} is still running"
+    )
+    return "running", title, "extend", why, by.isoformat()
 
 
 def _without_outcomes(facts: Facts, experiment: str, name: str) -> tuple[str, str, str, str, str]:
-    by = _end(facts, experiment, "")
+    by = end_of(facts, experiment, "")
     if by > facts.as_of:
         why = f"no window has closed yet; the last closes on {formats.day(by)}"
         return "running", f"{name} is still running", "extend", why, by.isoformat()
@@ -158,7 +268,7 @@ def _without_outcomes(facts: Facts, experiment: str, name: str) -> tuple[str, st
     )
 
 
-def _end(facts: Facts, experiment: str, metric: str) -> date:
+def end_of(facts: Facts, experiment: str, metric: str) -> date:
     """The day by which the last unit's window has closed; a first as_of at which this test can be read."""
     windows = facts.moments[(facts.moments["experiment"] == experiment) & (facts.moments["metric"] == metric)][
         "window_high"
@@ -169,13 +279,6 @@ def _end(facts: Facts, experiment: str, metric: str) -> date:
     return end
 
 
-def _margin(rows: pd.DataFrame, primary: str) -> pd.Series | None:
-    """The secondary row that speaks of margin, tested or not."""
-    others = rows[rows["metric"] != primary]
-    chosen = others[others["metric"].str.casefold().str.contains("|".join(_MARGIN))]
-    return None if chosen.empty else chosen.iloc[0]
-
-
 def _name(experiment: str, arm: str, facts: Facts) -> str:
     arms = int((facts.arms["experiment"] == experiment).sum())
     name = words(experiment)
@@ -184,10 +287,10 @@ def _name(experiment: str, arm: str, facts: Facts) -> str:
 
 
 def needed(row: pd.Series, least: float) -> int:
-    """Units an arm needs to find `least` four times in five at p < .05, at this test's variance."""
-    error = (row["high"] - row["low"]) / 2 / stats.norm.ppf(0.5 + row["level"] / 2)
-    both = error**2 * 2 * row["n"] * row["n_control"] / (row["n"] + row["n_control"])
-    return math.ceil((stats.norm.ppf(0.975) + stats.norm.ppf(0.8)) ** 2 * both / least**2) if least else 0
+    """Units an arm needs to find `least` four times in five at this row's level, at this test's variance."""
+    both = row["error"] ** 2 * 2 * row["n"] * row["n_control"] / (row["n"] + row["n_control"])
+    factor = stats.norm.ppf(0.5 + row["level"] / 2) + stats.norm.ppf(0.8)
+    return math.ceil(factor**2 * both / least**2) if least and row["error"] > 0 else 0
 
 
 def amount(value: float, kind: str, currency: str, *, width: float, sign: bool = False) -> str:
@@ -200,6 +303,11 @@ def amount(value: float, kind: str, currency: str, *, width: float, sign: bool =
         else formats.number(value * scale, digits=digits)
     )
     return f"+{text}" if sign and value > 0 and text.strip("0.,") else text
+
+
+def unit_of(kind: str, currency: str) -> str:
+    """What a metric's axis counts in."""
+    return "percentage points" if kind == "share" else (currency or "money") if kind == "money" else "its own unit"
 
 
 def effect_text(row: pd.Series, currency: str) -> str:

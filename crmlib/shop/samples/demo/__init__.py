@@ -7,6 +7,7 @@ says what an analysis should find; nothing here is shared with the analyses.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import zlib
 from dataclasses import dataclass
@@ -16,13 +17,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from crmlib.shop.samples.demo import baskets, catalogue, experiments, orders, people, population, reviews
+from crmlib.shop.samples.demo import baskets, catalogue, experiments, large, orders, people, population, reviews
 from crmlib.shop.samples.demo.dirt import with_dirt
 from crmlib.shop.samples.folder import settings, staged
 
-__all__ = ["Simulation", "make", "simulate"]
+__all__ = ["Simulation", "is_current", "make", "simulate"]
 
 NAME = "Demo shop"
+_STAMP = ".made-by"
 _ORDER_COLUMNS = [
     "order_id", "ordered_at", "customer_id", "total", "status", "channel", "coupon", "currency", "discount",
     "shipping", "tax", "refunded", "refunded_at", "cancelled_at",
@@ -78,7 +80,10 @@ def simulate(*, seed: int = 20, customers: int = 5000, dirty: bool = True) -> Si
     written, meant = reviews.reviews(
         _stream(seed, "feedback"), orders=table, product=bought, goods=goods, first_names=people.first_names()
     )
-    assignments, outcomes, effects = experiments.experiments(_stream(seed, "experiments"))
+    over = experiments.experiments(_stream(seed, "experiments"))
+    now = experiments.running(_stream(seed, "running experiment"), until=population.AS_OF)
+    assignments, outcomes = (pd.concat([over[place], now[place]], ignore_index=True) for place in (0, 1))
+    assignments, effects = experiments.with_device(_stream(seed, "devices"), assignments), over[2] | now[2]
 
     kept = np.ones(len(table), dtype=np.bool_) if dirty else taken.buyer >= 0
     kept_ids = table["order_id"][kept]
@@ -126,20 +131,41 @@ def make(folder: Path, *, seed: int = 20, customers: int = 5000) -> Path:
     """Write the demo shop into `folder` and return it: one CSV file a table, shop.toml and truth.json.
 
     The folder appears whole or not at all; one that holds something else is refused with DataError. The same
-    seed and number of customers write the same bytes.
+    seed and number of customers write the same bytes. Above large.BLOCK customers it is written block by block, in the
+    memory of one, and the truth names no single row.
     """
-    shop = simulate(seed=seed, customers=customers)
     with staged(folder, name=NAME) as into:
-        for name, frame in shop.tables.items():
-            frame.to_csv(into / f"{name}.csv", index=False, lineterminator="\n", encoding="utf-8")
+        if customers > large.BLOCK:
+            truth = large.write(into, seed=seed, customers=customers)
+        else:
+            shop = simulate(seed=seed, customers=customers)
+            truth = shop.truth
+            for name, frame in shop.tables.items():
+                frame.to_csv(into / f"{name}.csv", index=False, lineterminator="\n", encoding="utf-8")
         (into / "shop.toml").write_text(
             settings(name=NAME, timezone="Europe/Berlin", currency="EUR", as_of=str(population.AS_OF)),
             encoding="utf-8",
         )
         (into / "truth.json").write_text(
-            json.dumps(shop.truth, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
+            json.dumps(truth, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
         )
+        (into / _STAMP).write_text(_stamp(seed=seed, customers=customers), encoding="utf-8")
     return folder
+
+
+def is_current(folder: Path, *, seed: int = 20, customers: int = 5000) -> bool:
+    """Was this folder made by the simulation as it is now, with this seed and size?"""
+    try:
+        return (Path(folder) / _STAMP).read_text(encoding="utf-8") == _stamp(seed=seed, customers=customers)
+    except OSError:
+        return False
+
+
+def _stamp(*, seed: int, customers: int) -> str:
+    code = hashlib.sha256()
+    for source in sorted(Path(__file__).parent.glob("*.py")):
+        code.update(source.read_bytes())
+    return f"simulation {code.hexdigest()}, seed {seed}, {customers} customers\n"
 
 
 def _stream(seed: int, part: str) -> np.random.Generator:

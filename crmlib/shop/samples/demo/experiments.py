@@ -1,7 +1,9 @@
 """Which experiments did the demo shop run, and what was the truth?
 
 Visitors, not customers, are assigned. `free_shipping` has a known effect, `new_header` none, and in
-`sorting` the treatment page lost six in a hundred of its visitors, so its split is broken.
+`sorting` the treatment page lost six in a hundred of its visitors, so its split is broken. `gift_note` has a
+known effect too and is still running: the later of its visitors have no outcome yet. Six in ten visitors come by
+phone, which changes nothing.
 
 Each visitor has a conversion probability (one in twelve comes often) and an order value, and two earlier
 periods of the same length from the same probability and value: their sum is the pre_value. A treatment adds
@@ -28,6 +30,7 @@ PRE_WINDOWS = 2  # the pre-values add up this many windows before the test
 MARGIN_SHARE = 0.45
 POSTAGE_BORNE, FREE_SHIPPING_FROM = 3.50, 39.0
 TWO_ARMS = 30
+DEVICES, PHONE_SHARE = ("phone", "desktop"), 0.6
 METRICS = ("converted", "revenue_per_visitor", "margin_per_visitor")
 
 
@@ -48,16 +51,36 @@ _DESIGNS = (
     _Design("new_header", 10_000, 10_000, False, "2026-06-22", 28, 0.0, False),
     _Design("sorting", 20_000, 18_800, True, "2026-07-20", 35, 0.0, False),
 )
+_RUNNING = _Design("gift_note", 6_000, 6_000, False, "2026-09-02", 28, 0.020, False)
 
 
 def experiments(rng: np.random.Generator) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, object]]:
-    """The assignments, the outcomes (one row per visitor and metric), and the true effects.
+    """The assignments, the outcomes (one row per visitor and metric), and the true effects, of the tests that are over.
 
     Sizes are fixed: about 40,000, 20,000 and 38,800 visitors, whatever the number of customers.
     """
-    assignments, outcomes, start = [], [], 1
+    return _all(rng, _DESIGNS, start=1)
+
+
+def running(rng: np.random.Generator, *, until: np.datetime64) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, object]]:
+    """The same of the test that still runs: 12,000 visitors, and the outcomes that were known before `until`."""
+    assigned, measured, truth = _all(rng, (_RUNNING,), start=1 + sum(one.control + one.treatment for one in _DESIGNS))
+    return assigned, measured[measured["observed_at"] < until].reset_index(drop=True), truth
+
+
+def with_device(rng: np.random.Generator, assignments: pd.DataFrame) -> pd.DataFrame:
+    """The assignments with a column `device`, the same for a visitor in each of its rows."""
+    units = assignments["unit_id"].drop_duplicates()
+    device = pd.Series(np.where(rng.random(len(units)) < PHONE_SHARE, *DEVICES), index=units)
+    return assignments.assign(device=device.loc[assignments["unit_id"]].to_numpy())
+
+
+def _all(
+    rng: np.random.Generator, designs: tuple[_Design, ...], *, start: int
+) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, object]]:
+    assignments, outcomes = [], []
     truth: dict[str, object] = {}
-    for design in _DESIGNS:
+    for design in designs:
         assigned, measured, facts = _run(rng, design, start)
         start += design.control + design.treatment
         assignments.append(assigned)
@@ -120,6 +143,7 @@ def _run(rng: np.random.Generator, design: _Design, start: int) -> tuple[pd.Data
         "units": arms,
         "designed_share_treatment": 0.5,
         "split_broken": design.fixed,
+        "phone_share": PHONE_SHARE,
         "units_in_two_arms": unit[both].tolist(),
         "effects": true_effects(lift=design.lift, bears_postage=design.bears_postage),
         "effect_definition": "population mean of treatment less control per visitor, in closed form",

@@ -1,0 +1,177 @@
+"""The tables of the page: money a month, the planner, and the checks."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from crmlib import figures, formats
+from crmlib.analysis.experiments.checks import Checks
+from crmlib.analysis.experiments.drawing import label_of, upper
+from crmlib.analysis.experiments.fitting import Results
+from crmlib.analysis.experiments.money import ASSUMED, Worth
+from crmlib.analysis.experiments.naming import title as head
+from crmlib.analysis.experiments.naming import words
+from crmlib.analysis.experiments.planning import USUAL_EFFECT, power_of
+from crmlib.analysis.experiments.reduction import Facts
+from crmlib.analysis.experiments.verdicts import amount
+
+
+def month_text(row: pd.Series, currency: str) -> str:
+    """Margin a month with its range: '€1,900 (300 to 3,500)'."""
+    value = formats.quantity(row["month"], currency or "units", low=row["month_low"], high=row["month_high"])
+    return f"{value} ({formats.interval(row['month_low'], row['month_high'], currency or 'units')})"
+
+
+def loss_text(loss: float) -> str:
+    """A chance of loss, never as 0 or 100 %.
+
+    >>> loss_text(0.0001), loss_text(0.083)
+    ('under 1\\xa0%', '8\\xa0%')
+    """
+    if loss != loss:
+        return "said at the end"
+    return (
+        "under 1\N{NO-BREAK SPACE}%"
+        if loss < 0.01
+        else "over 99\N{NO-BREAK SPACE}%"
+        if loss > 0.99
+        else formats.share(loss)
+    )
+
+
+def table_worth(facts: Facts, worth: Worth) -> figures.Figure:
+    """What would each change bring a month, and how likely is a loss?"""
+    table = worth.table
+    if table.empty:
+        return figures.show_table(
+            figures.tabulate(
+                table.assign(test=""), caption="No margin was measured", labels={"test": "Test", "metric": "Metric"}
+            ),
+            title="No test can be told in money yet",
+            sentence="That takes a sound test that can be read, with a metric of margin or profit for each unit; revenue is not what is earned.",
+        )
+    shown = table.assign(
+        test=[label_of(row.experiment, row.variant, facts) for row in table.itertuples()],
+        unit=[_per_unit(row, facts.currency) for _, row in table.iterrows()],
+        said=[month_text(row, facts.currency) for _, row in table.iterrows()],
+        risk=[loss_text(loss) for loss in table["loss"]],
+    )
+    best = table.sort_values("units", ascending=False, kind="stable").iloc[0]
+    name = upper(label_of(best["experiment"], best["variant"], facts))
+    low, high = (
+        formats.quantity(abs(best[end]), facts.currency or "units", low=best["month_low"], high=best["month_high"])
+        for end in ("month_low", "month_high")
+    )
+    if best["month_low"] > 0:
+        title = f"{name} would earn between {low} and {high} of margin a month"
+    elif best["month_high"] < 0:
+        title = f"{name} would lose between {high} and {low} of margin a month"
+    else:
+        title = f"{name}: between a loss of {low} and a gain of {high} of margin a month"
+    cost = (
+        f"less {formats.money(worth.offer_cost, facts.currency, digits=2)} for the offer"
+        if worth.offer_cost
+        else "no further cost of the offer was named"
+    )
+    return figures.show_table(
+        figures.tabulate(
+            shown,
+            caption=f"Margin for each unit ({cost}) and a month, at the test's own number of units unless another was named",
+            labels={
+                "test": "Test",
+                "unit": "Margin a unit (range)",
+                "units_a_month": "Units a month",
+                "said": "Margin a month (range)",
+                "risk": "Chance of loss",
+            },
+            formats={"units_a_month": formats.number},
+            file="tables/worth.csv",
+        ),
+        title=title,
+        sentence=f"The range is the interval of the mean effect. The chance of loss is reckoned {ASSUMED}.",
+    )
+
+
+def _per_unit(row: pd.Series, currency: str) -> str:
+    width = row["high"] - row["low"]
+    ends = [amount(row[end], "money", currency, width=width) for end in ("low", "high")]
+    return f"{amount(row['per_unit'], 'money', currency, width=width, sign=True)} ({ends[0]} to {ends[1]})"
+
+
+def table_plan(facts: Facts, results: Results, *, worthwhile: float = 0.0) -> figures.Figure:
+    """How small an effect could each test have found, and what would a smaller one take?"""
+    found = power_of(facts, results, worthwhile=worthwhile)
+    if found.empty:
+        return figures.show_table(
+            figures.tabulate(
+                found.assign(test=""), caption="No test with enough units", labels={"test": "Test", "units": "Units"}
+            ),
+            title="No test is large enough to plan the next one by",
+            sentence="With control's mean and its spread at hand, plan(…) says size, days and smallest effect.",
+        )
+
+    def effect(row: pd.Series, name: str) -> str:
+        text = amount(row[name], row["kind"], facts.currency, width=row["detectable"])
+        return f"{text} points" if row["kind"] == "share" else text
+
+    shown = found.assign(
+        test=[label_of(row.experiment, row.variant, facts) for row in found.itertuples()],
+        measure=[words(metric) for metric in found["metric"]],
+        could=[effect(row, "detectable") for _, row in found.iterrows()],
+        wish=[effect(row, "least") for _, row in found.iterrows()],
+    )
+    finest = (
+        found.assign(relative=found["detectable"] / found["base"].abs()).sort_values("relative", kind="stable").iloc[0]
+    )
+    share = worthwhile or USUAL_EFFECT
+    named = (
+        "the smallest effect worth having"
+        if worthwhile
+        else "named as an example, since no smallest effect worth having was given"
+    )
+    return figures.show_table(
+        figures.tabulate(
+            shown,
+            caption=f"Planner: units and days to find a change of {formats.share(share)} of control's mean, {named}",
+            labels={"test": "Test", "measure": "Primary measure", "units": "Units had", "could": "Could find", "wish": "To find", "needed": "Units in each arm",
+                    "needed_days": "Days at its pace"},
+            formats={"units": formats.number, "needed": formats.number, "needed_days": formats.number},
+        ),
+        title=f"{upper(label_of(finest['experiment'], finest['variant'], facts))}, the finest test, could find a change of {formats.share(finest['relative'])} of control's mean",
+        sentence="'Could find' means: four times in five, if it is there. Half the effect takes four times the units. Days are whole weeks of arrivals; the outcome window comes on top.",
+    )  # fmt: skip
+
+
+def table_checks(checks: Checks, splits: pd.DataFrame | None = None) -> figures.Figure:
+    """What was checked before any effect was looked at, and what was found? Those that found nothing are counted only."""
+    order = {"failed": 0, "warning": 1, "ok": 2}
+    all_checks = (
+        checks.table if splits is None or splits.empty else pd.concat([checks.table, splits], ignore_index=True)
+    )
+    ranked = all_checks.sort_values("verdict", key=lambda column: column.map(order), kind="stable")
+    bad = ranked[ranked["verdict"] != "ok"]
+    quiet = ranked[ranked["verdict"] == "ok"].groupby("experiment").size()
+    folded = pd.DataFrame(
+        {
+            "verdict": "ok",
+            "text": [
+                f"{head(str(name))}: {count} {'check' if count == 1 else 'checks'} found nothing."
+                for name, count in quiet.items()
+            ],
+        }
+    )
+    failed = int((bad["verdict"] == "failed").sum())
+    title = f"{len(bad)} of {len(ranked)} checks {'needs' if len(bad) == 1 else 'need'} a look"
+    title += (
+        f"; {failed} {'voids its test or metric' if failed == 1 else 'void their test or metric'}" if failed else ""
+    )
+    return figures.show_table(
+        figures.tabulate(
+            pd.concat([bad[["verdict", "text"]], folded], ignore_index=True),
+            caption="Checks of the tests themselves, the gravest first",
+            labels={"text": "What was found", "verdict": "Verdict"},
+            file="tables/checks.csv",
+        ),
+        title=title if len(bad) else f"Nothing was found in {len(ranked)} checks",
+        sentence="These are asked before any effect is looked at. A check that finds nothing is no proof that nothing is wrong.",
+    )
