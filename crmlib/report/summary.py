@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from crmlib import formats
-from crmlib.report.page import STATUS_WORDS, Facts, headlines
+from crmlib.report.page import STATUS_WORDS, Facts, headlines, plain
 
 _LONGEST = 240
 
@@ -68,6 +68,5 @@ def _first_action(payload: Mapping[str, Any]) -> str:
 
 def _cut(text: str) -> str:
     """One line, not longer than a phone shows at a glance, without characters that are none."""
-    line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split(" ")).strip()
-    line = " ".join(line.split())
+    line = " ".join("".join(letter if letter.isprintable() else " " for letter in plain(text)).split())
     return line if len(line) <= _LONGEST else line[: _LONGEST - 1].rstrip() + "…"
