@@ -1,4 +1,4 @@
-# make reports · make test · make lab · make bench · make shots · make lock
+# make reports · make test · make lab · make bench · make shots · make axe · make lock
 # Needs Python 3.11 or newer and nothing else.
 
 PYTHON ?= python3
@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 SHOP ?= data/demo
 READY := $(VENV)/.installed
 
-.PHONY: reports test lab bench shots lock clean
+.PHONY: reports test lab bench shots axe lock clean
 .DELETE_ON_ERROR:
 
 reports: $(READY) data/demo/orders.csv
@@ -27,6 +27,9 @@ bench: $(READY)
 
 shots: $(READY)
 	$(BIN)/python tests/shots.py
+
+axe: $(READY)
+	$(BIN)/python tests/axe.py
 
 lock: $(READY)
 	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --quiet --output-file requirements.lock

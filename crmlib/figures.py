@@ -1,6 +1,7 @@
 """Figures and tables that a page can carry: one finding each, drawn wide and narrow, with the numbers behind.
 
-Colours are written into the SVG as CSS variables with a light and a dark value, so one drawing serves both.
+Colours are written into the SVG as CSS variables with a light and a dark value, so one drawing serves both. A cloud of
+more than a thousand points would weigh megabytes as SVG; it is a PNG on the page's light paper instead.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from crmlib.errors import CrmError
@@ -38,6 +40,8 @@ _COLOURS = {
 INK, MUTED, GRID, ACCENT, SOFT, ORANGE, GREEN, PURPLE, PAPER = (light for light, _ in _COLOURS.values())
 CYCLE = (ACCENT, ORANGE, GREEN, PURPLE, MUTED, INK)
 SHOWN_ROWS = 50
+MOST_MARKS = 1000  # a drawing with more points than these is a PNG
+_DENSITY = 144  # its dots per inch: one and a half per CSS pixel
 
 _FONTS = ["DejaVu Sans"]
 _PAGE_FONTS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif"
@@ -47,7 +51,7 @@ _PAGE_FONTS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans
 class Figure:
     """A finding: its sentence, its drawing (none for a table alone), and the numbers behind it.
 
-    `table` is the payload `tabulate` makes. Displayed as the last value of a cell, it becomes a section of the page.
+    `wide` and `narrow` are SVG, or a PNG as a data URI. `table` is the payload `tabulate` makes. Displayed as the last value of a cell, it becomes a section of the page.
     """
 
     title: str
@@ -71,8 +75,7 @@ class Figure:
         table = f"<table>{_table_html(self.table)}</table>"
         if not self.wide:
             return head + table
-        data = base64.b64encode(self.wide.encode()).decode()
-        image = f'<img src="data:image/svg+xml;base64,{data}" alt="{html.escape(self.alt)}" style="max-width:100%">'
+        image = f'<img src="{image_address(self.wide)}" alt="{html.escape(self.alt)}" style="max-width:100%">'
         return f"{head}{image}<p>{html.escape(self.caption)}</p><details><summary>Show the numbers</summary>{table}</details>"
 
 
@@ -94,8 +97,8 @@ def draw(
     """
     if not alt.strip() or not title.strip():
         raise CrmError("a figure needs a title that says its finding and an alt text that says what it shows")
-    wide = _svg(paint, narrow=False, size=(9.6, height))
-    narrow = _svg(paint, narrow=True, size=(3.6, narrow_height))
+    wide = _drawing(paint, narrow=False, size=(9.6, height))
+    narrow = _drawing(paint, narrow=True, size=(3.6, narrow_height))
     return Figure(title=title, sentence=sentence, caption=caption, alt=alt, wide=wide, narrow=narrow, table=table)
 
 
@@ -216,22 +219,50 @@ def _theme(narrow: bool) -> dict[str, Any]:
     }
 
 
-def _svg(paint: Callable[[Axes, bool], None], *, narrow: bool, size: tuple[float, float]) -> str:
+def image_address(drawing: str) -> str:
+    """A drawing as the address of an image that needs no file."""
+    if drawing.startswith("data:image/png;base64,"):
+        return drawing
+    return "data:image/svg+xml;base64," + base64.b64encode(drawing.encode("utf-8", "replace")).decode()
+
+
+def _drawing(paint: Callable[[Axes, bool], None], *, narrow: bool, size: tuple[float, float]) -> str:
     import seaborn as sns
     from matplotlib import rc_context
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure as Canvas
 
     with sns.axes_style("whitegrid", rc=_theme(narrow)), rc_context(_theme(narrow)):
         # A figure of its own, outside pyplot: nothing global, nothing shown twice.
         canvas = Canvas(figsize=size, layout="constrained")
-        FigureCanvasSVG(canvas)
+        FigureCanvasAgg(canvas)
         ax = canvas.add_subplot()
         ax.grid(axis="x", visible=False)
         paint(ax, narrow)
+        if _marks(ax) > MOST_MARKS:
+            return _png(canvas)
         buffer = io.StringIO()
         canvas.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     return _recolour(buffer.getvalue())
+
+
+def _marks(ax: Axes) -> int:
+    """The points drawn one by one: scatters, and lines that carry a marker at each point. A line itself is one mark."""
+    scattered = sum(np.ma.getdata(collection.get_offsets()).shape[0] for collection in ax.collections)
+    marked = [line for line in ax.lines if line.get_marker() not in ("None", "none", "", None)]
+    return scattered + sum(np.size(line.get_xdata()) for line in marked) + len(ax.patches)
+
+
+def _png(canvas: Any) -> str:
+    """A PNG of few colours on the page's own paper, which is light in the dark too: its inks are light paper's."""
+    from PIL import Image
+
+    full = io.BytesIO()
+    canvas.savefig(full, format="png", dpi=_DENSITY, facecolor=PAPER, transparent=False, metadata={"Software": None})
+    full.seek(0)
+    small = io.BytesIO()
+    Image.open(full).convert("RGB").quantize(64).save(small, format="PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(small.getvalue()).decode()
 
 
 def _recolour(svg: str) -> str:

@@ -123,6 +123,21 @@ class Grade:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Watch:
+    """Rows of a table to follow from run to run: who entered, who left.
+
+    `table` is one of the findings' tables or lists, `key` the columns that name a row. With `by`, only the `top` share
+    with the largest values of that column counts. `label` names the rows in the plural: 'customers in the top tenth'.
+    """
+
+    table: str
+    key: tuple[str, ...]
+    label: str
+    by: str = ""
+    top: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
 class Findings:
     """All that one report says.
 
@@ -132,6 +147,7 @@ class Findings:
     tables    file name without ending -> frame, for `tables/`
     lists     the same for `lists/`, where whatever names a customer goes; never shown on a page
     predictions, grades   what is said of the days ahead, and what came of what earlier runs had said
+    watches   rows whose coming and going the next run's page tells; other tables are compared without being named
     """
 
     report: str
@@ -147,6 +163,7 @@ class Findings:
     lists: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     predictions: tuple[Prediction, ...] = ()
     grades: tuple[Grade, ...] = ()
+    watches: tuple[Watch, ...] = ()
 
     def __post_init__(self) -> None:
         ids = [metric.id for metric in self.metrics]
@@ -181,6 +198,7 @@ class Findings:
                  "run_id": grade.due.run_id, "actual": grade.actual}
                 for grade in self.grades
             ],
+            "watches": [asdict(watch) for watch in self.watches],
         }  # fmt: skip
 
     def _repr_html_(self) -> str:

@@ -115,3 +115,26 @@ def interval(low: float | None, high: float | None, unit: str) -> str:
     # A minus before the second number needs words, or it reads as a dash.
     joint = " to " if low < 0 else DASH
     return joint.join(ends)
+
+
+def movement(value: float, unit: str, *, before: float, low: float | None = None, high: float | None = None) -> str:
+    """How far a number moved, without its sign, and how much of what it was; `low` and `high` bound the movement.
+
+    >>> movement(18_000, "EUR", before=594_000)
+    '€18,000 (3\\xa0%)'
+    >>> movement(-0.021, "share", before=0.19)
+    '2.1 points'
+    """
+    size = abs(value)
+    if unit == "share":
+        digits = _digits(low, high)
+        shown = 1 if digits is None else max(0, min(digits - 2, 2))
+        text = number(100 * size, digits=shown)
+        if size and text.strip("0.") == "":
+            return f"less than {number(10.0**-shown, digits=shown)} points"
+        return f"{text} point" if text == "1" else f"{text} points"
+    text = quantity(size, unit, low=low, high=high)
+    if unit == "index" or before < 10:
+        return text
+    portion = size / before
+    return f"{text} ({share(portion, digits=0 if portion >= 0.02 else 1)})"

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import base64
 import functools
+import hashlib
 import http.server
 import os
 import re
 import threading
 from collections.abc import Iterator
+from datetime import date, timedelta
 from html.parser import HTMLParser
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import nbformat
+import numpy as np
 import pytest
 
 from crmlib import figures, findings
 from crmlib.errors import PageError
-from crmlib.report import page, publish
-from crmlib.report.validate import validate
+from crmlib.report import history, overview, page, publish, spark, track
+from crmlib.report.validate import POLICY, SCRIPT, validate
+from tests import axe
 from tests.pages_helpers import (
     AS_OF,
     code,
@@ -138,7 +142,35 @@ def page_with(text: str) -> str:
         parameters=[{"name": text, "value": text, "default": text, "help": text}],
         packages={text: text},
         files={text: 3, f"tables/{text}": None},
+        **memory(text),
     )
+
+
+def memory(text: str) -> dict[str, Any]:
+    """What changed and how earlier predictions did, with `text` wherever a name of the data can stand."""
+    changes = history.Changes(
+        since=date(2026, 11, 15),
+        run_id="r",
+        slug=text,
+        alike=True,
+        summary=text,
+        why=text,
+        metrics={text: history.Change(id=text, label=text, arrow=history.UP, words=text)},
+        differences=tuple(history.Difference(kind=kind, text=text) for kind in history.KINDS),
+        tables=(
+            history.TableChange(table=text, label=text, before=1, now=2, entered=1, left=0, moved=1, measure=text,
+                                names=(text,)),
+        ),
+    )  # fmt: skip
+    record = track.Record(
+        made=9, due=4, banded=4, inside=3, groups=6, groups_inside=5, windows=2, low=0.3, high=0.95, hindsight=4, next_due=None,
+        lines=(track.Line(label=text, due=4, banded=4, inside=3, bias=text, said=text, came=text, day=text),),
+        chances=(track.Chance(label=text, n=400, said=0.3, came=0.35, low=0.3, high=0.4),),
+    )  # fmt: skip
+    drawn = spark.line(
+        [(AS_OF - timedelta(days=7 * week), float(week % 3)) for week in range(4)], label=text, unit=text
+    )
+    return {"changes": changes, "record": record, "trends": {text: drawn}}
 
 
 class Structure(HTMLParser):
@@ -172,9 +204,9 @@ def test_the_names_shared_with_notebooks_are_the_same() -> None:
 def test_the_parts_come_in_the_order_a_reader_needs() -> None:
     html = page_of(payload(actions=[{"what": "Call", "why": "late", "count": 3}]), figures=[figure()])
     heads = re.findall(r"<h[12][^>]*>(.*?)</h[12]>", html)
-    assert heads == ["A title", "So what", "Do this", "Data checks", "Mondays sell most", "How sure",
+    assert heads == ["A title", "What changed", "So what", "Do this", "Data checks", "Mondays sell most", "How sure",
                      "When not to trust this", "Where it comes from", "Method and code"]  # fmt: skip
-    assert html.index("Ten baskets were sold.") < html.index('class="tiles"') < html.index(">So what</h2>")
+    assert html.index("Ten baskets were sold.") < html.index('class="tiles') < html.index(">What changed</h2>")
     anchors = set(re.findall(r'href="#([^"]+)"', html))
     assert anchors and all(f'id="{anchor}"' in html for anchor in anchors)
     validate(html)
@@ -183,7 +215,7 @@ def test_the_parts_come_in_the_order_a_reader_needs() -> None:
 def test_a_tile_says_value_interval_note_and_n() -> None:
     shown = metric(value=612345.0, unit="EUR", low=540000.0, high=690000.0, n=1234, note="next year", label="Margin")
     html = page_of(payload(metrics=[shown, metric(id="x", headline=False, label="Not above")]))
-    tiles = html[html.index('class="tiles"') : html.index("</dl>")]
+    tiles = html[html.index('class="tiles') : html.index("</dl>")]
     for words in ("Margin", "€610,000", "540,000–690,000", "next year", "n = 1,234"):
         assert words in tiles
     assert "Not above" not in tiles and "Not above" in html[html.index("All numbers") :]
@@ -277,14 +309,14 @@ def test_hostile_text_changes_no_failure_and_no_index(text: str, tmp_path: Path)
         return page.render_failure(facts, message=words, cell=words, traceback=words)
 
     def index(words: str) -> str:
-        tile = dict.fromkeys(("id", "label", "value", "unit", "interval", "note", "n"), words)
+        tile = dict.fromkeys(("id", "label", "value", "unit", "interval", "note", "n", "arrow", "change"), words)
+        tile |= {"number": 1.0, "counted_in": words, "spread": 1.0}
         run = {"report": "s", "variant": words, "title": words, "as_of": "2026-11-22", "status": "published",
                "run_id": "r", "started_at": "2026-11-22T06:00:00+00:00", "lead": words, "reason": words,
                "headlines": [tile], "path": "2026-11-22/s/report.html"}  # fmt: skip
         failed = run | {"status": "failed", "path": "failed/r/report.html"}
-        return page.render_template(
-            "overview.html.j2", **publish._overview({"name": words, "folder": "x"}, [run, failed])
-        )
+        listed = [overview.listed(said, slug="s", stands=said is run) for said in (run, failed)]
+        return page.render_template("overview.html.j2", **overview.model({"name": words}, listed, {"s": [run]}))
 
     for make in (failure, index):
         validate(make(text))
@@ -295,7 +327,7 @@ def test_hostile_text_changes_no_failure_and_no_index(text: str, tmp_path: Path)
 def test_hostile_prose_stays_prose(text: str) -> None:
     html = page_of(payload(), cells=[prose(f"# T\n\n{text}\n\n## {text}\n\n- {text}\n\n```\n{text}\n```\n")])
     validate(html)
-    method = html[html.index('id="method"') :]
+    method = html[html.index('id="method"') : html.index("</main>")]
     assert not re.search(r"<(a|img|script|iframe|svg|style|form|base|meta|link)\b", method)
 
 
@@ -328,6 +360,12 @@ def _broken(html: str, old: str, new: str) -> str:
         ("</main>", "<h1>again</h1></main>", "one h1"),
         ("</main>", "<h2>x</h2><h4>y</h4></main>", "level is skipped"),
         ("</main>", "<table><tr><th>x</th></tr></table></main>", "scope"),
+        ("</main>", f"</main><script>{SCRIPT}</script>", "<script>"),
+        ("</main>", "<script src='x.js'></script></main>", "<script src>"),
+        ("</main>", "<button>x</button></main>", "<button>"),
+        (SCRIPT[-40:], SCRIPT[-40:] + " ", "<script>"),
+        ("<title>", f'<meta http-equiv="Content-Security-Policy" content="{POLICY}"><title>', "security policy"),
+        ("script-src 'sha256-", "script-src 'unsafe-inline' 'sha256-", "security policy"),
         ("default-src 'none'", "default-src *", "security policy"),
         ("default-src 'none';", "default-src 'none'; script-src *;", "security policy"),
         ("</style>", "a{background:url(//example.org)}</style>", "style sheet"),
@@ -385,6 +423,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
             code(long_word),
         ],
         files={"lists/late_and_much_longer_than_a_phone_is_wide.csv": 3},
+        **memory("m1"),
     )
     hostile = page_with(" ".join(INJECTIONS))
     no_answer = page.render(
@@ -397,11 +436,25 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
         run_id = f"20261122-060000-{name}-00aa"
         staging = publish.stage(reports, run_id)
         (staging / "report.html").write_text(html, encoding="utf-8")
-        tile = {"id": "b", "label": "Baskets", "value": "61,200", "unit": "", "interval": "1–2", "note": "", "n": ""}
+        tile = {"id": "b", "label": "Baskets", "value": "61,200", "unit": "", "interval": "1–2", "note": "", "n": "",
+                "number": 61200.0, "counted_in": "baskets", "spread": 0.0, "arrow": "▲", "change": "up 3"}  # fmt: skip
         known = {"run_id": run_id, "report": name, "variant": "", "title": name, "order": "08", "as_of": "2026-11-22",
                  "status": "not_available" if name == "feedback" else "published", "reason": "", "lead": "Ten.",
-                 "headlines": [tile] * 5, "started_at": "2026-11-22T06:00:00+00:00"}  # fmt: skip
+                 "headlines": [tile] * 5, "started_at": "2026-11-22T06:00:00+00:00", "predicts": ["2027-01-01"],
+                 "stale": name == "baskets", "changes": {"since": "2026-11-15", "summary": "Up.", "why": "New data."}}  # fmt: skip
         publish.publish(reports, staging, known)
+    # Days enough for a trend and for months that are folded away; their pages are not looked at.
+    for week in range(1, 10):
+        as_of = AS_OF - timedelta(days=7 * week)
+        staging = publish.stage(reports, f"{as_of:%Y%m%d}-060000-baskets-00aa")
+        (staging / "report.html").write_text(ordinary, encoding="utf-8")
+        earlier = known | {
+            "run_id": staging.name,
+            "report": "baskets",
+            "status": "published",
+            "as_of": as_of.isoformat(),
+        }
+        publish.publish(reports, staging, earlier | {"headlines": [tile | {"number": float(week)}], "changes": None})
     staging = publish.stage(reports, "20261122-070000-broken-00ab")
     facts = page.Facts(
         run_id=staging.name, report="broken", title="Broken", as_of=AS_OF, status="failed", command=long_word
@@ -430,7 +483,9 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
 
 
 def _all_pages(site: Path) -> list[str]:
-    found = sorted(path.relative_to(site).as_posix() for path in site.rglob("*.html") if "latest" not in path.parts)
+    """Those of the newest day, the failure and the index."""
+    every = (path.relative_to(site) for path in site.rglob("*.html"))
+    found = sorted(path.as_posix() for path in every if path.parts[0] in ("index.html", "failed", AS_OF.isoformat()))
     assert len(found) == 5
     return found
 
@@ -469,6 +524,130 @@ def test_no_page_scrolls_sideways(browser: Any, site: Path, width: int) -> None:
                 opened.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
             assert opened.evaluate("document.documentElement.scrollWidth") <= width, (path, opening)
     opened.close()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("scheme", axe.SCHEMES)
+@pytest.mark.parametrize("width", axe.WIDTHS)
+def test_axe_finds_nothing_on_any_page(browser: Any, site: Path, width: int, scheme: str) -> None:
+    try:
+        axe.source()
+    except axe.Missing as reason:
+        pytest.skip(str(reason))
+    opened = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    for path in _all_pages(site):
+        opened.goto(f"{site.as_uri()}/{path}")
+        assert axe.faults(opened) == [], path
+    if width == axe.WIDTHS[0]:
+        # And it does find what is wrong.
+        opened.evaluate("document.querySelector('main').append(document.createElement('img'))")
+        assert any("image-alt" in fault for fault in axe.faults(opened))
+    opened.close()
+
+
+@pytest.mark.browser
+def test_a_table_is_sorted_by_the_button_in_its_heading_and_by_key(browser: Any, tmp_path: Path) -> None:
+    rows = [["Tea 10", "€1,200", "1 July 2026"], ["tea 9", "−€5", "30 June 2026"], ["Zaatar", "–", "2 January 2027"],
+            ["Ähre", "€30", "3 March 2025"]]  # fmt: skip
+    columns = [
+        {"label": "Name", "numeric": False},
+        {"label": "Worth", "numeric": True},
+        {"label": "Day", "numeric": False},
+    ]
+    file = tmp_path / "page.html"
+    html = page_of(payload(), figures=[figure(wide="", narrow="", table=table(columns=columns, rows=rows))])
+    file.write_text(html, encoding="utf-8")
+    opened = browser.new_page(viewport={"width": 1280, "height": 900})
+    opened.goto(file.as_uri())
+    shown = opened.locator("table", has=opened.locator("caption", has_text="Baskets by weekday"))
+
+    def names() -> list[str]:
+        return [text.strip() for text in shown.locator("tbody th").all_inner_texts()]
+
+    assert names() == ["Tea 10", "tea 9", "Zaatar", "Ähre"]
+    worth = shown.get_by_role("button", name="Worth")
+    worth.focus()
+    opened.keyboard.press("Enter")
+    assert names() == ["Tea 10", "Ähre", "tea 9", "Zaatar"]
+    assert worth.locator("..").get_attribute("aria-sort") == "descending"
+    opened.keyboard.press("Space")
+    assert names() == ["tea 9", "Ähre", "Tea 10", "Zaatar"]
+    shown.get_by_role("button", name="Name").click()
+    assert names() == ["Ähre", "tea 9", "Tea 10", "Zaatar"]
+    assert shown.locator("[aria-sort]").count() == 1
+    shown.get_by_role("button", name="Day").click()
+    assert names() == ["Ähre", "tea 9", "Tea 10", "Zaatar"]
+    shown.get_by_role("button", name="Day").click()
+    assert names() == ["Zaatar", "Tea 10", "tea 9", "Ähre"]
+    opened.close()
+
+
+@pytest.mark.browser
+def test_one_button_opens_all_code(browser: Any, site: Path) -> None:
+    opened = browser.new_page()
+    opened.goto(f"{site.as_uri()}/2026-11-22/baskets/report.html")
+    opened.locator("#method > summary").click()
+    parts = opened.locator("#method details.code")
+    assert parts.count() > 1 and opened.locator("#method details.code[open]").count() == 0
+    opened.get_by_role("button", name="Open all code").click()
+    assert opened.locator("#method details.code[open]").count() == parts.count()
+    opened.get_by_role("button", name="Close all code").click()
+    assert opened.locator("#method details.code[open]").count() == 0
+    opened.close()
+
+
+@pytest.mark.browser
+def test_the_index_folds_older_days_and_filters_its_runs(browser: Any, site: Path) -> None:
+    opened = browser.new_page()
+    opened.goto((site / "index.html").as_uri())
+    every = opened.locator("[data-run]")
+    assert every.count() == 12 and opened.locator("section details:not([open])").count() == 2
+    field = opened.get_by_label("Show only")
+    field.fill("baskets september")
+    assert [row.inner_text().split()[0] for row in every.all() if row.is_visible()] == ["27", "20"]
+    assert opened.get_by_role("status").inner_text() == "2 of 12 runs"
+    field.fill("")
+    assert opened.locator("[data-run]:not([hidden])").count() == 12
+    assert opened.locator("section details:not([open])").count() == 2
+    opened.close()
+
+
+@pytest.mark.browser
+def test_a_headline_and_why_it_changed_are_two_clicks_away(browser: Any, site: Path) -> None:
+    opened = browser.new_page()
+    opened.goto((site / "index.html").as_uri())
+    entry = opened.locator(".entry", has_text="baskets").first
+    assert "up 3" in entry.inner_text() and "New data." in entry.inner_text()
+    entry.get_by_role("link", name="What changed").click()
+    assert opened.locator("#changed").is_visible() and "data" in opened.locator(".classes").inner_text()
+    opened.close()
+
+
+@pytest.mark.browser
+def test_without_javascript_all_is_shown_and_no_control_is_dead(browser: Any, site: Path) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    opened = context.new_page()
+    for path in _all_pages(site):
+        opened.goto(f"{site.as_uri()}/{path}")
+        assert opened.locator("button, input, [hidden]").count() == 0
+    context.close()
+
+
+@pytest.mark.browser
+def test_the_policy_runs_our_script_and_no_other(browser: Any, tmp_path: Path) -> None:
+    html = page_of(payload(), cells=[code("x")])
+    smuggled = "<script>window.hit=1</script><img src=x onerror='window.hit=1'><script src='data:text/javascript,window.hit=1'></script>"
+    file = tmp_path / "page.html"
+    file.write_text(html.replace("</main>", f"{smuggled}</main>"), encoding="utf-8")
+    opened = browser.new_page()
+    opened.goto(file.as_uri())
+    opened.wait_for_load_state()
+    assert opened.evaluate("window.hit") is None
+    assert opened.locator("#method button").count() == 1
+    opened.close()
+    given = re.search(r"script-src 'sha256-([^']+)'", html)
+    ours = html[html.index("<script>") + 8 : html.index("</script>")]
+    assert given and base64.b64decode(given[1]) == hashlib.sha256(ours.encode()).digest()
 
 
 @pytest.mark.browser
@@ -532,7 +711,8 @@ def test_latest_forwards_and_the_index_leads_everywhere(browser: Any, site: Path
     opened.get_by_role("link", name="All reports").click()
     assert opened.url.endswith("/index.html")
     for link in opened.locator("main a").all():
-        assert (site / (link.get_attribute("href") or "")).is_file()
+        target = (link.get_attribute("href") or "").partition("#")[0]
+        assert (site / target).is_file()
     opened.close()
 
 
@@ -542,5 +722,41 @@ def test_it_prints_without_its_navigation(browser: Any, site: Path) -> None:
     opened.goto(f"{site.as_uri()}/2026-11-22/baskets/report.html")
     opened.emulate_media(media="print")
     assert opened.locator("nav.contents").is_hidden() and opened.locator("details.contents").is_hidden()
-    assert len(opened.pdf(format="A4")) > 1000
+    # The text area of each paper in CSS pixels, with the margins of the style sheet.
+    for paper, width in (("A4", 673), ("Letter", 695)):
+        assert opened.pdf(format=paper).startswith(b"%PDF-")
+        opened.set_viewport_size({"width": width, "height": 900})
+        assert opened.evaluate("document.documentElement.scrollWidth") <= width, paper
     opened.close()
+
+
+# A cloud of points
+
+
+def test_a_dense_cloud_is_a_small_png_and_all_else_stays_a_drawing(rng: np.random.Generator) -> None:
+    x, y = rng.normal(size=(2, 5000))
+
+    def cloud(count: int) -> figures.Figure:
+        return figures.draw(
+            lambda ax, narrow: ax.scatter(x[:count], y[:count], s=4),
+            title="A cloud", sentence="Points.", alt="A cloud of points around zero.", table=table(),
+        )  # fmt: skip
+
+    dense, sparse = cloud(5000), cloud(1000)
+    assert sparse.wide.startswith("<svg") and sparse.narrow.startswith("<svg")
+    assert dense.wide.startswith("data:image/png;base64,") and dense.narrow.startswith("data:image/png;base64,")
+    assert len(dense.wide) < 120_000
+    bundle = dense._repr_mimebundle_()
+    html = page_of(payload(), figures=[bundle[figures.FIGURE_MIME]])
+    assert validate(html) == []
+    assert f'src="{dense.wide}" alt="A cloud of points around zero." width="1382" height="576"' in html
+    long_line = figures.draw(
+        lambda ax, narrow: ax.plot(np.sort(x), y), title="A line", sentence="A line.", alt="A line.", table=table()
+    )
+    assert long_line.wide.startswith("<svg")
+
+
+def test_a_text_that_only_claims_to_be_a_png_is_no_address() -> None:
+    html = page_of(payload(), figures=[figure(wide='data:image/png;base64,AAAA" onerror="window.hit=1')])
+    validate(html)
+    assert "window.hit" not in html

@@ -140,7 +140,7 @@ def test_each_failure_says_what_happened_and_where(ran: dict[str, Any], name: st
 def test_a_good_run_leaves_all_it_should(ran: dict[str, Any]) -> None:
     folder = ran["reports"] / "2026-11-22" / "good"
     names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    assert names == {"report.html", "executed.ipynb", "metrics.json", "manifest.json", "run.log.jsonl",
+    assert names == {"report.html", "summary.txt", "executed.ipynb", "metrics.json", "manifest.json", "run.log.jsonl",
                      "tables/weeks.csv", "lists/late.csv"}  # fmt: skip
     assert stat.S_IMODE((folder / "lists").stat().st_mode) == 0o700
     assert stat.S_IMODE((folder / "lists" / "late.csv").stat().st_mode) == 0o600

@@ -18,7 +18,7 @@ from typing import Any
 
 from crmlib import errors
 from crmlib.errors import CrmError, RunError, TimeOut
-from crmlib.report import page, personal, publish
+from crmlib.report import history, overview, page, personal, publish, summary, track
 from crmlib.report.parameters import Report, Value
 from crmlib.report.validate import validate
 
@@ -146,6 +146,7 @@ def _git(project: Path, *args: str) -> str:
 
 def finish(job: Job, event: Mapping[str, Any], plan: Plan, around: Surroundings) -> Outcome:
     seconds = time.monotonic() - job.clock
+    history.clear_due(job.staging)
     outcome = _settle(job, event, seconds, plan, around)
     try:
         publish.rebuild(plan.reports, shop=plan.holder)
@@ -243,10 +244,15 @@ def _publish(
     around: Surroundings,
 ) -> Path:
     status, reason = _status(payload, error), page.plain(str(error), job.scrub(plan)) if error else ""
+    _keep_predictions(job, payload)
     _restrict_lists(job.staging)
     rows = payload.get("rows", {})
     files = {path: rows.get(Path(path).stem) for path in _files(job.staging, "tables", "lists")}
+    files.pop(track.PREDICTIONS, None)
     facts = _facts(job, plan, around, status=status, reason=reason, seconds=seconds, files=files)
+    _write_metrics(job, payload, status, plan)
+    manifest = _manifest(job, facts, payload, plan, around)
+    facts = _with_memory(job, facts, manifest, payload, plan)
     html = page.render(notebook, facts, scrub=job.scrub(plan))
     notes = validate(html)
     for note in notes:
@@ -254,16 +260,38 @@ def _publish(
     for display in page.dropped(notebook):
         job.log.append({"event": "dropped", "at": time.time(), **display})
     (job.staging / "report.html").write_text(html, encoding="utf-8")
-    _write_metrics(job, payload, status, plan)
+    manifest |= {"headlines": page.headlines(payload, facts.changes),
+                 "changes": facts.changes.to_json() if facts.changes else None}  # fmt: skip
+    publish.write_text(job.staging / "summary.txt", summary.of_report(facts, payload))
     job.log.append({"event": "published", "at": time.time(), "status": status})
     _write_log(job, plan)
-    manifest = _manifest(job, facts, payload, plan, around) | {
+    manifest |= {
         "files": {path: publish.fingerprint(job.staging / path) for path in _files(job.staging, ".", "tables", "lists")}
     }
     if status == "not_available" and _stands_good(manifest, plan):
         # A table that is missing today is no answer, and takes no answer's place.
         return publish.keep_failure(plan.reports, job.staging, manifest | {"files": {}}, html=html)
     return publish.publish(plan.reports, job.staging, manifest)
+
+
+def _keep_predictions(job: Job, payload: Mapping[str, Any]) -> None:
+    """What this run says of the days ahead, kept beside its lists for the run that will grade it."""
+    if payload.get("predictions"):
+        publish.write_json(job.staging / track.PREDICTIONS, payload["predictions"])
+
+
+def _with_memory(
+    job: Job, facts: page.Facts, manifest: Mapping[str, Any], payload: Mapping[str, Any], plan: Plan
+) -> page.Facts:
+    """The facts with what changed since the last comparable run, and how headlines and predictions did over all runs."""
+    slug = publish.slug_of(job.report.name, plan.variant)
+    runs = [manifest, *publish.earlier_runs(plan.reports, slug, plan.as_of)]
+    facts = replace(facts, record=track.record(runs), trends=overview.trends(runs))
+    before = history.last_comparable(plan.reports, slug, as_of=plan.as_of)
+    if before is None or facts.status not in publish.GOOD:
+        return facts
+    now = history.present(job.staging, manifest)
+    return replace(facts, changes=history.compare(before, now, watches=payload.get("watches", ())))
 
 
 def _stands_good(manifest: Mapping[str, Any], plan: Plan) -> bool:
@@ -284,6 +312,7 @@ def _fail(
         html = page.render_failure(facts, message=message, cell=str(said.get("source") or job.source),
                                    traceback=str(said.get("traceback") or ""), scrub=job.scrub(plan))  # fmt: skip
         validate(html)
+        publish.write_text(job.staging / "summary.txt", summary.of_failure(facts))
         _write_log(job, plan)
         manifest = _manifest(job, facts, {}, plan, around) | {"files": {}}
         path = publish.keep_failure(plan.reports, job.staging, manifest, html=html) / "report.html"
@@ -358,6 +387,10 @@ def _manifest(
         "made_from": dict(job.made_from),
         "inputs": shop.get("tables", []),
         "rows": payload.get("rows", {}),
+        "predicts": sorted(said["end"] for said in payload.get("predictions", ())),
+        "grades": [grade | {"actual": page.finite(grade["actual"])} for grade in payload.get("grades", ())],
+        "page": "report.html",
+        "summary": "summary.txt",
         "started_at": job.started.isoformat(timespec="milliseconds"),
         "seconds": round(facts.seconds, 2),
         "command": facts.command,

@@ -10,22 +10,28 @@ import base64
 import math
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from crmlib import formats
-from crmlib.report import personal
+from crmlib.report import method, personal
+from crmlib.report.method import FIGURE_MIME as FIGURE_MIME
+from crmlib.report.method import FINDINGS_MIME as FINDINGS_MIME
+from crmlib.report.method import dropped as dropped
+from crmlib.report.method import plain as plain
+from crmlib.report.validate import POLICY, SCRIPT, STYLE, TEMPLATES
 
-FINDINGS_MIME = "application/vnd.crmlib.findings+json"
-FIGURE_MIME = "application/vnd.crmlib.figure+json"
-TEMPLATES = Path(__file__).parent / "template"
-LONGEST_OUTPUT = 20_000  # characters of one cell's text
+if TYPE_CHECKING:
+    from crmlib.report.history import Change, Changes
+    from crmlib.report.track import Record
+
+GOOD = ("published", "warnings")  # complete, and with an answer
 
 STATUS_WORDS = {
     "published": "Published",
@@ -35,9 +41,9 @@ STATUS_WORDS = {
     "failed": "Failed",
     "refused": "Refused",
 }
+_PNG = re.compile(r"data:image/png;base64,(iVBORw0KGgo[A-Za-z0-9+/]{33,}={0,2})")
 _VERDICTS = {"ok": "passed", "warning": "warning", "failed": "failed"}
 _RANGE = re.compile(r"[€$£¥₹]?\d[\d.,]*\N{EN DASH}[€$£¥₹]?\d[\d.,]*(?:\N{NO-BREAK SPACE}%| %)?")
-_ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +64,9 @@ class Facts:
     packages: Mapping[str, str] = field(default_factory=dict)
     command: str = ""
     files: Mapping[str, int | None] = field(default_factory=dict)
+    changes: Changes | None = None
+    record: Record | None = None
+    trends: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 def published(notebook: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -81,16 +90,18 @@ def render(notebook: Mapping[str, Any], facts: Facts, *, scrub: Sequence[tuple[s
         "run": facts,
         "masthead": _masthead(facts, payload),
         "lead": payload.get("lead") or facts.reason,
-        "tiles": [_tile(metric) for metric in payload.get("metrics", []) if metric.get("headline")],
+        "tiles": [tile | {"spark": facts.trends.get(tile["id"])} for tile in headlines(payload, facts.changes)],
+        "changes": _changes(facts) if payload else None,
         "so_what": payload.get("so_what", []),
         "actions": _actions(payload.get("actions", []), facts.files) if payload else None,
         "checks": _data_checks(payload) if payload else None,
         "sections": sections,
         "how_sure": payload.get("how_sure", []),
+        "record": _record(facts.record),
         "caveats": payload.get("caveats", []),
         "metrics": [_definition(metric) for metric in payload.get("metrics", [])],
         "origin": _origin(facts, payload),
-        "method": list(_method(notebook, scrub)),
+        "method": list(method.parts(notebook, scrub)),
     }
     model["contents"] = _contents(model)
     return _export(notebook, model)
@@ -133,7 +144,9 @@ def environment() -> Any:
     made.filters["ranges"] = _ranges
     icon = base64.b64encode((TEMPLATES / "icon.svg").read_bytes()).decode()
     made.globals.update(
-        css=(TEMPLATES / "style.css").read_text(encoding="utf-8"),
+        css=STYLE,
+        js=SCRIPT,
+        policy=POLICY,
         icon=f"data:image/svg+xml;base64,{icon}",
         status_words=STATUS_WORDS,
     )
@@ -143,36 +156,13 @@ def environment() -> Any:
 def warm_up() -> None:
     """Load what rendering needs, while others work."""
     _exporter()
-    _markdown()
+    method.markdown()
 
 
-def plain(text: str, scrub: Sequence[tuple[str, str]] = ()) -> str:
-    """Text of a cell without terminal colours and local paths."""
-    text = _ANSI.sub("", text)
-    for path, instead in scrub:
-        text = text.replace(path, instead)
-    text = personal.mask(text)
-    if len(text) > LONGEST_OUTPUT:
-        text = f"{text[:LONGEST_OUTPUT]}\n… {len(text) - LONGEST_OUTPUT:,} characters more"
-    return text
-
-
-def headlines(payload: Mapping[str, Any]) -> list[dict[str, str]]:
-    """The headline numbers as text, for the index."""
-    return [_tile(metric) for metric in payload.get("metrics", []) if metric.get("headline")]
-
-
-def dropped(notebook: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The displays that no page shows: cell and type."""
-    shown = {FINDINGS_MIME, FIGURE_MIME, "text/plain", "image/png"}
-    ours = {FINDINGS_MIME, FIGURE_MIME}
-    return [
-        {"cell": number, "type": kind}
-        for number, cell in enumerate(notebook["cells"], start=1)
-        for output in cell.get("outputs", [])
-        if not ours & set(output.get("data", {}))
-        for kind in sorted(set(output.get("data", {})) - shown)
-    ]
+def headlines(payload: Mapping[str, Any], changes: Changes | None = None) -> list[dict[str, Any]]:
+    """The headline numbers as text, with what they did since the last comparable run."""
+    moved = changes.metrics if changes else {}
+    return [_tile(metric, moved.get(metric["id"])) for metric in payload.get("metrics", []) if metric.get("headline")]
 
 
 @contextmanager
@@ -244,7 +234,7 @@ def _masthead(facts: Facts, payload: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _tile(metric: Mapping[str, Any]) -> dict[str, str]:
+def _tile(metric: Mapping[str, Any], change: Change | None = None) -> dict[str, Any]:
     value, unit, low, high = metric["value"], str(metric["unit"]), metric.get("low"), metric.get("high")
     text = formats.quantity(value, unit, low=low, high=high)
     counted = unit not in ("share", "index", "") and not (len(unit) == 3 and unit.isupper())
@@ -256,16 +246,69 @@ def _tile(metric: Mapping[str, Any]) -> dict[str, str]:
     return {
         "id": str(metric["id"]),
         "label": str(metric["label"]),
+        "number": finite(value),
+        "spread": _spread(low, high),
+        "counted_in": unit,
         "value": text,
         "unit": words if counted and not said and text != formats.NOTHING else "",
         "interval": formats.interval(low, high, unit),
         "note": note,
         "n": "" if repeated else f"n = {formats.number(n)}",
+        "arrow": change.arrow if change else "",
+        "change": change.words if change else "",
     }
 
 
-def _definition(metric: Mapping[str, Any]) -> dict[str, str]:
+def _spread(low: float | None, high: float | None) -> float:
+    """The width of an interval; 0 where there is none."""
+    return high - low if low is not None and high is not None and math.isfinite(high - low) else 0.0
+
+
+def _definition(metric: Mapping[str, Any]) -> dict[str, Any]:
     return _tile(metric) | {"definition": str(metric.get("definition") or "")}
+
+
+def _changes(facts: Facts) -> dict[str, Any]:
+    """The section 'What changed': a sentence, why, each difference by its class, and the tables by key."""
+    from crmlib.report.history import KINDS
+
+    changes = facts.changes
+    if changes is None:
+        return {"since": "", "first": True}
+    said = {kind: [d.text for d in changes.differences if d.kind == kind] for kind in KINDS}
+    tables = [
+        {
+            "name": table.label or table.table,
+            "counts": [formats.number(n) for n in (table.before, table.now, table.entered, table.left, table.moved)],
+            "measure": table.measure or "any column",
+            "names": ", ".join(table.names),
+        }
+        for table in changes.tables
+    ]
+    return {
+        "since": formats.day(changes.since, year=changes.since.year != facts.as_of.year),
+        "first": False,
+        "link": changes.link,
+        "summary": changes.summary,
+        "why": changes.why,
+        "classes": [{"kind": kind, "texts": texts} for kind, texts in said.items()],
+        "tables": tables,
+    }
+
+
+def _record(record: Record | None) -> dict[str, Any] | None:
+    if record is None:
+        return None
+    return {
+        "sentence": f"{record.sentence} {record.calibration}".rstrip(),
+        "caution": record.caution if record.due else "",
+        "lines": record.lines,
+        "chances": [
+            {"label": c.label, "verdict": c.verdict, "n": formats.number(c.n), "said": formats.share(c.said, digits=1),
+             "came": formats.share(c.came, digits=1), "interval": formats.interval(c.low, c.high, "share")}
+            for c in record.chances
+        ],
+    }  # fmt: skip
 
 
 def _actions(actions: Sequence[Mapping[str, Any]], files: Mapping[str, int | None]) -> dict[str, Any]:
@@ -289,6 +332,7 @@ def _data_checks(payload: Mapping[str, Any]) -> dict[str, Any]:
     shop = payload.get("shop", {})
     tables = shop.get("tables", [])
     faults = sorted(shop.get("faults", []), key=lambda fault: (bool(fault["kept"]), -fault["rows"], fault["table"]))
+    results = [check | {"word": _VERDICTS[check["verdict"]]} for check in payload.get("checks", [])]
     keys = ("read", "kept", "set_aside", "after_as_of")
     total = {key: sum(table[key] for table in tables) for key in keys}
 
@@ -303,7 +347,8 @@ def _data_checks(payload: Mapping[str, Any]) -> dict[str, Any]:
         "fault_count": len(faults),
         "money": shop.get("money", ""),
         "not_as_known": shop.get("not_as_known", []),
-        "results": [check | {"word": _VERDICTS[check["verdict"]]} for check in payload.get("checks", [])],
+        "open": [check for check in results if check["verdict"] != "ok"],
+        "passed": [check for check in results if check["verdict"] == "ok"],
     }
 
 
@@ -337,12 +382,16 @@ def _section(figure: Mapping[str, Any], files: Mapping[str, int | None]) -> dict
     }
 
 
-def _image(svg: str) -> dict[str, Any]:
-    box = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg[:2000])
+def _image(drawing: str) -> dict[str, Any]:
+    if (png := _PNG.fullmatch(drawing)) is not None:
+        # Width and height stand in the first chunk, after its name.
+        head = base64.b64decode(png[1][:44])
+        return {"src": drawing, "width": int.from_bytes(head[16:20]), "height": int.from_bytes(head[20:24])}
+    box = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', drawing[:2000])
     # Points to pixels; the browser needs the ratio before it has read the drawing.
     width, height = (round(float(side) * 4 / 3) for side in box.groups()) if box else (None, None)
     return {
-        "src": "data:image/svg+xml;base64," + base64.b64encode(svg.encode("utf-8", "replace")).decode(),
+        "src": "data:image/svg+xml;base64," + base64.b64encode(drawing.encode("utf-8", "replace")).decode(),
         "width": width,
         "height": height,
     }
@@ -374,84 +423,11 @@ def duration(seconds: float) -> str:
     return f"{seconds:.1f} seconds" if seconds < 90 else f"{int(seconds // 60)} min {int(seconds % 60)} s"
 
 
-def _method(notebook: Mapping[str, Any], scrub: Sequence[tuple[str, str]]) -> Iterator[dict[str, Any]]:
-    markdown = _markdown()
-    for number, cell in enumerate(notebook["cells"], start=1):
-        source = "".join(cell["source"])
-        if cell["cell_type"] == "markdown":
-            if html := markdown(source).strip():
-                yield {"prose": html, "source": ""}
-        elif cell["cell_type"] == "code" and source.strip():
-            if "injected-parameters" in cell.get("metadata", {}).get("tags", []):
-                continue
-            outputs = list(_outputs(cell.get("outputs", []), number, scrub))
-            yield {"prose": "", "source": source.strip("\n"), "name": _first_words(source), "outputs": outputs}
-
-
-def _first_words(source: str) -> str:
-    line = next((line.strip() for line in source.splitlines() if line.strip()), "")
-    line = line.lstrip("#").strip() or line
-    return line if len(line) <= 72 else line[:71].rstrip() + "…"
-
-
-def _outputs(
-    outputs: Iterable[Mapping[str, Any]], number: int, scrub: Sequence[tuple[str, str]]
-) -> Iterator[dict[str, str]]:
-    for output in outputs:
-        data = output.get("data", {})
-        if FIGURE_MIME in data or FINDINGS_MIME in data:
-            continue
-        png = "".join("".join(data.get("image/png", "")).split())
-        if re.fullmatch(r"[A-Za-z0-9+/]+={0,2}", png):
-            yield {"png": f"data:image/png;base64,{png}", "alt": f"Output of cell {number}"}
-        elif output["output_type"] == "error":
-            yield {"text": plain(f"{output.get('ename')}: {output.get('evalue')}", scrub)}
-        elif text := "".join(output.get("text", "") or data.get("text/plain", "")):
-            yield {"text": plain(text, scrub)}
-
-
-@cache
-def _markdown() -> Any:
-    """Prose as HTML: raw HTML escaped, headings under the section's own, no outside link or image left live."""
-    import mistune
-
-    class Prose(mistune.HTMLRenderer):
-        level = 2
-
-        def heading(self, text: str, level: int, **_: Any) -> str:
-            if level == 1:
-                return ""
-            self.level = min(level + 1, self.level + 1, 6)
-            return f"<h{self.level}>{text}</h{self.level}>\n"
-
-        def link(self, text: str, url: str, **_: Any) -> str:
-            address = mistune.escape(url)
-            return text if url.startswith("#") or text == address else f"{text} ({address})"
-
-        def image(self, text: str, **_: Any) -> str:
-            return text
-
-        def block_code(self, code: str, **_: Any) -> str:
-            return f'<pre tabindex="0"><code>{mistune.escape(code)}</code></pre>\n'
-
-    def cell(_: Any, text: str, align: str | None = None, head: bool = False) -> str:
-        side = ' class="number"' if align == "right" else ""
-        return f'<th scope="col"{side}>{text}</th>' if head else f"<td{side}>{text}</td>"
-
-    def table(_: Any, text: str) -> str:
-        return f'<div class="scroll" tabindex="0"><table>{text}</table></div>\n'
-
-    made = mistune.create_markdown(renderer=Prose(escape=True), plugins=["table"])
-    made.renderer.register("table_cell", cell)
-    made.renderer.register("table", table)
-    return made
-
-
 def _contents(model: Mapping[str, Any]) -> list[tuple[str, str]]:
-    parts = [("so-what", "So what", model["so_what"]), ("actions", "Do this", model["actions"]),
-             ("checks", "Data checks", model["checks"])]  # fmt: skip
+    parts = [("changed", "What changed", model["changes"]), ("so-what", "So what", model["so_what"]),
+             ("actions", "Do this", model["actions"]), ("checks", "Data checks", model["checks"])]  # fmt: skip
     parts += [(f"finding-{i}", section["title"], True) for i, section in enumerate(model["sections"], start=1)]
-    parts += [("how-sure", "How sure", model["how_sure"]), ("caveats", "When not to trust this", model["caveats"]),
+    parts += [("how-sure", "How sure", model["how_sure"]), ("record", "Track record", model["record"]), ("caveats", "When not to trust this", model["caveats"]),
               ("origin", "Where it comes from", True), ("method", "Method and code", model["method"])]  # fmt: skip
     return [(anchor, text) for anchor, text, there in parts if there]
 

@@ -23,10 +23,10 @@ from typing import Any
 
 from crmlib import formats
 from crmlib.errors import Locked, UsageError
-from crmlib.report import page
+from crmlib.report import overview, page
 from crmlib.report.validate import validate
 
-GOOD = ("published", "warnings")  # what `latest` may forward to: complete, and with an answer
+GOOD = page.GOOD  # what `latest` may forward to
 SHOWN_FAILURES = 20
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _RUN_ID = re.compile(r"\d{8}-\d{6}-(.+)-[0-9a-f]{4}")
@@ -40,6 +40,10 @@ def new_run_id(slug: str, now: datetime) -> str:
 def slug_of(report: str, variant: str = "") -> str:
     """The name of a report's folder; a variant lives beside the report, never in its place."""
     return f"{report}@{variant}" if variant else report
+
+
+def _slug(manifest: Mapping[str, Any]) -> str:
+    return slug_of(str(manifest["report"]), str(manifest["variant"]))
 
 
 def claim(reports: Path, *, shop: Mapping[str, str]) -> None:
@@ -145,10 +149,13 @@ def rebuild(reports: Path, *, shop: Mapping[str, str]) -> None:
         runs = list(dated_runs(reports))
         _write_latest(reports, runs)
         failed = list(_failures(reports, runs))
-        listed = [_listed(manifest, stands=True) for manifest in runs]
-        listed += [_listed(manifest, stands=False) for manifest in failed]
+        listed = [overview.listed(said, slug=_slug(said), stands=True) for said in runs]
+        listed += [overview.listed(said, slug=_slug(said), stands=False) for said in failed]
         write_json(reports / "index.json", {"shop": dict(shop), "runs": listed})
-        html = page.render_template("overview.html.j2", **_overview(shop, listed))
+        by_slug: dict[str, list[dict[str, Any]]] = {}
+        for said in runs:
+            by_slug.setdefault(_slug(said), []).append(said)
+        html = page.render_template("overview.html.j2", **overview.model(shop, listed, by_slug))
         validate(html)
         write_text(reports / "index.html", html)
 
@@ -311,58 +318,3 @@ def _failures(reports: Path, runs: list[dict[str, Any]]) -> Iterator[dict[str, A
         seen.add(key)
         if len(seen) == SHOWN_FAILURES:
             return
-
-
-def _listed(manifest: Mapping[str, Any], *, stands: bool) -> dict[str, Any]:
-    slug = slug_of(manifest["report"], manifest["variant"])
-    keys = ("report", "variant", "title", "as_of", "status", "run_id", "started_at", "lead", "reason", "headlines")
-    place = f"{manifest['as_of']}/{slug}" if stands else f"failed/{manifest['run_id']}"
-    return {key: manifest[key] for key in keys} | {"path": f"{place}/report.html"}
-
-
-def _overview(shop: Mapping[str, str], listed: list[dict[str, Any]]) -> dict[str, Any]:
-    stood = [run for run in listed if not run["path"].startswith("failed/")]
-    by_slug: dict[str, list[dict[str, Any]]] = {}
-    for run in stood:
-        by_slug.setdefault(slug_of(run["report"], run["variant"]), []).append(run)
-    newest = []
-    for slug, runs in by_slug.items():
-        chosen = next((run for run in runs if run["status"] in GOOD), runs[0])
-        entry = _row(chosen) | {
-            "slug": f"newest-{slug}",
-            "latest": f"latest/{slug}.html" if chosen["status"] in GOOD else "",
-        }
-        entry["newer"] = _row(runs[0]) if chosen is not runs[0] else None
-        newest.append(entry)
-    days: dict[str, list[dict[str, Any]]] = {}
-    for run in stood:
-        days.setdefault(run["as_of"], []).append(_row(run))
-    first = formats.day(date.fromisoformat(stood[0]["as_of"])) if stood else ""
-    count = f"{len(stood)} run" + ("s" if len(stood) != 1 else "")
-    return {
-        "shop": shop["name"],
-        "summary": f"{count}, the newest as of {first}" if stood else "No runs yet",
-        "newest": newest,
-        "failed": [
-            _row(run) | {"at": _moment(run["started_at"])} for run in listed if run["path"].startswith("failed/")
-        ],
-        "days": [{"day": runs[0]["day"], "runs": runs} for runs in days.values()],
-    }
-
-
-def _row(run: Mapping[str, Any]) -> dict[str, Any]:
-    title = f"{run['title']} ({run['variant']})" if run["variant"] else run["title"]
-    return {
-        "title": title,
-        "link": run["path"],
-        "day": formats.day(date.fromisoformat(run["as_of"])),
-        "status": run["status"],
-        "word": page.STATUS_WORDS[run["status"]],
-        "text": run["reason"] or run["lead"],
-        "headlines": run["headlines"],
-    }
-
-
-def _moment(text: str) -> str:
-    at = datetime.fromisoformat(text)
-    return f"{formats.day(at.date())}, {at:%H:%M} UTC"

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from crmlib.errors import CrmError, Locked
-from crmlib.report import fresh, page, publish, worker
+from crmlib.report import fresh, history, page, publish, worker
 from crmlib.report.finish import Job, Outcome, Plan, Surroundings, finish
 from crmlib.report.key import KEY_VARIABLE, key_of
 from crmlib.report.parameters import Report, Value
@@ -128,6 +128,7 @@ def _prepared(
         run_id = publish.new_run_id(slug, now)
         staging = publish.stage(plan.reports, run_id)
         held.callback(shutil.rmtree, staging, ignore_errors=True)
+        history.lay_due(plan.reports, slug, as_of=plan.as_of, out=staging)
         yield Job(
             number=number, report=report, run_id=run_id, staging=staging, values=values, held=held, started=now,
             made_from=made_from,

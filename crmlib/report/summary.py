@@ -1,0 +1,72 @@
+"""Five lines of plain text for a phone: the headline, what changed, why, what to do first, and where to read on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from crmlib import formats
+from crmlib.report.page import STATUS_WORDS, Facts, headlines, plain
+
+_LONGEST = 240
+
+
+def of_report(facts: Facts, payload: Mapping[str, Any]) -> str:
+    """The summary of a published run; each of its five lines is one line whatever the data hold."""
+    tiles = headlines(payload, facts.changes)
+    lead = str(payload.get("lead") or facts.reason)
+    if tiles:
+        first = tiles[0]
+        span = f" ({first['interval']})" if first["interval"] else ""
+        unit = f" {first['unit']}" if first["unit"] else ""
+        lead = f"{first['label']} {first['value']}{unit}{span}. {lead}"
+    changes = facts.changes
+    changed = (
+        f"Since {formats.day(changes.since)}: {changes.summary}"
+        if changes
+        else "Change: no earlier run to compare with."
+    )
+    why = (
+        f"Why: {changes.why}"
+        if changes
+        else f"Why: {facts.reason or 'the first run of this report that has an answer.'}"
+    )
+    sure = next(iter(payload.get("how_sure", ())), "")
+    return _lines(facts, lead, changed, why, _first_action(payload), sure)
+
+
+def of_failure(facts: Facts) -> str:
+    """The summary of a run that left no report."""
+    return _lines(
+        facts,
+        "no report was made.",
+        "Change: earlier reports stand as they were.",
+        f"Why: {facts.reason}",
+        f"Do first: run it again: {facts.command}",
+        "",
+    )
+
+
+def _lines(facts: Facts, lead: str, changed: str, why: str, first: str, sure: str) -> str:
+    title = f"{facts.title} ({facts.variant})" if facts.variant else facts.title
+    shop = f", {facts.shop_name}" if facts.shop_name else ""
+    head = f"{title}{shop}, {formats.day(facts.as_of)}, {STATUS_WORDS[facts.status].lower()}: {lead}"
+    last = f"How sure: {_cut(sure)} Page: report.html" if sure else "Page: report.html"
+    return "".join(f"{_cut(line)}\n" for line in (head, changed, why, first)) + f"{last}\n"
+
+
+def _first_action(payload: Mapping[str, Any]) -> str:
+    actions = payload.get("actions", [])
+    if not actions:
+        return "Do first: nothing from this page today."
+    action = actions[0]
+    count = f" ({formats.number(action['count'])})" if action.get("count") is not None else ""
+    rest = [f"by {action['by']}" if action.get("by") else "", str(action.get("owner") or "")]
+    tail = ", ".join(part for part in rest if part)
+    return f"Do first: {action['what']}{count}, {action['why']}{f'; {tail}' if tail else ''}"
+
+
+def _cut(text: str) -> str:
+    """One line, not longer than a phone shows at a glance, without characters that are none."""
+    line = " ".join("".join(letter if letter.isprintable() else " " for letter in plain(text)).split())
+    return line if len(line) <= _LONGEST else line[: _LONGEST - 1].rstrip() + "…"

@@ -1,0 +1,567 @@
+"""What a run remembers of earlier ones: changes beyond their uncertainty, their causes, tables by key, and the track record."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import json
+import stat
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
+
+from crmlib import findings
+from crmlib.analysis import stats
+from crmlib.report import history, overview, publish, spark, summary, track
+from crmlib.report.page import FINDINGS_MIME, Facts, render_template
+from crmlib.report.parameters import resolve, select
+from crmlib.report.run import run
+from crmlib.report.validate import validate
+from tests.pages_helpers import code, make_plan, make_project, payload, write_notebook
+
+NOW, BEFORE = "2026-11-22", "2026-11-15"
+
+
+def number(**changes: Any) -> dict[str, Any]:
+    known = {"id": "orders", "label": "Orders", "value": 100.0, "unit": "orders", "n": None, "low": None, "high": None,
+             "definition": "Kept orders."}  # fmt: skip
+    return known | changes
+
+
+def manifest(as_of: str = NOW, **changes: Any) -> dict[str, Any]:
+    known = {
+        "run_id": f"{as_of.replace('-', '')}-060000-small-00a1", "report": "small", "variant": "", "title": "Small",
+        "order": "01", "as_of": as_of, "status": "published", "reason": "", "lead": "Said.",
+        "headlines": [{"id": "orders"}], "started_at": f"{as_of}T06:00:00.000+00:00",
+        "parameters": {"days": 7}, "packages": {"pandas": "3.1.1"},
+        "code": {"version": "0.1.0", "commit": "abc", "changed": False, "notebook": "n1"},
+        "inputs": [{"table": "orders", "file": "orders.csv", "sha256": "aa", "read": 100, "kept": 100, "set_aside": 0,
+                    "after_as_of": 0}],
+    }  # fmt: skip
+    return known | changes
+
+
+def put(
+    reports: Path,
+    said: dict[str, Any],
+    *,
+    metrics: list[dict[str, Any]] | None = None,
+    files: dict[str, str] | None = None,
+) -> history.Run:
+    """A run that stands in its day."""
+    staging = publish.stage(reports, said["run_id"])
+    publish.write_json(staging / "metrics.json", {"metrics": metrics or [number()]})
+    for path, text in (files or {}).items():
+        publish.write_text(staging / path, text)
+    made = history.read(publish.publish(reports, staging, said))
+    assert made
+    return made
+
+
+def change(before: dict[str, Any], now: dict[str, Any], tmp_path: Path) -> history.Change:
+    old = put(tmp_path, manifest(BEFORE), metrics=[number(**before)])
+    return history.compare(old, put(tmp_path, manifest(), metrics=[number(**now)])).metrics["orders"]
+
+
+# A number is called changed only where it is
+
+
+@pytest.mark.parametrize(("k1", "n1", "k2", "n2"), [(30, 100, 45, 110), (3, 40, 9, 37), (500, 1000, 505, 1000)])
+def test_the_interval_of_a_movement_is_newcombes_for_two_shares(k1: int, n1: int, k2: int, n2: int) -> None:
+    ends = [proportion_confint(k, n, method="wilson") for k, n in ((k1, n1), (k2, n2))]
+    before, now = ({"value": k / n, "low": low, "high": high}
+                   for (k, n), (low, high) in zip(((k1, n1), (k2, n2)), ends, strict=True))  # fmt: skip
+    theirs = confint_proportions_2indep(k2, n2, k1, n1, method="newcomb", compare="diff")
+    assert history.between(before, now) == pytest.approx(theirs, abs=1e-6)
+
+
+def test_quiet_numbers_are_called_changed_at_most_one_time_in_twenty(rng: np.random.Generator) -> None:
+    """2,000 pairs of weeks of 400 customers with the same true share; then pairs that share four fifths of them."""
+    called = {"apart": 0, "shared": 0}
+    for _ in range(2000):
+        for name, common in (("apart", 0), ("shared", 320)):
+            core = rng.binomial(common, 0.3)
+            sides = []
+            for k in core + rng.binomial(400 - common, 0.3, size=2):
+                low, high = stats.share_interval(k, 400)
+                sides.append({"value": k / 400, "low": float(low), "high": float(high)})
+            low, high = history.between(*sides)
+            called[name] += not low <= 0 <= high
+    assert 0.035 <= called["apart"] / 2000 <= 0.065
+    assert called["shared"] / 2000 < 0.005
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "arrow", "words"),
+    [
+        ({"value": 1000}, {"value": 1030}, "▲", "up 30 (3\N{NO-BREAK SPACE}%)"),
+        ({"value": 1000}, {"value": 1000}, "", "unchanged"),
+        ({"value": 1000}, {"value": 999}, "▼", "down 1 (0.1\N{NO-BREAK SPACE}%)"),
+        ({"value": 0.1, "unit": "share"}, {"value": 0.0999, "unit": "share"}, "▼", "down less than 0.1 points"),
+        ({"value": 100, "low": 90, "high": 110}, {"value": 112, "low": 100, "high": 124}, "", "no clear change"),
+        ({"value": 100, "low": 90, "high": 110}, {"value": 150, "low": 140, "high": 160}, "▲", "up 50 (50\N{NO-BREAK SPACE}%)"),
+        ({"value": 0.20, "low": 0.19, "high": 0.21, "unit": "share"}, {"value": 0.17, "low": 0.16, "high": 0.18, "unit": "share"},
+         "▼", "down 3.0 points"),
+        ({"value": 5000, "unit": "EUR"}, {"value": 6000, "unit": "EUR"}, "▲", "up €1,000 (20\N{NO-BREAK SPACE}%)"),
+        ({"value": 5000, "unit": "EUR"}, {"value": 6000, "unit": "USD"}, "", "defined anew, not compared"),
+        ({"definition": "Orders of 90 days."}, {"definition": "Paid orders of 90 days."}, "", "defined anew, not compared"),
+        ({"definition": "Orders of 90 days."}, {"definition": "Orders of 60 days."}, "", "unchanged"),
+        ({"value": None}, {"value": 3}, "", "not available before"),
+        ({"value": 3}, {"value": None}, "", "was 3"),
+        ({"value": 100}, {"value": 150, "low": 140, "high": 160}, "", "was 100; too little is known to compare"),
+    ],
+)  # fmt: skip
+def test_what_a_number_did_is_said_in_words(
+    before: dict[str, Any], now: dict[str, Any], arrow: str, words: str, tmp_path: Path
+) -> None:
+    got = change(before, now, tmp_path)
+    assert (got.arrow, got.words) == (arrow, words)
+
+
+def test_a_number_that_was_not_there_is_new(tmp_path: Path) -> None:
+    old = put(tmp_path, manifest(BEFORE), metrics=[number(id="other")])
+    assert history.compare(old, put(tmp_path, manifest())).metrics["orders"].words == "new on this page"
+
+
+# The last comparable run, and why it differs
+
+
+def test_the_last_comparable_run_is_the_newest_good_one_of_an_earlier_day(tmp_path: Path) -> None:
+    for as_of, changes in [
+        ("2026-10-01", {}),
+        ("2026-11-15", {}),
+        ("2026-11-18", {"status": "too_few"}),
+        ("2026-11-19", {"variant": "low"}),
+        (NOW, {}),
+        ("2026-11-29", {}),
+    ]:
+        put(tmp_path, manifest(as_of, run_id=f"20261129-060000-small-{as_of[5:7]}{as_of[8:]}", **changes))
+    found = history.last_comparable(tmp_path, "small", as_of=date(2026, 11, 22))
+    assert found and found.as_of == date(2026, 11, 15)
+    assert history.last_comparable(tmp_path, "small", as_of=date(2026, 10, 1)) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind", "text"),
+    [
+        ({"parameters": {"days": 14}}, "parameters", "days is 14, was 7"),
+        ({"parameters": {}}, "parameters", "days is gone, was 7"),
+        ({"packages": {"pandas": "3.2.0"}}, "environment", "pandas 3.1.1 → 3.2.0"),
+        ({"code": {"version": "0.2.0", "commit": "abc", "changed": False, "notebook": "n1"}}, "code", "crmlib 0.1.0 at abc → 0.2.0 at abc"),
+        ({"code": {"version": "0.1.0", "commit": "abc", "changed": False, "notebook": "n2"}}, "code", "the notebook was edited"),
+        ({"code": {"version": "0.1.0", "commit": "abc", "changed": True, "notebook": "n1"}}, "code", "this run had changes that were not committed"),
+    ],
+)  # fmt: skip
+def test_each_difference_has_its_class(changes: dict[str, Any], kind: str, text: str, tmp_path: Path) -> None:
+    old, now = put(tmp_path, manifest(BEFORE)), put(tmp_path, manifest(**changes))
+    got = history.compare(old, now)
+    assert [(d.kind, d.text) for d in got.differences] == [(kind, text)]
+    assert got.alike is (kind == "environment")
+    assert ("not compare like for like" in got.why) is (kind != "environment")
+
+
+def test_new_data_alone_leaves_the_numbers_comparable(tmp_path: Path) -> None:
+    table = manifest()["inputs"][0]
+    more = [
+        table | {"kept": 140, "read": 142, "set_aside": 2, "sha256": "bb"},
+        table | {"table": "feedback", "kept": 7},
+    ]
+    got = history.compare(put(tmp_path, manifest(BEFORE)), put(tmp_path, manifest(inputs=more)))
+    assert [d.text for d in got.differences] == [
+        "orders: 40 more rows, now 140, 2 more set aside",
+        "feedback: new (7 rows)",
+    ]
+    assert got.alike and got.why == "7 days of newer data, nothing else: the numbers compare like for like."
+
+
+def test_a_commit_that_touched_no_file_of_the_library_is_no_difference(tmp_path: Path) -> None:
+    other = {"version": "0.1.0", "commit": "def", "changed": True, "notebook": "n1"}
+    old = put(tmp_path, manifest(BEFORE, made_from={"code": "h1"}))
+    assert history.compare(old, put(tmp_path, manifest(code=other, made_from={"code": "h1"}))).alike
+    edited = put(tmp_path, manifest(run_id="20261122-070000-small-00a2", made_from={"code": "h2"}))
+    assert [d.text for d in history.compare(old, edited).differences] == [
+        "crmlib 0.1.0 at abc was edited between the runs"
+    ]
+
+
+# Tables by key
+
+
+def test_tables_are_compared_by_the_columns_that_name_a_row(tmp_path: Path) -> None:
+    old = "theme,texts,per_1000,low,high\nprice,5,2.0,1.0,3.0\ndelivery,9,4.0,3.5,4.5\nfit,1,1.0,0.5,1.5\n"
+    new = "theme,texts,per_1000,low,high\nprice,6,2.5,1.5,3.5\ndelivery,30,9.0,8.0,10.0\nservice,2,1.0,0.5,1.5\n"
+    got = history.compare(
+        put(tmp_path, manifest(BEFORE), files={"tables/themes.csv": old}),
+        put(tmp_path, manifest(), files={"tables/themes.csv": new}),
+    )
+    (themes,) = got.tables
+    assert (themes.before, themes.now, themes.entered, themes.left, themes.moved) == (3, 3, 1, 1, 1)
+    assert themes.measure == "per_1000" and themes.names == ("service",)
+
+
+def test_a_pair_names_a_row_and_a_table_without_intervals_is_compared_exactly(tmp_path: Path) -> None:
+    old = "model,parameter,value\nbg,a,1\nbg,b,2\nmbg,a,3\n"
+    files = ({"tables/model.csv": old}, {"tables/model.csv": old.replace("bg,b,2", "bg,b,5").replace("mbg,a,3\n", "")})
+    before, now = put(tmp_path, manifest(BEFORE), files=files[0]), put(tmp_path, manifest(), files=files[1])
+    (model,) = history.compare(before, now).tables
+    assert (model.entered, model.left, model.moved, model.measure) == (0, 1, 1, "")
+
+
+def test_a_watched_list_tells_who_came_and_went_and_names_nobody(tmp_path: Path) -> None:
+    def customers(best: range) -> str:
+        rows = [f"c{i:03},{1000 - i if i in best else i}" for i in range(100)]
+        return "\n".join(["customer_id,expected_value", *rows]) + "\n"
+
+    watch = {
+        "table": "customers",
+        "key": ["customer_id"],
+        "label": "customers in the top tenth",
+        "by": "expected_value",
+        "top": 0.1,
+    }
+    old = put(tmp_path, manifest(BEFORE), files={"lists/customers.csv": customers(range(10))})
+    now = put(tmp_path, manifest(), files={"lists/customers.csv": customers(range(3, 13))})
+    got = history.compare(old, now, watches=[watch])
+    assert [d.text for d in got.differences] == ["customers in the top tenth: 3 entered, 3 left"]
+    assert got.tables[0].now == 10 and got.tables[0].names == ()
+    assert "c0" not in json.dumps(got.to_json())
+    (unasked,) = history.compare(old, now).tables
+    assert (unasked.now, unasked.label, unasked.names) == (100, "", ())
+
+
+def test_of_a_list_with_a_value_for_each_row_the_top_tenth_is_followed_unasked(tmp_path: Path) -> None:
+    def customers(best: range) -> str:
+        rows = [f"c{i:03},{50 + i if i in best else 1},{40 + i if i in best else 0},99" for i in range(50)]
+        return "\n".join(["customer_id,expected_orders,low_orders,high_orders", *rows]) + "\n"
+
+    old = put(tmp_path, manifest(BEFORE), files={"lists/customers.csv": customers(range(5))})
+    now = put(tmp_path, manifest(), files={"lists/customers.csv": customers(range(4, 9))})
+    got = history.compare(old, now)
+    assert [d.text for d in got.differences] == ["customers, top tenth by expected orders: 4 entered, 4 left"]
+    assert got.tables[0].names == () and "c0" not in json.dumps(got.to_json())
+
+
+# Track record
+
+
+def prediction(**changes: Any) -> dict[str, Any]:
+    known = {"id": "orders_30d", "label": "Orders in 30 days", "unit": "orders", "value": 100.0, "start": "2026-01-01",
+             "end": "2026-01-31", "low": 90.0, "high": 110.0, "n": None, "band": ""}  # fmt: skip
+    return known | changes
+
+
+def test_the_share_inside_has_wilsons_interval() -> None:
+    for k, n in ((8, 9), (0, 4), (95, 100)):
+        theirs = proportion_confint(k, n, method="wilson")
+        assert track.wilson(k / n, n) == pytest.approx(theirs, abs=1e-6)
+        assert track.wilson(k / n, n) == pytest.approx([float(end) for end in stats.share_interval(k, n)], abs=1e-6)
+
+
+def test_separate_stretches_are_the_most_windows_that_do_not_overlap(rng: np.random.Generator) -> None:
+    for _ in range(40):
+        starts, lengths = rng.integers(0, 30, size=7), rng.integers(1, 12, size=7)
+        windows = [(date(2026, 1, 1) + timedelta(int(s)), date(2026, 1, 1) + timedelta(int(s + d))) for s, d in zip(starts, lengths, strict=True)]  # fmt: skip
+        best = max(
+            size
+            for size in range(1, 8)
+            for some in itertools.combinations(windows, size)
+            if all(a[1] <= b[0] for a, b in itertools.pairwise(sorted(some)))
+        )
+        grades = [graded(start=start, end=end) for start, end in windows]
+        assert track.separate(grades) == best
+
+
+def graded(**changes: Any) -> track.Graded:
+    known: dict[str, Any] = {
+        "id": "orders_30d", "label": "Orders", "unit": "orders", "value": 100.0, "low": 90.0, "high": 110.0, "n": None,
+        "band": "", "start": date(2026, 1, 1), "end": date(2026, 1, 31), "made": date(2026, 1, 1),
+        "marked": date(2026, 2, 1), "actual": 100.0, "hindsight": False,
+    }  # fmt: skip
+    return track.Graded(**known | changes)
+
+
+def months(*actuals: float) -> list[dict[str, Any]]:
+    """A run at each month's start that predicts 100 (90-110) orders for the month and grades the month before."""
+    days = [date(2026, month, 1) for month in range(1, len(actuals) + 2)]
+    runs: list[dict[str, Any]] = []
+    for place, day in enumerate(days):
+        end = days[place + 1] if place + 1 < len(days) else date(2026, 12, 31)
+        told = prediction(start=day.isoformat(), end=end.isoformat())
+        made = manifest(day.isoformat(), predicts=[end.isoformat()], grades=[])
+        if place:
+            earlier = runs[-1]
+            made["grades"] = [{"prediction": earlier["told"], "as_of": earlier["as_of"], "run_id": earlier["run_id"],
+                               "actual": actuals[place - 1]}]  # fmt: skip
+        runs.append(made | {"told": told})
+    return runs
+
+
+def test_a_record_counts_what_lay_inside_and_how_far_off_the_rest_was() -> None:
+    record = track.record(months(95, 105, 132, 100))
+    assert record and (record.due, record.inside, record.banded, record.windows) == (4, 3, 4, 4)
+    assert (record.low, record.high) == pytest.approx(proportion_confint(3, 4, method="wilson"), abs=1e-6)
+    (line,) = record.lines
+    assert line.bias == "8\N{NO-BREAK SPACE}% above forecast" and (line.said, line.came) == ("100 (90–110)", "100")
+    assert record.next_due == date(2026, 12, 31)
+    assert record.sentence.startswith(
+        "3 of 4 predictions that came due lay inside their 95\N{NO-BREAK SPACE}% band: 75"
+    )
+
+
+def test_before_anything_is_due_one_line_says_when() -> None:
+    record = track.record(months()[:1])
+    assert (
+        record
+        and record.sentence == "No prediction has come due yet; the first will on 31\N{NO-BREAK SPACE}December 2026."
+    )
+    assert track.record([manifest()]) is None
+
+
+def test_a_grade_counts_once_and_only_while_its_run_stands() -> None:
+    runs = months(95, 105)
+    again = runs[2] | {"run_id": "again", "as_of": "2026-03-05"}
+    assert track.record([*runs, again]).due == 2  # type: ignore[union-attr]
+    redone = [runs[0] | {"run_id": "redone"}, *runs[1:]]
+    assert track.record(redone).due == 1  # type: ignore[union-attr]
+
+
+def test_what_was_said_afterwards_is_called_so() -> None:
+    runs = months(95, 105)
+    assert track.record(runs).hindsight == 0  # type: ignore[union-attr]
+    late = [said | {"started_at": "2026-11-22T06:00:00+00:00"} for said in runs]
+    record = track.record(late)
+    assert record and record.hindsight == 2 and "All were made afterwards" in record.caution
+
+
+def test_overlapping_predictions_do_not_narrow_the_interval() -> None:
+    start = date(2026, 1, 1)
+    twelve = [graded(start=start, end=date(2026, 1, 31), id=f"p{i}") for i in range(12)]
+    assert track.separate(twelve) == 1
+    assert track.wilson(1.0, 1)[0] == pytest.approx(0.2065, abs=1e-4)
+
+
+def test_chances_are_pooled_by_band_and_weighted_by_people() -> None:
+    told = [prediction(id="buys_90d", band="20–40 %", value=value, n=n, low=None, high=None, end=end, start=start)
+            for value, n, start, end in ((0.30, 100, "2026-01-01", "2026-02-01"), (0.36, 300, "2026-02-01", "2026-03-01"))]  # fmt: skip
+    maker = [manifest(said["start"], run_id=said["start"], predicts=[said["end"]]) for said in told]
+    grades = [{"prediction": said, "as_of": said["start"], "run_id": said["start"], "actual": actual}
+              for said, actual in zip(told, (0.20, 0.40), strict=True)]  # fmt: skip
+    record = track.record([*maker, manifest("2026-04-01", grades=grades)])
+    assert record and record.banded == 0
+    (chance,) = record.chances
+    assert chance.label == "Orders in 30 days, 20–40 %" and chance.verdict == "agrees"
+    assert record.calibration == "Chances agreed with what came in 1 of 1 band."
+    assert (chance.n, chance.said, chance.came) == (400, pytest.approx(0.345), pytest.approx(0.35))
+    assert (chance.low, chance.high) == pytest.approx(proportion_confint(140, 400, method="wilson"), abs=1e-6)
+
+
+# The whole way, with kernels
+
+FORECASTER = """
+import json
+from dataclasses import asdict
+from datetime import date, timedelta
+from crmlib.findings import due
+today = date.fromisoformat(as_of)
+handed = due(out)
+# What came is the day of the month on which the window ends, twice that on the 5th.
+grades = [{"prediction": asdict(d.prediction) | {"start": str(d.prediction.start), "end": str(d.prediction.end)},
+           "as_of": str(d.as_of), "run_id": d.run_id,
+           "actual": d.prediction.end.day * (2 if d.prediction.end.day == 5 else 1)} for d in handed]
+end = today + timedelta(days=2)
+told = {"id": "orders_2d", "label": "Orders in two days", "unit": "orders", "value": end.day, "start": str(today),
+        "end": str(end), "low": end.day - 1, "high": end.day + 1, "n": None, "band": ""}
+assert all((d.lists / "predictions.json").is_file() for d in handed)
+"""
+
+
+@pytest.fixture(scope="module")
+def backfilled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The runs of three days, each of which predicts two days ahead and grades what it is handed."""
+    project = make_project(tmp_path_factory.mktemp("project"))
+    said = payload(predictions=["told"], grades=["grades"])
+    show = (
+        f"from IPython.display import display\nsaid = json.loads({json.dumps(said)!r})\n"
+        f"display({{{FINDINGS_MIME!r}: said | dict(predictions=[told], grades=grades)}}, raw=True)"
+    )
+    write_notebook(project, "01_small", [code(FORECASTER), code(show)])
+    chosen = select(project / "notebooks", ())
+    for day in (1, 3, 5):
+        (outcome,) = run(chosen, plan=make_plan(project, as_of=date(2026, 11, day)), values=resolve(chosen, ()))
+        assert outcome.status == "published", outcome.message
+    return project / "reports"
+
+
+def of_day(reports: Path, day: int) -> dict[str, Any]:
+    made = publish.read_manifest(reports / f"2026-11-0{day}" / "small")
+    assert made
+    return made
+
+
+def test_each_run_grades_what_came_due_once_and_keeps_what_it_says(backfilled: Path) -> None:
+    counts = [[grade["as_of"] for grade in of_day(backfilled, day)["grades"]] for day in (1, 3, 5)]
+    assert counts == [[], ["2026-11-01"], ["2026-11-03"]]
+    kept = backfilled / "2026-11-01" / "small" / track.PREDICTIONS
+    assert json.loads(kept.read_text())[0]["end"] == "2026-11-03"
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600 and stat.S_IMODE(kept.parent.stat().st_mode) == 0o700
+
+
+def test_the_pages_and_the_index_show_the_record(backfilled: Path) -> None:
+    pages = [(backfilled / f"2026-11-0{day}" / "small" / "report.html").read_text() for day in (1, 5)]
+    assert "No prediction has come due yet; the first will on 3\N{NO-BREAK SPACE}November 2026." in pages[0]
+    assert "1 of 2 predictions that came due lay inside their 95\N{NO-BREAK SPACE}% band: 50" in pages[1]
+    assert "All were made afterwards" in pages[1] and "What changed since 3" in pages[1]
+    # Said 3 + 5, came 3 + 10.
+    assert "62\N{NO-BREAK SPACE}% above forecast" in pages[1]
+    index = (backfilled / "index.html").read_text()
+    assert "1 of 2" in index and 'href="2026-11-05/small/report.html#record"' in index
+
+
+def test_what_was_handed_over_is_not_left_behind(backfilled: Path) -> None:
+    assert history.DUE_FILE == findings.DUE_FILE
+    assert not list(backfilled.rglob(history.DUE_FILE))
+    assert str(backfilled) not in (backfilled / "2026-11-05" / "small" / "executed.ipynb").read_text()
+
+
+def test_a_run_of_an_old_day_is_handed_nothing_of_later_ones(backfilled: Path) -> None:
+    for day, handed in [(2, []), (3, ["2026-11-01"]), (4, []), (6, []), (9, ["2026-11-05"])]:
+        as_of = date(2026, 11, day)
+        found = track.due(history.earlier(backfilled, "small", as_of=as_of), as_of=as_of)
+        assert [said["as_of"] for said in found] == handed, day
+
+
+# Five lines for a phone
+
+
+def facts(**changes: Any) -> Facts:
+    known: dict[str, Any] = {"run_id": "r", "report": "small", "title": "Small", "as_of": date(2026, 11, 22),
+                             "status": "published", "shop_name": "Tea", "command": "crm run small"}  # fmt: skip
+    return Facts(**known | changes)
+
+
+def test_the_summary_says_headline_change_reason_action_and_page_in_five_lines(tmp_path: Path) -> None:
+    old = put(
+        tmp_path, manifest(BEFORE, headlines=[{"id": "baskets"}]), metrics=[number(id="baskets", label="Baskets")]
+    )
+    now = put(
+        tmp_path, manifest(headlines=[{"id": "baskets"}]), metrics=[number(id="baskets", label="Baskets", value=130.0)]
+    )
+    said = payload(actions=[{"what": "Call", "why": "late", "count": 214, "by": "27 November", "owner": "Service"}])
+    lines = summary.of_report(facts(changes=history.compare(old, now)), said).splitlines()
+    assert lines == [
+        "Small, Tea, 22 November 2026, published: Baskets 10. Ten baskets were sold.",
+        "Since 15 November 2026: Baskets: up 30 (30 %).",
+        "Why: 7 days later, the same rows, nothing else: the numbers compare like for like.",
+        "Do first: Call (214), late; by 27 November, Service",
+        "How sure: Counted, not estimated. Page: report.html",
+    ]
+
+
+@pytest.mark.parametrize("text", ["a\nb\r\nc\u2028d\x1b[31m", "x" * 5000, "\ud800"])
+def test_the_summary_has_five_lines_whatever_the_data_hold(text: str) -> None:
+    said = payload(lead=text, how_sure=[text], actions=[{"what": text, "why": text, "by": text, "owner": text}])
+    for made in (summary.of_report(facts(title=text), said), summary.of_failure(facts(status="failed", reason=text))):
+        assert len(made.splitlines()) == 5 and len(made) < 2000 and "\x1b" not in made
+
+
+def test_each_run_leaves_its_summary_beside_its_page(backfilled: Path) -> None:
+    folder = backfilled / "2026-11-05" / "small"
+    assert len((folder / "summary.txt").read_text().splitlines()) == 5
+    made = of_day(backfilled, 5)
+    assert all((folder / made[name]).is_file() for name in ("page", "summary"))
+
+
+# Many runs
+
+
+def test_the_index_of_hundreds_of_days_stays_light(tmp_path: Path) -> None:
+    tile = {"id": "m", "label": "Expected margin in the next 12 months", "number": 1.0, "counted_in": "EUR", "spread": 0.0, "value": "€560,000",
+            "unit": "", "interval": "420,000–750,000", "note": "", "n": "n = 4,916", "arrow": "▲", "change": "up €3,000 (1 %)"}  # fmt: skip
+    changes = {
+        "since": "2026-11-15",
+        "summary": "Margin: up €3,000 (1 %).",
+        "why": "7 days of newer data, nothing else.",
+    }
+    listed, by_slug = [], {}
+    for report in ("one", "two", "three"):
+        runs = [
+            manifest((date(2026, 11, 22) - timedelta(days=day)).isoformat(), report=report, title=report.title(),
+                     headlines=[tile | {"id": f"m{i}", "number": float(day * i)} for i in range(5)], changes=changes)
+            for day in range(300)
+        ]  # fmt: skip
+        by_slug[report] = runs
+        listed += [overview.listed(said, slug=report, stands=True) for said in runs]
+    listed.sort(key=lambda run: run["as_of"], reverse=True)
+    html = render_template("overview.html.j2", **overview.model({"name": "Tea"}, listed, by_slug))
+    assert validate(html) == []
+    assert html.count("data-run=") == 900 and html.count("<details data-group>") == 11
+    assert html.count("data:image/svg+xml") - 1 == 3 * 5
+    assert "Expected margin in the next 12 months over 60 runs, 24" in html
+
+
+def test_a_chance_said_too_high_is_called_so() -> None:
+    low, high = track.wilson(0.029, 700)
+    said = {"label": "Order", "n": 1395, "came": 0.029, "low": low, "high": high}
+    assert track.Chance(said=0.098, **said).verdict == "too high"
+    assert track.Chance(said=0.001, **said).verdict == "too low"
+
+
+# A line in a tile
+
+
+def test_a_trend_needs_three_runs_and_says_its_numbers_in_words() -> None:
+    days = [date(2026, 9, 1), date(2026, 10, 1), date(2026, 11, 1)]
+    assert spark.line(list(zip(days[:2], (1.0, 2.0), strict=True)), label="Margin", unit="EUR") == {}
+    drawn = spark.line(list(zip(days, (540000.0, 520000.0, 560000.0), strict=True)), label="Margin", unit="EUR")
+    assert drawn["alt"].replace("\N{NO-BREAK SPACE}", " ") == (
+        "Margin over 3 runs, 1 September 2026 to 1 November 2026: from €540,000 to €560,000, between €520,000 and €560,000"
+    )
+
+
+def test_noise_within_the_interval_looks_flat() -> None:
+    days = [date(2026, month, 1) for month in range(1, 6)]
+    points = list(zip(days, (100.0, 103.0, 98.0, 101.0, 99.0), strict=True))
+
+    def heights(**given: float) -> list[float]:
+        svg = base64.b64decode(spark.line(points, label="x", unit="", **given)["src"].partition(",")[2]).decode()
+        return [float(pair.split()[1]) for pair in svg.split('d="M')[1].split('"')[0].split("L")]
+
+    assert max(heights()) - min(heights()) == pytest.approx(20)
+    assert max(heights(spread=50.0)) - min(heights(spread=50.0)) == pytest.approx(20 * 5 / 50, abs=0.11)
+
+
+# What is gone or damaged stops no run
+
+
+def test_an_earlier_run_with_damaged_files_stops_no_later_one(tmp_path: Path) -> None:
+    files = {
+        "tables/themes.csv": "theme,texts\nprice,5\n",
+        track.PREDICTIONS: json.dumps([prediction(end="2026-11-20")]),
+    }
+    old = put(tmp_path, manifest(BEFORE), files=files)
+    now = put(tmp_path, manifest(), files={"tables/themes.csv": "theme,texts\nprice,6\n"})
+    as_of = date(2026, 11, 22)
+    assert len(history.compare(old, now).tables) == 1
+    assert history.lay_due(tmp_path, "small", as_of=as_of, out=tmp_path) == 1
+    (old.folder / "tables" / "themes.csv").write_bytes(b"theme\xff\x00,")
+    (old.folder / track.PREDICTIONS).write_text("[{")
+    assert history.compare(old, now).tables == ()
+    assert history.lay_due(tmp_path, "small", as_of=as_of, out=tmp_path) == 0
+    watch = {"table": "themes", "key": ["gone"], "label": "themes", "by": "", "top": 1.0}
+    assert history.compare(old, now, watches=[watch]).tables == ()
+    (old.folder / "metrics.json").unlink()
+    assert history.last_comparable(tmp_path, "small", as_of=as_of) is None
+
+
+def test_groups_of_a_chance_do_not_drown_the_totals() -> None:
+    runs = months(95, 130)
+    bands = [{"prediction": prediction(id="buys", band=f"{i}", value=0.1, low=0.05, high=0.15, n=50), "as_of": "2026-01-01",
+              "run_id": runs[0]["run_id"], "actual": 0.1 if i else 0.3} for i in range(6)]  # fmt: skip
+    runs[1]["grades"] += bands
+    record = track.record(runs)
+    assert record and (record.inside, record.banded, record.groups_inside, record.groups, record.due) == (1, 2, 5, 6, 8)
+    assert record.calibration.endswith("5 of 6 groups lay inside the band given for it.")
