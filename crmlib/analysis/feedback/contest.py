@@ -6,6 +6,7 @@ better than each of the others beyond the noise of that comparison; else TextBlo
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -88,7 +89,7 @@ def learn(shop: Shop, texts: ir.Table, *, reader: Reader, seed: int = 0, draws: 
     judged: list[pd.DataFrame] = []
     origins: list[date] = []
     strength = 0.0
-    for start, end in zip(ORIGINS, ORIGINS[1:], strict=False):
+    for start, end in itertools.pairwise(ORIGINS):
         if not len(dated):
             break
         since = days[int(start * (len(dated) - 1))]

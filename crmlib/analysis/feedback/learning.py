@@ -7,6 +7,7 @@ in negative texts (Wang and Manning 2012); their chances are calibrated on texts
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -124,7 +125,7 @@ def vocabulary(texts: Sequence[str]) -> Vocabulary:
 
 def _word_grams(text: str) -> list[str]:
     tokens = marked(text)
-    return tokens + [f"{one} {two}" for one, two in zip(tokens, tokens[1:], strict=False)]
+    return tokens + [f"{one} {two}" for one, two in itertools.pairwise(tokens)]
 
 
 def matrix(scores: Sequence[Scores]) -> Floats:

@@ -30,7 +30,7 @@ def signatures(text: str) -> frozenset[int]:
     """
     words = tuple("0" if word.isdigit() else word.casefold() for word in _WORD.findall(text))
     marks = {hash_of(words)}
-    if SHORT < len(words):
+    if len(words) > SHORT:
         for place in range(len(words)):
             rest = words[:place] + words[place + 1 :]
             marks.add(hash_of(rest))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -30,7 +31,7 @@ class Readings:
     """What became of every text.
 
     texts     one row a text, by feedback_id: feedback_id, customer_id, product_id, channel, the SEGMENTS, day (NaT where undated), rating (NaN where unrated),
-              outcome (one of OUTCOMES), polarity, key (of the distinct text), answered, text (redacted, and kept only where
+              outcome (one of OUTCOMES), polarity, key (of the distinct text), answered, mixed (praise and blame in one), text (redacted, and kept only where
               it may be quoted or answered: read negative, complaining, or one or two stars; else '')
     mentions  one row a text and theme: row (of `texts`), theme, polarity, complaint
     """
@@ -81,7 +82,7 @@ def with_segments(shop: Shop, people: ir.Table) -> ir.Table:
     ).cast("int32")  # fmt: skip
     names = [
         f"under {AGES[0]}",
-        *(f"{low}\N{EN DASH}{high - 1}" for low, high in zip(AGES, AGES[1:], strict=False)),
+        *(f"{low}\N{EN DASH}{high - 1}" for low, high in itertools.pairwise(AGES)),
         f"{AGES[-1]} and over",
     ]
     band = ibis.cases(*((years < limit, name) for limit, name in zip(AGES, names, strict=False)), else_=names[-1])
@@ -141,6 +142,7 @@ def score(shop: Shop, texts: ir.Table, *, reader: Reader, at_least: int = MIN_RE
         "polarity",
         "key",
         "answered",
+        "mixed",
         "text",
     ]
     frame = pd.DataFrame(rows, columns=columns)
@@ -149,6 +151,7 @@ def score(shop: Shop, texts: ir.Table, *, reader: Reader, at_least: int = MIN_RE
         rating=pd.to_numeric(frame["rating"]).astype("float64"),
         polarity=frame["polarity"].astype("float64"),
         answered=frame["answered"].astype(bool),
+        mixed=frame["mixed"].astype(bool),
     )
     counts = frame["outcome"].value_counts()
     if counts.get("read", 0) < at_least:
@@ -172,5 +175,5 @@ def _row(record: Mapping[str, Any], reading: Reading, *, reader: Reader, key: in
     return (
         record["feedback_id"], record["customer_id"], record["product_id"], record["channel"],
         *(record[name] for name in SEGMENTS), record["created_at"], record["day"], record["rating"], reading.outcome,
-        reading.polarity, key, bool(record["answered"]), text,
+        reading.polarity, key, bool(record["answered"]), reading.mixed, text,
     )  # fmt: skip
