@@ -17,7 +17,7 @@ from crmlib.analysis.feedback.words import ahead_words, group_words, leading, pr
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-SHOWN = 10  # products drawn
+SHOWN = 10  # products drawn, and groups without a clear difference listed
 _DIMENSIONS = {
     "acquisition_channel": "Came by",
     "country": "Country",
@@ -65,7 +65,7 @@ def figure_products(products: Products) -> figures.Figure:
         ax.grid(axis="y", visible=False)
         ax.grid(axis="x", visible=True)
         ax.xaxis.set_major_locator(few_ticks(3 if narrow else 6))
-        ax.set(xlabel=f"{about} per 1,000 orders with it", ylabel="")
+        ax.set(xlabel="per 1,000 orders with it" if narrow else f"{about} per 1,000 orders with it", ylabel="")
 
     listed = pd.concat([clear.head(20), shown]).drop_duplicates(["product_id", "theme"])
     listed = listed.assign(
@@ -101,6 +101,7 @@ def table_groups(groups: Groups) -> figures.Figure:
         return missing(title, sentence)
     clear = groups.frame[groups.frame["differs"] != ""].sort_values(["p_value", "value"])
     rest = groups.frame[(groups.frame["theme"] == ANY) & (groups.frame["differs"] == "")]
+    rest = rest.sort_values("p_value", kind="stable").head(SHOWN)
     shown = pd.concat([clear, rest]).reset_index(drop=True)
     masked = (shown["complaints"] > 0) & (shown["complaints"] < 5)
     shown = shown.assign(
@@ -114,7 +115,7 @@ def table_groups(groups: Groups) -> figures.Figure:
     return figures.show_table(
         figures.tabulate(
             shown,
-            caption="Complaints per 1,000 orders of each group of customers, and per 1,000 texts of each channel; first what differs after correction",
+            caption="Complaints per 1,000 orders of each group of customers, and per 1,000 texts of each channel; first what differs after correction, then the ten nearest to it",
             labels={"group": "Group", "theme": "Theme", "basis": "Out of", "complaints": "Complaints", "rate": "Per 1,000", "low": "From", "high": "To",
                     "average": "Average", "verdict": "Against the rest"},
             formats=one | {"complaints": few},

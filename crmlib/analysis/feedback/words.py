@@ -77,13 +77,13 @@ def product_words(products: Products) -> tuple[str, str]:
             f"{products.searched:,} pairs of product and theme were searched; with so few complaints only a large difference would show.",
         )
     row = next(clear.itertuples())
-    about = "complaints" if row.theme == ANY else f"complaints about {row.theme}"
+    about = "complained of it" if row.theme == ANY else f"complained about {row.theme} with it"
     more = (
         f" {len(clear) - 1} more {'pair stands' if len(clear) == 2 else 'pairs stand'} out." if len(clear) > 1 else ""
     )
     return (
         titled(row),
-        f"{row.complaints:,} customers wrote {about} of it: {row.rate:.1f} per 1,000 orders that held it ({row.low:.1f}{formats.DASH}{row.high:.1f}), where "
+        f"{row.complaints:,} customers {about}: {row.rate:.1f} per 1,000 orders that held it ({row.low:.1f}{formats.DASH}{row.high:.1f}), where "
         f"the average is {row.average:.1f}; it holds after searching {products.searched:,} pairs of product and theme.{more}",
     )
 
