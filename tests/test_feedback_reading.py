@@ -199,7 +199,7 @@ def _rated_shop(write_shop: Callable[..., Path], *, size: int, private: bool, se
 
 def test_a_model_is_used_where_it_is_better(write_shop: Callable[..., Path]) -> None:
     """Customers with words of their own: no lexicon knows them, the stars teach them."""
-    shop = _rated_shop(write_shop, size=500, private=True)
+    shop = _rated_shop(write_shop, size=320, private=True)
     found = feedback.learn(shop, feedback.facts(shop), reader=READER, draws=200)
     assert found.chosen and found.of("model")[0] > 0.9 > 0.6 > found.of("textblob")[0]  # type: ignore[operator]
     assert (found.contest.set_index("reader").loc[["rules", "textblob", "vader"], "lead_low"] > 0).all()
@@ -210,15 +210,15 @@ def test_a_model_is_used_where_it_is_better(write_shop: Callable[..., Path]) -> 
 
 def test_a_tie_goes_to_the_simpler(write_shop: Callable[..., Path]) -> None:
     """Where the lexicon knows every word, a model cannot be better, and TextBlob with rules reads."""
-    shop = _rated_shop(write_shop, size=500, private=False)
+    shop = _rated_shop(write_shop, size=320, private=False)
     found = feedback.learn(shop, feedback.facts(shop), reader=READER, draws=200)
     assert found.of("model")[0] is not None and not found.chosen and found.reader.learnt is None
     assert "not clearly better" in found.reason and "tie goes to the simpler" in feedback.figure_readers(found).sentence
 
 
 def test_stars_without_relation_to_the_texts_teach_nothing(write_shop: Callable[..., Path]) -> None:
-    shop = _rated_shop(write_shop, size=400, private=True)
-    frame = shop.fetch(feedback.facts(shop)).assign(rating=np.random.default_rng(4).choice([1, 5], 400))
+    shop = _rated_shop(write_shop, size=260, private=True)
+    frame = shop.fetch(feedback.facts(shop)).assign(rating=np.random.default_rng(4).choice([1, 5], 260))
     mixed = crm.connect(
         write_shop("mixed", feedback=frame[["feedback_id", "text", "rating", "language", "created_at"]])
     )
@@ -272,7 +272,7 @@ def test_parts_leave_whole_phrasings_out() -> None:
 
 
 def test_the_same_seed_reads_the_same(write_shop: Callable[..., Path]) -> None:
-    shop = _rated_shop(write_shop, size=300, private=True)
+    shop = _rated_shop(write_shop, size=240, private=True)
     one, two = (feedback.learn(shop, feedback.facts(shop), reader=READER, seed=3, draws=100) for _ in range(2))
     pd.testing.assert_frame_equal(one.contest, two.contest)
     first, second = (feedback.score(shop, feedback.facts(shop), reader=found.reader) for found in (one, two))

@@ -105,6 +105,19 @@ def products(readings: Readings, shop: Shop, orders: pd.DataFrame) -> Products:
     sold = shop.fetch(product_orders(shop, start=start, end=end))
     inside = named & (texts["day"] >= pd.Timestamp(start)) & (texts["day"] < pd.Timestamp(end))
     written = _complaints(readings, texts["product_id"], inside)
+    found, searched = against_others(sold, written)
+    found["runs"] = [
+        _runs(readings, row.product_id) if row.above and row.theme == "fit" else "" for row in found.itertuples()
+    ]
+    return Products(frame=found[columns], searched=searched, without_product=int((~named).sum()))
+
+
+def against_others(sold: pd.DataFrame, written: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+    """Each product's complaints against all other products', theme by theme, and how many pairs were compared.
+
+    `sold` has product_id and orders; `written` one row a product (value), author and theme. Given all complaints about a theme, those
+    of one product are binomial with its share of the orders. Source: Przyborowski and Wilenski 1940.
+    """
     frames = []
     for theme in (ANY, *THEMES):
         own = written[written["theme"] == theme].groupby("value").size()
@@ -114,7 +127,6 @@ def products(readings: Readings, shop: Shop, orders: pd.DataFrame) -> Products:
         others = (total - frame["complaints"]) / (exposed - frame["orders"]).replace(0, np.nan)
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = (frame["complaints"] / frame["orders"]) / others
-        # Given all complaints, those of one product are binomial with its share of the orders.
         p = stats.binom.sf(frame["complaints"] - 1, total, frame["orders"] / exposed)
         frames.append(
             frame.assign(
@@ -127,10 +139,7 @@ def products(readings: Readings, shop: Shop, orders: pd.DataFrame) -> Products:
     if tested.any():
         found.loc[tested, "q_value"] = adjust(found.loc[tested, "p_value"], method="fdr_bh")
     found["above"] = (found["q_value"] <= Q_MAX) & (found["complaints"] >= MIN_COMPLAINTS)
-    found["runs"] = [
-        _runs(readings, row.product_id) if row.above and row.theme == "fit" else "" for row in found.itertuples()
-    ]
-    return Products(frame=found[columns], searched=int(tested.sum()), without_product=int((~named).sum()))
+    return found, int(tested.sum())
 
 
 def groups(readings: Readings, shop: Shop, orders: pd.DataFrame) -> Groups:

@@ -93,7 +93,8 @@ def standing_out(products: Products) -> pd.DataFrame:
     clear = products.frame[products.frame["above"].astype(bool)]
     named = set(clear.loc[clear["theme"] != ANY, "product_id"])
     clear = clear[(clear["theme"] != ANY) | ~clear["product_id"].isin(named)]
-    return clear.sort_values(["p_value", "product_id"])
+    # How a thing runs says what to do, so it comes first.
+    return clear.assign(plain=clear["runs"] == "").sort_values(["plain", "p_value", "product_id"]).drop(columns="plain")
 
 
 def group_words(groups: Groups) -> tuple[str, str]:
