@@ -88,7 +88,11 @@ def ahead(readings: Readings, orders: pd.DataFrame, *, trend: Trend) -> Ahead:
         for place, theme in enumerate(THEMES):
             used = method if theme not in changed or method.startswith("recent") else method.replace("year", "recent")
             expected = float(_forecast(daily, size, horizon=horizon, method=used)[place])
-            scatter = max(_scatter(actual, said[used]), _scatter(actual[:, [place]], said[used][:, [place]]))
+            # Few earlier errors measure their own spread badly: Student's margin over the normal one, for periods that do not overlap.
+            apart = max(2.0, (origins[0] - origins[-1]) / max(horizon, ORIGIN_STEP) + 1)
+            margin = (stats.t.ppf(0.975, apart) / stats.norm.ppf(0.975)) ** 2
+            own = slice(place, place + 1)
+            scatter = max(1.0, margin * max(_scatter(actual, said[used]), _scatter(actual[:, own], said[used][:, own])))
             low, high = count_band(expected, scatter=scatter)
             rows.append((theme, horizon, expected, low, high, used, scatter))
     tried = pd.DataFrame(tries, columns=["horizon_days", "method", "origins", "deviance", "bias"])
@@ -174,6 +178,6 @@ def _deviance(actual: Floats, expected: Floats) -> float:
 
 
 def _scatter(actual: Floats, expected: Floats) -> float:
-    """Mean of squared errors over forecasts, at least 1: how much wider than Poisson the outcomes fell."""
+    """Mean of squared errors over forecasts: how much wider than Poisson the outcomes fell."""
     mean = np.maximum(expected, 0.1)
-    return max(1.0, float(((actual - mean) ** 2 / mean).mean()))
+    return float(((actual - mean) ** 2 / mean).mean())
