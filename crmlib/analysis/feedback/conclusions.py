@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from crmlib import formats
+from crmlib.analysis.feedback.ahead import Ahead, predictions
+from crmlib.analysis.feedback.breakdown import ANY, Groups, Products
+from crmlib.analysis.feedback.causes import Cause
+from crmlib.analysis.feedback.contest import Learning
 from crmlib.analysis.feedback.measures import REPLY_DAYS, Rates, Trend, Validation
-from crmlib.analysis.feedback.reliability import HELD_OUT, MEASURED
+from crmlib.analysis.feedback.reliability import HARD_DEVELOPMENT, HARD_HELD_OUT, HELD_OUT, MEASURED
 from crmlib.analysis.feedback.texts import Readings
 from crmlib.analysis.feedback.themes import OWNERS, THEMES
-from crmlib.analysis.feedback.words import FEW, all_positive, trend_words
-from crmlib.findings import Action, Caveat, Check, Findings, Metric
+from crmlib.analysis.feedback.words import FEW, all_positive, product_words, reader_words, standing_out, trend_words
+from crmlib.findings import Action, Caveat, Check, Findings, Grade, Metric
 
 if TYPE_CHECKING:
     from crmlib.shop.engine import Shop
@@ -27,13 +32,19 @@ def findings(
     trend: Trend,
     quotes: pd.DataFrame,
     queue: pd.DataFrame,
+    learning: Learning,
+    products: Products,
+    groups: Groups,
+    ahead: Ahead,
+    causes: Sequence[Cause] = (),
+    grades: Sequence[Grade] = (),
     shop: Shop,
 ) -> Findings:
     """What a shop's owner should know of what customers wrote."""
     frame = rates.frame
     texts, read = len(readings.texts), len(readings.read)
     share = validation.share
-    checks = _checks(validation, texts=texts, read=read)
+    checks = _checks(validation, name=readings.reader.name, texts=texts, read=read)
     rose = list(trend.changes.loc[trend.changes["change"] == "rose"].sort_values("ratio", ascending=False)["theme"])
     top = (
         str(frame.sort_values(["negative", "theme"], ascending=[False, True])["theme"].iloc[0])
@@ -48,7 +59,8 @@ def findings(
         "raw": f"Of the texts we could read, {share_text} read as negative; there are too few stars to correct that for the reader's errors.",
     }[share.method]
     silent = _silent_lean(validation)
-    trend_text = trend_words(trend)
+    trend_text = trend_words(trend, causes)
+    stands = standing_out(products)
     if top and rates.orders:
         row = frame.set_index("theme").loc[top]
         about = (
@@ -70,15 +82,26 @@ def findings(
             queue=queue,
             changes=trend.changes,
             first=(rose or [top])[0],
+            learning=learning,
         ),
         so_what=(
             told + silent,
-            about,
+            about + (f" {product_words(products)[0]}." if len(stands) else ""),
             trend_text[1]
             if len(trend.changes)
             else "Whether complaints are rising cannot be said without dated texts and orders over sixteen weeks.",
         ),
-        how_sure=_how_sure(validation, rates, trend),
+        how_sure=_how_sure(
+            readings,
+            validation,
+            rates,
+            trend,
+            learning=learning,
+            products=products,
+            groups=groups,
+            ahead=ahead,
+            grades=grades,
+        ),
         caveats=_caveats(readings, rates, share_method=share.method),
         actions=_actions(
             readings,
@@ -87,10 +110,19 @@ def findings(
             quotes=quotes,
             queue=queue,
             answered=shop.has("tickets", "first_reply_at"),
+            products=products,
         ),
         checks=checks,
-        tables={"themes": tables},
+        tables={
+            "themes": tables,
+            "products": products.frame,
+            "groups": masked(groups),
+            "readers": learning.contest,
+            "ahead": ahead.frame,
+        },
         lists={"reply_queue": queue},
+        predictions=predictions(ahead),
+        grades=tuple(grades),
     )
 
 
@@ -102,6 +134,7 @@ def _metrics(
     queue: pd.DataFrame,
     changes: pd.DataFrame,
     first: str,
+    learning: Learning,
 ) -> tuple[Metric, ...]:
     texts, read, share = len(readings.texts), len(readings.read), validation.share
     per_orders = f"; {1000 * rates.texts / rates.orders:.0f} per 1,000 orders" if rates.orders else ""
@@ -114,7 +147,7 @@ def _metrics(
         "corrected": "share of the readable texts that are negative (would carry one or two stars), corrected for the reader's errors on "
         "rated texts; 95 % interval over customers",
         "stars": "share of one and two stars among readable rated texts; the reading is too weak to be corrected",
-        "raw": "share of the readable texts that TextBlob reads as negative, not corrected; 95 % interval of the count",
+        "raw": "share of the readable texts that read as negative, not corrected; 95 % interval of the count",
     }[share.method]
     note = f"of {share.n:,} readable texts" if share.method != "stars" else "of the readable rated texts"
     metrics = [
@@ -125,12 +158,14 @@ def _metrics(
         Metric(id="coverage", label="Could be read", value=read / texts, unit="share", n=texts, headline=True,
                note=f"{texts - read:,} texts could not", definition="texts read and not abstained from / texts"),
         Metric(id="negative_share_raw", label="Read as negative, uncorrected", value=share.raw, unit="share", n=share.n, low=share.raw_low,
-               high=share.raw_high, definition="share of the readable texts that TextBlob reads as negative"),
-        Metric(id="macro_f1", label="Macro F1 of a model of this shop", value=None, unit="index",
-               definition="no model is learnt from this shop's own ratings"),
-        Metric(id="macro_f1_textblob", label="Macro F1 of TextBlob", value=validation.macro_f1, unit="index", n=validation.graded,
-               low=validation.low, high=validation.high,
-               definition="mean F1 of negative (1–2 stars) and positive (4–5), 3 left out, on readable rated texts; 95 % interval over distinct texts"),
+               high=share.raw_high, definition="share of the readable texts that read as negative"),
+        *_grades_of_readers(learning),
+        Metric(id="macro_f1_readable", label=f"Macro F1 of {readings.reader.name} where it reads", value=validation.macro_f1, unit="index",
+               n=validation.graded, low=validation.low, high=validation.high,
+               definition="mean F1 of negative (1–2 stars) and positive (4–5), 3 left out, on readable rated texts; 95 % interval over distinct texts; "
+                   "a learnt model reads each text without having seen its phrasing"),
+        Metric(id="mixed_share", label="Praise and blame in one text", value=float(readings.read["mixed"].mean()), unit="share", n=read,
+               definition="share of the readable texts with clauses of opposite mood"),
         Metric(id="unanswered", label="Negatives to answer", value=len(queue), unit="texts", n=len(queue), headline=True,
                note=f"of the last {REPLY_DAYS} days",
                definition="texts with one or two stars, or read as negative without clear stars, without a ticket reply since"),
@@ -160,6 +195,40 @@ def _metrics(
     return tuple(metrics)
 
 
+def _grades_of_readers(learning: Learning) -> list[Metric]:
+    """Macro F1 of each reader on the same texts; None where it was not judged."""
+    if learning.origins:
+        days = ", ".join(formats.day(day) for day in learning.origins)
+        where = f"on rated texts later than training (from {days}) in phrasings left out of training, 3 stars left out; 95 % interval over phrasings"
+    else:
+        where = "on all rated English texts, 3 stars left out; 95 % interval over phrasings"
+    labels = {
+        "model": ("macro_f1", "Macro F1 of a model of this shop"),
+        "rules": ("macro_f1_rules", "Macro F1 of TextBlob with rules"),
+        "textblob": ("macro_f1_textblob", "Macro F1 of TextBlob"),
+        "vader": ("macro_f1_vader", "Macro F1 of VADER"),
+    }
+    found = []
+    for reader, (name, label) in labels.items():
+        value, low, high = learning.of(reader)
+        said = where if value is not None else learning.reason
+        if reader == "model" and value is not None and not learning.chosen:
+            label += " (not used)"
+        found.append(
+            Metric(
+                id=name,
+                label=label,
+                value=value,
+                unit="index",
+                n=learning.tested if value is not None else None,
+                low=low,
+                high=high,
+                definition=said,
+            )
+        )
+    return found
+
+
 def _silent_lean(validation: Validation) -> str:
     """Whether those that could not be read lean another way, by their stars, as a sentence; '' where that is not clear."""
     row = validation.outcomes.set_index("outcome")
@@ -173,11 +242,24 @@ def _silent_lean(validation: Validation) -> str:
     )
 
 
-def _how_sure(validation: Validation, rates: Rates, trend: Trend) -> tuple[str, ...]:
-    lines = []
+def _how_sure(
+    readings: Readings,
+    validation: Validation,
+    rates: Rates,
+    trend: Trend,
+    *,
+    learning: Learning,
+    products: Products,
+    groups: Groups,
+    ahead: Ahead,
+    grades: Sequence[Grade],
+) -> tuple[str, ...]:
+    name = readings.reader.name
+    title, sentence = reader_words(learning)
+    lines = [f"{title}. {sentence}" if learning.of("model")[0] is not None else sentence]
     if validation.macro_f1 is not None:
         lines.append(
-            f"Against the stars of {validation.graded:,} readable texts ({validation.distinct:,} distinct; three stars left out) TextBlob's macro F1 is "
+            f"Where it reads, on {validation.graded:,} rated texts ({validation.distinct:,} distinct; three stars left out), macro F1 of {name} is "
             f"{validation.macro_f1:.2f} ({validation.low:.2f}{formats.DASH}{validation.high:.2f}); 1 is perfect, and calling every text positive gives "
             f"{all_positive(validation):.2f}."
         )
@@ -196,6 +278,12 @@ def _how_sure(validation: Validation, rates: Rates, trend: Trend) -> tuple[str, 
         lines.append(
             "The share cannot be corrected: the reader tells one and two stars hardly better from the rest than a coin."
         )
+    hard, seen = HARD_HELD_OUT, HARD_DEVELOPMENT
+    lines.append(
+        f"Of {hard.sentences} hard sentences (negation, ‘but’, polite complaints, sizing, late delivery, sarcasm, mixed feelings) written after its rules, "
+        f"TextBlob with rules reads {hard.right} right, {hard.wrong} wrong and says nothing of {hard.silent}; TextBlob alone reads {hard.textblob} right. Of the "
+        f"{seen.sentences} that shaped the rules it reads {seen.right}."
+    )
     found = [f"{theme} {MEASURED[theme].recall}" for theme in THEMES]
     lines.append(
         f"On {HELD_OUT} test sentences written for this purpose, not by this shop's customers, the words alone, without stars, found so many of the complaints: "
@@ -206,6 +294,25 @@ def _how_sure(validation: Validation, rates: Rates, trend: Trend) -> tuple[str, 
             f"The last {trend.recent_weeks} weeks are held against up to a year before, against orders; p-values carry Holm's correction for all "
             f"{len(THEMES)} themes, and weekly scatter beyond chance widens the intervals."
         )
+    if products.searched or groups.searched:
+        lines.append(
+            f"Products are held against the others in {products.searched:,} pairs with a theme, groups and channels in {groups.searched:,}; what is called "
+            "different holds at a false discovery rate of 5 %. A writer counts once for each."
+        )
+    if len(ahead.frame):
+        lines.append(
+            f"The numbers ahead come from the plainest forecast that erred least at {int(ahead.tried['origins'].max())} earlier days; their bands are as wide as "
+            "those errors."
+        )
+    if grades:
+        inside = sum(
+            grade.due.prediction.low is not None and grade.due.prediction.high is not None
+            and grade.due.prediction.low <= grade.actual <= grade.due.prediction.high
+            for grade in grades
+        )  # fmt: skip
+        lines.append(
+            f"Of {len(grades)} earlier predictions that came due, {inside} fell inside their band; 95 of 100 should."
+        )
     if rates.undated:
         lines.append(f"{rates.undated:,} texts without a date count in no rate.")
     return tuple(lines)
@@ -215,22 +322,22 @@ def _caveats(readings: Readings, rates: Rates, *, share_method: str) -> tuple[Ca
     other = int((readings.texts["outcome"] == "other_language").sum())
     lines = [
         "Those who write are not all customers; the share says nothing of the silent.",
-        "Sarcasm, mixed feelings and 'not … nor' are often misread; a single text's reading is a hint.",
+        "Sarcasm, mixed feelings and far-reaching ‘not’ are often misread; a single text's reading is a hint.",
         "The patterns miss complaints in words they do not know, and misfile some: compare a theme's rate over time, less so between themes.",
         f"Texts in other languages ({other:,} here) are counted and left out; where the shop gives no language it is guessed from frequent words.",
-        f"Themes with fewer than {FEW} complaints: read the quotes, do not compare.",
+        f"Under {FEW} complaints about a theme: read the quotes, do not compare.",
         "Names, addresses and numbers are taken out of quotes by patterns; a name that is not the writer's own can stay.",
     ]
     if rates.orders:
         lines.append("A text counts on the day it was written, its order was often placed a week or two earlier.")
     if share_method == "raw":
         lines.append(
-            "Uncorrected shares are usually too low: on 1,000 restaurant sentences, half of them negative, TextBlob reads a quarter."
+            "Uncorrected shares are usually too low: on 1,000 restaurant sentences, half of them negative, TextBlob alone reads a quarter as negative."
         )
     return tuple(Caveat(text=line) for line in lines)
 
 
-def _checks(validation: Validation, *, texts: int, read: int) -> tuple[Check, ...]:
+def _checks(validation: Validation, *, name: str, texts: int, read: int) -> tuple[Check, ...]:
     coverage = read / texts
     text = f"{formats.share(coverage)} of the texts could be read."
     checks = [Check(name="coverage", verdict="ok" if coverage >= 0.5 else "warning", text=text)]
@@ -241,7 +348,7 @@ def _checks(validation: Validation, *, texts: int, read: int) -> tuple[Check, ..
             Check(
                 name="reading",
                 verdict="ok" if better else "warning",
-                text=f"TextBlob {words} calling every text positive (macro F1).",
+                text=f"{name[:1].upper()}{name[1:]} {words} calling every text positive (macro F1).",
             )
         )
     return tuple(checks)
@@ -255,6 +362,7 @@ def _actions(
     quotes: pd.DataFrame,
     queue: pd.DataFrame,
     answered: bool,
+    products: Products,
 ) -> tuple[Action, ...]:
     actions = []
     if len(queue):
@@ -297,4 +405,24 @@ def _actions(
                 file="tables/themes.csv",
             )
         )
+    for product in standing_out(products).head(3).itertuples():
+        actions.append(
+            Action(
+                what=f"Check {product.name}: {'runs ' + product.runs if product.runs else 'complaints' if product.theme == ANY else product.theme + ' complaints'}",
+                why=f"{product.rate:.1f} per 1,000 orders with it ({product.low:.1f}{formats.DASH}{product.high:.1f}), the average is {product.average:.1f}",
+                count=int(product.complaints),
+                by=formats.day(readings.as_of + timedelta(days=14)),
+                owner=OWNERS.get(product.theme, "Purchasing"),
+                file="tables/products.csv",
+            )
+        )
     return tuple(actions)
+
+
+def masked(groups: Groups) -> pd.DataFrame:
+    """The comparison of groups as a file: counts from one to four as '<5', and no rate that would give them away."""
+    frame = groups.frame.astype({"complaints": object})
+    hidden = (groups.frame["complaints"] > 0) & (groups.frame["complaints"] < 5)
+    frame.loc[hidden, "complaints"] = "<5"
+    frame.loc[hidden, ["rate", "low", "high", "ratio", "p_value", "q_value"]] = float("nan")
+    return frame

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from crmlib import figures, formats
+from crmlib.analysis.feedback.causes import Cause
 from crmlib.analysis.feedback.measures import BEFORE_WEEKS, RECENT_WEEKS, Rates, Trend, Validation
 from crmlib.analysis.feedback.reliability import HELD_OUT, MEASURED
 from crmlib.analysis.feedback.themes import THEMES
@@ -76,7 +78,7 @@ def figure_rates(rates: Rates) -> figures.Figure:
         ax.set_xlim(0, 1.12 * max(float(frame["high"].max()), 1e-9))
         ax.grid(axis="y", visible=False)
         ax.grid(axis="x", visible=True)
-        ax.xaxis.set_major_locator(_few_ticks(4 if narrow else 7))
+        ax.xaxis.set_major_locator(few_ticks(4 if narrow else 7))
         ax.set(xlabel=f"complaints {what}" if per_orders else "complaining texts", ylabel="")
 
     labels = {"name": "Theme", "texts": "Texts that mention it", "negative": "Complaints"}
@@ -103,7 +105,7 @@ def figure_rates(rates: Rates) -> figures.Figure:
             frame,
             caption=f"Complaints by theme; the last two columns: words alone, on {HELD_OUT} written test sentences, not on this shop",
             labels=labels,
-            formats=rate_words | {"texts": _few, "negative": _few},
+            formats=rate_words | {"texts": few, "negative": few},
             file="tables/themes.csv",
         ),
         height=3.6,
@@ -111,11 +113,11 @@ def figure_rates(rates: Rates) -> figures.Figure:
     )
 
 
-def figure_trend(trend: Trend) -> figures.Figure:
+def figure_trend(trend: Trend, causes: Sequence[Cause] = ()) -> figures.Figure:
     """Are complaints rising against orders? Four weeks at a time, the leading themes named, a band for the first."""
     weeks, changes = trend.weeks, trend.changes
     if len(weeks) < SMOOTH_WEEKS or weeks["orders"].sum() == 0:
-        return _missing(
+        return missing(
             "Complaints cannot be followed over time",
             "That needs texts and orders with dates, over four weeks or more.",
         )
@@ -123,7 +125,7 @@ def figure_trend(trend: Trend) -> figures.Figure:
     rolled = rolled[rolled["orders"] > 0].tail(BEFORE_WEEKS + RECENT_WEEKS)
     per_1000 = {theme: 1000 * rolled[theme] / rolled["orders"] for theme in THEMES}
     foremost = leading(trend)
-    title, sentence = trend_words(trend)
+    title, sentence = trend_words(trend, causes)
     first = foremost[0]
     low, high = rate_interval(rolled[first], rolled["orders"] / 1000)
 
@@ -157,12 +159,12 @@ def figure_trend(trend: Trend) -> figures.Figure:
         locator = AutoDateLocator(minticks=2, maxticks=4 if narrow else 8)
         ax.xaxis.set_major_locator(locator)
         ax.xaxis.set_major_formatter(ConciseDateFormatter(locator))
-        ax.yaxis.set_major_locator(_few_ticks(5))
+        ax.yaxis.set_major_locator(few_ticks(5))
         ax.set(xlabel="", ylabel="")
 
     blocks = rolled.iloc[::-SMOOTH_WEEKS]
     shown = pd.DataFrame({"until": blocks["week"].dt.strftime("%d %b %Y"), "orders": blocks["orders"]})
-    shown = shown.assign(**{theme: blocks[theme].map(_few) for theme in THEMES})
+    shown = shown.assign(**{theme: blocks[theme].map(few) for theme in THEMES})
     labels = {"until": "Four weeks to", "orders": "Orders"} | {theme: theme.capitalize() for theme in THEMES}
     top = float(per_1000[first].max())
     return figures.draw(
@@ -184,7 +186,7 @@ def figure_stars(validation: Validation) -> figures.Figure:
     """Does the reading agree with the stars? The share read as negative, by stars."""
     stars = validation.by_star
     if stars.empty or not stars["read"].sum():
-        return _missing("The reading cannot be held against stars", "None of the texts it could read carries a rating.")
+        return missing("The reading cannot be held against stars", "None of the texts it could read carries a rating.")
     if validation.macro_f1 is None:
         title = "Too few rated texts to grade the reading"
         sentence = f"{validation.graded:,} texts that could be read carry one, two, four or five stars; both ends need at least twenty."
@@ -214,9 +216,9 @@ def figure_stars(validation: Validation) -> figures.Figure:
                         color=figures.INK, fontweight="bold")  # fmt: skip
         counts = dict(zip(stars["stars"], stars["read"], strict=True))
         ends = {1: "1 star", 5: "5 stars"}
-        ax.set_xticks(range(5), [f"{ends.get(star, star)}\nn {_few(counts.get(star, 0))}" for star in range(1, 6)])
+        ax.set_xticks(range(5), [f"{ends.get(star, star)}\nn {few(counts.get(star, 0))}" for star in range(1, 6)])
         ax.set_ylim(0, min(1.15, 1.2 * float(seen["high"].max()) + 0.02))
-        ax.yaxis.set_major_locator(_few_ticks(4 if narrow else 5))
+        ax.yaxis.set_major_locator(few_ticks(4 if narrow else 5))
         ax.yaxis.set_major_formatter(lambda value, _: formats.share(value) if value <= 1 else "")
         ax.set(xlabel="", ylabel="")
 
@@ -227,14 +229,14 @@ def figure_stars(validation: Validation) -> figures.Figure:
         sentence=sentence,
         alt=f"Bars of the share read as negative by stars, from {formats.share(seen['share'].max())} to "
         f"{formats.share(seen['share'].min())}. {title}.",
-        caption="Share of the readable texts that TextBlob reads as negative, by the stars given with them; lines are 95 % intervals.",
+        caption="Share of the readable texts that are read as negative, by the stars given with them; lines are 95 % intervals.",
         table=figures.tabulate(
             stars,
             caption="How the texts of each star were read",
             labels={"stars": "Stars", "texts": "Texts", "read": "Could be read", "negative": "Read as negative", "share": "Share", "low": "From",
                     "high": "To"},
             formats={name: (lambda value: formats.share(value)) for name in ("share", "low", "high")}
-            | dict.fromkeys(("texts", "read", "negative"), _few),
+            | dict.fromkeys(("texts", "read", "negative"), few),
         ),
         height=3.4,
         narrow_height=3.2,
@@ -274,7 +276,7 @@ def table_outcomes(validation: Validation) -> figures.Figure:
             caption="What became of the texts; 'from' and 'to' bound the share of one or two stars (95 %)",
             labels=labels,
             formats={name: (lambda value: formats.share(value)) for name in ("of_all", "low_stars", "low", "high")}
-            | {"mean_stars": lambda value: formats.number(value, digits=1), "texts": _few, "rated": _few},
+            | {"mean_stars": lambda value: formats.number(value, digits=1), "texts": few, "rated": few},
         ),
         title=title,
         sentence=sentence,
@@ -284,7 +286,7 @@ def table_outcomes(validation: Validation) -> figures.Figure:
 def table_quotes(quotes: pd.DataFrame) -> figures.Figure:
     """What did people write? Redacted quotes by theme."""
     if quotes.empty:
-        return _missing("No quote to show", "No complaint of the last year was read clearly enough to be quoted.")
+        return missing("No quote to show", "No complaint of the last year was read clearly enough to be quoted.")
     frame = quotes.assign(
         name=quotes["theme"].str.capitalize(),
         stars=[formats.number(value) if value == value else "not rated" for value in quotes["rating"]],
@@ -302,7 +304,8 @@ def table_quotes(quotes: pd.DataFrame) -> figures.Figure:
     )
 
 
-def _missing(title: str, sentence: str) -> figures.Figure:
+def missing(title: str, sentence: str) -> figures.Figure:
+    """A section that says why it has nothing to show."""
     empty = pd.DataFrame({"what": [sentence]})
     return figures.show_table(
         figures.tabulate(empty, caption="Not available", labels={"what": "Why"}),
@@ -311,7 +314,8 @@ def _missing(title: str, sentence: str) -> figures.Figure:
     )
 
 
-def _few(value: Any) -> str:
+def few(value: Any) -> str:
+    """A count of people: '<5' from one to four."""
     return "<5" if 0 < value < 5 else formats.number(value)
 
 
@@ -319,7 +323,8 @@ def _rate(value: float, per_orders: bool) -> str:
     return formats.number(value, digits=1 if per_orders else 0)
 
 
-def _few_ticks(count: int) -> Any:
+def few_ticks(count: int) -> Any:
+    """At most so many ticks, at least three."""
     from matplotlib.ticker import MaxNLocator
 
     return MaxNLocator(count, min_n_ticks=3)

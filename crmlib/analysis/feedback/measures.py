@@ -12,11 +12,11 @@ import pandas as pd
 from scipy import special, stats
 
 from crmlib.analysis.feedback.redaction import shorten
+from crmlib.analysis.feedback.shares import MIN_RATED, cells, corrected, macro_f1, resampled
 from crmlib.analysis.feedback.texts import OUTCOMES, Readings
 from crmlib.analysis.feedback.themes import THEMES
 from crmlib.analysis.stats import Floats, adjust, rate_interval, share_interval
 
-MIN_RATED = 20  # rated texts of either kind below which the reader is not graded and shares are not corrected
 MIN_INFORMATION = 0.1  # sensitivity + specificity − 1 below which a correction blows up
 RECENT_WEEKS, BEFORE_WEEKS = 8, 52
 REPLY_DAYS = 30  # how far back the reply queue looks
@@ -45,7 +45,7 @@ class Share:
 
 @dataclass(frozen=True, kw_only=True)
 class Validation:
-    """TextBlob's reading against the shop's own stars: 1 and 2 negative, 4 and 5 positive, 3 left out of the grade.
+    """The reading against the shop's own stars: 1 and 2 negative, 4 and 5 positive, 3 left out of the grade.
 
     by_star    stars, texts, read, negative, share, low, high (of the read texts)
     outcomes   outcome, texts, rated, mean_stars, low_stars (share of one and two stars among the rated), low, high
@@ -107,11 +107,11 @@ def validate(readings: Readings, *, seed: int = 0, draws: int = 2000) -> Validat
     read = readings.read.assign(said=lambda t: t["polarity"] < 0)
     rated = readings.texts[readings.texts["rating"].notna()]
     graded = read[(read["rating"] <= 2) | (read["rating"] >= 4)].assign(bad=lambda t: t["rating"] <= 2)
-    cells = _cells(graded, truth="bad")
+    counted = cells(graded["bad"], graded["said"])
     f1 = low = high = agreement = None
     if min(graded["bad"].sum(), (~graded["bad"]).sum()) >= MIN_RATED:
-        f1 = float(_macro_f1(cells.sum(axis=0)))
-        drawn = _macro_f1(_resampled(cells, graded["key"], rng=rng, draws=draws))
+        f1 = float(macro_f1(counted.sum(axis=0)))
+        drawn = macro_f1(resampled(counted, graded["key"], rng=rng, draws=draws))
         low, high = (float(end) for end in np.nanquantile(drawn, (0.025, 0.975)))
         agreement = float((graded["bad"] == graded["said"]).mean())
     mean, mean_low, mean_high = _mean_by_customer(rated)
@@ -145,7 +145,7 @@ def rates(readings: Readings, orders: pd.DataFrame) -> Rates:
     )
     frame = per_theme.astype("int64").rename_axis("theme").reset_index()
     dated = texts["day"].notna()
-    period = _period(readings, orders)
+    period = period_of(readings, orders)
     frame = frame.assign(per_1000_orders=np.nan, low=np.nan, high=np.nan, in_period=frame["negative"])
     total = None
     inside = dated
@@ -183,7 +183,7 @@ def trend(readings: Readings, orders: pd.DataFrame, *, recent_weeks: int = RECEN
     orders' share. Counts are first divided by how much more the earlier weeks scatter than Poisson counts would, and
     p-values are Holm's over all themes. Source: Przyborowski and Wilenski 1940; McCullagh and Nelder 1989, section 6.2.3.
     """
-    period = _period(readings, orders)
+    period = period_of(readings, orders)
     if not period:
         empty = pd.DataFrame({"week": pd.Series(dtype="datetime64[s]"), "orders": pd.Series(dtype="int64")})
         return Trend(
@@ -213,7 +213,7 @@ def trend(readings: Readings, orders: pd.DataFrame, *, recent_weeks: int = RECEN
 def quotes(readings: Readings, *, per_theme: int = 3) -> pd.DataFrame:
     """What did people write? Up to `per_theme` redacted quotes a theme: theme, text, rating, day, polarity.
 
-    Rule: texts of the last year that TextBlob reads as negative about the theme, never abstained from, not given four or
+    Rule: texts of the last year that read negative about the theme, never abstained from, not given four or
     five stars; those with one or two stars first, then the most negative, then the newest; no wording much like another.
     """
     clear = readings.mentions["polarity"].map(readings.reader.direction) < 0
@@ -260,7 +260,8 @@ def reply_queue(readings: Readings, *, days: int = REPLY_DAYS) -> pd.DataFrame:
     return queue[["feedback_id", "customer_id", "created_at", "rating", "theme", "text"]].reset_index(drop=True)
 
 
-def _period(readings: Readings, orders: pd.DataFrame) -> tuple[date, date] | None:
+def period_of(readings: Readings, orders: pd.DataFrame) -> tuple[date, date] | None:
+    """From the first day that has both texts and orders behind it to the last, [start, end); None without."""
     days = readings.texts["day"].dropna()
     if days.empty or orders.empty:
         return None
@@ -323,28 +324,8 @@ def _rate_ratio(now: float, then: float, *, exposed: tuple[float, float]) -> tup
     return ratio, ends[0], ends[1], float(min(1.0, 2 * min(above, below)))
 
 
-def _cells(rows: pd.DataFrame, *, truth: str) -> Floats:
-    """Indicator columns: truly and said negative, truly only, said only, neither."""
-    true, said = rows[truth].to_numpy(bool), rows["said"].to_numpy(bool)
-    return np.column_stack([true & said, true & ~said, ~true & said, ~true & ~said]).astype(float)
-
-
-def _macro_f1(cells: Floats) -> Floats:
-    hit, missed, false, clear = np.moveaxis(np.asarray(cells, dtype=float), -1, 0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        mean: Floats = (2 * hit / (2 * hit + missed + false) + 2 * clear / (2 * clear + missed + false)) / 2
-    return mean
-
-
-def _resampled(counts: Floats, units: pd.Series, *, rng: np.random.Generator, draws: int) -> Floats:
-    """Sums of `counts` over resampled units, one row a draw. Units alike are drawn together, which changes nothing."""
-    sums = pd.DataFrame(counts).groupby(units.to_numpy()).sum().to_numpy()
-    patterns, times = np.unique(sums, axis=0, return_counts=True)
-    taken: Floats = rng.multinomial(len(sums), times / len(sums), size=draws) @ patterns
-    return taken
-
-
-def _author(rows: pd.DataFrame) -> pd.Series:
+def author(rows: pd.DataFrame) -> pd.Series:
+    """Who wrote each text: its customer, or the text itself where that is unknown."""
     alone = "text " + rows["feedback_id"].astype(str)
     return ("customer " + rows["customer_id"].astype(str)).where(rows["customer_id"].notna(), alone)
 
@@ -357,11 +338,11 @@ def _negative_share(read: pd.DataFrame, *, rng: np.random.Generator, draws: int)
     bad = read["rating"].to_numpy() <= 2
     if min((rated & bad).sum(), (rated & ~bad).sum()) < MIN_RATED:
         return Share(method="raw", value=said / n, low=raw_low, high=raw_high, **base)
-    cells = np.zeros((n, 6))
-    cells[rated, :4] = _cells(read[rated].assign(bad=bad[rated]), truth="bad")
-    cells[~rated, 4], cells[~rated, 5] = read["said"][~rated], ~read["said"][~rated]
-    value, sensitivity, specificity, information = _corrected(cells.sum(axis=0))
-    drawn, _, _, informed = _corrected(_resampled(cells, _author(read), rng=rng, draws=draws))
+    counted = np.zeros((n, 6))
+    counted[rated, :4] = cells(bad[rated], read["said"][rated])
+    counted[~rated, 4], counted[~rated, 5] = read["said"][~rated], ~read["said"][~rated]
+    value, sensitivity, specificity, information = corrected(counted.sum(axis=0))
+    drawn, _, _, informed = corrected(resampled(counted, author(read), rng=rng, draws=draws))
     base |= {"sensitivity": float(sensitivity), "specificity": float(specificity)}
     if (
         information < MIN_INFORMATION
@@ -374,22 +355,11 @@ def _negative_share(read: pd.DataFrame, *, rng: np.random.Generator, draws: int)
     return Share(method="corrected", value=float(value), low=low, high=high, **base)
 
 
-def _corrected(cells: Floats) -> tuple[Floats, Floats, Floats, Floats]:
-    """Rogan and Gladen's share from (hit, missed, false, clear, unrated negative, unrated positive), with its parts."""
-    hit, missed, false, clear, unrated_bad, unrated_good = np.moveaxis(np.asarray(cells, dtype=float), -1, 0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        sensitivity, specificity = hit / (hit + missed), clear / (clear + false)
-        said = (hit + false + unrated_bad) / (hit + missed + false + clear + unrated_bad + unrated_good)
-        information = sensitivity + specificity - 1
-        share = np.clip(np.nan_to_num((said - (1 - specificity)) / information, nan=0.0), 0, 1)
-    return share, sensitivity, specificity, information
-
-
 def _mean_by_customer(rated: pd.DataFrame) -> tuple[float | None, float | None, float | None]:
     if len(rated) < 2:
         return (float(rated["rating"].mean()), None, None) if len(rated) else (None, None, None)
     mean = float(rated["rating"].mean())
-    off = (rated["rating"] - mean).groupby(_author(rated).to_numpy()).sum()
+    off = (rated["rating"] - mean).groupby(author(rated).to_numpy()).sum()
     if len(off) < 2:
         return mean, None, None
     half = stats.t.ppf(0.975, len(off) - 1) * float(np.sqrt((off**2).sum() * len(off) / (len(off) - 1))) / len(rated)

@@ -1,4 +1,4 @@
-"""How does one text read? Its language, TextBlob's polarity, its themes and how each is spoken of.
+"""How does one text read? Its language, its polarity, its themes and how each is spoken of.
 
 Nothing here sees a shop: a text goes in, a frozen reading comes out, the same each time, without a network.
 """
@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from types import MappingProxyType
 from typing import Literal
 
+from crmlib.analysis.feedback.learning import Learnt, matrix
+from crmlib.analysis.feedback.lexicons import Scores
+from crmlib.analysis.feedback.phrasing import signatures
 from crmlib.analysis.feedback.themes import clauses, mentions, names_fault, themes_of
+from crmlib.analysis.feedback.wording import mood, scores
 from crmlib.errors import UsageError
 
 Outcome = Literal["read", "no_signal", "other_language"]
@@ -61,7 +65,7 @@ _TOKEN = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 
 @dataclass(frozen=True)
 class Reading:
-    """One distinct text: what became of it and TextBlob's polarity, −1 to 1.
+    """One distinct text: what became of it and its polarity, −1 to 1; `mixed` where clauses of opposite mood stand in it.
 
     `themes` holds the mood of each theme it mentions: of the clauses about it or, where those have none (`moodless`), of the
     whole text. `against` are the themes spoken of negatively, `named` those of which a fault is named.
@@ -73,6 +77,7 @@ class Reading:
     against: frozenset[str] = frozenset()
     named: frozenset[str] = frozenset()
     moodless: frozenset[str] = frozenset()
+    mixed: bool = False
 
     def complaints(self, *, rating: float | None = None) -> frozenset[str]:
         """Which themes does it complain about, given the stars that came with it (None: no stars)?
@@ -86,16 +91,24 @@ class Reading:
 
 @dataclass(frozen=True, kw_only=True)
 class Reader:
-    """Reads English texts with TextBlob's lexicon; says nothing below a strength of `abstain_below` (0 to 1).
+    """Reads English texts; says nothing below a strength of `abstain_below` (0 to 1), nor where nothing speaks.
 
-    It has learnt nothing from the shop. A text whose words have no polarity, or cancel out, is never read.
+    With TextBlob's lexicon and rules of wording, unless it has `learnt` a model of the shop's own stars. `known` holds the
+    scores of texts met before by their key, so that none is scored twice.
     """
 
     abstain_below: float = 0.1
+    learnt: Learnt | None = None
+    known: Mapping[int, Scores] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not 0 <= self.abstain_below <= 1:
             raise UsageError(f"abstain_below must lie in [0, 1]; {self.abstain_below!r} does not")
+
+    @property
+    def name(self) -> str:
+        """What reads, in words."""
+        return "the shop's own model" if self.learnt else "TextBlob with rules"
 
     def direction(self, strength: float) -> int:
         """−1 negative, 1 positive, 0 where the reader abstains."""
@@ -103,34 +116,36 @@ class Reader:
 
     def read(self, text: str, *, language: str | None = None) -> Reading:
         """How does this text read? `language` as the shop has it; without one it is guessed from frequent words."""
-        if not is_english(text, language=language):
-            return Reading("other_language", 0.0)
+        return self.read_all([text], languages=[language])[0]
+
+    def read_all(self, texts: Sequence[str], *, languages: Sequence[str | None]) -> list[Reading]:
+        """How do these texts read? As `read`, and faster than one by one."""
+        english = [is_english(text, language=said) for text, said in zip(texts, languages, strict=True)]
+        ours = [text for text, own in zip(texts, english, strict=True) if own]
+        found = [self.known.get(text_key(text)) or scores(text) for text in ours]
+        strengths = [score.wording for score in found]
+        if self.learnt and ours:
+            strengths = self.learnt.strengths(ours, matrix(found), marks=[signatures(text) for text in ours]).tolist()
+        read = iter(
+            [self._reading(text, strength, score) for text, strength, score in zip(ours, strengths, found, strict=True)]
+        )
+        return [next(read) if own else Reading("other_language", 0.0) for own in english]
+
+    def _reading(self, text: str, strength: float, score: Scores) -> Reading:
         plain = text.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
-        strength = polarity(text)
         outcome: Outcome = "read" if self.direction(strength) else "no_signal"
         themes: dict[str, float] = {}
         named, moodless = set(), set()
         for name in themes_of(plain):
             about = [piece for piece in clauses(plain) if mentions(piece, name)]
-            own = polarity(". ".join(about))
+            own = mood(". ".join(about)).polarity
             themes[name] = own if self.direction(own) else strength
             if not self.direction(own):
                 moodless.add(name)
             if any(names_fault(piece, name) for piece in about):
                 named.add(name)
-        against = frozenset(name for name, mood in themes.items() if self.direction(mood) < 0)
-        return Reading(outcome, strength, themes, against, frozenset(named), frozenset(moodless))
-
-
-def polarity(text: str) -> float:
-    """How positive are a text's words, from −1 to 1? TextBlob's pattern lexicon; 0.0 where no word is in it.
-
-    >>> polarity("What a lovely cup") > 0 > polarity("The worst cup")
-    True
-    """
-    from textblob.en import sentiment
-
-    return float(sentiment(text)[0])
+        against = frozenset(name for name, said in themes.items() if self.direction(said) < 0)
+        return Reading(outcome, strength, themes, against, frozenset(named), frozenset(moodless), score.mixed)
 
 
 def normal(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -21,14 +22,16 @@ if TYPE_CHECKING:
 
 MIN_READ = 50  # texts that must be readable before any share is reported
 OUTCOMES = ("read", "no_signal", "other_language")
+SEGMENTS = ("acquisition_channel", "country", "gender", "age")  # what is known of customers, beside each text
+AGES = (25, 35, 45, 55, 65)  # years at which a new age band begins
 
 
 @dataclass(frozen=True, kw_only=True)
 class Readings:
     """What became of every text.
 
-    texts     one row a text, by feedback_id: feedback_id, customer_id, day (NaT where undated), rating (NaN where unrated),
-              outcome (one of OUTCOMES), polarity, key (of the distinct text), answered, text (redacted, and kept only where
+    texts     one row a text, by feedback_id: feedback_id, customer_id, product_id, channel, the SEGMENTS, day (NaT where undated), rating (NaN where unrated),
+              outcome (one of OUTCOMES), polarity, key (of the distinct text), answered, mixed (praise and blame in one), text (redacted, and kept only where
               it may be quoted or answered: read negative, complaining, or one or two stars; else '')
     mentions  one row a text and theme: row (of `texts`), theme, polarity, complaint
     """
@@ -47,19 +50,19 @@ class Readings:
 def facts(shop: Shop) -> ir.Table:
     """Grain: one kept text. The smallest table a reader of texts can do with: the rows themselves.
 
-    Columns feedback_id, text, created_at, day, customer_id, order_id, rating, language, first_name, last_name (of that
-    very customer, to be taken out of quotes), answered (a ticket of the customer was first replied to at or after the
+    Columns feedback_id, text, created_at, day, customer_id, order_id, product_id, channel, rating, language, first_name, last_name
+    (of that very customer, to be taken out of quotes), the customer's SEGMENTS, answered (a ticket of the customer was first replied to at or after the
     text). Empty where the shop lacks them. Raises NotAvailable without feedback.
     """
     texts = shop.table("feedback", "text").select(
-        "feedback_id", "text", "created_at", "customer_id", "order_id",
+        "feedback_id", "text", "created_at", "customer_id", "order_id", "product_id", "channel",
         day=lambda t: t.created_at.date(), rating=lambda t: t.rating.cast("float64"), language=lambda t: t.language,
     )  # fmt: skip
     if shop.has("customers"):
-        people = shop.table("customers").select("customer_id", "first_name", "last_name")
+        people = with_segments(shop, shop.table("customers").select("customer_id", "first_name", "last_name"))
         texts = texts.left_join(people, "customer_id").drop("customer_id_right")
     else:
-        texts = texts.mutate(first_name=ibis.null("string"), last_name=ibis.null("string"))
+        texts = texts.mutate(**dict.fromkeys(("first_name", "last_name", *SEGMENTS), ibis.null("string")))
     if shop.has("tickets", "customer_id", "first_reply_at"):
         tickets = shop.table("tickets").filter(lambda t: t.customer_id.notnull())
         replies = tickets.group_by("customer_id").aggregate(_replied=tickets["first_reply_at"].max())
@@ -68,6 +71,26 @@ def facts(shop: Shop) -> ir.Table:
     else:
         texts = texts.mutate(answered=ibis.literal(False))
     return texts.order_by("feedback_id")
+
+
+def with_segments(shop: Shop, people: ir.Table) -> ir.Table:
+    """Customers with what is known of them, as text: acquisition_channel, country, gender, age (a band of years at as_of)."""
+    known = shop.table("customers")
+    born = known["birth_date"].cast("date")
+    years = ibis.literal(shop.as_of.year) - born.year() - (
+        (born.month() * 100 + born.day()) > shop.as_of.month * 100 + shop.as_of.day
+    ).cast("int32")  # fmt: skip
+    names = [
+        f"under {AGES[0]}",
+        *(f"{low}\N{EN DASH}{high - 1}" for low, high in itertools.pairwise(AGES)),
+        f"{AGES[-1]} and over",
+    ]
+    band = ibis.cases(*((years < limit, name) for limit, name in zip(AGES, names, strict=False)), else_=names[-1])
+    segments = known.select(
+        "customer_id", acquisition_channel=known["acquisition_channel"], country=known["country"], gender=known["gender"],
+        age=ibis.ifelse(born.isnull(), ibis.null("string"), band),
+    )  # fmt: skip
+    return people.left_join(segments, "customer_id").drop("customer_id_right")
 
 
 def order_days(shop: Shop) -> ir.Table:
@@ -96,10 +119,12 @@ def score(shop: Shop, texts: ir.Table, *, reader: Reader, at_least: int = MIN_RE
     rows: list[tuple[Any, ...]] = []
     mentions: list[tuple[int, str, float, bool]] = []
     for chunk in shop.stream(texts):
-        for record in chunk.astype(object).where(chunk.notna(), None).to_dict("records"):
-            key, language = text_key(record["text"]), (record["language"] or "").strip().casefold()
-            if (key, language) not in known:
-                known[key, language] = reader.read(record["text"], language=language)
+        records = chunk.astype(object).where(chunk.notna(), None).to_dict("records")
+        keys = [(text_key(record["text"]), (record["language"] or "").strip().casefold()) for record in records]
+        new = {at: record["text"] for at, record in zip(keys, records, strict=True) if at not in known}
+        found = reader.read_all(list(new.values()), languages=[language for _, language in new])
+        known.update(zip(new, found, strict=True))
+        for (key, language), record in zip(keys, records, strict=True):
             reading = known[key, language]
             against = reading.complaints(rating=record["rating"])
             mentions += [(len(rows), name, mood, name in against) for name, mood in reading.themes.items()]
@@ -107,6 +132,9 @@ def score(shop: Shop, texts: ir.Table, *, reader: Reader, at_least: int = MIN_RE
     columns = [
         "feedback_id",
         "customer_id",
+        "product_id",
+        "channel",
+        *SEGMENTS,
         "created_at",
         "day",
         "rating",
@@ -114,6 +142,7 @@ def score(shop: Shop, texts: ir.Table, *, reader: Reader, at_least: int = MIN_RE
         "polarity",
         "key",
         "answered",
+        "mixed",
         "text",
     ]
     frame = pd.DataFrame(rows, columns=columns)
@@ -122,6 +151,7 @@ def score(shop: Shop, texts: ir.Table, *, reader: Reader, at_least: int = MIN_RE
         rating=pd.to_numeric(frame["rating"]).astype("float64"),
         polarity=frame["polarity"].astype("float64"),
         answered=frame["answered"].astype(bool),
+        mixed=frame["mixed"].astype(bool),
     )
     counts = frame["outcome"].value_counts()
     if counts.get("read", 0) < at_least:
@@ -143,6 +173,7 @@ def _row(record: Mapping[str, Any], reading: Reading, *, reader: Reader, key: in
         # Names and whole texts end here; only what is redacted goes on.
         text = redact(record["text"], names=names, ids=(record["order_id"], record["customer_id"]))
     return (
-        record["feedback_id"], record["customer_id"], record["created_at"], record["day"], record["rating"], reading.outcome,
-        reading.polarity, key, bool(record["answered"]), text,
+        record["feedback_id"], record["customer_id"], record["product_id"], record["channel"],
+        *(record[name] for name in SEGMENTS), record["created_at"], record["day"], record["rating"], reading.outcome,
+        reading.polarity, key, bool(record["answered"]), reading.mixed, text,
     )  # fmt: skip

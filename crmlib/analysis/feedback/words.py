@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+import pandas as pd
 
 from crmlib import formats
+from crmlib.analysis.feedback.ahead import Ahead
+from crmlib.analysis.feedback.breakdown import ANY, Groups, Products, titled
+from crmlib.analysis.feedback.causes import Cause
+from crmlib.analysis.feedback.contest import NAMES, Learning
 from crmlib.analysis.feedback.measures import Trend, Validation
 from crmlib.analysis.feedback.themes import THEMES
 
@@ -22,7 +29,7 @@ def leading(trend: Trend) -> list[str]:
     return list(order.sort_values(["rose", "all"], ascending=False, kind="stable")["theme"].head(3))
 
 
-def trend_words(trend: Trend) -> tuple[str, str]:
+def trend_words(trend: Trend, causes: Sequence[Cause] = ()) -> tuple[str, str]:
     """Did anything rise or fall? A title and a sentence, true whatever was found."""
     rose = trend.changes[trend.changes["change"] == "rose"].sort_values("ratio", ascending=False)
     fell = trend.changes[trend.changes["change"] == "fell"].sort_values("ratio")
@@ -48,7 +55,115 @@ def trend_words(trend: Trend) -> tuple[str, str]:
         f"{str(row['theme']).capitalize()}: {row['recent_rate']:.1f} per 1,000 orders ({row['recent']:,} complaints), {row['before_rate']:.1f} before: "
         f"{row['ratio']:.1f} times as many (95 % interval {row['low']:.1f}{formats.DASH}{high}), corrected for looking at {len(THEMES)} themes."
     )
+    for cause in causes:
+        if cause.theme == row["theme"]:
+            most = "most name" if cause.recent > cause.recent_all / 2 else f"{cause.recent} of {cause.recent_all} name"
+            title += f"; {most} ‘{cause.word}’"
+            sentence += (
+                f" {cause.recent} of the {cause.recent_all} recent writers name ‘{cause.word}’, {cause.before} of {cause.before_all} did before; "
+                "naming is not blaming, so read them."
+            )
     return title, sentence
+
+
+def product_words(products: Products) -> tuple[str, str]:
+    """Does a product stand out? A title and a sentence, true whatever was found."""
+    if products.frame.empty:
+        return "Products cannot be compared", "That needs texts that name a product, order lines and dated orders."
+    clear = standing_out(products)
+    if clear.empty:
+        return (
+            "No product draws clearly more complaints than the others",
+            f"{products.searched:,} pairs of product and theme were searched; with so few complaints only a large difference would show.",
+        )
+    row = next(clear.itertuples())
+    about = "complained of it" if row.theme == ANY else f"complained about {row.theme} with it"
+    more = (
+        f" {len(clear) - 1} more {'pair stands' if len(clear) == 2 else 'pairs stand'} out." if len(clear) > 1 else ""
+    )
+    return (
+        titled(row),
+        f"{row.complaints:,} customers {about}: {row.rate:.1f} per 1,000 orders that held it ({row.low:.1f}{formats.DASH}{row.high:.1f}), where "
+        f"the average is {row.average:.1f}; it holds after searching {products.searched:,} pairs of product and theme.{more}",
+    )
+
+
+def standing_out(products: Products) -> pd.DataFrame:
+    """The products and themes clearly above the others, clearest first; a theme says more than ‘any’."""
+    clear = products.frame[products.frame["above"].astype(bool)]
+    named = set(clear.loc[clear["theme"] != ANY, "product_id"])
+    clear = clear[(clear["theme"] != ANY) | ~clear["product_id"].isin(named)]
+    # How a thing runs says what to do, so it comes first.
+    return clear.assign(plain=clear["runs"] == "").sort_values(["plain", "p_value", "product_id"]).drop(columns="plain")
+
+
+def group_words(groups: Groups) -> tuple[str, str]:
+    """Do groups of customers or channels differ? A title and a sentence."""
+    if groups.frame.empty:
+        return (
+            "Customers and channels cannot be compared",
+            "That needs customer columns or channels with at least fifty orders or texts each.",
+        )
+    clear = groups.frame[groups.frame["differs"] != ""].sort_values(["p_value", "value"])
+    searched = f"{groups.searched:,} comparisons were made and corrected for."
+    if clear.empty:
+        return "No group of customers and no channel differs reliably", searched
+    # A theme says more than 'any'.
+    row = next(clear.sort_values("theme", key=lambda names: names == ANY, kind="stable").itertuples())
+    about = "complaints" if row.theme == ANY else f"{row.theme} complaints"
+    per = "orders" if row.per == "orders" else "texts"
+    side = "more" if row.ratio > 1 else "fewer"
+    where = f"{'Feedback by ' if row.dimension == 'channel' else ''}{row.value}"
+    times = f"{row.ratio:.1f} times the rate of the others" if np.isfinite(row.ratio) else "the others have none"
+    others = (
+        f" {len(clear) - 1} more {'comparison differs' if len(clear) == 2 else 'comparisons differ'}."
+        if len(clear) > 1
+        else ""
+    )
+    return (
+        f"{where[:1].upper()}{where[1:]} carries {side} {about} than the rest",
+        f"{row.rate:.1f} per 1,000 {per} ({row.low:.1f}{formats.DASH}{row.high:.1f}), {times}; {searched}{others} "
+        "Who writes where differs, so this compares writers, not causes.",
+    )
+
+
+def reader_words(learning: Learning) -> tuple[str, str]:
+    """Who reads, and why? A title and a sentence."""
+    model, rules, plain, vader = (learning.of(name) for name in ("model", "rules", "textblob", "vader"))
+    if model[0] is None:
+        title = "TextBlob with rules reads; no model of this shop yet"
+        return title, f"{learning.reason[:1].upper()}{learning.reason[1:]}."
+    said = (
+        f"On {learning.tested:,} later texts in {learning.phrasings:,} phrasings left out of training, macro F1 is {model[0]:.2f} for the shop's own model, "
+        f"{rules[0]:.2f} for TextBlob with rules, {plain[0]:.2f} for TextBlob alone and {vader[0]:.2f} for VADER."
+    )
+    if learning.chosen:
+        return "A model of the shop's own stars reads better than the lexicons, so it is used", said
+    rival = learning.contest[learning.contest["reader"] != "model"].sort_values("lead_low").iloc[0]
+    ahead = f"ahead by {rival['lead']:+.2f} ({rival['lead_low']:+.2f} to {rival['lead_high']:+.2f})".replace(
+        "-", formats.MINUS
+    )
+    name = NAMES[rival["reader"]]
+    return (
+        f"{name[:1].upper()}{name[1:]} reads as well as a model of the shop's own stars, so it is used",
+        f"{said} Against {name} the model is {ahead}: a tie goes to the simpler.",
+    )
+
+
+def ahead_words(found: Ahead, *, first: str) -> tuple[str, str]:
+    """What is to be expected? A title and a sentence."""
+    if found.frame.empty:
+        return (
+            "What the next weeks bring cannot be said",
+            "That needs a year and a half of dated texts and orders up to this day.",
+        )
+    rows = found.frame[found.frame["theme"] == first].set_index("horizon_days")
+    row = rows.iloc[0]
+    return (
+        f"About {row['expected']:.0f} {first} complaints are to be expected in the next {rows.index[0]} days",
+        f"95 % of such counts should fall between {row['low']:.0f} and {row['high']:.0f}; the band is as wide as the same forecast's errors at earlier days. "
+        "A later run of this report marks it.",
+    )
 
 
 def all_positive(validation: Validation) -> float:

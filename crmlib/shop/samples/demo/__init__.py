@@ -78,8 +78,9 @@ def simulate(*, seed: int = 20, customers: int = 5000, dirty: bool = True) -> Si
     )
     bought = _one_product_each(_stream(seed, "product written about"), taken.lines)
     written, meant = reviews.reviews(
-        _stream(seed, "feedback"), orders=table, product=bought, goods=goods, first_names=people.first_names()
-    )
+        _stream(seed, "feedback"), planting=_stream(seed, "planted complaints"), orders=table, product=bought, goods=goods,
+        first_names=people.first_names(),
+    )  # fmt: skip
     over = experiments.experiments(_stream(seed, "experiments"))
     now = experiments.running(_stream(seed, "running experiment"), until=population.AS_OF)
     assignments, outcomes = (pd.concat([over[place], now[place]], ignore_index=True) for place in (0, 1))
@@ -345,4 +346,6 @@ def _truth_of_reviews() -> dict[str, Any]:
             "extra_share_of_orders": reviews.RISE_SHARE,
             "share_naming_the_carrier": reviews.RISE_NAMED,
         },
+        "runs_small": {"product": reviews.SMALL_PRODUCT, "theme": "fit", "share_of_its_texts": reviews.SMALL_SHARE},
+        "loud_channel": {"channel": reviews.LOUD_CHANNEL, "theme": "service", "share_of_its_texts": reviews.LOUD_SHARE},
     }

@@ -1,7 +1,8 @@
 """What did customers write, and what did they mean?
 
 Each text is a hand-written phrasing, filled in, sometimes mistyped; its themes and polarity are known.
-The stars agree only mostly. In the last eight weeks complaints about one carrier rise.
+The stars agree only mostly. In the last eight weeks complaints about one carrier rise; one product runs small,
+and one channel carries complaints about service.
 """
 
 from __future__ import annotations
@@ -26,6 +27,10 @@ GERMAN_SHARE = 0.02
 WRITES = 0.052  # share of orders that are written about
 TYPO_SHARE, LOWER_CASE_SHARE = 0.06, 0.05
 RISE_WEEKS, RISE_CARRIER, RISE_SHARE, RISE_NAMED = 8, "Parcelo", 0.016, 0.75
+# One product runs small, and one channel of feedback carries complaints about service.
+SMALL_PRODUCT, SMALL_SHARE = "Stoneware Mug Blue 300 ml", 0.45
+SMALL_TEXTS = ("Much smaller than I thought", "Runs small", "Smaller than it looks")
+LOUD_CHANNEL, LOUD_SHARE = "chat", 0.22
 CARRIERS = ("Swiftpost", "BlueVan", "Parcelo")
 NO_RATING_SHARE = 0.06
 # Shares of one to five stars by polarity: 5 stars on a complaint and 1 on praise are misclicks.
@@ -92,13 +97,20 @@ def phrasings() -> tuple[Phrasing, ...]:
 
 
 def reviews(
-    rng: np.random.Generator, *, orders: pd.DataFrame, product: Ints, goods: Catalogue, first_names: list[str]
+    rng: np.random.Generator,
+    *,
+    planting: np.random.Generator,
+    orders: pd.DataFrame,
+    product: Ints,
+    goods: Catalogue,
+    first_names: list[str],
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The feedback table and, parallel to it, what each text means.
 
     `orders` has order_id, customer_id ('' for guests) and ordered_at; `product` is the position of one
     product in each. Truth columns: feedback_id, phrasing_id, polarity, themes (dict), language, personal
-    (list), typo, in_rise (written because of the planted rise).
+    (list), typo, in_rise (written because of the planted rise), planted ('product', 'channel' or ''). `planting` draws
+    which texts give way to complaints about the product that runs small and to those of the loud channel.
     """
     known = phrasings()
     chosen = np.flatnonzero(rng.random(len(orders)) < WRITES)
@@ -148,6 +160,7 @@ def reviews(
                 "personal": said.personal,
                 "typo": typo,
                 "in_rise": bool(rising),
+                "planted": "",
             }
         )
     table = pd.DataFrame(rows, columns=["feedback_id", "text", "customer_id", "order_id"])
@@ -157,7 +170,46 @@ def reviews(
     table["product_id"] = np.where(rng.random(len(table)) < 0.85, bought, "")
     table["channel"] = rng.choice(["review", "email", "survey", "chat"], size=len(table), p=[0.7, 0.1, 0.15, 0.05])
     table["rating"] = _stars(rng, [known[p].polarity for p in spoken])
-    return table, pd.DataFrame(truth)
+    meant = pd.DataFrame(truth)
+    _plant(planting, table, meant, product=product[order], goods=goods, names=first_names)
+    return table, meant
+
+
+def _plant(
+    rng: np.random.Generator,
+    table: pd.DataFrame,
+    meant: pd.DataFrame,
+    *,
+    product: Ints,
+    goods: Catalogue,
+    names: list[str],
+) -> None:
+    """Let some texts about one product, and some of one channel, complain instead; all else stays as it was."""
+    known = phrasings()
+    free = ((meant["language"] == "en") & ~meant["in_rise"]).to_numpy()
+    draw = rng.random((2, len(table)))
+    small = free & (product == goods.position(SMALL_PRODUCT)) & (draw[0] < SMALL_SHARE)
+    loud = free & ~small & (table["channel"] == LOUD_CHANNEL).to_numpy() & (draw[1] < LOUD_SHARE)
+    of_size = [p for p in known if p.themes == {"fit": "negative"} and p.text.startswith(SMALL_TEXTS)]
+    of_service = [p for p in known if p.themes == {"service": "negative"} and p.language == "en" and not p.groups]
+    for kind, rows, choice in (("product", small, of_size), ("channel", loud, of_service)):
+        for row in np.flatnonzero(rows):
+            said = choice[int(rng.random() * len(choice))]
+            text, typo = _said(
+                rng,
+                said,
+                goods=goods,
+                product=int(product[row]),
+                order_id=table.at[row, "order_id"],
+                names=names,
+                carrier="",
+            )
+            table.loc[row, ["text", "rating"]] = [text, _stars(rng, [said.polarity]).iat[0]]
+            for name, value in (
+                ("phrasing_id", said.phrasing_id), ("polarity", said.polarity), ("themes", said.themes), ("personal", said.personal),
+                ("typo", typo), ("planted", kind),
+            ):  # fmt: skip
+                meant.at[row, name] = value
 
 
 def _together(said: list[str]) -> str:
