@@ -194,13 +194,13 @@ def _reviews(folder: Path, size: int) -> None:
 
 
 def _polarity_ours(folder: Path, *, warm: bool) -> None:
-    import crmlib as crm
+    from crmlib.analysis.feedback.lexicons import textblob
 
     if warm:
-        crm.feedback.polarity("A warm word.")
+        textblob("A warm word.")
         return
     texts = pd.read_parquet(folder / "feedback.parquet")["text"]
-    scored = {text: crm.feedback.polarity(text) for text in texts.unique()}
+    scored = {text: textblob(text) for text in texts.unique()}
     print(round(float(texts.map(scored).sum()), 6))
 
 
