@@ -50,9 +50,10 @@ def all_pairs(baskets: Baskets, *, chance: SizeClasses, least: int) -> Pairs:
     expected = pair_table(chance, items)[above]
     within = expected
     if labels := months_known(baskets):
-        within = sum(
-            pair_table(fit_size_classes(baskets.rows(rows, period=month)), items) for month, rows in labels.items()
-        )[above]
+        by_month = np.zeros((len(items), len(items)))
+        for month, rows in labels.items():
+            by_month += pair_table(fit_size_classes(baskets.rows(rows, period=month)), items)
+        within = by_month[above]
     return Pairs(first=items[above[0]], second=items[above[1]], count=count, expected=expected, within=within)
 
 

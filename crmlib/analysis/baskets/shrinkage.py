@@ -38,9 +38,10 @@ class Prior:
 def fit_prior(count: Ints, expected: Floats) -> Prior:
     """The prior that makes these counts likeliest; one entry a pair, all pairs of frequent items."""
     here = expected > 0
-    n, step = count[here], np.round(np.log(expected[here]) * _BINS_PER_E)
-    table, pairs = np.unique(np.stack([n.astype(float), step], axis=1), axis=0, return_counts=True)
-    n, e = table[:, 0], np.exp(table[:, 1] / _BINS_PER_E)
+    counts, step = count[here], np.round(np.log(expected[here]) * _BINS_PER_E)
+    table, pairs = np.unique(np.stack([counts.astype(float), step], axis=1), axis=0, return_counts=True)
+    n: Floats = table[:, 0]
+    e: Floats = np.exp(table[:, 1] / _BINS_PER_E)
 
     def loss(x: Floats) -> float:
         shapes, rates, weight = _unpack(x)
