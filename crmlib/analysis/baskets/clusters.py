@@ -101,11 +101,10 @@ def reach(se: Floats, freedom: Floats) -> Floats:
     return np.asarray(distributions.t.ppf(0.5 + CONFIDENCE / 2, freedom) * se)
 
 
-def ratio_range(count: Floats, expected: Floats, *, inflation: Floats | float = 1.0) -> tuple[Floats, Floats]:
+def ratio_range(count: Floats | Ints, expected: Floats, *, inflation: Floats | float = 1.0) -> tuple[Floats, Floats]:
     """The 95 % range of count / expected where the count varies `inflation` times as much as a Poisson count."""
-    count, expected = np.asarray(count, dtype=float), np.asarray(expected, dtype=float)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return stats.rate_interval(count / inflation, expected / inflation)
+        return stats.rate_interval(np.asarray(count) / inflation, np.asarray(expected) / inflation)
 
 
 def _shares(by_customer: Matrix) -> Matrix:

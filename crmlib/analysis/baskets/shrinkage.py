@@ -15,7 +15,7 @@ from scipy import stats as distributions
 
 from crmlib.analysis.baskets.facts import Floats, Ints
 
-_BINS_PER_E = 40  # expected counts are gathered in steps of 2.5 %
+_BINS_PER_E = 20  # expected counts are gathered in steps of 5 %
 _ROUNDS = 80
 
 
@@ -50,11 +50,9 @@ def fit_prior(count: Ints, expected: Floats) -> Prior:
         return -float(pairs @ both) / max(int(pairs.sum()), 1)
 
     # Most pairs lie near chance, some far above; means and shapes within what a shop can show.
-    starts = ([np.log(20), 0.0, np.log(1.0), np.log(2.0), 2.0], [np.log(200), 0.0, np.log(5.0), np.log(1.2), 1.0])
+    start = [np.log(20), 0.0, 0.0, np.log(2.0), 2.0]
     bounds = [(np.log(0.05), np.log(1e4)), (-3, 3), (np.log(0.05), np.log(1e4)), (-3, 5), (-7, 7)]
-    found = min(
-        (optimize.minimize(loss, start, method="L-BFGS-B", bounds=bounds) for start in starts), key=lambda r: r.fun
-    )
+    found = optimize.minimize(loss, start, method="L-BFGS-B", bounds=bounds, options={"ftol": 1e-8})
     shapes, rates, weight = _unpack(found.x)
     return Prior(shapes=shapes, rates=rates, weight=weight, pairs=int(pairs.sum()))
 
