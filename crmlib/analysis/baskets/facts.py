@@ -62,6 +62,7 @@ class Baskets:
     prices, margins  of one piece of each item, on average; NaN where not known
     margin_known the share of sales whose costs are known
     currency     of prices and margins
+    as_of        the day before which all this was seen
     """
 
     level: str
@@ -84,6 +85,7 @@ class Baskets:
     margins: Floats = field(default_factory=lambda: np.empty(0))
     margin_known: float = 0.0
     currency: str = ""
+    as_of: date | None = None
 
     @property
     def n(self) -> int:
@@ -251,7 +253,31 @@ def facts(shop: Shop, *, level: str, min_support: float, least_baskets: int = 1)
         margins=margins,
         margin_known=margin_known,
         currency=shop.currency,
+        as_of=shop.as_of,
     )
+
+
+def between(shop: Shop, *, level: str, ids: tuple[str, ...], start: date, end: date) -> Baskets:
+    """The baskets of [start, end) with these items only, totals of all items included: enough to recount known pairs."""
+    days = (ibis.literal(start), ibis.literal(end))
+    table = basket_table(shop, level=level)
+    table = table.filter(table["day"] >= days[0], table["day"] < days[1]).order_by("order_id")
+    frame = shop.fetch(table, max_rows=_MAX_BASKETS)
+    items = shared.basket_items(shop, level=level)
+    items = items.filter(items["day"] >= days[0], items["day"] < days[1])
+    lines = shop.fetch(items.filter(items["item"].isin(ids)).select("order_id", "item"), max_rows=_MAX_LINES)
+    row = pd.Index(frame["order_id"]).get_indexer(lines["order_id"])
+    column = pd.Index(ids).get_indexer(lines["item"])
+    customers, customer_ids = _customers(frame["customer_id"])
+    when = pd.Series(pd.to_datetime(frame["day"]), name="day")
+    return Baskets(
+        level=level, min_support=0.0, sizes=frame["size"].to_numpy(dtype=np.int64), customers=customers, days=when,
+        months=when.dt.strftime("%Y-%m"), ids=ids, names=_names(shop, ids, level=level),
+        held=sparse.csc_array((np.ones(len(lines), dtype=np.int32), (row, column)), shape=(len(frame), len(ids))),
+        cut=None, profiles=_read_profiles(shop, [total_profile(items, period=ibis.literal("all"))]),
+        items=_distinct_items(shop, level=level), guests=int((customers >= len(customer_ids)).sum()),
+        customer_ids=customer_ids, currency=shop.currency, as_of=shop.as_of,
+    )  # fmt: skip
 
 
 def _cut(days: pd.Series[pd.Timestamp]) -> date | None:
@@ -286,6 +312,10 @@ def _profiles(shop: Shop, *, level: str, cut: date | None, groups: tuple[str, ..
     if groups:
         named = grouped(shop, items)
         tables += [total_profile(named, period=ibis.literal(f"{group}: ") + named[group]) for group in groups]
+    return _read_profiles(shop, tables)
+
+
+def _read_profiles(shop: Shop, tables: list[ir.Table]) -> dict[tuple[str, int], Profile]:
     found: dict[tuple[str, int], Profile] = {}
     for table in tables:
         frame = shop.fetch(table.order_by("period", "size_class", "baskets"), max_rows=_MAX_ITEMS)

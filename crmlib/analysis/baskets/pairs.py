@@ -10,6 +10,7 @@ from scipy import sparse
 
 from crmlib.analysis.baskets import mining
 from crmlib.analysis.baskets.chance import Chance, SizeClasses, fit_size_classes
+from crmlib.analysis.baskets.clusters import by_customer
 from crmlib.analysis.baskets.facts import Baskets, Floats, Ints
 from crmlib.errors import UsageError
 
@@ -24,6 +25,8 @@ class Pairs:
     count          baskets that hold both
     expected       baskets that would, by chance given basket size
     within         the same with each month held to its own totals; equal to `expected` where there are no days
+    at_home        baskets that would if each customer filled his own baskets at random with what he buys. Large and small
+                   baskets are taken for alike here, so it is low rather than high
     """
 
     first: Ints
@@ -31,6 +34,7 @@ class Pairs:
     count: Ints
     expected: Floats
     within: Floats
+    at_home: Floats
 
     def __len__(self) -> int:
         return len(self.first)
@@ -54,7 +58,12 @@ def all_pairs(baskets: Baskets, *, chance: SizeClasses, least: int) -> Pairs:
         for month, rows in labels.items():
             by_month += pair_table(fit_size_classes(baskets.rows(rows, period=month)), items)
         within = by_month[above]
-    return Pairs(first=items[above[0]], second=items[above[1]], count=count, expected=expected, within=within)
+    who = by_customer(baskets)
+    bought = (who @ columns).toarray()
+    at_home = (bought.T @ (bought / np.asarray(who.sum(axis=1)).reshape(-1, 1)))[above]
+    return Pairs(
+        first=items[above[0]], second=items[above[1]], count=count, expected=expected, within=within, at_home=at_home
+    )
 
 
 def pair_table(chance: SizeClasses, items: Ints) -> Floats:

@@ -22,14 +22,15 @@ def substitutes(rules: Rules, baskets: Baskets, *, least_customers: int = LEAST_
     """Pairs that are together less often than chance given basket size. One row a pair, clearest first.
 
     The same null as for pairs above chance, read from the other end: the lower Poisson tail, and a t-test with customers
-    as clusters, whichever is less sure; Benjamini and Hochberg over all pairs of frequent items. Chance is the smaller
-    of what it gives over the whole time and month by month, so that summer and winter things are no substitutes.
-    At least `least_customers` customers bought both, on different days or not: two tastes are no substitutes either.
+    as clusters, whichever is less sure; Benjamini and Hochberg over all pairs of frequent items. Chance is the smallest
+    of what it gives over the whole time, month by month, and from each customer's own purchases, so that neither summer
+    and winter things nor two tastes are taken for substitutes. At least `least_customers` customers bought both, on different days or
+    not.
     Columns pair, first, second (names), relation (of size, set or ''), count, expected, times, times_low, times_high,
     customers_both, p_value, q_value.
     """
     pairs = rules.all_pairs
-    chance = np.minimum(pairs.expected, pairs.within)
+    chance = np.minimum.reduce([pairs.expected, pairs.within, pairs.at_home])
     by_count = distributions.poisson.cdf(pairs.count, chance)
     searched = len(pairs)
     # As for rules: the second test can only raise a p-value.
