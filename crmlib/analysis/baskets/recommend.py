@@ -56,8 +56,8 @@ class HitRates:
 def hit_rates(baskets: Baskets, validation: Validation) -> HitRates:
     """Suggestions found before the cut, tried on the baskets after it, beside the bestsellers of the time before.
 
-    Beside a product: every later basket with a product that has a suggestion is a trial, a hit if it holds what would have been
-    suggested. To a customer: everybody who had bought one side of a pair and never the other is a trial, a hit if
+    Beside a product: every later basket with a product that has a suggestion is a trial, a hit if it holds what would have
+    been suggested (a share of one where it has several such products). To a customer: everybody who had bought one side of a pair and never the other is a trial, a hit if
     he buys the other after the cut; the bestseller is then the most popular item he never bought. The intervals take
     customers as independent, and the difference is paired: both methods are tried on the same.
     """
@@ -82,7 +82,7 @@ def hit_rates(baskets: Baskets, validation: Validation) -> HitRates:
         for method in (SUGGESTION, BESTSELLER):
             rate, se, freedom = _ratio(trials[method], trials["trials"])
             reach = float(clusters.reach(np.array(se), np.array(freedom)))
-            rates.append((place, method, int(trials["trials"].sum()), len(trials), int(trials[method].sum()), rate,
+            rates.append((place, method, int(trials["trials"].sum()), len(trials), float(trials[method].sum()), rate,
                           max(rate - reach, 0.0), rate + reach))  # fmt: skip
         gap, se, freedom = _ratio(trials[SUGGESTION] - trials[BESTSELLER], trials["trials"])
         reach = float(clusters.reach(np.array(se), np.array(freedom)))
@@ -148,13 +148,16 @@ def _totals(baskets: Baskets) -> Ints:
 
 
 def _beside(choice: dict[int, int], baskets: Baskets, *, best: Ints) -> pd.DataFrame:
-    """Trials and hits of each customer, over baskets with an item that has a suggestion."""
+    """Trials and hits of each customer: a basket with items that have a suggestion is one trial, shared among them."""
     shown, wanted = (np.array(side, dtype=np.int64) for side in (list(choice), list(choice.values())))
     popular = np.array([best[0] if best[0] != item else best[1] for item in shown], dtype=np.int64)
     held = baskets.held[:, shown]
-    table = pd.DataFrame({"customer": baskets.customers, "trials": np.asarray(held.sum(axis=1)).ravel()})
+    shared = np.asarray(held.sum(axis=1)).ravel().astype(float)
+    # Otherwise a few large baskets, which hold everything, would be most of the trials.
+    each = 1 / np.maximum(shared, 1)
+    table = pd.DataFrame({"customer": baskets.customers, "trials": (shared > 0).astype(float)})
     for method, other in ((SUGGESTION, wanted), (BESTSELLER, popular)):
-        table[method] = np.asarray(held.multiply(baskets.held[:, other]).sum(axis=1)).ravel()
+        table[method] = each * np.asarray(held.multiply(baskets.held[:, other]).sum(axis=1)).ravel()
     return table[table["trials"] > 0].groupby("customer").sum().astype(float)
 
 
