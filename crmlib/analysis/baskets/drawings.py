@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -86,7 +87,7 @@ def figure_pairs(
         sentence=(
             f"This pair is in {first['baskets']:,} baskets of {first['customers']:,} customers where chance, given basket size, would put it in "
             f"{formats.number(first['expected'])}: {times_text(first['times'])} times as often ({times_text(first['times_low'])}–"
-            f"{times_text(first['times_high'])}). It heads the list because it surely adds {best} beyond chance."
+            f"{times_text(first['times_high'])}). It heads the list because even at the low end it adds {best} beyond chance."
         ),
         caption=(
             "Times as often together as chance, given basket size, luck taken off by shrinkage (dots), with 95 % ranges of what "
@@ -125,8 +126,7 @@ def figure_suggestions(suggestions: pd.DataFrame, baskets: Baskets, *, left_out:
     if suggestions.empty:
         title = f"No pair of {many} can be suggested yet"
     elif money:
-        total = formats.quantity(float(suggestions["room"].sum()), baskets.currency, low=float(suggestions["room_low"].sum()),
-                                 high=float(suggestions["room_high"].sum()))  # fmt: skip
+        total = most_room(suggestions, baskets.currency)
         title = (
             f"{counted(len(suggestions), 'pair', 'pairs')} to try: at most {total} of room per 1,000 baskets; untested"
         )
@@ -134,8 +134,8 @@ def figure_suggestions(suggestions: pd.DataFrame, baskets: Baskets, *, left_out:
         title = f"{counted(len(suggestions), 'pair', 'pairs')} of {many} can be tried as suggestions"
     relatives = f" {counted(left_out, 'pair', 'pairs')} of sizes, sets or gifts of one another {'is' if left_out == 1 else 'are'} left out."
     worth = (
-        "Room is the margin if those who now take only the first could be won as often as others take both beyond chance; nothing "
-        "says that a suggestion does that."
+        "They are in order of the margin that they add beyond chance even at the low end. Room is the margin if those who now take only the first "
+        "could be won as often as others take both beyond chance; nothing says that a suggestion does that."
         if money
         else "Product costs are not known, so the order is by baskets beyond chance, not by margin."
     )
@@ -151,7 +151,7 @@ def figure_suggestions(suggestions: pd.DataFrame, baskets: Baskets, *, left_out:
             labels={"item": "Shown with", "suggest": "Suggest", "baskets": "Baskets", "customers": "Customers",
                     "share": "Of its baskets", "range": "Times chance (range)", **worth_column, "later": "Held later"},
             formats={"baskets": formats.number, "customers": formats.number, "share": lambda v: formats.share(v, digits=1)},
-            file="tables/rules.csv",
+            file="tables/suggestions.csv",
         ),
         title=title,
         sentence=(
@@ -193,11 +193,9 @@ def figure_season(rules: Rules, baskets: Baskets) -> figures.Figure:
         )
     else:
         names = " and ".join(baskets.names[i] for i in only.iloc[0]["itemset"])
-        title = (
-            f"{names} is only the season"
-            if len(only) == 1
-            else f"{names} and {counted(len(only) - 1, 'other pair', 'other pairs')}: only the season"
-        )
+        title = f"{names}: only the season"
+        if len(only) > 1:
+            title = f"{names} belong to the season only, as do {counted(len(only) - 1, 'other pair', 'other pairs')}"
         sentence = (
             f"Of {len(tested):,} pairs above chance over the whole time, {counted(len(only), 'is', 'are')} not shown to be above it once "
             "each month is held against its own totals, so not suggested."
@@ -269,7 +267,10 @@ def figure_groups(strata: pd.DataFrame) -> figures.Figure:
     if turned.empty:
         title = "The pairs hold for new and returning customers, in small baskets and in large" if "customers" in set(
             parts["dimension"]) else "The pairs hold in small baskets and in large"  # fmt: skip
-        sentence = f"By {_listed(dimensions)}, each part held against its own totals, no pair is found below chance in any of {len(parts):,} parts looked at."
+        sentence = (
+            f"By {_listed(dimensions)}, each part held against its own totals, no pair is found below chance in any of "
+            f"{len(parts):,} parts looked at. The larger the baskets, the more meets by chance anyway, so the smaller the factor."
+        )
     else:
         first = turned.iloc[0]
         title = f"Beware: {first['first']} and {first['second']} turn round ({first['part']})"
@@ -538,6 +539,13 @@ def counted(count: int, one: str, many: str) -> str:
 
 def _listed(words: list[str]) -> str:
     return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " and " + words[-1]
+
+
+def most_room(suggestions: pd.DataFrame, currency: str) -> str:
+    """The upper end of all the room together, to two digits."""
+    high = float(suggestions["room_high"].sum())
+    step = 10 ** max(math.floor(math.log10(high)) - 1, 0) if high > 0 else 1
+    return formats.money(math.ceil(high / step) * step, currency)
 
 
 def _room_text(value: float, low: float, high: float, currency: str) -> str:

@@ -10,7 +10,7 @@ import pandas as pd
 from crmlib import formats
 from crmlib.analysis import stats
 from crmlib.analysis.baskets import ahead
-from crmlib.analysis.baskets.drawings import WORDS, counted, times_text
+from crmlib.analysis.baskets.drawings import WORDS, counted, most_room, times_text
 from crmlib.analysis.baskets.facts import Baskets
 from crmlib.analysis.baskets.later import HELD, LEAST_CUSTOMERS, Validation, relatives_left_out
 from crmlib.analysis.baskets.recommend import (
@@ -70,7 +70,7 @@ def findings(
                definition=f"Pairs above chance given basket size, also within months and groups of customers, with at least {LEAST_CUSTOMERS} customers, "
                "not sizes, sets or gifts of one another."),
         _hit_metric(rates),
-        *_room_metrics(suggestions, baskets),
+        _room_metric(suggestions, baskets),
         Metric(id="relatives_left_out", label="Pairs left out as sizes, sets or gifts of one another", value=len(left_out), unit="pairs", n=rules.pairs,
                definition="Pairs that fulfil all else, but are the same product in another size, or a set or gift with the other in it, by name, category, brand and price."),
         Metric(id="turned", label="Pairs that turn round in a part of the baskets", value=strata.loc[strata["turned"], "pair"].nunique() if len(strata) else 0, unit="pairs", n=len(suggestions),
@@ -130,14 +130,15 @@ def _hit_metric(rates: HitRates) -> Metric:
     )  # fmt: skip
 
 
-def _room_metrics(suggestions: pd.DataFrame, baskets: Baskets) -> tuple[Metric, ...]:
+def _room_metric(suggestions: pd.DataFrame, baskets: Baskets) -> Metric:
     known = suggestions[suggestions["room"].notna()]
-    total = {name: float(known[name].sum()) if len(known) else None for name in ("room", "room_low", "room_high")}
-    return (
-        Metric(id="room_per_1000", label="Room in margin per 1,000 baskets, at most, untested", value=total["room"], unit=baskets.currency or "money", n=len(known) or None,
-               low=total["room_low"], high=total["room_high"],
-               definition="Margin per 1,000 baskets if those who take only the first of a suggested pair could be won as often as others take both beyond chance, after shrinkage; "
-               f"ranges added up as if all pairs moved together. Before refunds, from unit costs known for {formats.share(baskets.margin_known)} of sales."),
+    value, low, high = (float(known[name].sum()) if len(known) else None for name in ("room", "room_low", "room_high"))
+    return Metric(
+        id="room_per_1000", label="Room in margin per 1,000 baskets, untested", value=value, unit=baskets.currency or "money",
+        n=len(known) or None, low=low, high=high,
+        definition="Margin per 1,000 baskets if those who take only the first of a suggested pair could be won as often as others take both "
+        "beyond chance, after shrinkage; ranges added up as if all pairs moved together. Before refunds, from unit costs known for "
+        f"{formats.share(baskets.margin_known)} of sales.",
     )  # fmt: skip
 
 
@@ -271,13 +272,14 @@ def _actions(
     if len(suggestions):
         top, gap = suggestions.iloc[0], rates.difference(BESIDE)
         beaten = gap is not None and gap["verdict"] != BETTER
-        room = _room_metrics(suggestions, baskets)[0]
         actions.append(
             Action(
                 what="Show bestsellers; try these pairs on a random half of visitors" if beaten else "Show these pairs with each other, to a random half of visitors",
                 why=f"above chance given basket size, {LEAST_CUSTOMERS} customers or more; first {top['item']} with {top['suggest']}",
                 count=len(suggestions),
-                worth=f"at most {formats.quantity(room.value, room.unit, low=room.low, high=room.high)} of room per 1,000 baskets; untested" if room.value is not None else "untested",
+                worth=f"at most {most_room(suggestions, baskets.currency)} of room per 1,000 baskets; untested"
+                if suggestions["room"].notna().any()
+                else "untested",
                 owner="Shop",
                 file="tables/suggestions.csv",
             )
