@@ -2,16 +2,8 @@
 
 from crmlib.analysis.baskets.ahead import grade, predictions
 from crmlib.analysis.baskets.chance import Chance, SizeClasses, expected, fit_chance, fit_size_classes
-from crmlib.analysis.baskets.drawings import (
-    figure_groups,
-    figure_hits,
-    figure_pairs,
-    figure_season,
-    figure_sequences,
-    figure_sizes,
-    figure_substitutes,
-    figure_suggestions,
-)
+from crmlib.analysis.baskets.comparisons import figure_groups, figure_hits, figure_sequences, figure_substitutes
+from crmlib.analysis.baskets.drawings import figure_pairs, figure_season, figure_sizes, figure_suggestions
 from crmlib.analysis.baskets.facts import (
     Baskets,
     basket_lines,
