@@ -43,8 +43,8 @@ def with_profiles(baskets: bk.Baskets, labels: pd.Series, *, prefix: str = "") -
 
 def test_itemsets_equal_mlxtends_on_random_baskets(rng: np.random.Generator) -> None:
     held = drawn(rng, baskets=600, items=25)
-    found = mining.frequent_itemsets(sparse.csc_array(held.astype(np.int32)), least=12, max_items=4)
-    theirs = fpgrowth(pd.DataFrame(held.astype(bool)), min_support=11.5 / 600, max_len=4)
+    found = mining.frequent_itemsets(sparse.csc_array(held.astype(np.int32)), least=6, max_items=4)
+    theirs = fpgrowth(pd.DataFrame(held.astype(bool)), min_support=5.5 / 600, max_len=4)
     want = {tuple(sorted(s)): round(p * 600) for s, p in zip(theirs["itemsets"], theirs["support"], strict=True)}
     assert found.counts == want
     assert max(map(len, want)) == 4
@@ -162,7 +162,7 @@ def test_sizes_of_one_another_are_not_suggested_and_counted(rng: np.random.Gener
 
 @pytest.fixture(scope="module")
 def demo_found(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, ...]]:
-    made_shop = demo.simulate(seed=22, customers=2000)
+    made_shop = demo.simulate(seed=20)
     folder = tmp_path_factory.mktemp("demo")
     for name in ("orders", "order_lines", "products", "customers"):
         made_shop.tables[name].to_csv(folder / f"{name}.csv", index=False)
