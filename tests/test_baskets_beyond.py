@@ -245,11 +245,5 @@ def test_predictions_are_marked_by_a_later_run(demo_found: tuple[Any, ...], tmp_
     assert marks[PAIRS_HELD] >= 0.8
     wanted = next(one for one in said if one.id == HIT_RATE)
     assert wanted.low <= marks[HIT_RATE] <= wanted.high
-    # By hand: one trial a basket with a shown product, hits shared among them.
-    lines = pd.read_csv(folder / "order_lines.csv", dtype=str).merge(
-        pd.read_csv(folder / "orders.csv", dtype=str).drop_duplicates("order_id"), on="order_id"
-    )
-    lines = lines[(lines["ordered_at"] >= "2026-07-01") & (lines["ordered_at"] < "2026-09-29")]
-    assert marks[HIT_RATE] > 0.1 and len(lines)
     gone = tuple(replace(one, lists=None) for one in due)
     assert bk.grade(now, gone) == ()

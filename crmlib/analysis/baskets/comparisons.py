@@ -91,7 +91,7 @@ def figure_substitutes(replaced: pd.DataFrame) -> figures.Figure:
         title = (
             title
             if len(replaced) == 1
-            else f"{title}, and so do {counted(len(replaced) - 1, 'other pair', 'other pairs')}"
+            else f"{title}, and so {'does' if len(replaced) == 2 else 'do'} {counted(len(replaced) - 1, 'other pair', 'other pairs')}"
         )
         sentence = (
             f"{first['customers_both']:,} customers bought both, but only {first['count']:,} baskets hold the two where chance would give {formats.number(first['expected'])}. "

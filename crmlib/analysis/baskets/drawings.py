@@ -182,7 +182,7 @@ def figure_season(rules: Rules, baskets: Baskets) -> figures.Figure:
         names = " and ".join(baskets.names[i] for i in only.iloc[0]["itemset"])
         title = f"{names}: only the season"
         if len(only) > 1:
-            title = f"{names} belong to the season only, as do {counted(len(only) - 1, 'other pair', 'other pairs')}"
+            title = f"{names} belong to the season only, as {'does' if len(only) == 2 else 'do'} {counted(len(only) - 1, 'other pair', 'other pairs')}"
         sentence = (
             f"Of {len(tested):,} pairs above chance over the whole time, {counted(len(only), 'is', 'are')} not shown to be above it once "
             "each month is held against its own totals, so not suggested."
