@@ -123,6 +123,16 @@ def drawn(rng: np.random.Generator, *, baskets: int, items: int, large: float = 
     return held
 
 
+def said(baskets: bk.Baskets, rules: bk.Rules, validation: bk.Validation, suggestions: pd.DataFrame) -> Any:
+    """The findings, with all that the notebook works out between."""
+    return bk.findings(
+        baskets, rules, validation, suggestions,
+        strata=bk.strata(rules, baskets, list(suggestions["pair"])), replaced=bk.substitutes(rules, baskets),
+        sequences=bk.sequences(baskets, rules), rates=bk.hit_rates(baskets, validation),
+        owners=bk.owns_not(suggestions, baskets),
+    )  # fmt: skip
+
+
 # ---- facts
 
 
@@ -492,7 +502,7 @@ def test_the_demo_shops_pairs_are_found_again(demo_shop: tuple[crm.Shop, dict[st
     assert season in above and season not in named
     assert obsession not in named
     assert len(validation.found) >= 6 and validation.count("gone") == 0
-    findings = bk.findings(baskets, rules, validation, suggestions)
+    findings = said(baskets, rules, validation, suggestions)
     assert findings["suggestions"].value == len(named)
     shown = bk.figure_season(rules, baskets)
     assert "season" in shown.title
@@ -520,7 +530,7 @@ def test_findings_keep_the_contract(demo_shop: tuple[crm.Shop, dict[str, Any]]) 
     rules = bk.fit(baskets, max_items=2)
     validation = bk.validate(baskets, rules)
     suggestions = bk.score(rules, baskets, validation)
-    findings = bk.findings(baskets, rules, validation, suggestions)
+    findings = said(baskets, rules, validation, suggestions)
     for name in ("baskets", "items", "rules_mined", "rules_kept"):
         assert findings[name].value is not None
     assert findings["baskets"].value == baskets.n and findings["rules_kept"].value == len(findings.tables["rules"])
@@ -529,7 +539,10 @@ def test_findings_keep_the_contract(demo_shop: tuple[crm.Shop, dict[str, Any]]) 
     table = findings.tables["rules"]
     expected = ["antecedents", "consequents", "count", "customers", "support", "confidence", "lift", "lift_low",
                 "lift_high", "p_value", "q_value", "antecedent_names", "consequent_names"]  # fmt: skip
-    assert set(expected) <= set(table.columns) and set(findings.tables) == {"rules"} and not findings.lists
+    assert set(expected) <= set(table.columns) and set(findings.tables) == {
+        "rules", "suggestions", "strata", "substitutes", "sequences", "hit_rates"
+    }  # fmt: skip
+    assert set(findings.lists) == {"owns_one_side", "suggested_pairs"}
     for cell in [*table["antecedents"], *table["consequents"]]:
         ids = json.loads(cell)
         assert ids == sorted(ids)
@@ -540,8 +553,10 @@ def test_findings_keep_the_contract(demo_shop: tuple[crm.Shop, dict[str, Any]]) 
     everything = bk.fit(baskets, max_items=2, q_max=1, keep_redundant=True)
     assert everything.kept == everything.mined == rules.mined
     figures = [
-        bk.figure_pairs(rules, suggestions, validation, level="product"),
-        bk.figure_suggestions(suggestions, level="product"),
+        bk.figure_pairs(
+            rules, suggestions, validation, strata=bk.strata(rules, baskets, list(suggestions["pair"])), level="product"
+        ),
+        bk.figure_suggestions(suggestions, baskets, left_out=0),
         bk.figure_season(rules, baskets),
         bk.figure_sizes(baskets),
     ]
@@ -555,10 +570,15 @@ def test_a_page_without_a_find_says_so(rng: np.random.Generator) -> None:
     validation = bk.validate(baskets, rules)
     suggestions = bk.score(rules, baskets, validation)
     assert suggestions.empty
-    findings = bk.findings(baskets, rules, validation, suggestions)
+    findings = said(baskets, rules, validation, suggestions)
     assert "no pair" in findings.lead and findings.actions == () and findings["held_later"].value is None
-    assert "No pair" in bk.figure_pairs(rules, suggestions, validation, level="product").title
-    assert "No pair" in bk.figure_suggestions(suggestions, level="product").title
+    assert (
+        "No pair"
+        in bk.figure_pairs(
+            rules, suggestions, validation, strata=bk.strata(rules, baskets, list(suggestions["pair"])), level="product"
+        ).title
+    )
+    assert "No pair" in bk.figure_suggestions(suggestions, baskets, left_out=0).title
     assert "not known" in bk.figure_season(rules, baskets).title
     assert findings.tables["rules"].empty and "antecedents" in findings.tables["rules"]
 
@@ -574,7 +594,9 @@ def test_names_that_look_like_formulas_or_are_long_are_drawn_whole(rng: np.rando
     rules = bk.fit(baskets, min_confidence=0, max_items=2)
     validation = bk.validate(baskets, rules)
     suggestions = bk.score(rules, baskets, validation)
-    drawing = bk.figure_pairs(rules, suggestions, validation, level="product")
+    drawing = bk.figure_pairs(
+        rules, suggestions, validation, strata=bk.strata(rules, baskets, list(suggestions["pair"])), level="product"
+    )
     for svg in (drawing.wide, drawing.narrow):
         assert "Tea for $5 and more than $10," in svg and "long" in svg
 

@@ -123,6 +123,35 @@ def basket_items(shop: Shop, *, level: str = "product") -> ir.Table:
     return items.inner_join(orders, "order_id").select("order_id", "customer_id", "day", "item")
 
 
+def item_money(shop: Shop, *, level: str = "product") -> ir.Table:
+    """Grain: an item that was sold. Columns item, pieces, sales, known_pieces, known_sales, cost.
+
+    Positive lines of kept orders, before shipping, refunds and discounts on the whole order. The known columns and
+    cost are of lines whose unit cost is known, from the line or else from the product. NotAvailable without prices
+    or quantities. Enough for averages per piece; not enough for what one order earned.
+    """
+    lines = shop.table("order_lines", "quantity")
+    lines = lines.mutate(_money=line_money(shop)).filter((lines["quantity"] > 0).fill_null(False))
+    if shop.has("orders"):
+        lines = lines.semi_join(net_orders(shop), "order_id")
+    cost = lines["unit_cost"]
+    if shop.has("products"):
+        kinds = shop.table("products").select("product_id", "category", "brand", _list_cost="unit_cost")
+        lines = lines.left_join(kinds, "product_id").drop("product_id_right")
+        cost = lines["unit_cost"].fill_null(lines["_list_cost"])
+    item = lines["product_id" if level == "product" else level]
+    lines = lines.mutate(item=item, _cost=cost * lines["quantity"])
+    known = lines["_cost"].notnull()
+    sums = lines.filter(lines["item"].notnull()).group_by("item")
+    return sums.aggregate(
+        pieces=lines["quantity"].sum().cast("float64"),
+        sales=lines["_money"].sum().fill_null(0).cast("float64"),
+        known_pieces=lines["quantity"].sum(where=known).fill_null(0).cast("float64"),
+        known_sales=lines["_money"].sum(where=known).fill_null(0).cast("float64"),
+        cost=lines["_cost"].sum(where=known).fill_null(0).cast("float64"),
+    )
+
+
 def monthly(shop: Shop) -> ir.Table:
     """Grain: a calendar month of the shop's time zone with orders. Columns month (its first day), orders, revenue."""
     orders = net_orders(shop)

@@ -14,11 +14,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from crmlib.analysis.baskets.facts import Baskets, Ints, Profile, size_class
+from crmlib.analysis.baskets.facts import Baskets, Floats, Ints, Profile, size_class
 
-Floats = NDArray[np.float64]
 _TOLERANCE, _ROUNDS, _CHUNK = 1e-9, 5_000, 20_000
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from fractions import Fraction
 from functools import reduce
@@ -17,15 +17,18 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
-from crmlib.errors import NotEnoughData, UsageError
+from crmlib.errors import NotAvailable, NotEnoughData, UsageError
 from crmlib.shop import facts as shared
 from crmlib.shop.engine import Shop
 
 Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
 Matrix = Any  # scipy.sparse.csc_array of zeros and ones, baskets × items
 
 LEVELS = ("product", "category", "brand")
+GROUPS = ("customers", "channel")
 LATER_SHARE = 0.25
+NEW, RETURNING, GUEST, UNKNOWN = "new", "returning", "guest", "unknown"
 # Baskets of one class differ by at most a third in size; up to five items each size is its own.
 EDGES = (2, 3, 4, 5, 6, 8, 11, 15, 20, 27, 36, 48, 64, 86, 115, 154, 206, 275, 367, 490)
 _MAX_BASKETS, _MAX_ITEMS, _MAX_LINES = 5_000_000, 1_000_000, 30_000_000
@@ -49,9 +52,17 @@ class Baskets:
     ids, names   the items carried: all that can be frequent, in the order of their ids
     held         baskets × those items
     cut          first day of the later part kept for checking, None without days
-    profiles     item totals of all items by period ('all', 'earlier', 'later', months such as '2026-03') and size class
+    profiles     item totals of all items by period ('all', 'earlier', 'later', months such as '2026-03', 'earlier 2026-03',
+                 a group such as 'customers: new') and size class
     items        distinct items in all baskets of the shop, frequent or not
     guests       baskets without a customer (of a whole shop only)
+    groups       by name ('customers': new, returning, guest; 'channel' where customers have one): the group of each basket
+    customer_ids the id behind each number of `customers`; guests' numbers lie beyond its end
+    kinds        category and brand of each item, '' where not known
+    prices, margins  of one piece of each item, on average; NaN where not known
+    margin_known the share of sales whose costs are known
+    currency     of prices and margins
+    as_of        the day before which all this was seen
     """
 
     level: str
@@ -67,6 +78,14 @@ class Baskets:
     profiles: dict[tuple[str, int], Profile]
     items: int
     guests: int
+    groups: dict[str, pd.Series[str]] = field(default_factory=dict)
+    customer_ids: tuple[str, ...] = ()
+    kinds: tuple[tuple[str, str], ...] = ()
+    prices: Floats = field(default_factory=lambda: np.empty(0))
+    margins: Floats = field(default_factory=lambda: np.empty(0))
+    margin_known: float = 0.0
+    currency: str = ""
+    as_of: date | None = None
 
     @property
     def n(self) -> int:
@@ -80,7 +99,9 @@ class Baskets:
 
     def earlier(self) -> Baskets:
         """The baskets before `cut`, as they would have been carried then."""
-        return self.rows(np.flatnonzero(self.days < pd.Timestamp(self.cut)), period="earlier")
+        part = self.rows(np.flatnonzero(self.days < pd.Timestamp(self.cut)), period="earlier")
+        months = {(m.removeprefix("earlier "), c): p for (m, c), p in self.profiles.items() if m.startswith("earlier ")}
+        return replace(part, profiles=part.profiles | months)
 
     def later(self) -> Baskets:
         """The baskets from `cut` on."""
@@ -98,6 +119,7 @@ class Baskets:
             cut=None,
             profiles={("all", c): profile for (name, c), profile in self.profiles.items() if name == period},
             guests=0,
+            groups={name: group.iloc[here] for name, group in self.groups.items()},
         )
 
     def __repr__(self) -> str:
@@ -119,15 +141,34 @@ def size_class(sizes: Ints) -> Ints:
 
 
 def basket_table(shop: Shop, *, level: str = "product") -> ir.Table:
-    """Grain: a basket, that is a kept order with at least one positive line. Columns order_id, customer_id, day, size.
+    """Grain: a basket, that is a kept order with at least one positive line. Columns order_id, customer_id, day, size
+    and the groups the basket belongs to (`grouped`).
 
     size counts distinct items at `level`, 0 where none of its products has one; such a basket still counts.
     """
-    baskets = shared.basket_items(shop).select("order_id", "customer_id", "day").distinct()
+    baskets = grouped(shop, shared.basket_items(shop).select("order_id", "customer_id", "day").distinct())
     items = shared.basket_items(shop, level=level)
     sizes = items.group_by("order_id").aggregate(size=items.count())
-    joined = baskets.left_join(sizes, "order_id")
-    return joined.select("order_id", "customer_id", "day", size=joined["size"].fill_null(0))
+    joined = baskets.left_join(sizes, "order_id").drop("order_id_right")
+    return joined.mutate(size=joined["size"].fill_null(0))
+
+
+def grouped(shop: Shop, table: ir.Table) -> ir.Table:
+    """The same rows with columns customers (new on their first day with a basket, returning, guest) and, where the
+    shop's customers have one, channel (of acquisition). `table` has customer_id and day."""
+    if not shop.has("orders"):
+        return table
+    baskets = shared.basket_items(shop)
+    known = baskets.filter(baskets["customer_id"].notnull())
+    first = known.group_by("customer_id").aggregate(_first=known["day"].min())
+    joined = table.left_join(first, "customer_id").drop("customer_id_right")
+    of_new = ibis.ifelse(joined["day"] == joined["_first"], NEW, RETURNING)
+    table = joined.mutate(customers=ibis.ifelse(joined["customer_id"].isnull(), GUEST, of_new)).drop("_first")
+    if shop.has("customers", "acquisition_channel"):
+        source = shop.table("customers").select("customer_id", channel="acquisition_channel")
+        joined = table.left_join(source, "customer_id").drop("customer_id_right")
+        table = joined.mutate(channel=joined["channel"].fill_null(UNKNOWN))
+    return table
 
 
 def item_totals(shop: Shop, *, level: str = "product") -> ir.Table:
@@ -186,8 +227,11 @@ def facts(shop: Shop, *, level: str, min_support: float, least_baskets: int = 1)
     lines = shop.fetch(basket_lines(shop, level=level, least=least), max_rows=_MAX_LINES)
     ones = np.ones(len(lines), dtype=np.int32)
     where = (lines["basket"].to_numpy(), lines["item"].to_numpy())
-    customers, guests = _customers(table["customer_id"])
+    customers, customer_ids = _customers(table["customer_id"])
     ids = tuple(kinds["item"])
+    prices, margins, margin_known = _money(shop, ids, level=level)
+    groups = {name: table[name].astype(str) for name in GROUPS if name in table}
+    groups = {name: group for name, group in groups.items() if group.nunique() > 1}
     return Baskets(
         level=level,
         min_support=min_support,
@@ -199,10 +243,41 @@ def facts(shop: Shop, *, level: str, min_support: float, least_baskets: int = 1)
         names=_names(shop, ids, level=level),
         held=sparse.csc_array((ones, where), shape=(len(table), len(ids))),
         cut=cut,
-        profiles=_profiles(shop, level=level, cut=cut),
+        profiles=_profiles(shop, level=level, cut=cut, groups=tuple(groups)),
         items=_distinct_items(shop, level=level),
-        guests=guests,
+        guests=int((customers >= len(customer_ids)).sum()),
+        groups=groups,
+        customer_ids=customer_ids,
+        kinds=_kinds(shop, ids, level=level),
+        prices=prices,
+        margins=margins,
+        margin_known=margin_known,
+        currency=shop.currency,
+        as_of=shop.as_of,
     )
+
+
+def between(shop: Shop, *, level: str, ids: tuple[str, ...], start: date, end: date) -> Baskets:
+    """The baskets of [start, end) with these items only, totals of all items included: enough to recount known pairs."""
+    days = (ibis.literal(start), ibis.literal(end))
+    table = basket_table(shop, level=level)
+    table = table.filter(table["day"] >= days[0], table["day"] < days[1]).order_by("order_id")
+    frame = shop.fetch(table, max_rows=_MAX_BASKETS)
+    items = shared.basket_items(shop, level=level)
+    items = items.filter(items["day"] >= days[0], items["day"] < days[1])
+    lines = shop.fetch(items.filter(items["item"].isin(ids)).select("order_id", "item"), max_rows=_MAX_LINES)
+    row = pd.Index(frame["order_id"]).get_indexer(lines["order_id"])
+    column = pd.Index(ids).get_indexer(lines["item"])
+    customers, customer_ids = _customers(frame["customer_id"])
+    when = pd.Series(pd.to_datetime(frame["day"]), name="day")
+    return Baskets(
+        level=level, min_support=0.0, sizes=frame["size"].to_numpy(dtype=np.int64), customers=customers, days=when,
+        months=when.dt.strftime("%Y-%m"), ids=ids, names=_names(shop, ids, level=level),
+        held=sparse.csc_array((np.ones(len(lines), dtype=np.int32), (row, column)), shape=(len(frame), len(ids))),
+        cut=None, profiles=_read_profiles(shop, [total_profile(items, period=ibis.literal("all"))]),
+        items=_distinct_items(shop, level=level), guests=int((customers >= len(customer_ids)).sum()),
+        customer_ids=customer_ids, currency=shop.currency, as_of=shop.as_of,
+    )  # fmt: skip
 
 
 def _cut(days: pd.Series[pd.Timestamp]) -> date | None:
@@ -214,20 +289,33 @@ def _cut(days: pd.Series[pd.Timestamp]) -> date | None:
     return first + timedelta(days=math.ceil(span * (1 - LATER_SHARE)))
 
 
-def _customers(ids: pd.Series[str]) -> tuple[Ints, int]:
-    codes = pd.factorize(ids)[0].astype(np.int64)
+def _customers(ids: pd.Series[str]) -> tuple[Ints, tuple[str, ...]]:
+    codes, known = pd.factorize(ids)
+    codes = codes.astype(np.int64)
     guest = codes < 0
     # Nobody knows which guests are the same person: each basket is one.
-    codes[guest] = codes.max(initial=-1) + 1 + np.arange(guest.sum())
-    return codes, int(guest.sum())
+    codes[guest] = len(known) + np.arange(guest.sum())
+    return codes, tuple(known)
 
 
-def _profiles(shop: Shop, *, level: str, cut: date | None) -> dict[tuple[str, int], Profile]:
+def _profiles(shop: Shop, *, level: str, cut: date | None, groups: tuple[str, ...]) -> dict[tuple[str, int], Profile]:
     items = shared.basket_items(shop, level=level)
     tables = [total_profile(items, period=ibis.literal("all"))]
     if cut:
-        part = ibis.ifelse(items["day"] < ibis.literal(cut), "earlier", "later")
-        tables += [total_profile(items, period=part), total_profile(items, period=items["day"].strftime("%Y-%m"))]
+        before = items["day"] < ibis.literal(cut)
+        month = items["day"].strftime("%Y-%m")
+        tables += [
+            total_profile(items, period=ibis.ifelse(before, "earlier", "later")),
+            total_profile(items, period=month),
+            total_profile(items.filter(before), period=ibis.literal("earlier ") + month),
+        ]
+    if groups:
+        named = grouped(shop, items)
+        tables += [total_profile(named, period=ibis.literal(f"{group}: ") + named[group]) for group in groups]
+    return _read_profiles(shop, tables)
+
+
+def _read_profiles(shop: Shop, tables: list[ir.Table]) -> dict[tuple[str, int], Profile]:
     found: dict[tuple[str, int], Profile] = {}
     for table in tables:
         frame = shop.fetch(table.order_by("period", "size_class", "baskets"), max_rows=_MAX_ITEMS)
@@ -236,6 +324,31 @@ def _profiles(shop: Shop, *, level: str, cut: date | None) -> dict[tuple[str, in
                 totals=rows["baskets"].to_numpy(dtype=np.int64), items=rows["items"].to_numpy(dtype=np.int64)
             )
     return found
+
+
+def _money(shop: Shop, ids: tuple[str, ...], *, level: str) -> tuple[Floats, Floats, float]:
+    """Price and margin of a piece of each item, and the share of all sales whose costs are known."""
+    try:
+        table = shop.fetch(shared.item_money(shop, level=level), max_rows=_MAX_ITEMS).set_index("item")
+    except NotAvailable:
+        return np.full(len(ids), np.nan), np.full(len(ids), np.nan), 0.0
+    here = table.reindex(list(ids))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        prices = (here["sales"] / here["pieces"]).to_numpy(dtype=float)
+        margins = (
+            (here["known_sales"] - here["cost"]) / here["known_pieces"].where(here["known_pieces"] > 0)
+        ).to_numpy(dtype=float)
+    sales = float(table["sales"].sum())
+    return prices, margins, float(table["known_sales"].sum()) / sales if sales > 0 else 0.0
+
+
+def _kinds(shop: Shop, ids: tuple[str, ...], *, level: str) -> tuple[tuple[str, str], ...]:
+    if level != "product" or not shop.has("products"):
+        return (("", ""),) * len(ids)
+    table = shop.fetch(shop.table("products").select("product_id", "category", "brand"), max_rows=_MAX_ITEMS)
+    known = table.fillna("").set_index("product_id")
+    known = known[~known.index.duplicated()].reindex(list(ids), fill_value="")
+    return tuple(zip(known["category"].astype(str), known["brand"].astype(str), strict=True))
 
 
 def _distinct_items(shop: Shop, *, level: str) -> int:

@@ -8,8 +8,9 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
-from crmlib.analysis.baskets.facts import Baskets
+from crmlib.analysis.baskets.facts import Baskets, Floats
 from crmlib.analysis.baskets.mining import Itemset
+from crmlib.analysis.baskets.relatives import related
 from crmlib.analysis.baskets.rules import Rules, count_pairs, fit
 from crmlib.errors import NotEnoughData
 
@@ -24,6 +25,7 @@ class Validation:
     found   one row a pair found before `cut`: itemset, and on the baskets since: count, expected, times, times_low,
             times_high, verdict: held (interval above 1), gone (below 1), unclear
     shown   the same for the pairs of the rules themselves, which rest on all baskets, these included
+    rules   what the earlier baskets alone gave, None where nothing was compared
     """
 
     cut: date | None
@@ -32,6 +34,7 @@ class Validation:
     baskets_later: int
     found: pd.DataFrame
     shown: pd.DataFrame
+    rules: Rules | None = None
 
     def count(self, verdict: str) -> int:
         """Pairs found earlier with this verdict."""
@@ -80,6 +83,7 @@ def validate(baskets: Baskets, rules: Rules) -> Validation:
         baskets_later=later.n,
         found=_recount(above_chance(found), later),
         shown=_recount(pairs, later),
+        rules=found,
     )
 
 
@@ -95,37 +99,72 @@ def score(
 ) -> pd.DataFrame:
     """What can be shown with what? One row a pair that is worth a try, best first.
 
-    A pair is listed when it is above chance given basket size, also within months where days are known, with at least
-    `least_customers` customers behind it. Shown with the item whose buyers take the other more often. Columns item, suggest
-    (names), pair, baskets, customers, share (of the item's baskets that hold the other), times, times_low, times_high,
-    extra_low (baskets beyond chance, lower bound: the order), later (verdict on the last quarter; '' where unknown).
+    A pair is listed when it is above chance given basket size, also within months and within groups of customers where
+    these are known, with at least `least_customers` customers behind it, and when neither item is another size, a set or
+    a gift of the other. Shown with the item whose buyers take the other more often. Columns item, suggest (names), pair,
+    item_id, suggest_id, baskets, expected, customers, share (of the item's baskets that hold the other), times,
+    times_low, times_high (after shrinkage), extra_low (baskets beyond chance, lower bound), margin_low (the same in
+    margin of what is suggested; the order), room, room_low, room_high (margin per 1,000 baskets, see `_room`; NaN where
+    costs are not known), later (verdict on the last quarter; '' where unknown).
     """
-    table = rules.table
-    chosen = table["above"] & (table["itemset"].map(len) == 2) & (table["customers"] >= least_customers)
-    if baskets.cut is not None:
-        chosen &= table["beyond_season"]
-    table = (
-        table[chosen]
-        .sort_values(["confidence"], ascending=False, kind="stable")
-        .drop_duplicates("itemset")
-        .sort_index()
-    )
+    table = _eligible(rules, least_customers=least_customers)
+    table = table[[not related(baskets, *pair) for pair in table["itemset"]]] if len(table) else table
     later = validation.shown.set_index("itemset")["verdict"] if len(validation.shown) else pd.Series(dtype=str)
-    return pd.DataFrame(
+    room, room_low, room_high = (
+        _room(table, baskets, times=column) for column in ("times_shrunk", "shrunk_low", "shrunk_high")
+    )
+    listed = pd.DataFrame(
         {
             "item": [baskets.names[i] for (i,) in table["antecedent"]],
             "suggest": [baskets.names[i] for (i,) in table["consequent"]],
             "pair": list(table["itemset"]),
+            "item_id": [baskets.ids[i] for (i,) in table["antecedent"]],
+            "suggest_id": [baskets.ids[i] for (i,) in table["consequent"]],
             "baskets": table["count"].to_numpy(),
+            "expected": table["expected"].to_numpy(),
             "customers": table["customers"].to_numpy(),
             "share": table["confidence"].to_numpy(),
-            "times": table["times"].to_numpy(),
-            "times_low": table["times_low"].to_numpy(),
-            "times_high": table["times_high"].to_numpy(),
+            "times": table["times_shrunk"].to_numpy(),
+            "times_low": table["shrunk_low"].to_numpy(),
+            "times_high": table["shrunk_high"].to_numpy(),
             "extra_low": table["extra_low"].to_numpy(),
+            "margin_low": table["margin_low"].to_numpy(),
+            "room": room,
+            "room_low": room_low,
+            "room_high": room_high,
             "later": [later.get(pair, "") for pair in table["itemset"]],
         }
     )
+    worth = "margin_low" if listed["margin_low"].notna().any() else "extra_low"
+    return listed.sort_values([worth, "extra_low"], ascending=False, kind="stable", ignore_index=True)
+
+
+def relatives_left_out(
+    rules: Rules, baskets: Baskets, *, least_customers: int = LEAST_CUSTOMERS
+) -> list[tuple[Itemset, str]]:
+    """Pairs that would have been suggested if they were not sizes, sets or gifts of one another, and which they are."""
+    pairs = _eligible(rules, least_customers=least_customers)["itemset"]
+    return [(pair, how) for pair in pairs if (how := related(baskets, *pair))]
+
+
+def _eligible(rules: Rules, *, least_customers: int) -> pd.DataFrame:
+    table = rules.table
+    chosen = table["above"] & (table["itemset"].map(len) == 2) & (table["customers"] >= least_customers)
+    if "times_in_months" in table and table["times_in_months"].notna().any():
+        chosen &= table["beyond_season"]
+    chosen &= table["beyond_groups"]
+    ordered = table[chosen].sort_values(["confidence"], ascending=False, kind="stable")
+    return ordered.drop_duplicates("itemset").sort_index()
+
+
+def _room(table: pd.DataFrame, baskets: Baskets, *, times: str) -> Floats:
+    """Margin per 1,000 baskets if those who take the first without the second could be won as often as those who take
+    both do so beyond chance. Nothing says that a suggestion wins anybody: it is room, not a forecast."""
+    margins = baskets.margins if len(baskets.margins) else np.full(len(baskets.ids), np.nan)
+    margin = np.array([margins[i] for (i,) in table["consequent"]], dtype=float)
+    beyond = table["expected"].to_numpy(dtype=float) * (table[times].to_numpy(dtype=float) - 1)
+    left = 1 - table["count"].to_numpy(dtype=float) / table["count_a"].to_numpy(dtype=float)
+    return np.asarray(beyond * left * margin * 1000 / max(baskets.n, 1))
 
 
 def _recount(pairs: list[Itemset], later: Baskets) -> pd.DataFrame:

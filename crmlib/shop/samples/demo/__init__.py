@@ -66,7 +66,9 @@ def simulate(*, seed: int = 20, customers: int = 5000, dirty: bool = True) -> Si
     goods = catalogue.catalogue()
     clock = population.calendar()
     found = population.population(_stream(seed, "population"), customers=customers, clock=clock)
-    taken = orders.orders_taken(_stream(seed, "orders"), found=found, goods=goods)
+    taken = orders.orders_taken(
+        _stream(seed, "orders"), sequence_rng=_stream(seed, "sequences"), found=found, goods=goods
+    )
     listed, ids = _customers(found, taken, seed=seed)
 
     table = taken.table.assign(customer_id=ids[taken.buyer])
@@ -317,6 +319,11 @@ def _truth_of_baskets(
         "affinity_definition": "once the first is in an order, the second is added with this probability",
         "substitutes": [pair(a, b) | {"probability": p} for a, b, p in catalogue.SUBSTITUTES],
         "substitute_definition": "an order that would hold both lacks the second with this probability",
+        "sequences": [pair(a, b) | {"probability": p} for a, b, p in catalogue.SEQUENCES],
+        "sequence_definition": (
+            "once the first is in an order, the customer's next order has the second with this probability, if it comes 1 to "
+            f"{catalogue.SEQUENCE_DAYS} days later"
+        ),
         "season_pair": pair(*catalogue.SEASON_PAIR)
         | {
             "months": list(catalogue.SEASON_MONTHS),

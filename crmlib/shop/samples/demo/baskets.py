@@ -10,7 +10,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from crmlib.shop.samples.demo.catalogue import AFFINITIES, OBSESSION, SUBSTITUTES, Catalogue
+from crmlib.shop.samples.demo.catalogue import (
+    AFFINITIES,
+    OBSESSION,
+    SEQUENCE_DAYS,
+    SEQUENCES,
+    SUBSTITUTES,
+    Catalogue,
+)
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -63,6 +70,35 @@ def basket_lines(
 
     order, product = np.nonzero(held)
     return _priced(rng, goods, order=order, product=product, spend=spend, big=big, wholesale=wholesale), big
+
+
+def with_sequences(
+    rng: np.random.Generator, *, lines: pd.DataFrame, goods: Catalogue, buyer: Ints, day: Ints
+) -> pd.DataFrame:
+    """The same lines, and one more in the next order of those who come back for what goes with an earlier purchase.
+
+    `buyer` and `day` have one entry per order, orders being in order of time; those of no known customer are negative.
+    """
+    order = np.lexsort((day, buyer))
+    nearest = np.full(len(buyer), -1)
+    follows = (buyer[order][:-1] == buyer[order][1:]) & (buyer[order][:-1] >= 0)
+    apart = day[order][1:] - day[order][:-1]
+    follows &= (apart >= 1) & (apart <= SEQUENCE_DAYS)
+    nearest[order[:-1][follows]] = order[1:][follows]
+    product, at = lines["product"].to_numpy(), lines["order"].to_numpy()
+    added = []
+    for first, then, probability in SEQUENCES:
+        a, b = goods.position(first), goods.position(then)
+        holders = np.unique(at[product == a])
+        back = nearest[holders[rng.random(len(holders)) < probability]]
+        added += [(number, b) for number in np.setdiff1d(back[back >= 0], at[product == b])]
+    more = pd.DataFrame(added, columns=["order", "product"])
+    price = goods.products["list_price"].to_numpy()[more["product"]]
+    cost = goods.products["unit_cost"].to_numpy()[more["product"]]
+    more = more.assign(quantity=1, unit_price=price, discount=0.0, line_total=price, unit_cost=cost, line_no=0)
+    lines = pd.concat([lines, more[lines.columns]], ignore_index=True)
+    lines = lines.sort_values(["order", "product"], kind="stable", ignore_index=True)
+    return lines.assign(line_no=lines.groupby("order").cumcount() + 1)
 
 
 def order_money(

@@ -208,6 +208,12 @@ SUBSTITUTES: tuple[tuple[str, str, float], ...] = (
     ("Darjeeling First Flush 100 g", "Darjeeling First Flush 250 g", 0.90),
     ("House Espresso Beans 250 g", "House Espresso Beans 1 kg", 0.90),
 )
+# Once the first is in an order, the customer's next order within the window has the second with this probability.
+SEQUENCES: tuple[tuple[str, str, float], ...] = (
+    ("Coffee Grinder Hand", "Kenya AA 250 g", 0.40),
+    ("Glass Kettle 1.7 l", "Water Filter Cartridge 3", 0.40),
+)
+SEQUENCE_DAYS = 60
 # What one customer buys again and again, and hardly anybody else.
 OBSESSION: tuple[str, str] = ("Liquorice Root Tea 75 g", "Fennel Honey 250 g")
 

@@ -150,7 +150,8 @@ def _order_lines(
 
     def fresh(kind: str) -> pd.DataFrame:
         rows = plain.iloc[rng.choice(len(plain), size=count[kind], replace=False)].copy()
-        return rows.assign(line_no=rows["line_no"] + 90, discount=0.0)
+        # Numbered through, or two rows that lost their ids could be alike by accident.
+        return rows.assign(line_no=np.arange(91, 91 + len(rows)), discount=0.0)
 
     orphans = fresh("unknown_order")
     orphans["order_id"] = [f"D{number}" for number in range(800_001, 800_001 + len(orphans))]

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from crmlib.shop.samples.demo.baskets import basket_lines, order_money
+from crmlib.shop.samples.demo.baskets import basket_lines, order_money, with_sequences
 from crmlib.shop.samples.demo.catalogue import Catalogue
 from crmlib.shop.samples.demo.population import (
     AS_OF,
@@ -49,8 +49,13 @@ class Orders:
     big: Flags
 
 
-def orders_taken(rng: np.random.Generator, *, found: Population, goods: Catalogue) -> Orders:
-    """All orders from the first day to the last, guests and the wholesale buyer included."""
+def orders_taken(
+    rng: np.random.Generator, *, sequence_rng: np.random.Generator, found: Population, goods: Catalogue
+) -> Orders:
+    """All orders from the first day to the last, guests and the wholesale buyer included.
+
+    What customers come back for is drawn from a stream of its own.
+    """
     history = found.day < HISTORY_DAYS
     buyer, day = found.buyer[history], found.day[history]
     guests = round(len(day) * GUEST_SHARE / (1 - GUEST_SHARE))
@@ -69,6 +74,8 @@ def orders_taken(rng: np.random.Generator, *, found: Population, goods: Catalogu
     lines, big = basket_lines(
         rng, goods=goods, month=month, spend=spend, obsessive=buyer == obsessive, wholesale=buyer == WHOLESALE
     )
+    day = (at.astype("datetime64[D]") - FIRST_DAY).astype(np.int64)
+    lines = with_sequences(sequence_rng, lines=lines, goods=goods, buyer=buyer, day=day)
     first = np.zeros(len(at), dtype=np.bool_)
     first[np.unique(buyer, return_index=True)[1]] = True
     first &= buyer >= 0

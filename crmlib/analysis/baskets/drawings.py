@@ -1,0 +1,360 @@
+"""What the baskets page shows: figures and tables, each titled with its finding."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from crmlib import figures, formats
+from crmlib.analysis.baskets.facts import Baskets
+from crmlib.analysis.baskets.later import GONE, HELD, LEAST_CUSTOMERS, UNCLEAR, Validation
+from crmlib.analysis.baskets.rules import Rules
+from crmlib.analysis.baskets.strata import SEASON
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+WORDS = {
+    "product": ("product", "products"),
+    "category": ("kind of product", "kinds of product"),
+    "brand": ("brand", "brands"),
+}
+_SHOWN, _SHOWN_NARROW, _LARGEST_BAR = 20, 8, 10
+_TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500)
+_LATER = {HELD: "yes", UNCLEAR: "too few to tell", GONE: "no", "": "not known"}
+
+
+def figure_pairs(
+    rules: Rules, suggestions: pd.DataFrame, validation: Validation, *, strata: pd.DataFrame, level: str
+) -> figures.Figure:
+    """Which pairs stand out, by how much, and did they lately?"""
+    if suggestions.empty:
+        return _no_pairs(rules, level=level)
+    chosen = suggestions.head(_SHOWN)
+    later = validation.shown.set_index("itemset")["times"] if len(validation.shown) else pd.Series(dtype=float)
+    table = chosen.assign(lately=[float(later.get(pair, np.nan)) for pair in chosen["pair"]])
+    ordered = table.sort_values("times", ascending=False, ignore_index=True)
+
+    def paint(ax: Axes, narrow: bool) -> None:
+        import seaborn as sns
+
+        rows = table.head(_SHOWN_NARROW).sort_values("times", ascending=False) if narrow else ordered
+        y = np.arange(len(rows), dtype=float)
+        ax.hlines(y, rows["times_low"], rows["times_high"], color=figures.ACCENT, linewidth=2)
+        sns.scatterplot(x=rows["times"].to_numpy(), y=y, ax=ax, color=figures.ACCENT, s=55, zorder=3, legend=False)
+        ax.scatter(rows["lately"], y, s=60, facecolors="none", edgecolors=figures.ORANGE, linewidths=1.6, zorder=4)
+        _times_axis(
+            ax, rows[["times_low", "times_high", "lately"]].to_numpy(dtype=float), narrow=narrow, rows=len(rows)
+        )
+        row_labels(
+            ax, y, [_pair_label(row.item, row.suggest, narrow=narrow) for row in rows.itertuples()], narrow=narrow
+        )
+
+    first = suggestions.iloc[0]
+    named = f"{first['item']} and {first['suggest']}"
+    seasons = strata[(strata["pair"] == first["pair"]) & (strata["dimension"] == SEASON)]
+    if len(seasons) == 4 and (seasons["times_low"] > 1).all():
+        title = f"{named} belong together, all year"
+    else:
+        title = f"{named}: together {times_text(first['times'])} times as often as chance"
+    best = "most margin" if suggestions["margin_low"].notna().any() else "most baskets"
+    lines = max(_pair_label(row.item, row.suggest, narrow=True).count("\n") + 1 for row in chosen.itertuples())
+    wide_lines = max(_pair_label(row.item, row.suggest, narrow=False).count("\n") + 1 for row in chosen.itertuples())
+    ring = " Rings: the last quarter of the time alone." if table["lately"].notna().any() else ""
+    span = f"{times_text(ordered['times'].min())} to {times_text(ordered['times'].max())}"
+    shown = table[["item", "suggest", "times", "times_low", "times_high", "lately"]]
+    return figures.draw(
+        paint,
+        title=title,
+        sentence=(
+            f"This pair is in {first['baskets']:,} baskets of {first['customers']:,} customers where chance, given basket size, would put it in "
+            f"{formats.number(first['expected'])}: {times_text(first['times'])} times as often ({times_text(first['times_low'])}–"
+            f"{times_text(first['times_high'])}). It heads the list because even at the low end it adds {best} beyond chance."
+        ),
+        caption=(
+            "Times as often together as chance, given basket size, luck taken off by shrinkage (dots), with 95 % ranges of what "
+            f"other customers would have given.{ring} Logarithmic scale."
+        ),
+        alt=(
+            f"Dot plot of {len(ordered)} pairs by how many times as often as chance they are bought together, given basket size: "
+            f"from {span}, chance marked at 1. On top {ordered.iloc[0]['item']} with {ordered.iloc[0]['suggest']}."
+        ),
+        table=figures.tabulate(
+            shown,
+            caption="Pairs bought together more often than chance, given basket size",
+            labels={"item": "Item", "suggest": "With", "times": "Times chance", "times_low": "From", "times_high": "To",
+                    "lately": "Last quarter alone"},
+            formats=dict.fromkeys(("times", "times_low", "times_high", "lately"), times_text),
+            file="tables/rules.csv",
+        ),
+        height=1.0 + len(ordered) * (0.14 + 0.19 * wide_lines),
+        narrow_height=0.9 + min(len(ordered), _SHOWN_NARROW) * (0.36 + 0.15 * lines),
+    )  # fmt: skip
+
+
+def figure_suggestions(suggestions: pd.DataFrame, baskets: Baskets, *, left_out: int) -> figures.Figure:
+    """What can be shown with what, what stands behind it, and how much room is there?"""
+    _, many = WORDS[baskets.level]
+    money = suggestions["room"].notna().any() if len(suggestions) else False
+    shown = suggestions.assign(
+        range=[
+            f"{times_text(r.times)} ({times_text(r.times_low)}–{times_text(r.times_high)})"
+            for r in suggestions.itertuples()
+        ],
+        later=suggestions["later"].map(_LATER),
+        money=[_room_text(r.room, r.room_low, r.room_high, baskets.currency) for r in suggestions.itertuples()],
+        extra=[formats.number(1000 * r.extra_low / baskets.n, digits=1) for r in suggestions.itertuples()],
+    )
+    if suggestions.empty:
+        title = f"No pair of {many} can be suggested yet"
+    elif money:
+        total = most_room(suggestions, baskets.currency)
+        title = (
+            f"{counted(len(suggestions), 'pair', 'pairs')} to try: at most {total} of room per 1,000 baskets; untested"
+        )
+    else:
+        title = f"{counted(len(suggestions), 'pair', 'pairs')} of {many} can be tried as suggestions"
+    relatives = f" {counted(left_out, 'pair', 'pairs')} of sizes, sets or gifts of one another {'is' if left_out == 1 else 'are'} left out."
+    worth = (
+        "They are in order of the margin that they add beyond chance even at the low end. Room is the margin if those who now take only the first "
+        "could be won as often as others take both beyond chance; nothing says that a suggestion does that."
+        if money
+        else "Product costs are not known, so the order is by baskets beyond chance, not by margin."
+    )
+    worth_column = (
+        {"money": "Room, margin per 1,000 baskets"}
+        if money
+        else {"extra": "Beyond chance, per 1,000 baskets, at least"}
+    )
+    return figures.show_table(
+        figures.tabulate(
+            shown,
+            caption=f"Shown with: pairs with at least {LEAST_CUSTOMERS} customers behind them",
+            labels={"item": "Shown with", "suggest": "Suggest", "baskets": "Baskets", "customers": "Customers",
+                    "share": "Of its baskets", "range": "Times chance (range)", **worth_column, "later": "Held later"},
+            formats={"baskets": formats.number, "customers": formats.number, "share": lambda v: formats.share(v, digits=1)},
+            file="tables/suggestions.csv",
+        ),
+        title=title,
+        sentence=(
+            f"Each is more often together than chance given basket size, also within single months and groups of customers where known, in baskets of at least {LEAST_CUSTOMERS} "
+            f"customers.{relatives} {worth}"
+        ),
+    )  # fmt: skip
+
+
+def figure_season(rules: Rules, baskets: Baskets) -> figures.Figure:
+    """Which pairs does the season explain?"""
+    table = rules.table
+    pairs = table[table["above"] & (table["itemset"].map(len) == 2)].drop_duplicates("itemset")
+    tested = pairs[pairs["times_in_months"].notna()] if "times_in_months" in pairs else pairs.head(0)
+    if tested.empty:
+        return figures.show_table(
+            figures.tabulate(pd.DataFrame({"what": ["Pairs held against their months"], "pairs": [0]}), caption="What was looked at",
+                             labels={"what": "What", "pairs": "Pairs"}),
+            title="Whether a season makes the pairs is not known",
+            sentence="No pair could be held against the months it was sold in.",
+        )  # fmt: skip
+    only = tested[~tested["beyond_season"]]
+    # The pairs that the season explains come first, then those that lead the list.
+    rows = pd.concat([only, tested[tested["beyond_season"]]]).head(_SHOWN)
+    shown = pd.DataFrame(
+        {
+            "pair": [" + ".join(baskets.names[i] for i in pair) for pair in rows["itemset"]],
+            "label": [_pair_label(*(baskets.names[i] for i in pair), narrow=False) for pair in rows["itemset"]],
+            "label_narrow": [_pair_label(*(baskets.names[i] for i in pair), narrow=True) for pair in rows["itemset"]],
+            "baskets": rows["count"].to_numpy(),
+            "times": rows["times"].to_numpy(),
+            "within": rows["times_in_months"].to_numpy(),
+        }
+    )
+    if only.empty:
+        title = "No pair found is explained by the months its items sell in"
+        sentence = (
+            f"All {len(tested):,} pairs above chance stay above it when each month is held against its own totals."
+        )
+    else:
+        names = " and ".join(baskets.names[i] for i in only.iloc[0]["itemset"])
+        title = f"{names}: only the season"
+        if len(only) > 1:
+            title = f"{names} belong to the season only, as {'does' if len(only) == 2 else 'do'} {counted(len(only) - 1, 'other pair', 'other pairs')}"
+        sentence = (
+            f"Of {len(tested):,} pairs above chance over the whole time, {counted(len(only), 'is', 'are')} not shown to be above it once "
+            "each month is held against its own totals, so not suggested."
+        )
+
+    def paint(ax: Axes, narrow: bool) -> None:
+        import seaborn as sns
+
+        drawn = shown.head(_SHOWN_NARROW) if narrow else shown
+        y = np.arange(len(drawn), dtype=float)
+        ax.hlines(
+            y,
+            drawn[["times", "within"]].min(axis=1),
+            drawn[["times", "within"]].max(axis=1),
+            color=figures.SOFT,
+            linewidth=2,
+        )
+        sns.scatterplot(x=drawn["times"].to_numpy(), y=y, ax=ax, color=figures.SOFT, s=55, zorder=3, legend=False)
+        sns.scatterplot(x=drawn["within"].to_numpy(), y=y, ax=ax, color=figures.ACCENT, s=55, zorder=4, legend=False)
+        _times_axis(ax, drawn[["times", "within"]].to_numpy(dtype=float), narrow=narrow, rows=len(drawn))
+        row_labels(ax, y, drawn["label_narrow" if narrow else "label"], narrow=narrow)
+
+    lines = max(label.count("\n") + 1 for label in shown["label"])
+    lines_narrow = max(label.count("\n") + 1 for label in shown["label_narrow"])
+    return figures.draw(
+        paint,
+        title=title,
+        sentence=sentence,
+        caption="Times as often together as chance: over the whole time (pale) and with each month held against its own totals (dark). Logarithmic scale.",
+        alt=(
+            f"Dot plot of {len(shown)} pairs by times as often as chance, over the whole time and within months: within months from "
+            f"{times_text(shown['within'].min())} to {times_text(shown['within'].max())}, chance marked at 1."
+        ),
+        table=figures.tabulate(
+            shown,
+            caption="Pairs above chance over the whole time, and within months",
+            labels={"pair": "Pair", "baskets": "Baskets", "times": "Times chance, whole time", "within": "Times chance, within months"},
+            formats={"baskets": formats.number, "times": times_text, "within": times_text},
+            file="tables/rules.csv",
+        ),
+        height=1.0 + len(shown) * (0.14 + 0.19 * lines),
+        narrow_height=0.9 + min(len(shown), _SHOWN_NARROW) * (0.36 + 0.15 * lines_narrow),
+    )  # fmt: skip
+
+
+def figure_sizes(baskets: Baskets) -> figures.Figure:
+    """How large are baskets, and how much do the large ones weigh?"""
+    one, many = WORDS[baskets.level]
+    sizes = baskets.sizes
+    top = _LARGEST_BAR
+    counts = np.bincount(np.minimum(sizes, top), minlength=top + 1)[1:]
+    share = counts / baskets.n
+    places = sizes * (sizes - 1)
+    large = sizes >= top
+    weight = float(places[large].sum() / places.sum()) if places.sum() else 0.0
+    multiple = float((sizes >= 2).mean())
+    labels = [str(size) for size in range(1, top)] + [f"{top}+"]
+
+    def paint(ax: Axes, narrow: bool) -> None:
+        import seaborn as sns
+
+        sns.barplot(x=labels, y=share, ax=ax, color=figures.SOFT, saturation=1, width=0.78)
+        ax.patches[-1].set_facecolor(figures.ACCENT)
+        ax.set(xlabel=f"{many} in a basket", ylabel="", ylim=(0, share.max() * 1.15))
+        ax.set_yticks([])
+        ax.grid(visible=False)
+        for place, value in enumerate(share):
+            if not narrow or place in (0, 1, 2, 3, top - 1):
+                ax.annotate(formats.share(value, digits=0 if value >= 0.095 else 1), (place, value), xytext=(0, 3),
+                            textcoords="offset points", ha="center", fontsize=8 if narrow else 10)  # fmt: skip
+
+    table = pd.DataFrame({"size": labels, "baskets": counts, "share": share})
+    return figures.draw(
+        paint,
+        title=f"{formats.share(multiple)} of baskets hold two or more {many}",
+        sentence=(
+            f"Baskets of {top} or more are {formats.share(float(large.mean()), digits=1)} of all, but hold {formats.share(weight)} of all pairs. "
+            "In them anything meets anything, which is why chance is reckoned given basket size."
+        ),
+        caption=f"Share of baskets by the number of different {many} in them; {baskets.n:,} baskets.",
+        alt=f"Bar chart of basket sizes from 1 to {top} and more: {formats.share(share[0])} hold one {one}, {formats.share(share[-1], digits=1)} hold {top} or more.",
+        table=figures.tabulate(
+            table,
+            caption=f"Baskets by number of different {many}",
+            labels={"size": many.capitalize(), "baskets": "Baskets", "share": "Share"},
+            formats={"baskets": formats.number, "share": lambda v: formats.share(v, digits=1)},
+        ),
+        height=3.4,
+        narrow_height=2.6,
+    )  # fmt: skip
+
+
+def _no_pairs(rules: Rules, *, level: str) -> figures.Figure:
+    _, many = WORDS[level]
+    found = (
+        f"{counted(rules.pairs, 'pair is', 'pairs are')} above chance given basket size"
+        if rules.pairs
+        else "No pair is above chance given basket size"
+    )
+    return figures.show_table(
+        figures.tabulate(
+            pd.DataFrame(
+                {
+                    "what": ["Pairs looked at", "Above chance, given basket size", "Worth a try"],
+                    "pairs": [rules.pairs_searched, rules.pairs, 0],
+                }
+            ),
+            caption="What was looked at",
+            labels={"what": "What", "pairs": "Pairs"},
+            formats={"pairs": formats.number},
+        ),
+        title=f"No pair of {many} stands out enough to be shown",
+        sentence=f"{found}; to be listed, a pair also needs {LEAST_CUSTOMERS} customers and must not be made by the season.",
+    )
+
+
+def _pair_label(first: str, second: str, *, narrow: bool) -> str:
+    width = 46 if narrow else 40
+    text = f"{first} + {second}"
+    if len(text) <= width:
+        return text
+    return "\n".join([*textwrap.wrap(first, width), *textwrap.wrap(f"+ {second}", width)])
+
+
+def times_text(value: float) -> str:
+    """How many times, with the digits it deserves."""
+    return formats.number(value, digits=1 if value >= 1.95 else 2)
+
+
+def counted(count: int, one: str, many: str) -> str:
+    """'1 pair', '2 pairs'."""
+    return f"{count:,} {one if count == 1 else many}"
+
+
+def most_room(suggestions: pd.DataFrame, currency: str) -> str:
+    """The upper end of all the room together, to two digits."""
+    high = float(suggestions["room_high"].sum())
+    step = 10 ** max(math.floor(math.log10(high)) - 1, 0) if high > 0 else 1
+    return formats.money(math.ceil(high / step) * step, currency)
+
+
+def _room_text(value: float, low: float, high: float, currency: str) -> str:
+    if not np.isfinite(value):
+        return formats.NOTHING
+    return f"{formats.quantity(value, currency, low=low, high=high)} ({formats.interval(low, high, currency)})"
+
+
+def _times_axis(
+    ax: Axes, values: np.ndarray[tuple[int, ...], np.dtype[np.float64]], *, narrow: bool, rows: int
+) -> None:
+    """A logarithmic axis of times chance, with chance marked."""
+    low, high = min(0.9, np.nanmin(values) * 0.95), np.nanmax(values) * 1.15
+    ax.set(xscale="log", xlim=(low, high), xlabel="", ylabel="", ylim=(rows - 0.4, -1.1 if narrow else -0.8))
+    ax.axvline(1, color=figures.MUTED, linewidth=1.2)
+    ticks = [tick for tick in _TICKS if low <= tick <= high]
+    ax.set_xticks(ticks, ["1 = chance" if tick == 1 else f"{tick:g}" for tick in ticks])
+    ax.minorticks_off()
+    ax.grid(axis="y", visible=False)
+    ax.grid(axis="x", visible=True)
+
+
+def row_labels(
+    ax: Axes, y: np.ndarray[tuple[int], np.dtype[np.float64]], labels: Iterable[str], *, narrow: bool
+) -> None:
+    """Names of the rows: on the axis, or above the marks on a phone."""
+    if narrow:
+        ax.set_yticks([])
+        for place, label in zip(y, labels, strict=True):
+            ax.text(0, place - 0.18, label, transform=ax.get_yaxis_transform(), va="bottom", color=figures.INK,
+                    fontsize=8.5, parse_math=False,
+                    bbox={"facecolor": figures.PAPER, "edgecolor": "none", "pad": 0.8})  # fmt: skip
+    else:
+        ax.set_yticks(y, list(labels))
+        for tick in ax.get_yticklabels():
+            tick.set(parse_math=False, color=figures.INK)

@@ -1,0 +1,165 @@
+"""What is bought after what: B in a later basket of the same customer, within a window after A?
+
+Activity, taste and season would all put B after A. Each customer is therefore compared with himself: how often B came
+after A, against how often it came before A within the same time. Order within a customer is what is left. A rising or
+a seasonal item would come after everything, so both counts are held against what the items' sales in each month and
+size of basket would give.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+from scipy import stats as distributions
+
+from crmlib.analysis import stats
+from crmlib.analysis.baskets import clusters
+from crmlib.analysis.baskets.facts import Baskets, Ints, Matrix
+from crmlib.analysis.baskets.later import LEAST_CUSTOMERS
+from crmlib.analysis.baskets.relatives import related
+from crmlib.analysis.baskets.rules import Rules
+
+COLUMNS = ("pair", "first", "then", "relation", "after", "before", "customers", "times", "times_low", "times_high",
+           "share_after", "p_value", "q_value")  # fmt: skip
+_CHUNK = 200
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """What comes after what. `why` says why nothing could be compared, else ''.
+
+    table     one row a sequence found, clearest first: pair (positions), first, then (names), relation, after (times that
+              then was in a later basket within the window), before (that it was in an earlier one), customers, times (after
+              over before, sales held equal) with its range, share_after (of the baskets with first that a later one
+              with then followed), p_value, q_value
+    searched  pairs of items compared, each in both directions at once
+    """
+
+    table: pd.DataFrame
+    window_days: int
+    searched: int
+    why: str = ""
+
+    def __repr__(self) -> str:
+        return self.why or f"Sequences({len(self.table)} found among {self.searched:,} pairs, {self.window_days} days)"
+
+
+def sequences(
+    baskets: Baskets, rules: Rules, *, window_days: int = 60, least_customers: int = LEAST_CUSTOMERS
+) -> Sequences:
+    """Which items come after others within `window_days`, more often than before them?
+
+    An event is a pair of baskets of one customer on two days at most `window_days` apart. Tested by the binomial share of
+    events in which the order is A, B, and by a t-test with customers as clusters, whichever is less sure; Benjamini and
+    Hochberg over all pairs of frequent items, two-sided. At least `least_customers` customers showed the sequence.
+    """
+    empty = pd.DataFrame(columns=list(COLUMNS))
+    if baskets.days.isna().any() or not baskets.customer_ids:
+        why = "Orders have no days or no customers here, so what comes after what cannot be seen."
+        return Sequences(table=empty, window_days=window_days, searched=0, why=why)
+    items = np.flatnonzero(np.asarray(baskets.held.sum(axis=0)).ravel() >= rules.least)
+    follows = later_baskets(baskets, window_days=window_days)
+    held = sparse.csr_array(baskets.held[:, items])
+    after_it = sparse.csr_array(follows @ held)  # in how many later baskets of the window is each item
+    events = (held.T @ after_it).toarray().astype(np.int64)
+    searched = len(items) * (len(items) - 1) // 2
+    if not events.sum():
+        return Sequences(table=empty, window_days=window_days, searched=searched)
+
+    # What sales alone would give: shares of each month's and size's baskets, on both sides of each pair of baskets.
+    stratum = pd.factorize(
+        baskets.months.astype(str) + " " + pd.Series(baskets.classes.astype(str), baskets.months.index)
+    )[0]
+    count = np.bincount(stratum)
+    inside = sparse.csr_array((np.ones(baskets.n), (stratum, np.arange(baskets.n))), shape=(len(count), baskets.n))
+    share = (inside @ held).toarray() / count[:, None]
+    expected = share.T @ ((inside @ follows) @ inside.T @ share)
+
+    first, then = np.nonzero(events + events.T > 0)
+    once = (first < then) & (expected[first, then] > 0) & (expected[then, first] > 0)
+    first, then = first[once], then[once]
+    forward, back = events[first, then], events[then, first]
+    by_sales = expected[first, then] / (expected[first, then] + expected[then, first])
+    p = 2 * np.minimum(
+        distributions.binom.cdf(forward, forward + back, by_sales),
+        distributions.binom.sf(forward - 1, forward + back, by_sales),
+    )
+    hopeful = np.flatnonzero(stats.adjust(np.minimum(p, 1.0), method="fdr_bh", searched=searched) <= rules.rate)
+    if not len(hopeful):
+        return Sequences(table=empty, window_days=window_days, searched=searched)
+    first, then, forward, back, p = (values[hopeful] for values in (first, then, forward, back, p))
+    # Read each in the direction that is more frequent than sales alone.
+    turned = forward / np.maximum(forward + back, 1) < by_sales[hopeful]
+    first, then = np.where(turned, then, first), np.where(turned, first, then)
+    forward, back = np.where(turned, back, forward), np.where(turned, forward, back)
+
+    se, freedom = np.empty(len(first)), np.empty(len(first))
+    customers, followed = np.empty(len(first), dtype=np.int64), np.empty(len(first))
+    who = clusters.by_customer(baskets)
+    by_item, by_after = sparse.csc_array(held), sparse.csc_array(after_it)
+    for start in range(0, len(first), _CHUNK):
+        piece = slice(start, start + _CHUNK)
+        a, b = first[piece], then[piece]
+        ahead = by_item[:, a].multiply(by_after[:, b])
+        behind = by_item[:, b].multiply(by_after[:, a])
+        ahead_by, behind_by = (who @ ahead).toarray(), (who @ behind).toarray()
+        # Half an event on either side, so that 'never before' has a number.
+        influence = ahead_by / (forward[piece] + 0.5) - behind_by / (back[piece] + 0.5)
+        se[piece], freedom[piece] = clusters.errors(influence)
+        customers[piece] = (ahead_by > 0).sum(axis=0)
+        followed[piece] = (ahead > 0).sum(axis=0) / by_item[:, a].sum(axis=0)
+    # With few events on one side their own chance is the larger part.
+    se = np.sqrt(np.maximum(se**2, 1 / (forward + 0.5) + 1 / (back + 0.5)))
+    times = (forward + 0.5) / (back + 0.5) * expected[then, first] / expected[first, then]
+    distance = np.log(times) / se
+    p = np.maximum(np.minimum(p, 1.0), 2 * distributions.t.sf(distance, freedom))
+    reach = clusters.reach(se, freedom)
+    pairs = [(int(items[a]), int(items[b])) for a, b in zip(first, then, strict=True)]
+    table = pd.DataFrame(
+        {
+            "pair": pairs,
+            "first": [baskets.names[a] for a, _ in pairs],
+            "then": [baskets.names[b] for _, b in pairs],
+            "relation": [related(baskets, a, b) for a, b in pairs],
+            "after": forward,
+            "before": back,
+            "customers": customers,
+            "times": times,
+            "times_low": times * np.exp(-reach),
+            "times_high": times * np.exp(reach),
+            "share_after": followed,
+            "p_value": p,
+            "q_value": stats.adjust(p, method="fdr_bh", searched=searched),
+        }
+    )
+    found = (table["q_value"] <= rules.rate) & (table["times_low"] > 1) & (table["customers"] >= least_customers)
+    table = table[found].sort_values(["times_low", "pair"], ascending=[False, True], ignore_index=True)
+    return Sequences(table=table, window_days=window_days, searched=searched)
+
+
+def later_baskets(baskets: Baskets, *, window_days: int) -> Matrix:
+    """Baskets × baskets: 1 where the second is the same customer's, 1 to `window_days` days after the first."""
+    known = np.flatnonzero(baskets.customers < len(baskets.customer_ids))
+    day = baskets.days.to_numpy().astype("datetime64[D]").astype(np.int64)
+    order = known[np.lexsort((day[known], baskets.customers[known]))]
+    # One number that grows over customers and days, customers further apart than any window.
+    gap = int(day.max() - day.min()) + timedelta(days=window_days).days + 1
+    place = baskets.customers[order] * gap + day[order] - day.min()
+    start = np.searchsorted(place, place, side="right")
+    end = np.searchsorted(place, place + window_days, side="right")
+    count = end - start
+    rows = np.repeat(np.arange(len(order)), count)
+    columns = _ranges(start, count)
+    return sparse.csr_array(
+        (np.ones(len(rows), dtype=np.int32), (order[rows], order[columns])), shape=(baskets.n, baskets.n)
+    )
+
+
+def _ranges(start: Ints, count: Ints) -> Ints:
+    """start[0], start[0] + 1, … count[0] of them, then the same of the next."""
+    ends = np.cumsum(count)
+    return np.arange(int(ends[-1]) if len(ends) else 0) - np.repeat(ends - count, count) + np.repeat(start, count)

@@ -1,0 +1,89 @@
+"""Is a pair a pair for new and for returning customers, in every season, in small baskets and in large?"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from scipy import special
+
+from crmlib.analysis import stats
+from crmlib.analysis.baskets import clusters, mining
+from crmlib.analysis.baskets.facts import EDGES, Baskets, Floats, Ints
+from crmlib.analysis.baskets.mining import Itemset
+from crmlib.analysis.baskets.pairs import expected_by, group_rows, months_known
+from crmlib.analysis.baskets.rules import Rules, count_pairs
+
+SEASON, SIZE = "season", "basket size"
+SEASONS = ("Dec–Feb", "Mar–May", "Jun–Aug", "Sep–Nov")
+_SMALL, _LARGE = 4, 11  # the edges between small, middle and large baskets, all of them edges of size classes
+SIZES = (f"2–{_SMALL - 1} items", f"{_SMALL}–{_LARGE - 1} items", f"{_LARGE} or more")
+LEAST_EXPECTED = 1.0  # baskets that chance must give a part, or nothing is said of it
+
+
+def strata(rules: Rules, baskets: Baskets, pairs: list[Itemset]) -> pd.DataFrame:
+    """How many times as often as chance is each pair together within each part of the baskets, its own totals held?
+
+    One row a pair, dimension (season, customers, channel, basket size) and part: pair, first, second, dimension, part,
+    count, expected, times, times_low, times_high, turned. `turned` warns (Simpson): within this part the pair is below chance
+    though it is above over all, at the false-discovery rate of the rules over all parts looked at. Chance within a
+    season is that of its months.
+    """
+    columns = ["pair", "first", "second", "dimension", "part", "count", "expected", "times", "times_low", "times_high",
+               "turned"]  # fmt: skip
+    if not pairs:
+        return pd.DataFrame(columns=columns)
+    sets = np.array(pairs, dtype=np.int64)
+    met = mining.together(baskets.held, pairs)
+    overall = count_pairs(pairs, baskets=baskets)
+    se = np.log(overall["times_high"] / overall["times"]) / 1.96
+    inflation = np.maximum(1.0, (overall["count"] * se**2).fillna(1.0)).to_numpy()
+    rows = []
+    for dimension, parts in _parts(rules, baskets, sets).items():
+        for part, (here, expected) in parts.items():
+            count = np.asarray(met[here].sum(axis=0)).ravel().astype(np.int64)
+            low, high = clusters.ratio_range(count, expected, inflation=inflation)
+            rows += [
+                (pair, baskets.names[pair[0]], baskets.names[pair[1]], dimension, part, *values)
+                for pair, *values in zip(pairs, count, expected, low, high, inflation, strict=True)
+            ]
+    table = pd.DataFrame(rows, columns=[*columns[:7], "times_low", "times_high", "inflation"])
+    table = table[table["expected"] >= LEAST_EXPECTED].reset_index(drop=True)
+    below = special.gammaincc(table["count"] / table["inflation"] + 1, table["expected"] / table["inflation"])
+    table["times"] = table["count"] / table["expected"]
+    table["turned"] = stats.adjust(below, method="fdr_bh") <= rules.rate
+    return table[columns]
+
+
+def _parts(rules: Rules, baskets: Baskets, sets: Ints) -> dict[str, dict[str, tuple[Ints, Floats]]]:
+    """By dimension and part: the rows of its baskets, and what chance gives each pair there."""
+    answer: dict[str, dict[str, tuple[Ints, Floats]]] = {}
+    if months := months_known(baskets):
+        expected = expected_by(months, sets, baskets=baskets)
+        season = {month: SEASONS[int(month[5:7]) % 12 // 3] for month in months}
+        answer[SEASON] = {
+            name: (
+                np.concatenate([months[month] for month in of_it]),
+                expected.loc[of_it].sum().to_numpy(),
+            )
+            for name in SEASONS
+            if (of_it := [month for month in months if season[month] == name])
+        }
+    for name in baskets.groups:
+        if groups := group_rows(baskets, name):
+            expected = expected_by(groups, sets, baskets=baskets)
+            answer[name] = {
+                label.removeprefix(f"{name}: "): (here, expected.loc[label].to_numpy())
+                for label, here in groups.items()
+            }
+    by_class = rules.chance.expected(sets)
+    lower = np.array([EDGES[baskets.classes[here[0]] - 1] for here in rules.chance.rows])
+    band = np.digitize(lower, [_SMALL, _LARGE])
+    answer[SIZE] = {
+        name: (
+            np.concatenate([rules.chance.rows[place] for place in np.flatnonzero(band == number)]),
+            by_class[band == number].sum(axis=0),
+        )
+        for number, name in enumerate(SIZES)
+        if (band == number).any()
+    }
+    return answer

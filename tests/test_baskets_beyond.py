@@ -1,0 +1,249 @@
+"""Luck taken off, strata, substitutes, sequences, relatives, hit rates, and what is said of the days ahead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from mlxtend.frequent_patterns import fpgrowth
+from scipy import sparse
+
+import crmlib as crm
+from crmlib.analysis import baskets as bk
+from crmlib.analysis.baskets import mining, shrinkage
+from crmlib.analysis.baskets.ahead import HIT_RATE, PAIRS_HELD, listed
+from crmlib.analysis.baskets.facts import Profile, size_class
+from crmlib.analysis.baskets.relatives import related
+from crmlib.findings import Due
+from crmlib.shop.samples import demo
+from tests.test_baskets import drawn, made
+
+
+def with_profiles(baskets: bk.Baskets, labels: pd.Series, *, prefix: str = "") -> bk.Baskets:
+    """The same baskets with item totals of each part, as the engine would have summed them."""
+    profiles = dict(baskets.profiles)
+    held = baskets.held.toarray()
+    for label in sorted(set(labels)):
+        here = (labels == label).to_numpy()
+        for c in np.unique(size_class(baskets.sizes[here])):
+            totals = held[here & (size_class(baskets.sizes) == c)].sum(axis=0)
+            values, counts = np.unique(totals[totals > 0], return_counts=True)
+            if len(values):
+                profiles[prefix + label, int(c)] = Profile(
+                    totals=values.astype(np.int64), items=counts.astype(np.int64)
+                )
+    return replace(baskets, profiles=profiles)
+
+
+def test_itemsets_equal_mlxtends_on_random_baskets(rng: np.random.Generator) -> None:
+    held = drawn(rng, baskets=600, items=25)
+    found = mining.frequent_itemsets(sparse.csc_array(held.astype(np.int32)), least=6, max_items=4)
+    theirs = fpgrowth(pd.DataFrame(held.astype(bool)), min_support=5.5 / 600, max_len=4)
+    want = {tuple(sorted(s)): round(p * 600) for s, p in zip(theirs["itemsets"], theirs["support"], strict=True)}
+    assert found.counts == want
+    assert max(map(len, want)) == 4
+
+
+# ---- luck taken off
+
+
+def test_the_prior_of_planted_pairs_is_recovered(rng: np.random.Generator) -> None:
+    pairs = 30_000
+    common = rng.random(pairs) < 0.9
+    truth = np.where(common, rng.gamma(50, 1 / 50, pairs), rng.gamma(2, 1.5, pairs))
+    expected = rng.lognormal(1.0, 1.2, pairs)
+    count = rng.poisson(expected * truth)
+    prior = shrinkage.fit_prior(count, expected)
+    assert prior.mean == pytest.approx(truth.mean(), rel=0.03)
+    _, low, high = shrinkage.shrink(prior, times=count / expected, information=count.astype(float))
+    met = count > 0
+    assert 0.94 <= ((low <= truth) & (truth <= high))[met].mean() <= 0.965
+
+
+def test_top_lift_is_luck_and_top_shrunk_is_not(rng: np.random.Generator) -> None:
+    """Split halves: of the pairs with the highest ratio few do as well on the other half; of the highest bounds most do."""
+    pairs = 20_000
+    truth = np.where(rng.random(pairs) < 0.97, 1.0, rng.gamma(4, 0.75, pairs))
+    expected = rng.lognormal(0.3, 1.3, pairs)
+    one, other = (rng.poisson(expected * truth) for _ in range(2))
+    prior = shrinkage.fit_prior(one, expected)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        times, again = one / expected, other / expected
+    _, low, _ = shrinkage.shrink(prior, times=times, information=one.astype(float))
+    naive, ours = np.argsort(-times)[:100], np.argsort(-np.where(one > 0, low, 0))[:100]
+    assert (again[naive] >= 2).mean() < 0.5
+    assert (again[ours] >= 2).mean() > 0.85
+
+
+# ---- strata
+
+
+def test_a_pair_made_by_two_kinds_of_customer_is_no_suggestion(rng: np.random.Generator) -> None:
+    held = drawn(rng, baskets=8000, items=40, large=0)
+    kind = pd.Series(np.where(rng.random(8000) < 0.2, "new", "returning"))
+    fond = (kind == "new").to_numpy()
+    for item in (20, 21):
+        held[:, item] = rng.random(8000) < np.where(fond, 0.4, 0.02)
+    baskets = made(held, customers=rng.integers(0, 2500, 8000), support=0.005)
+    plain = bk.fit(baskets, max_items=2, min_confidence=0)
+    assert (20, 21) in set(bk.score(plain, baskets, bk.validate(baskets, plain))["pair"])
+    known = with_profiles(replace(baskets, groups={"customers": kind}), kind, prefix="customers: ")
+    rules = bk.fit(known, max_items=2, min_confidence=0)
+    row = rules.table[rules.table["itemset"] == (20, 21)].iloc[0]
+    assert row["times"] > 1.3 and not row["beyond_groups"]
+    assert (20, 21) not in set(bk.score(rules, known, bk.validate(known, rules))["pair"])
+
+
+def test_a_pair_that_turns_round_among_new_customers_warns(rng: np.random.Generator) -> None:
+    held = drawn(rng, baskets=9000, items=40, large=0)
+    kind = pd.Series(np.where(rng.random(9000) < 0.4, "new", "returning"))
+    old = (kind == "returning").to_numpy()
+    held[:, 20] = rng.random(9000) < 0.2
+    held[:, 21] = np.where(
+        old, rng.random(9000) < np.where(held[:, 20], 0.6, 0.1), (rng.random(9000) < 0.2) & (held[:, 20] == 0)
+    )
+    known = replace(made(held, customers=rng.integers(0, 2500, 9000)), groups={"customers": kind})
+    known = with_profiles(known, kind, prefix="customers: ")
+    rules = bk.fit(known, max_items=2, min_confidence=0)
+    parts = bk.strata(rules, known, [(20, 21)])
+    by_kind = parts[parts["dimension"] == "customers"].set_index("part")
+    assert by_kind.loc["new", "turned"] and not by_kind.loc["returning", "turned"]
+    assert "turn round" in bk.figure_groups(parts).title
+
+
+# ---- sizes, sets and gifts
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "prices", "how"),
+    [
+        ("House Espresso Beans 250 g", "House Espresso Beans 1 kg", (9, 30), "size"),
+        ("T-Shirt Organic S", "T-Shirt Organic XL", (20, 20), "size"),
+        ("Lavender Soap", "Lavender Soap Gift Set", (5, 18), "set or gift"),
+        ("Lavender Soap", "Lavender Soap Gift Set", (18, 5), ""),
+        ("French Press 1.0 l", "French Press Grind 500 g", (33, 15), ""),
+        ("Matcha Ceremonial 30 g", "Bamboo Whisk", (23, 15), ""),
+        ("Set of 4", "Set of 6", (1, 2), ""),
+    ],
+)
+def test_relatives_are_told_by_their_names(first: str, second: str, prices: tuple[int, int], how: str) -> None:
+    baskets = replace(
+        made(np.ones((2, 2), dtype=np.int64)),
+        names=(first, second),
+        kinds=(("", ""),) * 2,
+        prices=np.array(prices, float),
+    )
+    assert related(baskets, 0, 1) == related(baskets, 1, 0) == how
+    if how == "size":
+        assert related(replace(baskets, kinds=(("Tea", ""), ("Cups", ""))), 0, 1) == ""
+
+
+def test_sizes_of_one_another_are_not_suggested_and_counted(rng: np.random.Generator) -> None:
+    held = drawn(rng, baskets=6000, items=30)
+    together = rng.random(6000) < 0.04
+    held[together, 20] = held[together, 25] = 1
+    baskets = made(held, customers=rng.integers(0, 1500, 6000))
+    names = tuple({20: "Soap 1 l", 25: "Soap 2 l"}.get(i, name) for i, name in enumerate(baskets.names))
+    baskets = replace(baskets, names=names, kinds=(("", ""),) * 30, prices=np.ones(30))
+    rules = bk.fit(baskets, max_items=2, min_confidence=0)
+    assert (20, 25) in bk.above_chance(rules)
+    assert (20, 25) not in set(bk.score(rules, baskets, bk.validate(baskets, rules))["pair"])
+    assert ((20, 25), "size") in bk.relatives_left_out(rules, baskets)
+
+
+# ---- the demo shop: substitutes, sequences, hit rates, the days ahead
+
+
+@pytest.fixture(scope="module")
+def demo_found(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, ...]]:
+    made_shop = demo.simulate(seed=20)
+    folder = tmp_path_factory.mktemp("demo")
+    for name in ("orders", "order_lines", "products", "customers"):
+        made_shop.tables[name].to_csv(folder / f"{name}.csv", index=False)
+    shop = crm.connect(folder, as_of=made_shop.truth["as_of"])
+    baskets = bk.facts(shop, level="product", min_support=0.002)
+    rules = bk.fit(baskets, max_items=2)
+    yield folder, baskets, rules, made_shop.truth["baskets"]
+
+
+def test_planted_substitutes_are_found_and_no_others(demo_found: tuple[Any, ...]) -> None:
+    _, baskets, rules, truth = demo_found
+    found = bk.substitutes(rules, baskets)
+    assert set(zip(found["first"], found["second"], strict=True)) == {
+        (pair["first_name"], pair["second_name"]) for pair in truth["substitutes"]
+    }
+    assert (found["relation"] == "size").all() and (found["times_high"] < 1).all()
+    assert "replace each other" in bk.figure_substitutes(found).title
+
+
+def test_planted_sequences_are_found_and_none_in_shuffled_days(
+    demo_found: tuple[Any, ...], rng: np.random.Generator
+) -> None:
+    _, baskets, rules, truth = demo_found
+    found = bk.sequences(baskets, rules, window_days=60)
+    assert set(zip(found.table["first"], found.table["then"], strict=True)) == {
+        (pair["first_name"], pair["second_name"]) for pair in truth["sequences"]
+    }
+    assert (found.table["times_low"] > 1).all()
+    # Order within each customer at random: activity, taste and popularity stay.
+    wrong = 0
+    for _ in range(10):
+        order = np.lexsort((rng.random(baskets.n), baskets.customers))
+        into = np.argsort(baskets.customers, kind="stable")
+        where = np.empty(baskets.n, dtype=np.int64)
+        where[into] = order
+        mixed = replace(baskets, held=baskets.held[where], sizes=baskets.sizes[where])
+        wrong += len(bk.sequences(mixed, rules, window_days=60).table) > 0
+    assert wrong <= 2  # of 10, at a rate of .05: three or more have a chance of .012
+
+
+def test_suggestions_are_tried_on_later_baskets_beside_bestsellers(demo_found: tuple[Any, ...]) -> None:
+    _, baskets, rules, _ = demo_found
+    validation = bk.validate(baskets, rules)
+    rates = bk.hit_rates(baskets, validation)
+    assert rates.difference("beside a product")["verdict"] == "better"  # planted with up to .45
+    assert rates.difference("to a customer")["verdict"] != "better"  # a pair is made in one basket, not over time
+    gap = rates.difference("beside a product")
+    ours, theirs = (rates.rate("beside a product", method)["rate"] for method in ("suggestion", "bestseller"))
+    assert gap["difference"] == pytest.approx(ours - theirs)
+    suggestions = bk.score(rules, baskets, validation)
+    owners = bk.owns_not(suggestions, baskets)
+    ever = pd.DataFrame({"c": baskets.customers[baskets.held.tocoo().row], "i": baskets.held.tocoo().col})
+    bought = {
+        (baskets.customer_ids[c], baskets.ids[i])
+        for c, i in set(zip(ever["c"], ever["i"], strict=True))
+        if c < len(baskets.customer_ids)
+    }
+    assert len(owners) and owners["customer_id"].is_unique
+    for row in owners.itertuples():
+        assert (row.customer_id, row.owns_id) in bought
+        assert (row.customer_id, row.suggest_id) not in bought and (row.customer_id, row.bestseller_id) not in bought
+    top = suggestions.iloc[0]
+    assert top["room_low"] < top["room"] < top["room_high"]
+
+
+def test_predictions_are_marked_by_a_later_run(demo_found: tuple[Any, ...], tmp_path: Path) -> None:
+    folder, _, _, _ = demo_found
+    then = crm.connect(folder, as_of="2026-07-01")
+    baskets = bk.facts(then, level="product", min_support=0.002)
+    rules = bk.fit(baskets, max_items=2)
+    validation = bk.validate(baskets, rules)
+    suggestions = bk.score(rules, baskets, validation)
+    said = bk.predictions(baskets, validation, suggestions, bk.hit_rates(baskets, validation))
+    assert {prediction.id for prediction in said} == {PAIRS_HELD, HIT_RATE}
+    assert all(prediction.low <= prediction.value <= prediction.high for prediction in said)
+    listed(suggestions, level="product").to_csv(tmp_path / "suggested_pairs.csv", index=False)
+    due = tuple(Due(prediction=one, as_of=date(2026, 7, 1), run_id="r", lists=tmp_path) for one in said)
+    now = crm.connect(folder, as_of="2026-10-01")
+    marks = {grade.due.prediction.id: grade.actual for grade in bk.grade(now, due)}
+    assert marks[PAIRS_HELD] >= 0.8
+    wanted = next(one for one in said if one.id == HIT_RATE)
+    assert wanted.low <= marks[HIT_RATE] <= wanted.high
+    gone = tuple(replace(one, lists=None) for one in due)
+    assert bk.grade(now, gone) == ()
