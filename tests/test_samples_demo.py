@@ -23,7 +23,7 @@ from crmlib.shop.samples import demo
 from crmlib.shop.samples.demo import reviews
 from crmlib.shop.samples.folder import staged
 
-TABLES = ["assignments", "customers", "feedback", "order_lines", "orders", "outcomes", "products"]
+TABLES = ["assignments", "costs", "customers", "feedback", "order_lines", "orders", "outcomes", "products"]
 AS_OF = pd.Timestamp("2026-10-01")
 
 
@@ -670,3 +670,15 @@ def test_wholesale_buyer_orders_a_lot_every_week(dirty: demo.Simulation) -> None
     assert gaps.eq(7).all()
     assert theirs["total"].astype(float).median() > 1000
     assert firm not in dirty.truth["customers"]["customer_id"]
+
+
+def test_acquisition_costs_are_those_planted(clean: demo.Simulation) -> None:
+    costs, people = clean.tables["costs"], clean.tables["customers"]
+    assert set(costs["kind"]) == {"acquisition"}
+    bought = people["customer_id"].isin(clean.tables["orders"]["customer_id"])
+    won = people[bought].groupby("acquisition_channel").size()
+    per_buyer = costs.groupby("acquisition_channel")["amount"].sum() / won
+    truth = clean.truth["costs"]["acquisition_per_new_buyer"]
+    # A buyer whose only orders were cancelled later is paid for, too.
+    assert per_buyer.to_dict() == pytest.approx(truth, rel=0.02)
+    assert costs["valid_from"].between("2023-10-01", "2026-09-30").all()
