@@ -37,7 +37,8 @@ def predictions(scores: Scores, *, shop: Shop) -> tuple[Prediction, ...]:
     made = []
     for days in dict.fromkeys((*_DAYS, scores.horizon_days)):
         expected = ahead.expected(days)
-        draws = ahead.simulate(days, n=100, seed=days)
+        # Variances of single histories, which are only summed, need few draws.
+        draws = ahead.simulate(days, n=int(np.clip(2_000_000 // len(counts), 16, 100)), seed=days)
         chance, own = float(np.sqrt(counts @ draws.var(axis=1, dtype=float))), ahead.spread(days, counts)
         value = float(counts @ expected)
         total = band(value, float(np.hypot(chance / max(value, 1e-12), own)), scores.errors)

@@ -96,10 +96,11 @@ def simulate(
 ) -> NDArray[np.int64]:
     """`n` possible numbers of purchases in the next `later` for one customer of each history, shape (histories, n).
 
-    `theta` has shape (4,), or (4, n) for parameters of its own in each column.
+    `theta` has shape (4,), or (4, n) for parameters of its own in each column, or (4, histories, 1) in each row.
     """
     x, recency, t = x[:, None], recency[:, None], t[:, None]
-    theta = theta[:, None, :] if theta.ndim == 2 else theta[:, None, None]
+    if theta.ndim < 3:
+        theta = theta[:, None, :] if theta.ndim == 2 else theta[:, None, None]
     shape = (len(x), n)
     alive = rng.random(shape) < p_alive(name, theta, x, recency, t)
     rate = rng.standard_gamma(np.broadcast_to(theta[0] + x, shape)) / (theta[1] + t)
