@@ -212,13 +212,18 @@ def _maximum(
         reasons.append(reason)
     else:
         return reasons[0]
+    if len(some) < len(x):
+        # From the sample's top it is a few steps to that of all.
+        logs, settled = _climb(_Likelihood(name, x, recency, t, n), logs)
+        if reason := _trouble(name, logs, settled):
+            return reason
     hessian = _hessian(few, logs)
     if np.linalg.eigvalsh(hessian).min() <= 0:
         return logs, None
-    everyone = few if len(some) == len(x) else _Likelihood(name, x, recency, t, n)
-    # Newton's last steps on all customers, with the curvature of those searched on.
-    for _ in range(2):
-        logs = logs + np.clip(np.linalg.solve(hessian, everyone.slope(logs)), -0.5, 0.5)
+    if len(some) == len(x):
+        # Newton's last steps, to as many digits as there are.
+        for _ in range(2):
+            logs = logs + np.clip(np.linalg.solve(hessian, few.slope(logs)), -0.5, 0.5)
     inverse = np.linalg.inv(hessian) / float(n.sum())
     return logs, tuple(map(tuple, ((inverse + inverse.T) / 2).tolist()))
 
