@@ -5,7 +5,7 @@ channels → figures, findings with predictions → grade, when a later run look
 """
 
 from crmlib.analysis.lifetime_value.bands import Errors, Total, band
-from crmlib.analysis.lifetime_value.channels import Channels, channels
+from crmlib.analysis.lifetime_value.clock import Clock, season
 from crmlib.analysis.lifetime_value.drawings import (
     figure_channels,
     figure_quiet,
@@ -18,8 +18,8 @@ from crmlib.analysis.lifetime_value.foresight import grade, predictions
 from crmlib.analysis.lifetime_value.methods import Look, fit_all, holdout_patterns
 from crmlib.analysis.lifetime_value.models import PurchaseModel, Unfit, cut_day, facts, fit
 from crmlib.analysis.lifetime_value.pages import findings
+from crmlib.analysis.lifetime_value.payback import Channels, channels
 from crmlib.analysis.lifetime_value.scoring import Margin, Scores, margin_of, score
-from crmlib.analysis.lifetime_value.season import Clock, season
 from crmlib.analysis.lifetime_value.spend import SpendModel, fit_spend
 from crmlib.analysis.lifetime_value.validation import Cut, Validation, holdout_length, validate, weekly_repeats
 

@@ -11,8 +11,8 @@ import pandas as pd
 
 from crmlib import figures, formats
 from crmlib.analysis.lifetime_value.bands import half_width
-from crmlib.analysis.lifetime_value.channels import Channels
 from crmlib.analysis.lifetime_value.methods import MODELS, NOBODY, RECENCY, SAME_RATE
+from crmlib.analysis.lifetime_value.payback import Channels
 from crmlib.analysis.lifetime_value.scoring import TOP, WHOLESALE, Scores
 from crmlib.analysis.lifetime_value.timing import Floats
 from crmlib.analysis.lifetime_value.validation import Validation, top_share

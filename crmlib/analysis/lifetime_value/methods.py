@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from crmlib.analysis.lifetime_value.clock import LEAST_SEASON_DAYS, Clock, monthly_repeats, season
 from crmlib.analysis.lifetime_value.models import PurchaseModel, TimeUnit, Unfit, fit
-from crmlib.analysis.lifetime_value.season import LEAST_SEASON_DAYS, Clock, monthly_repeats, season
 from crmlib.analysis.lifetime_value.timing import BG, MBG, NAMES, PARETO, Floats
 from crmlib.errors import NotEnoughData
 from crmlib.shop import facts as shop_facts

@@ -11,10 +11,10 @@ import pandas as pd
 
 from crmlib import formats
 from crmlib.analysis.lifetime_value.bands import Total, band
-from crmlib.analysis.lifetime_value.channels import Channels
 from crmlib.analysis.lifetime_value.drawings import calibration, horizon_words
 from crmlib.analysis.lifetime_value.foresight import LIST, predictions, predictions_list
 from crmlib.analysis.lifetime_value.methods import MODELS, RECENCY
+from crmlib.analysis.lifetime_value.payback import Channels
 from crmlib.analysis.lifetime_value.scoring import WHOLESALE, Scores
 from crmlib.analysis.lifetime_value.validation import Validation
 from crmlib.findings import Action, Caveat, Check, Findings, Grade, Metric

@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from crmlib.analysis.lifetime_value.bands import Errors, Total, band
+from crmlib.analysis.lifetime_value.clock import year_before
 from crmlib.analysis.lifetime_value.methods import (
     HISTORY,
     MODELS,
@@ -24,7 +25,6 @@ from crmlib.analysis.lifetime_value.methods import (
     recency_bins,
 )
 from crmlib.analysis.lifetime_value.models import PurchaseModel
-from crmlib.analysis.lifetime_value.season import year_before
 from crmlib.analysis.lifetime_value.spend import SpendModel, repeat_average, spend_of
 from crmlib.analysis.lifetime_value.timing import Floats
 from crmlib.analysis.lifetime_value.validation import Validation

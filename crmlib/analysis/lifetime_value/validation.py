@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from crmlib.analysis.lifetime_value.bands import Errors, errors_of
 from crmlib.analysis.lifetime_value.beginnings import Beginning, beginning
+from crmlib.analysis.lifetime_value.clock import LEAST_SEASON_DAYS
 from crmlib.analysis.lifetime_value.methods import (
     HISTORY,
     MODELS,
@@ -26,7 +27,6 @@ from crmlib.analysis.lifetime_value.methods import (
     look,
 )
 from crmlib.analysis.lifetime_value.models import PurchaseModel, TimeUnit, Unfit, cut_day
-from crmlib.analysis.lifetime_value.season import LEAST_SEASON_DAYS
 from crmlib.analysis.lifetime_value.spend import SpendModel, fit_spend
 from crmlib.analysis.lifetime_value.timing import Floats
 from crmlib.errors import NotEnoughData

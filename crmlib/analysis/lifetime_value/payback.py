@@ -46,7 +46,7 @@ class Channels:
 def earnings(shop: Shop, *, share: float) -> ir.Table:
     """Grain: a customer and month since the first purchase with an order. Columns customer_id, month, earned.
 
-    Month 0 is the day of the first purchase, month 1 the 30 days after it. earned is margin where an order's costs are known,
+    Month 0 is the day of the first purchase, month 1 the 30.44 days after it. earned is margin where an order's costs are known,
     else net sales × `share`. Customers are needed as rows, since they are what is resampled.
     """
     orders = shop_facts.net_orders(shop)
