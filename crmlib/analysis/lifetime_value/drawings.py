@@ -129,7 +129,7 @@ def figure_weeks(validation: Validation) -> figures.Figure:
         f"{formats.number(validation.actual)} came; {inside} of {len(later)} weeks fell inside the band.{season}",
         alt=f"Line of repeat orders a week before and after {formats.day(validation.start)}, with the forecast and its band after it; "
         f"from {formats.number(weeks['came'].min())} to {formats.number(weeks['came'].max())} a week.",
-        caption="Repeat orders a week by customers known when the holdout began. The band holds chance, open parameters, and the errors of earlier forecasts where those were larger.",
+        caption="Repeat orders a week by customers known when the holdout began. The band holds chance, how much single weeks jumped before, open parameters, and the errors of earlier forecasts where those were larger.",
         table=figures.tabulate(
             later.assign(name=later["day"].dt.strftime("%d %b %Y")),
             caption="Repeat orders by week of the holdout",
@@ -167,8 +167,9 @@ def figure_quiet(scores: Scores) -> figures.Figure:
         ax.set(xlabel="chance of no further order, %", ylabel="")
         ax.yaxis.set_major_formatter(lambda value, _: formats.number(value))
         ax.set_ylim(0, max(counts.max() * 1.2, 1))
-        ax.annotate("likelier gone than not", (7, counts[5:].max()), xytext=(0, 6), textcoords="offset points",
-                    ha="center", color=figures.ORANGE, fontweight="bold")  # fmt: skip
+        if quiet:
+            ax.annotate("likelier no order than one", (7, counts[5:].max()), xytext=(0, 6), textcoords="offset points",
+                        ha="center", color=figures.ORANGE, fontweight="bold")  # fmt: skip
 
     title = (
         f"{quiet:,} good customers are likelier than not to order nothing {horizon_words(scores.horizon_days)}"
@@ -436,10 +437,20 @@ def _weeks(validation: Validation) -> pd.DataFrame:
     season = [
         clock.deviation((validation.start + timedelta(days=7 * k)), days=7) if clock else 0.0 for k in range(weeks)
     ]
-    doubt = np.sqrt(own**2 + np.square(season) + 1 / np.maximum(mean, 0.5))
+    unrest = _unrest(frame.loc[frame["week"] < 0, "came"].to_numpy(float))
+    doubt = np.sqrt(own**2 + unrest**2 + np.square(season) + 1 / np.maximum(mean, 0.5))
     spread = np.array([half_width(float(one), validation.errors_known) for one in doubt])
     later = frame["week"] >= 0
     frame.loc[later, "forecast"] = mean
     frame.loc[later, "low"] = mean * np.exp(-spread)
     frame.loc[later, "high"] = mean * np.exp(spread)
     return frame
+
+
+def _unrest(weeks: Floats) -> float:
+    """By what share single weeks jump beyond chance (campaigns, holidays), from one week to the next before the holdout."""
+    weeks = weeks[weeks > 0][-52:]
+    if len(weeks) < 8:
+        return 0.0
+    jumps: Floats = np.diff(np.log(weeks))
+    return float(np.sqrt(max(float(np.mean(np.square(jumps))) / 2 - float(np.mean(1 / weeks)), 0.0)))
