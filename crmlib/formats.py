@@ -77,7 +77,7 @@ def _rounded(value: float, digits: int) -> float:
 def quantity(value: float | None, unit: str, *, low: float | None = None, high: float | None = None) -> str:
     """A value in its unit, rounded to what its interval supports.
 
-    Units: 'share' (0 to 1), 'index' (two decimals), 'days', a three-letter currency code, or a counted thing.
+    Units: 'share' (0 to 1), 'index' (two decimals), 'months' (whole), 'days', a three-letter currency code, or a counted thing.
 
     >>> quantity(612_345, "EUR", low=540_000, high=690_000)
     '€610,000'
@@ -91,6 +91,8 @@ def quantity(value: float | None, unit: str, *, low: float | None = None, high: 
         return share(value, digits=1 if digits is None else max(0, min(digits - 2, 2)))
     if unit == "index":
         return number(value, digits=2)
+    if unit == "months":
+        return number(value)
     if digits is None:
         whole = float(value).is_integer() or abs(value) >= 100
         digits = 0 if whole else 2

@@ -24,7 +24,7 @@ from crmlib.shop.samples import demo
 from crmlib.shop.samples.demo import large, reviews
 from crmlib.shop.samples.folder import staged
 
-TABLES = ["assignments", "customers", "feedback", "order_lines", "orders", "outcomes", "products"]
+TABLES = ["assignments", "costs", "customers", "feedback", "order_lines", "orders", "outcomes", "products"]
 AS_OF = pd.Timestamp("2026-10-01")
 
 
@@ -710,3 +710,15 @@ def test_a_large_shop_is_written_block_by_block(tmp_path: Path, monkeypatch: pyt
     lines = store.audits["order_lines"]
     assert lines.set_aside["unknown_order"] == truth["dirt"]["order_lines"]["unknown_order"]
     assert lines.after_as_of == truth["dirt"]["order_lines"]["of_future_order"]
+
+
+def test_acquisition_costs_are_those_planted(clean: demo.Simulation) -> None:
+    costs, people = clean.tables["costs"], clean.tables["customers"]
+    assert set(costs["kind"]) == {"acquisition"}
+    bought = people["customer_id"].isin(clean.tables["orders"]["customer_id"])
+    won = people[bought].groupby("acquisition_channel").size()
+    per_buyer = costs.groupby("acquisition_channel")["amount"].sum() / won
+    truth = clean.truth["costs"]["acquisition_per_new_buyer"]
+    # A buyer whose only orders were cancelled later is paid for, too.
+    assert per_buyer.to_dict() == pytest.approx(truth, rel=0.02)
+    assert costs["valid_from"].between("2023-10-01", "2026-09-30").all()

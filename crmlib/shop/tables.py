@@ -241,10 +241,11 @@ _TABLES = (
         "costs",
         "a cost that is not in a product's price",
         _columns("""
-            kind!        text   campaign, contact, service, distribution
-            amount!      money  how much
-            valid_from   time   since when
-            campaign_id  id     for which campaign
+            kind!                text   campaign, contact, service, distribution, acquisition
+            amount!              money  how much
+            valid_from           time   since when
+            campaign_id          id     for which campaign
+            acquisition_channel  text   for an acquisition cost: the channel whose new customers it won
         """),
         time="valid_from",
     ),

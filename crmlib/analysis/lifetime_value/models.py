@@ -1,10 +1,7 @@
-"""Purchase timing (BG/NBD) and spend (Gamma-Gamma); the one place that calls lifetimes."""
+"""Who buys how often, and who has stopped? BG/NBD, MBG/NBD and Pareto/NBD, fitted on compressed histories."""
 
 from __future__ import annotations
 
-import contextlib
-import io
-import warnings
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, Literal
@@ -13,44 +10,49 @@ import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import betaln, gammaln, hyp2f1
 
+from crmlib.analysis.lifetime_value import timing
+from crmlib.analysis.lifetime_value.clock import Clock
+from crmlib.analysis.lifetime_value.timing import BG, NAMES, Floats, Name
 from crmlib.errors import NotEnoughData, UsageError
 from crmlib.shop import facts as shop_facts
 
 if TYPE_CHECKING:
     from crmlib.shop.engine import Shop
 
-Floats = NDArray[np.float64]
 TimeUnit = Literal["day", "week"]
 
 LEAST_CUSTOMERS, LEAST_REPEATS = 100, 50
 _UNIT_DAYS = {"day": 1, "week": 7}
-_NAMES = ("r", "alpha", "a", "b")
+# In a unit of time in which customers are known for ten on average, logarithms of sound parameters lie well within.
+_LOG_BOUND = 8.0
+_MEAN_T = 10.0
+_STARTS = ((-0.5, 1.0, -0.3, 0.7), (0.3, 0.0, -1.5, 1.5), (-1.0, 2.5, 0.5, 2.0))
+_MOST_STEPS = 150
+_MOST_PATTERNS = 20_000  # for the search; what it finds is then refined on all
 
 
 @dataclass(frozen=True, kw_only=True)
 class PurchaseModel:
-    """A fitted BG/NBD: customers buy at their own steady rate until, after some purchase, they stop.
+    """A fitted purchase-timing model: customers buy at a steady rate of their own until they silently stop.
 
-    r, alpha shape the rates across customers (alpha in `time_unit`s), a, b the chance of stopping after a purchase.
-    `log_covariance` is that of the parameters' logarithms, None where the likelihood is too flat to give one.
-    Source: Fader, Hardie and Lee 2005, "Counting your customers" the easy way, Marketing Science 24.
+    r, alpha shape the rates across customers (alpha in `time_unit`s). In BG/NBD and MBG/NBD a, b shape the chance of
+    stopping after a purchase, in Pareto/NBD s, beta the rate of stopping. `log_covariance` is that of the
+    parameters' logarithms, None where the likelihood is too flat to give one. With a `clock`, time runs faster in the season.
     """
 
-    r: float
-    alpha: float
-    a: float
-    b: float
+    name: Name
+    theta: tuple[float, float, float, float]
     log_covariance: tuple[tuple[float, ...], ...] | None
     log_likelihood: float
     customers: int
     time_unit: TimeUnit
     until: date
+    clock: Clock | None = None
 
     @property
     def parameters(self) -> Floats:
-        return np.array([self.r, self.alpha, self.a, self.b])
+        return np.array(self.theta)
 
     def draws(self, n: int, *, seed: int) -> Floats:
         """`n` plausible parameter vectors, shape (4, n): how well the data pins the parameters down."""
@@ -62,43 +64,54 @@ class PurchaseModel:
         return np.asarray(np.exp(centre + spread @ rng.standard_normal((4, n))))
 
     def p_alive(self, patterns: pd.DataFrame) -> Floats:
-        """The model's chance that a pattern's customers still buy. 1 for every one-time buyer: no churn score."""
-        x, recency, t = self._data(patterns)
-        return _p_alive(self.parameters, x, recency, t)
+        """The model's chance that a pattern's customers still buy. No churn score: BG/NBD gives 1 to every one-time buyer."""
+        return timing.p_alive(self.name, self.parameters, *self._data(patterns))
 
     def expected(self, patterns: pd.DataFrame, *, days: float) -> Floats:
-        """Mean number of purchase days of one customer of each pattern in the `days` after its T."""
-        return _expected(self.parameters, *self._data(patterns), days / _UNIT_DAYS[self.time_unit])
-
-    def expected_totals(self, patterns: pd.DataFrame, *, days: float, draws: Floats) -> Floats:
-        """The same summed over all customers, once for each parameter vector of `draws`."""
-        data, n = self._data(patterns), patterns["customers"].to_numpy(float)
-        t = days / _UNIT_DAYS[self.time_unit]
-        return np.array([float(n @ _expected(theta, *data, t)) for theta in draws.T])
+        """Mean number of purchase days of one customer of each pattern in the `days` from `until` on."""
+        return timing.expected(self.name, self.parameters, *self._data(patterns), self._ahead(days))
 
     def p_none(self, patterns: pd.DataFrame, *, days: float) -> Floats:
         """Chance that one customer of each pattern buys nothing in the next `days`."""
-        x, recency, t = self._data(patterns)
-        later = days / _UNIT_DAYS[self.time_unit]
-        silent = np.exp((self.r + x) * (np.log(self.alpha + t) - np.log(self.alpha + t + later)))
-        return 1 - _p_alive(self.parameters, x, recency, t) * (1 - silent)
+        return timing.p_none(self.name, self.parameters, *self._data(patterns), self._ahead(days))
 
-    def simulate(self, patterns: pd.DataFrame, *, days: float, n: int, seed: int) -> NDArray[np.int64]:
+    def spread_of_total(self, patterns: pd.DataFrame, *, days: float) -> float:
+        """By what share the expected total may be off because parameters and season are not known exactly (one deviation).
+
+        The delta method on logarithms: the total's slope in each parameter, through their covariance.
+        """
+        season = self.clock.deviation(self.until, days=days) if self.clock else 0.0
+        if self.log_covariance is None:
+            return season
+        data, n, ahead = self._data(patterns), patterns["customers"].to_numpy(float), self._ahead(days)
+        slope = np.empty(4)
+        for i, step in enumerate(1e-3 * np.eye(4)):
+            up, down = (
+                float(n @ timing.expected(self.name, self.parameters * np.exp(s), *data, ahead)) for s in (step, -step)
+            )
+            slope[i] = (np.log(max(up, 1e-300)) - np.log(max(down, 1e-300))) / 2e-3
+        return float(np.hypot(np.sqrt(max(slope @ np.array(self.log_covariance) @ slope, 0.0)), season))
+
+    def variance(self, patterns: pd.DataFrame, *, days: float) -> Floats:
+        """Variance of one customer's purchases for each pattern, by simulation with the parameters as fitted.
+
+        Few draws a pattern are enough for what they are used for, a sum over many.
+        """
+        n = int(np.clip(2_000_000 // max(len(patterns), 1), 16, 400))
+        rng = np.random.default_rng(0)
+        draws = timing.simulate(self.name, self.parameters, *self._data(patterns), self._ahead(days), n=n, rng=rng)
+        return np.asarray(draws.var(axis=1, ddof=1))
+
+    def simulate(
+        self, patterns: pd.DataFrame, *, days: float, n: int, seed: int, chance: int | None = None
+    ) -> NDArray[np.int64]:
         """`n` possible numbers of purchase days for one customer of each pattern, shape (patterns, n).
 
-        Each column has its own plausible parameters, so the spread holds both chance and what is not known.
+        Each column has its own plausible parameters, drawn from `seed`, so the spread holds both chance and what is not
+        known. `chance` seeds the rest, for patterns that are simulated in parts.
         """
-        x, recency, t = (values[:, None] for values in self._data(patterns))
-        theta = self.draws(n, seed=seed)
-        r, alpha, a, b = theta[:, None, :]
-        rng = np.random.default_rng(seed + 1)
-        shape = (len(patterns), n)
-        alive = rng.random(shape) < _p_alive(theta[:, None, :], x, recency, t)
-        rate = rng.gamma(r + x, 1.0, shape) / (alpha + t)
-        stops = np.clip(rng.beta(a, b + x, shape), 1e-12, 1.0)
-        bought = rng.poisson(rate * (days / _UNIT_DAYS[self.time_unit]))
-        # The purchase after which a customer stops still counts.
-        return np.where(alive, np.minimum(bought, rng.geometric(stops)), 0)
+        theta, rng = self.draws(n, seed=seed), np.random.default_rng(seed + 1 if chance is None else chance)
+        return timing.simulate(self.name, theta, *self._data(patterns), self._ahead(days), n=n, rng=rng)
 
     def table(self) -> list[dict[str, Any]]:
         """Rows of model.csv; low and high are 95 % intervals, from the curvature at the maximum."""
@@ -107,61 +120,24 @@ class PurchaseModel:
             {"parameter": name, "value": value, "low": value * np.exp(-1.96 * sd), "high": value * np.exp(1.96 * sd),
              "log_likelihood": self.log_likelihood, "converged": True, "time_unit": self.time_unit,
              "fitted_until": self.until.isoformat()}
-            for name, value, sd in zip(_NAMES, self.parameters, spread, strict=True)
+            for name, value, sd in zip(NAMES[self.name], self.theta, spread, strict=True)
         ]  # fmt: skip
 
     def _data(self, patterns: pd.DataFrame) -> tuple[Floats, Floats, Floats]:
-        unit = _UNIT_DAYS[self.time_unit]
-        x, recency, t = (patterns[name].to_numpy(float) for name in ("frequency", "recency_days", "t_days"))
-        return x, recency / unit, t / unit
+        return _in_units(patterns, until=self.until, clock=self.clock, unit=_UNIT_DAYS[self.time_unit])
+
+    def _ahead(self, days: float) -> float:
+        clock = self.clock
+        return (clock.ahead(self.until, days=days) if clock else days) / _UNIT_DAYS[self.time_unit]
 
 
 @dataclass(frozen=True, kw_only=True)
-class SpendModel:
-    """A fitted Gamma-Gamma: each customer's orders vary around an average of their own.
+class Unfit:
+    """A model that could not be fitted, and why."""
 
-    p, q, v (the paper's gamma, in the shop's currency) as in Fader and Hardie 2013, "The Gamma-Gamma Model of Monetary
-    Value". `correlation` is that of frequency and spend, which the model takes to be none.
-    """
-
-    p: float
-    q: float
-    v: float
-    customers: int
-    correlation: float
-    log_likelihood: float
-    limits: tuple[tuple[float, float], ...]
+    name: Name
+    reason: str
     until: date
-
-    def expected(self, frequency: Floats, average: Floats) -> Floats:
-        """Mean spend on a coming purchase day, given `average` over `frequency` repeat days (any value if none)."""
-        seen = np.where(frequency > 0, frequency * average, 0.0)
-        return self.p * (self.v + seen) / (self.p * frequency + self.q - 1)
-
-    def per_order(self, people: pd.DataFrame) -> tuple[Floats, NDArray[np.bool_]]:
-        """Mean spend on a coming purchase day for rows of customer_history, and who is a wholesale buyer.
-
-        A wholesale buyer's own average says more than the crowd's, which it was left out of.
-        """
-        frequency = people["frequency"].to_numpy(float)
-        average = people["repeat_revenue"].to_numpy(float) / np.maximum(frequency, 1)
-        big = (frequency > 0) & (average > wholesale_limit(pd.Series(average[frequency > 0])))
-        return np.where(big, average, self.expected(frequency, average)), big
-
-    def simulate(self, purchases: NDArray[np.int64], frequency: Floats, average: Floats, *, seed: int) -> Floats:
-        """Spend that goes with `purchases`, shape (customers, draws)."""
-        rng = np.random.default_rng(seed)
-        seen = np.where(frequency > 0, frequency * average, 0.0)
-        scale = rng.gamma(self.q + self.p * frequency[:, None], 1.0, purchases.shape) / (self.v + seen)[:, None]
-        return np.where(purchases > 0, rng.gamma(self.p * np.maximum(purchases, 1)) / scale, 0.0)
-
-    def table(self) -> list[dict[str, Any]]:
-        """Rows of model.csv."""
-        return [
-            {"parameter": name, "value": value, "low": low, "high": high, "log_likelihood": self.log_likelihood,
-             "converged": True, "time_unit": "", "fitted_until": self.until.isoformat()}
-            for name, value, (low, high) in zip(("p", "q", "v"), (self.p, self.q, self.v), self.limits, strict=True)
-        ]  # fmt: skip
 
 
 def facts(shop: Shop, *, until: date | None = None) -> ir.Table:
@@ -172,11 +148,19 @@ def facts(shop: Shop, *, until: date | None = None) -> ir.Table:
     return shop_facts.history_patterns(shop_facts.customer_history(shop, until=until or shop.as_of))
 
 
-def fit(patterns: pd.DataFrame, *, time_unit: TimeUnit, until: date) -> PurchaseModel | None:
-    """How often do customers buy, and when do they stop? BG/NBD by maximum likelihood on compressed histories.
+def cut_day(shop: Shop, *, days: int) -> date:
+    """The day `days` before as_of, from which on a holdout counts."""
+    return shop.as_of - timedelta(days=days)
 
-    None where no start converges or a parameter runs away. Raises NotEnoughData under 100 customers or 50 repeat
-    purchases.
+
+def fit(
+    patterns: pd.DataFrame, *, time_unit: TimeUnit, until: date, name: Name = BG, clock: Clock | None = None
+) -> PurchaseModel | Unfit:
+    """How often do customers buy, and when do they stop? Maximum likelihood on compressed histories.
+
+    Unfit where no start converges or a parameter runs off to a bound (such as s = 0 in Pareto/NBD: nobody ever
+    stops). One optimiser serves the three models; tests hold them equal to the lifetimes package and published figures.
+    Raises NotEnoughData under 100 customers or 50 repeat purchases.
     """
     if time_unit not in _UNIT_DAYS:
         raise UsageError(f"time_unit is day or week, not '{time_unit}'")
@@ -187,121 +171,130 @@ def fit(patterns: pd.DataFrame, *, time_unit: TimeUnit, until: date) -> Purchase
             f"too few to conclude: {customers:,} customers with {repeats:,} repeat purchases before {until}; "
             f"needed are {LEAST_CUSTOMERS} and {LEAST_REPEATS}"
         )
-    fitted = _fit_bgnbd(patterns, _UNIT_DAYS[time_unit])
-    if fitted is None:
-        return None
-    parameters, covariance = fitted
-    x, recency, t = (patterns[name].to_numpy(float) for name in ("frequency", "recency_days", "t_days"))
     unit = _UNIT_DAYS[time_unit]
-    likelihood = float(patterns["customers"] @ _log_likelihood(parameters, x, recency / unit, t / unit))
+    x, recency, t = _in_units(patterns, until=until, clock=clock, unit=unit)
+    n = patterns["customers"].to_numpy(float)
+    scale = _MEAN_T / max(float(n @ t) / customers, 1e-9)
+    found = _maximum(name, x, recency * scale, t * scale, n)
+    if isinstance(found, str):
+        return Unfit(name=name, reason=found, until=until)
+    logs, covariance = found
+    logs = logs - np.log(scale) * np.array([0, 1, 0, name == timing.PARETO])
+    theta = np.exp(logs)
+    r, alpha, c, d = map(float, theta)
     return PurchaseModel(
-        **dict(zip(_NAMES, map(float, parameters), strict=True)),
-        log_covariance=covariance, log_likelihood=likelihood, customers=customers, time_unit=time_unit, until=until,
+        name=name, theta=(r, alpha, c, d), log_covariance=covariance, customers=customers, time_unit=time_unit,
+        log_likelihood=float(n @ timing.log_likelihood(name, theta, x, recency, t)), until=until, clock=clock,
     )  # fmt: skip
 
 
-def fit_spend(shop: Shop, *, until: date | None = None) -> SpendModel | None:
-    """How much do customers spend on a purchase day? Gamma-Gamma on repeat buyers' averages.
-
-    Wholesale buyers (average over exp(6 robust standard deviations) times the median) and averages of zero or below are left
-    out. None where the shop has no amounts, there are under 50 repeat buyers, the fit fails, or q <= 1 (no mean exists).
-    """
-    until = until or shop.as_of
-    history = shop_facts.customer_history(shop, until=until)
-    repeaters = shop.fetch(
-        history.filter(history["frequency"] > 0)
-        .select("customer_id", "frequency", "repeat_revenue")
-        .order_by("customer_id"),
-        max_rows=20_000_000,
-    )
-    average = repeaters["repeat_revenue"] / repeaters["frequency"]
-    usable = (average > 0) & (average <= wholesale_limit(average))
-    if usable.sum() < LEAST_REPEATS:
-        return None
-    frequency, average = repeaters.loc[usable, "frequency"], average[usable]
-    lifetimes = _lifetimes()
-    fitter = lifetimes.GammaGammaFitter()
-    try:
-        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings(), np.errstate(all="ignore"):
-            warnings.simplefilter("ignore")
-            fitter.fit(frequency, average)
-    except (lifetimes.utils.ConvergenceError, np.linalg.LinAlgError, ValueError):
-        return None
-    p, q, v = (float(value) for value in fitter.params_)
-    if not np.isfinite([p, q, v]).all() or q <= 1:
-        return None
-    bounds = fitter.confidence_intervals_.to_numpy(float)
-    return SpendModel(
-        p=p, q=q, v=v, customers=int(usable.sum()), until=until,
-        correlation=float(np.corrcoef(frequency, average)[0, 1]),
-        log_likelihood=float(-fitter._negative_log_likelihood_ * usable.sum()),
-        limits=tuple((float(low), float(high)) for low, high in bounds),
-    )  # fmt: skip
+def _in_units(patterns: pd.DataFrame, *, until: date, clock: Clock | None, unit: int) -> tuple[Floats, Floats, Floats]:
+    x, recency, t = (patterns[name].to_numpy(float) for name in ("frequency", "recency_days", "t_days"))
+    if clock is not None:
+        recency, t = clock.history(until, recency_days=recency, t_days=t)
+    return x, recency / unit, t / unit
 
 
-def wholesale_limit(average: pd.Series) -> float:
-    """The average spend from which a buyer is no longer one of the crowd; none if averages do not vary."""
-    logs = np.log(average[average > 0])
-    spread = 1.4826 * float((logs - logs.median()).abs().median())
-    return float(np.exp(logs.median() + 6 * spread)) if spread > 0 else np.inf
+def _maximum(
+    name: Name, x: Floats, recency: Floats, t: Floats, n: Floats
+) -> tuple[Floats, tuple[tuple[float, ...], ...] | None] | str:
+    """Logarithms of the parameters at the maximum with their covariance, or why there is none."""
+    some = np.arange(len(x))
+    if len(x) > _MOST_PATTERNS:
+        some = np.random.default_rng(0).choice(len(x), _MOST_PATTERNS, replace=False)
+    few = _Likelihood(name, x[some], recency[some], t[some], n[some])
+    reasons = []
+    for start in _STARTS:
+        logs, settled = _climb(few, np.array(start))
+        reason = _trouble(name, logs, settled)
+        if not reason:
+            break
+        reasons.append(reason)
+    else:
+        return reasons[0]
+    if len(some) < len(x):
+        # From the sample's top it is a few steps to that of all.
+        logs, settled = _climb(_Likelihood(name, x, recency, t, n), logs)
+        if reason := _trouble(name, logs, settled):
+            return reason
+    hessian = _hessian(few, logs)
+    if np.linalg.eigvalsh(hessian).min() <= 0:
+        return logs, None
+    if len(some) == len(x):
+        # Newton's last steps, to as many digits as there are.
+        for _ in range(2):
+            logs = logs + np.clip(np.linalg.solve(hessian, few.slope(logs)), -0.5, 0.5)
+    inverse = np.linalg.inv(hessian) / float(n.sum())
+    return logs, tuple(map(tuple, ((inverse + inverse.T) / 2).tolist()))
 
 
-def cut_day(shop: Shop, *, days: int) -> date:
-    """The day `days` before as_of, from which on a holdout counts."""
-    return shop.as_of - timedelta(days=days)
+class _Likelihood:
+    """The mean log-likelihood of compressed histories as a function of the parameters' logarithms."""
+
+    def __init__(self, name: Name, x: Floats, recency: Floats, t: Floats, n: Floats) -> None:
+        self.name, self.data, self.weight = name, (x, recency, t), n / n.sum()
+
+    def each(self, logs: Floats) -> Floats:
+        with np.errstate(all="ignore"):
+            return timing.log_likelihood(self.name, np.exp(logs), *self.data)
+
+    def mean(self, logs: Floats) -> float:
+        value = float(self.weight @ self.each(logs))
+        return value if np.isfinite(value) else -1e10
+
+    def scores(self, logs: Floats) -> Floats:
+        """Each history's slope in each parameter, shape (4, histories)."""
+        return np.array([(self.each(logs + step) - self.each(logs - step)) / 2e-4 for step in 1e-4 * np.eye(4)])
+
+    def slope(self, logs: Floats) -> Floats:
+        return np.asarray(self.scores(logs) @ self.weight)
 
 
-def _fit_bgnbd(patterns: pd.DataFrame, unit: int) -> tuple[Floats, tuple[tuple[float, ...], ...] | None] | None:
-    lifetimes = _lifetimes()
-    for start in (None, np.log([0.5, 1.0, 0.5, 2.0]), np.log([1.0, 0.3, 1.0, 5.0])):
-        fitter = lifetimes.BetaGeoFitter()
-        try:
-            with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings(), np.errstate(all="ignore"):
-                warnings.simplefilter("ignore")
-                fitter.fit(
-                    patterns["frequency"], patterns["recency_days"] / unit, patterns["t_days"] / unit,
-                    weights=patterns["customers"], initial_params=start,
-                )  # fmt: skip
-        except (lifetimes.utils.ConvergenceError, np.linalg.LinAlgError, ValueError):
-            continue
-        parameters = fitter.params_.to_numpy(float)
-        if not np.isfinite(parameters).all() or (parameters < 1e-4).any() or (parameters > 1e5).any():
-            continue
-        # lifetimes' own variance_matrix_ scales columns only; the Hessian is that of the mean, in logarithms.
-        inverse = np.linalg.pinv(np.asarray(fitter._hessian_)) / float(patterns["customers"].sum())
-        sound = bool(np.isfinite(inverse).all() and np.linalg.eigvalsh((inverse + inverse.T) / 2).min() > 0)
-        return parameters, tuple(map(tuple, ((inverse + inverse.T) / 2).tolist())) if sound else None
-    return None
+def _climb(likelihood: _Likelihood, logs: Floats) -> tuple[Floats, bool]:
+    """Uphill by the outer product of scores (Berndt, Hall, Hall and Hausman 1974), damped; whether the top was reached."""
+    damping, value = 1e-3, likelihood.mean(logs)
+    scores = likelihood.scores(logs)
+    for _ in range(_MOST_STEPS):
+        slope = scores @ likelihood.weight
+        if not np.isfinite(scores).all():
+            return logs, False
+        if np.abs(slope).max() < 1e-5:
+            return logs, True
+        curve = (scores * likelihood.weight) @ scores.T
+        step = np.linalg.solve(curve + np.diag(damping * np.diag(curve) + 1e-12), slope)
+        there = np.clip(logs + np.clip(step, -1, 1), -_LOG_BOUND, _LOG_BOUND)
+        higher = likelihood.mean(there)
+        if higher > value:
+            logs, value, damping = there, higher, damping / 4
+            scores = likelihood.scores(logs)
+        elif damping > 1e8:
+            return logs, bool(np.abs(slope).max() < 1e-4)
+        else:
+            damping *= 8
+    return logs, False
 
 
-def _lifetimes() -> Any:
-    # Its import silences FutureWarning for everybody; keep that inside.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import lifetimes
-        import lifetimes.utils
-    return lifetimes
+def _trouble(name: Name, logs: Floats, settled: bool) -> str:
+    """Why a maximum is none, in words; '' where it is sound."""
+    at = np.abs(logs) > _LOG_BOUND - 0.05
+    if at.any():
+        runaway = ", ".join(
+            f"{parameter} = {'0' if value < 0 else 'infinite'}"
+            for parameter, value, bound in zip(NAMES[name], logs, at, strict=True)
+            if bound
+        )
+        return f"ended on a boundary ({runaway})"
+    return "" if settled else "did not converge"
 
 
-def _log_likelihood(theta: Floats, x: Floats, recency: Floats, t: Floats) -> Floats:
-    r, alpha, a, b = theta
-    base = gammaln(r + x) - gammaln(r) + r * np.log(alpha) + betaln(a, b + x) - betaln(a, b)
-    alive = -(r + x) * np.log(alpha + t)
-    stopped = np.log(a) - np.log(b + np.maximum(x, 1) - 1) - (r + x) * np.log(alpha + recency)
-    return np.asarray(base + np.where(x > 0, np.logaddexp(alive, stopped), alive))
-
-
-def _p_alive(theta: Floats, x: Floats, recency: Floats, t: Floats) -> Floats:
-    r, alpha, a, b = theta
-    odds = np.log(a) - np.log(b + np.maximum(x, 1) - 1) + (r + x) * (np.log(alpha + t) - np.log(alpha + recency))
-    return np.asarray(np.where(x > 0, 1 / (1 + np.exp(np.minimum(odds, 700))), 1.0))
-
-
-def _expected(theta: Floats, x: Floats, recency: Floats, t: Floats, later: float) -> Floats:
-    """Equation 10 of Fader, Hardie and Lee 2005, after Euler's transformation: no power grows with x."""
-    r, alpha, a, b = theta
-    if abs(a - 1) < 1e-6:
-        a = 1 + 1e-6
-    z = later / (alpha + t + later)
-    whole = 1 - (1 - z) ** (a - 1) * hyp2f1(a + b - 1 - r, a - 1, a + b + x - 1, z)
-    return np.asarray((a + b + x - 1) / (a - 1) * whole * _p_alive(theta, x, recency, t))
+def _hessian(likelihood: _Likelihood, logs: Floats) -> Floats:
+    """Curvature of minus the mean log-likelihood."""
+    steps, mean = 1e-3 * np.eye(4), likelihood.mean
+    middle, hessian = mean(logs), np.empty((4, 4))
+    for i in range(4):
+        hessian[i, i] = (2 * middle - mean(logs + steps[i]) - mean(logs - steps[i])) / 1e-6
+        for j in range(i):
+            e, f = steps[i], steps[j]
+            crossed = mean(logs + e + f) - mean(logs + e - f) - mean(logs - e + f) + mean(logs - e - f)
+            hessian[i, j] = hessian[j, i] = -crossed / 4e-6
+    return hessian

@@ -2,35 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from crmlib.analysis.lifetime_value.models import Floats, PurchaseModel, SpendModel, fit, fit_spend
-from crmlib.analysis.lifetime_value.validation import MODEL, NOBODY, SAME_RATE, Validation, recency_bins
+from crmlib.analysis.lifetime_value.bands import Errors, Total, band
+from crmlib.analysis.lifetime_value.clock import year_before
+from crmlib.analysis.lifetime_value.methods import (
+    HISTORY,
+    MODELS,
+    NOBODY,
+    RECENCY,
+    SAME_RATE,
+    Fits,
+    fit_all,
+    recency_bins,
+)
+from crmlib.analysis.lifetime_value.models import PurchaseModel
+from crmlib.analysis.lifetime_value.spend import SpendModel, repeat_average, spend_of
+from crmlib.analysis.lifetime_value.timing import Floats
+from crmlib.analysis.lifetime_value.validation import Validation
 from crmlib.errors import NotEnoughData
 from crmlib.shop import facts as shop_facts
 
 if TYPE_CHECKING:
     from crmlib.shop.engine import Shop
 
-_DRAWS = 400
-_CHUNK = 20_000  # customers whose spend is simulated at a time
+_DRAWS, _FEWER_DRAWS, _MANY = 400, 200, 50_000
+_CHUNK = 10_000  # histories or customers simulated at a time
 _STEPS = 12  # parts of the horizon for discounting
-_PATTERN = ["frequency", "recency_days", "t_days"]
+_BUYS_DAYS = 90
+WHOLESALE, TOP = "wholesale", "top tenth"
+# tier -> share of customers, best first
+TIERS = ((TOP, 0.1), ("next two tenths", 0.2), ("middle", 0.3), ("the rest", 0.4))
 
-
-@dataclass(frozen=True, kw_only=True)
-class Total:
-    """A sum over customers with a 95 % range: chance, what the data leaves open, and the errors of earlier forecasts."""
-
-    value: float
-    low: float
-    high: float
+_Part = TypeVar("_Part")
+_Made = TypeVar("_Made")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,62 +56,143 @@ class Margin:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Forecaster:
+    """One method, taught with everything before as_of: what it expects of each history in any number of days."""
+
+    method: str
+    patterns: pd.DataFrame
+    fits: Fits
+    rule: Callable[[float], tuple[Floats, Floats]] | None
+
+    @property
+    def model(self) -> PurchaseModel | None:
+        return self.fits.models.get(self.method)
+
+    def expected(self, days: float) -> Floats:
+        if self.model is not None:
+            return self.model.expected(self.patterns, days=days)
+        assert self.rule is not None
+        return self.rule(days)[0]
+
+    def p_none(self, days: float) -> Floats:
+        if self.model is not None:
+            return self.model.p_none(self.patterns, days=days)
+        mean, extra = self._rule(days)
+        mixed, scale, shape = _gamma(mean, extra)
+        return np.where(mixed, (1 + scale) ** -shape, np.exp(-mean))
+
+    def spread(self, days: float, customers: Floats) -> float:
+        """By what share the total of so many customers of each history may be off because parameters are not known."""
+        if self.model is None:
+            return 0.0
+        return self.model.spread_of_total(self.patterns.assign(customers=customers), days=days)
+
+    def simulate(self, days: float, *, n: int, seed: int) -> NDArray[np.uint16]:
+        """Possible numbers of purchases for each history, shape (histories, n); each history once."""
+        if self.model is not None:
+            model = self.model
+
+            def some(start: int) -> NDArray[np.uint16]:
+                part = self.patterns.iloc[start : start + _CHUNK]
+                return _small(model.simulate(part, days=days, n=n, seed=seed, chance=seed + 1 + start))
+
+            return np.concatenate(_side_by_side(some, range(0, len(self.patterns), _CHUNK)))
+        mean, extra = self._rule(days)
+        mixed, scale, shape = _gamma(mean, extra)
+        rng = np.random.default_rng(seed)
+        rates = np.where(mixed[:, None], scale[:, None] * rng.gamma(shape[:, None], 1.0, (len(mean), n)), mean[:, None])
+        return _small(rng.poisson(rates))
+
+    def _rule(self, days: float) -> tuple[Floats, Floats]:
+        assert self.rule is not None
+        return self.rule(days)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Scores:
     """Expected orders and value in [as_of, as_of + horizon_days).
 
     customers   customer_id, expected_orders, low_orders, high_orders, expected_value, low_value, high_value,
-                p_no_order, rank, days_since_last_order, past_revenue, quiet; best first; value in the shop's currency,
-                empty where spend cannot be forecast
-    model, spend  refitted on everything before as_of
+                p_no_order, rank, tier, days_since_last_order, past_revenue, chance_90d (of an order within 90 days),
+                if_active (value if still buying), quiet, wholesale; best first; value in the shop's currency, empty
+                where spend cannot be forecast
+    tiers       tier, customers, expected_orders, expected_value, low_value, high_value, share (wholesale apart), p_no_order: totals with bands
+    year_before how busy the coming days were a year ago (1: as the whole year), where the method knows no season
+    row         for each row of customers, that of `forecaster.patterns`
     """
 
     customers: pd.DataFrame
-    method: str
-    model: PurchaseModel | None
+    tiers: pd.DataFrame
+    row: NDArray[np.intp]
+    forecaster: Forecaster
     spend: SpendModel | None
     margin: Margin
     horizon_days: int
+    errors: Errors
     orders: Total
     buyers: Total
     value: Total | None
     top_tenth: Total | None
-    wholesale: int
-    wholesale_share: float
+    at_stake: Total | None
     discount_rate: float
+    year_before: float | None
+
+    @property
+    def method(self) -> str:
+        return self.forecaster.method
+
+    @property
+    def model(self) -> PurchaseModel | None:
+        return self.forecaster.model
+
+    @property
+    def wholesale(self) -> int:
+        return int(self.customers["wholesale"].sum())
+
+    @property
+    def wholesale_share(self) -> float:
+        value = self.customers["expected_value"]
+        return float(value[self.customers["wholesale"]].sum() / max(value.sum(), 1e-12))
 
 
 def margin_of(shop: Shop, *, assumed: float) -> Margin:
-    """What share of net sales is left after product costs? From unit costs of the last year where lines have them.
+    """What share of net sales is left after discounts and product costs? From the last year's lines with a unit cost.
 
     `assumed` counts only where no cost is known; 1 means that sales are shown instead of margin.
     """
-    in_lines = shop.has("order_lines", "unit_cost", "quantity")
-    in_products = shop.has("products", "unit_cost") and shop.has("order_lines", "quantity")
-    if not shop.has("order_lines") or not (in_lines or in_products):
-        return Margin(share=assumed, known_share=0.0, source="parameter" if assumed < 1 else "none")
-    lines = shop.table("order_lines").mutate(_money=shop_facts.line_money(shop))
-    if shop.has("orders"):
-        recent = shop_facts.net_orders(shop)
-        recent = recent.filter(recent["day"] >= shop.as_of - timedelta(days=365)).select("order_id")
-        lines = lines.semi_join(recent, "order_id")
-    if in_products:
-        costs = shop.table("products").select("product_id", _list_cost="unit_cost")
-        lines = lines.left_join(costs, "product_id").drop("product_id_right")
-        cost = lines["unit_cost"].fill_null(lines["_list_cost"]) if in_lines else lines["_list_cost"]
-    else:
-        cost = lines["unit_cost"]
-    lines = lines.mutate(_cost=cost * lines["quantity"])
-    known = lines["_cost"].notnull()
+    nothing = Margin(share=assumed, known_share=0.0, source="parameter" if assumed < 1 else "none")
+    if not shop.has("orders") or not shop_facts.has_costs(shop):
+        return nothing
+    orders = shop_facts.order_margins(shop)
+    orders = orders.filter(orders["day"] >= shop.as_of - timedelta(days=365))
+    costed = orders["margin"].notnull()
     sums = shop.fetch(
-        lines.aggregate(
-            sales=lines["_money"].sum(), known=lines["_money"].sum(where=known), cost=lines["_cost"].sum(where=known)
+        orders.aggregate(
+            goods=orders["goods"].sum(), known=orders["known"].sum(), margin=orders["margin"].sum(),
+            revenue=orders["revenue"].sum(where=costed),
         )
-    ).iloc[0]
-    if not sums["known"] > 0:
-        return Margin(share=assumed, known_share=0.0, source="parameter" if assumed < 1 else "none")
+    ).iloc[0]  # fmt: skip
+    if not sums["known"] > 0 or not sums["revenue"] > 0:
+        return nothing
     return Margin(
-        share=float(1 - sums["cost"] / sums["known"]), known_share=float(sums["known"] / sums["sales"]), source="costs"
+        share=float(sums["margin"] / sums["revenue"]), known_share=float(sums["known"] / sums["goods"]), source="costs"
     )
+
+
+def forecaster(shop: Shop, patterns: pd.DataFrame, validation: Validation) -> Forecaster:
+    """The method `validation` chose, taught with everything before as_of; the next best that can be where it cannot."""
+    wanted = [validation.chosen, *(name for name in MODELS if name in validation.models), RECENCY, SAME_RATE]
+    for method in dict.fromkeys(wanted):
+        fits = Fits(models={}, failed=(), clock=None)
+        if method in MODELS:
+            fits = fit_all(shop, patterns, time_unit=validation.time_unit, until=shop.as_of, names=(method,))
+            if method in fits.models:
+                return Forecaster(method=method, patterns=patterns, fits=fits, rule=None)
+            continue
+        rule = _rule(shop, method, patterns, validation.days)
+        if rule is not None:
+            return Forecaster(method=method, patterns=patterns, fits=fits, rule=rule)
+    raise NotEnoughData("too few to conclude: no method could be taught with this shop")
 
 
 def score(
@@ -119,15 +213,14 @@ def score(
     people = shop.fetch(history, max_rows=20_000_000)
     if people.empty:
         raise NotEnoughData(f"too few to conclude: nobody has bought before {shop.as_of}")
-    patterns = people.groupby(_PATTERN, as_index=False).agg(customers=("customer_id", "size"))
-    row = people.merge(patterns.reset_index(names="row")[["row", *_PATTERN]], on=_PATTERN, how="left")["row"].to_numpy()
-    method, model = validation.chosen, None
-    if method == MODEL:
-        model = fit(patterns, time_unit=validation.model.time_unit if validation.model else "day", until=shop.as_of)
-        method = MODEL if model is not None else SAME_RATE
-    expected, none, draws = _purchases(shop, method, model, patterns, horizon_days, validation.days, seed)
+    groups = people.groupby(HISTORY, sort=True)
+    patterns = groups.size().rename("customers").reset_index()
+    row = groups.ngroup().to_numpy(np.intp)
+    ahead = forecaster(shop, patterns, validation)
+    expected, none = ahead.expected(horizon_days), ahead.p_none(horizon_days)
+    draws = ahead.simulate(horizon_days, n=_FEWER_DRAWS if len(patterns) > _MANY else _DRAWS, seed=seed)
     counts = patterns["customers"].to_numpy(float)
-    low, high = np.quantile(draws, [0.025, 0.975], axis=1, method="inverted_cdf")
+    low, high = _quantiles(draws)
     frame = pd.DataFrame(
         {
             "customer_id": people["customer_id"],
@@ -136,135 +229,190 @@ def score(
             "high_orders": high[row].astype(int),
             "p_no_order": none[row],
             "days_since_last_order": (people["t_days"] - people["recency_days"]) + 1,
-            "past_revenue": people["revenue"],
+            "past_revenue": people["revenue"].astype(float),
+            "chance_90d": 1 - ahead.p_none(_BUYS_DAYS)[row],
+            "_row": row,
         }
     )
-    error = validation.typical_error
-    own = _relative_spread(model, patterns, horizon_days, expected, seed)
-    orders = _total(float(counts @ expected), float(np.sqrt(counts @ draws.var(axis=1))), own, error)
-    buyers = _total(
-        float(counts @ (1 - none)), float(np.sqrt(counts @ (none * (1 - none)))), own, error, most=len(people)
-    )
-    spend = fit_spend(shop) if shop.has("orders", "total") or shop.has("order_lines") else None
+    errors = validation.errors
+    own = ahead.spread(horizon_days, counts)
+    chance = np.sqrt(counts @ draws.var(axis=1, dtype=float))
+    orders = _band(float(counts @ expected), chance, own, errors)
+    doubt = np.sqrt(counts @ (none * (1 - none)))
+    buyers = _band(float(counts @ (1 - none)), doubt, own, errors, most=len(people))
+    spend = spend_of(people, until=shop.as_of) if people["revenue"].notna().any() and _has_money(shop) else None
     earnings = margin_of(shop, assumed=margin)
-    value, top, wholesale, wholesale_share = None, None, 0, 0.0
+    frame = _with_value(frame, people, ahead, spend, earnings, draws, expected, horizon_days, discount_rate, seed)
+    frame = _ranked(frame)
+    value, top, stake = None, None, None
     if spend is not None:
-        big = spend.per_order(people)[1]
-        weight = earnings.share * _discount(model, patterns, horizon_days, discount_rate, expected)[row]
-        values, deviation = _values(spend, people, draws, row, expected[row], weight, seed)
-        frame = frame.assign(**values)
-        wholesale = int(big.sum())
-        wholesale_share = float(frame.loc[big, "expected_value"].sum() / max(frame["expected_value"].sum(), 1e-12))
-        value = _total(float(values["expected_value"].sum()), deviation, own, error)
-        top = _top_tenth(frame["expected_value"].to_numpy(float), seed)
-    else:
-        frame = frame.assign(expected_value=np.nan, low_value=np.nan, high_value=np.nan)
+        value = _money_band(frame, ahead, horizon_days, spend, errors)
+        top = _top_share(frame.loc[~frame["wholesale"], "expected_value"].to_numpy(float), seed)
+        quiet = frame[frame["quiet"]]
+        stake = _money_band(quiet, ahead, horizon_days, spend, errors, column="if_active") if len(quiet) else None
+    tiers = _tiers(frame, ahead, horizon_days, spend, errors)
     return Scores(
-        customers=_ranked(frame), method=method, model=model, spend=spend, margin=earnings, horizon_days=horizon_days,
-        orders=orders, buyers=buyers, value=value, top_tenth=top, wholesale=wholesale,
-        wholesale_share=wholesale_share, discount_rate=discount_rate,
+        customers=frame.drop(columns=["_row", "_variance"]).round(4), tiers=tiers,
+        row=frame["_row"].to_numpy(np.intp), forecaster=ahead, spend=spend, margin=earnings,
+        horizon_days=horizon_days, errors=errors, orders=orders, buyers=buyers, value=value, top_tenth=top,
+        at_stake=stake, discount_rate=discount_rate,
+        year_before=None if ahead.fits.clock else year_before(shop, days=horizon_days),
     )  # fmt: skip
 
 
-def _purchases(
-    shop: Shop, method: str, model: PurchaseModel | None, patterns: pd.DataFrame, days: int, holdout: int, seed: int
-) -> tuple[Floats, Floats, Floats]:
-    """Per pattern: mean purchases, chance of none, and draws (patterns, n)."""
-    if model is not None:
-        draws = model.simulate(patterns, days=days, n=_DRAWS, seed=seed).astype(float)
-        return model.expected(patterns, days=days), model.p_none(patterns, days=days), draws
-    rng = np.random.default_rng(seed)
-    x, recency, t = (patterns[name].to_numpy(float) for name in _PATTERN)
+def group_total(scores: Scores, members: NDArray[np.bool_]) -> tuple[float, Total]:
+    """Expected value per customer of some of the customers (a mask over scores.customers), and their total with its band."""
+    assert scores.spend is not None
+    some = scores.customers[members].assign(_row=scores.row[members])
+    spread = (some["high_value"] - some["low_value"]) / 3.92
+    total = _money_band(
+        some.assign(_variance=np.square(spread)), scores.forecaster, scores.horizon_days, scores.spend, scores.errors
+    )
+    return total.value / max(len(some), 1), total
+
+
+def _has_money(shop: Shop) -> bool:
+    return shop.has("orders", "total") or shop.has("order_lines")
+
+
+def _rule(
+    shop: Shop, method: str, patterns: pd.DataFrame, holdout: int
+) -> Callable[[float], tuple[Floats, Floats]] | None:
+    """days -> mean purchases of each history by a simple rule, and their variance beyond chance."""
+    x, recency, t = (patterns[name].to_numpy(float) for name in HISTORY)
+    zero = np.zeros(len(patterns))
     if method == NOBODY:
-        mean = extra = np.zeros(len(patterns))
-    elif method == SAME_RATE:
-        mean, extra = x / np.maximum(t, 1) * days, np.zeros(len(patterns))
-    else:
-        bins = recency_bins(shop, start=shop.as_of, days=holdout)
-        if bins is None:
-            raise NotEnoughData("too few to conclude: under 100 customers were known one holdout before as_of")
-        k = days / holdout
-        rate, spread = bins.rates(t - recency), bins.spreads(t - recency)
-        # Differences between customers grow with the square of the time, chance only with the time.
-        mean, extra = k * rate, k * k * np.maximum(spread - rate, 0)
+        return lambda _: (zero, zero)
+    if method == SAME_RATE:
+        return lambda days: (x / np.maximum(t, 1) * days, zero)
+    bins = recency_bins(shop, start=shop.as_of, days=holdout)
+    if bins is None:
+        return None
+    rate, spread = bins.rates(t - recency), bins.spreads(t - recency)
+    # Differences between customers grow with the square of the time, chance only with the time.
+    return lambda days: (days / holdout * rate, (days / holdout) ** 2 * np.maximum(spread - rate, 0))
+
+
+def _gamma(mean: Floats, extra: Floats) -> tuple[NDArray[np.bool_], Floats, Floats]:
+    """A Gamma of rates makes counts negative binomial; without differences they are Poisson."""
     mixed = extra > 1e-12
-    # A Gamma of rates makes counts negative binomial; without differences they are Poisson.
     scale = np.where(mixed, extra / np.maximum(mean, 1e-12), 1.0)
-    shape = np.where(mixed, mean / scale, 1.0)
-    rates = np.where(
-        mixed[:, None], scale[:, None] * rng.gamma(shape[:, None], 1.0, (len(mean), _DRAWS)), mean[:, None]
+    return mixed, scale, np.where(mixed, mean / scale, 1.0)
+
+
+def _small(draws: NDArray[np.int64]) -> NDArray[np.uint16]:
+    return np.minimum(draws, np.iinfo(np.uint16).max).astype(np.uint16)
+
+
+def _quantiles(draws: NDArray[np.uint16]) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
+    """The 2.5 and 97.5 % points of each row: for counts, values that occur."""
+    n = draws.shape[1]
+    below, above = max(int(np.ceil(0.025 * n)) - 1, 0), int(np.ceil(0.975 * n)) - 1
+    split = np.partition(draws, (below, above), axis=1)
+    return split[:, below], split[:, above]
+
+
+def _side_by_side(work: Callable[[_Part], _Made], parts: Iterable[_Part]) -> list[_Made]:
+    """Parts of one calculation on two cores: NumPy lets go of the interpreter while it draws."""
+    with ThreadPoolExecutor(2) as pool:
+        return list(pool.map(work, parts))
+
+
+def _band(value: float, chance: float, own: float, errors: Errors, *, most: float = np.inf) -> Total:
+    return band(value, float(np.hypot(chance / max(value, 1e-12), own)), errors, most=most)
+
+
+def _money_band(
+    some: pd.DataFrame,
+    ahead: Forecaster,
+    days: int,
+    spend: SpendModel,
+    errors: Errors,
+    *,
+    column: str = "expected_value",
+) -> Total:
+    """A sum of money over rows of customers, its band from their chance, the parameters and earlier errors."""
+    rows = np.bincount(some["_row"], minlength=len(ahead.patterns)).astype(float)
+    own = float(np.hypot(ahead.spread(days, rows), spend.mean_deviation))
+    return _band(float(some[column].sum()), float(np.sqrt(some["_variance"].sum())), own, errors)
+
+
+def _with_value(
+    frame: pd.DataFrame, people: pd.DataFrame, ahead: Forecaster, spend: SpendModel | None, earnings: Margin,
+    draws: NDArray[np.uint16], expected: Floats, days: int, rate: float, seed: int,
+) -> pd.DataFrame:  # fmt: skip
+    """Value per customer with its 95 % range and variance."""
+    if spend is None:
+        columns = ("expected_value", "low_value", "high_value", "_variance", "if_active")
+        return frame.assign(**dict.fromkeys(columns, np.nan), wholesale=False)
+    frequency, average = repeat_average(people)
+    per_order, big = spend.per_order(people)
+    row = frame["_row"].to_numpy(np.intp)
+    weight = earnings.share * _discount(ahead, days, rate, expected)[row]
+
+    def some(start: int) -> tuple[Floats, Floats, Floats]:
+        part = slice(start, start + _CHUNK)
+        purchases = draws[row[part]]
+        money = spend.simulate(purchases, frequency[part], average[part], rng=np.random.default_rng([seed, start]))
+        money = np.where(big[part, None], purchases * average[part, None], money)
+        n = money.shape[1]
+        below, above = int(0.025 * n), min(int(np.ceil(0.975 * n)), n - 1)
+        variance = money.var(axis=1)
+        money.partition((below, above), axis=1)
+        return money[:, below], money[:, above], variance
+
+    low, high, variance = (
+        np.concatenate(c) for c in zip(*_side_by_side(some, range(0, len(people), _CHUNK)), strict=True)
     )
-    none = np.where(mixed, (1 + scale) ** -shape, np.exp(-mean))
-    return mean, none, rng.poisson(rates).astype(float)
+    alive = ahead.model.p_alive(ahead.patterns) if ahead.model is not None else np.ones(len(ahead.patterns))
+    return frame.assign(
+        expected_value=expected[row] * per_order * weight, low_value=low * weight, high_value=high * weight,
+        _variance=variance * weight**2, if_active=(expected / np.maximum(alive, 1e-9))[row] * per_order * weight,
+        wholesale=big,
+    )  # fmt: skip
 
 
-def _relative_spread(
-    model: PurchaseModel | None, patterns: pd.DataFrame, days: int, expected: Floats, seed: int
-) -> float:
-    """By what share the total may be off because the parameters are not known exactly."""
-    total = float(patterns["customers"] @ expected)
-    if model is None or total <= 0:
-        return 0.0
-    totals = model.expected_totals(patterns, days=days, draws=model.draws(200, seed=seed))
-    return float(np.std(np.log(np.maximum(totals, 1e-9))))
-
-
-def _total(value: float, deviation: float, own: float, error: float, *, most: float = np.inf) -> Total:
-    """95 % range on the scale of ratios, from chance, unknown parameters and the typical error of earlier forecasts."""
-    if value <= 0:
-        return Total(value=0.0, low=0.0, high=0.0)
-    # The earlier errors already hold chance and parameters of their time: the larger counts, not the sum.
-    spread = max(np.hypot(deviation / value, own), error if np.isfinite(error) else 0.0)
-    return Total(
-        value=value, low=value * float(np.exp(-1.96 * spread)), high=min(value * float(np.exp(1.96 * spread)), most)
-    )
-
-
-def _discount(model: PurchaseModel | None, patterns: pd.DataFrame, days: int, rate: float, expected: Floats) -> Floats:
-    """Per pattern, what a unit of money over the horizon is worth today."""
+def _discount(ahead: Forecaster, days: int, rate: float, expected: Floats) -> Floats:
+    """Per history, what a unit of money over the horizon is worth today."""
+    if rate == 0:
+        return np.ones(len(expected))
     edges = np.linspace(0, days, _STEPS + 1)
     worth = (1 + rate) ** (-(edges[1:] + edges[:-1]) / 2 / 365)
-    if model is None:
-        return np.full(len(patterns), worth.mean())
-    reached = np.stack([np.zeros(len(patterns)), *(model.expected(patterns, days=edge) for edge in edges[1:])])
-    return np.asarray(worth @ np.diff(reached, axis=0) / np.maximum(expected, 1e-12))
+    reached = np.stack([np.zeros(len(expected)), *(ahead.expected(edge) for edge in edges[1:])])
+    return np.where(expected > 0, worth @ np.diff(reached, axis=0) / np.maximum(expected, 1e-12), 1.0)
 
 
-def _values(
-    spend: SpendModel,
-    people: pd.DataFrame,
-    draws: Floats,
-    row: NDArray[np.intp],
-    expected: Floats,
-    weight: Floats,
-    seed: int,
-) -> tuple[dict[str, Floats], float]:
-    """Value per customer with its 95 % range, and the standard deviation of the sum."""
-    frequency = people["frequency"].to_numpy(float)
-    average = people["repeat_revenue"].to_numpy(float) / np.maximum(frequency, 1)
-    per_order, big = spend.per_order(people)
-    low, high, variance = (np.empty(len(people)) for _ in range(3))
-    for start in range(0, len(people), _CHUNK):
-        part = slice(start, start + _CHUNK)
-        purchases = draws[row[part]].astype(np.int64)
-        money = spend.simulate(purchases, frequency[part], average[part], seed=seed + start)
-        money = np.where(big[part, None], purchases * average[part, None], money) * weight[part, None]
-        low[part], high[part] = np.quantile(money, [0.025, 0.975], axis=1)
-        variance[part] = money.var(axis=1)
-    values = {"expected_value": expected * per_order * weight, "low_value": low, "high_value": high}
-    return values, float(np.sqrt(variance.sum()))
-
-
-def _top_tenth(value: Floats, seed: int) -> Total:
+def _top_share(value: Floats, seed: int) -> Total:
+    """Share of the total held by the top tenth, 95 % by drawing customers again."""
+    ordered = np.sort(value)[::-1]
     rng = np.random.default_rng(seed)
+    tenth = max(len(ordered) / 10, 1)
 
-    def share(values: Floats) -> float:
-        ordered = np.sort(values)[::-1]
-        return float(ordered[: max(1, round(len(ordered) / 10))].sum() / max(ordered.sum(), 1e-12))
+    def share(times: Floats) -> float:
+        room = np.clip(tenth - (np.cumsum(times) - times), 0, times)
+        return float(room @ ordered / max(float(times @ ordered), 1e-12))
 
-    again = [share(rng.choice(value, len(value))) for _ in range(200)]
+    # Poisson numbers of each customer: a sample drawn again without shuffling.
+    again = [share(rng.poisson(1.0, len(ordered)).astype(float)) for _ in range(200)]
     low, high = np.quantile(again, [0.025, 0.975])
-    return Total(value=share(value), low=float(low), high=float(high))
+    return Total(value=share(np.ones(len(ordered))), low=float(low), high=float(high))
+
+
+def _tiers(frame: pd.DataFrame, ahead: Forecaster, days: int, spend: SpendModel | None, errors: Errors) -> pd.DataFrame:
+    rows: list[dict[str, object]] = []
+    whole = max(float(frame.loc[~frame["wholesale"], "expected_value"].sum()), 1e-12)
+    for tier in (WHOLESALE, *(name for name, _ in TIERS)):
+        some = frame[frame["tier"] == tier]
+        if some.empty:
+            continue
+        total = _money_band(some, ahead, days, spend, errors) if spend is not None else None
+        rows.append(
+            {"tier": tier, "customers": len(some), "expected_orders": float(some["expected_orders"].sum()),
+             "expected_value": total.value if total else np.nan, "low_value": total.low if total else np.nan,
+             "high_value": total.high if total else np.nan, "share": total.value / whole if total and tier != WHOLESALE else np.nan,
+             "p_no_order": float(some["p_no_order"].mean())}
+        )  # fmt: skip
+    return pd.DataFrame(rows)
 
 
 def _ranked(frame: pd.DataFrame) -> pd.DataFrame:
@@ -273,15 +421,17 @@ def _ranked(frame: pd.DataFrame) -> pd.DataFrame:
         [by, "days_since_last_order", "customer_id"], ascending=[False, True, True], ignore_index=True
     )
     loyal = frame["past_revenue"] >= frame["past_revenue"].quantile(0.8)
+    crowd = ~frame["wholesale"].to_numpy(bool)
+    place = (np.cumsum(crowd) - 1) / max(crowd.sum(), 1)
+    edges = np.cumsum([share for _, share in TIERS])[:-1]
+    names = np.array([name for name, _ in TIERS])
+    tier = np.where(crowd, names[np.searchsorted(edges, place + 1e-12, side="right")], WHOLESALE)
+    frame = frame.assign(
+        rank=np.arange(1, len(frame) + 1), tier=tier, quiet=loyal & (frame["p_no_order"] >= 0.5) & crowd
+    )
     columns = [
-        "customer_id",
-        "expected_orders",
-        "low_orders",
-        "high_orders",
-        "expected_value",
-        "low_value",
-        "high_value",
-        "p_no_order",
-    ]
-    frame = frame.assign(rank=np.arange(1, len(frame) + 1), quiet=loyal & (frame["p_no_order"] >= 0.5))
-    return frame[[*columns, "rank", "days_since_last_order", "past_revenue", "quiet"]].round(4)
+        "customer_id", "expected_orders", "low_orders", "high_orders", "expected_value", "low_value", "high_value", "p_no_order",
+        "rank", "tier", "days_since_last_order", "past_revenue", "chance_90d", "if_active", "quiet", "wholesale",
+        "_row", "_variance",
+    ]  # fmt: skip
+    return frame[columns]

@@ -1,8 +1,9 @@
-"""Was the forecast right? The model beside simple rules on a later time that it had not seen."""
+"""Was the forecast right? Models beside simple rules on later times that they had not seen, from several earlier days."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
@@ -13,85 +14,130 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from crmlib.analysis.lifetime_value.models import (
-    Floats,
-    PurchaseModel,
-    SpendModel,
-    TimeUnit,
-    cut_day,
-    facts,
-    fit,
-    fit_spend,
+from crmlib.analysis.lifetime_value.bands import Errors, errors_of
+from crmlib.analysis.lifetime_value.beginnings import Beginning, beginning
+from crmlib.analysis.lifetime_value.clock import LEAST_SEASON_DAYS
+from crmlib.analysis.lifetime_value.methods import (
+    HISTORY,
+    MODELS,
+    NOBODY,
+    RECENCY,
+    SIMPLEST_FIRST,
+    Look,
+    look,
 )
+from crmlib.analysis.lifetime_value.models import PurchaseModel, TimeUnit, Unfit, cut_day
+from crmlib.analysis.lifetime_value.spend import SpendModel, fit_spend
+from crmlib.analysis.lifetime_value.timing import Floats
 from crmlib.errors import NotEnoughData
 from crmlib.shop import facts as shop_facts
 
 if TYPE_CHECKING:
     from crmlib.shop.engine import Shop
 
-MODEL, NOBODY, SAME_RATE, RECENCY = "BG/NBD", "nobody buys", "same rate as before", "days since last order"
-SIMPLEST_FIRST = (NOBODY, SAME_RATE, RECENCY, MODEL)
-_RECENCY_BINS = 10
 _MOST_CUTS = 6
 _QUARTER, _YEAR = 91, 365
-_RESAMPLES = 400
+_RESAMPLES, _LEAST_RESAMPLES, _MOST_CELLS = 400, 60, 20_000_000
+_FRESH_DAYS = 30
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cut:
-    """One look back: what was forecast at `start` for the days until `end`, and what came."""
+    """One look back: what was forecast at `start` for the days until `end`, what came, and the deviation expected."""
 
     start: date
     end: date
     forecast: float
     actual: int
+    own: float
 
 
 @dataclass(frozen=True, kw_only=True)
 class Validation:
-    """How the methods did on the last `holdout_days` before as_of, for customers known before.
+    """How the methods did on the last `holdout_days` before as_of, for customers known before, and from earlier days.
 
-    patterns   frequency, recency_days, t_days, purchases (in the holdout), customers
-    expected   method -> mean purchases per row of patterns; a method that only ranks is not in it
-    ranking    method -> score per row of patterns, higher is likelier to buy
+    holdout    the look from the day the holdout begins; its models were fitted on what came before
+    looks      windows over which the methods were compared
+    ranking    method -> score per row of the holdout's patterns, higher is likelier to buy
     measures   method, measure, value, low, high: 95 % intervals by resampling customers
-    cuts       the holdout first, then earlier ones
-    chosen     the simplest method that none beats
-    weekly     week from `start`, purchases
+    chosen     the simplest method that none beats, by Poisson deviance per customer over all cuts
+    cuts       the holdout first, then earlier ones of the same length
+    recent     quarters of the holdout, where there are too few cuts of its length
+    known      cuts that were over when the holdout began: what its forecast could know of its own errors
+    weekly     week from the holdout's start, purchases
     spend      fitted before the holdout; sales_forecast and sales_actual are net sales in it, nan without amounts
     """
 
-    model: PurchaseModel | None
-    start: date
-    end: date
-    patterns: pd.DataFrame
-    expected: Mapping[str, Floats]
+    holdout: Look
+    looks: int
     ranking: Mapping[str, Floats]
     measures: pd.DataFrame
-    cuts: tuple[Cut, ...]
     chosen: str
+    cuts: tuple[Cut, ...]
+    recent: tuple[Cut, ...]
+    known: tuple[Cut, ...]
     weekly: pd.DataFrame
+    time_unit: TimeUnit
+    beginning: Beginning
     spend: SpendModel | None
     sales_forecast: float
     sales_actual: float
 
     @property
+    def start(self) -> date:
+        return self.holdout.start
+
+    @property
+    def end(self) -> date:
+        return self.holdout.end
+
+    @property
+    def patterns(self) -> pd.DataFrame:
+        return self.holdout.patterns
+
+    @property
+    def expected(self) -> Mapping[str, Floats]:
+        return self.holdout.expected
+
+    @property
+    def models(self) -> Mapping[str, PurchaseModel]:
+        return self.holdout.fits.models
+
+    @property
+    def failed(self) -> tuple[Unfit, ...]:
+        return self.holdout.fits.failed
+
+    @property
+    def model(self) -> PurchaseModel | None:
+        """The model used, or the simplest one fitted where a rule is used."""
+        return self.models.get(self.chosen) or next((m for n in MODELS if (m := self.models.get(n))), None)
+
+    @property
     def actual(self) -> int:
-        return int(self.patterns["purchases"] @ self.patterns["customers"])
+        return self.holdout.actual
 
     @property
     def forecast(self) -> float:
-        return float(self.expected[self.chosen] @ self.patterns["customers"])
+        return self.holdout.forecast(self.chosen)
 
     @property
     def days(self) -> int:
         return (self.end - self.start).days
 
     @property
+    def errors(self) -> Errors:
+        """Of all cuts up to as_of: what a forecast from as_of on can know of how far it may be off."""
+        return _errors((*self.cuts, *self.recent))
+
+    @property
+    def errors_known(self) -> Errors:
+        """Of the cuts that were over when the holdout began."""
+        return _errors(self.known)
+
+    @property
     def typical_error(self) -> float:
         """Root mean square of log(actual / forecast) over the cuts: by what share totals were off."""
-        errors = [np.log(cut.actual / cut.forecast) for cut in self.cuts if cut.actual and cut.forecast > 0]
-        return float(np.sqrt(np.mean(np.square(errors)))) if errors else float("nan")
+        return self.errors.typical
 
     def measure(self, method: str, name: str) -> tuple[float, float, float]:
         """value, low, high of one measure; nan where the method has none."""
@@ -103,11 +149,14 @@ class Validation:
 
     def verdict(self) -> str:
         """Which method is used and why, in words."""
-        if self.model is None:
-            return f"BG/NBD did not converge on this shop, so '{self.chosen}' is used."
-        if self.chosen == MODEL:
-            return "On the days kept aside the model came closer, customer by customer, than every simple rule, so it is used."
-        return f"On the days kept aside '{self.chosen}' came as close as the model, so the simpler rule is used."
+        seen = "the days kept aside" if self.looks == 1 else f"the days kept aside and {self.looks - 1} other windows"
+        if not self.models:
+            return f"No model could be fitted on this shop, so '{self.chosen}' is used."
+        if self.chosen in MODELS:
+            others = [name for name in MODELS if name in self.models and name != self.chosen]
+            than = " and no other model came clearly closer" if others else ""
+            return f"On {seen}, {self.chosen} came closer, customer by customer, than every simple rule{than}, so it is used."
+        return f"On {seen}, '{self.chosen}' came as close as the models, so the simpler rule is used."
 
 
 def holdout_length(shop: Shop, *, asked: int = 0) -> int:
@@ -117,22 +166,9 @@ def holdout_length(shop: Shop, *, asked: int = 0) -> int:
     """
     if asked:
         return asked
-    days = shop_facts.purchase_days(shop)
-    first = shop.fetch(days.aggregate(day=days["day"].min()))["day"].iloc[0]
-    known = (pd.Timestamp(shop.as_of) - first).days if not pd.isna(first) else 0
+    first, _ = _span(shop, until=shop.as_of)
+    known = (shop.as_of - first).days if first else 0
     return _YEAR if known >= 3 * _YEAR else _QUARTER
-
-
-def holdout_patterns(shop: Shop, *, start: date, end: date) -> ir.Table:
-    """Grain: a distinct history before `start` and number of purchase days in [start, end), with its customers.
-
-    Columns frequency, recency_days, t_days, purchases, customers. An exact compression of the holdout.
-    """
-    history = shop_facts.customer_history(shop, until=start)
-    later = shop_facts.later_purchases(shop, start=start, end=end).select("customer_id", "purchases")
-    joined = history.left_join(later, "customer_id").mutate(purchases=ibis._["purchases"].fill_null(0))
-    keys = ("frequency", "recency_days", "t_days", "purchases")
-    return joined.group_by(keys).aggregate(customers=joined.count()).order_by(keys)
 
 
 def weekly_repeats(shop: Shop, *, start: date, end: date) -> ir.Table:
@@ -150,174 +186,177 @@ def weekly_repeats(shop: Shop, *, start: date, end: date) -> ir.Table:
 
 
 def validate(shop: Shop, *, holdout_days: int, time_unit: TimeUnit = "day", seed: int = 0) -> Validation:
-    """Does the model beat simple rules on the last `holdout_days` before as_of, which it has not seen?
+    """Do the models beat simple rules on the last `holdout_days` before as_of, which they have not seen?
 
     The rules: nobody buys; everybody goes on at the rate so far; everybody does what customers as long silent did one holdout
-    earlier. Decided by squared error per customer, over resampled customers; a tie goes to the simpler method.
-    Raises NotEnoughData where too little came before the holdout.
+    earlier. Decided by one measure named here, Poisson deviance per customer, over the holdout and earlier days; a tie goes
+    to the simpler method. Raises NotEnoughData where too little came before the holdout, or the shop has stood still for 30 days.
     """
     start, end = cut_day(shop, days=holdout_days), shop.as_of
-    patterns = shop.fetch(holdout_patterns(shop, start=start, end=end), max_rows=5_000_000)
-    if patterns.empty:
+    holdout = look(shop, start=start, end=end, time_unit=time_unit)
+    first, last = _span(shop, until=end)
+    assert first is not None and last is not None
+    if (end - last).days > _FRESH_DAYS:
         raise NotEnoughData(
-            f"too few to conclude: nobody had bought before {start}, where the holdout of {holdout_days} days begins"
+            f"too few to conclude: the last order is {(end - last).days} days before {end}; needed is one in the last {_FRESH_DAYS}"
         )
-    known = patterns.groupby(["frequency", "recency_days", "t_days"], as_index=False)["customers"].sum()
-    model = fit(known, time_unit=time_unit, until=start)
-    expected: dict[str, Floats] = {NOBODY: np.zeros(len(patterns))}
-    x, recency, t = (patterns[name].to_numpy(float) for name in ("frequency", "recency_days", "t_days"))
-    expected[SAME_RATE] = x / np.maximum(t, 1) * holdout_days
-    silent = t - recency
-    ranking: dict[str, Floats] = {SAME_RATE: expected[SAME_RATE], RECENCY: -silent}
-    bins = recency_bins(shop, start=start, days=holdout_days)
-    if bins is not None:
-        expected[RECENCY] = bins.rates(silent)
-    if model is not None:
-        expected[MODEL] = ranking[MODEL] = model.expected(patterns, days=holdout_days)
+    # A forecast that knows the season can only be judged by others that did.
+    least = LEAST_SEASON_DAYS if holdout.fits.clock else 0
+    earlier = _looks(shop, _starts(first, start, holdout_days, max(holdout_days, least)), holdout_days, time_unit)
+    recent = [] if len(earlier) >= 2 else _looks(shop, _quarters(start, end), max(holdout_days // 4, 7), time_unit)
+    known = [found for found in earlier if found.end <= start]
+    if len(known) < 3 and not least:
+        length = _known_length(first, start, holdout_days)
+        begins = _starts(first, start - timedelta(days=length), length, length // 2, overlap=True)
+        known = _looks(shop, begins, length, time_unit)
+    voters = {(at.start, at.end): at for at in (holdout, *earlier, *recent, *known)}
+    chosen, contests = _choose(list(voters.values()))
+    ranking = {name: mean for name, mean in holdout.expected.items() if name not in (NOBODY, RECENCY)}
+    ranking[RECENCY] = -(holdout.patterns["t_days"] - holdout.patterns["recency_days"]).to_numpy(float)
+    measures = pd.concat([_compare(holdout, ranking, seed=seed), contests], ignore_index=True)
     spend = fit_spend(shop, until=start)
-    measures, chosen = _compare(patterns, expected, ranking, seed=seed)
-    cut = Cut(start=start, end=end, forecast=float(expected[chosen] @ patterns["customers"]),
-              actual=int(patterns["purchases"] @ patterns["customers"]))  # fmt: skip
     return Validation(
-        model=model, start=start, end=end, patterns=patterns, expected=expected, ranking=ranking, measures=measures,
-        cuts=(cut, *_earlier_cuts(shop, start, holdout_days, time_unit, chosen)), chosen=chosen,
-        weekly=shop.fetch(weekly_repeats(shop, start=start, end=end)), spend=spend,
-        **_sales(shop, spend, patterns, expected[chosen], start=start, end=end),
+        holdout=holdout, looks=len(voters), ranking=ranking, measures=measures, chosen=chosen,
+        cuts=_cuts([holdout, *earlier], chosen), recent=_cuts(recent, chosen), known=_cuts(known, chosen),
+        weekly=shop.fetch(weekly_repeats(shop, start=start, end=end)), time_unit=time_unit,
+        beginning=beginning(shop), spend=spend,
+        **_sales(shop, spend, holdout, chosen),
     )  # fmt: skip
 
 
-def _sales(
-    shop: Shop, spend: SpendModel | None, patterns: pd.DataFrame, expected: Floats, *, start: date, end: date
-) -> dict[str, float]:
+def _span(shop: Shop, *, until: date) -> tuple[date | None, date | None]:
+    days = shop_facts.purchase_days(shop)
+    days = days.filter(days["day"] < ibis.literal(until))
+    row = shop.fetch(days.aggregate(first=days["day"].min(), last=days["day"].max())).iloc[0]
+    if pd.isna(row["first"]):
+        return None, None
+    return pd.Timestamp(row["first"]).date(), pd.Timestamp(row["last"]).date()
+
+
+def _known_length(first: date, start: date, days: int) -> int:
+    """How far a look back may reach that is over by `start`: as far as asked where the past is twice as long, else a third of it."""
+    past = (start - first).days
+    return days if past >= 2 * days else max(min(days, past // 3), 7)
+
+
+def _starts(first: date, start: date, days: int, least: int, *, overlap: bool = False) -> list[date]:
+    """Days to look from, before `start` (with `overlap` on it too), with at least `least` days of past.
+
+    Long windows overlap, or no shop would have more than one.
+    """
+    step = max(days // 4, 7) if overlap or days > _QUARTER else days
+    begins = [start - timedelta(days=k * step) for k in range(0 if overlap else 1, _MOST_CUTS)]
+    return [begin for begin in begins if (begin - first).days >= least]
+
+
+def _quarters(start: date, end: date) -> list[date]:
+    length = max((end - start).days // 4, 7)
+    begins = [start + timedelta(days=k * length) for k in range(4)]
+    return [begin for begin in begins if begin + timedelta(days=length) <= end]
+
+
+def _looks(shop: Shop, begins: Sequence[date], days: int, time_unit: TimeUnit) -> list[Look]:
+    """Looks from those days on which there was enough to fit."""
+    found = []
+    for begin in begins:
+        with contextlib.suppress(NotEnoughData):
+            found.append(look(shop, start=begin, end=begin + timedelta(days=days), time_unit=time_unit))
+    return found
+
+
+def _cuts(looks: Sequence[Look], method: str) -> tuple[Cut, ...]:
+    return tuple(
+        Cut(start=at.start, end=at.end, forecast=at.forecast(method), actual=at.actual, own=at.own_deviation(method))
+        for at in looks
+        if method in at.expected
+    )
+
+
+def _errors(cuts: Sequence[Cut]) -> Errors:
+    return errors_of([cut.actual for cut in cuts], [cut.forecast for cut in cuts], [cut.own for cut in cuts])
+
+
+def _choose(looks: Sequence[Look]) -> tuple[str, pd.DataFrame]:
+    """The simplest method that none beats, and the paired differences that decided.
+
+    The same customers stand behind every cut, so the deviations of the cuts' differences are added as if they
+    always erred together: the interval over all cuts is then wide enough whatever their correlation.
+    """
+    rows: list[dict[str, object]] = []
+    holdout = looks[0]
+    chosen = next(method for method in SIMPLEST_FIRST if method in holdout.expected)
+    for method in SIMPLEST_FIRST[1:]:
+        both = [at for at in looks if method in at.expected and chosen in at.expected]
+        if method not in holdout.expected:
+            continue
+        sizes = np.array([at.customers.sum() for at in both])
+        means, deviations = np.array([_difference(at, method, chosen) for at in both]).T
+        value, half = float(sizes @ means / sizes.sum()), 1.96 * float(sizes @ deviations / sizes.sum())
+        rows.append({"method": method, "measure": f"deviance_minus_{chosen.replace(' ', '_')}",
+                     "value": value, "low": value - half, "high": value + half})  # fmt: skip
+        if value + half < 0:
+            chosen = method
+    return chosen, pd.DataFrame(rows, columns=["method", "measure", "value", "low", "high"])
+
+
+def _difference(at: Look, method: str, other: str) -> tuple[float, float]:
+    """Mean difference of the deviances per customer and its standard deviation over samples of customers."""
+    n = at.customers
+    apart = at.loss(method) - at.loss(other)
+    mean = float(n @ apart / n.sum())
+    return mean, float(np.sqrt(n @ np.square(apart - mean)) / n.sum())
+
+
+def _sales(shop: Shop, spend: SpendModel | None, holdout: Look, chosen: str) -> dict[str, float]:
     """Net sales of the holdout, as forecast by purchases times spend, and as they came."""
     if spend is None:
         return {"sales_forecast": float("nan"), "sales_actual": float("nan")}
-    history = shop_facts.customer_history(shop, until=start)
-    later = shop_facts.later_purchases(shop, start=start, end=end).select("customer_id", later="revenue")
-    keys = ["frequency", "recency_days", "t_days"]
-    rows = history.left_join(later, "customer_id").select(*keys, "repeat_revenue", later=ibis._["later"].fill_null(0))
-    people = shop.fetch(rows.order_by(*keys, "repeat_revenue", "later"), max_rows=20_000_000)
-    mean = patterns[keys].assign(mean=expected).drop_duplicates(keys)
-    purchases = people.merge(mean, on=keys, how="left")["mean"].to_numpy(float)
+    history = shop_facts.customer_history(shop, until=holdout.start)
+    later = shop_facts.later_purchases(shop, start=holdout.start, end=holdout.end)
+    later = later.select("customer_id", later="revenue")
+    rows = history.left_join(later, "customer_id").select(
+        *HISTORY, "repeat_revenue", later=ibis._["later"].fill_null(0)
+    )
+    people = shop.fetch(rows.order_by(*HISTORY, "repeat_revenue", "later"), max_rows=20_000_000)
+    mean = holdout.patterns[HISTORY].assign(mean=holdout.expected[chosen]).drop_duplicates(HISTORY)
+    purchases = people.merge(mean, on=HISTORY, how="left")["mean"].to_numpy(float)
     return {
         "sales_forecast": float(purchases @ spend.per_order(people)[0]),
         "sales_actual": float(people["later"].sum()),
     }
 
 
-@dataclass(frozen=True)
-class RecencyBins:
-    """What customers did in `days`, by how long they had been silent before: mean and variance of purchases per bin."""
-
-    edges: tuple[float, ...]
-    means: tuple[float, ...]
-    variances: tuple[float, ...]
-    days: int
-
-    def _bin(self, silent: Floats) -> NDArray[np.intp]:
-        return np.searchsorted(np.array(self.edges), silent, side="right")
-
-    def rates(self, silent: Floats) -> Floats:
-        return np.array(self.means)[self._bin(silent)]
-
-    def spreads(self, silent: Floats) -> Floats:
-        return np.array(self.variances)[self._bin(silent)]
-
-
-def recency_bins(shop: Shop, *, start: date, days: int) -> RecencyBins | None:
-    """Learn the recency rule from the `days` before `start`; None where under 100 customers were known before those."""
-    earlier = start - timedelta(days=days)
-    rows = shop.fetch(holdout_patterns(shop, start=earlier, end=start), max_rows=5_000_000)
-    if rows["customers"].sum() < 100:
-        return None
-    silent, n, bought = (
-        (rows["t_days"] - rows["recency_days"]).to_numpy(float),
-        rows["customers"].to_numpy(float),
-        rows["purchases"],
-    )
-    order = np.argsort(silent, kind="stable")
-    shares = np.cumsum(n[order]) / n.sum()
-    inner = [silent[order][np.searchsorted(shares, k / _RECENCY_BINS)] for k in range(1, _RECENCY_BINS)]
-    edges = tuple(sorted(set(map(float, inner)) - {float(silent.min())}))
-    which = np.searchsorted(np.array(edges), silent, side="right")
-    size = np.bincount(which, weights=n, minlength=len(edges) + 1)
-    mean = np.bincount(which, weights=n * bought, minlength=len(edges) + 1) / size
-    square = np.bincount(which, weights=n * bought**2, minlength=len(edges) + 1) / size
-    return RecencyBins(edges, tuple(mean.tolist()), tuple((square - mean**2).tolist()), days)
-
-
-def _earlier_cuts(shop: Shop, start: date, days: int, time_unit: TimeUnit, chosen: str) -> list[Cut]:
-    """The same method at earlier days, for as long as there was enough to fit."""
-    cuts: list[Cut] = []
-    # Long holdouts overlap, or no shop would have more than one.
-    step = days if days <= _QUARTER else days // 4
-    for k in range(1, _MOST_CUTS):
-        begin = start - timedelta(days=k * step)
-        end = begin + timedelta(days=days)
-        rows = shop.fetch(holdout_patterns(shop, start=begin, end=end), max_rows=5_000_000)
-        # A model needs as long a past as the future it is asked for.
-        if rows.empty or rows["t_days"].max() < days:
-            break
-        forecast = _forecast_total(shop, rows, begin, days, time_unit, chosen)
-        if forecast is None:
-            break
-        cuts.append(Cut(start=begin, end=end, forecast=forecast, actual=int(rows["purchases"] @ rows["customers"])))
-    return cuts
-
-
-def _forecast_total(
-    shop: Shop, rows: pd.DataFrame, begin: date, days: int, time_unit: TimeUnit, chosen: str
-) -> float | None:
-    n = rows["customers"].to_numpy(float)
-    if chosen == NOBODY:
-        return 0.0
-    if chosen == SAME_RATE:
-        return float(n @ (rows["frequency"] / np.maximum(rows["t_days"], 1) * days))
-    if chosen == RECENCY:
-        bins = recency_bins(shop, start=begin, days=days)
-        return None if bins is None else float(n @ bins.rates((rows["t_days"] - rows["recency_days"]).to_numpy(float)))
-    try:
-        model = fit(shop.fetch(facts(shop, until=begin), max_rows=5_000_000), time_unit=time_unit, until=begin)
-    except NotEnoughData:
-        return None
-    return None if model is None else float(n @ model.expected(rows, days=days))
-
-
-def _compare(
-    patterns: pd.DataFrame, expected: Mapping[str, Floats], ranking: Mapping[str, Floats], *, seed: int
-) -> tuple[pd.DataFrame, str]:
-    n, bought = patterns["customers"].to_numpy(float), patterns["purchases"].to_numpy(float)
+def _compare(holdout: Look, ranking: Mapping[str, Floats], *, seed: int) -> pd.DataFrame:
+    n, bought = holdout.customers, holdout.purchases
     total = int(n.sum())
     rng = np.random.default_rng(seed)
+    resamples = int(np.clip(_MOST_CELLS // len(n), _LEAST_RESAMPLES, _RESAMPLES))
     # Row 0 is what was seen; the others are shops made of the same customers drawn again.
-    weights = np.vstack([n, rng.multinomial(total, n / total, size=_RESAMPLES)])
+    weights = np.vstack([n, rng.multinomial(total, n / total, size=resamples)])
     rows: list[dict[str, object]] = []
 
     def add(method: str, measure: str, values: Floats) -> None:
         low, high = np.nanquantile(values[1:], [0.025, 0.975]) if np.isfinite(values[1:]).any() else (np.nan, np.nan)
         rows.append({"method": method, "measure": measure, "value": values[0], "low": low, "high": high})
 
-    losses = {method: weights @ np.square(bought - mean) / total for method, mean in expected.items()}
     came = weights @ bought
-    for method, mean in expected.items():
+    for method, mean in holdout.expected.items():
         forecast = weights @ mean
         rows.append({"method": method, "measure": "forecast", "value": forecast[0], "low": np.nan, "high": np.nan})
         with np.errstate(divide="ignore", invalid="ignore"):
             add(method, "error_share", forecast / came - 1)
-        add(method, "rmse", np.sqrt(losses[method]))
+        add(method, "rmse", np.sqrt(weights @ np.square(bought - mean) / total))
         add(method, "bias", (forecast - came) / total)
+        add(method, "deviance", weights @ holdout.loss(method) / total)
+    shares = {}
     for method, score in ranking.items():
         add(method, "auc", weighted_auc(score, bought > 0, weights))
-        add(method, "top_tenth_share", top_share(score, bought, weights))
-    chosen = next(method for method in SIMPLEST_FIRST if method in expected)
-    for method in SIMPLEST_FIRST[1:]:
-        if method not in losses:
-            continue
-        difference = losses[method] - losses[chosen]
-        add(method, f"squared_error_minus_{chosen.replace(' ', '_')}", difference)
-        if np.quantile(difference[1:], 0.975) < 0:
-            chosen = method
-    return pd.DataFrame(rows), chosen
+        shares[method] = top_share(score, bought, weights)
+        add(method, "top_tenth_share", shares[method])
+    for method in shares:
+        if method != RECENCY:
+            add(method, "top_tenth_share_minus_days_since_last_order", shares[method] - shares[RECENCY])
+    return pd.DataFrame(rows)
 
 
 def weighted_auc(score: Floats, positive: NDArray[np.bool_], weights: Floats) -> Floats:

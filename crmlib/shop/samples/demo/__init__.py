@@ -17,7 +17,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from crmlib.shop.samples.demo import baskets, catalogue, experiments, large, orders, people, population, reviews
+from crmlib.shop.samples.demo import (
+    baskets,
+    catalogue,
+    costs,
+    experiments,
+    large,
+    orders,
+    people,
+    population,
+    reviews,
+)
 from crmlib.shop.samples.demo.dirt import with_dirt
 from crmlib.shop.samples.folder import settings, staged
 
@@ -45,7 +55,7 @@ class Simulation:
 def simulate(*, seed: int = 20, customers: int = 5000, dirty: bool = True) -> Simulation:
     """What does the demo shop look like, and what is true of it?
 
-    Tables customers, orders, order_lines, products, feedback, assignments, outcomes with the canonical
+    Tables customers, orders, order_lines, products, feedback, assignments, outcomes, costs with the canonical
     columns; times are local (Europe/Berlin) without offset, money is in EUR with tax included, and an order's
     total is its line totals less discount plus shipping. `feedback` has no `language`: detecting it is the
     analysis's task.
@@ -55,7 +65,7 @@ def simulate(*, seed: int = 20, customers: int = 5000, dirty: bool = True) -> Si
     size whatever the number of customers, which must be at least 50 (ValueError).
 
     `truth` holds: population and season (parameters), customers and feedback (columns as lists), baskets,
-    experiments, dirt (counts by table and kind), dirt_rows (row numbers from 0 of each fault), rows.
+    experiments, costs, dirt (counts by table and kind), dirt_rows (row numbers from 0 of each fault), rows.
 
     >>> shop = simulate(customers=200, dirty=False)
     >>> shop.truth["baskets"]["affinities"][0]["probability"]
@@ -99,6 +109,11 @@ def simulate(*, seed: int = 20, customers: int = 5000, dirty: bool = True) -> Si
         "feedback": written[heard],
         "assignments": assignments,
         "outcomes": outcomes,
+        "costs": costs.acquisition_costs(
+            _stream(seed, "costs"),
+            channel=found.people["acquisition_channel"].to_numpy(),
+            first_day=found.people["first_day"].to_numpy(),
+        ),
     }
     tables = {name: frame.reset_index(drop=True) for name, frame in tables.items()}
     counted: dict[str, dict[str, int]] = {}
@@ -124,6 +139,7 @@ def simulate(*, seed: int = 20, customers: int = 5000, dirty: bool = True) -> Si
         "feedback": meant[heard].to_dict(orient="list"),
         "reviews": _truth_of_reviews(),
         "experiments": effects,
+        "costs": {"acquisition_per_new_buyer": dict(costs.COST_PER_CUSTOMER)},
         "dirt": counted,
         "dirt_rows": rows,
     }

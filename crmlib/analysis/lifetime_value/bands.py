@@ -1,0 +1,66 @@
+"""How far may a forecast of a total be off? A model's own doubt, widened where earlier forecasts were worse than it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+
+@dataclass(frozen=True, kw_only=True)
+class Total:
+    """A sum over customers with a 95 % range of what will come: chance, open parameters, errors of earlier forecasts."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Errors:
+    """What earlier forecasts of totals were off by: log(actual / forecast), and the deviation the method itself expected."""
+
+    seen: tuple[float, ...] = ()
+    own: tuple[float, ...] = ()
+
+    @property
+    def typical(self) -> float:
+        """Root mean square; nan where there are none."""
+        return float(np.sqrt(np.mean(np.square(self.seen)))) if self.seen else float("nan")
+
+    @property
+    def worse_than_own(self) -> bool:
+        """Were they larger than the method's own doubt explains (chi-square, p < .1)?"""
+        if not self.seen:
+            return False
+        squares = np.square(np.array(self.seen) / np.maximum(self.own, 1e-9))
+        return bool(squares.sum() > stats.chi2.ppf(0.9, len(self.seen)))
+
+
+def half_width(own: float, errors: Errors) -> float:
+    """Half of the 95 % range, in logarithms of the total, for a method whose own deviation is `own`.
+
+    Where earlier errors are no larger than the method expected, its own band stands: it covers 95 % when the model
+    is right. Where they are, their root mean square with Student's quantile takes its place, since so few errors do not say
+    exactly how large the next may be.
+    """
+    if not errors.worse_than_own:
+        return 1.96 * own
+    freedom = max(len(errors.seen), 3)
+    return float(max(1.96 * own, stats.t.ppf(0.975, freedom) * errors.typical))
+
+
+def band(value: float, own: float, errors: Errors, *, most: float = np.inf) -> Total:
+    """The range of a total around `value`, on the scale of ratios."""
+    if value <= 0:
+        return Total(value=0.0, low=0.0, high=0.0)
+    half = half_width(own, errors)
+    return Total(value=value, low=value * float(np.exp(-half)), high=min(value * float(np.exp(half)), most))
+
+
+def errors_of(actual: Sequence[float], forecast: Sequence[float], own: Sequence[float]) -> Errors:
+    """Errors of look-backs in which something was forecast and something came."""
+    rows = [(np.log(a / f), o) for a, f, o in zip(actual, forecast, own, strict=True) if a > 0 and f > 0]
+    return Errors(tuple(float(e) for e, _ in rows), tuple(float(o) for _, o in rows))

@@ -1,0 +1,456 @@
+"""The figures and tables of the lifetime-value page: one finding each."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from crmlib import figures, formats
+from crmlib.analysis.lifetime_value.bands import half_width
+from crmlib.analysis.lifetime_value.methods import MODELS, NOBODY, RECENCY, SAME_RATE
+from crmlib.analysis.lifetime_value.payback import Channels
+from crmlib.analysis.lifetime_value.scoring import TOP, WHOLESALE, Scores
+from crmlib.analysis.lifetime_value.timing import Floats
+from crmlib.analysis.lifetime_value.validation import Validation, top_share
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_MONTHS = (
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+)
+_ORDER = (*MODELS, RECENCY, SAME_RATE, NOBODY)
+
+
+def figure_tenths(validation: Validation) -> figures.Figure:
+    """Did the customers from whom most was expected bring most? Orders in the holdout by forecast tenth."""
+    tenths = calibration(validation)
+    came, total = tenths["came"].iloc[0], tenths["came"].sum()
+    share = came / total if total else float("nan")
+
+    def paint(ax: Axes, narrow: bool) -> None:
+        import seaborn as sns
+
+        palette = [figures.ACCENT, *[figures.SOFT] * 9]
+        sns.barplot(
+            tenths, x="tenth", y="forecast", hue="tenth", palette=palette, legend=False, ax=ax, width=0.7, saturation=1
+        )
+        sns.scatterplot(
+            x=range(10), y=tenths["came"], color=figures.INK, s=34 if narrow else 60, ax=ax, zorder=3, linewidth=0
+        )
+        ax.set_xticks(range(10), ["top", *map(str, range(2, 10)), "last"])
+        ax.set(xlabel="tenth of customers, by forecast", ylabel="")
+        ax.yaxis.set_major_formatter(lambda value, _: formats.number(value))
+        ax.set_ylim(0, 1.18 * max(came, tenths["forecast"].iloc[0], 1))
+        heights = ((tenths["forecast"].iloc[0], "forecast", figures.ACCENT), (came, "what came", figures.INK))
+        figures.label_ends(ax, [(0.4, height, text, colour) for height, text, colour in heights], gap=0.09)
+
+    title = (
+        f"One in ten customers brought {formats.share(share)} of the orders"
+        if total
+        else "No order came in the days kept aside"
+    )
+    return figures.draw(
+        paint,
+        title=title,
+        sentence=f"Ranked on {formats.day(validation.start)} by what was expected, the top tenth was forecast "
+        f"{formats.number(tenths['forecast'].iloc[0])} orders and placed {formats.number(came)} of {formats.number(total)}.",
+        alt=f"Bars of forecast orders by tenth of customers with dots of the orders that came; top tenth {formats.number(came)} orders, "
+        f"last tenth {formats.number(tenths['came'].iloc[-1])}.",
+        caption=f"Repeat orders in the {validation.days} days from {formats.day(validation.start)}: forecast by '{validation.chosen}' and what came. "
+        "Days with several orders count once.",
+        table=figures.tabulate(
+            tenths, caption="Forecast and actual repeat orders by tenth of customers",
+            labels={"tenth": "Tenth", "forecast": "Forecast", "low": "By chance from", "high": "to", "came": "Came"},
+            formats=dict.fromkeys(("forecast", "low", "high", "came"), lambda value: formats.number(value, digits=1)),
+        ),
+    )  # fmt: skip
+
+
+def figure_weeks(validation: Validation) -> figures.Figure:
+    """Did orders come as forecast, week by week?"""
+    weeks = _weeks(validation)
+    later = weeks[weeks["forecast"].notna()]
+    error = validation.forecast / validation.actual - 1 if validation.actual else float("nan")
+
+    def paint(ax: Axes, narrow: bool) -> None:
+        import seaborn as sns
+
+        shown = weeks[weeks["week"] >= -(26 if narrow else 52)]
+        sns.lineplot(shown, x="day", y="came", color=figures.INK, ax=ax, linewidth=1.6)
+        ax.fill_between(later["day"], later["low"], later["high"], color=figures.SOFT, alpha=0.5, linewidth=0)
+        sns.lineplot(later, x="day", y="forecast", color=figures.ACCENT, ax=ax, linewidth=2.4)
+        ax.set_ylim(0, None)
+        ax.yaxis.set_major_formatter(lambda value, _: formats.number(value))
+        figures.time_axis(ax, narrow=narrow)
+        if len(later):
+            last = later.iloc[-1]
+            ends = [
+                (last["day"], last["forecast"], "forecast", figures.ACCENT),
+                (last["day"], last["came"], "came", figures.INK),
+            ]
+            figures.label_ends(ax, ends, gap=0.08)
+        ax.set(xlabel="", ylabel="")
+
+    if not validation.actual:
+        title = "Nothing came of what was forecast"
+    elif abs(error) < 0.02:
+        title = f"{_span(validation)} came as forecast, within 2\N{NO-BREAK SPACE}%"
+    else:
+        title = f"{_span(validation)} {'was' if validation.days == 365 else 'were'} forecast {formats.share(abs(error))} too {'high' if error > 0 else 'low'}"
+    clock = validation.holdout.fits.clock
+    season = ""
+    if clock is not None:
+        peak = int(np.argmax(clock.busy))
+        season = (
+            f" The forecast knows the season: {_MONTHS[peak]} brings {formats.number(clock.busy[peak], digits=1)} times an average month "
+            f"({formats.number(clock.low[peak], digits=1)}–{formats.number(clock.high[peak], digits=1)})."
+        )
+    inside = int(((later["came"] >= later["low"]) & (later["came"] <= later["high"])).sum())
+    return figures.draw(
+        paint,
+        title=title,
+        sentence=f"{formats.number(validation.forecast)} repeat orders were expected of customers known on {formats.day(validation.start)}, "
+        f"{formats.number(validation.actual)} came; {inside} of {len(later)} weeks fell inside the band.{season}",
+        alt=f"Line of repeat orders a week before and after {formats.day(validation.start)}, with the forecast and its band after it; "
+        f"from {formats.number(weeks['came'].min())} to {formats.number(weeks['came'].max())} a week.",
+        caption="Repeat orders a week by customers known when the holdout began. The band holds chance, how much single weeks jumped before, open parameters, and the errors of earlier forecasts where those were larger.",
+        table=figures.tabulate(
+            later.assign(name=later["day"].dt.strftime("%d %b %Y")),
+            caption="Repeat orders by week of the holdout",
+            labels={"name": "Week from", "came": "Came", "forecast": "Forecast", "low": "Band from", "high": "to"},
+            formats=dict.fromkeys(("came", "forecast", "low", "high"), formats.number),
+        ),
+    )
+
+
+def figure_quiet(scores: Scores) -> figures.Figure:
+    """Which good customers are likelier than not to order nothing more in the horizon?"""
+    good = scores.customers[scores.customers["past_revenue"] >= scores.customers["past_revenue"].quantile(0.8)]
+    edges = np.linspace(0, 1, 11)
+    counts = np.histogram(good["p_no_order"], bins=edges)[0]
+    names = [f"{round(100 * low)}–{round(100 * high)}" for low, high in pairwise(edges)]
+    table = pd.DataFrame({"chance": names, "customers": counts})
+    quiet = int(scores.customers["quiet"].sum())
+
+    def paint(ax: Axes, narrow: bool) -> None:
+        import seaborn as sns
+
+        palette = [figures.SOFT] * 5 + [figures.ORANGE] * 5
+        sns.barplot(
+            table,
+            x="chance",
+            y="customers",
+            hue="chance",
+            palette=palette,
+            legend=False,
+            ax=ax,
+            width=0.8,
+            saturation=1,
+        )
+        ax.set_xticks([0, 4, 9] if narrow else range(10), [names[i] for i in ([0, 4, 9] if narrow else range(10))])
+        ax.set(xlabel="chance of no further order, %", ylabel="")
+        ax.yaxis.set_major_formatter(lambda value, _: formats.number(value))
+        ax.set_ylim(0, max(counts.max() * 1.2, 1))
+        if quiet:
+            ax.annotate("likelier no order than one", (7, counts[5:].max()), xytext=(0, 6), textcoords="offset points",
+                        ha="center", color=figures.ORANGE, fontweight="bold")  # fmt: skip
+
+    title = (
+        f"{quiet:,} good customers are likelier than not to order nothing {horizon_words(scores.horizon_days)}"
+        if quiet
+        else f"No good customer is likelier than not to stay away {horizon_words(scores.horizon_days)}"
+    )
+    return figures.draw(
+        paint,
+        title=title,
+        sentence=f"Of the {len(good):,} customers in the top fifth by past sales, {quiet:,} have a chance of 50\N{NO-BREAK SPACE}% or more "
+        f"to place no order {horizon_words(scores.horizon_days)}.",
+        alt=f"Bars of good customers by their chance of placing no order {horizon_words(scores.horizon_days)}, ten classes; {quiet:,} at 50 % or more.",
+        caption="Top fifth of customers by past sales, by the chance of no further order within the horizon.",
+        table=figures.tabulate(table, caption="Good customers by chance of no further order, per cent",
+                               labels={"chance": "Chance, %", "customers": "Customers"}, formats={"customers": formats.number}),
+        height=3.4, narrow_height=3.0,
+    )  # fmt: skip
+
+
+def table_methods(validation: Validation) -> figures.Figure:
+    """Do the models earn their place beside simple rules?"""
+    rows = []
+    for method in _ORDER:
+        if method not in validation.expected and method not in validation.ranking:
+            continue
+        value, low, high = validation.measure(method, "top_tenth_share_minus_days_since_last_order")
+        rows.append(
+            {
+                "method": method + (" (used)" if method == validation.chosen else ""),
+                "forecast": validation.measure(method, "forecast")[0],
+                "error": validation.measure(method, "error_share")[0],
+                "deviance": validation.measure(method, "deviance")[0],
+                "top": validation.measure(method, "top_tenth_share")[0],
+                "more": f"{_points(value)} ({_points(low)} to {_points(high)})" if np.isfinite(value) else None,
+            }
+        )
+    table = figures.tabulate(
+        pd.DataFrame(rows),
+        caption=f"Forecasts made on {validation.start} for {validation.days} days, when {validation.actual:,} repeat orders came",
+        labels={
+            "method": "Method",
+            "forecast": "Forecast",
+            "error": "Off by",
+            "deviance": "Miss per customer",
+            "top": "Orders in its top tenth",
+            "more": "Points more than days since last order",
+        },
+        formats={
+            "forecast": formats.number,
+            "error": lambda value: ("+" if value > 0 else "") + formats.share(value),
+            "deviance": lambda value: formats.number(value, digits=2),
+            "top": formats.share,
+        },
+    )
+    if validation.chosen in MODELS:
+        title = f"{validation.chosen} beats the simple rules"
+    else:
+        title = f"A simple rule is as good as the models: {validation.chosen}"
+    sentence = validation.verdict() + "".join(
+        f" {failed.name} {failed.reason} and took no part." for failed in validation.failed
+    )
+    return figures.show_table(
+        table, title=title,
+        sentence=sentence + " Miss per customer is Poisson deviance, the measure that decides: 0 is a perfect forecast.",
+    )  # fmt: skip
+
+
+def table_tiers(scores: Scores, *, currency: str) -> figures.Figure:
+    """What will each group of customers bring? Groups carry a range; single customers only a rank."""
+    earned = "net sales" if scores.margin.source == "none" else "margin"
+    horizon = horizon_words(scores.horizon_days)
+    money = {
+        name: (lambda value: formats.money(round(value, -2), currency))
+        for name in ("expected_value", "low_value", "high_value")
+    }
+    table = figures.tabulate(
+        scores.tiers,
+        caption=f"Expected {earned} {horizon} by tier; 95 % ranges are of what will come",
+        labels={"tier": "Tier", "customers": "Customers", "expected_orders": "Orders", "expected_value": earned.capitalize(),
+                "low_value": "From", "high_value": "to", "share": "Share", "p_no_order": "Chance of no order"},
+        formats={"customers": formats.number, "expected_orders": formats.number, "share": formats.share, "p_no_order": formats.share, **money},
+    )  # fmt: skip
+    top = scores.tiers[scores.tiers["tier"] == TOP]
+    big = scores.tiers[scores.tiers["tier"] == WHOLESALE]
+    if scores.top_tenth is None or top.empty:
+        title, sentence = (
+            f"The best tenth places most orders {horizon}",
+            "Spend cannot be forecast from this data; tiers are by expected orders.",
+        )
+    else:
+        share = scores.top_tenth
+        title = f"One in ten customers should bring {formats.share(share.value)} of the {earned} {horizon}"
+        sentence = f"That is {formats.interval(share.low, share.high, 'share')} over samples of customers" + (
+            f"; {formats.number(big['customers'].iloc[0])} wholesale, apart, {'is' if big['customers'].iloc[0] == 1 else 'are'} not in it."
+            if len(big)
+            else "."
+        )
+    return figures.show_table(table, title=title, sentence=sentence)
+
+
+def figure_channels(channels: Channels, *, currency: str) -> figures.Figure:
+    """When do customers of each channel repay what it cost to win them?"""
+    if channels.table.empty:
+        return figures.show_table(
+            figures.tabulate(pd.DataFrame({"missing": [channels.missing]}), caption="What is missing", labels={"missing": "Needed"}),
+            title="Value by channel is not available",
+            sentence=f"This shop's data lacks {channels.missing}.",
+        )  # fmt: skip
+    shown = channels.table[channels.table["channel"] != "unknown"].head(len(figures.CYCLE))
+    table = channels.table.assign(
+        payback=[_payback(*row) for row in channels.table[["payback_month", "cost"]].itertuples(index=False)]
+    )
+    year = min(12, channels.months)
+
+    def whole(value: float) -> str:
+        return formats.money(value, currency)
+
+    def paint(ax: Axes, narrow: bool) -> None:
+        import seaborn as sns
+
+        ends = []
+        for colour, line in zip(figures.CYCLE, shown.itertuples(index=False), strict=False):
+            curve = channels.curves[channels.curves["channel"] == line.channel]
+            ax.fill_between(curve["month"], curve["low"], curve["high"], color=colour, alpha=0.12, linewidth=0)
+            sns.lineplot(curve, x="month", y="earned", color=colour, ax=ax)
+            ends.append((channels.months, curve["earned"].iloc[-1], _name(line.channel), colour))
+            if np.isfinite(line.payback_month):
+                at = curve[curve["month"] == line.payback_month]["earned"].iloc[0]
+                ring: dict[str, Any] = {
+                    "markerfacecolor": figures.PAPER,
+                    "markeredgecolor": colour,
+                    "markeredgewidth": 2,
+                }
+                ax.plot([line.payback_month], [at], "o", markersize=8, **ring)
+        ax.set_ylim(0, None)
+        ticks = (
+            [m for m in (0, 6, 12, 18) if m <= channels.months]
+            if narrow
+            else [m for m in range(0, 19, 3) if m <= channels.months]
+        )
+        ax.set_xticks(ticks, ["first order" if m == 0 else str(m) for m in ticks])
+        ax.set(xlabel="months since the first order", ylabel="")
+        ax.yaxis.set_major_formatter(lambda value, _: formats.money(value, currency))
+        figures.label_ends(ax, ends, gap=0.09 if narrow else 0.07)
+
+    labels = {"channel": "Channel", "customers": "Customers", "cost": "Cost to win one", "first": "With the first order",
+              "earned": f"After {year} months", "low": "From", "high": "to", "payback": "Paid back", "expected_value": "Expected next"}  # fmt: skip
+    money = dict.fromkeys(("cost", "first", "earned", "low", "high", "expected_value"), whole)
+    return figures.draw(
+        paint,
+        title=_channels_title(shown, channels),
+        sentence=_channels_sentence(shown, currency, year),
+        alt=f"Lines of cumulative earnings per customer by month since the first order, one a channel, with 95 % bands; after {year} months "
+        f"from {whole(shown['earned'].min())} to {whole(shown['earned'].max())}. Rings mark where the acquisition cost is covered.",
+        caption="Earned per customer since the first order, each month over the customers known for all of it; bands by drawing customers again. "
+        + ("A ring marks where it covers the cost of winning the customer." if not channels.missing else f"Not available: {channels.missing}, so no ring."),
+        table=figures.tabulate(table, caption="Value per customer by acquisition channel", labels=labels, formats={"customers": formats.number, **money}),
+        height=4.6, narrow_height=4.0,
+    )  # fmt: skip
+
+
+def _channels_title(shown: pd.DataFrame, channels: Channels) -> str:
+    best, worst = shown.iloc[0], shown.iloc[-1]
+    if channels.missing:
+        return f"{_name(best['channel'])} customers earn most, {_name(worst['channel'])} customers least"
+    priced = shown[shown["cost"].notna()]
+    late = priced[~np.isfinite(priced["payback_month"])]
+    slow = priced.loc[[priced["payback_month"].idxmax()]] if late.empty else late
+    names = " and ".join(_name(name) for name in slow["channel"])
+    if len(late):
+        half = f"; half of all customers had {_within(channels.median[0])}" if np.isfinite(channels.median[0]) else ""
+        return f"{names} customers have not repaid what it cost to win them{half}"
+    return f"Every channel repays its cost, {names} the slowest, {_within(float(slow['payback_month'].iloc[0]))}"
+
+
+def _channels_sentence(shown: pd.DataFrame, currency: str, year: int) -> str:
+    best, worst = shown.iloc[0], shown.iloc[-1]
+    text = (
+        f"{_name(best['channel'])} customers earned {formats.money(best['earned'], currency)} each in their first {year} months "
+        f"({formats.interval(best['low'], best['high'], currency or 'amount')}), {_name(worst['channel'])} customers "
+        f"{formats.money(worst['earned'], currency)} ({formats.interval(worst['low'], worst['high'], currency or 'amount')})."
+    )
+    return text + " Channels win different people; the difference is not what moving the budget would earn."
+
+
+def _within(month: float) -> str:
+    if not np.isfinite(month):
+        return "not yet"
+    return "with the first order" if month == 0 else f"within {month:.0f} month{'s' if month > 1 else ''}"
+
+
+def _payback(month: float, cost: float) -> str | None:
+    return _within(month) if np.isfinite(cost) else None
+
+
+def _name(channel: object) -> str:
+    return str(channel).replace("_", " ").capitalize()
+
+
+def _points(value: float) -> str:
+    return ("+" if value > 0 else "") + formats.number(100 * value, digits=1)
+
+
+def horizon_words(days: int) -> str:
+    return "in the next 12 months" if days == 365 else f"in the next {days} days"
+
+
+def _span(validation: Validation) -> str:
+    return "Last year" if validation.days == 365 else f"The last {validation.days} days"
+
+
+def calibration(validation: Validation) -> pd.DataFrame:
+    """Forecast and actual repeat orders of the holdout by tenth of customers, and by how much chance alone may part them."""
+    n = validation.patterns["customers"].to_numpy(float)
+    method = validation.chosen if validation.chosen != NOBODY else next(iter(validation.ranking))
+    score = validation.expected.get(method, validation.ranking.get(method))
+    assert score is not None
+    forecast, came = (
+        _cumulative(score, amount, n)
+        for amount in (validation.expected[validation.chosen], validation.patterns["purchases"].to_numpy(float))
+    )
+    chance = 1.96 * np.sqrt(
+        _cumulative(
+            score,
+            np.square(validation.patterns["purchases"].to_numpy(float) - validation.expected[validation.chosen]),
+            n,
+        )
+    )
+    return pd.DataFrame(
+        {
+            "tenth": range(1, 11),
+            "forecast": forecast,
+            "low": np.maximum(forecast - chance, 0),
+            "high": forecast + chance,
+            "came": came,
+        }
+    )
+
+
+def _cumulative(score: Floats, amount: Floats, n: Floats) -> Floats:
+    total = float(n @ amount)
+    if total == 0:
+        return np.zeros(10)
+    reached = [0.0, *(float(top_share(score, amount, n[None, :], share=k / 10)[0]) for k in range(1, 11))]
+    return np.diff(reached) * total
+
+
+def _weeks(validation: Validation) -> pd.DataFrame:
+    weeks = validation.days // 7
+    seen = validation.weekly.set_index("week")["purchases"]
+    start = int(seen.index.min()) if len(seen) else 0
+    # The very first week of a shop is cut by whenever its data begins.
+    index = pd.RangeIndex(min(start + 1, 0), weeks)
+    frame = pd.DataFrame({"week": index, "came": seen.reindex(index, fill_value=0).to_numpy(float)})
+    frame["day"] = pd.Timestamp(validation.start) + pd.to_timedelta(7 * frame["week"], unit="D")
+    n = validation.patterns["customers"].to_numpy(float)
+    model = validation.models.get(validation.chosen)
+    if model is not None:
+        reached = [0.0, *(float(n @ model.expected(validation.patterns, days=7 * k)) for k in range(1, weeks + 1))]
+        mean = np.diff(reached)
+    else:
+        mean = np.full(weeks, validation.forecast / validation.days * 7)
+    own = validation.cuts[0].own if np.isfinite(validation.cuts[0].own) else 0.0
+    clock = validation.holdout.fits.clock
+    season = [
+        clock.deviation((validation.start + timedelta(days=7 * k)), days=7) if clock else 0.0 for k in range(weeks)
+    ]
+    unrest = _unrest(frame.loc[frame["week"] < 0, "came"].to_numpy(float))
+    doubt = np.sqrt(own**2 + unrest**2 + np.square(season) + 1 / np.maximum(mean, 0.5))
+    spread = np.array([half_width(float(one), validation.errors_known) for one in doubt])
+    later = frame["week"] >= 0
+    frame.loc[later, "forecast"] = mean
+    frame.loc[later, "low"] = mean * np.exp(-spread)
+    frame.loc[later, "high"] = mean * np.exp(spread)
+    return frame
+
+
+def _unrest(weeks: Floats) -> float:
+    """By what share single weeks jump beyond chance (campaigns, holidays), from one week to the next before the holdout."""
+    weeks = weeks[weeks > 0][-52:]
+    if len(weeks) < 8:
+        return 0.0
+    jumps: Floats = np.diff(np.log(weeks))
+    return float(np.sqrt(max(float(np.mean(np.square(jumps))) / 2 - float(np.mean(1 / weeks)), 0.0)))

@@ -1,0 +1,189 @@
+"""The forecasts that compete: three rules that anyone can apply, and three models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+import ibis
+import ibis.expr.types as ir
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from crmlib.analysis.lifetime_value.clock import LEAST_SEASON_DAYS, Clock, monthly_repeats, season
+from crmlib.analysis.lifetime_value.models import PurchaseModel, TimeUnit, Unfit, fit
+from crmlib.analysis.lifetime_value.timing import BG, MBG, NAMES, PARETO, Floats
+from crmlib.errors import NotEnoughData
+from crmlib.shop import facts as shop_facts
+
+if TYPE_CHECKING:
+    from crmlib.shop.engine import Shop
+
+NOBODY, SAME_RATE, RECENCY = "nobody buys", "same rate as before", "days since last order"
+MODELS = (BG, MBG, PARETO)
+# A tie goes to the one further left.
+SIMPLEST_FIRST = (NOBODY, SAME_RATE, RECENCY, *MODELS)
+HISTORY = ["frequency", "recency_days", "t_days"]
+_RECENCY_BINS = 10
+_UNIT = {"day": 1, "week": 7}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fits:
+    """The three models as far as they could be fitted, why others could not, and the season they were told of."""
+
+    models: Mapping[str, PurchaseModel]
+    failed: tuple[Unfit, ...]
+    clock: Clock | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """What each method, knowing only the days before `start`, said of [start, end), and what came.
+
+    patterns   frequency, recency_days, t_days, purchases (in the window), customers
+    expected   method -> mean purchases per row of patterns
+    """
+
+    start: date
+    end: date
+    patterns: pd.DataFrame
+    expected: Mapping[str, Floats]
+    fits: Fits
+
+    @property
+    def customers(self) -> Floats:
+        return self.patterns["customers"].to_numpy(float)
+
+    @property
+    def purchases(self) -> Floats:
+        return self.patterns["purchases"].to_numpy(float)
+
+    @property
+    def actual(self) -> int:
+        return int(self.purchases @ self.customers)
+
+    def forecast(self, method: str) -> float:
+        return float(self.expected[method] @ self.customers)
+
+    def loss(self, method: str) -> Floats:
+        """Poisson deviance of each row of patterns: the measure that decides, finite even for a method that says 'never'.
+
+        A mean counts as at least half a purchase among all customers: less cannot be told from this many.
+        """
+        mean = np.maximum(self.expected[method], 0.5 / self.customers.sum())
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.asarray(
+                2 * (np.where(self.purchases > 0, self.purchases * np.log(self.purchases / mean), 0.0)
+                     - (self.purchases - mean))
+            )  # fmt: skip
+
+    def own_deviation(self, method: str) -> float:
+        """By what share the method itself expected its total to be off: customers' chance, and open parameters.
+
+        A rule says nothing of chance, so for it what was seen of it stands in.
+        """
+        total, model, days = self.forecast(method), self.fits.models.get(method), (self.end - self.start).days
+        if total <= 0:
+            return float("nan")
+        if model is None:
+            return float(np.sqrt(self.customers @ np.square(self.purchases - self.expected[method])) / total)
+        groups = self.patterns.groupby(HISTORY, as_index=False)["customers"].sum()
+        chance = np.sqrt(groups["customers"].to_numpy(float) @ model.variance(groups, days=days)) / total
+        return float(np.hypot(chance, model.spread_of_total(groups, days=days)))
+
+
+@dataclass(frozen=True)
+class RecencyBins:
+    """What customers did in `days`, by how long they had been silent before: mean and variance of purchases per bin."""
+
+    edges: tuple[float, ...]
+    means: tuple[float, ...]
+    variances: tuple[float, ...]
+    days: int
+
+    def _bin(self, silent: Floats) -> NDArray[np.intp]:
+        return np.searchsorted(np.array(self.edges), silent, side="right")
+
+    def rates(self, silent: Floats) -> Floats:
+        return np.array(self.means)[self._bin(silent)]
+
+    def spreads(self, silent: Floats) -> Floats:
+        return np.array(self.variances)[self._bin(silent)]
+
+
+def holdout_patterns(shop: Shop, *, start: date, end: date) -> ir.Table:
+    """Grain: a distinct history before `start` and number of purchase days in [start, end), with its customers.
+
+    Columns frequency, recency_days, t_days, purchases, customers. An exact compression of the holdout.
+    """
+    history = shop_facts.customer_history(shop, until=start)
+    later = shop_facts.later_purchases(shop, start=start, end=end).select("customer_id", "purchases")
+    joined = history.left_join(later, "customer_id").mutate(purchases=ibis._["purchases"].fill_null(0))
+    keys = (*HISTORY, "purchases")
+    return joined.group_by(keys).aggregate(customers=joined.count()).order_by(keys)
+
+
+def fit_all(
+    shop: Shop, patterns: pd.DataFrame, *, time_unit: TimeUnit, until: date, names: tuple[str, ...] = MODELS
+) -> Fits:
+    """Fit the models of these `names`, on the season's clock where two years or more show one. Raises NotEnoughData as `fit` does."""
+    plain = fit(patterns, time_unit=time_unit, until=until)
+    clock = None
+    if isinstance(plain, PurchaseModel) and patterns["t_days"].max() >= LEAST_SEASON_DAYS:
+        months = shop.fetch(monthly_repeats(shop, until=until))
+        clock = season(months, patterns, theta=plain.parameters, unit=_UNIT[time_unit], until=until)
+    found = [
+        plain if name == BG and clock is None
+        else fit(patterns, time_unit=time_unit, until=until, name=name, clock=clock)
+        for name in NAMES if name in names
+    ]  # fmt: skip
+    return Fits(
+        models={model.name: model for model in found if isinstance(model, PurchaseModel)},
+        failed=tuple(model for model in found if isinstance(model, Unfit)),
+        clock=clock,
+    )
+
+
+def look(shop: Shop, *, start: date, end: date, time_unit: TimeUnit) -> Look:
+    """What would each method have said on `start`? Raises NotEnoughData where too little came before."""
+    days = (end - start).days
+    patterns = shop.fetch(holdout_patterns(shop, start=start, end=end), max_rows=5_000_000)
+    if patterns.empty:
+        raise NotEnoughData(
+            f"too few to conclude: nobody had bought before {start}, where the holdout of {days} days begins"
+        )
+    known = patterns.groupby(HISTORY, as_index=False)["customers"].sum()
+    fits = fit_all(shop, known, time_unit=time_unit, until=start)
+    x, recency, t = (patterns[name].to_numpy(float) for name in HISTORY)
+    expected: dict[str, Floats] = {NOBODY: np.zeros(len(patterns)), SAME_RATE: x / np.maximum(t, 1) * days}
+    bins = recency_bins(shop, start=start, days=days)
+    if bins is not None:
+        expected[RECENCY] = bins.rates(t - recency)
+    expected |= {name: model.expected(patterns, days=days) for name, model in fits.models.items()}
+    return Look(start=start, end=end, patterns=patterns, expected=expected, fits=fits)
+
+
+def recency_bins(shop: Shop, *, start: date, days: int) -> RecencyBins | None:
+    """Learn the recency rule from the `days` before `start`; None where under 100 customers were known before those."""
+    earlier = start - timedelta(days=days)
+    rows = shop.fetch(holdout_patterns(shop, start=earlier, end=start), max_rows=5_000_000)
+    if rows["customers"].sum() < 100:
+        return None
+    silent, n, bought = (
+        (rows["t_days"] - rows["recency_days"]).to_numpy(float),
+        rows["customers"].to_numpy(float),
+        rows["purchases"].to_numpy(float),
+    )
+    order = np.argsort(silent, kind="stable")
+    shares = np.cumsum(n[order]) / n.sum()
+    inner = [silent[order][np.searchsorted(shares, k / _RECENCY_BINS)] for k in range(1, _RECENCY_BINS)]
+    edges = tuple(sorted(set(map(float, inner)) - {float(silent.min())}))
+    which = np.searchsorted(np.array(edges), silent, side="right")
+    size = np.bincount(which, weights=n, minlength=len(edges) + 1)
+    mean = np.bincount(which, weights=n * bought, minlength=len(edges) + 1) / size
+    square = np.bincount(which, weights=n * bought**2, minlength=len(edges) + 1) / size
+    return RecencyBins(edges, tuple(mean.tolist()), tuple((square - mean**2).tolist()), days)

@@ -1,0 +1,232 @@
+"""Value by channel beside its cost, and predictions that a later run can mark, on small shops and on the demo's planted truth."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import numpy as np
+import pytest
+
+import crmlib as crm
+from crmlib.analysis import lifetime_value as clv
+from crmlib.analysis.lifetime_value import payback as by_channel
+from crmlib.analysis.lifetime_value.foresight import predictions_list
+from crmlib.findings import Due, Prediction
+from crmlib.shop import facts as shop_facts
+from crmlib.shop.samples import demo
+
+
+@pytest.fixture(scope="module")
+def made():
+    return demo.simulate(seed=4, customers=900)
+
+
+@pytest.fixture(scope="module")
+def folder(made, tmp_path_factory):
+    place = tmp_path_factory.mktemp("planted")
+    for name in ("orders", "order_lines", "products", "customers", "costs"):
+        made.tables[name].to_csv(place / f"{name}.csv", index=False)
+    return place
+
+
+@pytest.fixture(scope="module")
+def shop(folder, made):
+    return crm.connect(folder, as_of=made.truth["as_of"])
+
+
+@pytest.fixture(scope="module")
+def scored(shop):
+    checked = clv.validate(shop, holdout_days=91, time_unit="week")
+    return checked, clv.score(shop, checked, horizon_days=365)
+
+
+# ---- money by hand
+
+
+def test_margin_is_net_of_discounts_refunds_and_costs(write_shop):
+    orders = [
+        {"order_id": 1, "customer_id": "a", "ordered_at": "2025-01-01", "total": 105, "discount": 10, "refunded": 0},
+        {"order_id": 2, "customer_id": "a", "ordered_at": "2025-01-02", "total": 50, "discount": 0, "refunded": 25},
+        {"order_id": 3, "customer_id": "a", "ordered_at": "2025-01-03", "total": 40, "discount": 0, "refunded": 0},
+    ]
+    lines = [
+        {"order_id": 1, "product_id": "p", "quantity": 2, "line_total": 60, "unit_cost": 10},
+        {"order_id": 1, "product_id": "q", "quantity": 1, "line_total": 40, "unit_cost": ""},
+        {"order_id": 2, "product_id": "p", "quantity": 5, "line_total": 50, "unit_cost": 4},
+        {"order_id": 3, "product_id": "q", "quantity": 1, "line_total": 40, "unit_cost": ""},
+    ]
+    shop = crm.connect(write_shop(orders=orders, order_lines=lines), as_of="2025-02-01")
+    found = shop.fetch(shop_facts.order_margins(shop)).set_index("order_id")["margin"].sort_index()
+    # 1: goods 100 − 10, cost 20 on 60 known, so 33.33 on 100. 2: half of 50 − 20 kept. 3: no cost known.
+    assert found.iloc[:2].tolist() == pytest.approx([100 - 10 - 20 * 100 / 60, 15.0])
+    assert np.isnan(found.iloc[2])
+    margin = clv.margin_of(shop, assumed=0.3)
+    assert margin.share == pytest.approx((56.6667 + 15) / (105 + 25), rel=1e-4)
+    assert margin.known_share == pytest.approx(110 / 190)
+
+
+def test_earnings_by_month_since_the_first_order_by_hand(write_shop):
+    orders = [
+        {"order_id": 1, "customer_id": "a", "ordered_at": "2025-01-01", "total": 10},
+        {"order_id": 2, "customer_id": "a", "ordered_at": "2025-01-01 20:00", "total": 5},
+        {"order_id": 3, "customer_id": "a", "ordered_at": "2025-01-31", "total": 20},
+        {"order_id": 4, "customer_id": "a", "ordered_at": "2025-02-02", "total": 40},
+        {"order_id": 5, "customer_id": "", "ordered_at": "2025-02-01", "total": 99},
+    ]
+    shop = crm.connect(write_shop(orders=orders), as_of="2025-06-01")
+    found = shop.fetch(by_channel.earnings(shop, share=0.5))
+    # The first month of 30.44 days ends with day 31 after the first order; 2 February is day 32.
+    assert found[["month", "earned"]].to_numpy().tolist() == [[0, 7.5], [1, 10.0], [2, 20.0]]
+
+
+def test_young_customers_do_not_make_a_channel_look_poor():
+    earned, known = np.array([[10.0, 10.0], [10.0, 0.0]]), np.array([[True, True], [True, False]])
+    lines = by_channel._cumulative(earned, known, seed=0)
+    assert lines[0].tolist() == [10.0, 20.0]
+    # The naive average counts the one who was not there yet.
+    assert np.cumsum(earned.mean(axis=0)).tolist() == [10.0, 15.0]
+
+
+def test_payback_is_the_month_in_which_the_cost_is_covered():
+    lines = np.array([[5.0, 12.0, 20.0], [5.0, 9.0, 10.0]])
+    assert by_channel._payback(lines, 12.0).tolist() == [1, np.inf]
+    assert by_channel._payback(lines, 4.0).tolist() == [0, 0]
+    value, _, _ = by_channel._median([(10, np.array([0.0])), (30, np.array([np.inf])), (25, np.array([4.0]))])
+    assert value == 4.0
+
+
+# ---- planted truth
+
+
+def test_channels_find_the_planted_costs_and_who_pays_back(shop, scored, made):
+    _, scores = scored
+    found = clv.channels(shop, scores)
+    assert found.missing == ""
+    table = found.table.set_index("channel")
+    truth = made.truth["costs"]["acquisition_per_new_buyer"]
+    assert table["cost"].dropna().to_dict() == pytest.approx(truth, rel=0.06)
+    # Referral keeps its customers, coupon sites do not.
+    assert table.loc["referral", "earned"] > 1.5 * table.loc["coupon_site", "earned"]
+    assert table.loc["referral", "payback_month"] <= 1
+    assert table.loc["coupon_site", "payback_month"] > table.loc["social", "payback_month"]
+    assert np.isinf(table.loc["coupon_site", "payback_month"])
+    assert 0 <= found.median[1] <= found.median[0] <= found.median[2]
+    assert (table["low"] <= table["earned"]).all()
+    assert (table["earned"] <= table["high"]).all()
+    # Nobody earns less by staying longer, refunds apart, which belong to their order.
+    assert (found.curves.groupby("channel")["earned"].diff().dropna() >= -1e-9).all()
+    drawn = clv.figure_channels(found, currency="EUR")
+    assert "Coupon site customers have not repaid" in drawn.title
+
+
+def test_one_wholesale_buyer_does_not_decide_a_channel(shop, scored):
+    _, scores = scored
+    assert scores.wholesale == 1
+    found = clv.channels(shop, scores).table.set_index("channel")
+    # With the wholesale buyer inside, search would earn several times what comparable channels do.
+    assert found.loc["search", "high"] < 2 * found.loc["referral", "high"]
+    assert found["customers"].sum() < len(scores.customers)
+
+
+def test_what_is_missing_is_said(shop, scored, cdnow_sample, folder, tmp_path):
+    _, scores = scored
+    nothing = clv.channels(cdnow_sample, scores)
+    assert nothing.missing == "customers.acquisition_channel"
+    assert clv.figure_channels(nothing, currency="").title == "Value by channel is not available"
+    for name in ("orders", "customers"):
+        (tmp_path / f"{name}.csv").write_bytes((folder / f"{name}.csv").read_bytes())
+    bare = crm.connect(tmp_path, as_of=str(shop.as_of))
+    found = clv.channels(bare, scores)
+    assert found.missing == "costs of kind 'acquisition' with a channel"
+    assert not found.table.empty
+    assert np.isnan(found.median[0])
+    assert "Not available: costs of kind 'acquisition'" in clv.figure_channels(found, currency="EUR").caption
+
+
+# ---- predictions and grades
+
+
+def test_predictions_have_stable_ids_bands_and_lists(shop, scored):
+    checked, scores = scored
+    said = clv.findings(checked, scores, shop=shop)
+    ids = [prediction.id for prediction in said.predictions]
+    assert set(ids) == {"orders_30d", "orders_90d", "orders_365d", "sales_30d", "sales_90d", "sales_365d", "buys_90d"}
+    for prediction in said.predictions:
+        assert prediction.start == shop.as_of
+        assert prediction.low <= prediction.value <= prediction.high
+    bands = [prediction for prediction in said.predictions if prediction.id == "buys_90d"]
+    listed = said.lists["predictions"]
+    assert sum(prediction.n for prediction in bands) == len(listed) == len(scores.customers)
+    for prediction in bands:
+        inside = listed[listed["band"] == prediction.band]["chance"]
+        low, high = (float(end) / 100 for end in prediction.band.removesuffix(" %").split("–"))
+        assert inside.between(low - 1e-3, high + 1e-3).all()
+        assert inside.mean() == pytest.approx(prediction.value, abs=1e-3)
+    year = next(p for p in said.predictions if p.id == "orders_365d")
+    assert year.value == pytest.approx(scores.orders.value)
+    assert (year.low, year.high) == (
+        pytest.approx(scores.orders.low, rel=0.02),
+        pytest.approx(scores.orders.high, rel=0.02),
+    )
+
+
+def test_grades_count_what_came(write_shop, tmp_path):
+    rows = [
+        ("a", "2025-01-01", 10), ("a", "2025-02-03", 20), ("a", "2025-02-03 22:00", 5), ("a", "2025-03-09", 40),
+        ("=b", "2025-01-15", 10), ("=b", "2025-02-28", 30), ("c", "2025-02-10", 70), ("c", "2025-02-20", 80), ("d", "2025-01-20", 10),
+    ]  # fmt: skip
+    orders = [
+        {"order_id": i, "customer_id": who, "ordered_at": at, "total": total} for i, (who, at, total) in enumerate(rows)
+    ]
+    shop = crm.connect(write_shop(orders=orders), as_of="2025-03-10")
+    start, lists = date(2025, 2, 1), tmp_path / "lists"
+    lists.mkdir()
+    # As published: an id like a formula stands behind a quote.
+    (lists / "predictions.csv").write_text("customer_id,chance,band\na,0.5,40–60 %\n'=b,0.5,40–60 %\nd,0.41,40–60 %\n")
+
+    def due(id: str, *, days: int = 28, band: str = "", folder=lists) -> Due:
+        said = Prediction(id=id, label="", unit="", value=1.0, start=start, end=start + timedelta(days=days), band=band)
+        return Due(prediction=said, as_of=start, run_id="r", lists=folder)
+
+    grades = clv.grade(shop, [due("orders_28d"), due("sales_28d"), due("buys_90d", band="40–60 %")])
+    # c was not known on 1 February; two orders of a on one day are one.
+    assert [grade.actual for grade in grades] == [2.0, 55.0, pytest.approx(2 / 3)]
+    assert clv.grade(shop, [due("orders_90d", days=90)]) == ()
+    assert clv.grade(shop, [due("buys_90d", band="40–60 %", folder=None)]) == ()
+    assert clv.grade(shop, [due("buys_90d", band="0–5 %")]) == ()
+
+
+def test_an_earlier_runs_predictions_hold_when_they_are_due(folder, made, shop, tmp_path):
+    """Predict on 1 July, grade on 1 October: totals in their range, chances calibrated band by band."""
+    earlier = crm.connect(folder, as_of="2026-07-01")
+    checked = clv.validate(earlier, holdout_days=91, time_unit="week")
+    scores = clv.score(earlier, checked, horizon_days=90)
+    predictions_list(scores).to_csv(tmp_path / "predictions.csv", index=False)
+    said = clv.predictions(scores, shop=earlier)
+    due = [
+        Due(prediction=one, as_of=earlier.as_of, run_id="r", lists=tmp_path) for one in said if one.end <= shop.as_of
+    ]
+    grades = clv.grade(shop, due)
+    assert len(grades) == len(due)
+    for grade in grades:
+        prediction = grade.due.prediction
+        if not prediction.band:
+            assert prediction.low <= grade.actual <= prediction.high, prediction.id
+    bands = [grade for grade in grades if grade.due.prediction.band]
+    inside = [grade.due.prediction.low - 0.02 <= grade.actual <= grade.due.prediction.high + 0.02 for grade in bands]
+    assert sum(inside) >= len(bands) - 1
+    assert [grade.actual for grade in bands] == sorted(grade.actual for grade in bands)
+
+
+def test_tiers_add_up_and_stand_apart(scored):
+    _, scores = scored
+    tiers = scores.tiers.set_index("tier")
+    assert tiers["customers"].sum() == len(scores.customers)
+    assert tiers["expected_value"].sum() == pytest.approx(scores.value.value, rel=1e-3)
+    assert tiers.loc["wholesale", "customers"] == 1
+    assert tiers["share"].sum() == pytest.approx(1)
+    assert tiers.drop(index="wholesale")["expected_value"].is_monotonic_decreasing
+    assert (tiers["low_value"] <= tiers["expected_value"]).all()
+    assert not scores.customers.loc[scores.customers["wholesale"], "quiet"].any()
+    assert scores.customers.loc[scores.customers["tier"] == "top tenth", "rank"].max() <= scores.customers.loc[
+        scores.customers["tier"] == "the rest", "rank"].min()  # fmt: skip
