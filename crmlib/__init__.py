@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from crmlib.findings import due, publish
     from crmlib.shop.engine import Shop, connect
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["Shop", "baskets", "connect", "data_health", "due", "experiments", "feedback", "lifetime_value", "publish"]
 
 _FUNCTIONS = {

@@ -9,7 +9,7 @@ import pytest
 
 import crmlib as crm
 from crmlib.analysis import data_health
-from crmlib.analysis.lifetime_value import validation as clv
+from crmlib.analysis import lifetime_value as clv
 from crmlib.shop import facts
 
 CUT, END = date(2026, 4, 1), date(2026, 8, 1)

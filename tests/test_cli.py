@@ -239,7 +239,7 @@ def hook(project: Path) -> str:
     script = project / "hook.py"
     script.write_text(
         "import json, os\nwith open('told.jsonl', 'a') as file:\n"
-        "    file.write(json.dumps({k: v for k, v in os.environ.items() if k.startswith('CRM_')}) + '\\n')"
+        "    file.write(json.dumps({k: v for k, v in os.environ.items() if k[:4] == 'CRM_' and k not in ('CRM_STRICT', 'CRM_KEY')}) + '\\n')"
     )
     return f"{sys.executable} hook.py"
 

@@ -52,6 +52,11 @@ def _local(zone: Any, instant: Any) -> Any:
     """The local moment of an instant."""
 
 
+@ibis.udf.scalar.builtin(name="chr")
+def _character(code: int) -> str:
+    """The character of this code."""
+
+
 def typed(
     raw: ir.Table, table: Table, *, columns: Mapping[str, str], timezone: str, broken: Mapping[str, ir.BooleanValue]
 ) -> ir.Table:
@@ -231,7 +236,8 @@ def _read(source: ir.Value, column: Column, timezone: str) -> ir.Value:
             # Whole numbers beside empty ones become floats in many tools: 17.0 is the customer 17.
             whole = (source == source.floor()) & (source.abs() < 2**53)
             source = ibis.ifelse(whole, source.try_cast("int64").cast("string"), source.cast("string"))
-        text = source.cast("string").strip()
+        # The character 0 says nothing, and would end the engine's own commands early where a name is part of one.
+        text = source.cast("string").replace(_character(0), "").strip()
         return ibis.ifelse(_said(text, column), text, ibis.null("string"))
     if column.kind == "time":
         return _time(source, timezone)
