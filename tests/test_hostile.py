@@ -115,10 +115,14 @@ def hostile_shop(source: Path, folder: Path) -> Path:
                 postcode="ZQ" + numbers.str.zfill(6), birth_date="1971-03-07",
             )  # fmt: skip
             attacks(frame, "country", "region", "city", "acquisition_channel")
+            signed = dict(zip(frame["customer_id"], frame["last_name"], strict=True))
         if path.stem == "products":
             attacks(frame, "name", "category", "brand", "supplier")
         if path.stem == "feedback":
-            tails = [f" Yours, Zqlast{i}, anna.leak{i}@leak.example {next(endless)}" for i in range(len(frame))]
+            tails = [
+                f" Yours, {signed.get(who, 'a guest')}, anna.leak{i}@leak.example {next(endless)}"
+                for i, who in enumerate(frame["customer_id"])
+            ]
             frame["text"] = frame["text"] + tails
             attacks(frame, "channel")
         if path.stem == "orders":
