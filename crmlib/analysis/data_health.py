@@ -122,6 +122,7 @@ def figure_months(health: Health) -> figures.Figure:
         last = full.iloc[-1]
         title = f"{what} were {formats.quantity(round(last[column]), unit)} in {last['month']:%B %Y}"
         title += ", the last full month" if partial else ""
+        title += _against_last_year(full, column)
     note = " The last month is not over." if partial else ""
 
     def paint(ax: Axes, narrow: bool) -> None:
@@ -160,6 +161,18 @@ def figure_months(health: Health) -> figures.Figure:
         caption=f"{what} by calendar month{', paler where the month is not over' if partial else ''}.",
         table=table,
     )
+
+
+def _against_last_year(months: pd.DataFrame, column: str) -> str:
+    """The last month beside the same month a year before, which has the same season; '' where there is none."""
+    last = months.iloc[-1]
+    before = months.loc[months["month"] == last["month"] - pd.DateOffset(years=1), column]
+    if before.empty or not before.iloc[0] > 0:
+        return ""
+    change = last[column] / before.iloc[0] - 1
+    if abs(change) < 0.005:
+        return ", as in the same month a year before"
+    return f", {formats.share(abs(change))} {'more' if change > 0 else 'less'} than a year before"
 
 
 def figure_guests(health: Health) -> figures.Figure:
@@ -269,11 +282,13 @@ def findings(health: Health, *, shop: Shop) -> Findings:
     guests, orders = int(health.guests["guests"].sum()), health.orders
     guest_share = guests / orders if orders else None
     aside = int(total["set_aside"])
+    since = f" since {health.months['month'].iloc[0]:%B %Y}" if len(health.months) else ""
     metrics = (
         _count("revenue", "Net sales", health.revenue, shop.money_rule(), unit=health.currency or "amount", n=orders,
-               note=f"of {orders:,} orders" if orders else ""),
-        _count("orders", "Orders", orders, "kept orders that were not cancelled", headline=True, unit="orders"),
-        _count("customers", "Customers who bought", health.customers, "distinct customers with a kept order", headline=True, unit="customers"),
+               note=f"of {orders:,} orders{since}" if orders else ""),
+        _count("orders", "Orders", orders, "kept orders that were not cancelled", headline=True, unit="orders", note=since.strip()),
+        _count("customers", "Customers who bought", health.customers, "distinct customers with a kept order", headline=True, unit="customers",
+               note=since.strip()),
         _count("order_lines", "Order lines", health.order_lines, "kept order lines", headline=False, unit="order lines"),
         _count("rows_read", "Rows read", int(total["read"]), "rows below the headers of all files", headline=False, unit="rows"),
         _count("rows_kept", "Rows kept", int(total["kept"]), "rows that count", headline=False, unit="rows"),
@@ -310,7 +325,7 @@ def findings(health: Health, *, shop: Shop) -> Findings:
         metrics=metrics,
         so_what=(
             f"{formats.share(total['kept'] / total['read'] if total['read'] else None, digits=1)} of all rows count in the other reports.",
-            f"Newest event: {through}; as-of day: {formats.day(shop.as_of)}, exclusive.",
+            _standing(health, shop, through=through),
             "If the monthly sums differ from the platform's own, ask why before using the other pages.",
         ),
         how_sure=(
@@ -330,6 +345,18 @@ def findings(health: Health, *, shop: Shop) -> Findings:
         actions=tuple(actions),
         checks=checks,
         tables={"set_aside": set_aside, "months": months},
+    )
+
+
+def _standing(health: Health, shop: Shop, *, through: str) -> str:
+    """From the orders kept to the orders that count, which other pages start from."""
+    if not health.orders:
+        return f"The newest record is of {through}; the as-of day, {formats.day(shop.as_of)}, is not part of it."
+    kept = int(health.reconciliation.set_index("table").loc["orders", "kept"])
+    guests = int(health.guests["guests"].sum())
+    return (
+        f"Of {kept:,} orders kept, {health.orders:,} stand and {kept - health.orders:,} were cancelled; {guests:,} of those that stand are "
+        "from guests. Other pages count from there, and say what else they leave out."
     )
 
 

@@ -52,8 +52,8 @@ def _local(zone: Any, instant: Any) -> Any:
     """The local moment of an instant."""
 
 
-@ibis.udf.scalar.builtin(name="chr")
-def _character(code: int) -> str:
+@ibis.udf.scalar.builtin(name="chr", signature=((dt.int32,), dt.string))
+def _character(code: Any) -> Any:
     """The character of this code."""
 
 
