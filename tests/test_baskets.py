@@ -7,7 +7,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterator
 from fractions import Fraction
-from itertools import combinations
+from itertools import combinations, permutations, product
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +25,11 @@ from crmlib.analysis import baskets as bk
 from crmlib.analysis import stats
 from crmlib.analysis.baskets import mining
 from crmlib.analysis.baskets.facts import EDGES, Profile, size_class
+from crmlib.analysis.baskets.rules import count_pairs
 from crmlib.errors import NotAvailable, NotEnoughData, UsageError
 from crmlib.shop.samples import demo
 from crmlib.shop.samples.demo import catalogue
+from tests.shuffling import freely, traded, with_items
 
 ShopWriter = Callable[..., Path]
 NAMES = {"p1": "Kettle", "p2": "Filter", "p3": "Tea", "p4": "Mug"}
@@ -91,23 +93,6 @@ def made(
         customers=np.arange(n) if customers is None else customers, held=sparse.csc_array(held.astype(np.int32)),
         cut=None, profiles=profiles, items=items, guests=0,
     )  # fmt: skip
-
-
-def swapped(held: np.ndarray, rng: np.random.Generator, *, times: int = 8) -> np.ndarray:
-    """The same table with items traded between baskets at random; sizes and totals stay (Gionis et al. 2007)."""
-    table = [set(np.flatnonzero(row)) for row in held]
-    rows, items = np.nonzero(held)
-    edges = list(zip(rows.tolist(), items.tolist(), strict=True))
-    for first, second in rng.integers(0, len(edges), (times * len(edges), 2)).tolist():
-        (a, i), (b, j) = edges[first], edges[second]
-        if j in table[a] or i in table[b]:
-            continue
-        table[a].remove(i), table[a].add(j), table[b].remove(j), table[b].add(i)
-        edges[first], edges[second] = (a, j), (b, i)
-    answer = np.zeros_like(held)
-    for row, here in enumerate(table):
-        answer[row, list(here)] = 1
-    return answer
 
 
 def drawn(rng: np.random.Generator, *, baskets: int, items: int, large: float = 0.05) -> np.ndarray:
@@ -356,8 +341,8 @@ def test_expected_counts_equal_those_of_swapped_baskets(rng: np.random.Generator
     whole = bk.fit_chance(Profile(totals=values, items=counts), baskets.sizes)
     plain = bk.expected(whole, whole.rows(held.sum(axis=0)), pairs)
     simulated = np.zeros(len(pairs))
-    for _ in range(25):
-        table = swapped(held, rng, times=4)
+    for _ in range(12):
+        table = traded(sparse.csc_array(held), rng).toarray()
         simulated += np.array([(table[:, a] * table[:, b]).sum() for a, b in pairs]) / 25
     # One model for all sizes is what free swaps keep; independence is far off.
     # The formula is a little high where items are few, which errs on the safe side.
@@ -369,21 +354,45 @@ def test_expected_counts_equal_those_of_swapped_baskets(rng: np.random.Generator
     assert expected.sum() == pytest.approx(sum(math.comb(int(size), 2) for size in baskets.sizes), rel=0.02)
 
 
+def test_trades_keep_sizes_and_totals_and_forget_the_rest(rng: np.random.Generator) -> None:
+    held = np.array([[1, 1, 0], [1, 0, 1], [0, 1, 1], [1, 0, 0]])
+    seen = Counter[tuple[int, ...]]()
+    for _ in range(3000):
+        table = traded(sparse.csc_array(held), rng, rounds=8).toarray()
+        assert (table.sum(axis=0) == held.sum(axis=0)).all() and (table.sum(axis=1) == held.sum(axis=1)).all()
+        seen[tuple(table.ravel().tolist())] += 1
+    all_tables = [
+        one
+        for one in product(
+            list(permutations((1, 1, 0))),
+            list(permutations((1, 1, 0))),
+            list(permutations((1, 1, 0))),
+            list(permutations((1, 0, 0))),
+        )
+        if (np.array(one).sum(axis=0) == held.sum(axis=0)).all()
+    ]
+    possible = {tuple(np.ravel(one).tolist()) for one in all_tables}
+    assert set(seen) == possible
+    assert distributions.chisquare(list(seen.values())).pvalue > 1e-3  # every such table as often as any other
+
+
 def test_shuffled_baskets_stay_at_the_declared_rate(rng: np.random.Generator) -> None:
     held = drawn(rng, baskets=900, items=40)
     held[:200, 0] |= held[:200, 1]
-    found, naive = 0, 0
-    for shuffle in range(20):
-        table = swapped(held, rng, times=3) if shuffle % 2 else np.stack([rng.permutation(c) for c in held.T], axis=1)
-        customers = rng.integers(0, 300, len(table))
-        rules = bk.fit(made(table, customers=customers), q_max=1, min_confidence=0, max_items=3)
-        found += rules.table["above"].any()
-        if shuffle % 2:
+    baskets = made(held, customers=rng.integers(0, 300, 900))
+    for shuffle, lucky in ((freely, False), (traded, True)):
+        table = sparse.csc_array(held)
+        found, naive = 0, 0
+        for _ in range(12):
+            table = shuffle(table, rng)
+            rules = bk.fit(with_items(baskets, table), q_max=1, min_confidence=0, max_items=3)
+            found += rules.table["above"].any()
             both = rules.table[rules.table["itemset"].map(len) == 2]
-            lucky = distributions.hypergeom.sf(both["count"] - 1, len(table), both["count_a"], both["count_c"])
-            naive += (stats.adjust(lucky, method="fdr_bh", searched=40 * 39) < 0.05).sum()
-    assert found <= 4  # of 20, at a rate of .05: more has a chance of .003
-    assert naive > 500  # Fisher's test, for which baskets are alike, finds pairs that are not there
+            p = distributions.hypergeom.sf(both["count"] - 1, len(held), both["count_a"], both["count_c"])
+            naive += int((stats.adjust(p, method="fdr_bh", searched=40 * 39) < 0.05).sum())
+        assert found <= 3  # of 12, at a rate of .05: more has a chance of .002
+        # Fisher's test, for which baskets are alike, finds pairs that are not there once sizes are kept.
+        assert (naive > 500) == lucky, naive
 
 
 def test_the_correction_counts_candidates_that_were_too_rare(rng: np.random.Generator) -> None:
@@ -439,38 +448,44 @@ def test_one_household_makes_no_rule(rng: np.random.Generator) -> None:
     assert (20, 30) not in bk.above_chance(rules)
 
 
-@pytest.mark.parametrize("habit", [0.0, 3.0])
+@pytest.mark.parametrize("habit", [0.0, 3.5])
 def test_intervals_hold_when_customers_repeat_themselves(habit: float) -> None:
-    """Coverage of 95 % intervals of lift and of times, over shops whose customers have habits of their own.
+    """Coverage of 95 % intervals of lift and of times over 2,000 planted pairs, fifty in each of forty shops.
 
-    The truth of lift comes from the shares in an endless shop, that of times from one shop of 60,000 customers.
+    One customer in twenty wants a pair again and again; which, is drawn anew for each pair. The truth comes from the fifty
+    pairs, all planted alike, of one shop of 8,000 customers.
     """
     rng = np.random.default_rng(7)
+    number, shops = 50, 40
+    pairs = [(2 * pair, 2 * pair + 1) for pair in range(number)]
 
     def shop(customers: int) -> tuple[np.ndarray, np.ndarray]:
-        orders = 1 + rng.poisson(2, customers)
-        taste = np.exp(habit * (rng.random((customers, 1)) < 0.1))  # a tenth want both, again and again
-        who = np.repeat(np.arange(customers), orders)
-        held = rng.random((len(who), 6)) < 0.12
-        first = rng.random(len(who)) < 0.04 * taste[who, 0]
-        held[:, 0] |= first
-        held[:, 1] |= first & (rng.random(len(who)) < 0.5)
+        who = np.repeat(np.arange(customers), 1 + rng.poisson(11, customers))
+        taste = np.exp(habit * (rng.random((customers, number)) < 0.05)) / (1 + 0.05 * np.expm1(habit))
+        held = rng.random((len(who), 2 * number)) < 0.06
+        wanted = rng.random((len(who), number)) < 0.03 * taste[who]
+        held[:, ::2] |= wanted
+        held[:, 1::2] |= wanted & (rng.random(wanted.shape) < 0.7)
         return held.astype(np.int64), who
 
-    def row(held: np.ndarray, who: np.ndarray) -> pd.Series:
-        rules = bk.fit(made(held, customers=who), q_max=1, min_confidence=0, max_items=2)
-        return rules.table[rules.table["itemset"] == (0, 1)].iloc[0]
+    def counted(held: np.ndarray, who: np.ndarray) -> pd.DataFrame:
+        return count_pairs(pairs, baskets=made(held, customers=who))
 
-    truth = row(*shop(60_000))
-    inside = Counter[str]()
-    shops = 60
-    for _ in range(shops):
-        one = row(*shop(400))
-        inside["lift"] += one["lift_low"] <= truth["lift"] <= one["lift_high"]
-        inside["times"] += one["times_low"] <= truth["times"] <= one["times_high"]
-    # 95 % of 60, and what chance leaves around it (three standard errors below).
-    assert inside["lift"] >= 0.865 * shops, inside
-    assert inside["times"] >= 0.865 * shops, inside
+    large = counted(*shop(8_000))
+    truth = {measure: float(np.exp(np.log(large[measure]).mean())) for measure in ("lift", "times")}
+    drawn_shops = [shop(400) for _ in range(shops)]
+    ours = pd.concat([counted(*one) for one in drawn_shops])
+    alone = pd.concat([counted(held, np.arange(len(who))) for held, who in drawn_shops])
+
+    def coverage(found: pd.DataFrame, measure: str) -> float:
+        return float(
+            ((found[f"{measure}_low"] <= truth[measure]) & (truth[measure] <= found[f"{measure}_high"])).mean()
+        )
+
+    for measure in truth:
+        assert 0.94 <= coverage(ours, measure) <= 0.96, (measure, coverage(ours, measure))
+        # Had baskets been taken for independent, habits would go unseen.
+        assert (coverage(alone, measure) < 0.94) == (habit > 0), (measure, coverage(alone, measure))
 
 
 # ---- the demo shop's planted truth

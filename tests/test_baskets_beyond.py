@@ -20,6 +20,7 @@ from crmlib.analysis.baskets import mining, shrinkage
 from crmlib.analysis.baskets.ahead import HIT_RATE, PAIRS_HELD, listed
 from crmlib.analysis.baskets.facts import Profile, size_class
 from crmlib.analysis.baskets.relatives import related
+from crmlib.analysis.baskets.sequences import order_range
 from crmlib.findings import Due
 from crmlib.shop.samples import demo
 from tests.test_baskets import drawn, made
@@ -172,6 +173,20 @@ def demo_found(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, 
     yield folder, baskets, rules, made_shop.truth["baskets"]
 
 
+@pytest.fixture(scope="module")
+def small_shops(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[bk.Baskets, bk.Rules, Any]]:
+    answer = []
+    for seed in (22, 24):
+        made_shop = demo.simulate(seed=seed, customers=2000)
+        folder = tmp_path_factory.mktemp("small")
+        for name in ("orders", "order_lines", "products"):
+            made_shop.tables[name].to_csv(folder / f"{name}.csv", index=False)
+        shop = crm.connect(folder, as_of=made_shop.truth["as_of"])
+        baskets = bk.facts(shop, level="product", min_support=0.002)
+        answer.append((baskets, bk.fit(baskets, max_items=2), made_shop.truth["baskets"]))
+    return answer
+
+
 def test_planted_substitutes_are_found_and_no_others(demo_found: tuple[Any, ...]) -> None:
     _, baskets, rules, truth = demo_found
     found = bk.substitutes(rules, baskets)
@@ -201,6 +216,28 @@ def test_planted_sequences_are_found_and_none_in_shuffled_days(
         mixed = replace(baskets, held=baskets.held[where], sizes=baskets.sizes[where])
         wrong += len(bk.sequences(mixed, rules, window_days=60).table) > 0
     assert wrong <= 2  # of 10, at a rate of .05: three or more have a chance of .012
+
+
+@pytest.mark.parametrize(("times", "by_sales", "habit"), [(1.0, 0.5, False), (3.0, 0.4, True), (8.0, 0.5, True)])
+def test_ranges_of_sequences_hold_when_customers_repeat_themselves(times: float, by_sales: float, habit: bool) -> None:
+    """2,000 planted pairs of 200 customers; with habits, every customer has an order of his own."""
+    rng = np.random.default_rng(5)
+    odds = times * by_sales / (1 - by_sales)
+    share = odds / (1 + odds)
+    events = rng.poisson(0.6, (200, 2000))
+    ahead = rng.binomial(events, rng.beta(share * 3, (1 - share) * 3, events.shape) if habit else share)
+    low, high = order_range(ahead, events - ahead, np.full(2000, by_sales))
+    assert 0.94 <= ((low <= times) & (times <= high)).mean() <= 0.96
+
+
+def test_planted_sequences_are_found_in_small_shops_too(small_shops: list[tuple[bk.Baskets, bk.Rules, Any]]) -> None:
+    found, wrong, planted = 0, 0, 0
+    for baskets, rules, truth in small_shops:
+        table = bk.sequences(baskets, rules, window_days=60).table
+        named = set(zip(table["first"], table["then"], strict=True))
+        wanted = {(pair["first_name"], pair["second_name"]) for pair in truth["sequences"]}
+        found, wrong, planted = found + len(named & wanted), wrong + len(named - wanted), planted + len(wanted)
+    assert found >= planted - 1 and wrong == 0
 
 
 def test_suggestions_are_tried_on_later_baskets_beside_bestsellers(demo_found: tuple[Any, ...]) -> None:

@@ -108,7 +108,8 @@ def fit(
         # left as it is, every q up to the rate stays exact.
         hopeful = stats.adjust(by_count, method="fdr_bh", searched=searched) <= rate
         table, by_class, by_count = table[hopeful], by_class[:, hopeful], by_count[hopeful]
-    table = table.join(_intervals(table, by_class, baskets=baskets, chance=chance))
+    # Lift itself is left to mlxtend, with the other measures.
+    table = table.join(_intervals(table, by_class, baskets=baskets, chance=chance).drop(columns="lift"))
     table["p_value"] = np.maximum(by_count, table.pop("p_customers"))
     table["q_value"] = stats.adjust(table["p_value"], method="fdr_bh", searched=searched)
     table["above"] = table["q_value"] <= rate
@@ -160,7 +161,8 @@ def _ranked(table: pd.DataFrame, *, baskets: Baskets, prior: shrinkage.Prior) ->
 def count_pairs(pairs: list[mining.Itemset], *, baskets: Baskets) -> pd.DataFrame:
     """How often do these pairs meet in these baskets, and how often would they by chance? One row a pair.
 
-    Columns itemset, count, expected, times, times_low, times_high; the last three NaN where a pair never meets.
+    Columns itemset, count, expected, times, times_low, times_high, lift, lift_low, lift_high; all after
+    expected NaN where a pair never meets.
     """
     chance = fit_size_classes(baskets)
     totals = np.asarray(baskets.held.sum(axis=0)).ravel()
@@ -182,7 +184,8 @@ def count_pairs(pairs: list[mining.Itemset], *, baskets: Baskets) -> pd.DataFram
     table["expected"] = by_class.sum(axis=0)
     met = (table["count"] > 0).to_numpy()
     intervals = _intervals(table[met], by_class[:, met], baskets=baskets, chance=chance)
-    return table[["itemset", "count", "expected"]].join(intervals[["times", "times_low", "times_high"]])
+    measured = ["times", "times_low", "times_high", "lift", "lift_low", "lift_high"]
+    return table[["itemset", "count", "expected"]].join(intervals[measured])
 
 
 def _expected_rules(rules: pd.DataFrame, *, baskets: Baskets, chance: SizeClasses) -> Floats:
@@ -219,7 +222,7 @@ def _intervals(rules: pd.DataFrame, by_class: Floats, *, baskets: Baskets, chanc
     """How far may lift and times lie from what was counted, had other customers come? Same rows as `rules`.
 
     `by_class` has the expected count of each rule in each size class. Columns customers, times, times_low, times_high,
-    reach (half the width, on the log), lift_low, lift_high, p_customers. The linearised variance of the log with
+    reach (half the width, on the log), lift, lift_low, lift_high, p_customers. The linearised variance of the log with
     customers as clusters, and t quantiles.
     """
     # Both directions of a rule are the same question.
@@ -255,6 +258,7 @@ def _intervals(rules: pd.DataFrame, by_class: Floats, *, baskets: Baskets, chanc
             "times_low": times * np.exp(-reach),
             "times_high": times * np.exp(reach),
             "reach": reach,
+            "lift": lift,
             "lift_low": lift * np.exp(-reach_lift),
             "lift_high": lift * np.exp(reach_lift),
             "p_customers": distributions.t.sf(distance, found["df"]),

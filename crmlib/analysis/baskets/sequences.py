@@ -18,7 +18,7 @@ from scipy import stats as distributions
 
 from crmlib.analysis import stats
 from crmlib.analysis.baskets import clusters
-from crmlib.analysis.baskets.facts import Baskets, Ints, Matrix
+from crmlib.analysis.baskets.facts import Baskets, Floats, Ints, Matrix
 from crmlib.analysis.baskets.later import LEAST_CUSTOMERS
 from crmlib.analysis.baskets.relatives import related
 from crmlib.analysis.baskets.rules import Rules
@@ -96,8 +96,9 @@ def sequences(
     turned = forward / np.maximum(forward + back, 1) < by_sales[hopeful]
     first, then = np.where(turned, then, first), np.where(turned, first, then)
     forward, back = np.where(turned, back, forward), np.where(turned, forward, back)
+    by_sales = np.where(turned, 1 - by_sales[hopeful], by_sales[hopeful])
 
-    se, freedom = np.empty(len(first)), np.empty(len(first))
+    se, freedom, low, high = (np.empty(len(first)) for _ in range(4))
     customers, followed = np.empty(len(first), dtype=np.int64), np.empty(len(first))
     who = clusters.by_customer(baskets)
     by_item, by_after = sparse.csc_array(held), sparse.csc_array(after_it)
@@ -107,17 +108,18 @@ def sequences(
         ahead = by_item[:, a].multiply(by_after[:, b])
         behind = by_item[:, b].multiply(by_after[:, a])
         ahead_by, behind_by = (who @ ahead).toarray(), (who @ behind).toarray()
-        # Half an event on either side, so that 'never before' has a number.
-        influence = ahead_by / (forward[piece] + 0.5) - behind_by / (back[piece] + 0.5)
-        se[piece], freedom[piece] = clusters.errors(influence)
+        # What each customer brings beyond what sales give.
+        se[piece], freedom[piece] = clusters.errors(ahead_by * (1 - by_sales[piece]) - behind_by * by_sales[piece])
+        low[piece], high[piece] = order_range(ahead_by, behind_by, by_sales[piece])
         customers[piece] = (ahead_by > 0).sum(axis=0)
         followed[piece] = (ahead > 0).sum(axis=0) / by_item[:, a].sum(axis=0)
-    # With few events on one side their own chance is the larger part.
-    se = np.sqrt(np.maximum(se**2, 1 / (forward + 0.5) + 1 / (back + 0.5)))
-    times = (forward + 0.5) / (back + 0.5) * expected[then, first] / expected[first, then]
-    distance = np.log(times) / se
+    # Tested as if there were no order. A test of the logarithm of times would be as unsure as the few events on the wrong
+    # side are, which is where a sequence is clearest.
+    total = forward + back
+    distance = (forward - total * by_sales) / np.maximum(se, np.sqrt(total * by_sales * (1 - by_sales)))
     p = np.maximum(np.minimum(p, 1.0), 2 * distributions.t.sf(distance, freedom))
-    reach = clusters.reach(se, freedom)
+    # Half an event on either side, so that 'never before' has a number.
+    times = (forward + 0.5) / (back + 0.5) * (1 - by_sales) / by_sales
     pairs = [(int(items[a]), int(items[b])) for a, b in zip(first, then, strict=True)]
     table = pd.DataFrame(
         {
@@ -129,8 +131,8 @@ def sequences(
             "before": back,
             "customers": customers,
             "times": times,
-            "times_low": times * np.exp(-reach),
-            "times_high": times * np.exp(reach),
+            "times_low": low,
+            "times_high": high,
             "share_after": followed,
             "p_value": p,
             "q_value": stats.adjust(p, method="fdr_bh", searched=searched),
@@ -139,6 +141,22 @@ def sequences(
     found = (table["q_value"] <= rules.rate) & (table["times_low"] > 1) & (table["customers"] >= least_customers)
     table = table[found].sort_values(["times_low", "pair"], ascending=[False, True], ignore_index=True)
     return Sequences(table=table, window_days=window_days, searched=searched)
+
+
+def order_range(ahead: Floats, behind: Floats, by_sales: Floats) -> tuple[Floats, Floats]:
+    """The 95 % range of the odds of an order, over the odds that sales alone give it.
+
+    `ahead` and `behind` are the events of each customer, customers × pairs. Jeffreys' range, for as many events as would be
+    as sure if each were another customer's.
+    """
+    forward, back = ahead.sum(axis=0), behind.sum(axis=0)
+    share = (forward + 0.5) / (forward + back + 1)
+    se = clusters.errors(ahead * (1 - share) - behind * share)[0]
+    inflation = np.maximum(1.0, se**2 / ((forward + back) * share * (1 - share)))
+    tail = (1 - clusters.CONFIDENCE) / 2
+    ends = [distributions.beta.ppf(end, forward / inflation + 0.5, back / inflation + 0.5) for end in (tail, 1 - tail)]
+    low, high = (end / (1 - end) * (1 - by_sales) / by_sales for end in ends)
+    return low, high
 
 
 def later_baskets(baskets: Baskets, *, window_days: int) -> Matrix:
