@@ -46,11 +46,11 @@ def figure_groups(strata: pd.DataFrame) -> figures.Figure:
         )  # fmt: skip
     dimensions = [_DIMENSIONS.get(name, name) for name in dict.fromkeys(parts["dimension"])]
     if turned.empty:
-        title = "The pairs hold for new and returning customers, in small baskets and in large" if "customers" in set(
-            parts["dimension"]) else "The pairs hold in small baskets and in large"  # fmt: skip
+        title = "No pair turns round, for new and returning customers, in small baskets and in large" if "customers" in set(
+            parts["dimension"]) else "No pair turns round in small baskets or in large"  # fmt: skip
         sentence = (
             f"By {_listed(dimensions)}, each part held against its own totals, no pair is found below chance in any of "
-            f"{len(parts):,} parts looked at. The larger the baskets, the more meets by chance anyway, so the smaller the factor."
+            f"{len(parts):,} parts looked at; in the smaller parts that need not mean above it. The larger the baskets, the more meets by chance anyway, so the smaller the factor."
         )
     else:
         first = turned.iloc[0]
@@ -217,15 +217,18 @@ def _against(rates: HitRates, place: str) -> tuple[str, str]:
         title = {
             BETTER: f"Beside a product, suggestions beat bestsellers by {points} points",
             BEATEN: f"Beside a product, bestsellers beat suggestions by {points} points",
-        }.get(gap["verdict"], "Beside a product, suggestions and bestsellers do equally well: show bestsellers")
+        }.get(
+            gap["verdict"],
+            "Beside a product, suggestions and bestsellers do equally well: bestsellers are the plainer choice",
+        )
         return title, f"Beside a product, what would have been suggested was in the same later basket in {hits}."
     use = {
-        BETTER: "so the list of who owns one side only is worth using",
-        BEATEN: "so write to customers about bestsellers they do not own, not about pairs",
+        BETTER: "so the list of who owns one side only is worth a test",
+        BEATEN: "so a bestseller is the likelier next purchase; whether writing about either adds any, only a test tells",
     }.get(gap["verdict"], "no difference found, so the plainer bestsellers are the choice")
     title = {BETTER: f"To customers, suggestions beat bestsellers by {points} points",
              BEATEN: f"To customers, bestsellers beat suggestions by {points} points"}.get(
-        gap["verdict"], "To customers, suggestions and bestsellers do equally well: send bestsellers")  # fmt: skip
+        gap["verdict"], "To customers, suggestions and bestsellers do equally well: bestsellers are the plainer choice")  # fmt: skip
     return title, f"Of customers who owned one side of a pair only, the other was bought later in {hits}, {use}."
 
 

@@ -124,7 +124,7 @@ def _hit_metric(rates: HitRates) -> Metric:
         note = f"bestsellers {formats.share(theirs['rate'], digits=1)}; {trials:,} later baskets"
     value, low, high = (float(ours[name]) if ours is not None else None for name in ("rate", "low", "high"))
     return Metric(
-        id="hit_rate", label="A suggested product is in the same basket", unit="share", headline=True, value=value, n=trials,
+        id="hit_rate", label="What would be suggested is in the basket anyway", unit="share", headline=True, value=value, n=trials,
         low=low, high=high, note=note,
         definition="Share of later baskets with a product that has a suggestion, found before, that hold the suggestion too.",
     )  # fmt: skip
@@ -173,8 +173,13 @@ def _lead(baskets: Baskets, rules: Rules, suggestions: pd.DataFrame) -> str:
         return (
             f"In {baskets.n:,} baskets no pair of {many} was found together more often than chance, given basket size."
         )
-    first = f"In {baskets.n:,} baskets, {counted(rules.pairs, 'pair', 'pairs')} of {many} came together more often than chance, given basket size."
-    return f"{first} {counted(len(suggestions), 'of them is', 'of them are')} worth a try as a suggestion."
+    first = f"In {baskets.n:,} baskets, {counted(len(suggestions), 'pair', 'pairs')} of {many} came together more often than chance, given basket size, and {'is' if len(suggestions) == 1 else 'are'} worth a try as a suggestion."
+    more = rules.pairs - len(suggestions)
+    return (
+        first
+        if not more
+        else f"{first} {counted(more, 'more is', 'more are')} left out: made by a season or a group of customers, by few customers, or by sizes and sets."
+    )
 
 
 def _so_what(validation: Validation, suggestions: pd.DataFrame, rates: HitRates) -> tuple[str, ...]:
@@ -187,8 +192,8 @@ def _so_what(validation: Validation, suggestions: pd.DataFrame, rates: HitRates)
     top = suggestions.iloc[0]
     gap = rates.difference(BESIDE)
     against = {
-        BETTER: "Beside a product, suggestions hit more often than bestsellers did on later baskets: show them.",
-        BEATEN: "Beside a product, bestsellers hit more often than suggestions did on later baskets: show bestsellers.",
+        BETTER: "Beside a product, suggestions foresaw later baskets better than bestsellers did, so they are worth a test.",
+        BEATEN: "Beside a product, bestsellers foresaw later baskets better than suggestions did: keep showing bestsellers.",
     }
     none = "Whether suggestions beat bestsellers could not be measured; bestsellers remain the plainer choice."
     tie = "Beside a product, suggestions and bestsellers hit equally often on later baskets: bestsellers are the plainer choice."
@@ -210,7 +215,7 @@ def _how_sure(rules: Rules, validation: Validation, rates: HitRates) -> tuple[st
     return (
         "Chance means baskets that keep their sizes and items that keep their totals, otherwise filled at random "
         f"(bipartite configuration model).{big}",
-        f"{rules.searched:,} candidate rules were searched, and the correction counts them all; of the pairs called above chance, about "
+        f"{rules.searched:,} candidate rules were searched, pairs among them, and one correction counts them all; of everything called above chance, about "
         f"{formats.share(rules.rate)} at most are expected to be false.",
         "Ranges cover what other customers of the same kind would have given (95 %): customers, not baskets, are taken as independent, so one "
         "household's habit makes a range wide.",
@@ -289,8 +294,12 @@ def _actions(
         better = gap is not None and gap["verdict"] == BETTER
         actions.append(
             Action(
-                what="Tell customers who own one side of a pair about the other" if better else "Customers who own one side of a pair: write about the bestseller they do not own",
-                why="the pair hit more often on later time" if better else "on later time the pair did not hit more often than a bestseller; both are in the list",
+                what="Tell a random half of those who own one side of a pair about the other"
+                if better
+                else "Write to a random half of those who own one side of a pair: about the bestseller they do not own",
+                why="they bought the other side more often than a bestseller, unprompted; what a letter adds, only the other half tells"
+                if better
+                else "unprompted, they bought that more often than the other side; what a letter adds, only the other half tells",
                 count=len(owners),
                 worth="untested",
                 owner="CRM",
