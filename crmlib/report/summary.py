@@ -69,4 +69,8 @@ def _first_action(payload: Mapping[str, Any]) -> str:
 def _cut(text: str) -> str:
     """One line, not longer than a phone shows at a glance, without characters that are none."""
     line = " ".join("".join(letter if letter.isprintable() else " " for letter in plain(text)).split())
-    return line if len(line) <= _LONGEST else line[: _LONGEST - 1].rstrip() + "…"
+    if len(line) <= _LONGEST:
+        return line
+    # A whole sentence says more than half of the next.
+    whole = line[:_LONGEST].rpartition(". ")[0]
+    return f"{whole}." if len(whole) > _LONGEST // 3 else line[: _LONGEST - 1].rpartition(" ")[0].rstrip(" ,;:") + "…"

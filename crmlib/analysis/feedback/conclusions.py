@@ -18,6 +18,7 @@ from crmlib.analysis.feedback.reliability import HARD_DEVELOPMENT, HARD_HELD_OUT
 from crmlib.analysis.feedback.texts import Readings
 from crmlib.analysis.feedback.themes import OWNERS, THEMES
 from crmlib.analysis.feedback.words import FEW, all_positive, product_words, reader_words, standing_out, trend_words
+from crmlib.analysis.stats import rate_interval
 from crmlib.findings import Action, Caveat, Check, Findings, Grade, Metric
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def findings(
         about = "No complaint about any of the seven themes was found."
     return Findings(
         report="feedback",
-        lead=f"{told} {trend_text[0]}." if len(trend.changes) else f"{told} {about}",
+        lead=f"{trend_text[0]}. {told}" if len(trend.changes) else f"{told} {about}",
         status="warnings" if any(check.verdict != "ok" for check in checks) else "published",
         metrics=_metrics(
             readings,
@@ -81,6 +82,7 @@ def findings(
             rates=rates,
             queue=queue,
             changes=trend.changes,
+            weeks=trend.recent_weeks,
             first=(rose or [top])[0],
             learning=learning,
         ),
@@ -111,6 +113,7 @@ def findings(
             queue=queue,
             answered=shop.has("tickets", "first_reply_at"),
             products=products,
+            causes=causes,
         ),
         checks=checks,
         tables={
@@ -133,6 +136,7 @@ def _metrics(
     rates: Rates,
     queue: pd.DataFrame,
     changes: pd.DataFrame,
+    weeks: int,
     first: str,
     learning: Learning,
 ) -> tuple[Metric, ...]:
@@ -181,18 +185,30 @@ def _metrics(
         metrics.append(Metric(id="texts_per_1000_orders", label="Texts per 1,000 orders", value=1000 * rates.texts / rates.orders,
                               unit="texts", n=rates.orders, definition="texts of the period / orders of the period × 1,000"))  # fmt: skip
         for row in rates.frame.itertuples():
-            note = f"95 %, {row.in_period:,} in {rates.orders:,} orders"
             if row.theme in moved.index:
-                now, then = moved.loc[row.theme, ["recent_rate", "before_rate"]]
-                note += f"; lately {now:.1f}, {then:.1f} before"
+                metrics.append(_lately(row.theme, moved.loc[row.theme], weeks=weeks, headline=row.theme == first))
+            note = f"95 % of the count found, {row.in_period:,} in {rates.orders:,} orders"
             metrics.append(Metric(
                 id=f"{row.theme}_complaints", label=f"{row.theme.capitalize()} complaints per 1,000 orders", value=row.per_1000_orders,
-                unit="complaints", n=rates.orders, low=row.low, high=row.high, headline=row.theme == first,
+                unit="complaints", n=rates.orders, low=row.low, high=row.high, headline=row.theme == first and first not in moved.index,
                 note=note,
                 definition="texts that speak negatively of the theme (not with four or five stars), name one of its faults, or mention it without praise "
                     "under one or two stars, per 1,000 orders of the period; Garwood's 95 % interval of the count",
             ))  # fmt: skip
     return tuple(metrics)
+
+
+def _lately(theme: str, change: pd.Series, *, weeks: int, headline: bool) -> Metric:
+    """Where a theme's complaints stand in the last weeks, when they are not what they were."""
+    orders = 1000 * change["recent"] / change["recent_rate"] if change["recent_rate"] else float("nan")
+    low, high = (float(end) for end in rate_interval(change["recent"], orders / 1000))
+    return Metric(
+        id=f"{theme}_complaints_lately", label=f"{theme.capitalize()} complaints per 1,000 orders, last {weeks} weeks",
+        value=float(change["recent_rate"]), unit="complaints", n=round(orders) if orders == orders else None,
+        low=low if orders == orders else None, high=high if orders == orders else None, headline=headline,
+        note=f"95 % of the count found, {int(change['recent']):,} complaints; {change['before_rate']:.1f} in the year before",
+        definition=f"complaints of the theme in the last {weeks} whole weeks per 1,000 orders of those weeks; Garwood's 95 % interval of the count",
+    )  # fmt: skip
 
 
 def _grades_of_readers(learning: Learning) -> list[Metric]:
@@ -363,6 +379,7 @@ def _actions(
     queue: pd.DataFrame,
     answered: bool,
     products: Products,
+    causes: Sequence[Cause],
 ) -> tuple[Action, ...]:
     actions = []
     if len(queue):
@@ -387,9 +404,16 @@ def _actions(
     ]
     for theme in dict.fromkeys([*rose, *loudest[:2]]):
         row = frame.loc[theme]
+        count = int(row["negative"])
         if theme in rose:
             change = changes.loc[theme]
-            why = f"rose to {change['recent_rate']:.1f} per 1,000 orders in {trend.recent_weeks} weeks, from {change['before_rate']:.1f}"
+            count = int(change["recent"])
+            why = f"rose to {change['recent_rate']:.1f} per 1,000 orders in the last {trend.recent_weeks} weeks, from {change['before_rate']:.1f}"
+            why += "".join(
+                f"; {cause.recent} of {cause.recent_all} name ‘{cause.word}’"
+                for cause in causes
+                if cause.theme == theme
+            )
         elif rates.orders:
             why = f"{row['per_1000_orders']:.1f} complaints per 1,000 orders ({row['low']:.1f}{formats.DASH}{row['high']:.1f})"
         else:
@@ -399,7 +423,7 @@ def _actions(
             Action(
                 what=f"Find the cause behind {theme} complaints",
                 why=f"{why}; {shown} {'quote' if shown == 1 else 'quotes'} below" if shown else why,
-                count=int(row["negative"]),
+                count=count,
                 by=formats.day(readings.as_of + timedelta(days=14)),
                 owner=OWNERS[theme],
                 file="tables/themes.csv",

@@ -296,10 +296,10 @@ def table_quotes(quotes: pd.DataFrame) -> figures.Figure:
     return figures.show_table(
         figures.tabulate(
             frame,
-            caption="Up to three quotes a theme: one or two stars first, then the most negative, then the newest; personal data taken out",
+            caption="Up to three quotes a theme, with one or two stars where there are any; what the rules recognise as personal is taken out",
             labels={"name": "Theme", "text": "What was written", "stars": "Stars", "month": "When"},
         ),
-        title=f"In their own words: {len(frame)} {'complaint' if len(frame) == 1 else 'complaints'} about {themes} {'theme' if themes == 1 else 'themes'}",
+        title=f"In their own words: {len(frame)} {'text' if len(frame) == 1 else 'texts'} read as complaints about {themes} {'theme' if themes == 1 else 'themes'}",
         sentence="Chosen by a fixed rule, read by a machine: a quote can be misfiled, so read before you act.",
     )
 

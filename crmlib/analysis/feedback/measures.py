@@ -214,7 +214,8 @@ def quotes(readings: Readings, *, per_theme: int = 3) -> pd.DataFrame:
     """What did people write? Up to `per_theme` redacted quotes a theme: theme, text, rating, day, polarity.
 
     Rule: texts of the last year that read negative about the theme, never abstained from, not given four or
-    five stars; those with one or two stars first, then the most negative, then the newest; no wording much like another.
+    five stars; only those with one or two stars where a theme has any; those about one theme alone first, then the most negative,
+    then the newest; no wording much like another.
     """
     clear = readings.mentions["polarity"].map(readings.reader.direction) < 0
     found = readings.mentions[readings.mentions["complaint"] & clear]
@@ -223,8 +224,11 @@ def quotes(readings: Readings, *, per_theme: int = 3) -> pd.DataFrame:
     recent = joined["day"].isna() | (joined["day"] >= pd.Timestamp(readings.as_of) - pd.Timedelta(days=QUOTE_DAYS))
     joined = joined[recent & ~(joined["rating"] >= 4) & (joined["outcome"] == "read") & (joined["text"] != "")]
     joined = joined.assign(unsure=~(joined["rating"] <= 2), order=joined["theme"].map(THEMES.index))
-    joined = joined.sort_values(
-        ["order", "unsure", "polarity", "day", "feedback_id"],
+    # Without stars a text may be praise that was misread, so it is quoted only where there is nothing surer.
+    joined = joined[~joined["unsure"] | joined.groupby("theme")["unsure"].transform("all")]
+    several = joined["feedback_id"].map(texts["feedback_id"].value_counts())
+    joined = joined.assign(several=several).sort_values(
+        ["order", "several", "polarity", "day", "feedback_id"],
         ascending=[True, True, True, False, True],
         na_position="last",
     )

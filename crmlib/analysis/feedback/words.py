@@ -61,7 +61,7 @@ def trend_words(trend: Trend, causes: Sequence[Cause] = ()) -> tuple[str, str]:
             title += f"; {most} ‘{cause.word}’"
             sentence += (
                 f" {cause.recent} of the {cause.recent_all} recent writers name ‘{cause.word}’, {cause.before} of {cause.before_all} did before; "
-                "naming is not blaming, so read them."
+                "being named is no proof of fault, so read the texts first."
             )
     return title, sentence
 

@@ -40,7 +40,8 @@
     body.append(...rows.map(({ row }) => row));
   };
   for (const table of all("table")) {
-    if (!table.tHead || table.tBodies[0].rows.length < 2) continue;
+    // A few rows are read faster than sorted.
+    if (!table.tHead || table.tBodies[0].rows.length < 6) continue;
     all("th[scope=col]", table.tHead).forEach((heading, column) => {
       const button = make("button", { type: "button", className: "sort" }, ...heading.childNodes);
       button.addEventListener("click", () => sort(table, column, button));
