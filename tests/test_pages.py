@@ -619,7 +619,10 @@ def test_a_headline_and_why_it_changed_are_two_clicks_away(browser: Any, site: P
     entry = opened.locator(".entry", has_text="baskets").first
     assert "up 3" in entry.inner_text() and "New data." in entry.inner_text()
     entry.get_by_role("link", name="What changed").click()
-    assert opened.locator("#changed").is_visible() and "data" in opened.locator(".classes").inner_text()
+    section = opened.locator("section", has=opened.locator("#changed"))
+    assert "New data." in section.inner_text()
+    section.locator("summary").first.click()
+    assert "data" in opened.locator(".classes").inner_text()
     opened.close()
 
 

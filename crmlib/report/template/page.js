@@ -41,7 +41,7 @@
   };
   for (const table of all("table")) {
     // A few rows are read faster than sorted.
-    if (!table.tHead || table.tBodies[0].rows.length < 6) continue;
+    if (!table.tHead || table.tBodies[0].rows.length < 4) continue;
     all("th[scope=col]", table.tHead).forEach((heading, column) => {
       const button = make("button", { type: "button", className: "sort" }, ...heading.childNodes);
       button.addEventListener("click", () => sort(table, column, button));
