@@ -154,6 +154,25 @@ def test_singular_and_plural_are_one_theme() -> None:
         assert feedback.themes_of(one) == feedback.themes_of(many) != ()
 
 
+@pytest.mark.parametrize(
+    ("text", "complaints"),
+    [
+        ("Parcel arrived damaged.", {"delivery"}),
+        ("The driver threw the parcel over the gate, two things broken.", {"delivery"}),
+        ("Both bowls were cracked when the shipment arrived.", {"delivery"}),
+        ("The tracking page has not moved since last Thursday.", set()),
+        ("Delivered on Monday and broken after a week.", {"quality"}),
+        ("Fast delivery. The handle broke.", {"quality"}),
+        ("One cup was broken.", {"quality"}),
+        ("The page crashed twice.", {"website"}),
+        ("The parcel was not damaged.", set()),
+    ],
+)
+def test_harm_on_the_way_is_the_carriers_and_harm_in_use_the_products(text: str, complaints: set[str]) -> None:
+    named = {theme for theme in THEMES if feedback.names_fault(text, theme)}
+    assert named == complaints
+
+
 def test_every_theme_has_patterns_and_an_owner() -> None:
     assert tuple(PATTERNS) == tuple(FAULTS) == tuple(OWNERS) == tuple(MEASURED) == THEMES
 

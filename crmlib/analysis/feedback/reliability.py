@@ -50,7 +50,7 @@ MEASURED: Mapping[str, Counted] = MappingProxyType(
     {
         "price": Counted(right=5, wrong=0, missed=4),
         "delivery": Counted(right=5, wrong=4, missed=7),
-        "quality": Counted(right=8, wrong=2, missed=4),
+        "quality": Counted(right=8, wrong=1, missed=4),
         "fit": Counted(right=6, wrong=0, missed=2),
         "service": Counted(right=4, wrong=1, missed=5),
         "returns": Counted(right=4, wrong=0, missed=3),

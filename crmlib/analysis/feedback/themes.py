@@ -29,7 +29,7 @@ _PATTERNS = {
         | damaged? | scratch(?:es|ed)? | tore | torn | ripped | seams? | stitch(?:es|ing|ed)? | fabrics? | materials? | durab(?:le|ility)
         | sturdy | flimsy | (?:well|poorly|badly|cheaply|beautifully|nicely|cheap)[- ]made | cheap\ (?:material|plastic) | craftsmanship | workmanship
         | fad(?:ed?|es|ing) | shrank | shrunk | leak(?:s|ed|ing|y)? | crack(?:s|ed|ing)? | dent(?:s|ed)? | (?:wore|worn)\ out | chipped
-        | stopped\ working | (?:does|did)(?:n't|\ not)\ work | works\ (?:well|perfectly|great|fine) | lasts? | lasted | solid
+        | stopped\ working | (?:does|did)(?:n't|\ not)\ work | works\ (?:well|perfectly|great|fine) | (?:lasts|lasted|lasting) | (?:to|will|would|not|long|\w+n't)\ last | solid
         | tast(?:e[sd]?|y|eless|ing) | flavou?r(?:s|ful|less)? | aroma(?:s|tic)? | stale | fresh(?:ly|ness)?
     """,
     "fit": r"""
@@ -50,7 +50,7 @@ _PATTERNS = {
     """,
     "website": r"""
         web\ ?(?:site|page|shop)s? | site | online\ (?:shop|store) | app | check[- ]?out | log(?:ged|ging)?[- ]?in | password
-        | (?:my|an?)\ account | pages? | navigat(?:e|ion|ing) | search\ (?:function|filters?|bar|box) | payment
+        | (?:my|an?)\ account | (?<!tracking\ )pages? | navigat(?:e|ion|ing) | search\ (?:function|filters?|bar|box) | payment
         | shopping\ (?:cart|basket|bag) | browsers? | crash(?:es|ed|ing)? | click(?:s|ed|ing)? | buttons? | order\ form | error\ message
         | product\ (?:photos?|pictures?|descriptions?)
     """,
@@ -73,7 +73,7 @@ _FAULTS = {
         | (?:took|takes|taken|waited|waiting)\ (?:\w+\ ){{0,3}}(?:too\ long|weeks|months?|ages|forever) | waited\ in\ (?:all|vain)
         | (?:lost|missing|vanished|disappeared)\ (?:in|by|parcel|package|item|items|from|somewhere) | (?:went|gone|got|get|gets|was|were)\ (?:missing|lost)
         | {_DAMAGED}\ (?:box|parcel|package|packaging|carton) | (?:arriv|deliver)\w*\ (?:\w+\ )?{_DAMAGED} | half\ (?:of\ )?(?:my|the|our)\ order
-        | (?:box|parcel|package|packaging|carton)\ (?:was|were|is|came|got)\ (?:\w+\ )?{_DAMAGED} | no\ sign\ of | nowhere\ to\ be\ (?:seen|found)
+        | (?:box|parcel|package|packaging|carton)\ (?:was|were|is|came|got)\ (?:(?!not|never)\w+\ )?{_DAMAGED} | no\ sign\ of | nowhere\ to\ be\ (?:seen|found)
         | wrong\ (?:address|house|door|neighbou?r|item|product|parcel|order) | in\ the\ (?:rain|street) | (?:threw|thrown|dumped|flung)
         | slow(?:est|er)?\ (?:delivery|shipping|post|courier) | (?:delivery|shipping|courier|post)\ (?:(?:was|is|so|very|too|really|far|rather|quite)\ )*(?:slow|late)
         | (?:nobody|no\ one|never)\ (?:rang|knocked)
@@ -104,7 +104,7 @@ _FAULTS = {
         | return\ (?:label|form|address)\ (?:\w+\ )?(?:missing|{_NOT}) | no\ return\ (?:label|slip|form)
     """,
     "website": rf"""
-        (?:site|page|app|website|webshop|shop|check-?out|cart|browser|search|login|payment|link|button|form)s?\ (?:\w+\ ){{0,3}}(?:crash\w*|fr(?:oze|eezes)|hangs?|hung|errors?|fail\w*
+        (?<!tracking\ )(?:site|page|app|website|webshop|shop|check-?out|cart|browser|search|login|payment|link|button|form)s?\ (?:\w+\ ){{0,3}}(?:crash\w*|fr(?:oze|eezes)|hangs?|hung|errors?|fail\w*
         |broken|down|slow|confus\w+|timed\ out|{_NOT}|kept|keeps|lost|logged\ me\ out) | error\ (?:message|page) | (?:could|can)(?:n't|'t|\ ?not)\ (?:\w+\ )?(?:log|pay|check\ ?out|sign|register|reset)
         | (?:card|payment|code|voucher)\ (?:(?:was|is|kept|got|being)\ )*(?:declined|refused|rejected|not\ accepted) | logged\ me\ out | (?:hard|difficult|impossible)\ to\ (?:navigate|find\ anything|order)
         | (?:photo|picture|image|description)s?\ (?:\w+\ ){{0,3}}(?:mislead\w*|wrong|inaccurate|nothing\ like|different) | not\ as\ (?:described|pictured|shown) | nothing\ like\ the\ (?:photo|picture)s?
@@ -120,6 +120,21 @@ def _compiled(patterns: Mapping[str, str]) -> Mapping[str, re.Pattern[str]]:
 PATTERNS, FAULTS = _compiled(_PATTERNS), _compiled(_FAULTS)
 # What turns a fault into its absence when it stands just before: 'no scratches', 'not too tight', 'has never leaked'.
 _DENIED = re.compile(r"\b(?:no|not|never|without|zero|nothing|hardly|\w+n't|cannot)(?:\s+\w+){0,2}\s*$", re.IGNORECASE)
+# Harm done on the way is the carrier's: 'the parcel arrived damaged', 'the driver threw the box, two cups broken'. Harm that
+# shows in use stays the product's: 'delivered on Monday and broken after a week'.
+_HARM = re.compile(
+    r"\b(?:damaged?|broke(?:n)?|crushed|smashed|squashed|squeezed|dent(?:s|ed)?|chipped|crack(?:s|ed)?|scratch(?:es|ed)?|torn|ripped"
+    r"|shattered|bent|burst|leak(?:s|ed|ing)?|(?:in|to)\s+pieces)\b",
+    re.IGNORECASE,
+)
+_ON_THE_WAY = re.compile(
+    r"\b(?:parcels?|packages?|packaging|box|cartons?|couriers?|carriers?|drivers?|post(?:man|al)|deliver(?:y|ies|ed)|shipp(?:ed|ing)"
+    r"|shipments?|transit|arriv(?:e[sd]?|als?|ing))\b",
+    re.IGNORECASE,
+)
+_IN_USE = re.compile(
+    r"\b(?:after|within|since|already|first\s+(?:use|wash|time|day|week)|when\s+I\s+us(?:e|ed))\b", re.IGNORECASE
+)
 THEMES = tuple(PATTERNS)
 OWNERS: Mapping[str, str] = MappingProxyType(
     {
@@ -141,15 +156,16 @@ _CLAUSE = re.compile(
 def themes_of(text: str) -> tuple[str, ...]:
     """Which themes does a text mention? In the order of THEMES; () for none.
 
-    >>> themes_of("Lovely fabric, but it arrived late.")
-    ('delivery', 'quality')
+    >>> themes_of("Lovely fabric, but it arrived late."), themes_of("Parcel arrived damaged.")
+    (('delivery', 'quality'), ('delivery',))
     """
-    return tuple(name for name in THEMES if PATTERNS[name].search(text) or FAULTS[name].search(text))
+    return tuple(name for name in THEMES if mentions(text, name))
 
 
 def mentions(text: str, theme: str) -> bool:
     """Does a text mention this theme, by its words or by one of its faults?"""
-    return bool(PATTERNS[theme].search(text) or FAULTS[theme].search(text))
+    heard = _without_harm_on_the_way(text) if theme == "quality" else text
+    return bool(PATTERNS[theme].search(heard) or FAULTS[theme].search(heard))
 
 
 def names_fault(text: str, theme: str) -> bool:
@@ -158,7 +174,23 @@ def names_fault(text: str, theme: str) -> bool:
     >>> names_fault("It runs small", "fit"), names_fault("Not too tight", "fit")
     (True, False)
     """
-    return any(not _DENIED.search(text[: match.start()]) for match in FAULTS[theme].finditer(text))
+    heard = _without_harm_on_the_way(text) if theme == "quality" else text
+    named = any(not _DENIED.search(heard[: match.start()]) for match in FAULTS[theme].finditer(heard))
+    return named or (theme == "delivery" and any(_harmed(piece) for piece in clauses(text) if _on_the_way(piece)))
+
+
+def _on_the_way(clause: str) -> bool:
+    return bool(_ON_THE_WAY.search(clause)) and not _IN_USE.search(clause)
+
+
+def _harmed(clause: str) -> bool:
+    return any(not _DENIED.search(clause[: match.start()]) for match in _HARM.finditer(clause))
+
+
+def _without_harm_on_the_way(text: str) -> str:
+    if not (_HARM.search(text) and _ON_THE_WAY.search(text)):
+        return text
+    return ". ".join(_HARM.sub("", piece) if _on_the_way(piece) else piece for piece in clauses(text))
 
 
 def clauses(text: str) -> list[str]:
