@@ -22,7 +22,7 @@ from crmlib.findings import Findings, csv_text
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 RESULTS = ["experiment", "metric", "variant", "control", "n", "n_control", "mean", "mean_control", "effect", "low", "high",
-           "p_value", "p_adjusted", "method", "q_value", "guardrail"]  # fmt: skip
+           "p_value", "p_adjusted", "method", "q_value", "guardrail", "state"]  # fmt: skip
 CHECKS = ["experiment", "check", "value", "p_value", "verdict"]
 
 # Six units: a, b in control, c, d in new, e in both, f assigned twice to new; g was never assigned.
@@ -411,7 +411,13 @@ def test_a_test_with_open_windows_is_not_decided(write_shop, rng):
     folder = write_shop(assignments=assigned, outcomes=outcomes)
     early = page(crm.connect(folder, as_of="2026-02-01"))
     assert early[3].table["state"].tolist() == ["running"]
-    assert "interim" in early[2].table["method"].iloc[0]
+    shown = early[2].table.iloc[0]
+    assert (
+        "still open" in shown["method"]
+        and shown[["mean", "mean_control", "effect", "low", "high", "p_value"]].isna().all()
+    )
+    assert early.looks.days.empty and early.groups.effects.empty and not early[4].predictions
+    assert early[4].tables["results"]["state"].tolist() == ["running"]
     assert (
         early[4]["running"].value == 1 and early[4]["decided"].value == 0 and early[4]["primary_effect"].value is None
     )
@@ -469,7 +475,7 @@ def test_values_missing_more_in_one_arm_void_their_metric(write_shop, rng):
     table = results.table.set_index("metric")
     assert table["state"].to_dict() == {"converted": "ok", "rated": "void"}
     assert checks.table.set_index("check").loc["missing: rated", ["value", "verdict"]].tolist() == [151.0, "failed"]
-    assert verdicts.table["state"].tolist() == ["no_difference"]
+    assert verdicts.table["state"].tolist() == ["open"]
     assert page(shop, primary="rated")[3].table["state"].tolist() == ["void"]
 
 
@@ -573,7 +579,7 @@ def test_holms_correction_runs_over_all_metrics_and_arms(write_shop, rng):
     assert (b["low"], b["high"]) == pytest.approx(
         shares.difference_interval(events[0], 300, events[1], 300, confidence=0.975)
     )
-    assert verdicts.table["state"].tolist() == ["no_difference", "higher"]
+    assert verdicts.table["state"].tolist() == ["open", "higher"]
     assert findings["experiments"].value == findings["decided"].value == 1
 
 
@@ -643,14 +649,36 @@ def test_the_demo_shops_tests_are_read_rightly(demo_shop, demo_folder):
     facts, _checks, results, verdicts, findings, *_ = found
     states = verdicts.table.set_index("experiment")["state"].to_dict()
     assert states == {
-        "free_shipping": "higher",
+        "free_shipping": "open",
         "gift_note": "running",
-        "new_header": "no_difference",
+        "new_header": "open",
         "sorting": "void",
     }
     two = facts.apart.set_index("experiment")["two_arms"].to_dict()
     assert two == {name: len(one["units_in_two_arms"]) for name, one in truth.items()}
-    assert [findings[name].value for name in ("experiments", "decided", "void", "running")] == [4, 2, 1, 1]
+    assert [findings[name].value for name in ("experiments", "decided", "void", "running")] == [4, 0, 1, 1]
+    rows = verdicts.table.set_index("experiment")
+    assert rows.loc["free_shipping", ["decision", "title"]].tolist() == [
+        "open",
+        "Free shipping sells more, margin per visitor unclear",
+    ]
+    assert findings["open"].value == 2 and rows.loc["new_header", "decision"] == "open"
+    assert any(action.what == "Plan a new, longer or bolder test of free shipping" for action in findings.actions)
+    # Nothing of the running test's effect is anywhere in what is published.
+    assert not [
+        name for name in ("looks", "segments", "worth") if "gift_note" in set(findings.tables[name]["experiment"])
+    ]
+    gift = findings.tables["results"].query("experiment == 'gift_note'")
+    assert (gift["state"] == "running").all()
+    assert (
+        gift[["mean", "mean_control", "effect", "low", "high", "p_value", "p_adjusted", "q_value"]]
+        .isna()
+        .all(axis=None)
+    )
+    assert not [text for text in _checks.table.query("experiment == 'gift_note'")["text"] if "the mean of" in text]
+    table = ex.table_checks(_checks, found.groups.splits)
+    assert "1 fault voids a test or metric" in table.title
+    assert f"of {len(findings.tables['checks'])} checks" in table.title
     tested = results.table[results.table["state"] == "ok"]
     assert (tested["gain"] > 0.2).all() and tested["method"].str.startswith("CUPED").all()
     assert all(figure.title for figure in sections(found))
@@ -765,7 +793,7 @@ def test_a_test_without_outcomes_is_waiting_or_was_never_measured(write_shop, rn
     folder = write_shop(assignments=pd.concat([quiet, other]), outcomes=outcomes_of(other, spent=rng.normal(5, 1, 100)))
     late = page(crm.connect(folder, as_of="2026-03-01"))
     assert late[3].table.set_index("experiment")["state"].to_dict() == {
-        "other": "no_difference",
+        "other": "open",
         "quiet": "no_outcomes",
     }
     early = page(crm.connect(folder, as_of="2026-01-13"))
@@ -835,7 +863,7 @@ def test_the_primary_measure_is_chosen_by_name_alone(write_shop, rng):
     [
         (1.0, "higher", "ship", "X sells more"),
         (-1.0, "higher", "stop", "X sells more, but margin falls"),
-        (0.0, "higher", "extend", "X sells more, margin unclear"),
+        (0.0, "open", "open", "X sells more, margin unclear"),
     ],
 )
 def test_selling_more_at_a_loss_is_not_shipped(write_shop, margin, state, decision, title):
@@ -860,14 +888,23 @@ def test_no_difference_says_how_large_one_could_still_be(write_shop):
         write_shop(assignments=assigned, outcomes=outcomes_of(assigned, converted=np.tile([1.0, 0, 0, 0], 1000))),
         as_of="2026-02-01",
     )
-    _, _, results, verdicts, *_ = page(shop)
-    row, verdict = results.table.iloc[0], verdicts.table.iloc[0]
-    assert verdict["title"] == "X: no difference larger than 2.7 points" and verdict["decision"] == "stop"
-    assert 100 * max(-row["low"], row["high"]) <= 2.7
-    wide = page(shop, worthwhile=0.05)[3].table.iloc[0]  # an effect of 1.25 points is not excluded
-    assert wide["decision"] == "extend"
+
+    def read(**more):
+        found = page(shop, **more)
+        return found.results.table.iloc[0], found.verdicts.table.iloc[0]
+
+    row, verdict = read()
+    # Nothing is worth having or not until somebody says so: both ends, rounded outwards, and no decision.
+    assert verdict["title"] == "X: too few to conclude, from −2.69 to +2.69 points"
+    assert (verdict["state"], verdict["decision"]) == ("open", "open")
+    assert 2.68 < 100 * row["high"] <= 2.69 and 2.68 < -100 * row["low"] <= 2.69
+    row, verdict = read(worthwhile=0.2)  # five points of 25: excluded on both sides
+    assert verdict["title"] == "X: no difference larger than 2.69 points"
+    assert (verdict["state"], verdict["decision"]) == ("no_difference", "stop")
+    _, wide = read(worthwhile=0.05)  # an effect of 1.25 points is not excluded
+    assert (wide["state"], wide["decision"]) == ("open", "open")
     # Lehr's rule: about 16 times the variance over the squared effect, in each arm.
-    needed = int(wide["why"].split("about ")[1].split(" units")[0].replace(",", ""))
+    needed = int(wide["why"].split("needs about ")[1].split(" units")[0].replace(",", ""))
     assert needed == pytest.approx(15.7 * 0.25 * 0.75 / 0.0125**2, rel=0.01)
 
 

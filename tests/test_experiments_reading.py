@@ -37,7 +37,7 @@ def growing(write_shop):
 def test_only_an_always_valid_reading_decides_before_the_end(growing):
     fixed = page(growing)
     assert fixed.verdicts.table["state"].tolist() == ["running"]
-    assert fixed.results.table["state"].tolist() == ["interim"] and not fixed.verdicts.table["early"].any()
+    assert fixed.results.table["state"].tolist() == ["running"] and not fixed.verdicts.table["early"].any()
     assert any("Fixed horizon" in line for line in fixed.findings.how_sure)
     always = page(growing, reading="always", planned_units=8_000)
     verdict, row = always.verdicts.table.iloc[0], always.results.table.iloc[0]
@@ -252,7 +252,7 @@ def test_it_ships_only_if_every_guardrail_holds(write_shop):
         "slow": "",
     }
     unclear = page(shop, guardrails="refunded +0.1 points").verdicts.table.iloc[0]
-    assert unclear["decision"] == "extend" and unclear["title"].endswith("but refunded is not assured")
+    assert unclear["decision"] == "open" and unclear["title"].endswith("but refunded is not assured")
     broken = page(shop, guardrails="refunded +1.5 points, slow +2 %")
     assert broken.verdicts.table["decision"].tolist() == ["stop"]
     assert broken.verdicts.table["title"][0].endswith("but slow gets worse than it may")
@@ -289,7 +289,7 @@ def test_money_is_margin_less_the_offers_cost(write_shop):
     dear = page(shop, offer_cost=0.9).verdicts.table.iloc[0]
     assert dear["decision"] == "stop" and dear["title"].endswith("but margin less the offer's cost falls")
     unclear = page(shop, offer_cost=0.45).verdicts.table.iloc[0]
-    assert unclear["decision"] == "extend" and "margin less the offer's cost unclear" in unclear["title"]
+    assert unclear["decision"] == "open" and "margin less the offer's cost unclear" in unclear["title"]
 
 
 def test_revenue_is_not_called_margin(spenders):
@@ -375,6 +375,19 @@ def test_segments_equal_pandas_and_only_a_planted_difference_is_called_one(write
     tests = found.groups.tests.set_index("segment")
     assert tests.loc["device", "p_adjusted"] < 0.001 and tests.loc["hour", "p_adjusted"] > 0.05
     assert not tests["reversed"].any()
+    # The two levels' effects, one less the other, by hand.
+    levels = [
+        (
+            spent[new & at].mean() - spent[~new & at].mean(),
+            spent[new & at].var(ddof=1) / (new & at).sum() + spent[~new & at].var(ddof=1) / (~new & at).sum(),
+        )
+        for at in (~phone, phone)
+    ]
+    between, error = levels[0][0] - levels[1][0], math.sqrt(levels[0][1] + levels[1][1])
+    assert tests.loc["device", ["apart", "apart_low", "apart_high"]].tolist() == pytest.approx(
+        [between, between - 1.96 * error, between + 1.96 * error], abs=2e-3
+    )
+    assert tests.loc["device", "p_value"] == pytest.approx(2 * stats.norm.sf(abs(between) / error), rel=0.02)
     title = ex.figure_segments(found.facts, found.groups, found.looks).title
     assert "does not do the same by device" in title
     # Three people are not shown as three.
@@ -527,7 +540,8 @@ def test_a_running_test_says_where_it_will_end_and_is_graded_by_the_same_units(w
     assigned = arms(rng, {"control": 2_000, "new": 2_000}, days=28)
     spent = rng.normal(10, 3, 4_000).round(2) + (assigned["variant"] == "new")
     folder = write_shop(assignments=assigned, outcomes=outcomes_of(assigned, spent=spent))
-    early = page(crm.connect(folder, as_of="2026-01-20"))
+    assert not page(crm.connect(folder, as_of="2026-01-20")).findings.predictions  # read once: nothing before
+    early = page(crm.connect(folder, as_of="2026-01-20"), reading="always")
     (said,) = early.findings.predictions
     assert (
         said.id == "final_effect:x:spent:new"

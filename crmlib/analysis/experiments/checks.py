@@ -189,7 +189,7 @@ def _others(experiment: str, metrics: pd.DataFrame, control: str) -> list[Row]:
             if a["off_binary"] + b["off_binary"] > 0 and abs(skew) > SKEWED:
                 top = max(a["largest"], b["largest"])
                 text = (f"{where}{words(name)} has a heavy tail (largest single value {formats.number(top, digits=2)}), so its interval "
-                        f"is rough. {_alone(by_arm, top)}")  # fmt: skip
+                        "is rough." + ("" if arms["open"].sum() else f" {_alone(by_arm, top)}"))  # fmt: skip
                 found.append((experiment, f"heavy_tail: {name}", float(f"{skew:.4g}"), math.nan, "warning", text))
     for (name, arm, difference, _), p in zip(before, adjust([row[3] for row in before], method="holm"), strict=True):
         verdict = "warning" if p < WARNED else "ok"

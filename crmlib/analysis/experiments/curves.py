@@ -22,7 +22,7 @@ _NO_MOMENTS = "Needs at least three days with enough units in both arms."
 
 
 def figure_looks(facts: Facts, looks: Looks, verdicts: Verdicts) -> figures.Figure:
-    """What would each day's look have said, in a running test, else the largest one?"""
+    """What would each day's look have said, in a running test that may be looked at, else the largest that has ended?"""
     days = looks.days
     table = figures.tabulate(
         days.assign(test=[label_of(row.experiment, row.variant, facts) for row in days.itertuples()],
@@ -58,10 +58,8 @@ def figure_looks(facts: Facts, looks: Looks, verdicts: Verdicts) -> figures.Figu
         f"The band holds on all days at once, so a test may be watched by it. The usual interval, made for one look, was off zero on {fooled} of "
         f"these {len(mine)} days."
     )
-    if verdicts.reading == "fixed" and bool(
-        (verdicts.table.loc[verdicts.table["experiment"] == experiment, "state"] == "running").any()
-    ):
-        sentence += " This run decides at the planned end; whether to decide by the band (reading=always) is to be settled before a test begins."
+    if verdicts.reading == "fixed":
+        sentence += " It looks back on a test that has ended; whether to decide by the band (reading=always) is settled before a test begins."
     at = pd.to_datetime(mine["day"])
     effect, low, high = (scale * mine[column] for column in ("effect", "low", "high"))
     reach = 3.0 * (high.iloc[-1] - low.iloc[-1])
@@ -126,17 +124,18 @@ def figure_segments(facts: Facts, segments: Segments, looks: Looks) -> figures.F
             for _, row in effects.iterrows()
         ],
         units=[count_text(row.n, row.n_control) for row in effects.itertuples()],
-        corrected=[p_text(p) if p == p else None for p in effects["p_adjusted"]],
+        **_between(segments, facts),
     )
     table = figures.tabulate(
         shown,
-        caption="The primary effect within each segment; p corrected for all segments of a test (Holm)",
+        caption="The primary effect within each segment, and whether the segments differ: p of no difference between them, corrected within each test (Holm), not across tests",
         labels={
             "group": "Segment",
             "test": "Test",
             "said": "Change (interval)",
             "units": "Units, in control",
-            "corrected": "p, corrected",
+            "spread": "First less second (interval)",
+            "alike": "p, between segments",
         },
         file="tables/segments.csv",
     )
@@ -182,6 +181,30 @@ def figure_segments(facts: Facts, segments: Segments, looks: Looks) -> figures.F
         height=height_of(rows, narrow=False),
         narrow_height=height_of(rows, narrow=True),
     )
+
+
+def _between(segments: Segments, facts: Facts) -> dict[str, list[str | None]]:
+    """Beside each level, what was tested: do the levels of its segment differ from one another? Said once, at the first."""
+    tests = segments.tests.set_index(["experiment", "variant", "segment"])
+    found: dict[str, list[str | None]] = {"spread": [], "alike": []}
+    said = set()
+    for row in segments.effects.itertuples():
+        key = (row.experiment, row.variant, row.segment)
+        known = key in tests.index and key not in said
+        said.add(key)
+        test = tests.loc[key] if known else None
+        two = test is not None and test["apart"] == test["apart"]
+        found["alike"].append(
+            p_text(test["p_adjusted"]) if test is not None and test["p_adjusted"] == test["p_adjusted"] else None
+        )
+        if test is None or not two:
+            found["spread"].append(None)
+            continue
+        one = pd.Series(
+            {"effect": test["apart"], "low": test["apart_low"], "high": test["apart_high"], "kind": row.kind}
+        )
+        found["spread"].append(effect_text(one, facts.currency))
+    return found
 
 
 def _segment_words(tests: pd.DataFrame, looks: Looks, facts: Facts) -> tuple[str, str]:

@@ -15,13 +15,14 @@ from crmlib.analysis.experiments.fitting import Results
 from crmlib.analysis.experiments.naming import p_text, words
 from crmlib.analysis.experiments.reduction import Facts
 from crmlib.analysis.experiments.splits import BLOCKED
-from crmlib.analysis.experiments.verdicts import DECIDED, Verdicts, amount, effect_text
+from crmlib.analysis.experiments.verdicts import READ, Verdicts, amount, effect_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _MOST_ROWS = 14
-_STATES = {"higher": "higher", "lower": "lower", "no_difference": "no difference found", "running": "still running",
+_STATES = {"higher": "higher", "lower": "lower", "no_difference": "no worthwhile difference", "no_gain": "no worthwhile gain",
+           "open": "open", "running": "still running",
            "void": "void", "too_few": "too few to conclude", "no_outcomes": "nothing measured"}  # fmt: skip
 
 
@@ -42,9 +43,7 @@ def table_verdicts(facts: Facts, results: Results, verdicts: Verdicts) -> figure
     shown["test"] = [label_of(row.experiment, row.variant, facts) for row in shown.itertuples()]
     shown["measure"] = [words(results.primary.get(name, "")) or None for name in shown["experiment"]]
     shown["effect"] = [
-        effect_text(primary.loc[(row.experiment, row.variant)], facts.currency)
-        if row.state in ("higher", "lower", "no_difference")
-        else None
+        effect_text(primary.loc[(row.experiment, row.variant)], facts.currency) if row.state in READ else None
         for row in shown.itertuples()
     ]
     shown["verdict"] = shown["state"].map(_STATES)
@@ -71,14 +70,14 @@ def headline(verdicts: Verdicts) -> str:
         return upper("; ".join([table["brief"].iloc[0], *(_lower(text) for text in table["brief"].iloc[1:])]))
     counts = table["state"].value_counts()
     told = ", ".join(f"{counts[state]} {name}" for state, name in _STATES.items() if state in counts)
-    settled = table[table["state"].isin(DECIDED)].sort_values("units", ascending=False, kind="stable")
+    settled = table[table["state"].isin(READ)].sort_values("units", ascending=False, kind="stable")
     first = f"{settled['title'].iloc[0]}. " if len(settled) else ""
     return f"{first}Of {len(table)} comparisons {told}"
 
 
 def figure_effects(facts: Facts, results: Results, verdicts: Verdicts) -> figures.Figure:
     """How large is each effect, beside control's own mean, and how sure is it?"""
-    settled = verdicts.table[verdicts.table["state"].isin(["higher", "lower", "no_difference"])]
+    settled = verdicts.table[verdicts.table["state"].isin(READ)]
     pairs = pd.MultiIndex.from_frame(settled[["experiment", "variant"]])
     tested = results.table[results.table["state"] == "ok"]
     tested = tested[pd.MultiIndex.from_frame(tested[["experiment", "variant"]]).isin(pairs)]
@@ -132,7 +131,7 @@ def figure_effects(facts: Facts, results: Results, verdicts: Verdicts) -> figure
     return figures.draw(
         paint,
         title=title,
-        sentence="One primary measure decides each test; the others explain. A bar that reaches over zero may be chance."
+        sentence="No test is decided without its primary measure; margin and guardrails may hold it back. A bar that reaches over zero may be chance."
         + note,
         alt=f"Dot plot with intervals of {len(rows)} effects as a share of control's mean, from {lo:.0f} to {hi:.0f} per cent; "
         f"the first, {words(first['metric'])} of {words(first['experiment'])}, is {100 * first['relative']:+.1f} per cent.",
@@ -277,7 +276,7 @@ def _effects_table(tested: pd.DataFrame, facts: Facts) -> dict[str, object]:
     )
     return figures.tabulate(
         shown,
-        caption="Every metric of every test that was read: its change against control",
+        caption="Every metric of every test that was read: its change against control; p corrected within each test (Holm), not across tests",
         labels={"test": "Test", "measure": "Metric", "said": "Change (interval)", "base": "Control's mean", "n": "Units", "n_control": "Units in control",
                 "adjusted": "p, corrected", "guarded": "Guardrail", "tail": "Largest cut back", "method": "Method"},
         formats={"n": formats.number, "n_control": formats.number},
@@ -309,7 +308,10 @@ def _rule(results: Results) -> str:
         if results.reading == "always"
         else "the horizon is fixed: it is read once, at the planned end"
     )
-    return f"One primary measure decides each test, chosen by {what}; {when}."
+    return (
+        "A test ships when its primary measure is higher and its margin, where measured, is shown to gain. It stops when either is shown to lose or no gain "
+        f"worth having is left; else it stays open. The primary measure is {what}; {when}."
+    )
 
 
 def label_of(experiment: str, arm: str, facts: Facts) -> str:

@@ -58,7 +58,7 @@ class Rule:
 class Results:
     """One row per experiment, metric (ratio, quantile) and arm other than control.
 
-    table       the columns of results.csv, and state (ok, void, too_few, interim, unread), reason, primary, kind (share, money,
+    table       the columns of results.csv, and state (ok, void, too_few, running, unread), reason, primary, kind (share, money,
                 number), level (of low and high), gain (share of variance that adjusting took away; empty where there was
                 nothing to adjust by), relative, relative_low, relative_high (of control's mean; empty where that is not
                 clearly above 0), error (standard error), limit (of a guardrail, in words), open, missing, capped_effect, capped_low,
@@ -79,6 +79,11 @@ class Results:
     planned: float
     guardrails: tuple[Guardrail, ...]
     rules: Mapping[tuple[str, str], Rule]
+
+    def is_waiting(self, experiment: str) -> bool:
+        """Is this a test read once, at its end, whose primary measure is not complete yet?"""
+        mine = self.table[(self.table["experiment"] == experiment) & self.table["primary"]]
+        return self.reading == "fixed" and bool((mine["open"] > 0).any())
 
     def kind_of(self, experiment: str, metric: str) -> str:
         """share, money or number; '' where nothing was compared."""
@@ -104,7 +109,7 @@ def fit(
     Metrics of zeros and ones by score interval, others by Welch, ratios by the delta method, quantiles by order
     statistics; where the shop brings pre-values that take away at least one per cent of the variance, adjusted by them
     (CUPED), a choice that does not look at the effect. Metrics and experiments that `checks` blocked have no effect; arms
-    with too few units neither. p_adjusted is Holm's over all metrics and arms of an experiment, q_value Benjamini and
+    with too few units neither, nor has a test with open windows that is read once, at its end: no effect and no means. p_adjusted is Holm's over all metrics and arms of an experiment, q_value Benjamini and
     Hochberg's over all that only explains. low and high of the primary measure and of `guardrails` hold for all arms
     together (Bonferroni). With reading 'always' intervals and p-values hold at every look; `planned_units`, in all
     arms, is where they are narrowest. Raises UsageError for a metric that no experiment has.
@@ -137,9 +142,12 @@ def fit(
             row = base | _compare(
                 b, a, kind="share" if binary else kind, blocked=_blocked(checks, experiment, metric), rule=rule
             )
+            if reading == "fixed" and row["open"]:
+                row |= {"mean": math.nan, "mean_control": math.nan}  # two means are an effect to whoever subtracts them
             limit = limits.get(metric)
             row |= _capped(facts, row)
-            rows.append(row | {"guardrail": limit.verdict(row) if limit else "", "limit": limit.text if limit else ""})
+            known = limit.verdict(row) if limit and row["state"] != "running" else ""
+            rows.append(row | {"guardrail": known, "limit": limit.text if limit else ""})
     return Results(
         table=_corrected(
             pd.DataFrame(rows, columns=[name for name in _COLUMNS if name not in ("p_adjusted", "q_value")])
@@ -216,14 +224,17 @@ def _compare(arm: pd.Series, control: pd.Series, *, kind: str, blocked: bool, ru
     if kind == "quantile" and rule.reading == "always":
         reason = "a quantile is read once, at the planned end"
         return nothing | {"state": "unread", "reason": reason, "method": reason}
+    waiting = int(arm["open"] + control["open"])
+    if waiting and rule.reading == "fixed":
+        # An effect that may not be acted on yet is not shown: whoever sees it stops on a good day.
+        reason = f"read once, at the planned end; {waiting:,} windows still open"
+        return nothing | {"state": "running", "reason": reason, "method": f"running: {reason}"}
     found, method, gain = estimate(arm, control, kind=kind, rule=rule)
     method += f"; {rule.words}"
-    waiting = int(arm["open"] + control["open"])
-    interim = bool(waiting) and rule.reading == "fixed"
     if waiting:
-        method += f"; {waiting:,} windows still open" + (": interim, not for a decision" if interim else "")
+        method += f"; {waiting:,} windows still open"
     return {key: getattr(found, key) for key in _ESTIMATES} | {
-        "gain": gain, "state": "interim" if interim else "ok", "reason": "", "method": method,
+        "gain": gain, "state": "ok", "reason": "", "method": method,
     }  # fmt: skip
 
 

@@ -53,7 +53,7 @@ _CHANGES = ["experiment", "variant", "what", "value", "p_value", "p_adjusted"]
 
 @dataclass(frozen=True, kw_only=True)
 class Looks:
-    """The primary measure of each sound test, as it grew.
+    """The primary measure of each sound test, as it grew; none of a test that is still running and read once, at its end.
 
     days     experiment, metric, variant, control, day, n, n_control, kind, effect, low, high (always valid: they hold at all days
              at once), naive_low, naive_high (would hold for one look only); units are those who had arrived by that day and
@@ -95,8 +95,12 @@ def by_day(shop: Shop, facts: Facts, checks: Checks, results: Results) -> Looks:
 
 
 def primary_outcomes(shop: Shop, facts: Facts, checks: Checks, results: Results) -> ir.Table | None:
-    """The outcomes that decide, of tests whose split is sound; None where there are none."""
-    kept = {name: metric for name, metric in results.primary.items() if not checks.is_blocked(name, metric)}
+    """The outcomes that decide, of tests whose split is sound and that may be read by now; None where there are none."""
+    kept = {
+        name: metric
+        for name, metric in results.primary.items()
+        if not checks.is_blocked(name, metric) and not results.is_waiting(name)
+    }
     if not kept:
         return None
     outcomes = measured(shop, units=assigned_units(shop), window_days=facts.window_days)
@@ -190,7 +194,7 @@ def _since_seen(shop: Shop, facts: Facts, checks: Checks, results: Results) -> l
     found: list[tuple[object, ...]] = []
     for experiment, mine in frame.groupby("experiment", sort=True):
         control, arms = checks.controls[str(experiment)], mine.set_index("variant")
-        if checks.is_blocked(str(experiment), "") or control not in arms.index:
+        if checks.is_blocked(str(experiment), "") or results.is_waiting(str(experiment)) or control not in arms.index:
             continue
         rule = Rule(level=results.confidence, reading="fixed", planned=1)
         for arm in arms.index:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -20,7 +19,7 @@ from crmlib.analysis.experiments.reduction import Facts
 from crmlib.analysis.experiments.segments import LEAST_SHOWN, Segments
 from crmlib.analysis.experiments.splits import BLOCKED, WARNED
 from crmlib.analysis.experiments.tables import loss_text, month_text
-from crmlib.analysis.experiments.verdicts import DECIDED, Verdicts, effect_text
+from crmlib.analysis.experiments.verdicts import DECIDED, READ, Verdicts, effect_text
 from crmlib.findings import Action, Caveat, Check, Findings, Grade, Metric, Status
 
 if TYPE_CHECKING:
@@ -30,6 +29,7 @@ _DIGITS = 12  # significant digits in the tables: the same on every run, whateve
 _DO = {
     "ship": "Ship {}",
     "stop": "Stop {}: keep things as they are",
+    "open": "Plan a new, longer or bolder test of {}",
     "extend": "Do not decide {} yet",
     "void": "Void {}: mend the split, then test again",
 }
@@ -54,7 +54,7 @@ def findings(
     total = len(facts.apart)
     bad = checked[checked["verdict"] != "ok"]
     title = headline(verdicts)
-    undecided = not (decided or running or void)
+    undecided = not (decided or running or void or verdicts.count("open"))
     status: Status = "too_few" if undecided else "warnings" if len(bad) else "published"
     return Findings(
         report="experiments",
@@ -69,8 +69,8 @@ def findings(
         actions=_actions(facts, verdicts, worth),
         checks=tuple(_checks(checked)),
         tables={
-            "results": _rounded(results.table[CONTRACT]),
-            "checks": _rounded(_check_table(checked, results)),
+            "results": _rounded(results.table[[*CONTRACT, "state"]]),
+            "checks": _rounded(checked.drop(columns="text")),
             "looks": _rounded(looks.days),
             "segments": _segment_table(segments),
             "worth": _rounded(worth.table),
@@ -116,7 +116,13 @@ def _metrics(
             "experiments with at least one unit assigned before as_of",
             headline=False,
         ),
-        count("decided", "Decided", decided, "every window closed, sound split, enough units", note=of),
+        count(
+            "decided",
+            "Decided",
+            decided,
+            "every window closed, sound split, and the primary measure, margin and guardrails settle what to do",
+            note=f"{of}, {opened} read and open" if (opened := verdicts.count("open")) else of,
+        ),
         count(
             "running",
             "Still running",
@@ -124,6 +130,13 @@ def _metrics(
             "at least one unit's window had not closed by as_of",
             headline=bool(running) or not few,
             note=_days_left(facts, verdicts) or of,
+        ),
+        count(
+            "open",
+            "Read, not settled",
+            verdicts.count("open"),
+            "read at its end, but measure, margin or guardrails are unclear",
+            headline=False,
         ),
         count("void", "Void", void, f"split or outcomes broken at p < {BLOCKED:g}; no effect is shown", note=of),
         count("too_few", "Too few to conclude", few, "too few units, or nothing measured", headline=bool(few)),
@@ -140,19 +153,17 @@ def _days_left(facts: Facts, verdicts: Verdicts) -> str:
 
 
 def _largest(verdicts: Verdicts) -> pd.Series | None:
-    """The decided comparison with the most units: a choice that does not look at effects."""
-    settled = verdicts.table[verdicts.table["state"].isin(DECIDED)]
+    """The comparison read at its end with the most units: a choice that does not look at effects."""
+    settled = verdicts.table[verdicts.table["state"].isin(READ)]
     return None if settled.empty else settled.sort_values("units", ascending=False, kind="stable").iloc[0]
 
 
 def _margin_a_month(facts: Facts, verdicts: Verdicts, worth: Worth) -> Metric:
-    """The margin that the largest decided test would bring a month."""
+    """The margin that the largest test read would bring a month."""
     top = _largest(verdicts)
     rows = worth.table if top is None else worth.table[worth.table["experiment"] == top["experiment"]]
     rows = rows.iloc[:0] if top is None else rows[rows["variant"] == top["variant"]]
-    definition = (
-        "margin for each unit less the offer's cost, times units a month, in the decided test with the most units"
-    )
+    definition = "margin for each unit less the offer's cost, times units a month, in the test read at its end with the most units"
     unit = facts.currency or "money"
     if rows.empty:
         return Metric(id="margin_a_month", label="Margin a month", value=None, unit=unit, definition=definition)
@@ -164,7 +175,7 @@ def _margin_a_month(facts: Facts, verdicts: Verdicts, worth: Worth) -> Metric:
 
 
 def _assigned(checks: Checks, verdicts: Verdicts, units: int) -> Metric:
-    """Units in all, with the split of the largest decided test."""
+    """Units in all, with the split of the largest test read."""
     top, note = _largest(verdicts), ""
     if top is not None:
         rows = checks.ratios[
@@ -191,12 +202,12 @@ def _assigned(checks: Checks, verdicts: Verdicts, units: int) -> Metric:
 
 
 def _main_effect(facts: Facts, results: Results, verdicts: Verdicts) -> Metric:
-    """The primary effect of the decided comparison with the most units: a choice that does not look at effects."""
-    settled = verdicts.table[verdicts.table["state"].isin(DECIDED)].sort_values("units", ascending=False, kind="stable")
-    definition = "change of the primary measure against control in the decided test with the most units"
+    """The primary effect of the comparison read at its end with the most units: a choice that does not look at effects."""
+    settled = verdicts.table[verdicts.table["state"].isin(READ)].sort_values("units", ascending=False, kind="stable")
+    definition = "change of the primary measure against control in the test read at its end with the most units"
     if settled.empty:
-        return Metric(id="primary_effect", label="Effect of the largest decided test", value=None, unit="points", definition=definition,
-                      headline=True, note="no test could be decided")  # fmt: skip
+        return Metric(id="primary_effect", label="Effect of the largest test read", value=None, unit="points", definition=definition,
+                      headline=True, note="no test could be read")  # fmt: skip
     top = settled.iloc[0]
     rows = results.table[results.table["primary"] & (results.table["experiment"] == top["experiment"])]
     row = rows[rows["variant"] == top["variant"]].iloc[0]
@@ -222,21 +233,24 @@ def _main_effect(facts: Facts, results: Results, verdicts: Verdicts) -> Metric:
 
 
 def _so_what(facts: Facts, results: Results, verdicts: Verdicts) -> tuple[str, ...]:
-    lines = []
-    table = results.table[results.table["primary"]]
-    for state, words_ in (("higher", "better than control"), ("lower", "worse than control")):
+    table = results.table[results.table["primary"]].set_index(["experiment", "variant"])
+    lines, rest = [], []
+    for state in (*READ, "void", "running", "too_few", "no_outcomes"):
         for verdict in verdicts.table[verdicts.table["state"] == state].itertuples():
-            row = table[(table["experiment"] == verdict.experiment) & (table["variant"] == verdict.variant)].iloc[0]
-            lines.append(f"{verdict.title}: {words(row['metric'])} {effect_text(row, facts.currency)}, {words_}.")
-    for state in ("no_difference", "void", "running", "too_few", "no_outcomes"):
-        lines += [
-            f"{verdict.title}; {verdict.why}."
-            for verdict in verdicts.table[verdicts.table["state"] == state].itertuples()
-        ]
+            line = f"{verdict.title}; {verdict.why}."
+            if state in ("higher", "lower") or (
+                state == "open" and table.loc[(verdict.experiment, verdict.variant), "low"] > 0
+            ):
+                row = table.loc[(verdict.experiment, verdict.variant)]
+                line = f"{verdict.title}: {words(row['metric'])} {effect_text(row, facts.currency)} against control."
+            lines.append(line)
+            rest.append(verdict.brief)
     if len(lines) > 3:
-        lines = [*lines[:2], f"{len(lines) - 2} more comparisons are in the table."]
+        more = len(lines) - 4
+        last = "; ".join(rest[2:4]) + (f"; {more} more in the table" if more else "")
+        lines = [*lines[:2], f"{last[:1].upper()}{last[1:]}."]
     spare = ("A test is read once, at its planned end; looking earlier and stopping on a good day finds effects that are not there.",
-             "One measure, named before the test, decides; the others explain.")  # fmt: skip
+             "Without a clear margin or a smallest effect worth having, a test may end undecided.")  # fmt: skip
     return tuple([*lines, *spare][:3])
 
 
@@ -358,7 +372,7 @@ def _actions(facts: Facts, verdicts: Verdicts, worth: Worth) -> tuple[Action, ..
         elif row.state == "no_outcomes":
             what = f"Bring the outcomes of {name}"
         brings = ""
-        if (row.experiment, row.variant) in money.index and row.state in ("higher", "lower"):
+        if (row.experiment, row.variant) in money.index and row.state in ("higher", "lower", "open"):
             one = money.loc[(row.experiment, row.variant)]
             loss = f"; chance of loss {loss_text(one['loss'])}, {ASSUMED}" if one["loss"] == one["loss"] else ""
             brings = f"{month_text(one, facts.currency)} margin a month{loss}"
@@ -387,33 +401,18 @@ def _checks(checked: pd.DataFrame) -> list[Check]:
 
 
 def _segment_table(segments: Segments) -> pd.DataFrame:
-    """As shown: no count of people under five."""
-    shown = _rounded(segments.effects)
+    """As shown: no count of people under five; p of each level against zero named so, that between levels beside it."""
+    tests = segments.tests[
+        ["experiment", "variant", "segment", "apart", "apart_low", "apart_high", "p_value", "p_adjusted"]
+    ]
+    shown = segments.effects.rename(columns={"p_value": "p_against_zero", "p_adjusted": "p_against_zero_adjusted"})
+    tests = tests.rename(columns={"p_value": "p_between", "p_adjusted": "p_between_adjusted"})
+    shown = _rounded(shown.merge(tests, on=["experiment", "variant", "segment"], how="left"))
     small = {
         name: [f"<{LEAST_SHOWN}" if size < LEAST_SHOWN else str(size) for size in shown[name]]
         for name in ("n", "n_control")
     }
     return shown.assign(**small)
-
-
-def _check_table(checked: pd.DataFrame, results: Results) -> pd.DataFrame:
-    """The checks, and for each comparison with pre-values whether adjusting by them helped."""
-    rows = checked.drop(columns="text")
-    adjusted = results.table[results.table["gain"].notna()]
-    gains = [
-        (
-            row.experiment,
-            f"cuped: {row.metric}, {row.variant}",
-            row.gain,
-            math.nan,
-            "helped" if row.method.startswith("CUPED") else "did not help",
-        )
-        for row in adjusted.itertuples()
-    ]
-    if not gains:
-        return rows
-    both = pd.concat([rows, pd.DataFrame(gains, columns=rows.columns)], ignore_index=True)
-    return both.sort_values("experiment", kind="stable").reset_index(drop=True)
 
 
 def _rounded(frame: pd.DataFrame) -> pd.DataFrame:

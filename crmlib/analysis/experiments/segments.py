@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 import ibis
 import ibis.expr.types as ir
 import pandas as pd
+from scipy import stats
 
 from crmlib.analysis.experiments.checks import Checks
+from crmlib.analysis.experiments.effects import Effect
 from crmlib.analysis.experiments.fitting import Results, Rule, comparison
 from crmlib.analysis.experiments.looks import heterogeneity, primary_outcomes
 from crmlib.analysis.experiments.naming import title, words
@@ -30,7 +32,8 @@ LEAST_SHOWN = 5  # counts of people below it are not shown
 UNKNOWN = "unknown"
 _EFFECTS = ["experiment", "metric", "variant", "control", "segment", "level", "n", "n_control", "kind", "effect", "low", "high", "p_value",
             "p_adjusted"]  # fmt: skip
-_TESTS = ["experiment", "variant", "segment", "levels", "q", "p_value", "p_adjusted", "total", "reweighted", "reversed"]
+_TESTS = ["experiment", "variant", "segment", "levels", "q", "p_value", "p_adjusted", "total", "reweighted", "reversed", "apart",
+          "apart_low", "apart_high"]  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +44,8 @@ class Segments:
              of the experiment); empty where a level has too few units
     tests    one row per experiment, arm and segment: do its levels differ (Cochran's q, p_value, p_adjusted by Holm over the
              segments of the experiment)? total is the effect over all levels, reweighted the same with both arms given
-             one mix of levels; `reversed` says that the mix, not the change, makes the total what it is (Simpson)
+             one mix of levels; `reversed` says that the mix, not the change, makes the total what it is (Simpson); apart,
+             apart_low, apart_high: the first level's effect less the second's, where there are two
     splits   check rows: the split of each level, corrected, and mixes that turn a total round
     left_out columns that had too many levels, or one
     """
@@ -186,8 +190,15 @@ def _tested(
         q, p = math.nan, math.nan
         if len(found) > 1:
             q, p = heterogeneity(pd.Series([one.effect for one in found]), pd.Series([one.error for one in found]))
-        rows.append((experiment, arm, segment, len(found), q, p, math.nan, total, reweighted, turned))
+        between = apart(found[0], found[1], confidence=rule.level) if len(found) == 2 else (math.nan,) * 3
+        rows.append((experiment, arm, segment, len(found), q, p, math.nan, total, reweighted, turned, *between))
     return rows
+
+
+def apart(one: Effect, other: Effect, *, confidence: float) -> tuple[float, float, float]:
+    """One level's effect less the other's, with its interval: zero is outside where Cochran's p is below 1 − confidence."""
+    half = float(stats.norm.ppf(0.5 + confidence / 2)) * math.hypot(one.error, other.error)
+    return one.effect - other.effect, one.effect - other.effect - half, one.effect - other.effect + half
 
 
 def _turned(tests: list[tuple[object, ...]], experiment: str) -> list[Row]:

@@ -160,10 +160,15 @@ def table_checks(checks: Checks, splits: pd.DataFrame | None = None) -> figures.
             ],
         }
     )
-    failed = int((bad["verdict"] == "failed").sum())
+    # A split that broke is seen by two checks, and is one fault.
+    split = bad["check"].isin(["sample_ratio", "sample_ratio_any_day"])
+    faults = bad.assign(check=bad["check"].mask(split, "split"))[bad["verdict"] == "failed"]
+    failed = len(faults.drop_duplicates(["experiment", "check"]))
     title = f"{len(bad)} of {len(ranked)} checks {'needs' if len(bad) == 1 else 'need'} a look"
     title += (
-        f"; {failed} {'voids its test or metric' if failed == 1 else 'void their test or metric'}" if failed else ""
+        f"; {failed} {'fault voids a test or metric' if failed == 1 else 'faults void a test or metric'}"
+        if failed
+        else ""
     )
     return figures.show_table(
         figures.tabulate(

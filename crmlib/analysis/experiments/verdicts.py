@@ -17,7 +17,8 @@ from crmlib.analysis.experiments.naming import words
 from crmlib.analysis.experiments.reduction import Facts
 
 LONGEST = 84  # days of a test that anybody would still plan
-DECIDED = ("higher", "lower", "no_difference")
+DECIDED = ("higher", "lower", "no_difference", "no_gain")
+READ = (*DECIDED, "open")  # read at its end, whether or not that settles what to do
 _SELLING = ("conver", "order", "purchase", "bought", "buy", "sales", "revenue", "turnover", "sold")
 _UNSURE_OF = {"broken": "gets worse than it may", "unclear": "is not assured", "absent": "was not measured"}
 
@@ -26,8 +27,8 @@ _UNSURE_OF = {"broken": "gets worse than it may", "unclear": "is not assured", "
 class Verdicts:
     """What each test says, by its primary measure alone.
 
-    table    one row per experiment and arm: experiment, variant, state (higher, lower, no_difference, running, void, too_few,
-             no_outcomes), title, brief, decision (ship, stop, extend, void), why, units (in both arms), by (a day, or ''), early
+    table    one row per experiment and arm: experiment, variant, state (higher, lower, no_difference, no_gain, open, running, void,
+             too_few, no_outcomes), title, brief, decision (ship, stop, open, extend, void), why, units (in both arms), by (a day, or ''), early
              (decided while windows are still open, which only an always-valid reading may)
     """
 
@@ -46,10 +47,13 @@ class Verdicts:
 def score(facts: Facts, checks: Checks, results: Results, worth: Worth, *, worthwhile: float = 0.0) -> Verdicts:
     """What should be done about each test?
 
-    The primary measure decides, by its interval, and ships only what its margin, less the offer's cost, and every
-    guardrail allow. A test whose windows are still open is not decided when it is read once, at its end; under an
+    It ships where the primary measure is higher, its margin less the offer's cost, where measured, is shown to gain, and
+    every guardrail holds. It stops where measure or margin is shown to lose, a guardrail is broken, or no gain worth
+    having is left. In between it is open: a test read once is over, so a new one is to be planned; only an always-valid
+    reading may let it run on. A test whose windows are still open is not decided when it is read once, at its end; under an
     always-valid reading it is, as soon as its interval clears zero. `worthwhile` is the smallest effect worth having,
-    relative to control's mean; 0 leaves it unsaid. Higher counts as better.
+    relative to control's mean; 0 leaves it unsaid, and then no interval
+    excludes it. Higher counts as better.
     """
     rows = []
     for experiment in facts.apart["experiment"]:
@@ -107,6 +111,9 @@ def _verdict(
         return "too_few", f"{name}: too few to conclude", "extend", str(found["reason"]), ""
     mine = table[table["variant"] == arm]
     state, title, decision, why = _decided(found, mine, name, facts, results, worth, worthwhile)
+    if found["open"] and state == "open":
+        by = end_of(facts, experiment, metric)
+        return "running", title, decision, why, by.isoformat()
     if found["open"]:
         why += "; read before its end, which this interval allows, but early winners are exaggerated"
     return state, title, decision, why, ""
@@ -121,9 +128,9 @@ def _is_open(results: Results, experiment: str, arm: str) -> bool:
 def _brief(state: str, title: str, name: str) -> str:
     """The title where several stand in one line."""
     name = name[:1].lower() + name[1:]
-    said = {"no_difference": f"no difference found in {name}", "too_few": f"too few to conclude in {name}",
+    said = {"no_difference": f"no worthwhile difference in {name}", "no_gain": f"no worthwhile gain in {name}", "too_few": f"too few to conclude in {name}",
             "no_outcomes": f"nothing measured in {name}", "void": f"{name} is void"}  # fmt: skip
-    return said.get(state, title)
+    return said.get(state, title.partition(", from ")[0])
 
 
 def _decided(
@@ -135,15 +142,31 @@ def _decided(
     if row["low"] > 0:
         selling = any(word in words(row["metric"]).casefold() for word in _SELLING)
         title = f"{name} sells more" if selling else f"{name}: {words(row['metric'])} is higher"
-        return "higher", *_may_ship(row, rows, title, said, facts, results, worth, least)
+        title, decision, why = _may_ship(row, rows, title, said, facts, results, worth, least)
+        return "open" if decision in ("open", "extend") else "higher", title, decision, why
     if row["high"] < 0:
         return "lower", f"{name}: {words(row['metric'])} is lower", "stop", said
-    bound = most_text(row, facts.currency)  # rounded away from zero
-    title = f"{name}: no difference larger than {bound}"
-    if worthwhile and row["high"] > least:
-        why = f"{said}: an effect worth having is neither shown nor excluded; a new test needs about {needed(row, least):,} units in each arm"
-        return "no_difference", f"{title} either way", "extend", why
-    return "no_difference", title, "stop", f"{said}; larger effects are unlikely"
+    low, high, most = outer_text(row, facts.currency)
+    within = f"{words(row['metric'])} between {low} and {high}"
+    if least > 0 and row["high"] < least:
+        wish = _plain(least, row, facts.currency)
+        if row["low"] > -least:
+            why = f"{within}: effects beyond ±{most} are unlikely, and {wish} would be the smallest worth having"
+            return "no_difference", f"{name}: no difference larger than {most}", "stop", why
+        why = f"{within}: a gain of {wish} or more, the smallest worth having, is unlikely; a loss is not excluded"
+        return "no_gain", f"{name}: no gain worth having", "stop", why
+    factor = float(stats.norm.ppf(0.5 + row["level"] / 2) + stats.norm.ppf(0.8))
+    why = f"{within}: neither a gain nor a loss is shown"
+    if row["error"] > 0:
+        why += f"; an effect smaller than about {_plain(factor * row['error'], row, facts.currency)} is easily missed by a test of this size"
+    if least > 0:
+        why += f". One of {_plain(least, row, facts.currency)}, the smallest worth having, needs about {needed(row, least):,} units in each arm"
+    return "open", f"{name}: too few to conclude, from {low} to {high}", _on(results), why
+
+
+def _on(results: Results) -> str:
+    """What an unsettled test may do: run on where any day may be read, else end without a decision."""
+    return "extend" if results.reading == "always" else "open"
 
 
 def _may_ship(
@@ -161,7 +184,7 @@ def _may_ship(
         names = [words(name) for name, found in _rails(rows, results).items() if found == verdict]
         if names:
             guarded = " and ".join(names)
-            decision = "stop" if verdict == "broken" else "extend"
+            decision = "stop" if verdict == "broken" else _on(results)
             return (
                 f"{title}, but {guarded} {_UNSURE_OF[verdict]}",
                 decision,
@@ -174,7 +197,7 @@ def _may_ship(
         return title, "ship", f"{said}{safe}{short}"
     what = words(margin["metric"]) + (" less the offer's cost" if worth.offer_cost else "")
     if margin["state"] != "ok":
-        return f"{title}, {what} unclear", "extend", f"{said}; {what} could not be tested yet{safe}"
+        return f"{title}, {what} unclear", _on(results), f"{said}; {what} could not be tested yet{safe}"
     net = margin.copy()
     for name in ("effect", "low", "high"):
         net[name] -= worth.offer_cost
@@ -187,19 +210,15 @@ def _may_ship(
         return f"{title}, but {what} falls", "stop", why
     days = _more_days(net, facts)
     title = f"{title}, {what} unclear"
+    new = f"Plan a new, longer or bolder test with {words(margin['metric'])} as its primary measure"
     if days is None:
-        return title, "extend", f"{why}. Plan a new test with {words(margin['metric'])} as its primary measure"
-    long = f"An effect of that size would take about {days:,} days to settle at this pace"
-    if days > LONGEST:
-        return (
-            title,
-            "extend",
-            f"{why}. {long}: decide by what the offer is worth to you otherwise, or test something bolder",
-        )
-    if results.reading == "always":
+        return title, _on(results), f"{why}. {new}"
+    long = f"If the effect is of that size, about {days:,} days at this pace would settle it"
+    if results.reading == "always" and days <= LONGEST:
         return f"{title}: run {days} more days", "extend", f"{why}. {long}"
-    why += f". {long}, in a new test with {words(margin['metric'])} as its primary measure; do not just let this one run on"
-    return f"{title}: test again for {days} days", "extend", why
+    if days > LONGEST:
+        return title, _on(results), f"{why}. {long}, too long to wait for: test something bolder"
+    return title, "open", f"{why}. {long}, in a new test with {words(margin['metric'])} as its primary measure"
 
 
 def _rails(rows: pd.DataFrame, results: Results) -> dict[str, str]:
@@ -318,12 +337,23 @@ def effect_text(row: pd.Series, currency: str) -> str:
     return f"{amount(row['effect'], row['kind'], currency, width=width, sign=True)}{points} ({ends[0]} to {ends[1]})"
 
 
-def most_text(row: pd.Series, currency: str) -> str:
-    """The largest effect, either way, that the interval still holds; rounded up, so that it is never too small."""
-    width, scale = row["high"] - row["low"], 100 if row["kind"] == "share" else 1
-    step = 10.0 ** -_digits(width * scale)
-    bound = math.ceil(max(abs(row["low"]), abs(row["high"])) * scale / step - 1e-9) * step / scale
-    text = amount(bound, row["kind"], currency, width=width)
+def outer_text(row: pd.Series, currency: str) -> tuple[str, str, str]:
+    """Both ends of an interval and the larger of them, rounded outwards: all three agree, and none claims too much."""
+    scale = 100 if row["kind"] == "share" else 1
+    finer = (row["high"] - row["low"]) / 10
+    step = 10.0 ** -_digits(finer * scale)
+    low, high = (math.floor(row["low"] * scale / step + 1e-9), math.ceil(row["high"] * scale / step - 1e-9))
+    said = [
+        amount(end * step / scale, row["kind"], currency, width=finer, sign=sign)
+        for end, sign in ((low, True), (high, True), (max(-low, high), False))
+    ]
+    points = " points" if row["kind"] == "share" else ""
+    return said[0], f"{said[1]}{points}", f"{said[2]}{points}"
+
+
+def _plain(value: float, row: pd.Series, currency: str) -> str:
+    """A size, such as the smallest effect worth having, with the decimals of its own two leading digits."""
+    text = amount(value, row["kind"], currency, width=value)
     return f"{text} points" if row["kind"] == "share" else text
 
 
