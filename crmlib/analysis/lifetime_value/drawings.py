@@ -340,7 +340,11 @@ def _channels_title(shown: pd.DataFrame, channels: Channels) -> str:
     slow = priced.loc[[priced["payback_month"].idxmax()]] if late.empty else late
     names = " and ".join(_name(name) for name in slow["channel"])
     if len(late):
-        half = f"; half of all customers had {_within(channels.median[0])}" if np.isfinite(channels.median[0]) else ""
+        half = (
+            f"; half of all customers came by channels that had {_within(channels.median[0])}"
+            if np.isfinite(channels.median[0])
+            else ""
+        )
         return f"{names} customers have not repaid what it cost to win them{half}"
     return f"Every channel repays its cost, {names} the slowest, {_within(float(slow['payback_month'].iloc[0]))}"
 

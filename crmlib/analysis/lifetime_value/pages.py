@@ -120,7 +120,7 @@ def _payback_metric(channels: Channels | None) -> list[Metric]:
     return [
         Metric(
             id="payback_month", label="Acquisition cost repaid after", value=value, unit="months", n=n,
-            low=_finite(low), high=_finite(high), headline=True, note="median over customers",
+            low=_finite(low), high=_finite(high), headline=True, note="by their channel's average, median over customers",
             definition="months after the first order until the channel's average customer has earned what it cost to win one, "
             "for the median customer; 0 is the day of the first order; 95 % by resampling customers",
         )
@@ -135,10 +135,12 @@ def _actions(scores: Scores, channels: Channels | None, shop: Shop) -> tuple[Act
         stake = scores.at_stake
         actions.append(
             Action(
-                what="Call or write",
-                why=f"top fifth by past sales, likelier than not to order nothing {horizon}",
+                what="Call or write to a random half",
+                why=f"top fifth by past sales, likelier than not to order nothing {horizon}: {_nearly(quiet)}; the other half tells what a call earns",
                 count=len(quiet),
-                worth=f"{_earned(scores)} if all still bought: {_amount(stake, shop.currency)}" if stake else "",
+                worth=f"at most, if all still bought: {_amount(stake, shop.currency)} of {_earned(scores)}; untested"
+                if stake
+                else "",
                 by=by,
                 owner="Service",
                 file="lists/customers.csv",
@@ -199,7 +201,13 @@ def _lead(scores: Scores, earned: str, horizon: str, currency: str, quiet: int) 
         f"; wholesale apart, {part} of it from one in ten" if scores.wholesale else f", {part} of it from one in ten"
     )
     lead = f"Customers known today should bring {amount} of {earned} {horizon}{tenth}."
-    return lead + (f" {quiet:,} good customers have gone quiet." if quiet else "")
+    return lead + (f" {quiet:,} good customers are probably lost." if quiet else "")
+
+
+def _nearly(quiet: pd.DataFrame) -> str:
+    """How many of the quiet ones the model has all but given up."""
+    gone = int((quiet["p_no_order"] >= 0.9).sum())
+    return f"{gone:,} of them by nine chances in ten or more"
 
 
 def _so_what(scores: Scores, earned: str, horizon: str, quiet: int) -> tuple[str, ...]:
@@ -208,15 +216,15 @@ def _so_what(scores: Scores, earned: str, horizon: str, quiet: int) -> tuple[str
     return (
         f"Of {len(scores.customers):,} customers, {formats.quantity(buyers.value, 'customers', low=buyers.low, high=buyers.high)} ({span}) "
         f"should order again {horizon}.",
-        f"{quiet:,} of the best fifth are likelier than not to stay away: they are worth a call before anyone else."
+        f"{quiet:,} of the best fifth are likelier than not to order nothing more: whether a call brings some back, only a random half tells."
         if quiet
-        else "None of the best fifth is likelier than not to stay away.",
+        else "None of the best fifth is likelier than not to order nothing more.",
         f"New customers are not in these figures: whatever they bring comes on top of the {earned} shown.",
     )
 
 
 def _how_sure(validation: Validation, scores: Scores, currency: str) -> tuple[str, ...]:
-    lines = [validation.verdict(), _past(validation), _held(validation)]
+    lines = [validation.verdict(), _past(validation), _held(validation), *_lower_tenths(validation)]
     if scores.method != validation.chosen:
         lines.append(
             f"On all days up to now {validation.chosen} could not be fitted, so the lists rest on '{scores.method}'."
@@ -300,6 +308,21 @@ def _ranking(validation: Validation) -> list[str]:
         f"{name} put {formats.share(model[0])} of the holdout's orders into its top tenth of customers; counting days since the "
         f"last order puts {formats.share(rule[0])} there, a difference of {points[0]} points ({points[1]} to {points[2]})."
     ]
+
+
+def _lower_tenths(validation: Validation) -> tuple[str, ...]:
+    """Whether the customers of whom least was expected brought what was expected, as a sentence where it is clear."""
+    tenths = calibration(validation)
+    low = tenths.iloc[3:]
+    said, came = float(low["forecast"].sum()), float(low["came"].sum())
+    outside = int(((low["came"] < low["low"]) | (low["came"] > low["high"])).sum())
+    if outside < 2 or said <= 0:
+        return ()
+    way = "fewer" if came < said else "more"
+    return (
+        f"Of the seven tenths of whom least was expected {formats.number(said)} orders were forecast and {formats.number(came)} came; {outside} of these tenths lie "
+        f"beyond chance, so single chances to order are ranks, not frequencies: take {way} than they say from customers who buy seldom.",
+    )
 
 
 def _caveats(validation: Validation, scores: Scores, channels: Channels | None) -> tuple[Caveat, ...]:
