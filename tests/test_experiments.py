@@ -556,6 +556,14 @@ def test_relative_and_absolute_intervals_agree_on_zero(mean, shift, spread, n, m
         assert found.relative_low <= found.relative <= found.relative_high
 
 
+def test_a_mean_beside_zero_has_its_difference_all_the_same():
+    arm, control = {"n": 200, "mean": 1e-5, "var": 4.0}, {"n": 150, "mean": 3.0, "var": 5.0}
+    found = effects.mean_effect(arm, control, confidence=0.95, adjusted=False)
+    theirs = stats.ttest_ind_from_stats(1e-5, 2, 200, 3.0, 5**0.5, 150, equal_var=False)
+    assert found.effect == pytest.approx(1e-5 - 3) and found.p_value == pytest.approx(theirs.pvalue, rel=1e-6)
+    assert found.means == pytest.approx((3.0, 1e-5))
+
+
 def test_holms_correction_runs_over_all_metrics_and_arms(write_shop, rng):
     from statsmodels.stats.multitest import multipletests
 

@@ -69,7 +69,15 @@ def mean_effect(arm: Mapping[str, float], control: Mapping[str, float], *, confi
 
     metric = tt.Mean("value", "pre" if adjusted else None, confidence_level=confidence, equal_var=False, use_t=True)
     groups = [_aggregates(row, adjusted=adjusted) for row in (control, arm)]
-    result = metric.analyze_aggregates(*groups)
+    shift = 0.0
+    try:
+        result = metric.analyze_aggregates(*groups)
+    except OverflowError:
+        # Its interval of the ratio, not used here, overflows for a mean beside zero; a difference minds no shift.
+        shift = max(abs(row["mean"]) + 10 * math.sqrt(row["var"]) for row in (control, arm))
+        moved = ({**row, "mean": row["mean"] + shift} for row in (control, arm))
+        result = metric.analyze_aggregates(*(_aggregates(row, adjusted=adjusted) for row in moved))
+    base, treated = result.control - shift, result.treatment - shift
     half = result.effect_size_ci_upper - result.effect_size
     gain = math.nan
     variances = [row["var"] / row["n"] for row in (control, arm)]
@@ -81,12 +89,12 @@ def mean_effect(arm: Mapping[str, float], control: Mapping[str, float], *, confi
             (row["var"] + theta**2 * row["pre_var"] - 2 * theta * row["cov"]) / row["n"] for row in (control, arm)
         ]
         gain = 1 - sum(variances) / plain
-    low, high = _fieller(result.control, result.treatment, *variances, factor=half / math.sqrt(sum(variances)))
-    relative = result.rel_effect_size if math.isfinite(low) else math.nan
+    low, high = _fieller(base, treated, *variances, factor=half / math.sqrt(sum(variances)))
+    relative = treated / base - 1 if math.isfinite(low) else math.nan
     return Effect(effect=result.effect_size, low=result.effect_size_ci_lower, high=result.effect_size_ci_upper,
                   p_value=result.pvalue, relative=relative, relative_low=low, relative_high=high,
                   method="CUPED" if adjusted else "Welch", gain=gain, error=math.sqrt(sum(variances)),
-                  means=(result.control, result.treatment), variances=(variances[0], variances[1]))  # fmt: skip
+                  means=(base, treated), variances=(variances[0], variances[1]))  # fmt: skip
 
 
 def ratio_effect(arm: Mapping[str, float], control: Mapping[str, float], *, confidence: float) -> Effect:
