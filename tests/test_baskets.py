@@ -341,7 +341,7 @@ def test_expected_counts_equal_those_of_swapped_baskets(rng: np.random.Generator
     whole = bk.fit_chance(Profile(totals=values, items=counts), baskets.sizes)
     plain = bk.expected(whole, whole.rows(held.sum(axis=0)), pairs)
     simulated = np.zeros(len(pairs))
-    for _ in range(12):
+    for _ in range(25):
         table = traded(sparse.csc_array(held), rng).toarray()
         simulated += np.array([(table[:, a] * table[:, b]).sum() for a, b in pairs]) / 12
     # One model for all sizes is what free swaps keep; independence is far off.
