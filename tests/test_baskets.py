@@ -343,7 +343,7 @@ def test_expected_counts_equal_those_of_swapped_baskets(rng: np.random.Generator
     simulated = np.zeros(len(pairs))
     for _ in range(25):
         table = traded(sparse.csc_array(held), rng).toarray()
-        simulated += np.array([(table[:, a] * table[:, b]).sum() for a, b in pairs]) / 12
+        simulated += np.array([(table[:, a] * table[:, b]).sum() for a, b in pairs]) / 25
     # One model for all sizes is what free swaps keep; independence is far off.
     # The formula is a little high where items are few, which errs on the safe side.
     assert 1 <= plain.sum() / simulated.sum() < 1.02
