@@ -17,7 +17,7 @@ test: $(READY)
 	$(BIN)/ruff format --check crmlib tests
 	$(BIN)/ruff check crmlib tests
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n logical --dist loadfile
 
 lab: $(READY) data/demo/orders.csv
 	$(BIN)/jupyter lab notebooks
