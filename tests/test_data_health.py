@@ -111,3 +111,23 @@ def test_months_are_newest_last_and_exact(demo_shop):
     assert health.months["month"].is_monotonic_increasing
     assert health.months["revenue"].sum() == pytest.approx(health.revenue)
     assert isinstance(health.faults, pd.DataFrame)
+
+
+def test_from_orders_kept_to_orders_that_count_by_hand(shop):
+    said = data_health.findings(data_health.measure(shop), shop=shop)
+    assert "Of 4 orders kept, 3 stand and 1 was cancelled; 1 of those that stand is from a guest." in said.so_what[1]
+
+
+@pytest.mark.parametrize(
+    ("before", "words"),
+    [("8", "€12 in February 2025, 50\N{NO-BREAK SPACE}% more than a year before"),
+     ("24", "€12 in February 2025, 50\N{NO-BREAK SPACE}% less than a year before"),
+     ("12", "€12 in February 2025, as in the same month a year before"),
+     (None, "€12 in February 2025")],
+)  # fmt: skip
+def test_a_month_stands_beside_the_same_month_a_year_before(write_shop, before, words):
+    rows = [("2025-01-10", "99"), ("2025-02-10", "12"), *([("2024-02-10", before)] if before else [])]
+    orders = [{"order_id": str(n), "ordered_at": day, "total": total} for n, (day, total) in enumerate(rows)]
+    store = crm.connect(write_shop(orders=orders, toml='currency = "EUR"'), as_of="2025-03-01")
+    title = data_health.figure_months(data_health.measure(store)).title
+    assert title == f"Net sales were {words}"

@@ -594,6 +594,26 @@ def test_quotes_keep_to_their_rule(write_shop: Callable[..., Path]) -> None:
     ]  # fmt: skip
 
 
+def test_what_carries_no_stars_is_quoted_only_where_nothing_is_surer(write_shop: Callable[..., Path]) -> None:
+    texts = [
+        ("Poor delivery", 1),
+        ("Horrible parcel and courier", ""),
+        ("Terrible price", ""),
+        ("Awful delivery and terrible price", 2),
+        ("Bad price", 2),
+    ]
+    rows = [
+        {"feedback_id": f"F{i}", "text": t, "created_at": "2026-01-05", "rating": r} for i, (t, r) in enumerate(texts)
+    ]
+    quotes = feedback.quotes(_readings(crm.connect(write_shop(feedback=rows), as_of="2026-01-10")))
+    # The unrated give way to the rated; about one theme alone comes before about two, however negative; nothing is quoted twice.
+    by_theme = quotes.groupby("theme")["text"].agg(list)
+    assert by_theme["price"] == ["Bad price", "Awful delivery and terrible price"]
+    assert by_theme["delivery"] == ["Poor delivery"]
+    alone = feedback.quotes(_readings(crm.connect(write_shop(name="b", feedback=rows[2:3]), as_of="2026-01-10")))
+    assert alone["text"].tolist() == ["Terrible price"]
+
+
 # Whole pages: any one table, edges
 
 

@@ -354,9 +354,10 @@ def _standing(health: Health, shop: Shop, *, through: str) -> str:
         return f"The newest record is of {through}; the as-of day, {formats.day(shop.as_of)}, is not part of it."
     kept = int(health.reconciliation.set_index("table").loc["orders", "kept"])
     guests = int(health.guests["guests"].sum())
+    gone = kept - health.orders
     return (
-        f"Of {kept:,} orders kept, {health.orders:,} stand and {kept - health.orders:,} were cancelled; {guests:,} of those that stand are "
-        "from guests. Other pages count from there, and say what else they leave out."
+        f"Of {kept:,} orders kept, {health.orders:,} stand and {gone:,} {'was' if gone == 1 else 'were'} cancelled; {guests:,} of those that stand "
+        f"{'is from a guest' if guests == 1 else 'are from guests'}. Other pages count from there, and say what else they leave out."
     )
 
 
