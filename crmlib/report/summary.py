@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from crmlib import formats
-from crmlib.report.page import STATUS_WORDS, Facts, headlines, plain
+from crmlib.report.page import STATUS_WORDS, Facts, counted, headlines, plain
 
 _LONGEST = 240
 
@@ -60,7 +60,7 @@ def _first_action(payload: Mapping[str, Any]) -> str:
     if not actions:
         return "Do first: nothing from this page today."
     action = actions[0]
-    count = f" ({formats.number(action['count'])})" if action.get("count") is not None else ""
+    count = f" ({many})" if (many := counted(action)) else ""
     rest = [f"by {action['by']}" if action.get("by") else "", str(action.get("owner") or "")]
     tail = ", ".join(part for part in rest if part)
     return f"Do first: {action['what']}{count}, {action['why']}{f'; {tail}' if tail else ''}"
