@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from crmlib.analysis.lifetime_value import chances
 from crmlib.analysis.lifetime_value.bands import Errors, errors_of
 from crmlib.analysis.lifetime_value.beginnings import Beginning, beginning
 from crmlib.analysis.lifetime_value.clock import LEAST_SEASON_DAYS
@@ -25,6 +26,7 @@ from crmlib.analysis.lifetime_value.methods import (
     SIMPLEST_FIRST,
     Look,
     look,
+    windows,
 )
 from crmlib.analysis.lifetime_value.models import PurchaseModel, TimeUnit, Unfit, cut_day
 from crmlib.analysis.lifetime_value.spend import SpendModel, fit_spend
@@ -64,6 +66,7 @@ class Validation:
     cuts       the holdout first, then earlier ones of the same length
     recent     quarters of the holdout, where there are too few cuts of its length
     known      cuts that were over when the holdout began: what its forecast could know of its own errors
+    chances    how likely single customers are to order: the model's chances, or mended ones where those were closer
     weekly     week from the holdout's start, purchases
     spend      fitted before the holdout; sales_forecast and sales_actual are net sales in it, nan without amounts
     """
@@ -76,6 +79,7 @@ class Validation:
     cuts: tuple[Cut, ...]
     recent: tuple[Cut, ...]
     known: tuple[Cut, ...]
+    chances: chances.Chances
     weekly: pd.DataFrame
     time_unit: TimeUnit
     beginning: Beginning
@@ -213,15 +217,27 @@ def validate(shop: Shop, *, holdout_days: int, time_unit: TimeUnit = "day", seed
     chosen, contests = _choose(list(voters.values()))
     ranking = {name: mean for name, mean in holdout.expected.items() if name not in (NOBODY, RECENCY)}
     ranking[RECENCY] = -(holdout.patterns["t_days"] - holdout.patterns["recency_days"]).to_numpy(float)
+    likely = _chances(shop, list(voters.values()), chosen, first=first, time_unit=time_unit)
     measures = pd.concat([_compare(holdout, ranking, seed=seed), contests], ignore_index=True)
     spend = fit_spend(shop, until=start)
     return Validation(
         holdout=holdout, looks=len(voters), ranking=ranking, measures=measures, chosen=chosen,
         cuts=_cuts([holdout, *earlier], chosen), recent=_cuts(recent, chosen), known=_cuts(known, chosen),
-        weekly=shop.fetch(weekly_repeats(shop, start=start, end=end)), time_unit=time_unit,
+        chances=likely, weekly=shop.fetch(weekly_repeats(shop, start=start, end=end)), time_unit=time_unit,
         beginning=beginning(shop), spend=spend,
         **_sales(shop, spend, holdout, chosen),
     )  # fmt: skip
+
+
+def _chances(shop: Shop, looks: Sequence[Look], chosen: str, *, first: date, time_unit: TimeUnit) -> chances.Chances:
+    """What windows that are over say of the chosen model's chances; a simple rule's stand as they are."""
+    holdout = looks[0]
+    model = holdout.fits.models.get(chosen)
+    if model is None:
+        return chances.Chances()
+    seen = windows(shop, looks, method=chosen, first=first, time_unit=time_unit)
+    found, days = chances.judge(seen), (holdout.end - holdout.start).days
+    return chances.go_on(found, seen, patterns=holdout.patterns, model=model, days=days)
 
 
 def _span(shop: Shop, *, until: date) -> tuple[date | None, date | None]:
