@@ -132,13 +132,23 @@ def holdout_patterns(shop: Shop, *, start: date, end: date) -> ir.Table:
 
 
 def fit_all(
-    shop: Shop, patterns: pd.DataFrame, *, time_unit: TimeUnit, until: date, names: tuple[str, ...] = MODELS
+    shop: Shop,
+    patterns: pd.DataFrame,
+    *,
+    time_unit: TimeUnit,
+    until: date,
+    names: tuple[str, ...] = MODELS,
+    months: pd.DataFrame | None = None,
 ) -> Fits:
-    """Fit the models of these `names`, on the season's clock where two years or more show one. Raises NotEnoughData as `fit` does."""
+    """Fit the models of these `names`, on the season's clock where two years or more show one. Raises NotEnoughData as `fit` does.
+
+    `months` is monthly_repeats where it has crossed already; what lies after `until` is not looked at.
+    """
     plain = fit(patterns, time_unit=time_unit, until=until)
     clock = None
     if isinstance(plain, PurchaseModel) and patterns["t_days"].max() >= LEAST_SEASON_DAYS:
-        months = shop.fetch(monthly_repeats(shop, until=until))
+        if months is None:
+            months = shop.fetch(monthly_repeats(shop, until=until))
         clock = season(months, patterns, theta=plain.parameters, unit=_UNIT[time_unit], until=until)
     found = [
         plain if name == BG and clock is None
@@ -152,7 +162,7 @@ def fit_all(
     )
 
 
-def look(shop: Shop, *, start: date, end: date, time_unit: TimeUnit) -> Look:
+def look(shop: Shop, *, start: date, end: date, time_unit: TimeUnit, months: pd.DataFrame | None = None) -> Look:
     """What would each method have said on `start`? Raises NotEnoughData where too little came before."""
     days = (end - start).days
     patterns = shop.fetch(holdout_patterns(shop, start=start, end=end), max_rows=5_000_000)
@@ -161,7 +171,7 @@ def look(shop: Shop, *, start: date, end: date, time_unit: TimeUnit) -> Look:
             f"too few to conclude: nobody had bought before {start}, where the holdout of {days} days begins"
         )
     known = patterns.groupby(HISTORY, as_index=False)["customers"].sum()
-    fits = fit_all(shop, known, time_unit=time_unit, until=start)
+    fits = fit_all(shop, known, time_unit=time_unit, until=start, months=months)
     x, recency, t = (patterns[name].to_numpy(float) for name in HISTORY)
     expected: dict[str, Floats] = {NOBODY: np.zeros(len(patterns)), SAME_RATE: x / np.maximum(t, 1) * days}
     bins = recency_bins(shop, start=start, days=days)
@@ -172,7 +182,13 @@ def look(shop: Shop, *, start: date, end: date, time_unit: TimeUnit) -> Look:
 
 
 def windows(
-    shop: Shop, looks: Sequence[Look], *, method: str, first: date, time_unit: TimeUnit
+    shop: Shop,
+    looks: Sequence[Look],
+    *,
+    method: str,
+    first: date,
+    time_unit: TimeUnit,
+    months: pd.DataFrame | None = None,
 ) -> list[chances.Window]:
     """Windows of 90 days that are over, latest first and apart, each with the model as it stood on the day it began.
 
@@ -192,7 +208,8 @@ def windows(
         if model is None:
             known = patterns.groupby(HISTORY, as_index=False)["customers"].sum()
             with contextlib.suppress(NotEnoughData):
-                model = fit_all(shop, known, time_unit=time_unit, until=begin, names=(method,)).models.get(method)
+                fits = fit_all(shop, known, time_unit=time_unit, until=begin, names=(method,), months=months)
+                model = fits.models.get(method)
         if model is not None:
             found.append(chances.Window(start=begin, patterns=patterns, model=model))
     return found

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 _DRAWS, _FEWER_DRAWS, _MANY = 400, 200, 50_000
 _CHUNK = 10_000  # histories or customers simulated at a time
+_MOST_CELLS = 20_000_000
 _STEPS = 12  # parts of the horizon for discounting
 WHOLESALE, TOP = "wholesale", "top tenth"
 # tier -> share of customers, best first
@@ -401,7 +402,8 @@ def _top_share(value: Floats, seed: int) -> Total:
         return float(room @ ordered / max(float(times @ ordered), 1e-12))
 
     # Poisson numbers of each customer: a sample drawn again without shuffling.
-    again = [share(rng.poisson(1.0, len(ordered)).astype(float)) for _ in range(200)]
+    resamples = int(np.clip(_MOST_CELLS // len(ordered), 60, 200))
+    again = [share(rng.poisson(1.0, len(ordered)).astype(float)) for _ in range(resamples)]
     low, high = np.quantile(again, [0.025, 0.975])
     return Total(value=share(np.ones(len(ordered))), low=float(low), high=float(high))
 
