@@ -109,7 +109,10 @@ def test_no_chance_of_nothing_grows_with_less_time(regular):
     _, windows = regular
     found, last = chances.judge(windows[:-1]), windows[-1]
     for onward in (True, False):
-        spans = [replace(found, onward=onward).none(last.model, last.patterns, days=days) for days in (7, 30, 89, 90, 91, 180, 365)]
+        spans = [
+            replace(found, onward=onward).none(last.model, last.patterns, days=days)
+            for days in (7, 30, 89, 90, 91, 180, 365)
+        ]
         assert (np.diff(spans, axis=0) <= 1e-12).all()
         assert (spans[-1] >= 0).all()
         assert (spans[0] <= 1).all()

@@ -158,6 +158,10 @@ class Scores:
         return float(value[self.customers["wholesale"]].sum() / max(value.sum(), 1e-12))
 
 
+def horizon_words(days: int) -> str:
+    return "in the next 12 months" if days == 365 else f"in the next {days} days"
+
+
 def margin_of(shop: Shop, *, assumed: float) -> Margin:
     """What share of net sales is left after discounts and product costs? From the last year's lines with a unit cost.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
@@ -63,6 +63,7 @@ class Validation:
     ranking    method -> score per row of the holdout's patterns, higher is likelier to buy
     measures   method, measure, value, low, high: 95 % intervals by resampling customers
     chosen     the simplest method that none beats, by Poisson deviance per customer over all cuts
+    unaided    what windows that were over before the holdout choose by themselves, '' where there are none
     cuts       the holdout first, then earlier ones of the same length
     recent     quarters of the holdout, where there are too few cuts of its length
     known      cuts that were over when the holdout began: what its forecast could know of its own errors
@@ -76,6 +77,7 @@ class Validation:
     ranking: Mapping[str, Floats]
     measures: pd.DataFrame
     chosen: str
+    unaided: str
     cuts: tuple[Cut, ...]
     recent: tuple[Cut, ...]
     known: tuple[Cut, ...]
@@ -226,7 +228,7 @@ def validate(shop: Shop, *, holdout_days: int, time_unit: TimeUnit = "day", seed
     measures = pd.concat([_compare(holdout, ranking, seed=seed), contests], ignore_index=True)
     spend = fit_spend(shop, until=start)
     return Validation(
-        holdout=holdout, looks=len(voters), ranking=ranking, measures=measures, chosen=chosen,
+        holdout=holdout, looks=len(voters), ranking=ranking, measures=measures, chosen=chosen, unaided=_unaided(voters.values(), start=start),
         cuts=_cuts([holdout, *earlier], chosen), recent=_cuts(recent, chosen), known=_cuts(known, chosen),
         chances=_chances(holdout, seen, chosen), weekly=shop.fetch(weekly_repeats(shop, start=start, end=end)), time_unit=time_unit,
         beginning=beginning(shop), spend=spend,
@@ -294,6 +296,11 @@ def _cuts(looks: Sequence[Look], method: str) -> tuple[Cut, ...]:
 
 def _errors(cuts: Sequence[Cut]) -> Errors:
     return errors_of([cut.actual for cut in cuts], [cut.forecast for cut in cuts], [cut.own for cut in cuts])
+
+
+def _unaided(looks: Iterable[Look], *, start: date) -> str:
+    before = [at for at in looks if at.end <= start]
+    return _choose(before)[0] if before else ""
 
 
 def _choose(looks: Sequence[Look]) -> tuple[str, pd.DataFrame]:
