@@ -91,7 +91,11 @@ def _plainly(validation: Validation) -> str:
 def _unaided(validation: Validation) -> list[str]:
     """What would have been chosen without the days kept aside, which had their say in the choice."""
     if not validation.unaided:
-        return []
+        if validation.looks == 1:
+            return []
+        return [
+            "The days kept aside had their say in the choice of the method, so its error on them is a little flattered; no window before them is long enough to choose without."
+        ]
     if validation.unaided == validation.chosen:
         return [
             "Windows that were over before the days kept aside choose the same method, so its error there is not flattered by the choice."

@@ -76,8 +76,8 @@ class Chances:
     def none(self, model: PurchaseModel, patterns: pd.DataFrame, *, days: float) -> Floats:
         """Chance of no order in the next `days`; never less than that over a longer time.
 
-        Over more than 90 days a customer must stay away for the first 90, as mended, and then for the rest, as the model says
-        of somebody who did. Over fewer, the model's own chance of an order counts up to the mended one of 90 days.
+        Over more than 90 days hazards go on as the model has them, in the proportion to which those of the first 90 were mended.
+        Over fewer, the model's own chance of an order counts up to the mended one of 90 days.
         """
         plain = model.p_none(patterns, days=days)
         if self.mending is None:
@@ -90,7 +90,8 @@ class Chances:
             return np.maximum(plain, mended)
         if not self.onward:
             return np.minimum(plain, mended)
-        return np.clip(mended * plain / np.maximum(quarter, 1e-12), 0.0, mended)
+        farther = np.log(np.maximum(plain, 1e-300)) / np.log(np.clip(quarter, 1e-300, 1 - 1e-12))
+        return np.asarray(np.exp(np.log(mended) * np.maximum(farther, 1.0)))
 
     def half_width(self, usual: float) -> float:
         """Half of the 95 % range of a band's log-odds for what moves many customers at once: as seen in judged windows, else `usual`."""
@@ -163,8 +164,7 @@ def go_on(
 ) -> Chances:
     """Hold mended chances against what came over a longer time too: `patterns` and `model` of a look over `days`.
 
-    What was not over when the look began teaches nothing. Without enough before it, they go on: it is the model's own word on
-    those whom 90 days did not bring back.
+    What was not over when the look began teaches nothing. Where too little was, they go on unjudged: 90 days of theirs were judged.
     """
     known = [window for window in windows if (model.until - window.start).days >= DAYS]
     if chances.mending is None or days <= DAYS or len(known) < LEAST_LEARNT:

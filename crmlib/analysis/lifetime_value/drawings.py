@@ -319,7 +319,7 @@ def _channels_title(shown: pd.DataFrame, channels: Channels) -> str:
     names = " and ".join(_name(name) for name in slow["channel"])
     if len(late):
         half = (
-            f"; half of all customers came by channels that had {_within(channels.median[0])}"
+            f"; half of all customers came by channels that did, {_within(channels.median[0])}"
             if np.isfinite(channels.median[0])
             else ""
         )

@@ -7,7 +7,6 @@ from datetime import timedelta
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from crmlib.analysis.lifetime_value.bands import half_width
 from crmlib.analysis.lifetime_value.methods import NOBODY
@@ -16,7 +15,6 @@ from crmlib.analysis.lifetime_value.timing import Floats
 from crmlib.analysis.lifetime_value.validation import Validation, top_share
 
 _CLEAR = 0.01
-_LONG = 6
 
 
 def calibration(validation: Validation) -> pd.DataFrame:
@@ -98,21 +96,19 @@ def _unrest(weeks: Floats) -> float:
 
 
 def one_sided(weeks: pd.DataFrame) -> tuple[int, int, bool] | None:
-    """Weeks of the holdout that missed on one side for long: place of the first, how many in a row, whether they came in above.
+    """The longest stretch of the holdout's weeks that missed on one side: place of the first, how many, whether they came in above.
 
-    None where sides change as often as chance has it (runs test of Wald and Wolfowitz 1940, p >= .01), or no stretch lasts six weeks.
+    None where weeks that miss like a fair coin would show a stretch as long in one holdout of a hundred or more.
     """
     later = weeks[weeks["forecast"].notna()]
     above = (later["came"] > later["forecast"]).to_numpy()
-    many, few = int(above.sum()), int((~above).sum())
-    total = many + few
-    if min(many, few) == 0 or total < 2 * _LONG:
+    if not len(above):
         return None
     starts = np.flatnonzero(np.concatenate([[True], above[1:] != above[:-1]]))
-    mean = 2 * many * few / total + 1
-    deviation = np.sqrt((mean - 1) * (mean - 2) / (total - 1))
-    lengths = np.diff([*starts, total])
+    lengths = np.diff([*starts, len(above)])
     longest = int(lengths.argmax())
-    if stats.norm.cdf((len(starts) - mean) / max(deviation, 1e-9)) >= _CLEAR or lengths[longest] < _LONG:
+    length = int(lengths[longest])
+    # At most: a stretch begins with the first week or where the side changes, and then goes on.
+    if (len(above) - length + 2) * 0.5**length >= _CLEAR:
         return None
-    return int(starts[longest]), int(lengths[longest]), bool(above[starts[longest]])
+    return int(starts[longest]), length, bool(above[starts[longest]])

@@ -78,12 +78,16 @@ def _metrics(validation: Validation, scores: Scores, channels: Channels | None, 
     crowd = customers - scores.wholesale
     metrics = [
         _total("expected_value", f"Expected {earned} {horizon}", value, money, customers, headline=value is not None,
+               note=f"from {customers:,} customers known today",
                definition=_value_definition(scores)),
         _total("expected_orders", f"Expected orders {horizon}", scores.orders, "orders", customers, headline=value is None,
+               note=f"from {customers:,} customers known today",
                definition="expected number of customer-days with an order, by customers known at as_of"),
         _total("active_customers", f"Will order again {horizon}", scores.buyers, "customers", customers, headline=True,
+               note=f"of {customers:,} customers known today",
                definition="expected number of known customers with at least one order in the horizon"),
         _total("top_tenth_value_share", "Share from the top tenth", top, "share", crowd, headline=top is not None,
+               note=f"of {crowd:,} customers" + (", wholesale apart" if scores.wholesale else ""),
                definition=f"share of expected {earned} from the tenth of customers with the highest, wholesale buyers apart, "
                "95 % by resampling customers"),
         Metric(id="forecast_error", label="Last forecast against what came", value=_finite(error[0]), unit="share", n=known,
@@ -121,7 +125,7 @@ def _payback_metric(channels: Channels | None) -> list[Metric]:
     return [
         Metric(
             id="payback_month", label="Months until acquisition cost is repaid", value=value, unit="months", n=n,
-            low=_finite(low), high=_finite(high), headline=True, note="by their channel's average, median over customers",
+            low=_finite(low), high=_finite(high), headline=True, note=f"by their channel's average, for half of {n:,} customers",
             definition="months after the first order until the channel's average customer has earned what it cost to win one, "
             "for the median customer; 0 is the day of the first order; 95 % by resampling customers",
         )
@@ -156,7 +160,7 @@ def _actions(scores: Scores, channels: Channels | None, shop: Shop) -> tuple[Act
                 what="Keep in personal touch",
                 why="orders far larger than anybody else's",
                 count=len(big),
-                counted="customers",
+                counted="customer" if len(big) == 1 else "customers",
                 worth=f"expected {_earned(scores)} {horizon}: {_amount(worth, shop.currency)}",
                 by=by,
                 owner="Sales",
@@ -195,7 +199,7 @@ def _error_note(validation: Validation, error: float) -> str:
         else f"{formats.share(abs(error))} too {'high' if error > 0 else 'low'}: "
     )
     return (
-        f"{way}{formats.number(validation.forecast)} orders forecast on {formats.day(validation.start)} for {validation.days} days, "
+        f"{way}of {int(validation.patterns['customers'].sum()):,} customers {formats.number(validation.forecast)} orders were forecast on {formats.day(validation.start)} for {validation.days} days, "
         f"{formats.number(validation.actual)} came"
     )
 
@@ -331,9 +335,13 @@ def _model_table(validation: Validation, scores: Scores) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def _total(id: str, label: str, total: Total | None, unit: str, n: int, *, headline: bool, definition: str) -> Metric:
+def _total(
+    id: str, label: str, total: Total | None, unit: str, n: int, *, headline: bool, definition: str, note: str
+) -> Metric:
     if total is None:
-        return Metric(id=id, label=label, value=None, unit=unit, n=n, headline=headline, definition=definition)
+        return Metric(
+            id=id, label=label, value=None, unit=unit, n=n, headline=headline, definition=definition, note=note
+        )
     return Metric(
         id=id,
         label=label,
@@ -344,6 +352,7 @@ def _total(id: str, label: str, total: Total | None, unit: str, n: int, *, headl
         high=total.high,
         headline=headline,
         definition=definition,
+        note=note,
     )
 
 

@@ -103,8 +103,8 @@ def figure_chances(validation: Validation) -> figures.Figure:
     return figures.draw(
         paint,
         title=f"Chances to order came true in {'all ' if every else f'{inside} of '}{len(table)} groups",
-        sentence=f"In {windows}, customers given a chance of {top['band'].replace(' ', chr(160))} ordered {formats.share(top['came'])} of the time, "
-        f"said was {formats.share(top['said'])}. {found.sentence()}",
+        sentence=f"In {windows}, {formats.share(top['came'])} of the customers given a chance of {top['band'].replace(' ', chr(160))} ordered; "
+        f"{formats.share(top['said'])} was said. {found.sentence()}",
         alt=f"Bars of the range given to six classes of chance with dots of the share that ordered; {inside} of {len(table)} dots lie inside.",
         caption=f"Share of customers who ordered within {DAYS} days, by the chance given to them on the day the window began; {windows}, each judged "
         "by what earlier ones taught. Ranges hold chance and how far whole windows moved.",
