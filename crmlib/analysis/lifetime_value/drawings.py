@@ -123,8 +123,8 @@ def figure_weeks(validation: Validation) -> figures.Figure:
     if stretch is not None:
         first, length, above = stretch
         drift = (
-            f" Misses ran on: from {formats.day(later['day'].iloc[first].date())} {length} weeks in a row came in {'above' if above else 'below'} the forecast, "
-            "longer than chance would have it."
+            f" From {formats.day(later['day'].iloc[first].date())} on, {length} weeks in a row came in {'above' if above else 'below'} the forecast, "
+            "a longer stretch than chance brings."
         )
     inside = int(((later["came"] >= later["low"]) & (later["came"] <= later["high"])).sum())
     return figures.draw(
@@ -214,7 +214,7 @@ def table_tiers(scores: Scores, validation: Validation, *, currency: str) -> fig
         f"{validation.days} days from {formats.day(validation.start)}, and what came",
         labels={"tier": "Tier", "customers": "Customers", "expected_orders": "Orders", "expected_value": earned.capitalize(),
                 "low_value": "From", "high_value": "to", "share": "Share", "p_no_order": "Chance of no order", "then": "Last time"},
-        formats={"customers": formats.number, "expected_orders": formats.number, "share": formats.share, "p_no_order": formats.share, **money},
+        formats={"customers": formats.number, "expected_orders": formats.number, "share": formats.share, "p_no_order": lambda value: "over 99\N{NO-BREAK SPACE}%" if 0.995 <= value < 1 else formats.share(value), **money},
     )  # fmt: skip
     top = scores.tiers[scores.tiers["tier"] == TOP]
     big = scores.tiers[scores.tiers["tier"] == WHOLESALE]
@@ -241,9 +241,10 @@ def _weak_tiers(then: pd.DataFrame) -> str:
     ]
     if off.empty:
         return ""
-    names = " and ".join(f"'{name}'" for name in off.index)
-    way = "too much" if (off["forecast"] > off["came"]).all() else "wrongly"
-    return f" Of {names} {way} was expected last time: take {'its' if len(off) == 1 else 'their'} amounts as an order of size, not as a forecast."
+    names, it = " and ".join(f"'{name}'" for name in off.index), "its" if len(off) == 1 else "their"
+    if (off["forecast"] > off["came"]).all():
+        return f" Of {names} too much was expected last time: take {it} orders and amounts as upper limits, not as forecasts."
+    return f" Of {names} the forecast was far off last time: take {it} orders and amounts as orders of size, not as forecasts."
 
 
 def figure_channels(channels: Channels, *, currency: str) -> figures.Figure:
