@@ -111,8 +111,15 @@ class Chances:
             return f"Single chances are the model's own: in {seen}, chances corrected by what had come before were not clearly closer."
         return (
             f"Single chances are corrected for how long somebody is silent by their own rhythm, which the model does not look at: in {seen}, "
-            "they came closer to what customers did than the model's own."
+            f"they came closer to what customers did than the model's own{self._farther_words()}."
         )
+
+    def _farther_words(self) -> str:
+        if not np.isfinite(self.farther[0]):
+            return ""
+        if self.onward:
+            return ", and over the days kept aside as well"
+        return f", but not clearly over the days kept aside, so beyond {DAYS} days the model's own stand"
 
 
 def band_of(chance: pd.Series | Floats) -> NDArray[np.intp]:

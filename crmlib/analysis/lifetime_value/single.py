@@ -85,18 +85,26 @@ def figure_chances(validation: Validation) -> figures.Figure:
         import seaborn as sns
 
         places = np.arange(len(table))
-        ax.vlines(places, 100 * table["low"], 100 * table["high"], color=figures.SOFT, linewidth=10 if narrow else 16)
-        sns.scatterplot(x=places, y=100 * table["said"], color=figures.ACCENT, s=50, marker="_", linewidth=2.4, ax=ax)
-        sns.scatterplot(x=places, y=100 * table["came"], color=figures.INK, s=34 if narrow else 60, ax=ax, linewidth=0)
+        ax.vlines(
+            places,
+            100 * table["low"],
+            100 * table["high"],
+            color=figures.SOFT,
+            linewidth=10 if narrow else 16,
+            zorder=2,
+        )
+        ax.hlines(100 * table["said"], places - 0.12, places + 0.12, color=figures.ACCENT, linewidth=2.4, zorder=3)
+        sns.scatterplot(
+            x=places, y=100 * table["came"], color=figures.INK, s=34 if narrow else 50, ax=ax, linewidth=0, zorder=4
+        )
         ax.set_xticks(places, [name.removesuffix(" %") for name in table["band"]])
         ax.set(xlabel=f"chance of an order within {DAYS} days, %", ylabel="", ylim=(0, 104))
         ax.yaxis.set_major_formatter(lambda value, _: f"{value:.0f} %")
-        last = table.iloc[-1]
-        low = min(last["low"], last["came"])
-        ax.annotate("dot: what came", (places[-1], 100 * low), xytext=(0, -16), textcoords="offset points", ha="right",
-                    color=figures.INK, fontweight="bold")  # fmt: skip
-        ax.annotate("bar: what was said", (places[-1], 100 * low), xytext=(0, -34), textcoords="offset points", ha="right",
-                    color=figures.ACCENT, fontweight="bold")  # fmt: skip
+        for height, text, colour in (
+            (0.88, "dot: what came", figures.INK),
+            (0.76, "line: what was said, with its range", figures.ACCENT),
+        ):
+            ax.text(0.02, height, text, transform=ax.transAxes, color=colour, fontweight="bold")
 
     every = inside == len(table)
     top = table.iloc[-1]
@@ -105,7 +113,7 @@ def figure_chances(validation: Validation) -> figures.Figure:
         title=f"Chances to order came true in {'all ' if every else f'{inside} of '}{len(table)} groups",
         sentence=f"In {windows}, {formats.share(top['came'])} of the customers given a chance of {top['band'].replace(' ', chr(160))} ordered; "
         f"{formats.share(top['said'])} was said. {found.sentence()}",
-        alt=f"Bars of the range given to six classes of chance with dots of the share that ordered; {inside} of {len(table)} dots lie inside.",
+        alt=f"Ranges given to {len(table)} classes of chance with dots of the share that ordered; {inside} of {len(table)} dots lie inside.",
         caption=f"Share of customers who ordered within {DAYS} days, by the chance given to them on the day the window began; {windows}, each judged "
         "by what earlier ones taught. Ranges hold chance and how far whole windows moved.",
         table=figures.tabulate(
