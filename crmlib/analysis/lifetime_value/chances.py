@@ -59,7 +59,7 @@ class Chances:
     onward      whether chances beyond 90 days go on from the mended ones
     windows     how many windows of 90 days were over, and `judged` of them by what earlier ones taught
     better      log loss per customer in the judged windows, mended less plain: value, low, high; nan where none was judged
-    farther     the same over the days kept aside, where those are longer
+    farther     the same over the days kept aside, where those are twice as long or more
     drift       half of the 95 % range of a band's log-odds from one window to the next, beyond customers' own chance
     bands       band, customers, said, low, high, came, plain_said, plain_came, plain_customers: over the judged windows
     """
@@ -174,7 +174,7 @@ def go_on(
     What was not over when the look began teaches nothing. Where too little was, they go on unjudged: 90 days of theirs were judged.
     """
     known = [window for window in windows if (model.until - window.start).days >= DAYS]
-    if chances.mending is None or days <= DAYS or len(known) < LEAST_LEARNT:
+    if chances.mending is None or days < 2 * DAYS or len(known) < LEAST_LEARNT:
         return chances
     then = Chances(mending=learn(known))
     came, n = patterns["purchases"].to_numpy() > 0, patterns["customers"].to_numpy(float)
