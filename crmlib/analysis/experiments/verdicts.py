@@ -140,7 +140,9 @@ def _decided(
     said = f"{words(row['metric'])} {effect_text(row, facts.currency)}"
     least = worthwhile * row["mean_control"]
     if row["low"] > 0:
-        selling = any(word in words(row["metric"]).casefold() for word in _SELLING)
+        # More revenue an order, or in the upper tenth, is not more sold.
+        plain = not set("/@") & set(row["metric"])
+        selling = plain and any(word in words(row["metric"]).casefold() for word in _SELLING)
         title = f"{name} sells more" if selling else f"{name}: {words(row['metric'])} is higher"
         title, decision, why = _may_ship(row, rows, title, said, facts, results, worth, least)
         return "open" if decision in ("open", "extend") else "higher", title, decision, why
@@ -289,7 +291,9 @@ def _without_outcomes(facts: Facts, experiment: str, name: str) -> tuple[str, st
 
 def end_of(facts: Facts, experiment: str, metric: str) -> date:
     """The day by which the last unit's window has closed; a first as_of at which this test can be read."""
-    windows = facts.moments[(facts.moments["experiment"] == experiment) & (facts.moments["metric"] == metric)][
+    known = facts.moments[facts.moments["experiment"] == experiment]
+    # A ratio ends with the later of its two metrics, a quantile with its own.
+    windows = known[known["metric"].isin({metric, *metric.split("/"), metric.rpartition("@")[0]})][
         "window_high"
     ].dropna()
     days = float(windows.max()) if len(windows) else float(facts.window_days)
