@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-import ibis
 import ibis.expr.types as ir
 import pandas as pd
 

@@ -9,11 +9,12 @@ import pandas as pd
 
 from crmlib import formats
 from crmlib.analysis.experiments.checks import Checks
-from crmlib.analysis.experiments.drawing import capped_text, headline
+from crmlib.analysis.experiments.curves import stands_out
+from crmlib.analysis.experiments.drawing import capped_text, headline, upper
 from crmlib.analysis.experiments.fitting import CONTRACT, Results
 from crmlib.analysis.experiments.foresight import predictions
 from crmlib.analysis.experiments.looks import Looks
-from crmlib.analysis.experiments.money import ASSUMED, Worth
+from crmlib.analysis.experiments.money import ASSUMED, BRIEFLY, Worth
 from crmlib.analysis.experiments.naming import words
 from crmlib.analysis.experiments.reduction import Facts
 from crmlib.analysis.experiments.segments import LEAST_SHOWN, Segments
@@ -30,8 +31,8 @@ _DO = {
     "ship": "Ship {}",
     "stop": "Stop {}: keep things as they are",
     "open": "Plan a new, longer or bolder test of {}",
-    "extend": "Do not decide {} yet",
     "void": "Void {}: mend the split, then test again",
+    "extend": "Do not decide {} yet",
 }
 
 
@@ -58,12 +59,12 @@ def findings(
     status: Status = "too_few" if undecided else "warnings" if len(bad) else "published"
     return Findings(
         report="experiments",
-        lead=_lead(title, decided=decided, void=void, few=few, total=total),
+        lead=_lead(title, verdicts, decided=decided, running=running, void=void, few=few, total=total),
         status=status,
         metrics=_metrics(
             facts, checks, results, verdicts, worth, decided=decided, void=void, running=running, few=few, total=total
         ),
-        so_what=_so_what(facts, results, verdicts),
+        so_what=_so_what(results, verdicts, stands_out(segments.tests, looks, facts)),
         how_sure=_how_sure(facts, checks, results, worth, looks, segments, shop),
         caveats=_caveats(facts, results, worth),
         actions=_actions(facts, verdicts, worth),
@@ -74,17 +75,28 @@ def findings(
             "looks": _rounded(looks.days),
             "segments": _segment_table(segments),
             "worth": _rounded(worth.table),
+            "since_seen": _rounded(looks.since),
         },
         predictions=predictions(facts, checks, results),
         grades=grades,
     )
 
 
-def _lead(title: str, *, decided: int, void: int, few: int, total: int) -> str:
-    tail = f"{decided} of {total} {'test' if total == 1 else 'tests'} could be decided"
-    parts = [f"{void} void" if void else "", f"{few} with too few to conclude" if few else ""]
-    extra = ", ".join(part for part in parts if part)
-    return f"{title}. {tail}{f' ({extra})' if extra else ''}."
+def _lead(title: str, verdicts: Verdicts, *, decided: int, running: int, void: int, few: int, total: int) -> str:
+    if total == 1:
+        return f"{title}. The test {'settles' if decided else 'does not settle'} what to do{'' if decided or void else ' yet'}."
+    parts = [
+        f"{count} {one if count == 1 else many}"
+        for count, one, many in (
+            (verdicts.count("open"), "ended open", "ended open"),
+            (running, "is still running", "are still running"),
+            (void, "is void", "are void"),
+            (few, "has too few to conclude", "have too few to conclude"),
+        )
+        if count
+    ]
+    settled = f"{decided or 'none'} {'settle' if decided > 1 else 'settles'} what to do"
+    return f"{title}. Of {total} tests {settled}{': ' if not decided and parts else ', ' if parts else ''}{', '.join(parts)}."
 
 
 def _metrics(
@@ -108,7 +120,11 @@ def _metrics(
             id=id, label=label, value=value, unit="tests", definition=definition, n=total, headline=headline, note=note
         )
 
+    effect, money = _main_effect(facts, results, verdicts), _margin_a_month(facts, verdicts, worth)
+    # The first tile is what a phone shows: what was found, where anything was.
+    found = (effect, money) if effect.value is not None else ()
     return (
+        *found,
         count(
             "experiments",
             "Tests",
@@ -118,31 +134,30 @@ def _metrics(
         ),
         count(
             "decided",
-            "Decided",
+            "Settled what to do",
             decided,
             "every window closed, sound split, and the primary measure, margin and guardrails settle what to do",
-            note=f"{of}, {opened} read and open" if (opened := verdicts.count("open")) else of,
+            note=f"{of}; {opened} ended open" if (opened := verdicts.count("open")) else of,
         ),
         count(
             "running",
             "Still running",
             running,
-            "at least one unit's window had not closed by as_of",
+            f"at least one of its {facts.unit} had not been followed for a whole window by as_of",
             headline=bool(running) or not few,
             note=_days_left(facts, verdicts) or of,
         ),
         count(
             "open",
-            "Read, not settled",
+            "Ended open",
             verdicts.count("open"),
             "read at its end, but measure, margin or guardrails are unclear",
             headline=False,
         ),
         count("void", "Void", void, f"split or outcomes broken at p < {BLOCKED:g}; no effect is shown", note=of),
-        count("too_few", "Too few to conclude", few, "too few units, or nothing measured", headline=bool(few)),
-        _main_effect(facts, results, verdicts),
-        _margin_a_month(facts, verdicts, worth),
-        _assigned(checks, verdicts, units),
+        count("too_few", "Too few to conclude", few, f"too few {facts.unit}, or nothing measured", headline=bool(few)),
+        *(() if found else (effect, money)),
+        _assigned(facts, checks, verdicts, units),
     )
 
 
@@ -163,7 +178,7 @@ def _margin_a_month(facts: Facts, verdicts: Verdicts, worth: Worth) -> Metric:
     top = _largest(verdicts)
     rows = worth.table if top is None else worth.table[worth.table["experiment"] == top["experiment"]]
     rows = rows.iloc[:0] if top is None else rows[rows["variant"] == top["variant"]]
-    definition = "margin for each unit less the offer's cost, times units a month, in the test read at its end with the most units"
+    definition = f"margin for each of the {facts.unit} less the offer's cost, times {facts.unit} a month, in the test read at its end with the most"
     unit = facts.currency or "money"
     if rows.empty:
         return Metric(id="margin_a_month", label="Margin a month", value=None, unit=unit, definition=definition)
@@ -171,10 +186,10 @@ def _margin_a_month(facts: Facts, verdicts: Verdicts, worth: Worth) -> Metric:
     name = words(str(row["experiment"]))
     return Metric(id="margin_a_month", label=f"{name[:1].upper()}{name[1:]}: margin a month", value=float(row["month"]), low=float(row["month_low"]),
                   high=float(row["month_high"]), unit=unit, n=int(top["units"]) if top is not None else None, definition=definition, headline=True,
-                  note=f"for {formats.number(row['units_a_month'])} units a month; chance of loss {loss_text(row['loss'])}")  # fmt: skip
+                  note=f"for {formats.number(row['units_a_month'])} {facts.unit} a month; chance of loss {loss_text(row['loss'])}")  # fmt: skip
 
 
-def _assigned(checks: Checks, verdicts: Verdicts, units: int) -> Metric:
+def _assigned(facts: Facts, checks: Checks, verdicts: Verdicts, units: int) -> Metric:
     """Units in all, with the split of the largest test read."""
     top, note = _largest(verdicts), ""
     if top is not None:
@@ -191,10 +206,10 @@ def _assigned(checks: Checks, verdicts: Verdicts, units: int) -> Metric:
         )
     return Metric(
         id="units",
-        label="Units assigned",
+        label=f"{facts.unit[:1].upper()}{facts.unit[1:]} assigned",
         value=units,
-        unit="units",
-        definition="units in exactly one arm",
+        unit=facts.unit,
+        definition=f"{facts.unit} in exactly one arm",
         n=units,
         headline=bool(note),
         note=note,
@@ -204,7 +219,7 @@ def _assigned(checks: Checks, verdicts: Verdicts, units: int) -> Metric:
 def _main_effect(facts: Facts, results: Results, verdicts: Verdicts) -> Metric:
     """The primary effect of the comparison read at its end with the most units: a choice that does not look at effects."""
     settled = verdicts.table[verdicts.table["state"].isin(READ)].sort_values("units", ascending=False, kind="stable")
-    definition = "change of the primary measure against control in the test read at its end with the most units"
+    definition = f"change of the primary measure against control in the test read at its end with the most {facts.unit}"
     if settled.empty:
         return Metric(id="primary_effect", label="Effect of the largest test read", value=None, unit="points", definition=definition,
                       headline=True, note="no test could be read")  # fmt: skip
@@ -228,11 +243,12 @@ def _main_effect(facts: Facts, results: Results, verdicts: Verdicts) -> Metric:
         n=int(row["n"] + row["n_control"]),
         definition=f"{definition}: {row['experiment']}, {row['metric']}, {row['variant']} less {row['control']}; {row['method']}",
         headline=True,
-        note=f"{results.rules[(row['experiment'], row['metric'])].words} of the mean effect; {int(row['n'] + row['n_control']):,} units",
+        note=f"{results.rules[(row['experiment'], row['metric'])].words} of the mean effect; {int(row['n'] + row['n_control']):,} {facts.unit}",
     )
 
 
-def _so_what(facts: Facts, results: Results, verdicts: Verdicts) -> tuple[str, ...]:
+def _so_what(results: Results, verdicts: Verdicts, more: tuple[str, ...]) -> tuple[str, ...]:
+    """Three lines: the tests, the settled ones first, and what stands out among segments and days."""
     table = results.table[results.table["primary"]].set_index(["experiment", "variant"])
     lines, rest = [], []
     for state in (*READ, "void", "running", "too_few", "no_outcomes"):
@@ -241,17 +257,20 @@ def _so_what(facts: Facts, results: Results, verdicts: Verdicts) -> tuple[str, .
             if state in ("higher", "lower") or (
                 state == "open" and table.loc[(verdict.experiment, verdict.variant), "low"] > 0
             ):
-                row = table.loc[(verdict.experiment, verdict.variant)]
-                line = f"{verdict.title}: {words(row['metric'])} {effect_text(row, facts.currency)} against control."
+                # Only the figures: what to do about it stands among the actions.
+                line = f"{verdict.title}: {verdict.why.partition('. ')[0]}."
+            elif state == "open":
+                line = f"{verdict.title.partition(', from ')[0]}: {verdict.why}."
             lines.append(line)
             rest.append(verdict.brief)
-    if len(lines) > 3:
-        more = len(lines) - 4
-        last = "; ".join(rest[2:4]) + (f"; {more} more in the table" if more else "")
-        lines = [*lines[:2], f"{last[:1].upper()}{last[1:]}."]
+    room = 3 - len(more[:1])
+    if len(lines) > room:
+        left = len(lines) - room - 1
+        last = "; ".join(rest[room - 1 : room + 1]) + (f"; {left} more in the table" if left else "")
+        lines = [*lines[: room - 1], f"{last[:1].upper()}{last[1:]}."]
     spare = ("A test is read once, at its planned end; looking earlier and stopping on a good day finds effects that are not there.",
              "Without a clear margin or a smallest effect worth having, a test may end undecided.")  # fmt: skip
-    return tuple([*lines, *spare][:3])
+    return tuple([*lines, *more[:1], *spare][:3])
 
 
 def _how_sure(
@@ -259,16 +278,18 @@ def _how_sure(
 ) -> tuple[str, ...]:
     share = f"{100 * results.confidence:g}"
     lines = [
+        f"About {share} of 100 such tests have the true change inside the range shown; where a range reaches over zero, chance alone may explain it.",
         f"Always-valid reading: in {share} of 100 such tests the interval holds the mean effect on every day at once, so it may be read on any of them; it pays for that with width."
         if results.reading == "always"
         else f"Fixed horizon: intervals hold the mean effect in {share} of 100 such tests, for one look at the planned end. Only the band by day may be watched before.",
-        "Units count in the arm they were assigned to, whatever they did afterwards, each over the same window, and units without an order count as nothing bought."
+        f"{upper(facts.unit)} count in the arm they were assigned to, whatever they did afterwards, each over the same window, and those without an "
+        "order count as nothing bought."
         if facts.source == "orders"
-        else "Units count in the arm they were assigned to, whatever they did afterwards, each over the same window.",
+        else f"{upper(facts.unit)} count in the arm they were assigned to, whatever they did afterwards, each over the same window.",
         "Every metric and arm of a test is corrected for all of them (Holm); the primary measure's interval for the arms alone. "
         "Metrics that only explain also carry a q-value: the share of false finds to expect among those up to it.",
         f"A broken split voids a test below p = {BLOCKED:g}, on the total or at any day's look, and is warned of below {WARNED:g}; days and segments are diagnostics, corrected for their number.",
-        *_gains(results),
+        *_gains(results, facts),
         *_tails(checks, results, facts),
     ]
     if results.guardrails:
@@ -288,7 +309,7 @@ def _how_sure(
         )
     if len(looks.changes):
         source = (
-            "orders early and late in each unit's window, and arrivals week by week"
+            f"orders early and late in each window, each of the {facts.unit} compared with itself, and arrivals week by week"
             if facts.source == "orders"
             else "arrivals week by week, since these outcomes do not say on which day they came about"
         )
@@ -297,7 +318,7 @@ def _how_sure(
         lines.append(f"Outcomes are orders within {facts.window_days} days of assignment. {shop.money_rule()}")
     two = int(facts.apart["two_arms"].sum())
     if two:
-        lines.append(f"{two:,} units were seen in more than one arm of a test and are set aside.")
+        lines.append(f"{two:,} {facts.unit} were seen in more than one arm of a test and are set aside.")
     return tuple(lines)
 
 
@@ -316,13 +337,15 @@ def _tails(checks: Checks, results: Results, facts: Facts) -> list[str]:
     return lines[:3]
 
 
-def _gains(results: Results) -> list[str]:
+def _gains(results: Results, facts: Facts) -> list[str]:
     table = results.table[(results.table["state"] == "ok") & results.table["gain"].notna()]
     if table.empty:
-        return ["No pre-values, so nothing could be adjusted by what units did before."]
+        return [f"No pre-values, so nothing could be adjusted by what {facts.unit} did before."]
     used = table[table["method"].str.startswith("CUPED")]
     if used.empty:
-        return ["Adjusting by what units did before did not help: it took away less than one per cent of the variance."]
+        return [
+            f"Adjusting by what {facts.unit} did before did not help: it took away less than one per cent of the variance."
+        ]
     low, high = used["gain"].min(), used["gain"].max()
     span = (
         formats.share(low)
@@ -330,7 +353,7 @@ def _gains(results: Results) -> list[str]:
         else f"{formats.number(100 * low)} to {formats.share(high)}"
     )
     return [
-        f"Adjusting by what units did before the test (CUPED) helped in {len(used)} of {len(table)} comparisons: it took away {span} of the variance."
+        f"Adjusting by what {facts.unit} did before the test (CUPED) helped in {len(used)} of {len(table)} comparisons: it took away {span} of the variance."
     ]
 
 
@@ -339,11 +362,11 @@ def _caveats(facts: Facts, results: Results, worth: Worth) -> tuple[Caveat, ...]
     if not results.named and results.primary:
         chosen = ", ".join(sorted({words(metric) for metric in results.primary.values()}))
         texts.append(
-            f"No primary measure was named for this run; a rule took {chosen}. If another was named before the test, give it."
+            f"No measure that decides was named for this run; a rule took {chosen}. If another was named before the test, give it (primary=…)."
         )
     texts += [
         "If the rule for stopping, the arms or the measure changed on the way, these numbers do not hold.",
-        "Results hold for those weeks and those units; early winners are exaggerated, and refunds may still be open.",
+        f"Results hold for those weeks and those {facts.unit}; early winners are exaggerated, and refunds may still be open.",
         "Higher is taken as better. 'No difference found' is not 'no effect': effects inside the interval are still possible.",
     ]
     if len(worth.table):
@@ -352,7 +375,7 @@ def _caveats(facts: Facts, results: Results, worth: Worth) -> tuple[Caveat, ...]
         )
     if not facts.dated:
         texts.append(
-            "Outcomes carry no observed_at, so it cannot be checked that every unit was measured over the same window."
+            f"Outcomes carry no observed_at, so it cannot be checked that all {facts.unit} were measured over the same window."
         )
     return tuple(Caveat(text=text) for text in texts)
 
@@ -360,7 +383,8 @@ def _caveats(facts: Facts, results: Results, worth: Worth) -> tuple[Caveat, ...]
 def _actions(facts: Facts, verdicts: Verdicts, worth: Worth) -> tuple[Action, ...]:
     actions = []
     money = worth.table.set_index(["experiment", "variant"])
-    for row in verdicts.table.itertuples():
+    ranked = verdicts.table.sort_values("decision", key=lambda named: named.map(list(_DO).index), kind="stable")
+    for row in ranked.itertuples():
         name = words(row.experiment) + (
             f" ({words(row.variant)})" if (verdicts.table["experiment"] == row.experiment).sum() > 1 else ""
         )
@@ -374,7 +398,7 @@ def _actions(facts: Facts, verdicts: Verdicts, worth: Worth) -> tuple[Action, ..
         brings = ""
         if (row.experiment, row.variant) in money.index and row.state in ("higher", "lower", "open"):
             one = money.loc[(row.experiment, row.variant)]
-            loss = f"; chance of loss {loss_text(one['loss'])}, {ASSUMED}" if one["loss"] == one["loss"] else ""
+            loss = f"; chance of loss {loss_text(one['loss'])}, {BRIEFLY}" if one["loss"] == one["loss"] else ""
             brings = f"{month_text(one, facts.currency)} margin a month{loss}"
         actions.append(
             Action(
@@ -382,6 +406,7 @@ def _actions(facts: Facts, verdicts: Verdicts, worth: Worth) -> tuple[Action, ..
                 why=row.why,
                 worth=brings,
                 count=row.units,
+                counted=facts.unit,
                 by=formats.day(date.fromisoformat(row.by)) if row.by else "",
                 owner="whoever runs the test",
             )
