@@ -196,7 +196,7 @@ def _others(experiment: str, metrics: pd.DataFrame, control: str, *, unit: str, 
             skew = _skew_of_difference(a, b)
             if a["off_binary"] + b["off_binary"] > 0 and abs(skew) > SKEWED:
                 top = max(a["largest"], b["largest"])
-                text = (f"{where}{words(name)} has a heavy tail (largest single value {formats.number(top, digits=2)}), so its interval "
+                text = (f"{where}{words(name)} has a heavy tail (largest single value {formats.number(top, digits=0 if float(top).is_integer() else 2)}), so its interval "
                         "is rough." + ("" if arms["open"].sum() or void & {"", name} else f" {_alone(by_arm, top)}"))  # fmt: skip
                 found.append((experiment, f"heavy_tail: {name}", float(f"{skew:.4g}"), math.nan, "warning", text))
     for (name, arm, difference, _), p in zip(before, adjust([row[3] for row in before], method="holm"), strict=True):
@@ -214,7 +214,7 @@ def _alone(by_arm: pd.DataFrame, top: float) -> str:
     """What one value does to its arm's mean."""
     arm = by_arm[by_arm["largest"] == top].iloc[0]
     mean, without = float(arm["mean"]), float((arm["n"] * arm["mean"] - top) / (arm["n"] - 1))
-    return f"Without that one, the mean of {arm.name} would be {formats.number(without, digits=2)}, not {formats.number(mean, digits=2)}."
+    return f"Without that one, the mean of {words(str(arm.name))} would be {formats.number(without, digits=2)}, not {formats.number(mean, digits=2)}."
 
 
 def _skew_of_difference(a: pd.Series, b: pd.Series) -> float:

@@ -24,7 +24,7 @@ _MOST_ROWS = 14
 _STATES = {"higher": "higher", "lower": "lower", "no_difference": "no worthwhile difference", "no_gain": "no worthwhile gain",
            "open": "open", "running": "still running",
            "void": "void", "too_few": "too few to conclude", "no_outcomes": "nothing measured"}  # fmt: skip
-_DECISIONS = {"extend": "let it run"}
+_DECISIONS = {"extend": "let it run on", "open": "none yet"}
 
 
 @dataclass(frozen=True)
@@ -364,8 +364,8 @@ def paint_rows(
                 bbox={"facecolor": figures.PAPER, "edgecolor": "none", "pad": 1.5}, zorder=1)  # fmt: skip
         at.append(top + 0.19 * len(lines) + 0.17)
         top += _band(row, narrow)
-    # One line for all, which stops behind the words.
-    ax.axvline(reference, color=figures.INK, linewidth=1.2, zorder=0)
+    # One line for all, which runs behind the words.
+    ax.vlines(reference, at[0] - 0.12 if at else 0, top, color=figures.INK, linewidth=1.2, zorder=0)
     for row, y in zip(rows, at, strict=True):
         ax.hlines(y, row.low, row.high, color=row.colour, linewidth=2.4, zorder=2)
         if worth and row.strong:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, TypeVar
 
 import ibis.expr.types as ir
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from crmlib.analysis.experiments.checks import Checks
 from crmlib.analysis.experiments.effects import Effect
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
 
 MOST_POINTS = 14  # of the curve; longer windows are told in steps of several days
 SINCE = ["experiment", "variant", "control", "first_day", "last_day", "n", "n_control", "effect", "low", "high"]
+Floats = TypeVar("Floats", float, NDArray[np.float64])
 Change = tuple[object, ...]  # experiment, variant, what, value, p_value
 
 
@@ -80,11 +84,11 @@ def half_sums(placed: ir.Table, *, first: int) -> ir.Table:
     return sums.order_by("experiment", "variant")
 
 
-def contrast_of(row: pd.Series, n: int, *, first: int, late: int) -> tuple[float, float]:
-    """Mean and variance over `n` units of orders a day in the first days less those in the later ones."""
-    mean = row["early"] / first - row["late"] / late
+def contrast_of(row: Mapping[str, Floats], n: int, *, first: int, late: int) -> tuple[Floats, Floats]:
+    """Mean and variance over `n` units of orders a day in the first days less those in the later ones, from `half_sums`."""
+    total = row["early"] / first - row["late"] / late
     squares = row["early2"] / first**2 + row["late2"] / late**2 - 2 * row["both"] / (first * late)
-    return float(mean / n), float((squares - mean**2 / n) / (n - 1)) if n > 1 else math.nan
+    return total / n, (squares - total**2 / n) / (n - 1)
 
 
 def _curve(points: pd.DataFrame, sizes: dict[str, int], *, days: int, step: int, level: float) -> list[Change]:
@@ -109,7 +113,7 @@ def _curve(points: pd.DataFrame, sizes: dict[str, int], *, days: int, step: int,
 
 def _contrast(halves: pd.DataFrame, sizes: dict[str, int], *, first: int, late: int, level: float) -> Effect | None:
     known = halves.set_index("variant")
-    if not first or any(side not in known.index for side in sizes):
+    if not first or min(sizes.values()) < 2 or any(side not in known.index for side in sizes):
         return None
     rows = [
         _moments(n, known.loc[side, "nonzero"], *contrast_of(known.loc[side], n, first=first, late=late))

@@ -93,7 +93,7 @@ def sample_ratio(
     p = float(stats.chisquare(list(counts.values()), expected).pvalue)
     worst = max(ratios, key=lambda found: abs(math.log(found.ratio)))
     others = (arm for arm in counts if arm != worst.control)
-    sizes = " v ".join(f"{counts[arm]:,} {arm}" for arm in (worst.control, *others))
+    sizes = " v ".join(f"{counts[arm]:,} {words(arm)}" for arm in (worst.control, *others))
     percent = f"{100 * worst.ratio:.1f}\N{NO-BREAK SPACE}% ({100 * worst.low:.1f}–{100 * worst.high:.1f})"
     span = f"{words(worst.variant)} got {percent} of the {unit} planned beside {words(worst.control)}"
     verdict = "failed" if p < BLOCKED else "warning" if p < WARNED else "ok"

@@ -135,7 +135,7 @@ def table_plan(facts: Facts, results: Results, *, worthwhile: float = 0.0) -> fi
                     "needed": "Needed in each version", "needed_days": "Days at its pace"},
             formats={"units": formats.number, "needed": formats.number, "needed_days": formats.number},
         ),
-        title=f"Changes under {formats.share(finest['relative'], digits=0 if finest['relative'] >= 0.02 else 1)} are easily missed by tests this small",
+        title=f"Changes under {formats.share(finest['relative'], digits=0 if finest['relative'] >= 0.02 else 1)} are easily missed by tests of this size",
         sentence=f"'Could find' means: four times in five, if it is there. Half the effect takes four times the {facts.unit}. Days are whole weeks of arrivals; the outcome window comes on top.",
     )  # fmt: skip
 
