@@ -468,7 +468,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
         tile = {"id": "b", "label": "Baskets", "value": "61,200", "unit": "", "interval": "1–2", "note": "", "n": "",
                 "number": 61200.0, "counted_in": "baskets", "spread": 0.0, "arrow": "▲", "change": "up 3"}  # fmt: skip
         known = {"run_id": run_id, "report": name, "variant": "", "title": name, "order": "08", "as_of": "2026-11-22",
-                 "status": "not_available" if name == "feedback" else "published", "reason": "", "lead": "Ten.",
+                 "status": "not_available" if name == "feedback" else "published", "reason": "", "lead": "Ten.", "do_first": "Call (3 customers), late; Service",
                  "headlines": [tile] * 5, "started_at": "2026-11-22T06:00:00+00:00", "predicts": ["2027-01-01"],
                  "stale": name == "baskets", "changes": {"since": "2026-11-15", "summary": "Up.", "why": "New data."}}  # fmt: skip
         publish.publish(reports, staging, known)
@@ -646,6 +646,7 @@ def test_a_headline_and_why_it_changed_are_two_clicks_away(browser: Any, site: P
     opened = browser.new_page()
     opened.goto((site / "index.html").as_uri())
     entry = opened.locator(".entry", has_text="baskets").first
+    assert "Do first: Call (3 customers), late; Service" in entry.inner_text()
     assert "up 3" in entry.inner_text() and "New data." in entry.inner_text()
     entry.get_by_role("link", name="What changed").click()
     section = opened.locator("section", has=opened.locator("#changed"))

@@ -245,7 +245,7 @@ def _tile(metric: Mapping[str, Any], change: Change | None = None) -> dict[str, 
     said = words.casefold() in str(metric["label"]).casefold()
     note, n = str(metric.get("note") or ""), metric.get("n")
     # What the small print says already need not be said twice.
-    repeated = n is None or formats.number(n) in (text, *re.findall(r"[\d,]+\d", note))
+    repeated = n is None or formats.number(n) in (text, *re.findall(r"\d+(?:,\d{3})*", note))
     return {
         "id": str(metric["id"]),
         "label": str(metric["label"]),
@@ -449,7 +449,7 @@ def _contents(model: Mapping[str, Any]) -> list[tuple[str, str]]:
 def _brief(title: str) -> str:
     """A finding for the table of contents: its first clause, where the whole would take three lines there."""
     first = re.split(r"(?<=\w{2})[,;:] ", title, maxsplit=1)[0]
-    return first if len(title) > _BRIEF and len(first) >= _BRIEF // 3 else title
+    return first if len(title) > _BRIEF and len(first) >= _BRIEF // 2 else title
 
 
 def finite(value: Any) -> Any:
