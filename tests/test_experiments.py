@@ -664,6 +664,7 @@ def test_cookie_cats_comes_out_as_published(cookie_cats):
         "Gate: retention 7 is lower: \N{MINUS SIGN}0.8 points (\N{MINUS SIGN}1.3 to \N{MINUS SIGN}0.3).",
         "The split of gate is doubtful: read the result with care.",
     )
+    assert findings.actions[0].why.endswith("; its split is doubtful")
 
 
 def test_the_demo_shops_tests_are_read_rightly(demo_shop, demo_folder):

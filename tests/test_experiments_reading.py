@@ -504,6 +504,8 @@ def test_an_effect_that_wears_off_is_found_in_orders(write_shop, fading):
     sentence = ex.figure_segments(found.facts, found.groups, found.looks).sentence
     assert ("do not count on its average to last" in sentence) == fading
     assert any("do not count on its average" in line for line in found.findings.so_what) == fading
+    assert found.findings.actions[0].what == "Ship x"
+    assert ("the effect changed since first seen" in found.findings.actions[0].why) == fading
     # The curve, day by day, by hand: the same units at every point.
     since = found.looks.since
     wait = (per_day["ordered_at"] - per_day["assigned_at"]).dt.days

@@ -361,10 +361,10 @@ def paint_rows(
         lines = _wrapped(row, narrow)
         ax.text(0, top + 0.04, "\n".join(lines), transform=ax.get_yaxis_transform(), va="top", ha="left", color=figures.INK,
                 fontsize=9 if narrow else 10.5, fontweight="bold" if row.strong and not narrow else "normal", parse_math=False, linespacing=1.15,
-                bbox={"facecolor": figures.PAPER, "edgecolor": "none", "pad": 1.5}, zorder=1)  # fmt: skip
+                bbox={"facecolor": figures.PAPER, "edgecolor": "none", "pad": 1.5, "alpha": 0.7}, zorder=1)  # fmt: skip
         at.append(top + 0.19 * len(lines) + 0.17)
         top += _band(row, narrow)
-    # One line for all, which runs behind the words.
+    # One line for all, which shows faintly behind the words.
     ax.vlines(reference, at[0] - 0.12 if at else 0, top, color=figures.INK, linewidth=1.2, zorder=0)
     for row, y in zip(rows, at, strict=True):
         ax.hlines(y, row.low, row.high, color=row.colour, linewidth=2.4, zorder=2)

@@ -9,7 +9,7 @@ import pandas as pd
 
 from crmlib import formats
 from crmlib.analysis.experiments.checks import Checks
-from crmlib.analysis.experiments.curves import stands_out
+from crmlib.analysis.experiments.curves import CLEAR, stands_out
 from crmlib.analysis.experiments.drawing import capped_text, headline, upper
 from crmlib.analysis.experiments.fitting import CONTRACT, Results
 from crmlib.analysis.experiments.foresight import predictions
@@ -68,7 +68,7 @@ def findings(
         so_what=_so_what(results, verdicts, _doubts(checks, verdicts) + stands_out(segments.tests, looks, facts)),
         how_sure=_how_sure(facts, checks, results, worth, looks, segments, shop),
         caveats=_caveats(facts, results, worth),
-        actions=_actions(facts, verdicts, worth),
+        actions=_actions(facts, checks, verdicts, worth, looks),
         checks=tuple(_checks(checked)),
         tables={
             "results": _rounded(results.table[[*CONTRACT, "state"]]),
@@ -129,13 +129,15 @@ def _so_what(results: Results, verdicts: Verdicts, more: tuple[str, ...]) -> tup
     return tuple([*lines, *more[:1], *spare][:3])
 
 
+def _doubtful(checks: Checks, verdicts: Verdicts) -> frozenset[str]:
+    """Experiments that were read though their split is doubtful."""
+    read = set(verdicts.table.loc[verdicts.table["state"].isin(READ), "experiment"])
+    split = checks.table["check"].isin(["sample_ratio", "sample_ratio_any_day"])
+    return frozenset(read & set(checks.table.loc[split & (checks.table["verdict"] == "warning"), "experiment"]))
+
+
 def _doubts(checks: Checks, verdicts: Verdicts) -> tuple[str, ...]:
-    """Tests that were read though their split is doubtful."""
-    read = verdicts.table.loc[verdicts.table["state"].isin(READ), "experiment"]
-    table = checks.table[
-        checks.table["check"].isin(["sample_ratio", "sample_ratio_any_day"]) & (checks.table["verdict"] == "warning")
-    ]
-    names = sorted({words(name) for name in table["experiment"] if name in set(read)})
+    names = sorted(words(name) for name in _doubtful(checks, verdicts))
     return (f"The split of {', '.join(names)} is doubtful: read the result with care.",) if names else ()
 
 
@@ -246,8 +248,11 @@ def _caveats(facts: Facts, results: Results, worth: Worth) -> tuple[Caveat, ...]
     return tuple(Caveat(text=text) for text in texts)
 
 
-def _actions(facts: Facts, verdicts: Verdicts, worth: Worth) -> tuple[Action, ...]:
+def _actions(facts: Facts, checks: Checks, verdicts: Verdicts, worth: Worth, looks: Looks) -> tuple[Action, ...]:
     actions = []
+    doubtful = _doubtful(checks, verdicts)
+    changed = looks.changes[looks.changes["p_adjusted"] < CLEAR]
+    fading = dict(zip(zip(changed["experiment"], changed["variant"], strict=True), changed["what"], strict=True))
     money = worth.table.set_index(["experiment", "variant"])
     ranked = verdicts.table.sort_values("decision", key=lambda named: named.map(list(_DO).index), kind="stable")
     for row in ranked.itertuples():
@@ -261,6 +266,7 @@ def _actions(facts: Facts, verdicts: Verdicts, worth: Worth) -> tuple[Action, ..
             what = f"Let {name} run to its end"
         elif row.state == "no_outcomes":
             what = f"Bring the outcomes of {name}"
+        what_changed = fading.get((row.experiment, row.variant), "")
         brings = ""
         if (row.experiment, row.variant) in money.index and row.state in ("higher", "lower", "open"):
             one = money.loc[(row.experiment, row.variant)]
@@ -269,7 +275,13 @@ def _actions(facts: Facts, verdicts: Verdicts, worth: Worth) -> tuple[Action, ..
         actions.append(
             Action(
                 what=what,
-                why=row.why,
+                why=row.why
+                + ("; its split is doubtful" if row.experiment in doubtful else "")
+                + (
+                    f"; the effect changed {what_changed}, so watch whether it lasts"
+                    if what_changed and row.decision == "ship"
+                    else ""
+                ),
                 worth=brings,
                 count=row.units,
                 counted=facts.unit,
