@@ -312,14 +312,14 @@ def _how_sure(
     hard, seen = HARD_FRESH, HARD_DEVELOPMENT
     lines.append(
         f"Of {hard.sentences} hard sentences (negation, ‘but’, polite complaints, sizing, late delivery, sarcasm) written before their author had read its rules, "
-        f"TextBlob with rules reads {hard.right} right, {hard.wrong} wrong and says nothing of {hard.silent}; before its rules were last improved, on other sentences, "
+        f"TextBlob with rules reads {hard.right} right, {hard.wrong} wrong and says nothing of {hard.silent}; before its rules were last improved, by the same author, "
         f"{HARD_FRESH_FIRST.right} were right. TextBlob alone reads {hard.textblob} right. Of the {seen.sentences} that shaped the rules it reads {seen.right}."
     )
     every, first = together(MEASURED), together(FIRST)
     found = [f"{theme} {MEASURED[theme].right} of {MEASURED[theme].complaints}" for theme in THEMES]
     lines.append(
         f"On {SENTENCES} test sentences written in the same way, not by this shop's customers, the words alone, without stars, find {every.recall} complaints and are "
-        f"right in {every.precision}; before the patterns were last improved {first.right} were found. By theme: {', '.join(found)}."
+        f"right in {every.precision}; before the patterns were last improved, by the same author, {first.right} were found, so the later figure flatters. By theme: {', '.join(found)}."
     )
     if len(trend.changes):
         lines.append(
@@ -356,8 +356,8 @@ def _plainly(validation: Validation) -> str:
         return "Too few texts carry stars to check the reading, so take every count here as rough."
     found = validation.accuracy.set_index("kind")["share"]
     return (
-        f"Checked against the stars people gave, the reading recognises about {10 * found['negative']:.0f} in 10 unhappy texts and {10 * found['positive']:.0f} in 10 "
-        "happy ones, so trust changes over time more than single counts."
+        f"Checked against the stars people gave, the reading recognises {formats.share(found['negative'])} of the unhappy texts and {formats.share(found['positive'])} "
+        "of the happy ones, so trust changes over time more than single counts."
     )
 
 
