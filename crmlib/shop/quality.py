@@ -60,20 +60,19 @@ def _character(code: Any) -> Any:
 def typed(
     raw: ir.Table, table: Table, *, columns: Mapping[str, str], timezone: str, broken: Mapping[str, ir.BooleanValue]
 ) -> ir.Table:
-    """Raw rows as canonical columns, plus `_row` (1-based), `_reason` (null if usable), `_unread`, `_impossible`.
+    """Raw rows, numbered by `_row`, as canonical columns, plus `_reason` (null if usable) and `_unread`.
 
     `columns` maps canonical name -> the file's, `broken` reason -> the test by which a raw row has it. Canonical
     columns the file lacks are there, empty; its other columns stay under their own names.
     """
-    numbered = raw.mutate(_row=ibis.row_number() + 1)
-    values: dict[str, ir.Value] = {"_row": numbered["_row"]}
+    values: dict[str, ir.Value] = {"_row": raw["_row"]}
     missing, unread_date, unread_number, unread_other = [], [], [], []
     for column in table.columns:
         theirs = columns.get(column.name)
         if theirs is None:
             values[column.name] = ibis.null(_dtype(column)).name(column.name)
             continue
-        source = numbered[theirs]
+        source = raw[theirs]
         value = _read(source, column, timezone)
         values[column.name] = value
         filled = _filled(source, column)
@@ -87,7 +86,7 @@ def typed(
         else:
             unread_number.append(unread)
     mapped = set(columns.values())
-    extras = {name: numbered[name] for name in raw.columns if name not in mapped and name not in table.names}
+    extras = {name: raw[name] for name in raw.columns if name not in mapped and name not in table.names}
     extras = {name: value for name, value in extras.items() if not name.startswith("_")}
     reasons = [
         ("missing_value", _any(missing)),
@@ -103,7 +102,7 @@ def typed(
     reason = ibis.cases(*[(test, code) for code, test in reasons], else_=ibis.null("string"))
     faults = [unread.cast("int64") for unread in unread_other]
     values |= {"_reason": reason, "_unread": reduce(operator.add, faults) if faults else ibis.literal(0)}
-    return numbered.select(**{**extras, **values})
+    return raw.select(**{**extras, **values})
 
 
 def placed(rows: ir.Table, table: Table, *, as_of: date, orders: ir.Table | None, has_key: bool) -> ir.Table:
