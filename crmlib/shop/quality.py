@@ -65,44 +65,48 @@ def typed(
     `columns` maps canonical name -> the file's, `broken` reason -> the test by which a raw row has it. Canonical
     columns the file lacks are there, empty; its other columns stay under their own names.
     """
-    values: dict[str, ir.Value] = {"_row": raw["_row"]}
+    # In steps, so that an engine need not work out a text or a value again for each question that is asked of it.
+    mapped = set(columns.values())
+    extras = [name for name in raw.columns if name not in mapped and name not in table.names and name[0] != "_"]
+    tests: dict[str, ir.Value] = {f"_is_{reason}": test for reason, test in broken.items()}
+    given = [column for column in table.columns if column.name in columns]
+    tests |= {f"_filled_{column.name}": _filled(raw[columns[column.name]], column) for column in given}
+    plain = {f"_plain_{column.name}": _plain(raw[columns[column.name]], column) for column in given}
+    rows = raw.select("_row", *extras, **tests, **plain)
+    values = {
+        column.name: _read(rows[f"_plain_{column.name}"], column, timezone)
+        if column in given
+        else ibis.null(_dtype(column))
+        for column in table.columns
+    }
+    read = rows.select(*extras, "_row", **values, **{name: rows[name] for name in tests})
     missing, unread_date, unread_number, unread_other = [], [], [], []
-    for column in table.columns:
-        theirs = columns.get(column.name)
-        if theirs is None:
-            values[column.name] = ibis.null(_dtype(column)).name(column.name)
-            continue
-        source = raw[theirs]
-        value = _read(source, column, timezone)
-        values[column.name] = value
-        filled = _filled(source, column)
+    for column in given:
+        filled = read[f"_filled_{column.name}"]
         if column.required:
             missing.append(~filled)
-        unread = filled & value.isnull()
+        unread = filled & read[column.name].isnull()
         if not column.required:
             unread_other.append(unread)
         elif column.kind in ("time", "date"):
             unread_date.append(unread)
         else:
             unread_number.append(unread)
-    mapped = set(columns.values())
-    extras = {name: raw[name] for name in raw.columns if name not in mapped and name not in table.names}
-    extras = {name: value for name, value in extras.items() if not name.startswith("_")}
     reasons = [
         ("missing_value", _any(missing)),
         ("unreadable_date", _any(unread_date)),
         ("unreadable_number", _any(unread_number)),
     ]
-    reasons = [*((code, test) for code, test in broken.items()), *reasons]
+    reasons = [*((code, read[f"_is_{code}"]) for code in broken), *reasons]
     if table.time and table.time in columns:
-        at = values[table.time].fill_null(ibis.timestamp("2000-01-01"))
+        at = read[table.time].fill_null(ibis.timestamp("2000-01-01"))
         reasons.append(("impossible_date", (at < ibis.timestamp("1970-01-01")) | (at >= ibis.timestamp("2101-01-01"))))
     if table.name == "orders" and "total" in columns:
-        reasons.append(("negative_total", (values["total"] < 0).fill_null(False)))
+        reasons.append(("negative_total", (read["total"] < 0).fill_null(False)))
     reason = ibis.cases(*[(test, code) for code, test in reasons], else_=ibis.null("string"))
     faults = [unread.cast("int64") for unread in unread_other]
-    values |= {"_reason": reason, "_unread": reduce(operator.add, faults) if faults else ibis.literal(0)}
-    return raw.select(**{**extras, **values})
+    unread = reduce(operator.add, faults) if faults else ibis.literal(0)
+    return read.mutate(_reason=reason, _unread=unread).drop(*tests)
 
 
 def placed(rows: ir.Table, table: Table, *, as_of: date, orders: ir.Table | None, has_key: bool) -> ir.Table:
@@ -228,16 +232,26 @@ def _said(text: ir.StringValue, column: Column) -> ir.BooleanValue:
     return ~text.re_search(_NOTHING if column.kind == "text" else _NOTHING_ELSE)
 
 
-def _read(source: ir.Value, column: Column, timezone: str) -> ir.Value:
-    """One column in its canonical type; null where it cannot be read."""
+def _plain(source: ir.Value, column: Column) -> ir.Value:
+    """What is to be read: texts without what surrounds them, other values as they are where their kind fits."""
     if column.kind in ("id", "text"):
         if isinstance(source, ir.FloatingValue) and column.kind == "id":
             # Whole numbers beside empty ones become floats in many tools: 17.0 is the customer 17.
             whole = (source == source.floor()) & (source.abs() < 2**53)
             source = ibis.ifelse(whole, source.try_cast("int64").cast("string"), source.cast("string"))
         # The character 0 says nothing, and would end the engine's own commands early where a name is part of one.
-        text = source.cast("string").replace(_character(0), "").strip()
-        return ibis.ifelse(_said(text, column), text, ibis.null("string"))
+        return source.cast("string").replace(_character(0), "").strip()
+    if column.kind in ("time", "date"):
+        return source if isinstance(source, ir.TimestampValue | ir.DateValue) else source.cast("string").strip()
+    if column.kind == "flag":
+        return source if isinstance(source, ir.BooleanValue) else source.cast("string").strip().lower()
+    return source.strip() if isinstance(source, ir.StringValue) else source
+
+
+def _read(source: ir.Value, column: Column, timezone: str) -> ir.Value:
+    """One column, made plain, in its canonical type; null where it cannot be read."""
+    if column.kind in ("id", "text"):
+        return ibis.ifelse(_said(source, column), source, ibis.null("string"))
     if column.kind == "time":
         return _time(source, timezone)
     if column.kind == "date":
@@ -252,19 +266,25 @@ def _time(source: ir.Value, timezone: str) -> ir.Value:
         return _local(timezone, source) if source.type().timezone else source.cast(dt.timestamp)
     if isinstance(source, ir.DateValue):
         return source.cast(dt.timestamp)
-    text = source.cast("string").strip()
+    text = source
     # Nearly all are written like this, and the patterns below would take most of the time.
     day = (text[4] == "-") & (text[7] == "-")
     day &= reduce(operator.and_, [text[place].between("0", "9") for place in (0, 8, 9)])
     clock = text[10].isin([" ", "T"]) & (text[13] == ":") & (text[16] == ":") & text[18].between("0", "9")
     usual = day & ((text.length() == 10) | ((text.length() == 19) & clock))
-    # A date is written year first here; the engine would also take other orders, and sometimes the wrong one.
-    dated = text.re_search(r"^\d{4}-\d{2}-\d{2}($|[T ])")
-    offset = text.re_search(r"\d{2}:\d{2}.*(Z|[+-]\d{2}:?\d{2}| UTC)$")
-    spelt = text.re_replace(r"\s*([+-]\d{2}):?(\d{2})$", r"\1:\2").re_replace(r"\s*(UTC|Z)$", "+00:00")
-    instant = ibis.ifelse(dated & offset, spelt, ibis.null("string")).try_cast(dt.Timestamp(timezone="UTC"))
-    local = ibis.ifelse(dated & ~offset, text, ibis.null("string")).try_cast(dt.timestamp)
-    return ibis.ifelse(usual, text.try_cast(dt.timestamp), ibis.coalesce(_local(timezone, instant), local))
+    # A date is written year first here; engines would also take other orders, and each some other things of its own.
+    date, clock = r"^\d{4}-\d{2}-\d{2}", r"[T ]\d{1,2}:\d{1,2}(:\d{1,2}(\.\d*)?)?"
+    offset = r"\s*(Z|UTC|[+-](0\d|1[0-4])(:?[0-5]\d)?)$"
+    text = text.re_replace("  +", " ")
+    # Engines write the groups of a pattern in different ways, so none is named in what replaces it.
+    zone = text.re_extract(r"[+-]\d{2}(:?\d{2})?$", 0).replace(":", "")
+    spelt = text.re_replace(offset, "") + ibis.cases(
+        (zone == "", "+00:00"), (zone.length() == 3, zone + ":00"), else_=zone.left(3) + ":" + zone.right(2)
+    )  # fmt: skip
+    instant = ibis.ifelse(text.re_search(date + clock + offset), spelt, ibis.null("string"))
+    local = ibis.ifelse(text.re_search(f"{date}({clock})?$"), text, ibis.null("string")).try_cast(dt.timestamp)
+    moment = ibis.coalesce(local, _local(timezone, instant.try_cast(dt.Timestamp(timezone="UTC"))))
+    return ibis.ifelse(usual, source.try_cast(dt.timestamp), moment)
 
 
 def _number(source: ir.Value) -> ir.Value:
@@ -272,7 +292,7 @@ def _number(source: ir.Value) -> ir.Value:
         return ibis.null(MONEY)
     if isinstance(source, ir.NumericValue):
         return source.try_cast(MONEY)
-    text = source.strip()
+    text = source
     # Nearly all are plain numbers, and the patterns below would take most of the time.
     plainly = text[0].between("0", "9") & text.right(1).between("0", "9") & ~text.contains("_")
     plainly &= ~(text.contains("e") | text.contains("E"))
@@ -295,7 +315,7 @@ def _number(source: ir.Value) -> ir.Value:
 def _flag(source: ir.Value) -> ir.Value:
     if isinstance(source, ir.BooleanValue):
         return source
-    text = source.cast("string").strip().lower()
+    text = source
     return ibis.cases(
         (text.isin(["true", "t", "yes", "y", "1"]), True), (text.isin(["false", "f", "no", "n", "0"]), False),
         else_=ibis.null("boolean"),

@@ -49,7 +49,7 @@ class Spark:
             self._scratch = scratch
             self._work = _work(whole, scratch)
             self._session = whole.newSession()
-            self._backend = ibis.pyspark.connect(self._session)
+            self._backend = _backend(self._session)
         self.fault: tuple[type[Exception], ...] = (*DuckDB.fault, PySparkException)
         self._session.conf.set("spark.sql.legacy.parquet.nanosAsLong", "true")
         # Expressions call this by DuckDB's name.
@@ -63,7 +63,9 @@ class Spark:
 
     def keep(self, name: str, expression: ir.Table) -> ir.Table:
         path = self._place(name)
-        self._result(expression).write.mode("overwrite").parquet(path)
+        with _in_steps():
+            found = self._result(expression)
+        found.write.mode("overwrite").parquet(path)
         return self._view(name, self._session.read.parquet(path))
 
     def drop(self, name: str) -> None:
@@ -138,6 +140,24 @@ class Spark:
         )
 
 
+def _backend(session: SparkSession) -> Any:
+    """Ibis for Spark, with what it says differently to Spark than to others put right."""
+    from ibis.backends.pyspark import Backend
+    from ibis.backends.sql.compilers.pyspark import PySparkCompiler
+
+    class Compiler(PySparkCompiler):
+        def visit_Strip(self, _: Any, *, arg: Any) -> Any:
+            # Spark does not know the signs that Ibis names here, and takes away the letters f and v.
+            return self.f.regexp_replace(arg, r"^\s+|\s+$", "")
+
+    class Amended(Backend):
+        compiler = Compiler()
+
+    found = Amended()
+    found.do_connect(session)
+    return found
+
+
 def _moment(column: Any, kind: pa.DataType) -> Any:
     """Spark reads nanoseconds as whole numbers; a moment has microseconds here."""
     if not (pa.types.is_timestamp(kind) and kind.unit == "ns"):
@@ -190,6 +210,17 @@ def _work(session: SparkSession, scratch: Path) -> Path:
 
 def _quoted(name: str) -> str:
     return "`" + name.replace("`", "``") + "`"
+
+
+@contextmanager
+def _in_steps() -> Iterator[None]:
+    """Ibis merges one step into the next, and Spark then works out a value again wherever it is used."""
+    before = ibis.options.sql.fuse_selects
+    ibis.options.sql.fuse_selects = False
+    try:
+        yield
+    finally:
+        ibis.options.sql.fuse_selects = before
 
 
 @contextmanager
