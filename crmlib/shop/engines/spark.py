@@ -153,6 +153,8 @@ def _backend(session: SparkSession) -> Any:
     class Amended(Backend):
         compiler = Compiler()
 
+    if ibis.options.pyspark is None:
+        Backend.register_options()
     found = Amended()
     found.do_connect(session)
     return found
