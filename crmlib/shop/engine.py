@@ -252,7 +252,7 @@ def connect(shop: str | Path, *, as_of: str | date | None = None, engine: Any = 
             ours = {canonical: raw.names[theirs] for canonical, theirs in columns.items()}
             broken = {reason: raw.rows[flag(reason)] for reason in raw.broken}
             rows = quality.typed(raw.rows, table, columns=ours, timezone=settings.timezone, broken=broken)
-            typed[source.table] = works.keep(f"_typed_{source.table}", rows)
+            typed[source.table] = works.keep_in_order(f"_typed_{source.table}", rows)
         except works.fault as error:
             raise DataError(_unreadable(source, error)) from None
         present[source.table] = frozenset(columns)

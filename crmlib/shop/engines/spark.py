@@ -68,6 +68,9 @@ class Spark:
         found.write.mode("overwrite").parquet(path)
         return self._view(name, self._session.read.parquet(path))
 
+    def keep_in_order(self, name: str, expression: ir.Table) -> ir.Table:
+        return self.keep(name, expression)
+
     def drop(self, name: str) -> None:
         self._session.catalog.dropTempView(name)
         shutil.rmtree(self._place(name))
