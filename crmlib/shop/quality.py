@@ -34,7 +34,8 @@ SET_ASIDE: Mapping[str, str] = {
 }
 _BLANKS = r"[ \x{A0}\x{202F}\x{2009}'’]"  # between groups of three, as in 1 234,50 and 1'234.50
 _WORDS, _MOMENT, _PLAINLY = (
-    r"^([!-~]*[0-9][!-~]*|[!-~][ -~]{3,}[!-~])$",  # a digit, or five letters: no word for an empty value has these
+    # With a digit, of five letters, or with another letter in front: no word for an empty value is like that.
+    r"^([!-~]*[0-9][!-~]*|[!-~][ -~]{3,}[!-~]|[A-MO-Za-mo-z][!-~]*)$",
     r"^[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}:[0-9]{2})?$",
     r"^-?[0-9]+([.][0-9]+)?$",
 )
@@ -147,11 +148,16 @@ def placed(rows: ir.Table, table: Table, *, as_of: date, orders: ir.Table | None
     comparable = (
         rows["_reason"].isnull() & ~rows["_late"] & reduce(operator.and_, [rows[k].notnull() for k in table.key])
     )
+    # Keys that repeat are few: numbering the rows of every key would cost more than all the rest.
+    keys = (
+        rows.filter(comparable).group_by(table.key).aggregate(_n=lambda t: t.count(), _first=lambda t: t["_row"].min())
+    )
+    twice = keys.filter(keys["_n"] > 1).select(**{f"_key_{k}": keys[k] for k in table.key}, _first=keys["_first"])
     rows = rows.mutate(_comparable=comparable)
-    window = ibis.window(group_by=["_comparable", *table.key], order_by="_row")
-    rows = rows.mutate(_nth=ibis.row_number().over(window))
-    repeated = rows["_comparable"] & (rows["_nth"] > 0)
-    return rows.mutate(_reason=ibis.ifelse(repeated, "repeated_key", rows["_reason"])).drop("_comparable", "_nth")
+    rows = rows.left_join(twice, [rows[k] == twice[f"_key_{k}"] for k in table.key])
+    repeated = rows["_comparable"] & (rows["_row"] > rows["_first"]).fill_null(False)
+    rows = rows.mutate(_reason=ibis.ifelse(repeated, "repeated_key", rows["_reason"]))
+    return rows.drop("_comparable", "_first", *(f"_key_{k}" for k in table.key))
 
 
 def usable(rows: ir.Table, table: Table, *, as_of: date) -> ir.Table:
