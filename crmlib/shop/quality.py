@@ -128,13 +128,13 @@ def typed(
 def placed(rows: ir.Table, table: Table, *, as_of: date, orders: ir.Table | None, has_key: bool) -> ir.Table:
     """Typed rows with `_late` (at or after as_of) and the reasons that need other rows.
 
-    `orders` are the placed orders, for tables that follow them; without them every line counts as of a usable order.
+    `orders` are `known_orders`, for tables that follow them; without them every line counts as of a usable order.
     """
     cut = _moment(as_of)
     late = (rows[table.time] >= cut).fill_null(False) if table.time else ibis.literal(False)
     if table.follows_order and orders is not None:
-        usable = orders.filter(orders["_reason"].isnull()).select(_order="order_id", _order_late="_late")
-        rows = rows.left_join(usable, rows["order_id"] == usable["_order"])
+        known = orders.select(_order="order_id", _order_late="_late")
+        rows = rows.left_join(known, rows["order_id"] == known["_order"])
         late = rows["_order_late"].fill_null(False)
         unknown = rows["_reason"].isnull() & rows["_order"].isnull()
         rows = rows.mutate(_reason=ibis.ifelse(unknown, "unknown_order", rows["_reason"]), _late=late)
@@ -160,9 +160,21 @@ def placed(rows: ir.Table, table: Table, *, as_of: date, orders: ir.Table | None
     return rows.drop("_comparable", "_first", *(f"_key_{k}" for k in table.key))
 
 
-def usable(rows: ir.Table, table: Table, *, as_of: date) -> ir.Table:
-    """Placed rows that count, as they were known at as_of: later states undone, impossible values emptied."""
-    kept = rows.filter(rows["_reason"].isnull() & ~rows["_late"])
+def exceptions(rows: ir.Table) -> ir.Table:
+    """The placed rows that do not count, few as a rule: `_row`, `_reason`, `_late`, and order_id where they have one."""
+    out = rows.filter(rows["_reason"].notnull() | rows["_late"])
+    return out.select("_row", "_reason", "_late", *(["order_id"] if "order_id" in rows.columns else []))
+
+
+def known_orders(kept: ir.Table, out: ir.Table) -> ir.Table:
+    """Usable orders, of which the late ones are yet to come: order_id, `_late`. From kept orders and their exceptions."""
+    late = out.filter(out["_reason"].isnull()).select("order_id").distinct().anti_join(kept, "order_id")
+    return kept.select("order_id", _late=ibis.literal(False)).union(late.mutate(_late=ibis.literal(True)))
+
+
+def usable(rows: ir.Table, table: Table, *, as_of: date, out: ir.Table) -> ir.Table:
+    """Typed rows that count, as they were known at as_of: exceptions left out, later states undone, impossible values emptied."""
+    kept = rows.anti_join(out, "_row")
     cut = _moment(as_of)
     changes: dict[str, ir.Value] = {}
     for state in table.states:
@@ -180,10 +192,10 @@ def usable(rows: ir.Table, table: Table, *, as_of: date) -> ir.Table:
     return kept.mutate(_impossible=count).mutate(**changes)
 
 
-def counts(rows: ir.Table) -> ir.Table:
-    """Placed rows by outcome: `reason` ('' for kept, 'after_as_of'), `rows`."""
-    outcome = ibis.cases((rows["_reason"].notnull(), rows["_reason"]), (rows["_late"], "after_as_of"), else_="")
-    return rows.group_by(reason=outcome).aggregate(rows=rows.count()).order_by("reason")
+def counts(out: ir.Table) -> ir.Table:
+    """Exceptions by outcome: `reason` ('after_as_of' where nothing else is wrong), `rows`."""
+    outcome = out["_reason"].fill_null("after_as_of")
+    return out.group_by(reason=outcome).aggregate(rows=out.count()).order_by("reason")
 
 
 def oddities(kept: ir.Table, table: Table, *, customers: ir.Table | None, has_key: bool) -> ir.Table:
