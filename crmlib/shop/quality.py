@@ -35,11 +35,11 @@ SET_ASIDE: Mapping[str, str] = {
 _BLANKS = r"[ \x{A0}\x{202F}\x{2009}'’]"  # between groups of three, as in 1 234,50 and 1'234.50
 _WORDS, _MOMENT, _PLAINLY = (
     # With a digit, of five letters, or with another letter in front: no word for an empty value is like that.
-    r"^([!-~]*[0-9][!-~]*|[!-~][ -~]{3,}[!-~]|[A-MO-Za-mo-z][!-~]*)$",
-    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}:[0-9]{2})?$",
-    r"^-?[0-9]+([.][0-9]+)?$",
+    r"^([!-~]*[0-9][!-~]*|[!-~][ -~]{3,}[!-~]|[A-MO-Za-mo-z][!-~]*)?$",
+    r"^([0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}:[0-9]{2})?)?$",
+    r"^(-?[0-9]+([.][0-9]+)?)?$",
 )
-# How nearly all values are written: one pattern for what needs no other, which would take most of the time.
+# How nearly all values are written, or empty: one pattern for what needs no other, which would take most of the time.
 _USUAL = {"id": _WORDS, "text": _WORDS, "time": _MOMENT, "date": _MOMENT, "number": _PLAINLY, "money": _PLAINLY}
 _NOTHING = r"^(NULL|\\N|NaN|NaT|<NA>|#N/A)?$"
 _NOTHING_ELSE = r"^(NULL|\\N|NaN|NaT|<NA>|#N/A|null|None|nan)?$"
@@ -84,7 +84,8 @@ def typed(
     for column in given:
         source, known = told[columns[column.name]], told[f"_usual_{column.name}"] if column.name in usual else None
         plain[f"_plain_{column.name}"] = _if(known, source, _plain(source, column))
-        filled[f"_filled_{column.name}"] = _if(known, ibis.literal(True), _filled(source, column))
+        said = _filled(source, column)
+        filled[f"_filled_{column.name}"] = said if known is None else ibis.ifelse(known, source != "", said)
     numbered = ["_row"] if "_row" in raw.columns else []
     rows = told.select(*numbered, *extras, *(f"_usual_{name}" for name in usual), **tests, **filled, **plain)
     tests |= filled
@@ -295,7 +296,8 @@ def _plain(source: ir.Value, column: Column) -> ir.Value:
 def _read(source: ir.Value, column: Column, timezone: str, *, known: ir.BooleanValue | None) -> ir.Value:
     """One column, made plain, in its canonical type; null where it cannot be read. `known`: written as nearly all are."""
     if column.kind in ("id", "text"):
-        return _if(known, source, ibis.ifelse(_said(source, column), source, ibis.null("string")))
+        slowly = ibis.ifelse(_said(source, column), source, ibis.null("string"))
+        return slowly if known is None else ibis.ifelse(known, source.nullif(""), slowly)
     if column.kind in ("time", "date"):
         moment = _if(known, source.try_cast(dt.timestamp), _time(source, timezone))
         return moment.cast("date") if column.kind == "date" else moment
