@@ -177,7 +177,7 @@ def _require() -> None:
         raise UsageError("Spark needs Java 17 or 21, which is not here: install it, or name its folder in JAVA_HOME")
 
 
-def _session(scratch: Path) -> SparkSession:
+def _session(scratch: Path, *, cores: int = os.cpu_count() or 1) -> SparkSession:
     """The session that is open in this process, else one on this machine that speaks to nobody else."""
     from pyspark.sql import SparkSession
 
@@ -185,14 +185,13 @@ def _session(scratch: Path) -> SparkSession:
         return found
     # The workers' Python must be this one.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    cores = os.cpu_count() or 1
     settings = {
         "spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1", "spark.driver.memory": "2g",
         "spark.ui.enabled": "false", "spark.ui.showConsoleProgress": "false", "spark.log.level": "ERROR",
         "spark.sql.shuffle.partitions": str(max(2, cores)), "spark.sql.warehouse.dir": str(scratch / "warehouse"),
-        "spark.sql.catalogImplementation": "in-memory", "spark.local.dir": str(scratch),
+        "spark.sql.files.openCostInBytes": "1048576", "spark.sql.catalogImplementation": "in-memory", "spark.local.dir": str(scratch),
     }  # fmt: skip
-    builder = SparkSession.builder.appName("crmlib").master("local[*]")
+    builder = SparkSession.builder.appName("crmlib").master(f"local[{cores}]")
     for name, value in settings.items():
         builder = builder.config(name, value)
     return builder.getOrCreate()
