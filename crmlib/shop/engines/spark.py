@@ -6,7 +6,6 @@ import importlib.util
 import itertools
 import os
 import shutil
-import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -50,7 +49,7 @@ class Spark:
             self._work = _work(whole, scratch)
             self._session = whole.newSession()
             self._backend = _backend(self._session)
-        self.fault: tuple[type[Exception], ...] = (*DuckDB.fault, PySparkException)
+        self.fault: tuple[type[Exception], ...] = (*DuckDB.fault, PySparkException, pa.ArrowException)
         self._session.conf.set("spark.sql.legacy.parquet.nanosAsLong", "true")
         # Expressions call this by DuckDB's name.
         self._session.sql(
@@ -183,8 +182,6 @@ def _session(scratch: Path, *, cores: int = os.cpu_count() or 1) -> SparkSession
 
     if found := SparkSession.getActiveSession():
         return found
-    # The workers' Python must be this one.
-    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     settings = {
         "spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1", "spark.driver.memory": "2g",
         "spark.ui.enabled": "false", "spark.ui.showConsoleProgress": "false", "spark.log.level": "ERROR",
