@@ -91,7 +91,7 @@ def demo_in_place() -> Path:
 
 
 @pytest.fixture(scope="session")
-def spark_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def spark_session() -> Iterator[Any]:
     """A Spark session of two threads, for all tests that ask for one."""
     # `make test-spark` sets CRM_SPARK: there a Spark that is missing is a fault.
     if importlib.util.find_spec("pyspark") is None and os.environ.get("CRM_SPARK") != "1":
@@ -99,7 +99,7 @@ def spark_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     from crmlib.shop.engines import spark
 
     with spark._quietly():
-        session = spark._session(tmp_path_factory.mktemp("spark"), cores=2)
+        session = spark._session(cores=2)
     yield session
     session.stop()
 

@@ -104,7 +104,7 @@ CASES: dict[str, Callable[[crm.Shop], Any]] = {
     ),
     "analysis.experiments.gathering._apart": lambda s: gathering._apart(s, units(s)),
     "analysis.experiments.shapes._ratio_sums": lambda s: _amounts(
-        shapes._ratio_sums(outcomes(s), top="revenue", below="converted")
+        shapes._ratio_sums(outcomes(s), top="revenue_per_visitor", below="converted")
     ),
     "analysis.experiments.shapes.cut_back": lambda s: shapes.cut_back(outcomes(s)),
     "analysis.experiments.segments._new_or_returning": segments._new_or_returning,
@@ -278,13 +278,15 @@ def test_every_report_says_the_same_and_carries_little(notebook, one_shop_each, 
         most = flat + (int(shop.audits[per[0]].kept * per[1]) if per else 0)
         assert crossed and sum(crossed) <= most, f"{sum(crossed):,} rows crossed in {len(crossed)} fetches"
     duck, spark = found.values()
-    assert spark.status == duck.status == "published"
+    assert spark.status == duck.status in ("published", "warnings")
     assert len(duck.metrics) > 4
     for ours, theirs in zip(spark.metrics, duck.metrics, strict=True):
         for name in ("id", "label", "unit", "n"):
             assert getattr(ours, name) == getattr(theirs, name), ours.id
         for name in ("value", "low", "high"):
-            assert getattr(ours, name) == pytest.approx(getattr(theirs, name), rel=1e-6, nan_ok=True), (ours.id, name)
+            value = getattr(theirs, name)
+            wanted = None if value is None else pytest.approx(value, rel=1e-6, nan_ok=True)
+            assert getattr(ours, name) == wanted, (ours.id, name)
     assert spark.lead == duck.lead
     for kind in ("tables", "lists"):
         tables = getattr(spark, kind), getattr(duck, kind)
@@ -329,7 +331,7 @@ def test_a_run_from_the_command_line(demo_folder, tmp_path):
     assert done.returncode == 0, done.stderr[-2000:]
     (manifest,) = reports.glob("2*/data_health/manifest.json")
     said = json.loads(manifest.read_text(encoding="utf-8"))
-    assert said["status"] == "published"
+    assert said["status"] in ("published", "warnings")
     assert f"--shop spark:{demo_folder}" in said["command"]
     assert said["made_from"]["engine"] == "spark"
     again = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=600, check=False)

@@ -6,7 +6,9 @@ import importlib.util
 import itertools
 import os
 import shutil
+import tempfile
 import warnings
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,9 +46,11 @@ class Spark:
         with _quietly():
             from pyspark.errors import PySparkException
 
-            whole = session or _session(scratch)
+            whole = session or _session()
             self._scratch = scratch
             self._work = _work(whole, scratch)
+            # A shared folder would keep what a process leaves.
+            weakref.finalize(self, shutil.rmtree, self._work, ignore_errors=True)
             self._session = whole.newSession()
             self._backend = _backend(self._session)
         self.fault: tuple[type[Exception], ...] = (*DuckDB.fault, PySparkException, pa.ArrowException)
@@ -176,22 +180,28 @@ def _require() -> None:
         raise UsageError("Spark needs Java 17 or 21, which is not here: install it, or name its folder in JAVA_HOME")
 
 
-def _session(scratch: Path, *, cores: int = os.cpu_count() or 1) -> SparkSession:
-    """The session that is open in this process, else one on this machine that speaks to nobody else."""
+def _session(*, cores: int = os.cpu_count() or 1) -> SparkSession:
+    """The session that is open in this process; else one as SPARK_CONF_DIR says, else one on this machine that speaks to
+    nobody. It outlives the shop it was opened for, so what it writes lies apart."""
     from pyspark.sql import SparkSession
 
     if found := SparkSession.getActiveSession():
         return found
+    if "SPARK_CONF_DIR" in os.environ:
+        return SparkSession.builder.appName("crmlib").getOrCreate()
+    home = tempfile.TemporaryDirectory(prefix="crmlib-spark-", ignore_cleanup_errors=True)
     settings = {
         "spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1", "spark.driver.memory": "2g",
         "spark.ui.enabled": "false", "spark.ui.showConsoleProgress": "false", "spark.log.level": "ERROR",
-        "spark.sql.shuffle.partitions": str(max(2, cores)), "spark.sql.warehouse.dir": str(scratch / "warehouse"),
-        "spark.sql.files.openCostInBytes": "1048576", "spark.sql.catalogImplementation": "in-memory", "spark.local.dir": str(scratch),
+        "spark.sql.shuffle.partitions": str(max(2, cores)), "spark.sql.warehouse.dir": f"{home.name}/warehouse",
+        "spark.sql.files.openCostInBytes": "1048576", "spark.sql.catalogImplementation": "in-memory", "spark.local.dir": home.name,
     }  # fmt: skip
     builder = SparkSession.builder.appName("crmlib").master(f"local[{cores}]")
     for name, value in settings.items():
         builder = builder.config(name, value)
-    return builder.getOrCreate()
+    opened = builder.getOrCreate()
+    opened.crmlib_home = home
+    return opened
 
 
 def _work(session: SparkSession, scratch: Path) -> Path:
