@@ -30,7 +30,7 @@ from crmlib.shop.engines import open_engine
 from crmlib.shop.intake.settings import engine_and_folder
 from tests.conftest import ROOT, ShopWriter
 
-baskets = importlib.import_module("crmlib.analysis.baskets.facts")
+baskets, mining = (importlib.import_module(f"crmlib.analysis.baskets.{name}") for name in ("facts", "mining"))
 CUT, END = date(2026, 4, 1), date(2026, 8, 1)
 MANY = 2_000_000
 
@@ -218,6 +218,23 @@ def odd_shop(folder: Path) -> Path:
 
 
 @pytest.mark.spark
+def test_sparks_own_fp_growth_finds_the_same_itemsets(spark_shop, spark_session):
+    from pyspark.ml.fpm import FPGrowth
+
+    held = baskets.facts(spark_shop, level="product", min_support=0.004)
+    least = baskets.minimum_count(0.004, held.n)
+    ours = mining.frequent_itemsets(held.held, least=least, max_items=3).counts
+    rows = held.held.tocsr()
+    lists = [(rows.indices[a:b].tolist(),) for a, b in zip(rows.indptr, rows.indptr[1:])]
+    # Half below a whole count, so that no rounding decides.
+    model = FPGrowth(itemsCol="items", minSupport=(least - 0.5) / held.n, numPartitions=2)
+    found = model.fit(spark_session.createDataFrame(lists, "items array<int>")).freqItemsets.collect()
+    theirs = {tuple(sorted(row["items"])): row["freq"] for row in found if len(row["items"]) <= 3}
+    assert sum(len(itemset) == 3 for itemset in theirs)
+    assert ours == theirs
+
+
+@pytest.mark.spark
 def test_a_hostile_file_is_read_alike(tmp_path, spark_session):
     folder = odd_shop(tmp_path)
     shops = [crm.connect(folder, as_of="2026-01-01", engine=engine) for engine in ("duckdb", spark_session)]
@@ -334,8 +351,30 @@ def test_a_run_from_the_command_line(demo_folder, tmp_path):
     assert said["status"] in ("published", "warnings")
     assert f"--shop spark:{demo_folder}" in said["command"]
     assert said["made_from"]["engine"] == "spark"
-    again = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=600, check=False)
-    assert "up to date" in again.stdout
+    for shop, word in ((f"spark:{demo_folder}", "up to date"), (str(demo_folder), "the engine changed")):
+        command[command.index("--shop") + 1] = shop
+        asked = subprocess.run(
+            [*command, "--dry-run"], capture_output=True, text=True, cwd=ROOT, timeout=60, check=True
+        )
+        assert word in asked.stdout
+
+
+@pytest.mark.spark
+def test_a_session_outlives_the_shop_it_was_opened_for(write_shop):
+    folder = write_shop(
+        orders=[{"order_id": str(i), "ordered_at": "2025-01-01", "status": str(i % 7)} for i in range(50)]
+    )
+    code = f"""
+import gc, crmlib as crm
+def counted():
+    shop = crm.connect("spark:{folder}")
+    return len(shop.fetch(shop.table("orders").group_by("status").aggregate(n=lambda t: t.count())))
+print(counted(), gc.collect() >= 0, counted())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=300, check=False
+    )
+    assert done.stdout.strip() == "7 True 7", done.stderr[-2000:]
 
 
 @pytest.mark.parametrize(
