@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import json
+import os
 import pkgutil
 import subprocess
 import sys
@@ -351,12 +352,26 @@ def test_a_run_from_the_command_line(demo_folder, tmp_path):
     assert said["status"] in ("published", "warnings")
     assert f"--shop spark:{demo_folder}" in said["command"]
     assert said["made_from"]["engine"] == "spark"
+    cells = nbformat.read(manifest.with_name("executed.ipynb"), as_version=4).cells
+    assert [out for cell in cells for out in cell.get("outputs", ()) if out.get("name") == "stderr"] == []
     for shop, word in ((f"spark:{demo_folder}", "up to date"), (str(demo_folder), "the engine changed")):
         command[command.index("--shop") + 1] = shop
         asked = subprocess.run(
             [*command, "--dry-run"], capture_output=True, text=True, cwd=ROOT, timeout=60, check=True
         )
         assert word in asked.stdout
+
+
+@pytest.mark.spark
+def test_a_java_that_does_not_start_is_said_in_one_line(write_shop, tmp_path):
+    folder = write_shop(orders=[{"order_id": "1", "ordered_at": "2025-01-01"}])
+    code = f"import crmlib, crmlib.errors\ntry:\n    crmlib.connect('spark:{folder}')\nexcept crmlib.errors.UsageError as error:\n    print(error)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=60, check=False,
+        env=os.environ | {"JAVA_HOME": str(tmp_path)},
+    )  # fmt: skip
+    assert done.stdout.startswith("Spark did not start: ") and "java" in done.stdout, done.stdout + done.stderr
+    assert len(done.stdout.splitlines()) == 1
 
 
 @pytest.mark.spark

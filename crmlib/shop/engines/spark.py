@@ -81,11 +81,11 @@ class Spark:
         expression = without_decimals(expression)
         with _quietly():
             found = self._result(expression).toArrow()
-        columns = {
-            name: column.to_pylist() if column.null_count else column.to_pandas()
-            for name, column in zip(found.column_names, found.columns, strict=True)
-        }
-        frame: pd.DataFrame = PandasData.convert_table(pd.DataFrame(columns), expression.schema())
+            columns = {
+                name: column.to_pylist() if column.null_count else column.to_pandas()
+                for name, column in zip(found.column_names, found.columns, strict=True)
+            }
+            frame: pd.DataFrame = PandasData.convert_table(pd.DataFrame(columns), expression.schema())
         return frame
 
     def stream(self, expression: ir.Table, *, chunk: int) -> Iterator[pd.DataFrame]:
@@ -187,8 +187,6 @@ def _session(*, cores: int = os.cpu_count() or 1) -> SparkSession:
 
     if found := SparkSession.getActiveSession():
         return found
-    if "SPARK_CONF_DIR" in os.environ:
-        return SparkSession.builder.appName("crmlib").getOrCreate()
     home = tempfile.TemporaryDirectory(prefix="crmlib-spark-", ignore_cleanup_errors=True)
     settings = {
         "spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1", "spark.driver.memory": "2g",
@@ -196,10 +194,19 @@ def _session(*, cores: int = os.cpu_count() or 1) -> SparkSession:
         "spark.sql.shuffle.partitions": str(max(2, cores)), "spark.sql.warehouse.dir": f"{home.name}/warehouse",
         "spark.sql.files.openCostInBytes": "1048576", "spark.sql.catalogImplementation": "in-memory", "spark.local.dir": home.name,
     }  # fmt: skip
-    builder = SparkSession.builder.appName("crmlib").master(f"local[{cores}]")
-    for name, value in settings.items():
-        builder = builder.config(name, value)
-    opened = builder.getOrCreate()
+    builder = SparkSession.builder.appName("crmlib")
+    if "SPARK_CONF_DIR" not in os.environ:
+        builder = builder.master(f"local[{cores}]")
+        for name, value in settings.items():
+            builder = builder.config(name, value)
+    log = Path(home.name) / "spark.log"
+    try:
+        with _apart(log):
+            opened = builder.getOrCreate()
+    except Exception as error:
+        # Where there is no Java to ask, what the shell said is all there is.
+        shell = log.read_text(encoding="utf-8", errors="replace").strip() if "GATEWAY" in str(error) else ""
+        raise UsageError(f"Spark did not start: {(shell or str(error)).splitlines()[0][:300]}") from None
     opened.crmlib_home = home
     return opened
 
@@ -218,6 +225,19 @@ def _work(session: SparkSession, scratch: Path) -> Path:
 
 def _quoted(name: str) -> str:
     return "`" + name.replace("`", "``") + "`"
+
+
+@contextmanager
+def _apart(log: Path) -> Iterator[None]:
+    """A Java started here writes its remarks into a file, not onto the page of a report."""
+    before = os.dup(2)
+    with log.open("wb") as file:
+        os.dup2(file.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(before, 2)
+        os.close(before)
 
 
 @contextmanager
