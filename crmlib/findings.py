@@ -57,11 +57,15 @@ class Metric:
 
 @dataclass(frozen=True, kw_only=True)
 class Action:
-    """Something to do: for how many, worth what, until when, by whom, with which file beside the page."""
+    """Something to do: for how many, worth what, until when, by whom, with which file beside the page.
+
+    `counted` says what `count` counts, in the plural: 'customers'.
+    """
 
     what: str
     why: str
     count: int | None = None
+    counted: str = ""
     worth: str = ""
     by: str = ""
     owner: str = ""

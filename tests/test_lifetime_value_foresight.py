@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import crmlib as crm
 from crmlib.analysis import lifetime_value as clv
+from crmlib.analysis.lifetime_value import assurance, chances, holdout
 from crmlib.analysis.lifetime_value import payback as by_channel
 from crmlib.analysis.lifetime_value.foresight import predictions_list
 from crmlib.findings import Due, Prediction
@@ -230,3 +233,128 @@ def test_tiers_add_up_and_stand_apart(scored):
     assert not scores.customers.loc[scores.customers["wholesale"], "quiet"].any()
     assert scores.customers.loc[scores.customers["tier"] == "top tenth", "rank"].max() <= scores.customers.loc[
         scores.customers["tier"] == "the rest", "rank"].min()  # fmt: skip
+
+
+# ---- sentences
+
+
+def holdout_of(checked: clv.Validation, *, said: list[float], came: list[int]) -> clv.Validation:
+    """Ten groups of 200 customers of whom `said` orders were expected each, and who placed `came` in all."""
+    rows = []
+    for tenth, orders in enumerate(came):
+        rows += [{"frequency": 10 - tenth, "recency_days": 10, "t_days": 90, "purchases": 1, "customers": orders}]
+        rows += [{"frequency": 10 - tenth, "recency_days": 10, "t_days": 90, "purchases": 0, "customers": 200 - orders}]
+    patterns = pd.DataFrame(rows)
+    expected = np.repeat(np.array(said) / 200, 2)
+    look = replace(checked.holdout, patterns=patterns, expected={checked.chosen: expected})
+    return replace(checked, holdout=look, ranking={checked.chosen: expected})
+
+
+SAID = [150.0, 120, 90, 60, 50, 40, 30, 25, 20, 15]
+
+
+def test_lower_tenths_that_brought_less_than_said_are_named(scored):
+    checked, _ = scored
+    (said,) = assurance._lower_tenths(holdout_of(checked, said=SAID, came=[150, 120, 90, 60, 50, 40, 5, 2, 1, 0]))
+    # By hand: 60 + 50 + 40 + 30 + 25 + 20 + 15 = 240 and 60 + 50 + 40 + 5 + 2 + 1 + 0 = 158.
+    assert "240 orders were forecast and 158 came; 4 of these tenths lie beyond chance" in said
+    assert "take fewer orders than are expected of them" in said
+    (said,) = assurance._lower_tenths(holdout_of(checked, said=SAID, came=[150, 120, 90, 60, 50, 40, 70, 70, 60, 15]))
+    assert "take more orders" in said
+    # One tenth of seven may lie outside by chance; nothing is said then.
+    assert assurance._lower_tenths(holdout_of(checked, said=SAID, came=[150, 120, 90, 60, 50, 40, 30, 25, 20, 0])) == ()
+
+
+def test_tiers_say_what_was_forecast_of_them_last_time(scored):
+    checked, scores = scored
+    then = holdout.tiers_then(holdout_of(checked, said=SAID, came=[150, 120, 90, 60, 50, 40, 5, 2, 1, 0]))
+    assert then["forecast"].tolist() == pytest.approx([150, 210, 150, 90])
+    assert then["came"].tolist() == pytest.approx([150, 210, 150, 8])
+    drawn = clv.table_tiers(
+        scores, holdout_of(checked, said=SAID, came=[150, 120, 90, 60, 50, 40, 5, 2, 1, 0]), currency="EUR"
+    )
+    assert "Of 'the rest' too much was expected last time" in drawn.sentence
+    right = clv.table_tiers(scores, holdout_of(checked, said=SAID, came=[int(n) for n in SAID]), currency="EUR")
+    assert "last time:" not in right.sentence
+
+
+def test_lost_customers_are_called_at_random_and_counted(shop, scored):
+    checked, scores = scored
+    quiet = scores.customers[scores.customers["quiet"]]
+    gone = int((quiet["p_no_order"] >= 0.9).sum())
+    assert 0 < gone < len(quiet)
+    (call,) = [a for a in clv.findings(checked, scores, shop=shop).actions if a.what.startswith("Call")]
+    assert call.what == "Call or write to a random half"
+    assert f": {gone:,} of them by nine chances in ten or more; the other half tells what a call earns" in call.why
+    assert (call.count, call.counted) == (len(quiet), "customers")
+    assert "at most, if all still bought" in call.worth
+
+
+def test_first_sentence_of_how_sure_is_for_anybody(shop, scored):
+    checked, scores = scored
+    first = clv.findings(checked, scores, shop=shop).how_sure[0]
+    held = assurance.holdout_band(checked)
+    assert first.endswith("inside the range given with it.") == (held.low <= checked.actual <= held.high)
+    exact = holdout_of(checked, said=SAID, came=[int(n) for n in SAID])
+    assert "would have been right within 1\N{NO-BREAK SPACE}%" in assurance._plainly(exact)
+    # By hand: 600 were said; 438 came, which is 37 % too high, or 750, which is 20 % too low.
+    high = holdout_of(checked, said=SAID, came=[150, 120, 90, 60, 10, 5, 2, 1, 0, 0])
+    assert "37\N{NO-BREAK SPACE}% too high" in assurance._plainly(high)
+    low = holdout_of(checked, said=SAID, came=[180, 160, 120, 80, 60, 50, 40, 30, 20, 10])
+    assert "20\N{NO-BREAK SPACE}% too low" in assurance._plainly(low)
+
+
+def test_what_was_chosen_without_the_days_kept_aside_is_said(scored):
+    checked, _ = scored
+    assert "a little flattered" in assurance._unaided(replace(checked, unaided="", looks=3))[0]
+    assert "choose the same method" in assurance._unaided(replace(checked, unaided=checked.chosen))[0]
+    other = next(
+        name for name in checked.expected if name != checked.chosen and checked.measure(name, "error_share")[0] < 0
+    )
+    (said,) = assurance._unaided(replace(checked, unaided=other))
+    assert f"'{other}', which was off by −" in said
+    assert assurance._unaided(replace(checked, unaided="", looks=1)) == []
+
+
+def test_weeks_that_miss_on_one_side_for_long_are_said_and_chance_is_not():
+    def weeks(signs: str) -> pd.DataFrame:
+        return pd.DataFrame({"forecast": 10.0, "came": [12.0 if sign == "+" else 8.0 for sign in signs]})
+
+    assert holdout.one_sided(weeks("+-" * 13 + "-" * 26)) == (25, 27, False)
+    assert holdout.one_sided(weeks("+" * 20 + "-+" * 16)) == (0, 20, True)
+    rng = np.random.default_rng(3)
+    fair = [holdout.one_sided(weeks("".join(rng.choice(["+", "-"], 52)))) is not None for _ in range(2000)]
+    assert np.mean(fair) < 0.01
+    assert holdout.one_sided(weeks("")) is None
+
+
+# ---- chances on the page
+
+
+def test_chances_never_contradict_one_another(scored):
+    checked, scores = scored
+    people = scores.customers
+    assert checked.chances.mending is not None
+    # Rounded to four decimals, so half of one may lie between.
+    assert (people["chance_90d"] <= 1 - people["p_no_order"] + 1.01e-4).all()
+    assert (1 - people["p_no_order"] <= people["expected_orders"] + 1.01e-4).all()
+    assert scores.buyers.value == pytest.approx((1 - people["p_no_order"]).sum(), rel=1e-3)
+    for row in scores.tiers.itertuples():
+        inside = people[people["tier"] == row.tier]
+        assert row.p_no_order == pytest.approx(inside["p_no_order"].mean(), abs=1e-3)
+    # Who is called quiet, and the bands that a later run marks, follow from the same numbers.
+    assert (people.loc[people["quiet"], "p_no_order"] >= 0.5).all()
+    bands = chances.band_of(people["chance_90d"])
+    listed = predictions_list(scores)
+    assert [chances.band_names()[k] for k in bands] == listed["band"].tolist()
+
+
+def test_chances_that_came_true_are_drawn(scored):
+    checked, _ = scored
+    drawn = clv.figure_chances(checked)
+    bands = checked.chances.bands
+    inside = int(((bands["came"] >= bands["low"]) & (bands["came"] <= bands["high"])).sum())
+    assert (f"all {len(bands)} groups" if inside == len(bands) else f"{inside} of {len(bands)} groups") in drawn.title
+    bare = clv.figure_chances(replace(checked, chances=chances.Chances(windows=2)))
+    assert bare.title == "Single chances could not be checked"
+    assert "only 2 windows of 90 days are over" in bare.sentence

@@ -246,6 +246,35 @@ def test_a_page_links_only_to_files_that_are_there() -> None:
     assert 'href="tables/rules.csv"' in page_of(payload(), figures=[many], files={"tables/rules.csv": 99})
 
 
+def test_figures_of_cells_tagged_detail_are_folded_behind_the_findings() -> None:
+    shown = [displayed(page.FIGURE_MIME, figure(title="Tuesdays sell least"))]
+    html = page_of(payload(), figures=[figure()], cells=[code("x", tags=["detail"], outputs=shown)])
+    validate(html)
+    details = html.index('<h2 id="details">In more detail</h2>')
+    assert html.index('<h2 id="finding-1">Mondays sell most</h2>') < details < html.index('<h2 id="how-sure">')
+    assert html.index("<summary><h3>Tuesdays sell least</h3></summary>") > details
+    assert '<a href="#details">In more detail</a>' in html and "finding-2" not in html
+    assert 'id="details"' not in page_of(payload(), figures=[figure()])
+
+
+def test_the_table_of_contents_names_a_long_finding_by_its_first_clause() -> None:
+    long = "Filter and kettle belong together, all the year and in every group of customers"
+    html = page_of(payload(), figures=[figure(title=long)])
+    assert '<a href="#finding-1">Filter and kettle belong together</a>' in html and f">{long}</h2>" in html
+    short = "Price, delivery and quality lead"
+    assert f'<a href="#finding-1">{short}</a>' in page_of(payload(), figures=[figure(title=short)])
+
+
+def test_a_count_says_what_it_counts() -> None:
+    html = page_of(payload(actions=[{"what": "Call", "why": "late", "count": 1200, "counted": "customers"}]))
+    assert ">1,200 customers</td>" in html
+
+
+def test_how_money_is_counted_stands_only_where_there_is_money() -> None:
+    assert "total less refunds" not in page_of(payload())
+    assert "total less refunds" in page_of(payload(metrics=[metric(unit="EUR")]))
+
+
 def test_prose_is_rendered_below_the_sections_own_heading() -> None:
     text = "# A title\n\n## Facts\n\n#### Deep\n\n| a | b |\n|--|--:|\n| x | 1 |\n\n<b>raw</b> [paper](https://doi.org/10/x)"
     html = page_of(payload(), cells=[prose(text)])
@@ -439,7 +468,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
         tile = {"id": "b", "label": "Baskets", "value": "61,200", "unit": "", "interval": "1–2", "note": "", "n": "",
                 "number": 61200.0, "counted_in": "baskets", "spread": 0.0, "arrow": "▲", "change": "up 3"}  # fmt: skip
         known = {"run_id": run_id, "report": name, "variant": "", "title": name, "order": "08", "as_of": "2026-11-22",
-                 "status": "not_available" if name == "feedback" else "published", "reason": "", "lead": "Ten.",
+                 "status": "not_available" if name == "feedback" else "published", "reason": "", "lead": "Ten.", "do_first": "Call (3 customers), late; Service",
                  "headlines": [tile] * 5, "started_at": "2026-11-22T06:00:00+00:00", "predicts": ["2027-01-01"],
                  "stale": name == "baskets", "changes": {"since": "2026-11-15", "summary": "Up.", "why": "New data."}}  # fmt: skip
         publish.publish(reports, staging, known)
@@ -617,6 +646,7 @@ def test_a_headline_and_why_it_changed_are_two_clicks_away(browser: Any, site: P
     opened = browser.new_page()
     opened.goto((site / "index.html").as_uri())
     entry = opened.locator(".entry", has_text="baskets").first
+    assert "Do first: Call (3 customers), late; Service" in entry.inner_text()
     assert "up 3" in entry.inner_text() and "New data." in entry.inner_text()
     entry.get_by_role("link", name="What changed").click()
     section = opened.locator("section", has=opened.locator("#changed"))

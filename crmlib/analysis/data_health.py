@@ -312,6 +312,7 @@ def findings(health: Health, *, shop: Shop) -> Findings:
                 what="Mend the export where it is made",
                 why=f"most often in {top['table']}: {top['meaning'].split(';')[0]}",
                 count=aside,
+                counted="row" if aside == 1 else "rows",
                 owner="whoever keeps the shop system",
                 file="tables/set_aside.csv",
             )

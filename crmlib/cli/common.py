@@ -45,9 +45,9 @@ class Group(click.Group):
 
 
 def shop_option(command: Command) -> Command:
-    return click.option("--shop", default="data/demo", show_default=True, metavar="DIR", help="The shop's folder.")(
-        command
-    )
+    return click.option(
+        "--shop", default="data/demo", show_default=True, metavar="DIR", help="The shop's folder; spark:DIR on Spark."
+    )(command)
 
 
 def reports_option(command: Command) -> Command:

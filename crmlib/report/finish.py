@@ -385,6 +385,7 @@ def _manifest(
         "status": facts.status,
         "reason": facts.reason,
         "lead": payload.get("lead", ""),
+        "do_first": summary.first_action(payload),
         "headlines": page.headlines(payload),
         "shop": plan.holder,
         "data_through": shop.get("data_through"),

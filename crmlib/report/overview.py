@@ -20,6 +20,7 @@ def listed(manifest: Mapping[str, Any], *, slug: str, stands: bool) -> dict[str,
     said = {key: changes.get(key, "") for key in ("since", "summary", "why")}
     return {key: manifest[key] for key in _KEPT} | {
         "data_through": manifest.get("data_through"),
+        "do_first": manifest.get("do_first", ""),
         "stale": bool(manifest.get("stale")),
         "changes": said if changes else None,
         "path": f"{place}/report.html",
@@ -129,6 +130,7 @@ def _row(run: Mapping[str, Any]) -> dict[str, Any]:
         "text": run["reason"] or run["lead"],
         # Runs of earlier versions of this workbook said nothing of changes.
         "headlines": [{"arrow": "", "change": ""} | tile for tile in run["headlines"]],
+        "do_first": run.get("do_first", ""),
         "stale": run["stale"],
         "changes": changes | {"since": _day(changes["since"])} if changes else None,
     }

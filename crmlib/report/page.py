@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from crmlib.report.history import Change, Changes
     from crmlib.report.track import Record
 
+DETAIL = "detail"  # the tag of a notebook's cell whose figures are folded behind the main findings
 GOOD = ("published", "warnings")  # complete, and with an answer
 
 STATUS_WORDS = {
@@ -41,6 +42,7 @@ STATUS_WORDS = {
     "failed": "Failed",
     "refused": "Refused",
 }
+_BRIEF = 48  # characters that fit two lines beside the text
 _PNG = re.compile(r"data:image/png;base64,(iVBORw0KGgo[A-Za-z0-9+/]{33,}={0,2})")
 _VERDICTS = {"ok": "passed", "warning": "warning", "failed": "failed"}
 _RANGE = re.compile(r"[€$£¥₹]?\d[\d.,]*\N{EN DASH}[€$£¥₹]?\d[\d.,]*(?:\N{NO-BREAK SPACE}%| %)?")
@@ -85,7 +87,7 @@ def render(notebook: Mapping[str, Any], facts: Facts, *, scrub: Sequence[tuple[s
     `scrub` are pairs of local paths and what stands for them in cell outputs. The caller validates the page.
     """
     payload = published(notebook) or {}
-    sections = [_section(figure, facts.files) for figure in _figures(notebook)]
+    figures = list(_figures(notebook))
     model = {
         "run": facts,
         "masthead": _masthead(facts, payload),
@@ -95,7 +97,8 @@ def render(notebook: Mapping[str, Any], facts: Facts, *, scrub: Sequence[tuple[s
         "so_what": payload.get("so_what", []),
         "actions": _actions(payload.get("actions", []), facts.files) if payload else None,
         "checks": _data_checks(payload) if payload else None,
-        "sections": sections,
+        "sections": [_section(figure, facts.files) for figure, detail in figures if not detail],
+        "details": [_section(figure, facts.files) for figure, detail in figures if detail],
         "how_sure": payload.get("how_sure", []),
         "record": _record(facts.record),
         "caveats": payload.get("caveats", []),
@@ -242,7 +245,7 @@ def _tile(metric: Mapping[str, Any], change: Change | None = None) -> dict[str, 
     said = words.casefold() in str(metric["label"]).casefold()
     note, n = str(metric.get("note") or ""), metric.get("n")
     # What the small print says already need not be said twice.
-    repeated = n is None or formats.number(n) in (text, *re.findall(r"[\d,]+\d", note))
+    repeated = n is None or formats.number(n) in (text, *re.findall(r"\d+(?:,\d{3})*", note))
     return {
         "id": str(metric["id"]),
         "label": str(metric["label"]),
@@ -311,19 +314,23 @@ def _record(record: Record | None) -> dict[str, Any] | None:
     }  # fmt: skip
 
 
+def counted(action: Mapping[str, Any]) -> str:
+    """How many, and of what: '318 customers'. Empty where nothing is counted."""
+    if action.get("count") is None:
+        return ""
+    return f"{formats.number(action['count'])} {action.get('counted') or ''}".rstrip()
+
+
 def _actions(actions: Sequence[Mapping[str, Any]], files: Mapping[str, int | None]) -> dict[str, Any]:
     columns = [("what", "What"), ("why", "Why"), ("count", "Count"), ("worth", "Worth"), ("by", "By"),
                ("owner", "Owner"), ("file", "List")]  # fmt: skip
     used = [(key, label) for key, label in columns if any(action.get(key) not in (None, "") for action in actions)]
-    rows = [[_action_cell(key, label, action.get(key), files) for key, label in used] for action in actions]
+    rows = [[_action_cell(key, label, action, files) for key, label in used] for action in actions]
     return {"columns": used, "rows": rows}
 
 
-def _action_cell(key: str, label: str, value: Any, files: Mapping[str, int | None]) -> dict[str, Any]:
-    if key == "count":
-        text = formats.number(value) if value is not None else formats.DASH
-    else:
-        text = str(value or formats.DASH)
+def _action_cell(key: str, label: str, action: Mapping[str, Any], files: Mapping[str, int | None]) -> dict[str, Any]:
+    text = (counted(action) if key == "count" else str(action.get(key) or "")) or formats.DASH
     kind = f"{key} none" if text == formats.DASH else key
     return {"key": kind, "label": label, "text": text, "link": text if key == "file" and text in files else ""}
 
@@ -345,11 +352,16 @@ def _data_checks(payload: Mapping[str, Any]) -> dict[str, Any]:
         "summary": _reconciled(total) if tables else "",
         "faults": [fault | {"rows": formats.number(fault["rows"])} for fault in faults],
         "fault_count": len(faults),
-        "money": shop.get("money", ""),
+        "money": shop.get("money", "") if _in_money(payload) else "",
         "not_as_known": shop.get("not_as_known", []),
         "open": [check for check in results if check["verdict"] != "ok"],
         "passed": [check for check in results if check["verdict"] == "ok"],
     }
+
+
+def _in_money(payload: Mapping[str, Any]) -> bool:
+    """Is an amount among the numbers?"""
+    return any(len(unit := str(metric["unit"])) == 3 and unit.isupper() for metric in payload.get("metrics", []))
 
 
 def _reconciled(total: Mapping[str, int]) -> str:
@@ -397,12 +409,14 @@ def _image(drawing: str) -> dict[str, Any]:
     }
 
 
-def _figures(notebook: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+def _figures(notebook: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], bool]]:
+    """Every figure, in the notebook's order, and whether its cell is tagged as detail."""
     for cell in notebook["cells"]:
+        detail = DETAIL in cell.get("metadata", {}).get("tags", ())
         for output in cell.get("outputs", []):
             payload = output.get("data", {}).get(FIGURE_MIME)
             if isinstance(payload, dict) and payload.get("title"):
-                yield payload
+                yield payload, detail
 
 
 def _origin(facts: Facts, payload: Mapping[str, Any]) -> dict[str, Any]:
@@ -426,10 +440,16 @@ def duration(seconds: float) -> str:
 def _contents(model: Mapping[str, Any]) -> list[tuple[str, str]]:
     parts = [("changed", "What changed", model["changes"]), ("so-what", "So what", model["so_what"]),
              ("actions", "Do this", model["actions"]), ("checks", "Data checks", model["checks"])]  # fmt: skip
-    parts += [(f"finding-{i}", section["title"], True) for i, section in enumerate(model["sections"], start=1)]
-    parts += [("how-sure", "How sure", model["how_sure"]), ("record", "Track record", model["record"]), ("caveats", "When not to trust this", model["caveats"]),
+    parts += [(f"finding-{i}", _brief(section["title"]), True) for i, section in enumerate(model["sections"], start=1)]
+    parts += [("details", "In more detail", model["details"]), ("how-sure", "How sure", model["how_sure"]), ("record", "Track record", model["record"]), ("caveats", "When not to trust this", model["caveats"]),
               ("origin", "Where it comes from", True), ("method", "Method and code", model["method"])]  # fmt: skip
     return [(anchor, text) for anchor, text, there in parts if there]
+
+
+def _brief(title: str) -> str:
+    """A finding for the table of contents: its first clause, where the whole would take three lines there."""
+    first = re.split(r"(?<=\w{2})[,;:] ", title, maxsplit=1)[0]
+    return first if len(title) > _BRIEF and len(first) >= _BRIEF // 2 else title
 
 
 def finite(value: Any) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from crmlib import formats
-from crmlib.report.page import STATUS_WORDS, Facts, headlines, plain
+from crmlib.report.page import STATUS_WORDS, Facts, counted, headlines, plain
 
 _LONGEST = 240
 
@@ -32,7 +32,8 @@ def of_report(facts: Facts, payload: Mapping[str, Any]) -> str:
         else f"Why: {facts.reason or 'the first run of this report that has an answer.'}"
     )
     sure = next(iter(payload.get("how_sure", ())), "")
-    return _lines(facts, lead, changed, why, _first_action(payload), sure)
+    do = first_action(payload) or "nothing from this page today."
+    return _lines(facts, lead, changed, why, f"Do first: {do}", sure)
 
 
 def of_failure(facts: Facts) -> str:
@@ -55,15 +56,16 @@ def _lines(facts: Facts, lead: str, changed: str, why: str, first: str, sure: st
     return "".join(f"{_cut(line)}\n" for line in (head, changed, why, first)) + f"{last}\n"
 
 
-def _first_action(payload: Mapping[str, Any]) -> str:
+def first_action(payload: Mapping[str, Any]) -> str:
+    """What to do first, for how many, why, by when and by whom; empty where there is nothing to do."""
     actions = payload.get("actions", [])
     if not actions:
-        return "Do first: nothing from this page today."
+        return ""
     action = actions[0]
-    count = f" ({formats.number(action['count'])})" if action.get("count") is not None else ""
+    count = f" ({many})" if (many := counted(action)) else ""
     rest = [f"by {action['by']}" if action.get("by") else "", str(action.get("owner") or "")]
     tail = ", ".join(part for part in rest if part)
-    return f"Do first: {action['what']}{count}, {action['why']}{f'; {tail}' if tail else ''}"
+    return f"{action['what']}{count}, {action['why']}{f'; {tail}' if tail else ''}"
 
 
 def _cut(text: str) -> str:

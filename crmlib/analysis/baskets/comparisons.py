@@ -215,11 +215,11 @@ def _against(rates: HitRates, place: str) -> tuple[str, str]:
     hits = f"{formats.share(ours['rate'], digits=1)} of {ours['trials']:,} trials, a bestseller {formats.share(theirs['rate'], digits=1)} (difference {ends} points)"
     if place == BESIDE:
         title = {
-            BETTER: f"Beside a product, suggestions beat bestsellers by {points} points",
-            BEATEN: f"Beside a product, bestsellers beat suggestions by {points} points",
+            BETTER: f"Suggestions beat bestsellers beside a product, by {points} points",
+            BEATEN: f"Bestsellers beat suggestions beside a product, by {points} points",
         }.get(
             gap["verdict"],
-            "Beside a product, suggestions and bestsellers do equally well: bestsellers are the plainer choice",
+            "Suggestions and bestsellers do equally well beside a product: bestsellers are the plainer choice",
         )
         return title, f"Beside a product, what would have been suggested was in the same later basket in {hits}."
     use = {

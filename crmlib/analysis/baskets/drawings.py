@@ -17,6 +17,7 @@ from crmlib.analysis.baskets.rules import Rules
 from crmlib.analysis.baskets.strata import SEASON
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
 WORDS = {
@@ -40,6 +41,8 @@ def figure_pairs(
     table = chosen.assign(lately=[float(later.get(pair, np.nan)) for pair in chosen["pair"]])
     ordered = table.sort_values("times", ascending=False, ignore_index=True)
 
+    rings = bool(table["lately"].notna().any())
+
     def paint(ax: Axes, narrow: bool) -> None:
         import seaborn as sns
 
@@ -54,6 +57,7 @@ def figure_pairs(
         row_labels(
             ax, y, [_pair_label(row.item, row.suggest, narrow=narrow) for row in rows.itertuples()], narrow=narrow
         )
+        _key(ax, ("whole time", figures.ACCENT), *([("last quarter alone", figures.ORANGE)] if rings else []))
 
     first = suggestions.iloc[0]
     named = f"{first['item']} and {first['suggest']}"
@@ -65,7 +69,7 @@ def figure_pairs(
     best = "most margin" if suggestions["margin_low"].notna().any() else "most baskets"
     lines = max(_pair_label(row.item, row.suggest, narrow=True).count("\n") + 1 for row in chosen.itertuples())
     wide_lines = max(_pair_label(row.item, row.suggest, narrow=False).count("\n") + 1 for row in chosen.itertuples())
-    ring = " Rings: the last quarter of the time alone." if table["lately"].notna().any() else ""
+    ring = " Rings: the last quarter of the time alone." if rings else ""
     span = f"{times_text(ordered['times'].min())} to {times_text(ordered['times'].max())}"
     shown = table[["item", "suggest", "times", "times_low", "times_high", "lately"]]
     return figures.draw(
@@ -113,16 +117,17 @@ def figure_suggestions(suggestions: pd.DataFrame, baskets: Baskets, *, left_out:
     if suggestions.empty:
         title = f"No pair of {many} can be suggested yet"
     elif money:
-        total = most_room(suggestions, baskets.currency)
-        title = (
-            f"{counted(len(suggestions), 'pair', 'pairs')} to try: at most {total} of room per 1,000 baskets; untested"
-        )
+        title = f"{counted(len(suggestions), 'pair', 'pairs')} of {many} to try, with room for {room(suggestions, baskets.currency)}; untested"
     else:
         title = f"{counted(len(suggestions), 'pair', 'pairs')} of {many} can be tried as suggestions"
-    relatives = f" {counted(left_out, 'pair', 'pairs')} of sizes, sets or gifts of one another {'is' if left_out == 1 else 'are'} left out."
+    relatives = (
+        f" {counted(left_out, 'pair', 'pairs')} of sizes, sets or gifts of one another {'is' if left_out == 1 else 'are'} left out."
+        if left_out
+        else ""
+    )
     worth = (
-        "They are in order of the margin that they add beyond chance even at the low end. Room is the margin if those who now take only the first "
-        "could be won as often as others take both beyond chance; nothing says that a suggestion does that."
+        "Room is the margin if those who now take only the first could be won as often as others take both beyond chance; "
+        "nothing says that a suggestion does that."
         if money
         else "Product costs are not known, so the order is by baskets beyond chance, not by margin."
     )
@@ -142,8 +147,7 @@ def figure_suggestions(suggestions: pd.DataFrame, baskets: Baskets, *, left_out:
         ),
         title=title,
         sentence=(
-            f"Each is more often together than chance given basket size, also within single months and groups of customers where known, in baskets of at least {LEAST_CUSTOMERS} "
-            f"customers.{relatives} {worth}"
+            f"Each is above chance given basket size, also within months and groups of customers where these are known.{relatives} {worth}"
         ),
     )  # fmt: skip
 
@@ -204,6 +208,7 @@ def figure_season(rules: Rules, baskets: Baskets) -> figures.Figure:
         sns.scatterplot(x=drawn["within"].to_numpy(), y=y, ax=ax, color=figures.ACCENT, s=55, zorder=4, legend=False)
         _times_axis(ax, drawn[["times", "within"]].to_numpy(dtype=float), narrow=narrow, rows=len(drawn))
         row_labels(ax, y, drawn["label_narrow" if narrow else "label"], narrow=narrow)
+        _key(ax, ("whole time", figures.MUTED), ("within months", figures.ACCENT))
 
     lines = max(label.count("\n") + 1 for label in shown["label"])
     lines_narrow = max(label.count("\n") + 1 for label in shown["label_narrow"])
@@ -317,11 +322,12 @@ def counted(count: int, one: str, many: str) -> str:
     return f"{count:,} {one if count == 1 else many}"
 
 
-def most_room(suggestions: pd.DataFrame, currency: str) -> str:
-    """The upper end of all the room together, to two digits."""
-    high = float(suggestions["room_high"].sum())
+def room(suggestions: pd.DataFrame, currency: str) -> str:
+    """All the room together, to two digits: 'about €350 of margin per 1,000 baskets (up to €400)'."""
+    value, high = (float(suggestions[name].sum()) for name in ("room", "room_high"))
     step = 10 ** max(math.floor(math.log10(high)) - 1, 0) if high > 0 else 1
-    return formats.money(math.ceil(high / step) * step, currency)
+    most = formats.money(math.ceil(high / step) * step, currency)
+    return f"about {formats.money(round(value / step) * step, currency)} of margin per 1,000 baskets (up to {most})"
 
 
 def _room_text(value: float, low: float, high: float, currency: str) -> str:
@@ -342,6 +348,25 @@ def _times_axis(
     ax.minorticks_off()
     ax.grid(axis="y", visible=False)
     ax.grid(axis="x", visible=True)
+
+
+def _key(ax: Axes, *kinds: tuple[str, str]) -> None:
+    """What the colours stand for, in words of their colour above the drawing."""
+    from matplotlib.offsetbox import AnchoredOffsetbox, HPacker, TextArea
+
+    words: list[Artist] = [TextArea(word, textprops={"color": color, "fontsize": 9}) for word, color in kinds]
+    row = HPacker(children=words, pad=0, sep=12)
+    ax.add_artist(
+        AnchoredOffsetbox(
+            "lower right",
+            child=row,
+            pad=0,
+            borderpad=0,
+            frameon=False,
+            bbox_to_anchor=(1, 1),
+            bbox_transform=ax.transAxes,
+        )
+    )
 
 
 def row_labels(

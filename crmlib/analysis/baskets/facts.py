@@ -52,8 +52,9 @@ class Baskets:
     ids, names   the items carried: all that can be frequent, in the order of their ids
     held         baskets × those items
     cut          first day of the later part kept for checking, None without days
-    profiles     item totals of all items by period ('all', 'earlier', 'later', months such as '2026-03', 'earlier 2026-03',
-                 a group such as 'customers: new') and size class
+    middle       first day of the second half, for checking once more before `cut`
+    profiles     item totals of all items by period ('all', 'earlier', 'later', 'first half', 'third quarter', months such as
+                 '2026-03', 'earlier 2026-03', a group such as 'customers: new') and size class
     items        distinct items in all baskets of the shop, frequent or not
     guests       baskets without a customer (of a whole shop only)
     groups       by name ('customers': new, returning, guest; 'channel' where customers have one): the group of each basket
@@ -86,6 +87,7 @@ class Baskets:
     margin_known: float = 0.0
     currency: str = ""
     as_of: date | None = None
+    middle: date | None = None
 
     @property
     def n(self) -> int:
@@ -107,6 +109,15 @@ class Baskets:
         """The baskets from `cut` on."""
         return self.rows(np.flatnonzero(self.days >= pd.Timestamp(self.cut)), period="later")
 
+    def first_half(self) -> Baskets:
+        """The baskets before `middle`."""
+        return self.rows(np.flatnonzero(self.days < pd.Timestamp(self.middle)), period="first half")
+
+    def third_quarter(self) -> Baskets:
+        """The baskets from `middle` to `cut`."""
+        inside = (self.days >= pd.Timestamp(self.middle)) & (self.days < pd.Timestamp(self.cut))
+        return self.rows(np.flatnonzero(inside), period="third quarter")
+
     def rows(self, here: Ints, *, period: str) -> Baskets:
         """Some of the baskets, with the totals of `period` for all of theirs."""
         return replace(
@@ -117,6 +128,7 @@ class Baskets:
             months=self.months.iloc[here],
             held=self.held[here],
             cut=None,
+            middle=None,
             profiles={("all", c): profile for (name, c), profile in self.profiles.items() if name == period},
             guests=0,
             groups={name: group.iloc[here] for name, group in self.groups.items()},
@@ -218,10 +230,10 @@ def facts(shop: Shop, *, level: str, min_support: float, least_baskets: int = 1)
     if len(table) < least_baskets:
         raise NotEnoughData(f"rules need {least_baskets:,} baskets, this shop has {len(table):,} before {shop.as_of}")
     days = pd.Series(pd.to_datetime(table["day"]), name="day")
-    cut = _cut(days)
-    earlier = int((days < pd.Timestamp(cut)).sum()) if cut else len(table)
-    # What can be frequent in the earlier part has at least its minimum count in all.
-    least = minimum_count(min_support, earlier)
+    cut, middle = _day_after(days, share=1 - LATER_SHARE), _day_after(days, share=1 - 2 * LATER_SHARE)
+    first_half = int((days < pd.Timestamp(middle)).sum()) if middle else len(table)
+    # What can be frequent in an earlier part has at least its minimum count in all.
+    least = minimum_count(min_support, first_half)
     totals = item_totals(shop, level=level).filter(lambda t: t.baskets >= least).order_by("item")
     kinds = shop.fetch(totals, max_rows=_MAX_ITEMS)
     lines = shop.fetch(basket_lines(shop, level=level, least=least), max_rows=_MAX_LINES)
@@ -243,7 +255,7 @@ def facts(shop: Shop, *, level: str, min_support: float, least_baskets: int = 1)
         names=_names(shop, ids, level=level),
         held=sparse.csc_array((ones, where), shape=(len(table), len(ids))),
         cut=cut,
-        profiles=_profiles(shop, level=level, cut=cut, groups=tuple(groups)),
+        profiles=_profiles(shop, level=level, cut=cut, middle=middle, groups=tuple(groups)),
         items=_distinct_items(shop, level=level),
         guests=int((customers >= len(customer_ids)).sum()),
         groups=groups,
@@ -254,6 +266,7 @@ def facts(shop: Shop, *, level: str, min_support: float, least_baskets: int = 1)
         margin_known=margin_known,
         currency=shop.currency,
         as_of=shop.as_of,
+        middle=middle,
     )
 
 
@@ -280,13 +293,13 @@ def between(shop: Shop, *, level: str, ids: tuple[str, ...], start: date, end: d
     )  # fmt: skip
 
 
-def _cut(days: pd.Series[pd.Timestamp]) -> date | None:
-    """The first day of the last quarter of the days with baskets."""
+def _day_after(days: pd.Series[pd.Timestamp], *, share: float) -> date | None:
+    """The day on which this share of the days with baskets is over."""
     if days.isna().any() or days.nunique() < 2:
         return None
     first, last = days.min().date(), days.max().date()
     span = (last - first).days + 1
-    return first + timedelta(days=math.ceil(span * (1 - LATER_SHARE)))
+    return first + timedelta(days=math.ceil(span * share))
 
 
 def _customers(ids: pd.Series[str]) -> tuple[Ints, tuple[str, ...]]:
@@ -298,14 +311,17 @@ def _customers(ids: pd.Series[str]) -> tuple[Ints, tuple[str, ...]]:
     return codes, tuple(known)
 
 
-def _profiles(shop: Shop, *, level: str, cut: date | None, groups: tuple[str, ...]) -> dict[tuple[str, int], Profile]:
+def _profiles(
+    shop: Shop, *, level: str, cut: date | None, middle: date | None, groups: tuple[str, ...]
+) -> dict[tuple[str, int], Profile]:
     items = shared.basket_items(shop, level=level)
     tables = [total_profile(items, period=ibis.literal("all"))]
-    if cut:
-        before = items["day"] < ibis.literal(cut)
+    if cut and middle:
+        before, half = items["day"] < ibis.literal(cut), items["day"] < ibis.literal(middle)
         month = items["day"].strftime("%Y-%m")
         tables += [
             total_profile(items, period=ibis.ifelse(before, "earlier", "later")),
+            total_profile(items.filter(before), period=ibis.ifelse(half, "first half", "third quarter")),
             total_profile(items, period=month),
             total_profile(items.filter(before), period=ibis.literal("earlier ") + month),
         ]

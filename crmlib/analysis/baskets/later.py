@@ -16,6 +16,7 @@ from crmlib.errors import NotEnoughData
 
 LEAST_CUSTOMERS = 30  # behind a pair that is recommended; fewer may be a handful of habits
 HELD, UNCLEAR, GONE = "held", "unclear", "gone"
+_EMPTY = pd.DataFrame(columns=["itemset", "count", "expected", "times", "times_low", "times_high", "verdict"])
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Validation:
 
     found   one row a pair found before `cut`: itemset, and on the baskets since: count, expected, times, times_low,
             times_high, verdict: held (interval above 1), gone (below 1), unclear
+    before  the same at an earlier cut: pairs found in the first half of the time, on the quarter that came next
     shown   the same for the pairs of the rules themselves, which rest on all baskets, these included
     rules   what the earlier baskets alone gave, None where nothing was compared
     """
@@ -34,6 +36,7 @@ class Validation:
     baskets_later: int
     found: pd.DataFrame
     shown: pd.DataFrame
+    before: pd.DataFrame
     rules: Rules | None = None
 
     def count(self, verdict: str) -> int:
@@ -47,11 +50,13 @@ class Validation:
             return self.why
         if self.found.empty:
             return "No pair was above chance in the earlier baskets, so there was none to follow."
-        return (
-            f"Of {len(self.found):,} pairs found in the earlier three quarters of the time, {self.count(HELD):,} were above chance "
-            f"again in the last quarter, {self.count(GONE):,} were below it, and for {self.count(UNCLEAR):,} the later baskets "
-            "are too few to tell."
-        )
+        said = _held(self.found, "found in the first three quarters of the time", "in the last quarter")
+        said = f"{said[0].upper()}{said[1:]}."
+        if len(self.before):
+            said += (
+                f" So it was a quarter earlier: {_held(self.before, 'found in the first half', 'in the next quarter')}."
+            )
+        return said
 
     def __repr__(self) -> str:
         return f"Validation({self.verdict})"
@@ -67,13 +72,7 @@ def validate(baskets: Baskets, rules: Rules) -> Validation:
         return _nothing("There are no days to divide into earlier and later.")
     earlier, later = baskets.earlier(), baskets.later()
     try:
-        found = fit(
-            earlier,
-            min_confidence=rules.min_confidence,
-            max_items=2,
-            q_max=rules.rate,
-            keep_redundant=rules.keep_redundant,
-        )
+        found = _found(earlier, rules)
     except NotEnoughData as error:
         return _nothing(f"The earlier part is too small to find rules in: {error}.")
     return Validation(
@@ -83,7 +82,27 @@ def validate(baskets: Baskets, rules: Rules) -> Validation:
         baskets_later=later.n,
         found=_recount(above_chance(found), later),
         shown=_recount(pairs, later),
+        before=_a_quarter_earlier(baskets, rules),
         rules=found,
+    )
+
+
+def _a_quarter_earlier(baskets: Baskets, rules: Rules) -> pd.DataFrame:
+    try:
+        found = _found(baskets.first_half(), rules)
+    except NotEnoughData:
+        return _EMPTY
+    return _recount(above_chance(found), baskets.third_quarter())
+
+
+def _found(part: Baskets, rules: Rules) -> Rules:
+    """The pairs of a part of the time, under the settings of the rules."""
+    return fit(
+        part,
+        min_confidence=rules.min_confidence,
+        max_items=2,
+        q_max=rules.rate,
+        keep_redundant=rules.keep_redundant,
     )
 
 
@@ -174,6 +193,16 @@ def _recount(pairs: list[Itemset], later: Baskets) -> pd.DataFrame:
 
 
 def _nothing(why: str) -> Validation:
-    columns = ["itemset", "count", "expected", "times", "times_low", "times_high", "verdict"]
-    empty = pd.DataFrame(columns=columns)
-    return Validation(cut=None, why=why, baskets_earlier=0, baskets_later=0, found=empty, shown=empty)
+    return Validation(cut=None, why=why, baskets_earlier=0, baskets_later=0, found=_EMPTY, shown=_EMPTY, before=_EMPTY)
+
+
+def _held(pairs: pd.DataFrame, found: str, then: str) -> str:
+    """'Of 9 pairs found before, 8 were above chance again later; 1 was below it' without the parts that are nought."""
+    n = len(pairs)
+    held, gone, unclear = (int((pairs["verdict"] == verdict).sum()) for verdict in (HELD, GONE, UNCLEAR))
+    if held == n:
+        return f"{'the one pair' if n == 1 else f'all {n:,} pairs'} {found} {'was' if n == 1 else 'were'} above chance again {then}"
+    parts = [f"{held:,} of {n:,} pairs {found} were above chance again {then}"]
+    parts += [f"{gone:,} {'was' if gone == 1 else 'were'} below it"] if gone else []
+    parts += [f"for {unclear:,} the baskets were too few to tell"] if unclear else []
+    return ", ".join(parts)

@@ -10,7 +10,7 @@ import pandas as pd
 from crmlib import formats
 from crmlib.analysis import stats
 from crmlib.analysis.baskets import ahead
-from crmlib.analysis.baskets.drawings import WORDS, counted, most_room, times_text
+from crmlib.analysis.baskets.drawings import WORDS, counted, room, times_text
 from crmlib.analysis.baskets.facts import Baskets
 from crmlib.analysis.baskets.later import HELD, LEAST_CUSTOMERS, Validation, relatives_left_out
 from crmlib.analysis.baskets.recommend import (
@@ -173,12 +173,18 @@ def _lead(baskets: Baskets, rules: Rules, suggestions: pd.DataFrame) -> str:
         return (
             f"In {baskets.n:,} baskets no pair of {many} was found together more often than chance, given basket size."
         )
-    first = f"In {baskets.n:,} baskets, {counted(len(suggestions), 'pair', 'pairs')} of {many} came together more often than chance, given basket size, and {'is' if len(suggestions) == 1 else 'are'} worth a try as a suggestion."
-    more = rules.pairs - len(suggestions)
+    found = counted(rules.pairs, f"pair of {many} is", f"pairs of {many} are")
+    if suggestions.empty:
+        return f"In {baskets.n:,} baskets {found} together more often than chance, given basket size, but none is sure enough to be shown."
+    top, more = suggestions.iloc[0], len(suggestions) - 1
+    named = f"{top['item']} with {top['suggest']}" + (
+        f" and {counted(more, 'other pair', 'other pairs')}" if more else ""
+    )
+    out = rules.pairs - len(suggestions)
+    rest = f" {counted(out, 'more is', 'more are')} left out: made by a season or a group of customers, by few customers, or by sizes and sets."
     return (
-        first
-        if not more
-        else f"{first} {counted(more, 'more is', 'more are')} left out: made by a season or a group of customers, by few customers, or by sizes and sets."
+        f"{named} {'are' if more else 'is'} worth a try as {'suggestions' if more else 'a suggestion'}: in {baskets.n:,} baskets they came together more often than chance, "
+        f"given basket size.{rest if out else ''}"
     )
 
 
@@ -213,6 +219,7 @@ def _how_sure(rules: Rules, validation: Validation, rates: HitRates) -> tuple[st
         factor = float((pairs["lift"] / pairs["times"]).median())
         big = f" Plain lift, which takes baskets for alike, would be {formats.number(factor, digits=1)} times as high for the middle pair."
     return (
+        validation.verdict,
         "Chance means baskets that keep their sizes and items that keep their totals, otherwise filled at random "
         f"(bipartite configuration model).{big}",
         f"{rules.searched:,} candidate rules were searched, pairs among them, and one correction counts them all; of everything called above chance, about "
@@ -221,7 +228,6 @@ def _how_sure(rules: Rules, validation: Validation, rates: HitRates) -> tuple[st
         "household's habit makes a range wide.",
         f"The order and the ranges of suggestions have luck taken off: they are drawn towards what all {rules.prior.pairs:,} pairs of frequent items "
         "do, the more the fewer customers stand behind them.",
-        validation.verdict,
         *_measured(rates),
     )
 
@@ -282,7 +288,8 @@ def _actions(
                 what="Show bestsellers; try these pairs on a random half of visitors" if beaten else "Show these pairs with each other, to a random half of visitors",
                 why=f"above chance given basket size, {LEAST_CUSTOMERS} customers or more; first {top['item']} with {top['suggest']}",
                 count=len(suggestions),
-                worth=f"at most {most_room(suggestions, baskets.currency)} of room per 1,000 baskets; untested"
+                counted="pair" if len(suggestions) == 1 else "pairs",
+                worth=f"room for {room(suggestions, baskets.currency)}; untested"
                 if suggestions["room"].notna().any()
                 else "untested",
                 owner="Shop",
@@ -301,6 +308,7 @@ def _actions(
                 if better
                 else "unprompted, they bought that more often than the other side; what a letter adds, only the other half tells",
                 count=len(owners),
+                counted="customer" if len(owners) == 1 else "customers",
                 worth="untested",
                 owner="CRM",
                 file="lists/owns_one_side.csv",
@@ -313,6 +321,7 @@ def _actions(
                 what=f"Time a reminder: within {sequences.window_days} days after the first, the second",
                 why=f"first {first['first']}, then {first['then']}",
                 count=len(sequences.table),
+                counted="sequences" if len(sequences.table) > 1 else "sequence",
                 worth="untested",
                 owner="CRM",
                 file="tables/sequences.csv",
@@ -325,6 +334,7 @@ def _actions(
                 what="Offer these in place of each other when one is sold out, never beside each other",
                 why=f"first {first['first']} and {first['second']}",
                 count=len(replaced),
+                counted="pair" if len(replaced) == 1 else "pairs",
                 owner="Shop",
                 file="tables/substitutes.csv",
             )

@@ -5,10 +5,10 @@ channels → figures, findings with predictions → grade, when a later run look
 """
 
 from crmlib.analysis.lifetime_value.bands import Errors, Total, band
+from crmlib.analysis.lifetime_value.chances import Chances
 from crmlib.analysis.lifetime_value.clock import Clock, season
 from crmlib.analysis.lifetime_value.drawings import (
     figure_channels,
-    figure_quiet,
     figure_tenths,
     figure_weeks,
     table_methods,
@@ -20,10 +20,12 @@ from crmlib.analysis.lifetime_value.models import PurchaseModel, Unfit, cut_day,
 from crmlib.analysis.lifetime_value.pages import findings
 from crmlib.analysis.lifetime_value.payback import Channels, channels
 from crmlib.analysis.lifetime_value.scoring import Margin, Scores, margin_of, score
+from crmlib.analysis.lifetime_value.single import figure_chances, figure_quiet
 from crmlib.analysis.lifetime_value.spend import SpendModel, fit_spend
 from crmlib.analysis.lifetime_value.validation import Cut, Validation, holdout_length, validate, weekly_repeats
 
 __all__ = [
+    "Chances",
     "Channels",
     "Clock",
     "Cut",
@@ -40,6 +42,7 @@ __all__ = [
     "channels",
     "cut_day",
     "facts",
+    "figure_chances",
     "figure_channels",
     "figure_quiet",
     "figure_tenths",

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from crmlib import figures, formats
-from crmlib.analysis.lifetime_value.bands import half_width
+from crmlib.analysis.lifetime_value.holdout import by_week, calibration, one_sided, tiers_then
 from crmlib.analysis.lifetime_value.methods import MODELS, NOBODY, RECENCY, SAME_RATE
 from crmlib.analysis.lifetime_value.payback import Channels
-from crmlib.analysis.lifetime_value.scoring import TOP, WHOLESALE, Scores
-from crmlib.analysis.lifetime_value.timing import Floats
-from crmlib.analysis.lifetime_value.validation import Validation, top_share
+from crmlib.analysis.lifetime_value.scoring import TOP, WHOLESALE, Scores, horizon_words
+from crmlib.analysis.lifetime_value.validation import Validation
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -84,7 +81,7 @@ def figure_tenths(validation: Validation) -> figures.Figure:
 
 def figure_weeks(validation: Validation) -> figures.Figure:
     """Did orders come as forecast, week by week?"""
-    weeks = _weeks(validation)
+    weeks = by_week(validation)
     later = weeks[weeks["forecast"].notna()]
     error = validation.forecast / validation.actual - 1 if validation.actual else float("nan")
 
@@ -121,12 +118,20 @@ def figure_weeks(validation: Validation) -> figures.Figure:
             f" The forecast knows the season: {_MONTHS[peak]} brings {formats.number(clock.busy[peak], digits=1)} times an average month "
             f"({formats.number(clock.low[peak], digits=1)}–{formats.number(clock.high[peak], digits=1)})."
         )
+    stretch = one_sided(weeks)
+    drift = ""
+    if stretch is not None:
+        first, length, above = stretch
+        drift = (
+            f" From {formats.day(later['day'].iloc[first].date())} on, {length} weeks in a row came in {'above' if above else 'below'} the forecast, "
+            "a longer stretch than chance brings."
+        )
     inside = int(((later["came"] >= later["low"]) & (later["came"] <= later["high"])).sum())
     return figures.draw(
         paint,
         title=title,
         sentence=f"{formats.number(validation.forecast)} repeat orders were expected of customers known on {formats.day(validation.start)}, "
-        f"{formats.number(validation.actual)} came; {inside} of {len(later)} weeks fell inside the band.{season}",
+        f"{formats.number(validation.actual)} came; {inside} of {len(later)} weeks fell inside the band.{drift}{season}",
         alt=f"Line of repeat orders a week before and after {formats.day(validation.start)}, with the forecast and its band after it; "
         f"from {formats.number(weeks['came'].min())} to {formats.number(weeks['came'].max())} a week.",
         caption="Repeat orders a week by customers known when the holdout began. The band holds chance, how much single weeks jumped before, open parameters, and the errors of earlier forecasts where those were larger.",
@@ -137,56 +142,6 @@ def figure_weeks(validation: Validation) -> figures.Figure:
             formats=dict.fromkeys(("came", "forecast", "low", "high"), formats.number),
         ),
     )
-
-
-def figure_quiet(scores: Scores) -> figures.Figure:
-    """Which good customers are likelier than not to order nothing more in the horizon?"""
-    good = scores.customers[scores.customers["past_revenue"] >= scores.customers["past_revenue"].quantile(0.8)]
-    edges = np.linspace(0, 1, 11)
-    counts = np.histogram(good["p_no_order"], bins=edges)[0]
-    names = [f"{round(100 * low)}–{round(100 * high)}" for low, high in pairwise(edges)]
-    table = pd.DataFrame({"chance": names, "customers": counts})
-    quiet = int(scores.customers["quiet"].sum())
-
-    def paint(ax: Axes, narrow: bool) -> None:
-        import seaborn as sns
-
-        palette = [figures.SOFT] * 5 + [figures.ORANGE] * 5
-        sns.barplot(
-            table,
-            x="chance",
-            y="customers",
-            hue="chance",
-            palette=palette,
-            legend=False,
-            ax=ax,
-            width=0.8,
-            saturation=1,
-        )
-        ax.set_xticks([0, 4, 9] if narrow else range(10), [names[i] for i in ([0, 4, 9] if narrow else range(10))])
-        ax.set(xlabel="chance of no further order, %", ylabel="")
-        ax.yaxis.set_major_formatter(lambda value, _: formats.number(value))
-        ax.set_ylim(0, max(counts.max() * 1.2, 1))
-        if quiet:
-            ax.annotate("likelier no order than one", (7, counts[5:].max()), xytext=(0, 6), textcoords="offset points",
-                        ha="center", color=figures.ORANGE, fontweight="bold")  # fmt: skip
-
-    title = (
-        f"{quiet:,} good customers are likelier than not to order nothing {horizon_words(scores.horizon_days)}"
-        if quiet
-        else f"No good customer is likelier than not to stay away {horizon_words(scores.horizon_days)}"
-    )
-    return figures.draw(
-        paint,
-        title=title,
-        sentence=f"Of the {len(good):,} customers in the top fifth by past sales, {quiet:,} have a chance of 50\N{NO-BREAK SPACE}% or more "
-        f"to place no order {horizon_words(scores.horizon_days)}.",
-        alt=f"Bars of good customers by their chance of placing no order {horizon_words(scores.horizon_days)}, ten classes; {quiet:,} at 50 % or more.",
-        caption="Top fifth of customers by past sales, by the chance of no further order within the horizon.",
-        table=figures.tabulate(table, caption="Good customers by chance of no further order, per cent",
-                               labels={"chance": "Chance, %", "customers": "Customers"}, formats={"customers": formats.number}),
-        height=3.4, narrow_height=3.0,
-    )  # fmt: skip
 
 
 def table_methods(validation: Validation) -> figures.Figure:
@@ -237,7 +192,7 @@ def table_methods(validation: Validation) -> figures.Figure:
     )  # fmt: skip
 
 
-def table_tiers(scores: Scores, *, currency: str) -> figures.Figure:
+def table_tiers(scores: Scores, validation: Validation, *, currency: str) -> figures.Figure:
     """What will each group of customers bring? Groups carry a range; single customers only a rank."""
     earned = "net sales" if scores.margin.source == "none" else "margin"
     horizon = horizon_words(scores.horizon_days)
@@ -245,12 +200,21 @@ def table_tiers(scores: Scores, *, currency: str) -> figures.Figure:
         name: (lambda value: formats.money(round(value, -2), currency))
         for name in ("expected_value", "low_value", "high_value")
     }
+    then = tiers_then(validation).set_index("tier")
+    known = scores.tiers["tier"].isin(then.index)
+    spoken = [
+        f"{formats.number(then.loc[tier, 'forecast'])}, came {formats.number(then.loc[tier, 'came'])}"
+        if there
+        else None
+        for tier, there in zip(scores.tiers["tier"], known, strict=True)
+    ]
     table = figures.tabulate(
-        scores.tiers,
-        caption=f"Expected {earned} {horizon} by tier; 95 % ranges are of what will come",
+        scores.tiers.assign(then=spoken),
+        caption=f"Expected {earned} {horizon} by tier; 95 % ranges are of what will come. Last time: orders forecast of such tiers for the "
+        f"{validation.days} days from {formats.day(validation.start)}, and what came",
         labels={"tier": "Tier", "customers": "Customers", "expected_orders": "Orders", "expected_value": earned.capitalize(),
-                "low_value": "From", "high_value": "to", "share": "Share", "p_no_order": "Chance of no order"},
-        formats={"customers": formats.number, "expected_orders": formats.number, "share": formats.share, "p_no_order": formats.share, **money},
+                "low_value": "From", "high_value": "to", "share": "Share", "p_no_order": "Chance of no order", "then": "Last time"},
+        formats={"customers": formats.number, "expected_orders": formats.number, "share": formats.share, "p_no_order": lambda value: "over 99\N{NO-BREAK SPACE}%" if 0.995 <= value < 1 else formats.share(value), **money},
     )  # fmt: skip
     top = scores.tiers[scores.tiers["tier"] == TOP]
     big = scores.tiers[scores.tiers["tier"] == WHOLESALE]
@@ -267,7 +231,20 @@ def table_tiers(scores: Scores, *, currency: str) -> figures.Figure:
             if len(big)
             else "."
         )
-    return figures.show_table(table, title=title, sentence=sentence)
+    return figures.show_table(table, title=title, sentence=sentence + _weak_tiers(then))
+
+
+def _weak_tiers(then: pd.DataFrame) -> str:
+    """Tiers whose forecast was off by half or more in the days kept aside."""
+    off = then[
+        (then["forecast"] > 1.5 * np.maximum(then["came"], 1)) | (then["came"] > 1.5 * np.maximum(then["forecast"], 1))
+    ]
+    if off.empty:
+        return ""
+    names, it = " and ".join(f"'{name}'" for name in off.index), "its" if len(off) == 1 else "their"
+    if (off["forecast"] > off["came"]).all():
+        return f" Of {names} too much was expected last time: take {it} orders and amounts as upper limits, not as forecasts."
+    return f" Of {names} the forecast was far off last time: take {it} orders and amounts as orders of size, not as forecasts."
 
 
 def figure_channels(channels: Channels, *, currency: str) -> figures.Figure:
@@ -293,7 +270,9 @@ def figure_channels(channels: Channels, *, currency: str) -> figures.Figure:
         ends = []
         for colour, line in zip(figures.CYCLE, shown.itertuples(index=False), strict=False):
             curve = channels.curves[channels.curves["channel"] == line.channel]
-            ax.fill_between(curve["month"], curve["low"], curve["high"], color=colour, alpha=0.12, linewidth=0)
+            if line.channel in (shown["channel"].iloc[0], shown["channel"].iloc[-1]):
+                # Bands of all would lie on one another; the others' ranges are in the table.
+                ax.fill_between(curve["month"], curve["low"], curve["high"], color=colour, alpha=0.15, linewidth=0)
             sns.lineplot(curve, x="month", y="earned", color=colour, ax=ax)
             ends.append((channels.months, curve["earned"].iloc[-1], _name(line.channel), colour))
             if np.isfinite(line.payback_month):
@@ -322,9 +301,9 @@ def figure_channels(channels: Channels, *, currency: str) -> figures.Figure:
         paint,
         title=_channels_title(shown, channels),
         sentence=_channels_sentence(shown, currency, year),
-        alt=f"Lines of cumulative earnings per customer by month since the first order, one a channel, with 95 % bands; after {year} months "
+        alt=f"Lines of cumulative earnings per customer by month since the first order, one a channel, the highest and the lowest with 95 % bands; after {year} months "
         f"from {whole(shown['earned'].min())} to {whole(shown['earned'].max())}. Rings mark where the acquisition cost is covered.",
-        caption="Earned per customer since the first order, each month over the customers known for all of it; bands by drawing customers again. "
+        caption="Earned per customer since the first order, each month over the customers known for all of it; bands of the highest and the lowest by drawing customers again, the others' ranges in the table. "
         + ("A ring marks where it covers the cost of winning the customer." if not channels.missing else f"Not available: {channels.missing}, so no ring."),
         table=figures.tabulate(table, caption="Value per customer by acquisition channel", labels=labels, formats={"customers": formats.number, **money}),
         height=4.6, narrow_height=4.0,
@@ -341,7 +320,7 @@ def _channels_title(shown: pd.DataFrame, channels: Channels) -> str:
     names = " and ".join(_name(name) for name in slow["channel"])
     if len(late):
         half = (
-            f"; half of all customers came by channels that had {_within(channels.median[0])}"
+            f"; half of all customers came by channels that did, {_within(channels.median[0])}"
             if np.isfinite(channels.median[0])
             else ""
         )
@@ -377,84 +356,5 @@ def _points(value: float) -> str:
     return ("+" if value > 0 else "") + formats.number(100 * value, digits=1)
 
 
-def horizon_words(days: int) -> str:
-    return "in the next 12 months" if days == 365 else f"in the next {days} days"
-
-
 def _span(validation: Validation) -> str:
     return "Last year" if validation.days == 365 else f"The last {validation.days} days"
-
-
-def calibration(validation: Validation) -> pd.DataFrame:
-    """Forecast and actual repeat orders of the holdout by tenth of customers, and by how much chance alone may part them."""
-    n = validation.patterns["customers"].to_numpy(float)
-    method = validation.chosen if validation.chosen != NOBODY else next(iter(validation.ranking))
-    score = validation.expected.get(method, validation.ranking.get(method))
-    assert score is not None
-    forecast, came = (
-        _cumulative(score, amount, n)
-        for amount in (validation.expected[validation.chosen], validation.patterns["purchases"].to_numpy(float))
-    )
-    chance = 1.96 * np.sqrt(
-        _cumulative(
-            score,
-            np.square(validation.patterns["purchases"].to_numpy(float) - validation.expected[validation.chosen]),
-            n,
-        )
-    )
-    return pd.DataFrame(
-        {
-            "tenth": range(1, 11),
-            "forecast": forecast,
-            "low": np.maximum(forecast - chance, 0),
-            "high": forecast + chance,
-            "came": came,
-        }
-    )
-
-
-def _cumulative(score: Floats, amount: Floats, n: Floats) -> Floats:
-    total = float(n @ amount)
-    if total == 0:
-        return np.zeros(10)
-    reached = [0.0, *(float(top_share(score, amount, n[None, :], share=k / 10)[0]) for k in range(1, 11))]
-    return np.diff(reached) * total
-
-
-def _weeks(validation: Validation) -> pd.DataFrame:
-    weeks = validation.days // 7
-    seen = validation.weekly.set_index("week")["purchases"]
-    start = int(seen.index.min()) if len(seen) else 0
-    # The very first week of a shop is cut by whenever its data begins.
-    index = pd.RangeIndex(min(start + 1, 0), weeks)
-    frame = pd.DataFrame({"week": index, "came": seen.reindex(index, fill_value=0).to_numpy(float)})
-    frame["day"] = pd.Timestamp(validation.start) + pd.to_timedelta(7 * frame["week"], unit="D")
-    n = validation.patterns["customers"].to_numpy(float)
-    model = validation.models.get(validation.chosen)
-    if model is not None:
-        reached = [0.0, *(float(n @ model.expected(validation.patterns, days=7 * k)) for k in range(1, weeks + 1))]
-        mean = np.diff(reached)
-    else:
-        mean = np.full(weeks, validation.forecast / validation.days * 7)
-    own = validation.cuts[0].own if np.isfinite(validation.cuts[0].own) else 0.0
-    clock = validation.holdout.fits.clock
-    season = [
-        clock.deviation((validation.start + timedelta(days=7 * k)), days=7) if clock else 0.0 for k in range(weeks)
-    ]
-    unrest = _unrest(frame.loc[frame["week"] < 0, "came"].to_numpy(float))
-    doubt = np.sqrt(own**2 + unrest**2 + np.square(season) + 1 / np.maximum(mean, 0.5))
-    spread = np.array([half_width(float(one), validation.errors_known) for one in doubt])
-    later = frame["week"] >= 0
-    frame.loc[later, "forecast"] = mean
-    frame.loc[later, "low"] = mean * np.exp(-spread)
-    frame.loc[later, "high"] = mean * np.exp(spread)
-    return frame
-
-
-def _unrest(weeks: Floats) -> float:
-    """By what share single weeks jump beyond chance (campaigns, holidays), from one week to the next before the holdout."""
-    weeks = weeks[weeks > 0][-52:]
-    if len(weeks) < 8:
-        return 0.0
-    jumps: Floats = np.diff(np.log(weeks))
-    return float(np.sqrt(max(float(np.mean(np.square(jumps))) / 2 - float(np.mean(1 / weeks)), 0.0)))

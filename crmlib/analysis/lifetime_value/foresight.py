@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, timedelta
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,8 @@ import numpy as np
 import pandas as pd
 
 from crmlib.analysis.lifetime_value.bands import band, half_width
+from crmlib.analysis.lifetime_value.chances import DAYS as _BUYS_DAYS
+from crmlib.analysis.lifetime_value.chances import band_names, band_of
 from crmlib.analysis.lifetime_value.scoring import Scores
 from crmlib.findings import Due, Grade, Prediction
 from crmlib.shop import facts as shop_facts
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
 _DAYS = (30, 90)
 _BUYS = "buys_90d"
-_BUYS_DAYS = 90
-_EDGES = (0.0, 0.05, 0.2, 0.4, 0.6, 0.8, 1.0)
 LIST = "predictions"
 
 
@@ -68,8 +67,8 @@ def predictions(scores: Scores, *, shop: Shop) -> tuple[Prediction, ...]:
 def predictions_list(scores: Scores) -> pd.DataFrame:
     """Who was given which chance to order within 90 days: customer_id, chance, band."""
     people = scores.customers
-    band_of = np.array(_names())[_band(people["chance_90d"])]
-    return pd.DataFrame({"customer_id": people["customer_id"], "chance": people["chance_90d"], "band": band_of})
+    band = np.array(band_names())[band_of(people["chance_90d"])]
+    return pd.DataFrame({"customer_id": people["customer_id"], "chance": people["chance_90d"], "band": band})
 
 
 def grade(shop: Shop, due: Sequence[Due]) -> tuple[Grade, ...]:
@@ -92,15 +91,15 @@ def grade(shop: Shop, due: Sequence[Due]) -> tuple[Grade, ...]:
 
 def _bands(scores: Scores, start: date) -> list[Prediction]:
     chance = scores.customers["chance_90d"].to_numpy(float)
-    which, names = _band(chance), _names()
-    half = half_width(0.0, scores.errors)
+    which, names = band_of(chance), band_names()
+    half = scores.forecaster.chances.half_width(half_width(0.0, scores.errors))
     made = []
     for k, name in enumerate(names):
         some = chance[which == k]
         if not len(some):
             continue
         mean = float(some.mean())
-        # Chance among this many, and what an error of the total's size would move the share by.
+        # Chance among this many, and what moves whole windows: as earlier ones were off, or as totals were.
         off = float(np.hypot(1.96 * np.sqrt((some * (1 - some)).sum()) / len(some), half * mean * (1 - mean)))
         made.append(
             Prediction(
@@ -109,14 +108,6 @@ def _bands(scores: Scores, start: date) -> list[Prediction]:
             )
         )  # fmt: skip
     return made
-
-
-def _band(chance: pd.Series | np.ndarray) -> np.ndarray:
-    return np.clip(np.searchsorted(_EDGES, np.asarray(chance, float), side="right") - 1, 0, len(_EDGES) - 2)
-
-
-def _names() -> list[str]:
-    return [f"{round(100 * low)}–{round(100 * high)} %" for low, high in pairwise(_EDGES)]
 
 
 def _per_order(scores: Scores) -> np.ndarray:

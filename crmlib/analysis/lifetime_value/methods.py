@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from crmlib.analysis.lifetime_value import chances
 from crmlib.analysis.lifetime_value.clock import LEAST_SEASON_DAYS, Clock, monthly_repeats, season
 from crmlib.analysis.lifetime_value.models import PurchaseModel, TimeUnit, Unfit, fit
 from crmlib.analysis.lifetime_value.timing import BG, MBG, NAMES, PARETO, Floats
@@ -28,6 +30,8 @@ MODELS = (BG, MBG, PARETO)
 SIMPLEST_FIRST = (NOBODY, SAME_RATE, RECENCY, *MODELS)
 HISTORY = ["frequency", "recency_days", "t_days"]
 _RECENCY_BINS = 10
+_LEAST_PAST_DAYS = 180
+_NEAR_DAYS = 14
 _UNIT = {"day": 1, "week": 7}
 
 
@@ -128,13 +132,23 @@ def holdout_patterns(shop: Shop, *, start: date, end: date) -> ir.Table:
 
 
 def fit_all(
-    shop: Shop, patterns: pd.DataFrame, *, time_unit: TimeUnit, until: date, names: tuple[str, ...] = MODELS
+    shop: Shop,
+    patterns: pd.DataFrame,
+    *,
+    time_unit: TimeUnit,
+    until: date,
+    names: tuple[str, ...] = MODELS,
+    months: pd.DataFrame | None = None,
 ) -> Fits:
-    """Fit the models of these `names`, on the season's clock where two years or more show one. Raises NotEnoughData as `fit` does."""
+    """Fit the models of these `names`, on the season's clock where two years or more show one. Raises NotEnoughData as `fit` does.
+
+    `months` is monthly_repeats where it has crossed already; what lies after `until` is not looked at.
+    """
     plain = fit(patterns, time_unit=time_unit, until=until)
     clock = None
     if isinstance(plain, PurchaseModel) and patterns["t_days"].max() >= LEAST_SEASON_DAYS:
-        months = shop.fetch(monthly_repeats(shop, until=until))
+        if months is None:
+            months = shop.fetch(monthly_repeats(shop, until=until))
         clock = season(months, patterns, theta=plain.parameters, unit=_UNIT[time_unit], until=until)
     found = [
         plain if name == BG and clock is None
@@ -148,7 +162,7 @@ def fit_all(
     )
 
 
-def look(shop: Shop, *, start: date, end: date, time_unit: TimeUnit) -> Look:
+def look(shop: Shop, *, start: date, end: date, time_unit: TimeUnit, months: pd.DataFrame | None = None) -> Look:
     """What would each method have said on `start`? Raises NotEnoughData where too little came before."""
     days = (end - start).days
     patterns = shop.fetch(holdout_patterns(shop, start=start, end=end), max_rows=5_000_000)
@@ -157,7 +171,7 @@ def look(shop: Shop, *, start: date, end: date, time_unit: TimeUnit) -> Look:
             f"too few to conclude: nobody had bought before {start}, where the holdout of {days} days begins"
         )
     known = patterns.groupby(HISTORY, as_index=False)["customers"].sum()
-    fits = fit_all(shop, known, time_unit=time_unit, until=start)
+    fits = fit_all(shop, known, time_unit=time_unit, until=start, months=months)
     x, recency, t = (patterns[name].to_numpy(float) for name in HISTORY)
     expected: dict[str, Floats] = {NOBODY: np.zeros(len(patterns)), SAME_RATE: x / np.maximum(t, 1) * days}
     bins = recency_bins(shop, start=start, days=days)
@@ -165,6 +179,40 @@ def look(shop: Shop, *, start: date, end: date, time_unit: TimeUnit) -> Look:
         expected[RECENCY] = bins.rates(t - recency)
     expected |= {name: model.expected(patterns, days=days) for name, model in fits.models.items()}
     return Look(start=start, end=end, patterns=patterns, expected=expected, fits=fits)
+
+
+def windows(
+    shop: Shop,
+    looks: Sequence[Look],
+    *,
+    method: str,
+    first: date,
+    time_unit: TimeUnit,
+    months: pd.DataFrame | None = None,
+) -> list[chances.Window]:
+    """Windows of 90 days that are over, latest first and apart, each with the model as it stood on the day it began.
+
+    `looks` that began within a fortnight lend their models. At most eight; none begins before 180 days of data.
+    """
+    length = timedelta(days=chances.DAYS)
+    found: list[chances.Window] = []
+    fitted = {at.start: at.fits.models[method] for at in looks if method in at.fits.models}
+    latest = shop.as_of - length
+    while len(found) < chances.MOST_WINDOWS:
+        begin = max((day for day in fitted if 0 <= (latest - day).days < _NEAR_DAYS), default=latest)
+        if (begin - first).days < _LEAST_PAST_DAYS:
+            break
+        latest = begin - length
+        patterns = shop.fetch(holdout_patterns(shop, start=begin, end=begin + length), max_rows=5_000_000)
+        model = fitted.get(begin)
+        if model is None:
+            known = patterns.groupby(HISTORY, as_index=False)["customers"].sum()
+            with contextlib.suppress(NotEnoughData):
+                fits = fit_all(shop, known, time_unit=time_unit, until=begin, names=(method,), months=months)
+                model = fits.models.get(method)
+        if model is not None:
+            found.append(chances.Window(start=begin, patterns=patterns, model=model))
+    return found
 
 
 def recency_bins(shop: Shop, *, start: date, days: int) -> RecencyBins | None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from crmlib.analysis.lifetime_value import timing
 from crmlib.analysis.lifetime_value.clock import Clock
+from crmlib.analysis.lifetime_value.likelihood import Likelihood
 from crmlib.analysis.lifetime_value.timing import BG, NAMES, Floats, Name
 from crmlib.errors import NotEnoughData, UsageError
 from crmlib.shop import facts as shop_facts
@@ -202,7 +203,7 @@ def _maximum(
     some = np.arange(len(x))
     if len(x) > _MOST_PATTERNS:
         some = np.random.default_rng(0).choice(len(x), _MOST_PATTERNS, replace=False)
-    few = _Likelihood(name, x[some], recency[some], t[some], n[some])
+    few = Likelihood(name, x[some], recency[some], t[some], n[some])
     reasons = []
     for start in _STARTS:
         logs, settled = _climb(few, np.array(start))
@@ -214,10 +215,10 @@ def _maximum(
         return reasons[0]
     if len(some) < len(x):
         # From the sample's top it is a few steps to that of all.
-        logs, settled = _climb(_Likelihood(name, x, recency, t, n), logs)
+        logs, settled = _climb(Likelihood(name, x, recency, t, n), logs)
         if reason := _trouble(name, logs, settled):
             return reason
-    hessian = _hessian(few, logs)
+    hessian = few.hessian(logs)
     if np.linalg.eigvalsh(hessian).min() <= 0:
         return logs, None
     if len(some) == len(x):
@@ -228,32 +229,10 @@ def _maximum(
     return logs, tuple(map(tuple, ((inverse + inverse.T) / 2).tolist()))
 
 
-class _Likelihood:
-    """The mean log-likelihood of compressed histories as a function of the parameters' logarithms."""
-
-    def __init__(self, name: Name, x: Floats, recency: Floats, t: Floats, n: Floats) -> None:
-        self.name, self.data, self.weight = name, (x, recency, t), n / n.sum()
-
-    def each(self, logs: Floats) -> Floats:
-        with np.errstate(all="ignore"):
-            return timing.log_likelihood(self.name, np.exp(logs), *self.data)
-
-    def mean(self, logs: Floats) -> float:
-        value = float(self.weight @ self.each(logs))
-        return value if np.isfinite(value) else -1e10
-
-    def scores(self, logs: Floats) -> Floats:
-        """Each history's slope in each parameter, shape (4, histories)."""
-        return np.array([(self.each(logs + step) - self.each(logs - step)) / 2e-4 for step in 1e-4 * np.eye(4)])
-
-    def slope(self, logs: Floats) -> Floats:
-        return np.asarray(self.scores(logs) @ self.weight)
-
-
-def _climb(likelihood: _Likelihood, logs: Floats) -> tuple[Floats, bool]:
+def _climb(likelihood: Likelihood, logs: Floats) -> tuple[Floats, bool]:
     """Uphill by the outer product of scores (Berndt, Hall, Hall and Hausman 1974), damped; whether the top was reached."""
-    damping, value = 1e-3, likelihood.mean(logs)
-    scores = likelihood.scores(logs)
+    damping = 1e-3
+    value, scores = likelihood.both(logs)
     for _ in range(_MOST_STEPS):
         slope = scores @ likelihood.weight
         if not np.isfinite(scores).all():
@@ -263,10 +242,9 @@ def _climb(likelihood: _Likelihood, logs: Floats) -> tuple[Floats, bool]:
         curve = (scores * likelihood.weight) @ scores.T
         step = np.linalg.solve(curve + np.diag(damping * np.diag(curve) + 1e-12), slope)
         there = np.clip(logs + np.clip(step, -1, 1), -_LOG_BOUND, _LOG_BOUND)
-        higher = likelihood.mean(there)
+        higher, slopes = likelihood.both(there)
         if higher > value:
-            logs, value, damping = there, higher, damping / 4
-            scores = likelihood.scores(logs)
+            logs, value, scores, damping = there, higher, slopes, damping / 4
         elif damping > 1e8:
             return logs, bool(np.abs(slope).max() < 1e-4)
         else:
@@ -285,16 +263,3 @@ def _trouble(name: Name, logs: Floats, settled: bool) -> str:
         )
         return f"ended on a boundary ({runaway})"
     return "" if settled else "did not converge"
-
-
-def _hessian(likelihood: _Likelihood, logs: Floats) -> Floats:
-    """Curvature of minus the mean log-likelihood."""
-    steps, mean = 1e-3 * np.eye(4), likelihood.mean
-    middle, hessian = mean(logs), np.empty((4, 4))
-    for i in range(4):
-        hessian[i, i] = (2 * middle - mean(logs + steps[i]) - mean(logs - steps[i])) / 1e-6
-        for j in range(i):
-            e, f = steps[i], steps[j]
-            crossed = mean(logs + e + f) - mean(logs + e - f) - mean(logs - e + f) + mean(logs - e - f)
-            hessian[i, j] = hessian[j, i] = -crossed / 4e-6
-    return hessian

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from crmlib import formats
-from crmlib.analysis.lifetime_value.bands import Total, band
-from crmlib.analysis.lifetime_value.drawings import calibration, horizon_words
+from crmlib.analysis.lifetime_value.assurance import MAX_CORRELATION, held_words, holdout_band, how_sure
+from crmlib.analysis.lifetime_value.bands import Total
 from crmlib.analysis.lifetime_value.foresight import LIST, predictions, predictions_list
+from crmlib.analysis.lifetime_value.holdout import calibration
 from crmlib.analysis.lifetime_value.methods import MODELS, RECENCY
 from crmlib.analysis.lifetime_value.payback import Channels
-from crmlib.analysis.lifetime_value.scoring import WHOLESALE, Scores
+from crmlib.analysis.lifetime_value.scoring import WHOLESALE, Scores, horizon_words
 from crmlib.analysis.lifetime_value.validation import Validation
 from crmlib.findings import Action, Caveat, Check, Findings, Grade, Metric
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from crmlib.shop.engine import Shop
 
 _CALL_WITHIN_DAYS = 14
-_MAX_CORRELATION = 0.2
 _OUT_OF_SEASON = 0.2
 
 
@@ -42,7 +42,7 @@ def findings(
         lead=_lead(scores, _earned(scores), horizon_words(scores.horizon_days), shop.currency, quiet),
         metrics=_metrics(validation, scores, channels, shop),
         so_what=_so_what(scores, _earned(scores), horizon_words(scores.horizon_days), quiet),
-        how_sure=_how_sure(validation, scores, shop.currency),
+        how_sure=how_sure(validation, scores, shop.currency),
         caveats=_caveats(validation, scores, channels),
         actions=_actions(scores, channels, shop),
         checks=_checks(validation, scores),
@@ -52,6 +52,7 @@ def findings(
             "validation": validation.measures,
             "calibration": calibration(validation),
             "tiers": scores.tiers,
+            **({"chances": validation.chances.bands} if validation.chances.bands is not None else {}),
             **({"channels": channels.table} if channels is not None and not channels.table.empty else {}),
         },
         lists={"customers": scores.customers, LIST: predictions_list(scores)},
@@ -73,21 +74,25 @@ def _metrics(validation: Validation, scores: Scores, channels: Channels | None, 
     value, top = scores.value, scores.top_tenth
     ranker = validation.model.name if validation.model else validation.chosen
     auc, recency = validation.measure(ranker, "auc"), validation.measure(RECENCY, "auc")
-    held = _holdout_band(validation)
+    held = holdout_band(validation)
     crowd = customers - scores.wholesale
     metrics = [
         _total("expected_value", f"Expected {earned} {horizon}", value, money, customers, headline=value is not None,
+               note=f"from {customers:,} customers known today",
                definition=_value_definition(scores)),
         _total("expected_orders", f"Expected orders {horizon}", scores.orders, "orders", customers, headline=value is None,
+               note=f"from {customers:,} customers known today",
                definition="expected number of customer-days with an order, by customers known at as_of"),
         _total("active_customers", f"Will order again {horizon}", scores.buyers, "customers", customers, headline=True,
+               note=f"of {customers:,} customers known today",
                definition="expected number of known customers with at least one order in the horizon"),
         _total("top_tenth_value_share", "Share from the top tenth", top, "share", crowd, headline=top is not None,
+               note=f"of {crowd:,} customers" + (", wholesale apart" if scores.wholesale else ""),
                definition=f"share of expected {earned} from the tenth of customers with the highest, wholesale buyers apart, "
                "95 % by resampling customers"),
         Metric(id="forecast_error", label="Last forecast against what came", value=_finite(error[0]), unit="share", n=known,
                low=_finite(error[1]), high=_finite(error[2]), headline=True,
-               note=_error_note(validation, error[0], shop.as_of),
+               note=_error_note(validation, error[0]),
                definition="forecast / actual − 1 over the holdout, 95 % by resampling customers"),
         *_payback_metric(channels),
         Metric(id="customers", label="Customers who bought", value=customers, unit="customers", n=customers,
@@ -119,8 +124,8 @@ def _payback_metric(channels: Channels | None) -> list[Metric]:
     n = int(channels.table.loc[channels.table["cost"].notna(), "customers"].sum())
     return [
         Metric(
-            id="payback_month", label="Acquisition cost repaid after", value=value, unit="months", n=n,
-            low=_finite(low), high=_finite(high), headline=True, note="by their channel's average, median over customers",
+            id="payback_month", label="Months until acquisition cost is repaid", value=value, unit="months", n=n,
+            low=_finite(low), high=_finite(high), headline=True, note=f"by their channel's average, for half of {n:,} customers",
             definition="months after the first order until the channel's average customer has earned what it cost to win one, "
             "for the median customer; 0 is the day of the first order; 95 % by resampling customers",
         )
@@ -138,6 +143,7 @@ def _actions(scores: Scores, channels: Channels | None, shop: Shop) -> tuple[Act
                 what="Call or write to a random half",
                 why=f"top fifth by past sales, likelier than not to order nothing {horizon}: {_nearly(quiet)}; the other half tells what a call earns",
                 count=len(quiet),
+                counted="customers",
                 worth=f"at most, if all still bought: {_amount(stake, shop.currency)} of {_earned(scores)}; untested"
                 if stake
                 else "",
@@ -154,6 +160,7 @@ def _actions(scores: Scores, channels: Channels | None, shop: Shop) -> tuple[Act
                 what="Keep in personal touch",
                 why="orders far larger than anybody else's",
                 count=len(big),
+                counted="customer" if len(big) == 1 else "customers",
                 worth=f"expected {_earned(scores)} {horizon}: {_amount(worth, shop.currency)}",
                 by=by,
                 owner="Sales",
@@ -167,6 +174,7 @@ def _actions(scores: Scores, channels: Channels | None, shop: Shop) -> tuple[Act
                 what=f"Review what is spent on {str(line.channel).replace('_', ' ')}",
                 why=f"not repaid {channels.months} months after the first order",
                 count=int(line.customers),
+                counted="customers",
                 worth=f"earned {formats.money(line.earned, shop.currency)} in {min(12, channels.months)} months "
                 f"({formats.interval(line.low, line.high, shop.currency or 'amount')}), cost {formats.money(line.cost, shop.currency)} each",
                 by=by,
@@ -184,9 +192,16 @@ def _amount(total: Total, currency: str) -> str:
     return f"{formats.quantity(total.value, unit, low=total.low, high=total.high)} ({span})"
 
 
-def _error_note(validation: Validation, error: float, as_of: date) -> str:
-    way = "" if not np.isfinite(error) or abs(error) < 0.005 else "too high, " if error > 0 else "too low, "
-    return f"{way}{validation.days} days to {formats.day(as_of - timedelta(days=1))}"
+def _error_note(validation: Validation, error: float) -> str:
+    way = (
+        ""
+        if not np.isfinite(error) or abs(error) < 0.005
+        else f"{formats.share(abs(error))} too {'high' if error > 0 else 'low'}: "
+    )
+    return (
+        f"{way}of {int(validation.patterns['customers'].sum()):,} customers {formats.number(validation.forecast)} orders were forecast on {formats.day(validation.start)} for {validation.days} days, "
+        f"{formats.number(validation.actual)} came"
+    )
 
 
 def _lead(scores: Scores, earned: str, horizon: str, currency: str, quiet: int) -> str:
@@ -220,108 +235,6 @@ def _so_what(scores: Scores, earned: str, horizon: str, quiet: int) -> tuple[str
         if quiet
         else "None of the best fifth is likelier than not to order nothing more.",
         f"New customers are not in these figures: whatever they bring comes on top of the {earned} shown.",
-    )
-
-
-def _how_sure(validation: Validation, scores: Scores, currency: str) -> tuple[str, ...]:
-    lines = [validation.verdict(), _past(validation), _held(validation), *_lower_tenths(validation)]
-    if scores.method != validation.chosen:
-        lines.append(
-            f"On all days up to now {validation.chosen} could not be fitted, so the lists rest on '{scores.method}'."
-        )
-    clock = scores.forecaster.fits.clock
-    if clock is not None:
-        lines.append(
-            f"The forecast runs on the shop's own seasons, learnt from whole years: months bring from {formats.number(min(clock.busy), digits=2)} "
-            f"to {formats.number(max(clock.busy), digits=2)} times an average month, as far as chance between years lets one tell."
-        )
-    if np.isfinite(validation.sales_forecast) and validation.sales_actual > 0:
-        off = validation.sales_forecast / validation.sales_actual - 1
-        lines.append(
-            f"In money, the holdout was forecast at {formats.money(validation.sales_forecast, currency)}; "
-            f"{formats.money(validation.sales_actual, currency)} came ({'+' if off > 0 else ''}{formats.share(off)})."
-        )
-    lines += _ranking(validation)
-    if scores.spend is not None:
-        low, high = scores.spend.correlation_limits
-        lines.append(
-            f"Spend per order is taken to be independent of how often somebody buys; here the correlation is {formats.number(scores.spend.correlation, digits=2)} "
-            f"({formats.interval(low, high, 'index')})"
-            + (
-                ", small enough."
-                if abs(scores.spend.correlation) < _MAX_CORRELATION
-                else ", too large for comfort: values may be off for frequent buyers."
-            )
-        )
-    if scores.margin.source == "costs":
-        lines.append(
-            f"Margin is {formats.share(scores.margin.share)} of net sales: line prices less discounts, refunds and unit costs, which are known for "
-            f"{formats.share(scores.margin.known_share)} of goods sold. Tax is in or out as the shop's prices have it; shipping earns nothing."
-        )
-    elif scores.margin.source == "parameter":
-        lines.append(f"No unit costs are known; a margin of {formats.share(scores.margin.share)} of sales was given.")
-    else:
-        lines.append(
-            "No unit costs are known, so the page shows net sales, not margin; tax and shipping are in as the shop counts them."
-        )
-    if scores.discount_rate:
-        lines.append(f"Money is discounted at {formats.share(scores.discount_rate)} a year, to the as-of day.")
-    return tuple(lines)
-
-
-def _past(validation: Validation) -> str:
-    seen = (*validation.cuts, *validation.recent)
-    past = [
-        f"{cut.start.isoformat()} for {(cut.end - cut.start).days} days: {cut.forecast:,.0f}, came {cut.actual:,}"
-        for cut in seen
-    ]
-    wide = (
-        "more than its own doubt explains, so ranges on this page are as wide as these errors suggest"
-        if validation.errors.worse_than_own
-        else "no more than its own doubt explains, so that doubt sets the ranges on this page"
-    )
-    text = f"Forecasts made from {'an earlier day' if len(past) == 1 else f'earlier days over {len(past)} windows'} ({'; '.join(past)}) were typically off by {formats.share(validation.typical_error)}: {wide}."
-    return text + (" So few look-backs say little of how wide ranges ought to be." if len(past) < 3 else "")
-
-
-def _held(validation: Validation) -> str:
-    held = _holdout_band(validation)
-    if held is None:
-        return "No range can be given for the holdout."
-    inside = held.low <= validation.actual <= held.high
-    return (
-        f"For the {validation.days} days kept aside, what was known before gave a range of {formats.interval(held.low, held.high, 'orders')} orders; "
-        f"{validation.actual:,} came, {'inside' if inside else 'outside'} it."
-    )
-
-
-def _ranking(validation: Validation) -> list[str]:
-    if validation.model is None:
-        return []
-    name = validation.model.name
-    model, rule = validation.measure(name, "top_tenth_share"), validation.measure(RECENCY, "top_tenth_share")
-    more = validation.measure(name, "top_tenth_share_minus_days_since_last_order")
-    if not (np.isfinite(model[0]) and np.isfinite(rule[0])):
-        return []
-    points = [formats.number(100 * value, digits=0) for value in more]
-    return [
-        f"{name} put {formats.share(model[0])} of the holdout's orders into its top tenth of customers; counting days since the "
-        f"last order puts {formats.share(rule[0])} there, a difference of {points[0]} points ({points[1]} to {points[2]})."
-    ]
-
-
-def _lower_tenths(validation: Validation) -> tuple[str, ...]:
-    """Whether the customers of whom least was expected brought what was expected, as a sentence where it is clear."""
-    tenths = calibration(validation)
-    low = tenths.iloc[3:]
-    said, came = float(low["forecast"].sum()), float(low["came"].sum())
-    outside = int(((low["came"] < low["low"]) | (low["came"] > low["high"])).sum())
-    if outside < 2 or said <= 0:
-        return ()
-    way = "fewer" if came < said else "more"
-    return (
-        f"Of the seven tenths of whom least was expected {formats.number(said)} orders were forecast and {formats.number(came)} came; {outside} of these tenths lie "
-        f"beyond chance, so single chances to order are ranks, not frequencies: take {way} than they say from customers who buy seldom.",
     )
 
 
@@ -375,15 +288,15 @@ def _checks(validation: Validation, scores: Scores) -> tuple[Check, ...]:
         Check(name="customers known from their first order", verdict="warning" if validation.beginning.truncated else "ok",
               text=validation.beginning.sentence()),
     ]  # fmt: skip
-    held = _holdout_band(validation)
+    held = holdout_band(validation)
     if held is not None and not held.low <= validation.actual <= held.high:
-        checks.append(Check(name="holdout inside its range", verdict="warning", text=_held(validation)))
+        checks.append(Check(name="holdout inside its range", verdict="warning", text=held_words(validation)))
     for text in _season_caveats(scores):
         checks.append(Check(name="forecast period in season", verdict="warning", text=text))
     if scores.spend is None:
         checks.append(Check(name="spend model", verdict="warning", text="Spend could not be modelled: too few repeat buyers with amounts, "
                                                                         "or no average exists (q <= 1). Values are left empty."))  # fmt: skip
-    elif abs(scores.spend.correlation) >= _MAX_CORRELATION:
+    elif abs(scores.spend.correlation) >= MAX_CORRELATION:
         checks.append(Check(name="spend independent of frequency", verdict="warning",
                             text=f"The correlation is {formats.number(scores.spend.correlation, digits=2)}: values may be off for frequent buyers."))  # fmt: skip
     return tuple(checks)
@@ -422,17 +335,13 @@ def _model_table(validation: Validation, scores: Scores) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def _holdout_band(validation: Validation) -> Total | None:
-    """The range for the holdout as it could be stated on the day it began."""
-    own = validation.cuts[0].own
-    if validation.forecast <= 0 or not np.isfinite(own):
-        return None
-    return band(validation.forecast, own, validation.errors_known)
-
-
-def _total(id: str, label: str, total: Total | None, unit: str, n: int, *, headline: bool, definition: str) -> Metric:
+def _total(
+    id: str, label: str, total: Total | None, unit: str, n: int, *, headline: bool, definition: str, note: str
+) -> Metric:
     if total is None:
-        return Metric(id=id, label=label, value=None, unit=unit, n=n, headline=headline, definition=definition)
+        return Metric(
+            id=id, label=label, value=None, unit=unit, n=n, headline=headline, definition=definition, note=note
+        )
     return Metric(
         id=id,
         label=label,
@@ -443,6 +352,7 @@ def _total(id: str, label: str, total: Total | None, unit: str, n: int, *, headl
         high=total.high,
         headline=headline,
         definition=definition,
+        note=note,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
@@ -13,6 +13,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from crmlib.analysis.lifetime_value.bands import Errors, Total, band
+from crmlib.analysis.lifetime_value.chances import DAYS as _BUYS_DAYS
+from crmlib.analysis.lifetime_value.chances import Chances
 from crmlib.analysis.lifetime_value.clock import year_before
 from crmlib.analysis.lifetime_value.methods import (
     HISTORY,
@@ -36,8 +38,8 @@ if TYPE_CHECKING:
 
 _DRAWS, _FEWER_DRAWS, _MANY = 400, 200, 50_000
 _CHUNK = 10_000  # histories or customers simulated at a time
+_MOST_CELLS = 20_000_000
 _STEPS = 12  # parts of the horizon for discounting
-_BUYS_DAYS = 90
 WHOLESALE, TOP = "wholesale", "top tenth"
 # tier -> share of customers, best first
 TIERS = ((TOP, 0.1), ("next two tenths", 0.2), ("middle", 0.3), ("the rest", 0.4))
@@ -63,6 +65,7 @@ class Forecaster:
     patterns: pd.DataFrame
     fits: Fits
     rule: Callable[[float], tuple[Floats, Floats]] | None
+    chances: Chances = field(default_factory=Chances)
 
     @property
     def model(self) -> PurchaseModel | None:
@@ -76,7 +79,7 @@ class Forecaster:
 
     def p_none(self, days: float) -> Floats:
         if self.model is not None:
-            return self.model.p_none(self.patterns, days=days)
+            return self.chances.none(self.model, self.patterns, days=days)
         mean, extra = self._rule(days)
         mixed, scale, shape = _gamma(mean, extra)
         return np.where(mixed, (1 + scale) ** -shape, np.exp(-mean))
@@ -155,6 +158,10 @@ class Scores:
         return float(value[self.customers["wholesale"]].sum() / max(value.sum(), 1e-12))
 
 
+def horizon_words(days: int) -> str:
+    return "in the next 12 months" if days == 365 else f"in the next {days} days"
+
+
 def margin_of(shop: Shop, *, assumed: float) -> Margin:
     """What share of net sales is left after discounts and product costs? From the last year's lines with a unit cost.
 
@@ -187,7 +194,9 @@ def forecaster(shop: Shop, patterns: pd.DataFrame, validation: Validation) -> Fo
         if method in MODELS:
             fits = fit_all(shop, patterns, time_unit=validation.time_unit, until=shop.as_of, names=(method,))
             if method in fits.models:
-                return Forecaster(method=method, patterns=patterns, fits=fits, rule=None)
+                # What was learnt of one model's chances says nothing of another's.
+                likely = validation.chances if method == validation.chosen else Chances()
+                return Forecaster(method=method, patterns=patterns, fits=fits, rule=None, chances=likely)
             continue
         rule = _rule(shop, method, patterns, validation.days)
         if rule is not None:
@@ -217,7 +226,11 @@ def score(
     patterns = groups.size().rename("customers").reset_index()
     row = groups.ngroup().to_numpy(np.intp)
     ahead = forecaster(shop, patterns, validation)
-    expected, none = ahead.expected(horizon_days), ahead.p_none(horizon_days)
+    expected = ahead.expected(horizon_days)
+    # Whoever orders at all orders at least once: no chance of an order is above the orders expected.
+    none = np.maximum(ahead.p_none(horizon_days), 1 - expected)
+    soon = 1 - ahead.p_none(_BUYS_DAYS)
+    soon = np.minimum(soon, 1 - none) if horizon_days >= _BUYS_DAYS else np.maximum(soon, 1 - none)
     draws = ahead.simulate(horizon_days, n=_FEWER_DRAWS if len(patterns) > _MANY else _DRAWS, seed=seed)
     counts = patterns["customers"].to_numpy(float)
     low, high = _quantiles(draws)
@@ -230,7 +243,7 @@ def score(
             "p_no_order": none[row],
             "days_since_last_order": (people["t_days"] - people["recency_days"]) + 1,
             "past_revenue": people["revenue"].astype(float),
-            "chance_90d": 1 - ahead.p_none(_BUYS_DAYS)[row],
+            "chance_90d": soon[row],
             "_row": row,
         }
     )
@@ -393,7 +406,8 @@ def _top_share(value: Floats, seed: int) -> Total:
         return float(room @ ordered / max(float(times @ ordered), 1e-12))
 
     # Poisson numbers of each customer: a sample drawn again without shuffling.
-    again = [share(rng.poisson(1.0, len(ordered)).astype(float)) for _ in range(200)]
+    resamples = int(np.clip(_MOST_CELLS // len(ordered), 60, 200))
+    again = [share(rng.poisson(1.0, len(ordered)).astype(float)) for _ in range(resamples)]
     low, high = np.quantile(again, [0.025, 0.975])
     return Total(value=share(np.ones(len(ordered))), low=float(low), high=float(high))
 

@@ -6,6 +6,7 @@ Time is in any unit, the same for all arguments; x repeat purchases, the last `r
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
@@ -103,15 +104,23 @@ def simulate(
         theta = theta[:, None, :] if theta.ndim == 2 else theta[:, None, None]
     shape = (len(x), n)
     alive = rng.random(shape) < p_alive(name, theta, x, recency, t)
-    rate = rng.standard_gamma(np.broadcast_to(theta[0] + x, shape)) / (theta[1] + t)
+
+    def still(values: Floats) -> Floats:
+        return np.broadcast_to(values, shape)[alive]
+
+    # Nothing more is drawn of those who have stopped.
+    drawn = np.zeros(shape, np.int64)
+    rate = rng.standard_gamma(still(theta[0] + x)) / still(theta[1] + t)
     if name == PARETO:
-        hazard = rng.standard_gamma(np.broadcast_to(theta[2], shape)) / (theta[3] + t)
+        hazard = rng.standard_gamma(still(theta[2])) / still(theta[3] + t)
         with np.errstate(divide="ignore", over="ignore"):
-            active = np.minimum(rng.standard_exponential(shape) / hazard, later)
-        return np.where(alive, rng.poisson(rate * active), 0)
-    stops = np.clip(rng.beta(theta[2], theta[3] + _stayed(name, x), shape), 1e-12, 1.0)
+            active = np.minimum(rng.standard_exponential(len(rate)) / hazard, later)
+        drawn[alive] = rng.poisson(rate * active)
+        return drawn
+    stops = np.clip(rng.beta(still(theta[2]), still(theta[3] + _stayed(name, x))), 1e-12, 1.0)
     # The purchase after which a customer stops still counts.
-    return np.where(alive, np.minimum(rng.poisson(rate * later), rng.geometric(stops)), 0)
+    drawn[alive] = np.minimum(rng.poisson(rate * later), rng.geometric(stops))
+    return drawn
 
 
 def _stayed(name: Name, x: Floats) -> Floats:
@@ -135,24 +144,72 @@ def _log_silence(
     for recent ones. Here the integral is taken by Gauss and Legendre in y = log((m+τ)/(m+start)), m the smaller
     of α and β, up to where nothing is left: all terms positive, eleven digits in tests.
     """
+    alive, small, width, shape = _reach(alpha, beta, k, s, start, end)
+    total = np.zeros(shape)
+    for term, _, _, _ in _nodes(alpha, beta, k, s, start, small, width):
+        total = total + term
+    gone = _log_gone(total, width, small, alpha, beta, k, s, start)
+    return np.logaddexp(alive, gone), alive
+
+
+def silence_terms(
+    alpha: Floats, beta: Floats, k: Floats, s: Floats, start: Floats, end: Floats
+) -> tuple[Floats, Floats, tuple[Floats, Floats, Floats, Floats, Floats]]:
+    """The same two, and means over when a customer may have stopped: of log(α+τ), log(β+τ), 1/(α+τ), 1/(β+τ); the chance that they have."""
+    alive, small, width, shape = _reach(alpha, beta, k, s, start, end)
+    total, log_a, log_b, by_a, by_b = (np.zeros(shape) for _ in range(5))
+    for term, a, b, tau in _nodes(alpha, beta, k, s, start, small, width):
+        total += term
+        log_a += term * a
+        log_b += term * b
+        by_a += term / (alpha + tau)
+        by_b += term / (beta + tau)
+    gone = _log_gone(total, width, small, alpha, beta, k, s, start)
+    whole = np.logaddexp(alive, gone)
+    some = np.where(total > 0, total, 1.0)
+    means = (log_a / some + np.log(alpha + start), log_b / some + np.log(beta + start), by_a / some, by_b / some)
+    return whole, alive, (*means, np.exp(gone - whole))
+
+
+def _reach(
+    alpha: Floats, beta: Floats, k: Floats, s: Floats, start: float | Floats, end: float | Floats
+) -> tuple[Floats, Floats, Floats, tuple[int, ...]]:
+    """log of not having stopped; the smaller of α and β; how far y runs, and in which shape."""
     alive = -k * np.log(alpha + end) - s * np.log(beta + end)
     small = np.minimum(alpha, beta)
     # Beyond (α+τ)/(α+start) = e^(36/k) the integrand is below e^-36 of its start.
     with np.errstate(over="ignore"):
         last = np.minimum(end, (alpha + start) * np.exp(np.minimum(_FAR / k, 700)) - alpha)
     width = np.log((small + last) / (small + start))
-    shape = np.broadcast_shapes(np.shape(width), np.shape(alive))
-    total = np.zeros(shape)
-    # Relative to the integrand at the start, so that nothing under- or overflows.
+    return alive, small, width, np.broadcast_shapes(np.shape(width), np.shape(alive))
+
+
+def _nodes(
+    alpha: Floats, beta: Floats, k: Floats, s: Floats, start: float | Floats, small: Floats, width: Floats
+) -> Iterator[tuple[Floats, Floats, Floats, Floats]]:
+    """The integrand in y at each node times its weight, log((α+τ)/(α+start)), log((β+τ)/(β+start)), τ.
+
+    Relative to the integrand at the start, so that nothing under- or overflows.
+    """
     for node, weight in zip((_NODES + 1) / 2, _WEIGHTS / 2, strict=True):
         y = node * width
         tau = (small + start) * np.exp(y) - small
-        total = total + weight * np.exp(
-            y - k * np.log((alpha + tau) / (alpha + start)) - (s + 1) * np.log((beta + tau) / (beta + start))
-        )
+        a, b = np.log((alpha + tau) / (alpha + start)), np.log((beta + tau) / (beta + start))
+        yield weight * np.exp(y - k * a - (s + 1) * b), a, b, tau
+
+
+def _log_gone(
+    total: Floats,
+    width: Floats,
+    small: Floats,
+    alpha: Floats,
+    beta: Floats,
+    k: Floats,
+    s: Floats,
+    start: float | Floats,
+) -> Floats:
     with np.errstate(divide="ignore"):
-        gone = (
+        return np.asarray(
             np.log(s) + np.log(total * width * (small + start))
             - k * np.log(alpha + start) - (s + 1) * np.log(beta + start)
         )  # fmt: skip
-    return np.logaddexp(alive, gone), alive

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
@@ -14,9 +14,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from crmlib.analysis.lifetime_value import chances
 from crmlib.analysis.lifetime_value.bands import Errors, errors_of
 from crmlib.analysis.lifetime_value.beginnings import Beginning, beginning
-from crmlib.analysis.lifetime_value.clock import LEAST_SEASON_DAYS
+from crmlib.analysis.lifetime_value.clock import LEAST_SEASON_DAYS, monthly_repeats
 from crmlib.analysis.lifetime_value.methods import (
     HISTORY,
     MODELS,
@@ -25,6 +26,7 @@ from crmlib.analysis.lifetime_value.methods import (
     SIMPLEST_FIRST,
     Look,
     look,
+    windows,
 )
 from crmlib.analysis.lifetime_value.models import PurchaseModel, TimeUnit, Unfit, cut_day
 from crmlib.analysis.lifetime_value.spend import SpendModel, fit_spend
@@ -61,9 +63,11 @@ class Validation:
     ranking    method -> score per row of the holdout's patterns, higher is likelier to buy
     measures   method, measure, value, low, high: 95 % intervals by resampling customers
     chosen     the simplest method that none beats, by Poisson deviance per customer over all cuts
+    unaided    what windows that were over before the holdout choose by themselves, '' where there are none
     cuts       the holdout first, then earlier ones of the same length
     recent     quarters of the holdout, where there are too few cuts of its length
     known      cuts that were over when the holdout began: what its forecast could know of its own errors
+    chances    how likely single customers are to order: the model's chances, or mended ones where those were closer
     weekly     week from the holdout's start, purchases
     spend      fitted before the holdout; sales_forecast and sales_actual are net sales in it, nan without amounts
     """
@@ -73,9 +77,11 @@ class Validation:
     ranking: Mapping[str, Floats]
     measures: pd.DataFrame
     chosen: str
+    unaided: str
     cuts: tuple[Cut, ...]
     recent: tuple[Cut, ...]
     known: tuple[Cut, ...]
+    chances: chances.Chances
     weekly: pd.DataFrame
     time_unit: TimeUnit
     beginning: Beginning
@@ -193,7 +199,8 @@ def validate(shop: Shop, *, holdout_days: int, time_unit: TimeUnit = "day", seed
     to the simpler method. Raises NotEnoughData where too little came before the holdout, or the shop has stood still for 30 days.
     """
     start, end = cut_day(shop, days=holdout_days), shop.as_of
-    holdout = look(shop, start=start, end=end, time_unit=time_unit)
+    months = shop.fetch(monthly_repeats(shop, until=end))
+    holdout = look(shop, start=start, end=end, time_unit=time_unit, months=months)
     first, last = _span(shop, until=end)
     assert first is not None and last is not None
     if (end - last).days > _FRESH_DAYS:
@@ -202,26 +209,40 @@ def validate(shop: Shop, *, holdout_days: int, time_unit: TimeUnit = "day", seed
         )
     # A forecast that knows the season can only be judged by others that did.
     least = LEAST_SEASON_DAYS if holdout.fits.clock else 0
-    earlier = _looks(shop, _starts(first, start, holdout_days, max(holdout_days, least)), holdout_days, time_unit)
-    recent = [] if len(earlier) >= 2 else _looks(shop, _quarters(start, end), max(holdout_days // 4, 7), time_unit)
+    earlier = _looks(
+        shop, _starts(first, start, holdout_days, max(holdout_days, least)), holdout_days, time_unit, months
+    )
+    recent = (
+        [] if len(earlier) >= 2 else _looks(shop, _quarters(start, end), max(holdout_days // 4, 7), time_unit, months)
+    )
     known = [found for found in earlier if found.end <= start]
     if len(known) < 3 and not least:
         length = _known_length(first, start, holdout_days)
         begins = _starts(first, start - timedelta(days=length), length, length // 2, overlap=True)
-        known = _looks(shop, begins, length, time_unit)
+        known = _looks(shop, begins, length, time_unit, months)
     voters = {(at.start, at.end): at for at in (holdout, *earlier, *recent, *known)}
     chosen, contests = _choose(list(voters.values()))
     ranking = {name: mean for name, mean in holdout.expected.items() if name not in (NOBODY, RECENCY)}
     ranking[RECENCY] = -(holdout.patterns["t_days"] - holdout.patterns["recency_days"]).to_numpy(float)
+    seen = windows(shop, list(voters.values()), method=chosen, first=first, time_unit=time_unit, months=months)
     measures = pd.concat([_compare(holdout, ranking, seed=seed), contests], ignore_index=True)
     spend = fit_spend(shop, until=start)
     return Validation(
-        holdout=holdout, looks=len(voters), ranking=ranking, measures=measures, chosen=chosen,
+        holdout=holdout, looks=len(voters), ranking=ranking, measures=measures, chosen=chosen, unaided=_unaided(voters.values(), start=start),
         cuts=_cuts([holdout, *earlier], chosen), recent=_cuts(recent, chosen), known=_cuts(known, chosen),
-        weekly=shop.fetch(weekly_repeats(shop, start=start, end=end)), time_unit=time_unit,
+        chances=_chances(holdout, seen, chosen), weekly=shop.fetch(weekly_repeats(shop, start=start, end=end)), time_unit=time_unit,
         beginning=beginning(shop), spend=spend,
         **_sales(shop, spend, holdout, chosen),
     )  # fmt: skip
+
+
+def _chances(holdout: Look, seen: Sequence[chances.Window], chosen: str) -> chances.Chances:
+    """What windows that are over say of the chosen model's chances; a simple rule's stand as they are."""
+    model = holdout.fits.models.get(chosen)
+    if model is None:
+        return chances.Chances()
+    days = (holdout.end - holdout.start).days
+    return chances.go_on(chances.judge(seen), seen, patterns=holdout.patterns, model=model, days=days)
 
 
 def _span(shop: Shop, *, until: date) -> tuple[date | None, date | None]:
@@ -255,12 +276,13 @@ def _quarters(start: date, end: date) -> list[date]:
     return [begin for begin in begins if begin + timedelta(days=length) <= end]
 
 
-def _looks(shop: Shop, begins: Sequence[date], days: int, time_unit: TimeUnit) -> list[Look]:
+def _looks(shop: Shop, begins: Sequence[date], days: int, time_unit: TimeUnit, months: pd.DataFrame) -> list[Look]:
     """Looks from those days on which there was enough to fit."""
     found = []
     for begin in begins:
         with contextlib.suppress(NotEnoughData):
-            found.append(look(shop, start=begin, end=begin + timedelta(days=days), time_unit=time_unit))
+            end = begin + timedelta(days=days)
+            found.append(look(shop, start=begin, end=end, time_unit=time_unit, months=months))
     return found
 
 
@@ -274,6 +296,11 @@ def _cuts(looks: Sequence[Look], method: str) -> tuple[Cut, ...]:
 
 def _errors(cuts: Sequence[Cut]) -> Errors:
     return errors_of([cut.actual for cut in cuts], [cut.forecast for cut in cuts], [cut.own for cut in cuts])
+
+
+def _unaided(looks: Iterable[Look], *, start: date) -> str:
+    before = [at for at in looks if at.end <= start]
+    return _choose(before)[0] if before else ""
 
 
 def _choose(looks: Sequence[Look]) -> tuple[str, pd.DataFrame]:
@@ -332,7 +359,7 @@ def _compare(holdout: Look, ranking: Mapping[str, Floats], *, seed: int) -> pd.D
     rng = np.random.default_rng(seed)
     resamples = int(np.clip(_MOST_CELLS // len(n), _LEAST_RESAMPLES, _RESAMPLES))
     # Row 0 is what was seen; the others are shops made of the same customers drawn again.
-    weights = np.vstack([n, rng.multinomial(total, n / total, size=resamples)])
+    weights = np.asfortranarray(np.vstack([n, rng.multinomial(total, n / total, size=resamples)]))
     rows: list[dict[str, object]] = []
 
     def add(method: str, measure: str, values: Floats) -> None:
@@ -362,22 +389,28 @@ def _compare(holdout: Look, ranking: Mapping[str, Floats], *, seed: int) -> pd.D
 def weighted_auc(score: Floats, positive: NDArray[np.bool_], weights: Floats) -> Floats:
     """Chance that a buyer is ranked above a non-buyer, ties half, for each row of `weights` (resamples, patterns)."""
     order, starts = _groups(score)
-    buyers = np.add.reduceat((weights * positive)[:, order], starts, axis=1)
-    others = np.add.reduceat((weights * ~positive)[:, order], starts, axis=1)
-    below = np.cumsum(others, axis=1) - others
+    # One line a history, so that memory is read in order.
+    lines = weights.T[order]
+    everybody = np.add.reduceat(lines, starts, axis=0)
+    lines *= positive[order, None]
+    buyers = np.add.reduceat(lines, starts, axis=0)
+    others = everybody - buyers
+    below = np.cumsum(others, axis=0) - others / 2
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray((buyers * (below + others / 2)).sum(axis=1) / (buyers.sum(axis=1) * others.sum(axis=1)))
+        return np.asarray(np.einsum("ij,ij->j", buyers, below) / (buyers.sum(axis=0) * others.sum(axis=0)))
 
 
 def top_share(score: Floats, amount: Floats, weights: Floats, *, share: float = 0.1) -> Floats:
     """Share of `amount` held by the top `share` of customers by score; a tie at the edge is split evenly."""
     order, starts = _groups(-score)
-    size = np.add.reduceat(weights[:, order], starts, axis=1)
-    held = np.add.reduceat((weights * amount)[:, order], starts, axis=1)
-    room = share * size.sum(axis=1, keepdims=True) - (np.cumsum(size, axis=1) - size)
+    lines = weights.T[order]
+    size = np.add.reduceat(lines, starts, axis=0)
+    lines *= amount[order, None]
+    held = np.add.reduceat(lines, starts, axis=0)
+    room = share * size.sum(axis=0) - (np.cumsum(size, axis=0) - size)
     with np.errstate(invalid="ignore", divide="ignore"):
         taken = np.where(size > 0, np.clip(room / size, 0, 1), 0.0)
-        return np.asarray((held * taken).sum(axis=1) / held.sum(axis=1))
+        return np.asarray(np.einsum("ij,ij->j", held, taken) / held.sum(axis=0))
 
 
 def _groups(score: Floats) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

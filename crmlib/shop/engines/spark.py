@@ -6,8 +6,9 @@ import importlib.util
 import itertools
 import os
 import shutil
-import sys
+import tempfile
 import warnings
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,12 +46,14 @@ class Spark:
         with _quietly():
             from pyspark.errors import PySparkException
 
-            whole = session or _session(scratch)
+            whole = session or _session()
             self._scratch = scratch
             self._work = _work(whole, scratch)
+            # A shared folder would keep what a process leaves.
+            weakref.finalize(self, shutil.rmtree, self._work, ignore_errors=True)
             self._session = whole.newSession()
             self._backend = _backend(self._session)
-        self.fault: tuple[type[Exception], ...] = (*DuckDB.fault, PySparkException)
+        self.fault: tuple[type[Exception], ...] = (*DuckDB.fault, PySparkException, pa.ArrowException)
         self._session.conf.set("spark.sql.legacy.parquet.nanosAsLong", "true")
         # Expressions call this by DuckDB's name.
         self._session.sql(
@@ -81,11 +84,11 @@ class Spark:
         expression = without_decimals(expression)
         with _quietly():
             found = self._result(expression).toArrow()
-        columns = {
-            name: column.to_pylist() if column.null_count else column.to_pandas()
-            for name, column in zip(found.column_names, found.columns, strict=True)
-        }
-        frame: pd.DataFrame = PandasData.convert_table(pd.DataFrame(columns), expression.schema())
+            columns = {
+                name: column.to_pylist() if column.null_count else column.to_pandas()
+                for name, column in zip(found.column_names, found.columns, strict=True)
+            }
+            frame: pd.DataFrame = PandasData.convert_table(pd.DataFrame(columns), expression.schema())
         return frame
 
     def stream(self, expression: ir.Table, *, chunk: int) -> Iterator[pd.DataFrame]:
@@ -180,25 +183,35 @@ def _require() -> None:
         raise UsageError("Spark needs Java 17 or 21, which is not here: install it, or name its folder in JAVA_HOME")
 
 
-def _session(scratch: Path) -> SparkSession:
-    """The session that is open in this process, else one on this machine that speaks to nobody else."""
+def _session(*, cores: int = os.cpu_count() or 1) -> SparkSession:
+    """The session that is open in this process; else one as SPARK_CONF_DIR says, else one on this machine that speaks to
+    nobody. It outlives the shop it was opened for, so what it writes lies apart."""
     from pyspark.sql import SparkSession
 
     if found := SparkSession.getActiveSession():
         return found
-    # The workers' Python must be this one.
-    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    cores = os.cpu_count() or 1
+    home = tempfile.TemporaryDirectory(prefix="crmlib-spark-", ignore_cleanup_errors=True)
     settings = {
         "spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1", "spark.driver.memory": "2g",
         "spark.ui.enabled": "false", "spark.ui.showConsoleProgress": "false", "spark.log.level": "ERROR",
-        "spark.sql.shuffle.partitions": str(max(2, cores)), "spark.sql.warehouse.dir": str(scratch / "warehouse"),
-        "spark.sql.catalogImplementation": "in-memory", "spark.local.dir": str(scratch),
+        "spark.sql.shuffle.partitions": str(max(2, cores)), "spark.sql.warehouse.dir": f"{home.name}/warehouse",
+        "spark.sql.files.openCostInBytes": "1048576", "spark.sql.catalogImplementation": "in-memory", "spark.local.dir": home.name,
     }  # fmt: skip
-    builder = SparkSession.builder.appName("crmlib").master("local[*]")
-    for name, value in settings.items():
-        builder = builder.config(name, value)
-    return builder.getOrCreate()
+    builder = SparkSession.builder.appName("crmlib")
+    if "SPARK_CONF_DIR" not in os.environ:
+        builder = builder.master(f"local[{cores}]")
+        for name, value in settings.items():
+            builder = builder.config(name, value)
+    log = Path(home.name) / "spark.log"
+    try:
+        with _apart(log):
+            opened = builder.getOrCreate()
+    except Exception as error:
+        # Where there is no Java to ask, what the shell said is all there is.
+        shell = log.read_text(encoding="utf-8", errors="replace").strip() if "GATEWAY" in str(error) else ""
+        raise UsageError(f"Spark did not start: {(shell or str(error)).splitlines()[0][:300]}") from None
+    opened.crmlib_home = home
+    return opened
 
 
 def _work(session: SparkSession, scratch: Path) -> Path:
@@ -215,6 +228,19 @@ def _work(session: SparkSession, scratch: Path) -> Path:
 
 def _quoted(name: str) -> str:
     return "`" + name.replace("`", "``") + "`"
+
+
+@contextmanager
+def _apart(log: Path) -> Iterator[None]:
+    """A Java started here writes its remarks into a file, not onto the page of a report."""
+    before = os.dup(2)
+    with log.open("wb") as file:
+        os.dup2(file.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(before, 2)
+        os.close(before)
 
 
 @contextmanager
