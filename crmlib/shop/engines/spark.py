@@ -121,7 +121,7 @@ class Spark:
         raw = found.raw(source)
         self._work.mkdir(parents=True, exist_ok=True)
         copy = self._work / f"raw-{source.table}.parquet"
-        found.write(raw.rows, copy)
+        found.write(raw.rows.mutate(_row=ibis.row_number() + 1), copy)
         return Raw(self._view(f"_raw_{source.table}", self._session.read.parquet(str(copy))), raw.names, raw.broken)
 
     def _parquet(self, source: Source) -> Raw:
