@@ -1,13 +1,19 @@
-# make reports · make test · make lab · make bench · make shots · make axe · make lock
-# Needs Python 3.11 or newer and nothing else.
+# make reports · make test · make test-spark · make lab · make bench · make shots · make axe · make lock
+# Needs Python 3.11 or newer and nothing else; test-spark also Java 17 or 21.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SHOP ?= data/demo
 READY := $(VENV)/.installed
+COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --quiet
 
-.PHONY: reports test lab bench shots axe lock clean
+# Spark is large and rarely wanted: an environment of its own, the same packages and PySpark beside them.
+SPARK_VENV := .venv-spark
+SPARK_BIN := $(SPARK_VENV)/bin
+SPARK_READY := $(SPARK_VENV)/.installed
+
+.PHONY: reports test test-spark lab bench shots axe lock clean
 .DELETE_ON_ERROR:
 
 reports: $(READY) data/demo/orders.csv
@@ -18,6 +24,9 @@ test: $(READY)
 	$(BIN)/ruff check crmlib tests
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n logical --dist loadfile
+
+test-spark: $(SPARK_READY)
+	CRM_SPARK=1 $(SPARK_BIN)/python -m pytest -m spark
 
 lab: $(READY) data/demo/orders.csv
 	$(BIN)/jupyter lab notebooks
@@ -32,7 +41,8 @@ axe: $(READY)
 	$(BIN)/python tests/axe.py
 
 lock: $(READY)
-	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --quiet --output-file requirements.lock
+	$(COMPILE) pyproject.toml --extra complete-journey --extra test --output-file requirements.lock
+	$(BIN)/python .ci/extra.py spark | $(COMPILE) - --constraint requirements.lock --output-file requirements-spark.lock
 	$(BIN)/python .ci/environment.py
 
 # A shop of an earlier simulation is made anew.
@@ -48,5 +58,14 @@ $(READY): requirements.lock pyproject.toml
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $@
 
+$(SPARK_READY): requirements.lock requirements-spark.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; name it: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@test -x $(SPARK_BIN)/python || $(PYTHON) -m venv $(SPARK_VENV)
+	@echo "installing into $(SPARK_VENV)"
+	@$(SPARK_BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@$(SPARK_BIN)/uv pip sync --quiet --python $(SPARK_BIN)/python requirements.lock requirements-spark.lock
+	@$(SPARK_BIN)/uv pip install --quiet --python $(SPARK_BIN)/python --no-deps --editable .
+	@touch $@
+
 clean:
-	rm -rf $(VENV) data/demo shots
+	rm -rf $(VENV) $(SPARK_VENV) data/demo shots

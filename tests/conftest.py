@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -86,3 +88,41 @@ def demo_in_place() -> Path:
     folder = ROOT / "data" / "demo"
     # What an earlier simulation left there would give other numbers than the notebooks keep.
     return folder if demo.is_current(folder) else demo.make(folder)
+
+
+@pytest.fixture(scope="session")
+def spark_session() -> Iterator[Any]:
+    """A Spark session of two threads, for all tests that ask for one."""
+    # `make test-spark` sets CRM_SPARK: there a Spark that is missing is a fault.
+    if importlib.util.find_spec("pyspark") is None and os.environ.get("CRM_SPARK") != "1":
+        pytest.skip("Spark is not installed")
+    from crmlib.shop.engines import spark
+
+    with spark._quietly():
+        session = spark._session(cores=2)
+    yield session
+    session.stop()
+
+
+@pytest.fixture(scope="session")
+def spark_shop(demo_folder: Path, spark_session: Any) -> crm.Shop:
+    """The demo shop as `demo_shop`, on Spark."""
+    return crm.connect(demo_folder, engine=spark_session)
+
+
+ENGINES = ["duckdb", pytest.param("spark", marks=pytest.mark.spark)]
+
+
+@pytest.fixture(params=ENGINES)
+def shop(request: pytest.FixtureRequest, demo_shop: crm.Shop) -> crm.Shop:
+    """The demo shop on each engine."""
+    return demo_shop if request.param == "duckdb" else request.getfixturevalue("spark_shop")
+
+
+@pytest.fixture(params=ENGINES)
+def each_engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Shops that name no engine are opened on each."""
+    if request.param == "spark":
+        request.getfixturevalue("spark_session")
+        monkeypatch.setattr("crmlib.shop.engine.DUCKDB", "spark")
+    return request.param

@@ -41,6 +41,7 @@ def aside(shop: crm.Shop) -> dict[int, str]:
     return dict(zip(frame["row"], frame["code"], strict=True))
 
 
+@pytest.mark.usefixtures("each_engine")
 @pytest.mark.parametrize(
     "content",
     [
@@ -67,6 +68,7 @@ def test_one_order_is_one_order_however_it_is_written(tmp_path: Path, content: s
     assert rows_of(shop)[["order_id", "coupon"]].values.tolist() == [["1", "x"]]
 
 
+@pytest.mark.usefixtures("each_engine")
 def test_a_name_that_begins_like_a_working_column_can_be_mapped(tmp_path: Path) -> None:
     (tmp_path / "shop.toml").write_text('[columns.orders]\norder_id = "_row"\n')
     shop = connect(tmp_path, "_row,ordered_at,_late\nA,2025-01-01,1\n")
@@ -93,6 +95,7 @@ def test_what_is_no_table_is_refused_with_what_to_do(tmp_path: Path, content: by
         connect(tmp_path, content)
 
 
+@pytest.mark.usefixtures("each_engine")
 @pytest.mark.parametrize("content", [HEAD, HEAD.strip(), HEAD + "\n"])
 def test_a_header_alone_is_a_shop_without_orders(tmp_path: Path, content: str) -> None:
     shop = connect(tmp_path, content)
@@ -119,6 +122,7 @@ BROKEN = [
 ]  # fmt: skip
 
 
+@pytest.mark.usefixtures("each_engine")
 @pytest.mark.parametrize(("middle", "reasons"), BROKEN)
 def test_a_broken_quote_costs_its_own_row_only(tmp_path: Path, middle: str, reasons: dict[int, str]) -> None:
     shop = connect(tmp_path, ONE + middle + "8,2025-01-03,y\n9,2025-01-03,z\n")
@@ -128,6 +132,7 @@ def test_a_broken_quote_costs_its_own_row_only(tmp_path: Path, middle: str, reas
     assert read == kept + out and out == len(reasons)
 
 
+@pytest.mark.usefixtures("each_engine")
 def test_a_quote_that_never_closes_in_a_large_file(tmp_path: Path) -> None:
     # Beyond the engine's own limit for a line, two million bytes.
     tail = "".join(f"{i},2025-01-03,{'y' * 40}\n" for i in range(100, 60_000))
@@ -135,6 +140,7 @@ def test_a_quote_that_never_closes_in_a_large_file(tmp_path: Path) -> None:
     assert shop.reconciliation().iloc[0].tolist() == ["orders", 59_902, 59_901, 1, 0]
 
 
+@pytest.mark.usefixtures("each_engine")
 def test_a_giant_row_is_set_aside_and_the_next_one_kept(tmp_path: Path) -> None:
     content = "feedback_id,text\n1," + "x" * 3_000_000 + '\n2,"' + "y" * 200_000 + '"\n3,fine\n'
     shop = connect(tmp_path, content, name="feedback.csv")
@@ -157,7 +163,7 @@ def test_a_well_written_file_is_never_called_broken(
     writer = csv.writer(out)
     writer.writerows([("a", "b", "c"), *rows])
     (folder / "x.csv").write_text(out.getvalue(), encoding="utf-8", newline="")
-    assert text.is_sound(folder / "x.csv", delimiter=",")
+    assert text.quotes_of(folder / "x.csv", delimiter=",").sound
     text.mend(folder / "x.csv", folder / "y.csv", delimiter=",", columns=3, skip=0)
     with (folder / "y.csv").open(encoding="utf-8", newline="") as file:
         mended = list(csv.reader(file))[1:]
@@ -182,6 +188,7 @@ def test_whatever_the_lines_hold_none_is_lost(lines: list[str]) -> None:
 # Values
 
 
+@pytest.mark.usefixtures("each_engine")
 @pytest.mark.parametrize(
     ("value", "expected"),
     [("0,125", 0.125), ("1 234,50", 1234.5), ("1\u00a0234", 1234.0), ("1\u202f234,5", 1234.5), ("1'234.50", 1234.5),
@@ -195,6 +202,7 @@ def test_numbers_as_people_group_them(tmp_path: Path, value: str, expected: floa
     assert shop.audits["orders"].oddities["unreadable_value"] == (expected is None)
 
 
+@pytest.mark.usefixtures("each_engine")
 @pytest.mark.parametrize("word", ["NULL", "\\N", "NaN", "<NA>", "#N/A", "null", "None", "nan"])
 def test_an_empty_value_by_another_name_is_empty(tmp_path: Path, word: str) -> None:
     lines = f"order_id,ordered_at,customer_id,total,refunded\n1,2025-01-01,{word},{word},1\n{word},2025-01-01,c,1,1\n"
@@ -206,6 +214,7 @@ def test_an_empty_value_by_another_name_is_empty(tmp_path: Path, word: str) -> N
     assert aside(shop) == {2: "missing_value"}
 
 
+@pytest.mark.usefixtures("each_engine")
 def test_words_that_people_are_called_or_say_stay(tmp_path: Path) -> None:
     shop = connect(tmp_path, "feedback_id,text\n1,None\n2,null\n3,NA\n", name="feedback.csv")
     assert shop.fetch(shop.table("feedback").order_by("feedback_id"))["text"].tolist() == ["None", "null", "NA"]
@@ -216,6 +225,7 @@ def test_words_that_people_are_called_or_say_stay(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.usefixtures("each_engine")
 @pytest.mark.parametrize(
     "day",
     ["45658", "31.12.2024", "12/31/2024", "20250102", "2025/01/02", "2025-13-01", "2025-02-29", "Jan 2 2025", "now"],
@@ -237,6 +247,7 @@ def _decimal(places: int) -> pa.Array:
     return pa.array([Decimal("1.5"), Decimal("2.25")], pa.decimal128(38, places))
 
 
+@pytest.mark.usefixtures("each_engine")
 @pytest.mark.parametrize(
     ("columns", "name", "expected"),
     [
@@ -249,7 +260,7 @@ def _decimal(places: int) -> pa.Array:
         ({"total": [[1], [2]]}, "total", [None, None]),
         ({"total": pa.nulls(2)}, "total", [None, None]),
         ({"customer_id": [17.0, None]}, "customer_id", ["17", None]),
-        ({"customer_id": [17.5, 2.0**60]}, "customer_id", ["17.5", "1.152921504606847e+18"]),
+        ({"customer_id": [17.5, 2.0**50]}, "customer_id", ["17.5", "1125899906842624"]),
         ({"customer_id": pa.array([2**64 - 1, 1], pa.uint64())}, "customer_id", [str(2**64 - 1), "1"]),
         ({"customer_id": pa.array(["a", "b"]).dictionary_encode()}, "customer_id", ["a", "b"]),
         ({"status": pa.array(["x", None], pa.large_string())}, "status", ["x", None]),
@@ -265,6 +276,12 @@ def test_parquet_of_every_type_is_read_or_left_empty(
     assert got == expected
 
 
+def test_a_float_beyond_whole_numbers_is_no_number_as_an_id(tmp_path: Path) -> None:
+    rows = rows_of(parquet_shop(tmp_path, customer_id=[2.0**60, 2.0**52]))
+    assert rows["customer_id"].tolist() == ["1.152921504606847e+18", "4503599627370496"]
+
+
+@pytest.mark.usefixtures("each_engine")
 @pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
 @pytest.mark.parametrize("zone", [None, "America/New_York"])
 def test_parquet_times_are_local_moments(tmp_path: Path, unit: str, zone: str | None) -> None:
@@ -275,6 +292,7 @@ def test_parquet_times_are_local_moments(tmp_path: Path, unit: str, zone: str | 
     assert days == (["01 11:00", "03 00:30"] if zone else ["01 10:00", "02 23:30"])
 
 
+@pytest.mark.usefixtures("each_engine")
 @pytest.mark.parametrize(
     ("make", "message"),
     [

@@ -194,7 +194,7 @@ def test_check_prints_the_reconciliation_and_the_faults(project: Path, monkeypat
     frame = pd.DataFrame({"table": ["orders"], "read": [12], "kept": [10], "set_aside": [1], "after_as_of": [1]})
     fault = {"table": "orders", "code": "no_time", "meaning": "the time is missing", "rows": 1, "kept": False}
     shop = SimpleNamespace(reconciliation=lambda: frame, passport=lambda: {"faults": [fault]})
-    monkeypatch.setattr(crmlib, "connect", lambda folder: shop, raising=False)
+    monkeypatch.setattr(crmlib, "connect", lambda folder, engine: shop, raising=False)
     shown = crm("check", "--shop", "data/shop").output
     assert "set_aside" in shown and "orders: 1 rows set aside: the time is missing (no_time)" in shown
 

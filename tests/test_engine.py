@@ -20,6 +20,7 @@ ORDERS = [
 ]  # fmt: skip
 
 
+@pytest.mark.usefixtures("each_engine")
 def test_as_of_is_exclusive_and_later_states_are_not_seen(write_shop):
     folder = write_shop(orders=ORDERS)
     early = crm.connect(folder, as_of="2025-03-10")
@@ -31,6 +32,7 @@ def test_as_of_is_exclusive_and_later_states_are_not_seen(write_shop):
     assert late.fetch(facts.net_orders(late).order_by("order_id"))["revenue"].tolist() == [10.0, 15.0, 40.0]
 
 
+@pytest.mark.usefixtures("each_engine")
 def test_future_rows_and_states_change_no_number(write_shop):
     then = crm.connect(write_shop("then", orders=ORDERS[:2]), as_of="2025-03-05")
     later = [
@@ -44,6 +46,7 @@ def test_future_rows_and_states_change_no_number(write_shop):
         pd.testing.assert_frame_equal(*frames)
 
 
+@pytest.mark.usefixtures("each_engine")
 def test_empty_as_of_is_the_day_after_the_latest_event_that_has_happened(write_shop):
     rows = [*ORDERS, {**ORDERS[0], "order_id": "5", "ordered_at": "2099-01-01"}]
     shop = crm.connect(write_shop(orders=rows))
@@ -52,6 +55,7 @@ def test_empty_as_of_is_the_day_after_the_latest_event_that_has_happened(write_s
     assert closed.as_of == date(2025, 3, 3)
 
 
+@pytest.mark.usefixtures("each_engine")
 def test_instants_become_local_days(write_shop):
     rows = [
         {"order_id": "utc", "ordered_at": "2025-07-01T22:30:00Z"},
@@ -69,6 +73,7 @@ def test_instants_become_local_days(write_shop):
     }
 
 
+@pytest.mark.usefixtures("each_engine")
 def test_parquet_and_csv_say_the_same(write_shop, tmp_path):
     folder = tmp_path / "parquet"
     folder.mkdir()
@@ -82,6 +87,7 @@ def test_parquet_and_csv_say_the_same(write_shop, tmp_path):
     pd.testing.assert_frame_equal(*(s.fetch(facts.monthly(s)) for s in (csv, parquet)))
 
 
+@pytest.mark.usefixtures("each_engine")
 def test_the_door_is_capped_and_says_how_many(write_shop):
     shop = crm.connect(write_shop(orders=ORDERS))
     with pytest.raises(TooManyRows, match=r"4 rows .* 3 are allowed.*max_rows=4"):
@@ -90,6 +96,7 @@ def test_the_door_is_capped_and_says_how_many(write_shop):
     assert sum(map(len, shop.stream(shop.table("orders"), chunk=3))) == 4
 
 
+@pytest.mark.usefixtures("each_engine")
 def test_a_sample_is_the_same_for_the_same_seed(write_shop):
     rows = [{**ORDERS[0], "order_id": str(i)} for i in range(200)]
     shop = crm.connect(write_shop(orders=rows))
@@ -108,6 +115,7 @@ def test_asking_for_what_is_not_there_names_what_is(write_shop):
     assert not shop.has("orders", "coupon")
 
 
+@pytest.mark.usefixtures("each_engine")
 def test_columns_are_mapped_and_extra_ones_stay(write_shop):
     rows = [{"Name": "#1", "Created at": "2025-01-02 10:00:00 +0100", "Total": "5", "Vendor note": "x"}]
     toml = '[columns.orders]\norder_id = "Name"\nordered_at = "Created at"\n'
@@ -116,6 +124,7 @@ def test_columns_are_mapped_and_extra_ones_stay(write_shop):
     assert (row["order_id"], row["total"], row["Vendor note"]) == ("#1", 5.0, "x")
 
 
+@pytest.mark.usefixtures("each_engine")
 @pytest.mark.parametrize(
     ("content", "message"),
     [

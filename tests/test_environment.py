@@ -15,9 +15,9 @@ from tests.conftest import ROOT
 NAMED = ("jupyterlab", "papermill", "pandas", "seaborn", "lifetimes", "mlxtend", "textblob")
 
 
-def lock() -> dict[str, list[str]]:
+def lock(name: str = "requirements.lock") -> dict[str, list[str]]:
     pins: dict[str, list[str]] = {}
-    for line in (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines():
+    for line in (ROOT / name).read_text(encoding="utf-8").splitlines():
         if line and not line.startswith((" ", "#")):
             pin = line.removesuffix("\\").strip()
             pins.setdefault(Requirement(pin).name, []).append(pin)
@@ -35,7 +35,8 @@ def test_conda_and_pip_install_the_same():
 def test_the_lock_satisfies_pyproject():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     wanted = project["dependencies"] + [r for extra in project["optional-dependencies"].values() for r in extra]
-    pins = lock()
+    assert len(project["optional-dependencies"]["spark"]) == 1
+    pins = lock("requirements-spark.lock") | lock()
     for text in wanted:
         requirement = Requirement(text)
         versions = [Requirement(pin).specifier for pin in pins[requirement.name.lower()]]
@@ -44,10 +45,18 @@ def test_the_lock_satisfies_pyproject():
     assert "nbval" in {Requirement(text).name for text in project["optional-dependencies"]["test"]}
 
 
-def test_every_pin_has_a_hash():
-    text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+def test_spark_is_an_extra_that_only_its_own_lock_installs():
+    assert "pyspark" not in lock()
+    beside = lock("requirements-spark.lock")
+    assert set(beside) == {"pyspark", "py4j"}
+    assert not set(beside) & set(lock())
+
+
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-spark.lock"])
+def test_every_pin_has_a_hash(name):
+    text = (ROOT / name).read_text(encoding="utf-8")
     blocks = re.split(r"\n(?=[a-z])", text.strip())
-    assert len(blocks) == sum(map(len, lock().values()))
+    assert len(blocks) == sum(map(len, lock(name).values()))
     assert all("--hash=sha256:" in block for block in blocks)
 
 

@@ -35,6 +35,7 @@ def _shop(folder, text: str, *, name: str = "orders.csv", encoding: str = "utf-8
     return crm.connect(folder, as_of="2025-02-01")
 
 
+@pytest.mark.usefixtures("each_engine")
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 def test_each_bad_row_has_its_reason(tmp_path, encoding):
     shop = _shop(tmp_path, DIRTY, encoding=encoding)
@@ -46,12 +47,14 @@ def test_each_bad_row_has_its_reason(tmp_path, encoding):
     assert shop.audits["orders"].oddities["unreadable_value"] == 1
 
 
+@pytest.mark.usefixtures("each_engine")
 def test_windows_text_is_read(tmp_path):
     shop = _shop(tmp_path, "order_id,ordered_at,city\n1,2025-01-01,Köln – 5 €\n", encoding="cp1252")
     assert shop.fetch(shop.table("orders"))["city"].tolist() == ["Köln – 5 €"]
     assert shop.audits["orders"].source.recoded
 
 
+@pytest.mark.usefixtures("each_engine")
 @pytest.mark.parametrize(
     ("text", "value"),
     [("12.50", 12.5), ("12,50", 12.5), ("1.234,50", 1234.5), ("1,234.50", 1234.5), ("12,345", 12345.0), (" 7 ", 7.0),
@@ -63,6 +66,7 @@ def test_numbers_in_the_wild(tmp_path, text, value):
     assert pd.isna(read) if value is None else read == value
 
 
+@pytest.mark.usefixtures("each_engine")
 def test_lines_follow_their_orders(write_shop):
     orders = [
         {"order_id": "1", "ordered_at": "2025-01-01"},
@@ -80,6 +84,7 @@ def test_lines_follow_their_orders(write_shop):
     assert shop.audits["order_lines"].oddities["negative_quantity"] == 1
 
 
+@pytest.mark.usefixtures("each_engine")
 def test_a_future_row_cannot_push_out_the_row_that_was_first(write_shop):
     rows = [
         {"order_id": "1", "ordered_at": "2025-05-05", "total": 9},
@@ -89,6 +94,7 @@ def test_a_future_row_cannot_push_out_the_row_that_was_first(write_shop):
     assert shop.fetch(shop.table("orders"))["total"].tolist() == [1.0]
 
 
+@pytest.mark.usefixtures("each_engine")
 def test_impossible_values_are_emptied_and_counted(write_shop):
     feedback = [{"feedback_id": i, "text": "ok", "rating": r} for i, r in enumerate([0, 1, 5, 9, ""])]
     customers = [

@@ -45,9 +45,9 @@ class Group(click.Group):
 
 
 def shop_option(command: Command) -> Command:
-    return click.option("--shop", default="data/demo", show_default=True, metavar="DIR", help="The shop's folder.")(
-        command
-    )
+    return click.option(
+        "--shop", default="data/demo", show_default=True, metavar="DIR", help="The shop's folder; spark:DIR on Spark."
+    )(command)
 
 
 def reports_option(command: Command) -> Command:
@@ -69,14 +69,18 @@ def project_folder() -> Path:
     raise UsageError(f"no project: neither {here} nor a folder above it has a pyproject.toml")
 
 
-def shop_folder(project: Path, shop: str) -> tuple[Path, str]:
-    """A shop's folder, and its name as the notebooks are told: from the project's root where it lies below it."""
+def shop_folder(project: Path, shop: str) -> tuple[Path, str, str]:
+    """A shop's folder, its name as the notebooks are told (from the project's root where it lies below it), and the
+    engine it was named with: 'spark' of spark:data/demo, else empty."""
+    from crmlib.shop.intake.settings import engine_and_folder
+
+    engine, shop = engine_and_folder(shop)
     place = (project / Path(shop).expanduser()).resolve()
     if not place.is_dir():
         hint = "; `crm demo` makes the demo shop" if shop == "data/demo" else ""
         raise UsageError(f"there is no shop folder {shop} (looked in {place}){hint}")
     inside = place.is_relative_to(project.resolve())
-    return place, place.relative_to(project.resolve()).as_posix() if inside else str(place)
+    return place, place.relative_to(project.resolve()).as_posix() if inside else str(place), engine
 
 
 def reports_folder(folder: str) -> Path:

@@ -124,7 +124,7 @@ def _asked(as_of: str | None, **options: Any) -> _Asked:
     project = common.project_folder()
     notebooks = project / "notebooks"
     chosen = parameters.select(notebooks, list(dict.fromkeys(options["reports"])))
-    place, label = common.shop_folder(project, options["shop"])
+    place, label, engine = common.shop_folder(project, options["shop"])
     cell_timeout = options["cell_timeout"]
     timeout = common.seconds(options["timeout"])
     by_cell = common.seconds(cell_timeout, "--cell-timeout") if cell_timeout else 0.0
@@ -137,6 +137,7 @@ def _asked(as_of: str | None, **options: Any) -> _Asked:
         project=project,
         reports=(project / options["folder"]).resolve(),
         shop=label,
+        engine=engine,
         shop_name=settings.name or place.name,
         as_of=day or settings.as_of or today,
         variant=variant,

@@ -39,10 +39,10 @@ def params(report: str) -> None:
 @common.shop_option
 def check(shop: str) -> None:
     """Say what of a shop's tables was kept or set aside, and why."""
-    place, _ = common.shop_folder(common.project_folder(), shop)
+    place, _, engine = common.shop_folder(common.project_folder(), shop)
     import crmlib
 
-    connected = crmlib.connect(place)
+    connected = crmlib.connect(place, engine=engine)
     click.echo(connected.reconciliation().to_string(index=False))
     faults = connected.passport()["faults"]
     for fault in faults:

@@ -40,7 +40,7 @@ class Outcome:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What every report of a run shares. `shop` is the folder as the notebooks get it, relative to `project`.
+    """What every report of a run shares. `shop` is the folder, relative to `project`; `engine` works on its tables.
 
     `timeout` is for a whole notebook, `cell_timeout` for each of its cells, both in seconds; 0 is no limit of its own.
     With `force` a report is run though it is up to date.
@@ -51,10 +51,16 @@ class Plan:
     shop: str
     shop_name: str
     as_of: date
+    engine: str = ""
     variant: str = ""
     timeout: float = 1800.0
     cell_timeout: float = 0.0
     force: bool = False
+
+    @property
+    def address(self) -> str:
+        """The shop as the notebooks get it: its folder, after the engine where one was asked for."""
+        return f"{self.engine}:{self.shop}" if self.engine else self.shop
 
     @property
     def holder(self) -> dict[str, str]:
@@ -346,7 +352,7 @@ def _facts(
 
 def _command(job: Job, plan: Plan) -> str:
     """What reproduces this run: every value that is not the notebook's own default."""
-    words = ["crm", "run", job.report.name, "--shop", plan.shop, "--as-of", plan.as_of.isoformat()]
+    words = ["crm", "run", job.report.name, "--shop", plan.address, "--as-of", plan.as_of.isoformat()]
     words += ["--variant", plan.variant] if plan.variant else []
     for name, value in job.values.items():
         if value != job.report[name].default:

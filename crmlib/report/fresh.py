@@ -28,6 +28,7 @@ _STAMPS = ".stamps.json"
 _WORDS = {
     "notebook": "the notebook changed",
     "code": "the code changed",
+    "engine": "the engine changed",
     "memory": "earlier runs changed or came in",
 }
 
@@ -54,6 +55,7 @@ class Basis:
             "inputs": dict(self.inputs),
             "notebook": _sha(report.notebook),
             "code": self.code,
+            "engine": plan.engine,
             "environment": dict(self.environment),
             "memory": _memory(plan, slug),
         }

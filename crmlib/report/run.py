@@ -161,7 +161,7 @@ class _Worker:
             "output": str(job.staging / "executed.ipynb"),
             "cwd": str(plan.project),
             "parameters": {
-                "shop": plan.shop,
+                "shop": plan.address,
                 "as_of": plan.as_of.isoformat(),
                 "out": str(job.staging),
                 **job.values,

@@ -1,9 +1,8 @@
-"""A shop's tables as of a day, on an embedded DuckDB; the one door through which rows reach Python."""
+"""A shop's tables as of a day; the one door through which rows reach Python."""
 
 from __future__ import annotations
 
 import tempfile
-import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -12,21 +11,16 @@ from types import MappingProxyType
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import duckdb
 import ibis
 import ibis.expr.types as ir
 import pandas as pd
-from ibis.backends.duckdb import Backend
 
 from crmlib.errors import DataError, NotAvailable, TooManyRows, UsageError
 from crmlib.shop import display, pseudonyms, quality
-from crmlib.shop.intake import text
-from crmlib.shop.intake.folder import Source, column_map, find_sources, parquet_names
-from crmlib.shop.intake.settings import Settings, read_settings
+from crmlib.shop.engines import DUCKDB, Engine, flag, open_engine
+from crmlib.shop.intake.folder import Source, column_map, find_sources
+from crmlib.shop.intake.settings import Settings, engine_and_folder, read_settings
 from crmlib.shop.tables import TABLES
-
-_OVERFLOW = 8  # surplus fields a ragged CSV row may have and still be set aside rather than stop the run
-_MEMORY = "1GB"  # the engine's own; what does not fit spills to disk
 
 
 @dataclass(frozen=True)
@@ -57,7 +51,8 @@ class Shop:
     data_through: date | None
     audits: Mapping[str, Audit]
     _tables: Mapping[str, ir.Table]
-    _backend: Backend = field(repr=False)
+    _aside: ir.Table = field(repr=False)
+    _engine: Engine = field(repr=False)
     _scratch: tempfile.TemporaryDirectory[str] = field(repr=False)
     _key: bytes = field(repr=False)
 
@@ -104,9 +99,9 @@ class Shop:
         >>> list(store.fetch(by_status).columns)
         ['status', 'n']
         """
-        frame = _frame(expression.limit(max_rows + 1))
+        frame = self._engine.frame(expression.limit(max_rows + 1))
         if len(frame) > max_rows:
-            found = int(_frame(expression.aggregate(n=expression.count()))["n"].iloc[0])
+            found = int(self._engine.frame(expression.aggregate(n=expression.count()))["n"].iloc[0])
             raise TooManyRows(
                 f"{found:,} rows would leave the engine, {max_rows:,} are allowed here: group or filter them first, "
                 f"or pass max_rows={found}"
@@ -114,13 +109,13 @@ class Shop:
         return frame
 
     def sample(self, expression: ir.Table, *, rows: int, key: str, seed: int = 0) -> pd.DataFrame:
-        """`rows` random rows, the same for the same seed: those whose hashed `key` comes first.
+        """`rows` random rows, the same for the same seed and on every engine: those whose hashed `key` comes first.
 
         >>> len(store.sample(store.table("orders"), rows=5, key="order_id", seed=1))
         5
         """
-        order = (expression[key].cast("string") + f"#{seed}").hash()
-        return _frame(expression.order_by(order, expression[key]).limit(rows))
+        order = (expression[key].cast("string") + f"#{seed}").hexdigest("md5")
+        return self._engine.frame(expression.order_by(order, expression[key]).limit(rows))
 
     def stream(self, expression: ir.Table, *, chunk: int = 100_000) -> Iterator[pd.DataFrame]:
         """A table's rows in frames of at most `chunk`, for what must be read row by row, such as texts.
@@ -128,8 +123,7 @@ class Shop:
         >>> max(len(frame) for frame in store.stream(store.table("orders"), chunk=500))
         500
         """
-        for batch in expression.to_pyarrow_batches(chunk_size=chunk):
-            yield batch.to_pandas()
+        yield from self._engine.stream(expression, chunk=chunk)
 
     def reconciliation(self) -> pd.DataFrame:
         """Is every row accounted for? One row a table and one for the sum: table, read, kept, set_aside, after_as_of.
@@ -164,7 +158,7 @@ class Shop:
         >>> list(store.set_aside().columns)
         ['table', 'row', 'code']
         """
-        return self._backend.table("_set_aside")
+        return self._aside.order_by("table", "row")
 
     def pseudonym(self, value: object, *, kind: str = "customer") -> str:
         """How may a page speak of one customer, order or unit? The same short name on every page of this shop.
@@ -230,77 +224,86 @@ class Shop:
         }
 
 
-def connect(shop: str | Path, *, as_of: str | date | None = None) -> Shop:
+def connect(shop: str | Path, *, as_of: str | date | None = None, engine: Any = "") -> Shop:
     """Open a shop's folder as it was known when `as_of` (a day, exclusive) began.
 
     A relative folder is looked for below the nearest parent with a pyproject.toml. Without `as_of`, shop.toml's counts, else
-    the day after the latest event that is not in the future. Raises DataError for data that cannot be used, UsageError
-    for an as_of that is no day.
+    the day after the latest event that is not in the future. `engine` is 'duckdb' (where nothing is said), 'spark' or an open
+    Spark session; 'spark:data/demo' says the same in one word. Raises DataError for data that cannot be used, UsageError
+    for an as_of that is no day and for an engine that is not there.
 
     >>> shop = crm.connect("data/demo", as_of="2026-09-01")  # doctest: +SKIP
     >>> shop.as_of  # doctest: +SKIP
     datetime.date(2026, 9, 1)
     """
-    folder = resolve(shop)
+    named, place = engine_and_folder(shop)
+    folder = resolve(place)
     scratch = tempfile.TemporaryDirectory(prefix="crmlib-")
     settings = read_settings(folder)
     sources = find_sources(folder, scratch=Path(scratch.name))
-    backend = ibis.duckdb.connect(temp_directory=scratch.name, memory_limit=_MEMORY, autoinstall_known_extensions=False)
+    # An open session says more than the name of its kind.
+    works = open_engine(engine or named or DUCKDB, scratch=Path(scratch.name))
     typed, present = {}, {}
     for source in sources:
         table = TABLES[source.table]
         try:
-            raw, names, broken = _raw(backend, source)
-            columns = column_map(source, tuple(names), dict(settings.columns.get(source.table, {})))
-            ours = {canonical: names[theirs] for canonical, theirs in columns.items()}
-            rows = quality.typed(raw, table, columns=ours, timezone=settings.timezone, broken=broken)
-            typed[source.table] = backend.create_table(f"_typed_{source.table}", rows, temp=True)
-        except duckdb.Error as error:
+            raw = works.raw(source)
+            columns = column_map(source, tuple(raw.names), dict(settings.columns.get(source.table, {})))
+            ours = {canonical: raw.names[theirs] for canonical, theirs in columns.items()}
+            broken = {reason: raw.rows[flag(reason)] for reason in raw.broken}
+            rows = quality.typed(raw.rows, table, columns=ours, timezone=settings.timezone, broken=broken)
+            typed[source.table] = works.keep_in_order(f"_typed_{source.table}", rows)
+        except works.fault as error:
             raise DataError(_unreadable(source, error)) from None
         present[source.table] = frozenset(columns)
     clock = datetime.now(ZoneInfo(settings.timezone)).date()
     today = settings.as_of or clock
-    day = _as_of(as_of) or settings.as_of or _after_latest(typed, clock)
+    day = _as_of(as_of) or settings.as_of or _after_latest(works, typed, clock)
     audits: dict[str, Audit] = {}
     tables: dict[str, ir.Table] = {}
-    placed: dict[str, ir.Table] = {}
+    known_orders = None
     aside = []
     for source in sources:
         name, table = source.table, TABLES[source.table]
         has_key = bool(table.key) and present[name].issuperset(table.key)
-        rows = quality.placed(typed[name], table, as_of=day, orders=placed.get("orders"), has_key=has_key)
-        placed[name] = rows = backend.create_table(f"_placed_{name}", rows, temp=True)
-        backend.drop_table(f"_typed_{name}")
-        kept = backend.create_table(name, quality.usable(rows, table, as_of=day), temp=True)
-        outcomes = dict(_frame(quality.counts(rows)).itertuples(index=False, name=None))
-        odd = _frame(quality.oddities(kept, table, customers=tables.get("customers"), has_key=has_key)).iloc[0]
-        bad = rows.filter(rows["_reason"].notnull())
+        rows = quality.placed(typed[name], table, as_of=day, orders=known_orders, has_key=has_key)
+        # Only what does not count is written down, not every row once more.
+        out = works.keep(f"_out_{name}", quality.exceptions(rows))
+        kept = works.keep(name, quality.usable(typed[name], table, as_of=day, out=out))
+        works.drop(f"_typed_{name}")
+        if name == "orders":
+            known_orders = works.keep("_known_orders", quality.known_orders(kept, out))
+        outcomes = dict(works.frame(quality.counts(out)).itertuples(index=False, name=None))
+        usable = int(works.frame(kept.aggregate(n=kept.count()))["n"].iloc[0])
+        odd = works.frame(quality.oddities(kept, table, customers=tables.get("customers"), has_key=has_key)).iloc[0]
+        bad = out.filter(out["_reason"].notnull())
         aside.append(bad.select(table=ibis.literal(name), row=bad["_row"], code=bad["_reason"]))
         audits[name] = Audit(
             source=source,
             present=present[name],
-            read=int(sum(outcomes.values())),
-            kept=int(outcomes.pop("", 0)),
+            read=usable + int(sum(outcomes.values())),
+            kept=usable,
             after_as_of=int(outcomes.pop("after_as_of", 0)),
             set_aside={code: int(n) for code, n in outcomes.items()},
             oddities={code: int(n) for code, n in odd.items()},
         )
         tables[name] = kept.select(*(c for c in kept.columns if not c.startswith("_")))
-    backend.create_table(
-        "_set_aside", ibis.union(*aside).order_by("table", "row") if len(aside) > 1 else aside[0], temp=True
-    )
-    for name in placed:
-        backend.drop_table(f"_placed_{name}")
-    _one_currency(tables, settings)
+    all_aside = works.keep("_set_aside", ibis.union(*aside) if len(aside) > 1 else aside[0])
+    for name in tables:
+        works.drop(f"_out_{name}")
+    if known_orders is not None:
+        works.drop("_known_orders")
+    _one_currency(works, tables, settings)
     return Shop(
-        folder=str(shop),
-        settings=settings if settings.currency else _with_currency(settings, tables),
+        folder=str(place),
+        settings=settings if settings.currency else _with_currency(works, settings, tables),
         as_of=day,
         today=today,
-        data_through=_latest(tables),
+        data_through=_latest(works, tables),
         audits=MappingProxyType(audits),
         _tables=MappingProxyType(tables),
-        _backend=backend,
+        _aside=all_aside,
+        _engine=works,
         _scratch=scratch,
         _key=pseudonyms.key(),
     )
@@ -314,41 +317,6 @@ def resolve(shop: str | Path) -> Path:
     here = Path.cwd()
     root = next((parent for parent in (here, *here.parents) if (parent / "pyproject.toml").is_file()), here)
     return root / path
-
-
-def _frame(expression: ir.Table) -> pd.DataFrame:
-    # Sums are exact in the engine; what has crossed is floats, which every library takes.
-    exact = {name: expression[name].cast("float64") for name, kind in expression.schema().items() if kind.is_decimal()}
-    with warnings.catch_warnings():
-        # Ibis asks pandas 3 for an option that pandas 4 will drop.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        frame: pd.DataFrame = (expression.mutate(**exact) if exact else expression).to_pandas()
-    return frame
-
-
-def _raw(backend: Backend, source: Source) -> tuple[ir.Table, dict[str, str], dict[str, ir.BooleanValue]]:
-    """A file's rows as they stand; its column names -> ours; and for a CSV the tests by which a row is broken.
-
-    A name that begins with an underscore, as the working columns here do, reads 'column _id' afterwards.
-    """
-    if source.parquet:
-        raw = backend.read_parquet(source.read_path, table_name=f"_raw_{source.table}")
-        text.no_twins(parquet_names(source.read_path), name=source.path.name)
-        names = {name: f"column {name}" if name.startswith("_") else name for name in raw.columns}
-        return raw.rename({ours: theirs for theirs, ours in names.items()}), names, {}
-    names = {name: f"column {name}" if name.startswith("_") else name for name in source.header}
-    marks = [text.MARK] if source.marked else []
-    surplus = [f"_surplus_{i}" for i in range(_OVERFLOW)]
-    options: dict[str, Any] = {
-        "header": True, "auto_detect": False, "delim": source.delimiter, "quote": '"', "escape": '"', "strict_mode": False,
-        # Empty fields stay empty texts, so that only the padding of a short row is null.
-        "nullstr": "\x01", "null_padding": True, "parallel": False, "skip": source.skip,
-        "columns": dict.fromkeys([*marks, *names.values(), *surplus], "VARCHAR"),
-    }  # fmt: skip
-    raw = backend.read_csv(source.read_path, table_name=f"_raw_{source.table}", **options)
-    broken = {mark: raw[text.MARK] == mark for mark in (text.BROKEN_QUOTE, text.TOO_LONG) if source.marked}
-    last = names[source.header[-1]]
-    return raw, names, broken | {"ragged_row": raw[last].isnull() | raw[surplus[0]].notnull()}
 
 
 def _unreadable(source: Source, error: Exception) -> str:
@@ -371,29 +339,29 @@ def _as_of(value: str | date | None) -> date | None:
         raise UsageError(f"as_of must be a day such as 2026-11-21, not '{value}'") from None
 
 
-def _after_latest(typed: Mapping[str, ir.Table], clock: date) -> date:
+def _after_latest(works: Engine, typed: Mapping[str, ir.Table], clock: date) -> date:
     tomorrow = ibis.timestamp((clock + timedelta(days=1)).isoformat())
     usable = {name: rows.filter(rows["_reason"].isnull()) for name, rows in typed.items()}
     past = {name: rows.filter(rows[TABLES[name].time] < tomorrow) for name, rows in usable.items() if TABLES[name].time}
-    latest = _latest(past)
+    latest = _latest(works, past)
     return latest + timedelta(days=1) if latest else clock
 
 
-def _latest(tables: Mapping[str, ir.Table]) -> date | None:
+def _latest(works: Engine, tables: Mapping[str, ir.Table]) -> date | None:
     """The latest day of any event; accounts made are not events, since a shop can import them in one night."""
     days = []
     for name, rows in tables.items():
         time = TABLES[name].time
         if not time or (name == "customers" and len(tables) > 1):
             continue
-        latest = _frame(rows.aggregate(at=rows[time].max()))["at"].iloc[0]
+        latest = works.frame(rows.aggregate(at=rows[time].max()))["at"].iloc[0]
         if not pd.isna(latest):
             days.append(pd.Timestamp(latest).date())
     return max(days, default=None)
 
 
-def _one_currency(tables: Mapping[str, ir.Table], settings: Settings) -> None:
-    found = _currencies(tables)
+def _one_currency(works: Engine, tables: Mapping[str, ir.Table], settings: Settings) -> None:
+    found = _currencies(works, tables)
     if len(found) > 1:
         raise DataError(
             f"orders are in {len(found)} currencies ({', '.join(found)}), one a run is needed: export one, "
@@ -403,17 +371,17 @@ def _one_currency(tables: Mapping[str, ir.Table], settings: Settings) -> None:
         raise DataError(f"shop.toml says {settings.currency}, orders.csv says {found[0]}: correct one of them")
 
 
-def _with_currency(settings: Settings, tables: Mapping[str, ir.Table]) -> Settings:
-    found = _currencies(tables)
+def _with_currency(works: Engine, settings: Settings, tables: Mapping[str, ir.Table]) -> Settings:
+    found = _currencies(works, tables)
     return Settings(**{**settings.__dict__, "currency": found[0]}) if found else settings
 
 
-def _currencies(tables: Mapping[str, ir.Table]) -> list[str]:
+def _currencies(works: Engine, tables: Mapping[str, ir.Table]) -> list[str]:
     if "orders" not in tables:
         return []
     orders = tables["orders"]
     codes = orders.filter(orders["currency"].notnull()).select(code=orders["currency"].upper()).distinct()
-    return sorted(_frame(codes.limit(20))["code"])
+    return sorted(works.frame(codes.limit(20))["code"])
 
 
 def _age(text: str) -> timedelta:

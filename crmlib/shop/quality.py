@@ -33,6 +33,14 @@ SET_ASIDE: Mapping[str, str] = {
     "repeated_key": "the key was seen before; the first row is kept",
 }
 _BLANKS = r"[ \x{A0}\x{202F}\x{2009}'’]"  # between groups of three, as in 1 234,50 and 1'234.50
+_WORDS, _MOMENT, _PLAINLY = (
+    # With a digit, of five letters, or with another letter in front: no word for an empty value is like that.
+    r"^([!-~]*[0-9][!-~]*|[!-~][ -~]{3,}[!-~]|[A-MO-Za-mo-z][!-~]*)?$",
+    r"^([0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}:[0-9]{2})?)?$",
+    r"^(-?[0-9]+([.][0-9]+)?)?$",
+)
+# How nearly all values are written, or empty: one pattern for what needs no other, which would take most of the time.
+_USUAL = {"id": _WORDS, "text": _WORDS, "time": _MOMENT, "date": _MOMENT, "number": _PLAINLY, "money": _PLAINLY}
 _NOTHING = r"^(NULL|\\N|NaN|NaT|<NA>|#N/A)?$"
 _NOTHING_ELSE = r"^(NULL|\\N|NaN|NaT|<NA>|#N/A|null|None|nan)?$"
 KEPT: Mapping[str, str] = {
@@ -60,62 +68,74 @@ def _character(code: Any) -> Any:
 def typed(
     raw: ir.Table, table: Table, *, columns: Mapping[str, str], timezone: str, broken: Mapping[str, ir.BooleanValue]
 ) -> ir.Table:
-    """Raw rows as canonical columns, plus `_row` (1-based), `_reason` (null if usable), `_unread`, `_impossible`.
+    """Raw rows, numbered by `_row`, as canonical columns, plus `_reason` (null if usable) and `_unread`.
 
     `columns` maps canonical name -> the file's, `broken` reason -> the test by which a raw row has it. Canonical
     columns the file lacks are there, empty; its other columns stay under their own names.
     """
-    numbered = raw.mutate(_row=ibis.row_number() + 1)
-    values: dict[str, ir.Value] = {"_row": numbered["_row"]}
-    missing, unread_date, unread_number, unread_other = [], [], [], []
+    # In steps, so that an engine need not work out a text or a value again for each question that is asked of it.
+    mapped = set(columns.values())
+    extras = [name for name in raw.columns if name not in mapped and name not in table.names and name[0] != "_"]
+    tests: dict[str, ir.Value] = {f"_is_{reason}": test for reason, test in broken.items()}
+    given = [column for column in table.columns if column.name in columns]
+    usual = {column.name: test for column in given if (test := _usual(raw[columns[column.name]], column)) is not None}
+    told = raw.mutate(**{f"_usual_{name}": test for name, test in usual.items()})
+    plain, filled = {}, {}
+    for column in given:
+        source, known = told[columns[column.name]], told[f"_usual_{column.name}"] if column.name in usual else None
+        plain[f"_plain_{column.name}"] = _if(known, source, _plain(source, column))
+        said = _filled(source, column)
+        filled[f"_filled_{column.name}"] = said if known is None else ibis.ifelse(known, source != "", said)
+    numbered = ["_row"] if "_row" in raw.columns else []
+    rows = told.select(*numbered, *extras, *(f"_usual_{name}" for name in usual), **tests, **filled, **plain)
+    tests |= filled
+    values = {}
     for column in table.columns:
-        theirs = columns.get(column.name)
-        if theirs is None:
-            values[column.name] = ibis.null(_dtype(column)).name(column.name)
+        if column not in given:
+            values[column.name] = ibis.null(_dtype(column))
             continue
-        source = numbered[theirs]
-        value = _read(source, column, timezone)
-        values[column.name] = value
-        filled = _filled(source, column)
+        known = rows[f"_usual_{column.name}"] if column.name in usual else None
+        values[column.name] = _read(rows[f"_plain_{column.name}"], column, timezone, known=known)
+    read = rows.select(*extras, *numbered, **values, **{name: rows[name] for name in tests})
+    missing, unread_date, unread_number, unread_other = [], [], [], []
+    for column in given:
+        filled = read[f"_filled_{column.name}"]
         if column.required:
             missing.append(~filled)
-        unread = filled & value.isnull()
+        unread = filled & read[column.name].isnull()
         if not column.required:
             unread_other.append(unread)
         elif column.kind in ("time", "date"):
             unread_date.append(unread)
         else:
             unread_number.append(unread)
-    mapped = set(columns.values())
-    extras = {name: numbered[name] for name in raw.columns if name not in mapped and name not in table.names}
-    extras = {name: value for name, value in extras.items() if not name.startswith("_")}
     reasons = [
         ("missing_value", _any(missing)),
         ("unreadable_date", _any(unread_date)),
         ("unreadable_number", _any(unread_number)),
     ]
-    reasons = [*((code, test) for code, test in broken.items()), *reasons]
+    reasons = [*((code, read[f"_is_{code}"]) for code in broken), *reasons]
     if table.time and table.time in columns:
-        at = values[table.time].fill_null(ibis.timestamp("2000-01-01"))
+        at = read[table.time].fill_null(ibis.timestamp("2000-01-01"))
         reasons.append(("impossible_date", (at < ibis.timestamp("1970-01-01")) | (at >= ibis.timestamp("2101-01-01"))))
     if table.name == "orders" and "total" in columns:
-        reasons.append(("negative_total", (values["total"] < 0).fill_null(False)))
+        reasons.append(("negative_total", (read["total"] < 0).fill_null(False)))
     reason = ibis.cases(*[(test, code) for code, test in reasons], else_=ibis.null("string"))
     faults = [unread.cast("int64") for unread in unread_other]
-    values |= {"_reason": reason, "_unread": reduce(operator.add, faults) if faults else ibis.literal(0)}
-    return numbered.select(**{**extras, **values})
+    unread = reduce(operator.add, faults) if faults else ibis.literal(0)
+    return read.mutate(_reason=reason, _unread=unread).drop(*tests)
 
 
 def placed(rows: ir.Table, table: Table, *, as_of: date, orders: ir.Table | None, has_key: bool) -> ir.Table:
     """Typed rows with `_late` (at or after as_of) and the reasons that need other rows.
 
-    `orders` are the placed orders, for tables that follow them; without them every line counts as of a usable order.
+    `orders` are `known_orders`, for tables that follow them; without them every line counts as of a usable order.
     """
     cut = _moment(as_of)
     late = (rows[table.time] >= cut).fill_null(False) if table.time else ibis.literal(False)
     if table.follows_order and orders is not None:
-        usable = orders.filter(orders["_reason"].isnull()).select(_order="order_id", _order_late="_late")
-        rows = rows.left_join(usable, rows["order_id"] == usable["_order"])
+        known = orders.select(_order="order_id", _order_late="_late")
+        rows = rows.left_join(known, rows["order_id"] == known["_order"])
         late = rows["_order_late"].fill_null(False)
         unknown = rows["_reason"].isnull() & rows["_order"].isnull()
         rows = rows.mutate(_reason=ibis.ifelse(unknown, "unknown_order", rows["_reason"]), _late=late)
@@ -129,16 +149,33 @@ def placed(rows: ir.Table, table: Table, *, as_of: date, orders: ir.Table | None
     comparable = (
         rows["_reason"].isnull() & ~rows["_late"] & reduce(operator.and_, [rows[k].notnull() for k in table.key])
     )
+    # Keys that repeat are few: numbering the rows of every key would cost more than all the rest.
+    keys = (
+        rows.filter(comparable).group_by(table.key).aggregate(_n=lambda t: t.count(), _first=lambda t: t["_row"].min())
+    )
+    twice = keys.filter(keys["_n"] > 1).select(**{f"_key_{k}": keys[k] for k in table.key}, _first=keys["_first"])
     rows = rows.mutate(_comparable=comparable)
-    window = ibis.window(group_by=["_comparable", *table.key], order_by="_row")
-    rows = rows.mutate(_nth=ibis.row_number().over(window))
-    repeated = rows["_comparable"] & (rows["_nth"] > 0)
-    return rows.mutate(_reason=ibis.ifelse(repeated, "repeated_key", rows["_reason"])).drop("_comparable", "_nth")
+    rows = rows.left_join(twice, [rows[k] == twice[f"_key_{k}"] for k in table.key])
+    repeated = rows["_comparable"] & (rows["_row"] > rows["_first"]).fill_null(False)
+    rows = rows.mutate(_reason=ibis.ifelse(repeated, "repeated_key", rows["_reason"]))
+    return rows.drop("_comparable", "_first", *(f"_key_{k}" for k in table.key))
 
 
-def usable(rows: ir.Table, table: Table, *, as_of: date) -> ir.Table:
-    """Placed rows that count, as they were known at as_of: later states undone, impossible values emptied."""
-    kept = rows.filter(rows["_reason"].isnull() & ~rows["_late"])
+def exceptions(rows: ir.Table) -> ir.Table:
+    """The placed rows that do not count, few as a rule: `_row`, `_reason`, `_late`, and order_id where they have one."""
+    out = rows.filter(rows["_reason"].notnull() | rows["_late"])
+    return out.select("_row", "_reason", "_late", *(["order_id"] if "order_id" in rows.columns else []))
+
+
+def known_orders(kept: ir.Table, out: ir.Table) -> ir.Table:
+    """Usable orders, of which the late ones are yet to come: order_id, `_late`. From kept orders and their exceptions."""
+    late = out.filter(out["_reason"].isnull()).select("order_id").distinct().anti_join(kept, "order_id")
+    return kept.select("order_id", _late=ibis.literal(False)).union(late.mutate(_late=ibis.literal(True)))
+
+
+def usable(rows: ir.Table, table: Table, *, as_of: date, out: ir.Table) -> ir.Table:
+    """Typed rows that count, as they were known at as_of: exceptions left out, later states undone, impossible values emptied."""
+    kept = rows.anti_join(out, "_row")
     cut = _moment(as_of)
     changes: dict[str, ir.Value] = {}
     for state in table.states:
@@ -156,10 +193,10 @@ def usable(rows: ir.Table, table: Table, *, as_of: date) -> ir.Table:
     return kept.mutate(_impossible=count).mutate(**changes)
 
 
-def counts(rows: ir.Table) -> ir.Table:
-    """Placed rows by outcome: `reason` ('' for kept, 'after_as_of'), `rows`."""
-    outcome = ibis.cases((rows["_reason"].notnull(), rows["_reason"]), (rows["_late"], "after_as_of"), else_="")
-    return rows.group_by(reason=outcome).aggregate(rows=rows.count()).order_by("reason")
+def counts(out: ir.Table) -> ir.Table:
+    """Exceptions by outcome: `reason` ('after_as_of' where nothing else is wrong), `rows`."""
+    outcome = out["_reason"].fill_null("after_as_of")
+    return out.group_by(reason=outcome).aggregate(rows=out.count()).order_by("reason")
 
 
 def oddities(kept: ir.Table, table: Table, *, customers: ir.Table | None, has_key: bool) -> ir.Table:
@@ -215,6 +252,17 @@ def _dtype(column: Column) -> dt.DataType:
     return kinds.get(column.kind, MONEY)
 
 
+def _usual(source: ir.Value, column: Column) -> ir.BooleanValue | None:
+    """Is a text written as nearly all are? None where it is no text, or its kind has no such way."""
+    pattern = _USUAL.get(column.kind)
+    return source.re_search(pattern).fill_null(False) if pattern and isinstance(source, ir.StringValue) else None
+
+
+def _if(known: ir.BooleanValue | None, usual: ir.Value, else_: ir.Value) -> ir.Value:
+    """The second only where the first does not do: an engine works out no branch for rows that do not take it."""
+    return else_ if known is None else ibis.ifelse(known, usual, else_)
+
+
 def _filled(source: ir.Value, column: Column) -> ir.BooleanValue:
     if isinstance(source, ir.StringValue):
         return _said(source.strip(), column).fill_null(False)
@@ -229,23 +277,33 @@ def _said(text: ir.StringValue, column: Column) -> ir.BooleanValue:
     return ~text.re_search(_NOTHING if column.kind == "text" else _NOTHING_ELSE)
 
 
-def _read(source: ir.Value, column: Column, timezone: str) -> ir.Value:
-    """One column in its canonical type; null where it cannot be read."""
+def _plain(source: ir.Value, column: Column) -> ir.Value:
+    """What is to be read: texts without what surrounds them, other values as they are where their kind fits."""
     if column.kind in ("id", "text"):
         if isinstance(source, ir.FloatingValue) and column.kind == "id":
             # Whole numbers beside empty ones become floats in many tools: 17.0 is the customer 17.
             whole = (source == source.floor()) & (source.abs() < 2**53)
             source = ibis.ifelse(whole, source.try_cast("int64").cast("string"), source.cast("string"))
         # The character 0 says nothing, and would end the engine's own commands early where a name is part of one.
-        text = source.cast("string").replace(_character(0), "").strip()
-        return ibis.ifelse(_said(text, column), text, ibis.null("string"))
-    if column.kind == "time":
-        return _time(source, timezone)
-    if column.kind == "date":
-        return _time(source, timezone).cast("date")
+        return source.cast("string").replace(_character(0), "").strip()
+    if column.kind in ("time", "date"):
+        return source if isinstance(source, ir.TimestampValue | ir.DateValue) else source.cast("string").strip()
+    if column.kind == "flag":
+        return source if isinstance(source, ir.BooleanValue) else source.cast("string").strip().lower()
+    return source.strip() if isinstance(source, ir.StringValue) else source
+
+
+def _read(source: ir.Value, column: Column, timezone: str, *, known: ir.BooleanValue | None) -> ir.Value:
+    """One column, made plain, in its canonical type; null where it cannot be read. `known`: written as nearly all are."""
+    if column.kind in ("id", "text"):
+        slowly = ibis.ifelse(_said(source, column), source, ibis.null("string"))
+        return slowly if known is None else ibis.ifelse(known, source.nullif(""), slowly)
+    if column.kind in ("time", "date"):
+        moment = _if(known, source.try_cast(dt.timestamp), _time(source, timezone))
+        return moment.cast("date") if column.kind == "date" else moment
     if column.kind == "flag":
         return _flag(source)
-    return _number(source)
+    return _if(known, source.try_cast(MONEY), _number(source))
 
 
 def _time(source: ir.Value, timezone: str) -> ir.Value:
@@ -253,19 +311,19 @@ def _time(source: ir.Value, timezone: str) -> ir.Value:
         return _local(timezone, source) if source.type().timezone else source.cast(dt.timestamp)
     if isinstance(source, ir.DateValue):
         return source.cast(dt.timestamp)
-    text = source.cast("string").strip()
-    # Nearly all are written like this, and the patterns below would take most of the time.
-    day = (text[4] == "-") & (text[7] == "-")
-    day &= reduce(operator.and_, [text[place].between("0", "9") for place in (0, 8, 9)])
-    clock = text[10].isin([" ", "T"]) & (text[13] == ":") & (text[16] == ":") & text[18].between("0", "9")
-    usual = day & ((text.length() == 10) | ((text.length() == 19) & clock))
-    # A date is written year first here; the engine would also take other orders, and sometimes the wrong one.
-    dated = text.re_search(r"^\d{4}-\d{2}-\d{2}($|[T ])")
-    offset = text.re_search(r"\d{2}:\d{2}.*(Z|[+-]\d{2}:?\d{2}| UTC)$")
-    spelt = text.re_replace(r"\s*([+-]\d{2}):?(\d{2})$", r"\1:\2").re_replace(r"\s*(UTC|Z)$", "+00:00")
-    instant = ibis.ifelse(dated & offset, spelt, ibis.null("string")).try_cast(dt.Timestamp(timezone="UTC"))
-    local = ibis.ifelse(dated & ~offset, text, ibis.null("string")).try_cast(dt.timestamp)
-    return ibis.ifelse(usual, text.try_cast(dt.timestamp), ibis.coalesce(_local(timezone, instant), local))
+    text = source
+    # A date is written year first here; engines would also take other orders, and each some other things of its own.
+    date, clock = r"^\d{4}-\d{2}-\d{2}", r"[T ]\d{1,2}:\d{1,2}(:\d{1,2}(\.\d*)?)?"
+    offset = r"\s*(Z|UTC|[+-](0\d|1[0-4])(:?[0-5]\d)?)$"
+    text = text.re_replace("  +", " ")
+    # Engines write the groups of a pattern in different ways, so none is named in what replaces it.
+    zone = text.re_extract(r"[+-]\d{2}(:?\d{2})?$", 0).replace(":", "")
+    spelt = text.re_replace(offset, "") + ibis.cases(
+        (zone == "", "+00:00"), (zone.length() == 3, zone + ":00"), else_=zone.left(3) + ":" + zone.right(2)
+    )  # fmt: skip
+    instant = ibis.ifelse(text.re_search(date + clock + offset), spelt, ibis.null("string"))
+    local = ibis.ifelse(text.re_search(f"{date}({clock})?$"), text, ibis.null("string")).try_cast(dt.timestamp)
+    return ibis.coalesce(local, _local(timezone, instant.try_cast(dt.Timestamp(timezone="UTC"))))
 
 
 def _number(source: ir.Value) -> ir.Value:
@@ -273,11 +331,7 @@ def _number(source: ir.Value) -> ir.Value:
         return ibis.null(MONEY)
     if isinstance(source, ir.NumericValue):
         return source.try_cast(MONEY)
-    text = source.strip()
-    # Nearly all are plain numbers, and the patterns below would take most of the time.
-    plainly = text[0].between("0", "9") & text.right(1).between("0", "9") & ~text.contains("_")
-    plainly &= ~(text.contains("e") | text.contains("E"))
-    usual = ibis.ifelse(plainly, text, ibis.null("string")).try_cast(MONEY)
+    text = source
     plain = text.re_search(r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$")
     comma = text.re_search(r"^[+-]?\d{1,3}(\.\d{3})*,\d{1,2}$|^[+-]?\d+,\d{1,2}$|^[+-]?0,\d+$")
     grouped = text.re_search(r"^[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?$")
@@ -289,14 +343,13 @@ def _number(source: ir.Value) -> ir.Value:
         (spaced, text.re_replace(_BLANKS, "").replace(",", ".")),
         else_=ibis.null("string"),
     )
-    # Not coalesce: the engine would work out both for every row.
-    return ibis.ifelse(usual.notnull(), usual, number.try_cast(MONEY))
+    return number.try_cast(MONEY)
 
 
 def _flag(source: ir.Value) -> ir.Value:
     if isinstance(source, ir.BooleanValue):
         return source
-    text = source.cast("string").strip().lower()
+    text = source
     return ibis.cases(
         (text.isin(["true", "t", "yes", "y", "1"]), True), (text.isin(["false", "f", "no", "n", "0"]), False),
         else_=ibis.null("boolean"),

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _DAY = 86_400  # seconds
 _EXACT = dt.Decimal(18, 4)  # as the shop's tables: sums and sums of squares are exact, the same in every order
-_WIDE = dt.Decimal(38, 4)
+_WIDE = dt.Decimal(19, 4)
 _SUMS = ("total", "squares", "total_with_pre", "pre_total", "pre_squares", "cross")
 
 
@@ -223,17 +223,16 @@ def sums(outcomes: ir.Table, *, by: Sequence[str] = ()) -> ir.Table:
     pre = ibis.ifelse(has, outcomes["pre_value"], ibis.null(_EXACT))
     rows = outcomes.mutate(_pre=pre, _float=value.cast("float64"))
     rough = rows["_float"]
-    # DuckDB multiplies two decimals of 18 digits into 18 digits, where a value of 100,000 would overflow.
-    value, pre = rows["value"].cast(_WIDE), rows["_pre"].cast(_WIDE)
+    value, pre = rows["value"].cast(_EXACT), rows["_pre"].cast(_EXACT)
     grouped = rows.group_by("experiment", "metric", "variant", *by).aggregate(
         n=value.count(),
         total=value.sum(),
-        squares=(value * value).sum(),
+        squares=product(value, value).sum(),
         cubes=(rough * rough * rough).sum(),
         pre_n=pre.count(),
         pre_total=pre.sum(),
-        pre_squares=(pre * pre).sum(),
-        cross=(value * pre).sum(),
+        pre_squares=product(pre, pre).sum(),
+        cross=product(value, pre).sum(),
         total_with_pre=value.sum(where=pre.notnull()),
         nonzero=(value != 0).sum().fill_null(0),
         largest=rough.max(),
@@ -288,6 +287,14 @@ def moments(shop: Shop, outcomes: ir.Table, *, by: Sequence[str] = (), cumulated
     names = ["mean", "var", "skew3", "pre_mean", "pre_var", "cov"]
     found = pd.DataFrame(rows, columns=names, dtype="float64")
     return pd.concat([frame.drop(columns=[*_SUMS, "cubes"]), found], axis=1)
+
+
+def product(left: ir.DecimalValue, right: ir.DecimalValue) -> ir.DecimalValue:
+    """left × right to the last digit, on every engine.
+
+    DuckDB multiplies 18 by 18 digits into 18, where 100,000 squared would overflow; Spark rounds what may need more than 38.
+    """
+    return left.cast(_EXACT) * right.cast(_WIDE)
 
 
 def spread(products: Fraction, left: Fraction, right: Fraction, n: int) -> float:

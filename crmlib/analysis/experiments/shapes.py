@@ -13,14 +13,13 @@ import ibis.expr.types as ir
 import pandas as pd
 from scipy import stats
 
-from crmlib.analysis.experiments.reduction import spread
+from crmlib.analysis.experiments.reduction import product, spread
 from crmlib.errors import UsageError, nearest
 
 if TYPE_CHECKING:
     from crmlib.shop.engine import Shop
 
 CUT = 0.001  # share of a metric's values, over all arms, that is cut back at either end
-_WIDE = dt.Decimal(38, 4)
 _SUMS = ("top", "below", "top_squares", "below_squares", "cross")
 
 
@@ -98,11 +97,12 @@ def _ratio_sums(outcomes: ir.Table, *, top: str, below: str) -> ir.Table:
     rows = rows.mutate(
         _both=both,
         _waits=rows["open"] | rows["also_open"],
-        top=rows["_top"].cast(_WIDE),
-        below=rows["_below"].cast(_WIDE),
+        top=rows["_top"],
+        below=rows["_below"],
     )
     a, b, both = rows["top"], rows["below"], rows["_both"]
-    sums = {"top": a, "below": b, "top_squares": a * a, "below_squares": b * b, "cross": a * b}
+    squares = {"top_squares": product(a, a), "below_squares": product(b, b)}
+    sums = {"top": a, "below": b, **squares, "cross": product(a, b)}
     grouped = rows.group_by("experiment", "variant").aggregate(
         n=both.sum(),
         nonzero=(both & (b != 0)).sum(),

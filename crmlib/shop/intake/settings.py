@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from zoneinfo import ZoneInfo
 from crmlib.errors import DataError, nearest
 from crmlib.shop.tables import TABLES
 
+_ENGINE = re.compile(r"(duckdb|spark):(?=.)")
 _KNOWN = ("name", "timezone", "currency", "max_age", "as_of", "columns", "parameters")
 
 
@@ -27,6 +29,16 @@ class Settings:
     as_of: date | None = None
     columns: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+def engine_and_folder(shop: str | Path) -> tuple[str, str]:
+    """The engine a shop is named with, empty where it is not, and its folder.
+
+    >>> engine_and_folder("spark:data/demo"), engine_and_folder("data/demo")
+    (('spark', 'data/demo'), ('', 'data/demo'))
+    """
+    named = _ENGINE.match(str(shop))
+    return (named[1], str(shop)[named.end() :]) if named else ("", str(shop))
 
 
 def read_settings(folder: Path) -> Settings:

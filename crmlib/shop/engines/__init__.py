@@ -1,0 +1,91 @@
+"""What a shop asks of the engine that works out its expressions, and which engine that is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import ibis.expr.types as ir
+import pandas as pd
+
+from crmlib.errors import UsageError, nearest
+from crmlib.shop.intake.folder import Source
+
+DUCKDB, SPARK = "duckdb", "spark"
+ENGINES = (DUCKDB, SPARK)
+
+
+@dataclass(frozen=True)
+class Raw:
+    """A file's rows as they stand, before anything is read into them.
+
+    rows    the file's columns under our names, and a yes/no column named by `flag` for each reason in `broken`; `_row`
+            (from 1, in the order of the file) only where the engine does not keep rows in their order
+    names   the file's column names -> ours: one that begins with an underscore, as working columns do, reads 'column _id'
+    broken  the reasons by which this file's rows may be broken; the first that applies counts
+    """
+
+    rows: ir.Table
+    names: dict[str, str]
+    broken: tuple[str, ...]
+
+
+class Engine(Protocol):
+    """Works out Ibis expressions over one shop's tables. All that leaves it leaves by `frame` and `stream`."""
+
+    name: str
+    fault: tuple[type[Exception], ...]  # what it raises for a file that it cannot read
+
+    def raw(self, source: Source) -> Raw:
+        """A file's rows as they stand; those of a CSV are texts, and empty only where a row is short."""
+
+    def keep(self, name: str, expression: ir.Table) -> ir.Table:
+        """Work out an expression once, and keep its rows under a name."""
+
+    def keep_in_order(self, name: str, expression: ir.Table) -> ir.Table:
+        """The same for raw rows that were read into something: what is kept has `_row`, from 1 in the order of the file."""
+
+    def drop(self, name: str) -> None:
+        """Forget what was kept."""
+
+    def frame(self, expression: ir.Table) -> pd.DataFrame:
+        """All rows in pandas; decimals, exact until here, become floats, which every library takes."""
+
+    def stream(self, expression: ir.Table, *, chunk: int) -> Iterator[pd.DataFrame]:
+        """All rows in frames of at most `chunk`, in the order of the expression."""
+
+
+def open_engine(engine: Any, *, scratch: Path) -> Engine:
+    """The engine of that name, or the one of an open Spark session. UsageError where it is neither.
+
+    Only the engine that is asked for is loaded.
+    """
+    if engine == DUCKDB:
+        from crmlib.shop.engines.duckdb import DuckDB
+
+        return DuckDB(scratch)
+    if engine == SPARK or hasattr(engine, "sparkContext"):
+        from crmlib.shop.engines.spark import Spark
+
+        return Spark(scratch, session=None if engine == SPARK else engine)
+    if isinstance(engine, str):
+        raise UsageError(f"there is no engine '{engine}'; {nearest(engine, ENGINES)}")
+    raise UsageError(f"an engine is 'duckdb', 'spark' or an open Spark session, not {type(engine).__name__}")
+
+
+def flag(reason: str) -> str:
+    """The raw column that says of each row whether it is broken for this reason."""
+    return f"_is_{reason}"
+
+
+def our_names(theirs: tuple[str, ...]) -> dict[str, str]:
+    """The file's column names -> ours."""
+    return {name: f"column {name}" if name.startswith("_") else name for name in theirs}
+
+
+def without_decimals(expression: ir.Table) -> ir.Table:
+    """Sums are exact in the engine; what leaves it is floats."""
+    exact = {name: expression[name].cast("float64") for name, kind in expression.schema().items() if kind.is_decimal()}
+    return expression.mutate(**exact) if exact else expression

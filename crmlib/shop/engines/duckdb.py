@@ -1,0 +1,87 @@
+"""DuckDB inside this process: the engine a shop has unless it asks for another."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import ibis
+import ibis.expr.types as ir
+import pandas as pd
+
+from crmlib.shop.engines import DUCKDB, Raw, flag, our_names, without_decimals
+from crmlib.shop.intake import text
+from crmlib.shop.intake.folder import Source, parquet_names
+
+_OVERFLOW = 8  # surplus fields a ragged CSV row may have and still be set aside rather than stop the run
+_MEMORY = "1GB"  # the engine's own; what does not fit spills to disk
+
+
+class DuckDB:
+    """One embedded database for one shop; `scratch` takes what does not fit into its memory."""
+
+    name = DUCKDB
+    fault: tuple[type[Exception], ...] = (duckdb.Error,)
+
+    def __init__(self, scratch: Path) -> None:
+        self._backend = ibis.duckdb.connect(
+            temp_directory=str(scratch), memory_limit=_MEMORY, autoinstall_known_extensions=False
+        )
+
+    def raw(self, source: Source) -> Raw:
+        rows, names, broken = self._parquet(source) if source.parquet else self._csv(source)
+        flags = {flag(reason): test for reason, test in broken.items()}
+        kept = [rows[name] for name in names.values()]
+        return Raw(rows.select(*kept, **flags), names, tuple(broken))
+
+    def keep(self, name: str, expression: ir.Table) -> ir.Table:
+        return self._backend.create_table(name, expression, temp=True)
+
+    def keep_in_order(self, name: str, expression: ir.Table) -> ir.Table:
+        # The engine keeps the order of what it reads, on all cores at once; counting the rows on their way would take one.
+        kept = self.keep(name, expression)
+        return kept.mutate(_row=kept.rowid() + 1)
+
+    def drop(self, name: str) -> None:
+        self._backend.drop_table(name)
+
+    def write(self, expression: ir.Table, path: Path) -> None:
+        """An expression's rows as a Parquet file, for an engine that reads no others."""
+        self._backend.to_parquet(expression, path)
+
+    def frame(self, expression: ir.Table) -> pd.DataFrame:
+        with warnings.catch_warnings():
+            # Ibis asks pandas 3 for an option that pandas 4 will drop.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            found: pd.DataFrame = without_decimals(expression).to_pandas()
+        return found
+
+    def stream(self, expression: ir.Table, *, chunk: int) -> Iterator[pd.DataFrame]:
+        for batch in expression.to_pyarrow_batches(chunk_size=chunk):
+            yield batch.to_pandas()
+
+    def _parquet(self, source: Source) -> tuple[ir.Table, dict[str, str], dict[str, ir.BooleanValue]]:
+        rows = self._backend.read_parquet(source.read_path, table_name=f"_raw_{source.table}")
+        text.no_twins(parquet_names(source.read_path), name=source.path.name)
+        names = our_names(tuple(rows.columns))
+        return rows.rename({ours: theirs for theirs, ours in names.items()}), names, {}
+
+    def _csv(self, source: Source) -> tuple[ir.Table, dict[str, str], dict[str, ir.BooleanValue]]:
+        names = our_names(source.header)
+        marks = [text.MARK] if source.marked else []
+        surplus = [f"_surplus_{i}" for i in range(_OVERFLOW)]
+        options: dict[str, Any] = {
+            "header": True, "auto_detect": False, "delim": source.delimiter, "quote": '"', "escape": '"', "strict_mode": False,
+            # Empty fields stay empty texts, so that only the padding of a short row is null.
+            "nullstr": "\x01", "null_padding": True, "skip": source.skip,
+            # Where a row may run over lines, they can be told apart from the start of the file only.
+            "parallel": source.one_line_rows,
+            "columns": dict.fromkeys([*marks, *names.values(), *surplus], "VARCHAR"),
+        }  # fmt: skip
+        rows = self._backend.read_csv(source.read_path, table_name=f"_raw_{source.table}", **options)
+        broken = {mark: rows[text.MARK] == mark for mark in (text.BROKEN_QUOTE, text.TOO_LONG) if source.marked}
+        last = names[source.header[-1]]
+        return rows, names, broken | {"ragged_row": rows[last].isnull() | rows[surplus[0]].notnull()}
