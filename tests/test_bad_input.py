@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import io
+import tempfile
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -313,3 +314,44 @@ def test_broken_parquet_is_refused_without_naming_where_it_lies(
     with pytest.raises(DataError, match=message) as caught:
         crm.connect(tmp_path)
     assert str(tmp_path) not in str(caught.value)
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    st.lists(st.sampled_from(['"', '""', '"a"', ",", ";", "\n", "\r\n", "\r", "a", "é", " "]), max_size=30).map("".join)
+)
+def test_quotes_that_are_seen_to_be_sound_are_sound_to_a_reader_of_fields(written: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "x.csv"
+        path.write_text(written, encoding="utf-8", newline="")
+        found = text.quotes_of(path, delimiter=",")
+    try:
+        reader = csv.reader(io.StringIO(written, newline=""), delimiter=",", strict=True)
+        rows = list(reader)
+    except csv.Error:
+        assert not found.sound
+    else:
+        assert found.sound and (not found.one_line_rows or reader.line_num == len(rows))
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+def test_plain_exports_are_seen_to_be_so_and_texts_over_lines_are_not(tmp_path: Path, ending: str) -> None:
+    rows = ['"a","b"', '"x, ""y""",""', 'plain,"ends"', "é,2"]
+    path = tmp_path / "x.csv"
+    path.write_text(ending.join([*rows, ""]), encoding="utf-8-sig", newline="")
+    assert text.quotes_of(path, delimiter=",") == text.Quotes(sound=True, one_line_rows=True)
+    path.write_text(ending.join([*rows, '"over', 'lines",1']), encoding="utf-8", newline="")
+    assert text.quotes_of(path, delimiter=",") == text.Quotes(sound=True, one_line_rows=False)
+
+
+def test_rows_keep_their_places_however_many_readers_there_are(tmp_path: Path) -> None:
+    """Large enough for several readers at once; every thousandth row is broken, and is named by its place."""
+    note, size = "n" * 200, 200_000
+    with (tmp_path / "orders.csv").open("w", encoding="utf-8") as file:
+        file.write('"order_id","ordered_at","note"\n')
+        file.writelines(
+            f'"{row}","{"x" if row % 1000 == 0 else "2025-01-02 10:00:00"}","{note}"\n' for row in range(1, size + 1)
+        )
+    shop = crm.connect(tmp_path, as_of="2025-02-01")
+    assert shop.audits["orders"].source.one_line_rows and shop.audits["orders"].kept == size - size // 1000
+    assert aside(shop) == dict.fromkeys(range(1000, size + 1, 1000), "unreadable_date")

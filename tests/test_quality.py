@@ -146,3 +146,13 @@ def test_no_row_is_ever_lost(tmp_path_factory, rows):
     shop = crm.connect(folder, as_of="2025-02-01")
     read, kept, aside, after = shop.reconciliation().iloc[0][["read", "kept", "set_aside", "after_as_of"]]
     assert read == len(rows) == kept + aside + after
+
+
+def test_an_order_id_before_and_after_the_as_of_day_counts_its_lines_once(write_shop):
+    orders = [
+        {"order_id": "1", "ordered_at": day, "customer_id": "a", "total": 5} for day in ("2026-01-01", "2026-12-01")
+    ]
+    lines = [{"order_id": "1", "product_id": "p", "quantity": 1, "line_total": 5}]
+    shop = crm.connect(write_shop(orders=orders, order_lines=lines), as_of="2026-06-01")
+    assert (shop.audits["order_lines"].read, shop.audits["order_lines"].kept) == (1, 1)
+    assert (shop.audits["orders"].read, shop.audits["orders"].kept, shop.audits["orders"].after_as_of) == (2, 1, 1)
