@@ -163,7 +163,7 @@ def test_a_well_written_file_is_never_called_broken(
     writer = csv.writer(out)
     writer.writerows([("a", "b", "c"), *rows])
     (folder / "x.csv").write_text(out.getvalue(), encoding="utf-8", newline="")
-    assert text.is_sound(folder / "x.csv", delimiter=",")
+    assert text.quotes_of(folder / "x.csv", delimiter=",").sound
     text.mend(folder / "x.csv", folder / "y.csv", delimiter=",", columns=3, skip=0)
     with (folder / "y.csv").open(encoding="utf-8", newline="") as file:
         mended = list(csv.reader(file))[1:]

@@ -17,6 +17,7 @@ from scipy import stats
 import crmlib as crm
 from crmlib.analysis import experiments as ex
 from crmlib.analysis.experiments import effects, shares
+from crmlib.analysis.experiments.verdicts import effect_text
 from crmlib.errors import NotAvailable, NotEnoughData, UsageError
 from crmlib.findings import Findings, csv_text
 
@@ -113,9 +114,17 @@ OUTCOMES = [
 
 
 def page(shop: crm.Shop, *, experiment="", window_days=14, control="", split="", primary="", worthwhile=0.0, ratios="", quantiles="",
-         reading="fixed", planned_units=0, guardrails="", offer_cost=0.0, units_a_month=0.0, segments=""):  # fmt: skip
+         reading="fixed", planned_units=0, guardrails="", offer_cost=0.0, units_a_month=0.0, segments="", unit=""):  # fmt: skip
     """The whole notebook: facts, checks, results, verdicts, findings, and worth, looks, segments."""
-    facts = ex.facts(shop, experiment=experiment, window_days=window_days, ratios=ratios, quantiles=quantiles)
+    facts = ex.facts(
+        shop,
+        experiment=experiment,
+        window_days=window_days,
+        ratios=ratios,
+        quantiles=quantiles,
+        primary=primary,
+        unit=unit,
+    )
     checks = ex.validate(facts, control=control, split=split)
     results = ex.fit(
         facts, checks, primary=primary, reading=reading, planned_units=planned_units, guardrails=guardrails
@@ -148,6 +157,7 @@ def sections(found: Page):
         ex.table_worth(facts, worth),
         ex.figure_looks(facts, looks, verdicts),
         ex.figure_segments(facts, groups, looks),
+        ex.figure_novelty(facts, looks),
         ex.table_plan(facts, results),
         ex.figure_days(facts, checks),
         ex.table_checks(checks, groups.splits),
@@ -649,6 +659,12 @@ def test_cookie_cats_comes_out_as_published(cookie_cats):
     assert checks.table.set_index("check").loc["heavy_tail: rounds", "verdict"] == "warning"
     assert verdicts.table["state"].tolist() == ["lower"] and verdicts.table["decision"].tolist() == ["stop"]
     assert findings.status == "warnings"
+    # Read, but with a doubt that stands among the first lines.
+    assert findings.so_what[:2] == (
+        "Gate: retention 7 is lower: \N{MINUS SIGN}0.8 points (\N{MINUS SIGN}1.3 to \N{MINUS SIGN}0.3).",
+        "The split of gate is doubtful: read the result with care.",
+    )
+    assert findings.actions[0].why.endswith("; its split is doubtful")
 
 
 def test_the_demo_shops_tests_are_read_rightly(demo_shop, demo_folder):
@@ -668,7 +684,7 @@ def test_the_demo_shops_tests_are_read_rightly(demo_shop, demo_folder):
     rows = verdicts.table.set_index("experiment")
     assert rows.loc["free_shipping", ["decision", "title"]].tolist() == [
         "open",
-        "Free shipping sells more, margin per visitor unclear",
+        "Free shipping sells more but margin per visitor is unclear",
     ]
     assert findings["open"].value == 2 and rows.loc["new_header", "decision"] == "open"
     assert any(action.what == "Plan a new, longer or bolder test of free shipping" for action in findings.actions)
@@ -764,7 +780,7 @@ def test_five_customers_are_too_few_and_the_page_says_so_with_numbers(write_shop
     assert findings.status == "too_few"
     assert "too few to conclude" in findings.lead
     assert findings["too_few"].value == 1 and findings["primary_effect"].value is None
-    assert verdicts.table["why"].iloc[0] == "needs 30 units in each arm, has 2"
+    assert verdicts.table["why"].iloc[0] == "needs 30 customers in each arm, has 2"
     assert findings.tables["results"]["effect"].isna().all()
     assert findings.tables["results"].loc[0, ["n", "n_control", "mean"]].tolist() == [2, 3, 0.0]
     assert all(figure.title for figure in sections(found))
@@ -790,7 +806,7 @@ def test_one_arm_alone_or_the_same_value_for_all(write_shop, rng):
     found = page(shop)
     _facts, _checks, results, verdicts, findings, *_ = found
     assert verdicts.table["state"].tolist() == ["too_few", "too_few"]
-    assert results.table["reason"].tolist() == ["every unit has the same value"]
+    assert results.table["reason"].tolist() == ["all units have the same value"]
     assert findings.status == "too_few"
     assert all(figure.title for figure in sections(found))
 
@@ -860,18 +876,18 @@ def test_the_primary_measure_is_chosen_by_name_alone(write_shop, rng):
     shop = crm.connect(write_shop(assignments=assigned, outcomes=outcomes_of(assigned, **values)), as_of="2026-02-01")
     _, _, results, _, findings, *_ = page(shop)
     assert results.primary == {"x": "conversion"} and not results.named
-    assert any("No primary measure was named" in caveat.text for caveat in findings.caveats)
+    assert any("No measure that decides was named" in caveat.text for caveat in findings.caveats)
     _, _, results, _, findings, *_ = page(shop, primary="zeal")
     assert results.primary == {"x": "zeal"} and results.named and results.table["metric"].iloc[0] == "zeal"
-    assert not any("No primary measure was named" in caveat.text for caveat in findings.caveats)
+    assert not any("No measure that decides was named" in caveat.text for caveat in findings.caveats)
 
 
 @pytest.mark.parametrize(
     ("margin", "state", "decision", "title"),
     [
         (1.0, "higher", "ship", "X sells more"),
-        (-1.0, "higher", "stop", "X sells more, but margin falls"),
-        (0.0, "open", "open", "X sells more, margin unclear"),
+        (-1.0, "higher", "stop", "X sells more but margin falls"),
+        (0.0, "open", "open", "X sells more but margin is unclear"),
     ],
 )
 def test_selling_more_at_a_loss_is_not_shipped(write_shop, margin, state, decision, title):
@@ -902,12 +918,13 @@ def test_no_difference_says_how_large_one_could_still_be(write_shop):
         return found.results.table.iloc[0], found.verdicts.table.iloc[0]
 
     row, verdict = read()
-    # Nothing is worth having or not until somebody says so: both ends, rounded outwards, and no decision.
-    assert verdict["title"] == "X: too few to conclude, from −2.69 to +2.69 points"
+    # Nothing is worth having or not until somebody says so: both ends, as the table beside it has them, and no decision.
+    assert verdict["title"] == "X: too few to conclude, from −2.7 to +2.7 points"
     assert (verdict["state"], verdict["decision"]) == ("open", "open")
-    assert 2.68 < 100 * row["high"] <= 2.69 and 2.68 < -100 * row["low"] <= 2.69
+    assert 2.65 < 100 * row["high"] < 2.75 and 2.65 < -100 * row["low"] < 2.75
+    assert effect_text(row, "").endswith("points (−2.7 to 2.7)")
     row, verdict = read(worthwhile=0.2)  # five points of 25: excluded on both sides
-    assert verdict["title"] == "X: no difference larger than 2.69 points"
+    assert verdict["title"] == "X: no difference larger than 2.7 points"
     assert (verdict["state"], verdict["decision"]) == ("no_difference", "stop")
     _, wide = read(worthwhile=0.05)  # an effect of 1.25 points is not excluded
     assert (wide["state"], wide["decision"]) == ("open", "open")
@@ -919,13 +936,25 @@ def test_no_difference_says_how_large_one_could_still_be(write_shop):
 def test_findings_keep_the_contract(demo_shop):
     findings = page(demo_shop).findings
     assert findings["experiments"].value == 4
-    assert list(findings.tables) == ["results", "checks", "looks", "segments", "worth"]
+    assert list(findings.tables) == ["results", "checks", "looks", "segments", "worth", "since_seen"]
     assert (
         findings.tables["results"].columns.tolist() == RESULTS and findings.tables["checks"].columns.tolist() == CHECKS
     )
     assert not findings.lists and len(findings.so_what) == 3
     heads = [metric for metric in findings.metrics if metric.headline]
     assert 3 <= len(heads) <= 6 and all(metric.n is not None for metric in heads)
+    # The first tile says what was found, and no tile says 'decided' where the sentence says 'unclear'.
+    assert heads[0].id == "primary_effect" and findings["decided"].label == "Settled what to do"
+    assert (
+        findings.lead
+        == "Free shipping sells more but margin per visitor is unclear. Of 4 tests none settles what to do: 2 ended open, 1 is still running, 1 is void."
+    )
+    assert {action.counted for action in findings.actions} == {"visitors"} and findings[
+        "units"
+    ].label == "Visitors assigned"
+    assert findings.how_sure[0].startswith("About 95 of 100 such tests") and len(findings.how_sure[0]) < 200
+    void = findings.tables["results"].query("state == 'void'")
+    assert len(void) == 3 and void[["mean", "mean_control", "effect", "low", "high", "p_value"]].isna().all(axis=None)
     json.dumps(findings.to_json(), allow_nan=False)
     said = json.dumps(findings.to_json()).lower()
     for never in ("no effect.", "the split is fine", "chance that"):

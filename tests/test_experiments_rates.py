@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from crmlib.analysis.experiments import effects, guardrails, sequential
+from crmlib.analysis.experiments import effects, guardrails, novelty, sequential
 from crmlib.analysis.stats import adjust
 
 TRIALS, LOOKS = 2_000, 50
@@ -236,6 +236,51 @@ def test_intervals_of_quantiles_cover():
         # Order statistics are discrete, so a little above the nominal share is right.
         assert 0.94 <= held(one.low <= truth <= one.high for one in found) <= 0.97
         assert all((one.p_value < 0.05) == (one.low > 0 or one.high < 0) for one in found)
+        # Relative to control a tenth more, e^0.1, at every quantile; and off zero exactly where the difference is.
+        assert 0.94 <= held(one.relative_low <= math.exp(0.1) - 1 <= one.relative_high for one in found) <= 0.97
+        assert all((one.relative_low > 0, one.relative_high < 0) == (one.low > 0, one.high < 0) for one in found)
+        # Its error, for planning, is within a tenth of the normal approximation's: √(q (1 − q) / n) / density, for each arm.
+        at = math.exp(stats.norm.ppf(share))
+        density = stats.norm.pdf(stats.norm.ppf(share)) / at
+        error = math.sqrt(share * (1 - share) / size) / density * math.hypot(1, math.exp(0.1))
+        assert np.median([one.error for one in found]) == pytest.approx(error, rel=0.1)
+
+
+# ---- wearing off ---------------------------------------------------------------------------------------------------------
+
+
+def halves(rng: np.random.Generator, lifts: tuple[float, float], *, size: int) -> list[dict[str, np.ndarray]]:
+    """Sums of orders early and late, of arm and control, in each of many tests; some customers order ten times as often as others."""
+    sums = []
+    for early, late in (lifts, (1.0, 1.0)):
+        rate = rng.gamma(0.7, 0.6 / 0.7, (TRIALS, size))
+        a, b = rng.poisson(rate * early), rng.poisson(rate * late)
+        sums.append({"early": a.sum(axis=1), "late": b.sum(axis=1), "early2": (a * a).sum(axis=1), "late2": (b * b).sum(axis=1),
+                     "both": (a * b).sum(axis=1)})  # fmt: skip
+    return sums
+
+
+def fading(sums: list[dict[str, np.ndarray]], *, size: int, strangers: bool = False) -> float:
+    """Share of tests whose effect is said to have changed between the halves, by Welch's test of the units' own contrasts."""
+    both = [arm | ({"both": arm["early"] * arm["late"] / size} if strangers else {}) for arm in sums]
+    (mean, variance), (mean0, variance0) = (novelty.contrast_of(arm, size, first=7, late=7) for arm in both)
+    found = stats.ttest_ind_from_stats(mean, np.sqrt(variance), size, mean0, np.sqrt(variance0), size, equal_var=False)
+    return float((found.pvalue < 0.05).mean())
+
+
+def test_an_effect_that_lasts_is_called_fading_one_time_in_twenty():
+    rng = np.random.default_rng(41)
+    # Half as many orders again, on every day: a large effect, and no novelty.
+    sums = halves(rng, (1.5, 1.5), size=400)
+    assert fading(sums, size=400) == pytest.approx(0.05, abs=0.01)
+    # Days of one customer taken for strangers: blind to much of what there is.
+    assert fading(sums, size=400, strangers=True) < 0.03
+
+
+def test_an_effect_of_the_first_days_alone_is_found():
+    sums = halves(np.random.default_rng(42), (1.5, 1.0), size=400)
+    assert fading(sums, size=400) > 0.9
+    assert fading(sums, size=400, strangers=True) < fading(sums, size=400)
 
 
 # ---- what decides is named beforehand ----------------------------------------------------------------------------------

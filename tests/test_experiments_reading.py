@@ -289,7 +289,7 @@ def test_money_is_margin_less_the_offers_cost(write_shop):
     dear = page(shop, offer_cost=0.9).verdicts.table.iloc[0]
     assert dear["decision"] == "stop" and dear["title"].endswith("but margin less the offer's cost falls")
     unclear = page(shop, offer_cost=0.45).verdicts.table.iloc[0]
-    assert unclear["decision"] == "open" and "margin less the offer's cost unclear" in unclear["title"]
+    assert unclear["decision"] == "open" and "margin less the offer's cost is unclear" in unclear["title"]
 
 
 def test_revenue_is_not_called_margin(spenders):
@@ -390,6 +390,7 @@ def test_segments_equal_pandas_and_only_a_planted_difference_is_called_one(write
     assert tests.loc["device", "p_value"] == pytest.approx(2 * stats.norm.sf(abs(between) / error), rel=0.02)
     title = ex.figure_segments(found.facts, found.groups, found.looks).title
     assert "does not do the same by device" in title
+    assert f"{title}." in found.findings.so_what
     # Three people are not shown as three.
     assert effects.loc[("rare", "odd"), "n_control"] < 5
     shown = found.findings.tables["segments"].set_index("level")
@@ -502,6 +503,37 @@ def test_an_effect_that_wears_off_is_found_in_orders(write_shop, fading):
     assert (change["p_adjusted"] < 0.001) == fading
     sentence = ex.figure_segments(found.facts, found.groups, found.looks).sentence
     assert ("do not count on its average to last" in sentence) == fading
+    assert any("do not count on its average" in line for line in found.findings.so_what) == fading
+    assert found.findings.actions[0].what == "Ship x"
+    assert ("the effect changed since first seen" in found.findings.actions[0].why) == fading
+    # The curve, day by day, by hand: the same units at every point.
+    since = found.looks.since
+    wait = (per_day["ordered_at"] - per_day["assigned_at"]).dt.days
+    counts = [per_day[wait == day].groupby("variant").size() / (size / 2) for day in range(14)]
+    assert since["effect"].tolist() == pytest.approx([one["new"] - one["control"] for one in counts])
+    assert since["first_day"].tolist() == since["last_day"].tolist() == list(range(1, 15))
+    day = per_day[wait == 3].groupby(["variant", "unit_id"]).size()
+    rows = [np.pad(day[arm].to_numpy(), (0, size // 2 - len(day[arm]))) for arm in ("new", "control")]
+    ends = stats.ttest_ind(*rows, equal_var=False).confidence_interval(0.95)
+    assert since.loc[3, ["low", "high"]].tolist() == pytest.approx([ends.low, ends.high])
+    title = ex.figure_novelty(found.facts, found.looks).title
+    assert title == (
+        "The effect of x was larger in the first days than later"
+        if fading
+        else "No clear change in the effect of x since it was first seen"
+    )
+    assert len(found.findings.tables["since_seen"]) == 14
+    if fading:
+        longer = page(
+            crm.connect(write_shop("longer", assignments=assigned, orders=orders), as_of="2026-03-01"), window_days=20
+        )
+        steps = longer.looks.since
+        # Steps of two days; after the fourteenth nobody ordered, which is too few and not zero.
+        assert (
+            steps["first_day"].tolist() == [1, 3, 5, 7, 9, 11, 13]
+            and (steps["last_day"] - steps["first_day"] == 1).all()
+        )
+        assert steps["effect"].tolist() == pytest.approx(since["effect"].to_numpy().reshape(7, 2).mean(axis=1).tolist())
 
 
 def test_an_effect_of_early_arrivals_alone_is_found_week_by_week(write_shop):

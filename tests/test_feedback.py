@@ -6,6 +6,7 @@ import csv
 import re
 from collections.abc import Callable
 from datetime import date, timedelta
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from crmlib.analysis import feedback
 from crmlib.analysis.feedback import measures, reading
 from crmlib.analysis.feedback.lexicons import textblob
 from crmlib.analysis.feedback.redaction import redact, shorten
-from crmlib.analysis.feedback.reliability import HELD_OUT, MEASURED
+from crmlib.analysis.feedback.reliability import FIRST, MEASURED, SENTENCES, together
 from crmlib.analysis.feedback.themes import FAULTS, OWNERS, PATTERNS, THEMES, clauses, mentions
 from crmlib.errors import NotAvailable, NotEnoughData, UsageError
 from crmlib.figures import Figure
@@ -160,7 +161,7 @@ def test_singular_and_plural_are_one_theme() -> None:
         ("Parcel arrived damaged.", {"delivery"}),
         ("The driver threw the parcel over the gate, two things broken.", {"delivery"}),
         ("Both bowls were cracked when the shipment arrived.", {"delivery"}),
-        ("The tracking page has not moved since last Thursday.", set()),
+        ("The tracking page has not moved since last Thursday.", {"delivery"}),
         ("Delivered on Monday and broken after a week.", {"quality"}),
         ("Fast delivery. The handle broke.", {"quality"}),
         ("One cup was broken.", {"quality"}),
@@ -177,13 +178,18 @@ def test_every_theme_has_patterns_and_an_owner() -> None:
     assert tuple(PATTERNS) == tuple(FAULTS) == tuple(OWNERS) == tuple(MEASURED) == THEMES
 
 
-def _golden(part: str) -> list[dict[str, str]]:
-    lines = (ROOT / "tests" / "golden" / "feedback_themes.csv").read_text(encoding="utf-8").splitlines()
-    return [row for row in csv.DictReader(line for line in lines if not line.startswith("#")) if row["part"] == part]
+def _golden(name: str) -> list[dict[str, str]]:
+    lines = (ROOT / "tests" / "golden" / f"{name}.csv").read_text(encoding="utf-8").splitlines()
+    return list(csv.DictReader(line for line in lines if not line.startswith("#")))
+
+
+@cache
+def _complaints(text: str) -> frozenset[str]:
+    return READER.read(text).complaints()
 
 
 def _counted(theme: str, rows: list[dict[str, str]]) -> tuple[int, int, int]:
-    said = [theme in READER.read(row["text"]).complaints() for row in rows]
+    said = [theme in _complaints(row["text"]) for row in rows]
     true = [f"{theme}-" in row["themes"].split() for row in rows]
     pairs = list(zip(said, true, strict=True))
     return pairs.count((True, True)), pairs.count((True, False)), pairs.count((False, True))
@@ -191,15 +197,41 @@ def _counted(theme: str, rows: list[dict[str, str]]) -> tuple[int, int, int]:
 
 @pytest.mark.parametrize("theme", THEMES)
 def test_the_page_quotes_what_the_held_out_sentences_give(theme: str) -> None:
-    rows = _golden("held_out")
-    assert len(rows) == HELD_OUT
+    rows = _golden("feedback_fresh_themes")
+    assert len(rows) == SENTENCES
     quoted = MEASURED[theme]
+    # Only the sums are compared, so that a failure shows no single sentence to whoever mends the patterns.
     assert _counted(theme, rows) == (quoted.right, quoted.wrong, quoted.missed)
+    assert FIRST[theme].complaints == quoted.complaints >= 11
+
+
+def test_the_first_score_stands_in_the_files_own_words() -> None:
+    """The header, written when the sentences were first measured, says what the page calls the score before."""
+    header = (ROOT / "tests" / "golden" / "feedback_fresh_themes.csv").read_text(encoding="utf-8").splitlines()[2]
+    for theme in THEMES:
+        assert f"{theme} {FIRST[theme].right}/{FIRST[theme].wrong}/{FIRST[theme].missed}" in header
+    every = together(FIRST)
+    assert f"together {every.right}/{every.wrong}/{every.missed}" in header
+
+
+def test_intervals_of_the_measured_shares_are_wilsons() -> None:
+    """7 of 12 by statsmodels' Wilson interval: .320 to .807."""
+    from statsmodels.stats.proportion import proportion_confint
+
+    low, high = proportion_confint(7, 12, method="wilson")
+    assert (low, high) == pytest.approx((0.320, 0.807), abs=0.001)
+    assert MEASURED["delivery"].recall == "7 of 12 (32–81\N{NO-BREAK SPACE}%)"
+
+
+def test_patterns_do_no_worse_on_sentences_they_were_shaped_on() -> None:
+    rows = [row for row in _golden("feedback_themes") if row["part"] == "development"]
+    right, wrong, missed = np.array([_counted(theme, rows) for theme in THEMES]).sum(axis=0)
+    assert len(rows) > 200 and right / (right + missed) > 0.9 and right / (right + wrong) > 0.95
 
 
 def test_faults_find_complaints_that_the_lexicon_alone_misses() -> None:
-    """On sentences the patterns had not seen: half of the complaints instead of a quarter, four of five of them right."""
-    rows = _golden("held_out")
+    """On sentences the patterns had not seen: two of three complaints instead of one of four, nine of ten of them right."""
+    rows = _golden("feedback_fresh_themes")
     counted = np.array([_counted(theme, rows) for theme in THEMES]).sum(axis=0)
     alone = sum(
         READER.direction(textblob(". ".join(piece for piece in clauses(row["text"]) if mentions(piece, theme)))) < 0
@@ -209,8 +241,8 @@ def test_faults_find_complaints_that_the_lexicon_alone_misses() -> None:
     )
     right, wrong, missed = counted
     assert right / (right + missed) > 1.5 * alone / (right + missed)
-    assert right / (right + wrong) > 0.75
-    assert right / (right + missed) > 0.5
+    assert right / (right + wrong) > 0.85
+    assert right / (right + missed) > 0.6
 
 
 # Redaction
@@ -305,6 +337,52 @@ def test_no_long_run_of_digits_survives(before: str, after: str, digits: list[in
 def test_a_long_quote_is_cut_between_words() -> None:
     assert shorten("one two three", limit=9) == "one two…"
     assert shorten("short") == "short"
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("Vera promised me a replacement, I'm still waiting.", "Vera"), ("I spoke to Vera at the counter", "Vera"), ("Vera at the counter was rude", "Vera"),
+        ("I was served by Jonas, who did not care.", "Jonas"), ("My neighbour Klaus took it in.", "Klaus"), ("Late again. Ulrike told me to wait.", "Ulrike"),
+        ("A big thank you to Anne-Marie from customer service", "Anne-Marie"), ("A lady called Greta hung up on me", "Greta"), ("Then Leyla rang and said sorry", "Leyla"),
+    ],
+)  # fmt: skip
+def test_a_first_name_is_known_by_what_stands_beside_it(text: str, name: str) -> None:
+    assert name not in redact(text) and "[name]" in redact(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Nobody told me anything.", "She promised me a refund. Then nothing.", "Support was rude.", "I spoke to Customer Service twice.", "Staff at the counter were lovely.",
+        "Amazon told me to wait.", "It came on Monday, not on Friday as promised.", "Delivered by DHL, called by UPS.", "This fabric is kind to my skin. Cotton is kind of nice.",
+        "Nothing was explained. Nobody answered.", "I bought it in London for Christmas.",
+    ],
+)  # fmt: skip
+def test_ordinary_words_are_no_names(text: str) -> None:
+    assert redact(text) == text
+
+
+def test_the_shops_own_brands_and_carriers_are_no_names(write_shop: Callable[..., Path]) -> None:
+    """'Kettlemann promised …' names a brand of the shop, 'Vera promised …' somebody who works there."""
+    rows = [
+        {"feedback_id": "F1", "text": "Kettlemann promised a terrible thing", "rating": 1},
+        {"feedback_id": "F2", "text": "Blitzpost told me a terrible lie", "rating": 1},
+        {"feedback_id": "F3", "text": "Vera promised a terrible thing", "rating": 1},
+    ]
+    shop = crm.connect(
+        write_shop(
+            feedback=rows,
+            products=[{"product_id": "P1", "name": "Big kettle", "brand": "Kettlemann"}],
+            shipments=[{"order_id": "O1", "carrier": "Blitzpost"}],
+        )
+    )
+    said = _readings(shop).texts["text"].tolist()
+    assert said == [
+        "Kettlemann promised a terrible thing",
+        "Blitzpost told me a terrible lie",
+        "[name] promised a terrible thing",
+    ]
 
 
 # The table: facts, oracle, look-ahead
@@ -546,7 +624,11 @@ def test_the_ratio_of_rates_is_the_exact_conditional_test() -> None:
     """scipy.stats.binomtest on the recent count given the sum, and its Clopper-Pearson ends turned into a ratio."""
     from scipy.stats import binomtest
 
-    ratio, low, high, p = measures._rate_ratio(18, 30, exposed=(3200.0, 20800.0))
+    one = np.ones(1)
+    ratio, low, high, p = (
+        found[0]
+        for found in measures._rate_ratio(18 * one, 30 * one, exposed=(3200.0, 20800.0), scatter=one, freedom=51 * one)
+    )
     null = 3200 / 24000
     ends = binomtest(18, 48, null).proportion_ci(0.95, method="exact")
     assert (low, high) == pytest.approx([end / (1 - end) * 6.5 for end in ends])
@@ -565,16 +647,34 @@ def test_a_rise_is_said_and_a_quiet_year_is_not() -> None:
     assert measures._changes(_weekly([1] * 15), 8).empty
 
 
-@pytest.mark.parametrize("overdispersed", [False, True])
-def test_quiet_shops_rarely_show_a_change(overdispersed: bool) -> None:
-    """250 shops without change, seven themes each: at most 5 % (and noise) say anything, scattered weeks included."""
-    rng, wrong = np.random.default_rng(5), 0
-    for _ in range(250):
-        rate = rng.gamma(2, 1.5, (60, len(THEMES))) if overdispersed else np.full((60, len(THEMES)), 3.0)
-        weeks = _weekly([0] * 60)
-        weeks[list(THEMES)] = rng.poisson(rate)
-        wrong += (measures._changes(weeks, 8)["change"] != "no clear change").any()
-    assert wrong <= 0.05 * 250 + 3 * np.sqrt(250 * 0.05 * 0.95)
+@pytest.mark.parametrize(("shape", "mean"), [(np.inf, 3.0), (np.inf, 0.5), (2.0, 3.0), (0.5, 3.0), (0.5, 0.5)])
+def test_quiet_shops_rarely_show_a_change(shape: float, mean: float) -> None:
+    """4,000 shops without change, seven themes each: at most 5 % (and noise) say anything, however much weeks scatter (gamma `shape`)."""
+    rng = np.random.default_rng(5)
+    size = (60, 4000 * len(THEMES))
+    counts = rng.poisson(np.full(size, mean) if shape == np.inf else rng.gamma(shape, mean / shape, size)).astype(float)
+    scatter, freedom = measures._scatter(counts[:52], np.ones(52))
+    _, low, high, p = measures._rate_ratio(
+        counts[52:].sum(axis=0), counts[:52].sum(axis=0), exposed=(8.0, 52.0), scatter=scatter, freedom=freedom
+    )
+    wrong = (len(THEMES) * p.reshape(-1, len(THEMES)).min(axis=1) < 0.05).mean()
+    assert wrong <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / 4000)
+    assert ((low <= 1) & (high >= 1)).mean() >= 0.95 - 2 * np.sqrt(0.05 * 0.95 / size[1])
+
+
+def test_a_normal_reference_for_scattered_weeks_falls_into_the_trap() -> None:
+    """The same shops, strongly scattered, with the scatter taken for known: more than one in twenty says something."""
+    rng = np.random.default_rng(5)
+    counts = rng.poisson(rng.gamma(0.5, 6, (60, 4000 * len(THEMES)))).astype(float)
+    scatter, freedom = measures._scatter(counts[:52], np.ones(52))
+    p = measures._rate_ratio(
+        counts[52:].sum(axis=0),
+        counts[:52].sum(axis=0),
+        exposed=(8.0, 52.0),
+        scatter=scatter,
+        freedom=np.full_like(freedom, 1e6),
+    )[3]
+    assert (len(THEMES) * p.reshape(-1, len(THEMES)).min(axis=1) < 0.05).mean() > 0.06
 
 
 # Quotes

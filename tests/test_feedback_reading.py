@@ -19,7 +19,7 @@ import crmlib as crm
 from crmlib.analysis import feedback
 from crmlib.analysis.feedback import contest, learning, phrasing, shares
 from crmlib.analysis.feedback.lexicons import textblob, vader
-from crmlib.analysis.feedback.reliability import HARD_DEVELOPMENT, HARD_HELD_OUT
+from crmlib.analysis.feedback.reliability import HARD_DEVELOPMENT, HARD_FRESH, HARD_FRESH_FIRST, HARD_HELD_OUT
 from crmlib.analysis.feedback.wording import mood, scores
 from crmlib.analysis.stats import share_interval
 from tests.conftest import ROOT, SHARED_DATA
@@ -84,8 +84,10 @@ def test_ten_folds_of_the_uci_sentences_beat_the_reference(name: str, level: flo
 
 
 def _hard(part: str) -> list[dict[str, str]]:
-    lines = (ROOT / "tests" / "golden" / "feedback_hard.csv").read_text(encoding="utf-8").splitlines()
-    return [row for row in csv.DictReader(line for line in lines if not line.startswith("#")) if row["part"] == part]
+    name = "feedback_fresh_hard" if part == "fresh" else "feedback_hard"
+    lines = (ROOT / "tests" / "golden" / f"{name}.csv").read_text(encoding="utf-8").splitlines()
+    rows = csv.DictReader(line for line in lines if not line.startswith("#"))
+    return [row for row in rows if part == "fresh" or row["part"] == part]
 
 
 def _called(row: dict[str, str]) -> str:
@@ -96,13 +98,18 @@ def _called(row: dict[str, str]) -> str:
 
 
 def test_the_hard_sentences_are_many_and_of_all_kinds() -> None:
-    rows = _hard("development") + _hard("held_out")
+    rows = _hard("development") + _hard("held_out") + _hard("fresh")
     assert len(rows) >= 150 and len({row["text"] for row in rows}) == len(rows)
     assert set(Counter(row["kind"] for row in rows)) == set(KINDS)
-    assert len(_hard("held_out")) >= 70
+    assert len(_hard("held_out")) >= 70 and Counter(row["kind"] for row in _hard("fresh"))["negation"] >= 15
+    header = (ROOT / "tests" / "golden" / "feedback_fresh_hard.csv").read_text(encoding="utf-8").splitlines()[2]
+    first = HARD_FRESH_FIRST
+    assert f"{first.right} of {first.sentences} right" in header and f"{first.silent} left alone" in header
 
 
-@pytest.mark.parametrize(("part", "quoted"), [("development", HARD_DEVELOPMENT), ("held_out", HARD_HELD_OUT)])
+@pytest.mark.parametrize(
+    ("part", "quoted"), [("development", HARD_DEVELOPMENT), ("held_out", HARD_HELD_OUT), ("fresh", HARD_FRESH)]
+)
 def test_the_page_quotes_what_the_hard_sentences_give(part: str, quoted: object) -> None:
     rows = _hard(part)
     called = [_called(row) for row in rows]

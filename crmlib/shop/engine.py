@@ -252,7 +252,7 @@ def connect(shop: str | Path, *, as_of: str | date | None = None, engine: Any = 
             ours = {canonical: raw.names[theirs] for canonical, theirs in columns.items()}
             broken = {reason: raw.rows[flag(reason)] for reason in raw.broken}
             rows = quality.typed(raw.rows, table, columns=ours, timezone=settings.timezone, broken=broken)
-            typed[source.table] = works.keep(f"_typed_{source.table}", rows)
+            typed[source.table] = works.keep_in_order(f"_typed_{source.table}", rows)
         except works.fault as error:
             raise DataError(_unreadable(source, error)) from None
         present[source.table] = frozenset(columns)
@@ -261,32 +261,38 @@ def connect(shop: str | Path, *, as_of: str | date | None = None, engine: Any = 
     day = _as_of(as_of) or settings.as_of or _after_latest(works, typed, clock)
     audits: dict[str, Audit] = {}
     tables: dict[str, ir.Table] = {}
-    placed: dict[str, ir.Table] = {}
+    known_orders = None
     aside = []
     for source in sources:
         name, table = source.table, TABLES[source.table]
         has_key = bool(table.key) and present[name].issuperset(table.key)
-        rows = quality.placed(typed[name], table, as_of=day, orders=placed.get("orders"), has_key=has_key)
-        placed[name] = rows = works.keep(f"_placed_{name}", rows)
+        rows = quality.placed(typed[name], table, as_of=day, orders=known_orders, has_key=has_key)
+        # Only what does not count is written down, not every row once more.
+        out = works.keep(f"_out_{name}", quality.exceptions(rows))
+        kept = works.keep(name, quality.usable(typed[name], table, as_of=day, out=out))
         works.drop(f"_typed_{name}")
-        kept = works.keep(name, quality.usable(rows, table, as_of=day))
-        outcomes = dict(works.frame(quality.counts(rows)).itertuples(index=False, name=None))
+        if name == "orders":
+            known_orders = works.keep("_known_orders", quality.known_orders(kept, out))
+        outcomes = dict(works.frame(quality.counts(out)).itertuples(index=False, name=None))
+        usable = int(works.frame(kept.aggregate(n=kept.count()))["n"].iloc[0])
         odd = works.frame(quality.oddities(kept, table, customers=tables.get("customers"), has_key=has_key)).iloc[0]
-        bad = rows.filter(rows["_reason"].notnull())
+        bad = out.filter(out["_reason"].notnull())
         aside.append(bad.select(table=ibis.literal(name), row=bad["_row"], code=bad["_reason"]))
         audits[name] = Audit(
             source=source,
             present=present[name],
-            read=int(sum(outcomes.values())),
-            kept=int(outcomes.pop("", 0)),
+            read=usable + int(sum(outcomes.values())),
+            kept=usable,
             after_as_of=int(outcomes.pop("after_as_of", 0)),
             set_aside={code: int(n) for code, n in outcomes.items()},
             oddities={code: int(n) for code, n in odd.items()},
         )
         tables[name] = kept.select(*(c for c in kept.columns if not c.startswith("_")))
     all_aside = works.keep("_set_aside", ibis.union(*aside) if len(aside) > 1 else aside[0])
-    for name in placed:
-        works.drop(f"_placed_{name}")
+    for name in tables:
+        works.drop(f"_out_{name}")
+    if known_orders is not None:
+        works.drop("_known_orders")
     _one_currency(works, tables, settings)
     return Shop(
         folder=str(place),

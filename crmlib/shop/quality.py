@@ -33,6 +33,14 @@ SET_ASIDE: Mapping[str, str] = {
     "repeated_key": "the key was seen before; the first row is kept",
 }
 _BLANKS = r"[ \x{A0}\x{202F}\x{2009}'’]"  # between groups of three, as in 1 234,50 and 1'234.50
+_WORDS, _MOMENT, _PLAINLY = (
+    # With a digit, of five letters, or with another letter in front: no word for an empty value is like that.
+    r"^([!-~]*[0-9][!-~]*|[!-~][ -~]{3,}[!-~]|[A-MO-Za-mo-z][!-~]*)?$",
+    r"^([0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}:[0-9]{2})?)?$",
+    r"^(-?[0-9]+([.][0-9]+)?)?$",
+)
+# How nearly all values are written, or empty: one pattern for what needs no other, which would take most of the time.
+_USUAL = {"id": _WORDS, "text": _WORDS, "time": _MOMENT, "date": _MOMENT, "number": _PLAINLY, "money": _PLAINLY}
 _NOTHING = r"^(NULL|\\N|NaN|NaT|<NA>|#N/A)?$"
 _NOTHING_ELSE = r"^(NULL|\\N|NaN|NaT|<NA>|#N/A|null|None|nan)?$"
 KEPT: Mapping[str, str] = {
@@ -70,16 +78,25 @@ def typed(
     extras = [name for name in raw.columns if name not in mapped and name not in table.names and name[0] != "_"]
     tests: dict[str, ir.Value] = {f"_is_{reason}": test for reason, test in broken.items()}
     given = [column for column in table.columns if column.name in columns]
-    tests |= {f"_filled_{column.name}": _filled(raw[columns[column.name]], column) for column in given}
-    plain = {f"_plain_{column.name}": _plain(raw[columns[column.name]], column) for column in given}
-    rows = raw.select("_row", *extras, **tests, **plain)
-    values = {
-        column.name: _read(rows[f"_plain_{column.name}"], column, timezone)
-        if column in given
-        else ibis.null(_dtype(column))
-        for column in table.columns
-    }
-    read = rows.select(*extras, "_row", **values, **{name: rows[name] for name in tests})
+    usual = {column.name: test for column in given if (test := _usual(raw[columns[column.name]], column)) is not None}
+    told = raw.mutate(**{f"_usual_{name}": test for name, test in usual.items()})
+    plain, filled = {}, {}
+    for column in given:
+        source, known = told[columns[column.name]], told[f"_usual_{column.name}"] if column.name in usual else None
+        plain[f"_plain_{column.name}"] = _if(known, source, _plain(source, column))
+        said = _filled(source, column)
+        filled[f"_filled_{column.name}"] = said if known is None else ibis.ifelse(known, source != "", said)
+    numbered = ["_row"] if "_row" in raw.columns else []
+    rows = told.select(*numbered, *extras, *(f"_usual_{name}" for name in usual), **tests, **filled, **plain)
+    tests |= filled
+    values = {}
+    for column in table.columns:
+        if column not in given:
+            values[column.name] = ibis.null(_dtype(column))
+            continue
+        known = rows[f"_usual_{column.name}"] if column.name in usual else None
+        values[column.name] = _read(rows[f"_plain_{column.name}"], column, timezone, known=known)
+    read = rows.select(*extras, *numbered, **values, **{name: rows[name] for name in tests})
     missing, unread_date, unread_number, unread_other = [], [], [], []
     for column in given:
         filled = read[f"_filled_{column.name}"]
@@ -112,13 +129,13 @@ def typed(
 def placed(rows: ir.Table, table: Table, *, as_of: date, orders: ir.Table | None, has_key: bool) -> ir.Table:
     """Typed rows with `_late` (at or after as_of) and the reasons that need other rows.
 
-    `orders` are the placed orders, for tables that follow them; without them every line counts as of a usable order.
+    `orders` are `known_orders`, for tables that follow them; without them every line counts as of a usable order.
     """
     cut = _moment(as_of)
     late = (rows[table.time] >= cut).fill_null(False) if table.time else ibis.literal(False)
     if table.follows_order and orders is not None:
-        usable = orders.filter(orders["_reason"].isnull()).select(_order="order_id", _order_late="_late")
-        rows = rows.left_join(usable, rows["order_id"] == usable["_order"])
+        known = orders.select(_order="order_id", _order_late="_late")
+        rows = rows.left_join(known, rows["order_id"] == known["_order"])
         late = rows["_order_late"].fill_null(False)
         unknown = rows["_reason"].isnull() & rows["_order"].isnull()
         rows = rows.mutate(_reason=ibis.ifelse(unknown, "unknown_order", rows["_reason"]), _late=late)
@@ -132,16 +149,33 @@ def placed(rows: ir.Table, table: Table, *, as_of: date, orders: ir.Table | None
     comparable = (
         rows["_reason"].isnull() & ~rows["_late"] & reduce(operator.and_, [rows[k].notnull() for k in table.key])
     )
+    # Keys that repeat are few: numbering the rows of every key would cost more than all the rest.
+    keys = (
+        rows.filter(comparable).group_by(table.key).aggregate(_n=lambda t: t.count(), _first=lambda t: t["_row"].min())
+    )
+    twice = keys.filter(keys["_n"] > 1).select(**{f"_key_{k}": keys[k] for k in table.key}, _first=keys["_first"])
     rows = rows.mutate(_comparable=comparable)
-    window = ibis.window(group_by=["_comparable", *table.key], order_by="_row")
-    rows = rows.mutate(_nth=ibis.row_number().over(window))
-    repeated = rows["_comparable"] & (rows["_nth"] > 0)
-    return rows.mutate(_reason=ibis.ifelse(repeated, "repeated_key", rows["_reason"])).drop("_comparable", "_nth")
+    rows = rows.left_join(twice, [rows[k] == twice[f"_key_{k}"] for k in table.key])
+    repeated = rows["_comparable"] & (rows["_row"] > rows["_first"]).fill_null(False)
+    rows = rows.mutate(_reason=ibis.ifelse(repeated, "repeated_key", rows["_reason"]))
+    return rows.drop("_comparable", "_first", *(f"_key_{k}" for k in table.key))
 
 
-def usable(rows: ir.Table, table: Table, *, as_of: date) -> ir.Table:
-    """Placed rows that count, as they were known at as_of: later states undone, impossible values emptied."""
-    kept = rows.filter(rows["_reason"].isnull() & ~rows["_late"])
+def exceptions(rows: ir.Table) -> ir.Table:
+    """The placed rows that do not count, few as a rule: `_row`, `_reason`, `_late`, and order_id where they have one."""
+    out = rows.filter(rows["_reason"].notnull() | rows["_late"])
+    return out.select("_row", "_reason", "_late", *(["order_id"] if "order_id" in rows.columns else []))
+
+
+def known_orders(kept: ir.Table, out: ir.Table) -> ir.Table:
+    """Usable orders, of which the late ones are yet to come: order_id, `_late`. From kept orders and their exceptions."""
+    late = out.filter(out["_reason"].isnull()).select("order_id").distinct().anti_join(kept, "order_id")
+    return kept.select("order_id", _late=ibis.literal(False)).union(late.mutate(_late=ibis.literal(True)))
+
+
+def usable(rows: ir.Table, table: Table, *, as_of: date, out: ir.Table) -> ir.Table:
+    """Typed rows that count, as they were known at as_of: exceptions left out, later states undone, impossible values emptied."""
+    kept = rows.anti_join(out, "_row")
     cut = _moment(as_of)
     changes: dict[str, ir.Value] = {}
     for state in table.states:
@@ -159,10 +193,10 @@ def usable(rows: ir.Table, table: Table, *, as_of: date) -> ir.Table:
     return kept.mutate(_impossible=count).mutate(**changes)
 
 
-def counts(rows: ir.Table) -> ir.Table:
-    """Placed rows by outcome: `reason` ('' for kept, 'after_as_of'), `rows`."""
-    outcome = ibis.cases((rows["_reason"].notnull(), rows["_reason"]), (rows["_late"], "after_as_of"), else_="")
-    return rows.group_by(reason=outcome).aggregate(rows=rows.count()).order_by("reason")
+def counts(out: ir.Table) -> ir.Table:
+    """Exceptions by outcome: `reason` ('after_as_of' where nothing else is wrong), `rows`."""
+    outcome = out["_reason"].fill_null("after_as_of")
+    return out.group_by(reason=outcome).aggregate(rows=out.count()).order_by("reason")
 
 
 def oddities(kept: ir.Table, table: Table, *, customers: ir.Table | None, has_key: bool) -> ir.Table:
@@ -218,6 +252,17 @@ def _dtype(column: Column) -> dt.DataType:
     return kinds.get(column.kind, MONEY)
 
 
+def _usual(source: ir.Value, column: Column) -> ir.BooleanValue | None:
+    """Is a text written as nearly all are? None where it is no text, or its kind has no such way."""
+    pattern = _USUAL.get(column.kind)
+    return source.re_search(pattern).fill_null(False) if pattern and isinstance(source, ir.StringValue) else None
+
+
+def _if(known: ir.BooleanValue | None, usual: ir.Value, else_: ir.Value) -> ir.Value:
+    """The second only where the first does not do: an engine works out no branch for rows that do not take it."""
+    return else_ if known is None else ibis.ifelse(known, usual, else_)
+
+
 def _filled(source: ir.Value, column: Column) -> ir.BooleanValue:
     if isinstance(source, ir.StringValue):
         return _said(source.strip(), column).fill_null(False)
@@ -248,17 +293,17 @@ def _plain(source: ir.Value, column: Column) -> ir.Value:
     return source.strip() if isinstance(source, ir.StringValue) else source
 
 
-def _read(source: ir.Value, column: Column, timezone: str) -> ir.Value:
-    """One column, made plain, in its canonical type; null where it cannot be read."""
+def _read(source: ir.Value, column: Column, timezone: str, *, known: ir.BooleanValue | None) -> ir.Value:
+    """One column, made plain, in its canonical type; null where it cannot be read. `known`: written as nearly all are."""
     if column.kind in ("id", "text"):
-        return ibis.ifelse(_said(source, column), source, ibis.null("string"))
-    if column.kind == "time":
-        return _time(source, timezone)
-    if column.kind == "date":
-        return _time(source, timezone).cast("date")
+        slowly = ibis.ifelse(_said(source, column), source, ibis.null("string"))
+        return slowly if known is None else ibis.ifelse(known, source.nullif(""), slowly)
+    if column.kind in ("time", "date"):
+        moment = _if(known, source.try_cast(dt.timestamp), _time(source, timezone))
+        return moment.cast("date") if column.kind == "date" else moment
     if column.kind == "flag":
         return _flag(source)
-    return _number(source)
+    return _if(known, source.try_cast(MONEY), _number(source))
 
 
 def _time(source: ir.Value, timezone: str) -> ir.Value:
@@ -267,11 +312,6 @@ def _time(source: ir.Value, timezone: str) -> ir.Value:
     if isinstance(source, ir.DateValue):
         return source.cast(dt.timestamp)
     text = source
-    # Nearly all are written like this, and the patterns below would take most of the time.
-    day = (text[4] == "-") & (text[7] == "-")
-    day &= reduce(operator.and_, [text[place].between("0", "9") for place in (0, 8, 9)])
-    clock = text[10].isin([" ", "T"]) & (text[13] == ":") & (text[16] == ":") & text[18].between("0", "9")
-    usual = day & ((text.length() == 10) | ((text.length() == 19) & clock))
     # A date is written year first here; engines would also take other orders, and each some other things of its own.
     date, clock = r"^\d{4}-\d{2}-\d{2}", r"[T ]\d{1,2}:\d{1,2}(:\d{1,2}(\.\d*)?)?"
     offset = r"\s*(Z|UTC|[+-](0\d|1[0-4])(:?[0-5]\d)?)$"
@@ -283,8 +323,7 @@ def _time(source: ir.Value, timezone: str) -> ir.Value:
     )  # fmt: skip
     instant = ibis.ifelse(text.re_search(date + clock + offset), spelt, ibis.null("string"))
     local = ibis.ifelse(text.re_search(f"{date}({clock})?$"), text, ibis.null("string")).try_cast(dt.timestamp)
-    moment = ibis.coalesce(local, _local(timezone, instant.try_cast(dt.Timestamp(timezone="UTC"))))
-    return ibis.ifelse(usual, source.try_cast(dt.timestamp), moment)
+    return ibis.coalesce(local, _local(timezone, instant.try_cast(dt.Timestamp(timezone="UTC"))))
 
 
 def _number(source: ir.Value) -> ir.Value:
@@ -293,10 +332,6 @@ def _number(source: ir.Value) -> ir.Value:
     if isinstance(source, ir.NumericValue):
         return source.try_cast(MONEY)
     text = source
-    # Nearly all are plain numbers, and the patterns below would take most of the time.
-    plainly = text[0].between("0", "9") & text.right(1).between("0", "9") & ~text.contains("_")
-    plainly &= ~(text.contains("e") | text.contains("E"))
-    usual = ibis.ifelse(plainly, text, ibis.null("string")).try_cast(MONEY)
     plain = text.re_search(r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$")
     comma = text.re_search(r"^[+-]?\d{1,3}(\.\d{3})*,\d{1,2}$|^[+-]?\d+,\d{1,2}$|^[+-]?0,\d+$")
     grouped = text.re_search(r"^[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?$")
@@ -308,8 +343,7 @@ def _number(source: ir.Value) -> ir.Value:
         (spaced, text.re_replace(_BLANKS, "").replace(",", ".")),
         else_=ibis.null("string"),
     )
-    # Not coalesce: the engine would work out both for every row.
-    return ibis.ifelse(usual.notnull(), usual, number.try_cast(MONEY))
+    return number.try_cast(MONEY)
 
 
 def _flag(source: ir.Value) -> ir.Value:

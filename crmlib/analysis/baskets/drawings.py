@@ -17,7 +17,6 @@ from crmlib.analysis.baskets.rules import Rules
 from crmlib.analysis.baskets.strata import SEASON
 
 if TYPE_CHECKING:
-    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
 WORDS = {
@@ -352,6 +351,7 @@ def _times_axis(
 
 def _key(ax: Axes, *kinds: tuple[str, str]) -> None:
     """What the colours stand for, in words of their colour above the drawing."""
+    from matplotlib.artist import Artist
     from matplotlib.offsetbox import AnchoredOffsetbox, HPacker, TextArea
 
     words: list[Artist] = [TextArea(word, textprops={"color": color, "fontsize": 9}) for word, color in kinds]

@@ -11,7 +11,7 @@ for each day or level. No row of a unit ever leaves.
 from __future__ import annotations
 
 from crmlib.analysis.experiments.checks import Checks, validate
-from crmlib.analysis.experiments.curves import figure_looks, figure_segments
+from crmlib.analysis.experiments.curves import figure_looks, figure_novelty, figure_segments
 from crmlib.analysis.experiments.drawing import figure_days, figure_effects, figure_split, table_verdicts
 from crmlib.analysis.experiments.fitting import Results, fit
 from crmlib.analysis.experiments.foresight import grade, predictions
@@ -51,6 +51,7 @@ __all__ = [
     "figure_days",
     "figure_effects",
     "figure_looks",
+    "figure_novelty",
     "figure_segments",
     "figure_split",
     "findings",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -64,11 +64,15 @@ def validate(facts: Facts, *, control: str = "", split: str = "", confidence: fl
         counts = {arm: int(units.get(arm, 0)) for arm in arms}
         mine = ratios_of(name, counts, control=controls[name], plan=planned[name], confidence=confidence)
         ratios += mine
-        found = [sample_ratio(name, counts, plan=planned[name], ratios=mine)]
+        unit = facts.unit
+        found = [sample_ratio(name, counts, plan=planned[name], ratios=mine, unit=unit)]
         found += over_days(name, facts.days[facts.days["experiment"] == name], plan=planned[name])
         found += _apart(facts, name, sum(counts.values()))
         metrics = facts.moments[facts.moments["experiment"] == name]
-        found += _missing(name, metrics) + _others(name, metrics, controls[name])
+        found += _missing(name, metrics, unit)
+        # The mean of an arm that may not be read is said nowhere.
+        void = {str(row[1]).partition(":")[2].strip() for row in found if row[4] == "failed"}
+        found += _others(name, metrics, controls[name], unit=unit, void=void)
         for row in found:
             if row[4] == "failed":
                 blocked.add((name, str(row[1]).partition(":")[2].strip()))
@@ -111,9 +115,13 @@ def _apart(facts: Facts, experiment: str, units: int) -> list[Row]:
     two, repeats, stray = int(row["two_arms"]), int(row["repeats"]), int(row["unassigned_units"])
     many = two > 0.01 * (units + two)
     texts = {
-        "two_arms": (two, "units seen in more than one arm, set aside", many),
+        "two_arms": (two, f"{facts.unit} seen in more than one arm, set aside", many),
         "repeated_assignments": (repeats, "assignments that repeat an earlier one, counted once", False),
-        "unassigned_units": (stray, "units with outcomes that were never assigned, set aside", stray > 0.01 * units),
+        "unassigned_units": (
+            stray,
+            f"{facts.unit} with outcomes that were never assigned, set aside",
+            stray > 0.01 * units,
+        ),
     }
     return [
         (
@@ -128,7 +136,7 @@ def _apart(facts: Facts, experiment: str, units: int) -> list[Row]:
     ]
 
 
-def _missing(experiment: str, metrics: pd.DataFrame) -> list[Row]:
+def _missing(experiment: str, metrics: pd.DataFrame, unit: str) -> list[Row]:
     """Values that are missing after their window closed; differently by arm means that the arms cannot be compared."""
     rows, p_values = [], []
     for metric, arms in metrics.groupby("metric", sort=True):
@@ -148,16 +156,16 @@ def _missing(experiment: str, metrics: pd.DataFrame) -> list[Row]:
     for (metric, missing_units, units), p in zip(rows, p_values, strict=True):
         adjusted = p if math.isnan(p) else float(next(raised))
         verdict = "failed" if adjusted < BLOCKED else "warning" if adjusted < WARNED else "ok"
-        text = f"{title(experiment)}: {missing_units:,} of {units:,} units have no {words(metric)}"
+        text = f"{title(experiment)}: {missing_units:,} of {units:,} {unit} have no {words(metric)}"
         if not missing_units:
-            text = f"{title(experiment)}: every unit whose window closed has {words(metric)}"
+            text = f"{title(experiment)}: all {unit} that were followed for their whole window have {words(metric)}"
         text += {"failed": f", and not equally by arm ({p_text(adjusted)}): the arms cannot be compared on it.",
                  "warning": f", perhaps not equally by arm ({p_text(adjusted)}).", "ok": "."}[verdict]  # fmt: skip
         found.append((experiment, f"missing: {metric}", float(missing_units), adjusted, verdict, text))
     return found
 
 
-def _others(experiment: str, metrics: pd.DataFrame, control: str) -> list[Row]:
+def _others(experiment: str, metrics: pd.DataFrame, control: str, *, unit: str, void: Set[str]) -> list[Row]:
     """Diagnostics that never block: contradictory and early values, unequal windows, arms unlike before, heavy tails."""
     found: list[Row] = []
     before: list[tuple[str, str, float, float]] = []
@@ -168,14 +176,14 @@ def _others(experiment: str, metrics: pd.DataFrame, control: str) -> list[Row]:
             ("early", "were measured before they were assigned"),
         ):
             if count := int(arms[code].sum()):
-                text = f"{where}{count:,} units {meaning} for {words(name)}; they are left out."
+                text = f"{where}{count:,} {unit} {meaning} for {words(name)}; they are left out."
                 found.append((experiment, f"{code}: {name}", float(count), math.nan, "warning", text))
         spread = float(arms["window_high"].max() - arms["window_low"].min())
         if spread > 1:
             low, high = (
                 formats.number(value, digits=1) for value in (arms["window_low"].min(), arms["window_high"].max())
             )
-            text = f"{where}{words(name)} was measured over {low} to {high} days, not the same window for each unit."
+            text = f"{where}{words(name)} was measured over {low} to {high} days, not the same window for all {unit}."
             found.append((experiment, f"equal_windows: {name}", spread, math.nan, "warning", text))
         by_arm = arms.set_index("variant")
         for arm in by_arm.index:
@@ -188,8 +196,8 @@ def _others(experiment: str, metrics: pd.DataFrame, control: str) -> list[Row]:
             skew = _skew_of_difference(a, b)
             if a["off_binary"] + b["off_binary"] > 0 and abs(skew) > SKEWED:
                 top = max(a["largest"], b["largest"])
-                text = (f"{where}{words(name)} has a heavy tail (largest single value {formats.number(top, digits=2)}), so its interval "
-                        "is rough." + ("" if arms["open"].sum() else f" {_alone(by_arm, top)}"))  # fmt: skip
+                text = (f"{where}{words(name)} has a heavy tail (largest single value {formats.number(top, digits=0 if float(top).is_integer() else 2)}), so its interval "
+                        "is rough." + ("" if arms["open"].sum() or void & {"", name} else f" {_alone(by_arm, top)}"))  # fmt: skip
                 found.append((experiment, f"heavy_tail: {name}", float(f"{skew:.4g}"), math.nan, "warning", text))
     for (name, arm, difference, _), p in zip(before, adjust([row[3] for row in before], method="holm"), strict=True):
         verdict = "warning" if p < WARNED else "ok"
@@ -206,7 +214,7 @@ def _alone(by_arm: pd.DataFrame, top: float) -> str:
     """What one value does to its arm's mean."""
     arm = by_arm[by_arm["largest"] == top].iloc[0]
     mean, without = float(arm["mean"]), float((arm["n"] * arm["mean"] - top) / (arm["n"] - 1))
-    return f"Without that one, the mean of {arm.name} would be {formats.number(without, digits=2)}, not {formats.number(mean, digits=2)}."
+    return f"Without that one, the mean of {words(str(arm.name))} would be {formats.number(without, digits=2)}, not {formats.number(mean, digits=2)}."
 
 
 def _skew_of_difference(a: pd.Series, b: pd.Series) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 CLEAR = 0.05  # a corrected p below it is called a difference
-_NO_MOMENTS = "Needs at least three days with enough units in both arms."
+_NO_MOMENTS = "Needs a mean or a share that decides, and at least three days with enough {} in both arms."
 
 
 def figure_looks(facts: Facts, looks: Looks, verdicts: Verdicts) -> figures.Figure:
@@ -31,13 +32,15 @@ def figure_looks(facts: Facts, looks: Looks, verdicts: Verdicts) -> figures.Figu
                     said=[effect_text(row, facts.currency) for _, row in days.iterrows()],
                     units=days["n"] + days["n_control"]).iloc[::-1],
         caption="The primary effect with its always-valid interval, by the last day of arrival counted, latest first",
-        labels={"on": "Arrived by", "test": "Test", "measure": "Metric", "said": "Change (interval)", "units": "Units"},
+        labels={"on": "Arrived by", "test": "Test", "measure": "Metric", "said": "Change (interval)", "units": upper(facts.unit)},
         formats={"units": formats.number},
         file="tables/looks.csv",
     )  # fmt: skip
     chosen = _chosen(days, verdicts)
     if chosen is None:
-        return figures.show_table(table, title="No test can be followed day by day yet", sentence=_NO_MOMENTS)
+        return figures.show_table(
+            table, title="No test can be followed day by day yet", sentence=_NO_MOMENTS.format(facts.unit)
+        )
     experiment, arm = chosen
     mine = days[(days["experiment"] == experiment) & (days["variant"] == arm)].reset_index(drop=True)
     kind, scale = str(mine["kind"].iloc[0]), 100 if mine["kind"].iloc[0] == "share" else 1
@@ -133,7 +136,7 @@ def figure_segments(facts: Facts, segments: Segments, looks: Looks) -> figures.F
             "group": "Segment",
             "test": "Test",
             "said": "Change (interval)",
-            "units": "Units, in control",
+            "units": f"{upper(facts.unit)}, in the old version",
             "spread": "First less second (interval)",
             "alike": "p, between segments",
         },
@@ -221,25 +224,168 @@ def _segment_words(tests: pd.DataFrame, looks: Looks, facts: Facts) -> tuple[str
     elif len(tested):
         title = "No segment differs reliably"
     else:
-        title = "No segments are known that could be told apart"
-    changed = looks.changes[looks.changes["p_adjusted"] < CLEAR]
-    if len(changed):
-        row = changed.iloc[0]
-        time = f"In {label_of(row['experiment'], row['variant'], facts)} the effect changed {row['what']} ({p_text(row['p_adjusted'])}, corrected): do not count on its average to last."
-    elif len(looks.changes):
-        time = (
-            "Nor did the effect clearly change between early and late weeks."
-            if len(tested)
-            else "The effect did not clearly change between early and late weeks."
-        )
-    else:
-        time = "No test ran long enough to see whether the effect wears off."
+        title = "No segments that could be told apart"
+    steady = (
+        "No test ran long enough to see whether the effect wears off."
+        if looks.changes.empty
+        else "Nor did the effect clearly change with time."
+        if len(tested)
+        else "The effect did not clearly change with time."
+    )
+    time = _time_words(looks, facts) or steady
     return (
         title,
         f"Segments explain and do not decide: look into enough of them, and one will shine by chance. {time}"
         if len(tested)
         else time,
     )
+
+
+def _time_words(looks: Looks, facts: Facts) -> str:
+    changed = looks.changes[looks.changes["p_adjusted"] < CLEAR]
+    if changed.empty:
+        return ""
+    row = changed.iloc[0]
+    name = label_of(row["experiment"], row["variant"], facts)
+    return f"In {name} the effect changed {row['what']} ({p_text(row['p_adjusted'])}, corrected): do not count on its average to last."
+
+
+def stands_out(tests: pd.DataFrame, looks: Looks, facts: Facts) -> tuple[str, ...]:
+    """What the reader must not miss though it is folded away: a mix that turns a total round, segments that differ, effects that fade."""
+    found = (
+        [f"{_segment_words(tests, looks, facts)[0]}."]
+        if (tests["reversed"].astype(bool) | (tests["p_adjusted"] < CLEAR)).any()
+        else []
+    )
+    time = _time_words(looks, facts)
+    return tuple([*found, time] if time else found)
+
+
+def figure_novelty(facts: Facts, looks: Looks) -> figures.Figure:
+    """Does the effect wear off: by day since first seen where orders tell, else by week of arrival?"""
+    by_day = not looks.since.empty
+    frame = looks.since if by_day else looks.weeks
+    if by_day:
+        frame = frame.assign(
+            kind="number", metric="orders", at=[_days_text(row.first_day, row.last_day) for row in frame.itertuples()]
+        )
+        frame[["effect", "low", "high"]] *= 100
+    else:
+        frame = frame.assign(
+            at=[
+                f"week {row.week}, from {formats.day(pd.Timestamp(row.first_day), year=False)}"
+                for row in frame.itertuples()
+            ]
+        )
+    table = figures.tabulate(
+        frame.assign(test=[label_of(row.experiment, row.variant, facts) for row in frame.itertuples()],
+                     said=[effect_text(row, facts.currency) for _, row in frame.iterrows()], units=frame["n"] + frame["n_control"]),
+        caption=f"Orders a day of 100 {facts.unit} more than in the old version, by days since they first saw the new one" if by_day
+        else "The effect among the arrivals of one week each",
+        labels={"at": "Since first seen" if by_day else "Arrived in", "test": "Test", "said": "Change (interval)", "units": upper(facts.unit)},
+        formats={"units": formats.number},
+        file="tables/since_seen.csv" if by_day else "",
+    )  # fmt: skip
+    sizes = frame.groupby(["experiment", "variant"]).agg(points=("at", "size"), n=("n", "max")).reset_index()
+    sizes = sizes[sizes["points"] >= 2].sort_values("n", ascending=False, kind="stable")
+    if sizes.empty:
+        return figures.show_table(
+            table,
+            title="Too early to see an effect wear off",
+            sentence=f"Needs two weeks of arrivals with enough {facts.unit}, or orders.",
+        )
+    what = "since first seen" if by_day else "by week of arrival"
+    changes = looks.changes[looks.changes["what"] == what].merge(sizes, on=["experiment", "variant"])
+    row = (
+        changes.sort_values("p_adjusted", kind="stable").iloc[0]
+        if (changes["p_adjusted"] < CLEAR).any()
+        else sizes.iloc[0]
+    )
+    mine = frame[(frame["experiment"] == row["experiment"]) & (frame["variant"] == row["variant"])].reset_index(
+        drop=True
+    )
+    known = changes[(changes["experiment"] == row["experiment"]) & (changes["variant"] == row["variant"])]
+    name = label_of(row["experiment"], row["variant"], facts)
+    title, test = _novelty_words(name, known, by_day=by_day)
+    kind, scale = str(mine["kind"].iloc[0]), 100 if mine["kind"].iloc[0] == "share" else 1
+    width = float((mine["high"] - mine["low"]).min())
+    metric = words(str(mine["metric"].iloc[0]))
+    effect, low, high = (scale * mine[column].astype(float) for column in ("effect", "low", "high"))
+    at = mine["last_day" if by_day else "week"].astype(float)
+
+    def paint(ax: Axes, narrow: bool) -> None:
+        import seaborn as sns
+
+        ax.axhline(0, color=figures.INK, linewidth=1.2, zorder=1)
+        ax.vlines(at, low, high, color=figures.ACCENT, linewidth=2.2, zorder=2)
+        hollow = (low <= 0) & (high >= 0)
+        sns.scatterplot(
+            x=at,
+            y=effect,
+            s=46,
+            color=figures.ACCENT,
+            edgecolor=figures.ACCENT,
+            linewidth=2,
+            ax=ax,
+            zorder=3,
+            legend=False,
+        )
+        sns.scatterplot(
+            x=at[hollow],
+            y=effect[hollow],
+            s=46,
+            color=figures.PAPER,
+            edgecolor=figures.ACCENT,
+            linewidth=2,
+            ax=ax,
+            zorder=4,
+            legend=False,
+        )
+        ax.set_xlim(at.min() - 0.5, at.max() + 0.5)
+        shown = at if not narrow or len(at) <= 7 else at[::2]
+        ax.set_xticks(shown, [f"{value:g}" for value in shown])
+        ax.yaxis.set_major_formatter(
+            lambda value, _: amount(value / scale, kind, facts.currency, width=width, sign=True)
+        )
+        ax.set(xlabel="days since first seen" if by_day else "week of arrival", ylabel="")
+
+    unit = f"orders a day of 100 {facts.unit}" if by_day else unit_of(kind, facts.currency)
+    return figures.draw(
+        paint,
+        title=title,
+        sentence=f"{test} A new thing may be tried because it is new: what wears off is not worth its average.",
+        alt=f"Dots with intervals of the change in {metric}, {unit}, in {len(mine)} steps {what}, from {low.min():.3g} to {high.max():.3g}.",
+        caption=f"{upper(name)}: change in {metric} from the old version, in {unit}, {what}; each bar at its own 95 %, so one in twenty misses. Hollow: holds zero. "
+        + (f"The same {facts.unit} at every point." if by_day else f"Other {facts.unit} at every point."),
+        table=table,
+        height=3.4,
+        narrow_height=3.2,
+    )
+
+
+def _novelty_words(name: str, known: pd.DataFrame, *, by_day: bool) -> tuple[str, str]:
+    """Title, and the test in a sentence."""
+    when = "since it was first seen" if by_day else "from week to week"
+    compared = "the first days and the later ones" if by_day else "the weeks"
+    if known.empty or math.isnan(known["p_adjusted"].iloc[0]):
+        return (
+            f"Whether the effect of {name} changed {when} could not be tested",
+            "There were too few orders in one half of the window.",
+        )
+    p = float(known["p_adjusted"].iloc[0])
+    tested = f"The test of no difference between {compared}: {p_text(p)}, corrected for all such tests."
+    if p >= CLEAR:
+        return f"No clear change in the effect of {name} {when}", tested
+    if not by_day:
+        return f"The effect of {name} was not the same in every week", tested
+    return (
+        f"The effect of {name} was {'larger' if known['value'].iloc[0] > 0 else 'smaller'} in the first days than later",
+        tested,
+    )
+
+
+def _days_text(first: int, last: int) -> str:
+    return f"day {first}" if first == last else f"days {first} to {last}"
 
 
 def count_text(n: int, n_control: int) -> str:

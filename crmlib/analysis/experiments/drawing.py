@@ -24,6 +24,7 @@ _MOST_ROWS = 14
 _STATES = {"higher": "higher", "lower": "lower", "no_difference": "no worthwhile difference", "no_gain": "no worthwhile gain",
            "open": "open", "running": "still running",
            "void": "void", "too_few": "too few to conclude", "no_outcomes": "nothing measured"}  # fmt: skip
+_DECISIONS = {"extend": "let it run on", "open": "none yet"}
 
 
 @dataclass(frozen=True)
@@ -47,32 +48,37 @@ def table_verdicts(facts: Facts, results: Results, verdicts: Verdicts) -> figure
         for row in shown.itertuples()
     ]
     shown["verdict"] = shown["state"].map(_STATES)
+    shown["decision"] = shown["decision"].replace(_DECISIONS)
     return figures.show_table(
         figures.tabulate(
             shown,
-            caption="One row a test and arm; the interval is what the data still allow",
-            labels={"test": "Test", "verdict": "Verdict", "measure": "Primary measure", "effect": "Change against control", "units": "Units",
-                    "decision": "Decision"},
+            caption=f"One row a test and new version; the range is what the data still allow. {_measure_rule(results)}",
+            labels={"test": "Test", "verdict": "Verdict", "measure": "Measure that decides", "effect": "Change from the old version (range)",
+                    "units": upper(facts.unit), "decision": "Decision"},
             formats={"units": formats.number},
             file="tables/results.csv",
         ),
         title=headline(verdicts),
-        sentence=_rule(results),
+        sentence=f"{told(verdicts)}{_rule(results)}",
     )  # fmt: skip
 
 
 def headline(verdicts: Verdicts) -> str:
-    """What the tests say in one line; the largest and the counts where there are many."""
+    """What the tests say in one line; what the largest says where there are many."""
     table = verdicts.table
     if len(table) == 1:
         return str(table["title"].iloc[0])
     if len(table) <= 3:
         return upper("; ".join([table["brief"].iloc[0], *(_lower(text) for text in table["brief"].iloc[1:])]))
-    counts = table["state"].value_counts()
-    told = ", ".join(f"{counts[state]} {name}" for state, name in _STATES.items() if state in counts)
     settled = table[table["state"].isin(READ)].sort_values("units", ascending=False, kind="stable")
-    first = f"{settled['title'].iloc[0]}. " if len(settled) else ""
-    return f"{first}Of {len(table)} comparisons {told}"
+    return str(settled["title"].iloc[0]) if len(settled) else f"None of {len(table)} comparisons can be read"
+
+
+def told(verdicts: Verdicts) -> str:
+    """How many comparisons stand how, where they are too many for one line."""
+    counts = verdicts.table["state"].value_counts()
+    said = ", ".join(f"{counts[state]} {name}" for state, name in _STATES.items() if state in counts)
+    return f"Of {len(verdicts.table)} comparisons {said}. " if len(verdicts.table) > 3 else ""
 
 
 def figure_effects(facts: Facts, results: Results, verdicts: Verdicts) -> figures.Figure:
@@ -92,22 +98,26 @@ def figure_effects(facts: Facts, results: Results, verdicts: Verdicts) -> figure
     table = _effects_table(tested, facts)
     if not rows:
         waiting = (
-            "No effect can be drawn yet" if tested.empty else "No effect can be shown as a share of control's mean"
+            "No effect can be drawn yet"
+            if tested.empty
+            else "No effect can be shown as a share of the old version's mean"
         )
         sentence = (
-            "No test has reached its end with a sound split and enough units."
+            f"No test has reached its end with a sound split and enough {facts.unit}."
             if tested.empty
             else "Their own units are in the table."
         )
         return figures.show_table(table, title=waiting, sentence=sentence)
     first = drawn.iloc[0]
     clear = tested[tested["primary"] & ((tested["low"] > 0) | (tested["high"] < 0))]
+    judged = int(tested["primary"].sum())
+    only = upper(label_of(clear["experiment"].iloc[0], clear["variant"].iloc[0], facts)) if len(clear) else ""
     title = (
-        "The primary measure differs from control"
-        if len(clear) == int(tested["primary"].sum()) == 1
-        else f"{len(clear)} of {int(tested['primary'].sum())} comparisons {'differs' if len(clear) == 1 else 'differ'} from control in the primary measure"
+        f"{'Only ' + only[:1].lower() + only[1:] if judged > 1 else only} differs clearly from its old version"
+        if len(clear) == 1
+        else f"{len(clear)} of {judged} new versions differ clearly from the old one"
         if len(clear)
-        else "No primary measure differs from control by more than chance explains"
+        else "No new version differs clearly from its old one"
     )
     left = len(tested) - len(drawn)
     note = f" {left} more {'stands' if left == 1 else 'stand'} in the table only." if left else ""
@@ -131,12 +141,12 @@ def figure_effects(facts: Facts, results: Results, verdicts: Verdicts) -> figure
     return figures.draw(
         paint,
         title=title,
-        sentence="No test is decided without its primary measure; margin and guardrails may hold it back. A bar that reaches over zero may be chance."
-        + note,
-        alt=f"Dot plot with intervals of {len(rows)} effects as a share of control's mean, from {lo:.0f} to {hi:.0f} per cent; "
+        sentence="Right of the line is more than in the old version, left is less; a bar that reaches over the line may be chance. The blue measure "
+        f"decides, unless margin or a guardrail holds it back.{note}",
+        alt=f"Dot plot with intervals of {len(rows)} effects as a share of the old version's mean, from {lo:.0f} to {hi:.0f} per cent; "
         f"the first, {words(first['metric'])} of {words(first['experiment'])}, is {100 * first['relative']:+.1f} per cent.",
-        caption="Change against control as a share of control's mean; beside each name the same in its own unit, with "
-        f"the {'always-valid ' if results.reading == 'always' else ''}{100 * results.confidence:g} % interval. Blue: primary measure.{mark}",
+        caption="Change as a share of the old version's mean; beside each name the same in its own unit (points are percentage points), with "
+        f"the {'always-valid ' if results.reading == 'always' else ''}{100 * results.confidence:g} % interval. Blue: the measure that decides.{mark}",
         table=table,
         height=height_of(rows, narrow=False),
         narrow_height=height_of(rows, narrow=True),
@@ -152,9 +162,9 @@ def figure_split(facts: Facts, checks: Checks) -> figures.Figure:
         ratios.assign(test=[label_of(row.experiment, row.variant, facts) for row in ratios.itertuples()],
                       p=[p_text(p_values[name]) for name in ratios["experiment"]],
                       span=[f"{row.low:.3f}–{row.high:.3f}" for row in ratios.itertuples()]),
-        caption="Units in each arm; 1.000 is the planned split",
-        labels={"test": "Test", "variant": "Arm", "units": "Units", "units_control": "Units in control", "ratio": "Of planned", "span": "Interval",
-                "p": "Chi-square"},
+        caption=f"{upper(facts.unit)} in each version; 1.000 is the planned split",
+        labels={"test": "Test", "variant": "New version", "units": upper(facts.unit), "units_control": "In the old version", "ratio": "Of planned",
+                "span": "Interval", "p": "Chi-square"},
         formats={"units": formats.number, "units_control": formats.number, "ratio": lambda value: f"{value:.3f}"},
         file="tables/checks.csv",
     )  # fmt: skip
@@ -177,7 +187,9 @@ def figure_split(facts: Facts, checks: Checks) -> figures.Figure:
         )
         title = title if len(ratios) else "No test has two arms yet"
     if ratios.empty:
-        return figures.show_table(table, title=title, sentence="A test needs units in control and in another arm.")
+        return figures.show_table(
+            table, title=title, sentence=f"A test needs {facts.unit} in the old version and in a new one."
+        )
     worst = ratios.assign(off=(ratios["ratio"] - 1).abs()).sort_values("off", ascending=False, kind="stable")
     drawn = ratios[ratios.index.isin(worst.index[:_MOST_ROWS])]
     rows = [
@@ -200,9 +212,10 @@ def figure_split(facts: Facts, checks: Checks) -> figures.Figure:
         paint,
         title=title,
         sentence=sentence,
-        alt=f"Dot plot with intervals of units in each arm per 100 in control, as planned = 100; {len(rows)} arms, from {lo:.1f} to {hi:.1f}.",
-        caption="Units in the arm for 100 in control, corrected for the plan (100 = as planned), with 95 % intervals. Orange: the split "
-        f"broke (p < {BLOCKED:g}).",
+        alt=f"Dot plot with intervals of {facts.unit} in each new version per 100 in the old one, as planned = 100; {len(rows)} arms, from {lo:.1f} "
+        f"to {hi:.1f}.",
+        caption=f"{upper(facts.unit)} in the new version for 100 in the old one, corrected for the plan (100 = as planned), with 95 % intervals. "
+        f"Orange: the split broke (p < {BLOCKED:g}).",
         table=table,
         height=height_of(rows, narrow=False),
         narrow_height=height_of(rows, narrow=True),
@@ -219,12 +232,16 @@ def figure_days(facts: Facts, checks: Checks) -> figures.Figure:
         wide = wide.reindex(pd.date_range(wide.index[0], wide.index[-1]), fill_value=0)
     table = figures.tabulate(
         wide.rename_axis("day").reset_index().assign(day=lambda frame: frame["day"].dt.strftime("%Y-%m-%d")),
-        caption=f"Units assigned per day, {words(experiment)}",
+        caption=f"{upper(facts.unit)} assigned per day, {words(experiment)}",
         labels={"day": "Day"} | {arm: words(arm) for arm in wide.columns},
         formats=dict.fromkeys(wide.columns, formats.number),
     )
     each = ", ".join(f"{formats.number(wide[arm].mean())} to {words(arm)}" for arm in wide.columns[:4])
-    title = f"{upper(words(experiment))}: on an average day {each}" if each else "No unit belongs to one arm alone"
+    title = (
+        f"{upper(words(experiment))}: on an average day {each}"
+        if each
+        else f"No {facts.unit} belong to one version alone"
+    )
     sentence = (
         "The test with the least even split, day by day. Days are for finding a cause; the verdict is on the total."
     )
@@ -235,7 +252,7 @@ def figure_days(facts: Facts, checks: Checks) -> figures.Figure:
 
     def paint(ax: Axes, narrow: bool) -> None:
         import seaborn as sns
-        from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+        from matplotlib.dates import num2date
 
         for arm in wide.columns:
             sns.lineplot(x=wide.index, y=wide[arm], color=colours.get(arm, figures.SOFT), ax=ax, legend=False)
@@ -244,9 +261,9 @@ def figure_days(facts: Facts, checks: Checks) -> figures.Figure:
         ends = [(wide.index[-1], float(wide[arm].iloc[-1]), "\n".join(textwrap.wrap(words(str(arm)), 12)), colours.get(arm, figures.INK))
                 for arm in wide.columns]  # fmt: skip
         figures.label_ends(ax, ends, gap=0.13 if narrow else 0.09)
-        locator = AutoDateLocator(maxticks=3 if narrow else 7)
-        ax.xaxis.set_major_locator(locator)
-        ax.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+        ax.set_xlim(wide.index[0], wide.index[-1])
+        figures.time_axis(ax, narrow=narrow)
+        ax.xaxis.set_major_formatter(lambda value, _: f"{num2date(value):%-d %b}")
         ax.yaxis.set_major_formatter(lambda value, _: formats.number(value))
         ax.set(xlabel="", ylabel="")
         _no_math(ax)
@@ -255,9 +272,9 @@ def figure_days(facts: Facts, checks: Checks) -> figures.Figure:
         paint,
         title=title,
         sentence=sentence,
-        alt=f"Lines of units assigned per day, one for each of {len(wide.columns)} arms, {wide.index[0]:%d %b %Y} to {wide.index[-1]:%d %b %Y}, "
+        alt=f"Lines of {facts.unit} assigned per day, one for each of {len(wide.columns)} arms, {wide.index[0]:%d %b %Y} to {wide.index[-1]:%d %b %Y}, "
         f"from {wide.to_numpy().min():,.0f} to {wide.to_numpy().max():,.0f} a day.",
-        caption="Units assigned per day and arm.",
+        caption=f"{upper(facts.unit)} assigned per day, to each version.",
         table=table,
         height=3.4,
         narrow_height=3.0,
@@ -276,8 +293,8 @@ def _effects_table(tested: pd.DataFrame, facts: Facts) -> dict[str, object]:
     )
     return figures.tabulate(
         shown,
-        caption="Every metric of every test that was read: its change against control; p corrected within each test (Holm), not across tests",
-        labels={"test": "Test", "measure": "Metric", "said": "Change (interval)", "base": "Control's mean", "n": "Units", "n_control": "Units in control",
+        caption="Every metric of every test that was read: its change from the old version; p corrected within each test (Holm), not across tests",
+        labels={"test": "Test", "measure": "Metric", "said": "Change (interval)", "base": "Old version's mean", "n": upper(facts.unit), "n_control": "In the old version",
                 "adjusted": "p, corrected", "guarded": "Guardrail", "tail": "Largest cut back", "method": "Method"},
         formats={"n": formats.number, "n_control": formats.number},
         file="tables/results.csv",
@@ -298,20 +315,21 @@ def _mean_text(row: pd.Series, column: str, currency: str) -> str:
 
 
 def _rule(results: Results) -> str:
-    what = (
-        "the measure named for this run"
-        if results.named
-        else "a rule that does not look at the data: 'conver…' first, else the first by name"
-    )
     when = (
-        "its interval is always valid, so it may be read on any day"
+        "Its range is always valid, so it may be read on any day."
         if results.reading == "always"
-        else "the horizon is fixed: it is read once, at the planned end"
+        else "Each test is read once, at its planned end."
     )
     return (
-        "A test ships when its primary measure is higher and its margin, where measured, is shown to gain. It stops when either is shown to lose or no gain "
-        f"worth having is left; else it stays open. The primary measure is {what}; {when}."
+        "A change ships when the measure that decides is higher and margin, where measured, is shown to gain. It stops when either is shown to lose or no "
+        f"gain worth having is left; else it stays open. {when}"
     )
+
+
+def _measure_rule(results: Results) -> str:
+    if results.named:
+        return "The measure that decides was named for this run"
+    return "The measure that decides was taken without a look at the data: 'conver…' first, else the first by name"
 
 
 def label_of(experiment: str, arm: str, facts: Facts) -> str:
@@ -342,12 +360,13 @@ def paint_rows(
     for row in rows:
         lines = _wrapped(row, narrow)
         ax.text(0, top + 0.04, "\n".join(lines), transform=ax.get_yaxis_transform(), va="top", ha="left", color=figures.INK,
-                fontsize=9 if narrow else 10.5, fontweight="bold" if row.strong and not narrow else "normal", parse_math=False, linespacing=1.15)  # fmt: skip
+                fontsize=9 if narrow else 10.5, fontweight="bold" if row.strong and not narrow else "normal", parse_math=False, linespacing=1.15,
+                bbox={"facecolor": figures.PAPER, "edgecolor": "none", "pad": 1.5, "alpha": 0.7}, zorder=1)  # fmt: skip
         at.append(top + 0.19 * len(lines) + 0.17)
         top += _band(row, narrow)
+    # One line for all, which shows faintly behind the words.
+    ax.vlines(reference, at[0] - 0.12 if at else 0, top, color=figures.INK, linewidth=1.2, zorder=0)
     for row, y in zip(rows, at, strict=True):
-        # The reference stands beside each interval only, so that no line runs through words.
-        ax.vlines(reference, y - 0.12, y + 0.12, color=figures.INK, linewidth=1.4, zorder=1)
         ax.hlines(y, row.low, row.high, color=row.colour, linewidth=2.4, zorder=2)
         if worth and row.strong:
             ax.vlines(worth, y - 0.12, y + 0.12, color=figures.GREEN, linewidth=2.4, zorder=1)

@@ -132,7 +132,9 @@ def ratio_effect(arm: Mapping[str, float], control: Mapping[str, float], *, conf
 def quantile_effect(arm: Mapping[str, float], control: Mapping[str, float], *, confidence: float) -> Effect:
     """How far apart are two quantiles? Two order-statistic intervals put together (MOVER, Zou and Donner 2008).
 
-    `arm` and `control` hold middle, low and high. Nothing is said relative to control.
+    `arm` and `control` hold middle, low and high. Relative to control, where its interval is above 0, by the same two
+    intervals (MOVER-R, Donner and Zou 2012), which holds 1 exactly where that of the difference holds 0. `error` is the half
+    width over its normal quantile: rough, and used for planning only.
     """
     difference = arm["middle"] - control["middle"]
     down = math.hypot(arm["middle"] - arm["low"], control["high"] - control["middle"])
@@ -141,8 +143,26 @@ def quantile_effect(arm: Mapping[str, float], control: Mapping[str, float], *, c
     z = float(stats.norm.ppf(0.5 + confidence / 2))
     # The p-value whose interval would end at 0, so that both say the same.
     p = 2 * float(stats.norm.sf(z * abs(difference) / towards)) if towards > 0 else math.nan
-    return Effect(effect=difference, low=difference - down, high=difference + up, p_value=p, relative=math.nan,
-                  relative_low=math.nan, relative_high=math.nan, method="order statistics")  # fmt: skip
+    ends = _mover_ratio(arm, control)
+    return Effect(effect=difference, low=difference - down, high=difference + up, p_value=p,
+                  relative=arm["middle"] / control["middle"] - 1 if math.isfinite(ends[0]) else math.nan,
+                  relative_low=ends[0], relative_high=ends[1], method="order statistics", error=(down + up) / (2 * z))  # fmt: skip
+
+
+def _mover_ratio(arm: Mapping[str, float], control: Mapping[str, float]) -> tuple[float, float]:
+    """Ends of arm / control − 1; (nan, nan) where control's interval is not above zero, or the arm's below it."""
+    if not (control["low"] > 0 and arm["low"] >= 0):
+        return math.nan, math.nan
+    a, b = arm["middle"], control["middle"]
+    ends = []
+    for near, far, side in ((arm["low"], control["high"], -1), (arm["high"], control["low"], 1)):
+        below = far * (2 * b - far)
+        inside = (a * b) ** 2 - near * (2 * a - near) * below
+        # 2b − far can fall to 0 or under where control's interval is very lopsided: then there is no such end.
+        if not below > 0:
+            return math.nan, math.nan
+        ends.append((a * b + side * math.sqrt(max(inside, 0.0))) / below - 1)
+    return ends[0], ends[1]
 
 
 def at_every_look(found: Effect, *, n: float, n_control: float, confidence: float, planned: float) -> Effect:

@@ -109,14 +109,21 @@ def fit(
     Metrics of zeros and ones by score interval, others by Welch, ratios by the delta method, quantiles by order
     statistics; where the shop brings pre-values that take away at least one per cent of the variance, adjusted by them
     (CUPED), a choice that does not look at the effect. Metrics and experiments that `checks` blocked have no effect; arms
-    with too few units neither, nor has a test with open windows that is read once, at its end: no effect and no means. p_adjusted is Holm's over all metrics and arms of an experiment, q_value Benjamini and
+    with too few units neither, nor has a test with open windows that is read once, at its end. What is blocked or waiting has
+    no means either. p_adjusted is Holm's over all metrics and arms of an experiment, q_value Benjamini and
     Hochberg's over all that only explains. low and high of the primary measure and of `guardrails` hold for all arms
     together (Bonferroni). With reading 'always' intervals and p-values hold at every look; `planned_units`, in all
-    arms, is where they are narrowest. Raises UsageError for a metric that no experiment has.
+    arms, is where they are narrowest. `primary` may be a ratio or a quantile of `facts`; a quantile only where it is read once.
+    Raises UsageError for a metric that no experiment has.
     """
     if reading not in READINGS:
         raise UsageError(f"reading is one of {', '.join(READINGS)}; not '{reading}'")
     chosen, named = _primary(facts, primary)
+    if reading == "always" and primary in set(facts.quantiles["metric"]):
+        raise UsageError(
+            f"{primary} is a quantile, which is read once, at the planned end: give reading=fixed, or a mean, a share or a ratio "
+            "as the primary measure, which reading=always can decide by"
+        )
     limits = {limit.metric: limit for limit in read_guardrails(guardrails)}
     _all_known(facts, limits)
     rows, rules = [], {}
@@ -132,6 +139,8 @@ def fit(
             planned=(planned_units or PLANNED_UNITS * (1 + len(others)) / 2) * 2 / (1 + max(1, len(others))),
         )
         rules[(experiment, metric)] = rule
+        if kind == "quantile" and decides:
+            by_arm = by_arm.assign(low=by_arm["low_all"], high=by_arm["high_all"])
         binary = kind == "mean" and bool((by_arm["off_binary"].sum() == 0) and by_arm["n"].sum() > 0)
         for arm in others:
             a, b = by_arm.loc[control], by_arm.loc[arm]
@@ -140,9 +149,14 @@ def fit(
                     "primary": chosen.get(experiment) == metric, "kind": _kind(metric, binary), "level": rule.level,
                     "open": int(a["open"] + b["open"]), "missing": int(a["missing"] + b["missing"])}  # fmt: skip
             row = base | _compare(
-                b, a, kind="share" if binary else kind, blocked=_blocked(checks, experiment, metric), rule=rule
+                b,
+                a,
+                kind="share" if binary else kind,
+                blocked=_blocked(checks, experiment, metric),
+                rule=rule,
+                unit=facts.unit,
             )
-            if reading == "fixed" and row["open"]:
+            if row["state"] == "void" or (reading == "fixed" and row["open"]):
                 row |= {"mean": math.nan, "mean_control": math.nan}  # two means are an effect to whoever subtracts them
             limit = limits.get(metric)
             row |= _capped(facts, row)
@@ -199,19 +213,23 @@ def _blocked(checks: Checks, experiment: str, metric: str) -> bool:
 
 
 def _primary(facts: Facts, wanted: str) -> tuple[dict[str, str], bool]:
-    """By experiment: the metric that was named, else the first whose name begins with 'conver', else the first by name."""
+    """By experiment: the metric, ratio or quantile that was named, else the first metric whose name begins with 'conver', else
+    the first by name."""
     metrics = {str(name): sorted(set(rows["metric"])) for name, rows in facts.moments.groupby("experiment")}
-    known = {metric for names in metrics.values() for metric in names}
+    measured = {(experiment, metric) for _, experiment, metric, _ in _metrics(facts)}
+    known = {metric for _, metric in measured}
     if wanted and known and wanted not in known:
         raise UsageError(f"no experiment has a metric '{wanted}'; {nearest(wanted, known)}")
     chosen = {}
     for name, mine in metrics.items():
         rule = next((metric for metric in mine if metric.casefold().startswith("conver")), mine[0])
-        chosen[name] = wanted if wanted in mine else rule
+        chosen[name] = wanted if (name, wanted) in measured else rule
     return chosen, bool(wanted) and all(metric == wanted for metric in chosen.values())
 
 
-def _compare(arm: pd.Series, control: pd.Series, *, kind: str, blocked: bool, rule: Rule) -> dict[str, object]:
+def _compare(
+    arm: pd.Series, control: pd.Series, *, kind: str, blocked: bool, rule: Rule, unit: str
+) -> dict[str, object]:
     nothing = dict.fromkeys(_ESTIMATES, math.nan)
     if blocked:
         return nothing | {
@@ -219,7 +237,7 @@ def _compare(arm: pd.Series, control: pd.Series, *, kind: str, blocked: bool, ru
             "reason": "the arms cannot be compared",
             "method": "void: the arms cannot be compared",
         }
-    if reason := _too_few(arm, control, kind=kind):
+    if reason := _too_few(arm, control, kind=kind, unit=unit):
         return nothing | {"state": "too_few", "reason": reason, "method": f"too few to conclude: {reason}"}
     if kind == "quantile" and rule.reading == "always":
         reason = "a quantile is read once, at the planned end"
@@ -299,37 +317,37 @@ def _numbers(rows: Sequence[pd.Series], names: Sequence[str]) -> list[dict[str, 
     return [{name: float(row["mean" if name == "middle" else name]) for name in names} for row in rows]
 
 
-def _too_few(arm: pd.Series, control: pd.Series, *, kind: str) -> str:
+def _too_few(arm: pd.Series, control: pd.Series, *, kind: str, unit: str = "units") -> str:
     """What is lacking, in words, and how much would do; '' where there is enough."""
     smallest = int(min(arm["n"], control["n"]))
     if smallest < LEAST_UNITS:
-        return f"needs {LEAST_UNITS} units in each arm, has {smallest}"
+        return f"needs {LEAST_UNITS} {unit} in each arm, has {smallest}"
     if kind == "quantile":
-        return _too_few_for_a_quantile(arm, control, smallest)
+        return _too_few_for_a_quantile(arm, control, smallest, unit)
     if kind == "ratio":
         found = int(min(arm["nonzero"], control["nonzero"]))
-        return f"needs {LEAST_UNITS} units in each arm to divide by, has {found}" if found < LEAST_UNITS else ""
+        return f"needs {LEAST_UNITS} {unit} in each arm to divide by, has {found}" if found < LEAST_UNITS else ""
     if kind == "share":
         share = (arm["mean"] * arm["n"] + control["mean"] * control["n"]) / (arm["n"] + control["n"])
         rare = min(share, 1 - share)
-        what = "units with it" if share <= 0.5 else "units without it"
+        what = f"{unit} with it" if share <= 0.5 else f"{unit} without it"
     else:
         if not arm["var"] + control["var"] > 0:
-            return "every unit has the same value"
-        rare, what = (arm["nonzero"] + control["nonzero"]) / (arm["n"] + control["n"]), "units other than zero"
+            return f"all {unit} have the same value"
+        rare, what = (arm["nonzero"] + control["nonzero"]) / (arm["n"] + control["n"]), f"{unit} other than zero"
     expected = smallest * rare
     if expected >= LEAST_EVENTS:
         return ""
-    would = f"; about {math.ceil(LEAST_EVENTS / rare):,} units in each arm would do" if rare > 0 else ""
+    would = f"; about {math.ceil(LEAST_EVENTS / rare):,} {unit} in each arm would do" if rare > 0 else ""
     return f"needs {LEAST_EVENTS} expected {what} in each arm, has {expected:.1f}{would}"
 
 
-def _too_few_for_a_quantile(arm: pd.Series, control: pd.Series, smallest: int) -> str:
+def _too_few_for_a_quantile(arm: pd.Series, control: pd.Series, smallest: int, unit: str) -> str:
     rare = min(float(arm["share"]), 1 - float(arm["share"]))
     if smallest * rare < LEAST_EVENTS:
-        return f"needs {math.ceil(LEAST_EVENTS / rare):,} units in each arm for this quantile, has {smallest:,}"
+        return f"needs {math.ceil(LEAST_EVENTS / rare):,} {unit} in each arm for this quantile, has {smallest:,}"
     if any(row["low"] == row["high"] for row in (arm, control)):
-        return "so many units share one value that this quantile cannot move"
+        return f"so many {unit} share one value that this quantile cannot move"
     return ""
 
 

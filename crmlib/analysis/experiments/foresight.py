@@ -76,11 +76,12 @@ def _running(
     facts: Facts, checks: Checks, results: Results
 ) -> Iterator[tuple[str, dict[str, object], tuple[pd.Series, pd.Series]]]:
     for row in results.table.to_dict("records"):
-        if not (row["primary"] and row["open"] and row["state"] == "ok"):
-            continue
         mine = facts.moments[
             (facts.moments["experiment"] == row["experiment"]) & (facts.moments["metric"] == row["metric"])
         ]
+        # Of a ratio two means move at once: nothing is foretold of it.
+        if mine.empty or not (row["primary"] and row["open"] and row["state"] == "ok"):
+            continue
         arms = mine.set_index("variant")
         identity = _identity(row["experiment"], row["metric"], row["variant"])
         yield identity, row, (arms.loc[row["variant"]], arms.loc[checks.controls[str(row["experiment"])]])

@@ -8,6 +8,7 @@ import ibis
 import ibis.expr.types as ir
 import pandas as pd
 
+from crmlib.analysis.experiments.naming import unit_called
 from crmlib.analysis.experiments.reduction import Facts, assigned_days, assigned_units, measured, moments
 from crmlib.analysis.experiments.shapes import cut_back, order_statistics, ratio_moments, read_quantiles, read_ratios
 from crmlib.errors import NotEnoughData, UsageError, nearest
@@ -23,12 +24,15 @@ def facts(
     window_days: int = 14,
     ratios: str = "",
     quantiles: str = "",
+    primary: str = "",
+    unit: str = "",
     confidence: float = 0.95,
 ) -> Facts:
     """Who was in which arm, and what did each arm do?
 
     `experiment` picks one, empty means all. `ratios` such as 'revenue/orders' and `quantiles` such as 'revenue@0.95' are
-    compared beside the metrics; `confidence` is that of the quantiles' order statistics. Raises NotAvailable without assignments or anything to measure by,
+    compared beside the metrics, and so is `primary` where it is one of them. `unit` is what was assigned, in the plural;
+    empty is as the metrics' names say. `confidence` is that of the quantiles' order statistics. Raises NotAvailable without assignments or anything to measure by,
     NotEnoughData where nothing had been assigned by as_of, UsageError for an experiment that does not exist.
     """
     assignments = shop.table("assignments")
@@ -45,22 +49,37 @@ def facts(
     outcomes = measured(shop, units=units, window_days=window_days)
     found = moments(shop, outcomes)
     metrics = sorted(set(found["metric"]))
+    source = "outcomes" if shop.has("outcomes") else "orders"
+    if primary and primary not in metrics:
+        ratios, quantiles = _also(primary, ratios, "/"), _also(primary, quantiles, "@")
+    fetched = shop.fetch(arms.order_by("experiment", "variant"))
     return Facts(
         as_of=shop.as_of,
-        source="outcomes" if shop.has("outcomes") else "orders",
+        source=source,
         window_days=window_days,
         currency=shop.currency,
         dated=not shop.has("outcomes") or shop.has("outcomes", "observed_at"),
-        arms=shop.fetch(arms.order_by("experiment", "variant")),
+        arms=fetched,
         apart=shop.fetch(_apart(shop, units)),
         days=shop.fetch(assigned_days(units)),
         moments=found,
         ratios=ratio_moments(shop, outcomes, ratios=read_ratios(ratios, metrics=metrics)),
         quantiles=order_statistics(
-            shop, outcomes, quantiles=read_quantiles(quantiles, metrics=metrics), confidence=confidence
+            shop,
+            outcomes,
+            quantiles=read_quantiles(quantiles, metrics=metrics),
+            confidence=confidence,
+            arms=fetched.groupby("experiment").size().to_dict(),
         ),
         capped=_capped(shop, outcomes, found),
+        unit=unit.strip() or unit_called(metrics, source=source),
     )
+
+
+def _also(primary: str, named: str, mark: str) -> str:
+    """The ratios (or quantiles) that were named, and the primary measure if it is one; each once."""
+    parts = [part.strip() for part in f"{named},{primary if mark in primary else ''}".split(",") if part.strip()]
+    return ", ".join(dict.fromkeys(parts))
 
 
 def _capped(shop: Shop, outcomes: ir.Table, found: pd.DataFrame) -> pd.DataFrame:

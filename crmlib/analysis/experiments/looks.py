@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,8 @@ from scipy import stats
 
 from crmlib.analysis.experiments.checks import Checks
 from crmlib.analysis.experiments.fitting import Results, Rule, comparison
-from crmlib.analysis.experiments.reduction import Facts, assigned_units, measured, moments, order_outcomes
+from crmlib.analysis.experiments.novelty import since_seen
+from crmlib.analysis.experiments.reduction import Facts, assigned_units, measured, moments
 from crmlib.analysis.stats import adjust
 
 if TYPE_CHECKING:
@@ -53,7 +53,8 @@ _CHANGES = ["experiment", "variant", "what", "value", "p_value", "p_adjusted"]
 
 @dataclass(frozen=True, kw_only=True)
 class Looks:
-    """The primary measure of each sound test, as it grew; none of a test that is still running and read once, at its end.
+    """The primary measure of each sound test, as it grew; none of a test that is still running and read once, at its end, nor of
+    a ratio or a quantile.
 
     days     experiment, metric, variant, control, day, n, n_control, kind, effect, low, high (always valid: they hold at all days
              at once), naive_low, naive_high (would hold for one look only); units are those who had arrived by that day and
@@ -61,11 +62,14 @@ class Looks:
     weeks    the effect among the arrivals of one week each (low and high for one look)
     changes  experiment, variant, what ('by week of arrival', 'since first seen'), value (early less late effect; for weeks
              Cochran's Q), p_value, p_adjusted (Holm over all of the run)
+    since    where outcomes are orders, the effect on orders a day of each unit by the days since it first saw the change (the
+             first is 1): experiment, variant, control, first_day, last_day, n, n_control, effect, low, high (each for one look)
     """
 
     days: pd.DataFrame
     weeks: pd.DataFrame
     changes: pd.DataFrame
+    since: pd.DataFrame
 
     def __repr__(self) -> str:
         return f"Looks({len(self.days)} looks at {self.days['experiment'].nunique()} experiments)"
@@ -78,28 +82,31 @@ def by_day(shop: Shop, facts: Facts, checks: Checks, results: Results) -> Looks:
     what a unit did on each day since it first saw the change, so novelty is then looked for among early and late arrivals.
     """
     outcomes = primary_outcomes(shop, facts, checks, results)
-    if outcomes is None:
-        empty = (pd.DataFrame(columns=names) for names in (_DAYS, _WEEKS, _CHANGES))
-        days, weeks, changes = empty
-        return Looks(days=days, weeks=weeks, changes=changes)
+    since, faded = since_seen(shop, facts, checks, results)
+    days, weeks = pd.DataFrame(columns=_DAYS), pd.DataFrame(columns=[*_WEEKS, "error"])
+    if outcomes is not None:
+        days, weeks = _followed(shop, outcomes, checks, results)
+    frame = pd.DataFrame(_over_weeks(weeks) + faded, columns=[name for name in _CHANGES if name != "p_adjusted"])
+    frame["p_adjusted"] = adjust(frame["p_value"], method="holm") if len(frame) else pd.Series(dtype=float)
+    return Looks(days=days, weeks=weeks.drop(columns="error"), changes=frame, since=since)
+
+
+def _followed(shop: Shop, outcomes: ir.Table, checks: Checks, results: Results) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """By day and by week of arrival."""
     days = _days(moments(shop, outcomes, by=["day"], cumulated=True), checks, results)
     first = outcomes["day"].min().over(ibis.window(group_by="experiment"))
     weekly = outcomes.mutate(week=outcomes["day"].delta(first, unit="day") // 7, first_day=first)
-    weeks = _weeks(moments(shop, weekly, by=["week", "first_day"]), checks, results)
-    changes = _over_weeks(weeks)
-    if facts.source == "orders":
-        changes += _since_seen(shop, facts, checks, results)
-    frame = pd.DataFrame(changes, columns=[name for name in _CHANGES if name != "p_adjusted"])
-    frame["p_adjusted"] = adjust(frame["p_value"], method="holm") if len(frame) else pd.Series(dtype=float)
-    return Looks(days=days, weeks=weeks.drop(columns="error"), changes=frame)
+    return days, _weeks(moments(shop, weekly, by=["week", "first_day"]), checks, results)
 
 
 def primary_outcomes(shop: Shop, facts: Facts, checks: Checks, results: Results) -> ir.Table | None:
-    """The outcomes that decide, of tests whose split is sound and that may be read by now; None where there are none."""
+    """The outcomes that decide, of tests whose split is sound and that may be read by now; None where there are none. Ratios and
+    quantiles are no outcomes of a unit."""
+    plain = set(facts.moments["metric"])
     kept = {
         name: metric
         for name, metric in results.primary.items()
-        if not checks.is_blocked(name, metric) and not results.is_waiting(name)
+        if metric in plain and not checks.is_blocked(name, metric) and not results.is_waiting(name)
     }
     if not kept:
         return None
@@ -171,34 +178,3 @@ def heterogeneity(effects: pd.Series, errors: pd.Series) -> tuple[float, float]:
     middle = (weights * effects).sum() / weights.sum()
     q = float((weights * (effects - middle) ** 2).sum())
     return q, float(stats.chi2.sf(q, len(effects) - 1))
-
-
-def _since_seen(shop: Shop, facts: Facts, checks: Checks, results: Results) -> list[tuple[object, ...]]:
-    """Early less late effect on a unit's orders a day, within its window: a paired contrast of two halves."""
-    first = facts.window_days // 2
-    late = facts.window_days - first
-    if not first:
-        return []
-    units = assigned_units(shop)
-    parts = []
-    for days in (first, facts.window_days):
-        rows = order_outcomes(shop, units=units, window_days=days)
-        parts.append(rows.filter(rows["metric"] == "orders"))
-    half, full = parts
-    keys = ["experiment", "unit_id"]
-    both = full.inner_join(half.select(*keys, _first="value"), keys)
-    # Only units whose whole window closed: `full` is empty for the others.
-    early, whole = both["_first"].cast("float64"), both["value"].cast("float64")
-    contrast = (early / first - (whole - early) / late).cast(both["value"].type())
-    frame = moments(shop, both.mutate(value=contrast).drop("_first"))
-    found: list[tuple[object, ...]] = []
-    for experiment, mine in frame.groupby("experiment", sort=True):
-        control, arms = checks.controls[str(experiment)], mine.set_index("variant")
-        if checks.is_blocked(str(experiment), "") or results.is_waiting(str(experiment)) or control not in arms.index:
-            continue
-        rule = Rule(level=results.confidence, reading="fixed", planned=1)
-        for arm in arms.index:
-            one = comparison(arms.loc[arm], arms.loc[control], binary=False, rule=rule) if arm != control else None
-            if one is not None and math.isfinite(one.p_value):
-                found.append((experiment, arm, "since first seen", one.effect, one.p_value))
-    return found

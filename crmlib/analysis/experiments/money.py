@@ -14,6 +14,7 @@ from crmlib.analysis.experiments.reduction import Facts
 
 DAYS_A_MONTH = 365.25 / 12
 MARGIN = ("margin", "profit")
+BRIEFLY = "as if every effect had been equally likely before"
 ASSUMED = "as if every effect had been equally likely before the test, and the mean's error were normal"
 
 

@@ -3,6 +3,22 @@
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Iterable
+
+_PEOPLE = (
+    "visitor",
+    "customer",
+    "user",
+    "player",
+    "member",
+    "subscriber",
+    "household",
+    "session",
+    "account",
+    "device",
+    "store",
+)
 
 
 def words(name: str) -> str:
@@ -20,6 +36,19 @@ def words(name: str) -> str:
 def title(name: str) -> str:
     """The same at the head of a sentence."""
     return words(name)[:1].upper() + words(name)[1:]
+
+
+def unit_called(metrics: Iterable[str], *, source: str) -> str:
+    """What was assigned, in the plural, where the caller does not say: as the metrics' names tell, else by their source.
+
+    >>> unit_called(["converted", "margin_per_visitor"], source="outcomes"), unit_called(["spent"], source="orders")
+    ('visitors', 'customers')
+    """
+    said = {one for metric in metrics for one in re.findall(r"(?:^|[_ ])per[_ ]([a-z]+)", metric.casefold())}
+    known = [name for name in _PEOPLE if name in said]
+    if len(known) == 1:
+        return f"{known[0]}s"
+    return "customers" if source == "orders" else "units"
 
 
 def p_text(p: float) -> str:

@@ -39,9 +39,11 @@ class Facts:
     days      experiment, day, variant, units
     moments   experiment, metric, variant and what `moments` says
     ratios    the same for ratios of two metrics, with both means, variances and their covariance
-    quantiles experiment, metric, share, variant, n, middle, low, high (order statistics)
+    quantiles experiment, metric, share, variant, n, middle, low, high (order statistics), low_all and high_all (the same at the
+              level that holds for all arms of the experiment together)
     capped    experiment, metric, variant, largest, n, mean, var, with the outermost thousandth of values cut back
     source    'outcomes' or 'orders': where the metrics come from
+    unit      what was assigned, in the plural: 'visitors'
     """
 
     as_of: date
@@ -56,6 +58,7 @@ class Facts:
     ratios: pd.DataFrame
     quantiles: pd.DataFrame
     capped: pd.DataFrame
+    unit: str = "units"
 
 
 def assigned_units(shop: Shop, *, experiment: str = "") -> ir.Table:
@@ -127,12 +130,15 @@ def recorded_outcomes(shop: Shop, *, units: ir.Table, window_days: int) -> ir.Ta
     )
 
 
-def order_outcomes(shop: Shop, *, units: ir.Table, window_days: int) -> ir.Table:
-    """Grain: a metric of a unit in one arm, from orders in [assigned_at, assigned_at + window_days) of that customer.
+def placed_orders(shop: Shop, *, units: ir.Table, window_days: int) -> ir.Table:
+    """Grain: an order of a unit in one arm, within its window. Columns experiment, unit_id, variant, open (the window had not
+    closed by as_of), seconds (from assignment to order)."""
+    _, placed = _units_and_orders(shop, units=units, window_days=window_days)
+    seconds = placed["ordered_at"].delta(placed["assigned_at"], unit="second")
+    return placed.select("experiment", "unit_id", "variant", "open", seconds=seconds)
 
-    Columns as `recorded_outcomes`. Metrics: converted (0 or 1), orders, and revenue where the shop has amounts. Units
-    that did not order count as 0 (intent to treat); units whose window had not closed by as_of are open and empty.
-    """
+
+def _units_and_orders(shop: Shop, *, units: ir.Table, window_days: int) -> tuple[ir.Table, ir.Table]:
     single = units.filter(units["arms"] == 1).select("experiment", "unit_id", "variant", "assigned_at")
     window = ibis.interval(days=window_days)
     single = single.mutate(open=single["assigned_at"] + window > _moment(shop.as_of))
@@ -143,7 +149,16 @@ def order_outcomes(shop: Shop, *, units: ir.Table, window_days: int) -> ir.Table
     )
     placed = single.inner_join(orders, single["unit_id"] == orders["customer_id"])
     within = placed["ordered_at"] >= placed["assigned_at"], placed["ordered_at"] < placed["assigned_at"] + window
-    placed = placed.filter(*within)
+    return single, placed.filter(*within)
+
+
+def order_outcomes(shop: Shop, *, units: ir.Table, window_days: int) -> ir.Table:
+    """Grain: a metric of a unit in one arm, from orders in [assigned_at, assigned_at + window_days) of that customer.
+
+    Columns as `recorded_outcomes`. Metrics: converted (0 or 1), orders, and revenue where the shop has amounts. Units
+    that did not order count as 0 (intent to treat); units whose window had not closed by as_of are open and empty.
+    """
+    single, placed = _units_and_orders(shop, units=units, window_days=window_days)
     sums = placed.group_by("experiment", "unit_id").aggregate(
         orders=placed.count(), revenue=placed["revenue"].sum(), priced=placed["revenue"].count()
     )

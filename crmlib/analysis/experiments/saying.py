@@ -9,18 +9,20 @@ import pandas as pd
 
 from crmlib import formats
 from crmlib.analysis.experiments.checks import Checks
-from crmlib.analysis.experiments.drawing import capped_text, headline
+from crmlib.analysis.experiments.curves import CLEAR, stands_out
+from crmlib.analysis.experiments.drawing import capped_text, headline, upper
 from crmlib.analysis.experiments.fitting import CONTRACT, Results
 from crmlib.analysis.experiments.foresight import predictions
 from crmlib.analysis.experiments.looks import Looks
-from crmlib.analysis.experiments.money import ASSUMED, Worth
+from crmlib.analysis.experiments.money import ASSUMED, BRIEFLY, Worth
 from crmlib.analysis.experiments.naming import words
 from crmlib.analysis.experiments.reduction import Facts
 from crmlib.analysis.experiments.segments import LEAST_SHOWN, Segments
 from crmlib.analysis.experiments.splits import BLOCKED, WARNED
 from crmlib.analysis.experiments.tables import loss_text, month_text
+from crmlib.analysis.experiments.tiles import metrics
 from crmlib.analysis.experiments.verdicts import DECIDED, READ, Verdicts, effect_text
-from crmlib.findings import Action, Caveat, Check, Findings, Grade, Metric, Status
+from crmlib.findings import Action, Caveat, Check, Findings, Grade, Status
 
 if TYPE_CHECKING:
     from crmlib.shop.engine import Shop
@@ -30,8 +32,8 @@ _DO = {
     "ship": "Ship {}",
     "stop": "Stop {}: keep things as they are",
     "open": "Plan a new, longer or bolder test of {}",
-    "extend": "Do not decide {} yet",
     "void": "Void {}: mend the split, then test again",
+    "extend": "Do not decide {} yet",
 }
 
 
@@ -58,15 +60,15 @@ def findings(
     status: Status = "too_few" if undecided else "warnings" if len(bad) else "published"
     return Findings(
         report="experiments",
-        lead=_lead(title, decided=decided, void=void, few=few, total=total),
+        lead=_lead(title, verdicts, decided=decided, running=running, void=void, few=few, total=total),
         status=status,
-        metrics=_metrics(
+        metrics=metrics(
             facts, checks, results, verdicts, worth, decided=decided, void=void, running=running, few=few, total=total
         ),
-        so_what=_so_what(facts, results, verdicts),
+        so_what=_so_what(results, verdicts, _doubts(checks, verdicts) + stands_out(segments.tests, looks, facts)),
         how_sure=_how_sure(facts, checks, results, worth, looks, segments, shop),
         caveats=_caveats(facts, results, worth),
-        actions=_actions(facts, verdicts, worth),
+        actions=_actions(facts, checks, verdicts, worth, looks),
         checks=tuple(_checks(checked)),
         tables={
             "results": _rounded(results.table[[*CONTRACT, "state"]]),
@@ -74,165 +76,32 @@ def findings(
             "looks": _rounded(looks.days),
             "segments": _segment_table(segments),
             "worth": _rounded(worth.table),
+            "since_seen": _rounded(looks.since),
         },
         predictions=predictions(facts, checks, results),
         grades=grades,
     )
 
 
-def _lead(title: str, *, decided: int, void: int, few: int, total: int) -> str:
-    tail = f"{decided} of {total} {'test' if total == 1 else 'tests'} could be decided"
-    parts = [f"{void} void" if void else "", f"{few} with too few to conclude" if few else ""]
-    extra = ", ".join(part for part in parts if part)
-    return f"{title}. {tail}{f' ({extra})' if extra else ''}."
-
-
-def _metrics(
-    facts: Facts,
-    checks: Checks,
-    results: Results,
-    verdicts: Verdicts,
-    worth: Worth,
-    *,
-    decided: int,
-    void: int,
-    running: int,
-    few: int,
-    total: int,
-) -> tuple[Metric, ...]:
-    units = int(facts.arms["units"].sum())
-    of = f"of {total:,}"
-
-    def count(id: str, label: str, value: int, definition: str, *, headline: bool = True, note: str = "") -> Metric:
-        return Metric(
-            id=id, label=label, value=value, unit="tests", definition=definition, n=total, headline=headline, note=note
+def _lead(title: str, verdicts: Verdicts, *, decided: int, running: int, void: int, few: int, total: int) -> str:
+    if total == 1:
+        return f"{title}. The test {'settles' if decided else 'does not settle'} what to do{'' if decided or void else ' yet'}."
+    parts = [
+        f"{count} {one if count == 1 else many}"
+        for count, one, many in (
+            (verdicts.count("open"), "ended open", "ended open"),
+            (running, "is still running", "are still running"),
+            (void, "is void", "are void"),
+            (few, "has too few to conclude", "have too few to conclude"),
         )
-
-    return (
-        count(
-            "experiments",
-            "Tests",
-            total,
-            "experiments with at least one unit assigned before as_of",
-            headline=False,
-        ),
-        count(
-            "decided",
-            "Decided",
-            decided,
-            "every window closed, sound split, and the primary measure, margin and guardrails settle what to do",
-            note=f"{of}, {opened} read and open" if (opened := verdicts.count("open")) else of,
-        ),
-        count(
-            "running",
-            "Still running",
-            running,
-            "at least one unit's window had not closed by as_of",
-            headline=bool(running) or not few,
-            note=_days_left(facts, verdicts) or of,
-        ),
-        count(
-            "open",
-            "Read, not settled",
-            verdicts.count("open"),
-            "read at its end, but measure, margin or guardrails are unclear",
-            headline=False,
-        ),
-        count("void", "Void", void, f"split or outcomes broken at p < {BLOCKED:g}; no effect is shown", note=of),
-        count("too_few", "Too few to conclude", few, "too few units, or nothing measured", headline=bool(few)),
-        _main_effect(facts, results, verdicts),
-        _margin_a_month(facts, verdicts, worth),
-        _assigned(checks, verdicts, units),
-    )
+        if count
+    ]
+    settled = f"{decided or 'none'} {'settle' if decided > 1 else 'settles'} what to do"
+    return f"{title}. Of {total} tests {settled}{': ' if not decided and parts else ', ' if parts else ''}{', '.join(parts)}."
 
 
-def _days_left(facts: Facts, verdicts: Verdicts) -> str:
-    ends = [date.fromisoformat(by) for by in verdicts.table.loc[verdicts.table["state"] == "running", "by"] if by]
-    left = (max(ends) - facts.as_of).days if ends else 0
-    return f"{left} more {'day' if left == 1 else 'days'}" if left > 0 else ""
-
-
-def _largest(verdicts: Verdicts) -> pd.Series | None:
-    """The comparison read at its end with the most units: a choice that does not look at effects."""
-    settled = verdicts.table[verdicts.table["state"].isin(READ)]
-    return None if settled.empty else settled.sort_values("units", ascending=False, kind="stable").iloc[0]
-
-
-def _margin_a_month(facts: Facts, verdicts: Verdicts, worth: Worth) -> Metric:
-    """The margin that the largest test read would bring a month."""
-    top = _largest(verdicts)
-    rows = worth.table if top is None else worth.table[worth.table["experiment"] == top["experiment"]]
-    rows = rows.iloc[:0] if top is None else rows[rows["variant"] == top["variant"]]
-    definition = "margin for each unit less the offer's cost, times units a month, in the test read at its end with the most units"
-    unit = facts.currency or "money"
-    if rows.empty:
-        return Metric(id="margin_a_month", label="Margin a month", value=None, unit=unit, definition=definition)
-    row = rows.iloc[0]
-    name = words(str(row["experiment"]))
-    return Metric(id="margin_a_month", label=f"{name[:1].upper()}{name[1:]}: margin a month", value=float(row["month"]), low=float(row["month_low"]),
-                  high=float(row["month_high"]), unit=unit, n=int(top["units"]) if top is not None else None, definition=definition, headline=True,
-                  note=f"for {formats.number(row['units_a_month'])} units a month; chance of loss {loss_text(row['loss'])}")  # fmt: skip
-
-
-def _assigned(checks: Checks, verdicts: Verdicts, units: int) -> Metric:
-    """Units in all, with the split of the largest test read."""
-    top, note = _largest(verdicts), ""
-    if top is not None:
-        rows = checks.ratios[
-            (checks.ratios["experiment"] == top["experiment"]) & (checks.ratios["variant"] == top["variant"])
-        ]
-        verdict = checks.table[
-            (checks.table["experiment"] == top["experiment"])
-            & checks.table["check"].str.match("sample_ratio(_any_day)?$")
-        ]["verdict"]
-        sound = "no mismatch found" if (verdict == "ok").all() else "the split is doubtful"
-        note = "".join(
-            f"{words(str(row.experiment))} {row.units:,} v {row.units_control:,}, {sound}" for row in rows.itertuples()
-        )
-    return Metric(
-        id="units",
-        label="Units assigned",
-        value=units,
-        unit="units",
-        definition="units in exactly one arm",
-        n=units,
-        headline=bool(note),
-        note=note,
-    )
-
-
-def _main_effect(facts: Facts, results: Results, verdicts: Verdicts) -> Metric:
-    """The primary effect of the comparison read at its end with the most units: a choice that does not look at effects."""
-    settled = verdicts.table[verdicts.table["state"].isin(READ)].sort_values("units", ascending=False, kind="stable")
-    definition = "change of the primary measure against control in the test read at its end with the most units"
-    if settled.empty:
-        return Metric(id="primary_effect", label="Effect of the largest test read", value=None, unit="points", definition=definition,
-                      headline=True, note="no test could be read")  # fmt: skip
-    top = settled.iloc[0]
-    rows = results.table[results.table["primary"] & (results.table["experiment"] == top["experiment"])]
-    row = rows[rows["variant"] == top["variant"]].iloc[0]
-    share = row["kind"] == "share"
-    scale, unit = (
-        (100, "points") if share else (1, facts.currency if row["kind"] == "money" and facts.currency else "index")
-    )
-    unit = "per unit" if unit == "index" else unit
-    name = words(str(row["experiment"]))
-    return Metric(
-        id="primary_effect",
-        label=f"{name[:1].upper()}{name[1:]}: change in {words(row['metric'])}"
-        + (", percentage points" if share else ""),
-        value=float(scale * row["effect"]),
-        low=float(scale * row["low"]),
-        high=float(scale * row["high"]),
-        unit=unit,
-        n=int(row["n"] + row["n_control"]),
-        definition=f"{definition}: {row['experiment']}, {row['metric']}, {row['variant']} less {row['control']}; {row['method']}",
-        headline=True,
-        note=f"{results.rules[(row['experiment'], row['metric'])].words} of the mean effect; {int(row['n'] + row['n_control']):,} units",
-    )
-
-
-def _so_what(facts: Facts, results: Results, verdicts: Verdicts) -> tuple[str, ...]:
+def _so_what(results: Results, verdicts: Verdicts, more: tuple[str, ...]) -> tuple[str, ...]:
+    """Three lines: the tests, the settled ones first, and what stands out among segments and days."""
     table = results.table[results.table["primary"]].set_index(["experiment", "variant"])
     lines, rest = [], []
     for state in (*READ, "void", "running", "too_few", "no_outcomes"):
@@ -241,17 +110,35 @@ def _so_what(facts: Facts, results: Results, verdicts: Verdicts) -> tuple[str, .
             if state in ("higher", "lower") or (
                 state == "open" and table.loc[(verdict.experiment, verdict.variant), "low"] > 0
             ):
+                # Only the figures: what to do about it stands among the actions.
                 row = table.loc[(verdict.experiment, verdict.variant)]
-                line = f"{verdict.title}: {words(row['metric'])} {effect_text(row, facts.currency)} against control."
+                figures = verdict.why.partition(". ")[0]
+                told = verdict.title.endswith(("is higher", "is lower"))
+                line = f"{verdict.title}: {figures.removeprefix(words(row['metric'])).strip() if told else figures}."
+            elif state == "open":
+                line = f"{verdict.title.partition(', from ')[0]}: {verdict.why}."
             lines.append(line)
             rest.append(verdict.brief)
-    if len(lines) > 3:
-        more = len(lines) - 4
-        last = "; ".join(rest[2:4]) + (f"; {more} more in the table" if more else "")
-        lines = [*lines[:2], f"{last[:1].upper()}{last[1:]}."]
+    room = 3 - len(more[:1])
+    if len(lines) > room:
+        left = len(lines) - room - 1
+        last = "; ".join(rest[room - 1 : room + 1]) + (f"; {left} more in the table" if left else "")
+        lines = [*lines[: room - 1], f"{last[:1].upper()}{last[1:]}."]
     spare = ("A test is read once, at its planned end; looking earlier and stopping on a good day finds effects that are not there.",
              "Without a clear margin or a smallest effect worth having, a test may end undecided.")  # fmt: skip
-    return tuple([*lines, *spare][:3])
+    return tuple([*lines, *more[:1], *spare][:3])
+
+
+def _doubtful(checks: Checks, verdicts: Verdicts) -> frozenset[str]:
+    """Experiments that were read though their split is doubtful."""
+    read = set(verdicts.table.loc[verdicts.table["state"].isin(READ), "experiment"])
+    split = checks.table["check"].isin(["sample_ratio", "sample_ratio_any_day"])
+    return frozenset(read & set(checks.table.loc[split & (checks.table["verdict"] == "warning"), "experiment"]))
+
+
+def _doubts(checks: Checks, verdicts: Verdicts) -> tuple[str, ...]:
+    names = sorted(words(name) for name in _doubtful(checks, verdicts))
+    return (f"The split of {', '.join(names)} is doubtful: read the result with care.",) if names else ()
 
 
 def _how_sure(
@@ -259,16 +146,18 @@ def _how_sure(
 ) -> tuple[str, ...]:
     share = f"{100 * results.confidence:g}"
     lines = [
+        f"About {share} of 100 such tests have the true change inside the range shown; where a range reaches over zero, chance alone may explain it.",
         f"Always-valid reading: in {share} of 100 such tests the interval holds the mean effect on every day at once, so it may be read on any of them; it pays for that with width."
         if results.reading == "always"
         else f"Fixed horizon: intervals hold the mean effect in {share} of 100 such tests, for one look at the planned end. Only the band by day may be watched before.",
-        "Units count in the arm they were assigned to, whatever they did afterwards, each over the same window, and units without an order count as nothing bought."
+        f"{upper(facts.unit)} count in the arm they were assigned to, whatever they did afterwards, each over the same window, and those without an "
+        "order count as nothing bought."
         if facts.source == "orders"
-        else "Units count in the arm they were assigned to, whatever they did afterwards, each over the same window.",
+        else f"{upper(facts.unit)} count in the arm they were assigned to, whatever they did afterwards, each over the same window.",
         "Every metric and arm of a test is corrected for all of them (Holm); the primary measure's interval for the arms alone. "
         "Metrics that only explain also carry a q-value: the share of false finds to expect among those up to it.",
         f"A broken split voids a test below p = {BLOCKED:g}, on the total or at any day's look, and is warned of below {WARNED:g}; days and segments are diagnostics, corrected for their number.",
-        *_gains(results),
+        *_gains(results, facts),
         *_tails(checks, results, facts),
     ]
     if results.guardrails:
@@ -288,7 +177,7 @@ def _how_sure(
         )
     if len(looks.changes):
         source = (
-            "orders early and late in each unit's window, and arrivals week by week"
+            f"orders early and late in each window, each of the {facts.unit} compared with itself, and arrivals week by week"
             if facts.source == "orders"
             else "arrivals week by week, since these outcomes do not say on which day they came about"
         )
@@ -297,7 +186,7 @@ def _how_sure(
         lines.append(f"Outcomes are orders within {facts.window_days} days of assignment. {shop.money_rule()}")
     two = int(facts.apart["two_arms"].sum())
     if two:
-        lines.append(f"{two:,} units were seen in more than one arm of a test and are set aside.")
+        lines.append(f"{two:,} {facts.unit} were seen in more than one arm of a test and are set aside.")
     return tuple(lines)
 
 
@@ -316,13 +205,15 @@ def _tails(checks: Checks, results: Results, facts: Facts) -> list[str]:
     return lines[:3]
 
 
-def _gains(results: Results) -> list[str]:
+def _gains(results: Results, facts: Facts) -> list[str]:
     table = results.table[(results.table["state"] == "ok") & results.table["gain"].notna()]
     if table.empty:
-        return ["No pre-values, so nothing could be adjusted by what units did before."]
+        return [f"No pre-values, so nothing could be adjusted by what {facts.unit} did before."]
     used = table[table["method"].str.startswith("CUPED")]
     if used.empty:
-        return ["Adjusting by what units did before did not help: it took away less than one per cent of the variance."]
+        return [
+            f"Adjusting by what {facts.unit} did before did not help: it took away less than one per cent of the variance."
+        ]
     low, high = used["gain"].min(), used["gain"].max()
     span = (
         formats.share(low)
@@ -330,7 +221,7 @@ def _gains(results: Results) -> list[str]:
         else f"{formats.number(100 * low)} to {formats.share(high)}"
     )
     return [
-        f"Adjusting by what units did before the test (CUPED) helped in {len(used)} of {len(table)} comparisons: it took away {span} of the variance."
+        f"Adjusting by what {facts.unit} did before the test (CUPED) helped in {len(used)} of {len(table)} comparisons: it took away {span} of the variance."
     ]
 
 
@@ -339,11 +230,11 @@ def _caveats(facts: Facts, results: Results, worth: Worth) -> tuple[Caveat, ...]
     if not results.named and results.primary:
         chosen = ", ".join(sorted({words(metric) for metric in results.primary.values()}))
         texts.append(
-            f"No primary measure was named for this run; a rule took {chosen}. If another was named before the test, give it."
+            f"No measure that decides was named for this run; a rule took {chosen}. If another was named before the test, give it (primary=…)."
         )
     texts += [
         "If the rule for stopping, the arms or the measure changed on the way, these numbers do not hold.",
-        "Results hold for those weeks and those units; early winners are exaggerated, and refunds may still be open.",
+        f"Results hold for those weeks and those {facts.unit}; early winners are exaggerated, and refunds may still be open.",
         "Higher is taken as better. 'No difference found' is not 'no effect': effects inside the interval are still possible.",
     ]
     if len(worth.table):
@@ -352,15 +243,19 @@ def _caveats(facts: Facts, results: Results, worth: Worth) -> tuple[Caveat, ...]
         )
     if not facts.dated:
         texts.append(
-            "Outcomes carry no observed_at, so it cannot be checked that every unit was measured over the same window."
+            f"Outcomes carry no observed_at, so it cannot be checked that all {facts.unit} were measured over the same window."
         )
     return tuple(Caveat(text=text) for text in texts)
 
 
-def _actions(facts: Facts, verdicts: Verdicts, worth: Worth) -> tuple[Action, ...]:
+def _actions(facts: Facts, checks: Checks, verdicts: Verdicts, worth: Worth, looks: Looks) -> tuple[Action, ...]:
     actions = []
+    doubtful = _doubtful(checks, verdicts)
+    changed = looks.changes[looks.changes["p_adjusted"] < CLEAR]
+    fading = dict(zip(zip(changed["experiment"], changed["variant"], strict=True), changed["what"], strict=True))
     money = worth.table.set_index(["experiment", "variant"])
-    for row in verdicts.table.itertuples():
+    ranked = verdicts.table.sort_values("decision", key=lambda named: named.map(list(_DO).index), kind="stable")
+    for row in ranked.itertuples():
         name = words(row.experiment) + (
             f" ({words(row.variant)})" if (verdicts.table["experiment"] == row.experiment).sum() > 1 else ""
         )
@@ -371,17 +266,25 @@ def _actions(facts: Facts, verdicts: Verdicts, worth: Worth) -> tuple[Action, ..
             what = f"Let {name} run to its end"
         elif row.state == "no_outcomes":
             what = f"Bring the outcomes of {name}"
+        what_changed = fading.get((row.experiment, row.variant), "")
         brings = ""
         if (row.experiment, row.variant) in money.index and row.state in ("higher", "lower", "open"):
             one = money.loc[(row.experiment, row.variant)]
-            loss = f"; chance of loss {loss_text(one['loss'])}, {ASSUMED}" if one["loss"] == one["loss"] else ""
+            loss = f"; chance of loss {loss_text(one['loss'])}, {BRIEFLY}" if one["loss"] == one["loss"] else ""
             brings = f"{month_text(one, facts.currency)} margin a month{loss}"
         actions.append(
             Action(
                 what=what,
-                why=row.why,
+                why=row.why
+                + ("; its split is doubtful" if row.experiment in doubtful else "")
+                + (
+                    f"; the effect changed {what_changed}, so watch whether it lasts"
+                    if what_changed and row.decision == "ship"
+                    else ""
+                ),
                 worth=brings,
                 count=row.units,
+                counted=facts.unit,
                 by=formats.day(date.fromisoformat(row.by)) if row.by else "",
                 owner="whoever runs the test",
             )

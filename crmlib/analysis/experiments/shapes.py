@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -115,18 +115,39 @@ def _ratio_sums(outcomes: ir.Table, *, top: str, below: str) -> ir.Table:
 
 
 def order_statistics(
-    shop: Shop, outcomes: ir.Table, *, quantiles: Sequence[tuple[str, float]], confidence: float
+    shop: Shop,
+    outcomes: ir.Table,
+    *,
+    quantiles: Sequence[tuple[str, float]],
+    confidence: float,
+    arms: Mapping[str, int] | None = None,
 ) -> pd.DataFrame:
     """Grain: an experiment, quantile and arm. Columns experiment, metric ('revenue@0.95'), share, variant, n, middle, low,
-    high, open, missing.
+    high, low_all, high_all, open, missing.
 
-    Ranked in the engine over all units of an arm, zeros too; three values cross for each arm. `middle` is the smallest
+    Ranked in the engine over all units of an arm, zeros too; five values cross for each arm. `middle` is the smallest
     value that at least `share` of the units do not exceed, [low, high] the distribution-free interval between two order
-    statistics (David and Nagaraja 2003, section 7.1, ranks by the normal approximation).
+    statistics (David and Nagaraja 2003, section 7.1, ranks by the normal approximation). low_all and high_all hold at the
+    level by which all of an experiment's comparisons hold together (Bonferroni); `arms` counts each experiment's arms.
     """
-    names = ["experiment", "metric", "share", "variant", "n", "middle", "low", "high", "open", "missing"]
+    names = [
+        "experiment",
+        "metric",
+        "share",
+        "variant",
+        "n",
+        "middle",
+        "low",
+        "high",
+        "low_all",
+        "high_all",
+        "open",
+        "missing",
+    ]
     frames = []
     z = float(stats.norm.ppf(0.5 + confidence / 2))
+    several = {name: count for name, count in (arms or {}).items() if count > 2}
+    joint = {name: float(stats.norm.ppf(1 - (1 - confidence) / (count - 1) / 2)) for name, count in several.items()}
     for metric, share in quantiles:
         rows = outcomes.filter(outcomes["metric"] == metric)
         value = rows["value"].cast("float64")
@@ -137,19 +158,20 @@ def order_statistics(
         )
         rows = rows.mutate(_rank=ibis.ifelse(rows["_value"].isnull(), 0, place + 1))
         n = rows["_n"].cast("float64")
-        half = (n * share * (1 - share)).sqrt() * z
+        error = (n * share * (1 - share)).sqrt()
+        z_all = rows["experiment"].cases(*joint.items(), else_=z) if joint else ibis.literal(z)
         # A share such as 0.95 is not exact in binary: 0.95 × 100 must be rank 95.
         middle = ibis.greatest((n * share - 1e-9).ceil(), 1)
-        low = ibis.greatest((n * share - half).round(), 1)
-        high = ibis.least((n * share + half).round() + 1, n)
-        rows = rows.mutate(_middle=middle, _low=low, _high=high)
+        ranks = {"_middle": middle}
+        for end, by in (("", ibis.literal(z)), ("_all", z_all)):
+            ranks[f"_low{end}"] = ibis.greatest((n * share - error * by).round(), 1)
+            ranks[f"_high{end}"] = ibis.least((n * share + error * by).round() + 1, n)
+        rows = rows.mutate(**ranks)
         found = rows.group_by("experiment", "variant").aggregate(
             n=rows["_value"].count(),
             open=rows["open"].sum(),
             missing=(rows["_value"].isnull() & ~rows["open"]).sum(),
-            middle=rows["_value"].max(where=rows["_rank"] == rows["_middle"]),
-            low=rows["_value"].max(where=rows["_rank"] == rows["_low"]),
-            high=rows["_value"].max(where=rows["_rank"] == rows["_high"]),
+            **{name.removeprefix("_"): rows["_value"].max(where=rows["_rank"] == rows[name]) for name in ranks},
         )
         frame = shop.fetch(found.order_by("experiment", "variant"))
         frames.append(frame.assign(metric=f"{metric}@{share:g}", share=share)[names])

@@ -83,21 +83,24 @@ def ratios_of(
     return found
 
 
-def sample_ratio(experiment: str, counts: Mapping[str, int], *, plan: Mapping[str, float], ratios: list[Ratio]) -> Row:
+def sample_ratio(
+    experiment: str, counts: Mapping[str, int], *, plan: Mapping[str, float], ratios: list[Ratio], unit: str = "units"
+) -> Row:
     if not ratios:
-        text = f"{title(experiment)}: only one arm holds units, so nothing can be compared."
+        text = f"{title(experiment)}: only one arm holds {unit}, so nothing can be compared."
         return experiment, "sample_ratio", math.nan, math.nan, "warning", text
     expected = np.array([plan[arm] for arm in counts]) / sum(plan.values()) * sum(counts.values())
     p = float(stats.chisquare(list(counts.values()), expected).pvalue)
     worst = max(ratios, key=lambda found: abs(math.log(found.ratio)))
     others = (arm for arm in counts if arm != worst.control)
-    sizes = " v ".join(f"{counts[arm]:,} {arm}" for arm in (worst.control, *others))
-    span = f"{worst.variant} got {worst.ratio:.3f} ({worst.low:.3f}–{worst.high:.3f}) of its planned units per control unit"
+    sizes = " v ".join(f"{counts[arm]:,} {words(arm)}" for arm in (worst.control, *others))
+    percent = f"{100 * worst.ratio:.1f}\N{NO-BREAK SPACE}% ({100 * worst.low:.1f}–{100 * worst.high:.1f})"
+    span = f"{words(worst.variant)} got {percent} of the {unit} planned beside {words(worst.control)}"
     verdict = "failed" if p < BLOCKED else "warning" if p < WARNED else "ok"
     word = {"failed": "the split broke", "warning": "the split is doubtful", "ok": "no mismatch found"}[verdict]
     text = f"{title(experiment)}: {word} ({sizes}; {span}; {p_text(p)})."
     if min(expected) < 5:
-        text += " So few units would hide a broken split."
+        text += f" So few {unit} would hide a broken split."
     elif verdict == "ok":
         unseen = math.ceil(50 * (worst.high - worst.low) / worst.ratio)
         text += f" A loss under {unseen} % of one arm could go unseen."

@@ -13,7 +13,7 @@ from crmlib.analysis.experiments.naming import title as head
 from crmlib.analysis.experiments.naming import words
 from crmlib.analysis.experiments.planning import USUAL_EFFECT, power_of
 from crmlib.analysis.experiments.reduction import Facts
-from crmlib.analysis.experiments.verdicts import amount
+from crmlib.analysis.experiments.verdicts import amount, size_text
 
 
 def month_text(row: pd.Series, currency: str) -> str:
@@ -48,7 +48,7 @@ def table_worth(facts: Facts, worth: Worth) -> figures.Figure:
                 table.assign(test=""), caption="No margin was measured", labels={"test": "Test", "metric": "Metric"}
             ),
             title="No test can be told in money yet",
-            sentence="That takes a sound test that can be read, with a metric of margin or profit for each unit; revenue is not what is earned.",
+            sentence=f"That takes a sound test that can be read, with a metric of margin or profit for each of the {facts.unit}; revenue is not what is earned.",
         )
     shown = table.assign(
         test=[label_of(row.experiment, row.variant, facts) for row in table.itertuples()],
@@ -63,11 +63,11 @@ def table_worth(facts: Facts, worth: Worth) -> figures.Figure:
         for end in ("month_low", "month_high")
     )
     if best["month_low"] > 0:
-        title = f"{name} would earn between {low} and {high} of margin a month"
+        title = f"Between {low} and {high} more margin a month: {name[:1].lower()}{name[1:]}"
     elif best["month_high"] < 0:
-        title = f"{name} would lose between {high} and {low} of margin a month"
+        title = f"Between {high} and {low} less margin a month: {name[:1].lower()}{name[1:]}"
     else:
-        title = f"{name}: between a loss of {low} and a gain of {high} of margin a month"
+        title = f"Between {low} less and {high} more margin a month: {name[:1].lower()}{name[1:]}"
     cost = (
         f"less {formats.money(worth.offer_cost, facts.currency, digits=2)} for the offer"
         if worth.offer_cost
@@ -76,11 +76,11 @@ def table_worth(facts: Facts, worth: Worth) -> figures.Figure:
     return figures.show_table(
         figures.tabulate(
             shown,
-            caption=f"Margin for each unit ({cost}) and a month, at the test's own number of units unless another was named",
+            caption=f"Margin for each of the {facts.unit} ({cost}) and a month, at the test's own number of {facts.unit} unless another was named",
             labels={
                 "test": "Test",
-                "unit": "Margin a unit (range)",
-                "units_a_month": "Units a month",
+                "unit": "Margin each (range)",
+                "units_a_month": f"{upper(facts.unit)} a month",
                 "said": "Margin a month (range)",
                 "risk": "Chance of loss",
             },
@@ -104,21 +104,19 @@ def table_plan(facts: Facts, results: Results, *, worthwhile: float = 0.0) -> fi
     if found.empty:
         return figures.show_table(
             figures.tabulate(
-                found.assign(test=""), caption="No test with enough units", labels={"test": "Test", "units": "Units"}
+                found.assign(test=""),
+                caption=f"No test with enough {facts.unit}",
+                labels={"test": "Test", "units": upper(facts.unit)},
             ),
             title="No test is large enough to plan the next one by",
-            sentence="With control's mean and its spread at hand, plan(…) says size, days and smallest effect.",
+            sentence="With the old version's mean and its spread at hand, plan(…) says size, days and smallest effect.",
         )
-
-    def effect(row: pd.Series, name: str) -> str:
-        text = amount(row[name], row["kind"], facts.currency, width=row["detectable"])
-        return f"{text} points" if row["kind"] == "share" else text
 
     shown = found.assign(
         test=[label_of(row.experiment, row.variant, facts) for row in found.itertuples()],
         measure=[words(metric) for metric in found["metric"]],
-        could=[effect(row, "detectable") for _, row in found.iterrows()],
-        wish=[effect(row, "least") for _, row in found.iterrows()],
+        could=[size_text(row["detectable"], row["kind"], facts.currency) for _, row in found.iterrows()],
+        wish=[size_text(row["least"], row["kind"], facts.currency) for _, row in found.iterrows()],
     )
     finest = (
         found.assign(relative=found["detectable"] / found["base"].abs()).sort_values("relative", kind="stable").iloc[0]
@@ -132,13 +130,13 @@ def table_plan(facts: Facts, results: Results, *, worthwhile: float = 0.0) -> fi
     return figures.show_table(
         figures.tabulate(
             shown,
-            caption=f"Planner: units and days to find a change of {formats.share(share)} of control's mean, {named}",
-            labels={"test": "Test", "measure": "Primary measure", "units": "Units had", "could": "Could find", "wish": "To find", "needed": "Units in each arm",
-                    "needed_days": "Days at its pace"},
+            caption=f"Planner: {facts.unit} and days to find a change of {formats.share(share)} of the old version's mean, {named}",
+            labels={"test": "Test", "measure": "Measure that decides", "units": f"{upper(facts.unit)} had", "could": "Could find", "wish": "To find",
+                    "needed": "Needed in each version", "needed_days": "Days at its pace"},
             formats={"units": formats.number, "needed": formats.number, "needed_days": formats.number},
         ),
-        title=f"{upper(label_of(finest['experiment'], finest['variant'], facts))}, the finest test, could find a change of {formats.share(finest['relative'])} of control's mean",
-        sentence="'Could find' means: four times in five, if it is there. Half the effect takes four times the units. Days are whole weeks of arrivals; the outcome window comes on top.",
+        title=f"Changes under {formats.share(finest['relative'], digits=0 if finest['relative'] >= 0.02 else 1)} are easily missed by tests of this size",
+        sentence=f"'Could find' means: four times in five, if it is there. Half the effect takes four times the {facts.unit}. Days are whole weeks of arrivals; the outcome window comes on top.",
     )  # fmt: skip
 
 

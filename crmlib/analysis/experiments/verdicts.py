@@ -19,16 +19,18 @@ from crmlib.analysis.experiments.reduction import Facts
 LONGEST = 84  # days of a test that anybody would still plan
 DECIDED = ("higher", "lower", "no_difference", "no_gain")
 READ = (*DECIDED, "open")  # read at its end, whether or not that settles what to do
+STATES = (*READ, "running", "void", "too_few", "no_outcomes")
 _SELLING = ("conver", "order", "purchase", "bought", "buy", "sales", "revenue", "turnover", "sold")
-_UNSURE_OF = {"broken": "gets worse than it may", "unclear": "is not assured", "absent": "was not measured"}
+# Of one guardrail, and of several.
+_UNSURE_OF = {"broken": ("gets worse than it may", "get worse than they may"), "unclear": ("is not assured", "are not assured"),
+              "absent": ("was not measured", "were not measured")}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verdicts:
     """What each test says, by its primary measure alone.
 
-    table    one row per experiment and arm: experiment, variant, state (higher, lower, no_difference, no_gain, open, running, void,
-             too_few, no_outcomes), title, brief, decision (ship, stop, open, extend, void), why, units (in both arms), by (a day, or ''), early
+    table    one row per experiment and arm: experiment, variant, state (one of `STATES`), title, brief, decision (ship, stop, open, extend, void), why, units (in both arms), by (a day, or ''), early
              (decided while windows are still open, which only an always-valid reading may)
     """
 
@@ -140,16 +142,18 @@ def _decided(
     said = f"{words(row['metric'])} {effect_text(row, facts.currency)}"
     least = worthwhile * row["mean_control"]
     if row["low"] > 0:
-        selling = any(word in words(row["metric"]).casefold() for word in _SELLING)
+        # More revenue an order, or in the upper tenth, is not more sold.
+        plain = not set("/@") & set(row["metric"])
+        selling = plain and any(word in words(row["metric"]).casefold() for word in _SELLING)
         title = f"{name} sells more" if selling else f"{name}: {words(row['metric'])} is higher"
         title, decision, why = _may_ship(row, rows, title, said, facts, results, worth, least)
         return "open" if decision in ("open", "extend") else "higher", title, decision, why
     if row["high"] < 0:
         return "lower", f"{name}: {words(row['metric'])} is lower", "stop", said
-    low, high, most = outer_text(row, facts.currency)
+    low, high, most = ends_text(row, facts.currency)
     within = f"{words(row['metric'])} between {low} and {high}"
     if least > 0 and row["high"] < least:
-        wish = _plain(least, row, facts.currency)
+        wish = size_text(least, row["kind"], facts.currency)
         if row["low"] > -least:
             why = f"{within}: effects beyond ±{most} are unlikely, and {wish} would be the smallest worth having"
             return "no_difference", f"{name}: no difference larger than {most}", "stop", why
@@ -158,9 +162,12 @@ def _decided(
     factor = float(stats.norm.ppf(0.5 + row["level"] / 2) + stats.norm.ppf(0.8))
     why = f"{within}: neither a gain nor a loss is shown"
     if row["error"] > 0:
-        why += f"; an effect smaller than about {_plain(factor * row['error'], row, facts.currency)} is easily missed by a test of this size"
-    if least > 0:
-        why += f". One of {_plain(least, row, facts.currency)}, the smallest worth having, needs about {needed(row, least):,} units in each arm"
+        why += f"; an effect smaller than about {size_text(factor * row['error'], row['kind'], facts.currency)} is easily missed by a test of this size"
+    if least > 0 and row["error"] > 0:
+        wish = size_text(least, row["kind"], facts.currency)
+        why += (
+            f". One of {wish}, the smallest worth having, needs about {needed(row, least):,} {facts.unit} in each arm"
+        )
     return "open", f"{name}: too few to conclude, from {low} to {high}", _on(results), why
 
 
@@ -186,7 +193,7 @@ def _may_ship(
             guarded = " and ".join(names)
             decision = "stop" if verdict == "broken" else _on(results)
             return (
-                f"{title}, but {guarded} {_UNSURE_OF[verdict]}",
+                f"{title} but {guarded} {_UNSURE_OF[verdict][len(names) > 1]}",
                 decision,
                 f"{said}; {_rails_text(rows, results, facts)}",
             )
@@ -197,7 +204,7 @@ def _may_ship(
         return title, "ship", f"{said}{safe}{short}"
     what = words(margin["metric"]) + (" less the offer's cost" if worth.offer_cost else "")
     if margin["state"] != "ok":
-        return f"{title}, {what} unclear", _on(results), f"{said}; {what} could not be tested yet{safe}"
+        return f"{title} but {what} is unclear", _on(results), f"{said}; {what} could not be tested yet{safe}"
     net = margin.copy()
     for name in ("effect", "low", "high"):
         net[name] -= worth.offer_cost
@@ -207,9 +214,9 @@ def _may_ship(
     if net["low"] > 0 and clear:
         return title, "ship", why
     if net["high"] < 0 and clear:
-        return f"{title}, but {what} falls", "stop", why
+        return f"{title} but {what} falls", "stop", why
     days = _more_days(net, facts)
-    title = f"{title}, {what} unclear"
+    title = f"{title} but {what} is unclear"
     new = f"Plan a new, longer or bolder test with {words(margin['metric'])} as its primary measure"
     if days is None:
         return title, _on(results), f"{why}. {new}"
@@ -259,11 +266,11 @@ def _running(facts: Facts, experiment: str, name: str, row: pd.Series) -> tuple[
     )
     by = end_of(facts, experiment, str(row["metric"]))
     when = (
-        f"no effect is clear yet by an interval that may be read every day; the last window so far closes on {formats.day(by)}"
+        f"no effect is clear yet by a range that may be read every day; the last of them will be on {formats.day(by)}"
         if row["state"] in ("ok", "unread")
         else f"read once, at the planned end, and not before {formats.day(by)}"
     )
-    why = f"{closed:,} of {total:,} windows are closed; {when}"
+    why = f"{closed:,} of {total:,} {facts.unit} have been followed for their whole window; {when}"
     left = (by - facts.as_of).days
     title = (
         f"{name} is still running: {left} more {'day' if left == 1 else 'days'}"
@@ -276,20 +283,24 @@ def _running(facts: Facts, experiment: str, name: str, row: pd.Series) -> tuple[
 def _without_outcomes(facts: Facts, experiment: str, name: str) -> tuple[str, str, str, str, str]:
     by = end_of(facts, experiment, "")
     if by > facts.as_of:
-        why = f"no window has closed yet; the last closes on {formats.day(by)}"
+        why = (
+            f"none of its {facts.unit} has been followed for a whole window yet; the last will be on {formats.day(by)}"
+        )
         return "running", f"{name} is still running", "extend", why, by.isoformat()
     return (
         "no_outcomes",
         f"{name}: nothing was measured",
         "extend",
-        "its units have no outcomes in this shop's tables",
+        f"its {facts.unit} have no outcomes in this shop's tables",
         "",
     )
 
 
 def end_of(facts: Facts, experiment: str, metric: str) -> date:
     """The day by which the last unit's window has closed; a first as_of at which this test can be read."""
-    windows = facts.moments[(facts.moments["experiment"] == experiment) & (facts.moments["metric"] == metric)][
+    known = facts.moments[facts.moments["experiment"] == experiment]
+    # A ratio ends with the later of its two metrics, a quantile with its own.
+    windows = known[known["metric"].isin({metric, *metric.split("/"), metric.rpartition("@")[0]})][
         "window_high"
     ].dropna()
     days = float(windows.max()) if len(windows) else float(facts.window_days)
@@ -313,15 +324,15 @@ def needed(row: pd.Series, least: float) -> int:
 
 
 def amount(value: float, kind: str, currency: str, *, width: float, sign: bool = False) -> str:
-    """A value of one metric, in percentage points, money or plain, with the decimals that `width` supports."""
-    scale = 100 if kind == "share" else 1
-    digits = _digits(width * scale)
-    text = (
-        formats.money(value * scale, currency, digits=digits)
-        if kind == "money"
-        else formats.number(value * scale, digits=digits)
-    )
-    return f"+{text}" if sign and value > 0 and text.strip("0.,") else text
+    """A value of one metric, in percentage points, money or plain, with the decimals that an interval of `width` supports."""
+    return _amount(value, kind, currency, digits=_digits(width * _scale(kind)), sign=sign)
+
+
+def size_text(value: float, kind: str, currency: str) -> str:
+    """A size, such as the smallest effect worth having, with its own two leading digits: '0.32 points'."""
+    shown = value * _scale(kind)
+    text = _amount(value, kind, currency, digits=max(0, min(4, 1 - math.floor(math.log10(shown)))) if shown > 0 else 2)
+    return f"{text} points" if kind == "share" else text
 
 
 def unit_of(kind: str, currency: str) -> str:
@@ -331,31 +342,40 @@ def unit_of(kind: str, currency: str) -> str:
 
 def effect_text(row: pd.Series, currency: str) -> str:
     """An effect with its interval, in the metric's own unit: '+0.93 points (0.41 to 1.45)'."""
-    width = row["high"] - row["low"]
-    ends = [amount(row[end], row["kind"], currency, width=width) for end in ("low", "high")]
+    digits = _row_digits(row)
+    low, high = (_amount(row[end], row["kind"], currency, digits=digits) for end in ("low", "high"))
     points = " points" if row["kind"] == "share" else ""
-    return f"{amount(row['effect'], row['kind'], currency, width=width, sign=True)}{points} ({ends[0]} to {ends[1]})"
+    return f"{_amount(row['effect'], row['kind'], currency, digits=digits, sign=True)}{points} ({low} to {high})"
 
 
-def outer_text(row: pd.Series, currency: str) -> tuple[str, str, str]:
-    """Both ends of an interval and the larger of them, rounded outwards: all three agree, and none claims too much."""
-    scale = 100 if row["kind"] == "share" else 1
-    finer = (row["high"] - row["low"]) / 10
-    step = 10.0 ** -_digits(finer * scale)
-    low, high = (math.floor(row["low"] * scale / step + 1e-9), math.ceil(row["high"] * scale / step - 1e-9))
-    said = [
-        amount(end * step / scale, row["kind"], currency, width=finer, sign=sign)
-        for end, sign in ((low, True), (high, True), (max(-low, high), False))
-    ]
+def ends_text(row: pd.Series, currency: str) -> tuple[str, str, str]:
+    """Both ends of an interval and the larger of them, rounded as `effect_text` does: what a sentence says, the table says."""
+    digits = _row_digits(row)
+    ends = [_amount(row[end], row["kind"], currency, digits=digits, sign=True) for end in ("low", "high")]
+    most = _amount(max(-row["low"], row["high"]), row["kind"], currency, digits=digits)
     points = " points" if row["kind"] == "share" else ""
-    return said[0], f"{said[1]}{points}", f"{said[2]}{points}"
+    return ends[0], f"{ends[1]}{points}", f"{most}{points}"
 
 
-def _plain(value: float, row: pd.Series, currency: str) -> str:
-    """A size, such as the smallest effect worth having, with the decimals of its own two leading digits."""
-    text = amount(value, row["kind"], currency, width=value)
-    return f"{text} points" if row["kind"] == "share" else text
+def _row_digits(row: pd.Series) -> int:
+    """As the interval's width supports, and one more where an end that is off zero would else read as zero."""
+    scale = _scale(row["kind"])
+    digits = _digits((row["high"] - row["low"]) * scale)
+    if row["low"] * row["high"] > 0 and round(min(abs(row["low"]), abs(row["high"])) * scale, digits) == 0:
+        return min(4, digits + 1)
+    return digits
+
+
+def _amount(value: float, kind: str, currency: str, *, digits: int, sign: bool = False) -> str:
+    shown = value * _scale(kind)
+    text = formats.money(shown, currency, digits=digits) if kind == "money" else formats.number(shown, digits=digits)
+    return f"+{text}" if sign and value > 0 and text.strip("0.,") else text
+
+
+def _scale(kind: str) -> int:
+    return 100 if kind == "share" else 1
 
 
 def _digits(width: float) -> int:
-    return max(0, min(4, 1 - math.floor(math.log10(width)))) if width > 0 and math.isfinite(width) else 2
+    """The interval is eight to eighty steps of the last digit, as in the page's tiles."""
+    return max(0, min(4, -math.floor(math.log10(width / 8)))) if width > 0 and math.isfinite(width) else 2

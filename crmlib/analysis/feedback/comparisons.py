@@ -12,7 +12,15 @@ from crmlib.analysis.feedback.breakdown import ANY, MIN_ORDERS, Groups, Products
 from crmlib.analysis.feedback.contest import NAMES, Learning
 from crmlib.analysis.feedback.drawings import few, few_ticks, missing
 from crmlib.analysis.feedback.measures import Trend
-from crmlib.analysis.feedback.words import ahead_words, group_words, leading, product_words, reader_words, standing_out
+from crmlib.analysis.feedback.words import (
+    ahead_words,
+    differing,
+    group_words,
+    leading,
+    product_words,
+    reader_words,
+    standing_out,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -69,6 +77,7 @@ def figure_products(products: Products) -> figures.Figure:
 
     listed = pd.concat([clear.head(20), shown]).drop_duplicates(["product_id", "theme"])
     listed = listed.assign(
+        counted=(1000 * listed["complaints"] / listed["orders"]).where(~listed["complaints"].between(1, 4)),
         stands=["above" if above else "no clear difference" for above in listed["above"]],
         what=["any" if name == ANY else name for name in listed["theme"]],
     )
@@ -83,9 +92,9 @@ def figure_products(products: Products) -> figures.Figure:
         table=figures.tabulate(
             listed,
             caption=f"Complaints by product per 1,000 orders that held it; a writer counts once; {products.searched:,} pairs searched",
-            labels={"name": "Product", "what": "Theme", "orders": "Orders with it", "complaints": "Complaints", "rate": "Per 1,000", "low": "From",
-                    "high": "To", "average": "Average", "stands": "Against the others"},
-            formats={name: (lambda value: formats.number(value, digits=1)) for name in ("rate", "low", "high", "average")}
+            labels={"name": "Product", "what": "Theme", "orders": "Orders with it", "complaints": "Complaints", "counted": "Per 1,000 as counted",
+                    "rate": "With luck taken off", "low": "From", "high": "To", "average": "Average", "stands": "Against the others"},
+            formats={name: (lambda value: formats.number(value, digits=1)) for name in ("counted", "rate", "low", "high", "average")}
             | {"orders": formats.number, "complaints": few},
             file="tables/products.csv",
         ),
@@ -99,7 +108,7 @@ def table_groups(groups: Groups) -> figures.Figure:
     title, sentence = group_words(groups)
     if groups.frame.empty:
         return missing(title, sentence)
-    clear = groups.frame[groups.frame["differs"] != ""].sort_values(["p_value", "value"])
+    clear = differing(groups)
     rest = groups.frame[(groups.frame["theme"] == ANY) & (groups.frame["differs"] == "")]
     rest = rest.sort_values("p_value", kind="stable").head(SHOWN)
     shown = pd.concat([clear, rest]).reset_index(drop=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -14,10 +15,26 @@ from crmlib.analysis.feedback.breakdown import ANY, Groups, Products
 from crmlib.analysis.feedback.causes import Cause
 from crmlib.analysis.feedback.contest import Learning
 from crmlib.analysis.feedback.measures import REPLY_DAYS, Rates, Trend, Validation
-from crmlib.analysis.feedback.reliability import HARD_DEVELOPMENT, HARD_HELD_OUT, HELD_OUT, MEASURED
+from crmlib.analysis.feedback.reliability import (
+    FIRST,
+    HARD_DEVELOPMENT,
+    HARD_FRESH,
+    HARD_FRESH_FIRST,
+    MEASURED,
+    SENTENCES,
+    together,
+)
 from crmlib.analysis.feedback.texts import Readings
 from crmlib.analysis.feedback.themes import OWNERS, THEMES
-from crmlib.analysis.feedback.words import FEW, all_positive, product_words, reader_words, standing_out, trend_words
+from crmlib.analysis.feedback.words import (
+    FEW,
+    all_positive,
+    product_words,
+    rate_words,
+    reader_words,
+    standing_out,
+    trend_words,
+)
 from crmlib.analysis.stats import rate_interval
 from crmlib.findings import Action, Caveat, Check, Findings, Grade, Metric
 
@@ -141,7 +158,10 @@ def _metrics(
     learning: Learning,
 ) -> tuple[Metric, ...]:
     texts, read, share = len(readings.texts), len(readings.read), validation.share
-    per_orders = f"; {1000 * rates.texts / rates.orders:.0f} per 1,000 orders" if rates.orders else ""
+    per_orders = ""
+    if rates.orders:
+        some = "" if rates.texts == texts else f"{rates.texts:,} of them while there are orders, "
+        per_orders = f"; {some}{formats.number(1000 * rates.texts / rates.orders)} per 1,000 orders"
     label = {
         "corrected": "Negative, corrected",
         "stars": "One or two stars",
@@ -187,7 +207,7 @@ def _metrics(
         for row in rates.frame.itertuples():
             if row.theme in moved.index:
                 metrics.append(_lately(row.theme, moved.loc[row.theme], weeks=weeks, headline=row.theme == first))
-            note = f"95 % of the count found, {row.in_period:,} in {rates.orders:,} orders"
+            note = f"{row.in_period:,} complaints found in {rates.orders:,} orders"
             metrics.append(Metric(
                 id=f"{row.theme}_complaints", label=f"{row.theme.capitalize()} complaints per 1,000 orders", value=row.per_1000_orders,
                 unit="complaints", n=rates.orders, low=row.low, high=row.high, headline=row.theme == first and first not in moved.index,
@@ -206,7 +226,7 @@ def _lately(theme: str, change: pd.Series, *, weeks: int, headline: bool) -> Met
         id=f"{theme}_complaints_lately", label=f"{theme.capitalize()} complaints per 1,000 orders, last {weeks} weeks",
         value=float(change["recent_rate"]), unit="complaints", n=round(orders) if orders == orders else None,
         low=low if orders == orders else None, high=high if orders == orders else None, headline=headline,
-        note=f"95 % of the count found, {int(change['recent']):,} complaints; {change['before_rate']:.1f} in the year before",
+        note=f"{int(change['recent']):,} complaints found; {change['before_rate']:.1f} in the year before",
         definition=f"complaints of the theme in the last {weeks} whole weeks per 1,000 orders of those weeks; Garwood's 95 % interval of the count",
     )  # fmt: skip
 
@@ -227,21 +247,13 @@ def _grades_of_readers(learning: Learning) -> list[Metric]:
     found = []
     for reader, (name, label) in labels.items():
         value, low, high = learning.of(reader)
-        said = where if value is not None else learning.reason
+        graded = Metric(id=name, label=label, value=value, unit="index", n=learning.tested if value is not None else None, low=low, high=high,
+                        definition=where if value is not None else learning.reason)  # fmt: skip
         if reader == "model" and value is not None and not learning.chosen:
-            label += " (not used)"
-        found.append(
-            Metric(
-                id=name,
-                label=label,
-                value=value,
-                unit="index",
-                n=learning.tested if value is not None else None,
-                low=low,
-                high=high,
-                definition=said,
-            )
-        )
+            # A grade of a model that does not read says nothing of this page's readings.
+            found.append(replace(graded, value=None, n=None, low=None, high=None, definition=learning.reason))
+            graded = replace(graded, id="macro_f1_tried", label=f"{label}, tried and not used")
+        found.append(graded)
     return found
 
 
@@ -272,7 +284,10 @@ def _how_sure(
 ) -> tuple[str, ...]:
     name = readings.reader.name
     title, sentence = reader_words(learning)
-    lines = [f"{title}. {sentence}" if learning.of("model")[0] is not None else sentence]
+    lines = [
+        _plainly(validation),
+        f"{title}. {sentence}" if learning.of("model")[0] is not None else sentence,
+    ]
     if validation.macro_f1 is not None:
         lines.append(
             f"Where it reads, on {validation.graded:,} rated texts ({validation.distinct:,} distinct; three stars left out), macro F1 of {name} is "
@@ -294,16 +309,17 @@ def _how_sure(
         lines.append(
             "The share cannot be corrected: the reader tells one and two stars hardly better from the rest than a coin."
         )
-    hard, seen = HARD_HELD_OUT, HARD_DEVELOPMENT
+    hard, seen = HARD_FRESH, HARD_DEVELOPMENT
     lines.append(
-        f"Of {hard.sentences} hard sentences (negation, ‘but’, polite complaints, sizing, late delivery, sarcasm, mixed feelings) written after its rules, "
-        f"TextBlob with rules reads {hard.right} right, {hard.wrong} wrong and says nothing of {hard.silent}; TextBlob alone reads {hard.textblob} right. Of the "
-        f"{seen.sentences} that shaped the rules it reads {seen.right}."
+        f"Of {hard.sentences} hard sentences (negation, ‘but’, polite complaints, sizing, late delivery, sarcasm) written before their author had read its rules, "
+        f"TextBlob with rules reads {hard.right} right, {hard.wrong} wrong and says nothing of {hard.silent}; before its rules were last improved, by the same author, "
+        f"{HARD_FRESH_FIRST.right} were right. TextBlob alone reads {hard.textblob} right. Of the {seen.sentences} that shaped the rules it reads {seen.right}."
     )
-    found = [f"{theme} {MEASURED[theme].recall}" for theme in THEMES]
+    every, first = together(MEASURED), together(FIRST)
+    found = [f"{theme} {MEASURED[theme].right} of {MEASURED[theme].complaints}" for theme in THEMES]
     lines.append(
-        f"On {HELD_OUT} test sentences written for this purpose, not by this shop's customers, the words alone, without stars, found so many of the complaints: "
-        f"{', '.join(found)}."
+        f"On {SENTENCES} test sentences written in the same way, not by this shop's customers, the words alone, without stars, find {every.recall} complaints and are "
+        f"right in {every.precision}; before the patterns were last improved, by the same author, {first.right} were found, so the later figure flatters. By theme: {', '.join(found)}."
     )
     if len(trend.changes):
         lines.append(
@@ -334,12 +350,26 @@ def _how_sure(
     return tuple(lines)
 
 
+def _plainly(validation: Validation) -> str:
+    """How far the reading can be trusted, in one sentence for whoever runs the shop."""
+    if validation.macro_f1 is None:
+        return "Too few texts carry stars to check the reading, so take every count here as rough."
+    found = validation.accuracy.set_index("kind")["share"]
+    return (
+        f"Checked against the stars people gave, the reading recognises {formats.share(found['negative'])} of the unhappy texts and {formats.share(found['positive'])} "
+        "of the happy ones, so trust changes over time more than single counts."
+    )
+
+
 def _caveats(readings: Readings, rates: Rates, *, share_method: str) -> tuple[Caveat, ...]:
+    every = together(MEASURED)
+    weakest = sorted(THEMES, key=lambda theme: MEASURED[theme].right / MEASURED[theme].complaints)[:2]
     other = int((readings.texts["outcome"] == "other_language").sum())
     lines = [
         "Those who write are not all customers; the share says nothing of the silent.",
         "Sarcasm, mixed feelings and far-reaching ‘not’ are often misread; a single text's reading is a hint.",
-        "The patterns miss complaints in words they do not know, and misfile some: compare a theme's rate over time, less so between themes.",
+        f"The patterns miss complaints in words they do not know, about {10 * every.missed / every.complaints:.0f} in 10 of the test sentences and most of all about "
+        f"{' and '.join(weakest)}: compare a theme's rate over time, less so between themes.",
         f"Texts in other languages ({other:,} here) are counted and left out; where the shop gives no language it is guessed from frequent words.",
         f"Under {FEW} complaints about a theme: read the quotes, do not compare.",
         "Names, addresses and numbers are taken out of quotes by patterns; a name that is not the writer's own can stay.",
@@ -389,6 +419,7 @@ def _actions(
                 what="Answer negative feedback",
                 why=f"one or two stars, or read as negative, in the last {REPLY_DAYS} days; {known}",
                 count=len(queue),
+                counted="texts",
                 by=formats.day(readings.as_of + timedelta(days=3)),
                 owner="Service",
                 file="lists/reply_queue.csv",
@@ -404,7 +435,7 @@ def _actions(
     ]
     for theme in dict.fromkeys([*rose, *loudest[:2]]):
         row = frame.loc[theme]
-        count = int(row["negative"])
+        count = int(row["in_period"])
         if theme in rose:
             change = changes.loc[theme]
             count = int(change["recent"])
@@ -424,6 +455,7 @@ def _actions(
                 what=f"Find the cause behind {theme} complaints",
                 why=f"{why}; {shown} {'quote' if shown == 1 else 'quotes'} below" if shown else why,
                 count=count,
+                counted="texts",
                 by=formats.day(readings.as_of + timedelta(days=14)),
                 owner=OWNERS[theme],
                 file="tables/themes.csv",
@@ -433,8 +465,9 @@ def _actions(
         actions.append(
             Action(
                 what=f"Check {product.name}: {'runs ' + product.runs if product.runs else 'complaints' if product.theme == ANY else product.theme + ' complaints'}",
-                why=f"{product.rate:.1f} per 1,000 orders with it ({product.low:.1f}{formats.DASH}{product.high:.1f}), the average is {product.average:.1f}",
+                why=rate_words(product),
                 count=int(product.complaints),
+                counted="customers",
                 by=formats.day(readings.as_of + timedelta(days=14)),
                 owner=OWNERS.get(product.theme, "Purchasing"),
                 file="tables/products.csv",

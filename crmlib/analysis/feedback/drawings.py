@@ -12,7 +12,7 @@ import pandas as pd
 from crmlib import figures, formats
 from crmlib.analysis.feedback.causes import Cause
 from crmlib.analysis.feedback.measures import BEFORE_WEEKS, RECENT_WEEKS, Rates, Trend, Validation
-from crmlib.analysis.feedback.reliability import HELD_OUT, MEASURED
+from crmlib.analysis.feedback.reliability import MEASURED, SENTENCES
 from crmlib.analysis.feedback.themes import THEMES
 from crmlib.analysis.feedback.words import FEW, leading, trend_words
 from crmlib.analysis.stats import rate_interval
@@ -45,7 +45,7 @@ def figure_rates(rates: Rates) -> figures.Figure:
     if none:
         title = "No complaint about any of the seven themes was found"
     else:
-        title = f"We find more complaints about {top['theme']} than about any other theme"
+        title = f"{top['name']} draws the most complaints we can find"
         if not apart:
             title = f"{top['name']} leads the complaints we find, not clearly ahead of {second['theme']}"
     sentence = (
@@ -82,6 +82,8 @@ def figure_rates(rates: Rates) -> figures.Figure:
         ax.set(xlabel=f"complaints {what}" if per_orders else "complaining texts", ylabel="")
 
     labels = {"name": "Theme", "texts": "Texts that mention it", "negative": "Complaints"}
+    if not (frame["in_period"] == frame["negative"]).all():
+        labels["in_period"] = "Of them while there are orders"
     if per_orders:
         labels |= {"per_1000_orders": "Per 1,000 orders", "low": "From", "high": "To"}
     labels |= {"precision": "Test: right of found", "recall": "Test: found of all"}
@@ -103,9 +105,9 @@ def figure_rates(rates: Rates) -> figures.Figure:
         "texts and orders there is no rate.",
         table=figures.tabulate(
             frame,
-            caption=f"Complaints by theme; the last two columns: words alone, on {HELD_OUT} written test sentences, not on this shop",
+            caption=f"Complaints by theme; the last two columns: words alone, on {SENTENCES} written test sentences, not on this shop; in brackets 95 % intervals",
             labels=labels,
-            formats=rate_words | {"texts": few, "negative": few},
+            formats=rate_words | {"texts": few, "negative": few, "in_period": few},
             file="tables/themes.csv",
         ),
         height=3.6,
@@ -324,7 +326,7 @@ def _rate(value: float, per_orders: bool) -> str:
 
 
 def few_ticks(count: int) -> Any:
-    """At most so many ticks, at least three."""
+    """At most so many ticks, at least three, at round numbers."""
     from matplotlib.ticker import MaxNLocator
 
-    return MaxNLocator(count, min_n_ticks=3)
+    return MaxNLocator(count, min_n_ticks=3, steps=[1, 2, 5, 10])

@@ -180,8 +180,9 @@ def trend(readings: Readings, orders: pd.DataFrame, *, recent_weeks: int = RECEN
     """Did complaints about a theme rise against orders in the last weeks?
 
     The last `recent_weeks` whole weeks against up to 52 before: given their sum, recent complaints are binomial with the
-    orders' share. Counts are first divided by how much more the earlier weeks scatter than Poisson counts would, and
-    p-values are Holm's over all themes. Source: Przyborowski and Wilenski 1940; McCullagh and Nelder 1989, section 6.2.3.
+    orders' share. Counts are first divided by how much more the earlier weeks scatter than Poisson counts would; that is
+    estimated, so Student's t is the reference, and p-values are Holm's over all themes. Source: Przyborowski and Wilenski
+    1940; McCullagh and Nelder 1989, section 6.2.3.
     """
     period = period_of(readings, orders)
     if not period:
@@ -293,39 +294,61 @@ def _changes(weeks: pd.DataFrame, recent_weeks: int) -> pd.DataFrame:
     exposed = float(recent["orders"].sum()), float(before["orders"].sum())
     if len(before) < recent_weeks or min(exposed) == 0:
         return pd.DataFrame(columns=columns)
-    rows = []
-    for theme in THEMES:
-        now, then = int(recent[theme].sum()), int(before[theme].sum())
-        scatter = _scatter(before[theme].to_numpy(float), before["orders"].to_numpy(float))
-        ratio, low, high, p = _rate_ratio(now / scatter, then / scatter, exposed=exposed)
-        rows.append((theme, now, then, 1000 * now / exposed[0], 1000 * then / exposed[1], ratio, low, high, p))
-    frame = pd.DataFrame(rows, columns=columns[:-2])
-    adjusted = adjust(frame["p_value"], method="holm")
-    words = np.where(adjusted >= 0.05, "no clear change", np.where(frame["ratio"] > 1, "rose", "fell"))
-    return frame.assign(p_adjusted=adjusted, change=words)
+    names = list(THEMES)
+    now, then = recent[names].sum().to_numpy(float), before[names].sum().to_numpy(float)
+    scatter, freedom = _scatter(before[names].to_numpy(float), before["orders"].to_numpy(float))
+    ratio, low, high, p = _rate_ratio(now, then, exposed=exposed, scatter=scatter, freedom=freedom)
+    adjusted = adjust(p, method="holm")
+    words = np.where(adjusted >= 0.05, "no clear change", np.where(ratio > 1, "rose", "fell"))
+    found = (names, now.astype("int64"), then.astype("int64"), 1000 * now / exposed[0], 1000 * then / exposed[1], ratio, low, high, p, adjusted, words)  # fmt: skip
+    return pd.DataFrame(dict(zip(columns, found, strict=True)))
 
 
-def _scatter(counts: Floats, exposure: Floats) -> float:
-    """Pearson's dispersion of weekly counts around a constant rate, at least 1."""
+def _scatter(counts: Floats, exposure: Floats) -> tuple[Floats, Floats]:
+    """Pearson's dispersion of weekly counts around a constant rate, at least 1, and how many degrees of freedom it is worth.
+
+    One column a theme. Weeks with long tails measure their own scatter badly: with an excess kurtosis of κ, n weeks are worth
+    2n / (2 + κ) normal ones. Source: Box 1953.
+    """
     counts, exposure = counts[exposure > 0], exposure[exposure > 0]
-    expected = exposure * counts.sum() / exposure.sum()
-    if len(counts) < 2 or not expected.any():
-        return 1.0
-    return max(1.0, float(((counts - expected) ** 2 / expected).sum() / (len(counts) - 1)))
+    n = len(counts)
+    if n < 2:
+        return np.ones(counts.shape[1:]), np.full(counts.shape[1:], np.inf)
+    share = (exposure / exposure.sum()).reshape((n,) + (1,) * (counts.ndim - 1))
+    expected = share * counts.sum(axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        off = (counts - expected) ** 2 / expected
+        scatter = np.where(expected.any(axis=0), off.sum(axis=0) / (n - 1), 1.0)
+        tails = np.nan_to_num((off**2).mean(axis=0) / off.mean(axis=0) ** 2 - 3)
+    return np.maximum(1.0, scatter), np.clip(2 * n / (2 + np.maximum(tails, 0)), 4, n - 1)
 
 
-def _rate_ratio(now: float, then: float, *, exposed: tuple[float, float]) -> tuple[float, float, float, float]:
-    """Ratio of two Poisson rates with its exact conditional 95 % interval and two-sided p; counts need not be whole."""
+def _rate_ratio(
+    now: Floats, then: Floats, *, exposed: tuple[float, float], scatter: Floats, freedom: Floats
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """Ratio of two rates with its conditional 95 % interval and two-sided p: exact for Poisson counts (`scatter` 1).
+
+    Scattered counts are divided by their scatter; since that is an estimate, Student's t takes the place of the normal.
+    """
     odds = exposed[0] / exposed[1]
     null = exposed[0] / (exposed[0] + exposed[1])
-    above = special.betainc(now, then + 1, null) if now > 0 else 1.0
-    below = special.betainc(then, now + 1, 1 - null) if then > 0 else 1.0
-    low = stats.beta.ppf(0.025, now, then + 1) if now > 0 else 0.0
-    high = stats.beta.ppf(0.975, now + 1, then) if then > 0 else 1.0
+    some = 1e-12  # stands for no complaint, whose end of the interval and whose tail are known
+
+    def ends(share: float, wider: Floats) -> tuple[Floats, Floats]:
+        one, other = now / (scatter * wider), then / (scatter * wider)
+        low = np.where(now > 0, stats.beta.ppf(share, np.maximum(one, some), other + 1), 0.0)
+        return low, np.where(then > 0, stats.beta.isf(share, one + 1, np.maximum(other, some)), 1.0)
+
+    one, other = now / scatter, then / scatter
+    above = np.where(now > 0, special.betainc(np.maximum(one, some), other + 1, null), 1.0)
+    below = np.where(then > 0, special.betainc(np.maximum(other, some), one + 1, 1 - null), 1.0)
+    p = np.minimum(1.0, 2 * np.minimum(above, below))
+    spread = scatter > 1
+    p = np.where(spread, np.minimum(1.0, 2 * stats.t.sf(stats.norm.isf(p / 2), freedom)), p)
+    wider = np.where(spread, (stats.t.ppf(0.975, freedom) / stats.norm.ppf(0.975)) ** 2, 1.0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        ends = [float(np.float64(share) / (1 - share) / odds) for share in (low, high)]
-        ratio = float(np.float64(now) / then / odds)
-    return ratio, ends[0], ends[1], float(min(1.0, 2 * min(above, below)))
+        low, high = (share / (1 - share) / odds for share in ends(0.025, wider))
+        return np.divide(now, then) / odds, low, high, p
 
 
 def author(rows: pd.DataFrame) -> pd.Series:

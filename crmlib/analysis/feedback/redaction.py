@@ -1,14 +1,14 @@
 """What in a customer's text would give a person away? Taken out before a quote leaves the analysis.
 
 Strict on purpose: a price or a size too many is lost rather than a telephone number shown. What no pattern can know,
-such as the name of a neighbour, is not found; pages that quote say so.
+such as a bare name without anything beside it that gives it away, is not found; pages that quote say so.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 _TLD = (
     "com|org|net|info|biz|shop|store|online|site|app|dev|io|me|co|ly|gl|eu|uk|de|at|ch|fr|nl|be|it|es|pt|pl|cz|dk|se|no|fi|ie|"
@@ -78,16 +78,195 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
         r"\g<keep>[name]",
     ),
 )
+# First names given away by what stands beside them: whom one spoke to, who promised, who sat at the counter.
+_GIVEN = r"[A-ZÀ-Þ][a-zà-ÿß]+(?:-[A-ZÀ-Þ][a-zà-ÿß]+)?"
+_PERSON = r"(?:colleagues?|assistants?|agents?|employees?|managers?|clerks?|lad(?:y|ies)|girls?|boys?|guys?|m[ae]n|wom[ae]n|neighbou?rs?|husband|wife|partner|son|daughter|friends?|sisters?|brothers?|mother|father|cousin|nieces?|nephews?|grand\w+)"
+_ACTS = (
+    r"(?:(?:has|had|have|also|then|kindly|even|just|never|always|finally)\s+)?(?:promised|told|assured|apologi[sz]ed|explained|insisted|replied|answered|wrote\s+back|rang|phoned|laughed|listened|shouted|advised|hung\s+up"
+    r"|(?:helped|served|called|emailed|contacted|ignored)\s+(?:me|us|my|with)|(?:was|is)\s+(?:(?:so|very|really|extremely|most|incredibly|not|rather|quite)\s+)*(?:rude|kind(?!\s+(?:to|of))|friendly(?!\s+to)|polite|impolite|patient|unfriendly|unhelpful))"
+)
+_NAMED = re.compile(
+    rf"(?P<before>\b(?i:sp(?:o|ea)ke?n?|speaking|talk(?:ed|ing)?|chatt(?:ed|ing)|dealt|dealing|complained|wrote|written)\s+(?i:to|with)\s+(?:(?i:a|an|your|the|our)\s+(?:\w+\s+){{0,2}}(?i:called|named)\s+)?"
+    rf"|\b(?i:served|helped|advised|treated|handled|answered|signed|contacted|called|packed)\s+(?i:by)\s+|\b(?i:my|your|our|the|a)\s+(?:\w+\s+)?(?i:{_PERSON})\s*,?\s+(?:(?i:called|named)\s+)?|\b(?i:named|name\s+of|someone\s+called)\s+)"
+    rf"(?P<one>{_GIVEN})\b|\b(?P<two>{_GIVEN})(?=\s+(?:{_ACTS}\b|(?:at|behind|on)\s+(?:the|your)\s+(?:counter|till|desk|phone|line|hotline|helpline|reception)\b"
+    rf"|(?:from|in|of)\s+(?:the\s+|your\s+)?(?:customer\s+)?(?:service|support|care|team)\b))"
+)
+# Capitalised words that name nobody where a name may stand.
+_NOBODY = frozenset(
+    [
+        "i",
+        "he",
+        "she",
+        "they",
+        "we",
+        "you",
+        "it",
+        "this",
+        "that",
+        "these",
+        "those",
+        "who",
+        "which",
+        "what",
+        "one",
+        "both",
+        "all",
+        "none",
+        "some",
+        "many",
+        "most",
+        "everyone",
+        "everybody",
+        "anyone",
+        "anybody",
+        "someone",
+        "somebody",
+        "nobody",
+        "staff",
+        "support",
+        "service",
+        "team",
+        "delivery",
+        "courier",
+        "driver",
+        "postman",
+        "postie",
+        "customer",
+        "customers",
+        "nothing",
+        "everything",
+        "website",
+        "company",
+        "shop",
+        "store",
+        "people",
+        "person",
+        "management",
+        "manager",
+        "reception",
+        "assistant",
+        "agent",
+        "lady",
+        "man",
+        "woman",
+        "girl",
+        "guy",
+        "employee",
+        "colleague",
+        "seller",
+        "sellers",
+        "sales",
+        "returns",
+        "accounts",
+        "complaints",
+        "helpdesk",
+        "hotline",
+        "chat",
+        "email",
+        "phone",
+        "and",
+        "but",
+        "so",
+        "then",
+        "when",
+        "while",
+        "because",
+        "although",
+        "though",
+        "if",
+        "after",
+        "before",
+        "yet",
+        "also",
+        "still",
+        "now",
+        "here",
+        "there",
+        "again",
+        "even",
+        "only",
+        "just",
+        "never",
+        "not",
+        "always",
+        "finally",
+        "once",
+        "a",
+        "an",
+        "the",
+        "my",
+        "your",
+        "our",
+        "his",
+        "her",
+        "their",
+        "its",
+        "no",
+        "yes",
+        "please",
+        "sorry",
+        "thanks",
+        "hello",
+        "hi",
+        "dear",
+        "monday",
+        "tuesday",
+        "wednesday",
+        "thursday",
+        "friday",
+        "saturday",
+        "sunday",
+        "january",
+        "february",
+        "march",
+        "april",
+        "may",
+        "june",
+        "july",
+        "august",
+        "september",
+        "october",
+        "november",
+        "december",
+        "christmas",
+        "easter",
+        "german",
+        "english",
+        "french",
+        "british",
+        "american",
+        "dutch",
+        "italian",
+        "spanish",
+        "polish",
+        "amazon",
+        "google",
+        "apple",
+        "samsung",
+        "ebay",
+        "paypal",
+        "klarna",
+        "visa",
+        "mastercard",
+        "hermes",
+        "royal",
+        "mail",
+        "fedex",
+    ]
+)
 _SPLITS = re.compile(r"[\s'’-]+")
 _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 _GERMAN = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "æ": "ae", "ø": "oe", "å": "aa"})
 
 
-def redact(text: str, *, names: Iterable[str | None] = (), ids: Iterable[str | None] = ()) -> str:
+def redact(
+    text: str, *, names: Iterable[str | None] = (), ids: Iterable[str | None] = (), known: Collection[str] = ()
+) -> str:
     """What may be quoted of a text? The text with personal data replaced by '[e-mail]', '[phone]', '[name]' …
 
     `names` are the writer's own given and family names, in any case and with or without accents; `ids` are values
-    such as the order's that must not be shown. Invisible and direction-changing characters are dropped, look-alike
+    such as the order's that must not be shown; `known` are words in lower case that name no person though they are written
+    like a name, such as the shop's brands and carriers. Invisible and direction-changing characters are dropped, look-alike
     widths folded, blanks closed up.
 
     >>> redact("Call me: 0176 1234567, Anna.Muster@example.com", names=["Anna", "Muster"])
@@ -106,9 +285,10 @@ def redact(text: str, *, names: Iterable[str | None] = (), ids: Iterable[str | N
         clean = re.sub(rf"(?<!\w){re.escape(code)}(?!\w)", "[number]", clean, flags=re.IGNORECASE)
     for pattern, mark in _RULES:
         clean = pattern.sub(mark, clean)
-    known = _name_forms(names)
-    if known:
-        clean = _WORD.sub(lambda match: _without_name(match[0], known), clean)
+    clean = _NAMED.sub(lambda match: _without_given(match, known), clean)
+    forms = _name_forms(names)
+    if forms:
+        clean = _WORD.sub(lambda match: _without_name(match[0], forms), clean)
     return re.sub(r"\[name\](?:[\s-]+\[name\])+", "[name]", clean).strip()
 
 
@@ -123,6 +303,11 @@ def shorten(text: str, *, limit: int = 240) -> str:
 def _fold(word: str) -> str:
     plain = unicodedata.normalize("NFKD", word.casefold())
     return "".join(char for char in plain if not unicodedata.combining(char))
+
+
+def _without_given(match: re.Match[str], known: Collection[str]) -> str:
+    one = match["one"] or match["two"]
+    return match[0] if one.casefold() in _NOBODY or one.casefold() in known else (match["before"] or "") + "[name]"
 
 
 def _name_forms(names: Iterable[str | None]) -> frozenset[str]:

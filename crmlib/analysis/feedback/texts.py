@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -116,6 +117,7 @@ def score(shop: Shop, texts: ir.Table, *, reader: Reader, at_least: int = MIN_RE
     Raises NotEnoughData where fewer than `at_least` texts could be read.
     """
     known: dict[tuple[int, str], Reading] = {}
+    own = shop_words(shop)
     rows: list[tuple[Any, ...]] = []
     mentions: list[tuple[int, str, float, bool]] = []
     for chunk in shop.stream(texts):
@@ -128,7 +130,7 @@ def score(shop: Shop, texts: ir.Table, *, reader: Reader, at_least: int = MIN_RE
             reading = known[key, language]
             against = reading.complaints(rating=record["rating"])
             mentions += [(len(rows), name, mood, name in against) for name, mood in reading.themes.items()]
-            rows.append(_row(record, reading, reader=reader, key=key, complains=bool(against)))
+            rows.append(_row(record, reading, reader=reader, key=key, complains=bool(against), own=own))
     columns = [
         "feedback_id",
         "customer_id",
@@ -164,14 +166,31 @@ def score(shop: Shop, texts: ir.Table, *, reader: Reader, at_least: int = MIN_RE
     return Readings(texts=frame, mentions=found, reader=reader, as_of=shop.as_of)
 
 
-def _row(record: Mapping[str, Any], reading: Reading, *, reader: Reader, key: int, complains: bool) -> tuple[Any, ...]:
+def shop_words(shop: Shop) -> frozenset[str]:
+    """Which words written like a name belong to the shop: those of its products, brands and carriers, in lower case."""
+    words: set[str] = set()
+    for table, columns in (("products", ("name", "brand", "category")), ("shipments", ("carrier",))):
+        for column in columns:
+            if not shop.has(table, column):
+                continue
+            values = shop.table(table)
+            for chunk in shop.stream(
+                values.filter(values[column].notnull()).select(column).distinct().order_by(column)
+            ):
+                words.update(word for value in chunk[column] for word in re.findall(r"\w+", str(value).casefold()))
+    return frozenset(words)
+
+
+def _row(
+    record: Mapping[str, Any], reading: Reading, *, reader: Reader, key: int, complains: bool, own: frozenset[str]
+) -> tuple[Any, ...]:
     negative = reading.outcome == "read" and reader.direction(reading.polarity) < 0
     disliked = record["rating"] is not None and record["rating"] <= 2
     text = ""
     if negative or disliked or complains:
         names = (record["first_name"], record["last_name"])
         # Names and whole texts end here; only what is redacted goes on.
-        text = redact(record["text"], names=names, ids=(record["order_id"], record["customer_id"]))
+        text = redact(record["text"], names=names, ids=(record["order_id"], record["customer_id"]), known=own)
     return (
         record["feedback_id"], record["customer_id"], record["product_id"], record["channel"],
         *(record[name] for name in SEGMENTS), record["created_at"], record["day"], record["rating"], reading.outcome,

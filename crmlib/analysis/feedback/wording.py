@@ -25,7 +25,7 @@ MIXED = 0.3  # strength from which two clauses of opposite mood make a text mixe
 
 _PAUSE = re.compile(r"(?<=[.!?;:\n\u2026])\s+|\n+|\s[-\u2013\u2014]+\s")
 _TURN = re.compile(
-    r",?\s*\b(?:but|however|yet|whereas|only\s+that|except\s+that|unfortunately|sadly)\b,?", re.IGNORECASE
+    r",?\s*\b(?:but|however|yet(?!\s+to\b)|whereas|only\s+that|except\s+that|unfortunately|sadly)\b,?", re.IGNORECASE
 )
 _THOUGH = re.compile(
     r"^\s*(?:even\s+)?(?:although|though|while|despite|in\s+spite\s+of)\b(?P<under>[^,]*),(?P<main>.*)$", re.IGNORECASE
@@ -54,6 +54,9 @@ _GOOD_DENIALS = re.compile(
     r"|(?:can't|cannot|can\s+not)\s+(?:recommend|praise|thank)\b[^.!?]*\benough"
     r"|(?:never|doesn't|does\s+not|didn't|did\s+not|won't|will\s+not|hasn't|has\s+not|not)\s+(?:once\s+)?(?:disappoint(?:ed|s)?|let\s+(?:me|us|you)\s+down|regret(?:ted)?|leak(?:s|ed)?"
     r"|fail(?:s|ed)?|break|broken|fade|faded|shrink|shrunk|scratch|wobble|slip|smell|sting|stick|stain|rust|hurt|pinch)(?!\s+(?:nice|good|great|fresh|like|well|of))(?:\s*,\s*\w+)*(?:\s+n?or\s+\w+)?"
+    r"|(?:have|has|had)\s+yet\s+to\s+(?:find|see|have|meet)\s+(?:a|any)\s+(?:\w+\s+)?(?:fault|flaw|problem|issue|complaint)|a\s+(?:real\s+|total\s+)?steal"
+    r"|(?:wouldn't|would\s+not|couldn't|could\s+not|can't|cannot|don't\s+want\s+to|never\s+want\s+to)\s+(?:ever\s+)?(?:swap|trade|change|be\s+without|do\s+without|live\s+without|part\s+with|miss|go\s+back\s+to)\b(?:\s+(?:it|them|this|a\s+thing|anything))?"
+    r"|(?:nothing|isn't\s+a\s+thing|not\s+a\s+thing)\s+(?:that\s+)?I(?:'d|\s+would)\s+change|not\s+a\s+bad\s+word|nothing\s+bad|(?:no|without)\s+(?:any\s+)?(?:argument|arguing|quibbling|stress|ifs)"
     r"|not\s+(?:at\s+all\s+|too\s+|so\s+|a\s+|overly\s+)?(?:bad|shabby|cheap-looking|disappointed|wrong|mistake)"
     r"|not\s+(?:at\s+all|too|overly)\s+(?:tight|loose|big|small|large|long|short|heavy|loud|sweet|bitter|strong|expensive|dear|hot|cold|thick|thin|wide|narrow|hard|soft|late|difficult))\b",
     re.IGNORECASE,
@@ -62,16 +65,21 @@ _GOOD_DENIALS = re.compile(
 _BEST = re.compile(
     r"\b(?:never|not|nobody|no\s+one|nothing|couldn't|could\s+not|can't|cannot|won't|will\s+not|don't|wouldn't|hardly)\s+(?!better\b|any\s+better\b)(?:(?!\b(?:get|getting|got|gets)\b)\w+\s+){1,4}"
     r"(?:better|happier|nicer|easier|faster|quicker|kinder|prettier|more\s+(?:pleased|satisfied|helpful|delighted|perfect))\b"
+    r"|\b(?:doesn't|does\s+not|can't|cannot|won't|will\s+not)\s+get\s+(?:any\s+|much\s+)?(?:better|easier|nicer)\s+than\b|(?<!not\s)(?<!n't\s)(?<!nothing\s)\bas\s+(?:I\s+|we\s+)?(?:expected|hoped)\b"
     r"|\bnothing\s+(?:beats|better)\b|\b(?:better|nicer|faster|quicker|sooner|earlier|bigger\s+and\s+better)\s+than\s+(?:I\s+|we\s+)?(?:expected|hoped|promised|thought|announced|stated|described)",
     re.IGNORECASE,
 )
 _COMPLAINTS = re.compile(
     r"\b(?:(?:had|have|having)\s+(?:it\s+|this\s+|them\s+)?to\s+(?:be\s+)?(?:send|sent|return(?:ed)?|throw|thrown|bin|call|phone|ring|chase|fix|glue|sew|cut|repair|drive|pay|ask|wait|write|buy|order)"
-    r"|(?:expected|hoped\s+for|was\s+hoping\s+for|had\s+hoped\s+for)\s+(?:\w+\s+){0,3}(?:more|better|something)|not\s+(?:quite\s+|really\s+|exactly\s+)?(?:what|as|up\s+to|the\s+\w+\s+I)\b"
+    r"|(?:expected|hoped\s+for|was\s+hoping\s+for|had\s+hoped\s+for)\s+(?:\w+\s+){0,3}(?:more|better|something)|not\s+(?:quite\s+|really\s+|exactly\s+)?(?:what|as(?!\s+bad)|up\s+to|the\s+\w+\s+(?:I|it|they|you|we))\b"
     r"|(?:isn't|wasn't|aren't|weren't)\s+(?:quite\s+|really\s+|exactly\s+)?(?:what|as|up\s+to)\b|would\s+(?:have\s+been|be)\s+(?:\w+\s+)?(?:nice|good|great|kind|lovely|helpful|better|useful|appreciated|wonderful|fair)"
     r"|would\s+(?:really\s+|have\s+)?(?:appreciate|wish|prefer|welcome|expect)(?:d|ed)?|would\s+have\s+(?:liked|loved|wished|thought|been\s+happier)|(?:I|we)\s+(?:do\s+|only\s+|just\s+)?wish(?:ed)?\b|if\s+only"
     r"|could\s+(?:\w+\s+)?(?:have\s+been|be|do|use|pack|have)\s+(?:\w+\s+){0,3}(?:better|nicer|faster|clearer|more|improved|improvement)|(?:pack|do)\s+(?:\w+\s+){0,3}better|room\s+for\s+improvement|to\s+be\s+desired"
-    r"|please\s+(?:\w+\s+)?(?:fix|improve|change|stop|call|reply|answer|check|get\s+back|explain|let\s+me\s+know\s+(?:where|when|why))|(?:may|might|must)\s+I\s+(?:\w+\s+)?remind"
+    r"|not\s+once\s+(?:did|has|have|was|were)|nice\s+try|so\s+(?:good|kind)\s+as\s+to|(?:may|might|can|could)\s+I\s+suggest|I(?:'ve|\s+have)\s+been\s+(?:\w+\s+)?patient|(?:expected|deserved|waiting\s+for|owe\s+me)\s+an\s+apology"
+    r"|where\s+(?:is|are|'s)\s+(?:my|our)|where\s+(?:my|our)\s+\w+\s+(?:is|are|was|went|could|might)|(?:everywhere\s+else|in\s+other\s+shops|usually|normally)\b[^.!?]*\b(?:here\s+I|this\s+(?:one|was|is)|these\s+(?:are|were)|with\s+you)"
+    r"|(?<!nothing\sI\s)(?<!thing\sI\s)(?<!what\sI\s)(?:do\s+not|don't|didn't|did\s+not|doesn't|does\s+not)\s+(?:really\s+|much\s+|particularly\s+)?(?:like|love|enjoy|care\s+for|suit)\b|(?:to|with|of)\s+no\s+(?:avail|success|effect)|in\s+vain"
+    r"|(?:sorry|sad|afraid|disappointed)\s+(?:\w+\s+)?(?:to\s+(?:say|tell|report|inform|bother|see)|that|there|the|it|my|our)\b|if\s+you\s+(?:don't|do\s+not)\s+mind\s+\w+ing|if\s+you\s+have\s+(?:a|the)\s+(?:year|day|week|month|patience|time|lifetime)"
+    r"|please\s+(?:\w+\s+)?(?:look\s+into|see\s+to|sort|refund|replace|cancel|correct|respond|fix|improve|change|stop|call|reply|answer|check|get\s+back|explain|let\s+me\s+know\s+(?:where|when|why))|(?:may|might|must)\s+I\s+(?:\w+\s+)?remind"
     r"|(?:could|can|would)\s+(?:you|somebody|someone|anybody|anyone)\s+(?:please\s+|kindly\s+|perhaps\s+)?(?:tell\s+me|let\s+me\s+know|explain|say)\s+(?:\w+\s+){0,2}(?:where|when|why|what)\b[^?]*\b(?:order|parcel|refund|money|it\s+(?:is|was)|take|took)"
     r"|never\s+again|(?:won't|will\s+not|wouldn't|would\s+not|shan't|not)\s+(?:be\s+)?(?:\w+\s+)?(?:order(?:ing)?|buy(?:ing)?|shop(?:ping)?|com(?:e|ing)|recommend(?:ing)?|return(?:ing)?|using|back)\b"
     r"|(?:can't|cannot|couldn't|could\s+not|don't|do\s+not)\s+(?:\w+\s+)?recommend|last\s+time\s+(?:I|we)|first\s+and\s+last|(?:look(?:ing)?|go(?:ing)?|order(?:ing)?|shop(?:ping)?|buy(?:ing)?)\s+elsewhere"
@@ -90,13 +98,15 @@ _COMPLAINTS = re.compile(
     r"|(?:can't|cannot|can\s+not|could\s+not|couldn't|would\s+not|wouldn't|won't|will\s+not|unable\s+to|impossible\s+to)\s+(?:\w+\s+)?(?:use|wear|solve|open|close|reach|get(?!\s+enough)|go(?!\s+wrong)|help|read|drink|eat|see|understand|turn|switch|charge|connect|stay|be\s+used|say\s+I)"
     r"|stopped\s+(?:working|after|heating|charging|closing|holding)|holes?\s+in|(?:is|was|were|are|still|still\s+is)\s+missing|(?:expected|ordered|paid\s+for)\s+(?:\w+\s+){1,4}(?:and|but)\s+got|(?:far|way|much|centimet(?:re|er)s?|inch(?:es)?)\s+too\s+\w+"
     r"|pinch(?:es)?|(?:been|am|are|was|were)\s+waiting|(?:arrived|came|delivered|turned\s+up)\s+(?:long\s+)?after|(?:was|were)\s+(?:supposed|meant|promised)\s+(?:to|for)|ordered\s+(?:in|on)\b.*\b(?:now|today)|claims?\s+(?:that\s+)?(?:I|to|it|they)"
-    r"|lost\s+(?:a|another|one)\s+customer|lasted\s+(?:all\s+of|a\s+whole|barely|only|just)|wrong\s+(?:\w+\s+)?(?:colou?r|item|size|one|product|model|article)"
+    r"|lost\s+(?:a|another|one)\s+customer|lasted\s+(?:all\s+of|a\s+whole|barely|only|just|(?:one|two|three)\s+(?:days?|weeks?|hours?|wash\w*|evenings?|uses?))|wrong\s+(?:\w+\s+)?(?:colou?r|item|size|one|product|model|article)"
     r"|if\s+you\s+(?:enjoy|like|love|fancy)\s+(?:waiting|being\s+ignored|queu\w+|paying|surprises|disappointment\w*))\b",
     re.IGNORECASE,
 )
 _PRAISES = re.compile(
     r"\b(?:(?:highly|really|fully|definitely|warmly|thoroughly|can\s+only|would|will|to)\s+recommend(?:ed)?(?!\s+(?:against|avoiding))|recommended|(?:will|would|shall)\s+(?:definitely\s+|certainly\s+|gladly\s+|always\s+)?(?:buy|order|come\s+back|be\s+back|shop\s+here)(?:\s+\w+){0,3}(?:\s+again)?"
     r"|(?:already\s+)?ordered\s+(?:another|a\s+second|two\s+more|more)|exceed(?:s|ed)|exactly\s+(?:as|what|right)|just\s+(?:right|as\s+(?:described|promised|pictured))|as\s+(?:described|promised|pictured|announced|advertised|ordered)"
+    r"|(?:a|an\s+absolute)\s+(?:breeze|doddle|gem|treasure|delight|joy)|adore[sd]?|overnight|made\s+to\s+last|so\s+patient|(?:took|takes)\s+(?:\w+\s+){0,2}(?:seconds|a\s+minute|one\s+minute|two\s+minutes)|how\s+little\s+I\s+paid"
+    r"|(?:finally|at\s+last)\b[^.!?]*\b(?:fits?|works|made\s+for|for\s+my)|(?:was|were)\s+here\s+(?:on|by|the|before|within|in)|(?:came|arrived|here|delivered)\s+(?:right\s+|exactly\s+|just\s+)?on\s+the\s+day|went\s+out\s+of\s+(?:their|his|her|your)\s+way"
     r"|on\s+time|ahead\s+of|(?:\w+\s+)?days?\s+(?:early|earlier)|came\s+early|in\s+no\s+time|next\s+day|(?:the\s+)?(?:very\s+)?same\s+(?:day|afternoon|evening)|true\s+to\s+size|fits?\s+(?:like\s+a\s+glove|perfectly|well|beautifully|wonderfully)|spot\s+on|like\s+new"
     r"|still\s+(?:going\s+strong|works|working|looks\s+(?:new|good|great|like\s+new))|worth\s+(?:it|the\s+\w+|every|waiting)|(?:well|safely|carefully|neatly|securely)\s+(?:packed|wrapped|made|packaged)|works?\s+(?:a\s+treat|well|perfectly|fine|like\s+a\s+charm)"
     r"|delight(?:s|ed|ful)?|thrilled|over\s+the\s+moon|(?:quick|fast|prompt)(?:ly)?\s+(?:refund|reply|answer|response|delivery|shipping)|replaced\s+(?:it\s+|them\s+)?(?:at\s+once|immediately|free)"
@@ -108,9 +118,18 @@ _OUTCRY = re.compile(
     r"^\s*(?:(?:oh\s+|how\s+|what\s+(?:a\s+)?|really\s+|absolutely\s+|simply\s+)?(?:great|wonderful|brilliant|fantastic|lovely|amazing|excellent|perfect|super|marvellous|bravo|congratulations"
     r"|well\s+done|thanks(?:\s+(?:a\s+lot|so\s+much))?|thank\s+you(?:\s+(?:so|very)\s+much)?|just\s+(?:what\s+\w+\s+(?:needed|wanted)|great)|impressive|nice|charming|top|bargain)"
     r"(?:\s+(?:one|job|work|touch|stuff|service|start|timing|experience|quality|bargain))?\s*[,.!:\u2026]"
-    r"|I\s+(?:just\s+|really\s+|do\s+)?(?:love|adore|enjoy(?:ed)?)\s+(?=being|having|how|when|waiting|to\s+wait|it\s+when|paying))",
+    r"|I\s+(?:just\s+|really\s+|do\s+)?(?:love|adore|enjoy(?:ed)?)\s+(?=being|having|how|when|waiting|to\s+wait|it\s+when|paying|queu\w+|standing\s+in|spending|chasing|calling|listening\s+to))",
     re.IGNORECASE,
 )
+# Marks, congratulations or thanks for what nobody wants.
+_MOCKED = re.compile(
+    r"\b(?:(?:full|top)\s+marks|(?:ten|10)\s*(?:out\s+of|/)\s*(?:ten|10)|five\s+stars|congratulations|well\s+done|bravo|hats\s+off|kudos|thanks(?:\s+(?:a\s+lot|so\s+much))?"
+    r"|thank\s+you(?:\s+(?:so|very)\s+much)?|how\s+(?:nice|kind|lovely|thoughtful)\s+of\s+you)\s+(?:to\s+you\s+)?(?:for|on|to)\s+(?:not\b|never\b|nothing\b|los(?:e|ing)|break(?:ing)?|ignor(?:e|ing)|forget(?:ting)?"
+    r"|wast(?:e|ing)|ruin(?:ing)?|delay(?:ing)?|cancel(?:l?ing)?|miss(?:ing)?|overcharg\w+|mak(?:e|ing)\s+(?:me|us)\s+(?:wait|pay|feel|queue)|(?:send|leav|keep)(?:ing|e)?\s+(?:me|us)\s+(?:the\s+wrong|wait\w*|hanging|another|two))",
+    re.IGNORECASE,
+)
+# Words of mood that have none where they stand.
+_NO_MOOD = re.compile(r"\bon\s+top\s+of\b", re.IGNORECASE)
 _YET_ANOTHER = re.compile(r"^\W*(?:yet\s+)?another\b|\bonce\s+(?:more|again)\b", re.IGNORECASE)
 _WORD = re.compile(r"[^\W_]+(?:['-][^\W_]+)*")
 
@@ -200,7 +219,7 @@ def _words(clause: str) -> float:
     denied = _with_denials(clause)
     strength = textblob(denied)
     if strength:
-        return min(strength, -2 * MILD) if -2 * MILD < strength < 0 and " not " in f" {denied} " else strength
+        return min(strength, -3 * MILD) if -3 * MILD < strength < 0 and " not " in f" {denied} " else strength
     heard = vader(clause)
     return VADER_WEIGHT * heard if abs(heard) >= 0.3 else 0.0
 
@@ -217,7 +236,7 @@ def _with_denials(clause: str) -> str:
 
     A negator reaches five words on, 'nor' and 'or' carry it further; 'not only', 'no doubt' deny nothing.
     """
-    clause = _FAR_FROM.sub("not ", _NO_DENIAL.sub(" ", clause))
+    clause = _FAR_FROM.sub("not ", _NO_DENIAL.sub(" ", _NO_MOOD.sub(" ", clause)))
     out: list[str] = []
     reach = 0
     tokens = _WORD.findall(clause)
@@ -239,6 +258,8 @@ def _with_denials(clause: str) -> str:
 
 def _sour(text: str) -> bool:
     """Is this praise that a fault in the next breath turns round: 'Great, another cup without a handle'?"""
+    if _MOCKED.search(text):
+        return True
     outcry = _OUTCRY.match(text)
     rest = text[outcry.end() :].strip() if outcry else ""
     if not rest or _TURN.search(text):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from crmlib.analysis.feedback.contest import NAMES, Learning
 from crmlib.analysis.feedback.measures import Trend, Validation
 from crmlib.analysis.feedback.themes import THEMES
 
+WIDE = 5  # times its lower end from which a band says little
 FEW = 20  # complaints below which a theme is better read than counted
 
 
@@ -60,7 +62,7 @@ def trend_words(trend: Trend, causes: Sequence[Cause] = ()) -> tuple[str, str]:
             most = "most name" if cause.recent > cause.recent_all / 2 else f"{cause.recent} of {cause.recent_all} name"
             title += f"; {most} ‘{cause.word}’"
             sentence += (
-                f" {cause.recent} of the {cause.recent_all} recent writers name ‘{cause.word}’, {cause.before} of {cause.before_all} did before; "
+                f" {cause.recent} of the {cause.recent_all} people who wrote them name ‘{cause.word}’, {cause.before} of {cause.before_all} did before; "
                 "being named is no proof of fault, so read the texts first."
             )
     return title, sentence
@@ -83,8 +85,15 @@ def product_words(products: Products) -> tuple[str, str]:
     )
     return (
         titled(row),
-        f"{row.complaints:,} customers {about}: {row.rate:.1f} per 1,000 orders that held it ({row.low:.1f}{formats.DASH}{row.high:.1f}), where "
-        f"the average is {row.average:.1f}; it holds after searching {products.searched:,} pairs of product and theme.{more}",
+        f"{row.complaints:,} customers {about}: {rate_words(row)}; it holds after searching {products.searched:,} pairs of product and theme.{more}",
+    )
+
+
+def rate_words(row: Any) -> str:
+    """A product's rate as it was counted and once luck is taken off."""
+    return (
+        f"{1000 * row.complaints / row.orders:.1f} per 1,000 orders with it as counted, {row.rate:.1f} ({row.low:.1f}{formats.DASH}{row.high:.1f}) "
+        f"with luck taken off; the average is {row.average:.1f}"
     )
 
 
@@ -104,7 +113,7 @@ def group_words(groups: Groups) -> tuple[str, str]:
             "Customers and channels cannot be compared",
             "That needs customer columns or channels with at least fifty orders or texts each.",
         )
-    clear = groups.frame[groups.frame["differs"] != ""].sort_values(["p_value", "value"])
+    clear = differing(groups)
     searched = f"{groups.searched:,} comparisons were made and corrected for."
     if clear.empty:
         return "No group of customers and no channel differs reliably", searched
@@ -125,6 +134,14 @@ def group_words(groups: Groups) -> tuple[str, str]:
         f"{row.rate:.1f} per 1,000 {per} ({row.low:.1f}{formats.DASH}{row.high:.1f}), {times}; {searched}{others} "
         "Who writes where differs, so this compares writers, not causes.",
     )
+
+
+def differing(groups: Groups) -> pd.DataFrame:
+    """The comparisons that differ, clearest first; of two groups that mirror each other, only the one that complains more."""
+    frame = groups.frame
+    two = frame.groupby(["dimension", "theme"])["value"].transform("size") == 2
+    clear = frame[(frame["differs"] != "") & ~(two & (frame["differs"] == "fewer"))]
+    return clear.sort_values(["p_value", "value"])
 
 
 def reader_words(learning: Learning) -> tuple[str, str]:
@@ -159,9 +176,13 @@ def ahead_words(found: Ahead, *, first: str) -> tuple[str, str]:
         )
     rows = found.frame[found.frame["theme"] == first].set_index("horizon_days")
     row = rows.iloc[0]
+    days = rows.index[0]
+    wide = row["high"] > WIDE * max(row["low"], 1.0)
     return (
-        f"About {row['expected']:.0f} {first} complaints are to be expected in the next {rows.index[0]} days",
-        f"95 % of such counts should fall between {row['low']:.0f} and {row['high']:.0f}; the band is as wide as the same forecast's errors at earlier days. "
+        f"How many {first} complaints the next {days} days bring can hardly be said"
+        if wide
+        else f"Expect {row['low']:.0f} to {row['high']:.0f} {first} complaints in the next {days} days",
+        f"About {row['expected']:.0f}; 95 % of such counts should fall between {row['low']:.0f} and {row['high']:.0f}; the band is as wide as the same forecast's errors at earlier days. "
         "A later run of this report marks it.",
     )
 

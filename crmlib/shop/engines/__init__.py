@@ -21,8 +21,8 @@ ENGINES = (DUCKDB, SPARK)
 class Raw:
     """A file's rows as they stand, before anything is read into them.
 
-    rows    the file's columns under our names, `_row` (from 1, in the order of the file), and a yes/no column named by
-            `flag` for each reason in `broken`
+    rows    the file's columns under our names, and a yes/no column named by `flag` for each reason in `broken`; `_row`
+            (from 1, in the order of the file) only where the engine does not keep rows in their order
     names   the file's column names -> ours: one that begins with an underscore, as working columns do, reads 'column _id'
     broken  the reasons by which this file's rows may be broken; the first that applies counts
     """
@@ -43,6 +43,9 @@ class Engine(Protocol):
 
     def keep(self, name: str, expression: ir.Table) -> ir.Table:
         """Work out an expression once, and keep its rows under a name."""
+
+    def keep_in_order(self, name: str, expression: ir.Table) -> ir.Table:
+        """The same for raw rows that were read into something: what is kept has `_row`, from 1 in the order of the file."""
 
     def drop(self, name: str) -> None:
         """Forget what was kept."""

@@ -35,10 +35,15 @@ class DuckDB:
         rows, names, broken = self._parquet(source) if source.parquet else self._csv(source)
         flags = {flag(reason): test for reason, test in broken.items()}
         kept = [rows[name] for name in names.values()]
-        return Raw(rows.select(*kept, _row=ibis.row_number() + 1, **flags), names, tuple(broken))
+        return Raw(rows.select(*kept, **flags), names, tuple(broken))
 
     def keep(self, name: str, expression: ir.Table) -> ir.Table:
         return self._backend.create_table(name, expression, temp=True)
+
+    def keep_in_order(self, name: str, expression: ir.Table) -> ir.Table:
+        # The engine keeps the order of what it reads, on all cores at once; counting the rows on their way would take one.
+        kept = self.keep(name, expression)
+        return kept.mutate(_row=kept.rowid() + 1)
 
     def drop(self, name: str) -> None:
         self._backend.drop_table(name)
@@ -71,7 +76,9 @@ class DuckDB:
         options: dict[str, Any] = {
             "header": True, "auto_detect": False, "delim": source.delimiter, "quote": '"', "escape": '"', "strict_mode": False,
             # Empty fields stay empty texts, so that only the padding of a short row is null.
-            "nullstr": "\x01", "null_padding": True, "parallel": False, "skip": source.skip,
+            "nullstr": "\x01", "null_padding": True, "skip": source.skip,
+            # Where a row may run over lines, they can be told apart from the start of the file only.
+            "parallel": source.one_line_rows,
             "columns": dict.fromkeys([*marks, *names.values(), *surplus], "VARCHAR"),
         }  # fmt: skip
         rows = self._backend.read_csv(source.read_path, table_name=f"_raw_{source.table}", **options)

@@ -71,6 +71,9 @@ class Spark:
         found.write.mode("overwrite").parquet(path)
         return self._view(name, self._session.read.parquet(path))
 
+    def keep_in_order(self, name: str, expression: ir.Table) -> ir.Table:
+        return self.keep(name, expression)
+
     def drop(self, name: str) -> None:
         self._session.catalog.dropTempView(name)
         shutil.rmtree(self._place(name))
@@ -118,7 +121,7 @@ class Spark:
         raw = found.raw(source)
         self._work.mkdir(parents=True, exist_ok=True)
         copy = self._work / f"raw-{source.table}.parquet"
-        found.write(raw.rows, copy)
+        found.write(raw.rows.mutate(_row=ibis.row_number() + 1), copy)
         return Raw(self._view(f"_raw_{source.table}", self._session.read.parquet(str(copy))), raw.names, raw.broken)
 
     def _parquet(self, source: Source) -> Raw:

@@ -19,7 +19,7 @@ class Source:
     """One file of a shop. `read_path` is where to read it: the file, or a copy in UTF-8 where it was not.
 
     A `marked` copy has one more column in front, which says why a line cannot be used. `skip` lines come before the
-    header. `encoding` is what the file was taken for.
+    header. `encoding` is what the file was taken for. With `one_line_rows` no row runs over the end of its line.
     """
 
     table: str
@@ -31,6 +31,7 @@ class Source:
     skip: int = 0
     marked: bool = False
     encoding: str = "utf-8"
+    one_line_rows: bool = False
 
     @property
     def recoded(self) -> bool:
@@ -115,12 +116,16 @@ def _source(table: str, path: Path, scratch: Path) -> Source:
     header, delimiter, skip = text.header_of(plain, name=path.name)
     if not header:
         raise DataError(f"{path.name} is empty: {needs}")
-    marked = (look.quoted or plain != path) and not text.is_sound(plain, delimiter=delimiter)
+    quotes = text.Quotes(sound=True, one_line_rows=True)
+    if look.quoted or plain != path:
+        quotes = text.quotes_of(plain, delimiter=delimiter)
+    marked = not quotes.sound
     if marked:
         mended = scratch / f"{table}-marked.csv"
         plain = text.mend(plain, mended, delimiter=delimiter, columns=len(header), skip=skip)
         skip = 0
-    return Source(table, path, plain, look.sha256, header, delimiter, skip=skip, marked=marked, encoding=encoding)
+    return Source(table, path, plain, look.sha256, header, delimiter, skip=skip, marked=marked, encoding=encoding,
+                  one_line_rows=quotes.one_line_rows)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,10 @@ import itertools
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from crmlib.errors import DataError
 
@@ -22,7 +25,9 @@ LONGEST_ROW = 1_000_000  # characters; the engine's own limit is two million byt
 MARK = "_mark"  # the column that says what is wrong with a line
 BROKEN_QUOTE, TOO_LONG = "broken_quote", "too_long"
 _LONGEST_RECORD = 100  # lines one quoted text may run over in a file whose quotes are broken
-_CHUNK = 1 << 20
+_CHUNK, _BLOCK = 1 << 20, 1 << 22
+_NEWLINE, _RETURN, _QUOTE = 10, 13, 34
+Flags = np.ndarray[tuple[int], np.dtype[np.bool_]]
 _BOMS = (  # the longer first: UTF-32's begins like UTF-16's
     (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"), (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
@@ -98,16 +103,63 @@ def no_twins(header: Sequence[str], *, name: str) -> None:
         )
 
 
-def is_sound(path: Path, *, delimiter: str) -> bool:
-    """Do all quotes close where a field ends, and is no row longer than LONGEST_ROW?"""
+@dataclass(frozen=True)
+class Quotes:
+    """`sound`: all quotes close where a field ends, and no row is longer than LONGEST_ROW. `one_line_rows`: none runs over lines."""
+
+    sound: bool
+    one_line_rows: bool
+
+
+def quotes_of(path: Path, *, delimiter: str) -> Quotes:
+    """May the quotes of a file be trusted, and do its rows keep to their lines?"""
+    if _is_plain(path, delimiter=delimiter):
+        return Quotes(sound=True, one_line_rows=True)
+    lines = 0
     with path.open(encoding="utf-8-sig", newline="") as file, _wide_fields():
+        reader = csv.reader(file, delimiter=delimiter, strict=True)
         try:
-            for row in csv.reader(file, delimiter=delimiter, strict=True):
+            for row in reader:
+                lines += 1
                 if len(row) and sum(map(len, row)) > LONGEST_ROW:
-                    return False
+                    return Quotes(sound=False, one_line_rows=False)
         except csv.Error:
-            return False
-    return True
+            return Quotes(sound=False, one_line_rows=False)
+        return Quotes(sound=True, one_line_rows=reader.line_num == lines)
+
+
+def _is_plain(path: Path, *, delimiter: str) -> bool:
+    """Does every quote open at the start of a field and close at the end of one, in its line, and is no line too long?
+
+    What nearly all exports are, seen without reading a single field. False says only that it takes a closer look.
+    """
+    codes = np.arange(256)
+    opens, ends = (
+        np.isin(codes, [ord(delimiter), _NEWLINE, _QUOTE]),
+        np.isin(codes, [ord(delimiter), _NEWLINE, _RETURN, _QUOTE]),
+    )
+    with path.open("rb") as file:
+        file.seek(len(codecs.BOM_UTF8) if file.read(3) == codecs.BOM_UTF8 else 0)
+        left = b""
+        while block := file.read(_BLOCK):
+            block = left + block
+            whole = block.rfind(b"\n") + 1
+            left, block = block[whole:], block[:whole]
+            if len(left) > LONGEST_ROW or not _fits(np.frombuffer(block, np.uint8), opens, ends):
+                return False
+    return not left or _fits(np.frombuffer(left + b"\n", np.uint8), opens, ends)
+
+
+def _fits(codes: np.ndarray[tuple[int], np.dtype[np.uint8]], opens: Flags, ends: Flags) -> bool:
+    """Does _is_plain hold for these whole lines?"""
+    quotes, breaks = np.flatnonzero(codes == _QUOTE), np.flatnonzero(codes == _NEWLINE)
+    returns = np.flatnonzero(codes == _RETURN)
+    if np.diff(breaks, prepend=-1).max(initial=0) > LONGEST_ROW or (codes[returns + 1] != _NEWLINE).any():
+        return False
+    if (np.searchsorted(quotes, breaks) % 2).any():
+        return False
+    # Two quotes in a row close and open again; before the first character stands the last: a line's end.
+    return bool(opens[codes[quotes[::2] - 1]].all() and ends[codes[quotes[1::2] + 1]].all())
 
 
 def mend(path: Path, copy: Path, *, delimiter: str, columns: int, skip: int) -> Path:
