@@ -198,7 +198,7 @@ def test_check_prints_the_reconciliation_and_the_faults(project: Path, monkeypat
     shown = crm("check", "--shop", "data/shop").output
     assert "set_aside" in shown and "orders: 1 rows set aside: the time is missing (no_time)" in shown
 
-    def refuse(folder: Path) -> None:
+    def refuse(folder: Path, engine: str) -> None:
         raise DataError("orders has no column ordered_at; there are: at, id")
 
     monkeypatch.setattr(crmlib, "connect", refuse, raising=False)

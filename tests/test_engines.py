@@ -22,7 +22,7 @@ import pytest
 import crmlib as crm
 import crmlib.analysis
 from crmlib.analysis import data_health, feedback
-from crmlib.analysis.experiments import gathering, reduction, segments, shapes
+from crmlib.analysis.experiments import gathering, novelty, reduction, segments, shapes
 from crmlib.analysis.feedback import breakdown, texts
 from crmlib.analysis.lifetime_value import clock, methods, models, payback, validation
 from crmlib.errors import UsageError
@@ -53,6 +53,17 @@ def units(shop: crm.Shop) -> Any:
 
 def outcomes(shop: crm.Shop) -> Any:
     return reduction.recorded_outcomes(shop, units=units(shop), window_days=14)
+
+
+def buyers(shop: crm.Shop) -> Any:
+    """Customers as units of a test, so that they have orders: the demo shop's own tests are of visitors."""
+    people = shop.table("customers").filter(ibis._.created_at.notnull())
+    known = people.select(unit_id="customer_id", variant=people["customer_id"].right(1), assigned_at="created_at")
+    return known.mutate(experiment=ibis.literal("x"), arms=ibis.literal(1), rows=ibis.literal(1))
+
+
+def placed(shop: crm.Shop) -> Any:
+    return reduction.placed_orders(shop, units=buyers(shop), window_days=90)
 
 
 def items(shop: crm.Shop) -> Any:
@@ -96,8 +107,11 @@ CASES: dict[str, Callable[[crm.Shop], Any]] = {
     "analysis.experiments.reduction.assigned_days": lambda s: reduction.assigned_days(units(s)),
     "analysis.experiments.reduction.recorded_outcomes": outcomes,
     "analysis.experiments.reduction.order_outcomes": lambda s: reduction.order_outcomes(
-        s, units=units(s), window_days=14
+        s, units=buyers(s), window_days=90
     ),
+    "analysis.experiments.reduction.placed_orders": lambda s: placed(s),
+    "analysis.experiments.novelty.day_sums": lambda s: novelty.day_sums(placed(s), step=3),
+    "analysis.experiments.novelty.half_sums": lambda s: novelty.half_sums(placed(s), first=7),
     "analysis.experiments.reduction.measured": lambda s: reduction.measured(s, units=units(s), window_days=28),
     # Sums of squares as texts, to the last digit.
     "analysis.experiments.reduction.sums": lambda s: reduction.sums(outcomes(s)).mutate(
