@@ -345,7 +345,6 @@ def run(notebook: Path, *, shop: str) -> Any:
 
 
 @pytest.mark.spark
-@pytest.mark.spark
 def test_a_run_from_the_command_line(demo_folder, tmp_path):
     reports = tmp_path / "reports"
     command = [
@@ -378,7 +377,6 @@ def test_a_run_from_the_command_line(demo_folder, tmp_path):
 
 
 @pytest.mark.spark
-@pytest.mark.spark
 def test_a_java_that_does_not_start_is_said_in_one_line(write_shop, tmp_path):
     folder = write_shop(orders=[{"order_id": "1", "ordered_at": "2025-01-01"}])
     code = f"import crmlib, crmlib.errors\ntry:\n    crmlib.connect('spark:{folder}')\nexcept crmlib.errors.UsageError as error:\n    print(error)"
@@ -390,7 +388,6 @@ def test_a_java_that_does_not_start_is_said_in_one_line(write_shop, tmp_path):
     assert len(done.stdout.splitlines()) == 1
 
 
-@pytest.mark.spark
 @pytest.mark.spark
 def test_a_session_outlives_the_shop_it_was_opened_for(write_shop):
     folder = write_shop(
