@@ -90,12 +90,16 @@ def demo_in_place() -> Path:
     return folder if demo.is_current(folder) else demo.make(folder)
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    # `make test-spark` sets CRM_SPARK: there a Spark that is missing is a fault.
+    missing = importlib.util.find_spec("pyspark") is None and os.environ.get("CRM_SPARK") != "1"
+    if missing and item.get_closest_marker("spark"):
+        pytest.skip("Spark is not installed")
+
+
 @pytest.fixture(scope="session")
 def spark_session() -> Iterator[Any]:
     """A Spark session of two threads, for all tests that ask for one."""
-    # `make test-spark` sets CRM_SPARK: there a Spark that is missing is a fault.
-    if importlib.util.find_spec("pyspark") is None and os.environ.get("CRM_SPARK") != "1":
-        pytest.skip("Spark is not installed")
     from crmlib.shop.engines import spark
 
     with spark._quietly():
