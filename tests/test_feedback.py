@@ -14,11 +14,12 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 from sklearn.metrics import f1_score
 
 import crmlib as crm
 from crmlib.analysis import feedback
-from crmlib.analysis.feedback import measures, reading
+from crmlib.analysis.feedback import conclusions, measures, reading
 from crmlib.analysis.feedback.lexicons import textblob
 from crmlib.analysis.feedback.redaction import redact, shorten
 from crmlib.analysis.feedback.reliability import FIRST, MEASURED, SENTENCES, together
@@ -645,6 +646,17 @@ def test_a_rise_is_said_and_a_quiet_year_is_not() -> None:
     fallen = measures._changes(_weekly([7] * 52 + [0] * 8), 8).set_index("theme")
     assert fallen.loc["delivery", "change"] == "fell" and fallen.loc["delivery", "ratio"] == 0
     assert measures._changes(_weekly([1] * 15), 8).empty
+
+
+def test_the_tile_of_what_rose_lately_says_the_weeks_own_rate() -> None:
+    change = pd.Series({"recent": 46, "recent_rate": 13.6, "before_rate": 3.3})
+    tile = conclusions._lately("delivery", change, weeks=8, headline=True)
+    assert tile.label == "Delivery complaints per 1,000 orders, last 8 weeks" and tile.headline
+    assert tile.n == round(1000 * 46 / 13.6) and tile.note == "46 complaints found; 3.3 in the year before"
+    # Garwood's interval of 46 counts: chi-square quantiles.
+    exposure = 46 / 13.6
+    assert tile.low == pytest.approx(stats.chi2.ppf(0.025, 2 * 46) / 2 / exposure)
+    assert tile.high == pytest.approx(stats.chi2.ppf(0.975, 2 * 47) / 2 / exposure)
 
 
 @pytest.mark.parametrize(("shape", "mean"), [(np.inf, 3.0), (np.inf, 0.5), (2.0, 3.0), (0.5, 3.0), (0.5, 0.5)])

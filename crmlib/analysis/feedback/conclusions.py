@@ -311,15 +311,15 @@ def _how_sure(
         )
     hard, seen = HARD_FRESH, HARD_DEVELOPMENT
     lines.append(
-        f"Of {hard.sentences} hard sentences (negation, ‘but’, polite complaints, sizing, late delivery, sarcasm) written before their author had read its rules, "
-        f"TextBlob with rules reads {hard.right} right, {hard.wrong} wrong and says nothing of {hard.silent}; before its rules were last improved, by the same author, "
-        f"{HARD_FRESH_FIRST.right} were right. TextBlob alone reads {hard.textblob} right. Of the {seen.sentences} that shaped the rules it reads {seen.right}."
+        f"Of {hard.sentences} hard sentences (negation, ‘but’, polite complaints, sizing, late delivery, sarcasm) written apart from its rules, "
+        f"TextBlob with rules reads {hard.right} right, {hard.wrong} wrong and says nothing of {hard.silent}; before its rules were last improved "
+        f"{HARD_FRESH_FIRST.right} were right, so the later figure flatters. TextBlob alone reads {hard.textblob} right. Of the {seen.sentences} that shaped the rules it reads {seen.right}."
     )
     every, first = together(MEASURED), together(FIRST)
     found = [f"{theme} {MEASURED[theme].right} of {MEASURED[theme].complaints}" for theme in THEMES]
     lines.append(
         f"On {SENTENCES} test sentences written in the same way, not by this shop's customers, the words alone, without stars, find {every.recall} complaints and are "
-        f"right in {every.precision}; before the patterns were last improved, by the same author, {first.right} were found, so the later figure flatters. By theme: {', '.join(found)}."
+        f"right in {every.precision}; before the patterns were last improved {first.right} were found, so the later figure flatters. By theme: {', '.join(found)}."
     )
     if len(trend.changes):
         lines.append(

@@ -59,9 +59,8 @@ def _of(part: int, whole: int) -> str:
     return f"{part} of {whole} ({formats.interval(low, high, 'share')})"
 
 
-# Sentences written before their author had read the patterns or the rules (tests/golden/feedback_fresh_*.csv). `FIRST` is
-# the score on that day and held out. `MEASURED` is the one since, and no longer is: the same author then improved patterns and
-# rules, on other sentences and without a list of errors, but remembering these, and some patterns know their turns of phrase.
+# Sentences written apart from the patterns and rules (tests/golden/feedback_fresh_*.csv). `FIRST` is their first score and held
+# out. `MEASURED` is the score since and is not: patterns and rules were improved with these sentences in mind.
 FIRST: Mapping[str, Counted] = MappingProxyType(
     {
         "price": Counted(right=4, wrong=1, missed=7),
