@@ -160,6 +160,9 @@ def figure_hits(rates: HitRates) -> figures.Figure:
         )  # fmt: skip
     said = [_against(rates, place) for place in (BESIDE, TO_CUSTOMER)]
     title = next(text for text, _ in said if text)
+    beside, written = rates.difference(BESIDE), rates.difference(TO_CUSTOMER)
+    if beside is not None and written is not None and (beside["verdict"], written["verdict"]) == (BETTER, BEATEN):
+        title = "Suggestions win beside a product, bestsellers win in a letter"
     sentence = " ".join(text for _, text in said if text)
     rows = [
         (place, method, row)

@@ -14,7 +14,7 @@ from crmlib import figures, formats
 from crmlib.analysis.baskets.facts import Baskets
 from crmlib.analysis.baskets.later import GONE, HELD, LEAST_CUSTOMERS, UNCLEAR, Validation
 from crmlib.analysis.baskets.rules import Rules
-from crmlib.analysis.baskets.strata import SEASON
+from crmlib.analysis.baskets.strata import SEASON, SIZE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -65,6 +65,13 @@ def figure_pairs(
         title = f"{named} belong together, all year"
     else:
         title = f"{named}: together {times_text(first['times'])} times as often as chance"
+    by_size = strata[(strata["pair"] == first["pair"]) & (strata["dimension"] == SIZE)]
+    sizes = ", ".join(f"{times_text(part.times)} in those of {part.part}" for part in by_size.itertuples())
+    apart = (
+        f" The larger the baskets, the less it stands out: {sizes}."
+        if len(by_size) > 1 and by_size["times"].is_monotonic_decreasing
+        else ""
+    )
     best = "most margin" if suggestions["margin_low"].notna().any() else "most baskets"
     lines = max(_pair_label(row.item, row.suggest, narrow=True).count("\n") + 1 for row in chosen.itertuples())
     wide_lines = max(_pair_label(row.item, row.suggest, narrow=False).count("\n") + 1 for row in chosen.itertuples())
@@ -77,7 +84,7 @@ def figure_pairs(
         sentence=(
             f"This pair is in {first['baskets']:,} baskets of {first['customers']:,} customers where chance, given basket size, would put it in "
             f"{formats.number(first['expected'])}: {times_text(first['times'])} times as often ({times_text(first['times_low'])}–"
-            f"{times_text(first['times_high'])}). It heads the list because even at the low end it adds {best} beyond chance."
+            f"{times_text(first['times_high'])}). It heads the list because even at the low end it adds {best} beyond chance.{apart}"
         ),
         caption=(
             "Times as often together as chance, given basket size, luck taken off by shrinkage (dots), with 95 % ranges of what "

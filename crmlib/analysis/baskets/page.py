@@ -58,7 +58,7 @@ def findings(
         Metric(id="multiple_share", label=f"Baskets with two or more {many}", value=multiple / baskets.n, unit="share", n=baskets.n, headline=True,
                note=f"{multiple:,} of {baskets.n:,}", definition=f"Share of baskets with at least two different {many}. A complete count."),
         Metric(id="pairs_above_chance", label="Pairs above chance, given basket size", value=rules.pairs, unit="pairs", n=pairs_tested, headline=True,
-               note=f"of {pairs_tested:,} looked at; about {formats.share(rules.rate)} of those found may be false",
+               note=f"of {pairs_tested:,} looked at; at most about {formats.share(rules.rate)} of all rules found should be false",
                definition="Pairs of items in more baskets than the configuration model expects of basket sizes and item totals, "
                f"Benjamini–Hochberg false-discovery rate {rules.rate:g}, customers as clusters."),
         Metric(id="held_later", label="Held up later", value=held / followed if followed else None, unit="share", n=followed or None,
@@ -180,12 +180,30 @@ def _lead(baskets: Baskets, rules: Rules, suggestions: pd.DataFrame) -> str:
     named = f"{top['item']} with {top['suggest']}" + (
         f" and {counted(more, 'other pair', 'other pairs')}" if more else ""
     )
-    out = rules.pairs - len(suggestions)
-    rest = f" {counted(out, 'more is', 'more are')} left out: made by a season or a group of customers, by few customers, or by sizes and sets."
+    rest = _left_out(rules, suggestions)
     return (
         f"{named} {'are' if more else 'is'} worth a try as {'suggestions' if more else 'a suggestion'}: in {baskets.n:,} baskets they came together more often than chance, "
-        f"given basket size.{rest if out else ''}"
+        f"given basket size.{rest}"
     )
+
+
+def _left_out(rules: Rules, suggestions: pd.DataFrame) -> str:
+    """What else is above chance and not suggested, and why: each pair under the first reason that holds."""
+    table = rules.table
+    pairs = table[table["above"] & (table["itemset"].map(len) == 2)].drop_duplicates("itemset")
+    left = pairs[~pairs["itemset"].isin(set(suggestions["pair"]))]
+    if left.empty:
+        return ""
+    known = "times_in_months" in left and left["times_in_months"].notna().any()
+    season = ~left["beyond_season"] if known else pd.Series(False, index=left.index)
+    group = ~season & ~left["beyond_groups"]
+    few = ~season & ~group & (left["customers"] < LEAST_CUSTOMERS)
+    reasons = {
+        "only share the season": season, "are made by a group of customers": group,
+        f"rest on fewer than {LEAST_CUSTOMERS} customers": few, "are sizes, sets or gifts of one another": ~season & ~group & ~few,
+    }  # fmt: skip
+    said = [f"{int(test.sum()):,} {reason}" for reason, test in reasons.items() if test.any()]
+    return f" Not suggested: {', '.join(said)}."
 
 
 def _so_what(validation: Validation, suggestions: pd.DataFrame, rates: HitRates) -> tuple[str, ...]:

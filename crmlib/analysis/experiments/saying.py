@@ -31,7 +31,7 @@ _DIGITS = 12  # significant digits in the tables: the same on every run, whateve
 _DO = {
     "ship": "Ship {}",
     "stop": "Stop {}: keep things as they are",
-    "open": "Plan a new, longer or bolder test of {}",
+    "open": "Plan a new test of {}",
     "void": "Void {}: mend the split, then test again",
     "extend": "Do not decide {} yet",
 }
@@ -68,7 +68,7 @@ def findings(
         so_what=_so_what(results, verdicts, _doubts(checks, verdicts) + stands_out(segments.tests, looks, facts)),
         how_sure=_how_sure(facts, checks, results, worth, looks, segments, shop),
         caveats=_caveats(facts, results, worth),
-        actions=_actions(facts, checks, verdicts, worth, looks),
+        actions=_actions(facts, checks, results, verdicts, worth, looks),
         checks=tuple(_checks(checked)),
         tables={
             "results": _rounded(results.table[[*CONTRACT, "state"]]),
@@ -248,12 +248,17 @@ def _caveats(facts: Facts, results: Results, worth: Worth) -> tuple[Caveat, ...]
     return tuple(Caveat(text=text) for text in texts)
 
 
-def _actions(facts: Facts, checks: Checks, verdicts: Verdicts, worth: Worth, looks: Looks) -> tuple[Action, ...]:
+def _actions(
+    facts: Facts, checks: Checks, results: Results, verdicts: Verdicts, worth: Worth, looks: Looks
+) -> tuple[Action, ...]:
     actions = []
     doubtful = _doubtful(checks, verdicts)
     changed = looks.changes[looks.changes["p_adjusted"] < CLEAR]
     fading = dict(zip(zip(changed["experiment"], changed["variant"], strict=True), changed["what"], strict=True))
     money = worth.table.set_index(["experiment", "variant"])
+    deciding = results.table[results.table["primary"] & ((results.table["low"] > 0) | (results.table["high"] < 0))]
+    read = verdicts.table[verdicts.table["state"].isin(READ)]
+    clear = set(zip(deciding["experiment"], deciding["variant"])) & set(zip(read["experiment"], read["variant"]))
     ranked = verdicts.table.sort_values("decision", key=lambda named: named.map(list(_DO).index), kind="stable")
     for row in ranked.itertuples():
         name = words(row.experiment) + (
@@ -268,7 +273,8 @@ def _actions(facts: Facts, checks: Checks, verdicts: Verdicts, worth: Worth, loo
             what = f"Bring the outcomes of {name}"
         what_changed = fading.get((row.experiment, row.variant), "")
         brings = ""
-        if (row.experiment, row.variant) in money.index and row.state in ("higher", "lower", "open"):
+        # What nothing is shown of has no worth to show beside what has.
+        if (row.experiment, row.variant) in money.index and (row.experiment, row.variant) in clear:
             one = money.loc[(row.experiment, row.variant)]
             loss = f"; chance of loss {loss_text(one['loss'])}, {BRIEFLY}" if one["loss"] == one["loss"] else ""
             brings = f"{month_text(one, facts.currency)} margin a month{loss}"

@@ -168,7 +168,7 @@ def _decided(
         why += (
             f". One of {wish}, the smallest worth having, needs about {needed(row, least):,} {facts.unit} in each arm"
         )
-    return "open", f"{name}: too few to conclude, from {low} to {high}", _on(results), why
+    return "open", f"{name} stays open, from {low} to {high}", _on(results), why
 
 
 def _on(results: Results) -> str:
