@@ -286,8 +286,20 @@ def test_lost_customers_are_called_at_random_and_counted(shop, scored):
     (call,) = [a for a in clv.findings(checked, scores, shop=shop).actions if a.what.startswith("Call")]
     assert call.what == "Call or write to a random half"
     assert f": {gone:,} of them by nine chances in ten or more; the other half tells what a call earns" in call.why
-    assert (call.count, call.counted) == (len(quiet), "customers")
-    assert "at most, if all still bought" in call.worth
+    assert (call.count, call.counted) == (len(quiet) // 2, f"of {len(quiet):,} customers")
+    assert call.worth.startswith("at most, if that half still bought: €") and "beyond what is expected" in call.worth
+    more = (scores.at_stake.value - quiet["expected_value"].sum()) / 2
+    said = float(call.worth.partition("€")[2].partition(" ")[0].replace(",", ""))
+    assert said == pytest.approx(more, rel=0.1)
+
+
+def test_a_tiers_range_holds_its_own_miss_of_last_time(scored):
+    checked, scores = scored
+    missed = holdout.tiers_then(checked).set_index("tier")
+    tiers = scores.tiers.set_index("tier").loc[missed.index]
+    again = tiers["expected_value"] * missed["came"] / missed["forecast"]
+    assert ((tiers["low_value"] <= again * 1.000001) & (again <= tiers["high_value"] * 1.000001)).all()
+    assert ((tiers["low_value"] <= tiers["expected_value"]) & (tiers["expected_value"] <= tiers["high_value"])).all()
 
 
 def test_first_sentence_of_how_sure_is_for_anybody(shop, scored):

@@ -38,7 +38,7 @@ def how_sure(validation: Validation, scores: Scores, currency: str) -> tuple[str
     if np.isfinite(validation.sales_forecast) and validation.sales_actual > 0:
         off = validation.sales_forecast / validation.sales_actual - 1
         lines.append(
-            f"In money, the holdout was forecast at {formats.money(validation.sales_forecast, currency)}; "
+            f"In net sales, the holdout was forecast at {formats.money(validation.sales_forecast, currency)}; "
             f"{formats.money(validation.sales_actual, currency)} came ({'+' if off > 0 else ''}{formats.share(off)})."
         )
     lines += _ranking(validation)

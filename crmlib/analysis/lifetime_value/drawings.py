@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 
 from crmlib import figures, formats
-from crmlib.analysis.lifetime_value.holdout import by_week, calibration, one_sided, tiers_then
+from crmlib.analysis.lifetime_value.holdout import TOP, by_week, calibration, one_sided, tiers_then
 from crmlib.analysis.lifetime_value.methods import MODELS, NOBODY, RECENCY, SAME_RATE
 from crmlib.analysis.lifetime_value.payback import Channels
-from crmlib.analysis.lifetime_value.scoring import TOP, WHOLESALE, Scores, horizon_words
+from crmlib.analysis.lifetime_value.scoring import WHOLESALE, Scores, horizon_words
 from crmlib.analysis.lifetime_value.validation import Validation
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ _MONTHS = (
     "November",
     "December",
 )
+_FAR = 1.2  # times too many or too few: a tier that was so far off is named
 _ORDER = (*MODELS, RECENCY, SAME_RATE, NOBODY)
 
 
@@ -122,10 +123,17 @@ def figure_weeks(validation: Validation) -> figures.Figure:
     drift = ""
     if stretch is not None:
         first, length, above = stretch
+        run = later.iloc[first : first + length]
+        rest = later.drop(run.index)
+        since = formats.day(run["day"].iloc[0].date())
         drift = (
-            f" From {formats.day(later['day'].iloc[first].date())} on, {length} weeks in a row came in {'above' if above else 'below'} the forecast, "
-            "a longer stretch than chance brings."
+            f" From {since} on, {length} weeks in a row came in {'above' if above else 'below'} the forecast, "
+            f"{formats.number(run['came'].sum())} orders where {formats.number(run['forecast'].sum())} were expected: a longer stretch than chance brings. "
+            f"The other weeks brought {formats.number(rest['came'].sum())} of {formats.number(rest['forecast'].sum())}."
         )
+        if validation.actual and run["came"].sum():
+            off = run["forecast"].sum() / run["came"].sum() - 1
+            title += f", {formats.share(abs(off))} too {'high' if off > 0 else 'low'} from {since} on"
     inside = int(((later["came"] >= later["low"]) & (later["came"] <= later["high"])).sum())
     return figures.draw(
         paint,
@@ -210,7 +218,7 @@ def table_tiers(scores: Scores, validation: Validation, *, currency: str) -> fig
     ]
     table = figures.tabulate(
         scores.tiers.assign(then=spoken),
-        caption=f"Expected {earned} {horizon} by tier; 95 % ranges are of what will come. Last time: orders forecast of such tiers for the "
+        caption=f"Expected {earned} {horizon} by tier; 95 % ranges are of what will come, and hold each tier's own miss of last time. Last time: orders forecast of such tiers for the "
         f"{validation.days} days from {formats.day(validation.start)}, and what came",
         labels={"tier": "Tier", "customers": "Customers", "expected_orders": "Orders", "expected_value": earned.capitalize(),
                 "low_value": "From", "high_value": "to", "share": "Share", "p_no_order": "Chance of no order", "then": "Last time"},
@@ -226,6 +234,7 @@ def table_tiers(scores: Scores, validation: Validation, *, currency: str) -> fig
     else:
         share = scores.top_tenth
         title = f"One in ten customers should bring {formats.share(share.value)} of the {earned} {horizon}"
+        title += ", wholesale apart" if len(big) else ""
         sentence = f"That is {formats.interval(share.low, share.high, 'share')} over samples of customers" + (
             f"; {formats.number(big['customers'].iloc[0])} wholesale, apart, {'is' if big['customers'].iloc[0] == 1 else 'are'} not in it."
             if len(big)
@@ -235,9 +244,10 @@ def table_tiers(scores: Scores, validation: Validation, *, currency: str) -> fig
 
 
 def _weak_tiers(then: pd.DataFrame) -> str:
-    """Tiers whose forecast was off by half or more in the days kept aside."""
+    """Tiers whose forecast was off by a fifth or more in the days kept aside."""
     off = then[
-        (then["forecast"] > 1.5 * np.maximum(then["came"], 1)) | (then["came"] > 1.5 * np.maximum(then["forecast"], 1))
+        (then["forecast"] > _FAR * np.maximum(then["came"], 1))
+        | (then["came"] > _FAR * np.maximum(then["forecast"], 1))
     ]
     if off.empty:
         return ""
@@ -320,7 +330,7 @@ def _channels_title(shown: pd.DataFrame, channels: Channels) -> str:
     names = " and ".join(_name(name) for name in slow["channel"])
     if len(late):
         half = (
-            f"; half of all customers came by channels that did, {_within(channels.median[0])}"
+            f"; {formats.share(channels.repaid)} of all came by channels that did, {_within(channels.median[0])}"
             if np.isfinite(channels.median[0])
             else ""
         )

@@ -10,10 +10,12 @@ import pandas as pd
 
 from crmlib.analysis.lifetime_value.bands import half_width
 from crmlib.analysis.lifetime_value.methods import NOBODY
-from crmlib.analysis.lifetime_value.scoring import TIERS
 from crmlib.analysis.lifetime_value.timing import Floats
 from crmlib.analysis.lifetime_value.validation import Validation, top_share
 
+TOP = "top tenth"
+# tier -> share of customers, best first
+TIERS = ((TOP, 0.1), ("next two tenths", 0.2), ("middle", 0.3), ("the rest", 0.4))
 _CLEAR = 0.01
 
 

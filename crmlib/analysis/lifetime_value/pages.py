@@ -125,7 +125,7 @@ def _payback_metric(channels: Channels | None) -> list[Metric]:
     return [
         Metric(
             id="payback_month", label="Months until acquisition cost is repaid", value=value, unit="months", n=n,
-            low=_finite(low), high=_finite(high), headline=True, note=f"by their channel's average, for half of {n:,} customers",
+            low=_finite(low), high=_finite(high), headline=True, note=f"for {formats.share(channels.repaid)} of {n:,} customers, by their channel's average",
             definition="months after the first order until the channel's average customer has earned what it cost to win one, "
             "for the median customer; 0 is the day of the first order; 95 % by resampling customers",
         )
@@ -138,13 +138,17 @@ def _actions(scores: Scores, channels: Channels | None, shop: Shop) -> tuple[Act
     quiet, big = scores.customers[scores.customers["quiet"]], scores.customers[scores.customers["wholesale"]]
     if len(quiet):
         stake = scores.at_stake
+        half = len(quiet) // 2
+        # What is expected of them anyway is not to be won.
+        more = max(stake.value - float(quiet["expected_value"].sum()), 0.0) / 2 if stake else 0.0
         actions.append(
             Action(
                 what="Call or write to a random half",
                 why=f"top fifth by past sales, likelier than not to order nothing {horizon}: {_nearly(quiet)}; the other half tells what a call earns",
-                count=len(quiet),
-                counted="customers",
-                worth=f"at most, if all still bought: {_amount(stake, shop.currency)} of {_earned(scores)}; untested"
+                count=half or len(quiet),
+                counted=f"of {len(quiet):,} customers",
+                worth=f"at most, if that half still bought: {formats.quantity(more, shop.currency or 'amount', low=stake.low / 2, high=stake.high / 2)} "
+                f"of {_earned(scores)} beyond what is expected; untested"
                 if stake
                 else "",
                 by=by,
@@ -175,8 +179,7 @@ def _actions(scores: Scores, channels: Channels | None, shop: Shop) -> tuple[Act
                 why=f"not repaid {channels.months} months after the first order",
                 count=int(line.customers),
                 counted="customers",
-                worth=f"earned {formats.money(line.earned, shop.currency)} in {min(12, channels.months)} months "
-                f"({formats.interval(line.low, line.high, shop.currency or 'amount')}), cost {formats.money(line.cost, shop.currency)} each",
+                worth=f"{_earned_by_then(channels, str(line.channel), shop.currency)}, cost {formats.money(line.cost, shop.currency)} each",
                 by=by,
                 owner="Marketing",
                 file="tables/channels.csv",
@@ -184,6 +187,14 @@ def _actions(scores: Scores, channels: Channels | None, shop: Shop) -> tuple[Act
             for line in late.itertuples(index=False)
         ]
     return tuple(actions)
+
+
+def _earned_by_then(channels: Channels, channel: str, currency: str) -> str:
+    last = channels.curves[channels.curves["channel"] == channel].iloc[-1]
+    return (
+        f"earned {formats.money(last['earned'], currency)} in {channels.months} months "
+        f"({formats.interval(last['low'], last['high'], currency or 'amount')})"
+    )
 
 
 def _amount(total: Total, currency: str) -> str:
@@ -212,11 +223,14 @@ def _lead(scores: Scores, earned: str, horizon: str, currency: str, quiet: int) 
         )
     amount = formats.quantity(scores.value.value, currency or "amount", low=scores.value.low, high=scores.value.high)
     part = formats.share(scores.top_tenth.value)
-    tenth = (
-        f"; wholesale apart, {part} of it from one in ten" if scores.wholesale else f", {part} of it from one in ten"
-    )
+    big = scores.tiers.loc[scores.tiers["tier"] == WHOLESALE, "expected_value"].sum()
+    if scores.wholesale:
+        who = "one wholesale buyer" if scores.wholesale == 1 else f"{scores.wholesale:,} wholesale buyers"
+        tenth = f", {formats.money(big, currency)} of it from {who} and {part} of the rest from one in ten"
+    else:
+        tenth = f", {part} of it from one in ten"
     lead = f"Customers known today should bring {amount} of {earned} {horizon}{tenth}."
-    return lead + (f" {quiet:,} good customers are probably lost." if quiet else "")
+    return lead + (f" {quiet:,} good customers probably will not order in that time." if quiet else "")
 
 
 def _nearly(quiet: pd.DataFrame) -> str:

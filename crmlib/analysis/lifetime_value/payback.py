@@ -42,6 +42,13 @@ class Channels:
     median: tuple[float, float, float]
     missing: str
 
+    @property
+    def repaid(self) -> float:
+        """Share of the customers with a known cost whose channel had repaid by the median customer's month."""
+        priced = self.table[self.table["cost"].notna()]
+        by_then = priced["payback_month"] <= self.median[0]
+        return float(priced.loc[by_then, "customers"].sum() / priced["customers"].sum())
+
 
 def earnings(shop: Shop, *, share: float) -> ir.Table:
     """Grain: a customer and month since the first purchase with an order. Columns customer_id, month, earned.

@@ -16,6 +16,7 @@ from crmlib.analysis.lifetime_value.bands import Errors, Total, band
 from crmlib.analysis.lifetime_value.chances import DAYS as _BUYS_DAYS
 from crmlib.analysis.lifetime_value.chances import Chances
 from crmlib.analysis.lifetime_value.clock import year_before
+from crmlib.analysis.lifetime_value.holdout import TIERS, tiers_then
 from crmlib.analysis.lifetime_value.methods import (
     HISTORY,
     MODELS,
@@ -40,9 +41,7 @@ _DRAWS, _FEWER_DRAWS, _MANY = 400, 200, 50_000
 _CHUNK = 10_000  # histories or customers simulated at a time
 _MOST_CELLS = 20_000_000
 _STEPS = 12  # parts of the horizon for discounting
-WHOLESALE, TOP = "wholesale", "top tenth"
-# tier -> share of customers, best first
-TIERS = ((TOP, 0.1), ("next two tenths", 0.2), ("middle", 0.3), ("the rest", 0.4))
+WHOLESALE = "wholesale"
 
 _Part = TypeVar("_Part")
 _Made = TypeVar("_Made")
@@ -119,7 +118,8 @@ class Scores:
                 p_no_order, rank, tier, days_since_last_order, past_revenue, chance_90d (of an order within 90 days),
                 if_active (value if still buying), quiet, wholesale; best first; value in the shop's currency, empty
                 where spend cannot be forecast
-    tiers       tier, customers, expected_orders, expected_value, low_value, high_value, share (wholesale apart), p_no_order: totals with bands
+    tiers       tier, customers, expected_orders, expected_value, low_value, high_value, share (wholesale apart), p_no_order: totals with bands, as
+                wide as each tier's own miss in the days kept aside
     year_before how busy the coming days were a year ago (1: as the whole year), where the method knows no season
     row         for each row of customers, that of `forecaster.patterns`
     """
@@ -263,7 +263,7 @@ def score(
         top = _top_share(frame.loc[~frame["wholesale"], "expected_value"].to_numpy(float), seed)
         quiet = frame[frame["quiet"]]
         stake = _money_band(quiet, ahead, horizon_days, spend, errors, column="if_active") if len(quiet) else None
-    tiers = _tiers(frame, ahead, horizon_days, spend, errors)
+    tiers = _tiers(frame, ahead, horizon_days, spend, errors, then=tiers_then(validation))
     return Scores(
         customers=frame.drop(columns=["_row", "_variance"]).round(4), tiers=tiers,
         row=frame["_row"].to_numpy(np.intp), forecaster=ahead, spend=spend, margin=earnings,
@@ -412,7 +412,11 @@ def _top_share(value: Floats, seed: int) -> Total:
     return Total(value=share(np.ones(len(ordered))), low=float(low), high=float(high))
 
 
-def _tiers(frame: pd.DataFrame, ahead: Forecaster, days: int, spend: SpendModel | None, errors: Errors) -> pd.DataFrame:
+def _tiers(
+    frame: pd.DataFrame, ahead: Forecaster, days: int, spend: SpendModel | None, errors: Errors, *, then: pd.DataFrame
+) -> pd.DataFrame:
+    """Totals by tier. A range also holds what would come if the tier missed as it did in the days kept aside."""
+    missed = (then["came"] / then["forecast"].where(then["forecast"] > 0)).set_axis(then["tier"]).fillna(1.0)
     rows: list[dict[str, object]] = []
     whole = max(float(frame.loc[~frame["wholesale"], "expected_value"].sum()), 1e-12)
     for tier in (WHOLESALE, *(name for name, _ in TIERS)):
@@ -420,6 +424,14 @@ def _tiers(frame: pd.DataFrame, ahead: Forecaster, days: int, spend: SpendModel 
         if some.empty:
             continue
         total = _money_band(some, ahead, days, spend, errors) if spend is not None else None
+        if total and tier in missed:
+            again = total.value * float(missed[tier])
+            total = Total(value=total.value, low=min(total.low, again), high=max(total.high, again))
+        elif total and len(some) == 1:
+            # One buyer's own range, as the list has it.
+            total = Total(
+                value=total.value, low=float(some["low_value"].iloc[0]), high=float(some["high_value"].iloc[0])
+            )
         rows.append(
             {"tier": tier, "customers": len(some), "expected_orders": float(some["expected_orders"].sum()),
              "expected_value": total.value if total else np.nan, "low_value": total.low if total else np.nan,
