@@ -43,7 +43,8 @@ def _page(shop: crm.Shop, at_least: int = 50) -> tuple[list[Figure], Findings]:
     learning = feedback.learn(shop, texts, reader=feedback.Reader(), draws=200)
     readings = feedback.score(shop, texts, reader=learning.reader, at_least=at_least)
     validation, rates = feedback.validate(readings, draws=200), feedback.rates(readings, orders)
-    trend, quotes = feedback.trend(readings, orders), feedback.quotes(readings)
+    trend = feedback.trend(readings, orders)
+    quotes = feedback.quotes(readings, trend)
     causes = feedback.causes(readings, trend)
     products, groups = feedback.products(readings, shop, orders), feedback.groups(readings, shop, orders)
     ahead = feedback.ahead(readings, orders, trend=trend)
@@ -704,6 +705,22 @@ def test_quotes_keep_to_their_rule(write_shop: Callable[..., Path]) -> None:
     assert quotes.loc[quotes["theme"] == "delivery", "text"].tolist() == [
         "horrible DELIVERY", "Delivery never came", "Poor delivery service this time"
     ]  # fmt: skip
+
+
+def test_a_theme_that_rose_is_quoted_from_the_weeks_it_rose_in(write_shop: Callable[..., Path]) -> None:
+    texts = [
+        ("Horrible delivery", "2025-06-05", 1),
+        ("Delivery never came", "2025-07-08", 1),
+        ("Poor delivery service this time", "2026-01-07", 2),
+    ]
+    rows = [{"feedback_id": f"F{i}", "text": t, "created_at": d, "rating": r} for i, (t, d, r) in enumerate(texts)]
+    readings = _readings(crm.connect(write_shop(feedback=rows), as_of="2026-01-10"))
+    weeks = pd.DataFrame({"week": pd.date_range("2025-01-04", periods=53, freq="7D")})
+    for change, first in (("rose", "Poor delivery service this time"), ("no clear change", "Horrible delivery")):
+        trend = measures.Trend(
+            weeks=weeks, changes=pd.DataFrame({"theme": ["delivery"], "change": [change]}), recent_weeks=8
+        )
+        assert feedback.quotes(readings, trend)["text"].iloc[0] == first
 
 
 def test_what_carries_no_stars_is_quoted_only_where_nothing_is_surer(write_shop: Callable[..., Path]) -> None:

@@ -211,12 +211,12 @@ def trend(readings: Readings, orders: pd.DataFrame, *, recent_weeks: int = RECEN
     return Trend(weeks=weeks, changes=_changes(weeks, recent_weeks), recent_weeks=recent_weeks)
 
 
-def quotes(readings: Readings, *, per_theme: int = 3) -> pd.DataFrame:
+def quotes(readings: Readings, trend: Trend | None = None, *, per_theme: int = 3) -> pd.DataFrame:
     """What did people write? Up to `per_theme` redacted quotes a theme: theme, text, rating, day, polarity.
 
     Rule: texts of the last year that read negative about the theme, never abstained from, not given four or
-    five stars; only those with one or two stars where a theme has any; those about one theme alone first, then the most negative,
-    then the newest; no wording much like another.
+    five stars; only those with one or two stars where a theme has any; of a theme that rose by `trend`, those of the weeks it rose in
+    first; then those about one theme alone, the most negative, the newest; no wording much like another.
     """
     clear = readings.mentions["polarity"].map(readings.reader.direction) < 0
     found = readings.mentions[readings.mentions["complaint"] & clear]
@@ -227,10 +227,16 @@ def quotes(readings: Readings, *, per_theme: int = 3) -> pd.DataFrame:
     joined = joined.assign(unsure=~(joined["rating"] <= 2), order=joined["theme"].map(THEMES.index))
     # Without stars a text may be praise that was misread, so it is quoted only where there is nothing surer.
     joined = joined[~joined["unsure"] | joined.groupby("theme")["unsure"].transform("all")]
+    risen: set[str] = set()
+    since = pd.Timestamp(readings.as_of)
+    if trend is not None and len(trend.changes):
+        risen = set(trend.changes.loc[trend.changes["change"] == "rose", "theme"])
+        since = trend.weeks["week"].iloc[-trend.recent_weeks]
+    joined["before"] = joined["theme"].isin(risen) & ~(joined["day"] >= since)
     several = joined["feedback_id"].map(texts["feedback_id"].value_counts())
     joined = joined.assign(several=several).sort_values(
-        ["order", "several", "polarity", "day", "feedback_id"],
-        ascending=[True, True, True, False, True],
+        ["order", "before", "several", "polarity", "day", "feedback_id"],
+        ascending=[True, True, True, True, False, True],
         na_position="last",
     )
     chosen: list[int] = []
