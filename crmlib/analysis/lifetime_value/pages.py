@@ -223,10 +223,13 @@ def _lead(scores: Scores, earned: str, horizon: str, currency: str, quiet: int) 
         )
     amount = formats.quantity(scores.value.value, currency or "amount", low=scores.value.low, high=scores.value.high)
     part = formats.share(scores.top_tenth.value)
-    big = scores.tiers.loc[scores.tiers["tier"] == WHOLESALE, "expected_value"].sum()
     if scores.wholesale:
+        apart = scores.tiers[scores.tiers["tier"] == WHOLESALE].iloc[0]
+        big = formats.quantity(
+            apart["expected_value"], currency or "amount", low=apart["low_value"], high=apart["high_value"]
+        )
         who = "one wholesale buyer" if scores.wholesale == 1 else f"{scores.wholesale:,} wholesale buyers"
-        tenth = f", {formats.money(big, currency)} of it from {who} and {part} of the rest from one in ten"
+        tenth = f", {big} of it from {who} and {part} of the rest from one in ten"
     else:
         tenth = f", {part} of it from one in ten"
     lead = f"Customers known today should bring {amount} of {earned} {horizon}{tenth}."
