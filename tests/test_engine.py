@@ -190,3 +190,18 @@ def test_cdnow_as_the_contract_reads_it(cdnow_folders: tuple[Path, Path]):
     assert full.reconciliation().iloc[-1].tolist() == ["all", 69_659, 69_659, 0, 0]
     assert sample.reconciliation().iloc[-1].tolist() == ["all", 6_919, 6_919, 0, 0]
     assert sample.audits["orders"].oddities["zero_total"] == 8
+
+
+@pytest.mark.usefixtures("each_engine")
+def test_what_is_kept_is_worked_out_once_and_is_the_same(write_shop):
+    shop = crm.connect(
+        write_shop(orders=[{"order_id": str(i), "ordered_at": "2025-01-01", "total": i} for i in range(9)])
+    )
+
+    def high():
+        orders = shop.table("orders")
+        return orders.filter(orders["total"] > 4).select("order_id", "total")
+
+    kept = shop.keep(high())
+    assert shop.keep(high()) is kept and shop.keep(shop.table("orders")) is not kept
+    pd.testing.assert_frame_equal(shop.fetch(kept.order_by("order_id")), shop.fetch(high().order_by("order_id")))

@@ -54,6 +54,7 @@ class Shop:
     _aside: ir.Table = field(repr=False)
     _engine: Engine = field(repr=False)
     _scratch: tempfile.TemporaryDirectory[str] = field(repr=False)
+    _kept: dict[Any, ir.Table] = field(default_factory=dict, init=False, repr=False, compare=False)
     _key: bytes = field(repr=False)
 
     def __repr__(self) -> str:
@@ -107,6 +108,20 @@ class Shop:
                 f"or pass max_rows={found}"
             )
         return frame
+
+    def keep(self, expression: ir.Table) -> ir.Table:
+        """The same rows, worked out once inside the engine: for what several questions are asked of. No row leaves.
+
+        The same expression is kept once, for as long as the shop is open.
+
+        >>> days = store.keep(store.table("orders").group_by("status").aggregate(n=lambda t: t.count()))
+        >>> store.keep(store.table("orders").group_by("status").aggregate(n=lambda t: t.count())) is days
+        True
+        """
+        key = expression.op()
+        if key not in self._kept:
+            self._kept[key] = self._engine.keep(f"_once_{len(self._kept)}", expression)
+        return self._kept[key]
 
     def sample(self, expression: ir.Table, *, rows: int, key: str, seed: int = 0) -> pd.DataFrame:
         """`rows` random rows, the same for the same seed and on every engine: those whose hashed `key` comes first.

@@ -41,12 +41,12 @@ def facts(
         raise NotEnoughData(f"no unit had been assigned to an experiment before {shop.as_of}: needs assignments")
     if experiment and experiment not in names:
         raise UsageError(f"there is no experiment '{experiment}'; {nearest(experiment, names)}")
-    units = assigned_units(shop, experiment=experiment)
+    units = shop.keep(assigned_units(shop, experiment=experiment))
     single = units.filter(units["arms"] == 1)
     arms = single.group_by("experiment", "variant").aggregate(
         units=single.count(), first_at=single["assigned_at"].min(), last_at=single["assigned_at"].max()
     )
-    outcomes = measured(shop, units=units, window_days=window_days)
+    outcomes = shop.keep(measured(shop, units=units, window_days=window_days))
     found = moments(shop, outcomes)
     metrics = sorted(set(found["metric"]))
     source = "outcomes" if shop.has("outcomes") else "orders"

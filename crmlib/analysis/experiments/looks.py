@@ -110,7 +110,7 @@ def primary_outcomes(shop: Shop, facts: Facts, checks: Checks, results: Results)
     }
     if not kept:
         return None
-    outcomes = measured(shop, units=assigned_units(shop), window_days=facts.window_days)
+    outcomes = shop.keep(measured(shop, units=shop.keep(assigned_units(shop)), window_days=facts.window_days))
     chosen = [(outcomes["experiment"] == name) & (outcomes["metric"] == metric) for name, metric in kept.items()]
     return outcomes.filter(ibis.or_(*chosen))
 

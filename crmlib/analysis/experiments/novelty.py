@@ -40,7 +40,7 @@ def since_seen(
     if facts.source == "orders" and kept:
         days, first = facts.window_days, facts.window_days // 2
         step = math.ceil(days / MOST_POINTS)
-        placed = placed_orders(shop, units=assigned_units(shop), window_days=days).filter(lambda t: ~t.open)
+        placed = placed_orders(shop, units=shop.keep(assigned_units(shop)), window_days=days).filter(lambda t: ~t.open)
         points, halves = shop.fetch(day_sums(placed, step=step)), shop.fetch(half_sums(placed, first=first))
         for name in kept:
             closed = facts.moments[(facts.moments["experiment"] == name) & (facts.moments["metric"] == "orders")]

@@ -129,7 +129,7 @@ def _told(shop: Shop, facts: Facts, columns: str) -> dict[str, ir.Table]:
 
 
 def _new_or_returning(shop: Shop) -> ir.Table:
-    units = assigned_units(shop)
+    units = shop.keep(assigned_units(shop))
     orders = net_orders(shop).filter(lambda t: t.customer_id.notnull())
     first = orders.group_by("customer_id").aggregate(first_at=orders["ordered_at"].min())
     rows = units.left_join(first, units["unit_id"] == first["customer_id"])
