@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -174,3 +175,33 @@ def test_errors_widen_only_when_they_exceed_the_methods_own_doubt():
     assert band(100.0, 0.3, rough, most=110).high == 110
     assert np.isnan(Errors().typical)
     assert errors_of([0, 10], [5.0, 5.0], [0.1, 0.2]) == Errors((pytest.approx(np.log(2)),), (0.2,))
+
+
+@pytest.mark.parametrize("name", [timing.BG, timing.MBG])
+def test_limits_of_one_customers_purchases_are_those_of_a_large_simulation(name):
+    x = np.array([0.0, 0.0, 1.0, 3.0, 12.0, 40.0, 40.0])
+    t = np.array([5.0, 70.0, 40.0, 60.0, 65.0, 70.0, 70.0])
+    recency = np.array([0.0, 0.0, 20.0, 58.0, 60.0, 69.5, 30.0])
+    for theta in (TRUTH, np.array([0.9, 2.0, 0.2, 4.0])):
+        low, high = timing.limits(name, theta[:, None], x, recency, t, 30.0, below=0.025, above=0.975)
+        draws = timing.simulate(name, theta, x, recency, t, 30.0, n=200_000, rng=np.random.default_rng(1))
+        # Four deviations of a share of 0.975 among so many.
+        near = 4 * np.sqrt(0.025 * 0.975 / 200_000)
+        for point, share in ((low, 0.025), (high, 0.975)):
+            assert ((draws <= point[:, None]).mean(axis=1) >= share - near).all()
+            assert ((draws < point[:, None]).mean(axis=1) <= share + near).all()
+    assert high.max() > 10
+
+
+def test_limits_hold_what_is_not_known_of_the_parameters():
+    times = lives(np.random.default_rng(11), (1, 150), weeks=78)
+    x, recency, t, _ = (part[0] for part in seen(times, until=52, ahead=26))
+    people = pd.DataFrame({"frequency": x, "recency_days": 7 * recency, "t_days": 7 * t, "customers": 1})
+    model = clv.fit(people, time_unit="week", until=date(2025, 1, 1))
+    _, high = model.limits(people, days=364)
+    draws = model.simulate(people, days=364, n=20_000, seed=3)
+    assert abs((draws <= high[:, None]).mean(axis=1) - 0.975).max() < 0.026
+    assert ((draws <= high[:, None]).mean(axis=1) >= 0.972).mean() > 0.9
+    _, sure = replace(model, log_covariance=None).limits(people, days=364)
+    assert (sure <= high).all() and (sure < high).any()
+    assert replace(model, name=timing.PARETO).limits(people, days=364) is None

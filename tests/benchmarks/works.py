@@ -141,16 +141,20 @@ def _history_ours(folder: Path, *, warm: bool) -> None:
     if warm:
         return
     store = crm.connect(folder, as_of="2026-10-01")
-    patterns = store.fetch(clv.facts(store), max_rows=10_000_000)
+    people = store.fetch(facts.customer_history(store, until=store.as_of), max_rows=20_000_000)
+    groups = people.groupby(["frequency", "recency_days", "t_days"], sort=True)
+    patterns = groups.size().rename("customers").reset_index()
     model = clv.fit(patterns, time_unit="day", until=store.as_of)
-    people = store.fetch(facts.customer_history(store, until=store.as_of), max_rows=10_000_000)
-    keys = ["frequency", "recency_days", "t_days"]
-    draws = model.simulate(patterns, days=90, n=400, seed=0)
-    low, high = np.quantile(draws, [0.025, 0.975], axis=1, method="inverted_cdf")
-    scored = patterns[keys].assign(
-        expected=model.expected(patterns, days=90), none=model.p_none(patterns, days=90), low=low, high=high
+    low, high = model.limits(patterns, days=90)
+    scored = pd.DataFrame(
+        {
+            "expected": model.expected(patterns, days=90),
+            "none": model.p_none(patterns, days=90),
+            "low": low,
+            "high": high,
+        }
     )
-    print(len(people[["customer_id", *keys]].merge(scored, on=keys, how="left")))
+    print(len(people.assign(**scored.iloc[groups.ngroup().to_numpy()].reset_index(drop=True))))
 
 
 def _history_beside(folder: Path, *, warm: bool) -> None:

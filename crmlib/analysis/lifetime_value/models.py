@@ -30,6 +30,7 @@ _LOG_BOUND = 8.0
 _MEAN_T = 10.0
 _STARTS = ((-0.5, 1.0, -0.3, 0.7), (0.3, 0.0, -1.5, 1.5), (-1.0, 2.5, 0.5, 2.0))
 _MOST_STEPS = 150
+_CHUNK = 20_000  # histories whose limits are worked out at a time
 _MOST_PATTERNS = 20_000  # for the search; what it finds is then refined on all
 
 
@@ -113,6 +114,26 @@ class PurchaseModel:
         """
         theta, rng = self.draws(n, seed=seed), np.random.default_rng(seed + 1 if chance is None else chance)
         return timing.simulate(self.name, theta, *self._data(patterns), self._ahead(days), n=n, rng=rng)
+
+    def limits(self, patterns: pd.DataFrame, *, days: float) -> tuple[NDArray[np.uint16], NDArray[np.uint16]] | None:
+        """The 2.5 and 97.5 % points of one customer's purchases for each pattern: chance, and what is not known of the parameters.
+
+        Without simulation; None for Pareto/NBD, which has no such form. Parameters count by the eight points that have
+        their mean and covariance (Julier and Uhlmann 1997).
+        """
+        if self.name == timing.PARETO:
+            return None
+        theta = self.parameters[:, None]
+        if self.log_covariance is not None:
+            apart = 2 * np.linalg.cholesky(np.array(self.log_covariance))
+            theta = theta * np.exp(np.hstack([apart, -apart]))
+        (x, recency, t), ahead = self._data(patterns), self._ahead(days)
+        parts = [
+            timing.limits(self.name, theta, x[some], recency[some], t[some], ahead, below=0.025, above=0.975)
+            for some in (slice(i, i + _CHUNK) for i in range(0, len(patterns), _CHUNK))
+        ]
+        low, high = (np.concatenate(part) for part in zip(*parts, strict=True))
+        return low, high
 
     def table(self) -> list[dict[str, Any]]:
         """Rows of model.csv; low and high are 95 % intervals, from the curvature at the maximum."""

@@ -233,7 +233,8 @@ def score(
     soon = np.minimum(soon, 1 - none) if horizon_days >= _BUYS_DAYS else np.maximum(soon, 1 - none)
     draws = ahead.simulate(horizon_days, n=_FEWER_DRAWS if len(patterns) > _MANY else _DRAWS, seed=seed)
     counts = patterns["customers"].to_numpy(float)
-    low, high = _quantiles(draws)
+    exact = ahead.model.limits(patterns, days=horizon_days) if ahead.model else None
+    low, high = exact or _quantiles(draws)
     frame = pd.DataFrame(
         {
             "customer_id": people["customer_id"],

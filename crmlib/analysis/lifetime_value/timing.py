@@ -123,6 +123,37 @@ def simulate(
     return drawn
 
 
+def limits(
+    name: Name, theta: Floats, x: Floats, recency: Floats, t: Floats, later: float, *, below: float, above: float
+) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
+    """The least numbers of purchases in the next `later` that hold a share of `below`, and of `above`, of what may come.
+
+    For BG/NBD and MBG/NBD, exactly: of a customer who still buys, k purchases or more want a rate that brings them (negative binomial)
+    and k − 1 times the luck not to stop (beta), and the two do not depend on each other. `theta` has shape (4, n): what is
+    taken is the mean over its columns. Histories in one dimension, as are both answers.
+    """
+    r, alpha, a, b = theta[..., None]
+    low, high = np.zeros((2, len(x)), np.uint16)
+    rows = np.arange(len(x))
+    stays, alive = b + _stayed(name, x), p_alive(name, theta[..., None], x, recency, t)
+    shape, chance = r + x, later / (alpha + t + later)
+    exactly, more, luck, k = (1 - chance) ** shape, 1 - (1 - chance) ** shape, np.ones_like(shape), 1
+    while len(rows) and k < np.iinfo(np.uint16).max:
+        reach = (alive * more * luck).mean(axis=0)
+        low[rows] += reach > 1 - below
+        high[rows] += reach > 1 - above
+        on = reach > 1 - above
+        rows = rows[on]
+        stays, alive, shape, chance, exactly, more, luck = (
+            part[:, on] for part in (stays, alive, shape, chance, exactly, more, luck)
+        )
+        exactly = exactly * (shape + k - 1) / k * chance
+        more = more - exactly
+        luck = luck * (stays + k - 1) / (a + stays + k - 1)
+        k += 1
+    return low, high
+
+
 def _stayed(name: Name, x: Floats) -> Floats:
     """How often a customer could have stopped and did not; MBG/NBD counts the first purchase too."""
     return x + 1 if name == MBG else x
