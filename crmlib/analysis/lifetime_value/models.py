@@ -235,8 +235,9 @@ def _maximum(
     else:
         return reasons[0]
     if len(some) < len(x):
-        # From the sample's top it is a few steps to that of all.
-        logs, settled = _climb(Likelihood(name, x, recency, t, n), logs)
+        # From the sample's top it is a few steps to that of all, and the sample's curvature shows the way.
+        whole = Likelihood(name, x, recency, t, n)
+        logs, settled = _climb(whole, _nearer(logs, few.hessian(logs), whole))
         if reason := _trouble(name, logs, settled):
             return reason
     hessian = few.hessian(logs)
@@ -248,6 +249,21 @@ def _maximum(
             logs = logs + np.clip(np.linalg.solve(hessian, few.slope(logs)), -0.5, 0.5)
     inverse = np.linalg.inv(hessian) / float(n.sum())
     return logs, tuple(map(tuple, ((inverse + inverse.T) / 2).tolist()))
+
+
+def _nearer(logs: Floats, hessian: Floats, likelihood: Likelihood) -> Floats:
+    """Newton's steps with a curvature that is only nearly right, as long as they lead up."""
+    if np.linalg.eigvalsh(hessian).min() <= 0:
+        return logs
+    value, scores = likelihood.both(logs)
+    for _ in range(8):
+        step = np.linalg.solve(hessian, scores @ likelihood.weight)
+        there = np.clip(logs + np.clip(step, -0.5, 0.5), -_LOG_BOUND, _LOG_BOUND)
+        higher, slopes = likelihood.both(there)
+        if not higher > value:
+            break
+        logs, value, scores = there, higher, slopes
+    return logs
 
 
 def _climb(likelihood: Likelihood, logs: Floats) -> tuple[Floats, bool]:
