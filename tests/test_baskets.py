@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import math
 from collections import Counter
@@ -561,6 +562,27 @@ def test_lift_alone_would_top_the_demo_shop_with_one_customers_habit(demo_shop: 
 
 
 # ---- the page
+
+
+def test_more_baskets_than_fit_are_drawn_by_customer_and_the_page_says_so(
+    demo_shop: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = demo_shop.baskets
+    monkeypatch.setattr(
+        importlib.import_module("crmlib.analysis.baskets.facts"),
+        "_MAX_BASKETS",
+        demo_shop.shop.audits["orders"].kept // 2,
+    )
+    part = bk.facts(demo_shop.shop, level="product", min_support=0.002)
+    assert part.one_in == 3 and 0.25 * whole.n < part.n < 0.42 * whole.n
+    per = pd.Series(whole.customers[whole.customers < len(whole.customer_ids)]).map(dict(enumerate(whole.customer_ids)))
+    of_part = pd.Series(part.customers[part.customers < len(part.customer_ids)]).map(dict(enumerate(part.customer_ids)))
+    assert of_part.value_counts().to_dict() == per[per.isin(set(of_part))].value_counts().to_dict()
+    rules = bk.fit(part, max_items=2)
+    validation = bk.validate(part, rules)
+    findings = said(part, rules, validation, bk.score(rules, part, validation))
+    assert findings["baskets"].note == "of one customer in 3, drawn by lot, with all their orders"
+    assert any("one customer in 3" in caveat.text for caveat in findings.caveats)
 
 
 def test_findings_keep_the_contract(demo_shop: SimpleNamespace) -> None:

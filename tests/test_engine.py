@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import date
 from pathlib import Path
 
@@ -205,3 +206,29 @@ def test_what_is_kept_is_worked_out_once_and_is_the_same(write_shop):
     kept = shop.keep(high())
     assert shop.keep(high()) is kept and shop.keep(shop.table("orders")) is not kept
     pd.testing.assert_frame_equal(shop.fetch(kept.order_by("order_id")), shop.fetch(high().order_by("order_id")))
+
+
+@pytest.mark.usefixtures("each_engine")
+def test_whoever_is_drawn_is_there_with_all_orders(write_shop):
+    orders = [
+        {"order_id": f"o{i}", "ordered_at": "2025-01-01", "customer_id": f"c{i % 200}" if i % 5 else ""}
+        for i in range(1000)
+    ]
+    lines = [{"order_id": row["order_id"], "product_id": "p"} for row in orders]
+    folder = write_shop(orders=orders, order_lines=lines)
+    shop = crm.connect(folder)
+    part = shop.drawn(4)
+    found = part.fetch(part.table("orders"))
+
+    def lot(key: str) -> bool:
+        return hashlib.md5(f"{key}#drawn".encode()).hexdigest()[:8] < "40000000"
+
+    wanted = {row["order_id"] for row in orders if lot(row["customer_id"] or row["order_id"])}
+    assert set(found["order_id"]) == wanted and 150 < len(wanted) < 350
+    assert set(part.fetch(part.table("order_lines"))["order_id"]) == wanted
+    assert len(shop.fetch(shop.table("orders"))) == 1000
+    (folder / "orders.csv").unlink()
+    alone = crm.connect(folder).drawn(4)
+    assert set(alone.fetch(alone.table("order_lines"))["order_id"]) == {
+        row["order_id"] for row in orders if lot(row["order_id"])
+    }

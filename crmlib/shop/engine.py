@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
@@ -21,6 +22,8 @@ from crmlib.shop.engines import DUCKDB, Engine, flag, open_engine
 from crmlib.shop.intake.folder import Source, column_map, find_sources
 from crmlib.shop.intake.settings import Settings, engine_and_folder, read_settings
 from crmlib.shop.tables import TABLES
+
+_NUMBERS = itertools.count()  # names of what is kept; shops may share an engine
 
 
 @dataclass(frozen=True)
@@ -120,8 +123,32 @@ class Shop:
         """
         key = expression.op()
         if key not in self._kept:
-            self._kept[key] = self._engine.keep(f"_once_{len(self._kept)}", expression)
+            self._kept[key] = self._engine.keep(f"_once_{next(_NUMBERS)}", expression)
         return self._kept[key]
+
+    def drawn(self, one_in: int) -> Shop:
+        """The same shop with the orders of one customer in `one_in`, drawn by lot, the same on every engine.
+
+        For what needs the rows themselves, where there are too many: whoever is drawn is there with all orders, so that
+        shares, and what is said of customers, stay right; sums are a part. A guest's order stands for itself. Counts of
+        `audits` stay those of the whole.
+
+        >>> part = store.drawn(4)
+        >>> count = lambda s: int(s.fetch(s.table("orders").aggregate(n=lambda t: t.count()))["n"].iloc[0])
+        >>> 0 < count(part) < count(store)
+        True
+        """
+        tables = dict(self._tables)
+        if "orders" in tables:
+            orders = tables["orders"]
+            lot = _drawn(ibis.coalesce(orders["customer_id"], orders["order_id"]), one_in)
+            tables["orders"] = self.keep(orders.filter(lot))
+            if "order_lines" in tables:
+                tables["order_lines"] = self.keep(tables["order_lines"].semi_join(tables["orders"], "order_id"))
+        elif "order_lines" in tables:
+            lines = tables["order_lines"]
+            tables["order_lines"] = self.keep(lines.filter(_drawn(lines["order_id"], one_in)))
+        return replace(self, _tables=tables)
 
     def sample(self, expression: ir.Table, *, rows: int, key: str, seed: int = 0) -> pd.DataFrame:
         """`rows` random rows, the same for the same seed and on every engine: those whose hashed `key` comes first.
@@ -405,3 +432,8 @@ def _age(text: str) -> timedelta:
         return timedelta(**{units[text.strip()[-1]]: float(text.strip()[:-1])})
     except (KeyError, ValueError, IndexError):
         raise DataError(f"shop.toml: max_age must be like 26h or 2d, not '{text}'") from None
+
+
+def _drawn(key: ir.StringValue, one_in: int) -> ir.BooleanValue:
+    """True for one key in `one_in`: those whose hash lies in the first part of all hashes."""
+    return (key.cast("string") + "#drawn").hexdigest("md5").left(8) < f"{2**32 // one_in:08x}"

@@ -31,7 +31,7 @@ LATER_SHARE = 0.25
 NEW, RETURNING, GUEST, UNKNOWN = "new", "returning", "guest", "unknown"
 # Baskets of one class differ by at most a third in size; up to five items each size is its own.
 EDGES = (2, 3, 4, 5, 6, 8, 11, 15, 20, 27, 36, 48, 64, 86, 115, 154, 206, 275, 367, 490)
-_MAX_BASKETS, _MAX_ITEMS, _MAX_LINES = 5_000_000, 1_000_000, 30_000_000
+_MAX_BASKETS, _MAX_ITEMS, _MAX_LINES = 3_000_000, 1_000_000, 30_000_000
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,7 @@ class Baskets:
     margin_known the share of sales whose costs are known
     currency     of prices and margins
     as_of        the day before which all this was seen
+    one_in       above 1: these are the baskets of one customer in so many, drawn by lot, since there are too many
     """
 
     level: str
@@ -88,6 +89,7 @@ class Baskets:
     currency: str = ""
     as_of: date | None = None
     middle: date | None = None
+    one_in: int = 1
 
     @property
     def n(self) -> int:
@@ -152,14 +154,18 @@ def size_class(sizes: Ints) -> Ints:
     return np.searchsorted(np.array(EDGES), sizes, side="right").astype(np.int64)
 
 
+def _items(shop: Shop, level: str = "product") -> ir.Table:
+    return shop.keep(shared.basket_items(shop, level=level))
+
+
 def basket_table(shop: Shop, *, level: str = "product") -> ir.Table:
     """Grain: a basket, that is a kept order with at least one positive line. Columns order_id, customer_id, day, size
     and the groups the basket belongs to (`grouped`).
 
     size counts distinct items at `level`, 0 where none of its products has one; such a basket still counts.
     """
-    baskets = grouped(shop, shared.basket_items(shop).select("order_id", "customer_id", "day").distinct())
-    items = shared.basket_items(shop, level=level)
+    baskets = grouped(shop, _items(shop).select("order_id", "customer_id", "day").distinct())
+    items = _items(shop, level)
     sizes = items.group_by("order_id").aggregate(size=items.count())
     joined = baskets.left_join(sizes, "order_id").drop("order_id_right")
     return joined.mutate(size=joined["size"].fill_null(0))
@@ -170,7 +176,7 @@ def grouped(shop: Shop, table: ir.Table) -> ir.Table:
     shop's customers have one, channel (of acquisition). `table` has customer_id and day."""
     if not shop.has("orders"):
         return table
-    baskets = shared.basket_items(shop)
+    baskets = _items(shop)
     known = baskets.filter(baskets["customer_id"].notnull())
     first = known.group_by("customer_id").aggregate(_first=known["day"].min())
     joined = table.left_join(first, "customer_id").drop("customer_id_right")
@@ -185,7 +191,7 @@ def grouped(shop: Shop, table: ir.Table) -> ir.Table:
 
 def item_totals(shop: Shop, *, level: str = "product") -> ir.Table:
     """Grain: an item that is in a basket. Columns item, baskets."""
-    items = shared.basket_items(shop, level=level)
+    items = _items(shop, level)
     return items.group_by("item").aggregate(baskets=items.count())
 
 
@@ -207,7 +213,7 @@ def basket_lines(shop: Shop, *, level: str = "product", least: int = 1) -> ir.Ta
 
     Numbers count from 0 along the sorted order ids and the sorted ids of the items left.
     """
-    items = shared.basket_items(shop, level=level)
+    items = _items(shop, level)
     # Ids leave the engine once, as the names of these numbers.
     orders = basket_table(shop).select("order_id")
     orders = orders.mutate(basket=ibis.row_number().over(order_by="order_id"))
@@ -221,11 +227,15 @@ def facts(shop: Shop, *, level: str, min_support: float, least_baskets: int = 1)
     """What do the baskets of this shop hold? Carries every basket's size, and the items that can be frequent.
 
     `level` is product, category or brand; `min_support` the share of baskets that will be asked for. Items below it
-    stay in the engine and count in sizes only. Raises NotAvailable without order_lines (or the level's column),
+    stay in the engine and count in sizes only. Where more than 3 million orders or 30 million lines would have to leave it, those
+    of one customer in `one_in` do. Raises NotAvailable without order_lines (or the level's column),
     NotEnoughData below `least_baskets`.
     """
     if level not in LEVELS:
         raise UsageError(f"level must be one of {', '.join(LEVELS)}; not {level!r}")
+    one_in = _one_in(shop)
+    if one_in > 1:
+        shop = shop.drawn(one_in)
     table = shop.fetch(basket_table(shop, level=level).order_by("order_id"), max_rows=_MAX_BASKETS)
     if len(table) < least_baskets:
         raise NotEnoughData(f"rules need {least_baskets:,} baskets, this shop has {len(table):,} before {shop.as_of}")
@@ -267,6 +277,7 @@ def facts(shop: Shop, *, level: str, min_support: float, least_baskets: int = 1)
         currency=shop.currency,
         as_of=shop.as_of,
         middle=middle,
+        one_in=one_in,
     )
 
 
@@ -276,7 +287,7 @@ def between(shop: Shop, *, level: str, ids: tuple[str, ...], start: date, end: d
     table = basket_table(shop, level=level)
     table = table.filter(table["day"] >= days[0], table["day"] < days[1]).order_by("order_id")
     frame = shop.fetch(table, max_rows=_MAX_BASKETS)
-    items = shared.basket_items(shop, level=level)
+    items = _items(shop, level)
     items = items.filter(items["day"] >= days[0], items["day"] < days[1])
     lines = shop.fetch(items.filter(items["item"].isin(ids)).select("order_id", "item"), max_rows=_MAX_LINES)
     row = pd.Index(frame["order_id"]).get_indexer(lines["order_id"])
@@ -291,6 +302,12 @@ def between(shop: Shop, *, level: str, ids: tuple[str, ...], start: date, end: d
         items=_distinct_items(shop, level=level), guests=int((customers >= len(customer_ids)).sum()),
         customer_ids=customer_ids, currency=shop.currency, as_of=shop.as_of,
     )  # fmt: skip
+
+
+def _one_in(shop: Shop) -> int:
+    """Of how many customers one is drawn, so that the rows of all that are fit. With room for the draw's own chance."""
+    most = {"orders": 0.95 * _MAX_BASKETS, "order_lines": 0.95 * _MAX_LINES}
+    return max(math.ceil(shop.audits[name].kept / room) if shop.has(name) else 1 for name, room in most.items()) or 1
 
 
 def _day_after(days: pd.Series[pd.Timestamp], *, share: float) -> date | None:
@@ -314,7 +331,7 @@ def _customers(ids: pd.Series[str]) -> tuple[Ints, tuple[str, ...]]:
 def _profiles(
     shop: Shop, *, level: str, cut: date | None, middle: date | None, groups: tuple[str, ...]
 ) -> dict[tuple[str, int], Profile]:
-    items = shared.basket_items(shop, level=level)
+    items = _items(shop, level)
     tables = [total_profile(items, period=ibis.literal("all"))]
     if cut and middle:
         before, half = items["day"] < ibis.literal(cut), items["day"] < ibis.literal(middle)

@@ -53,7 +53,7 @@ def findings(
     level_note = f"{many} are the items"
     left_out = relatives_left_out(rules, baskets)
     metrics = (
-        Metric(id="baskets", label="Baskets", value=baskets.n, unit="baskets", n=baskets.n, headline=True, note="all kept orders with something in them",
+        Metric(id="baskets", label="Baskets", value=baskets.n, unit="baskets", n=baskets.n, headline=True, note=_counted(baskets),
                definition="Kept orders with at least one line of positive quantity, guests and single items included."),
         Metric(id="multiple_share", label=f"Baskets with two or more {many}", value=multiple / baskets.n, unit="share", n=baskets.n, headline=True,
                note=f"{multiple:,} of {baskets.n:,}", definition=f"Share of baskets with at least two different {many}. A complete count."),
@@ -167,6 +167,12 @@ def rules_table(rules: Rules, baskets: Baskets, *, listed: set[tuple[int, ...]])
     return named.join(measured).assign(listed=[itemset in listed for itemset in table["itemset"]])
 
 
+def _counted(baskets: Baskets) -> str:
+    if baskets.one_in > 1:
+        return f"of one customer in {baskets.one_in}, drawn by lot, with all their orders"
+    return "all kept orders with something in them"
+
+
 def _lead(baskets: Baskets, rules: Rules, suggestions: pd.DataFrame) -> str:
     _, many = WORDS[baskets.level]
     if not rules.pairs:
@@ -271,6 +277,11 @@ def _caveats(baskets: Baskets, *, left_out: int) -> tuple[Caveat, ...]:
         "Stock is not in the tables: look before you show a pair.",
         "Consent is not applied to the lists; apply it before writing to anybody.",
     ]
+    if baskets.one_in > 1:
+        texts.append(
+            f"This shop has more baskets than are looked at here: those of one customer in {baskets.one_in}, drawn by lot and with all their orders. "
+            "Shares, times and room per 1,000 baskets hold for the whole shop; counts and lists are of those drawn."
+        )
     if 0 < baskets.margin_known < _COSTS_KNOWN:
         texts.append(
             f"Unit costs are known for {formats.share(baskets.margin_known)} of sales only; pairs without them come last."
