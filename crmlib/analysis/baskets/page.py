@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 
 import numpy as np
 import pandas as pd
@@ -26,6 +27,7 @@ from crmlib.analysis.baskets.rules import Rules
 from crmlib.analysis.baskets.sequences import Sequences
 from crmlib.findings import Action, Caveat, Check, Findings, Grade, Metric
 
+_FRESH = 30  # days a list of customers is good for
 _COSTS_KNOWN = 0.8  # share of sales with known costs, below which the page warns
 
 
@@ -308,6 +310,8 @@ def _actions(
     rates: HitRates,
     owners: pd.DataFrame,
 ) -> tuple[Action, ...]:
+    # Lists and pairs are of one day; after a month the next report has newer ones.
+    by = formats.day(baskets.as_of + timedelta(days=_FRESH)) if baskets.as_of else ""
     actions = []
     if len(suggestions):
         top, gap = suggestions.iloc[0], rates.difference(BESIDE)
@@ -322,6 +326,7 @@ def _actions(
                 if suggestions["room"].notna().any()
                 else "untested",
                 owner="Shop",
+                by=by,
                 file="tables/suggestions.csv",
             )
         )  # fmt: skip
@@ -340,6 +345,7 @@ def _actions(
                 counted="customer" if len(owners) == 1 else "customers",
                 worth="untested",
                 owner="CRM",
+                by=by,
                 file="lists/owns_one_side.csv",
             )
         )  # fmt: skip
@@ -353,6 +359,7 @@ def _actions(
                 counted="sequences" if len(sequences.table) > 1 else "sequence",
                 worth="untested",
                 owner="CRM",
+                by=by,
                 file="tables/sequences.csv",
             )
         )

@@ -142,7 +142,7 @@ def figure_effects(facts: Facts, results: Results, verdicts: Verdicts) -> figure
         paint,
         title=title,
         sentence="Right of the line is more than in the old version, left is less; a bar that reaches over the line may be chance. The blue measure "
-        f"decides, unless margin or a guardrail holds it back.{note}",
+        f"decides, unless margin, or a measure that must not get worse, holds it back.{note}",
         alt=f"Dot plot with intervals of {len(rows)} effects as a share of the old version's mean, from {lo:.0f} to {hi:.0f} per cent; "
         f"the first, {words(first['metric'])} of {words(first['experiment'])}, is {100 * first['relative']:+.1f} per cent.",
         caption="Change as a share of the old version's mean; beside each name the same in its own unit (points are percentage points), with "

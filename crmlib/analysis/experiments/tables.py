@@ -98,6 +98,12 @@ def _per_unit(row: pd.Series, currency: str) -> str:
     return f"{amount(row['per_unit'], 'money', currency, width=width, sign=True)} ({ends[0]} to {ends[1]})"
 
 
+def _span(relative: pd.Series) -> str:
+    """From the finest test to the coarsest: '9 %', '9 to 12 %'."""
+    ends = [formats.share(value, digits=0 if value >= 0.02 else 1) for value in (relative.min(), relative.max())]
+    return ends[0] if ends[0] == ends[1] else f"{ends[0].removesuffix('%').strip()} to {ends[1]}"
+
+
 def table_plan(facts: Facts, results: Results, *, worthwhile: float = 0.0) -> figures.Figure:
     """How small an effect could each test have found, and what would a smaller one take?"""
     found = power_of(facts, results, worthwhile=worthwhile)
@@ -118,9 +124,7 @@ def table_plan(facts: Facts, results: Results, *, worthwhile: float = 0.0) -> fi
         could=[size_text(row["detectable"], row["kind"], facts.currency) for _, row in found.iterrows()],
         wish=[size_text(row["least"], row["kind"], facts.currency) for _, row in found.iterrows()],
     )
-    finest = (
-        found.assign(relative=found["detectable"] / found["base"].abs()).sort_values("relative", kind="stable").iloc[0]
-    )
+    relative = (found["detectable"] / found["base"].abs()).dropna()
     share = worthwhile or USUAL_EFFECT
     named = (
         "the smallest effect worth having"
@@ -135,7 +139,7 @@ def table_plan(facts: Facts, results: Results, *, worthwhile: float = 0.0) -> fi
                     "needed": "Needed in each version", "needed_days": "Days at its pace"},
             formats={"units": formats.number, "needed": formats.number, "needed_days": formats.number},
         ),
-        title=f"Changes under {formats.share(finest['relative'], digits=0 if finest['relative'] >= 0.02 else 1)} are easily missed by tests of this size",
+        title=f"Changes under {_span(relative)} are easily missed by {'tests' if len(found) > 1 else 'a test'} of this size",
         sentence=f"'Could find' means: four times in five, if it is there. Half the effect takes four times the {facts.unit}. Days are whole weeks of arrivals; the outcome window comes on top.",
     )  # fmt: skip
 

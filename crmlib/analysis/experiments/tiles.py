@@ -71,7 +71,7 @@ def metrics(
             "open",
             "Ended open",
             verdicts.count("open"),
-            "read at its end, but measure, margin or guardrails are unclear",
+            "read at its end, but the measure, margin or what must not get worse is unclear",
             headline=False,
         ),
         count("void", "Void", void, f"split or outcomes broken at p < {BLOCKED:g}; no effect is shown", note=of),
