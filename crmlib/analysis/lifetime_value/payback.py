@@ -106,7 +106,7 @@ def channels(shop: Shop, scores: Scores, *, seed: int = 0) -> Channels:
     joined = history.left_join(people, "customer_id").drop("customer_id_right").order_by("customer_id")
     rows = shop.fetch(joined, max_rows=20_000_000)
     rows = rows.assign(channel=rows["channel"].fillna("unknown"))
-    money = shop.fetch(earnings(shop, share=scores.margin.share), max_rows=20_000_000)
+    money = shop.fetch(earnings(shop, share=scores.margin.share), max_rows=100_000_000)
     months = int(min(MOST_MONTHS, max(rows["t_days"].max() // MONTH_DAYS, 1)))
     earned = np.zeros((len(rows), months + 1))
     at = pd.Index(rows["customer_id"]).get_indexer(money["customer_id"])
