@@ -6,12 +6,14 @@ import hashlib
 from datetime import date
 from pathlib import Path
 
+import duckdb
 import pandas as pd
 import pytest
 
 import crmlib as crm
 from crmlib.errors import DataError, NotAvailable, TooManyRows, UsageError
 from crmlib.shop import facts
+from crmlib.shop.engines.duckdb import DuckDB
 
 ORDERS = [
     {"order_id": "1", "ordered_at": "2025-03-01 09:00", "customer_id": "a", "total": "10", "refunded": "", "refunded_at": "", "cancelled_at": "", "status": "completed"},
@@ -232,3 +234,28 @@ def test_whoever_is_drawn_is_there_with_all_orders(write_shop):
     assert set(alone.fetch(alone.table("order_lines"))["order_id"]) == {
         row["order_id"] for row in orders if lot(row["order_id"])
     }
+
+
+def test_a_file_that_cannot_be_read_in_parts_is_read_from_its_beginning(write_shop, monkeypatch):
+    """As DuckDB does with quoted fields at some places of large files (its issue 24237)."""
+    asked = []
+    of_csv, keep = DuckDB._csv, DuckDB.keep
+
+    def noted(self, source):
+        asked.append(source.one_line_rows)
+        return of_csv(self, source)
+
+    def refusing(self, name, expression):
+        kept = keep(self, name, expression)
+        if asked[-1] or never:
+            raise duckdb.NotImplementedException("The Parallel CSV Reader does not support a full read on this file")
+        return kept
+
+    monkeypatch.setattr(DuckDB, "_csv", noted)
+    monkeypatch.setattr(DuckDB, "keep", refusing)
+    folder = write_shop(orders=ORDERS)
+    never = False
+    assert crm.connect(folder).audits["orders"].read == len(ORDERS) and asked == [True, False]
+    never = True
+    with pytest.raises(DataError, match="cannot be read"):
+        crm.connect(folder)

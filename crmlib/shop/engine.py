@@ -287,16 +287,17 @@ def connect(shop: str | Path, *, as_of: str | date | None = None, engine: Any = 
     works = open_engine(engine or named or DUCKDB, scratch=Path(scratch.name))
     typed, present = {}, {}
     for source in sources:
-        table = TABLES[source.table]
         try:
-            raw = works.raw(source)
-            columns = column_map(source, tuple(raw.names), dict(settings.columns.get(source.table, {})))
-            ours = {canonical: raw.names[theirs] for canonical, theirs in columns.items()}
-            broken = {reason: raw.rows[flag(reason)] for reason in raw.broken}
-            rows = quality.typed(raw.rows, table, columns=ours, timezone=settings.timezone, broken=broken)
-            typed[source.table] = works.keep_in_order(f"_typed_{source.table}", rows)
+            typed[source.table], columns = _typed(works, source, settings)
         except works.fault as error:
-            raise DataError(_unreadable(source, error)) from None
+            if not source.one_line_rows:
+                raise DataError(_unreadable(source, error)) from None
+            # DuckDB sometimes gives up on quoted fields where it starts in the middle of a file; from the beginning it does not.
+            works.drop(f"_typed_{source.table}")
+            try:
+                typed[source.table], columns = _typed(works, replace(source, one_line_rows=False), settings)
+            except works.fault as again:
+                raise DataError(_unreadable(source, again)) from None
         present[source.table] = frozenset(columns)
     clock = datetime.now(ZoneInfo(settings.timezone)).date()
     today = settings.as_of or clock
@@ -432,6 +433,16 @@ def _age(text: str) -> timedelta:
         return timedelta(**{units[text.strip()[-1]]: float(text.strip()[:-1])})
     except (KeyError, ValueError, IndexError):
         raise DataError(f"shop.toml: max_age must be like 26h or 2d, not '{text}'") from None
+
+
+def _typed(works: Engine, source: Source, settings: Settings) -> tuple[ir.Table, Mapping[str, str]]:
+    """A file's rows with their types, kept in its order, and which of its columns stands for which of ours."""
+    raw = works.raw(source)
+    columns = column_map(source, tuple(raw.names), dict(settings.columns.get(source.table, {})))
+    ours = {canonical: raw.names[theirs] for canonical, theirs in columns.items()}
+    broken = {reason: raw.rows[flag(reason)] for reason in raw.broken}
+    rows = quality.typed(raw.rows, TABLES[source.table], columns=ours, timezone=settings.timezone, broken=broken)
+    return works.keep_in_order(f"_typed_{source.table}", rows), columns
 
 
 def _drawn(key: ir.StringValue, one_in: int) -> ir.BooleanValue:

@@ -48,7 +48,7 @@ class Engine(Protocol):
         """The same for raw rows that were read into something: what is kept has `_row`, from 1 in the order of the file."""
 
     def drop(self, name: str) -> None:
-        """Forget what was kept."""
+        """Forget what was kept, or was not."""
 
     def frame(self, expression: ir.Table) -> pd.DataFrame:
         """All rows in pandas; decimals, exact until here, become floats, which every library takes."""

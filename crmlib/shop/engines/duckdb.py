@@ -46,7 +46,7 @@ class DuckDB:
         return kept.mutate(_row=kept.rowid() + 1)
 
     def drop(self, name: str) -> None:
-        self._backend.drop_table(name)
+        self._backend.drop_table(name, force=True)
 
     def write(self, expression: ir.Table, path: Path) -> None:
         """An expression's rows as a Parquet file, for an engine that reads no others."""

@@ -76,7 +76,7 @@ class Spark:
 
     def drop(self, name: str) -> None:
         self._session.catalog.dropTempView(name)
-        shutil.rmtree(self._place(name))
+        shutil.rmtree(self._place(name), ignore_errors=True)
 
     def frame(self, expression: ir.Table) -> pd.DataFrame:
         from ibis.formats.pandas import PandasData
