@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
@@ -238,6 +239,30 @@ def test_planted_sequences_are_found_in_small_shops_too(small_shops: list[tuple[
         wanted = {(pair["first_name"], pair["second_name"]) for pair in truth["sequences"]}
         found, wrong, planted = found + len(named & wanted), wrong + len(named - wanted), planted + len(wanted)
     assert found >= planted - 1 and wrong == 0
+
+
+def test_what_one_item_brings_does_not_come_after_everything(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A refill is bought after its kettle only, so it is late beside all that its buyers hold: no sequence but one."""
+    people, orders, items = 3000, 6, 20
+    held = (rng.random((people, orders, items)) < 0.15).astype(np.int64)
+    held[..., 1] = rng.random((people, orders)) < 0.004
+    held[:, 1:, 1] |= (held[:, :-1, 0] == 1) & (rng.random((people, orders - 1)) < 0.6)
+    start = rng.integers(0, 300, (people, 1))
+    days = pd.Timestamp("2025-01-01") + pd.to_timedelta((start + 12 * np.arange(orders)).ravel(), unit="D")
+    flat = held.reshape(-1, items)
+    baskets = made(flat, customers=np.repeat(np.arange(people), orders), days=days)
+    baskets = replace(baskets, customer_ids=tuple(f"c{i}" for i in range(people)))
+    rules = bk.fit(baskets, max_items=2)
+    found = bk.sequences(baskets, rules, window_days=60).table
+    assert list(zip(found["first"], found["then"], strict=True)) == [("i000", "i001")]
+    monkeypatch.setattr(
+        importlib.import_module("crmlib.analysis.baskets.sequences"),
+        "lateness",
+        lambda events, _: np.zeros(len(events)),
+    )
+    assert len(bk.sequences(baskets, rules, window_days=60).table) > 5
 
 
 def test_suggestions_are_tried_on_later_baskets_beside_bestsellers(demo_found: tuple[Any, ...]) -> None:

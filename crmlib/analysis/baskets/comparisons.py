@@ -132,7 +132,7 @@ def figure_sequences(found: Sequences) -> figures.Figure:
         sentence = (
             f"{formats.share(first['share_after'])} of baskets with {first['first']} were followed within {found.window_days} days by one with {first['then']}; that came "
             f"{first['after']:,} times after and {first['before']:,} times before, {times_text(first['times'])} times as often "
-            f"({times_text(first['times_low'])}–{times_text(first['times_high'])}) with sales held equal. A reminder can be timed by it; whether it sells more, only a test tells."
+            f"({times_text(first['times_low'])}–{times_text(first['times_high'])}) with sales, and how late each is beside all others, held equal. A reminder can be timed by it; whether it sells more, only a test tells."
         )
     return figures.show_table(
         figures.tabulate(

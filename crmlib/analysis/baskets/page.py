@@ -80,7 +80,7 @@ def findings(
         Metric(id="substitutes", label="Pairs that replace each other", value=len(replaced), unit="pairs", n=len(rules.all_pairs),
                definition=f"Pairs together less often than chance over all, within months and from each customer's own purchases; false-discovery rate {rules.rate:g}; bought by {LEAST_CUSTOMERS} customers or more who bought both."),
         Metric(id="sequences", label="Sequences: one bought after the other", value=None if sequences.why else len(sequences.table), unit="pairs", n=sequences.searched or None,
-               definition=f"Pairs bought in one order more often than in the other within {sequences.window_days} days by the same customers, sales held equal; false-discovery rate {rules.rate:g}."),
+               definition=f"Pairs bought in one order more often than in the other within {sequences.window_days} days by the same customers, sales and how late each item is beside all others held equal; false-discovery rate {rules.rate:g}."),
         Metric(id="owners", label="Customers with one side of a pair only", value=len(owners), unit="customers", n=len(baskets.customer_ids),
                definition="Customers who bought one side of a suggested pair and never the other."),
         Metric(id="items", label=f"Different {many}", value=baskets.items, unit="items", n=baskets.n, definition=f"Distinct items in all baskets; {level_note}."),

@@ -3,7 +3,8 @@
 Activity, taste and season would all put B after A. Each customer is therefore compared with himself: how often B came
 after A, against how often it came before A within the same time. Order within a customer is what is left. A rising or
 a seasonal item would come after everything, so both counts are held against what the items' sales in each month and
-size of basket would give.
+size of basket would give. So would an item that something else brings, such as a refill: it is rare in first orders, and
+hence late beside whatever its buyers hold. What an item is late beside most others is taken off too.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ class Sequences:
 
     table     one row a sequence found, clearest first: pair (positions), first, then (names), relation, after (times that
               then was in a later basket within the window), before (that it was in an earlier one), customers, times (after
-              over before, sales held equal) with its range, share_after (of the baskets with first that a later one
+              over before, beyond what sales and each item's lateness give) with its range, share_after (of the baskets with first that a later one
               with then followed), p_value, q_value
     searched  pairs of items compared, each in both directions at once
     """
@@ -51,7 +52,7 @@ class Sequences:
 def sequences(
     baskets: Baskets, rules: Rules, *, window_days: int = 60, least_customers: int = LEAST_CUSTOMERS
 ) -> Sequences:
-    """Which items come after others within `window_days`, more often than before them?
+    """Which items come after others within `window_days`, more often than before them, beyond how late each is beside all others?
 
     An event is a pair of baskets of one customer on two days at most `window_days` apart. Tested by the binomial share of
     events in which the order is A, B, and by a t-test with customers as clusters, whichever is less sure; Benjamini and
@@ -78,6 +79,8 @@ def sequences(
     inside = sparse.csr_array((np.ones(baskets.n), (stratum, np.arange(baskets.n))), shape=(len(count), baskets.n))
     share = (inside @ held).toarray() / count[:, None]
     expected = share.T @ ((inside @ follows) @ inside.T @ share)
+    late = np.exp(lateness(events, expected))
+    expected = expected * np.sqrt(late[None, :] / late[:, None])
 
     first, then = np.nonzero(events + events.T > 0)
     once = (first < then) & (expected[first, then] > 0) & (expected[then, first] > 0)
@@ -141,6 +144,25 @@ def sequences(
     found = (table["q_value"] <= rules.rate) & (table["times_low"] > 1) & (table["customers"] >= least_customers)
     table = table[found].sort_values(["times_low", "pair"], ascending=[False, True], ignore_index=True)
     return Sequences(table=table, window_days=window_days, searched=searched)
+
+
+def lateness(events: Ints, expected: Floats) -> Floats:
+    """By how much each item is later beside most others than sales give: log-odds, 0 where that may be chance.
+
+    The median over partners, weighted by events, so that the few items which do bring or follow it do not move it.
+    """
+    both = (expected > 0) & (expected.T > 0) & ~np.eye(len(events), dtype=bool)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        odds = np.log(events + 0.5) - np.log(events.T + 0.5) - np.log(expected) + np.log(expected.T)
+    weight = np.where(both, events + events.T, 0).astype(float)
+    order = np.argsort(np.where(both, odds, np.inf), axis=0)
+    reached = np.cumsum(np.take_along_axis(weight, order, axis=0), axis=0)
+    middle = (reached >= reached[-1] / 2).argmax(axis=0)
+    found = np.take_along_axis(odds, np.take_along_axis(order, middle[None, :], axis=0), axis=0)[0]
+    found = np.where(reached[-1] > 0, found, 0.0)
+    # Twice the chance of a pooled log-odds: a median knows less, and a customer's events are not independent.
+    doubt = 2 * (1 / (np.where(both, events, 0).sum(axis=0) + 0.5) + 1 / (np.where(both, events, 0).sum(axis=1) + 0.5))
+    return found * np.maximum(1 - doubt / np.maximum(np.square(found), 1e-12), 0.0)
 
 
 def order_range(ahead: Floats, behind: Floats, by_sales: Floats) -> tuple[Floats, Floats]:
