@@ -98,7 +98,7 @@ _FAULTS = {
         {_NOT}\ (?:\w+\ ){{0,2}}(?:arriv\w+|turn(?:ed)?\ up|come(?!\ (?:off|apart|undone|with|in|up))|came(?!\ (?:off|apart|undone|with|in|up))|show(?:n|ed)?\ up|deliver\w*|shipp?\w*|received|dispatched|got\ here)
         | still\ (?:waiting|missing|not\ here|no\ sign|nothing) | (?:days?|weeks?|months?|hours?)\ late | too\ late | late\ (?:delivery|arrival|again)
         | (?:arriv|came|turn|deliver|show|com)\w*\ (?:\w+\ ){{0,3}}late | delay(?:s|ed)? | (?:took|takes|taken)\ (?:forever|ages|an\ eternity)
-        | (?:took|takes|taken|waited|waiting)\ (?:\w+\ ){{0,3}}(?:too\ long|weeks|months?|ages|forever) | waited\ in\ (?:all|vain)
+        | (?:took|takes|taken|waited|waiting)\ (?:\w+\ ){{0,3}}(?:too\ long|weeks|months?|ages|forever) | (?:days|weeks?|months?)\ (?:\w+\ ){{0,2}}too\ long | waited\ in\ (?:all|vain)
         | (?:lost|missing|vanished|disappeared)\ (?:in|by|parcel|package|item|items|from|somewhere) | (?:went|gone|got|get|gets|was|were)\ (?:missing|lost)
         | {_DAMAGED}\ (?:box|parcel|package|packaging|carton) | (?:arriv|deliver)\w*\ (?:\w+\ )?{_DAMAGED} | half\ (?:of\ )?(?:my|the|our)\ order
         | (?:box|parcel|package|packaging|carton)\ (?:was|were|is|came|got)\ (?:(?!not|never)\w+\ )?{_DAMAGED} | no\ sign\ of | nowhere\ to\ be\ (?:seen|found)
@@ -210,6 +210,11 @@ _LENT = MappingProxyType(
         "quality": ("website", re.compile(rf"\b{_NOT}\ (?:\w+\ )?(?:work|close|function|stay)\w*", re.IGNORECASE)),
     }
 )
+# What is too long here is no sleeve.
+_WAITED = re.compile(
+    r"\b(?:(?:hour|day|week|month)s?|minutes|wait\w*|deliver\w*|took|takes?|queue)\b[^.!?;,]{0,30}?\btoo\s+long\b",
+    re.IGNORECASE,
+)
 _IN_USE = re.compile(
     r"\b(?:after|within|since|already|first\s+(?:use|wash|time|day|week)|when\s+I\s+us(?:e|ed))\b", re.IGNORECASE
 )
@@ -236,6 +241,8 @@ def themes_of(text: str) -> tuple[str, ...]:
 
     >>> themes_of("Lovely fabric, but it arrived late."), themes_of("Parcel arrived damaged.")
     (('delivery', 'quality'), ('delivery',))
+    >>> themes_of("Three weeks really is too long."), themes_of("The sleeves are too long.")
+    (('delivery',), ('fit',))
     """
     return tuple(name for name in THEMES if mentions(text, name))
 
@@ -260,6 +267,8 @@ def names_fault(text: str, theme: str) -> bool:
 def _own_words(text: str, theme: str) -> str:
     """The text without what is said of another theme in words that this one knows too."""
     heard = _without_harm_on_the_way(text) if theme == "quality" else text
+    if theme == "fit":
+        heard = _WAITED.sub(" ", heard)
     owner, words = _LENT.get(theme, ("", None))
     if words is None or not (words.search(heard) and FAULTS[owner].search(heard)):
         return heard
