@@ -83,6 +83,7 @@ CASES: dict[str, Callable[[crm.Shop], Any]] = {
     "shop.facts.order_margins": facts.order_margins,
     "analysis.data_health.guest_orders": data_health.guest_orders,
     "analysis.data_health.order_totals": data_health.order_totals,
+    "analysis.baskets.facts._items": lambda s: baskets._items(s, "brand"),
     "analysis.baskets.facts.basket_table": lambda s: baskets.basket_table(s, level="category"),
     "analysis.baskets.facts.grouped": lambda s: baskets.grouped(s, items(s)),
     "analysis.baskets.facts.item_totals": baskets.item_totals,
