@@ -137,7 +137,9 @@ def limits(
     rows = np.arange(len(x))
     stays, alive = b + _stayed(name, x), p_alive(name, theta[..., None], x, recency, t)
     shape, chance = r + x, later / (alpha + t + later)
-    exactly, more, luck, k = (1 - chance) ** shape, 1 - (1 - chance) ** shape, np.ones_like(shape), 1
+    # In logarithms, since of a frequent buyer over a long time no purchase at all is too small a chance to write down.
+    exactly = shape * np.log1p(-chance)
+    more, luck, k = 1 - np.exp(exactly), np.ones_like(shape), 1
     while len(rows) and k < np.iinfo(np.uint16).max:
         reach = (alive * more * luck).mean(axis=0)
         low[rows] += reach > 1 - below
@@ -147,8 +149,8 @@ def limits(
         stays, alive, shape, chance, exactly, more, luck = (
             part[:, on] for part in (stays, alive, shape, chance, exactly, more, luck)
         )
-        exactly = exactly * (shape + k - 1) / k * chance
-        more = more - exactly
+        exactly = exactly + np.log((shape + k - 1) / k * chance)
+        more = more - np.exp(exactly)
         luck = luck * (stays + k - 1) / (a + stays + k - 1)
         k += 1
     return low, high
