@@ -107,6 +107,8 @@ def _span(relative: pd.Series) -> str:
 def table_plan(facts: Facts, results: Results, *, worthwhile: float = 0.0) -> figures.Figure:
     """How small an effect could each test have found, and what would a smaller one take?"""
     found = power_of(facts, results, worthwhile=worthwhile)
+    # Of nothing there is no share.
+    found = found[found["base"].abs() > 0]
     if found.empty:
         return figures.show_table(
             figures.tabulate(
@@ -124,7 +126,7 @@ def table_plan(facts: Facts, results: Results, *, worthwhile: float = 0.0) -> fi
         could=[size_text(row["detectable"], row["kind"], facts.currency) for _, row in found.iterrows()],
         wish=[size_text(row["least"], row["kind"], facts.currency) for _, row in found.iterrows()],
     )
-    relative = (found["detectable"] / found["base"].abs()).dropna()
+    relative = found["detectable"] / found["base"].abs()
     share = worthwhile or USUAL_EFFECT
     named = (
         "the smallest effect worth having"
