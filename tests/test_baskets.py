@@ -7,6 +7,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Callable
+from datetime import timedelta
 from fractions import Fraction
 from itertools import combinations, permutations, product
 from pathlib import Path
@@ -568,11 +569,8 @@ def test_more_baskets_than_fit_are_drawn_by_customer_and_the_page_says_so(
     demo_shop: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = demo_shop.baskets
-    monkeypatch.setattr(
-        importlib.import_module("crmlib.analysis.baskets.facts"),
-        "_MAX_BASKETS",
-        demo_shop.shop.audits["orders"].kept // 2,
-    )
+    module = importlib.import_module("crmlib.analysis.baskets.facts")
+    monkeypatch.setattr(module, "_MAX_BASKETS", demo_shop.shop.audits["orders"].kept // 2)
     part = bk.facts(demo_shop.shop, level="product", min_support=0.002)
     assert part.one_in == 3 and 0.25 * whole.n < part.n < 0.42 * whole.n
     per = pd.Series(whole.customers[whole.customers < len(whole.customer_ids)]).map(dict(enumerate(whole.customer_ids)))
@@ -581,7 +579,11 @@ def test_more_baskets_than_fit_are_drawn_by_customer_and_the_page_says_so(
     rules = bk.fit(part, max_items=2)
     validation = bk.validate(part, rules)
     findings = said(part, rules, validation, bk.score(rules, part, validation))
-    assert findings["baskets"].note == "of one customer in 3, drawn by lot, with all their orders"
+    assert findings["baskets"].note == f"{part.n:,} of them looked at: one customer in 3, drawn by lot"
+    assert findings["baskets"].value == whole.n and "complete" not in findings["multiple_share"].definition
+    after, ids = part.days.max().date() + timedelta(days=1), part.ids[:3]
+    again = module.between(demo_shop.shop, level="product", ids=ids, start=part.days.min().date(), end=after)
+    assert again.n == part.n
     assert any("one customer in 3" in caveat.text for caveat in findings.caveats)
 
 

@@ -229,6 +229,9 @@ def test_whoever_is_drawn_is_there_with_all_orders(write_shop):
     assert set(found["order_id"]) == wanted and 150 < len(wanted) < 350
     assert set(part.fetch(part.table("order_lines"))["order_id"]) == wanted
     assert len(shop.fetch(shop.table("orders"))) == 1000
+    assert shop.drawn(1) is shop
+    with pytest.raises(UsageError, match="1 is the whole shop"):
+        shop.drawn(0)
     (folder / "orders.csv").unlink()
     alone = crm.connect(folder).drawn(4)
     assert set(alone.fetch(alone.table("order_lines"))["order_id"]) == {

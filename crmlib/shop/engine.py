@@ -131,13 +131,17 @@ class Shop:
 
         For what needs the rows themselves, where there are too many: whoever is drawn is there with all orders, so that
         shares, and what is said of customers, stay right; sums are a part. A guest's order stands for itself. Counts of
-        `audits` stay those of the whole.
+        `audits` stay those of the whole. Raises UsageError below 1.
 
         >>> part = store.drawn(4)
         >>> count = lambda s: int(s.fetch(s.table("orders").aggregate(n=lambda t: t.count()))["n"].iloc[0])
         >>> 0 < count(part) < count(store)
         True
         """
+        if one_in < 1:
+            raise UsageError(f"one in {one_in} cannot be drawn; 1 is the whole shop, 2 half of it")
+        if one_in == 1:
+            return self
         tables = dict(self._tables)
         if "orders" in tables:
             orders = tables["orders"]
@@ -287,17 +291,7 @@ def connect(shop: str | Path, *, as_of: str | date | None = None, engine: Any = 
     works = open_engine(engine or named or DUCKDB, scratch=Path(scratch.name))
     typed, present = {}, {}
     for source in sources:
-        try:
-            typed[source.table], columns = _typed(works, source, settings)
-        except works.fault as error:
-            if not source.one_line_rows:
-                raise DataError(_unreadable(source, error)) from None
-            # DuckDB sometimes gives up on quoted fields where it starts in the middle of a file; from the beginning it does not.
-            works.drop(f"_typed_{source.table}")
-            try:
-                typed[source.table], columns = _typed(works, replace(source, one_line_rows=False), settings)
-            except works.fault as again:
-                raise DataError(_unreadable(source, again)) from None
+        typed[source.table], columns = _typed(works, source, settings)
         present[source.table] = frozenset(columns)
     clock = datetime.now(ZoneInfo(settings.timezone)).date()
     today = settings.as_of or clock
@@ -437,12 +431,20 @@ def _age(text: str) -> timedelta:
 
 def _typed(works: Engine, source: Source, settings: Settings) -> tuple[ir.Table, Mapping[str, str]]:
     """A file's rows with their types, kept in its order, and which of its columns stands for which of ours."""
-    raw = works.raw(source)
-    columns = column_map(source, tuple(raw.names), dict(settings.columns.get(source.table, {})))
-    ours = {canonical: raw.names[theirs] for canonical, theirs in columns.items()}
-    broken = {reason: raw.rows[flag(reason)] for reason in raw.broken}
-    rows = quality.typed(raw.rows, TABLES[source.table], columns=ours, timezone=settings.timezone, broken=broken)
-    return works.keep_in_order(f"_typed_{source.table}", rows), columns
+    name = f"_typed_{source.table}"
+    try:
+        raw = works.raw(source)
+        columns = column_map(source, tuple(raw.names), dict(settings.columns.get(source.table, {})))
+        ours = {canonical: raw.names[theirs] for canonical, theirs in columns.items()}
+        broken = {reason: raw.rows[flag(reason)] for reason in raw.broken}
+        rows = quality.typed(raw.rows, TABLES[source.table], columns=ours, timezone=settings.timezone, broken=broken)
+        return works.keep_in_order(name, rows), columns
+    except works.fault as error:
+        if not source.one_line_rows:
+            raise DataError(_unreadable(source, error)) from None
+    # DuckDB sometimes gives up on quoted fields where it starts in the middle of a file; from the beginning it does not.
+    works.drop(name)
+    return _typed(works, replace(source, one_line_rows=False), settings)
 
 
 def _drawn(key: ir.StringValue, one_in: int) -> ir.BooleanValue:

@@ -64,6 +64,7 @@ class Baskets:
     margin_known the share of sales whose costs are known
     currency     of prices and margins
     as_of        the day before which all this was seen
+    undrawn      baskets of the shop that are not among these
     one_in       above 1: these are the baskets of one customer in so many, drawn by lot, since there are too many
     """
 
@@ -89,6 +90,7 @@ class Baskets:
     currency: str = ""
     as_of: date | None = None
     middle: date | None = None
+    undrawn: int = 0
     one_in: int = 1
 
     @property
@@ -133,6 +135,7 @@ class Baskets:
             middle=None,
             profiles={("all", c): profile for (name, c), profile in self.profiles.items() if name == period},
             guests=0,
+            undrawn=0,
             groups={name: group.iloc[here] for name, group in self.groups.items()},
         )
 
@@ -234,8 +237,7 @@ def facts(shop: Shop, *, level: str, min_support: float, least_baskets: int = 1)
     if level not in LEVELS:
         raise UsageError(f"level must be one of {', '.join(LEVELS)}; not {level!r}")
     one_in = _one_in(shop)
-    if one_in > 1:
-        shop = shop.drawn(one_in)
+    every, shop = shop, shop.drawn(one_in)
     table = shop.fetch(basket_table(shop, level=level).order_by("order_id"), max_rows=_MAX_BASKETS)
     if len(table) < least_baskets:
         raise NotEnoughData(f"rules need {least_baskets:,} baskets, this shop has {len(table):,} before {shop.as_of}")
@@ -277,12 +279,17 @@ def facts(shop: Shop, *, level: str, min_support: float, least_baskets: int = 1)
         currency=shop.currency,
         as_of=shop.as_of,
         middle=middle,
+        undrawn=_count(every) - len(table) if one_in > 1 else 0,
         one_in=one_in,
     )
 
 
 def between(shop: Shop, *, level: str, ids: tuple[str, ...], start: date, end: date) -> Baskets:
-    """The baskets of [start, end) with these items only, totals of all items included: enough to recount known pairs."""
+    """The baskets of [start, end) with these items only, totals of all items included: enough to recount known pairs.
+
+    In a shop with more than fit, those of the customers that `facts` draws.
+    """
+    shop = shop.drawn(_one_in(shop))
     days = (ibis.literal(start), ibis.literal(end))
     table = basket_table(shop, level=level)
     table = table.filter(table["day"] >= days[0], table["day"] < days[1]).order_by("order_id")
@@ -307,7 +314,13 @@ def between(shop: Shop, *, level: str, ids: tuple[str, ...], start: date, end: d
 def _one_in(shop: Shop) -> int:
     """Of how many customers one is drawn, so that the rows of all that are fit. With room for the draw's own chance."""
     most = {"orders": 0.95 * _MAX_BASKETS, "order_lines": 0.95 * _MAX_LINES}
-    return max(math.ceil(shop.audits[name].kept / room) if shop.has(name) else 1 for name, room in most.items()) or 1
+    return max(1, *(math.ceil(shop.audits[name].kept / room) for name, room in most.items() if shop.has(name)))
+
+
+def _count(shop: Shop) -> int:
+    """All baskets of a shop."""
+    items = shared.basket_items(shop)
+    return int(shop.fetch(items.aggregate(n=items["order_id"].nunique()))["n"].iloc[0])
 
 
 def _day_after(days: pd.Series[pd.Timestamp], *, share: float) -> date | None:

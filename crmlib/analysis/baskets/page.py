@@ -55,10 +55,10 @@ def findings(
     level_note = f"{many} are the items"
     left_out = relatives_left_out(rules, baskets)
     metrics = (
-        Metric(id="baskets", label="Baskets", value=baskets.n, unit="baskets", n=baskets.n, headline=True, note=_counted(baskets),
+        Metric(id="baskets", label="Baskets", value=baskets.n + baskets.undrawn, unit="baskets", n=baskets.n + baskets.undrawn, headline=True, note=_counted(baskets),
                definition="Kept orders with at least one line of positive quantity, guests and single items included."),
         Metric(id="multiple_share", label=f"Baskets with two or more {many}", value=multiple / baskets.n, unit="share", n=baskets.n, headline=True,
-               note=f"{multiple:,} of {baskets.n:,}", definition=f"Share of baskets with at least two different {many}. A complete count."),
+               note=f"{multiple:,} of {baskets.n:,}", definition=f"Share of baskets with at least two different {many}{'. A complete count' if baskets.one_in == 1 else ', of those drawn'}."),
         Metric(id="pairs_above_chance", label="Pairs above chance, given basket size", value=rules.pairs, unit="pairs", n=pairs_tested, headline=True,
                note=f"of {pairs_tested:,} looked at; at most about {formats.share(rules.rate)} of all rules found should be false",
                definition="Pairs of items in more baskets than the configuration model expects of basket sizes and item totals, "
@@ -171,7 +171,7 @@ def rules_table(rules: Rules, baskets: Baskets, *, listed: set[tuple[int, ...]])
 
 def _counted(baskets: Baskets) -> str:
     if baskets.one_in > 1:
-        return f"of one customer in {baskets.one_in}, drawn by lot, with all their orders"
+        return f"{baskets.n:,} of them looked at: one customer in {baskets.one_in}, drawn by lot"
     return "all kept orders with something in them"
 
 
