@@ -103,15 +103,20 @@ def channels(shop: Shop, scores: Scores, *, seed: int = 0) -> Channels:
         return _nothing("order amounts")
     people = shop.table("customers").select("customer_id", channel=shop.table("customers")["acquisition_channel"])
     history = shop_facts.customer_history(shop, until=shop.as_of).select("customer_id", "first_day", "t_days")
-    joined = history.left_join(people, "customer_id").drop("customer_id_right").order_by("customer_id")
-    rows = shop.fetch(joined, max_rows=20_000_000)
+    joined = history.left_join(people, "customer_id").drop("customer_id_right")
+    # Each id leaves the engine once, as the name of a number: there are many months to a customer.
+    joined = shop.keep(joined.mutate(number=ibis.row_number().over(order_by="customer_id").cast("int32")))
+    rows = shop.fetch(joined.order_by("number"), max_rows=20_000_000)
     rows = rows.assign(channel=rows["channel"].fillna("unknown"))
-    money = shop.fetch(earnings(shop, share=scores.margin.share), max_rows=100_000_000)
+    by_month = earnings(shop, share=scores.margin.share).inner_join(
+        joined.select("customer_id", "number"), "customer_id"
+    )
+    by_month = by_month.select("number", "earned", month=by_month["month"].cast("int32"))
+    money = shop.fetch(by_month, max_rows=100_000_000)
     months = int(min(MOST_MONTHS, max(rows["t_days"].max() // MONTH_DAYS, 1)))
     earned = np.zeros((len(rows), months + 1))
-    at = pd.Index(rows["customer_id"]).get_indexer(money["customer_id"])
-    kept = (at >= 0) & (money["month"].to_numpy() <= months)
-    earned[at[kept], money["month"].to_numpy()[kept]] = money["earned"].to_numpy(float)[kept]
+    money = money[money["month"] <= months]
+    earned[money["number"], money["month"]] = money["earned"]
     known_for = (rows["t_days"].to_numpy(float)[:, None] // MONTH_DAYS) >= np.arange(months + 1)
     costs = _costs(shop, rows)
     value = pd.Index(scores.customers["customer_id"])
@@ -170,10 +175,14 @@ def _cumulative(earned: Floats, known: NDArray[np.bool_], *, seed: int) -> Float
     n = len(earned)
     resamples = int(np.clip(_MOST_CELLS // n, 60, _RESAMPLES))
     rng = np.random.default_rng(seed)
-    weights = np.vstack([np.ones(n), rng.poisson(1.0, (resamples, n))])
-    size = weights @ known
+    counted, sums = known.astype(float), earned * known
+    size, total = np.empty((2, resamples + 1, earned.shape[1]))
+    # One sample at a time: together they would take more memory than the customers.
+    for line in range(resamples + 1):
+        weights = rng.poisson(1.0, n).astype(float) if line else np.ones(n)
+        size[line], total[line] = weights @ counted, weights @ sums
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(np.cumsum(np.where(size > 0, weights @ (earned * known) / size, 0.0), axis=1))
+        return np.asarray(np.cumsum(np.where(size > 0, total / size, 0.0), axis=1))
 
 
 def _payback(lines: Floats, cost: float) -> Floats:
