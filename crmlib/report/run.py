@@ -34,6 +34,8 @@ __all__ = ["GRAVITY", "Interrupted", "Outcome", "Plan", "exit_code", "run"]
 
 GRACE = 5.0  # seconds a notebook that is out of time has between the interrupt and the kill
 
+SHARED_VARIABLE = "CRM_SHARED"  # the folder where the first kernel leaves the shop's tables for the others
+
 # Of several outcomes the gravest speaks for all.
 GRAVITY = (4, 3, 124, 2, 1, 75, 0)
 
@@ -191,6 +193,10 @@ def _supervise(
     private = Path(tempfile.mkdtemp(prefix="crm-"))
     try:
         environment = os.environ | worker.prepare(private) | {KEY_VARIABLE: key_of(plan.reports)}
+        if len(jobs) > 1:
+            shared = private / "shared"
+            shared.mkdir(mode=0o700)
+            environment[SHARED_VARIABLE] = str(shared)
         threads = str(max(1, (os.cpu_count() or 1) // count))
         for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
             environment.setdefault(name, threads)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import ibis.expr.types as ir
 import pandas as pd
@@ -44,6 +45,9 @@ class Engine(Protocol):
     def keep(self, name: str, expression: ir.Table) -> ir.Table:
         """Work out an expression once, and keep its rows under a name."""
 
+    def store(self, name: str, expression: ir.Table) -> ir.Table:
+        """The same for a table of the shop, which lasts as long as the shop is open, and longer where it is shared."""
+
     def keep_in_order(self, name: str, expression: ir.Table) -> ir.Table:
         """The same for raw rows that were read into something: what is kept has `_row`, from 1 in the order of the file."""
 
@@ -55,6 +59,17 @@ class Engine(Protocol):
 
     def stream(self, expression: ir.Table, *, chunk: int) -> Iterator[pd.DataFrame]:
         """All rows in frames of at most `chunk`, in the order of the expression."""
+
+
+@runtime_checkable
+class Sharing(Protocol):
+    """An engine that can leave the tables of a shop where other processes find them."""
+
+    def storing(self, file: Path) -> AbstractContextManager[None]:
+        """What is stored meanwhile goes into this file; then it is closed, and complete."""
+
+    def stored(self, file: Path, names: Iterable[str]) -> Mapping[str, ir.Table]:
+        """Tables that were stored there, to be read by anybody and changed by nobody."""
 
 
 def open_engine(engine: Any, *, scratch: Path) -> Engine:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from crmlib.shop.intake import text
 from crmlib.shop.intake.folder import Source, parquet_names
 
 _OVERFLOW = 8  # surplus fields a ragged CSV row may have and still be set aside rather than stop the run
+_SHARED = "shared"  # the database of what is stored for others
+_THERE = (_SHARED, "main")
 _MEMORY = "1GB"  # the engine's own; what does not fit spills to disk
 
 
@@ -30,6 +33,7 @@ class DuckDB:
         self._backend = ibis.duckdb.connect(
             temp_directory=str(scratch), memory_limit=_MEMORY, autoinstall_known_extensions=False
         )
+        self._storing = False
 
     def raw(self, source: Source) -> Raw:
         rows, names, broken = self._parquet(source) if source.parquet else self._csv(source)
@@ -39,6 +43,25 @@ class DuckDB:
 
     def keep(self, name: str, expression: ir.Table) -> ir.Table:
         return self._backend.create_table(name, expression, temp=True)
+
+    def store(self, name: str, expression: ir.Table) -> ir.Table:
+        if not self._storing:
+            return self.keep(name, expression)
+        return self._backend.create_table(name, expression, database=_THERE)
+
+    @contextmanager
+    def storing(self, file: Path) -> Iterator[None]:
+        self._backend.attach(file, name=_SHARED)
+        self._storing = True
+        try:
+            yield
+        finally:
+            self._storing = False
+            self._backend.detach(_SHARED)
+
+    def stored(self, file: Path, names: Iterable[str]) -> Mapping[str, ir.Table]:
+        self._backend.attach(file, name=_SHARED, read_only=True)
+        return {name: self._backend.table(name, database=_THERE) for name in names}
 
     def keep_in_order(self, name: str, expression: ir.Table) -> ir.Table:
         # The engine keeps the order of what it reads, on all cores at once; counting the rows on their way would take one.

@@ -71,6 +71,9 @@ class Spark:
         found.write.mode("overwrite").parquet(path)
         return self._view(name, self._session.read.parquet(path))
 
+    def store(self, name: str, expression: ir.Table) -> ir.Table:
+        return self.keep(name, expression)
+
     def keep_in_order(self, name: str, expression: ir.Table) -> ir.Table:
         return self.keep(name, expression)
 
