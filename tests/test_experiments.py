@@ -700,7 +700,16 @@ def test_the_demo_shops_tests_are_read_rightly(demo_shop, demo_folder):
         "Free shipping sells more but margin per visitor is unclear",
     ]
     assert findings["open"].value == 2 and rows.loc["new_header", "decision"] == "open"
-    assert any(action.what == "Plan a new test of free shipping" for action in findings.actions)
+    first = findings.actions[0]
+    assert first.what == "Decide on free shipping: take the risk shown, or test something bolder"
+    # The estimate is noisy: the days are said for the range too, and what they find.
+    assert "four times in five" in first.why and "if it is as large as the range allows" in first.why
+    assert all(action.by for action in findings.actions)
+    # The split of each test stands on the page, the heavy tail of one that shows no effect does not.
+    names = [check.name for check in findings.checks]
+    assert "split, sorting" in names and not any("heavy tail" in name and "gift note" in name for name in names)
+    assert findings["decided"].note == "of 4: 2 ended open, 1 still running (13 more days), 1 void"
+    assert any("no plan" in caveat.text for caveat in findings.caveats)
     # Nothing of the running test's effect is anywhere in what is published.
     assert not [
         name for name in ("looks", "segments", "worth") if "gift_note" in set(findings.tables[name]["experiment"])

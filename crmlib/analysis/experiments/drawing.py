@@ -293,7 +293,7 @@ def _effects_table(tested: pd.DataFrame, facts: Facts) -> dict[str, object]:
     )
     return figures.tabulate(
         shown,
-        caption="Every metric of every test that was read: its change from the old version; p corrected within each test (Holm), not across tests",
+        caption="Every metric of every test that was read: its change from the old version; p corrected within each test (Holm), not across tests; each interval stands for itself",
         labels={"test": "Test", "measure": "Metric", "said": "Change (interval)", "base": "Old version's mean", "n": upper(facts.unit), "n_control": "In the old version",
                 "adjusted": "p, corrected", "guarded": "Guardrail", "tail": "Largest cut back", "method": "Method"},
         formats={"n": formats.number, "n_control": formats.number},
@@ -318,7 +318,7 @@ def _rule(results: Results) -> str:
     when = (
         "Its range is always valid, so it may be read on any day."
         if results.reading == "always"
-        else "Each test is read once, at its planned end."
+        else "Each test is read once, as if its last arrival had been its planned end."
     )
     return (
         "A change ships when the measure that decides is higher and margin, where measured, is shown to gain. It stops when either is shown to lose or no "
@@ -329,7 +329,7 @@ def _rule(results: Results) -> str:
 def _measure_rule(results: Results) -> str:
     if results.named:
         return "The measure that decides was named for this run"
-    return "The measure that decides was taken without a look at the data: 'conver…' first, else the first by name"
+    return "No measure that decides was named for this run, so a rule took it, without a look at the data"
 
 
 def label_of(experiment: str, arm: str, facts: Facts) -> str:
@@ -338,7 +338,10 @@ def label_of(experiment: str, arm: str, facts: Facts) -> str:
 
 
 def _wrapped(row: Row, narrow: bool) -> list[str]:
-    return textwrap.wrap(row.label, 42 if narrow else 96, break_long_words=True) or [""]
+    # Where one line does not hold it, the numbers stand below the name, unbroken.
+    width = 42 if narrow else 96
+    parts = [row.label] if len(row.label) <= width else row.label.rpartition(": ")[::2]
+    return [line for part in parts for line in textwrap.wrap(part, width, break_long_words=True)] or [""]
 
 
 def _band(row: Row, narrow: bool) -> float:
@@ -364,9 +367,9 @@ def paint_rows(
                 bbox={"facecolor": figures.PAPER, "edgecolor": "none", "pad": 1.5, "alpha": 0.7}, zorder=1)  # fmt: skip
         at.append(top + 0.19 * len(lines) + 0.17)
         top += _band(row, narrow)
-    # One line for all, which shows faintly behind the words.
-    ax.vlines(reference, at[0] - 0.12 if at else 0, top, color=figures.INK, linewidth=1.2, zorder=0)
     for row, y in zip(rows, at, strict=True):
+        # The line stands beside each interval, not behind the words.
+        ax.vlines(reference, y - 0.15, y + 0.17, color=figures.INK, linewidth=1.2, zorder=0)
         ax.hlines(y, row.low, row.high, color=row.colour, linewidth=2.4, zorder=2)
         if worth and row.strong:
             ax.vlines(worth, y - 0.12, y + 0.12, color=figures.GREEN, linewidth=2.4, zorder=1)

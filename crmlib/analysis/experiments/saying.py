@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -27,6 +27,7 @@ from crmlib.findings import Action, Caveat, Check, Findings, Grade, Status
 if TYPE_CHECKING:
     from crmlib.shop.engine import Shop
 
+DECIDE_WITHIN = timedelta(days=14)
 _DIGITS = 12  # significant digits in the tables: the same on every run, whatever the order of the sums
 _DO = {
     "ship": "Ship {}",
@@ -69,7 +70,7 @@ def findings(
         how_sure=_how_sure(facts, checks, results, worth, looks, segments, shop),
         caveats=_caveats(facts, results, worth),
         actions=_actions(facts, checks, results, verdicts, worth, looks),
-        checks=tuple(_checks(checked)),
+        checks=tuple(_checks(checked, read=set(verdicts.table.loc[verdicts.table["state"].isin(READ), "experiment"]))),
         tables={
             "results": _rounded(results.table[[*CONTRACT, "state"]]),
             "checks": _rounded(checked.drop(columns="text")),
@@ -154,8 +155,8 @@ def _how_sure(
         "order count as nothing bought."
         if facts.source == "orders"
         else f"{upper(facts.unit)} count in the arm they were assigned to, whatever they did afterwards, each over the same window.",
-        "Every metric and arm of a test is corrected for all of them (Holm); the primary measure's interval for the arms alone. "
-        "Metrics that only explain also carry a q-value: the share of false finds to expect among those up to it.",
+        "The p-values of a test's metrics and arms are corrected for one another (Holm). Each interval stands for itself; with several arms, that of the "
+        "measure that decides holds for all arms together. Metrics that only explain also carry a q-value: the share of false finds to expect among those up to it.",
         f"A broken split voids a test below p = {BLOCKED:g}, on the total or at any day's look, and is warned of below {WARNED:g}; days and segments are diagnostics, corrected for their number.",
         *_gains(results, facts),
         *_tails(checks, results, facts),
@@ -169,7 +170,7 @@ def _how_sure(
         lines.append(f"The chance of loss is reckoned {ASSUMED}; it says nothing of whether the effect will last.")
     if len(segments.tests):
         lines.append(
-            f"{len(segments.effects):,} segment effects were looked at and corrected for one another (Holm); counts under {LEAST_SHOWN} are not shown."
+            f"{len(segments.effects):,} segment effects were looked at, those of one test corrected for one another (Holm); counts under {LEAST_SHOWN} are not shown."
         )
     if segments.left_out:
         lines.append(
@@ -232,6 +233,11 @@ def _caveats(facts: Facts, results: Results, worth: Worth) -> tuple[Caveat, ...]
         texts.append(
             f"No measure that decides was named for this run; a rule took {chosen}. If another was named before the test, give it (primary=…)."
         )
+    if results.reading == "fixed":
+        texts.append(
+            "The shop's tables hold no plan, so each test is read as if its last arrival had been its planned end. Where somebody looked earlier and "
+            "stopped on a good day, more finds are false than the ranges say."
+        )
     texts += [
         "If the rule for stopping, the arms or the measure changed on the way, these numbers do not hold.",
         f"Results hold for those weeks and those {facts.unit}; early winners are exaggerated, and refunds may still be open.",
@@ -271,6 +277,8 @@ def _actions(
             what = f"Let {name} run to its end"
         elif row.state == "no_outcomes":
             what = f"Bring the outcomes of {name}"
+        if row.state == "open" and row.decision == "open" and (row.experiment, row.variant) in clear:
+            what = f"Decide on {name}: take the risk shown, or test something bolder"
         what_changed = fading.get((row.experiment, row.variant), "")
         brings = ""
         # What nothing is shown of has no worth to show beside what has.
@@ -291,21 +299,27 @@ def _actions(
                 worth=brings,
                 count=row.units,
                 counted=facts.unit,
-                by=formats.day(date.fromisoformat(row.by)) if row.by else "",
+                by=formats.day(date.fromisoformat(row.by) if row.by else facts.as_of + DECIDE_WITHIN),
                 owner="whoever runs the test",
             )
         )
     return tuple(actions)
 
 
-def _checks(checked: pd.DataFrame) -> list[Check]:
-    """What needs a look, and every test's split; one banner where a split broke, not one for each way to see it."""
+def _checks(checked: pd.DataFrame, *, read: set[str]) -> list[Check]:
+    """What needs a look, and every test's split; one banner where a split broke, not one for each way to see it, and no
+    heavy tail of a test whose effects are not shown."""
     broken = set(checked.loc[(checked["check"] == "sample_ratio") & (checked["verdict"] == "failed"), "experiment"])
     return [
-        Check(name=f"{row.check.replace('_', ' ')}, {words(row.experiment)}", verdict=row.verdict, text=row.text)
+        Check(
+            name=f"{row.check.replace('sample_ratio', 'split').replace('_', ' ')}, {words(row.experiment)}",
+            verdict=row.verdict,
+            text=row.text,
+        )
         for row in checked.itertuples()
         if (row.verdict != "ok" or row.check == "sample_ratio")
         and not (row.check == "sample_ratio_any_day" and row.experiment in broken)
+        and not (row.check.startswith("heavy_tail") and row.experiment not in read)
     ]
 
 

@@ -99,6 +99,8 @@ def sample_ratio(
     verdict = "failed" if p < BLOCKED else "warning" if p < WARNED else "ok"
     word = {"failed": "the split broke", "warning": "the split is doubtful", "ok": "no mismatch found"}[verdict]
     text = f"{title(experiment)}: {word} ({sizes}; {span}; {p_text(p)})."
+    if verdict == "failed":
+        text += f" Chance alone does not do that: {unit} are missing, or counted twice, so what this test seems to show counts for nothing."
     if min(expected) < 5:
         text += f" So few {unit} would hide a broken split."
     elif verdict == "ok":

@@ -98,8 +98,12 @@ def _per_unit(row: pd.Series, currency: str) -> str:
     return f"{amount(row['per_unit'], 'money', currency, width=width, sign=True)} ({ends[0]} to {ends[1]})"
 
 
-def _span(relative: pd.Series) -> str:
-    """From the finest test to the coarsest: '9 %', '9 to 12 %'."""
+def _span(found: pd.DataFrame) -> str:
+    """From the finest test to the coarsest: '9 %', '9 to 12 %'; in points, '0.57 to 0.77 points', where all measures are shares."""
+    if (found["kind"] == "share").all():
+        low, high = (size_text(value, "share", "") for value in (found["detectable"].min(), found["detectable"].max()))
+        return low if low == high else f"{low.removesuffix(' points')} to {high}"
+    relative = found["detectable"] / found["base"].abs()
     ends = [formats.share(value, digits=0 if value >= 0.02 else 1) for value in (relative.min(), relative.max())]
     return ends[0] if ends[0] == ends[1] else f"{ends[0].removesuffix('%').strip()} to {ends[1]}"
 
@@ -126,7 +130,6 @@ def table_plan(facts: Facts, results: Results, *, worthwhile: float = 0.0) -> fi
         could=[size_text(row["detectable"], row["kind"], facts.currency) for _, row in found.iterrows()],
         wish=[size_text(row["least"], row["kind"], facts.currency) for _, row in found.iterrows()],
     )
-    relative = found["detectable"] / found["base"].abs()
     share = worthwhile or USUAL_EFFECT
     named = (
         "the smallest effect worth having"
@@ -141,7 +144,7 @@ def table_plan(facts: Facts, results: Results, *, worthwhile: float = 0.0) -> fi
                     "needed": "Needed in each version", "needed_days": "Days at its pace"},
             formats={"units": formats.number, "needed": formats.number, "needed_days": formats.number},
         ),
-        title=f"Changes under {_span(relative)} are easily missed by {'tests' if len(found) > 1 else 'a test'} of this size",
+        title=f"Changes under {_span(found)} are easily missed by {'tests' if len(found) > 1 else 'a test'} of this size",
         sentence=f"'Could find' means: four times in five, if it is there. Half the effect takes four times the {facts.unit}. Days are whole weeks of arrivals; the outcome window comes on top.",
     )  # fmt: skip
 

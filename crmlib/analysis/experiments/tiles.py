@@ -14,7 +14,7 @@ from crmlib.analysis.experiments.naming import words
 from crmlib.analysis.experiments.reduction import Facts
 from crmlib.analysis.experiments.splits import BLOCKED
 from crmlib.analysis.experiments.tables import loss_text
-from crmlib.analysis.experiments.verdicts import READ, Verdicts
+from crmlib.analysis.experiments.verdicts import READ, Verdicts, amount
 from crmlib.findings import Metric
 
 
@@ -57,15 +57,14 @@ def metrics(
             "Settled what to do",
             decided,
             "every window closed, sound split, and the primary measure, margin and guardrails settle what to do",
-            note=f"{of}; {opened} ended open" if (opened := verdicts.count("open")) else of,
+            note=": ".join(filter(None, [of, _others(facts, verdicts, void=void, running=running)])),
         ),
         count(
             "running",
             "Still running",
             running,
             f"at least one of its {facts.unit} had not been followed for a whole window by as_of",
-            headline=bool(running) or not few,
-            note=_days_left(facts, verdicts) or of,
+            headline=False,
         ),
         count(
             "open",
@@ -74,11 +73,22 @@ def metrics(
             "read at its end, but the measure, margin or what must not get worse is unclear",
             headline=False,
         ),
-        count("void", "Void", void, f"split or outcomes broken at p < {BLOCKED:g}; no effect is shown", note=of),
+        count("void", "Void", void, f"split or outcomes broken at p < {BLOCKED:g}; no effect is shown", headline=False),
         count("too_few", "Too few to conclude", few, f"too few {facts.unit}, or nothing measured", headline=bool(few)),
         *(() if found else (effect, money)),
         _assigned(facts, checks, verdicts, units),
     )
+
+
+def _others(facts: Facts, verdicts: Verdicts, *, void: int, running: int) -> str:
+    """How the tests stand that settle nothing."""
+    left = _days_left(facts, verdicts)
+    said = (
+        (verdicts.count("open"), "ended open"),
+        (running, f"still running ({left})" if left else "still running"),
+        (void, "void"),
+    )
+    return ", ".join(f"{count} {what}" for count, what in said if count)
 
 
 def _days_left(facts: Facts, verdicts: Verdicts) -> str:
@@ -163,5 +173,13 @@ def _main_effect(facts: Facts, results: Results, verdicts: Verdicts) -> Metric:
         n=int(row["n"] + row["n_control"]),
         definition=f"{definition}: {row['experiment']}, {row['metric']}, {row['variant']} less {row['control']}; {row['method']}",
         headline=True,
-        note=f"{results.rules[(row['experiment'], row['metric'])].words} of the mean effect; {int(row['n'] + row['n_control']):,} {facts.unit}",
+        note=f"{results.rules[(row['experiment'], row['metric'])].words} of the mean effect; {_base(row, facts)}{int(row['n'] + row['n_control']):,} {facts.unit}",
     )
+
+
+def _base(row: pd.Series, facts: Facts) -> str:
+    """What a share started from: a change in points says little without it."""
+    if row["kind"] != "share":
+        return ""
+    text = amount(row["mean_control"], "share", facts.currency, width=row["high"] - row["low"])
+    return f"{text}\N{NO-BREAK SPACE}% in the old version; "

@@ -80,7 +80,7 @@ def _verdict(
     name = _name(experiment, arm, facts)
     table = results.table[results.table["experiment"] == experiment]
     if (experiment, "") in checks.blocked:
-        why = "whoever is missing from an arm may differ from those who stayed; no effect is shown"
+        why = "find out where the rest are, such as a redirect, an error or a blocked script: they may differ from those who stayed, so no effect is shown"
         return "void", f"{name} is void: the split broke", "void", why, ""
     if not arm:
         return (
@@ -215,16 +215,18 @@ def _may_ship(
         return title, "ship", why
     if net["high"] < 0 and clear:
         return f"{title} but {what} falls", "stop", why
-    days = _more_days(net, facts)
+    days = _more_days(net, facts, float(net["effect"]))
     title = f"{title} but {what} is unclear"
     new = f"Plan a new, longer or bolder test with {words(margin['metric'])} as its primary measure"
     if days is None:
         return title, _on(results), f"{why}. {new}"
-    long = f"If the effect is of that size, about {days:,} days at this pace would settle it"
+    best = _more_days(net, facts, float(net["high"]))
+    soonest = f"{best:,} if it is as large as the range allows, " if best and best < days else ""
+    long = f"To show an effect of that size four times in five takes about {days:,} days at this pace ({soonest}longer if it is smaller)"
     if results.reading == "always" and days <= LONGEST:
         return f"{title}: run {days} more days", "extend", f"{why}. {long}"
     if days > LONGEST:
-        return title, _on(results), f"{why}. {long}, too long to wait for: test something bolder"
+        return title, _on(results), f"{why}. {long}: too long to wait for"
     return title, "open", f"{why}. {long}, in a new test with {words(margin['metric'])} as its primary measure"
 
 
@@ -250,11 +252,11 @@ def _rails_text(rows: pd.DataFrame, results: Results, facts: Facts) -> str:
     return "; ".join(parts)
 
 
-def _more_days(row: pd.Series, facts: Facts) -> int | None:
-    """Days of a new test, in whole weeks and at this one's pace, that would find the effect seen; None where it cannot be said."""
+def _more_days(row: pd.Series, facts: Facts, effect: float) -> int | None:
+    """Days of a new test, in whole weeks and at this one's pace, that finds an effect four times in five; None where it cannot be said."""
     arms = facts.arms[facts.arms["experiment"] == row["experiment"]]
     span = (arms["last_at"].max().date() - arms["first_at"].min().date()).days + 1
-    units = needed(row, float(row["effect"])) * len(arms)
+    units = needed(row, effect) * len(arms)
     weeks = math.ceil(units / (float(arms["units"].sum()) / span) / 7) if units else 0
     return 7 * weeks if 0 < 7 * weeks <= 10_000 else None
 
