@@ -11,7 +11,7 @@ import pytest
 
 import crmlib as crm
 from crmlib.analysis import lifetime_value as clv
-from crmlib.analysis.lifetime_value import assurance, chances, holdout
+from crmlib.analysis.lifetime_value import assurance, chances, holdout, scoring, validation
 from crmlib.analysis.lifetime_value import payback as by_channel
 from crmlib.analysis.lifetime_value.foresight import predictions_list
 from crmlib.findings import Due, Prediction
@@ -370,3 +370,13 @@ def test_chances_that_came_true_are_drawn(scored):
     bare = clv.figure_chances(replace(checked, chances=chances.Chances(windows=2)))
     assert bare.title == "Single chances could not be checked"
     assert "only 2 windows of 90 days are over" in bare.sentence
+
+
+def test_a_crowd_is_measured_in_parts_with_the_same_numbers(shop, scored, monkeypatch):
+    checked, scores = scored
+    whole = validation._compare(checked.holdout, checked.ranking, seed=0)
+    monkeypatch.setattr(validation, "_CELLS_AT_ONCE", 7 * len(checked.patterns))
+    pd.testing.assert_frame_equal(validation._compare(checked.holdout, checked.ranking, seed=0), whole, rtol=1e-12)
+    draws = scores.forecaster.simulate(90, n=50, seed=1)
+    monkeypatch.setattr(scoring, "_CHUNK", 13)
+    np.testing.assert_array_equal(scoring._variances(draws), draws.var(axis=1, dtype=float))

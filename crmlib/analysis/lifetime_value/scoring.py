@@ -94,11 +94,15 @@ class Forecaster:
         if self.model is not None:
             model = self.model
 
-            def some(start: int) -> NDArray[np.uint16]:
-                part = self.patterns.iloc[start : start + _CHUNK]
-                return _small(model.simulate(part, days=days, n=n, seed=seed, chance=seed + 1 + start))
+            draws = np.empty((len(self.patterns), n), np.uint16)
 
-            return np.concatenate(_side_by_side(some, range(0, len(self.patterns), _CHUNK)))
+            def fill(start: int) -> None:
+                part = self.patterns.iloc[start : start + _CHUNK]
+                found = model.simulate(part, days=days, n=n, seed=seed, chance=seed + 1 + start)
+                draws[start : start + _CHUNK] = _small(found)
+
+            _side_by_side(fill, range(0, len(self.patterns), _CHUNK))
+            return draws
         mean, extra = self._rule(days)
         mixed, scale, shape = _gamma(mean, extra)
         rng = np.random.default_rng(seed)
@@ -250,7 +254,7 @@ def score(
     )
     errors = validation.errors
     own = ahead.spread(horizon_days, counts)
-    chance = np.sqrt(counts @ draws.var(axis=1, dtype=float))
+    chance = np.sqrt(counts @ _variances(draws))
     orders = _band(float(counts @ expected), chance, own, errors)
     doubt = np.sqrt(counts @ (none * (1 - none)))
     buyers = _band(float(counts @ (1 - none)), doubt, own, errors, most=len(people))
@@ -316,6 +320,12 @@ def _gamma(mean: Floats, extra: Floats) -> tuple[NDArray[np.bool_], Floats, Floa
 
 def _small(draws: NDArray[np.int64]) -> NDArray[np.uint16]:
     return np.minimum(draws, np.iinfo(np.uint16).max).astype(np.uint16)
+
+
+def _variances(draws: NDArray[np.uint16]) -> Floats:
+    """Of each row; some at a time, since on the way each draw is a float four times its size."""
+    starts = range(0, len(draws), _CHUNK)
+    return np.concatenate([draws[start : start + _CHUNK].var(axis=1, dtype=float) for start in starts])
 
 
 def _quantiles(draws: NDArray[np.uint16]) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:

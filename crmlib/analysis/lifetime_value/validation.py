@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 _MOST_CUTS = 6
 _QUARTER, _YEAR = 91, 365
 _RESAMPLES, _LEAST_RESAMPLES, _MOST_CELLS = 400, 60, 20_000_000
+_CELLS_AT_ONCE = 5_000_000
 _FRESH_DAYS = 30
 
 
@@ -354,36 +355,47 @@ def _sales(shop: Shop, spend: SpendModel | None, holdout: Look, chosen: str) -> 
 
 
 def _compare(holdout: Look, ranking: Mapping[str, Floats], *, seed: int) -> pd.DataFrame:
-    n, bought = holdout.customers, holdout.purchases
-    total = int(n.sum())
+    """How close was each method, over shops made of the same customers drawn again?"""
+    n = holdout.customers
     rng = np.random.default_rng(seed)
     resamples = int(np.clip(_MOST_CELLS // len(n), _LEAST_RESAMPLES, _RESAMPLES))
-    # Row 0 is what was seen; the others are shops made of the same customers drawn again.
-    weights = np.asfortranarray(np.vstack([n, rng.multinomial(total, n / total, size=resamples)]))
+    found = [_measured(holdout, ranking, n[None, :])]
+    # Few at a time where there are many histories: they do not all fit into memory at once.
+    at_once = max(_CELLS_AT_ONCE // len(n), 1)
+    for start in range(0, resamples, at_once):
+        again = rng.multinomial(int(n.sum()), n / n.sum(), size=min(at_once, resamples - start))
+        found.append(_measured(holdout, ranking, again.astype(float)))
     rows: list[dict[str, object]] = []
-
-    def add(method: str, measure: str, values: Floats) -> None:
-        low, high = np.nanquantile(values[1:], [0.025, 0.975]) if np.isfinite(values[1:]).any() else (np.nan, np.nan)
+    for method, measure in found[0]:
+        values = np.concatenate([one[method, measure] for one in found])
+        ranged = measure != "forecast" and np.isfinite(values[1:]).any()
+        low, high = np.nanquantile(values[1:], [0.025, 0.975]) if ranged else (np.nan, np.nan)
         rows.append({"method": method, "measure": measure, "value": values[0], "low": low, "high": high})
+    return pd.DataFrame(rows)
 
+
+def _measured(holdout: Look, ranking: Mapping[str, Floats], weights: Floats) -> dict[tuple[str, str], Floats]:
+    """(method, measure) -> its value for each row of `weights`, which says how many customers have each history."""
+    bought, total = holdout.purchases, holdout.customers.sum()
+    weights = np.asfortranarray(weights)  # read one history after the other
+    found: dict[tuple[str, str], Floats] = {}
     came = weights @ bought
     for method, mean in holdout.expected.items():
         forecast = weights @ mean
-        rows.append({"method": method, "measure": "forecast", "value": forecast[0], "low": np.nan, "high": np.nan})
+        found[method, "forecast"] = forecast
         with np.errstate(divide="ignore", invalid="ignore"):
-            add(method, "error_share", forecast / came - 1)
-        add(method, "rmse", np.sqrt(weights @ np.square(bought - mean) / total))
-        add(method, "bias", (forecast - came) / total)
-        add(method, "deviance", weights @ holdout.loss(method) / total)
+            found[method, "error_share"] = forecast / came - 1
+        found[method, "rmse"] = np.sqrt(weights @ np.square(bought - mean) / total)
+        found[method, "bias"] = (forecast - came) / total
+        found[method, "deviance"] = weights @ holdout.loss(method) / total
     shares = {}
     for method, score in ranking.items():
-        add(method, "auc", weighted_auc(score, bought > 0, weights))
-        shares[method] = top_share(score, bought, weights)
-        add(method, "top_tenth_share", shares[method])
+        found[method, "auc"] = weighted_auc(score, bought > 0, weights)
+        shares[method] = found[method, "top_tenth_share"] = top_share(score, bought, weights)
     for method in shares:
         if method != RECENCY:
-            add(method, "top_tenth_share_minus_days_since_last_order", shares[method] - shares[RECENCY])
-    return pd.DataFrame(rows)
+            found[method, "top_tenth_share_minus_days_since_last_order"] = shares[method] - shares[RECENCY]
+    return found
 
 
 def weighted_auc(score: Floats, positive: NDArray[np.bool_], weights: Floats) -> Floats:
