@@ -12,8 +12,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 from sklearn.model_selection import StratifiedKFold
+from textblob import TextBlob
 
 import crmlib as crm
 from crmlib.analysis import feedback
@@ -95,6 +98,18 @@ def _called(row: dict[str, str]) -> str:
     if row["polarity"] == "mixed" and found.mixed:
         return "mixed"
     return {1: "positive", -1: "negative", 0: "none"}[READER.direction(found.polarity)]
+
+
+WORDS = (
+    "not", "no", "n't", "never", "very", "really", "hardly", "good", "bad", "terribly", "late", "don't", "can't", ":)", ":-(", "<3", "(!)", "!", "!!",
+    "...", "?", ",", ".", "'", "e.g.", "U.S.", "naïve", "100", "3.5", "\n\n", "“", "ok", "lovely", "awful", "SLOW", "is", "a", "n-1", "&amp;",
+)  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(WORDS) | st.text(max_size=6), max_size=14).map(" ".join))
+@settings(max_examples=600, deadline=None)
+def test_the_quick_reading_is_textblobs_own(text):
+    assert textblob(text) == TextBlob(text).sentiment.polarity
 
 
 def test_the_hard_sentences_are_many_and_of_all_kinds() -> None:

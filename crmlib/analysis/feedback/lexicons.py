@@ -30,9 +30,27 @@ def textblob(text: str) -> float:
     >>> textblob("What a lovely cup") > 0 > textblob("The worst cup")
     True
     """
-    from textblob.en import sentiment
+    lexicon, tokens, assess = _pattern()
+    found = assess(lexicon, ((token.lower(), None) for token in " ".join(tokens(text)).split()))
+    total = 0.0
+    for one in found:
+        total += one[1]
+    return total / (len(found) or 1)
 
-    return float(sentiment(text)[0])
+
+class _Plain(dict[str, Any]):
+    """TextBlob's lexicon as a dictionary that is loaded: the original asks at every look whether it is."""
+
+
+@cache
+def _pattern() -> tuple[_Plain, Any, Any]:
+    """TextBlob's lexicon, its tokens of a text and its reading of them; the rest of its `sentiment` is not needed here."""
+    from textblob.en import Sentiment, parser, sentiment
+
+    sentiment("good")  # loads the words
+    plain = _Plain(dict.items(sentiment))
+    plain.__dict__.update(vars(sentiment))
+    return plain, parser.find_tokens, Sentiment.assessments
 
 
 @lru_cache(maxsize=1 << 15)
