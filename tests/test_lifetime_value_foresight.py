@@ -66,6 +66,8 @@ def test_margin_is_net_of_discounts_refunds_and_costs(write_shop):
     margin = clv.margin_of(shop, assumed=0.3)
     assert margin.share == pytest.approx((56.6667 + 15) / (105 + 25), rel=1e-4)
     assert margin.known_share == pytest.approx(110 / 190)
+    # Half of order 2 was given back, whose goods cost 20.
+    assert margin.at_risk == pytest.approx(10 / (56.6667 + 15), rel=1e-4)
 
 
 def test_earnings_by_month_since_the_first_order_by_hand(write_shop):

@@ -8,7 +8,7 @@ from crmlib import formats
 from crmlib.analysis.lifetime_value.bands import Total, band
 from crmlib.analysis.lifetime_value.holdout import calibration
 from crmlib.analysis.lifetime_value.methods import RECENCY
-from crmlib.analysis.lifetime_value.scoring import Scores
+from crmlib.analysis.lifetime_value.scoring import Margin, Scores
 from crmlib.analysis.lifetime_value.validation import Validation
 
 MAX_CORRELATION = 0.2
@@ -56,7 +56,7 @@ def how_sure(validation: Validation, scores: Scores, currency: str) -> tuple[str
     if scores.margin.source == "costs":
         lines.append(
             f"Margin is {formats.share(scores.margin.share)} of net sales: line prices less discounts, refunds and unit costs, which are known for "
-            f"{formats.share(scores.margin.known_share)} of goods sold. Tax is in or out as the shop's prices have it; shipping earns nothing."
+            f"{formats.share(scores.margin.known_share)} of goods sold. {_returns(scores.margin)}Tax is in or out as the shop's prices have it; shipping earns nothing."
         )
     elif scores.margin.source == "parameter":
         lines.append(f"No unit costs are known; a margin of {formats.share(scores.margin.share)} of sales was given.")
@@ -67,6 +67,14 @@ def how_sure(validation: Validation, scores: Scores, currency: str) -> tuple[str
     if scores.discount_rate:
         lines.append(f"Money is discounted at {formats.share(scores.discount_rate)} a year, to the as-of day.")
     return tuple(lines)
+
+
+def _returns(margin: Margin) -> str:
+    """What is taken of goods that were given back, and how much hangs on it."""
+    if margin.at_risk < 0.001:
+        return ""
+    bound = formats.share(margin.at_risk, digits=0 if margin.at_risk >= 0.02 else 1)
+    return f"Whatever was refunded is taken to have come back fit for sale; if none of it had, the margin would be {bound} lower. "
 
 
 def _plainly(validation: Validation) -> str:

@@ -49,11 +49,20 @@ _Made = TypeVar("_Made")
 
 @dataclass(frozen=True, kw_only=True)
 class Margin:
-    """What is left of sales. `share` of net sales; `known_share` of sales have a cost; source: costs, parameter, none."""
+    """What is left of sales. `share` of net sales; `known_share` of sales have a cost; source: costs, parameter, none.
+
+    `at_risk` is the part of the margin that goes if nothing that was refunded came back fit for sale.
+    """
 
     share: float
     known_share: float
     source: str
+    at_risk: float = 0.0
+
+    @property
+    def called(self) -> str:
+        """What amounts after it are called."""
+        return "net sales" if self.source == "none" else "margin"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,13 +185,16 @@ def margin_of(shop: Shop, *, assumed: float) -> Margin:
     sums = shop.fetch(
         orders.aggregate(
             goods=orders["goods"].sum(), known=orders["known"].sum(), margin=orders["margin"].sum(),
-            revenue=orders["revenue"].sum(where=costed),
+            revenue=orders["revenue"].sum(where=costed), back=orders["returned_cost"].sum().fill_null(0),
         )
     ).iloc[0]  # fmt: skip
     if not sums["known"] > 0 or not sums["revenue"] > 0:
         return nothing
     return Margin(
-        share=float(sums["margin"] / sums["revenue"]), known_share=float(sums["known"] / sums["goods"]), source="costs"
+        share=float(sums["margin"] / sums["revenue"]),
+        known_share=float(sums["known"] / sums["goods"]),
+        source="costs",
+        at_risk=float(sums["back"] / sums["margin"]) if sums["margin"] > 0 else 0.0,
     )
 
 
