@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import date, timedelta
 
@@ -121,7 +122,30 @@ def test_channels_find_the_planted_costs_and_who_pays_back(shop, scored, made):
     # Nobody earns less by staying longer, refunds apart, which belong to their order.
     assert (found.curves.groupby("channel")["earned"].diff().dropna() >= -1e-9).all()
     drawn = clv.figure_channels(found, currency="EUR")
-    assert "Coupon site customers have not repaid" in drawn.title
+    got, cost = (
+        found.curves[found.curves["channel"] == "coupon_site"]["earned"].iloc[-1],
+        table.loc["coupon_site", "cost"],
+    )
+    slowest = table.loc[np.isfinite(table["payback_month"]), "payback_month"].max()
+    assert drawn.title == (
+        f"Coupon site customers have not repaid their cost within {found.months} months (margin €{got:.0f}, cost €{cost:.0f}); "
+        f"all other channels with a cost repaid within {slowest:.0f} months"
+    )
+
+
+def test_every_customer_with_a_cost_is_in_one_of_three_groups(shop, scored):
+    checked, scores = scored
+    found = clv.channels(shop, scores)
+    said = clv.findings(checked, scores, shop=shop, channels=found)
+    note = said["payback_month"].note
+    shares = [int(text) for text in re.findall(r"(\d+)\N{NO-BREAK SPACE}% (?:of [\d,]+ customers came )?by", note)]
+    assert len(shares) == 3
+    assert sum(shares) in (99, 100, 101)
+    assert "(coupon site)" in note
+    (review,) = [action for action in said.actions if action.what.startswith("Review")]
+    known = found.table.set_index("channel").loc["coupon_site"]
+    assert known["known"] < known["customers"] == review.count
+    assert review.counted == f"customers, {int(known['known']):,} of them known for {found.months} months"
 
 
 def test_one_wholesale_buyer_does_not_decide_a_channel(shop, scored):

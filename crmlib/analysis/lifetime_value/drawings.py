@@ -277,23 +277,19 @@ def figure_channels(channels: Channels, *, currency: str) -> figures.Figure:
     def paint(ax: Axes, narrow: bool) -> None:
         import seaborn as sns
 
-        ends = []
+        ends, rings = [], []
         for colour, line in zip(figures.CYCLE, shown.itertuples(index=False), strict=False):
             curve = channels.curves[channels.curves["channel"] == line.channel]
             if line.channel in (shown["channel"].iloc[0], shown["channel"].iloc[-1]):
                 # Bands of all would lie on one another; the others' ranges are in the table.
                 ax.fill_between(curve["month"], curve["low"], curve["high"], color=colour, alpha=0.15, linewidth=0)
             sns.lineplot(curve, x="month", y="earned", color=colour, ax=ax)
-            ends.append((channels.months, curve["earned"].iloc[-1], _name(line.channel), colour))
+            ends.append((channels.months, curve["earned"].iloc[-1], _label(line, currency, narrow=narrow), colour))
             if np.isfinite(line.payback_month):
                 at = curve[curve["month"] == line.payback_month]["earned"].iloc[0]
-                ring: dict[str, Any] = {
-                    "markerfacecolor": figures.PAPER,
-                    "markeredgecolor": colour,
-                    "markeredgewidth": 2,
-                }
-                ax.plot([line.payback_month], [at], "o", markersize=8, **ring)
+                rings.append((float(line.payback_month), float(at), colour))
         ax.set_ylim(0, None)
+        _draw_rings(ax, rings)
         ticks = (
             [m for m in (0, 6, 12, 18) if m <= channels.months]
             if narrow
@@ -302,50 +298,79 @@ def figure_channels(channels: Channels, *, currency: str) -> figures.Figure:
         ax.set_xticks(ticks, ["first order" if m == 0 else str(m) for m in ticks])
         ax.set(xlabel="months since the first order", ylabel="")
         ax.yaxis.set_major_formatter(lambda value, _: formats.money(value, currency))
-        figures.label_ends(ax, ends, gap=0.09 if narrow else 0.07)
+        figures.label_ends(ax, ends, gap=0.13 if narrow and not channels.missing else 0.08)
 
     labels = {"channel": "Channel", "customers": "Customers", "cost": "Cost to win one", "first": "With the first order",
               "earned": f"After {year} months", "low": "From", "high": "to", "payback": "Paid back", "expected_value": "Expected next"}  # fmt: skip
     money = dict.fromkeys(("cost", "first", "earned", "low", "high", "expected_value"), whole)
     return figures.draw(
         paint,
-        title=_channels_title(shown, channels),
-        sentence=_channels_sentence(shown, currency, year),
-        alt=f"Lines of cumulative earnings per customer by month since the first order, one a channel, the highest and the lowest with 95 % bands; after {year} months "
+        title=_channels_title(shown, channels, currency),
+        sentence=_channels_sentence(shown, channels, currency, year),
+        alt=f"Lines of cumulative {channels.called} per customer by month since the first order, one a channel, the highest and the lowest with 95 % bands; after {year} months "
         f"from {whole(shown['earned'].min())} to {whole(shown['earned'].max())}. Rings mark where the acquisition cost is covered.",
-        caption="Earned per customer since the first order, each month over the customers known for all of it; bands of the highest and the lowest by drawing customers again, the others' ranges in the table. "
-        + ("A ring marks where it covers the cost of winning the customer." if not channels.missing else f"Not available: {channels.missing}, so no ring."),
+        caption=f"{channels.called.capitalize()} per customer since the first order, each month over the customers known for all of it. Bands of the highest and the lowest line: "
+        "95 % over samples of customers; the others' ranges are in the table. "
+        + ("A ring marks the month by whose end the cost of winning a customer is covered." if not channels.missing else f"Not available: {channels.missing}, so no ring."),
         table=figures.tabulate(table, caption="Value per customer by acquisition channel", labels=labels, formats={"customers": formats.number, **money}),
         height=4.6, narrow_height=4.0,
     )  # fmt: skip
 
 
-def _channels_title(shown: pd.DataFrame, channels: Channels) -> str:
+def _label(line: Any, currency: str, *, narrow: bool) -> str:
+    """A channel with its cost and the month that repaid it."""
+    if not np.isfinite(line.cost):
+        return _name(line.channel)
+    when = "not yet" if not np.isfinite(line.payback_month) else f"month {line.payback_month:.0f}"
+    when = "first order" if line.payback_month == 0 else when
+    cost = formats.money(line.cost, currency)
+    return f"{_name(line.channel)}\n{cost}, {when}" if narrow else f"{_name(line.channel)}, cost {cost}, {when}"
+
+
+def _draw_rings(ax: Axes, rings: list[tuple[float, float, str]]) -> None:
+    """A ring for each payback; those that would lie on one another stand side by side."""
+    from matplotlib.transforms import ScaledTranslation
+
+    figure = ax.get_figure()
+    assert figure is not None
+    close = 0.04 * ax.get_ylim()[1]
+    placed: list[tuple[float, float]] = []
+    for month, at, colour in rings:
+        beside = sum(month == other and abs(at - height) < close for other, height in placed)
+        placed.append((month, at))
+        aside = ScaledTranslation(beside * 9 / 72, 0, figure.dpi_scale_trans)
+        ax.plot([month], [at], "o", markersize=8, markerfacecolor=figures.PAPER, markeredgecolor=colour, markeredgewidth=2,
+                transform=ax.transData + aside, zorder=5, clip_on=False)  # fmt: skip
+
+
+def _channels_title(shown: pd.DataFrame, channels: Channels, currency: str) -> str:
     best, worst = shown.iloc[0], shown.iloc[-1]
     if channels.missing:
-        return f"{_name(best['channel'])} customers earn most, {_name(worst['channel'])} customers least"
-    priced = shown[shown["cost"].notna()]
-    late = priced[~np.isfinite(priced["payback_month"])]
+        return f"{_name(best['channel'])} customers bring most, {_name(worst['channel'])} customers least"
+    priced, late = channels.priced, channels.late
     slow = priced.loc[[priced["payback_month"].idxmax()]] if late.empty else late
     names = " and ".join(_name(name) for name in slow["channel"])
     if len(late):
-        half = (
-            f"; {formats.share(channels.repaid)} of all came by channels that did, {_within(channels.median[0])}"
-            if np.isfinite(channels.median[0])
-            else ""
-        )
-        return f"{names} customers have not repaid what it cost to win them{half}"
+        title = f"{names} customers have not repaid their cost within {channels.months} months"
+        if len(late) == 1:
+            got = channels.by_then(str(late["channel"].iloc[0]))["earned"]
+            title += f" ({channels.called} {formats.money(got, currency)}, cost {formats.money(late['cost'].iloc[0], currency)})"
+        others = priced.drop(index=late.index)
+        if len(others):
+            last = _within(float(others["payback_month"].max()))
+            title += f"; {'all other channels with a cost' if len(others) > 1 else 'the other channel with a cost'} repaid {last}"
+        return title
     return f"Every channel repays its cost, {names} the slowest, {_within(float(slow['payback_month'].iloc[0]))}"
 
 
-def _channels_sentence(shown: pd.DataFrame, currency: str, year: int) -> str:
+def _channels_sentence(shown: pd.DataFrame, channels: Channels, currency: str, year: int) -> str:
     best, worst = shown.iloc[0], shown.iloc[-1]
     text = (
-        f"{_name(best['channel'])} customers earned {formats.money(best['earned'], currency)} each in their first {year} months "
+        f"{_name(best['channel'])} customers brought {formats.money(best['earned'], currency)} of {channels.called} each in their first {year} months "
         f"({formats.interval(best['low'], best['high'], currency or 'amount')}), {_name(worst['channel'])} customers "
         f"{formats.money(worst['earned'], currency)} ({formats.interval(worst['low'], worst['high'], currency or 'amount')})."
     )
-    return text + " Channels win different people; the difference is not what moving the budget would earn."
+    return text + " Channels win different people; the difference is not what moving the budget would bring."
 
 
 def _within(month: float) -> str:

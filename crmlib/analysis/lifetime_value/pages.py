@@ -62,7 +62,7 @@ def findings(
 
 
 def _earned(scores: Scores) -> str:
-    return "net sales" if scores.margin.source == "none" else "margin"
+    return scores.margin.called
 
 
 def _metrics(validation: Validation, scores: Scores, channels: Channels | None, shop: Shop) -> tuple[Metric, ...]:
@@ -117,15 +117,38 @@ def _paid(channels: Channels | None) -> bool:
     return channels is not None and bool(np.isfinite(channels.median[0]))
 
 
+def _payback_note(channels: Channels) -> str:
+    """Every customer with a known cost in one of three groups: repaid by the month shown, later, not yet."""
+    priced = channels.priced
+    n, by_then = priced["customers"].sum(), priced["payback_month"] <= channels.median[0]
+    later, late = priced[~by_then & np.isfinite(priced["payback_month"])], channels.late
+    said = [
+        f"{formats.share(priced.loc[by_then, 'customers'].sum() / n)} of {n:,} customers came by channels that had repaid by then"
+    ]
+    if len(later):
+        months = " and ".join(f"{_spoken(line.channel)}: month {line.payback_month:.0f}" for line in later.itertuples())
+        said.append(f"{formats.share(later['customers'].sum() / n)} by slower ones ({months})")
+    if len(late):
+        names = " and ".join(map(_spoken, late["channel"]))
+        said.append(
+            f"{formats.share(late['customers'].sum() / n)} by ones that have not within {channels.months} ({names})"
+        )
+    return "95 % over samples of customers. " + ", ".join(said)
+
+
+def _spoken(channel: object) -> str:
+    return str(channel).replace("_", " ")
+
+
 def _payback_metric(channels: Channels | None) -> list[Metric]:
     if channels is None or not _paid(channels):
         return []
     value, low, high = channels.median
-    n = int(channels.table.loc[channels.table["cost"].notna(), "customers"].sum())
+    n = int(channels.priced["customers"].sum())
     return [
         Metric(
-            id="payback_month", label="Months until acquisition cost is repaid", value=value, unit="months", n=n,
-            low=_finite(low), high=_finite(high), headline=True, note=f"for {formats.share(channels.repaid)} of {n:,} customers, by their channel's average",
+            id="payback_month", label="Months until the median customer's channel has repaid", value=value, unit="months", n=n,
+            low=_finite(low), high=_finite(high), headline=True, note=_payback_note(channels),
             definition="months after the first order until the channel's average customer has earned what it cost to win one, "
             "for the median customer; 0 is the day of the first order; 95 % by resampling customers",
         )
@@ -172,27 +195,26 @@ def _actions(scores: Scores, channels: Channels | None, shop: Shop) -> tuple[Act
             )
         )
     if channels is not None and not channels.missing:
-        late = channels.table[channels.table["cost"].notna() & ~np.isfinite(channels.table["payback_month"])]
         actions += [
             Action(
-                what=f"Review what is spent on {str(line.channel).replace('_', ' ')}",
-                why=f"not repaid {channels.months} months after the first order",
+                what=f"Review what is spent on {_spoken(line.channel)}",
+                why=f"not repaid within {channels.months} months of the first order",
                 count=int(line.customers),
-                counted="customers",
+                counted=f"customers, {line.known:,} of them known for {channels.months} months",
                 worth=f"{_earned_by_then(channels, str(line.channel), shop.currency)}, cost {formats.money(line.cost, shop.currency)} each",
                 by=by,
                 owner="Marketing",
                 file="tables/channels.csv",
             )
-            for line in late.itertuples(index=False)
+            for line in channels.late.itertuples(index=False)
         ]
     return tuple(actions)
 
 
 def _earned_by_then(channels: Channels, channel: str, currency: str) -> str:
-    last = channels.curves[channels.curves["channel"] == channel].iloc[-1]
+    last = channels.by_then(channel)
     return (
-        f"earned {formats.money(last['earned'], currency)} in {channels.months} months "
+        f"{channels.called} {formats.money(last['earned'], currency)} in {channels.months} months "
         f"({formats.interval(last['low'], last['high'], currency or 'amount')})"
     )
 
