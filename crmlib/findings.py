@@ -35,7 +35,8 @@ Status = Literal["published", "warnings", "too_few"]
 class Metric:
     """One number of a report. `low` and `high` are None for complete counts; `value` None is 'not available'.
 
-    `headline` puts it in the row of tiles; `note` is the small print there: what the interval covers, or n.
+    `headline` puts it in the row of tiles; `note` is the small print there: what the interval covers, or n. `signed`
+    numbers show a plus, too.
     """
 
     id: str
@@ -48,6 +49,7 @@ class Metric:
     high: float | None = None
     headline: bool = False
     note: str = ""
+    signed: bool = False
 
     def __str__(self) -> str:
         span = formats.interval(self.low, self.high, self.unit)

@@ -12,7 +12,7 @@ import pytest
 
 import crmlib as crm
 from crmlib.analysis import lifetime_value as clv
-from crmlib.analysis.lifetime_value import assurance, chances, holdout
+from crmlib.analysis.lifetime_value import assurance, calling, chances, holdout
 from crmlib.analysis.lifetime_value import payback as by_channel
 from crmlib.analysis.lifetime_value.foresight import predictions_list
 from crmlib.findings import Due, Prediction
@@ -304,19 +304,51 @@ def test_tiers_say_what_was_forecast_of_them_last_time(scored):
     assert "last time:" not in right.sentence
 
 
-def test_lost_customers_are_called_at_random_and_counted(shop, scored):
+def test_quiet_customers_are_listed_best_first_in_two_halves(shop, scored):
     checked, scores = scored
+    said = clv.findings(checked, scores, shop=shop)
+    listed = said.lists["quiet_customers"]
     quiet = scores.customers[scores.customers["quiet"]]
+    assert set(listed["customer_id"]) == set(quiet["customer_id"])
+    assert listed["past_revenue"].is_monotonic_decreasing
+    called = listed[listed["half"] == "call"]
+    assert set(listed["half"]) == {"call", "leave alone"}
+    # A fair coin: within three standard deviations of half.
+    assert abs(len(called) - len(listed) / 2) < 1.5 * np.sqrt(len(listed))
+    (call,) = [action for action in said.actions if action.what.startswith("Call")]
+    assert (call.count, call.counted) == (len(called), f"of {len(listed):,} customers")
+    assert call.file == "lists/quiet_customers.csv"
     gone = int((quiet["p_no_order"] >= 0.9).sum())
     assert 0 < gone < len(quiet)
-    (call,) = [a for a in clv.findings(checked, scores, shop=shop).actions if a.what.startswith("Call")]
-    assert call.what == "Call or write to a random half"
-    assert f": {gone:,} of them by nine chances in ten or more; the other half tells what a call earns" in call.why
-    assert (call.count, call.counted) == (len(quiet) // 2, f"of {len(quiet):,} customers")
-    assert call.worth.startswith("at most, if that half still bought: €") and "beyond what is expected" in call.worth
-    more = (scores.at_stake.value - quiet["expected_value"].sum()) / 2
-    said = float(call.worth.partition("€")[2].partition(" ")[0].replace(",", ""))
-    assert said == pytest.approx(more, rel=0.1)
+    assert f"for {gone:,} of the {len(quiet):,} that is all but certain" in call.why
+    assert call.worth.startswith("at most €")
+    assert call.worth.endswith(f"if all {len(called):,} bought again as before; untested")
+    more = (called["value_if_back"] - called["expected_value"]).sum()
+    amount = float(call.worth.partition("€")[2].partition(" ")[0].replace(",", ""))
+    assert amount == pytest.approx(more, rel=0.1)
+
+
+def test_a_customer_stays_in_the_half_that_was_drawn(shop, scored):
+    _, scores = scored
+    listed = calling.quiet_customers(shop, scores).set_index("customer_id")["half"]
+    fewer = replace(scores, customers=scores.customers[scores.customers["customer_id"] != listed.index[0]])
+    again = calling.quiet_customers(shop, fewer).set_index("customer_id")["half"]
+    assert again.equals(listed.drop(listed.index[0]))
+    # Another key draws other halves, and a handful is called as a whole.
+    other = calling.quiet_customers(replace(shop, _key=b"another key altogether"), scores).set_index("customer_id")[
+        "half"
+    ]
+    assert not other.equals(listed)
+    few = replace(scores, customers=scores.customers[scores.customers["customer_id"].isin(listed.index[:5])])
+    assert set(calling.quiet_customers(shop, few)["half"]) == {"call"}
+
+
+def test_wholesale_buyers_have_a_list_of_their_own(shop, scored):
+    checked, scores = scored
+    said = clv.findings(checked, scores, shop=shop)
+    (keep,) = [action for action in said.actions if action.what.startswith("Keep")]
+    assert keep.file == "lists/wholesale_customers.csv"
+    assert len(said.lists["wholesale_customers"]) == keep.count == scores.wholesale
 
 
 def test_a_tiers_range_holds_its_own_miss_of_last_time(scored):

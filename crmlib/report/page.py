@@ -239,7 +239,9 @@ def _masthead(facts: Facts, payload: Mapping[str, Any]) -> dict[str, Any]:
 
 def _tile(metric: Mapping[str, Any], change: Change | None = None) -> dict[str, Any]:
     value, unit, low, high = metric["value"], str(metric["unit"]), metric.get("low"), metric.get("high")
-    text = formats.quantity(value, unit, low=low, high=high)
+    text, span = formats.quantity(value, unit, low=low, high=high), formats.interval(low, high, unit)
+    if metric.get("signed"):
+        text, span = formats.with_sign(text, value), _signed_span(low, high, unit)
     counted = unit not in ("share", "index", "") and not (len(unit) == 3 and unit.isupper())
     words = unit.replace("_", " ")
     said = words.casefold() in str(metric["label"]).casefold()
@@ -254,12 +256,18 @@ def _tile(metric: Mapping[str, Any], change: Change | None = None) -> dict[str, 
         "counted_in": unit,
         "value": text,
         "unit": words if counted and not said and text != formats.NOTHING else "",
-        "interval": formats.interval(low, high, unit),
+        "interval": span,
         "note": note,
         "n": "" if repeated else f"n = {formats.number(n)}",
         "arrow": change.arrow if change else "",
         "change": change.words if change else "",
     }
+
+
+def _signed_span(low: float | None, high: float | None, unit: str) -> str:
+    if low is None or high is None:
+        return ""
+    return " to ".join(formats.with_sign(formats.quantity(end, unit, low=low, high=high), end) for end in (low, high))
 
 
 def _spread(low: float | None, high: float | None) -> float:

@@ -105,12 +105,7 @@ def figure_weeks(validation: Validation) -> figures.Figure:
             figures.label_ends(ax, ends, gap=0.08)
         ax.set(xlabel="", ylabel="")
 
-    if not validation.actual:
-        title = "Nothing came of what was forecast"
-    elif abs(error) < 0.02:
-        title = f"{_span(validation)} came as forecast, within 2\N{NO-BREAK SPACE}%"
-    else:
-        title = f"{_span(validation)} {'was' if validation.days == 365 else 'were'} forecast {formats.share(abs(error))} too {'high' if error > 0 else 'low'}"
+    aside = ""
     clock = validation.holdout.fits.clock
     season = ""
     if clock is not None:
@@ -129,23 +124,24 @@ def figure_weeks(validation: Validation) -> figures.Figure:
         drift = (
             f" From {since} on, {length} weeks in a row came in {'above' if above else 'below'} the forecast, "
             f"{formats.number(run['came'].sum())} orders where {formats.number(run['forecast'].sum())} were expected: a longer stretch than chance brings. "
-            f"The other weeks brought {formats.number(rest['came'].sum())} of {formats.number(rest['forecast'].sum())}."
+            f"The other weeks brought {formats.number(rest['came'].sum())} of {formats.number(rest['forecast'].sum())}{_odd_days(validation)}."
         )
         if validation.actual and run["came"].sum():
             off = run["forecast"].sum() / run["came"].sum() - 1
-            title += f", {formats.share(abs(off))} too {'high' if off > 0 else 'low'} from {since} on"
+            aside = f" ({formats.share(abs(off))} too {'high' if off > 0 else 'low'} from {since} on)"
+    title = _tried(validation, error, aside)
     inside = int(((later["came"] >= later["low"]) & (later["came"] <= later["high"])).sum())
     return figures.draw(
         paint,
         title=title,
-        sentence=f"{formats.number(validation.forecast)} repeat orders were expected of customers known on {formats.day(validation.start)}, "
-        f"{formats.number(validation.actual)} came; {inside} of {len(later)} weeks fell inside the band.{drift}{season}",
+        sentence=f"Worked out afterwards, from what was known on {formats.day(validation.start)}: {formats.number(validation.forecast)} repeat orders were to be expected "
+        f"of customers known then, {formats.number(validation.actual)} came; {inside} of {len(later)} weeks fell inside the band.{drift}{season}",
         alt=f"Line of repeat orders a week before and after {formats.day(validation.start)}, with the forecast and its band after it; "
         f"from {formats.number(weeks['came'].min())} to {formats.number(weeks['came'].max())} a week.",
-        caption="Repeat orders a week by customers known when the holdout began. The band holds chance, how much single weeks jumped before, open parameters, and the errors of earlier forecasts where those were larger.",
+        caption=f"Repeat orders a week by customers known on {formats.day(validation.start)}. 19 weeks in 20 should lie within the band, as far as one could say on that day.",
         table=figures.tabulate(
             later.assign(name=later["day"].dt.strftime("%d %b %Y")),
-            caption="Repeat orders by week of the holdout",
+            caption="Repeat orders by week, as expected and as they came",
             labels={"name": "Week from", "came": "Came", "forecast": "Forecast", "low": "Band from", "high": "to"},
             formats=dict.fromkeys(("came", "forecast", "low", "high"), formats.number),
         ),
@@ -218,8 +214,8 @@ def table_tiers(scores: Scores, validation: Validation, *, currency: str) -> fig
     ]
     table = figures.tabulate(
         scores.tiers.assign(then=spoken),
-        caption=f"Expected {earned} {horizon} by tier; 95 % ranges are of what will come, and hold each tier's own miss of last time. Last time: orders forecast of such tiers for the "
-        f"{validation.days} days from {formats.day(validation.start)}, and what came",
+        caption=f"Expected {earned} {horizon} by tier. What will come lies between 'from' and 'to' with a chance of 95 %; how far a tier's forecast missed last time is counted in. "
+        f"Last time: orders to be expected of such tiers in the {validation.days} days from {formats.day(validation.start)}, and what came",
         labels={"tier": "Tier", "customers": "Customers", "expected_orders": "Orders", "expected_value": earned.capitalize(),
                 "low_value": "From", "high_value": "to", "share": "Share", "p_no_order": "Chance of no order", "then": "Last time"},
         formats={"customers": formats.number, "expected_orders": formats.number, "share": formats.share, "p_no_order": lambda value: "over 99\N{NO-BREAK SPACE}%" if 0.995 <= value < 1 else formats.share(value), **money},
@@ -235,11 +231,10 @@ def table_tiers(scores: Scores, validation: Validation, *, currency: str) -> fig
         share = scores.top_tenth
         title = f"One in ten customers should bring {formats.share(share.value)} of the {earned} {horizon}"
         title += ", wholesale apart" if len(big) else ""
-        sentence = f"That is {formats.interval(share.low, share.high, 'share')} over samples of customers" + (
-            f"; {formats.number(big['customers'].iloc[0])} wholesale, apart, {'is' if big['customers'].iloc[0] == 1 else 'are'} not in it."
-            if len(big)
-            else "."
-        )
+        sentence = f"Likely between {formats.interval(share.low, share.high, 'share').replace(formats.DASH, ' and ')}."
+        if len(big):
+            n = int(big["customers"].iloc[0])
+            sentence += f" {'One wholesale buyer is' if n == 1 else f'{n:,} wholesale buyers are'} counted separately."
     return figures.show_table(table, title=title, sentence=sentence + _weak_tiers(then))
 
 
@@ -391,5 +386,29 @@ def _points(value: float) -> str:
     return ("+" if value > 0 else "") + formats.number(100 * value, digits=1)
 
 
-def _span(validation: Validation) -> str:
-    return "Last year" if validation.days == 365 else f"The last {validation.days} days"
+def tried_on(validation: Validation) -> str:
+    """The days kept aside, as one says it."""
+    return "last year" if validation.days == 365 else f"the last {validation.days} days"
+
+
+def _tried(validation: Validation, error: float, aside: str) -> str:
+    """How the forecast would have done, in orders and in net sales."""
+    start = f"Tried on {tried_on(validation)}, the forecast"
+    if not validation.actual:
+        return f"{start} was wrong: no order came"
+    parts = [f"{_off(error)} in orders{aside}"]
+    if np.isfinite(validation.sales_off):
+        parts.append(f"{_off(validation.sales_off)} in net sales")
+    return f"{start} was {' and '.join(parts)}"
+
+
+def _off(error: float) -> str:
+    if abs(error) < 0.005:
+        return "right to half a per cent"
+    return f"{formats.share(abs(error))} too {'high' if error > 0 else 'low'}"
+
+
+def _odd_days(validation: Validation) -> str:
+    """Weeks are whole, so the days after the last of them are in none."""
+    left = validation.days % 7
+    return f" (the last {'day is' if left == 1 else f'{left} days are'} in neither sum)" if left else ""
