@@ -12,7 +12,7 @@ import pytest
 
 import crmlib as crm
 from crmlib.analysis import lifetime_value as clv
-from crmlib.analysis.lifetime_value import assurance, calling, chances, holdout
+from crmlib.analysis.lifetime_value import assurance, calling, chances, drawings, holdout, scoring
 from crmlib.analysis.lifetime_value import payback as by_channel
 from crmlib.analysis.lifetime_value.foresight import predictions_list
 from crmlib.findings import Due, Prediction
@@ -128,7 +128,7 @@ def test_channels_find_the_planted_costs_and_who_pays_back(shop, scored, made):
     )
     slowest = table.loc[np.isfinite(table["payback_month"]), "payback_month"].max()
     assert drawn.title == (
-        f"Coupon site customers have not repaid their cost within {found.months} months (margin €{got:.0f}, cost €{cost:.0f}); "
+        f"Coupon site customers have not repaid their cost within {found.months} months (margin €{got:.0f} against a cost of €{cost:.0f}); "
         f"all other channels with a cost repaid within {slowest:.0f} months"
     )
 
@@ -283,7 +283,7 @@ def test_lower_tenths_that_brought_less_than_said_are_named(scored):
     checked, _ = scored
     (said,) = assurance._lower_tenths(holdout_of(checked, said=SAID, came=[150, 120, 90, 60, 50, 40, 5, 2, 1, 0]))
     # By hand: 60 + 50 + 40 + 30 + 25 + 20 + 15 = 240 and 60 + 50 + 40 + 5 + 2 + 1 + 0 = 158.
-    assert "240 orders were forecast and 158 came; 4 of these tenths lie beyond chance" in said
+    assert "240 orders were forecast and 158 came, and 4 of these tenths lie beyond chance" in said
     assert "take fewer orders than are expected of them" in said
     (said,) = assurance._lower_tenths(holdout_of(checked, said=SAID, came=[150, 120, 90, 60, 50, 40, 70, 70, 60, 15]))
     assert "take more orders" in said
@@ -343,6 +343,32 @@ def test_a_customer_stays_in_the_half_that_was_drawn(shop, scored):
     assert set(calling.quiet_customers(shop, few)["half"]) == {"call"}
 
 
+def test_what_a_lost_customer_would_bring_back_does_not_vanish_with_the_chance_of_it(scored):
+    """A hundred orders in two years, then silence: the chance of more is nil, what they would be is not."""
+    _, scores = scored
+    model = scores.model
+    rows = pd.DataFrame(
+        {"frequency": [100.0, 100.0], "recency_days": [700, 700], "t_days": [705, 1000], "customers": 1}
+    )
+    alive, expected = model.p_alive(rows), model.expected(rows, days=365)
+    assert alive[1] < 1e-9
+    back = scoring._if_active(expected, alive)
+    # By the longer time in which nobody heard of the second, their rate is lower, but by no more than that.
+    assert back[0] > back[1] > back[0] * 0.6
+    assert scoring._if_active(np.zeros(1), np.zeros(1)).tolist() == [0.0]
+
+
+def test_the_trial_says_orders_sales_and_the_day_in_no_week(scored):
+    checked, _ = scored
+    right = replace(checked, sales_forecast=99.0, sales_actual=100.0)
+    assert drawings._tried(replace(right), 0.04, "") == (
+        "Tried on the last 91 days the forecast was 4\N{NO-BREAK SPACE}% too high in orders, 1\N{NO-BREAK SPACE}% too low in net sales"
+    )
+    assert drawings._odd_days(checked) == ""
+    odd = replace(checked, holdout=replace(checked.holdout, end=checked.holdout.start + timedelta(days=365)))
+    assert drawings._odd_days(odd) == " (the last day is in neither sum)"
+
+
 def test_wholesale_buyers_have_a_list_of_their_own(shop, scored):
     checked, scores = scored
     said = clv.findings(checked, scores, shop=shop)
@@ -365,6 +391,9 @@ def test_first_sentence_of_how_sure_is_for_anybody(shop, scored):
     first = clv.findings(checked, scores, shop=shop).how_sure[0]
     held = assurance.holdout_band(checked)
     assert first.endswith("inside the range given with it.") == (held.low <= checked.actual <= held.high)
+    plain = " ".join(clv.findings(checked, scores, shop=shop).how_sure).partition("For who knows the models: ")[0]
+    assert plain
+    assert not any(word in plain for word in ("NBD", "correlation", "window", "holdout"))
     exact = holdout_of(checked, said=SAID, came=[int(n) for n in SAID])
     assert "would have been right within 1\N{NO-BREAK SPACE}%" in assurance._plainly(exact)
     # By hand: 600 were said; 438 came, which is 37 % too high, or 750, which is 20 % too low.

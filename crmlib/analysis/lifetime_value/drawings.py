@@ -128,7 +128,7 @@ def figure_weeks(validation: Validation) -> figures.Figure:
         )
         if validation.actual and run["came"].sum():
             off = run["forecast"].sum() / run["came"].sum() - 1
-            aside = f" ({formats.share(abs(off))} too {'high' if off > 0 else 'low'} from {since} on)"
+            aside = f"; from {since} on it was {_off(off)} in orders"
     title = _tried(validation, error, aside)
     inside = int(((later["came"] >= later["low"]) & (later["came"] <= later["high"])).sum())
     return figures.draw(
@@ -349,7 +349,7 @@ def _channels_title(shown: pd.DataFrame, channels: Channels, currency: str) -> s
         title = f"{names} customers have not repaid their cost within {channels.months} months"
         if len(late) == 1:
             got = channels.by_then(str(late["channel"].iloc[0]))["earned"]
-            title += f" ({channels.called} {formats.money(got, currency)}, cost {formats.money(late['cost'].iloc[0], currency)})"
+            title += f" ({channels.called} {formats.money(got, currency)} against a cost of {formats.money(late['cost'].iloc[0], currency)})"
         others = priced.drop(index=late.index)
         if len(others):
             last = _within(float(others["payback_month"].max()))
@@ -393,13 +393,11 @@ def tried_on(validation: Validation) -> str:
 
 def _tried(validation: Validation, error: float, aside: str) -> str:
     """How the forecast would have done, in orders and in net sales."""
-    start = f"Tried on {tried_on(validation)}, the forecast"
+    start = f"Tried on {tried_on(validation)} the forecast was"
     if not validation.actual:
-        return f"{start} was wrong: no order came"
-    parts = [f"{_off(error)} in orders{aside}"]
-    if np.isfinite(validation.sales_off):
-        parts.append(f"{_off(validation.sales_off)} in net sales")
-    return f"{start} was {' and '.join(parts)}"
+        return f"{start} wrong: no order came"
+    sales = f", {_off(validation.sales_off)} in net sales" if np.isfinite(validation.sales_off) else ""
+    return f"{start} {_off(error)} in orders{sales}{aside}"
 
 
 def _off(error: float) -> str:

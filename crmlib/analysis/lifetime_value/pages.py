@@ -100,7 +100,7 @@ def _metrics(validation: Validation, scores: Scores, channels: Channels | None, 
                note=f"in 95 of 100 samples of these {crowd:,} customers" + (", wholesale apart" if scores.wholesale else ""),
                definition=f"share of expected {earned} from the tenth of customers with the highest, wholesale buyers apart, "
                "95 % by resampling customers"),
-        Metric(id="forecast_error", label=f"Tried on {tried_on(validation)}: orders forecast", value=_finite(error[0]), unit="share", n=known,
+        Metric(id="forecast_error", label=f"Tried on {tried_on(validation)}: forecast of orders off by", value=_finite(error[0]), unit="share", n=known,
                low=_finite(error[1]), high=_finite(error[2]), headline=True, signed=True,
                note=_error_note(validation),
                definition="forecast / actual − 1 over the holdout, worked out afterwards from what was known when it began, 95 % by resampling customers"),
@@ -137,13 +137,13 @@ def _payback_note(channels: Channels) -> str:
     ]
     if len(later):
         months = " and ".join(f"{_spoken(line.channel)}: month {line.payback_month:.0f}" for line in later.itertuples())
-        said.append(f"{formats.share(later['customers'].sum() / n)} by slower ones ({months})")
+        said.append(f"{formats.share(later['customers'].sum() / n)} by slower ones that have repaid too ({months})")
     if len(late):
         names = " and ".join(map(_spoken, late["channel"]))
         said.append(
             f"{formats.share(late['customers'].sum() / n)} by ones that have not within {channels.months} ({names})"
         )
-    return "95 % over samples of customers. " + ", ".join(said)
+    return "in 95 of 100 samples of customers. " + ", ".join(said)
 
 
 def _spoken(channel: object) -> str:

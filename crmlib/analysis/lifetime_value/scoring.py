@@ -393,9 +393,14 @@ def _with_value(
     alive = ahead.model.p_alive(ahead.patterns) if ahead.model is not None else np.ones(len(ahead.patterns))
     return frame.assign(
         expected_value=expected[row] * per_order * weight, low_value=low * weight, high_value=high * weight,
-        _variance=variance * weight**2, if_active=(expected / np.maximum(alive, 1e-9))[row] * per_order * weight,
+        _variance=variance * weight**2, if_active=_if_active(expected, alive)[row] * per_order * weight,
         wholesale=big,
     )  # fmt: skip
+
+
+def _if_active(expected: Floats, alive: Floats) -> Floats:
+    """Purchases of somebody who still buys. Chances are tiny long before they are lost: only 0 has no answer."""
+    return np.where(alive > 0, expected / np.where(alive > 0, alive, 1.0), 0.0)
 
 
 def _discount(ahead: Forecaster, days: int, rate: float, expected: Floats) -> Floats:
