@@ -231,6 +231,19 @@ def test_a_failed_check_is_a_banner_before_everything_else() -> None:
     assert 'class="banner"' not in page_of(payload(checks=[{"name": "Sum", "verdict": "ok", "text": "Adds up."}]))
 
 
+def test_what_only_experts_read_is_folded() -> None:
+    html = page_of(payload(how_sure=["Off by 4 %."], for_experts=["Deviance 3.03 over windows."]))
+    sure = html[html.index('id="how-sure"') :].partition("</section>")[0]
+    opened, folded, _ = sure.partition("<details>")
+    assert folded
+    assert "Off by 4 %." in opened
+    assert "Deviance" not in opened
+    assert (
+        "<details>"
+        not in page_of(payload(how_sure=["Sure."]))[html.index('id="how-sure"') :].partition("</section>")[0]
+    )
+
+
 def test_rows_that_do_not_reconcile_are_said_not_hidden() -> None:
     tables = passport()["tables"]
     page, day = page_of(payload()), formats.day(AS_OF)

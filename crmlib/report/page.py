@@ -100,6 +100,7 @@ def render(notebook: Mapping[str, Any], facts: Facts, *, scrub: Sequence[tuple[s
         "sections": [_section(figure, facts.files) for figure, detail in figures if not detail],
         "details": [_section(figure, facts.files) for figure, detail in figures if detail],
         "how_sure": payload.get("how_sure", []),
+        "for_experts": payload.get("for_experts", []),
         "record": _record(facts.record),
         "caveats": payload.get("caveats", []),
         "metrics": [_definition(metric) for metric in payload.get("metrics", [])],

@@ -1,4 +1,4 @@
-"""How sure the lifetime-value page is, in sentences: the first for anybody, the rest for who wants to know."""
+"""How sure the lifetime-value page is: sentences for anybody, and those for who knows the models."""
 
 from __future__ import annotations
 
@@ -23,12 +23,11 @@ def how_sure(validation: Validation, scores: Scores, currency: str) -> tuple[str
         *_season(scores),
         _margin(scores.margin),
         *_discount(scores),
-        *_method(validation, scores),
     )
 
 
-def _method(validation: Validation, scores: Scores) -> list[str]:
-    """What only somebody who knows the models reads, last."""
+def for_experts(validation: Validation, scores: Scores) -> tuple[str, ...]:
+    """What only somebody who knows the models reads."""
     lines = [validation.verdict(), *_unaided(validation), _past(validation)]
     if said := scores.forecaster.chances.sentence():
         lines.append(said)
@@ -48,7 +47,7 @@ def _method(validation: Validation, scores: Scores) -> list[str]:
                 else ", too large for comfort: values may be off for frequent buyers."
             )
         )
-    return [f"For who knows the models: {lines[0]}", *lines[1:]]
+    return tuple(lines)
 
 
 def _sales(validation: Validation, currency: str) -> list[str]:

@@ -349,7 +349,7 @@ def _channels_title(shown: pd.DataFrame, channels: Channels, currency: str) -> s
         title = f"{names} customers have not repaid their cost within {channels.months} months"
         if len(late) == 1:
             got = channels.by_then(str(late["channel"].iloc[0]))["earned"]
-            title += f" ({channels.called} {formats.money(got, currency)} against a cost of {formats.money(late['cost'].iloc[0], currency)})"
+            title += f": {channels.called} {formats.money(got, currency)}, cost {formats.money(late['cost'].iloc[0], currency)}"
         others = priced.drop(index=late.index)
         if len(others):
             last = _within(float(others["payback_month"].max()))

@@ -11,7 +11,7 @@ import pandas as pd
 
 from crmlib import formats
 from crmlib.analysis.lifetime_value import calling
-from crmlib.analysis.lifetime_value.assurance import MAX_CORRELATION, held_words, holdout_band, how_sure
+from crmlib.analysis.lifetime_value.assurance import MAX_CORRELATION, for_experts, held_words, holdout_band, how_sure
 from crmlib.analysis.lifetime_value.bands import Total
 from crmlib.analysis.lifetime_value.drawings import tried_on
 from crmlib.analysis.lifetime_value.foresight import LIST, predictions, predictions_list
@@ -46,6 +46,7 @@ def findings(
         metrics=_metrics(validation, scores, channels, shop),
         so_what=_so_what(scores, _earned(scores), horizon_words(scores.horizon_days), quiet),
         how_sure=how_sure(validation, scores, shop.currency),
+        for_experts=for_experts(validation, scores),
         caveats=_caveats(validation, scores, channels),
         actions=_actions(scores, channels, shop, calls),
         checks=_checks(validation, scores),
@@ -132,18 +133,18 @@ def _payback_note(channels: Channels) -> str:
     priced = channels.priced
     n, by_then = priced["customers"].sum(), priced["payback_month"] <= channels.median[0]
     later, late = priced[~by_then & np.isfinite(priced["payback_month"])], channels.late
-    said = [
-        f"{formats.share(priced.loc[by_then, 'customers'].sum() / n)} of {n:,} customers came by channels that had repaid by then"
-    ]
+
+    def share(some: pd.DataFrame) -> str:
+        return formats.share(some["customers"].sum() / n)
+
+    said = [f"of {n:,} customers {share(priced[by_then])} came by channels that had repaid by then"]
     if len(later):
-        months = " and ".join(f"{_spoken(line.channel)}: month {line.payback_month:.0f}" for line in later.itertuples())
-        said.append(f"{formats.share(later['customers'].sum() / n)} by slower ones that have repaid too ({months})")
+        months = " and ".join(f"{_spoken(line.channel)}, month {line.payback_month:.0f}" for line in later.itertuples())
+        said.append(f"{share(later)} by slower ones ({months})")
     if len(late):
         names = " and ".join(map(_spoken, late["channel"]))
-        said.append(
-            f"{formats.share(late['customers'].sum() / n)} by ones that have not within {channels.months} ({names})"
-        )
-    return "in 95 of 100 samples of customers. " + ", ".join(said)
+        said.append(f"{share(late)} by ones that have not repaid within {channels.months} months ({names})")
+    return "in 95 of 100 samples of customers; " + ", ".join(said)
 
 
 def _spoken(channel: object) -> str:
@@ -248,8 +249,8 @@ def _error_note(validation: Validation) -> str:
     off = validation.sales_off
     sales = f"Net sales {formats.with_sign(formats.share(off), off)}. " if np.isfinite(off) else ""
     return (
-        f"in 95 of 100 samples of customers. {sales}Worked out afterwards: what was known on {formats.day(validation.start)} gives {formats.number(validation.forecast)} orders "
-        f"by {int(validation.patterns['customers'].sum()):,} customers for {validation.days} days; {formats.number(validation.actual)} came"
+        f"in 95 of 100 samples of customers. {sales}Worked out afterwards from what was known on {formats.day(validation.start)} of {int(validation.patterns['customers'].sum()):,} customers: "
+        f"{formats.number(validation.forecast)} orders, {formats.number(validation.actual)} came"
     )
 
 
