@@ -35,7 +35,8 @@ Status = Literal["published", "warnings", "too_few"]
 class Metric:
     """One number of a report. `low` and `high` are None for complete counts; `value` None is 'not available'.
 
-    `headline` puts it in the row of tiles; `note` is the small print there: what the interval covers, or n.
+    `headline` puts it in the row of tiles; `note` is the small print there: what the interval covers, or n. `signed`
+    numbers show a plus, too.
     """
 
     id: str
@@ -48,6 +49,7 @@ class Metric:
     high: float | None = None
     headline: bool = False
     note: str = ""
+    signed: bool = False
 
     def __str__(self) -> str:
         span = formats.interval(self.low, self.high, self.unit)
@@ -148,6 +150,7 @@ class Findings:
     lead      the page in one or two sentences
     so_what   three lines for the reader who stops there
     how_sure  holdout, interval, baseline beaten or not, in sentences
+    for_experts   the same in the method's own terms, folded on the page
     tables    file name without ending -> frame, for `tables/`
     lists     the same for `lists/`, where whatever names a customer goes; never shown on a page
     predictions, grades   what is said of the days ahead, and what came of what earlier runs had said
@@ -160,6 +163,7 @@ class Findings:
     so_what: tuple[str, ...]
     how_sure: tuple[str, ...]
     caveats: tuple[Caveat, ...]
+    for_experts: tuple[str, ...] = ()
     actions: tuple[Action, ...] = ()
     checks: tuple[Check, ...] = ()
     status: Status = "published"
@@ -193,6 +197,7 @@ class Findings:
             "metrics": [asdict(metric) for metric in self.metrics],
             "so_what": list(self.so_what),
             "how_sure": list(self.how_sure),
+            "for_experts": list(self.for_experts),
             "caveats": [caveat.text for caveat in self.caveats],
             "actions": [asdict(action) for action in self.actions],
             "checks": [asdict(check) for check in self.checks],
@@ -314,7 +319,7 @@ def _as_html(findings: Findings) -> str:
         ("So what", list(findings.so_what)),
         ("Numbers", numbers),
         ("Actions", actions or ["Nothing to do from this page today."]),
-        ("How sure", list(findings.how_sure)),
+        ("How sure", [*findings.how_sure, *findings.for_experts]),
         ("When not to trust this", [caveat.text for caveat in findings.caveats]),
     ]
     body = "".join(f"<h4>{title}</h4>{items(lines)}" for title, lines in blocks)

@@ -102,6 +102,15 @@ def quantity(value: float | None, unit: str, *, low: float | None = None, high: 
     return number(_rounded(value, digits), digits=shown)
 
 
+def with_sign(text: str, value: float | None) -> str:
+    """A number's text with a plus before it where it is above zero; a minus stands there already.
+
+    >>> with_sign("3.8\xa0%", 0.038), with_sign("−1\xa0%", -0.01)
+    ('+3.8\xa0%', '−1\xa0%')
+    """
+    return f"+{text}" if value is not None and value > 0 and text != NOTHING and text.strip("0.%\xa0") else text
+
+
 def interval(low: float | None, high: float | None, unit: str) -> str:
     """The two ends of an interval in their unit, or '' where there is none.
 

@@ -207,13 +207,13 @@ def test_order_margins(shop, demo_shop, orders, lines, products):
         goods, known = rows["line_total"].sum(), rows["line_total"][cost.notna()].sum()
         total, discount = paid.loc[order.order_id, ["total", "discount"]]
         whole = total or goods
-        margin = np.nan
+        margin = back = np.nan
         if cost.notna().any() and known and whole:
-            margin = (
-                (goods - (discount if discount == discount else 0) - cost.sum() * goods / known) * order.revenue / whole
-            )
-        wanted.append((order.order_id, order.customer_id, order.day, order.revenue, goods, known, margin))
-    columns = ["order_id", "customer_id", "day", "revenue", "goods", "known", "margin"]
+            spent = cost.sum() * goods / known
+            margin = (goods - (discount if discount == discount else 0) - spent) * order.revenue / whole
+            back = spent * (1 - order.revenue / whole)
+        wanted.append((order.order_id, order.customer_id, order.day, order.revenue, goods, known, margin, back))
+    columns = ["order_id", "customer_id", "day", "revenue", "goods", "known", "margin", "returned_cost"]
     wanted = pd.DataFrame(wanted, columns=columns)
     assert wanted["margin"].notna().mean() > 0.9
     same(shop.fetch(facts.order_margins(shop)), wanted)

@@ -131,3 +131,68 @@ def test_a_month_stands_beside_the_same_month_a_year_before(write_shop, before, 
     store = crm.connect(write_shop(orders=orders, toml='currency = "EUR"'), as_of="2025-03-01")
     title = data_health.figure_months(data_health.measure(store)).title
     assert title == f"Net sales were {words}"
+
+
+def test_refunds_still_to_come_do_not_look_like_growth(write_shop):
+    """Two like Septembers, of which the older has had its refunds: net sales grew by a quarter, sales did not."""
+    rows = [
+        {"order_id": f"{year}-{n}", "ordered_at": f"{year}-09-{n:02}", "total": "10", "refunded": "10" if year == 2024 and n <= 5 else "",
+         "refunded_at": f"{year}-10-{n:02}" if year == 2024 and n <= 5 else ""}
+        for year in (2024, 2025) for n in range(1, 26)
+    ]  # fmt: skip
+    rows[30] |= {"refunded": "10", "refunded_at": "2025-10-20"}
+    store = crm.connect(write_shop(orders=rows, toml='currency = "EUR"'), as_of="2025-10-01")
+    health = data_health.measure(store)
+    assert health.months["revenue"].tolist() == [200.0, 250.0]
+    drawn = data_health.figure_months(health)
+    assert drawn.title == "Net sales were €250 in September 2025; before refunds, as in the same month a year before"
+    assert "Refunds of the last months' orders are still coming in" in drawn.sentence
+    assert "each refund in the month of its order" in drawn.sentence
+
+
+def test_orders_that_are_missing_from_the_months_are_said_with_their_money(write_shop):
+    good = [{"order_id": str(n), "ordered_at": "2025-01-05", "customer_id": "a", "total": "10"} for n in range(5)]
+    bad = [
+        {"order_id": "5", "ordered_at": "sometime", "customer_id": "a", "total": "30"},
+        {"order_id": "6", "ordered_at": "sometime", "customer_id": "a", "total": "lots"},
+        {"order_id": "", "ordered_at": "2025-01-05", "customer_id": "a", "total": "12"},
+        {"order_id": "7", "ordered_at": "2025-01-05", "customer_id": "a", "total": "-4"},
+        {"order_id": "1", "ordered_at": "2025-01-05", "customer_id": "a", "total": "10"},
+    ]
+    store = crm.connect(write_shop(orders=good + bad, toml='currency = "EUR"'), as_of="2025-02-01")
+    health = data_health.measure(store)
+    said = data_health.figure_months(health).sentence
+    assert "4 orders are missing here, because they were set aside: the date cannot be read (2), " in said
+    assert "come to €42, to −€4 for those below zero" in said
+    clean = data_health.measure(crm.connect(write_shop(orders=good, toml='currency = "EUR"'), as_of="2025-02-01"))
+    assert "agree to the cent" in data_health.figure_months(clean).sentence
+    page = data_health.findings(health, shop=store)
+    assert (
+        page.actions[0].why
+        == "the date cannot be read (2); a field that must be filled is empty (1); other reasons (2)"
+    )
+    assert page.actions[0].by == "15\N{NO-BREAK SPACE}February 2025"
+    assert "by more than the 4 orders set aside can explain" in page.so_what[2]
+
+
+def test_buyers_who_are_missing_from_the_customer_list_are_counted(write_shop):
+    orders = [{"order_id": str(n), "ordered_at": "2025-01-05", "customer_id": who} for n, who in enumerate("abbc")]
+    shop = crm.connect(write_shop(orders=orders, customers=[{"customer_id": "a"}]), as_of="2025-02-01")
+    health = data_health.measure(shop)
+    assert (health.customers, health.unlisted) == (3, 2)
+    assert (
+        "2 of them are missing from the customer list"
+        in data_health.findings(health, shop=shop)["customers"].definition
+    )
+
+
+def test_the_commonest_fault_is_said_in_plain_words(shop):
+    title = data_health.table_faults(data_health.measure(shop)).title
+    assert title == "Most common fault: the same number stands twice in the export (1 order; the first row is kept)"
+
+
+def test_guests_by_chance_alone_stay_in_the_band(demo_shop):
+    health = data_health.measure(demo_shop)
+    drawn = data_health.figure_guests(health)
+    assert "By month the share stayed between" in drawn.sentence
+    assert "19 months in 20" in drawn.caption

@@ -83,6 +83,8 @@ CASES: dict[str, Callable[[crm.Shop], Any]] = {
     "shop.facts.order_margins": facts.order_margins,
     "analysis.data_health.guest_orders": data_health.guest_orders,
     "analysis.data_health.order_totals": data_health.order_totals,
+    "analysis.data_health.refunds": data_health.refunds,
+    "analysis.data_health.unlisted_buyers": data_health.unlisted_buyers,
     "analysis.baskets.facts._items": lambda s: baskets._items(s, "brand"),
     "analysis.baskets.facts.basket_table": lambda s: baskets.basket_table(s, level="category"),
     "analysis.baskets.facts.grouped": lambda s: baskets.grouped(s, items(s)),

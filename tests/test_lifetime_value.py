@@ -279,7 +279,7 @@ def test_a_simple_rule_that_wins_is_shipped_and_said(cdnow_sample, method):
     said = clv.findings(simple, scores, shop=cdnow_sample)
     assert scores.model is None
     assert said.status == "warnings"
-    assert f"'{method}' came as close as the models, so the simpler rule is used" in said.how_sure[1]
+    assert f"'{method}' came as close as the models, so the simpler rule is used" in said.for_experts[0]
     assert scores.customers["p_no_order"].between(0, 1).all()
     total = scores.customers["expected_orders"].sum()
     wanted = {methods.NOBODY: 0.0, methods.SAME_RATE: None, methods.RECENCY: checked.actual}[method]

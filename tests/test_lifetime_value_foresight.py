@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import date, timedelta
 
@@ -11,7 +12,7 @@ import pytest
 
 import crmlib as crm
 from crmlib.analysis import lifetime_value as clv
-from crmlib.analysis.lifetime_value import assurance, chances, holdout, scoring, validation
+from crmlib.analysis.lifetime_value import assurance, calling, chances, drawings, holdout, scoring, validation
 from crmlib.analysis.lifetime_value import payback as by_channel
 from crmlib.analysis.lifetime_value.foresight import predictions_list
 from crmlib.findings import Due, Prediction
@@ -66,6 +67,8 @@ def test_margin_is_net_of_discounts_refunds_and_costs(write_shop):
     margin = clv.margin_of(shop, assumed=0.3)
     assert margin.share == pytest.approx((56.6667 + 15) / (105 + 25), rel=1e-4)
     assert margin.known_share == pytest.approx(110 / 190)
+    # Half of order 2 was given back, whose goods cost 20.
+    assert margin.at_risk == pytest.approx(10 / (56.6667 + 15), rel=1e-4)
 
 
 def test_earnings_by_month_since_the_first_order_by_hand(write_shop):
@@ -119,7 +122,30 @@ def test_channels_find_the_planted_costs_and_who_pays_back(shop, scored, made):
     # Nobody earns less by staying longer, refunds apart, which belong to their order.
     assert (found.curves.groupby("channel")["earned"].diff().dropna() >= -1e-9).all()
     drawn = clv.figure_channels(found, currency="EUR")
-    assert "Coupon site customers have not repaid" in drawn.title
+    got, cost = (
+        found.curves[found.curves["channel"] == "coupon_site"]["earned"].iloc[-1],
+        table.loc["coupon_site", "cost"],
+    )
+    slowest = table.loc[np.isfinite(table["payback_month"]), "payback_month"].max()
+    assert drawn.title == (
+        f"Coupon site customers have not repaid their cost within {found.months} months: margin €{got:.0f}, cost €{cost:.0f}; "
+        f"all other channels with a cost repaid within {slowest:.0f} months"
+    )
+
+
+def test_every_customer_with_a_cost_is_in_one_of_three_groups(shop, scored):
+    checked, scores = scored
+    found = clv.channels(shop, scores)
+    said = clv.findings(checked, scores, shop=shop, channels=found)
+    note = said["payback_month"].note
+    shares = [int(text) for text in re.findall(r"(\d+)\N{NO-BREAK SPACE}% (?:came )?by", note)]
+    assert len(shares) == 3
+    assert sum(shares) in (99, 100, 101)
+    assert "(coupon site)" in note
+    (review,) = [action for action in said.actions if action.what.startswith("Review")]
+    known = found.table.set_index("channel").loc["coupon_site"]
+    assert known["known"] < known["customers"] == review.count
+    assert review.counted == f"customers, {int(known['known']):,} of them known for {found.months} months"
 
 
 def test_one_wholesale_buyer_does_not_decide_a_channel(shop, scored):
@@ -257,7 +283,7 @@ def test_lower_tenths_that_brought_less_than_said_are_named(scored):
     checked, _ = scored
     (said,) = assurance._lower_tenths(holdout_of(checked, said=SAID, came=[150, 120, 90, 60, 50, 40, 5, 2, 1, 0]))
     # By hand: 60 + 50 + 40 + 30 + 25 + 20 + 15 = 240 and 60 + 50 + 40 + 5 + 2 + 1 + 0 = 158.
-    assert "240 orders were forecast and 158 came; 4 of these tenths lie beyond chance" in said
+    assert "240 orders were forecast and 158 came, and 4 of these tenths lie beyond chance" in said
     assert "take fewer orders than are expected of them" in said
     (said,) = assurance._lower_tenths(holdout_of(checked, said=SAID, came=[150, 120, 90, 60, 50, 40, 70, 70, 60, 15]))
     assert "take more orders" in said
@@ -278,19 +304,77 @@ def test_tiers_say_what_was_forecast_of_them_last_time(scored):
     assert "last time:" not in right.sentence
 
 
-def test_lost_customers_are_called_at_random_and_counted(shop, scored):
+def test_quiet_customers_are_listed_best_first_in_two_halves(shop, scored):
     checked, scores = scored
+    said = clv.findings(checked, scores, shop=shop)
+    listed = said.lists["quiet_customers"]
     quiet = scores.customers[scores.customers["quiet"]]
+    assert set(listed["customer_id"]) == set(quiet["customer_id"])
+    assert listed["past_revenue"].is_monotonic_decreasing
+    called = listed[listed["half"] == "call"]
+    assert set(listed["half"]) == {"call", "leave alone"}
+    # A fair coin: within three standard deviations of half.
+    assert abs(len(called) - len(listed) / 2) < 1.5 * np.sqrt(len(listed))
+    (call,) = [action for action in said.actions if action.what.startswith("Call")]
+    assert (call.count, call.counted) == (len(called), f"of {len(listed):,} customers")
+    assert call.file == "lists/quiet_customers.csv"
     gone = int((quiet["p_no_order"] >= 0.9).sum())
     assert 0 < gone < len(quiet)
-    (call,) = [a for a in clv.findings(checked, scores, shop=shop).actions if a.what.startswith("Call")]
-    assert call.what == "Call or write to a random half"
-    assert f": {gone:,} of them by nine chances in ten or more; the other half tells what a call earns" in call.why
-    assert (call.count, call.counted) == (len(quiet) // 2, f"of {len(quiet):,} customers")
-    assert call.worth.startswith("at most, if that half still bought: €") and "beyond what is expected" in call.worth
-    more = (scores.at_stake.value - quiet["expected_value"].sum()) / 2
-    said = float(call.worth.partition("€")[2].partition(" ")[0].replace(",", ""))
-    assert said == pytest.approx(more, rel=0.1)
+    assert f"for {gone:,} of the {len(quiet):,} that is all but certain" in call.why
+    assert call.worth.startswith("at most €")
+    assert call.worth.endswith(f"if all {len(called):,} bought again as before; untested")
+    more = (called["value_if_back"] - called["expected_value"]).sum()
+    amount = float(call.worth.partition("€")[2].partition(" ")[0].replace(",", ""))
+    assert amount == pytest.approx(more, rel=0.1)
+
+
+def test_a_customer_stays_in_the_half_that_was_drawn(shop, scored):
+    _, scores = scored
+    listed = calling.quiet_customers(shop, scores).set_index("customer_id")["half"]
+    fewer = replace(scores, customers=scores.customers[scores.customers["customer_id"] != listed.index[0]])
+    again = calling.quiet_customers(shop, fewer).set_index("customer_id")["half"]
+    assert again.equals(listed.drop(listed.index[0]))
+    # Another key draws other halves, and a handful is called as a whole.
+    other = calling.quiet_customers(replace(shop, _key=b"another key altogether"), scores).set_index("customer_id")[
+        "half"
+    ]
+    assert not other.equals(listed)
+    few = replace(scores, customers=scores.customers[scores.customers["customer_id"].isin(listed.index[:5])])
+    assert set(calling.quiet_customers(shop, few)["half"]) == {"call"}
+
+
+def test_what_a_lost_customer_would_bring_back_does_not_vanish_with_the_chance_of_it(scored):
+    """A hundred orders in two years, then silence: the chance of more is nil, what they would be is not."""
+    _, scores = scored
+    model = scores.model
+    rows = pd.DataFrame(
+        {"frequency": [100.0, 100.0], "recency_days": [700, 700], "t_days": [705, 1000], "customers": 1}
+    )
+    alive, expected = model.p_alive(rows), model.expected(rows, days=365)
+    assert alive[1] < 1e-9
+    back = scoring._if_active(expected, alive)
+    # By the longer time in which nobody heard of the second, their rate is lower, but by no more than that.
+    assert back[0] > back[1] > back[0] * 0.6
+    assert scoring._if_active(np.zeros(1), np.zeros(1)).tolist() == [0.0]
+
+
+def test_the_trial_says_orders_sales_and_the_day_in_no_week(scored):
+    checked, _ = scored
+    right = replace(checked, sales_forecast=99.0, sales_actual=100.0)
+    assert drawings._tried(replace(right), 0.04, "") == (
+        "Tried on the last 91 days the forecast was 4\N{NO-BREAK SPACE}% too high in orders, 1\N{NO-BREAK SPACE}% too low in net sales"
+    )
+    assert drawings._odd_days(checked) == ""
+    odd = replace(checked, holdout=replace(checked.holdout, end=checked.holdout.start + timedelta(days=365)))
+    assert drawings._odd_days(odd) == " (the last day is in neither sum)"
+
+
+def test_wholesale_buyers_have_a_list_of_their_own(shop, scored):
+    checked, scores = scored
+    said = clv.findings(checked, scores, shop=shop)
+    (keep,) = [action for action in said.actions if action.what.startswith("Keep")]
+    assert keep.file == "lists/wholesale_customers.csv"
+    assert len(said.lists["wholesale_customers"]) == keep.count == scores.wholesale
 
 
 def test_a_tiers_range_holds_its_own_miss_of_last_time(scored):
@@ -307,6 +391,10 @@ def test_first_sentence_of_how_sure_is_for_anybody(shop, scored):
     first = clv.findings(checked, scores, shop=shop).how_sure[0]
     held = assurance.holdout_band(checked)
     assert first.endswith("inside the range given with it.") == (held.low <= checked.actual <= held.high)
+    said = clv.findings(checked, scores, shop=shop)
+    plain = " ".join(said.how_sure)
+    assert checked.verdict() in said.for_experts
+    assert not any(word in plain for word in ("NBD", "correlation", "window", "holdout"))
     exact = holdout_of(checked, said=SAID, came=[int(n) for n in SAID])
     assert "would have been right within 1\N{NO-BREAK SPACE}%" in assurance._plainly(exact)
     # By hand: 600 were said; 438 came, which is 37 % too high, or 750, which is 20 % too low.

@@ -342,7 +342,7 @@ def test_old_customers_who_look_new_are_warned_of(write_shop, cdnow_sample):
     old = [{"customer_id": i, "created_at": "2023-05-01" if i < 20 else "2025-01-01"} for i in range(60)]
     found = beginning(crm.connect(write_shop(orders=orders, customers=old)))
     assert (found.old, found.truncated) == (20, True)
-    assert "20 of 60 customers had an account before the data begins" in found.sentence()
+    assert "20 of 60 customers had an account more than 30 days before the data begins" in found.sentence()
     new = [{"customer_id": i, "created_at": "2025-01-01"} for i in range(60)]
     assert not beginning(crm.connect(write_shop("new", orders=orders, customers=new))).truncated
     # Without accounts the crowd of the first month speaks: 50 of 60 at once.

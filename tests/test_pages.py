@@ -20,7 +20,7 @@ import nbformat
 import numpy as np
 import pytest
 
-from crmlib import figures, findings
+from crmlib import figures, findings, formats
 from crmlib.errors import PageError
 from crmlib.report import history, overview, page, publish, spark, track
 from crmlib.report.validate import POLICY, SCRIPT, validate
@@ -231,9 +231,22 @@ def test_a_failed_check_is_a_banner_before_everything_else() -> None:
     assert 'class="banner"' not in page_of(payload(checks=[{"name": "Sum", "verdict": "ok", "text": "Adds up."}]))
 
 
+def test_what_only_experts_read_is_folded() -> None:
+    html = page_of(payload(how_sure=["Off by 4 %."], for_experts=["Deviance 3.03 over windows."]))
+    sure = html[html.index('id="how-sure"') :].partition("</section>")[0]
+    opened, folded, _ = sure.partition("<details>")
+    assert folded
+    assert "Off by 4 %." in opened
+    assert "Deviance" not in opened
+    plain = page_of(payload(how_sure=["Sure."]))
+    assert "<details>" not in plain[plain.index('id="how-sure"') :].partition("</section>")[0]
+
+
 def test_rows_that_do_not_reconcile_are_said_not_hidden() -> None:
     tables = passport()["tables"]
-    assert "12 rows read: 10 kept, 1 set aside, 1 on or after the as-of day." in page_of(payload())
+    page, day = page_of(payload()), formats.day(AS_OF)
+    assert f"12 rows read: 10 kept, 1 set aside, 1 dated {day} or later, left for a later report." in page
+    assert "This is the first report of its kind" in page
     broken = [tables[0] | {"kept": 9}]
     assert "do not add up" in page_of(payload(shop=passport(tables=broken)))
 

@@ -10,10 +10,11 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from crmlib import figures, formats
-from crmlib.analysis.stats import share_interval
+from crmlib.analysis.stats import chance_range
 from crmlib.errors import DataError
 from crmlib.findings import Action, Caveat, Check, Findings, Metric
 from crmlib.shop import facts
+from crmlib.shop.quality import SET_ASIDE
 from crmlib.shop.tables import TABLES
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from crmlib.shop.engine import Shop
 
 _MANY_SET_ASIDE = 0.01  # share of a table's rows from which a check warns
+_MEND_WITHIN_DAYS = 14
+_TELLING_ORDERS = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,9 +33,11 @@ class Health:
 
     reconciliation  table, read, kept, set_aside, after_as_of; the last row is the sum
     faults          table, code, meaning, rows, kept
-    months          month (first day), orders, revenue
+    months          month (first day), orders, revenue, refunds (of that month's orders, as known so far)
     guests          month (first day), orders, guests
     newest          table, day (its newest row)
+    missing         code, meaning, orders, money (what they say they cost): orders set aside for another reason than standing twice
+    unlisted        buyers who are missing from the customer list; None without one
     """
 
     as_of: date
@@ -42,7 +47,9 @@ class Health:
     months: pd.DataFrame
     guests: pd.DataFrame
     newest: pd.DataFrame
+    missing: pd.DataFrame
     customers: int | None
+    unlisted: int | None
     orders: int | None
     order_lines: int | None
     revenue: float | None
@@ -57,6 +64,21 @@ def guest_orders(shop: Shop) -> ir.Table:
     orders = facts.net_orders(shop)
     months = orders.group_by(month=orders["day"].truncate("M"))
     return months.aggregate(orders=orders.count(), guests=orders["customer_id"].isnull().sum()).order_by("month")
+
+
+def refunds(shop: Shop) -> ir.Table:
+    """Grain: a calendar month. Columns month (its first day), refunds (what was given back of that month's orders)."""
+    given = shop.table("orders").select("order_id", "refunded")
+    orders = facts.net_orders(shop).filter(lambda t: t.revenue.notnull()).left_join(given, "order_id")
+    months = orders.group_by(month=orders["day"].truncate("M"))
+    return months.aggregate(refunds=orders["refunded"].sum().fill_null(0)).order_by("month")
+
+
+def unlisted_buyers(shop: Shop) -> ir.Table:
+    """Grain: one row. Column customers: buyers who are missing from the customer list."""
+    buyers = facts.net_orders(shop).filter(lambda t: t.customer_id.notnull())
+    unlisted = buyers.anti_join(shop.table("customers"), "customer_id")
+    return unlisted.aggregate(customers=unlisted["customer_id"].nunique())
 
 
 def order_totals(shop: Shop) -> ir.Table:
@@ -84,14 +106,34 @@ def measure(shop: Shop) -> Health:
         currency=shop.currency,
         reconciliation=reconciliation,
         faults=shop.faults(),
-        months=shop.fetch(facts.monthly(shop)) if has_orders else nothing.assign(orders=0, revenue=0.0),
+        months=_months(shop) if has_orders else nothing.assign(orders=0, revenue=0.0, refunds=0.0),
         guests=shop.fetch(guest_orders(shop)) if has_orders else nothing.assign(orders=0, guests=0),
         newest=_newest(shop),
+        missing=_missing(shop),
+        unlisted=int(shop.fetch(unlisted_buyers(shop))["customers"].iloc[0])
+        if has_orders and shop.has("orders", "customer_id") and shop.has("customers")
+        else None,
         customers=int(totals["customers"]) if totals is not None and shop.has("orders", "customer_id") else None,
         orders=int(totals["orders"]) if totals is not None else None,
         order_lines=shop.audits["order_lines"].kept if shop.has("order_lines") else None,
         revenue=float(totals["revenue"]) if totals is not None and not pd.isna(totals["revenue"]) else None,
     )
+
+
+def _months(shop: Shop) -> pd.DataFrame:
+    months = shop.fetch(facts.monthly(shop))
+    if not shop.has("orders", "refunded"):
+        return months.assign(refunds=0.0)
+    return months.merge(shop.fetch(refunds(shop)), on="month", how="left").fillna({"refunds": 0.0})
+
+
+def _missing(shop: Shop) -> pd.DataFrame:
+    audit = shop.audits.get("orders")
+    # Of a number that stands twice the first order counts, so nothing is missing.
+    found = {code: (n, audit.money[code]) for code, n in audit.set_aside.items()} if audit else {}
+    rows = [(code, SET_ASIDE[code], n, money) for code, (n, money) in found.items() if code != "repeated_key"]
+    frame = pd.DataFrame(rows, columns=["code", "meaning", "orders", "money"])
+    return frame.sort_values("orders", ascending=False, kind="stable", ignore_index=True)
 
 
 def _newest(shop: Shop) -> pd.DataFrame:
@@ -124,6 +166,7 @@ def figure_months(health: Health) -> figures.Figure:
         title += ", the last full month" if partial else ""
         title += _against_last_year(full, column)
     note = " The last month is not over." if partial else ""
+    note += " Refunds of the last months' orders are still coming in." if money and _refunded(months) else ""
 
     def paint(ax: Axes, narrow: bool) -> None:
         import seaborn as sns
@@ -145,7 +188,7 @@ def figure_months(health: Health) -> figures.Figure:
         {"revenue": f"Net sales, {health.currency or 'amount'}"} if money else {}
     )
     table = figures.tabulate(
-        months[::-1],
+        months[["name", "orders", "revenue"]][::-1],
         caption="Orders and net sales by month, newest first",
         labels=labels,
         formats={"orders": formats.number, "revenue": lambda value: formats.number(value, digits=2)},
@@ -154,9 +197,7 @@ def figure_months(health: Health) -> figures.Figure:
     return figures.draw(
         paint,
         title=title,
-        sentence=f"Hold these months against your platform's own report: they should agree to the cent.{note}"
-        if money
-        else f"Orders by month; this shop has no amounts.{note}",
+        sentence=f"{_to_hold_against(health)}{note}" if money else f"Orders by month; this shop has no amounts.{note}",
         alt=f"Bars of {what.lower()} by month, {span}, from {bounds}.",
         caption=f"{what} by calendar month{', paler where the month is not over' if partial else ''}.",
         table=table,
@@ -165,14 +206,43 @@ def figure_months(health: Health) -> figures.Figure:
 
 def _against_last_year(months: pd.DataFrame, column: str) -> str:
     """The last month beside the same month a year before, which has the same season; '' where there is none."""
-    last = months.iloc[-1]
-    before = months.loc[months["month"] == last["month"] - pd.DateOffset(years=1), column]
+    # A month that just ended lacks refunds that a year-old one has: money is compared as it was before them.
+    gross = column == "revenue" and _refunded(months)
+    amounts = months[column] + months["refunds"] if gross else months[column]
+    last = months["month"].iloc[-1]
+    before = amounts[months["month"] == last - pd.DateOffset(years=1)]
     if before.empty or not before.iloc[0] > 0:
         return ""
-    change = last[column] / before.iloc[0] - 1
+    change = float(amounts.iloc[-1] / before.iloc[0] - 1)
+    said = "; before refunds, " if gross else ", "
     if abs(change) < 0.005:
-        return ", as in the same month a year before"
-    return f", {formats.share(abs(change))} {'more' if change > 0 else 'less'} than a year before"
+        return f"{said}as in the same month a year before"
+    return f"{said}{formats.share(abs(change))} {'more' if change > 0 else 'less'} than a year before"
+
+
+def _refunded(months: pd.DataFrame) -> bool:
+    return bool((months["refunds"] != 0).any())
+
+
+def _to_hold_against(health: Health) -> str:
+    """What the monthly sums are to be compared with, and what is missing from them."""
+    text = "Hold these months against your platform's own report, without cancelled orders"
+    text += " and with each refund in the month of its order." if _refunded(health.months) else "."
+    count = int(health.missing["orders"].sum())
+    if not count:
+        return f"{text} No order is missing here, so they should agree to the cent."
+    reasons = ", ".join(f"{_brief(line.meaning)} ({line.orders:,})" for line in health.missing.itertuples())
+    text += f" {count:,} {'order is' if count == 1 else 'orders are'} missing here, because {'it was' if count == 1 else 'they were'} set aside: {reasons}."
+    positive = float(health.missing["money"].clip(lower=0).sum())
+    negative = float(health.missing["money"].clip(upper=0).sum())
+    sums = [f"to {formats.money(positive, health.currency)}"] if positive else []
+    sums += [f"to {formats.money(negative, health.currency)} for those below zero"] if negative else []
+    return text + (f" Their totals, as far as they can be read, come {', '.join(sums)}." if sums else "")
+
+
+def _brief(meaning: str) -> str:
+    """What is wrong, without what is done about it."""
+    return meaning.split(";")[0]
 
 
 def figure_guests(health: Health) -> figures.Figure:
@@ -180,9 +250,16 @@ def figure_guests(health: Health) -> figures.Figure:
     if health.guests.empty:
         return _without_orders("Guests cannot be counted", health)
     months = health.guests.assign(share=health.guests["guests"] / health.guests["orders"])
-    months["low"], months["high"] = share_interval(months["guests"], months["orders"])
     orders, guests = int(months["orders"].sum()), int(months["guests"].sum())
     overall = guests / orders if orders else 0.0
+    months["low"], months["high"] = chance_range(overall, months["orders"])
+    # A month that has only begun says little.
+    told = months[months["orders"] >= _TELLING_ORDERS]
+    span = (
+        f" By month the share stayed between {formats.share(told['share'].min(), digits=1)} and {formats.share(told['share'].max(), digits=1)}."
+        if len(told) > 1
+        else ""
+    )
 
     def paint(ax: Axes, narrow: bool) -> None:
         import seaborn as sns
@@ -200,11 +277,12 @@ def figure_guests(health: Health) -> figures.Figure:
     return figures.draw(
         paint,
         title=title,
-        sentence="Guests count in sales and baskets, but no history can be kept for them."
+        sentence=f"Guests count in sales and baskets, but no history can be kept for them.{span}"
         if guests
         else "No order is from a guest, so every purchase belongs to somebody's history.",
-        alt=f"Line of the share of guest orders by month with its 95 % interval; overall {formats.share(overall, digits=1)} of {orders:,}.",
-        caption="Share of orders without a customer, by month; the band is where the share may lie by chance (95 %).",
+        alt=f"Line of the share of guest orders by month with a band of chance; overall {formats.share(overall, digits=1)} of {orders:,}.",
+        caption=f"Share of orders without a customer, by month. If nothing but chance moved it around {formats.share(overall, digits=1)}, "
+        "19 months in 20 would lie within the band.",
         table=figures.tabulate(
             months[::-1].assign(name=months["month"].dt.strftime("%b %Y")),
             caption="Guest orders by month, newest first",
@@ -238,8 +316,14 @@ def table_reconciliation(health: Health) -> figures.Figure:
     return figures.show_table(
         figures.tabulate(
             health.reconciliation,
-            caption="Rows read = kept + set aside + on or after the as-of day",
-            labels={"table": "Table", "read": "Read", "kept": "Kept", "set_aside": "Aside", "after_as_of": "Later"},
+            caption=f"Rows read = kept + set aside + dated {formats.day(health.as_of)} or later, which are left for a later report",
+            labels={
+                "table": "Table",
+                "read": "Read",
+                "kept": "Kept",
+                "set_aside": "Set aside",
+                "after_as_of": "Dated later",
+            },
             formats=dict.fromkeys(counts, formats.number),
         ),
         title=f"All {total['read']:,} rows are accounted for" + (f"; {aside:,} could not be used" if aside else ""),
@@ -255,7 +339,9 @@ def table_faults(health: Health) -> figures.Figure:
         title = "No fault found"
     else:
         worst = health.faults.sort_values("rows", ascending=False, kind="stable").iloc[0]
-        title = f"The most frequent oddity, in {worst['table'].replace('_', ' ')}: {worst['meaning'].split(';')[0]}"
+        what, *then = worst["meaning"].split("; ", 1)
+        how_many = "; ".join([f"{worst['rows']:,} {_rows_of(worst['table'], worst['rows'])}", *then])
+        title = f"Most common fault: {what} ({how_many})"
     return figures.show_table(
         figures.tabulate(
             faults,
@@ -276,6 +362,14 @@ def table_faults(health: Health) -> figures.Figure:
     )
 
 
+def _rows_of(table: str, rows: int) -> str:
+    """What the rows of a table are called: 'order lines'."""
+    if table == "feedback":
+        return "text" if rows == 1 else "texts"
+    name = table.replace("_", " ")
+    return name.removesuffix("s") if rows == 1 and not name.endswith("ss") else name
+
+
 def findings(health: Health, *, shop: Shop) -> Findings:
     """What the shop's owner should know of the data before reading any other page."""
     total = health.reconciliation.iloc[-1]
@@ -287,16 +381,16 @@ def findings(health: Health, *, shop: Shop) -> Findings:
         _count("revenue", "Net sales", health.revenue, shop.money_rule(), unit=health.currency or "amount", n=orders,
                note=f"of {orders:,} orders{since}" if orders else ""),
         _count("orders", "Orders", orders, "kept orders that were not cancelled", headline=True, unit="orders", note=since.strip()),
-        _count("customers", "Customers who bought", health.customers, "distinct customers with a kept order", headline=True, unit="customers",
+        _count("customers", "Customers who bought", health.customers, _buyers_definition(health), headline=True, unit="customers",
                note=since.strip()),
-        _count("order_lines", "Order lines", health.order_lines, "kept order lines", headline=False, unit="order lines"),
+        _count("order_lines", "Order lines", health.order_lines, "kept order lines, those of cancelled orders too", headline=False, unit="order lines"),
         _count("rows_read", "Rows read", int(total["read"]), "rows below the headers of all files", headline=False, unit="rows"),
-        _count("rows_kept", "Rows kept", int(total["kept"]), "rows that count", headline=False, unit="rows"),
+        _count("rows_kept", "Rows kept", int(total["kept"]), "rows that could be read and kept", headline=False, unit="rows"),
         _count("rows_set_aside", "Rows set aside", aside, "rows that cannot be used, by reason in set_aside.csv",
                note=f"of {total['read']:,} read", unit="rows"),
-        _count("rows_after_as_of", "Rows after the as-of day", int(total["after_as_of"]), "rows dated as_of or later",
+        _count("rows_after_as_of", "Rows dated later", int(total["after_as_of"]), f"rows dated {formats.day(shop.as_of)} or later, left for a later report",
                headline=False, unit="rows"),
-        _count("guest_order_share", "Orders from guests", guest_share, "kept orders without a customer / kept orders",
+        _count("guest_order_share", "Orders from guests", guest_share, "orders without a customer as a share of all orders; both kept and not cancelled",
                unit="share", n=orders, note=f"{guests:,} orders" if orders else ""),
     )  # fmt: skip
     checks = _checks(health, shop)
@@ -306,31 +400,42 @@ def findings(health: Health, *, shop: Shop) -> Findings:
     lead += f" {worst[0].text}" if worst else " Nothing stands in the way of the other reports."
     actions = []
     if aside:
-        top = health.faults[~health.faults["kept"]].sort_values("rows", ascending=False, kind="stable").iloc[0]
         actions.append(
             Action(
                 what="Mend the export where it is made",
-                why=f"most often in {top['table']}: {top['meaning'].split(';')[0]}",
+                why=_causes(health),
                 count=aside,
                 counted="row" if aside == 1 else "rows",
+                by=formats.day(shop.as_of + timedelta(days=_MEND_WITHIN_DAYS)),
                 owner="whoever keeps the shop system",
                 file="tables/set_aside.csv",
             )
         )
     set_aside = shop.fetch(shop.set_aside(), max_rows=5_000_000)
-    months = health.months.assign(month=health.months["month"].dt.strftime("%Y-%m"))
+    months = health.months.assign(month=health.months["month"].dt.strftime("%Y-%m")).drop(columns="refunds")
+    missing = int(health.missing["orders"].sum())
     return Findings(
         report="data_health",
         lead=lead,
         status="warnings" if worst else "published",
         metrics=metrics,
         so_what=(
-            f"{formats.share(total['kept'] / total['read'] if total['read'] else None, digits=1)} of all rows count in the other reports.",
+            f"{formats.share(total['kept'] / total['read'] if total['read'] else None, digits=1)} of all rows could be read and kept.",
             _standing(health, shop, through=through),
-            "If the monthly sums differ from the platform's own, ask why before using the other pages.",
+            "If the monthly sums differ from the platform's own"
+            + (f" by more than the {missing:,} orders set aside can explain" if missing > 1 else "")
+            + ", ask why before using the other pages.",
         ),
         how_sure=(
-            "These are complete counts, not estimates; every file's rows were read, and the sums reconcile.",
+            "Counts and sums are of every row of every file, not of a sample, so they have no range; read is kept plus set aside plus dated later, "
+            "table by table.",
+            *(
+                (
+                    "The band in the chart of guests says how far single months would stray from the overall share by chance alone.",
+                )
+                if guests
+                else ()
+            ),
             shop.money_rule(),
             *(
                 f"Not as known on that day, because the data does not say when it came about: {text}."
@@ -349,10 +454,30 @@ def findings(health: Health, *, shop: Shop) -> Findings:
     )
 
 
+def _causes(health: Health) -> str:
+    """Why rows were set aside: the two most frequent reasons, over all tables, in plain words."""
+    aside = health.faults[~health.faults["kept"]].assign(meaning=lambda faults: faults["meaning"].map(_brief))
+    sums = aside.groupby("meaning", sort=False)["rows"].sum().sort_values(ascending=False, kind="stable")
+    said = [f"{meaning} ({rows:,})" for meaning, rows in sums.head(2).items()]
+    rest = int(sums.iloc[2:].sum())
+    return "; ".join([*said, *([f"other reasons ({rest:,})"] if rest else [])])
+
+
+def _buyers_definition(health: Health) -> str:
+    text = "distinct customers with a kept order that was not cancelled"
+    if health.unlisted:
+        text += (
+            f"; {health.unlisted:,} of them {'is' if health.unlisted == 1 else 'are'} missing from the customer list"
+        )
+    return text
+
+
 def _standing(health: Health, shop: Shop, *, through: str) -> str:
     """From the orders kept to the orders that count, which other pages start from."""
     if not health.orders:
-        return f"The newest record is of {through}; the as-of day, {formats.day(shop.as_of)}, is not part of it."
+        return (
+            f"The newest record is of {through}; the day of this report, {formats.day(shop.as_of)}, is not part of it."
+        )
     kept = int(health.reconciliation.set_index("table").loc["orders", "kept"])
     guests = int(health.guests["guests"].sum())
     gone = kept - health.orders

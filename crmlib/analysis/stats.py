@@ -29,6 +29,19 @@ def share_interval(successes: ArrayLike, trials: ArrayLike, *, confidence: float
     return np.clip(middle - half, 0, 1), np.clip(middle + half, 0, 1)
 
 
+def chance_range(share: float, trials: ArrayLike, *, confidence: float = 0.95) -> tuple[Floats, Floats]:
+    """Where would shares counted in so many trials lie if all had this one chance? Binomial quantiles.
+
+    >>> low, high = chance_range(0.5, 100)
+    >>> float(low), float(high)
+    (0.4, 0.6)
+    """
+    n = np.asarray(trials, dtype=float)
+    low, high = stats.binom.interval(confidence, n, share)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.clip(low / n, 0, 1), np.clip(high / n, 0, 1)
+
+
 def rate_interval(events: ArrayLike, exposure: ArrayLike, *, confidence: float = 0.95) -> tuple[Floats, Floats]:
     """How far may a rate of independent events lie from events / exposure? Garwood's exact Poisson interval.
 

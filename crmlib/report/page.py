@@ -96,10 +96,11 @@ def render(notebook: Mapping[str, Any], facts: Facts, *, scrub: Sequence[tuple[s
         "changes": _changes(facts) if payload else None,
         "so_what": payload.get("so_what", []),
         "actions": _actions(payload.get("actions", []), facts.files) if payload else None,
-        "checks": _data_checks(payload) if payload else None,
+        "checks": _data_checks(payload, facts.as_of) if payload else None,
         "sections": [_section(figure, facts.files) for figure, detail in figures if not detail],
         "details": [_section(figure, facts.files) for figure, detail in figures if detail],
         "how_sure": payload.get("how_sure", []),
+        "for_experts": payload.get("for_experts", []),
         "record": _record(facts.record),
         "caveats": payload.get("caveats", []),
         "metrics": [_definition(metric) for metric in payload.get("metrics", [])],
@@ -239,7 +240,9 @@ def _masthead(facts: Facts, payload: Mapping[str, Any]) -> dict[str, Any]:
 
 def _tile(metric: Mapping[str, Any], change: Change | None = None) -> dict[str, Any]:
     value, unit, low, high = metric["value"], str(metric["unit"]), metric.get("low"), metric.get("high")
-    text = formats.quantity(value, unit, low=low, high=high)
+    text, span = formats.quantity(value, unit, low=low, high=high), formats.interval(low, high, unit)
+    if metric.get("signed"):
+        text, span = formats.with_sign(text, value), _signed_span(low, high, unit)
     counted = unit not in ("share", "index", "") and not (len(unit) == 3 and unit.isupper())
     words = unit.replace("_", " ")
     said = words.casefold() in str(metric["label"]).casefold()
@@ -254,12 +257,18 @@ def _tile(metric: Mapping[str, Any], change: Change | None = None) -> dict[str, 
         "counted_in": unit,
         "value": text,
         "unit": words if counted and not said and text != formats.NOTHING else "",
-        "interval": formats.interval(low, high, unit),
+        "interval": span,
         "note": note,
         "n": "" if repeated else f"n = {formats.number(n)}",
         "arrow": change.arrow if change else "",
         "change": change.words if change else "",
     }
+
+
+def _signed_span(low: float | None, high: float | None, unit: str) -> str:
+    if low is None or high is None:
+        return ""
+    return " to ".join(formats.with_sign(formats.quantity(end, unit, low=low, high=high), end) for end in (low, high))
 
 
 def _spread(low: float | None, high: float | None) -> float:
@@ -335,7 +344,7 @@ def _action_cell(key: str, label: str, action: Mapping[str, Any], files: Mapping
     return {"key": kind, "label": label, "text": text, "link": text if key == "file" and text in files else ""}
 
 
-def _data_checks(payload: Mapping[str, Any]) -> dict[str, Any]:
+def _data_checks(payload: Mapping[str, Any], as_of: date) -> dict[str, Any]:
     shop = payload.get("shop", {})
     tables = shop.get("tables", [])
     faults = sorted(shop.get("faults", []), key=lambda fault: (bool(fault["kept"]), -fault["rows"], fault["table"]))
@@ -349,7 +358,7 @@ def _data_checks(payload: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "tables": [{"name": table["table"], "counts": counts(table)} for table in tables],
         "total": counts(total) if len(tables) > 1 else [],
-        "summary": _reconciled(total) if tables else "",
+        "summary": _reconciled(total, as_of) if tables else "",
         "faults": [fault | {"rows": formats.number(fault["rows"])} for fault in faults],
         "fault_count": len(faults),
         "money": shop.get("money", "") if _in_money(payload) else "",
@@ -364,11 +373,11 @@ def _in_money(payload: Mapping[str, Any]) -> bool:
     return any(len(unit := str(metric["unit"])) == 3 and unit.isupper() for metric in payload.get("metrics", []))
 
 
-def _reconciled(total: Mapping[str, int]) -> str:
+def _reconciled(total: Mapping[str, int], as_of: date) -> str:
     read, kept, aside, after = (total[key] for key in ("read", "kept", "set_aside", "after_as_of"))
     parts = [f"{formats.number(kept)} kept"]
     parts += [f"{formats.number(aside)} set aside"] if aside else []
-    parts += [f"{formats.number(after)} on or after the as-of day"] if after else []
+    parts += [f"{formats.number(after)} dated {formats.day(as_of)} or later, left for a later report"] if after else []
     if read != kept + aside + after:
         return f"{formats.number(read)} rows read, but {' and '.join(parts)} do not add up to that."
     if not aside and not after:

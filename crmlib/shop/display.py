@@ -13,7 +13,7 @@ _NEXT = (
     ("shop.table('orders')", "a table, lazily, with every canonical column"),
     ("shop.fetch(expression)", "carry rows into pandas, 100,000 at most unless you say more"),
     ("shop.faults()", "what is wrong with the rows, by reason"),
-    ("shop.reconciliation()", "read = kept + set aside + after the as-of day"),
+    ("shop.reconciliation()", "read = kept + set aside + dated later"),
 )
 
 
@@ -32,7 +32,7 @@ def shop_html(shop: Shop) -> str:
         if audit.source.encoding not in ("utf-8", "")
     ]
     notes += [f"not as known then: {note}" for note in shop.not_as_known()]
-    head = "".join(f"<th>{label}</th>" for label in ("table", "kept", "set aside", "after as of", "columns"))
+    head = "".join(f"<th>{label}</th>" for label in ("table", "kept", "set aside", "dated later", "columns"))
     calls = "".join(f"<li><code>{escape(call)}</code> {escape(text)}</li>" for call, text in _NEXT)
     return (
         f"<p><strong>{escape(shop.settings.name)}</strong> · {escape(' · '.join(fact for fact in facts if fact))}</p>"

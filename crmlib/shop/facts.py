@@ -168,8 +168,8 @@ def has_costs(shop: Shop) -> bool:
 def order_margins(shop: Shop) -> ir.Table:
     """Grain: an order that was not cancelled, with lines. What is left of it after discounts, refunds and product costs.
 
-    Columns order_id, customer_id, day, revenue, goods (its lines' money), known (that of lines with a cost), margin (empty
-    where no line has a cost). Lines without a cost are taken to earn as the order's others do; what was given back counts as
+    Columns order_id, customer_id, day, revenue, goods (its lines' money), known (that of lines with a cost), margin and
+    returned_cost (what the goods that came back had cost), both empty where no line has a cost. Lines without a cost are taken to earn as the order's others do; what was given back counts as
     goods that came back; shipping is neither earned nor spent. A shop without costs has none: ask `has_costs` first.
     """
     lines = shop.table("order_lines").mutate(_money=line_money(shop))
@@ -192,8 +192,11 @@ def order_margins(shop: Shop) -> ir.Table:
     whole = orders["total"].cast("float64").nullif(0).fill_null(orders["goods"]).nullif(0)
     discount = orders["discount"].cast("float64").fill_null(0)
     kept = revenue / whole
-    left = (orders["goods"] - discount - orders["_cost"] * orders["goods"] / orders["known"].nullif(0)) * kept
-    return orders.select("order_id", "customer_id", "day", "goods", "known", revenue=revenue, margin=left)
+    cost = orders["_cost"] * orders["goods"] / orders["known"].nullif(0)
+    return orders.select(
+        "order_id", "customer_id", "day", "goods", "known",
+        revenue=revenue, margin=(orders["goods"] - discount - cost) * kept, returned_cost=cost * (1 - kept),
+    )  # fmt: skip
 
 
 def _lines_have_money(shop: Shop) -> bool:

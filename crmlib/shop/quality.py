@@ -21,16 +21,16 @@ from crmlib.shop.tables import Column, Table
 MONEY = dt.Decimal(18, 4)  # exact sums, the same on every run
 
 SET_ASIDE: Mapping[str, str] = {
-    "broken_quote": "a quote that opens and never closes, or closes within a field",
+    "broken_quote": "a quotation mark that opens and never closes, or closes within a field",
     "too_long": "a row of more than a million characters",
-    "ragged_row": "more or fewer fields than the header",
-    "missing_value": "a required value is empty",
-    "unreadable_date": "a required date cannot be read; write 2026-11-21 or 2026-11-21 14:30",
-    "unreadable_number": "a required number cannot be read",
+    "ragged_row": "more or fewer fields than there are column names",
+    "missing_value": "a field that must be filled is empty",
+    "unreadable_date": "the date cannot be read; write 2026-11-21 or 2026-11-21 14:30",
+    "unreadable_number": "a number that must be there cannot be read",
     "impossible_date": "a date before 1970 or after 2100",
-    "negative_total": "an order below zero; money given back belongs in refunded",
-    "unknown_order": "a line whose order is not among the usable orders",
-    "repeated_key": "the key was seen before; the first row is kept",
+    "negative_total": "the order's total is below zero; money given back belongs in the column refunded",
+    "unknown_order": "a line whose order is missing or was set aside itself",
+    "repeated_key": "the same number stands twice in the export; the first row is kept",
 }
 _BLANKS = r"[ \x{A0}\x{202F}\x{2009}'’]"  # between groups of three, as in 1 234,50 and 1'234.50
 _WORDS, _MOMENT, _PLAINLY = (
@@ -44,14 +44,14 @@ _USUAL = {"id": _WORDS, "text": _WORDS, "time": _MOMENT, "date": _MOMENT, "numbe
 _NOTHING = r"^(NULL|\\N|NaN|NaT|<NA>|#N/A)?$"
 _NOTHING_ELSE = r"^(NULL|\\N|NaN|NaT|<NA>|#N/A|null|None|nan)?$"
 KEPT: Mapping[str, str] = {
-    "zero_total": "an order of nothing",
-    "unreadable_value": "an optional value cannot be read; left empty",
-    "impossible_value": "a rating outside 1 to 5, or a birthday that cannot be; left empty",
-    "unknown_customer": "an order of a customer who is not in customers",
-    "negative_quantity": "a line that takes pieces back",
-    "zero_quantity_with_money": "a line without pieces that costs something; counts as money, not in baskets",
-    "refund_above_total": "more given back than was paid",
-    "identical_row": "every value the same as in another row",
+    "zero_total": "an order whose total is zero",
+    "unreadable_value": "a value that may be empty cannot be read; taken as empty",
+    "impossible_value": "a rating outside 1 to 5, or a birthday that cannot be; taken as empty",
+    "unknown_customer": "an order by a customer who is missing from the customer list",
+    "negative_quantity": "a line with a negative number of pieces, as goods taken back are written",
+    "zero_quantity_with_money": "a line without pieces that has an amount; counts in sales, not in baskets",
+    "refund_above_total": "more was given back than was paid",
+    "identical_row": "every value is the same as in another row",
 }
 
 
@@ -162,9 +162,9 @@ def placed(rows: ir.Table, table: Table, *, as_of: date, orders: ir.Table | None
 
 
 def exceptions(rows: ir.Table) -> ir.Table:
-    """The placed rows that do not count, few as a rule: `_row`, `_reason`, `_late`, and order_id where they have one."""
+    """The placed rows that do not count, few as a rule: `_row`, `_reason`, `_late`; order_id and total where they have one."""
     out = rows.filter(rows["_reason"].notnull() | rows["_late"])
-    return out.select("_row", "_reason", "_late", *(["order_id"] if "order_id" in rows.columns else []))
+    return out.select("_row", "_reason", "_late", *(name for name in ("order_id", "total") if name in rows.columns))
 
 
 def known_orders(kept: ir.Table, out: ir.Table) -> ir.Table:
@@ -194,9 +194,10 @@ def usable(rows: ir.Table, table: Table, *, as_of: date, out: ir.Table) -> ir.Ta
 
 
 def counts(out: ir.Table) -> ir.Table:
-    """Exceptions by outcome: `reason` ('after_as_of' where nothing else is wrong), `rows`."""
+    """Exceptions by outcome: `reason` ('after_as_of' where nothing else is wrong), `rows`, `money` (orders' readable totals)."""
     outcome = out["_reason"].fill_null("after_as_of")
-    return out.group_by(reason=outcome).aggregate(rows=out.count()).order_by("reason")
+    money = out["total"].sum().fill_null(0).cast("float64") if "total" in out.columns else ibis.literal(0.0)
+    return out.group_by(reason=outcome).aggregate(rows=out.count(), money=money).order_by("reason")
 
 
 def oddities(kept: ir.Table, table: Table, *, customers: ir.Table | None, has_key: bool) -> ir.Table:

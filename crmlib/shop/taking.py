@@ -24,7 +24,7 @@ ASIDE = "set_aside"  # the table of what was set aside, beside those of the shop
 
 @dataclass(frozen=True)
 class Audit:
-    """What became of one table's rows: read = kept + set_aside + after_as_of."""
+    """What became of one table's rows: read = kept + set_aside + after_as_of. `money` is what set-aside orders say they cost."""
 
     source: Source
     present: frozenset[str]
@@ -33,6 +33,7 @@ class Audit:
     after_as_of: int
     set_aside: Mapping[str, int]
     oddities: Mapping[str, int]
+    money: Mapping[str, float]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +83,8 @@ def take_in(works: Engine, folder: Path, settings: Settings, *, as_of: date | No
         works.drop(f"_typed_{name}")
         if name == "orders":
             known_orders = works.keep("_known_orders", quality.known_orders(kept, out))
-        outcomes = dict(works.frame(quality.counts(out)).itertuples(index=False, name=None))
+        found = works.frame(quality.counts(out)).set_index("reason")
+        outcomes = found["rows"].to_dict()
         usable = int(works.frame(kept.aggregate(n=kept.count()))["n"].iloc[0])
         odd = works.frame(quality.oddities(kept, table, customers=tables.get("customers"), has_key=has_key)).iloc[0]
         bad = out.filter(out["_reason"].notnull())
@@ -95,6 +97,7 @@ def take_in(works: Engine, folder: Path, settings: Settings, *, as_of: date | No
             after_as_of=int(outcomes.pop("after_as_of", 0)),
             set_aside={code: int(n) for code, n in outcomes.items()},
             oddities={code: int(n) for code, n in odd.items()},
+            money={str(code): float(found.loc[code, "money"]) for code in outcomes},
         )
         tables[name] = without_ours(kept)
     all_aside = works.store(ASIDE, ibis.union(*aside) if len(aside) > 1 else aside[0])

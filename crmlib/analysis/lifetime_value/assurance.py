@@ -1,4 +1,4 @@
-"""How sure the lifetime-value page is, in sentences: the first for anybody, the rest for who wants to know."""
+"""How sure the lifetime-value page is: sentences for anybody, and those for who knows the models."""
 
 from __future__ import annotations
 
@@ -8,38 +8,32 @@ from crmlib import formats
 from crmlib.analysis.lifetime_value.bands import Total, band
 from crmlib.analysis.lifetime_value.holdout import calibration
 from crmlib.analysis.lifetime_value.methods import RECENCY
-from crmlib.analysis.lifetime_value.scoring import Scores
+from crmlib.analysis.lifetime_value.scoring import Margin, Scores
 from crmlib.analysis.lifetime_value.validation import Validation
 
 MAX_CORRELATION = 0.2
 
 
 def how_sure(validation: Validation, scores: Scores, currency: str) -> tuple[str, ...]:
-    lines = [
+    return (
         _plainly(validation),
-        validation.verdict(),
-        *_unaided(validation),
-        _past(validation),
+        *_sales(validation, currency),
         held_words(validation),
         *_lower_tenths(validation),
-    ]
+        *_season(scores),
+        _margin(scores.margin),
+        *_discount(scores),
+    )
+
+
+def for_experts(validation: Validation, scores: Scores) -> tuple[str, ...]:
+    """What only somebody who knows the models reads."""
+    lines = [validation.verdict(), *_unaided(validation), _past(validation)]
     if said := scores.forecaster.chances.sentence():
         lines.append(said)
     if scores.method != validation.chosen:
         lines.append(
             f"On all days up to now {validation.chosen} could not be fitted, so the lists rest on '{scores.method}'."
-        )
-    clock = scores.forecaster.fits.clock
-    if clock is not None:
-        lines.append(
-            f"The forecast runs on the shop's own seasons, learnt from whole years: months bring from {formats.number(min(clock.busy), digits=2)} "
-            f"to {formats.number(max(clock.busy), digits=2)} times an average month, as far as chance between years lets one tell."
-        )
-    if np.isfinite(validation.sales_forecast) and validation.sales_actual > 0:
-        off = validation.sales_forecast / validation.sales_actual - 1
-        lines.append(
-            f"In net sales, the holdout was forecast at {formats.money(validation.sales_forecast, currency)}; "
-            f"{formats.money(validation.sales_actual, currency)} came ({'+' if off > 0 else ''}{formats.share(off)})."
         )
     lines += _ranking(validation)
     if scores.spend is not None:
@@ -53,20 +47,51 @@ def how_sure(validation: Validation, scores: Scores, currency: str) -> tuple[str
                 else ", too large for comfort: values may be off for frequent buyers."
             )
         )
-    if scores.margin.source == "costs":
-        lines.append(
-            f"Margin is {formats.share(scores.margin.share)} of net sales: line prices less discounts, refunds and unit costs, which are known for "
-            f"{formats.share(scores.margin.known_share)} of goods sold. Tax is in or out as the shop's prices have it; shipping earns nothing."
-        )
-    elif scores.margin.source == "parameter":
-        lines.append(f"No unit costs are known; a margin of {formats.share(scores.margin.share)} of sales was given.")
-    else:
-        lines.append(
-            "No unit costs are known, so the page shows net sales, not margin; tax and shipping are in as the shop counts them."
-        )
-    if scores.discount_rate:
-        lines.append(f"Money is discounted at {formats.share(scores.discount_rate)} a year, to the as-of day.")
     return tuple(lines)
+
+
+def _sales(validation: Validation, currency: str) -> list[str]:
+    off = validation.sales_off
+    if not np.isfinite(off):
+        return []
+    return [
+        f"In net sales it would have said {formats.money(validation.sales_forecast, currency)}, and "
+        f"{formats.money(validation.sales_actual, currency)} came ({formats.with_sign(formats.share(off), off)})."
+    ]
+
+
+def _season(scores: Scores) -> list[str]:
+    clock = scores.forecaster.fits.clock
+    if clock is None:
+        return []
+    return [
+        f"The forecast knows the shop's own seasons, from whole years: the quietest month brings {formats.number(min(clock.busy), digits=2)} times "
+        f"what an average month does, the busiest {formats.number(max(clock.busy), digits=2)} times."
+    ]
+
+
+def _margin(margin: Margin) -> str:
+    if margin.source == "costs":
+        return (
+            f"Margin is {formats.share(margin.share)} of net sales: line prices less discounts, refunds and unit costs, which are known for "
+            f"{formats.share(margin.known_share)} of goods sold. {_returns(margin)}Tax is in or out as the shop's prices have it; shipping earns nothing."
+        )
+    if margin.source == "parameter":
+        return f"No unit costs are known; a margin of {formats.share(margin.share)} of sales was given."
+    return "No unit costs are known, so the page shows net sales, not margin; tax and shipping are in as the shop counts them."
+
+
+def _discount(scores: Scores) -> list[str]:
+    if not scores.discount_rate:
+        return []
+    return [f"Money is discounted at {formats.share(scores.discount_rate)} a year, to the day of this report."]
+
+
+def _returns(margin: Margin) -> str:
+    """What is taken of goods that were given back, and how much hangs on it."""
+    if margin.at_risk < 0.001:
+        return ""
+    return f"Whatever was refunded is taken to have come back fit for sale; if none of it had, the margin would be {formats.share(margin.at_risk, digits=1)} lower. "
 
 
 def _plainly(validation: Validation) -> str:
@@ -125,10 +150,10 @@ def _past(validation: Validation) -> str:
 def held_words(validation: Validation) -> str:
     held = holdout_band(validation)
     if held is None:
-        return "No range can be given for the holdout."
+        return "No range can be given for the days it was tried on."
     inside = held.low <= validation.actual <= held.high
     return (
-        f"For the {validation.days} days kept aside, what was known before gave a range of {formats.interval(held.low, held.high, 'orders')} orders; "
+        f"The range for those {validation.days} days, with a chance of 95\N{NO-BREAK SPACE}%, would have been {formats.interval(held.low, held.high, 'orders')} orders; "
         f"{validation.actual:,} came, {'inside' if inside else 'outside'} it."
     )
 
@@ -158,8 +183,8 @@ def _lower_tenths(validation: Validation) -> tuple[str, ...]:
         return ()
     way = "fewer" if came < said else "more"
     return (
-        f"Of the seven tenths of whom least was expected {formats.number(said)} orders were forecast and {formats.number(came)} came; {outside} of these tenths lie "
-        f"beyond chance: from customers who buy seldom, take {way} orders than are expected of them.",
+        f"From customers who buy seldom, take {way} orders than are expected of them: of the seven tenths of whom least was expected {formats.number(said)} orders were forecast "
+        f"and {formats.number(came)} came, and {outside} of these tenths lie beyond chance.",
     )
 
 

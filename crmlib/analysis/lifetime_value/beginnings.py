@@ -22,7 +22,7 @@ _TOO_LARGE_SHARE = 0.05
 
 @dataclass(frozen=True, kw_only=True)
 class Beginning:
-    """How the data begins. `old` customers had an account before the first day of data, None where that is not known;
+    """How the data begins. `old` customers had an account well before the first day of data, None where that is not known;
     `first_month` bought first in its first 30 days, `later_month` in a usual 30 days after (the median)."""
 
     customers: int
@@ -38,7 +38,7 @@ class Beginning:
 
     def sentence(self) -> str:
         if self.old is not None:
-            said = f"{self.old:,} of {self.customers:,} customers had an account before the data begins"
+            said = f"{self.old:,} of {self.customers:,} customers had an account more than {_OLD_ACCOUNT_DAYS} days before the data begins"
         else:
             said = (
                 f"{self.first_month:,} customers bought first in the data's first {_MONTH} days, {self.later_month:,.0f} in a usual "

@@ -105,12 +105,7 @@ def figure_weeks(validation: Validation) -> figures.Figure:
             figures.label_ends(ax, ends, gap=0.08)
         ax.set(xlabel="", ylabel="")
 
-    if not validation.actual:
-        title = "Nothing came of what was forecast"
-    elif abs(error) < 0.02:
-        title = f"{_span(validation)} came as forecast, within 2\N{NO-BREAK SPACE}%"
-    else:
-        title = f"{_span(validation)} {'was' if validation.days == 365 else 'were'} forecast {formats.share(abs(error))} too {'high' if error > 0 else 'low'}"
+    aside = ""
     clock = validation.holdout.fits.clock
     season = ""
     if clock is not None:
@@ -129,23 +124,24 @@ def figure_weeks(validation: Validation) -> figures.Figure:
         drift = (
             f" From {since} on, {length} weeks in a row came in {'above' if above else 'below'} the forecast, "
             f"{formats.number(run['came'].sum())} orders where {formats.number(run['forecast'].sum())} were expected: a longer stretch than chance brings. "
-            f"The other weeks brought {formats.number(rest['came'].sum())} of {formats.number(rest['forecast'].sum())}."
+            f"The other weeks brought {formats.number(rest['came'].sum())} of {formats.number(rest['forecast'].sum())}{_odd_days(validation)}."
         )
         if validation.actual and run["came"].sum():
             off = run["forecast"].sum() / run["came"].sum() - 1
-            title += f", {formats.share(abs(off))} too {'high' if off > 0 else 'low'} from {since} on"
+            aside = f"; from {since} on it was {_off(off)} in orders"
+    title = _tried(validation, error, aside)
     inside = int(((later["came"] >= later["low"]) & (later["came"] <= later["high"])).sum())
     return figures.draw(
         paint,
         title=title,
-        sentence=f"{formats.number(validation.forecast)} repeat orders were expected of customers known on {formats.day(validation.start)}, "
-        f"{formats.number(validation.actual)} came; {inside} of {len(later)} weeks fell inside the band.{drift}{season}",
+        sentence=f"Worked out afterwards, from what was known on {formats.day(validation.start)}: {formats.number(validation.forecast)} repeat orders were to be expected "
+        f"of customers known then, {formats.number(validation.actual)} came; {inside} of {len(later)} weeks fell inside the band.{drift}{season}",
         alt=f"Line of repeat orders a week before and after {formats.day(validation.start)}, with the forecast and its band after it; "
         f"from {formats.number(weeks['came'].min())} to {formats.number(weeks['came'].max())} a week.",
-        caption="Repeat orders a week by customers known when the holdout began. The band holds chance, how much single weeks jumped before, open parameters, and the errors of earlier forecasts where those were larger.",
+        caption=f"Repeat orders a week by customers known on {formats.day(validation.start)}. 19 weeks in 20 should lie within the band, as far as one could say on that day.",
         table=figures.tabulate(
             later.assign(name=later["day"].dt.strftime("%d %b %Y")),
-            caption="Repeat orders by week of the holdout",
+            caption="Repeat orders by week, as expected and as they came",
             labels={"name": "Week from", "came": "Came", "forecast": "Forecast", "low": "Band from", "high": "to"},
             formats=dict.fromkeys(("came", "forecast", "low", "high"), formats.number),
         ),
@@ -218,8 +214,8 @@ def table_tiers(scores: Scores, validation: Validation, *, currency: str) -> fig
     ]
     table = figures.tabulate(
         scores.tiers.assign(then=spoken),
-        caption=f"Expected {earned} {horizon} by tier; 95 % ranges are of what will come, and hold each tier's own miss of last time. Last time: orders forecast of such tiers for the "
-        f"{validation.days} days from {formats.day(validation.start)}, and what came",
+        caption=f"Expected {earned} {horizon} by tier. What will come lies between 'from' and 'to' with a chance of 95 %; how far a tier's forecast missed last time is counted in. "
+        f"Last time: orders to be expected of such tiers in the {validation.days} days from {formats.day(validation.start)}, and what came",
         labels={"tier": "Tier", "customers": "Customers", "expected_orders": "Orders", "expected_value": earned.capitalize(),
                 "low_value": "From", "high_value": "to", "share": "Share", "p_no_order": "Chance of no order", "then": "Last time"},
         formats={"customers": formats.number, "expected_orders": formats.number, "share": formats.share, "p_no_order": lambda value: "over 99\N{NO-BREAK SPACE}%" if 0.995 <= value < 1 else formats.share(value), **money},
@@ -235,11 +231,10 @@ def table_tiers(scores: Scores, validation: Validation, *, currency: str) -> fig
         share = scores.top_tenth
         title = f"One in ten customers should bring {formats.share(share.value)} of the {earned} {horizon}"
         title += ", wholesale apart" if len(big) else ""
-        sentence = f"That is {formats.interval(share.low, share.high, 'share')} over samples of customers" + (
-            f"; {formats.number(big['customers'].iloc[0])} wholesale, apart, {'is' if big['customers'].iloc[0] == 1 else 'are'} not in it."
-            if len(big)
-            else "."
-        )
+        sentence = f"Likely between {formats.interval(share.low, share.high, 'share').replace(formats.DASH, ' and ')}."
+        if len(big):
+            n = int(big["customers"].iloc[0])
+            sentence += f" {'One wholesale buyer is' if n == 1 else f'{n:,} wholesale buyers are'} counted separately."
     return figures.show_table(table, title=title, sentence=sentence + _weak_tiers(then))
 
 
@@ -277,23 +272,19 @@ def figure_channels(channels: Channels, *, currency: str) -> figures.Figure:
     def paint(ax: Axes, narrow: bool) -> None:
         import seaborn as sns
 
-        ends = []
+        ends, rings = [], []
         for colour, line in zip(figures.CYCLE, shown.itertuples(index=False), strict=False):
             curve = channels.curves[channels.curves["channel"] == line.channel]
             if line.channel in (shown["channel"].iloc[0], shown["channel"].iloc[-1]):
                 # Bands of all would lie on one another; the others' ranges are in the table.
                 ax.fill_between(curve["month"], curve["low"], curve["high"], color=colour, alpha=0.15, linewidth=0)
             sns.lineplot(curve, x="month", y="earned", color=colour, ax=ax)
-            ends.append((channels.months, curve["earned"].iloc[-1], _name(line.channel), colour))
+            ends.append((channels.months, curve["earned"].iloc[-1], _label(line, currency, narrow=narrow), colour))
             if np.isfinite(line.payback_month):
                 at = curve[curve["month"] == line.payback_month]["earned"].iloc[0]
-                ring: dict[str, Any] = {
-                    "markerfacecolor": figures.PAPER,
-                    "markeredgecolor": colour,
-                    "markeredgewidth": 2,
-                }
-                ax.plot([line.payback_month], [at], "o", markersize=8, **ring)
+                rings.append((float(line.payback_month), float(at), colour))
         ax.set_ylim(0, None)
+        _draw_rings(ax, rings)
         ticks = (
             [m for m in (0, 6, 12, 18) if m <= channels.months]
             if narrow
@@ -302,50 +293,79 @@ def figure_channels(channels: Channels, *, currency: str) -> figures.Figure:
         ax.set_xticks(ticks, ["first order" if m == 0 else str(m) for m in ticks])
         ax.set(xlabel="months since the first order", ylabel="")
         ax.yaxis.set_major_formatter(lambda value, _: formats.money(value, currency))
-        figures.label_ends(ax, ends, gap=0.09 if narrow else 0.07)
+        figures.label_ends(ax, ends, gap=0.13 if narrow and not channels.missing else 0.08)
 
     labels = {"channel": "Channel", "customers": "Customers", "cost": "Cost to win one", "first": "With the first order",
               "earned": f"After {year} months", "low": "From", "high": "to", "payback": "Paid back", "expected_value": "Expected next"}  # fmt: skip
     money = dict.fromkeys(("cost", "first", "earned", "low", "high", "expected_value"), whole)
     return figures.draw(
         paint,
-        title=_channels_title(shown, channels),
-        sentence=_channels_sentence(shown, currency, year),
-        alt=f"Lines of cumulative earnings per customer by month since the first order, one a channel, the highest and the lowest with 95 % bands; after {year} months "
+        title=_channels_title(shown, channels, currency),
+        sentence=_channels_sentence(shown, channels, currency, year),
+        alt=f"Lines of cumulative {channels.called} per customer by month since the first order, one a channel, the highest and the lowest with 95 % bands; after {year} months "
         f"from {whole(shown['earned'].min())} to {whole(shown['earned'].max())}. Rings mark where the acquisition cost is covered.",
-        caption="Earned per customer since the first order, each month over the customers known for all of it; bands of the highest and the lowest by drawing customers again, the others' ranges in the table. "
-        + ("A ring marks where it covers the cost of winning the customer." if not channels.missing else f"Not available: {channels.missing}, so no ring."),
+        caption=f"{channels.called.capitalize()} per customer since the first order, each month over the customers known for all of it. Bands of the highest and the lowest line: "
+        "95 % over samples of customers; the others' ranges are in the table. "
+        + ("A ring marks the month by whose end the cost of winning a customer is covered." if not channels.missing else f"Not available: {channels.missing}, so no ring."),
         table=figures.tabulate(table, caption="Value per customer by acquisition channel", labels=labels, formats={"customers": formats.number, **money}),
         height=4.6, narrow_height=4.0,
     )  # fmt: skip
 
 
-def _channels_title(shown: pd.DataFrame, channels: Channels) -> str:
+def _label(line: Any, currency: str, *, narrow: bool) -> str:
+    """A channel with its cost and the month that repaid it."""
+    if not np.isfinite(line.cost):
+        return _name(line.channel)
+    when = "not yet" if not np.isfinite(line.payback_month) else f"month {line.payback_month:.0f}"
+    when = "first order" if line.payback_month == 0 else when
+    cost = formats.money(line.cost, currency)
+    return f"{_name(line.channel)}\n{cost}, {when}" if narrow else f"{_name(line.channel)}, cost {cost}, {when}"
+
+
+def _draw_rings(ax: Axes, rings: list[tuple[float, float, str]]) -> None:
+    """A ring for each payback; those that would lie on one another stand side by side."""
+    from matplotlib.transforms import ScaledTranslation
+
+    figure = ax.get_figure()
+    assert figure is not None
+    close = 0.04 * ax.get_ylim()[1]
+    placed: list[tuple[float, float]] = []
+    for month, at, colour in rings:
+        beside = sum(month == other and abs(at - height) < close for other, height in placed)
+        placed.append((month, at))
+        aside = ScaledTranslation(beside * 9 / 72, 0, figure.dpi_scale_trans)
+        ax.plot([month], [at], "o", markersize=8, markerfacecolor=figures.PAPER, markeredgecolor=colour, markeredgewidth=2,
+                transform=ax.transData + aside, zorder=5, clip_on=False)  # fmt: skip
+
+
+def _channels_title(shown: pd.DataFrame, channels: Channels, currency: str) -> str:
     best, worst = shown.iloc[0], shown.iloc[-1]
     if channels.missing:
-        return f"{_name(best['channel'])} customers earn most, {_name(worst['channel'])} customers least"
-    priced = shown[shown["cost"].notna()]
-    late = priced[~np.isfinite(priced["payback_month"])]
+        return f"{_name(best['channel'])} customers bring most, {_name(worst['channel'])} customers least"
+    priced, late = channels.priced, channels.late
     slow = priced.loc[[priced["payback_month"].idxmax()]] if late.empty else late
     names = " and ".join(_name(name) for name in slow["channel"])
     if len(late):
-        half = (
-            f"; {formats.share(channels.repaid)} of all came by channels that did, {_within(channels.median[0])}"
-            if np.isfinite(channels.median[0])
-            else ""
-        )
-        return f"{names} customers have not repaid what it cost to win them{half}"
+        title = f"{names} customers have not repaid their cost within {channels.months} months"
+        if len(late) == 1:
+            got = channels.by_then(str(late["channel"].iloc[0]))["earned"]
+            title += f": {channels.called} {formats.money(got, currency)}, cost {formats.money(late['cost'].iloc[0], currency)}"
+        others = priced.drop(index=late.index)
+        if len(others):
+            last = _within(float(others["payback_month"].max()))
+            title += f"; {'all other channels with a cost' if len(others) > 1 else 'the other channel with a cost'} repaid {last}"
+        return title
     return f"Every channel repays its cost, {names} the slowest, {_within(float(slow['payback_month'].iloc[0]))}"
 
 
-def _channels_sentence(shown: pd.DataFrame, currency: str, year: int) -> str:
+def _channels_sentence(shown: pd.DataFrame, channels: Channels, currency: str, year: int) -> str:
     best, worst = shown.iloc[0], shown.iloc[-1]
     text = (
-        f"{_name(best['channel'])} customers earned {formats.money(best['earned'], currency)} each in their first {year} months "
+        f"{_name(best['channel'])} customers brought {formats.money(best['earned'], currency)} of {channels.called} each in their first {year} months "
         f"({formats.interval(best['low'], best['high'], currency or 'amount')}), {_name(worst['channel'])} customers "
         f"{formats.money(worst['earned'], currency)} ({formats.interval(worst['low'], worst['high'], currency or 'amount')})."
     )
-    return text + " Channels win different people; the difference is not what moving the budget would earn."
+    return text + " Channels win different people; the difference is not what moving the budget would bring."
 
 
 def _within(month: float) -> str:
@@ -366,5 +386,27 @@ def _points(value: float) -> str:
     return ("+" if value > 0 else "") + formats.number(100 * value, digits=1)
 
 
-def _span(validation: Validation) -> str:
-    return "Last year" if validation.days == 365 else f"The last {validation.days} days"
+def tried_on(validation: Validation) -> str:
+    """The days kept aside, as one says it."""
+    return "last year" if validation.days == 365 else f"the last {validation.days} days"
+
+
+def _tried(validation: Validation, error: float, aside: str) -> str:
+    """How the forecast would have done, in orders and in net sales."""
+    start = f"Tried on {tried_on(validation)} the forecast was"
+    if not validation.actual:
+        return f"{start} wrong: no order came"
+    sales = f", {_off(validation.sales_off)} in net sales" if np.isfinite(validation.sales_off) else ""
+    return f"{start} {_off(error)} in orders{sales}{aside}"
+
+
+def _off(error: float) -> str:
+    if abs(error) < 0.005:
+        return "right to half a per cent"
+    return f"{formats.share(abs(error))} too {'high' if error > 0 else 'low'}"
+
+
+def _odd_days(validation: Validation) -> str:
+    """Weeks are whole, so the days after the last of them are in none."""
+    left = validation.days % 7
+    return f" (the last {'day is' if left == 1 else f'{left} days are'} in neither sum)" if left else ""

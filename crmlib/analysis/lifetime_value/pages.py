@@ -10,8 +10,10 @@ import numpy as np
 import pandas as pd
 
 from crmlib import formats
-from crmlib.analysis.lifetime_value.assurance import MAX_CORRELATION, held_words, holdout_band, how_sure
+from crmlib.analysis.lifetime_value import calling
+from crmlib.analysis.lifetime_value.assurance import MAX_CORRELATION, for_experts, held_words, holdout_band, how_sure
 from crmlib.analysis.lifetime_value.bands import Total
+from crmlib.analysis.lifetime_value.drawings import tried_on
 from crmlib.analysis.lifetime_value.foresight import LIST, predictions, predictions_list
 from crmlib.analysis.lifetime_value.holdout import calibration
 from crmlib.analysis.lifetime_value.methods import MODELS, RECENCY
@@ -37,14 +39,16 @@ def findings(
 ) -> Findings:
     """What a shop's owner should know of the value of the customers."""
     quiet = int(scores.customers["quiet"].sum())
+    calls, big = calling.quiet_customers(shop, scores), calling.wholesale_customers(scores)
     return Findings(
         report="lifetime_value",
         lead=_lead(scores, _earned(scores), horizon_words(scores.horizon_days), shop.currency, quiet),
         metrics=_metrics(validation, scores, channels, shop),
         so_what=_so_what(scores, _earned(scores), horizon_words(scores.horizon_days), quiet),
         how_sure=how_sure(validation, scores, shop.currency),
+        for_experts=for_experts(validation, scores),
         caveats=_caveats(validation, scores, channels),
-        actions=_actions(scores, channels, shop),
+        actions=_actions(scores, channels, shop, calls),
         checks=_checks(validation, scores),
         status="published" if scores.model is not None else "warnings",
         tables={
@@ -55,18 +59,25 @@ def findings(
             **({"chances": validation.chances.bands} if validation.chances.bands is not None else {}),
             **({"channels": channels.table} if channels is not None and not channels.table.empty else {}),
         },
-        lists={"customers": scores.customers, LIST: predictions_list(scores)},
+        lists={
+            "customers": scores.customers,
+            LIST: predictions_list(scores),
+            **({calling.QUIET: calls} if len(calls) else {}),
+            **({calling.WHOLESALE: big} if len(big) else {}),
+        },
         predictions=predictions(scores, shop=shop),
         grades=tuple(grades),
     )
 
 
 def _earned(scores: Scores) -> str:
-    return "net sales" if scores.margin.source == "none" else "margin"
+    return scores.margin.called
 
 
 def _metrics(validation: Validation, scores: Scores, channels: Channels | None, shop: Shop) -> tuple[Metric, ...]:
     customers, horizon, earned = len(scores.customers), horizon_words(scores.horizon_days), _earned(scores)
+    # The interval stands right before these words.
+    to_come = f"with a chance of 95\N{NO-BREAK SPACE}%, from {customers:,} customers known today"
     repeat = int((validation.patterns["frequency"] > 0) @ validation.patterns["customers"])
     known = int(validation.patterns["customers"].sum())
     error = validation.measure(validation.chosen, "error_share")
@@ -78,22 +89,22 @@ def _metrics(validation: Validation, scores: Scores, channels: Channels | None, 
     crowd = customers - scores.wholesale
     metrics = [
         _total("expected_value", f"Expected {earned} {horizon}", value, money, customers, headline=value is not None,
-               note=f"from {customers:,} customers known today",
+               note=to_come,
                definition=_value_definition(scores)),
         _total("expected_orders", f"Expected orders {horizon}", scores.orders, "orders", customers, headline=value is None,
-               note=f"from {customers:,} customers known today",
+               note=to_come,
                definition="expected number of customer-days with an order, by customers known at as_of"),
         _total("active_customers", f"Will order again {horizon}", scores.buyers, "customers", customers, headline=True,
-               note=f"of {customers:,} customers known today",
+               note=f"with a chance of 95\N{NO-BREAK SPACE}%, of {customers:,} customers known today",
                definition="expected number of known customers with at least one order in the horizon"),
         _total("top_tenth_value_share", "Share from the top tenth", top, "share", crowd, headline=top is not None,
-               note=f"of {crowd:,} customers" + (", wholesale apart" if scores.wholesale else ""),
+               note=f"in 95 of 100 samples of these {crowd:,} customers" + (", wholesale apart" if scores.wholesale else ""),
                definition=f"share of expected {earned} from the tenth of customers with the highest, wholesale buyers apart, "
                "95 % by resampling customers"),
-        Metric(id="forecast_error", label="Last forecast against what came", value=_finite(error[0]), unit="share", n=known,
-               low=_finite(error[1]), high=_finite(error[2]), headline=True,
-               note=_error_note(validation, error[0]),
-               definition="forecast / actual − 1 over the holdout, 95 % by resampling customers"),
+        Metric(id="forecast_error", label=f"Tried on {tried_on(validation)}: forecast of orders off by", value=_finite(error[0]), unit="share", n=known,
+               low=_finite(error[1]), high=_finite(error[2]), headline=True, signed=True,
+               note=_error_note(validation),
+               definition="forecast / actual − 1 over the holdout, worked out afterwards from what was known when it began, 95 % by resampling customers"),
         *_payback_metric(channels),
         Metric(id="customers", label="Customers who bought", value=customers, unit="customers", n=customers,
                definition="distinct customers with a purchase before as_of", headline=channels is None or not _paid(channels),
@@ -117,82 +128,113 @@ def _paid(channels: Channels | None) -> bool:
     return channels is not None and bool(np.isfinite(channels.median[0]))
 
 
+def _payback_note(channels: Channels) -> str:
+    """Every customer with a known cost in one of three groups: repaid by the month shown, later, not yet."""
+    priced = channels.priced
+    n, by_then = priced["customers"].sum(), priced["payback_month"] <= channels.median[0]
+    later, late = priced[~by_then & np.isfinite(priced["payback_month"])], channels.late
+
+    def share(some: pd.DataFrame) -> str:
+        return formats.share(some["customers"].sum() / n)
+
+    said = [f"of {n:,} customers {share(priced[by_then])} came by channels that had repaid by then"]
+    if len(later):
+        months = " and ".join(f"{_spoken(line.channel)}, month {line.payback_month:.0f}" for line in later.itertuples())
+        said.append(f"{share(later)} by slower ones ({months})")
+    if len(late):
+        names = " and ".join(map(_spoken, late["channel"]))
+        said.append(f"{share(late)} by ones that have not repaid within {channels.months} months ({names})")
+    return "in 95 of 100 samples of customers; " + ", ".join(said)
+
+
+def _spoken(channel: object) -> str:
+    return str(channel).replace("_", " ")
+
+
 def _payback_metric(channels: Channels | None) -> list[Metric]:
     if channels is None or not _paid(channels):
         return []
     value, low, high = channels.median
-    n = int(channels.table.loc[channels.table["cost"].notna(), "customers"].sum())
+    n = int(channels.priced["customers"].sum())
     return [
         Metric(
-            id="payback_month", label="Months until acquisition cost is repaid", value=value, unit="months", n=n,
-            low=_finite(low), high=_finite(high), headline=True, note=f"for {formats.share(channels.repaid)} of {n:,} customers, by their channel's average",
+            id="payback_month", label="Months until the median customer's channel has repaid", value=value, unit="months", n=n,
+            low=_finite(low), high=_finite(high), headline=True, note=_payback_note(channels),
             definition="months after the first order until the channel's average customer has earned what it cost to win one, "
             "for the median customer; 0 is the day of the first order; 95 % by resampling customers",
         )
     ]  # fmt: skip
 
 
-def _actions(scores: Scores, channels: Channels | None, shop: Shop) -> tuple[Action, ...]:
+def _actions(scores: Scores, channels: Channels | None, shop: Shop, calls: pd.DataFrame) -> tuple[Action, ...]:
     horizon, actions = horizon_words(scores.horizon_days), []
     by = formats.day(shop.as_of + timedelta(days=_CALL_WITHIN_DAYS))
-    quiet, big = scores.customers[scores.customers["quiet"]], scores.customers[scores.customers["wholesale"]]
-    if len(quiet):
-        stake = scores.at_stake
-        half = len(quiet) // 2
-        # What is expected of them anyway is not to be won.
-        more = max(stake.value - float(quiet["expected_value"].sum()), 0.0) / 2 if stake else 0.0
-        actions.append(
-            Action(
-                what="Call or write to a random half",
-                why=f"top fifth by past sales, likelier than not to order nothing {horizon}: {_nearly(quiet)}; the other half tells what a call earns",
-                count=half or len(quiet),
-                counted=f"of {len(quiet):,} customers",
-                worth=f"at most, if that half still bought: {formats.quantity(more, shop.currency or 'amount', low=stake.low / 2, high=stake.high / 2)} "
-                f"of {_earned(scores)} beyond what is expected; untested"
-                if stake
-                else "",
-                by=by,
-                owner="Service",
-                file="lists/customers.csv",
-            )
-        )
+    big = scores.customers[scores.customers["wholesale"]]
+    if len(calls):
+        actions.append(_call(calls, scores, shop.currency or "amount", by))
     if len(big):
         total = scores.tiers[scores.tiers["tier"] == WHOLESALE].iloc[0]
         worth = Total(value=total["expected_value"], low=total["low_value"], high=total["high_value"])
         actions.append(
             Action(
                 what="Keep in personal touch",
-                why="orders far larger than anybody else's",
+                why="orders far larger than anybody else's, so much hangs on few",
                 count=len(big),
                 counted="customer" if len(big) == 1 else "customers",
                 worth=f"expected {_earned(scores)} {horizon}: {_amount(worth, shop.currency)}",
                 by=by,
                 owner="Sales",
-                file="lists/customers.csv",
+                file=f"lists/{calling.WHOLESALE}.csv",
             )
         )
     if channels is not None and not channels.missing:
-        late = channels.table[channels.table["cost"].notna() & ~np.isfinite(channels.table["payback_month"])]
         actions += [
             Action(
-                what=f"Review what is spent on {str(line.channel).replace('_', ' ')}",
-                why=f"not repaid {channels.months} months after the first order",
+                what=f"Review what is spent on {_spoken(line.channel)}",
+                why=f"not repaid within {channels.months} months of the first order",
                 count=int(line.customers),
-                counted="customers",
+                counted=f"customers, {line.known:,} of them known for {channels.months} months",
                 worth=f"{_earned_by_then(channels, str(line.channel), shop.currency)}, cost {formats.money(line.cost, shop.currency)} each",
                 by=by,
                 owner="Marketing",
                 file="tables/channels.csv",
             )
-            for line in late.itertuples(index=False)
+            for line in channels.late.itertuples(index=False)
         ]
     return tuple(actions)
 
 
+def _call(calls: pd.DataFrame, scores: Scores, unit: str, by: str) -> Action:
+    half, horizon = calls[calls["half"] == calling.CALL], horizon_words(scores.horizon_days)
+    apart = len(half) < len(calls)
+    worth = ""
+    if scores.at_stake is not None:
+        # What is expected of them anyway is not to be won.
+        more = max(float((half["value_if_back"] - half["expected_value"]).sum()), 0.0)
+        part = more / max(scores.at_stake.value, 1e-12)
+        amount = formats.quantity(more, unit, low=scores.at_stake.low * part, high=scores.at_stake.high * part)
+        worth = f"at most {amount} of {_earned(scores)}, if all {len(half):,} bought again as before; untested"
+    return Action(
+        what=f"Call or write to those marked '{calling.CALL}'",
+        why=f"top fifth by past sales, but will probably not order {horizon}; {_nearly(calls)}"
+        + (
+            ". The others were drawn by lot to be left alone: comparing both halves later shows what a call brings"
+            if apart
+            else ""
+        ),
+        count=len(half),
+        counted=f"of {len(calls):,} customers",
+        worth=worth,
+        by=by,
+        owner="Service",
+        file=f"lists/{calling.QUIET}.csv",
+    )
+
+
 def _earned_by_then(channels: Channels, channel: str, currency: str) -> str:
-    last = channels.curves[channels.curves["channel"] == channel].iloc[-1]
+    last = channels.by_then(channel)
     return (
-        f"earned {formats.money(last['earned'], currency)} in {channels.months} months "
+        f"{channels.called} {formats.money(last['earned'], currency)} in {channels.months} months "
         f"({formats.interval(last['low'], last['high'], currency or 'amount')})"
     )
 
@@ -203,15 +245,12 @@ def _amount(total: Total, currency: str) -> str:
     return f"{formats.quantity(total.value, unit, low=total.low, high=total.high)} ({span})"
 
 
-def _error_note(validation: Validation, error: float) -> str:
-    way = (
-        ""
-        if not np.isfinite(error) or abs(error) < 0.005
-        else f"{formats.share(abs(error))} too {'high' if error > 0 else 'low'}: "
-    )
+def _error_note(validation: Validation) -> str:
+    off = validation.sales_off
+    sales = f"Net sales {formats.with_sign(formats.share(off), off)}. " if np.isfinite(off) else ""
     return (
-        f"{way}of {int(validation.patterns['customers'].sum()):,} customers {formats.number(validation.forecast)} orders were forecast on {formats.day(validation.start)} for {validation.days} days, "
-        f"{formats.number(validation.actual)} came"
+        f"in 95 of 100 samples of customers. {sales}Worked out afterwards from what was known on {formats.day(validation.start)} of {int(validation.patterns['customers'].sum()):,} customers: "
+        f"{formats.number(validation.forecast)} orders, {formats.number(validation.actual)} came"
     )
 
 
@@ -239,7 +278,7 @@ def _lead(scores: Scores, earned: str, horizon: str, currency: str, quiet: int) 
 def _nearly(quiet: pd.DataFrame) -> str:
     """How many of the quiet ones the model has all but given up."""
     gone = int((quiet["p_no_order"] >= 0.9).sum())
-    return f"{gone:,} of them by nine chances in ten or more"
+    return f"for {gone:,} of the {len(quiet):,} that is all but certain (nine chances in ten or more)"
 
 
 def _so_what(scores: Scores, earned: str, horizon: str, quiet: int) -> tuple[str, ...]:
@@ -248,9 +287,9 @@ def _so_what(scores: Scores, earned: str, horizon: str, quiet: int) -> tuple[str
     return (
         f"Of {len(scores.customers):,} customers, {formats.quantity(buyers.value, 'customers', low=buyers.low, high=buyers.high)} ({span}) "
         f"should order again {horizon}.",
-        f"{quiet:,} of the best fifth are likelier than not to order nothing more: whether a call brings some back, only a random half tells."
+        f"{quiet:,} of the best fifth will probably not order {horizon}: whether a call brings some back is seen only if a half drawn by lot is left alone."
         if quiet
-        else "None of the best fifth is likelier than not to order nothing more.",
+        else f"Everybody in the best fifth will probably order {horizon}.",
         f"New customers are not in these figures: whatever they bring comes on top of the {earned} shown.",
     )
 
@@ -258,7 +297,7 @@ def _so_what(scores: Scores, earned: str, horizon: str, quiet: int) -> tuple[str
 def _caveats(validation: Validation, scores: Scores, channels: Channels | None) -> tuple[Caveat, ...]:
     texts = [
         "Single customers are ranks, not promises: look at groups.",
-        "One-time buyers look alike to the model; what it says of them is little more than their age.",
+        "People who bought once all look alike: what is expected of them depends on little more than how long ago that was.",
         "A new range, a price rise or a missed season breaks a forecast that only knows the past.",
         "What quiet customers would bring if they still bought is not what an offer to them would earn; only a test with a control group tells that.",
     ]

@@ -28,12 +28,13 @@ _RESAMPLES, _MOST_CELLS = 300, 20_000_000
 class Channels:
     """Value of customers by the channel that won them.
 
-    table     channel, customers, cost (acquisition, per customer), first (earned with the first order), earned (within twelve months,
+    table     channel, customers, known (those of them known for all the months), cost (acquisition, per customer), first (earned with the first order), earned (within twelve months,
               or as many as there are) with low and high, payback_month (0: with the first order; empty: not yet) with
               payback_low and payback_high, expected_value per customer over the horizon with low_value and high_value
     curves    channel, month, earned, low, high: cumulative, per customer, month 0 being the day of the first order
     median    payback month of the median customer with its 95 % range; infinite where it has not come yet
     missing   what the shop lacks for this, '' where nothing
+    called    what is earned: margin, or net sales where no costs are known
     """
 
     table: pd.DataFrame
@@ -41,13 +42,21 @@ class Channels:
     months: int
     median: tuple[float, float, float]
     missing: str
+    called: str = "margin"
 
     @property
-    def repaid(self) -> float:
-        """Share of the customers with a known cost whose channel had repaid by the median customer's month."""
-        priced = self.table[self.table["cost"].notna()]
-        by_then = priced["payback_month"] <= self.median[0]
-        return float(priced.loc[by_then, "customers"].sum() / priced["customers"].sum())
+    def priced(self) -> pd.DataFrame:
+        """The channels whose cost is known."""
+        return self.table[self.table["cost"].notna()]
+
+    @property
+    def late(self) -> pd.DataFrame:
+        """Those that have not repaid within the months looked at."""
+        return self.priced[~np.isfinite(self.priced["payback_month"])]
+
+    def by_then(self, channel: str) -> pd.Series:
+        """What an average customer of a channel had earned at the end of the months looked at: earned, low, high."""
+        return self.curves[self.curves["channel"] == channel].iloc[-1]
 
 
 def earnings(shop: Shop, *, share: float) -> ir.Table:
@@ -135,7 +144,7 @@ def channels(shop: Shop, scores: Scores, *, seed: int = 0) -> Channels:
         members = value.isin(rows["customer_id"].iloc[where])
         per_head, total = group_total(scores, np.asarray(members))
         table.append(
-            {"channel": channel, "customers": len(where), "cost": cost, "first": lines[0, 0], "earned": lines[0, year],
+            {"channel": channel, "customers": len(where), "known": int(known_for[where, months].sum()), "cost": cost, "first": lines[0, 0], "earned": lines[0, year],
              "low": low[year], "high": high[year], **_payback_cells(payback), "expected_value": per_head,
              "low_value": total.low / len(where), "high_value": total.high / len(where)}
         )  # fmt: skip
@@ -149,7 +158,7 @@ def channels(shop: Shop, scores: Scores, *, seed: int = 0) -> Channels:
     return Channels(
         table=pd.DataFrame(table).sort_values("earned", ascending=False, ignore_index=True),
         curves=pd.concat(curves, ignore_index=True), months=months, median=_median(paybacks),
-        missing="" if paybacks else "costs of kind 'acquisition' with a channel",
+        missing="" if paybacks else "costs of kind 'acquisition' with a channel", called=scores.margin.called,
     )  # fmt: skip
 
 

@@ -49,11 +49,20 @@ _Made = TypeVar("_Made")
 
 @dataclass(frozen=True, kw_only=True)
 class Margin:
-    """What is left of sales. `share` of net sales; `known_share` of sales have a cost; source: costs, parameter, none."""
+    """What is left of sales. `share` of net sales; `known_share` of sales have a cost; source: costs, parameter, none.
+
+    `at_risk` is the part of the margin that goes if nothing that was refunded came back fit for sale.
+    """
 
     share: float
     known_share: float
     source: str
+    at_risk: float = 0.0
+
+    @property
+    def called(self) -> str:
+        """What amounts after it are called."""
+        return "net sales" if self.source == "none" else "margin"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,13 +189,16 @@ def margin_of(shop: Shop, *, assumed: float) -> Margin:
     sums = shop.fetch(
         orders.aggregate(
             goods=orders["goods"].sum(), known=orders["known"].sum(), margin=orders["margin"].sum(),
-            revenue=orders["revenue"].sum(where=costed),
+            revenue=orders["revenue"].sum(where=costed), back=orders["returned_cost"].sum().fill_null(0),
         )
     ).iloc[0]  # fmt: skip
     if not sums["known"] > 0 or not sums["revenue"] > 0:
         return nothing
     return Margin(
-        share=float(sums["margin"] / sums["revenue"]), known_share=float(sums["known"] / sums["goods"]), source="costs"
+        share=float(sums["margin"] / sums["revenue"]),
+        known_share=float(sums["known"] / sums["goods"]),
+        source="costs",
+        at_risk=float(sums["back"] / sums["margin"]) if sums["margin"] > 0 else 0.0,
     )
 
 
@@ -391,9 +403,14 @@ def _with_value(
     alive = ahead.model.p_alive(ahead.patterns) if ahead.model is not None else np.ones(len(ahead.patterns))
     return frame.assign(
         expected_value=expected[row] * per_order * weight, low_value=low * weight, high_value=high * weight,
-        _variance=variance * weight**2, if_active=(expected / np.maximum(alive, 1e-9))[row] * per_order * weight,
+        _variance=variance * weight**2, if_active=_if_active(expected, alive)[row] * per_order * weight,
         wholesale=big,
     )  # fmt: skip
+
+
+def _if_active(expected: Floats, alive: Floats) -> Floats:
+    """Purchases of somebody who still buys. Chances are tiny long before they are lost: only 0 has no answer."""
+    return np.where(alive > 0, expected / np.where(alive > 0, alive, 1.0), 0.0)
 
 
 def _discount(ahead: Forecaster, days: int, rate: float, expected: Floats) -> Floats:

@@ -60,7 +60,7 @@ def figure_quiet(scores: Scores) -> figures.Figure:
         sentence=f"Of the {len(good):,} customers in the top fifth by past sales, {quiet:,} have a chance of 50\N{NO-BREAK SPACE}% or more "
         f"to place no order {horizon_words(scores.horizon_days)}.",
         alt=f"Bars of good customers by their chance of placing no order {horizon_words(scores.horizon_days)}, ten classes; {quiet:,} at 50 % or more.",
-        caption="Top fifth of customers by past sales, by the chance of no further order within the horizon.",
+        caption=f"Top fifth of customers by past sales, by the chance that they place no order {horizon_words(scores.horizon_days)}.",
         table=figures.tabulate(table, caption="Good customers by chance of no further order, per cent",
                                labels={"chance": "Chance, %", "customers": "Customers"}, formats={"customers": formats.number}),
         height=3.4, narrow_height=3.0,

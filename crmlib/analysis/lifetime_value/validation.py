@@ -154,6 +154,13 @@ class Validation:
         value, low, high = row[["value", "low", "high"]].iloc[0]
         return float(value), float(low), float(high)
 
+    @property
+    def sales_off(self) -> float:
+        """By what share net sales were forecast too high in the holdout; nan where there are none."""
+        if not np.isfinite(self.sales_forecast) or not self.sales_actual > 0:
+            return float("nan")
+        return self.sales_forecast / self.sales_actual - 1
+
     def verdict(self) -> str:
         """Which method is used and why, in words."""
         seen = "the days kept aside" if self.looks == 1 else f"the days kept aside and {self.looks - 1} other windows"
