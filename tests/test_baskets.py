@@ -544,7 +544,7 @@ def test_the_demo_shops_pairs_are_found_again(demo_shop: SimpleNamespace) -> Non
     assert len(validation.found) >= 6 and validation.count("gone") == 0
     # The cut before that: fewer baskets to find them in, and a quarter of the time to follow them.
     assert len(validation.before) >= 4 and not (validation.before["verdict"] == "gone").any()
-    assert "So it was a quarter earlier: " in validation.verdict
+    assert "So it was a cut earlier: " in validation.verdict
     findings = said(baskets, rules, validation, suggestions)
     assert findings["suggestions"].value == len(named)
     shown = bk.figure_season(rules, baskets)

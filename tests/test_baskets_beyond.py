@@ -20,7 +20,9 @@ from crmlib.analysis import baskets as bk
 from crmlib.analysis.baskets import mining, shrinkage
 from crmlib.analysis.baskets.ahead import HIT_RATE, PAIRS_HELD, listed
 from crmlib.analysis.baskets.facts import Profile, size_class
+from crmlib.analysis.baskets.later import recount
 from crmlib.analysis.baskets.relatives import related
+from crmlib.analysis.baskets.rules import count_pairs
 from crmlib.analysis.baskets.sequences import order_range
 from crmlib.findings import Due
 from crmlib.shop.samples import demo
@@ -117,6 +119,52 @@ def test_a_pair_that_turns_round_among_new_customers_warns(rng: np.random.Genera
     by_kind = parts[parts["dimension"] == "customers"].set_index("part")
     assert by_kind.loc["new", "turned"] and not by_kind.loc["returning", "turned"]
     assert "turn round" in bk.figure_groups(parts).title
+
+
+# ---- later time
+
+
+def divided(held: np.ndarray, days: pd.DatetimeIndex, **more: Any) -> bk.Baskets:
+    """Baskets with days, a cut at three quarters, one in the middle, and the totals of every part and month."""
+    whole = made(held, days=days, **more)
+    start, span = days.min(), (days.max() - days.min()).days + 1
+    cut, middle = ((start + pd.Timedelta(days=round(span * share))).date() for share in (0.75, 0.5))
+    late, half = days >= pd.Timestamp(cut), days < pd.Timestamp(middle)
+    parts = pd.Series(np.where(late, "later", "earlier"))
+    quarters = pd.Series(np.where(late, "later", np.where(half, "first half", "third quarter")))
+    for label in (whole.months, parts, quarters, parts + " " + whole.months, quarters + " " + whole.months):
+        whole = with_profiles(whole, label)
+    return replace(whole, cut=cut, middle=middle)
+
+
+def test_a_pair_of_one_season_is_not_held_up_later(rng: np.random.Generator) -> None:
+    """Sun hat and towel sell every summer, each for itself; kettle and filter belong together. Four summers."""
+    n = 16_000
+    days = pd.Timestamp("2022-01-01") + pd.to_timedelta(np.sort(rng.integers(0, 4 * 365, n)), unit="D")
+    summer = np.isin(days.month, (6, 7, 8))
+    held = drawn(rng, baskets=n, items=40, large=0)
+    for item in (30, 31):
+        held[:, item] = rng.random(n) < np.where(summer, 0.3, 0.005)
+    both = rng.random(n) < 0.02
+    held[both, 20] = held[both, 21] = 1
+    baskets = divided(held, days, customers=rng.integers(0, 4000, n), support=0.005)
+    rules = bk.fit(baskets, max_items=2, min_confidence=0)
+    hats, kettles = (30, 31), (20, 21)
+    assert {hats, kettles} <= set(bk.above_chance(rules))
+    # The naive count calls the season a success: summer came back.
+    naive = count_pairs([hats], baskets=baskets.later()).iloc[0]
+    assert naive["times_low"] > 1.5
+    validation = bk.validate(baskets, rules)
+    assert validation.by_month and validation.season >= 1
+    for followed in (validation.found, validation.before):
+        held_up = set(followed.loc[followed["verdict"] == "held", "itemset"])
+        assert kettles in held_up and hats not in held_up
+    hat, kettle = (row for _, row in recount([hats, kettles], baskets.later()).iterrows())
+    assert hat["verdict"] != "held" and kettle["verdict"] == "held"
+    assert hat["times_low"] < 1 and hat["times_over_all"] == pytest.approx(naive["times"])
+    shown = dict(zip(validation.shown["itemset"], validation.shown["verdict"], strict=True))
+    assert shown[hats] != "held" and shown[kettles] == "held"
+    assert "each month held against its own sales" in validation.verdict and "not followed" in validation.verdict
 
 
 # ---- sizes, sets and gifts

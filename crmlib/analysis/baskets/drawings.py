@@ -36,7 +36,7 @@ def figure_pairs(
     if suggestions.empty:
         return _no_pairs(rules, level=level)
     chosen = suggestions.head(_SHOWN)
-    later = validation.shown.set_index("itemset")["times"] if len(validation.shown) else pd.Series(dtype=float)
+    later = validation.shown.set_index("itemset")["times_over_all"] if len(validation.shown) else pd.Series(dtype=float)
     table = chosen.assign(lately=[float(later.get(pair, np.nan)) for pair in chosen["pair"]])
     ordered = table.sort_values("times", ascending=False, ignore_index=True)
 
@@ -56,7 +56,7 @@ def figure_pairs(
         row_labels(
             ax, y, [_pair_label(row.item, row.suggest, narrow=narrow) for row in rows.itertuples()], narrow=narrow
         )
-        _key(ax, ("whole time", figures.ACCENT), *([("last quarter alone", figures.ORANGE)] if rings else []))
+        _key(ax, ("whole time", figures.ACCENT), *([(f"{validation.lately} alone", figures.ORANGE)] if rings else []))
 
     first = suggestions.iloc[0]
     named = f"{first['item']} and {first['suggest']}"
@@ -75,7 +75,7 @@ def figure_pairs(
     best = "most margin" if suggestions["margin_low"].notna().any() else "most baskets"
     lines = max(_pair_label(row.item, row.suggest, narrow=True).count("\n") + 1 for row in chosen.itertuples())
     wide_lines = max(_pair_label(row.item, row.suggest, narrow=False).count("\n") + 1 for row in chosen.itertuples())
-    ring = " Rings: the last quarter of the time alone." if rings else ""
+    ring = f" Rings: the {validation.lately} alone." if rings else ""
     span = f"{times_text(ordered['times'].min())} to {times_text(ordered['times'].max())}"
     shown = table[["item", "suggest", "times", "times_low", "times_high", "lately"]]
     return figures.draw(
@@ -98,7 +98,7 @@ def figure_pairs(
             shown,
             caption="Pairs bought together more often than chance, given basket size",
             labels={"item": "Item", "suggest": "With", "times": "Times chance", "times_low": "From", "times_high": "To",
-                    "lately": "Last quarter alone"},
+                    "lately": f"{validation.lately.capitalize()} alone"},
             formats=dict.fromkeys(("times", "times_low", "times_high", "lately"), times_text),
             file="tables/rules.csv",
         ),

@@ -10,22 +10,27 @@ import pandas as pd
 
 from crmlib.analysis.baskets.facts import Baskets, Floats
 from crmlib.analysis.baskets.mining import Itemset
+from crmlib.analysis.baskets.pairs import expected_by, months_known
 from crmlib.analysis.baskets.relatives import related
 from crmlib.analysis.baskets.rules import Rules, count_pairs, fit
 from crmlib.errors import NotEnoughData
 
 LEAST_CUSTOMERS = 30  # behind a pair that is recommended; fewer may be a handful of habits
 HELD, UNCLEAR, GONE = "held", "unclear", "gone"
-_EMPTY = pd.DataFrame(columns=["itemset", "count", "expected", "times", "times_low", "times_high", "verdict"])
+_EMPTY = pd.DataFrame(
+    columns=["itemset", "count", "expected", "times", "times_low", "times_high", "times_over_all", "verdict"]
+)
 
 
 @dataclass(frozen=True)
 class Validation:
     """What later baskets say. `cut` is None where there was nothing to compare, and `why` says why.
 
-    found   one row a pair found before `cut`: itemset, and on the baskets since: count, expected, times, times_low,
-            times_high, verdict: held (interval above 1), gone (below 1), unclear
+    found   one row a pair found before `cut`, within months too where they are known: itemset, and on the baskets since:
+            count, expected, times, times_low, times_high, times_over_all, verdict (see `recount`)
     before  the same at an earlier cut: pairs found in the first half of the time, on the quarter that came next
+    season  pairs found before `cut` over all but not within months; they are not followed
+    days_later, by_month  length of the time since `cut`, and whether each of its months was held to its own totals
     shown   the same for the pairs of the rules themselves, which rest on all baskets, these included
     rules   what the earlier baskets alone gave, None where nothing was compared
     """
@@ -38,6 +43,9 @@ class Validation:
     shown: pd.DataFrame
     before: pd.DataFrame
     rules: Rules | None = None
+    season: int = 0
+    days_later: int = 0
+    by_month: bool = False
 
     def count(self, verdict: str) -> int:
         """Pairs found earlier with this verdict."""
@@ -48,15 +56,24 @@ class Validation:
         """What the comparison says, in words."""
         if self.cut is None:
             return self.why
-        if self.found.empty:
+        if self.found.empty and not self.season:
             return "No pair was above chance in the earlier baskets, so there was none to follow."
-        said = _held(self.found, "found in the first three quarters of the time", "in the last quarter")
-        said = f"{said[0].upper()}{said[1:]}."
+        if self.found.empty:
+            return "What was above chance in the earlier baskets was so by the season, so there was no pair to follow."
+        said = _held(self.found, "found in the first three quarters of the time", f"in the {self.lately}")
+        said = f"{said[0].upper()}{said[1:]}"
+        said += ", each month held against its own sales." if self.by_month else "."
+        if self.season:
+            said += f" {self.season:,} more {'was' if self.season == 1 else 'were'} by the season alone and {'is' if self.season == 1 else 'are'} not followed."
         if len(self.before):
-            said += (
-                f" So it was a quarter earlier: {_held(self.before, 'found in the first half', 'in the next quarter')}."
-            )
+            said += f" So it was a cut earlier: {_held(self.before, 'found in the first half', 'in the quarter of the time that came next')}."
         return said
+
+    @property
+    def lately(self) -> str:
+        """The time since the cut: 'last 9 months'."""
+        months = round(self.days_later / 30.4)
+        return f"last {months} months" if months >= 2 else f"last {self.days_later:,} days"
 
     def __repr__(self) -> str:
         return f"Validation({self.verdict})"
@@ -65,7 +82,8 @@ class Validation:
 def validate(baskets: Baskets, rules: Rules) -> Validation:
     """Were pairs found before `baskets.cut` above chance again afterwards? Same settings, later baskets, their own totals.
 
-    Finding uses nothing of the later part; the later part's chance model is fitted to its own sizes and totals.
+    Finding uses nothing of the later part; the later part's chance model is fitted to its own sizes and totals. A pair
+    that only shares its season would be together again a year later, so both sides are judged within months.
     """
     pairs = above_chance(rules)
     if baskets.cut is None:
@@ -75,15 +93,19 @@ def validate(baskets: Baskets, rules: Rules) -> Validation:
         found = _found(earlier, rules)
     except NotEnoughData as error:
         return _nothing(f"The earlier part is too small to find rules in: {error}.")
+    followed = _beyond_season(found)
     return Validation(
         cut=baskets.cut,
         why="",
         baskets_earlier=earlier.n,
         baskets_later=later.n,
-        found=_recount(above_chance(found), later),
-        shown=_recount(pairs, later),
+        found=recount(followed, later),
+        shown=recount(pairs, later),
         before=_a_quarter_earlier(baskets, rules),
         rules=found,
+        season=len(above_chance(found)) - len(followed),
+        days_later=int((later.days.max() - pd.Timestamp(baskets.cut)).days) + 1,
+        by_month=bool(months_known(later)),
     )
 
 
@@ -92,7 +114,7 @@ def _a_quarter_earlier(baskets: Baskets, rules: Rules) -> pd.DataFrame:
         found = _found(baskets.first_half(), rules)
     except NotEnoughData:
         return _EMPTY
-    return _recount(above_chance(found), baskets.third_quarter())
+    return recount(_beyond_season(found), baskets.third_quarter())
 
 
 def _found(part: Baskets, rules: Rules) -> Rules:
@@ -111,6 +133,20 @@ def above_chance(rules: Rules) -> list[Itemset]:
     table = rules.table
     chosen = table.loc[table["above"] & (table["itemset"].map(len) == 2), "itemset"]
     return list(dict.fromkeys(chosen))
+
+
+def _beyond_season(rules: Rules) -> list[Itemset]:
+    """Of the pairs above chance those that are so within months too; all of them where months are not known."""
+    table = rules.table
+    if not months_judged(rules):
+        return above_chance(rules)
+    beyond = set(table.loc[table["beyond_season"], "itemset"])
+    return [pair for pair in above_chance(rules) if pair in beyond]
+
+
+def months_judged(rules: Rules) -> bool:
+    """Were pairs held against the months they were sold in?"""
+    return "times_in_months" in rules.table and bool(rules.table["times_in_months"].notna().any())
 
 
 def score(
@@ -169,7 +205,7 @@ def relatives_left_out(
 def _eligible(rules: Rules, *, least_customers: int) -> pd.DataFrame:
     table = rules.table
     chosen = table["above"] & (table["itemset"].map(len) == 2) & (table["customers"] >= least_customers)
-    if "times_in_months" in table and table["times_in_months"].notna().any():
+    if months_judged(rules):
         chosen &= table["beyond_season"]
     chosen &= table["beyond_groups"]
     ordered = table[chosen].sort_values(["confidence"], ascending=False, kind="stable")
@@ -186,8 +222,21 @@ def _room(table: pd.DataFrame, baskets: Baskets, *, times: str) -> Floats:
     return np.asarray(beyond * left * margin * 1000 / max(baskets.n, 1))
 
 
-def _recount(pairs: list[Itemset], later: Baskets) -> pd.DataFrame:
+def recount(pairs: list[Itemset], later: Baskets) -> pd.DataFrame:
+    """How often do these pairs meet in these baskets, held against chance within each month where months are known?
+
+    Columns itemset, count, expected, times, times_low, times_high, verdict: held (interval above 1), gone (below 1),
+    unclear; and times_over_all, with chance over the whole time.
+    """
     table = count_pairs(pairs, baskets=later)
+    table["times_over_all"] = table["times"]
+    months = months_known(later)
+    if pairs and months:
+        within = expected_by(months, np.array(pairs, dtype=np.int64), baskets=later).sum().to_numpy()
+        with np.errstate(divide="ignore", invalid="ignore"):
+            factor = table["expected"].to_numpy() / within
+        table[["times", "times_low", "times_high"]] = table[["times", "times_low", "times_high"]].mul(factor, axis=0)
+        table["expected"] = within
     verdicts = np.where(table["times_low"] > 1, HELD, np.where(table["times_high"] < 1, GONE, UNCLEAR))
     return table.assign(verdict=verdicts)
 

@@ -65,8 +65,9 @@ def findings(
                f"Benjamini–Hochberg false-discovery rate {rules.rate:g}, customers as clusters."),
         Metric(id="held_later", label="Held up later", value=held / followed if followed else None, unit="share", n=followed or None,
                low=float(low) if followed else None, high=float(high) if followed else None, headline=True,
-               note=f"{held:,} of {followed:,} pairs found earlier; range as if pairs were independent" if followed else validation.why or "no pairs to follow",
-               definition="Share of the pairs found in the first three quarters of the time whose interval lies above chance again in the last."),
+               note=f"{held:,} of {followed:,} pairs found earlier{', the season held equal' if validation.by_month else ''}; so few pairs could as well show any share of this range" if followed else validation.why or "no pairs to follow",
+               definition=f"Share of the pairs found in the first three quarters of the time whose interval lies above chance again in the {validation.lately if followed else 'last'}"
+               f"{', found and counted within months, each against its own totals, so that a pair of one season alone is not in it' if validation.by_month else ''}. The range takes pairs as independent."),
         Metric(id="suggestions", label="Pairs worth a try", value=len(suggestions), unit="pairs", n=rules.pairs, headline=True,
                note=f"of the {rules.pairs:,}, with {LEAST_CUSTOMERS} customers or more, not made by the season",
                definition=f"Pairs above chance given basket size, also within months and groups of customers, with at least {LEAST_CUSTOMERS} customers, "
