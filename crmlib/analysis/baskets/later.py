@@ -12,7 +12,7 @@ from crmlib.analysis.baskets.facts import Baskets, Floats
 from crmlib.analysis.baskets.mining import Itemset
 from crmlib.analysis.baskets.pairs import expected_by, months_known
 from crmlib.analysis.baskets.relatives import related
-from crmlib.analysis.baskets.rules import Rules, count_pairs, fit
+from crmlib.analysis.baskets.rules import Rules, count_pairs, fit, within_range
 from crmlib.errors import NotEnoughData
 
 LEAST_CUSTOMERS = 30  # behind a pair that is recommended; fewer may be a handful of habits
@@ -66,7 +66,7 @@ class Validation:
         if self.season:
             said += f" {self.season:,} more {'was' if self.season == 1 else 'were'} by the season alone and {'is' if self.season == 1 else 'are'} not followed."
         if len(self.before):
-            said += f" So it was a cut earlier: {_held(self.before, 'found in the first half', 'in the quarter of the time that came next')}."
+            said += f" The same at an earlier cut: {_held(self.before, 'found in the first half', 'in the quarter of the time that came next')}."
         return said
 
     @property
@@ -149,6 +149,11 @@ def months_judged(rules: Rules) -> bool:
     return "times_in_months" in rules.table and bool(rules.table["times_in_months"].notna().any())
 
 
+def by_season(pairs: pd.DataFrame) -> pd.Series[bool]:
+    """Which of these pairs (rows of the rules) does the season explain: clearly less together within months than over all?"""
+    return ~pairs["beyond_season"].astype(bool) & (pairs["times_high_in_months"] < pairs["times_low"])
+
+
 def score(
     rules: Rules, baskets: Baskets, validation: Validation, *, least_customers: int = LEAST_CUSTOMERS
 ) -> pd.DataFrame:
@@ -158,9 +163,9 @@ def score(
     these are known, with at least `least_customers` customers behind it, and when neither item is another size, a set or
     a gift of the other. Shown with the item whose buyers take the other more often. Columns item, suggest (names), pair,
     item_id, suggest_id, baskets, expected, customers, share (of the item's baskets that hold the other), times,
-    times_low, times_high (after shrinkage), extra_low (baskets beyond chance, lower bound), margin_low (the same in
-    margin of what is suggested; the order), room, room_low, room_high (margin per 1,000 baskets, see `_room`; NaN where
-    costs are not known), later (verdict on the last quarter; '' where unknown).
+    times_low, times_high (after shrinkage), extra_low (baskets beyond chance, lower bound; the order where costs are
+    not known), margin_low (the same in margin of what is suggested), room, room_low, room_high (margin per 1,000 baskets,
+    see `_room`; the order; NaN where costs are not known), later (verdict on the last quarter; '' where unknown).
     """
     table = _eligible(rules, least_customers=least_customers)
     table = table[[not related(baskets, *pair) for pair in table["itemset"]]] if len(table) else table
@@ -190,8 +195,8 @@ def score(
             "later": [later.get(pair, "") for pair in table["itemset"]],
         }
     )
-    worth = "margin_low" if listed["margin_low"].notna().any() else "extra_low"
-    return listed.sort_values([worth, "extra_low"], ascending=False, kind="stable", ignore_index=True)
+    worth = ["room", "margin_low"] if listed["room"].notna().any() else []
+    return listed.sort_values([*worth, "extra_low"], ascending=False, kind="stable", ignore_index=True)
 
 
 def relatives_left_out(
@@ -213,8 +218,8 @@ def _eligible(rules: Rules, *, least_customers: int) -> pd.DataFrame:
 
 
 def _room(table: pd.DataFrame, baskets: Baskets, *, times: str) -> Floats:
-    """Margin per 1,000 baskets if those who take the first without the second could be won as often as those who take
-    both do so beyond chance. Nothing says that a suggestion wins anybody: it is room, not a forecast."""
+    """Margin per 1,000 baskets if suggesting won those who take the first alone as often as habit already joins the two
+    beyond chance. Nothing says that a suggestion wins anybody: it is room, not a forecast."""
     margins = baskets.margins if len(baskets.margins) else np.full(len(baskets.ids), np.nan)
     margin = np.array([margins[i] for (i,) in table["consequent"]], dtype=float)
     beyond = table["expected"].to_numpy(dtype=float) * (table[times].to_numpy(dtype=float) - 1)
@@ -233,10 +238,9 @@ def recount(pairs: list[Itemset], later: Baskets) -> pd.DataFrame:
     months = months_known(later)
     if pairs and months:
         within = expected_by(months, np.array(pairs, dtype=np.int64), baskets=later).sum().to_numpy()
-        with np.errstate(divide="ignore", invalid="ignore"):
-            factor = table["expected"].to_numpy() / within
-        table[["times", "times_low", "times_high"]] = table[["times", "times_low", "times_high"]].mul(factor, axis=0)
-        table["expected"] = within
+        reach = pd.Series(np.log(table["times_high"] / table["times"]))
+        table["expected"], table["times"] = within, table["count"] / within
+        table["times_low"], table["times_high"] = within_range(table["count"], table["expected"], reach=reach)
     verdicts = np.where(table["times_low"] > 1, HELD, np.where(table["times_high"] < 1, GONE, UNCLEAR))
     return table.assign(verdict=verdicts)
 
