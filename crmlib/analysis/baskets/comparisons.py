@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from crmlib import figures, formats
-from crmlib.analysis.baskets.drawings import counted, row_labels, times_text
+from crmlib.analysis.baskets.drawings import counted, times_text
 from crmlib.analysis.baskets.later import LEAST_CUSTOMERS
 from crmlib.analysis.baskets.recommend import (
     BEATEN,
@@ -215,7 +215,7 @@ def figure_hits(rates: HitRates) -> figures.Figure:
         ax.set_xticks(ticks, [formats.share(tick) for tick in ticks])
         ax.grid(axis="y", visible=False)
         ax.grid(axis="x", visible=True)
-        row_labels(ax, y, labels, narrow=narrow)
+        figures.row_labels(ax, y, labels, narrow=narrow)
 
     return figures.draw(
         paint,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -54,7 +53,7 @@ def figure_pairs(
         _times_axis(
             ax, rows[["times_low", "times_high", "lately"]].to_numpy(dtype=float), narrow=narrow, rows=len(rows)
         )
-        row_labels(
+        figures.row_labels(
             ax, y, [_pair_label(row.item, row.suggest, narrow=narrow) for row in rows.itertuples()], narrow=narrow
         )
         _key(ax, ("whole time", figures.ACCENT), *([(f"{validation.lately} alone", figures.ORANGE)] if rings else []))
@@ -226,7 +225,7 @@ def figure_season(rules: Rules, baskets: Baskets, *, suggestions: pd.DataFrame) 
             sns.scatterplot(x=drawn[name].to_numpy(), y=y + off, ax=ax, color=colour, s=45, zorder=3, legend=False)
         ends = ["times", "times_low", "times_high", "within", "within_low", "within_high"]
         _times_axis(ax, drawn[ends].to_numpy(dtype=float), narrow=narrow, rows=len(drawn))
-        row_labels(ax, y, drawn["label_narrow" if narrow else "label"], narrow=narrow)
+        figures.row_labels(ax, y, drawn["label_narrow" if narrow else "label"], narrow=narrow)
         _key(ax, ("whole time", figures.MUTED), ("within months", figures.ACCENT))
 
     lines = max(label.count("\n") + 1 for label in shown["label"])
@@ -432,19 +431,3 @@ def _key(ax: Axes, *kinds: tuple[str, str]) -> None:
             bbox_transform=ax.transAxes,
         )
     )
-
-
-def row_labels(
-    ax: Axes, y: np.ndarray[tuple[int], np.dtype[np.float64]], labels: Iterable[str], *, narrow: bool
-) -> None:
-    """Names of the rows: on the axis, or above the marks on a phone."""
-    if narrow:
-        ax.set_yticks([])
-        for place, label in zip(y, labels, strict=True):
-            ax.text(0, place - 0.18, label, transform=ax.get_yaxis_transform(), va="bottom", color=figures.INK,
-                    fontsize=8.5, parse_math=False,
-                    bbox={"facecolor": figures.PAPER, "edgecolor": "none", "pad": 0.8})  # fmt: skip
-    else:
-        ax.set_yticks(y, list(labels))
-        for tick in ax.get_yticklabels():
-            tick.set(parse_math=False, color=figures.INK)
