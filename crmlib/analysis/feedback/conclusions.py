@@ -73,10 +73,13 @@ def findings(
     )
     tables = frame.drop(columns="in_period")
     share_text = f"{formats.quantity(share.value, 'share', low=share.low, high=share.high)} ({formats.interval(share.low, share.high, 'share')})"
+    span = span_words(rates.start, rates.end)
+    # Nearly all of the texts are of the time that has orders too, or it is not theirs.
+    of_span = f" of {span}" if span and rates.texts >= 0.95 * texts else ""
     told = {
-        "corrected": f"Of the texts we could read, {share_text} are negative.",
-        "stars": f"Of the rated texts, {share_text} carry one or two stars; the reading is too weak to say more.",
-        "raw": f"Of the texts we could read, {share_text} read as negative; there are too few stars to correct that for the reader's errors.",
+        "corrected": f"Of the texts{of_span} we could read, {share_text} are negative.",
+        "stars": f"Of the rated texts{of_span}, {share_text} carry one or two stars; the reading is too weak to say more.",
+        "raw": f"Of the texts{of_span} we could read, {share_text} read as negative; there are too few stars to correct that for the reader's errors.",
     }[share.method]
     silent = _silent_lean(validation)
     answered = shop.has("tickets", "first_reply_at")
