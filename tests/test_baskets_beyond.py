@@ -373,6 +373,38 @@ def test_what_large_baskets_hold_anyway_is_told_apart(rng: np.random.Generator) 
     assert figure.sentence.startswith("Nothing was shown or sent") and "there it turns round" in figure.sentence
 
 
+@pytest.mark.parametrize(
+    ("overall", "small", "large", "opposite", "title"),
+    [
+        ("better", "better", "beaten", "11 items or more", "Beside a product its pair is likelier than a bestseller, but not in large baskets"),
+        ("beaten", "better", "beaten", "under 11 items", "Beside a product a bestseller is likelier than its pair, but not in small baskets"),
+        ("better", "beaten", "better", "under 11 items", "Beside a product its pair is likelier than a bestseller, but not in small baskets"),
+        ("tie", "better", "beaten", "", "In baskets under 11 items its pair is likelier beside a product than a bestseller, in larger ones a bestseller is"),
+        ("better", "better", "tie", "", "Beside a product its pair is likelier than a bestseller, by 1.0 points"),
+    ],
+)  # fmt: skip
+def test_a_title_says_where_it_turns_round(overall: str, small: str, large: str, opposite: str, title: str) -> None:
+    sizes = ("all", "under 11 items", "11 items or more")
+    ends = {"better": (0.01, 0.005, 0.015), "tie": (0.0, -0.1, 0.1), "beaten": (-0.01, -0.015, -0.005)}
+    differences = [
+        ("beside a product", size, *ends[verdict], 0.0025, verdict)
+        for size, verdict in zip(sizes, (overall, small, large), strict=True)
+    ]
+    rates = [
+        ("beside a product", size, method, 500, 400, 50.0, 0.1, 0.08, 0.12)
+        for size in sizes
+        for method in ("suggestion", "bestseller")
+    ]
+    found = bk.HitRates(
+        rates=pd.DataFrame(
+            rates, columns=["place", "size", "method", "trials", "customers", "hits", "rate", "low", "high"]
+        ),
+        differences=pd.DataFrame(differences, columns=["place", "size", "difference", "low", "high", "se", "verdict"]),
+        days=90,
+    )
+    assert found.opposite == opposite and bk.figure_hits(found).title == title
+
+
 def planted_refills(rng: np.random.Generator) -> bk.Baskets:
     """A refill (1) after its kettle (0), within 60 days or not; customers, some guests, days up to the last."""
     people, orders, items = 1500, 5, 12

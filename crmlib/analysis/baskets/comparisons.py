@@ -18,7 +18,6 @@ from crmlib.analysis.baskets.recommend import (
     FEW_ITEMS,
     MANY_ITEMS,
     SUGGESTION,
-    TIE,
     TO_CUSTOMER,
     HitRates,
 )
@@ -197,7 +196,7 @@ def figure_hits(rates: HitRates) -> figures.Figure:
         for method in (SUGGESTION, BESTSELLER)
         if (row := rates.rate(place, method)) is not None
     ]
-    labels = [f"{_PLACES[place]}: {_METHODS[method]}" for place, method, _ in rows]
+    labels = [f"{_PLACES[place]}: {_method(place, method)}" for place, method, _ in rows]
 
     def paint(ax: Axes, narrow: bool) -> None:
         import seaborn as sns
@@ -224,7 +223,10 @@ def figure_hits(rates: HitRates) -> figures.Figure:
         caption=f"How often each was bought, unprompted, with 95 % ranges; pairs and bestsellers are those of the time before, the baskets those of the last {rates.days:,} days.",
         alt=f"Dot plot of how often each was bought, with ranges, pairs against bestsellers: from {formats.share(table['rate'].min(), digits=1)} to {formats.share(table['rate'].max(), digits=1)}.",
         table=figures.tabulate(
-            table.assign(place=table["place"].map(_PLACES), method=table["method"].map(_METHODS)),
+            table.assign(
+                place=table["place"].map(_PLACES),
+                method=[_method(row.place, row.method) for row in table.itertuples()],
+            ),
             caption="How often each was bought in later baskets, nothing shown",
             labels={"place": "Where", "size": "Baskets", "method": "What", "trials": "Trials", "customers": "Customers", "rate": "Bought", "low": "From", "high": "To"},
             formats={"trials": formats.number, "customers": formats.number} | dict.fromkeys(("rate", "low", "high"), lambda v: formats.share(v, digits=1)),
@@ -262,17 +264,30 @@ def _against(rates: HitRates, place: str) -> tuple[str, str]:
     return title, f"Of customers who owned one side of a pair only, the other was bought later in {hits}, {use}."
 
 
+def _method(place: str, method: str) -> str:
+    return "the other side of a pair" if (place, method) == (TO_CUSTOMER, SUGGESTION) else _METHODS[method]
+
+
 def _turned_title(rates: HitRates, *, next_best: bool) -> str:
     """The title where small and large baskets say the opposite."""
-    rows = rates.difference(BESIDE), rates.difference(BESIDE, size=FEW_ITEMS)
-    overall, small = (TIE if row is None else str(row["verdict"]) for row in rows)
-    pair_first = (small if overall == TIE else overall) == BETTER
-    one, other = ("its pair", "a bestseller") if pair_first else ("a bestseller", "its pair")
-    if overall == TIE:
+    if not rates.opposite:
+        small = rates.difference(BESIDE, size=FEW_ITEMS)
+        one, other = _first_of(small is not None and small["verdict"] == BETTER)
         return f"In baskets {FEW_ITEMS} {one} is likelier beside a product than {other}, in larger ones {other} is"
-    not_in = "large" if overall == small else "small"
+    overall = rates.difference(BESIDE)
+    pair_first = overall is not None and overall["verdict"] == BETTER
+    one, other = _first_of(pair_first)
     also = " nor as next purchase" if next_best and pair_first else ""
-    return f"Beside a product {one} is likelier than {other}, but not in {not_in} baskets{also}"
+    return f"Beside a product {one} is likelier than {other}, but not in {'large' if rates.opposite == MANY_ITEMS else 'small'} baskets{also}"
+
+
+def _first_of(pair_first: bool) -> tuple[str, str]:
+    return ("its pair", "a bestseller") if pair_first else ("a bestseller", "its pair")
+
+
+def of_size(size: str) -> str:
+    """Behind 'baskets': 'under 11 items', 'of 11 items or more'."""
+    return size if size == FEW_ITEMS else f"of {size}"
 
 
 def by_size(rates: HitRates) -> str:

@@ -11,6 +11,7 @@ import pandas as pd
 from crmlib import formats
 from crmlib.analysis import stats
 from crmlib.analysis.baskets import ahead
+from crmlib.analysis.baskets.comparisons import of_size
 from crmlib.analysis.baskets.drawings import WORDS, counted, room, times_text
 from crmlib.analysis.baskets.facts import Baskets
 from crmlib.analysis.baskets.later import (
@@ -27,7 +28,6 @@ from crmlib.analysis.baskets.recommend import (
     BESIDE,
     BESTSELLER,
     BETTER,
-    MANY_ITEMS,
     OWNERS,
     SUGGESTION,
     TO_CUSTOMER,
@@ -242,12 +242,9 @@ def _so_what(validation: Validation, suggestions: pd.DataFrame, rates: HitRates)
     }
     none = "Whether a pair is likelier than a bestseller could not be measured; bestsellers remain the plainer choice."
     tie = "Beside a product its pair and a bestseller were bought equally often: bestsellers are the plainer choice"
-    large = rates.difference(BESIDE, size=MANY_ITEMS)
-    turned = (
-        f"; in baskets of {MANY_ITEMS} it is the other way round"
-        if rates.turned and gap is not None and large is not None and large["verdict"] != gap["verdict"]
-        else ""
-    )
+    turned = "; it turns round with the size of the basket" if rates.turned else ""
+    if rates.opposite:
+        turned = f"; in baskets {of_size(rates.opposite)} it is the other way round"
     return (
         f"Start with {top['item']}: {formats.share(top['share'], digits=1)} of its baskets also hold {top['suggest']}, "
         f"{times_text(top['times'])} times as often as chance ({times_text(top['times_low'])}–{times_text(top['times_high'])}), given basket size.",
@@ -285,7 +282,7 @@ def _measured(rates: HitRates) -> tuple[str, ...]:
         TO_CUSTOMER: "As next purchase of those who own one side, the other side less a bestseller",
     }
     return tuple(
-        f"{words[row.place]}{'' if row.size == ALL else f', baskets {row.size}' if row.size.startswith('under') else f', baskets of {row.size}'}, on the same later trials: {formats.number(100 * row.difference, digits=1)} points "
+        f"{words[row.place]}{'' if row.size == ALL else f', baskets {of_size(row.size)}'}, on the same later trials: {formats.number(100 * row.difference, digits=1)} points "
         f"({formats.number(100 * row.low, digits=1)} to {formats.number(100 * row.high, digits=1)})."
         for row in rates.differences.itertuples()
     )
@@ -340,13 +337,12 @@ def _actions(
     if len(suggestions):
         top, gap = suggestions.iloc[0], rates.difference(BESIDE)
         beaten = gap is not None and gap["verdict"] != BETTER
-        not_in = (
-            f"; not in baskets of {MANY_ITEMS}, where a bestseller is likelier" if rates.turned and not beaten else ""
-        )
+        likelier = "the pair" if beaten else "a bestseller"
+        but = f"; but in baskets {of_size(rates.opposite)} {likelier} is likelier" if rates.opposite else ""
         actions.append(
             Action(
                 what="Show bestsellers; try these pairs on a random half of visitors" if beaten else "Show these pairs with each other, to a random half of visitors",
-                why=f"above chance given basket size, {LEAST_CUSTOMERS} customers or more; first {top['item']} with {top['suggest']}{not_in}",
+                why=f"above chance given basket size, {LEAST_CUSTOMERS} customers or more; first {top['item']} with {top['suggest']}{but}",
                 count=len(suggestions),
                 counted="pair" if len(suggestions) == 1 else "pairs",
                 worth=f"room for {room(suggestions, baskets.currency)}; untested"

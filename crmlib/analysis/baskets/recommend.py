@@ -64,6 +64,15 @@ class HitRates:
         said = [self.difference(BESIDE, size=size) for size in (FEW_ITEMS, MANY_ITEMS)]
         return {row["verdict"] for row in said if row is not None} == {BETTER, BEATEN}
 
+    @property
+    def opposite(self) -> str:
+        """Where it turns round: the size of basket that says the opposite of all baskets together; '' where these say neither."""
+        overall = self.difference(BESIDE)
+        if not self.turned or overall is None or overall["verdict"] == TIE:
+            return ""
+        small = self.difference(BESIDE, size=FEW_ITEMS)
+        return MANY_ITEMS if small is not None and small["verdict"] == overall["verdict"] else FEW_ITEMS
+
     def __repr__(self) -> str:
         if self.why:
             return f"HitRates({self.why})"
