@@ -11,7 +11,7 @@ import html
 import io
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ from crmlib.errors import CrmError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from numpy.typing import NDArray
 
 FIGURE_MIME = "application/vnd.crmlib.figure+json"
 
@@ -134,6 +135,20 @@ def _cell(value: Any, form: Callable[[Any], str] | None) -> str:
     if value is None or value is pd.NaT or (isinstance(value, float) and value != value):
         return "\N{EN DASH}"
     return form(value) if form else str(value)
+
+
+def row_labels(ax: Axes, y: Sequence[float] | NDArray[np.float64], labels: Iterable[str], *, narrow: bool) -> None:
+    """Names of the rows: on the axis, or above the marks on a phone."""
+    if narrow:
+        ax.set_yticks([])
+        for place, label in zip(y, labels, strict=True):
+            ax.text(0, place - 0.18, label, transform=ax.get_yaxis_transform(), va="bottom", color=INK,
+                    fontsize=8.5, parse_math=False,
+                    bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 0.8})  # fmt: skip
+    else:
+        ax.set_yticks(y, list(labels))
+        for tick in ax.get_yticklabels():
+            tick.set(parse_math=False, color=INK)
 
 
 def label_ends(ax: Axes, ends: Sequence[tuple[float, float, str, str]], *, gap: float = 0.06) -> None:

@@ -30,6 +30,7 @@ from crmlib.analysis.baskets import mining
 from crmlib.analysis.baskets.facts import EDGES, Profile, size_class
 from crmlib.analysis.baskets.rules import count_pairs
 from crmlib.errors import NotAvailable, NotEnoughData, UsageError
+from crmlib.shop import pseudonyms
 from crmlib.shop.samples import demo
 from crmlib.shop.samples.demo import catalogue
 from tests.shuffling import freely, traded, with_items
@@ -59,6 +60,9 @@ PRODUCTS = pd.DataFrame(
     [("p1", "Kettle", "Hot"), ("p2", "Filter", "Cold"), ("p3", "Tea", "Hot"), ("p4", "Mug", "")],
     columns=["product_id", "name", "category"],
 )
+LOTS: Any = SimpleNamespace(
+    lot=lambda customer, of: pseudonyms.lot(customer, key=b"a key", of=of)
+)  # all that is asked of a shop
 KEPT = ("o1", "o2", "o3", "o4", "o5", "o6", "o9")
 
 
@@ -113,11 +117,12 @@ def drawn(rng: np.random.Generator, *, baskets: int, items: int, large: float = 
 
 def said(baskets: bk.Baskets, rules: bk.Rules, validation: bk.Validation, suggestions: pd.DataFrame) -> Any:
     """The findings, with all that the notebook works out between."""
+    sequences = bk.sequences(baskets, rules)
     return bk.findings(
         baskets, rules, validation, suggestions,
         strata=bk.strata(rules, baskets, list(suggestions["pair"])), replaced=bk.substitutes(rules, baskets),
-        sequences=bk.sequences(baskets, rules), rates=bk.hit_rates(baskets, validation),
-        owners=bk.owns_not(suggestions, baskets),
+        sequences=sequences, rates=bk.hit_rates(baskets, validation),
+        owners=bk.owns_not(suggestions, baskets, shop=LOTS), reminders=bk.reminders(sequences, baskets, shop=LOTS),
     )  # fmt: skip
 
 
@@ -544,11 +549,11 @@ def test_the_demo_shops_pairs_are_found_again(demo_shop: SimpleNamespace) -> Non
     assert len(validation.found) >= 6 and validation.count("gone") == 0
     # The cut before that: fewer baskets to find them in, and a quarter of the time to follow them.
     assert len(validation.before) >= 4 and not (validation.before["verdict"] == "gone").any()
-    assert "So it was a quarter earlier: " in validation.verdict
+    assert "The same at an earlier cut: " in validation.verdict
     findings = said(baskets, rules, validation, suggestions)
     assert findings["suggestions"].value == len(named)
-    shown = bk.figure_season(rules, baskets)
-    assert "season" in shown.title
+    shown = bk.figure_season(rules, baskets, suggestions=suggestions)
+    assert "explained by the season" in shown.title and "June to August" in shown.sentence
 
 
 def test_lift_alone_would_top_the_demo_shop_with_one_customers_habit(demo_shop: SimpleNamespace) -> None:
@@ -603,7 +608,12 @@ def test_findings_keep_the_contract(demo_shop: SimpleNamespace) -> None:
     assert set(expected) <= set(table.columns) and set(findings.tables) == {
         "rules", "suggestions", "strata", "substitutes", "sequences", "hit_rates"
     }  # fmt: skip
-    assert set(findings.lists) == {"owns_one_side", "suggested_pairs"}
+    assert set(findings.lists) - {"reminders"} == {"owns_one_side", "suggested_pairs"}
+    assert all(
+        action.file.split("/")[-1].removesuffix(".csv") in {*findings.lists, *findings.tables}
+        for action in findings.actions
+    )
+    assert list(suggestions["room"]) == sorted(suggestions["room"], reverse=True)
     for cell in [*table["antecedents"], *table["consequents"]]:
         ids = json.loads(cell)
         assert ids == sorted(ids)
@@ -618,7 +628,7 @@ def test_findings_keep_the_contract(demo_shop: SimpleNamespace) -> None:
             rules, suggestions, validation, strata=bk.strata(rules, baskets, list(suggestions["pair"])), level="product"
         ),
         bk.figure_suggestions(suggestions, baskets, left_out=0),
-        bk.figure_season(rules, baskets),
+        bk.figure_season(rules, baskets, suggestions=suggestions),
         bk.figure_sizes(baskets),
     ]
     assert all(figure.title and figure.sentence for figure in figures)
@@ -640,7 +650,7 @@ def test_a_page_without_a_find_says_so(rng: np.random.Generator) -> None:
         ).title
     )
     assert "No pair" in bk.figure_suggestions(suggestions, baskets, left_out=0).title
-    assert "not known" in bk.figure_season(rules, baskets).title
+    assert "not known" in bk.figure_season(rules, baskets, suggestions=suggestions).title
     assert findings.tables["rules"].empty and "antecedents" in findings.tables["rules"]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +17,16 @@ from scipy import sparse
 
 import crmlib as crm
 from crmlib.analysis import baskets as bk
-from crmlib.analysis.baskets import mining, shrinkage
+from crmlib.analysis.baskets import mining, recommend, shrinkage
 from crmlib.analysis.baskets.ahead import HIT_RATE, PAIRS_HELD, listed
 from crmlib.analysis.baskets.facts import Profile, size_class
+from crmlib.analysis.baskets.later import recount
 from crmlib.analysis.baskets.relatives import related
+from crmlib.analysis.baskets.rules import count_pairs
 from crmlib.analysis.baskets.sequences import order_range
 from crmlib.findings import Due
 from crmlib.shop.samples import demo
-from tests.test_baskets import drawn, made
+from tests.test_baskets import LOTS, drawn, made
 
 
 def with_profiles(baskets: bk.Baskets, labels: pd.Series, *, prefix: str = "") -> bk.Baskets:
@@ -117,6 +119,52 @@ def test_a_pair_that_turns_round_among_new_customers_warns(rng: np.random.Genera
     by_kind = parts[parts["dimension"] == "customers"].set_index("part")
     assert by_kind.loc["new", "turned"] and not by_kind.loc["returning", "turned"]
     assert "turn round" in bk.figure_groups(parts).title
+
+
+# ---- later time
+
+
+def divided(held: np.ndarray, days: pd.DatetimeIndex, **more: Any) -> bk.Baskets:
+    """Baskets with days, a cut at three quarters, one in the middle, and the totals of every part and month."""
+    whole = made(held, days=days, **more)
+    start, span = days.min(), (days.max() - days.min()).days + 1
+    cut, middle = ((start + pd.Timedelta(days=round(span * share))).date() for share in (0.75, 0.5))
+    late, half = days >= pd.Timestamp(cut), days < pd.Timestamp(middle)
+    parts = pd.Series(np.where(late, "later", "earlier"))
+    quarters = pd.Series(np.where(late, "later", np.where(half, "first half", "third quarter")))
+    for label in (whole.months, parts, quarters, parts + " " + whole.months, quarters + " " + whole.months):
+        whole = with_profiles(whole, label)
+    return replace(whole, cut=cut, middle=middle)
+
+
+def test_a_pair_of_one_season_is_not_held_up_later(rng: np.random.Generator) -> None:
+    """Sun hat and towel sell every summer, each for itself; kettle and filter belong together. Four summers."""
+    n = 16_000
+    days = pd.Timestamp("2022-01-01") + pd.to_timedelta(np.sort(rng.integers(0, 4 * 365, n)), unit="D")
+    summer = np.isin(days.month, (6, 7, 8))
+    held = drawn(rng, baskets=n, items=40, large=0)
+    for item in (30, 31):
+        held[:, item] = rng.random(n) < np.where(summer, 0.3, 0.005)
+    both = rng.random(n) < 0.02
+    held[both, 20] = held[both, 21] = 1
+    baskets = divided(held, days, customers=rng.integers(0, 4000, n), support=0.005)
+    rules = bk.fit(baskets, max_items=2, min_confidence=0)
+    hats, kettles = (30, 31), (20, 21)
+    assert {hats, kettles} <= set(bk.above_chance(rules))
+    # The naive count calls the season a success: summer came back.
+    naive = count_pairs([hats], baskets=baskets.later()).iloc[0]
+    assert naive["times_low"] > 1.5
+    validation = bk.validate(baskets, rules)
+    assert validation.by_month and validation.season >= 1
+    for followed in (validation.found, validation.before):
+        held_up = set(followed.loc[followed["verdict"] == "held", "itemset"])
+        assert kettles in held_up and hats not in held_up
+    hat, kettle = (row for _, row in recount([hats, kettles], baskets.later()).iterrows())
+    assert hat["verdict"] != "held" and kettle["verdict"] == "held"
+    assert hat["times_low"] < 1 and hat["times_over_all"] == pytest.approx(naive["times"])
+    shown = dict(zip(validation.shown["itemset"], validation.shown["verdict"], strict=True))
+    assert shown[hats] != "held" and shown[kettles] == "held"
+    assert "each month held against its own sales" in validation.verdict and "not followed" in validation.verdict
 
 
 # ---- sizes, sets and gifts
@@ -275,7 +323,7 @@ def test_suggestions_are_tried_on_later_baskets_beside_bestsellers(demo_found: t
     ours, theirs = (rates.rate("beside a product", method)["rate"] for method in ("suggestion", "bestseller"))
     assert gap["difference"] == pytest.approx(ours - theirs)
     suggestions = bk.score(rules, baskets, validation)
-    owners = bk.owns_not(suggestions, baskets)
+    owners = bk.owns_not(suggestions, baskets, shop=LOTS)
     ever = pd.DataFrame({"c": baskets.customers[baskets.held.tocoo().row], "i": baskets.held.tocoo().col})
     bought = {
         (baskets.customer_ids[c], baskets.ids[i])
@@ -288,6 +336,148 @@ def test_suggestions_are_tried_on_later_baskets_beside_bestsellers(demo_found: t
         assert (row.customer_id, row.suggest_id) not in bought and (row.customer_id, row.bestseller_id) not in bought
     top = suggestions.iloc[0]
     assert top["room_low"] < top["room"] < top["room_high"]
+
+
+def test_what_large_baskets_hold_anyway_is_told_apart(rng: np.random.Generator) -> None:
+    """In small baskets the pair goes together; large ones hold the bestseller, whatever else is in them."""
+    n = 20_000
+    days = pd.Timestamp("2024-01-01") + pd.to_timedelta(np.sort(rng.integers(0, 720, n)), unit="D")
+    held = drawn(rng, baskets=n, items=60, large=0.12)
+    large = held.sum(axis=1) >= 11
+    held[large, 0] = 1
+    held[~large, 0] = rng.random(int((~large).sum())) < 0.2
+    shown = rng.random(n) < 0.05
+    held[shown, 40] = 1
+    held[shown & (rng.random(n) < 0.6), 41] = 1
+    baskets = divided(held, days, customers=rng.integers(0, 3000, n), support=0.005)
+    rules = bk.fit(baskets, max_items=2, min_confidence=0)
+    validation = bk.validate(baskets, rules)
+    rates = bk.hit_rates(baskets, validation)
+    suggested = bk.score(validation.rules, baskets.earlier(), validation)
+    ((first, then),) = recommend.first_choice(suggested, baskets.ids).items()
+    later, (small, many) = baskets.later(), ("under 11 items", "11 items or more")
+    for size, inside in ((small, later.sizes < 11), (many, later.sizes >= 11)):
+        tried = later.held.toarray()[inside]
+        tried = tried[tried[:, first] == 1]
+        pair, best = (rates.rate("beside a product", method, size=size) for method in ("suggestion", "bestseller"))
+        assert pair["trials"] == best["trials"] == len(tried)
+        assert pair["rate"] == pytest.approx(tried[:, then].mean()) and best["rate"] == pytest.approx(
+            tried[:, 0].mean()
+        )
+    assert rates.difference("beside a product", size=small)["verdict"] == "better"
+    assert rates.difference("beside a product", size=many)["verdict"] == "beaten" and rates.turned
+    parts = [rates.rate("beside a product", "suggestion", size=size)["trials"] for size in ("all", small, many)]
+    assert parts[0] == parts[1] + parts[2]
+    figure = bk.figure_hits(rates)
+    assert "in larger ones a bestseller is" in figure.title or "not in large baskets" in figure.title
+    assert figure.sentence.startswith("Nothing was shown or sent") and "there it turns round" in figure.sentence
+
+
+@pytest.mark.parametrize(
+    ("overall", "small", "large", "opposite", "title"),
+    [
+        ("better", "better", "beaten", "11 items or more", "Beside a product its pair is likelier than a bestseller, but not in large baskets"),
+        ("beaten", "better", "beaten", "under 11 items", "Beside a product a bestseller is likelier than its pair, but not in small baskets"),
+        ("better", "beaten", "better", "under 11 items", "Beside a product its pair is likelier than a bestseller, but not in small baskets"),
+        ("tie", "better", "beaten", "", "In baskets under 11 items its pair is likelier beside a product than a bestseller, in larger ones a bestseller is"),
+        ("better", "better", "tie", "", "Beside a product its pair is likelier than a bestseller, by 1.0 points"),
+    ],
+)  # fmt: skip
+def test_a_title_says_where_it_turns_round(overall: str, small: str, large: str, opposite: str, title: str) -> None:
+    sizes = ("all", "under 11 items", "11 items or more")
+    ends = {"better": (0.01, 0.005, 0.015), "tie": (0.0, -0.1, 0.1), "beaten": (-0.01, -0.015, -0.005)}
+    differences = [
+        ("beside a product", size, *ends[verdict], 0.0025, verdict)
+        for size, verdict in zip(sizes, (overall, small, large), strict=True)
+    ]
+    rates = [
+        ("beside a product", size, method, 500, 400, 50.0, 0.1, 0.08, 0.12)
+        for size in sizes
+        for method in ("suggestion", "bestseller")
+    ]
+    found = bk.HitRates(
+        rates=pd.DataFrame(
+            rates, columns=["place", "size", "method", "trials", "customers", "hits", "rate", "low", "high"]
+        ),
+        differences=pd.DataFrame(differences, columns=["place", "size", "difference", "low", "high", "se", "verdict"]),
+        days=90,
+    )
+    assert found.opposite == opposite and bk.figure_hits(found).title == title
+
+
+def planted_refills(rng: np.random.Generator) -> bk.Baskets:
+    """A refill (1) after its kettle (0), within 60 days or not; customers, some guests, days up to the last."""
+    people, orders, items = 1500, 5, 12
+    held = (rng.random((people, orders, items)) < 0.2).astype(np.int64)
+    held[..., 1] = rng.random((people, orders)) < 0.01
+    held[:, 1:, 1] |= (held[:, :-1, 0] == 1) & (rng.random((people, orders - 1)) < 0.5)
+    start = rng.integers(0, 300, (people, 1))
+    days = pd.Timestamp("2025-01-01") + pd.to_timedelta((start + 17 * np.arange(orders)).ravel(), unit="D")
+    who = np.repeat(np.arange(people), orders)
+    guest = rng.random(len(who)) < 0.1
+    who[guest] = people + np.arange(guest.sum())
+    baskets = made(held.reshape(-1, items), customers=who, days=days)
+    return replace(baskets, customer_ids=tuple(f"c{i}" for i in range(people)), as_of=date(2025, 11, 20))
+
+
+def test_shares_of_sequences_count_known_customers_with_their_whole_window(rng: np.random.Generator) -> None:
+    baskets = planted_refills(rng)
+    found = bk.sequences(baskets, bk.fit(baskets, max_items=2), window_days=60)
+    row = found.table.iloc[0]
+    assert row["pair"] == (0, 1)
+    held, day = baskets.held.toarray(), baskets.days.dt.date.tolist()
+    of: dict[int, list[int]] = {}
+    for basket, customer in enumerate(baskets.customers):
+        of.setdefault(int(customer), []).append(basket)
+    seen = {"first": [], "any": []}  # type: dict[str, list[bool]]
+    for basket, customer in enumerate(baskets.customers):
+        # The last day that is seen is the one before as_of.
+        if customer >= len(baskets.customer_ids) or day[basket] + timedelta(days=60) > date(2025, 11, 19):
+            continue
+        followed = any(held[other, 1] and 1 <= (day[other] - day[basket]).days <= 60 for other in of[int(customer)])
+        seen["any"].append(followed)
+        if held[basket, 0]:
+            seen["first"].append(followed)
+    assert row["baskets_first"] == len(seen["first"]) < held[:, 0].sum()
+    assert row["share_after"] == pytest.approx(np.mean(seen["first"]))
+    assert row["share_any"] == pytest.approx(np.mean(seen["any"])) and row["share_any"] < 0.7 * row["share_after"]
+    assert "of all their baskets" in bk.figure_sequences(found).sentence
+
+
+def test_reminders_are_for_who_bought_the_first_lately_and_not_the_second_since(rng: np.random.Generator) -> None:
+    baskets = planted_refills(rng)
+    baskets = replace(baskets, as_of=date(2025, 11, 20))
+    found = bk.sequences(baskets, bk.fit(baskets, max_items=2), window_days=60)
+    listed = bk.reminders(found, baskets, shop=LOTS)
+    held, want = baskets.held.toarray(), set()
+    for customer, name in enumerate(baskets.customer_ids):
+        own = np.flatnonzero(baskets.customers == customer)
+        first, then = (baskets.days[own[held[own, item] == 1]] for item in (0, 1))
+        if len(first) and (date(2025, 11, 20) - first.max().date()).days <= 60 and not (then >= first.max()).any():
+            want.add((name, first.max().date()))
+    of_it = listed[listed["bought_id"] == "i000"]
+    assert set(zip(of_it["customer_id"], of_it["last_bought"], strict=True)) == want and len(want) > 20
+    assert all(by - last == timedelta(days=60) for by, last in zip(listed["by"], listed["last_bought"], strict=True))
+
+
+def test_lots_are_kept_by_key_and_id(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The same on a rerun with the same key, whatever else is on the list; another key or list draws anew."""
+    pd.DataFrame({"order_id": ["o1"], "ordered_at": ["2026-01-05"]}).to_csv(tmp_path / "orders.csv", index=False)
+    ids = [f"C{i:05d}" for i in range(4000)]
+
+    def drawn_by(key: str, of: str = "owns_one_side") -> list[str]:
+        monkeypatch.setenv("CRM_KEY", key)
+        return recommend.lots(ids, shop=crm.connect(tmp_path), of=of)
+
+    one = drawn_by("a key of sixteen letters")
+    assert one == drawn_by("a key of sixteen letters") and set(one) == {"write", "leave alone"}
+    assert 1880 <= one.count("write") <= 2120  # 2,000 ± 3.8 standard errors
+    for other in (drawn_by("another key of sixteen"), drawn_by("a key of sixteen letters", of="reminders")):
+        assert 1880 <= sum(a == b for a, b in zip(one, other, strict=True)) <= 2120
+    assert (
+        recommend.lots(ids[7:9], shop=crm.connect(tmp_path), of="reminders")
+        == drawn_by("a key of sixteen letters", "reminders")[7:9]
+    )
 
 
 def test_predictions_are_marked_by_a_later_run(demo_found: tuple[Any, ...], tmp_path: Path) -> None:

@@ -55,6 +55,7 @@ def _page(shop: crm.Shop, at_least: int = 50) -> tuple[list[Figure], Findings]:
     ]  # fmt: skip
     found = feedback.findings(
         readings, validation=validation, rates=rates, trend=trend, quotes=quotes, queue=feedback.reply_queue(readings),
+        complaints=feedback.complaints(readings, rates=rates, trend=trend, causes=causes),
         learning=learning, products=products, groups=groups, ahead=ahead, causes=causes, shop=shop,
     )  # fmt: skip
     return figures, found
@@ -617,6 +618,54 @@ def test_the_same_seed_gives_the_same_interval() -> None:
 # Trend
 
 
+def test_the_list_of_complaints_holds_the_texts_that_were_counted(demo_shop: crm.Shop) -> None:
+    """Of a theme that rose those of the weeks it rose in, as many as the trend counts; of the others the last year's."""
+    readings, orders = _readings(demo_shop), feedback.orders_by_day(demo_shop)
+    rates, trend = feedback.rates(readings, orders), feedback.trend(readings, orders)
+    causes = feedback.causes(readings, trend)
+    listed = feedback.complaints(readings, rates=rates, trend=trend, causes=causes)
+    assert list(listed.columns) == [
+        "theme",
+        "date",
+        "feedback_id",
+        "order_id",
+        "customer_id",
+        "rating",
+        "names",
+        "text",
+    ]
+    changes = trend.changes.set_index("theme")
+    assert trend.rose and set(trend.rose) < set(listed["theme"])
+    raw = demo_shop.fetch(feedback.facts(demo_shop).select("feedback_id", "order_id"))
+    of_order = dict(zip(raw["feedback_id"], raw["order_id"].fillna(""), strict=True))
+    for theme, texts in listed.groupby("theme"):
+        assert texts["feedback_id"].is_unique and (texts["text"] != "").all()
+        if theme in trend.rose:
+            assert len(texts) == changes.loc[theme, "recent"] and (texts["date"] >= trend.since.date()).all()
+        else:
+            assert (pd.to_datetime(texts["date"]) >= pd.Timestamp(demo_shop.as_of) - pd.Timedelta(days=365)).all()
+        assert [of_order[one] for one in texts["feedback_id"]] == texts["order_id"].fillna("").tolist()
+    (cause,) = causes
+    named = listed[listed["names"] != ""]
+    assert set(named["theme"]) == {cause.theme} and named["text"].str.contains(f"(?i){cause.word}").all()
+    assert len(named) >= cause.recent  # writers count once there
+    _, found = _page(demo_shop)
+    tasks = {action.what: action for action in found.actions}
+    task = tasks[
+        f"Read these {len(listed[listed['theme'] == cause.theme])} {cause.theme} complaints, then ask {cause.word} what happened"
+    ]
+    assert task.file == "lists/complaints.csv" and task.count == changes.loc[cause.theme, "recent"]
+    assert any(what.endswith("and find the cause") for what in tasks)
+
+
+def test_what_is_left_unread_counts_as_not_recognised() -> None:
+    rated = pd.DataFrame({"rating": [1.0] * 10 + [2.0] * 10 + [3.0] * 5 + [5.0] * 40})
+    graded = pd.DataFrame({"bad": [True] * 10 + [False] * 30, "said": [True] * 8 + [False] * 32})
+    found = measures._accuracy(graded, rated).set_index("kind")
+    assert found.loc["negative", ["share", "share_all"]].tolist() == [0.8, 0.4]
+    assert found.loc["positive", ["share", "share_all"]].tolist() == [1.0, 0.75]
+
+
 def _weekly(counts: list[int], *, orders: int = 400) -> pd.DataFrame:
     frame = pd.DataFrame({"week": pd.date_range("2025-01-01", periods=len(counts), freq="7D"), "orders": orders})
     return frame.assign(**dict.fromkeys(THEMES, 0)).assign(delivery=counts)
@@ -635,6 +684,13 @@ def test_the_ratio_of_rates_is_the_exact_conditional_test() -> None:
     ends = binomtest(18, 48, null).proportion_ci(0.95, method="exact")
     assert (low, high) == pytest.approx([end / (1 - end) * 6.5 for end in ends])
     assert p == pytest.approx(2 * binomtest(18, 48, null, alternative="greater").pvalue)
+    # Seven such ranges at once: Clopper and Pearson's at one seventh of the error each.
+    at_once = measures._rate_ratio(
+        18 * one, 30 * one, exposed=(3200.0, 20800.0), scatter=one, freedom=51 * one, comparisons=7
+    )
+    ends = binomtest(18, 48, null).proportion_ci(1 - 0.05 / 7, method="exact")
+    assert (at_once[1][0], at_once[2][0]) == pytest.approx([end / (1 - end) * 6.5 for end in ends])
+    assert at_once[3][0] == p
     assert ratio == pytest.approx(18 / 30 * 6.5)
 
 
@@ -673,6 +729,12 @@ def test_quiet_shops_rarely_show_a_change(shape: float, mean: float) -> None:
     wrong = (len(THEMES) * p.reshape(-1, len(THEMES)).min(axis=1) < 0.05).mean()
     assert wrong <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / 4000)
     assert ((low <= 1) & (high >= 1)).mean() >= 0.95 - 2 * np.sqrt(0.05 * 0.95 / size[1])
+    _, low, high, _ = measures._rate_ratio(
+        counts[52:].sum(axis=0), counts[:52].sum(axis=0), exposed=(8.0, 52.0), scatter=scatter, freedom=freedom,
+        comparisons=len(THEMES),
+    )  # fmt: skip
+    all_hold = ((low <= 1) & (high >= 1)).reshape(-1, len(THEMES)).all(axis=1)
+    assert all_hold.mean() >= 0.95 - 2 * np.sqrt(0.05 * 0.95 / 4000)
 
 
 def test_a_normal_reference_for_scattered_weeks_falls_into_the_trap() -> None:
@@ -776,7 +838,7 @@ def test_ids_of_the_contract_are_there(demo_shop: crm.Shop) -> None:
         3,
         "feedback",
         {"themes", "products", "groups", "readers", "ahead"},
-        {"reply_queue"},
+        {"reply_queue", "complaints"},
     ]
     for figure in figures:
         assert "nan" not in (figure.title + figure.sentence + figure.alt).lower().replace("finan", "")

@@ -202,6 +202,16 @@ class Shop:
         """
         return pseudonyms.pseudonym(value, key=self._key, kind=kind)
 
+    def lot(self, value: object, *, of: str) -> bool:
+        """Which half of the list `of` is this customer in? True for about one in two, the same on every run and engine.
+
+        Drawn with the key of `pseudonym`, so it stays as long as the key does. An id keeps its lot when the list changes.
+
+        >>> store.lot("C00017", of="reminders") == store.lot("C00017", of="reminders")
+        True
+        """
+        return pseudonyms.lot(value, key=self._key, of=of)
+
     def not_as_known(self) -> tuple[str, ...]:
         """What a run of an old day cannot undo, because the data does not say when it came about."""
         if self.as_of >= self.today:

@@ -33,6 +33,15 @@ def pseudonym(value: object, *, key: bytes, kind: str = "customer") -> str:
     return f"{kind[:1]}-{digest[:_LETTERS]}"
 
 
+def lot(value: object, *, key: bytes, of: str) -> bool:
+    """Heads or tails for an id, under `key`: the same on every rerun and engine, another for another list `of`.
+
+    By the id alone and not by its place in a list, so that whoever was left alone stays so when the list changes.
+    """
+    digest = hmac.new(key, f"lot\0{of}\0{value}".encode("utf-8", "surrogatepass"), hashlib.sha256).digest()
+    return digest[0] < 128
+
+
 @cache
 def _of_this_process() -> bytes:
     return secrets.token_bytes(32)

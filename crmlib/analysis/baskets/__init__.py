@@ -17,7 +17,7 @@ from crmlib.analysis.baskets.later import Validation, above_chance, relatives_le
 from crmlib.analysis.baskets.page import findings
 from crmlib.analysis.baskets.recommend import HitRates, hit_rates, owns_not
 from crmlib.analysis.baskets.rules import Rules, fit
-from crmlib.analysis.baskets.sequences import Sequences, sequences
+from crmlib.analysis.baskets.sequences import Sequences, reminders, sequences
 from crmlib.analysis.baskets.strata import strata
 from crmlib.analysis.baskets.substitutes import substitutes
 
@@ -53,6 +53,7 @@ __all__ = [
     "owns_not",
     "predictions",
     "relatives_left_out",
+    "reminders",
     "score",
     "sequences",
     "strata",

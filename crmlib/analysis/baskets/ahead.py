@@ -9,10 +9,9 @@ import pandas as pd
 from scipy import stats as distributions
 
 from crmlib.analysis.baskets.facts import Baskets, between
-from crmlib.analysis.baskets.later import Validation
+from crmlib.analysis.baskets.later import Validation, recount
 from crmlib.analysis.baskets.mining import Itemset
 from crmlib.analysis.baskets.recommend import BESIDE, SUGGESTION, HitRates, beside_rate, first_choice, later_range
-from crmlib.analysis.baskets.rules import count_pairs
 from crmlib.findings import Due, Grade, Prediction
 from crmlib.shop.engine import Shop
 
@@ -26,7 +25,7 @@ def predictions(
 ) -> tuple[Prediction, ...]:
     """What the next 90 days will bring for the pairs suggested today; nothing where no later part said what to expect.
 
-    pairs_held_90d: share of them that will be together more often than chance. hit_rate_90d: how often a basket
+    pairs_held_90d: share of them that will be together more often than chance within months. hit_rate_90d: how often a basket
     with an item that has a suggestion will hold it.
     """
     if suggestions.empty or validation.found.empty or baskets.as_of is None:
@@ -84,7 +83,7 @@ def grade(shop: Shop, due: tuple[Due, ...]) -> tuple[Grade, ...]:
                 (min(place[a], place[b]), max(place[a], place[b]))
                 for a, b in zip(pairs["item_id"], pairs["suggest_id"], strict=True)
             ]
-            counted = count_pairs(sets, baskets=baskets)
+            counted = recount(sets, baskets)
             actual = float((counted["count"] > counted["expected"]).mean())
         else:
             actual, trials = beside_rate(first_choice(pairs, ids), baskets)

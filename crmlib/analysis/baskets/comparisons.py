@@ -8,17 +8,27 @@ import numpy as np
 import pandas as pd
 
 from crmlib import figures, formats
-from crmlib.analysis.baskets.drawings import counted, row_labels, times_text
+from crmlib.analysis.baskets.drawings import counted, times_text
 from crmlib.analysis.baskets.later import LEAST_CUSTOMERS
-from crmlib.analysis.baskets.recommend import BEATEN, BESIDE, BESTSELLER, BETTER, SUGGESTION, TO_CUSTOMER, HitRates
+from crmlib.analysis.baskets.recommend import (
+    BEATEN,
+    BESIDE,
+    BESTSELLER,
+    BETTER,
+    FEW_ITEMS,
+    MANY_ITEMS,
+    SUGGESTION,
+    TO_CUSTOMER,
+    HitRates,
+)
 from crmlib.analysis.baskets.sequences import Sequences
 from crmlib.analysis.baskets.strata import SEASON, SIZE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_PLACES = {BESIDE: "Beside a product", TO_CUSTOMER: "To a customer"}
-_METHODS = {SUGGESTION: "the suggestion", BESTSELLER: "a bestseller"}
+_PLACES = {BESIDE: "Beside a product", TO_CUSTOMER: "As next purchase"}
+_METHODS = {SUGGESTION: "its pair", BESTSELLER: "a bestseller"}
 _DIMENSIONS = {"customers": "new and returning customers", "channel": "acquisition channel", SIZE: "basket size"}
 
 
@@ -50,7 +60,7 @@ def figure_groups(strata: pd.DataFrame) -> figures.Figure:
             parts["dimension"]) else "No pair turns round in small baskets or in large"  # fmt: skip
         sentence = (
             f"By {_listed(dimensions)}, each part held against its own totals, no pair is found below chance in any of "
-            f"{len(parts):,} parts looked at; in the smaller parts that need not mean above it. The larger the baskets, the more meets by chance anyway, so the smaller the factor."
+            f"{len(parts):,} parts looked at; in the smaller parts that need not mean above it. In large baskets more meets by chance anyway, so there the factor is smaller."
         )
     else:
         first = turned.iloc[0]
@@ -130,17 +140,18 @@ def figure_sequences(found: Sequences) -> figures.Figure:
         title = f"After {first['first']} comes {first['then']}"
         title = title if len(table) == 1 else f"{title}, one of {len(table):,} sequences"
         sentence = (
-            f"{formats.share(first['share_after'])} of baskets with {first['first']} were followed within {found.window_days} days by one with {first['then']}; that came "
-            f"{first['after']:,} times after and {first['before']:,} times before, {times_text(first['times'])} times as often "
+            f"{_followed(first, found)}It came {first['after']:,} times after and {first['before']:,} times before, {times_text(first['times'])} times as often "
             f"({times_text(first['times_low'])}–{times_text(first['times_high'])}) with sales, and how late each is beside all others, held equal. A reminder can be timed by it; whether it sells more, only a test tells."
         )
     return figures.show_table(
         figures.tabulate(
             shown,
-            caption=f"What comes in a later basket of the same customer within {found.window_days} days, against how often it came before",
+            caption=f"What comes in a later basket of the same customer within {found.window_days} days, against how often it came before; shares are of known customers' baskets "
+            f"that had their {found.window_days} days",
             labels={"first": "After", "then": "Comes", "after": "Times after", "before": "Times before", "customers": "Customers",
-                    "share_after": "Of its baskets", "range": "After over before (range)"},
-            formats={"after": formats.number, "before": formats.number, "customers": formats.number, "share_after": lambda v: formats.share(v, digits=1)},
+                    "share_after": "Follows its baskets", "share_any": "Follows any basket", "range": "After over before (range)"},
+            formats={"after": formats.number, "before": formats.number, "customers": formats.number}
+            | dict.fromkeys(("share_after", "share_any"), lambda v: formats.share(v, digits=1)),
             rows=12,
             file="tables/sequences.csv",
         ),
@@ -149,28 +160,43 @@ def figure_sequences(found: Sequences) -> figures.Figure:
     )  # fmt: skip
 
 
+def _followed(row: pd.Series[float], found: Sequences) -> str:
+    """How often the second follows the first, beside how often it follows anything; '' where no window is over."""
+    if not row["baskets_first"]:
+        return ""
+    return (
+        f"{formats.share(row['share_after'])} of known customers' {row['baskets_first']:,} baskets with {row['first']} were followed within {found.window_days} days by one with "
+        f"{row['then']}; of all their baskets {formats.share(row['share_any'], digits=0 if row['share_any'] >= 0.095 else 1)} were. "
+    )
+
+
 def figure_hits(rates: HitRates) -> figures.Figure:
-    """Do suggestions beat bestsellers?"""
+    """Is what would be suggested likelier to be bought than a bestseller?"""
     table = rates.rates
     if rates.why or table.empty:
         return figures.show_table(
             figures.tabulate(pd.DataFrame({"what": ["Later baskets tried"], "trials": [0]}), caption="What was tried", labels={"what": "What", "trials": "Trials"}),
-            title="Whether suggestions beat bestsellers is not known",
+            title="Whether a product's pair is likelier than a bestseller is not known",
             sentence=rates.why,
         )  # fmt: skip
     said = [_against(rates, place) for place in (BESIDE, TO_CUSTOMER)]
     title = next(text for text, _ in said if text)
     beside, written = rates.difference(BESIDE), rates.difference(TO_CUSTOMER)
-    if beside is not None and written is not None and (beside["verdict"], written["verdict"]) == (BETTER, BEATEN):
-        title = "Suggestions win beside a product, bestsellers win in a letter"
-    sentence = " ".join(text for _, text in said if text)
+    next_best = written is not None and written["verdict"] == BEATEN
+    if rates.turned:
+        title = _turned_title(rates, next_best=next_best)
+    elif beside is not None and beside["verdict"] == BETTER and next_best:
+        title = "Beside a product its pair is likelier than a bestseller; for the next purchase a bestseller is"
+    sentence = " ".join(
+        ["Nothing was shown or sent: this looks at what was bought anyway.", *(text for _, text in said if text)]
+    )
     rows = [
         (place, method, row)
         for place in (BESIDE, TO_CUSTOMER)
         for method in (SUGGESTION, BESTSELLER)
         if (row := rates.rate(place, method)) is not None
     ]
-    labels = [f"{_PLACES[place]}: {_METHODS[method]}" for place, method, _ in rows]
+    labels = [f"{_PLACES[place]}: {_method(place, method)}" for place, method, _ in rows]
 
     def paint(ax: Axes, narrow: bool) -> None:
         import seaborn as sns
@@ -188,18 +214,21 @@ def figure_hits(rates: HitRates) -> figures.Figure:
         ax.set_xticks(ticks, [formats.share(tick) for tick in ticks])
         ax.grid(axis="y", visible=False)
         ax.grid(axis="x", visible=True)
-        row_labels(ax, y, labels, narrow=narrow)
+        figures.row_labels(ax, y, labels, narrow=narrow)
 
     return figures.draw(
         paint,
         title=title,
         sentence=sentence,
-        caption=f"Share of trials in which what was suggested was bought, with 95 % ranges over customers; found on the time before, tried on the last {rates.days:,} days.",
-        alt=f"Dot plot of hit rates with ranges, suggestions against bestsellers: from {formats.share(table['rate'].min(), digits=1)} to {formats.share(table['rate'].max(), digits=1)}.",
+        caption=f"How often each was bought, unprompted, with 95 % ranges; pairs and bestsellers are those of the time before, the baskets those of the last {rates.days:,} days.",
+        alt=f"Dot plot of how often each was bought, with ranges, pairs against bestsellers: from {formats.share(table['rate'].min(), digits=1)} to {formats.share(table['rate'].max(), digits=1)}.",
         table=figures.tabulate(
-            table.assign(place=table["place"].map(_PLACES), method=table["method"].map(_METHODS)),
-            caption="Hit rates on later baskets",
-            labels={"place": "Where", "method": "What", "trials": "Trials", "customers": "Customers", "rate": "Bought", "low": "From", "high": "To"},
+            table.assign(
+                place=table["place"].map(_PLACES),
+                method=[_method(row.place, row.method) for row in table.itertuples()],
+            ),
+            caption="How often each was bought in later baskets, nothing shown",
+            labels={"place": "Where", "size": "Baskets", "method": "What", "trials": "Trials", "customers": "Customers", "rate": "Bought", "low": "From", "high": "To"},
             formats={"trials": formats.number, "customers": formats.number} | dict.fromkeys(("rate", "low", "high"), lambda v: formats.share(v, digits=1)),
             file="tables/hit_rates.csv",
         ),
@@ -215,24 +244,62 @@ def _against(rates: HitRates, place: str) -> tuple[str, str]:
         return "", ""
     points = formats.number(abs(100 * gap["difference"]), digits=1)
     ends = f"{formats.number(100 * gap['low'], digits=1)} to {formats.number(100 * gap['high'], digits=1)}"
-    hits = f"{formats.share(ours['rate'], digits=1)} of {ours['trials']:,} trials, a bestseller {formats.share(theirs['rate'], digits=1)} (difference {ends} points)"
+    hits = f"{formats.share(ours['rate'], digits=1)} of {ours['trials']:,} trials, a bestseller in {formats.share(theirs['rate'], digits=1)} (difference {ends} points)"
     if place == BESIDE:
         title = {
-            BETTER: f"Suggestions beat bestsellers beside a product, by {points} points",
-            BEATEN: f"Bestsellers beat suggestions beside a product, by {points} points",
+            BETTER: f"Beside a product its pair is likelier than a bestseller, by {points} points",
+            BEATEN: f"Beside a product a bestseller is likelier than its pair, by {points} points",
         }.get(
             gap["verdict"],
-            "Suggestions and bestsellers do equally well beside a product: bestsellers are the plainer choice",
+            "Beside a product its pair and a bestseller are equally likely: bestsellers are the plainer choice",
         )
-        return title, f"Beside a product, what would have been suggested was in the same later basket in {hits}."
+        return title, f"Beside a product, its pair was in the same later basket in {hits}.{by_size(rates)}"
     use = {
         BETTER: "so the list of who owns one side only is worth a test",
         BEATEN: "so a bestseller is the likelier next purchase; whether writing about either adds any, only a test tells",
     }.get(gap["verdict"], "no difference found, so the plainer bestsellers are the choice")
-    title = {BETTER: f"To customers, suggestions beat bestsellers by {points} points",
-             BEATEN: f"To customers, bestsellers beat suggestions by {points} points"}.get(
-        gap["verdict"], "To customers, suggestions and bestsellers do equally well: bestsellers are the plainer choice")  # fmt: skip
+    title = {BETTER: f"As next purchase, the other side of a pair is likelier than a bestseller, by {points} points",
+             BEATEN: f"As next purchase, a bestseller is likelier than the other side of a pair, by {points} points"}.get(
+        gap["verdict"], "As next purchase, the other side of a pair and a bestseller are equally likely: bestsellers are the plainer choice")  # fmt: skip
     return title, f"Of customers who owned one side of a pair only, the other was bought later in {hits}, {use}."
+
+
+def _method(place: str, method: str) -> str:
+    return "the other side of a pair" if (place, method) == (TO_CUSTOMER, SUGGESTION) else _METHODS[method]
+
+
+def _turned_title(rates: HitRates, *, next_best: bool) -> str:
+    """The title where small and large baskets say the opposite."""
+    if not rates.opposite:
+        small = rates.difference(BESIDE, size=FEW_ITEMS)
+        one, other = _first_of(small is not None and small["verdict"] == BETTER)
+        return f"In baskets {FEW_ITEMS} {one} is likelier beside a product than {other}, in larger ones {other} is"
+    overall = rates.difference(BESIDE)
+    pair_first = overall is not None and overall["verdict"] == BETTER
+    one, other = _first_of(pair_first)
+    also = " nor as next purchase" if next_best and pair_first else ""
+    return f"Beside a product {one} is likelier than {other}, but not in {'large' if rates.opposite == MANY_ITEMS else 'small'} baskets{also}"
+
+
+def _first_of(pair_first: bool) -> tuple[str, str]:
+    return ("its pair", "a bestseller") if pair_first else ("a bestseller", "its pair")
+
+
+def of_size(size: str) -> str:
+    """Behind 'baskets': 'under 11 items', 'of 11 items or more'."""
+    return size if size == FEW_ITEMS else f"of {size}"
+
+
+def by_size(rates: HitRates) -> str:
+    """What small and large baskets held, with a space before it; '' where either has too few trials."""
+    said = []
+    for size in (FEW_ITEMS, MANY_ITEMS):
+        pair, best = (rates.rate(BESIDE, method, size=size) for method in (SUGGESTION, BESTSELLER))
+        if pair is None or best is None:
+            return ""
+        said.append(f"{formats.share(pair['rate'])} against {formats.share(best['rate'])}")
+    turn = ": there it turns round" if rates.turned else ""
+    return f" In baskets {FEW_ITEMS} that is {said[0]}, in those of {MANY_ITEMS} {said[1]}{turn}."
 
 
 def _listed(words: list[str]) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,9 +11,9 @@ import pandas as pd
 
 from crmlib import figures, formats
 from crmlib.analysis.baskets.facts import Baskets
-from crmlib.analysis.baskets.later import GONE, HELD, LEAST_CUSTOMERS, UNCLEAR, Validation
-from crmlib.analysis.baskets.rules import Rules
-from crmlib.analysis.baskets.strata import SEASON, SIZE
+from crmlib.analysis.baskets.later import GONE, HELD, LEAST_CUSTOMERS, UNCLEAR, Validation, by_season
+from crmlib.analysis.baskets.rules import Rules, directions
+from crmlib.analysis.baskets.strata import LARGE, SEASON, SEASONS, SIZE, season_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,7 +23,10 @@ WORDS = {
     "category": ("kind of product", "kinds of product"),
     "brand": ("brand", "brands"),
 }
-_SHOWN, _SHOWN_NARROW, _LARGEST_BAR = 20, 8, 10
+_SHOWN, _SHOWN_NARROW, _LARGEST_BAR = 20, 12, 10
+_SEASON_WORDS = dict(
+    zip(SEASONS, ("December to February", "March to May", "June to August", "September to November"), strict=True)
+)
 _TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500)
 _LATER = {HELD: "yes", UNCLEAR: "too few to tell", GONE: "no", "": "not known"}
 
@@ -36,16 +38,14 @@ def figure_pairs(
     if suggestions.empty:
         return _no_pairs(rules, level=level)
     chosen = suggestions.head(_SHOWN)
-    later = validation.shown.set_index("itemset")["times"] if len(validation.shown) else pd.Series(dtype=float)
+    later = validation.shown.set_index("itemset")["times_over_all"] if len(validation.shown) else pd.Series(dtype=float)
     table = chosen.assign(lately=[float(later.get(pair, np.nan)) for pair in chosen["pair"]])
-    ordered = table.sort_values("times", ascending=False, ignore_index=True)
-
     rings = bool(table["lately"].notna().any())
 
     def paint(ax: Axes, narrow: bool) -> None:
         import seaborn as sns
 
-        rows = table.head(_SHOWN_NARROW).sort_values("times", ascending=False) if narrow else ordered
+        rows = table.head(_SHOWN_NARROW) if narrow else table
         y = np.arange(len(rows), dtype=float)
         ax.hlines(y, rows["times_low"], rows["times_high"], color=figures.ACCENT, linewidth=2)
         sns.scatterplot(x=rows["times"].to_numpy(), y=y, ax=ax, color=figures.ACCENT, s=55, zorder=3, legend=False)
@@ -53,10 +53,10 @@ def figure_pairs(
         _times_axis(
             ax, rows[["times_low", "times_high", "lately"]].to_numpy(dtype=float), narrow=narrow, rows=len(rows)
         )
-        row_labels(
+        figures.row_labels(
             ax, y, [_pair_label(row.item, row.suggest, narrow=narrow) for row in rows.itertuples()], narrow=narrow
         )
-        _key(ax, ("whole time", figures.ACCENT), *([("last quarter alone", figures.ORANGE)] if rings else []))
+        _key(ax, ("whole time", figures.ACCENT), *([(f"{validation.lately} alone", figures.ORANGE)] if rings else []))
 
     first = suggestions.iloc[0]
     named = f"{first['item']} and {first['suggest']}"
@@ -66,44 +66,45 @@ def figure_pairs(
     else:
         title = f"{named}: together {times_text(first['times'])} times as often as chance"
     by_size = strata[(strata["pair"] == first["pair"]) & (strata["dimension"] == SIZE)]
-    sizes = ", ".join(f"{times_text(part.times)} in those of {part.part}" for part in by_size.itertuples())
-    apart = (
-        f" The larger the baskets, the less it stands out: {sizes}."
-        if len(by_size) > 1 and by_size["times"].is_monotonic_decreasing
-        else ""
+    apart = _by_size(by_size, overall=float(first["times"]), level=level)
+    best = (
+        "has the most room in margin (next section)"
+        if suggestions["room"].notna().any()
+        else "adds most baskets beyond chance even at the low end"
     )
-    best = "most margin" if suggestions["margin_low"].notna().any() else "most baskets"
     lines = max(_pair_label(row.item, row.suggest, narrow=True).count("\n") + 1 for row in chosen.itertuples())
     wide_lines = max(_pair_label(row.item, row.suggest, narrow=False).count("\n") + 1 for row in chosen.itertuples())
-    ring = " Rings: the last quarter of the time alone." if rings else ""
-    span = f"{times_text(ordered['times'].min())} to {times_text(ordered['times'].max())}"
+    ring = f" Rings: the {validation.lately} alone." if rings else ""
+    span = f"{times_text(table['times'].min())} to {times_text(table['times'].max())}"
+    top = table.loc[table["times"].idxmax()]
     shown = table[["item", "suggest", "times", "times_low", "times_high", "lately"]]
     return figures.draw(
         paint,
         title=title,
         sentence=(
             f"This pair is in {first['baskets']:,} baskets of {first['customers']:,} customers where chance, given basket size, would put it in "
-            f"{formats.number(first['expected'])}: {times_text(first['times'])} times as often ({times_text(first['times_low'])}–"
-            f"{times_text(first['times_high'])}). It heads the list because even at the low end it adds {best} beyond chance.{apart}"
+            f"{formats.number(first['expected'])}: {_about(first['times'])} times as often as chance ({times_text(first['times_low'])}–"
+            f"{times_text(first['times_high'])}).{apart} It heads the list because it {best}."
         ),
         caption=(
-            "Times as often together as chance, given basket size, luck taken off by shrinkage (dots), with 95 % ranges of what "
-            f"other customers would have given.{ring} Logarithmic scale."
+            "Times as often together as chance, given basket size (dots), drawn a little towards what all pairs do so that few baskets "
+            "do not look like much; lines: the 95 % range, had other customers come."
+            f"{ring} {_shown_of(len(suggestions))}Each step to the right multiplies."
         ),
         alt=(
-            f"Dot plot of {len(ordered)} pairs by how many times as often as chance they are bought together, given basket size: "
-            f"from {span}, chance marked at 1. On top {ordered.iloc[0]['item']} with {ordered.iloc[0]['suggest']}."
+            f"Dot plot of {len(table)} pairs by how many times as often as chance they are bought together, given basket size: "
+            f"from {span}, chance marked at 1. The highest is {top['item']} with {top['suggest']}."
         ),
         table=figures.tabulate(
             shown,
             caption="Pairs bought together more often than chance, given basket size",
             labels={"item": "Item", "suggest": "With", "times": "Times chance", "times_low": "From", "times_high": "To",
-                    "lately": "Last quarter alone"},
+                    "lately": f"{validation.lately.capitalize()} alone"},
             formats=dict.fromkeys(("times", "times_low", "times_high", "lately"), times_text),
             file="tables/rules.csv",
         ),
-        height=1.0 + len(ordered) * (0.14 + 0.19 * wide_lines),
-        narrow_height=0.9 + min(len(ordered), _SHOWN_NARROW) * (0.36 + 0.15 * lines),
+        height=1.0 + len(table) * (0.14 + 0.19 * wide_lines),
+        narrow_height=0.9 + min(len(table), _SHOWN_NARROW) * (0.36 + 0.15 * lines),
     )  # fmt: skip
 
 
@@ -132,8 +133,7 @@ def figure_suggestions(suggestions: pd.DataFrame, baskets: Baskets, *, left_out:
         else ""
     )
     worth = (
-        "Room is the margin if those who now take only the first could be won as often as others take both beyond chance; "
-        "nothing says that a suggestion does that."
+        f"Room: the extra margin if suggesting worked as well as the habit already does{_thousand(baskets)}. Untested."
         if money
         else "Product costs are not known, so the order is by baskets beyond chance, not by margin."
     )
@@ -158,8 +158,8 @@ def figure_suggestions(suggestions: pd.DataFrame, baskets: Baskets, *, left_out:
     )  # fmt: skip
 
 
-def figure_season(rules: Rules, baskets: Baskets) -> figures.Figure:
-    """Which pairs does the season explain?"""
+def figure_season(rules: Rules, baskets: Baskets, *, suggestions: pd.DataFrame) -> figures.Figure:
+    """Which pairs does the season explain? Those first, then the suggestions in their order, then the rest."""
     table = rules.table
     pairs = table[table["above"] & (table["itemset"].map(len) == 2)].drop_duplicates("itemset")
     tested = pairs[pairs["times_in_months"].notna()] if "times_in_months" in pairs else pairs.head(0)
@@ -170,32 +170,47 @@ def figure_season(rules: Rules, baskets: Baskets) -> figures.Figure:
             title="Whether a season makes the pairs is not known",
             sentence="No pair could be held against the months it was sold in.",
         )  # fmt: skip
-    only = tested[~tested["beyond_season"]]
-    # The pairs that the season explains come first, then those that lead the list.
-    rows = pd.concat([only, tested[tested["beyond_season"]]]).head(_SHOWN)
+    explained = by_season(tested)
+    only = pd.concat([tested[explained], tested[~tested["beyond_season"].astype(bool) & ~explained]])
+    place = {pair: row for row, pair in enumerate(suggestions["pair"])}
+    beyond = tested[tested["beyond_season"].astype(bool)]
+    beyond = beyond.iloc[np.argsort([place.get(pair, len(place)) for pair in beyond["itemset"]], kind="stable")]
+    rows = pd.concat([only, beyond]).head(_SHOWN)
+    way = directions(rules)
+    named = [[baskets.names[i] for i in way[pair]] for pair in rows["itemset"]]
+    busiest = [season_of(pair, baskets) for pair in rows["itemset"]]
     shown = pd.DataFrame(
         {
-            "pair": [" + ".join(baskets.names[i] for i in pair) for pair in rows["itemset"]],
-            "label": [_pair_label(*(baskets.names[i] for i in pair), narrow=False) for pair in rows["itemset"]],
-            "label_narrow": [_pair_label(*(baskets.names[i] for i in pair), narrow=True) for pair in rows["itemset"]],
+            "pair": [" + ".join(names) for names in named],
+            "label": [_pair_label(*names, narrow=False) for names in named],
+            "label_narrow": [_pair_label(*names, narrow=True) for names in named],
             "baskets": rows["count"].to_numpy(),
-            "times": rows["times"].to_numpy(),
-            "within": rows["times_in_months"].to_numpy(),
+            "times": rows["times"].to_numpy(), "times_low": rows["times_low"].to_numpy(), "times_high": rows["times_high"].to_numpy(),
+            "within": rows["times_in_months"].to_numpy(), "within_low": rows["times_low_in_months"].to_numpy(),
+            "within_high": rows["times_high_in_months"].to_numpy(),
+            "busiest": [f"{season} ({formats.share(part)})" for season, part in busiest],
         }
-    )
+    )  # fmt: skip
+    shown["range"] = [_ranged(r.times, r.times_low, r.times_high) for r in shown.itertuples()]
+    shown["range_within"] = [_ranged(r.within, r.within_low, r.within_high) for r in shown.itertuples()]
     if only.empty:
         title = "No pair found is explained by the months its items sell in"
         sentence = (
             f"All {len(tested):,} pairs above chance stay above it when each month is held against its own totals."
         )
     else:
-        names = " and ".join(baskets.names[i] for i in only.iloc[0]["itemset"])
-        title = f"{names}: only the season"
-        if len(only) > 1:
-            title = f"{names} belong to the season only, as {'does' if len(only) == 2 else 'do'} {counted(len(only) - 1, 'other pair', 'other pairs')}"
+        first, (season, part) = shown.iloc[0], busiest[0]
+        alike = int(explained.sum()) if explained.any() else len(only)
+        names = " and ".join(named[0])
+        title = f"{names} {'are explained by' if explained.any() else 'cannot be told from'} the season"
+        if alike > 1:
+            title += f", and so {'is' if alike == 2 else 'are'} {counted(alike - 1, 'other pair', 'other pairs')}" if explained.any() else (
+                f", nor can {counted(alike - 1, 'other pair', 'other pairs')}")  # fmt: skip
         sentence = (
-            f"Of {len(tested):,} pairs above chance over the whole time, {counted(len(only), 'is', 'are')} not shown to be above it once "
-            "each month is held against its own totals, so not suggested."
+            f"Within months they are together {times_text(first['within'])} times as often as chance ({times_text(first['within_low'])}–"
+            f"{times_text(first['within_high'])}), over the whole time {first['range']}; {'all' if part == 1 else formats.share(part)} of their {first['baskets']:,} baskets "
+            f"are from {_SEASON_WORDS[season]}. Of {len(tested):,} pairs above chance over "
+            f"the whole time, {len(only):,} {'is' if len(only) == 1 else 'are'} not found above it within months, so not suggested."
         )
 
     def paint(ax: Axes, narrow: bool) -> None:
@@ -203,17 +218,14 @@ def figure_season(rules: Rules, baskets: Baskets) -> figures.Figure:
 
         drawn = shown.head(_SHOWN_NARROW) if narrow else shown
         y = np.arange(len(drawn), dtype=float)
-        ax.hlines(
-            y,
-            drawn[["times", "within"]].min(axis=1),
-            drawn[["times", "within"]].max(axis=1),
-            color=figures.SOFT,
-            linewidth=2,
-        )
-        sns.scatterplot(x=drawn["times"].to_numpy(), y=y, ax=ax, color=figures.SOFT, s=55, zorder=3, legend=False)
-        sns.scatterplot(x=drawn["within"].to_numpy(), y=y, ax=ax, color=figures.ACCENT, s=55, zorder=4, legend=False)
-        _times_axis(ax, drawn[["times", "within"]].to_numpy(dtype=float), narrow=narrow, rows=len(drawn))
-        row_labels(ax, y, drawn["label_narrow" if narrow else "label"], narrow=narrow)
+        # On a phone the names stand above the marks.
+        pale, dark = (0.05, 0.25) if narrow else (-0.1, 0.1)
+        for name, colour, off in (("times", figures.SOFT, pale), ("within", figures.ACCENT, dark)):
+            ax.hlines(y + off, drawn[f"{name}_low"], drawn[f"{name}_high"], color=colour, linewidth=2)
+            sns.scatterplot(x=drawn[name].to_numpy(), y=y + off, ax=ax, color=colour, s=45, zorder=3, legend=False)
+        ends = ["times", "times_low", "times_high", "within", "within_low", "within_high"]
+        _times_axis(ax, drawn[ends].to_numpy(dtype=float), narrow=narrow, rows=len(drawn))
+        figures.row_labels(ax, y, drawn["label_narrow" if narrow else "label"], narrow=narrow)
         _key(ax, ("whole time", figures.MUTED), ("within months", figures.ACCENT))
 
     lines = max(label.count("\n") + 1 for label in shown["label"])
@@ -222,7 +234,8 @@ def figure_season(rules: Rules, baskets: Baskets) -> figures.Figure:
         paint,
         title=title,
         sentence=sentence,
-        caption="Times as often together as chance: over the whole time (pale) and with each month held against its own totals (dark). Logarithmic scale.",
+        caption="Times as often together as chance: over the whole time (pale) and with each month held against its own sales (dark), each with its 95 % range. "
+        f"{_shown_of(len(tested))}Each step to the right multiplies.",
         alt=(
             f"Dot plot of {len(shown)} pairs by times as often as chance, over the whole time and within months: within months from "
             f"{times_text(shown['within'].min())} to {times_text(shown['within'].max())}, chance marked at 1."
@@ -230,8 +243,9 @@ def figure_season(rules: Rules, baskets: Baskets) -> figures.Figure:
         table=figures.tabulate(
             shown,
             caption="Pairs above chance over the whole time, and within months",
-            labels={"pair": "Pair", "baskets": "Baskets", "times": "Times chance, whole time", "within": "Times chance, within months"},
-            formats={"baskets": formats.number, "times": times_text, "within": times_text},
+            labels={"pair": "Pair", "baskets": "Baskets", "busiest": "Most of them in", "range": "Times chance, whole time (range)",
+                    "range_within": "Times chance, within months (range)"},
+            formats={"baskets": formats.number},
             file="tables/rules.csv",
         ),
         height=1.0 + len(shown) * (0.14 + 0.19 * lines),
@@ -323,6 +337,49 @@ def times_text(value: float) -> str:
     return formats.number(value, digits=1 if value >= 1.95 else 2)
 
 
+def _about(value: float) -> str:
+    """The same inside a sentence: '5', '36', '1.82'."""
+    return (
+        formats.number(value) if value >= 9.95 or abs(value - round(value)) < 0.05 <= value - 1 else times_text(value)
+    )
+
+
+def _ranged(value: float, low: float, high: float) -> str:
+    return f"{times_text(value)} ({times_text(low)}–{times_text(high)})"
+
+
+def _by_size(parts: pd.DataFrame, *, overall: float, level: str) -> str:
+    """How a pair stands out in small baskets and in large, as a sentence; '' unless it stands out less the larger they are."""
+    if len(parts) < 2 or not parts["times"].is_monotonic_decreasing or parts.iloc[0]["times"] <= overall:
+        return ""
+    _, many = WORDS[level]
+    *small, last = parts.itertuples()
+    sizes = [f"{_about(part.times)} times with {part.part.removesuffix(' items')}" for part in small]
+    sizes[0] += f" {many}"
+    text = f" In small baskets far more ({', '.join(sizes)})"
+    if str(last.part).startswith(str(LARGE)):
+        return f"{text}; in baskets of {last.part} anything meets anything ({times_text(last.times)})."
+    return f"{text}, in those of {last.part} {times_text(last.times)}."
+
+
+def _shown_of(pairs: int) -> str:
+    """What a drawing leaves out, as a sentence with a space behind it; '' where it shows all."""
+    if pairs > _SHOWN:
+        return f"Drawn are the first {_SHOWN} of {pairs:,} (on a phone {_SHOWN_NARROW}). "
+    return f"On a phone the first {_SHOWN_NARROW} of {pairs} are drawn. " if pairs > _SHOWN_NARROW else ""
+
+
+def _thousand(baskets: Baskets) -> str:
+    """How long 1,000 baskets take at last year's pace: '; 1,000 baskets are about 19 days of orders'."""
+    if baskets.days.isna().any() or not baskets.n:
+        return ""
+    last = baskets.days.max()
+    since = max(baskets.days.min(), last - pd.Timedelta(days=364))
+    a_day = int((baskets.days >= since).sum()) * baskets.one_in / ((last - since).days + 1)
+    days = max(1, round(1000 / a_day))
+    return f"; 1,000 baskets are about {counted(days, 'day', 'days')} of orders"
+
+
 def counted(count: int, one: str, many: str) -> str:
     """'1 pair', '2 pairs'."""
     return f"{count:,} {one if count == 1 else many}"
@@ -374,19 +431,3 @@ def _key(ax: Axes, *kinds: tuple[str, str]) -> None:
             bbox_transform=ax.transAxes,
         )
     )
-
-
-def row_labels(
-    ax: Axes, y: np.ndarray[tuple[int], np.dtype[np.float64]], labels: Iterable[str], *, narrow: bool
-) -> None:
-    """Names of the rows: on the axis, or above the marks on a phone."""
-    if narrow:
-        ax.set_yticks([])
-        for place, label in zip(y, labels, strict=True):
-            ax.text(0, place - 0.18, label, transform=ax.get_yaxis_transform(), va="bottom", color=figures.INK,
-                    fontsize=8.5, parse_math=False,
-                    bbox={"facecolor": figures.PAPER, "edgecolor": "none", "pad": 0.8})  # fmt: skip
-    else:
-        ax.set_yticks(y, list(labels))
-        for tick in ax.get_yticklabels():
-            tick.set(parse_math=False, color=figures.INK)

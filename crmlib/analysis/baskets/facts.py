@@ -54,7 +54,7 @@ class Baskets:
     cut          first day of the later part kept for checking, None without days
     middle       first day of the second half, for checking once more before `cut`
     profiles     item totals of all items by period ('all', 'earlier', 'later', 'first half', 'third quarter', months such as
-                 '2026-03', 'earlier 2026-03', a group such as 'customers: new') and size class
+                 '2026-03', a period's months such as 'earlier 2026-03', a group such as 'customers: new') and size class
     items        distinct items in all baskets of the shop, frequent or not
     guests       baskets without a customer (of a whole shop only)
     groups       by name ('customers': new, returning, guest; 'channel' where customers have one): the group of each basket
@@ -105,22 +105,26 @@ class Baskets:
 
     def earlier(self) -> Baskets:
         """The baskets before `cut`, as they would have been carried then."""
-        part = self.rows(np.flatnonzero(self.days < pd.Timestamp(self.cut)), period="earlier")
-        months = {(m.removeprefix("earlier "), c): p for (m, c), p in self.profiles.items() if m.startswith("earlier ")}
-        return replace(part, profiles=part.profiles | months)
+        return self._part(self.days < pd.Timestamp(self.cut), period="earlier")
 
     def later(self) -> Baskets:
         """The baskets from `cut` on."""
-        return self.rows(np.flatnonzero(self.days >= pd.Timestamp(self.cut)), period="later")
+        return self._part(self.days >= pd.Timestamp(self.cut), period="later")
 
     def first_half(self) -> Baskets:
         """The baskets before `middle`."""
-        return self.rows(np.flatnonzero(self.days < pd.Timestamp(self.middle)), period="first half")
+        return self._part(self.days < pd.Timestamp(self.middle), period="first half")
 
     def third_quarter(self) -> Baskets:
         """The baskets from `middle` to `cut`."""
         inside = (self.days >= pd.Timestamp(self.middle)) & (self.days < pd.Timestamp(self.cut))
-        return self.rows(np.flatnonzero(inside), period="third quarter")
+        return self._part(inside, period="third quarter")
+
+    def _part(self, inside: pd.Series[bool], *, period: str) -> Baskets:
+        """Some of the baskets, with the totals of `period` and of its months, of which it may hold a part only."""
+        part, start = self.rows(np.flatnonzero(inside), period=period), f"{period} "
+        months = {(m.removeprefix(start), c): p for (m, c), p in self.profiles.items() if m.startswith(start)}
+        return replace(part, profiles=part.profiles | months)
 
     def rows(self, here: Ints, *, period: str) -> Baskets:
         """Some of the baskets, with the totals of `period` for all of theirs."""
@@ -296,6 +300,7 @@ def between(shop: Shop, *, level: str, ids: tuple[str, ...], start: date, end: d
     frame = shop.fetch(table, max_rows=_MAX_BASKETS)
     items = _items(shop, level)
     items = items.filter(items["day"] >= days[0], items["day"] < days[1])
+    month = items["day"].strftime("%Y-%m")
     lines = shop.fetch(items.filter(items["item"].isin(ids)).select("order_id", "item"), max_rows=_MAX_LINES)
     row = pd.Index(frame["order_id"]).get_indexer(lines["order_id"])
     column = pd.Index(ids).get_indexer(lines["item"])
@@ -305,7 +310,7 @@ def between(shop: Shop, *, level: str, ids: tuple[str, ...], start: date, end: d
         level=level, min_support=0.0, sizes=frame["size"].to_numpy(dtype=np.int64), customers=customers, days=when,
         months=when.dt.strftime("%Y-%m"), ids=ids, names=_names(shop, ids, level=level),
         held=sparse.csc_array((np.ones(len(lines), dtype=np.int32), (row, column)), shape=(len(frame), len(ids))),
-        cut=None, profiles=_read_profiles(shop, [total_profile(items, period=ibis.literal("all"))]),
+        cut=None, profiles=_read_profiles(shop, [total_profile(items, period=ibis.literal("all")), total_profile(items, period=month)]),
         items=_distinct_items(shop, level=level), guests=int((customers >= len(customer_ids)).sum()),
         customer_ids=customer_ids, currency=shop.currency, as_of=shop.as_of,
     )  # fmt: skip
@@ -353,7 +358,8 @@ def _profiles(
             total_profile(items, period=ibis.ifelse(before, "earlier", "later")),
             total_profile(items.filter(before), period=ibis.ifelse(half, "first half", "third quarter")),
             total_profile(items, period=month),
-            total_profile(items.filter(before), period=ibis.literal("earlier ") + month),
+            total_profile(items, period=ibis.ifelse(before, "earlier ", "later ") + month),
+            total_profile(items.filter(before), period=ibis.ifelse(half, "first half ", "third quarter ") + month),
         ]
     if groups:
         named = grouped(shop, items)

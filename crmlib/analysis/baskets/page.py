@@ -11,20 +11,31 @@ import pandas as pd
 from crmlib import formats
 from crmlib.analysis import stats
 from crmlib.analysis.baskets import ahead
+from crmlib.analysis.baskets.comparisons import of_size
 from crmlib.analysis.baskets.drawings import WORDS, counted, room, times_text
 from crmlib.analysis.baskets.facts import Baskets
-from crmlib.analysis.baskets.later import HELD, LEAST_CUSTOMERS, Validation, relatives_left_out
+from crmlib.analysis.baskets.later import (
+    HELD,
+    LEAST_CUSTOMERS,
+    Validation,
+    by_season,
+    months_judged,
+    relatives_left_out,
+)
 from crmlib.analysis.baskets.recommend import (
+    ALL,
     BEATEN,
     BESIDE,
     BESTSELLER,
     BETTER,
+    OWNERS,
     SUGGESTION,
     TO_CUSTOMER,
+    WRITE,
     HitRates,
 )
 from crmlib.analysis.baskets.rules import Rules
-from crmlib.analysis.baskets.sequences import Sequences
+from crmlib.analysis.baskets.sequences import REMINDERS, Sequences
 from crmlib.findings import Action, Caveat, Check, Findings, Grade, Metric
 
 _FRESH = 30  # days a list of customers is good for
@@ -42,6 +53,7 @@ def findings(
     sequences: Sequences,
     rates: HitRates,
     owners: pd.DataFrame,
+    reminders: pd.DataFrame,
     grades: tuple[Grade, ...] = (),
 ) -> Findings:
     """What does this page say?"""
@@ -60,15 +72,16 @@ def findings(
         Metric(id="multiple_share", label=f"Baskets with two or more {many}", value=multiple / baskets.n, unit="share", n=baskets.n, headline=True,
                note=f"{multiple:,} of {baskets.n:,}", definition=f"Share of baskets with at least two different {many}{'. A complete count' if baskets.one_in == 1 else ', of those drawn'}."),
         Metric(id="pairs_above_chance", label="Pairs above chance, given basket size", value=rules.pairs, unit="pairs", n=pairs_tested, headline=True,
-               note=f"of {pairs_tested:,} looked at; at most about {formats.share(rules.rate)} of all rules found should be false",
+               note=f"of {pairs_tested:,} looked at; of 100 rules found about {100 * rules.rate:.0f} at most may be luck",
                definition="Pairs of items in more baskets than the configuration model expects of basket sizes and item totals, "
                f"Benjamini–Hochberg false-discovery rate {rules.rate:g}, customers as clusters."),
         Metric(id="held_later", label="Held up later", value=held / followed if followed else None, unit="share", n=followed or None,
                low=float(low) if followed else None, high=float(high) if followed else None, headline=True,
-               note=f"{held:,} of {followed:,} pairs found earlier; range as if pairs were independent" if followed else validation.why or "no pairs to follow",
-               definition="Share of the pairs found in the first three quarters of the time whose interval lies above chance again in the last."),
+               note=f"{held:,} of {followed:,} pairs found earlier{', judged within months' if validation.by_month else ''}; with so few pairs the truth may be anywhere in this range" if followed else validation.why or "no pairs to follow",
+               definition=f"Share of the pairs found in the first three quarters of the time whose interval lies above chance again in the {validation.lately if followed else 'last'}"
+               f"{', found and counted within months, each against its own totals, so that a pair of one season alone is not in it' if validation.by_month else ''}. The range takes pairs as independent."),
         Metric(id="suggestions", label="Pairs worth a try", value=len(suggestions), unit="pairs", n=rules.pairs, headline=True,
-               note=f"of the {rules.pairs:,}, with {LEAST_CUSTOMERS} customers or more, not made by the season",
+               note=f"of the {rules.pairs:,}, with {LEAST_CUSTOMERS} customers or more, not explained by the season",
                definition=f"Pairs above chance given basket size, also within months and groups of customers, with at least {LEAST_CUSTOMERS} customers, "
                "not sizes, sets or gifts of one another."),
         _hit_metric(rates),
@@ -100,7 +113,7 @@ def findings(
         so_what=_so_what(validation, suggestions, rates),
         how_sure=_how_sure(rules, validation, rates),
         caveats=_caveats(baskets, left_out=len(left_out)),
-        actions=_actions(suggestions, baskets, replaced, sequences, rates, owners),
+        actions=_actions(suggestions, baskets, replaced, sequences, rates, owners, reminders),
         checks=_checks(rules, strata),
         tables={
             "rules": rules_table(rules, baskets, listed=listed),
@@ -110,9 +123,8 @@ def findings(
             "sequences": sequences.table.drop(columns="pair"),
             "hit_rates": rates.rates,
         },
-        lists={"owns_one_side": owners, ahead.LIST: ahead.listed(suggestions, level=baskets.level)}
-        if len(suggestions)
-        else {},
+        lists=({OWNERS: owners, ahead.LIST: ahead.listed(suggestions, level=baskets.level)} if len(suggestions) else {})
+        | ({REMINDERS: reminders} if len(reminders) else {}),
         predictions=ahead.predictions(baskets, validation, suggestions, rates),
         grades=grades,
     )
@@ -123,12 +135,12 @@ def _hit_metric(rates: HitRates) -> Metric:
     trials = int(ours["trials"]) if ours is not None else None
     note = rates.why or "too few later baskets"
     if theirs is not None:
-        note = f"bestsellers {formats.share(theirs['rate'], digits=1)}; {trials:,} later baskets"
+        note = f"a bestseller: {formats.share(theirs['rate'], digits=1)}; {trials:,} later baskets"
     value, low, high = (float(ours[name]) if ours is not None else None for name in ("rate", "low", "high"))
     return Metric(
-        id="hit_rate", label="What would be suggested is in the basket anyway", unit="share", headline=True, value=value, n=trials,
+        id="hit_rate", label="Matching product bought without any prompt", unit="share", headline=True, value=value, n=trials,
         low=low, high=high, note=note,
-        definition="Share of later baskets with a product that has a suggestion, found before, that hold the suggestion too.",
+        definition="Share of later baskets with a product that has a suggestion, found before, that hold the suggestion too. Nothing was shown to anybody.",
     )  # fmt: skip
 
 
@@ -138,7 +150,7 @@ def _room_metric(suggestions: pd.DataFrame, baskets: Baskets) -> Metric:
     return Metric(
         id="room_per_1000", label="Room in margin per 1,000 baskets, untested", value=value, unit=baskets.currency or "money",
         n=len(known) or None, low=low, high=high,
-        definition="Margin per 1,000 baskets if those who take only the first of a suggested pair could be won as often as others take both "
+        definition="Extra margin per 1,000 baskets if suggesting won those who take only the first of a pair as often as habit already joins the two "
         "beyond chance, after shrinkage; ranges added up as if all pairs moved together. Before refunds, from unit costs known for "
         f"{formats.share(baskets.margin_known)} of sales.",
     )  # fmt: skip
@@ -202,12 +214,13 @@ def _left_out(rules: Rules, suggestions: pd.DataFrame) -> str:
     left = pairs[~pairs["itemset"].isin(set(suggestions["pair"]))]
     if left.empty:
         return ""
-    known = "times_in_months" in left and left["times_in_months"].notna().any()
-    season = ~left["beyond_season"] if known else pd.Series(False, index=left.index)
+    nowhere = pd.Series(False, index=left.index)
+    season = ~left["beyond_season"].astype(bool) if months_judged(rules) else nowhere
+    explained = by_season(left) if months_judged(rules) else nowhere
     group = ~season & ~left["beyond_groups"]
     few = ~season & ~group & (left["customers"] < LEAST_CUSTOMERS)
     reasons = {
-        "only share the season": season, "are made by a group of customers": group,
+        "are explained by the season": explained, "cannot be told from the season": season & ~explained, "are made by a group of customers": group,
         f"rest on fewer than {LEAST_CUSTOMERS} customers": few, "are sizes, sets or gifts of one another": ~season & ~group & ~few,
     }  # fmt: skip
     said = [f"{int(test.sum()):,} {reason}" for reason, test in reasons.items() if test.any()]
@@ -224,15 +237,18 @@ def _so_what(validation: Validation, suggestions: pd.DataFrame, rates: HitRates)
     top = suggestions.iloc[0]
     gap = rates.difference(BESIDE)
     against = {
-        BETTER: "Beside a product, suggestions foresaw later baskets better than bestsellers did, so they are worth a test.",
-        BEATEN: "Beside a product, bestsellers foresaw later baskets better than suggestions did: keep showing bestsellers.",
+        BETTER: "Beside a product its pair was bought more often than a bestseller, unprompted, so pairs are worth a test",
+        BEATEN: "Beside a product a bestseller was bought more often than its pair, unprompted: keep showing bestsellers",
     }
-    none = "Whether suggestions beat bestsellers could not be measured; bestsellers remain the plainer choice."
-    tie = "Beside a product, suggestions and bestsellers hit equally often on later baskets: bestsellers are the plainer choice."
+    none = "Whether a pair is likelier than a bestseller could not be measured; bestsellers remain the plainer choice."
+    tie = "Beside a product its pair and a bestseller were bought equally often: bestsellers are the plainer choice"
+    turned = "; it turns round with the size of the basket" if rates.turned else ""
+    if rates.opposite:
+        turned = f"; in baskets {of_size(rates.opposite)} it is the other way round"
     return (
         f"Start with {top['item']}: {formats.share(top['share'], digits=1)} of its baskets also hold {top['suggest']}, "
         f"{times_text(top['times'])} times as often as chance ({times_text(top['times_low'])}–{times_text(top['times_high'])}), given basket size.",
-        none if gap is None else against.get(gap["verdict"], tie),
+        none if gap is None else f"{against.get(gap['verdict'], tie)}{turned}.",
         "Try suggestions on a random half of visitors: pairs say what goes together, not what a suggestion adds.",
     )
 
@@ -248,12 +264,12 @@ def _how_sure(rules: Rules, validation: Validation, rates: HitRates) -> tuple[st
         validation.verdict,
         "Chance means baskets that keep their sizes and items that keep their totals, otherwise filled at random "
         f"(bipartite configuration model).{big}",
-        f"{rules.searched:,} candidate rules were searched, pairs among them, and one correction counts them all; of everything called above chance, about "
-        f"{formats.share(rules.rate)} at most are expected to be false.",
+        f"{rules.searched:,} candidate rules were searched, pairs among them, and one correction counts them all: of 100 that are called above chance, about "
+        f"{100 * rules.rate:.0f} at most should be luck.",
         "Ranges cover what other customers of the same kind would have given (95 %): customers, not baskets, are taken as independent, so one "
         "household's habit makes a range wide.",
-        f"The order and the ranges of suggestions have luck taken off: they are drawn towards what all {rules.prior.pairs:,} pairs of frequent items "
-        "do, the more the fewer customers stand behind them.",
+        f"The numbers and ranges of suggestions are cautious: they are drawn towards what all {rules.prior.pairs:,} pairs of frequent items do, the more "
+        "the fewer customers stand behind them.",
         *_measured(rates),
     )
 
@@ -261,9 +277,12 @@ def _how_sure(rules: Rules, validation: Validation, rates: HitRates) -> tuple[st
 def _measured(rates: HitRates) -> tuple[str, ...]:
     if rates.why:
         return (rates.why,)
-    words = {BESIDE: "beside a product", TO_CUSTOMER: "to customers who own one side"}
+    words = {
+        BESIDE: "Beside a product, its pair less a bestseller",
+        TO_CUSTOMER: "As next purchase of those who own one side, the other side less a bestseller",
+    }
     return tuple(
-        f"Suggestions {words[row.place]} against bestsellers, on the same later trials: {formats.number(100 * row.difference, digits=1)} points "
+        f"{words[row.place]}{'' if row.size == ALL else f', baskets {of_size(row.size)}'}, on the same later trials: {formats.number(100 * row.difference, digits=1)} points "
         f"({formats.number(100 * row.low, digits=1)} to {formats.number(100 * row.high, digits=1)})."
         for row in rates.differences.itertuples()
     )
@@ -278,6 +297,7 @@ def _caveats(baskets: Baskets, *, left_out: int) -> tuple[Caveat, ...]:
         f"Sizes, sets and gifts of one another are told by name, category, brand and price ({left_out:,} left out); names that do not say so are missed. "
         "Stock is not in the tables: look before you show a pair.",
         "Consent is not applied to the lists; apply it before writing to anybody.",
+        "Who is written to is drawn by lot with the shop's key: the same on every rerun, as long as the key is kept.",
     ]
     if baskets.one_in > 1:
         texts.append(
@@ -309,6 +329,7 @@ def _actions(
     sequences: Sequences,
     rates: HitRates,
     owners: pd.DataFrame,
+    reminders: pd.DataFrame,
 ) -> tuple[Action, ...]:
     # Lists and pairs are of one day; after a month the next report has newer ones.
     by = formats.day(baskets.as_of + timedelta(days=_FRESH)) if baskets.as_of else ""
@@ -316,10 +337,12 @@ def _actions(
     if len(suggestions):
         top, gap = suggestions.iloc[0], rates.difference(BESIDE)
         beaten = gap is not None and gap["verdict"] != BETTER
+        likelier = "the pair" if beaten else "a bestseller"
+        but = f"; but in baskets {of_size(rates.opposite)} {likelier} is likelier" if rates.opposite else ""
         actions.append(
             Action(
                 what="Show bestsellers; try these pairs on a random half of visitors" if beaten else "Show these pairs with each other, to a random half of visitors",
-                why=f"above chance given basket size, {LEAST_CUSTOMERS} customers or more; first {top['item']} with {top['suggest']}",
+                why=f"above chance given basket size, {LEAST_CUSTOMERS} customers or more; first {top['item']} with {top['suggest']}{but}",
                 count=len(suggestions),
                 counted="pair" if len(suggestions) == 1 else "pairs",
                 worth=f"room for {room(suggestions, baskets.currency)}; untested"
@@ -330,39 +353,50 @@ def _actions(
                 file="tables/suggestions.csv",
             )
         )  # fmt: skip
+    one, _ = WORDS[baskets.level]
     if len(owners):
         gap = rates.difference(TO_CUSTOMER)
         better = gap is not None and gap["verdict"] == BETTER
+        write = int((owners["lot"] == WRITE).sum())
         actions.append(
             Action(
-                what="Tell a random half of those who own one side of a pair about the other"
-                if better
-                else "Write to a random half of those who own one side of a pair: about the bestseller they do not own",
-                why="they bought the other side more often than a bestseller, unprompted; what a letter adds, only the other half tells"
-                if better
-                else "unprompted, they bought that more often than the other side; what a letter adds, only the other half tells",
+                what=f"{counted(len(owners), 'customer owns', 'customers own')} one {one} of a pair but not the other. Write to half ({write:,}, ‘{WRITE}’ in column lot) "
+                f"about the {one} in column {'suggest' if better else 'bestseller'}; leave the other half alone to compare. Take out those without consent first",
+                why=("unprompted, they bought the other side more often than a bestseller" if better
+                     else "unprompted, they bought a bestseller more often than the other side" if gap is not None and gap["verdict"] == BEATEN
+                     else "neither is known to be likelier, and a bestseller is the plainer choice") + "; what a letter adds, only the other half tells",
                 count=len(owners),
                 counted="customer" if len(owners) == 1 else "customers",
                 worth="untested",
                 owner="CRM",
                 by=by,
-                file="lists/owns_one_side.csv",
+                file=f"lists/{OWNERS}.csv",
             )
         )  # fmt: skip
     if len(sequences.table):
-        first = sequences.table.iloc[0]
+        said = [f"who bought {row.first} of {row.then}" for row in sequences.table.head(3).itertuples()]
+        more = (
+            f", and {counted(len(sequences.table) - 3, 'sequence', 'sequences')} more"
+            if len(sequences.table) > 3
+            else ""
+        )
+        order = "bought in this order more often than in the other"
+        people = reminders["customer_id"].nunique()
         actions.append(
             Action(
-                what=f"Time a reminder: within {sequences.window_days} days after the first, the second",
-                why=f"first {first['first']}, then {first['then']}",
-                count=len(sequences.table),
-                counted="sequences" if len(sequences.table) > 1 else "sequence",
+                what=f"Remind those {', and those '.join(said)}{more}",
+                why=f"{order}; listed: who bought the first in the last {sequences.window_days} days and not the second since. Write to those with ‘{WRITE}’ in column lot, "
+                "leave the others alone to compare. Take out those without consent first"
+                if people
+                else f"{order}; nobody bought the first in the last {sequences.window_days} days without the second since",
+                count=people or len(sequences.table),
+                counted=("customers" if people > 1 else "customer") if people else ("sequences" if len(sequences.table) > 1 else "sequence"),
                 worth="untested",
                 owner="CRM",
                 by=by,
-                file="tables/sequences.csv",
+                file=f"lists/{REMINDERS}.csv" if people else "tables/sequences.csv",
             )
-        )
+        )  # fmt: skip
     if len(replaced):
         first = replaced.iloc[0]
         actions.append(

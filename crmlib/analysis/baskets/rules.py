@@ -31,7 +31,7 @@ class Rules:
                (the same with luck taken off), extra, extra_low (count − expected and its lower bound after shrinkage, in
                baskets), margin_low (the same in margin of the consequent, NaN where costs are not known);
                above (more often than chance given basket size); for pairs above chance, and for each of months,
-               customers and channel that the shop has: expected_in_…, times_in_… and q_in_… with each held against its own
+               customers and channel that the shop has: expected_in_…, times_in_… with its range and q_in_… with each held against its own
                totals; beyond_season (also within months), beyond_groups (also within the others)
     mined      rules with enough support and confidence, before the filters on q and redundancy
     searched   candidate splits that the correction counts
@@ -158,6 +158,13 @@ def _ranked(table: pd.DataFrame, *, baskets: Baskets, prior: shrinkage.Prior) ->
     )
 
 
+def directions(rules: Rules) -> dict[mining.Itemset, tuple[int, int]]:
+    """Each pair of the rules as it is suggested: first the item whose buyers take the other more often."""
+    pairs = rules.table[rules.table["itemset"].map(len) == 2].sort_values("confidence", ascending=False, kind="stable")
+    one = pairs.drop_duplicates("itemset")
+    return {pair: (a, c) for pair, (a,), (c,) in zip(one["itemset"], one["antecedent"], one["consequent"], strict=True)}
+
+
 def count_pairs(pairs: list[mining.Itemset], *, baskets: Baskets) -> pd.DataFrame:
     """How often do these pairs meet in these baskets, and how often would they by chance? One row a pair.
 
@@ -277,7 +284,12 @@ def _within(
     """
     parts = {"months": months_known(baskets)} | {name: group_rows(baskets, name) for name in baskets.groups}
     answer = pd.DataFrame(
-        {f"{column}_in_{name}": np.nan for name in parts for column in ("expected", "times", "q")}, index=rules.index
+        {
+            f"{column}_in_{name}": np.nan
+            for name in parts
+            for column in ("expected", "times", "times_low", "times_high", "q")
+        },
+        index=rules.index,
     ).assign(beyond_season=False, beyond_groups=True)
     here = (rules["above"] & (rules["itemset"].map(len) == 2)).to_numpy()
     chosen = rules[here]
@@ -290,17 +302,31 @@ def _within(
         if not groups:
             continue
         inside = chosen.assign(expected=expected_by(groups, np.array(pairs), baskets=baskets).sum().to_numpy()[rows])
-        p_customers = _intervals(inside, by_class[:, here], baskets=baskets, chance=chance)["p_customers"]
-        p = np.maximum(distributions.poisson.sf(inside["count"] - 1, inside["expected"]), p_customers)
+        found = _intervals(inside, by_class[:, here], baskets=baskets, chance=chance)
+        p = np.maximum(distributions.poisson.sf(inside["count"] - 1, inside["expected"]), found["p_customers"])
         q = pd.Series(stats.adjust(p, method="fdr_bh"), index=chosen.index)
         answer.loc[chosen.index, f"expected_in_{name}"] = inside["expected"]
-        answer.loc[chosen.index, f"times_in_{name}"] = inside["count"] / inside["expected"]
+        low, high = within_range(inside["count"], inside["expected"], reach=found["reach"])
+        for column, values in (("times", found["times"]), ("times_low", low), ("times_high", high)):
+            answer.loc[chosen.index, f"{column}_in_{name}"] = values
         answer.loc[chosen.index, f"q_in_{name}"] = q
         if name == "months":
             answer.loc[chosen.index, "beyond_season"] = q <= rate
         else:
             answer.loc[chosen.index, "beyond_groups"] &= q <= rate
     return answer
+
+
+def within_range(
+    count: pd.Series[int], expected: pd.Series[float], *, reach: pd.Series[float]
+) -> tuple[Floats, Floats]:
+    """The 95 % range of count / expected where `expected` is summed over parts: at least that of a Poisson count.
+
+    `reach` is half the width over all, on the log; parts leave fewer customers each, so it alone could be too narrow.
+    """
+    se = reach / distributions.norm.ppf(0.5 + clusters.CONFIDENCE / 2)
+    inflation = np.maximum(1.0, (count * se**2).fillna(1.0)).to_numpy()
+    return clusters.ratio_range(count.to_numpy(), expected.to_numpy(), inflation=inflation)
 
 
 def _pieces(pairs: list[mining.Itemset], baskets: int) -> list[list[mining.Itemset]]:

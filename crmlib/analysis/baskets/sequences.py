@@ -10,10 +10,12 @@ hence late beside whatever its buyers hold. What an item is late beside most oth
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy import sparse
 from scipy import stats as distributions
 
@@ -21,11 +23,16 @@ from crmlib.analysis import stats
 from crmlib.analysis.baskets import clusters
 from crmlib.analysis.baskets.facts import Baskets, Floats, Ints, Matrix
 from crmlib.analysis.baskets.later import LEAST_CUSTOMERS
+from crmlib.analysis.baskets.recommend import lots
 from crmlib.analysis.baskets.relatives import related
 from crmlib.analysis.baskets.rules import Rules
 
+if TYPE_CHECKING:
+    from crmlib.shop.engine import Shop
+
 COLUMNS = ("pair", "first", "then", "relation", "after", "before", "customers", "times", "times_low", "times_high",
-           "share_after", "p_value", "q_value")  # fmt: skip
+           "share_after", "share_any", "baskets_first", "p_value", "q_value")  # fmt: skip
+REMINDERS = "reminders"  # lists/reminders.csv, by whose name its lots are drawn
 _CHUNK = 200
 
 
@@ -36,7 +43,8 @@ class Sequences:
     table     one row a sequence found, clearest first: pair (positions), first, then (names), relation, after (times that
               then was in a later basket within the window), before (that it was in an earlier one), customers, times (after
               over before, beyond what sales and each item's lateness give) with its range, share_after (of the baskets with first that a later one
-              with then followed), p_value, q_value
+              with then followed), share_any (the same of all baskets, first or not), baskets_first (baskets the share is of:
+              known customers', with the whole window over), p_value, q_value
     searched  pairs of items compared, each in both directions at once
     """
 
@@ -103,6 +111,10 @@ def sequences(
 
     se, freedom, low, high = (np.empty(len(first)) for _ in range(4))
     customers, followed = np.empty(len(first), dtype=np.int64), np.empty(len(first))
+    # A guest's basket is never seen to be followed, nor one whose time is not over.
+    whole = np.flatnonzero(closed(baskets, window_days=window_days))
+    counted = np.asarray(held[whole].sum(axis=0)).ravel()
+    anyhow = np.asarray((after_it[whole] > 0).sum(axis=0)).ravel() / max(len(whole), 1)
     who = clusters.by_customer(baskets)
     by_item, by_after = sparse.csc_array(held), sparse.csc_array(after_it)
     for start in range(0, len(first), _CHUNK):
@@ -115,7 +127,7 @@ def sequences(
         se[piece], freedom[piece] = clusters.errors(ahead_by * (1 - by_sales[piece]) - behind_by * by_sales[piece])
         low[piece], high[piece] = order_range(ahead_by, behind_by, by_sales[piece])
         customers[piece] = (ahead_by > 0).sum(axis=0)
-        followed[piece] = (ahead > 0).sum(axis=0) / by_item[:, a].sum(axis=0)
+        followed[piece] = np.asarray((ahead > 0).tocsr()[whole].sum(axis=0)).ravel() / np.maximum(counted[a], 1)
     # Tested as if there were no order. A test of the logarithm of times would be as unsure as the few events on the wrong
     # side are, which is where a sequence is clearest.
     total = forward + back
@@ -136,7 +148,9 @@ def sequences(
             "times": times,
             "times_low": low,
             "times_high": high,
-            "share_after": followed,
+            "share_after": np.where(counted[first] > 0, followed, np.nan),
+            "share_any": anyhow[then],
+            "baskets_first": counted[first].astype(np.int64),
             "p_value": p,
             "q_value": stats.adjust(p, method="fdr_bh", searched=searched),
         }
@@ -144,6 +158,49 @@ def sequences(
     found = (table["q_value"] <= rules.rate) & (table["times_low"] > 1) & (table["customers"] >= least_customers)
     table = table[found].sort_values(["times_low", "pair"], ascending=[False, True], ignore_index=True)
     return Sequences(table=table, window_days=window_days, searched=searched)
+
+
+def closed(baskets: Baskets, *, window_days: int) -> NDArray[np.bool_]:
+    """Which baskets are a known customer's, and had the whole window to be followed in?"""
+    last = pd.Timestamp(_as_of(baskets)) - pd.Timedelta(days=window_days)
+    return np.asarray((baskets.days < last) & (baskets.customers < len(baskets.customer_ids)))
+
+
+def reminders(found: Sequences, baskets: Baskets, *, shop: Shop) -> pd.DataFrame:
+    """Who bought the first of a sequence within the window and not the second since? One row a customer and sequence.
+
+    Columns customer_id, lot ('write' or 'leave alone', by the shop's key), bought_id, bought, last_bought, remind_of_id,
+    remind_of, by (the day the window ends). What comes first of the sequences first, then who must be reminded soonest.
+    """
+    columns = ["customer_id", "lot", "bought_id", "bought", "last_bought", "remind_of_id", "remind_of", "by"]
+    window, parts = pd.Timedelta(days=found.window_days), []
+    for first, then in found.table["pair"]:
+        bought, since = (_last_day(baskets, item) for item in (first, then))
+        due = bought[bought + window >= pd.Timestamp(_as_of(baskets))]
+        due = due[~(since.reindex(due.index) >= due)].sort_values(kind="stable")
+        ids = [baskets.customer_ids[customer] for customer in due.index]
+        parts.append(
+            pd.DataFrame(
+                {
+                    "customer_id": ids, "lot": lots(ids, shop=shop, of=REMINDERS), "bought_id": baskets.ids[first],
+                    "bought": baskets.names[first], "last_bought": due.dt.date.to_numpy(), "remind_of_id": baskets.ids[then],
+                    "remind_of": baskets.names[then], "by": (due + window).dt.date.to_numpy(),
+                }
+            )
+        )  # fmt: skip
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+
+
+def _last_day(baskets: Baskets, item: int) -> pd.Series[pd.Timestamp]:
+    """The last day on which each known customer bought an item, by the customer's number."""
+    here = np.flatnonzero(np.asarray(baskets.held[:, [item]].sum(axis=1)).ravel() > 0)
+    here = here[baskets.customers[here] < len(baskets.customer_ids)]
+    days = pd.Series(baskets.days.to_numpy()[here], index=baskets.customers[here])
+    return days.groupby(level=0).max()
+
+
+def _as_of(baskets: Baskets) -> date:
+    return baskets.as_of or baskets.days.max().date() + timedelta(days=1)
 
 
 def lateness(events: Ints, expected: Floats) -> Floats:

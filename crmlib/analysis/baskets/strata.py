@@ -11,19 +11,19 @@ from crmlib.analysis.baskets import clusters, mining
 from crmlib.analysis.baskets.facts import EDGES, Baskets, Floats, Ints
 from crmlib.analysis.baskets.mining import Itemset
 from crmlib.analysis.baskets.pairs import expected_by, group_rows, months_known
-from crmlib.analysis.baskets.rules import Rules, count_pairs
+from crmlib.analysis.baskets.rules import Rules, count_pairs, directions
 
 SEASON, SIZE = "season", "basket size"
 SEASONS = ("Dec–Feb", "Mar–May", "Jun–Aug", "Sep–Nov")
-_SMALL, _LARGE = 4, 11  # the edges between small, middle and large baskets, all of them edges of size classes
-SIZES = (f"2–{_SMALL - 1} items", f"{_SMALL}–{_LARGE - 1} items", f"{_LARGE} or more")
+_SMALL, LARGE = 4, 11  # the edges between small, middle and large baskets, all of them edges of size classes
+SIZES = (f"2–{_SMALL - 1} items", f"{_SMALL}–{LARGE - 1} items", f"{LARGE} or more")
 LEAST_EXPECTED = 1.0  # baskets that chance must give a part, or nothing is said of it
 
 
 def strata(rules: Rules, baskets: Baskets, pairs: list[Itemset]) -> pd.DataFrame:
     """How many times as often as chance is each pair together within each part of the baskets, its own totals held?
 
-    One row a pair, dimension (season, customers, channel, basket size) and part: pair, first, second, dimension, part,
+    One row a pair, dimension (season, customers, channel, basket size) and part: pair, first, second (as they are suggested), dimension, part,
     count, expected, times, times_low, times_high, turned. `turned` warns (Simpson): within this part the pair is below chance
     though it is above over all, at the false-discovery rate of the rules over all parts looked at. Chance within a
     season is that of its months.
@@ -34,6 +34,7 @@ def strata(rules: Rules, baskets: Baskets, pairs: list[Itemset]) -> pd.DataFrame
         return pd.DataFrame(columns=columns)
     sets = np.array(pairs, dtype=np.int64)
     met = mining.together(baskets.held, pairs)
+    way = directions(rules)
     overall = count_pairs(pairs, baskets=baskets)
     se = np.log(overall["times_high"] / overall["times"]) / 1.96
     inflation = np.maximum(1.0, (overall["count"] * se**2).fillna(1.0)).to_numpy()
@@ -43,7 +44,7 @@ def strata(rules: Rules, baskets: Baskets, pairs: list[Itemset]) -> pd.DataFrame
             count = np.asarray(met[here].sum(axis=0)).ravel().astype(np.int64)
             low, high = clusters.ratio_range(count, expected, inflation=inflation)
             rows += [
-                (pair, baskets.names[pair[0]], baskets.names[pair[1]], dimension, part, *values)
+                (pair, *(baskets.names[item] for item in way.get(pair, pair)), dimension, part, *values)
                 for pair, *values in zip(pairs, count, expected, low, high, inflation, strict=True)
             ]
     table = pd.DataFrame(rows, columns=[*columns[:7], "times_low", "times_high", "inflation"])
@@ -52,6 +53,14 @@ def strata(rules: Rules, baskets: Baskets, pairs: list[Itemset]) -> pd.DataFrame
     table["times"] = table["count"] / table["expected"]
     table["turned"] = stats.adjust(below, method="fdr_bh") <= rules.rate
     return table[columns]
+
+
+def season_of(pair: Itemset, baskets: Baskets) -> tuple[str, float]:
+    """In which season is a pair bought most, and what share of its baskets is that?"""
+    here = np.asarray(mining.together(baskets.held, [pair]).sum(axis=1)).ravel() > 0
+    seasons = baskets.months[here].str[5:7].astype(int) % 12 // 3
+    most = seasons.value_counts().sort_index()
+    return SEASONS[int(most.idxmax())], float(most.max() / most.sum())
 
 
 def _parts(rules: Rules, baskets: Baskets, sets: Ints) -> dict[str, dict[str, tuple[Ints, Floats]]]:
@@ -77,7 +86,7 @@ def _parts(rules: Rules, baskets: Baskets, sets: Ints) -> dict[str, dict[str, tu
             }
     by_class = rules.chance.expected(sets)
     lower = np.array([EDGES[baskets.classes[here[0]] - 1] for here in rules.chance.rows])
-    band = np.digitize(lower, [_SMALL, _LARGE])
+    band = np.digitize(lower, [_SMALL, LARGE])
     answer[SIZE] = {
         name: (
             np.concatenate([rules.chance.rows[place] for place in np.flatnonzero(band == number)]),

@@ -25,6 +25,7 @@ from crmlib.analysis.feedback.measures import (
     Share,
     Trend,
     Validation,
+    complaints,
     quotes,
     rates,
     reply_queue,
@@ -38,7 +39,7 @@ from crmlib.analysis.feedback.themes import THEMES, names_fault, themes_of
 
 __all__ = [
     "THEMES", "Ahead", "Cause", "Groups", "Learning", "Products", "Rates", "Reader", "Reading", "Readings", "Share", "Trend", "Validation",
-    "ahead", "causes", "facts", "figure_products", "figure_rates", "figure_readers", "figure_stars", "figure_trend", "findings", "grade", "groups",
+    "ahead", "causes", "complaints", "facts", "figure_products", "figure_rates", "figure_readers", "figure_stars", "figure_trend", "findings", "grade", "groups",
     "is_english", "learn", "names_fault", "order_days", "orders_by_day", "predictions", "products", "quotes", "rates", "redact", "reply_queue",
     "score", "table_ahead", "table_groups", "table_outcomes", "table_quotes", "themes_of", "trend", "validate",
 ]  # fmt: skip

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import TYPE_CHECKING
 
 import ibis
@@ -46,11 +47,14 @@ class Products:
     frame     product_id, name, theme (ANY included), orders, complaints (writers), rate, low, high (per 1,000 orders, drawn towards
               the average), average, ratio (of the plain rate to the others'), p_value, q_value, above (clearly above the others), runs
     searched  product–theme pairs that were compared
+    start, end  of the time they are counted in, None where there is none
     """
 
     frame: pd.DataFrame
     searched: int
     without_product: int
+    start: date | None = None
+    end: date | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +113,7 @@ def products(readings: Readings, shop: Shop, orders: pd.DataFrame) -> Products:
     found["runs"] = [
         _runs(readings, row.product_id) if row.above and row.theme == "fit" else "" for row in found.itertuples()
     ]
-    return Products(frame=found[columns], searched=searched, without_product=int((~named).sum()))
+    return Products(frame=found[columns], searched=searched, without_product=int((~named).sum()), start=start, end=end)
 
 
 def against_others(sold: pd.DataFrame, written: pd.DataFrame) -> tuple[pd.DataFrame, int]:

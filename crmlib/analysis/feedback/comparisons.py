@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from crmlib import figures, formats
 from crmlib.analysis.feedback.ahead import METHOD_WORDS, Ahead
-from crmlib.analysis.feedback.breakdown import ANY, MIN_ORDERS, Groups, Products
+from crmlib.analysis.feedback.breakdown import ANY, MIN_COMPLAINTS, MIN_ORDERS, Groups, Products
 from crmlib.analysis.feedback.contest import NAMES, Learning
 from crmlib.analysis.feedback.drawings import few, few_ticks, missing
 from crmlib.analysis.feedback.measures import Trend
@@ -54,21 +55,31 @@ def figure_products(products: Products) -> figures.Figure:
 
         rows = list(range(len(shown)))
         shades = [figures.ORANGE if above else figures.MUTED for above in shown["above"]]
-        ax.hlines(rows, shown["low"], shown["high"], color=shades, linewidth=2.5, alpha=0.55)
-        sns.scatterplot(x=shown["rate"], y=rows, color=figures.MUTED, s=60, ax=ax, zorder=3, linewidth=0)
-        ax.collections[-1].set_facecolor(shades)
+        # A dot looks like a finding, which fewer than five complaints are not.
+        told = [row for row in rows if shown["complaints"].iloc[row] >= MIN_COMPLAINTS]
+        ax.hlines(
+            rows,
+            shown["low"],
+            shown["high"],
+            color=shades,
+            linewidth=2.5,
+            alpha=[0.55 if row in told else 0.3 for row in rows],
+        )
+        if told:
+            sns.scatterplot(x=shown["rate"].iloc[told], y=told, color=figures.MUTED, s=60, ax=ax, zorder=3, linewidth=0)
+            ax.collections[-1].set_facecolor([shades[row] for row in told])
         ax.axvline(average, color=figures.INK, linewidth=1, linestyle=(0, (2, 2)))
         ax.annotate(
             f"average {average:.1f}",
-            (average, -0.5),
+            (average, -0.9 if narrow else -0.5),
             xytext=(4, 2),
             textcoords="offset points",
             va="bottom",
             color=figures.INK,
         )
-        ax.set_yticks(rows, [_short(name, 20 if narrow else 40) for name in shown["name"]])
-        ax.tick_params(axis="y", labelcolor=figures.INK)
-        ax.set_ylim(len(shown) - 0.4, -0.9)
+        names = [_short(name, 46 if narrow else 40) for name in shown["name"]]
+        figures.row_labels(ax, np.arange(len(shown), dtype=float), names, narrow=narrow)
+        ax.set_ylim(len(shown) - 0.4, -1.3 if narrow else -0.9)
         ax.set_xlim(0, 1.08 * float(shown["high"].max()))
         ax.grid(axis="y", visible=False)
         ax.grid(axis="x", visible=True)
@@ -78,6 +89,7 @@ def figure_products(products: Products) -> figures.Figure:
     listed = pd.concat([clear.head(20), shown]).drop_duplicates(["product_id", "theme"])
     listed = listed.assign(
         counted=(1000 * listed["complaints"] / listed["orders"]).where(~listed["complaints"].between(1, 4)),
+        rate=listed["rate"].where(~listed["complaints"].between(1, 4)),
         stands=["above" if above else "no clear difference" for above in listed["above"]],
         what=["any" if name == ANY else name for name in listed["theme"]],
     )
@@ -87,19 +99,20 @@ def figure_products(products: Products) -> figures.Figure:
         sentence=sentence,
         alt=f"Dots with 95 % intervals, one row a product, {about} per 1,000 orders that held it, from {shown['rate'].min():.1f} to "
         f"{shown['rate'].max():.1f}; the shop's average {average:.1f} is marked. {title}.",
-        caption=f"The {len(shown)} products with the highest rate of {about}, drawn towards the average as far as chance explains their scatter; orange: "
-        f"clearly above the others at a false discovery rate of 5 %. Only texts that name a product count ({products.without_product:,} do not).",
+        caption=f"{about.capitalize()} per 1,000 orders with the product, the {len(shown)} highest, with 95 % ranges; all are cautious, drawn towards the average where there is "
+        f"little to go by. Orange: clearly above the others. {'Pale lines without a dot: fewer than five complaints, too few to say more than where the rate may lie. ' if (shown['complaints'] < MIN_COMPLAINTS).any() else ''}"
+        f"Only texts that name a product count ({products.without_product:,} do not).",
         table=figures.tabulate(
             listed,
             caption=f"Complaints by product per 1,000 orders that held it; a writer counts once; {products.searched:,} pairs searched",
             labels={"name": "Product", "what": "Theme", "orders": "Orders with it", "complaints": "Complaints", "counted": "Per 1,000 as counted",
-                    "rate": "With luck taken off", "low": "From", "high": "To", "average": "Average", "stands": "Against the others"},
+                    "rate": "Cautious rate", "low": "From", "high": "To", "average": "Average", "stands": "Against the others"},
             formats={name: (lambda value: formats.number(value, digits=1)) for name in ("counted", "rate", "low", "high", "average")}
             | {"orders": formats.number, "complaints": few},
             file="tables/products.csv",
         ),
         height=3.9,
-        narrow_height=4.2,
+        narrow_height=1.2 + 0.45 * len(shown),
     )  # fmt: skip
 
 

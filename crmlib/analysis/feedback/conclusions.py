@@ -14,7 +14,7 @@ from crmlib.analysis.feedback.ahead import Ahead, predictions
 from crmlib.analysis.feedback.breakdown import ANY, Groups, Products
 from crmlib.analysis.feedback.causes import Cause
 from crmlib.analysis.feedback.contest import Learning
-from crmlib.analysis.feedback.measures import REPLY_DAYS, Rates, Trend, Validation
+from crmlib.analysis.feedback.measures import FEW, REPLY_DAYS, Rates, Trend, Validation, action_themes
 from crmlib.analysis.feedback.reliability import (
     FIRST,
     HARD_DEVELOPMENT,
@@ -27,11 +27,12 @@ from crmlib.analysis.feedback.reliability import (
 from crmlib.analysis.feedback.texts import Readings
 from crmlib.analysis.feedback.themes import OWNERS, THEMES
 from crmlib.analysis.feedback.words import (
-    FEW,
     all_positive,
+    over,
     product_words,
     rate_words,
     reader_words,
+    span_words,
     standing_out,
     trend_words,
 )
@@ -50,6 +51,7 @@ def findings(
     trend: Trend,
     quotes: pd.DataFrame,
     queue: pd.DataFrame,
+    complaints: pd.DataFrame,
     learning: Learning,
     products: Products,
     groups: Groups,
@@ -71,18 +73,22 @@ def findings(
     )
     tables = frame.drop(columns="in_period")
     share_text = f"{formats.quantity(share.value, 'share', low=share.low, high=share.high)} ({formats.interval(share.low, share.high, 'share')})"
+    span = span_words(rates.start, rates.end)
+    # Nearly all of the texts are of the time that has orders too, or it is not theirs.
+    of_span = f" of {span}" if span and rates.texts >= 0.95 * texts else ""
     told = {
-        "corrected": f"Of the texts we could read, {share_text} are negative.",
-        "stars": f"Of the rated texts, {share_text} carry one or two stars; the reading is too weak to say more.",
-        "raw": f"Of the texts we could read, {share_text} read as negative; there are too few stars to correct that for the reader's errors.",
+        "corrected": f"Of the texts{of_span} we could read, {share_text} are negative.",
+        "stars": f"Of the rated texts{of_span}, {share_text} carry one or two stars; the reading is too weak to say more.",
+        "raw": f"Of the texts{of_span} we could read, {share_text} read as negative; there are too few stars to correct that for the reader's errors.",
     }[share.method]
     silent = _silent_lean(validation)
+    answered = shop.has("tickets", "first_reply_at")
     trend_text = trend_words(trend, causes)
     stands = standing_out(products)
     if top and rates.orders:
         row = frame.set_index("theme").loc[top]
         about = (
-            f"{top.capitalize()} draws the most complaints we can find: {row['per_1000_orders']:.1f} per 1,000 orders "
+            f"{_sentence(f'{over(rates)}{top} draws')} the most complaints we can find: {row['per_1000_orders']:.1f} per 1,000 orders "
             f"({row['low']:.1f}{formats.DASH}{row['high']:.1f})."
         )
     elif top:
@@ -102,6 +108,7 @@ def findings(
             weeks=trend.recent_weeks,
             first=(rose or [top])[0],
             learning=learning,
+            answered=answered,
         ),
         so_what=(
             told + silent,
@@ -128,7 +135,8 @@ def findings(
             trend=trend,
             quotes=quotes,
             queue=queue,
-            answered=shop.has("tickets", "first_reply_at"),
+            complaints=complaints,
+            answered=answered,
             products=products,
             causes=causes,
         ),
@@ -140,7 +148,7 @@ def findings(
             "readers": learning.contest,
             "ahead": ahead.frame,
         },
-        lists={"reply_queue": queue},
+        lists={"reply_queue": queue} | ({"complaints": complaints} if len(complaints) else {}),
         predictions=predictions(ahead),
         grades=tuple(grades),
     )
@@ -156,6 +164,7 @@ def _metrics(
     weeks: int,
     first: str,
     learning: Learning,
+    answered: bool,
 ) -> tuple[Metric, ...]:
     texts, read, share = len(readings.texts), len(readings.read), validation.share
     per_orders = ""
@@ -190,8 +199,8 @@ def _metrics(
                    "a learnt model reads each text without having seen its phrasing"),
         Metric(id="mixed_share", label="Praise and blame in one text", value=float(readings.read["mixed"].mean()), unit="share", n=read,
                definition="share of the readable texts with clauses of opposite mood"),
-        Metric(id="unanswered", label="Negatives to answer", value=len(queue), unit="texts", n=len(queue), headline=True,
-               note=f"of the last {REPLY_DAYS} days",
+        Metric(id="unanswered", label=f"Negative texts, last {REPLY_DAYS} days", value=len(queue), unit="texts", n=len(queue), headline=True,
+               note="without a ticket reply since" if answered else "the data do not say which were answered",
                definition="texts with one or two stars, or read as negative without clear stars, without a ticket reply since"),
     ]  # fmt: skip
     if validation.mean_stars is not None:
@@ -263,10 +272,11 @@ def _silent_lean(validation: Validation) -> str:
     read, silent = row.loc["read"], row.loc["no_signal"]
     if min(read["rated"], silent["rated"]) < FEW or (silent["low"] <= read["high"] and silent["high"] >= read["low"]):
         return ""
-    way = "more" if silent["low"] > read["high"] else "less"
+    way = "higher" if silent["low"] > read["high"] else "lower"
+    little = "a little " if silent["texts"] < read["texts"] / 4 else ""
     return (
-        f" Those without a clear direction carry low stars {way} often: {formats.share(silent['low_stars'])} have one or two, of those read "
-        f"{formats.share(read['low_stars'])}."
+        f" Another {silent['texts']:,.0f} texts could not be classed; {formats.share(silent['low_stars'])} of those with stars gave one or two, against "
+        f"{formats.share(read['low_stars'])} of those that could, so the true share is {little}{way}."
     )
 
 
@@ -284,24 +294,11 @@ def _how_sure(
 ) -> tuple[str, ...]:
     name = readings.reader.name
     title, sentence = reader_words(learning)
-    lines = [
-        _plainly(validation),
-        f"{title}. {sentence}" if learning.of("model")[0] is not None else sentence,
-    ]
-    if validation.macro_f1 is not None:
-        lines.append(
-            f"Where it reads, on {validation.graded:,} rated texts ({validation.distinct:,} distinct; three stars left out), macro F1 of {name} is "
-            f"{validation.macro_f1:.2f} ({validation.low:.2f}{formats.DASH}{validation.high:.2f}); 1 is perfect, and calling every text positive gives "
-            f"{all_positive(validation):.2f}."
-        )
-    else:
-        lines.append(
-            "The reading could not be graded: fewer than twenty readable texts with one or two, or with four or five stars."
-        )
-    share = validation.share
+    share, every, first = validation.share, together(MEASURED), together(FIRST)
+    lines = [_plainly(validation)]
     if share.method == "corrected":
         lines.append(
-            f"As read, {formats.share(share.raw, digits=1)} are negative; the reader finds {formats.share(share.sensitivity)} of the texts with one or "
+            f"As read, {formats.share(share.raw, digits=1)} are negative; the reader finds {formats.share(share.sensitivity)} of the readable texts with one or "
             f"two stars and wrongly calls {formats.share(1 - (share.specificity or 0))} of the others negative. That is taken out; unrated texts are "
             "assumed to be misread as often as rated ones."
         )
@@ -309,27 +306,15 @@ def _how_sure(
         lines.append(
             "The share cannot be corrected: the reader tells one and two stars hardly better from the rest than a coin."
         )
-    hard, seen = HARD_FRESH, HARD_DEVELOPMENT
-    lines.append(
-        f"Of {hard.sentences} hard sentences (negation, ‘but’, polite complaints, sizing, late delivery, sarcasm) written apart from its rules, "
-        f"TextBlob with rules reads {hard.right} right, {hard.wrong} wrong and says nothing of {hard.silent}; before its rules were last improved "
-        f"{HARD_FRESH_FIRST.right} were right, so the later figure flatters. TextBlob alone reads {hard.textblob} right. Of the {seen.sentences} that shaped the rules it reads {seen.right}."
-    )
-    every, first = together(MEASURED), together(FIRST)
     found = [f"{theme} {MEASURED[theme].right} of {MEASURED[theme].complaints}" for theme in THEMES]
     lines.append(
-        f"On {SENTENCES} test sentences written in the same way, not by this shop's customers, the words alone, without stars, find {every.recall} complaints and are "
+        f"On {SENTENCES} test sentences written for this, not by this shop's customers, the words alone, without stars, find {every.recall} complaints and are "
         f"right in {every.precision}; before the patterns were last improved {first.right} were found, so the later figure flatters. By theme: {', '.join(found)}."
     )
     if len(trend.changes):
         lines.append(
-            f"The last {trend.recent_weeks} weeks are held against up to a year before, against orders; p-values carry Holm's correction for all "
-            f"{len(THEMES)} themes, and weekly scatter beyond chance widens the intervals."
-        )
-    if products.searched or groups.searched:
-        lines.append(
-            f"Products are held against the others in {products.searched:,} pairs with a theme, groups and channels in {groups.searched:,}; what is called "
-            "different holds at a false discovery rate of 5 %. A writer counts once for each."
+            f"The last {trend.recent_weeks} weeks are held against the {trend.before_weeks} before, against orders. Where complaints scatter from week to week more than "
+            "chance would have it, that widens the range of ‘times as many’; the ranges of single rates are of the count alone."
         )
     if len(ahead.frame):
         lines.append(
@@ -347,6 +332,33 @@ def _how_sure(
         )
     if rates.undated:
         lines.append(f"{rates.undated:,} texts without a date count in no rate.")
+    # What only a statistician asks for stands last.
+    if products.searched or groups.searched:
+        lines.append(
+            f"Products are held against the others in {products.searched:,} pairs with a theme, groups and channels in {groups.searched:,}; what is called "
+            "different holds at a false discovery rate of 5 %. A writer counts once for each."
+        )
+    if len(trend.changes):
+        lines.append(
+            f"That a theme rose or fell is said by p-values with Holm's correction for all {len(THEMES)} themes; the ranges of ‘times as many’ carry Bonferroni's."
+        )
+    lines.append(f"{title}. {sentence}" if learning.of("model")[0] is not None else sentence)
+    if validation.macro_f1 is not None:
+        lines.append(
+            f"Where it reads, on {validation.graded:,} rated texts ({validation.distinct:,} distinct; three stars left out), macro F1 of {name} is "
+            f"{validation.macro_f1:.2f} ({validation.low:.2f}{formats.DASH}{validation.high:.2f}); 1 is perfect, and calling every text positive gives "
+            f"{all_positive(validation):.2f}."
+        )
+    else:
+        lines.append(
+            "The reading could not be graded: fewer than twenty readable texts with one or two, or with four or five stars."
+        )
+    hard, seen = HARD_FRESH, HARD_DEVELOPMENT
+    lines.append(
+        f"Of {hard.sentences} hard sentences (negation, ‘but’, polite complaints, sizing, late delivery, sarcasm) written apart from its rules, "
+        f"TextBlob with rules reads {hard.right} right, {hard.wrong} wrong and says nothing of {hard.silent}; before its rules were last improved "
+        f"{HARD_FRESH_FIRST.right} were right, so the later figure flatters. TextBlob alone reads {hard.textblob} right. Of the {seen.sentences} that shaped the rules it reads {seen.right}."
+    )
     return tuple(lines)
 
 
@@ -354,10 +366,11 @@ def _plainly(validation: Validation) -> str:
     """How far the reading can be trusted, in one sentence for whoever runs the shop."""
     if validation.macro_f1 is None:
         return "Too few texts carry stars to check the reading, so take every count here as rough."
-    found = validation.accuracy.set_index("kind")["share"]
+    found = validation.accuracy.set_index("kind")
+    unhappy, happy = found.loc["negative"], found.loc["positive"]
     return (
-        f"Checked against the stars people gave, the reading recognises {formats.share(found['negative'])} of the unhappy texts and {formats.share(found['positive'])} "
-        "of the happy ones, so trust changes over time more than single counts."
+        f"Checked against the stars people gave, the reading recognises {formats.share(unhappy['share_all'])} of all unhappy texts and {formats.share(happy['share_all'])} of all happy "
+        f"ones; of those it can read at all, {formats.share(unhappy['share'])} and {formats.share(happy['share'])}. So trust changes over time more than single counts."
     )
 
 
@@ -407,6 +420,7 @@ def _actions(
     trend: Trend,
     quotes: pd.DataFrame,
     queue: pd.DataFrame,
+    complaints: pd.DataFrame,
     answered: bool,
     products: Products,
     causes: Sequence[Cause],
@@ -427,45 +441,42 @@ def _actions(
         )
     changes = trend.changes.set_index("theme")
     frame = rates.frame.set_index("theme")
-    rose = [theme for theme in THEMES if theme in changes.index and changes.loc[theme, "change"] == "rose"]
-    loudest = [
-        theme
-        for theme in frame["negative"].sort_values(ascending=False, kind="stable").index
-        if frame.loc[theme, "negative"] >= FEW
-    ]
-    for theme in dict.fromkeys([*rose, *loudest[:2]]):
+    for theme in action_themes(rates, trend):
         row = frame.loc[theme]
-        count = int(row["in_period"])
-        if theme in rose:
+        count = int((complaints["theme"] == theme).sum())
+        cause = next((cause for cause in causes if cause.theme == theme), None)
+        if theme in trend.rose:
             change = changes.loc[theme]
-            count = int(change["recent"])
-            why = f"rose to {change['recent_rate']:.1f} per 1,000 orders in the last {trend.recent_weeks} weeks, from {change['before_rate']:.1f}"
-            why += "".join(
-                f"; {cause.recent} of {cause.recent_all} name ‘{cause.word}’"
-                for cause in causes
-                if cause.theme == theme
+            why = (
+                f"rose to {change['recent_rate']:.1f} per 1,000 orders in the last {trend.recent_weeks} weeks, from {change['before_rate']:.1f} in the "
+                f"{trend.before_weeks} weeks before; listed: the texts of those {trend.recent_weeks} weeks"
             )
+            why += f"; {cause.recent} of {cause.recent_all} people name ‘{cause.word}’" if cause else ""
         elif rates.orders:
-            why = f"{row['per_1000_orders']:.1f} complaints per 1,000 orders ({row['low']:.1f}{formats.DASH}{row['high']:.1f})"
+            why = (
+                f"{over(rates).lower()}{row['per_1000_orders']:.1f} complaints per 1,000 orders ({row['low']:.1f}{formats.DASH}{row['high']:.1f}); "
+                "listed: the texts of the last year"
+            )
         else:
             why = "among the most frequent complaints"
         shown = int((quotes["theme"] == theme).sum())
         actions.append(
             Action(
-                what=f"Find the cause behind {theme} complaints",
+                what=_reading_task(theme, count, cause),
                 why=f"{why}; {shown} {'quote' if shown == 1 else 'quotes'} below" if shown else why,
                 count=count,
                 counted="texts",
                 by=formats.day(readings.as_of + timedelta(days=14)),
                 owner=OWNERS[theme],
-                file="tables/themes.csv",
+                file="lists/complaints.csv",
             )
         )
+    span = span_words(products.start, products.end)
     for product in standing_out(products).head(3).itertuples():
         actions.append(
             Action(
                 what=f"Check {product.name}: {'runs ' + product.runs if product.runs else 'complaints' if product.theme == ANY else product.theme + ' complaints'}",
-                why=rate_words(product),
+                why=f"{f'in {span}: ' if span else ''}{rate_words(product)}",
                 count=int(product.complaints),
                 counted="customers",
                 by=formats.day(readings.as_of + timedelta(days=14)),
@@ -474,6 +485,20 @@ def _actions(
             )
         )
     return tuple(actions)
+
+
+def _reading_task(theme: str, count: int, cause: Cause | None) -> str:
+    """What to do about a theme. A word that is written like a name is somebody to ask, another is where to begin."""
+    texts = f"this {theme} complaint" if count == 1 else f"these {count:,} {theme} complaints"
+    if cause is None:
+        return f"Read {texts} and find the cause"
+    if cause.word[:1].isupper():
+        return f"Read {texts}, then ask {cause.word} what happened"
+    return f"Read {texts}, those with ‘{cause.word}’ first, and find the cause"
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def masked(groups: Groups) -> pd.DataFrame:

@@ -11,10 +11,10 @@ import pandas as pd
 
 from crmlib import figures, formats
 from crmlib.analysis.feedback.causes import Cause
-from crmlib.analysis.feedback.measures import BEFORE_WEEKS, RECENT_WEEKS, Rates, Trend, Validation
+from crmlib.analysis.feedback.measures import BEFORE_WEEKS, FEW, RECENT_WEEKS, Rates, Trend, Validation
 from crmlib.analysis.feedback.reliability import MEASURED, SENTENCES
 from crmlib.analysis.feedback.themes import THEMES
-from crmlib.analysis.feedback.words import FEW, leading, trend_words
+from crmlib.analysis.feedback.words import leading, over, trend_words
 from crmlib.analysis.stats import rate_interval
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def figure_rates(rates: Rates) -> figures.Figure:
         if not apart:
             title = f"{top['name']} leads the complaints we find, not clearly ahead of {second['theme']}"
     sentence = (
-        f"{_rate(top[column], per_orders)} complaints {what} (95 % interval {span}), then {second['theme']} with "
+        f"{over(rates) if per_orders else ''}{_rate(top[column], per_orders)} complaints {what} (95 % interval {span}), then {second['theme']} with "
         f"{_rate(second[column], per_orders)}; a text may complain of several things."
         if not none
         else "That can also mean that customers use other words than the patterns know."
@@ -195,12 +195,13 @@ def figure_stars(validation: Validation) -> figures.Figure:
     else:
         negative, positive = (validation.accuracy.set_index("kind").loc[kind] for kind in ("negative", "positive"))
         title = (
-            f"The reading recognises {formats.share(negative['share'])} of the negative texts and {formats.share(positive['share'])} "
-            "of the positive"
+            f"The reading recognises {formats.share(negative['share_all'])} of the negative texts and {formats.share(positive['share_all'])} "
+            f"of the positive; of those it can read, {formats.share(negative['share'])} and {formats.share(positive['share'])}"
         )
         sentence = (
-            f"Measured by stars on {negative['n']:,.0f} readable texts with one or two and {positive['n']:,.0f} with four or five; calling every text "
-            f"positive would get {formats.share(positive['n'] / validation.graded)} right, so agreement alone says little."
+            f"Measured by stars on {negative['n_all']:,.0f} texts with one or two ({negative['n']:,.0f} of them readable) and {positive['n_all']:,.0f} with four or five "
+            f"({positive['n']:,.0f}); calling every text "
+            f"positive would get {formats.share(positive['n_all'] / (negative['n_all'] + positive['n_all']))} right, so agreement alone says little."
         )
 
     def paint(ax: Axes, narrow: bool) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -17,10 +18,14 @@ from crmlib.analysis.feedback.texts import OUTCOMES, Readings
 from crmlib.analysis.feedback.themes import THEMES
 from crmlib.analysis.stats import Floats, adjust, rate_interval, share_interval
 
+if TYPE_CHECKING:
+    from crmlib.analysis.feedback.causes import Cause
+
 MIN_INFORMATION = 0.1  # sensitivity + specificity − 1 below which a correction blows up
 RECENT_WEEKS, BEFORE_WEEKS = 8, 52
 REPLY_DAYS = 30  # how far back the reply queue looks
 QUOTE_DAYS = 365
+FEW = 20  # complaints below which a theme is better read than counted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +54,7 @@ class Validation:
 
     by_star    stars, texts, read, negative, share, low, high (of the read texts)
     outcomes   outcome, texts, rated, mean_stars, low_stars (share of one and two stars among the rated), low, high
-    accuracy   kind (negative, positive), n, right, share, low, high
+    accuracy   kind (negative, positive), n, right, share, low, high (of the texts it could read); n_all, share_all (of all rated)
     """
 
     graded: int
@@ -88,13 +93,29 @@ class Trend:
     """Complaints by week, and the last weeks against those before.
 
     weeks    week (first day), orders, one column a theme; oldest first, whole weeks up to `end`
-    changes  theme, recent, before (complaints), recent_rate, before_rate (per 1,000 orders), ratio, low, high, p_value, p_adjusted,
-             change ('rose', 'fell', 'no clear change'); no rows with too few weeks
+    changes  theme, recent, before (complaints), recent_rate, before_rate (per 1,000 orders), ratio, low, high (95 % for all themes
+             at once), p_value, p_adjusted, change ('rose', 'fell', 'no clear change'); no rows with too few weeks
     """
 
     weeks: pd.DataFrame
     changes: pd.DataFrame
     recent_weeks: int
+
+    @property
+    def before_weeks(self) -> int:
+        """How many weeks the last ones are held against."""
+        return max(0, min(BEFORE_WEEKS, len(self.weeks) - self.recent_weeks))
+
+    @property
+    def since(self) -> pd.Timestamp:
+        """First day of the last weeks."""
+        return pd.Timestamp(self.weeks["week"].iloc[-self.recent_weeks])
+
+    @property
+    def rose(self) -> list[str]:
+        """The themes that rose, in the order of THEMES."""
+        found = set(self.changes.loc[self.changes["change"] == "rose", "theme"])
+        return [theme for theme in THEMES if theme in found]
 
 
 def validate(readings: Readings, *, seed: int = 0, draws: int = 2000) -> Validation:
@@ -129,7 +150,7 @@ def validate(readings: Readings, *, seed: int = 0, draws: int = 2000) -> Validat
         rated=len(rated),
         by_star=_by_star(rated),
         outcomes=_outcomes(readings.texts),
-        accuracy=_accuracy(graded),
+        accuracy=_accuracy(graded, rated),
     )
 
 
@@ -271,6 +292,42 @@ def reply_queue(readings: Readings, *, days: int = REPLY_DAYS) -> pd.DataFrame:
     return queue[["feedback_id", "customer_id", "created_at", "rating", "theme", "text"]].reset_index(drop=True)
 
 
+def action_themes(rates: Rates, trend: Trend) -> list[str]:
+    """Which themes are worth a cause: those that rose, then the two with most complaints, if these are enough to count."""
+    frame = rates.frame.set_index("theme")
+    loudest = frame["negative"].sort_values(ascending=False, kind="stable")
+    return list(dict.fromkeys([*trend.rose, *loudest[loudest >= FEW].index[:2]]))
+
+
+def complaints(readings: Readings, *, rates: Rates, trend: Trend, causes: Sequence[Cause] = ()) -> pd.DataFrame:
+    """Which texts must be read to find the cause? Those of a theme that rose from the weeks it rose in, else the last year's.
+
+    One row a text and theme of `action_themes`, as many as the trend counts: theme, date, feedback_id, order_id, customer_id, rating,
+    names (the word behind the rise, where this text names it), text (redacted). Those that name it first, then the newest.
+    Of a theme without a text of the last year, all. Names customers: belongs into lists/.
+    """
+    columns = ["theme", "date", "feedback_id", "order_id", "customer_id", "rating", "names", "text"]
+    said = readings.mentions[readings.mentions["complaint"]]
+    word = {cause.theme: cause.word for cause in causes}
+    parts = []
+    for theme in action_themes(rates, trend):
+        texts = readings.texts.iloc[said.loc[said["theme"] == theme, "row"]]
+        if theme in trend.rose:
+            inside = (texts["day"] >= trend.since) & (
+                texts["day"] < trend.weeks["week"].iloc[-1] + pd.Timedelta(weeks=1)
+            )
+        else:
+            inside = texts["day"] >= pd.Timestamp(readings.as_of) - pd.Timedelta(days=QUOTE_DAYS)
+        texts = texts[inside] if inside.any() else texts
+        named = pd.Series(False, index=texts.index)
+        if theme in word:
+            named = texts["text"].str.contains(rf"(?i)\b{re.escape(word[theme])}\b")
+        texts = texts.assign(theme=theme, date=texts["day"].dt.date, names=np.where(named, word.get(theme, ""), ""))
+        order = texts.assign(later=~named).sort_values(["later", "day", "feedback_id"], ascending=[True, False, True])
+        parts.append(order[columns])
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+
+
 def period_of(readings: Readings, orders: pd.DataFrame) -> tuple[date, date] | None:
     """From the first day that has both texts and orders behind it to the last, [start, end); None without."""
     days = readings.texts["day"].dropna()
@@ -303,7 +360,9 @@ def _changes(weeks: pd.DataFrame, recent_weeks: int) -> pd.DataFrame:
     names = list(THEMES)
     now, then = recent[names].sum().to_numpy(float), before[names].sum().to_numpy(float)
     scatter, freedom = _scatter(before[names].to_numpy(float), before["orders"].to_numpy(float))
-    ratio, low, high, p = _rate_ratio(now, then, exposed=exposed, scatter=scatter, freedom=freedom)
+    ratio, low, high, p = _rate_ratio(
+        now, then, exposed=exposed, scatter=scatter, freedom=freedom, comparisons=len(names)
+    )
     adjusted = adjust(p, method="holm")
     words = np.where(adjusted >= 0.05, "no clear change", np.where(ratio > 1, "rose", "fell"))
     found = (names, now.astype("int64"), then.astype("int64"), 1000 * now / exposed[0], 1000 * then / exposed[1], ratio, low, high, p, adjusted, words)  # fmt: skip
@@ -330,10 +389,17 @@ def _scatter(counts: Floats, exposure: Floats) -> tuple[Floats, Floats]:
 
 
 def _rate_ratio(
-    now: Floats, then: Floats, *, exposed: tuple[float, float], scatter: Floats, freedom: Floats
+    now: Floats,
+    then: Floats,
+    *,
+    exposed: tuple[float, float],
+    scatter: Floats,
+    freedom: Floats,
+    comparisons: int = 1,
 ) -> tuple[Floats, Floats, Floats, Floats]:
     """Ratio of two rates with its conditional 95 % interval and two-sided p: exact for Poisson counts (`scatter` 1).
 
+    The intervals of so many `comparisons` hold all at once (Bonferroni); p is of each alone.
     Scattered counts are divided by their scatter; since that is an estimate, Student's t takes the place of the normal.
     """
     odds = exposed[0] / exposed[1]
@@ -351,9 +417,10 @@ def _rate_ratio(
     p = np.minimum(1.0, 2 * np.minimum(above, below))
     spread = scatter > 1
     p = np.where(spread, np.minimum(1.0, 2 * stats.t.sf(stats.norm.isf(p / 2), freedom)), p)
-    wider = np.where(spread, (stats.t.ppf(0.975, freedom) / stats.norm.ppf(0.975)) ** 2, 1.0)
+    tail = 0.025 / comparisons
+    wider = np.where(spread, (stats.t.isf(tail, freedom) / stats.norm.isf(tail)) ** 2, 1.0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        low, high = (share / (1 - share) / odds for share in ends(0.025, wider))
+        low, high = (share / (1 - share) / odds for share in ends(tail, wider))
         return np.divide(now, then) / odds, low, high, p
 
 
@@ -425,11 +492,25 @@ def _outcomes(texts: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["outcome", "texts", "rated", "mean_stars", "low_stars", "low", "high"])
 
 
-def _accuracy(graded: pd.DataFrame) -> pd.DataFrame:
+def _accuracy(graded: pd.DataFrame, rated: pd.DataFrame) -> pd.DataFrame:
     rows = []
+    everything = {"negative": int((rated["rating"] <= 2).sum()), "positive": int((rated["rating"] >= 4).sum())}
     for kind, truth in (("negative", True), ("positive", False)):
         part = graded[graded["bad"] == truth]
         right = int((part["said"] == truth).sum())
         low, high = (float(end) for end in share_interval(right, len(part)))
-        rows.append((kind, len(part), right, right / len(part) if len(part) else np.nan, low, high))
-    return pd.DataFrame(rows, columns=["kind", "n", "right", "share", "low", "high"])
+        n = everything[kind]
+        # What it says nothing of is not recognised either.
+        rows.append(
+            (
+                kind,
+                len(part),
+                right,
+                right / len(part) if len(part) else np.nan,
+                low,
+                high,
+                n,
+                right / n if n else np.nan,
+            )
+        )
+    return pd.DataFrame(rows, columns=["kind", "n", "right", "share", "low", "high", "n_all", "share_all"])

@@ -31,7 +31,7 @@ AGES = (25, 35, 45, 55, 65)  # years at which a new age band begins
 class Readings:
     """What became of every text.
 
-    texts     one row a text, by feedback_id: feedback_id, customer_id, product_id, channel, the SEGMENTS, day (NaT where undated), rating (NaN where unrated),
+    texts     one row a text, by feedback_id: feedback_id, customer_id, order_id, product_id, channel, the SEGMENTS, day (NaT where undated), rating (NaN where unrated),
               outcome (one of OUTCOMES), polarity, key (of the distinct text), answered, mixed (praise and blame in one), text (redacted, and kept only where
               it may be quoted or answered: read negative, complaining, or one or two stars; else '')
     mentions  one row a text and theme: row (of `texts`), theme, polarity, complaint
@@ -134,6 +134,7 @@ def score(shop: Shop, texts: ir.Table, *, reader: Reader, at_least: int = MIN_RE
     columns = [
         "feedback_id",
         "customer_id",
+        "order_id",
         "product_id",
         "channel",
         *SEGMENTS,
@@ -192,7 +193,7 @@ def _row(
         # Names and whole texts end here; only what is redacted goes on.
         text = redact(record["text"], names=names, ids=(record["order_id"], record["customer_id"]), known=own)
     return (
-        record["feedback_id"], record["customer_id"], record["product_id"], record["channel"],
+        record["feedback_id"], record["customer_id"], record["order_id"], record["product_id"], record["channel"],
         *(record[name] for name in SEGMENTS), record["created_at"], record["day"], record["rating"], reading.outcome,
         reading.polarity, key, bool(record["answered"]), reading.mixed, text,
     )  # fmt: skip

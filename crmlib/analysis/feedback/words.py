@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,11 @@ from crmlib.analysis.feedback.ahead import Ahead
 from crmlib.analysis.feedback.breakdown import ANY, Groups, Products, titled
 from crmlib.analysis.feedback.causes import Cause
 from crmlib.analysis.feedback.contest import NAMES, Learning
-from crmlib.analysis.feedback.measures import Trend, Validation
+from crmlib.analysis.feedback.measures import Rates, Trend, Validation
 from crmlib.analysis.feedback.themes import THEMES
 
 WIDE = 5  # times its lower end from which a band says little
-FEW = 20  # complaints below which a theme is better read than counted
+_NUMBERS = ("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
 
 def leading(trend: Trend) -> list[str]:
@@ -54,15 +55,15 @@ def trend_words(trend: Trend, causes: Sequence[Cause] = ()) -> tuple[str, str]:
         title += f"; {_list([*fell['theme']])} complaints fell"
     high = f"{row['high']:.1f}" if np.isfinite(row["high"]) else "any number"
     sentence = (
-        f"{str(row['theme']).capitalize()}: {row['recent_rate']:.1f} per 1,000 orders ({row['recent']:,} complaints), {row['before_rate']:.1f} before: "
-        f"{row['ratio']:.1f} times as many (95 % interval {row['low']:.1f}{formats.DASH}{high}), corrected for looking at {len(THEMES)} themes."
+        f"{str(row['theme']).capitalize()}: {row['recent_rate']:.1f} per 1,000 orders in the last {trend.recent_weeks} weeks ({row['recent']:,} complaints), {row['before_rate']:.1f} "
+        f"in the {trend.before_weeks} weeks before: {row['ratio']:.1f} times as many ({row['low']:.1f}{formats.DASH}{high}; a 95 % range that holds for all {len(THEMES)} themes at once)."
     )
     for cause in causes:
         if cause.theme == row["theme"]:
             most = "most name" if cause.recent > cause.recent_all / 2 else f"{cause.recent} of {cause.recent_all} name"
             title += f"; {most} ‘{cause.word}’"
             sentence += (
-                f" {cause.recent} of the {cause.recent_all} people who wrote them name ‘{cause.word}’, {cause.before} of {cause.before_all} did before; "
+                f" {cause.recent} of the {cause.recent_all} people who wrote them name ‘{cause.word}’, {cause.before} of {cause.before_all} did in the {trend.before_weeks} weeks before; "
                 "being named is no proof of fault, so read the texts first."
             )
     return title, sentence
@@ -80,21 +81,44 @@ def product_words(products: Products) -> tuple[str, str]:
         )
     row = next(clear.itertuples())
     about = "complained of it" if row.theme == ANY else f"complained about {row.theme} with it"
+    span = span_words(products.start, products.end)
     more = (
         f" {len(clear) - 1} more {'pair stands' if len(clear) == 2 else 'pairs stand'} out." if len(clear) > 1 else ""
     )
     return (
         titled(row),
-        f"{row.complaints:,} customers {about}: {rate_words(row)}; it holds after searching {products.searched:,} pairs of product and theme.{more}",
+        f"{row.complaints:,} customers {about}{f' in {span}' if span else ''}: {rate_words(row)}; it holds after searching {products.searched:,} pairs of product and theme.{more}",
     )
 
 
 def rate_words(row: Any) -> str:
-    """A product's rate as it was counted and once luck is taken off."""
+    """A product's rate as it was counted and drawn towards the average."""
     return (
-        f"{1000 * row.complaints / row.orders:.1f} per 1,000 orders with it as counted, {row.rate:.1f} ({row.low:.1f}{formats.DASH}{row.high:.1f}) "
-        f"with luck taken off; the average is {row.average:.1f}"
+        f"{1000 * row.complaints / row.orders:.1f} per 1,000 orders with it as counted, cautiously {row.rate:.1f} ({row.low:.1f}{formats.DASH}{row.high:.1f}); "
+        f"the average is {row.average:.1f}"
     )
+
+
+def span_words(start: date | None, end: date | None) -> str:
+    """How long a time is, in words: 'three years', '8 months', '20 days'; '' where it is not known.
+
+    >>> from datetime import date
+    >>> span_words(date(2023, 10, 9), date(2026, 10, 1)), span_words(date(2026, 1, 1), date(2026, 9, 1))
+    ('three years', '8 months')
+    """
+    if start is None or end is None:
+        return ""
+    days = (end - start).days
+    years, months = round(days / 365.25), round(days / 30.44)
+    if months >= 22 and years <= len(_NUMBERS) + 1:
+        return f"{_NUMBERS[years - 2]} years"
+    return f"{years} years" if months >= 22 else f"{months} months" if months >= 2 else f"{days} days"
+
+
+def over(rates: Rates) -> str:
+    """'Over three years ' before a rate; '' where there is no period."""
+    span = span_words(rates.start, rates.end)
+    return f"Over {span} " if span else ""
 
 
 def standing_out(products: Products) -> pd.DataFrame:
