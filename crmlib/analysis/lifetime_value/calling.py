@@ -28,7 +28,7 @@ def quiet_customers(shop: Shop, scores: Scores) -> pd.DataFrame:
     people = people.sort_values(["past_revenue", "customer_id"], ascending=[False, True], ignore_index=True)
     halves = [CALL] * len(people)
     if len(people) >= LEAST_FOR_A_LOT:
-        halves = [CALL if _drawn(shop, who) else LEAVE for who in people["customer_id"]]
+        halves = [CALL if shop.lot(who, of=QUIET) else LEAVE for who in people["customer_id"]]
     listed = people[_COLUMNS].assign(value_if_back=people["if_active"])
     listed.insert(1, "half", halves)
     return listed
@@ -38,8 +38,3 @@ def wholesale_customers(scores: Scores) -> pd.DataFrame:
     """Buyers whose orders are far larger than anybody else's, the largest by past sales first. Columns as above, without half."""
     people = scores.customers[scores.customers["wholesale"]]
     return people.sort_values(["past_revenue", "customer_id"], ascending=[False, True], ignore_index=True)[_COLUMNS]
-
-
-def _drawn(shop: Shop, customer: object) -> bool:
-    """By a name of its own, so that the pseudonyms on pages say nothing of the halves."""
-    return int(shop.pseudonym(customer, kind="lot").partition("-")[2], 16) % 2 == 0
