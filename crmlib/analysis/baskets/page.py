@@ -112,6 +112,7 @@ def findings(
         metrics=metrics,
         so_what=_so_what(validation, suggestions, rates),
         how_sure=_how_sure(rules, validation, rates),
+        for_experts=_for_experts(rules, rates),
         caveats=_caveats(baskets, left_out=len(left_out)),
         actions=_actions(suggestions, baskets, replaced, sequences, rates, owners, reminders),
         checks=_checks(rules, strata),
@@ -254,6 +255,20 @@ def _so_what(validation: Validation, suggestions: pd.DataFrame, rates: HitRates)
 
 
 def _how_sure(rules: Rules, validation: Validation, rates: HitRates) -> tuple[str, ...]:
+    return (
+        validation.verdict,
+        "Chance means the same baskets and the same products sold, otherwise put together at random: large baskets hold everything together, and that counts "
+        "for nothing here.",
+        f"Of 100 pairs that are called above chance, about {100 * rules.rate:.0f} at most should be luck, however many were looked at.",
+        "Ranges cover what other customers of the same kind would have given (95 %): customers, not baskets, are taken as independent, so one "
+        "household's habit makes a range wide.",
+        f"The numbers and ranges of suggestions are cautious: they are drawn towards what all {rules.prior.pairs:,} pairs of frequent items do, the more "
+        "the fewer customers stand behind them.",
+        *((rates.why,) if rates.why else ()),
+    )
+
+
+def _for_experts(rules: Rules, rates: HitRates) -> tuple[str, ...]:
     table = rules.table
     pairs = table[table["above"] & (table["itemset"].map(len) == 2)]
     big = ""
@@ -261,22 +276,13 @@ def _how_sure(rules: Rules, validation: Validation, rates: HitRates) -> tuple[st
         factor = float((pairs["lift"] / pairs["times"]).median())
         big = f" Plain lift, which takes baskets for alike, would be {formats.number(factor, digits=1)} times as high for the middle pair."
     return (
-        validation.verdict,
-        "Chance means baskets that keep their sizes and items that keep their totals, otherwise filled at random "
-        f"(bipartite configuration model).{big}",
-        f"{rules.searched:,} candidate rules were searched, pairs among them, and one correction counts them all: of 100 that are called above chance, about "
-        f"{100 * rules.rate:.0f} at most should be luck.",
-        "Ranges cover what other customers of the same kind would have given (95 %): customers, not baskets, are taken as independent, so one "
-        "household's habit makes a range wide.",
-        f"The numbers and ranges of suggestions are cautious: they are drawn towards what all {rules.prior.pairs:,} pairs of frequent items do, the more "
-        "the fewer customers stand behind them.",
-        *_measured(rates),
+        f"Chance is the bipartite configuration model: baskets keep their sizes, items their totals.{big}",
+        f"{rules.searched:,} candidate rules were searched, pairs among them, and one false discovery rate of {100 * rules.rate:.0f} % counts them all.",
+        *(_measured(rates) if not rates.why else ()),
     )
 
 
 def _measured(rates: HitRates) -> tuple[str, ...]:
-    if rates.why:
-        return (rates.why,)
     words = {
         BESIDE: "Beside a product, its pair less a bestseller",
         TO_CUSTOMER: "As next purchase of those who own one side, the other side less a bestseller",

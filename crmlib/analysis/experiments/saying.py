@@ -67,7 +67,8 @@ def findings(
             facts, checks, results, verdicts, worth, decided=decided, void=void, running=running, few=few, total=total
         ),
         so_what=_so_what(results, verdicts, _doubts(checks, verdicts) + stands_out(segments.tests, looks, facts)),
-        how_sure=_how_sure(facts, checks, results, worth, looks, segments, shop),
+        how_sure=_how_sure(facts, checks, results, worth, segments, shop),
+        for_experts=_for_experts(facts, results, looks, segments),
         caveats=_caveats(facts, results, worth),
         actions=_actions(facts, checks, results, verdicts, worth, looks),
         checks=tuple(_checks(checked, read=set(verdicts.table.loc[verdicts.table["state"].isin(READ), "experiment"]))),
@@ -143,7 +144,7 @@ def _doubts(checks: Checks, verdicts: Verdicts) -> tuple[str, ...]:
 
 
 def _how_sure(
-    facts: Facts, checks: Checks, results: Results, worth: Worth, looks: Looks, segments: Segments, shop: Shop
+    facts: Facts, checks: Checks, results: Results, worth: Worth, segments: Segments, shop: Shop
 ) -> tuple[str, ...]:
     share = f"{100 * results.confidence:g}"
     lines = [
@@ -155,10 +156,6 @@ def _how_sure(
         "order count as nothing bought."
         if facts.source == "orders"
         else f"{upper(facts.unit)} count in the arm they were assigned to, whatever they did afterwards, each over the same window.",
-        "The p-values of a test's metrics and arms are corrected for one another (Holm). Each interval stands for itself; with several arms, that of the "
-        "measure that decides holds for all arms together. Metrics that only explain also carry a q-value: the share of false finds to expect among those up to it.",
-        f"A broken split voids a test below p = {BLOCKED:g}, on the total or at any day's look, and is warned of below {WARNED:g}; days and segments are diagnostics, corrected for their number.",
-        *_gains(results, facts),
         *_tails(checks, results, facts),
     ]
     if results.guardrails:
@@ -168,13 +165,28 @@ def _how_sure(
         )
     if worth.table["loss"].notna().any():
         lines.append(f"The chance of loss is reckoned {ASSUMED}; it says nothing of whether the effect will last.")
-    if len(segments.tests):
-        lines.append(
-            f"{len(segments.effects):,} segment effects were looked at, those of one test corrected for one another (Holm); counts under {LEAST_SHOWN} are not shown."
-        )
     if segments.left_out:
         lines.append(
             f"Not used as segments, for having one level or too many: {', '.join(words(name) for name in segments.left_out)}."
+        )
+    if facts.source == "orders":
+        lines.append(f"Outcomes are orders within {facts.window_days} days of assignment. {shop.money_rule()}")
+    two = int(facts.apart["two_arms"].sum())
+    if two:
+        lines.append(f"{two:,} {facts.unit} were seen in more than one arm of a test and are set aside.")
+    return tuple(lines)
+
+
+def _for_experts(facts: Facts, results: Results, looks: Looks, segments: Segments) -> tuple[str, ...]:
+    lines = [
+        "The p-values of a test's metrics and arms are corrected for one another (Holm). Each interval stands for itself; with several arms, that of the "
+        "measure that decides holds for all arms together. Metrics that only explain also carry a q-value: the share of false finds to expect among those up to it.",
+        f"A broken split voids a test below p = {BLOCKED:g}, on the total or at any day's look, and is warned of below {WARNED:g}; days and segments are diagnostics, corrected for their number.",
+        *_gains(results, facts),
+    ]
+    if len(segments.tests):
+        lines.append(
+            f"{len(segments.effects):,} segment effects were looked at, those of one test corrected for one another (Holm); counts under {LEAST_SHOWN} are not shown."
         )
     if len(looks.changes):
         source = (
@@ -183,11 +195,6 @@ def _how_sure(
             else "arrivals week by week, since these outcomes do not say on which day they came about"
         )
         lines.append(f"Novelty was looked for in {source}.")
-    if facts.source == "orders":
-        lines.append(f"Outcomes are orders within {facts.window_days} days of assignment. {shop.money_rule()}")
-    two = int(facts.apart["two_arms"].sum())
-    if two:
-        lines.append(f"{two:,} {facts.unit} were seen in more than one arm of a test and are set aside.")
     return tuple(lines)
 
 

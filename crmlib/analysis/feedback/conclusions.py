@@ -118,16 +118,13 @@ def findings(
             else "Whether complaints are rising cannot be said without dated texts and orders over sixteen weeks.",
         ),
         how_sure=_how_sure(
-            readings,
             validation,
             rates,
             trend,
-            learning=learning,
-            products=products,
-            groups=groups,
             ahead=ahead,
             grades=grades,
         ),
+        for_experts=_for_experts(readings, validation, trend, learning=learning, products=products, groups=groups),
         caveats=_caveats(readings, rates, share_method=share.method),
         actions=_actions(
             readings,
@@ -281,19 +278,13 @@ def _silent_lean(validation: Validation) -> str:
 
 
 def _how_sure(
-    readings: Readings,
     validation: Validation,
     rates: Rates,
     trend: Trend,
     *,
-    learning: Learning,
-    products: Products,
-    groups: Groups,
     ahead: Ahead,
     grades: Sequence[Grade],
 ) -> tuple[str, ...]:
-    name = readings.reader.name
-    title, sentence = reader_words(learning)
     share, every, first = validation.share, together(MEASURED), together(FIRST)
     lines = [_plainly(validation)]
     if share.method == "corrected":
@@ -332,7 +323,22 @@ def _how_sure(
         )
     if rates.undated:
         lines.append(f"{rates.undated:,} texts without a date count in no rate.")
-    # What only a statistician asks for stands last.
+    return tuple(lines)
+
+
+def _for_experts(
+    readings: Readings,
+    validation: Validation,
+    trend: Trend,
+    *,
+    learning: Learning,
+    products: Products,
+    groups: Groups,
+) -> tuple[str, ...]:
+    """What only a statistician asks for."""
+    name = readings.reader.name
+    title, sentence = reader_words(learning)
+    lines = []
     if products.searched or groups.searched:
         lines.append(
             f"Products are held against the others in {products.searched:,} pairs with a theme, groups and channels in {groups.searched:,}; what is called "
