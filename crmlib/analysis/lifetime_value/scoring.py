@@ -345,7 +345,7 @@ def _quantiles(draws: NDArray[np.uint16]) -> tuple[NDArray[np.uint16], NDArray[n
     n = draws.shape[1]
     below, above = max(int(np.ceil(0.025 * n)) - 1, 0), int(np.ceil(0.975 * n)) - 1
     split = np.partition(draws, (below, above), axis=1)
-    return split[:, below], split[:, above]
+    return split[:, below].copy(), split[:, above].copy()
 
 
 def _side_by_side(work: Callable[[_Part], _Made], parts: Iterable[_Part]) -> list[_Made]:
@@ -395,7 +395,8 @@ def _with_value(
         below, above = int(0.025 * n), min(int(np.ceil(0.975 * n)), n - 1)
         variance = money.var(axis=1)
         money.partition((below, above), axis=1)
-        return money[:, below], money[:, above], variance
+        # Copies: a view of one column would keep the whole table of draws.
+        return money[:, below].copy(), money[:, above].copy(), variance
 
     low, high, variance = (
         np.concatenate(c) for c in zip(*_side_by_side(some, range(0, len(people), _CHUNK)), strict=True)
