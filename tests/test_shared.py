@@ -123,3 +123,18 @@ def test_a_run_reads_the_files_once_and_leaves_no_rows_behind(write_shop, tmp_pa
     kernels = sorted(notes.iterdir())
     assert sorted(note.read_text() for note in kernels) == ["0", "0", "1"]
     assert not Path(kernels[0].name.split("@")[0].replace("!", "/")).exists()
+
+
+def test_a_killed_kernel_leaves_no_scratch_behind(write_shop, tmp_path):
+    project, note = make_project(tmp_path / "project"), tmp_path / "scratch.txt"
+    told = (
+        "import os, pathlib; import crmlib as crm\n"
+        f"store = crm.connect({str(write_shop(orders=ORDERS))!r}, as_of=as_of)\n"
+        f"pathlib.Path({str(note)!r}).write_text(store._scratch.name)\n"
+        "os.kill(os.getpid(), 9)"
+    )
+    write_notebook(project, "01_one", [code(told), code(show(FINDINGS_MIME, payload()))])
+    chosen = select(project / "notebooks", [])
+    outcomes = running.run(chosen, plan=make_plan(project), values=resolve(chosen, []), workers=1)
+    assert [outcome.status for outcome in outcomes] == ["failed"]
+    assert note.read_text() and not Path(note.read_text()).exists()

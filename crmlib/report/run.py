@@ -193,6 +193,10 @@ def _supervise(
     private = Path(tempfile.mkdtemp(prefix="crm-"))
     try:
         environment = os.environ | worker.prepare(private) | {KEY_VARIABLE: key_of(plan.reports)}
+        # What a kernel leaves behind, killed or not, goes with the run: an engine's scratch files hold customers' rows.
+        scratch = private / "tmp"
+        scratch.mkdir(mode=0o700)
+        environment["TMPDIR"] = str(scratch)
         if len(jobs) > 1:
             shared = private / "shared"
             shared.mkdir(mode=0o700)
