@@ -224,7 +224,13 @@ def _left_out(rules: Rules, suggestions: pd.DataFrame) -> str:
         "are explained by the season": explained, "cannot be told from the season": season & ~explained, "are made by a group of customers": group,
         f"rest on fewer than {LEAST_CUSTOMERS} customers": few, "are sizes, sets or gifts of one another": ~season & ~group & ~few,
     }  # fmt: skip
-    said = [f"{int(test.sum()):,} {reason}" for reason, test in reasons.items() if test.any()]
+    # One pair is, several are.
+    one = {"are": "is", "rest": "rests", "cannot": "cannot"}
+    said = []
+    for reason, test in reasons.items():
+        verb, _, rest = reason.partition(" ")
+        count = int(test.sum())
+        said += [f"{count:,} {one[verb] if count == 1 else verb} {rest}"] if count else []
     return f" Not suggested: {', '.join(said)}."
 
 

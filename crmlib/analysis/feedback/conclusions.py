@@ -457,7 +457,7 @@ def _actions(
                 f"rose to {change['recent_rate']:.1f} per 1,000 orders in the last {trend.recent_weeks} weeks, from {change['before_rate']:.1f} in the "
                 f"{trend.before_weeks} weeks before; listed: the texts of those {trend.recent_weeks} weeks"
             )
-            why += f"; {cause.recent} of {cause.recent_all} people name ‘{cause.word}’" if cause else ""
+            why += f"; {cause.recent:,} of {cause.recent_all:,} people name ‘{cause.word}’" if cause else ""
         elif rates.orders:
             why = (
                 f"{over(rates).lower()}{row['per_1000_orders']:.1f} complaints per 1,000 orders ({row['low']:.1f}{formats.DASH}{row['high']:.1f}); "

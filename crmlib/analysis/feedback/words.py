@@ -60,10 +60,12 @@ def trend_words(trend: Trend, causes: Sequence[Cause] = ()) -> tuple[str, str]:
     )
     for cause in causes:
         if cause.theme == row["theme"]:
-            most = "most name" if cause.recent > cause.recent_all / 2 else f"{cause.recent} of {cause.recent_all} name"
+            most = (
+                "most name" if cause.recent > cause.recent_all / 2 else f"{cause.recent:,} of {cause.recent_all:,} name"
+            )
             title += f"; {most} ‘{cause.word}’"
             sentence += (
-                f" {cause.recent} of the {cause.recent_all} people who wrote them name ‘{cause.word}’, {cause.before} of {cause.before_all} did in the {trend.before_weeks} weeks before; "
+                f" {cause.recent:,} of the {cause.recent_all:,} people who wrote them name ‘{cause.word}’, {cause.before:,} of {cause.before_all:,} did in the {trend.before_weeks} weeks before; "
                 "being named is no proof of fault, so read the texts first."
             )
     return title, sentence
