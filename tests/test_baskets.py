@@ -152,9 +152,7 @@ def test_facts_equal_plain_pandas(small: crm.Shop, level: str) -> None:
 
 
 def test_total_profile_equals_plain_pandas(small: crm.Shop) -> None:
-    from crmlib.shop import facts as shared
-
-    items = shared.basket_items(small)
+    items = bk.sized_items(small)
     found = small.fetch(bk.total_profile(items, period=items["day"].strftime("%Y-%m")))
     want = oracle_items()
     want["period"] = want["ordered_at"].str[:7]

@@ -89,8 +89,9 @@ CASES: dict[str, Callable[[crm.Shop], Any]] = {
     "analysis.baskets.facts.basket_table": lambda s: baskets.basket_table(s, level="category"),
     "analysis.baskets.facts.grouped": lambda s: baskets.grouped(s, items(s)),
     "analysis.baskets.facts.item_totals": baskets.item_totals,
+    "analysis.baskets.facts.sized_items": lambda s: baskets.sized_items(s, level="brand"),
     "analysis.baskets.facts.total_profile": lambda s: baskets.total_profile(
-        items(s), period=items(s)["day"].strftime("%Y-%m")
+        (sized := baskets.sized_items(s)), period=sized["day"].strftime("%Y-%m")
     ),
     "analysis.baskets.facts.basket_lines": lambda s: baskets.basket_lines(s, least=20),
     "analysis.feedback.breakdown.product_orders": lambda s: breakdown.product_orders(s, start=CUT, end=END),

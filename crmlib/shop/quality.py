@@ -7,7 +7,7 @@ applies. A row that is odd but usable is kept, and counted under the codes it de
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from datetime import date
 from functools import reduce
 from typing import Any
@@ -200,8 +200,8 @@ def counts(out: ir.Table) -> ir.Table:
     return out.group_by(reason=outcome).aggregate(rows=out.count(), money=money).order_by("reason")
 
 
-def oddities(kept: ir.Table, table: Table, *, customers: ir.Table | None, has_key: bool) -> ir.Table:
-    """One row: how many kept rows deserve each code of KEPT."""
+def oddities(kept: ir.Table, table: Table, *, customers: ir.Table | None, has_key: bool, present: Set[str]) -> ir.Table:
+    """One row: how many kept rows deserve each code of KEPT. `present` are the canonical columns the file has."""
     sums: dict[str, ir.Value] = {
         "unreadable_value": (kept["_unread"] > 0).sum(),
         "impossible_value": (kept["_impossible"] > 0).sum(),
@@ -218,7 +218,9 @@ def oddities(kept: ir.Table, table: Table, *, customers: ir.Table | None, has_ke
         sums["negative_quantity"] = (kept["quantity"] < 0).sum()
         sums["zero_quantity_with_money"] = ((kept["quantity"] == 0) & (kept["line_total"].fill_null(0) != 0)).sum()
     if not has_key:
-        values = [name for name in kept.columns if not name.startswith("_")]
+        # What the file does not have is empty in every row.
+        lacking = {column.name for column in table.columns} - present
+        values = [name for name in kept.columns if not name.startswith("_") and name not in lacking]
         repeats = kept.group_by(values).aggregate(_n=kept.count())
         sums["identical_row"] = repeats.aggregate(n=(repeats["_n"] - 1).sum().fill_null(0)).as_scalar()
     own = {

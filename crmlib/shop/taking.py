@@ -86,7 +86,10 @@ def take_in(works: Engine, folder: Path, settings: Settings, *, as_of: date | No
         found = works.frame(quality.counts(out)).set_index("reason")
         outcomes = found["rows"].to_dict()
         usable = int(works.frame(kept.aggregate(n=kept.count()))["n"].iloc[0])
-        odd = works.frame(quality.oddities(kept, table, customers=tables.get("customers"), has_key=has_key)).iloc[0]
+        known = tables.get("customers")
+        odd = works.frame(quality.oddities(kept, table, customers=known, has_key=has_key, present=present[name])).iloc[
+            0
+        ]
         bad = out.filter(out["_reason"].notnull())
         aside.append(bad.select(table=ibis.literal(name), row=bad["_row"], code=bad["_reason"]))
         audits[name] = Audit(

@@ -11,6 +11,7 @@ from crmlib.analysis.baskets.facts import (
     facts,
     item_totals,
     minimum_count,
+    sized_items,
     total_profile,
 )
 from crmlib.analysis.baskets.later import Validation, above_chance, relatives_left_out, score, validate
@@ -56,6 +57,7 @@ __all__ = [
     "reminders",
     "score",
     "sequences",
+    "sized_items",
     "strata",
     "substitutes",
     "total_profile",

@@ -171,7 +171,10 @@ def basket_table(shop: Shop, *, level: str = "product") -> ir.Table:
 
     size counts distinct items at `level`, 0 where none of its products has one; such a basket still counts.
     """
-    baskets = grouped(shop, _items(shop).select("order_id", "customer_id", "day").distinct())
+    every = _items(shop).group_by("order_id", "customer_id", "day").aggregate(size=lambda t: t.count())
+    if level == "product":
+        return grouped(shop, every)
+    baskets = grouped(shop, every.drop("size"))
     items = _items(shop, level)
     sizes = items.group_by("order_id").aggregate(size=items.count())
     joined = baskets.left_join(sizes, "order_id").drop("order_id_right")
@@ -202,15 +205,22 @@ def item_totals(shop: Shop, *, level: str = "product") -> ir.Table:
     return items.group_by("item").aggregate(baskets=items.count())
 
 
-def total_profile(items: ir.Table, *, period: ir.Value) -> ir.Table:
+def sized_items(shop: Shop, *, level: str = "product") -> ir.Table:
+    """Grain: an item of a basket, as facts.basket_items has it, with the basket's size_class (`size_class` of its items at `level`)."""
+    items = _items(shop, level)
+    sizes = items.group_by("order_id").aggregate(_size=items.count())
+    reached = reduce(operator.add, [(sizes["_size"] >= edge).cast("int64") for edge in EDGES])
+    joined = items.inner_join(sizes.select("order_id", size_class=reached), "order_id")
+    return joined
+
+
+def total_profile(sized: ir.Table, *, period: ir.Value) -> ir.Table:
     """Grain: a period, a size class, a number of baskets. Columns period, size_class, baskets, items.
 
-    items is how many items were in so many baskets of that period and class; `items` has one row per item of a basket
-    (facts.basket_items). Enough for the chance model, which treats items of one total alike; their names are gone.
+    items is how many items were in so many baskets of that period and class; `sized` has one row per item of a basket
+    (`sized_items`). Enough for the chance model, which treats items of one total alike; their names are gone.
     """
-    size = items.count().over(group_by="order_id")
-    reached = reduce(operator.add, [(size >= edge).cast("int64") for edge in EDGES])
-    rows = items.select("item", period=period, size_class=reached)
+    rows = sized.select("item", "size_class", period=period)
     totals = rows.group_by("period", "size_class", "item").aggregate(baskets=rows.count())
     return totals.group_by("period", "size_class", "baskets").aggregate(items=totals.count())
 
@@ -298,7 +308,7 @@ def between(shop: Shop, *, level: str, ids: tuple[str, ...], start: date, end: d
     table = basket_table(shop, level=level)
     table = table.filter(table["day"] >= days[0], table["day"] < days[1]).order_by("order_id")
     frame = shop.fetch(table, max_rows=_MAX_BASKETS)
-    items = _items(shop, level)
+    items = shop.keep(sized_items(shop, level=level))
     items = items.filter(items["day"] >= days[0], items["day"] < days[1])
     month = items["day"].strftime("%Y-%m")
     lines = shop.fetch(items.filter(items["item"].isin(ids)).select("order_id", "item"), max_rows=_MAX_LINES)
@@ -349,7 +359,8 @@ def _customers(ids: pd.Series[str]) -> tuple[Ints, tuple[str, ...]]:
 def _profiles(
     shop: Shop, *, level: str, cut: date | None, middle: date | None, groups: tuple[str, ...]
 ) -> dict[tuple[str, int], Profile]:
-    items = _items(shop, level)
+    # One size for all periods: a basket belongs to one day.
+    items = shop.keep(sized_items(shop, level=level))
     tables = [total_profile(items, period=ibis.literal("all"))]
     if cut and middle:
         before, half = items["day"] < ibis.literal(cut), items["day"] < ibis.literal(middle)
