@@ -87,9 +87,7 @@ def take_in(works: Engine, folder: Path, settings: Settings, *, as_of: date | No
         outcomes = found["rows"].to_dict()
         usable = int(works.frame(kept.aggregate(n=kept.count()))["n"].iloc[0])
         known = tables.get("customers")
-        odd = works.frame(quality.oddities(kept, table, customers=known, has_key=has_key, present=present[name])).iloc[
-            0
-        ]
+        odd = quality.oddities(kept, table, customers=known, has_key=has_key, present=present[name])
         bad = out.filter(out["_reason"].notnull())
         aside.append(bad.select(table=ibis.literal(name), row=bad["_row"], code=bad["_reason"]))
         audits[name] = Audit(
@@ -99,7 +97,7 @@ def take_in(works: Engine, folder: Path, settings: Settings, *, as_of: date | No
             kept=usable,
             after_as_of=int(outcomes.pop("after_as_of", 0)),
             set_aside={code: int(n) for code, n in outcomes.items()},
-            oddities={code: int(n) for code, n in odd.items()},
+            oddities={code: int(n) for code, n in works.frame(odd).iloc[0].items()},
             money={str(code): float(found.loc[code, "money"]) for code in outcomes},
         )
         tables[name] = without_ours(kept)
