@@ -710,6 +710,9 @@ def test_the_demo_shops_tests_are_read_rightly(demo_shop, demo_folder):
     assert "split, sorting" in names and not any("heavy tail" in name and "gift note" in name for name in names)
     assert findings["decided"].note == "of 4: 2 ended open, 1 still running (13 more days), 1 void"
     assert any("no plan" in caveat.text for caveat in findings.caveats)
+    # The method's own terms are folded.
+    assert all(any(word in line for line in findings.for_experts) for word in ("Holm", "CUPED", "q-value"))
+    assert not any(word in " ".join(findings.how_sure) for word in ("Holm", "CUPED", "q-value"))
     # Nothing of the running test's effect is anywhere in what is published.
     assert not [
         name for name in ("looks", "segments", "worth") if "gift_note" in set(findings.tables[name]["experiment"])

@@ -72,12 +72,18 @@ def test_files_replaced_during_a_run_change_nothing_in_it(write_shop, place):
     assert crm.connect(write_shop("other", orders=ORDERS[:2]), as_of="2025-04-01").audits["orders"].kept == 2
 
 
-def test_shop_keeps_and_draws_as_ever(write_shop, place):
-    for _ in range(2):
-        shop = crm.connect(write_shop(orders=ORDERS), as_of="2025-04-01")
+def test_shop_keeps_and_draws_as_ever(write_shop, place, monkeypatch):
+    orders = [{**ORDERS[0], "order_id": f"{n}", "customer_id": f"c{n % 40}"} for n in range(200)]
+    folder = write_shop(orders=orders)
+    shops = [crm.connect(folder, as_of="2025-04-01") for _ in range(2)]
+    monkeypatch.delenv(shared.FOLDER_VARIABLE)
+    alone = crm.connect(folder, as_of="2025-04-01")
+    wanted = set(alone.fetch(alone.drawn(2).table("orders"))["order_id"])
+    assert 0 < len(wanted) < 200
+    for shop in shops:
         counted = shop.keep(shop.table("orders").aggregate(n=lambda t: t.count()))
-        assert shop.fetch(counted)["n"].tolist() == [2]
-        assert len(shop.fetch(shop.drawn(2).table("orders"))) <= 2
+        assert shop.fetch(counted)["n"].tolist() == [200]
+        assert set(shop.fetch(shop.drawn(2).table("orders"))["order_id"]) == wanted
 
 
 def test_who_was_killed_leaves_nothing_that_counts(write_shop, place):

@@ -41,6 +41,7 @@ _MOST_CUTS = 6
 _QUARTER, _YEAR = 91, 365
 _RESAMPLES, _LEAST_RESAMPLES, _MOST_CELLS = 400, 60, 20_000_000
 _CELLS_AT_ONCE = 5_000_000
+_Groups = tuple[NDArray[np.intp], NDArray[np.intp]]
 _FRESH_DAYS = 30
 
 
@@ -366,12 +367,19 @@ def _compare(holdout: Look, ranking: Mapping[str, Floats], *, seed: int) -> pd.D
     n = holdout.customers
     rng = np.random.default_rng(seed)
     resamples = int(np.clip(_MOST_CELLS // len(n), _LEAST_RESAMPLES, _RESAMPLES))
-    found = [_measured(holdout, ranking, n[None, :])]
+    # What is the same for every sample is worked out once: losses, and who stands where.
+    losses = {method: holdout.loss(method) for method in holdout.expected}
+    places = {method: (_groups(score), _groups(-score)) for method, score in ranking.items()}
+
+    def measured(weights: Floats) -> dict[tuple[str, str], Floats]:
+        return _measured(holdout, losses, places, weights)
+
+    found = [measured(n[None, :])]
     # Few at a time where there are many histories: they do not all fit into memory at once.
     at_once = max(_CELLS_AT_ONCE // len(n), 1)
     for start in range(0, resamples, at_once):
         again = rng.multinomial(int(n.sum()), n / n.sum(), size=min(at_once, resamples - start))
-        found.append(_measured(holdout, ranking, again.astype(float)))
+        found.append(measured(again.astype(float)))
     rows: list[dict[str, object]] = []
     for method, measure in found[0]:
         values = np.concatenate([one[method, measure] for one in found])
@@ -381,8 +389,13 @@ def _compare(holdout: Look, ranking: Mapping[str, Floats], *, seed: int) -> pd.D
     return pd.DataFrame(rows)
 
 
-def _measured(holdout: Look, ranking: Mapping[str, Floats], weights: Floats) -> dict[tuple[str, str], Floats]:
-    """(method, measure) -> its value for each row of `weights`, which says how many customers have each history."""
+def _measured(
+    holdout: Look, losses: Mapping[str, Floats], places: Mapping[str, tuple[_Groups, _Groups]], weights: Floats
+) -> dict[tuple[str, str], Floats]:
+    """(method, measure) -> its value for each row of `weights`, which says how many customers have each history.
+
+    `places` are the groups of each ranking's scores, from below and from above.
+    """
     bought, total = holdout.purchases, holdout.customers.sum()
     weights = np.asfortranarray(weights)  # read one history after the other
     found: dict[tuple[str, str], Floats] = {}
@@ -394,11 +407,11 @@ def _measured(holdout: Look, ranking: Mapping[str, Floats], weights: Floats) -> 
             found[method, "error_share"] = forecast / came - 1
         found[method, "rmse"] = np.sqrt(weights @ np.square(bought - mean) / total)
         found[method, "bias"] = (forecast - came) / total
-        found[method, "deviance"] = weights @ holdout.loss(method) / total
+        found[method, "deviance"] = weights @ losses[method] / total
     shares = {}
-    for method, score in ranking.items():
-        found[method, "auc"] = weighted_auc(score, bought > 0, weights)
-        shares[method] = found[method, "top_tenth_share"] = top_share(score, bought, weights)
+    for method, (upward, downward) in places.items():
+        found[method, "auc"] = _auc(upward, bought > 0, weights)
+        shares[method] = found[method, "top_tenth_share"] = _held_by_top(downward, bought, weights)
     for method in shares:
         if method != RECENCY:
             found[method, "top_tenth_share_minus_days_since_last_order"] = shares[method] - shares[RECENCY]
@@ -407,7 +420,11 @@ def _measured(holdout: Look, ranking: Mapping[str, Floats], weights: Floats) -> 
 
 def weighted_auc(score: Floats, positive: NDArray[np.bool_], weights: Floats) -> Floats:
     """Chance that a buyer is ranked above a non-buyer, ties half, for each row of `weights` (resamples, patterns)."""
-    order, starts = _groups(score)
+    return _auc(_groups(score), positive, weights)
+
+
+def _auc(groups: _Groups, positive: NDArray[np.bool_], weights: Floats) -> Floats:
+    order, starts = groups
     # One line a history, so that memory is read in order.
     lines = weights.T[order]
     everybody = np.add.reduceat(lines, starts, axis=0)
@@ -421,7 +438,11 @@ def weighted_auc(score: Floats, positive: NDArray[np.bool_], weights: Floats) ->
 
 def top_share(score: Floats, amount: Floats, weights: Floats, *, share: float = 0.1) -> Floats:
     """Share of `amount` held by the top `share` of customers by score; a tie at the edge is split evenly."""
-    order, starts = _groups(-score)
+    return _held_by_top(_groups(-score), amount, weights, share=share)
+
+
+def _held_by_top(groups: _Groups, amount: Floats, weights: Floats, *, share: float = 0.1) -> Floats:
+    order, starts = groups
     lines = weights.T[order]
     size = np.add.reduceat(lines, starts, axis=0)
     lines *= amount[order, None]
@@ -432,7 +453,8 @@ def top_share(score: Floats, amount: Floats, weights: Floats, *, share: float = 
         return np.asarray(np.einsum("ij,ij->j", held, taken) / held.sum(axis=0))
 
 
-def _groups(score: Floats) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def _groups(score: Floats) -> _Groups:
+    """The order of the scores, and where each group of equal ones begins in it."""
     order = np.argsort(score, kind="stable")
     ordered = score[order]
     return order, np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
