@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from crmlib.analysis import baskets, data_health, experiments, feedback, lifetime_value
     from crmlib.findings import due, publish
-    from crmlib.shop.engine import Shop, connect
+    from crmlib.shop.shop import Shop, connect
 
 __version__ = "0.2.0"
 __all__ = ["Shop", "baskets", "connect", "data_health", "due", "experiments", "feedback", "lifetime_value", "publish"]
 
 _FUNCTIONS = {
-    "Shop": "crmlib.shop.engine",
-    "connect": "crmlib.shop.engine",
+    "Shop": "crmlib.shop.shop",
+    "connect": "crmlib.shop.shop",
     "due": "crmlib.findings",
     "publish": "crmlib.findings",
 }

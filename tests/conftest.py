@@ -128,5 +128,5 @@ def each_engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
     """Shops that name no engine are opened on each."""
     if request.param == "spark":
         request.getfixturevalue("spark_session")
-        monkeypatch.setattr("crmlib.shop.engine.DUCKDB", "spark")
+        monkeypatch.setattr("crmlib.shop.shop.DUCKDB", "spark")
     return request.param

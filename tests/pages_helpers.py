@@ -10,9 +10,9 @@ from typing import Any
 
 import nbformat
 
-from crmlib.report import page
-from crmlib.report.finish import Plan
-from crmlib.report.page import FIGURE_MIME, FINDINGS_MIME
+from crmlib.report.page import page
+from crmlib.report.page.page import FIGURE_MIME, FINDINGS_MIME
+from crmlib.report.runner.finish import Plan
 
 AS_OF = date(2026, 11, 22)
 PARAMETERS = 'shop: str = "data/shop"  # folder\nas_of: str = ""  # day\nout: str = ""  # folder\n'

@@ -20,10 +20,13 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 OPEN = ("crmlib.errors", "crmlib.formats")
 ALLOWED = {
     "cli": ("crmlib.report", "crmlib.shop.intake", "crmlib.shop.samples", "crmlib"),
-    "report": ("crmlib.report", "crmlib.findings", "crmlib.figures"),
+    "report": ("crmlib.report", "crmlib.findings", "crmlib.stats", "crmlib.wording"),
     "shop": ("crmlib.shop",),
-    "findings": (),
-    "figures": (),
+    "stats": ("crmlib.stats",),
+    "publishing": ("crmlib.findings", "crmlib.wording", "crmlib.stats"),
+    "findings": ("crmlib.wording",),
+    "figures": ("crmlib.figures", "crmlib.findings", "crmlib.wording", "crmlib.stats"),
+    "wording": (),
     "formats": (),
     "ipython": ("crmlib", "crmlib.figures"),
     "errors": (),
@@ -33,7 +36,7 @@ SHOP_FOR_ANALYSES = (
     "crmlib.shop.segments",
     "crmlib.shop.consent",
     "crmlib.shop.tables",
-    "crmlib.shop.engine",
+    "crmlib.shop.shop",
 )
 DOORS = {"execute", "to_pandas", "to_pyarrow", "to_pyarrow_batches", "raw_sql", "to_polars", "to_csv_dir"}
 
@@ -80,11 +83,11 @@ def test_imports_go_down_the_house(path):
             continue
         if own == "analysis":
             mine = f"crmlib.analysis.{analysis_of(name(path))}"
-            allowed = (mine, "crmlib.analysis.stats", "crmlib.findings", "crmlib.figures", *SHOP_FOR_ANALYSES)
+            allowed = (mine, "crmlib.analysis.forecasts", "crmlib.analysis.outreach", "crmlib.stats", "crmlib.wording", "crmlib.findings", "crmlib.figures", *SHOP_FOR_ANALYSES)
             if analysis_of(name(path)) == "data_health":
                 allowed += ("crmlib.shop.quality",)
             assert any(module == a or module.startswith(a + ".") for a in allowed), f"{name(path)} imports {module}"
-            assert not module.startswith("crmlib.analysis.stats") or module.count(".") == 2
+
         else:
             assert module.startswith(ALLOWED[own]) and ALLOWED[own], f"{name(path)} imports {module}"
 

@@ -13,7 +13,8 @@ from click.testing import CliRunner, Result
 
 from crmlib import cli
 from crmlib.errors import UsageError
-from crmlib.report import archive, publish
+from crmlib.report import archive
+from crmlib.report.folder import store as publish
 from tests.pages_helpers import make_project, metric, write_notebook
 
 SHOP = {"name": "Small shop", "folder": "data/shop"}

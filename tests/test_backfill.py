@@ -17,8 +17,8 @@ from click.testing import CliRunner
 from crmlib import cli
 from crmlib.errors import UsageError
 from crmlib.report.backfill import days
-from crmlib.report.finish import Outcome, Plan
-from crmlib.report.page import FINDINGS_MIME
+from crmlib.report.page.page import FINDINGS_MIME
+from crmlib.report.runner.finish import Outcome, Plan
 from tests.conftest import ROOT
 from tests.pages_helpers import code, make_project, payload, show, write_notebook
 
@@ -53,7 +53,7 @@ def test_only_missing_or_failed_days_or_other_parameters_oldest_first(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Which days are asked for; a fake runner publishes all but one."""
-    from crmlib.report import publish
+    from crmlib.report.folder import store as publish
 
     asked: list[str] = []
 
@@ -69,7 +69,7 @@ def test_only_missing_or_failed_days_or_other_parameters_oldest_first(
         say(outcome)
         return [outcome]
 
-    monkeypatch.setattr("crmlib.report.run.run", fake)
+    monkeypatch.setattr("crmlib.report.runner.supervisor.run", fake)
 
     def backfill(*more: str) -> int:
         asked.clear()

@@ -20,7 +20,7 @@ from pyarrow import parquet
 
 import crmlib as crm
 from crmlib.errors import DataError
-from crmlib.shop.intake import text
+from crmlib.shop.intake import encoding as text
 
 HEAD = "order_id,ordered_at,coupon\n"
 ONE = HEAD + "1,2025-01-01,x\n"

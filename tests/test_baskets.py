@@ -24,13 +24,13 @@ from scipy import sparse
 from scipy import stats as distributions
 
 import crmlib as crm
+from crmlib import stats
 from crmlib.analysis import baskets as bk
-from crmlib.analysis import stats
 from crmlib.analysis.baskets import mining
 from crmlib.analysis.baskets.facts import EDGES, Profile, size_class
 from crmlib.analysis.baskets.rules import count_pairs
 from crmlib.errors import NotAvailable, NotEnoughData, UsageError
-from crmlib.shop import pseudonyms
+from crmlib.shop import privacy as pseudonyms
 from crmlib.shop.samples import demo
 from crmlib.shop.samples.demo import catalogue
 from tests.shuffling import freely, traded, with_items

@@ -17,15 +17,17 @@ from scipy import sparse
 
 import crmlib as crm
 from crmlib.analysis import baskets as bk
-from crmlib.analysis.baskets import mining, recommend, shrinkage
-from crmlib.analysis.baskets.ahead import HIT_RATE, PAIRS_HELD, listed
+from crmlib.analysis.baskets import hits as recommend
+from crmlib.analysis.baskets import mining
 from crmlib.analysis.baskets.facts import Profile, size_class
-from crmlib.analysis.baskets.later import recount
+from crmlib.analysis.baskets.predictions import HIT_RATE, PAIRS_HELD, listed
 from crmlib.analysis.baskets.relatives import related
 from crmlib.analysis.baskets.rules import count_pairs
 from crmlib.analysis.baskets.sequences import order_range
+from crmlib.analysis.baskets.validation import recount
 from crmlib.findings import Due
 from crmlib.shop.samples import demo
+from crmlib.stats import shrinkage
 from tests.test_baskets import LOTS, drawn, made
 
 

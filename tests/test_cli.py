@@ -14,8 +14,8 @@ from click.testing import CliRunner, Result
 
 from crmlib import cli
 from crmlib.errors import DataError
-from crmlib.report.finish import Outcome, Plan
-from crmlib.report.page import FINDINGS_MIME
+from crmlib.report.page.page import FINDINGS_MIME
+from crmlib.report.runner.finish import Outcome, Plan
 from tests.pages_helpers import code, make_project, payload, show, write_notebook
 
 ROOT = Path(__file__).parents[1]
@@ -52,7 +52,7 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
             say(outcome)
         return done
 
-    monkeypatch.setattr("crmlib.report.run.run", fake)
+    monkeypatch.setattr("crmlib.report.runner.supervisor.run", fake)
     return seen
 
 
@@ -173,7 +173,7 @@ def test_failures_are_said_on_stderr_even_when_quiet(project: Path, monkeypatch:
         say(outcome)
         return [outcome]
 
-    monkeypatch.setattr("crmlib.report.run.run", fake)
+    monkeypatch.setattr("crmlib.report.runner.supervisor.run", fake)
     done = crm("run", "baskets", "--shop", "data/shop")
     assert done.exit_code == 1 and done.stdout == ""
     assert done.stderr == "crm: baskets failed: ValueError in cell 3: no\n"
@@ -268,7 +268,7 @@ def ending(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             say(outcome)
         return outcomes
 
-    monkeypatch.setattr("crmlib.report.run.run", fake)
+    monkeypatch.setattr("crmlib.report.runner.supervisor.run", fake)
     return project
 
 

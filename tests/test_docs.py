@@ -55,7 +55,7 @@ def test_readme_commands_exist():
 
 
 @pytest.mark.parametrize(
-    "module", ["crmlib.errors", "crmlib.formats", "crmlib.analysis.stats", "crmlib.shop.intake.settings"]
+    "module", ["crmlib.errors", "crmlib.formats", "crmlib.stats.intervals", "crmlib.shop.intake.settings"]
 )
 def test_docstring_examples(module):
     found = doctest.testmod(importlib.import_module(module))

@@ -16,7 +16,8 @@ from scipy import stats
 
 import crmlib as crm
 from crmlib.analysis import experiments as ex
-from crmlib.analysis.experiments import effects, shares, splits
+from crmlib.analysis.experiments import effects, shares
+from crmlib.analysis.experiments import split as splits
 from crmlib.analysis.experiments.verdicts import effect_text
 from crmlib.errors import NotAvailable, NotEnoughData, UsageError
 from crmlib.findings import Findings, csv_text

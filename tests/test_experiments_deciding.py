@@ -15,7 +15,8 @@ from scipy import stats
 
 import crmlib as crm
 from crmlib.analysis import experiments as ex
-from crmlib.analysis.experiments import drawing, saying, sequential, verdicts
+from crmlib.analysis.experiments import drawing, sequential, verdicts
+from crmlib.analysis.experiments import page as saying
 from crmlib.errors import UsageError
 from tests.test_experiments import arms, outcomes_of, page, sections
 

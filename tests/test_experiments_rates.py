@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from crmlib.analysis.experiments import effects, guardrails, novelty, sequential
-from crmlib.analysis.stats import adjust
+from crmlib.stats import adjust
 
 TRIALS, LOOKS = 2_000, 50
 PLANNED = 10_000.0

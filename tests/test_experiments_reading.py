@@ -11,7 +11,8 @@ from scipy import stats
 
 import crmlib as crm
 from crmlib.analysis import experiments as ex
-from crmlib.analysis.experiments import foresight, guardrails, segments, sequential
+from crmlib.analysis.experiments import guardrails, segments, sequential
+from crmlib.analysis.experiments import predictions as foresight
 from crmlib.errors import UsageError
 from crmlib.findings import Due
 from tests.test_experiments import arms, outcomes_of, page, sections

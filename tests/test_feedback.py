@@ -19,13 +19,15 @@ from sklearn.metrics import f1_score
 
 import crmlib as crm
 from crmlib.analysis import feedback
-from crmlib.analysis.feedback import conclusions, measures, reading
+from crmlib.analysis.feedback import page as conclusions
+from crmlib.analysis.feedback import rates as measures
+from crmlib.analysis.feedback import reading
 from crmlib.analysis.feedback.lexicons import textblob
 from crmlib.analysis.feedback.redaction import redact, shorten
 from crmlib.analysis.feedback.reliability import FIRST, MEASURED, SENTENCES, together
 from crmlib.analysis.feedback.themes import FAULTS, OWNERS, PATTERNS, THEMES, clauses, mentions
 from crmlib.errors import NotAvailable, NotEnoughData, UsageError
-from crmlib.figures import Figure
+from crmlib.figures.canvas import Figure
 from crmlib.findings import Findings
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -13,9 +13,10 @@ from scipy import stats
 
 import crmlib as crm
 from crmlib.analysis import feedback
-from crmlib.analysis.feedback import breakdown, conclusions
-from crmlib.analysis.feedback.ahead import count_band
+from crmlib.analysis.feedback import breakdown
+from crmlib.analysis.feedback import page as conclusions
 from crmlib.analysis.feedback.breakdown import ANY
+from crmlib.analysis.feedback.predictions import count_band
 from crmlib.analysis.feedback.themes import THEMES
 from crmlib.findings import Due, Prediction
 
@@ -180,7 +181,7 @@ def test_channels_are_compared_given_their_texts() -> None:
 
 def test_groups_without_a_difference_rarely_differ() -> None:
     """40 shops of two dimensions: some group is called different in at most 5 % of them, and noise."""
-    from crmlib.analysis.stats import adjust
+    from crmlib.stats import adjust
 
     rng, wrong = np.random.default_rng(4), 0
     exposure = {

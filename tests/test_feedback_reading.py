@@ -20,11 +20,12 @@ from textblob import TextBlob
 
 import crmlib as crm
 from crmlib.analysis import feedback
-from crmlib.analysis.feedback import contest, learning, phrasing, shares
+from crmlib.analysis.feedback import learning, phrasing, shares
+from crmlib.analysis.feedback import readers as contest
 from crmlib.analysis.feedback.lexicons import textblob, vader
+from crmlib.analysis.feedback.moods import mood, scores
 from crmlib.analysis.feedback.reliability import HARD_DEVELOPMENT, HARD_FRESH, HARD_FRESH_FIRST, HARD_HELD_OUT
-from crmlib.analysis.feedback.wording import mood, scores
-from crmlib.analysis.stats import share_interval
+from crmlib.stats import share_interval
 from tests.conftest import ROOT, SHARED_DATA
 
 READER = feedback.Reader(abstain_below=0.1)

@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 
-from crmlib.report import fresh, publish
-from crmlib.report.finish import Plan
-from crmlib.report.page import FINDINGS_MIME
+from crmlib.report.folder import store as publish
+from crmlib.report.page.page import FINDINGS_MIME
 from crmlib.report.parameters import Report, select
+from crmlib.report.runner import fresh
+from crmlib.report.runner.finish import Plan
 from tests.conftest import ROOT
 from tests.pages_helpers import code, make_plan, make_project, payload, show, write_notebook
 
@@ -120,7 +121,7 @@ def test_changed_code_is_a_reason_the_template_included(project: Path, tmp_path:
 
     before = look()
     assert look() == before
-    for path in ("analysis/stats.py", "report/template/style.css"):
+    for path in ("stats/intervals.py", "report/page/template/style.css"):
         file = copy / "crmlib" / path
         file.write_text(file.read_text() + "\n")
         assert look() != before
@@ -218,7 +219,7 @@ def test_the_second_run_of_five_reports_says_up_to_date_loads_little_and_writes_
     assert done.returncode == 0 and done.stdout.count("up to date") == 5
     assert state(five / "reports") == before
     loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
-    assert "crmlib.report.fresh" in loaded
+    assert "crmlib.report.runner.fresh" in loaded
     assert not loaded & {"pandas", "numpy", "ibis", "duckdb", "papermill", "nbconvert", "nbformat", "jinja2"}
     monkeypatch.delenv("PYTHONPROFILEIMPORTTIME")
     # A lock held elsewhere still says that a run is under way.

@@ -14,13 +14,17 @@ import numpy as np
 import pytest
 from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
-from crmlib import findings
-from crmlib.analysis import stats
-from crmlib.report import history, overview, publish, spark, summary, track
-from crmlib.report.page import FINDINGS_MIME, Facts, render_template
+from crmlib import findings, stats
+from crmlib.report.folder import store as publish
+from crmlib.report.memory import changes as history
+from crmlib.report.memory import record as track
+from crmlib.report.page import index as overview
+from crmlib.report.page import sparkline as spark
+from crmlib.report.page import summary
+from crmlib.report.page.page import FINDINGS_MIME, Facts, render_template
+from crmlib.report.page.rules import validate
 from crmlib.report.parameters import resolve, select
-from crmlib.report.run import run
-from crmlib.report.validate import validate
+from crmlib.report.runner.supervisor import run
 from tests.pages_helpers import code, make_plan, make_project, payload, write_notebook
 
 NOW, BEFORE = "2026-11-22", "2026-11-15"

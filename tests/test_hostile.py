@@ -29,13 +29,15 @@ import crmlib as crm
 from crmlib import cli, formats
 from crmlib.errors import UsageError
 from crmlib.findings import csv_text
-from crmlib.report import key, page, personal
-from crmlib.report.finish import Outcome
-from crmlib.report.page import FINDINGS_MIME
+from crmlib.report import key
+from crmlib.report.page import page
+from crmlib.report.page import privacy as personal
+from crmlib.report.page.page import FINDINGS_MIME
+from crmlib.report.page.rules import validate
 from crmlib.report.parameters import resolve, select
-from crmlib.report.run import run
-from crmlib.report.validate import validate
-from crmlib.shop import pseudonyms
+from crmlib.report.runner.finish import Outcome
+from crmlib.report.runner.supervisor import run
+from crmlib.shop import privacy as pseudonyms
 from crmlib.shop.samples import demo
 from crmlib.shop.tables import TABLES
 from tests.conftest import ROOT

@@ -20,7 +20,8 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
 import crmlib as crm
-from crmlib import errors, figures, findings
+from crmlib import errors, findings
+from crmlib.figures import canvas as figures
 from tests.conftest import ROOT
 
 ATTACK = "<img src=x onerror=window.hit=1>"

@@ -22,11 +22,11 @@ from typing import Any
 import psutil
 import pytest
 
-from crmlib.report import publish
-from crmlib.report.finish import Outcome
-from crmlib.report.page import FINDINGS_MIME
+from crmlib.report.folder import store as publish
+from crmlib.report.page.page import FINDINGS_MIME
 from crmlib.report.parameters import select
-from crmlib.report.run import run
+from crmlib.report.runner.finish import Outcome
+from crmlib.report.runner.supervisor import run
 from tests.conftest import ROOT
 from tests.pages_helpers import AS_OF, code, make_plan, make_project, payload, show, write_notebook
 

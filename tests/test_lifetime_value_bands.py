@@ -11,8 +11,8 @@ import pytest
 from scipy import stats
 
 from crmlib.analysis import lifetime_value as clv
+from crmlib.analysis.forecasts import Errors, band, errors_of, half_width
 from crmlib.analysis.lifetime_value import timing
-from crmlib.analysis.lifetime_value.bands import Errors, band, errors_of, half_width
 
 TRUTH = np.array([1.2, 6.0, 0.7, 3.0])  # r, alpha in weeks, a, b of BG/NBD
 REPETITIONS, CUSTOMERS = 2000, 250

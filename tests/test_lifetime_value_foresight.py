@@ -12,9 +12,10 @@ import pytest
 
 import crmlib as crm
 from crmlib.analysis import lifetime_value as clv
-from crmlib.analysis.lifetime_value import assurance, calling, chances, drawings, holdout, scoring, validation
+from crmlib.analysis.lifetime_value import assurance, chances, drawings, holdout, scoring, validation
+from crmlib.analysis.lifetime_value import lists as calling
 from crmlib.analysis.lifetime_value import payback as by_channel
-from crmlib.analysis.lifetime_value.foresight import predictions_list
+from crmlib.analysis.lifetime_value.predictions import predictions_list
 from crmlib.findings import Due, Prediction
 from crmlib.shop import facts as shop_facts
 from crmlib.shop.samples import demo

@@ -16,8 +16,8 @@ from scipy.integrate import quad
 import crmlib as crm
 from crmlib.analysis import lifetime_value as clv
 from crmlib.analysis.lifetime_value import methods, models, timing, validation
-from crmlib.analysis.lifetime_value.beginnings import beginning
-from crmlib.analysis.lifetime_value.clock import monthly_repeats, season, year_before
+from crmlib.analysis.lifetime_value.season import monthly_repeats, season, year_before
+from crmlib.analysis.lifetime_value.truncation import beginning
 from crmlib.errors import NotEnoughData
 from crmlib.shop.samples.demo import population
 from tests.conftest import ROOT, SHARED_DATA

@@ -20,10 +20,16 @@ import nbformat
 import numpy as np
 import pytest
 
-from crmlib import figures, findings, formats
+from crmlib import findings, formats
 from crmlib.errors import PageError
-from crmlib.report import history, overview, page, publish, spark, track
-from crmlib.report.validate import POLICY, SCRIPT, validate
+from crmlib.figures import canvas as figures
+from crmlib.report.folder import store as publish
+from crmlib.report.memory import changes as history
+from crmlib.report.memory import record as track
+from crmlib.report.page import index as overview
+from crmlib.report.page import page
+from crmlib.report.page import sparkline as spark
+from crmlib.report.page.rules import POLICY, SCRIPT, validate
 from tests import axe
 from tests.pages_helpers import (
     AS_OF,

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from crmlib.errors import Locked, UsageError
-from crmlib.report import publish
-from crmlib.report.validate import validate
+from crmlib.report.folder import store as publish
+from crmlib.report.page.rules import validate
 
 SHOP = {"name": "Small shop", "folder": "data/shop"}
 

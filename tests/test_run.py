@@ -16,12 +16,12 @@ import psutil
 import pytest
 
 from crmlib.errors import UsageError
-from crmlib.report import publish
-from crmlib.report.finish import Outcome
-from crmlib.report.page import FIGURE_MIME, FINDINGS_MIME
+from crmlib.report.folder import store as publish
+from crmlib.report.page.page import FIGURE_MIME, FINDINGS_MIME
+from crmlib.report.page.rules import validate
 from crmlib.report.parameters import resolve, select
-from crmlib.report.run import Interrupted, _signals, exit_code, run
-from crmlib.report.validate import validate
+from crmlib.report.runner.finish import Outcome
+from crmlib.report.runner.supervisor import Interrupted, _signals, exit_code, run
 from tests.pages_helpers import code, figure, make_plan, make_project, payload, prose, show, write_notebook
 
 DONE = code(show(FINDINGS_MIME, payload(rows={"weeks": 1, "late": 2})))
@@ -212,7 +212,7 @@ def test_a_failure_page_shows_the_cell_and_lets_nothing_run(ran: dict[str, Any])
 def test_nothing_is_left_behind(ran: dict[str, Any]) -> None:
     assert list((ran["reports"] / ".staging").iterdir()) == []
     assert [
-        child for child in psutil.Process().children(recursive=True) if "crmlib.report.worker" in child.cmdline()
+        child for child in psutil.Process().children(recursive=True) if "crmlib.report.runner.worker" in child.cmdline()
     ] == []
 
 

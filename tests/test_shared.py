@@ -12,9 +12,9 @@ import pytest
 
 import crmlib as crm
 from crmlib.errors import DataError
-from crmlib.report import run as running
 from crmlib.report.parameters import resolve, select
-from crmlib.shop import shared
+from crmlib.report.runner import supervisor as running
+from crmlib.shop import sharing as shared
 from tests.conftest import ROOT
 from tests.pages_helpers import FINDINGS_MIME, code, make_plan, make_project, payload, show, write_notebook
 

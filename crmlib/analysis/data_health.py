@@ -9,18 +9,19 @@ from typing import TYPE_CHECKING
 import ibis.expr.types as ir
 import pandas as pd
 
-from crmlib import figures, formats
-from crmlib.analysis.stats import chance_range
+from crmlib import formats
 from crmlib.errors import DataError
+from crmlib.figures import canvas as figures
 from crmlib.findings import Action, Caveat, Check, Findings, Metric
 from crmlib.shop import facts
 from crmlib.shop.quality import SET_ASIDE
 from crmlib.shop.tables import TABLES
+from crmlib.stats import chance_range
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from crmlib.shop.engine import Shop
+    from crmlib.shop.shop import Shop
 
 _MANY_SET_ASIDE = 0.01  # share of a table's rows from which a check warns
 _MEND_WITHIN_DAYS = 14

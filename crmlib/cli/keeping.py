@@ -66,7 +66,8 @@ def diff(report: str, before: str, after: str, folder: str, variant: str) -> Non
 
     Metrics beside each other; then what may have made them change: data, parameters, code, environment.
     """
-    from crmlib.report import archive, publish
+    from crmlib.report import archive
+    from crmlib.report.folder import store as publish
 
     days = [common.day(text, "crm diff").isoformat() for text in (before, after)]
     slug = publish.slug_of(report, common.variant_name(variant))
@@ -151,7 +152,8 @@ def open_page(report: str | None, day: str | None, folder: str, variant: str) ->
     import os
     import webbrowser
 
-    from crmlib.report import archive, publish
+    from crmlib.report import archive
+    from crmlib.report.folder import store as publish
 
     place = common.reports_folder(folder)
     slug = publish.slug_of(report or "", common.variant_name(variant))

@@ -15,7 +15,7 @@ from crmlib.errors import CrmError, UsageError
 
 if TYPE_CHECKING:
     from crmlib.report.parameters import Report, Value
-    from crmlib.report.run import Outcome, Plan
+    from crmlib.report.runner.supervisor import Outcome, Plan
 
 
 def _run_options(command: Command) -> Command:
@@ -65,7 +65,7 @@ def run(as_of: str | None, on_success: str | None, on_failure: str | None, **opt
     try:
         code = _run(asked, [(asked.plan, asked.reports)], ended, **options)
     except CrmError as error:
-        from crmlib.report.run import Outcome
+        from crmlib.report.runner.supervisor import Outcome
 
         ended.append(Outcome(report="", status="failed", exit_code=error.exit_code or 1, message=str(error)))
         raise
@@ -115,7 +115,7 @@ class _Asked:
 
 def _asked(as_of: str | None, **options: Any) -> _Asked:
     from crmlib.report import parameters
-    from crmlib.report.run import Plan
+    from crmlib.report.runner.supervisor import Plan
     from crmlib.shop.intake.settings import read_settings
 
     if options["everything"] == bool(options["reports"]):
@@ -150,8 +150,8 @@ def _asked(as_of: str | None, **options: Any) -> _Asked:
 
 def _run(asked: _Asked, todo: Sequence[tuple[Plan, list[Report]]], ended: list[Outcome], **options: Any) -> int:
     """Run what is to do, day by day; `ended` takes each outcome as it comes. The exit code of all."""
-    from crmlib.report.run import exit_code
-    from crmlib.report.run import run as run_reports
+    from crmlib.report.runner.supervisor import exit_code
+    from crmlib.report.runner.supervisor import run as run_reports
 
     aloud = options["verbose"] or sys.stdout.isatty()
     every: list[Outcome] = []
@@ -189,7 +189,7 @@ def _say(outcome: Outcome, progress: Callable[[str], None], aloud: bool) -> None
 
 
 def _say_what_would_run(todo: Sequence[tuple[Plan, list[Report]]], values: Mapping[str, Mapping[str, Value]]) -> None:
-    from crmlib.report import fresh
+    from crmlib.report.runner import fresh
 
     rows: list[tuple[str, ...]] = []
     for plan, reports in todo:

@@ -13,7 +13,8 @@ from typing import Any
 
 from crmlib import formats
 from crmlib.errors import Locked, UsageError, nearest
-from crmlib.report import page, publish
+from crmlib.report.folder import store as publish
+from crmlib.report.page import page
 
 SAID = ("published", "warnings", "too_few", "not_available")  # how a run may end and stand
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 from datetime import date, timedelta
 
 from crmlib.errors import UsageError
-from crmlib.report import fresh
-from crmlib.report.finish import Plan
 from crmlib.report.parameters import Report, Value
+from crmlib.report.runner import fresh
+from crmlib.report.runner.finish import Plan
 
 STEPS = ("day", "week", "month-end")
 

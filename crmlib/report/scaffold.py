@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from crmlib.errors import UsageError
+from crmlib.report.folder.store import write_text
 from crmlib.report.parameters import find_reports
-from crmlib.report.publish import write_text
 
 _STARTER = Path(__file__).parent / "starter"
 _NAME = re.compile(r"[a-z][a-z_]{1,38}[a-z]")

@@ -6,8 +6,8 @@ from html import escape
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from crmlib.shop.engine import Shop
-    from crmlib.shop.taking import Audit
+    from crmlib.shop.load import Audit
+    from crmlib.shop.shop import Shop
 
 _NEXT = (
     ("shop.table('orders')", "a table, lazily, with every canonical column"),

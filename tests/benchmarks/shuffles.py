@@ -18,8 +18,8 @@ import pandas as pd
 from scipy import stats as distributions
 
 import crmlib as crm
+from crmlib import stats
 from crmlib.analysis import baskets as bk
-from crmlib.analysis import stats
 from crmlib.analysis.baskets import mining
 from crmlib.analysis.baskets.facts import Matrix
 from tests.shuffling import freely, traded, with_items

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import sparse
 from scipy import stats as distributions
 
-from crmlib.analysis import stats
+from crmlib import stats
 from crmlib.analysis.baskets import mining
 from crmlib.analysis.baskets.chance import SizeClasses
 from crmlib.analysis.baskets.facts import Baskets, Floats, Ints, Matrix

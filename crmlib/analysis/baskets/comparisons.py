@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from crmlib import figures, formats
+from crmlib import formats
 from crmlib.analysis.baskets.drawings import counted, times_text
-from crmlib.analysis.baskets.later import LEAST_CUSTOMERS
-from crmlib.analysis.baskets.recommend import (
+from crmlib.analysis.baskets.hits import (
     BEATEN,
     BESIDE,
     BESTSELLER,
@@ -23,6 +22,8 @@ from crmlib.analysis.baskets.recommend import (
 )
 from crmlib.analysis.baskets.sequences import Sequences
 from crmlib.analysis.baskets.strata import SEASON, SIZE
+from crmlib.analysis.baskets.validation import LEAST_CUSTOMERS
+from crmlib.figures import canvas as figures
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -19,7 +19,7 @@ from scipy import sparse
 
 from crmlib.errors import NotAvailable, NotEnoughData, UsageError
 from crmlib.shop import facts as shared
-from crmlib.shop.engine import Shop
+from crmlib.shop.shop import Shop
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]

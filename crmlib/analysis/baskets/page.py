@@ -8,21 +8,12 @@ from datetime import timedelta
 import numpy as np
 import pandas as pd
 
-from crmlib import formats
-from crmlib.analysis import stats
-from crmlib.analysis.baskets import ahead
+from crmlib import formats, stats
+from crmlib.analysis.baskets import predictions as ahead
 from crmlib.analysis.baskets.comparisons import of_size
 from crmlib.analysis.baskets.drawings import WORDS, counted, room, times_text
 from crmlib.analysis.baskets.facts import Baskets
-from crmlib.analysis.baskets.later import (
-    HELD,
-    LEAST_CUSTOMERS,
-    Validation,
-    by_season,
-    months_judged,
-    relatives_left_out,
-)
-from crmlib.analysis.baskets.recommend import (
+from crmlib.analysis.baskets.hits import (
     ALL,
     BEATEN,
     BESIDE,
@@ -36,6 +27,14 @@ from crmlib.analysis.baskets.recommend import (
 )
 from crmlib.analysis.baskets.rules import Rules
 from crmlib.analysis.baskets.sequences import REMINDERS, Sequences
+from crmlib.analysis.baskets.validation import (
+    HELD,
+    LEAST_CUSTOMERS,
+    Validation,
+    by_season,
+    months_judged,
+    relatives_left_out,
+)
 from crmlib.findings import Action, Caveat, Check, Findings, Grade, Metric
 
 _FRESH = 30  # days a list of customers is good for

@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 from scipy import stats as distributions
 
-from crmlib.analysis import stats
-from crmlib.analysis.baskets import clusters, mining, shrinkage
+from crmlib import stats
+from crmlib.analysis.baskets import clusters, mining
 from crmlib.analysis.baskets.chance import SizeClasses, fit_size_classes
 from crmlib.analysis.baskets.facts import Baskets, Floats, minimum_count
 from crmlib.analysis.baskets.pairs import Pairs, all_pairs, expected_by, group_rows, months_known
 from crmlib.errors import NotEnoughData, UsageError
+from crmlib.stats import shrinkage
 
 FALSE_DISCOVERIES = 0.05  # the rate declared where q_max asks for no filter
 MIN_MULTIPLE = 100  # baskets with two or more items, below which nothing is concluded

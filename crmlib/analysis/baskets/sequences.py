@@ -19,16 +19,16 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy import stats as distributions
 
-from crmlib.analysis import stats
+from crmlib import stats
 from crmlib.analysis.baskets import clusters
 from crmlib.analysis.baskets.facts import Baskets, Floats, Ints, Matrix
-from crmlib.analysis.baskets.later import LEAST_CUSTOMERS
-from crmlib.analysis.baskets.recommend import lots
+from crmlib.analysis.baskets.hits import lots
 from crmlib.analysis.baskets.relatives import related
 from crmlib.analysis.baskets.rules import Rules
+from crmlib.analysis.baskets.validation import LEAST_CUSTOMERS
 
 if TYPE_CHECKING:
-    from crmlib.shop.engine import Shop
+    from crmlib.shop.shop import Shop
 
 COLUMNS = ("pair", "first", "then", "relation", "after", "before", "customers", "times", "times_low", "times_high",
            "share_after", "share_any", "baskets_first", "p_value", "q_value")  # fmt: skip

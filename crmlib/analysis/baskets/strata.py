@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from crmlib.analysis import stats
+from crmlib import stats
 from crmlib.analysis.baskets import clusters, mining
 from crmlib.analysis.baskets.facts import EDGES, Baskets, Floats, Ints
 from crmlib.analysis.baskets.mining import Itemset

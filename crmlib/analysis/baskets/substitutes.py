@@ -7,12 +7,12 @@ import pandas as pd
 from scipy import sparse
 from scipy import stats as distributions
 
-from crmlib.analysis import stats
+from crmlib import stats
 from crmlib.analysis.baskets import clusters
 from crmlib.analysis.baskets.facts import Baskets, Ints
-from crmlib.analysis.baskets.later import LEAST_CUSTOMERS
 from crmlib.analysis.baskets.relatives import related
 from crmlib.analysis.baskets.rules import Rules
+from crmlib.analysis.baskets.validation import LEAST_CUSTOMERS
 
 COLUMNS = ("pair", "first", "second", "relation", "count", "expected", "times", "times_low", "times_high",
            "customers_both", "p_value", "q_value")  # fmt: skip

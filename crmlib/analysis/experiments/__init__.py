@@ -13,13 +13,7 @@ from __future__ import annotations
 from crmlib.analysis.experiments.checks import Checks, validate
 from crmlib.analysis.experiments.curves import figure_looks, figure_novelty, figure_segments
 from crmlib.analysis.experiments.drawing import figure_days, figure_effects, figure_split, table_verdicts
-from crmlib.analysis.experiments.fitting import Results, fit
-from crmlib.analysis.experiments.foresight import grade, predictions
-from crmlib.analysis.experiments.gathering import facts
-from crmlib.analysis.experiments.looks import Looks, by_day
-from crmlib.analysis.experiments.money import Worth, worth
-from crmlib.analysis.experiments.planning import Plan, plan, power_of
-from crmlib.analysis.experiments.reduction import (
+from crmlib.analysis.experiments.facts import (
     Facts,
     assigned_days,
     assigned_units,
@@ -29,10 +23,16 @@ from crmlib.analysis.experiments.reduction import (
     recorded_outcomes,
     sums,
 )
-from crmlib.analysis.experiments.saying import findings
+from crmlib.analysis.experiments.gathering import facts
+from crmlib.analysis.experiments.looks import Looks, by_day
+from crmlib.analysis.experiments.page import findings
+from crmlib.analysis.experiments.planning import Plan, plan, power_of
+from crmlib.analysis.experiments.predictions import grade, predictions
+from crmlib.analysis.experiments.results import Results, fit
 from crmlib.analysis.experiments.segments import Segments, by_segment
 from crmlib.analysis.experiments.tables import table_checks, table_plan, table_worth
 from crmlib.analysis.experiments.verdicts import Verdicts, score
+from crmlib.analysis.experiments.worth import Worth, worth
 
 __all__ = [
     "Checks",

@@ -11,11 +11,11 @@ import pandas as pd
 from scipy import stats
 
 from crmlib import formats
-from crmlib.analysis.experiments.naming import p_text, title, words
-from crmlib.analysis.experiments.reduction import Facts
-from crmlib.analysis.experiments.splits import BLOCKED, WARNED, Ratio, Row, over_days, plans, ratios_of, sample_ratio
-from crmlib.analysis.stats import adjust
+from crmlib.analysis.experiments.facts import Facts
+from crmlib.analysis.experiments.measures import p_text, title, words
+from crmlib.analysis.experiments.split import BLOCKED, WARNED, Ratio, Row, over_days, plans, ratios_of, sample_ratio
 from crmlib.errors import UsageError
+from crmlib.stats import adjust
 
 # Kohavi, Deng, Longbotham and Xu 2014, rule 7: 355 skewness² units make a mean's tails right, where the mean's own
 # skewness is 1 / √355. Here it is asked of the difference, in which equal arms cancel.

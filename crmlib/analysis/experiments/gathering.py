@@ -8,13 +8,13 @@ import ibis
 import ibis.expr.types as ir
 import pandas as pd
 
-from crmlib.analysis.experiments.naming import unit_called
-from crmlib.analysis.experiments.reduction import Facts, assigned_days, assigned_units, measured, moments
+from crmlib.analysis.experiments.facts import Facts, assigned_days, assigned_units, measured, moments
+from crmlib.analysis.experiments.measures import unit_called
 from crmlib.analysis.experiments.shapes import cut_back, order_statistics, ratio_moments, read_quantiles, read_ratios
 from crmlib.errors import NotEnoughData, UsageError, nearest
 
 if TYPE_CHECKING:
-    from crmlib.shop.engine import Shop
+    from crmlib.shop.shop import Shop
 
 
 def facts(

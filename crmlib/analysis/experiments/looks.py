@@ -11,13 +11,13 @@ import pandas as pd
 from scipy import stats
 
 from crmlib.analysis.experiments.checks import Checks
-from crmlib.analysis.experiments.fitting import Results, Rule, comparison
+from crmlib.analysis.experiments.facts import Facts, assigned_units, measured, moments
 from crmlib.analysis.experiments.novelty import since_seen
-from crmlib.analysis.experiments.reduction import Facts, assigned_units, measured, moments
-from crmlib.analysis.stats import adjust
+from crmlib.analysis.experiments.results import Results, Rule, comparison
+from crmlib.stats import adjust
 
 if TYPE_CHECKING:
-    from crmlib.shop.engine import Shop
+    from crmlib.shop.shop import Shop
 
 _DAYS = [
     "experiment",

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from crmlib.analysis.experiments.checks import Checks
 from crmlib.analysis.experiments.effects import Effect
-from crmlib.analysis.experiments.fitting import Results, Rule, comparison
-from crmlib.analysis.experiments.reduction import Facts, assigned_units, placed_orders
+from crmlib.analysis.experiments.facts import Facts, assigned_units, placed_orders
+from crmlib.analysis.experiments.results import Results, Rule, comparison
 
 if TYPE_CHECKING:
-    from crmlib.shop.engine import Shop
+    from crmlib.shop.shop import Shop
 
 MOST_POINTS = 14  # of the curve; longer windows are told in steps of several days
 SINCE = ["experiment", "variant", "control", "first_day", "last_day", "n", "n_control", "effect", "low", "high"]

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import pandas as pd
 from scipy import stats
 
-from crmlib.analysis.experiments.fitting import Results
-from crmlib.analysis.experiments.reduction import Facts
+from crmlib.analysis.experiments.facts import Facts
+from crmlib.analysis.experiments.results import Results
 from crmlib.errors import UsageError
 
 POWER = 0.8

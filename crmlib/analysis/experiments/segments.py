@@ -13,18 +13,18 @@ from scipy import stats
 
 from crmlib.analysis.experiments.checks import Checks
 from crmlib.analysis.experiments.effects import Effect
-from crmlib.analysis.experiments.fitting import Results, Rule, comparison
+from crmlib.analysis.experiments.facts import Facts, assigned_units, moments
 from crmlib.analysis.experiments.looks import heterogeneity, primary_outcomes
-from crmlib.analysis.experiments.naming import title, words
-from crmlib.analysis.experiments.reduction import Facts, assigned_units, moments
-from crmlib.analysis.experiments.splits import Row, split_of_groups
-from crmlib.analysis.stats import adjust
+from crmlib.analysis.experiments.measures import title, words
+from crmlib.analysis.experiments.results import Results, Rule, comparison
+from crmlib.analysis.experiments.split import Row, split_of_groups
 from crmlib.errors import UsageError, nearest
-from crmlib.shop.facts import net_orders
+from crmlib.shop.facts.orders import net_orders
 from crmlib.shop.tables import TABLES
+from crmlib.stats import adjust
 
 if TYPE_CHECKING:
-    from crmlib.shop.engine import Shop
+    from crmlib.shop.shop import Shop
 
 USUAL = ("device", "acquisition_channel", "country", "new_or_returning")
 MOST_LEVELS = 12  # a column with more is no segmentation

@@ -13,11 +13,11 @@ import ibis.expr.types as ir
 import pandas as pd
 from scipy import stats
 
-from crmlib.analysis.experiments.reduction import product, spread
+from crmlib.analysis.experiments.facts import product, spread
 from crmlib.errors import UsageError, nearest
 
 if TYPE_CHECKING:
-    from crmlib.shop.engine import Shop
+    from crmlib.shop.shop import Shop
 
 CUT = 0.001  # share of a metric's values, over all arms, that is cut back at either end
 _SUMS = ("top", "below", "top_squares", "below_squares", "cross")

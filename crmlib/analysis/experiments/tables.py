@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import pandas as pd
 
-from crmlib import figures, formats
+from crmlib import formats
 from crmlib.analysis.experiments.checks import Checks
 from crmlib.analysis.experiments.drawing import label_of, upper
-from crmlib.analysis.experiments.fitting import Results
-from crmlib.analysis.experiments.money import ASSUMED, Worth
-from crmlib.analysis.experiments.naming import title as head
-from crmlib.analysis.experiments.naming import words
+from crmlib.analysis.experiments.facts import Facts
+from crmlib.analysis.experiments.measures import title as head
+from crmlib.analysis.experiments.measures import words
 from crmlib.analysis.experiments.planning import USUAL_EFFECT, power_of
-from crmlib.analysis.experiments.reduction import Facts
+from crmlib.analysis.experiments.results import Results
 from crmlib.analysis.experiments.verdicts import amount, size_text
+from crmlib.analysis.experiments.worth import ASSUMED, Worth
+from crmlib.figures import canvas as figures
 
 
 def month_text(row: pd.Series, currency: str) -> str:

@@ -8,13 +8,13 @@ import pandas as pd
 
 from crmlib import formats
 from crmlib.analysis.experiments.checks import Checks
-from crmlib.analysis.experiments.fitting import Results
-from crmlib.analysis.experiments.money import Worth
-from crmlib.analysis.experiments.naming import words
-from crmlib.analysis.experiments.reduction import Facts
-from crmlib.analysis.experiments.splits import BLOCKED
+from crmlib.analysis.experiments.facts import Facts
+from crmlib.analysis.experiments.measures import words
+from crmlib.analysis.experiments.results import Results
+from crmlib.analysis.experiments.split import BLOCKED
 from crmlib.analysis.experiments.tables import loss_text
 from crmlib.analysis.experiments.verdicts import READ, Verdicts, amount
+from crmlib.analysis.experiments.worth import Worth
 from crmlib.findings import Metric
 
 

@@ -11,10 +11,10 @@ from scipy import stats
 
 from crmlib import formats
 from crmlib.analysis.experiments.checks import Checks
-from crmlib.analysis.experiments.fitting import Results
-from crmlib.analysis.experiments.money import Worth, margin_row
-from crmlib.analysis.experiments.naming import words
-from crmlib.analysis.experiments.reduction import Facts
+from crmlib.analysis.experiments.facts import Facts
+from crmlib.analysis.experiments.measures import words
+from crmlib.analysis.experiments.results import Results
+from crmlib.analysis.experiments.worth import Worth, margin_row
 
 LONGEST = 84  # days of a test that anybody would still plan
 DECIDED = ("higher", "lower", "no_difference", "no_gain")

@@ -13,14 +13,13 @@ ahead = feedback.ahead(readings, orders, trend=trend)             what the next 
 
 from __future__ import annotations
 
-from crmlib.analysis.feedback.ahead import Ahead, ahead, grade, predictions
 from crmlib.analysis.feedback.breakdown import Groups, Products, groups, products
 from crmlib.analysis.feedback.causes import Cause, causes
 from crmlib.analysis.feedback.comparisons import figure_products, figure_readers, table_ahead, table_groups
-from crmlib.analysis.feedback.conclusions import findings
-from crmlib.analysis.feedback.contest import Learning, learn
 from crmlib.analysis.feedback.drawings import figure_rates, figure_stars, figure_trend, table_outcomes, table_quotes
-from crmlib.analysis.feedback.measures import (
+from crmlib.analysis.feedback.page import findings
+from crmlib.analysis.feedback.predictions import Ahead, ahead, grade, predictions
+from crmlib.analysis.feedback.rates import (
     Rates,
     Share,
     Trend,
@@ -32,6 +31,7 @@ from crmlib.analysis.feedback.measures import (
     trend,
     validate,
 )
+from crmlib.analysis.feedback.readers import Learning, learn
 from crmlib.analysis.feedback.reading import Reader, Reading, is_english
 from crmlib.analysis.feedback.redaction import redact
 from crmlib.analysis.feedback.texts import Readings, facts, order_days, orders_by_day, score

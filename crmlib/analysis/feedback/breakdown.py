@@ -18,14 +18,14 @@ import numpy as np
 import pandas as pd
 from scipy import optimize, special, stats
 
-from crmlib.analysis.feedback.measures import author, period_of
+from crmlib.analysis.feedback.rates import author, period_of
 from crmlib.analysis.feedback.texts import SEGMENTS, Readings, with_segments
 from crmlib.analysis.feedback.themes import THEMES
-from crmlib.analysis.stats import Floats, adjust, rate_interval, share_interval
 from crmlib.shop import facts as shop_facts
+from crmlib.stats import Floats, adjust, rate_interval, share_interval
 
 if TYPE_CHECKING:
-    from crmlib.shop.engine import Shop
+    from crmlib.shop.shop import Shop
 
 ANY = "any"  # a complaint about whatever theme
 MIN_ORDERS = 50  # orders (or texts) below which a product or group is not searched

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import pandas as pd
 from scipy import stats
 
-from crmlib.analysis.feedback.measures import BEFORE_WEEKS, Trend, author
+from crmlib.analysis.feedback.rates import BEFORE_WEEKS, Trend, author
 from crmlib.analysis.feedback.texts import Readings
-from crmlib.analysis.stats import adjust
+from crmlib.stats import adjust
 
 MIN_WRITERS = 5  # recent complaints that must share a word before it is looked at
 _WORD = re.compile(r"[^\W\d_][\w'’-]{3,}")

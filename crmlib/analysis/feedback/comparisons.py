@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from crmlib import figures, formats
-from crmlib.analysis.feedback.ahead import METHOD_WORDS, Ahead
+from crmlib import formats
 from crmlib.analysis.feedback.breakdown import ANY, MIN_COMPLAINTS, MIN_ORDERS, Groups, Products
-from crmlib.analysis.feedback.contest import NAMES, Learning
 from crmlib.analysis.feedback.drawings import few, few_ticks, missing
-from crmlib.analysis.feedback.measures import Trend
+from crmlib.analysis.feedback.predictions import METHOD_WORDS, Ahead
+from crmlib.analysis.feedback.rates import Trend
+from crmlib.analysis.feedback.readers import NAMES, Learning
 from crmlib.analysis.feedback.words import (
     ahead_words,
     differing,
@@ -22,6 +22,7 @@ from crmlib.analysis.feedback.words import (
     reader_words,
     standing_out,
 )
+from crmlib.figures import canvas as figures
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

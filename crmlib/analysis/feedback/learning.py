@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy import sparse, special
 
 from crmlib.analysis.feedback.lexicons import Scores
-from crmlib.analysis.stats import Floats
+from crmlib.stats import Floats
 
 STRENGTHS = (6.0, 36.0)  # inverse regularisation, chosen on training texts
 SCORE_SCALE = 1.5  # weight of the scores against n-gram blocks of length 1

@@ -15,9 +15,9 @@ from typing import Literal
 
 from crmlib.analysis.feedback.learning import Learnt, matrix
 from crmlib.analysis.feedback.lexicons import Scores
+from crmlib.analysis.feedback.moods import mood, scores
 from crmlib.analysis.feedback.phrasing import signatures
 from crmlib.analysis.feedback.themes import clauses, mentions, names_fault, themes_of
-from crmlib.analysis.feedback.wording import mood, scores
 from crmlib.errors import UsageError
 
 Outcome = Literal["read", "no_signal", "other_language"]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from crmlib import formats
-from crmlib.analysis.stats import share_interval
+from crmlib.stats import share_interval
 
 SENTENCES = 131  # written to measure the themes
 

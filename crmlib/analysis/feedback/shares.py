@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from crmlib.analysis.stats import Floats
+from crmlib.stats import Floats
 
 MIN_RATED = 20  # rated texts of either kind below which a reader is not graded and shares are not corrected
 

@@ -19,7 +19,7 @@ from crmlib.errors import NotEnoughData
 from crmlib.shop import facts as shop_facts
 
 if TYPE_CHECKING:
-    from crmlib.shop.engine import Shop
+    from crmlib.shop.shop import Shop
 
 MIN_READ = 50  # texts that must be readable before any share is reported
 OUTCOMES = ("read", "no_signal", "other_language")

@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 
 from crmlib import formats
-from crmlib.analysis.feedback.ahead import Ahead
 from crmlib.analysis.feedback.breakdown import ANY, Groups, Products, titled
 from crmlib.analysis.feedback.causes import Cause
-from crmlib.analysis.feedback.contest import NAMES, Learning
-from crmlib.analysis.feedback.measures import Rates, Trend, Validation
+from crmlib.analysis.feedback.predictions import Ahead
+from crmlib.analysis.feedback.rates import Rates, Trend, Validation
+from crmlib.analysis.feedback.readers import NAMES, Learning
 from crmlib.analysis.feedback.themes import THEMES
 
 WIDE = 5  # times its lower end from which a band says little

@@ -4,9 +4,8 @@ facts → fit (BG/NBD, MBG/NBD, Pareto/NBD) and fit_spend (Gamma-Gamma) → vali
 channels → figures, findings with predictions → grade, when a later run looks back
 """
 
-from crmlib.analysis.lifetime_value.bands import Errors, Total, band
+from crmlib.analysis.forecasts import Errors, Total, band
 from crmlib.analysis.lifetime_value.chances import Chances
-from crmlib.analysis.lifetime_value.clock import Clock, season
 from crmlib.analysis.lifetime_value.drawings import (
     figure_channels,
     figure_tenths,
@@ -14,12 +13,13 @@ from crmlib.analysis.lifetime_value.drawings import (
     table_methods,
     table_tiers,
 )
-from crmlib.analysis.lifetime_value.foresight import grade, predictions
 from crmlib.analysis.lifetime_value.methods import Look, fit_all, holdout_patterns
 from crmlib.analysis.lifetime_value.models import PurchaseModel, Unfit, cut_day, facts, fit
-from crmlib.analysis.lifetime_value.pages import findings
+from crmlib.analysis.lifetime_value.page import findings
 from crmlib.analysis.lifetime_value.payback import Channels, channels
+from crmlib.analysis.lifetime_value.predictions import grade, predictions
 from crmlib.analysis.lifetime_value.scoring import Margin, Scores, margin_of, score
+from crmlib.analysis.lifetime_value.season import Clock, season
 from crmlib.analysis.lifetime_value.single import figure_chances, figure_quiet
 from crmlib.analysis.lifetime_value.spend import SpendModel, fit_spend
 from crmlib.analysis.lifetime_value.validation import Cut, Validation, holdout_length, validate, weekly_repeats

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from crmlib import formats
-from crmlib.analysis.lifetime_value.bands import Total, band
+from crmlib.analysis.forecasts import Total, band
 from crmlib.analysis.lifetime_value.holdout import calibration
 from crmlib.analysis.lifetime_value.methods import RECENCY
 from crmlib.analysis.lifetime_value.scoring import Margin, Scores

@@ -8,7 +8,7 @@ from datetime import timedelta
 import numpy as np
 import pandas as pd
 
-from crmlib.analysis.lifetime_value.bands import half_width
+from crmlib.analysis.forecasts import half_width
 from crmlib.analysis.lifetime_value.methods import NOBODY
 from crmlib.analysis.lifetime_value.timing import Floats
 from crmlib.analysis.lifetime_value.validation import Validation, top_share

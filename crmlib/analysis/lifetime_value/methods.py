@@ -15,14 +15,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from crmlib.analysis.lifetime_value import chances
-from crmlib.analysis.lifetime_value.clock import LEAST_SEASON_DAYS, Clock, monthly_repeats, season
 from crmlib.analysis.lifetime_value.models import PurchaseModel, TimeUnit, Unfit, fit
+from crmlib.analysis.lifetime_value.season import LEAST_SEASON_DAYS, Clock, monthly_repeats, season
 from crmlib.analysis.lifetime_value.timing import BG, MBG, NAMES, PARETO, Floats
 from crmlib.errors import NotEnoughData
 from crmlib.shop import facts as shop_facts
 
 if TYPE_CHECKING:
-    from crmlib.shop.engine import Shop
+    from crmlib.shop.shop import Shop
 
 NOBODY, SAME_RATE, RECENCY = "nobody buys", "same rate as before", "days since last order"
 MODELS = (BG, MBG, PARETO)

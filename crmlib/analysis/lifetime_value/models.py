@@ -12,14 +12,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from crmlib.analysis.lifetime_value import timing
-from crmlib.analysis.lifetime_value.clock import Clock
 from crmlib.analysis.lifetime_value.likelihood import Likelihood
+from crmlib.analysis.lifetime_value.season import Clock
 from crmlib.analysis.lifetime_value.timing import BG, NAMES, Floats, Name
 from crmlib.errors import NotEnoughData, UsageError
 from crmlib.shop import facts as shop_facts
 
 if TYPE_CHECKING:
-    from crmlib.shop.engine import Shop
+    from crmlib.shop.shop import Shop
 
 TimeUnit = Literal["day", "week"]
 

@@ -16,7 +16,7 @@ from crmlib.analysis.lifetime_value.timing import Floats
 from crmlib.shop import facts as shop_facts
 
 if TYPE_CHECKING:
-    from crmlib.shop.engine import Shop
+    from crmlib.shop.shop import Shop
 
 MONTH_DAYS = 30.4375
 MOST_MONTHS, YEAR_MONTHS = 18, 12

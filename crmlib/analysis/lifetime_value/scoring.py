@@ -12,10 +12,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from crmlib.analysis.lifetime_value.bands import Errors, Total, band
+from crmlib.analysis.forecasts import Errors, Total, band
 from crmlib.analysis.lifetime_value.chances import DAYS as _BUYS_DAYS
 from crmlib.analysis.lifetime_value.chances import Chances
-from crmlib.analysis.lifetime_value.clock import year_before
 from crmlib.analysis.lifetime_value.holdout import TIERS, tiers_then
 from crmlib.analysis.lifetime_value.methods import (
     HISTORY,
@@ -28,6 +27,7 @@ from crmlib.analysis.lifetime_value.methods import (
     recency_bins,
 )
 from crmlib.analysis.lifetime_value.models import PurchaseModel
+from crmlib.analysis.lifetime_value.season import year_before
 from crmlib.analysis.lifetime_value.spend import SpendModel, repeat_average, spend_of
 from crmlib.analysis.lifetime_value.timing import Floats
 from crmlib.analysis.lifetime_value.validation import Validation
@@ -35,7 +35,7 @@ from crmlib.errors import NotEnoughData
 from crmlib.shop import facts as shop_facts
 
 if TYPE_CHECKING:
-    from crmlib.shop.engine import Shop
+    from crmlib.shop.shop import Shop
 
 _DRAWS, _FEWER_DRAWS, _MANY = 400, 200, 50_000
 _CHUNK = 10_000  # histories or customers simulated at a time

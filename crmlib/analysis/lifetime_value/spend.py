@@ -17,7 +17,7 @@ from crmlib.analysis.lifetime_value.timing import Floats
 from crmlib.shop import facts as shop_facts
 
 if TYPE_CHECKING:
-    from crmlib.shop.engine import Shop
+    from crmlib.shop.shop import Shop
 
 LEAST_BUYERS = 50
 # More than this many averages only sharpen the third digit.

@@ -14,10 +14,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from crmlib.analysis.forecasts import Errors, errors_of
 from crmlib.analysis.lifetime_value import chances
-from crmlib.analysis.lifetime_value.bands import Errors, errors_of
-from crmlib.analysis.lifetime_value.beginnings import Beginning, beginning
-from crmlib.analysis.lifetime_value.clock import LEAST_SEASON_DAYS, monthly_repeats
 from crmlib.analysis.lifetime_value.methods import (
     HISTORY,
     MODELS,
@@ -29,13 +27,15 @@ from crmlib.analysis.lifetime_value.methods import (
     windows,
 )
 from crmlib.analysis.lifetime_value.models import PurchaseModel, TimeUnit, Unfit, cut_day
+from crmlib.analysis.lifetime_value.season import LEAST_SEASON_DAYS, monthly_repeats
 from crmlib.analysis.lifetime_value.spend import SpendModel, fit_spend
 from crmlib.analysis.lifetime_value.timing import Floats
+from crmlib.analysis.lifetime_value.truncation import Beginning, beginning
 from crmlib.errors import NotEnoughData
 from crmlib.shop import facts as shop_facts
 
 if TYPE_CHECKING:
-    from crmlib.shop.engine import Shop
+    from crmlib.shop.shop import Shop
 
 _MOST_CUTS = 6
 _QUARTER, _YEAR = 91, 365

@@ -12,7 +12,7 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from crmlib.errors import UsageError, nearest
-from crmlib.shop.intake.folder import Source
+from crmlib.shop.intake.files import Source
 
 DUCKDB, SPARK = "duckdb", "spark"
 ENGINES = (DUCKDB, SPARK)

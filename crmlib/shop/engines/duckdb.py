@@ -14,8 +14,8 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from crmlib.shop.engines import DUCKDB, Raw, flag, our_names, without_decimals
-from crmlib.shop.intake import text
-from crmlib.shop.intake.folder import Source, parquet_names
+from crmlib.shop.intake import encoding as text
+from crmlib.shop.intake.files import Source, parquet_names
 
 _OVERFLOW = 8  # surplus fields a ragged CSV row may have and still be set aside rather than stop the run
 _SHARED = "shared"  # the database of what is stored for others

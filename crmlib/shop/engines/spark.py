@@ -24,8 +24,8 @@ from pyarrow import parquet
 from crmlib.errors import UsageError
 from crmlib.shop.engines import SPARK, Raw, our_names, without_decimals
 from crmlib.shop.engines.duckdb import DuckDB
-from crmlib.shop.intake import text
-from crmlib.shop.intake.folder import Source
+from crmlib.shop.intake import encoding as text
+from crmlib.shop.intake.files import Source
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

@@ -1,0 +1,93 @@
+"""What is said of the days ahead, in numbers that a later run can mark, and the marks themselves."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import numpy as np
+import pandas as pd
+from scipy import stats as distributions
+
+from crmlib.analysis.baskets.facts import Baskets, between
+from crmlib.analysis.baskets.hits import BESIDE, SUGGESTION, HitRates, beside_rate, first_choice, later_range
+from crmlib.analysis.baskets.mining import Itemset
+from crmlib.analysis.baskets.validation import Validation, recount
+from crmlib.findings import Due, Grade, Prediction
+from crmlib.shop.shop import Shop
+
+DAYS_AHEAD = 90
+PAIRS_HELD, HIT_RATE = f"pairs_held_{DAYS_AHEAD}d", f"hit_rate_{DAYS_AHEAD}d"
+LIST = "suggested_pairs"  # lists/suggested_pairs.csv: the pairs the predictions speak of
+
+
+def predictions(
+    baskets: Baskets, validation: Validation, suggestions: pd.DataFrame, rates: HitRates
+) -> tuple[Prediction, ...]:
+    """What the next 90 days will bring for the pairs suggested today; nothing where no later part said what to expect.
+
+    pairs_held_90d: share of them that will be together more often than chance within months. hit_rate_90d: how often a basket
+    with an item that has a suggestion will hold it.
+    """
+    if suggestions.empty or validation.found.empty or baskets.as_of is None:
+        return ()
+    start, end = baskets.as_of, baskets.as_of + timedelta(days=DAYS_AHEAD)
+    followed, n = len(validation.found), len(suggestions)
+    held = int((validation.found["count"] > validation.found["expected"]).sum())
+    # What is known of the share (Jeffreys), and how n pairs then fall.
+    band = distributions.betabinom(n, held + 0.5, followed - held + 0.5)
+    said = [
+        Prediction(
+            id=PAIRS_HELD, label=f"Suggested pairs above chance over the next {DAYS_AHEAD} days", unit="share",
+            value=held / followed, low=float(band.ppf(0.025)) / n, high=float(band.ppf(0.975)) / n, n=n,
+            start=start, end=end,
+        )
+    ]  # fmt: skip
+    rate, difference = rates.rate(BESIDE, SUGGESTION), rates.difference(BESIDE)
+    if rate is not None and difference is not None:
+        se = (rate["high"] - rate["rate"]) / 1.96
+        low, high = later_range(float(rate["rate"]), se=float(se), days=rates.days, days_ahead=DAYS_AHEAD)
+        trials = round(float(rate["trials"]) * DAYS_AHEAD / max(rates.days, 1))
+        said.append(
+            Prediction(
+                id=HIT_RATE, label="Baskets that will hold what is suggested beside them", unit="share",
+                value=float(rate["rate"]), low=low, high=high, n=trials, start=start, end=end,
+            )
+        )  # fmt: skip
+    return tuple(said)
+
+
+def listed(suggestions: pd.DataFrame, *, level: str) -> pd.DataFrame:
+    """The pairs as lists/suggested_pairs.csv keeps them: level, item_id, item, suggest_id, suggest, share."""
+    return suggestions[["item_id", "item", "suggest_id", "suggest", "share"]].assign(level=level)
+
+
+def grade(shop: Shop, due: tuple[Due, ...]) -> tuple[Grade, ...]:
+    """What came of predictions whose time is over: the pairs of that day, counted in the baskets since.
+
+    A prediction whose list of pairs is gone cannot be marked and is left out.
+    """
+    marks = []
+    for said in due:
+        file = said.lists / f"{LIST}.csv" if said.lists else None
+        if file is None or not file.is_file() or said.prediction.id not in (PAIRS_HELD, HIT_RATE):
+            continue
+        pairs = pd.read_csv(file, dtype={"item_id": str, "suggest_id": str, "level": str}, keep_default_na=False)
+        ids = tuple(sorted({*pairs["item_id"], *pairs["suggest_id"]}))
+        span = said.prediction
+        baskets = between(shop, level=str(pairs["level"].iloc[0]), ids=ids, start=span.start, end=span.end)
+        if not baskets.n:
+            continue
+        if span.id == PAIRS_HELD:
+            place = {item: position for position, item in enumerate(ids)}
+            sets: list[Itemset] = [
+                (min(place[a], place[b]), max(place[a], place[b]))
+                for a, b in zip(pairs["item_id"], pairs["suggest_id"], strict=True)
+            ]
+            counted = recount(sets, baskets)
+            actual = float((counted["count"] > counted["expected"]).mean())
+        else:
+            actual, trials = beside_rate(first_choice(pairs, ids), baskets)
+            if not trials:
+                continue
+        marks.append(Grade(due=said, actual=float(np.round(actual, 6))))
+    return tuple(marks)

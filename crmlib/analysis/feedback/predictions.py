@@ -1,0 +1,183 @@
+"""How many complaints will the next weeks bring, within which band, and how did earlier such numbers turn out?
+
+The band bounds the count itself: negative binomial, as scattered as the same forecast's errors at earlier days were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from crmlib.analysis.feedback.rates import Trend, period_of
+from crmlib.analysis.feedback.texts import Readings
+from crmlib.analysis.feedback.themes import THEMES
+from crmlib.findings import Due, Grade, Prediction
+from crmlib.stats import Floats
+
+HORIZONS = (30, 90)
+RECENT_DAYS, LONG_DAYS = 56, 364
+ORIGIN_STEP = 28  # days between the earlier days at which a forecast is tried
+MOST_ORIGINS, FEWEST_ORIGINS = 18, 4
+METHODS = ("year", "recent", "year by orders", "recent by orders")
+METHOD_WORDS = {
+    "year": "the daily mean of the last year carried on",
+    "recent": "the daily mean of the last eight weeks carried on",
+    "year by orders": "the last year's complaints per order times the orders expected from the same weeks a year ago",
+    "recent by orders": "the last eight weeks' complaints per order times the orders expected from the same weeks a year ago",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ahead:
+    """Complaints by theme in the days from as_of on.
+
+    frame    theme, horizon_days, expected, low, high (of the count, 95 %), method, scatter (variance over mean of earlier errors)
+    tried    horizon_days, method, origins, deviance (mean Poisson deviance at earlier days), bias (forecast over actual − 1)
+    """
+
+    frame: pd.DataFrame
+    tried: pd.DataFrame
+    as_of: date
+
+
+def ahead(readings: Readings, orders: pd.DataFrame, *, trend: Trend) -> Ahead:
+    """How many complaints about each theme are to be expected in the next 30 and 90 days?
+
+    Of four plain forecasts the one that erred least at earlier days is used, the simplest of equals (2 %); a theme that clearly rose
+    or fell is carried on at its recent rate. Empty with too short a past for four such trials.
+    """
+    columns = ["theme", "horizon_days", "expected", "low", "high", "method", "scatter"]
+    period = period_of(readings, orders)
+    daily = _daily(readings, orders, start=period[0]) if period and period[1] == readings.as_of else None
+    rows, tries = [], []
+    for horizon in HORIZONS:
+        if daily is None:
+            break
+        size = len(daily)
+        origins = list(range(size - horizon, LONG_DAYS - 1, -ORIGIN_STEP))[:MOST_ORIGINS]
+        # Forecasts by orders need two years before the day; where enough such days are left, only those are tried.
+        two_years = [at for at in origins if at >= 2 * LONG_DAYS]
+        origins = two_years if len(two_years) > FEWEST_ORIGINS else origins
+        if len(origins) < FEWEST_ORIGINS:
+            continue
+        actual = np.array(
+            [daily[list(THEMES)].to_numpy()[at : at + horizon].sum(axis=0) for at in origins], dtype=float
+        )
+        usable = [method for method in METHODS if "orders" not in method or min(origins) >= 2 * LONG_DAYS]
+        said = {
+            method: np.array([_forecast(daily, at, horizon=horizon, method=method) for at in origins])
+            for method in usable
+        }
+        deviance = {method: _deviance(actual, found) for method, found in said.items()}
+        best = min(deviance.values())
+        method = next(name for name in usable if deviance[name] <= 1.02 * best)
+        tries += [
+            (horizon, name, len(origins), deviance[name], said[name].sum() / max(actual.sum(), 1.0) - 1)
+            for name in usable
+        ]
+        changed = (
+            set(trend.changes.loc[trend.changes["change"] != "no clear change", "theme"])
+            if len(trend.changes)
+            else set()
+        )
+        for place, theme in enumerate(THEMES):
+            used = method if theme not in changed or method.startswith("recent") else method.replace("year", "recent")
+            expected = float(_forecast(daily, size, horizon=horizon, method=used)[place])
+            # Few earlier errors measure their own spread badly: Student's margin over the normal one, for periods that do not overlap.
+            apart = max(2.0, (origins[0] - origins[-1]) / max(horizon, ORIGIN_STEP) + 1)
+            margin = (stats.t.ppf(0.975, apart) / stats.norm.ppf(0.975)) ** 2
+            own = slice(place, place + 1)
+            scatter = max(1.0, margin * max(_scatter(actual, said[used]), _scatter(actual[:, own], said[used][:, own])))
+            low, high = count_band(expected, scatter=scatter)
+            rows.append((theme, horizon, expected, low, high, used, scatter))
+    tried = pd.DataFrame(tries, columns=["horizon_days", "method", "origins", "deviance", "bias"])
+    return Ahead(frame=pd.DataFrame(rows, columns=columns), tried=tried, as_of=readings.as_of)
+
+
+def predictions(found: Ahead) -> tuple[Prediction, ...]:
+    """The same as a later run will grade them: 'delivery_complaints_30d' and its like."""
+    return tuple(
+        Prediction(
+            id=f"{row.theme}_complaints_{row.horizon_days}d", label=f"{row.theme.capitalize()} complaints in the next {row.horizon_days} days",
+            unit="complaints", value=round(float(row.expected), 2), low=float(row.low), high=float(row.high), start=found.as_of,
+            end=found.as_of + timedelta(days=int(row.horizon_days)),
+        )
+        for row in found.frame.itertuples()
+    )  # fmt: skip
+
+
+def grade(readings: Readings, due: Sequence[Due]) -> tuple[Grade, ...]:
+    """What came of the complaints that earlier runs expected? Those whose days have all passed by this run's as_of.
+
+    Counted by today's reading, so a reader that has changed since counts as error of the forecast.
+    """
+    grades = []
+    said = readings.mentions[readings.mentions["complaint"]]
+    days = readings.texts["day"].to_numpy()[said["row"].to_numpy()]
+    for one in due:
+        theme = one.prediction.id.partition("_complaints_")[0]
+        if theme not in THEMES or one.prediction.end > readings.as_of:
+            continue
+        inside = (days >= np.datetime64(one.prediction.start)) & (days < np.datetime64(one.prediction.end))
+        grades.append(Grade(due=one, actual=float((inside & (said["theme"] == theme).to_numpy()).sum())))
+    return tuple(grades)
+
+
+def count_band(expected: float, *, scatter: float) -> tuple[float, float]:
+    """Where 95 % of counts with this mean fall whose variance is `scatter` times their mean; Poisson's where that is 1."""
+    if expected <= 0:
+        return 0.0, 3.0  # nothing seen: a Poisson mean up to 3 is compatible with no event
+    if scatter <= 1.0001:
+        return float(stats.poisson.ppf(0.025, expected)), float(stats.poisson.ppf(0.975, expected))
+    p = 1 / scatter
+    law = stats.nbinom(expected * p / (1 - p), p)
+    return float(law.ppf(0.025)), float(law.ppf(0.975))
+
+
+def _daily(readings: Readings, orders: pd.DataFrame, *, start: date) -> pd.DataFrame:
+    """One row a day from `start` to the day before as_of: orders, and complaints by theme."""
+    index = pd.date_range(start, readings.as_of, inclusive="left")
+    frame = pd.DataFrame(index=index)
+    frame["orders"] = orders.set_index("day")["orders"].reindex(index, fill_value=0)
+    said = readings.mentions[readings.mentions["complaint"]]
+    days = readings.texts["day"].to_numpy()[said["row"].to_numpy()]
+    for theme in THEMES:
+        counted = pd.Series(days[(said["theme"] == theme).to_numpy()]).value_counts()
+        frame[theme] = counted.reindex(index, fill_value=0)
+    return frame
+
+
+def _forecast(daily: pd.DataFrame, at: int, *, horizon: int, method: str) -> Floats:
+    """Expected complaints by theme in the `horizon` days from row `at` on, from rows before it alone."""
+    back = min(RECENT_DAYS if method.startswith("recent") else LONG_DAYS, at)
+    past = daily.iloc[at - back : at]
+    seen = past[list(THEMES)].sum().to_numpy(float)
+    if "orders" not in method:
+        found: Floats = seen / back * horizon
+        return found
+    volume = daily["orders"].to_numpy(float)
+    # The same weekdays a year ago, grown as the last half year grew over the half year before it a year earlier.
+    half = LONG_DAYS // 2
+    growth = volume[at - half : at].sum() / max(volume[at - half - LONG_DAYS : at - LONG_DAYS].sum(), 1.0)
+    to_come = growth * volume[at - LONG_DAYS : at - LONG_DAYS + horizon].sum()
+    scaled: Floats = seen / max(float(past["orders"].sum()), 1.0) * to_come
+    return scaled
+
+
+def _deviance(actual: Floats, expected: Floats) -> float:
+    """Mean Poisson deviance; a forecast of nothing counts as a tenth of an event."""
+    mean = np.maximum(expected, 0.1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        log = np.where(actual > 0, actual * np.log(actual / mean), 0.0)
+    return float(2 * (log - (actual - mean)).mean())
+
+
+def _scatter(actual: Floats, expected: Floats) -> float:
+    """Mean of squared errors over forecasts: how much wider than Poisson the outcomes fell."""
+    mean = np.maximum(expected, 0.1)
+    return float(((actual - mean) ** 2 / mean).mean())

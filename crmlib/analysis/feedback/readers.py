@@ -1,0 +1,264 @@
+"""Who reads this shop best: a model of its own stars, TextBlob with rules, TextBlob alone, or VADER?
+
+Judged on texts later than any a model was trained on and in phrasings it has not seen. The model is used only where it is
+better than each of the others beyond the noise of that comparison; else TextBlob with rules reads.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import ibis.expr.types as ir
+import numpy as np
+import pandas as pd
+from scipy import special
+
+from crmlib.analysis.feedback import learning, phrasing
+from crmlib.analysis.feedback.lexicons import Scores
+from crmlib.analysis.feedback.moods import scores
+from crmlib.analysis.feedback.reading import Reader, is_english, text_key
+from crmlib.analysis.feedback.shares import MIN_RATED, cells, macro_f1, resampled
+from crmlib.stats import Floats
+
+if TYPE_CHECKING:
+    from crmlib.shop.shop import Shop
+
+READERS = ("model", "rules", "textblob", "vader")
+MIN_PHRASINGS = 60  # phrasings on either side of the stars below which nothing is learnt
+MOST = 8000  # distinct rated texts that are learnt from, the newest
+ORIGINS = (0.55, 0.7, 0.85, 1.0)  # each model is trained up to one share of the dated texts and judged up to the next
+
+
+@dataclass(frozen=True, kw_only=True)
+class Learning:
+    """What came of the contest, and the reader to use.
+
+    contest   reader (one of READERS, without 'model' where nothing could be learnt), macro_f1, low, high, and how far the model is
+              ahead: lead, lead_low, lead_high (paired, over phrasings)
+    tested    texts judged, `phrasings` how many different; `origins` the days up to which the models were trained
+    reciting  macro F1 of the model on the same texts when it may have seen their phrasing: flattering, and decides nothing
+    """
+
+    reader: Reader
+    contest: pd.DataFrame
+    tested: int
+    phrasings: int
+    rated: int
+    learnt_from: int
+    origins: tuple[date, ...]
+    reciting: float | None
+    reason: str
+
+    @property
+    def chosen(self) -> bool:
+        """Does the model read?"""
+        return self.reader.learnt is not None
+
+    def of(self, reader: str) -> tuple[float | None, float | None, float | None]:
+        """Macro F1 of a reader with its interval; all None where it was not judged."""
+        row = self.contest[self.contest["reader"] == reader]
+        if row.empty:
+            return None, None, None
+        return float(row["macro_f1"].iloc[0]), float(row["low"].iloc[0]), float(row["high"].iloc[0])
+
+
+def learn(shop: Shop, texts: ir.Table, *, reader: Reader, seed: int = 0, draws: int = 1000) -> Learning:
+    """Does a model of this shop's own stars read better than lexicons, and who should read?
+
+    One and two stars are negative, four and five positive, three and none teach nothing. `seed` draws folds and resamples.
+    """
+    rng = np.random.default_rng(seed)
+    rated, known = _rated(shop, texts)
+    usable = rated.assign(group=phrasing.groups(list(rated["marks"])) if len(rated) else 0)
+    sides = usable.groupby("bad")["group"].nunique()
+    if len(sides) < 2 or sides.min() < MIN_PHRASINGS:
+        few = 0 if len(sides) < 2 else int(sides.min())
+        reason = (
+            f"nothing was learnt from this shop's own stars: that needs {MIN_PHRASINGS} different phrasings with one or two and with four or five "
+            f"stars, and the rarer side has {few}"
+        )
+        return _untaught(usable, known, reader=reader, rng=rng, draws=draws, reason=reason)
+    examples, marks, vocabulary = _examples(usable, known)
+    dated = usable[usable["day"].notna()].sort_values("day", kind="stable")
+    days = dated["day"].to_numpy()
+    judged: list[pd.DataFrame] = []
+    origins: list[date] = []
+    strength = 0.0
+    for start, end in itertools.pairwise(ORIGINS):
+        if not len(dated):
+            break
+        since = days[int(start * (len(dated) - 1))]
+        until = days[int(end * (len(dated) - 1))] if end < 1 else days[-1] + np.timedelta64(1, "D")
+        before, after = dated[days < since], dated[(days >= since) & (days < until)]
+        if (
+            before["bad"].nunique() < 2
+            or after.empty
+            or before.groupby("bad")["group"].nunique().min() < MIN_PHRASINGS / 2
+        ):
+            continue
+        earlier, _, _ = _examples(before, known, vocabulary=vocabulary)
+        strength = strength or learning.chosen_strength(earlier, rng=rng)
+        judged.append(_judged(earlier, after=after, known=known, vocabulary=vocabulary, strength=strength, rng=rng))
+        origins.append(pd.Timestamp(since).date())
+    tested = pd.concat(judged) if judged else pd.DataFrame(columns=["bad", "group", *READERS], dtype=bool)
+    if min(tested["bad"].sum(), (~tested["bad"]).sum()) < MIN_RATED:
+        reason = (
+            f"a model of this shop's own stars could not be judged: fewer than {MIN_RATED} later texts carry one or two, or four or five, "
+            "stars"
+        )
+        return _untaught(usable, known, reader=reader, rng=rng, draws=draws, reason=reason)
+    contest = _contest(tested, readers=READERS, rng=rng, draws=draws)
+    rivals = contest[contest["reader"] != "model"]
+    better = bool((rivals["lead_low"] > 0).all())
+    chosen = reader
+    if better:
+        model = learning.learnt(
+            examples, vocabulary=vocabulary, marks=marks, strength=strength, usual=float(usable["bad"].mean()), rng=rng, macro_f1=macro_f1,
+        )  # fmt: skip
+        chosen = replace(reader, learnt=model)
+    nearest = rivals.sort_values("lead_low").iloc[0]
+    reason = (
+        "a model learnt from this shop's own stars reads, since it beat every lexicon on later texts it could not have known"
+        if better
+        else f"a model learnt from this shop's own stars was tried and is not used: it is not clearly better than {NAMES[nearest['reader']]}"
+    )
+    return Learning(
+        reader=replace(chosen, known=MappingProxyType(known)), contest=contest, tested=len(tested), phrasings=int(tested["group"].nunique()),
+        rated=len(usable), learnt_from=int(usable["key"].nunique()), origins=tuple(origins), reason=reason,
+        reciting=float(macro_f1(cells(tested["bad"], tested["reciting"]).sum(axis=0))),
+    )  # fmt: skip
+
+
+NAMES: Mapping[str, str] = MappingProxyType(
+    {"model": "the shop's own model", "rules": "TextBlob with rules", "textblob": "TextBlob alone", "vader": "VADER"}
+)
+
+
+def _rated(shop: Shop, texts: ir.Table) -> tuple[pd.DataFrame, dict[int, Scores]]:
+    """Rated English texts, a row each: key, text, day, bad, marks; and the scores of each distinct one."""
+    rows = []
+    known: dict[int, Scores] = {}
+    marks: dict[int, frozenset[int]] = {}
+    stars = texts.filter(texts["rating"].notnull() & (texts["rating"] != 3))
+    for chunk in shop.stream(stars.select("feedback_id", "text", "language", "day", "rating").order_by("feedback_id")):
+        for said, language, day, rating in zip(
+            chunk["text"], chunk["language"], chunk["day"], chunk["rating"], strict=True
+        ):
+            key = text_key(said)
+            if key not in known:
+                if not is_english(said, language=language if isinstance(language, str) else None):
+                    continue
+                known[key], marks[key] = scores(said), phrasing.signatures(said)
+            rows.append((key, said, day, rating <= 2, marks[key]))
+    frame = pd.DataFrame(rows, columns=["key", "text", "day", "bad", "marks"])
+    frame = frame.assign(day=pd.to_datetime(frame["day"]), bad=frame["bad"].astype(bool))
+    newest = (
+        frame.sort_values("day", kind="stable", na_position="first")
+        .drop_duplicates("key", keep="last")["key"]
+        .tail(MOST)
+    )
+    return frame[frame["key"].isin(newest)].reset_index(drop=True), known
+
+
+def _examples(
+    rows: pd.DataFrame, known: Mapping[int, Scores], *, vocabulary: learning.Vocabulary | None = None
+) -> tuple[learning.Examples, list[frozenset[int]], learning.Vocabulary]:
+    """One row a distinct text and side; a text written n times weighs 1 + log n, shared out as its stars were."""
+    counted = rows.groupby(["key", "bad"], sort=True).agg(times=("text", "size"), text=("text", "first"), group=("group", "first"), marks=("marks", "first")).reset_index()  # fmt: skip
+    total = counted.groupby("key")["times"].transform("sum")
+    vocabulary = vocabulary or learning.vocabulary(counted["text"].drop_duplicates().tolist())
+    examples = learning.Examples(
+        counts=vocabulary.counts(counted["text"].tolist()), scores=learning.matrix([known[key] for key in counted["key"]]),
+        negative=counted["bad"].to_numpy(float), weight=((1 + np.log(total)) * counted["times"] / total).to_numpy(float),
+        group=counted["group"].to_numpy(np.int64), words=len(vocabulary.words.vocabulary_),
+    )  # fmt: skip
+    return examples, list(counted["marks"]), vocabulary
+
+
+def _judged(
+    earlier: learning.Examples, *, after: pd.DataFrame, known: Mapping[int, Scores],
+    vocabulary: learning.Vocabulary, strength: float, rng: np.random.Generator,
+) -> pd.DataFrame:  # fmt: skip
+    """What each reader calls negative among the later texts; the model once without their phrasing, once as it comes ('reciting').
+
+    Phrasings are dealt into folds over the whole time. A later text is read by the model of earlier texts that leaves its
+    fold out, so nothing it was trained on was later or alike.
+    """
+    folds = earlier.folds(learning.FOLDS, rng=rng)
+    margins, parts = earlier.unseen_margins(folds, strength=strength)
+    slope, offset = learning.calibrated(margins, earlier)
+    cut = learning.best_cut(special.expit(slope * margins + offset), earlier, macro_f1=macro_f1)
+    whole = earlier.trained(strength=strength)
+    fold_of = dict(zip(earlier.group, folds, strict=True))
+    once = after.drop_duplicates("key")
+    counts, scored = vocabulary.counts(once["text"].tolist()), learning.matrix([known[key] for key in once["key"]])
+    fold = np.array([fold_of.get(group, -1) for group in once["group"]])
+    fresh = np.empty(len(once))
+    for part in np.unique(fold):
+        rows = np.flatnonzero(fold == part)
+        fresh[rows] = (whole if part < 0 else parts[part]).margins(counts[rows], scored[rows])
+    reciting = whole.margins(counts, scored)
+    said = pd.DataFrame(
+        {"model": special.expit(slope * fresh + offset) > cut, "reciting": special.expit(slope * reciting + offset) > cut,
+         **_lexicons(once["key"], known)}, index=once["key"],
+    )  # fmt: skip
+    return after[["bad", "group"]].assign(**{name: said[name].loc[after["key"]].to_numpy() for name in said})
+
+
+def _lexicons(keys: Sequence[int] | pd.Series, known: Mapping[int, Scores]) -> dict[str, list[bool]]:
+    """Negative below 0; where a lexicon hears nothing it goes with the many, who are content."""
+    return {
+        "rules": [known[key].wording < 0 for key in keys],
+        "textblob": [known[key].textblob < 0 for key in keys],
+        "vader": [known[key].vader < 0 for key in keys],
+    }
+
+
+def _contest(rows: pd.DataFrame, *, readers: Sequence[str], rng: np.random.Generator, draws: int) -> pd.DataFrame:
+    """Macro F1 of each reader on the same texts, phrasings resampled together, and the model's lead over each."""
+    each = [cells(rows["bad"], rows[name]) for name in readers]
+    drawn = resampled(np.hstack(each), rows["group"], rng=rng, draws=draws)
+    values = [float(macro_f1(counts.sum(axis=0))) for counts in each]
+    draws_of: list[Floats] = [macro_f1(drawn[:, 4 * i : 4 * i + 4]) for i in range(len(readers))]
+    ends = [np.nanquantile(found, (0.025, 0.975)) for found in draws_of]
+    frame = pd.DataFrame(
+        {"reader": readers, "macro_f1": values, "low": [end[0] for end in ends], "high": [end[1] for end in ends]}
+    )
+    if "model" not in readers:
+        return frame.assign(lead=np.nan, lead_low=np.nan, lead_high=np.nan)
+    first = list(readers).index("model")
+    leads = [np.nanquantile(draws_of[first] - found, (0.025, 0.975)) for found in draws_of]
+    frame = frame.assign(
+        lead=values[first] - frame["macro_f1"],
+        lead_low=[lead[0] for lead in leads],
+        lead_high=[lead[1] for lead in leads],
+    )
+    frame.loc[first, ["lead", "lead_low", "lead_high"]] = np.nan
+    return frame
+
+
+def _untaught(
+    rated: pd.DataFrame,
+    known: Mapping[int, Scores],
+    *,
+    reader: Reader,
+    rng: np.random.Generator,
+    draws: int,
+    reason: str,
+) -> Learning:
+    """Without a model the lexicons are graded on all rated texts, where there are enough of either side."""
+    contest = pd.DataFrame(columns=["reader", "macro_f1", "low", "high", "lead", "lead_low", "lead_high"])
+    bad = int(rated["bad"].sum())
+    enough = min(bad, len(rated) - bad) >= MIN_RATED
+    if enough:
+        rows = rated.assign(**_lexicons(rated["key"], known))
+        contest = _contest(rows, readers=READERS[1:], rng=rng, draws=draws)
+    return Learning(
+        reader=replace(reader, known=MappingProxyType(dict(known))), contest=contest, tested=len(rated) if enough else 0,
+        phrasings=int(rated["group"].nunique()) if enough else 0, rated=len(rated), learnt_from=0, origins=(), reciting=None, reason=reason,
+    )  # fmt: skip

@@ -1,0 +1,145 @@
+"""What is said today that a later day can mark: predictions, and the grades of earlier ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from crmlib.analysis.forecasts import band, half_width
+from crmlib.analysis.lifetime_value.chances import DAYS as _BUYS_DAYS
+from crmlib.analysis.lifetime_value.chances import band_names, band_of
+from crmlib.analysis.lifetime_value.scoring import Scores
+from crmlib.findings import Due, Grade, Prediction
+from crmlib.shop import facts as shop_facts
+
+if TYPE_CHECKING:
+    from crmlib.shop.shop import Shop
+
+_DAYS = (30, 90)
+_BUYS = "buys_90d"
+LIST = "predictions"
+
+
+def predictions(scores: Scores, *, shop: Shop) -> tuple[Prediction, ...]:
+    """Orders and net sales of known customers in 30 and 90 days and the horizon, and who will order within 90 days.
+
+    An order is a day on which a customer orders. Net sales are counted as they stand on the day of grading.
+    """
+    ahead, start = scores.forecaster, shop.as_of
+    counts = ahead.patterns["customers"].to_numpy(float)
+    people = scores.customers
+    made = []
+    for days in dict.fromkeys((*_DAYS, scores.horizon_days)):
+        expected = ahead.expected(days)
+        # Variances of single histories, which are only summed, need few draws.
+        draws = ahead.simulate(days, n=int(np.clip(2_000_000 // len(counts), 16, 100)), seed=days)
+        chance, own = float(np.sqrt(counts @ draws.var(axis=1, dtype=float))), ahead.spread(days, counts)
+        value = float(counts @ expected)
+        total = band(value, float(np.hypot(chance / max(value, 1e-12), own)), scores.errors)
+        made.append(
+            Prediction(
+                id=f"orders_{days}d", label=f"Orders by known customers in {days} days", unit="orders", value=value,
+                start=start, end=start + timedelta(days=days), low=total.low, high=total.high, n=len(people),
+            )
+        )  # fmt: skip
+        if scores.spend is None:
+            continue
+        per_order = _per_order(scores)
+        sales = float(expected[scores.row] @ per_order)
+        spread = np.sqrt(draws.var(axis=1, dtype=float)[scores.row] @ np.square(per_order)
+                         + expected[scores.row] @ np.square(per_order) * _order_variation(scores))  # fmt: skip
+        own = float(np.hypot(own, scores.spend.mean_deviation))
+        money = band(sales, float(np.hypot(spread / max(sales, 1e-12), own)), scores.errors)
+        made.append(
+            Prediction(
+                id=f"sales_{days}d", label=f"Net sales to known customers in {days} days", unit=shop.currency or "amount",
+                value=sales, start=start, end=start + timedelta(days=days), low=money.low, high=money.high, n=len(people),
+            )
+        )  # fmt: skip
+    return (*made, *_bands(scores, start))
+
+
+def predictions_list(scores: Scores) -> pd.DataFrame:
+    """Who was given which chance to order within 90 days: customer_id, chance, band."""
+    people = scores.customers
+    band = np.array(band_names())[band_of(people["chance_90d"])]
+    return pd.DataFrame({"customer_id": people["customer_id"], "chance": people["chance_90d"], "band": band})
+
+
+def grade(shop: Shop, due: Sequence[Due]) -> tuple[Grade, ...]:
+    """What came of earlier predictions whose time is over. Those that cannot be counted any more are left out."""
+    grades = []
+    for one in due:
+        said = one.prediction
+        if said.end > shop.as_of:
+            continue
+        if said.id.startswith(("orders_", "sales_")):
+            column = "purchases" if said.id.startswith("orders_") else "revenue"
+            grades.append(Grade(due=one, actual=_came(shop, column, start=said.start, end=said.end)))
+        elif said.id == _BUYS and one.lists is not None and (one.lists / f"{LIST}.csv").is_file():
+            who = _members(one.lists / f"{LIST}.csv", said.band)
+            buyers = _buyers(shop, start=said.start, end=said.end)
+            if len(who):
+                grades.append(Grade(due=one, actual=float(who.isin(buyers).mean())))
+    return tuple(grades)
+
+
+def _bands(scores: Scores, start: date) -> list[Prediction]:
+    chance = scores.customers["chance_90d"].to_numpy(float)
+    which, names = band_of(chance), band_names()
+    half = scores.forecaster.chances.half_width(half_width(0.0, scores.errors))
+    made = []
+    for k, name in enumerate(names):
+        some = chance[which == k]
+        if not len(some):
+            continue
+        mean = float(some.mean())
+        # Chance among this many, and what moves whole windows: as earlier ones were off, or as totals were.
+        off = float(np.hypot(1.96 * np.sqrt((some * (1 - some)).sum()) / len(some), half * mean * (1 - mean)))
+        made.append(
+            Prediction(
+                id=_BUYS, label=f"Order within {_BUYS_DAYS} days, given a chance of {name}", unit="share", value=mean, start=start,
+                end=start + timedelta(days=_BUYS_DAYS), low=max(mean - off, 0.0), high=min(mean + off, 1.0), n=len(some), band=name,
+            )
+        )  # fmt: skip
+    return made
+
+
+def _per_order(scores: Scores) -> np.ndarray:
+    """Net sales of a coming purchase day, per row of customers."""
+    people = scores.customers
+    expected = people["expected_orders"].to_numpy(float)
+    share = scores.margin.share
+    mean = people["expected_value"].sum() / max(expected.sum() * share, 1e-12)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        own = people["expected_value"].to_numpy(float) / (expected * share)
+    return np.where(expected > 0, own, mean)
+
+
+def _order_variation(scores: Scores) -> float:
+    """Variance of one customer's orders over their squared mean: 1/p in Gamma-Gamma."""
+    return 1 / scores.spend.p if scores.spend else 0.0
+
+
+def _came(shop: Shop, column: str, *, start: date, end: date) -> float:
+    known = shop_facts.customer_history(shop, until=start).select("customer_id")
+    later = shop_facts.later_purchases(shop, start=start, end=end).semi_join(known, "customer_id")
+    value = shop.fetch(later.aggregate(total=later[column].sum()))["total"].iloc[0]
+    return 0.0 if pd.isna(value) else float(value)
+
+
+def _buyers(shop: Shop, *, start: date, end: date) -> pd.Series:
+    later = shop_facts.later_purchases(shop, start=start, end=end).select("customer_id")
+    return shop.fetch(later, max_rows=20_000_000)["customer_id"]
+
+
+def _members(file: Path, band_name: str) -> pd.Series:
+    rows = pd.read_csv(file, dtype=str, keep_default_na=False)
+    # An id that begins like a formula was written with a quote before it.
+    ids = rows.loc[rows["band"] == band_name, "customer_id"].str.replace(r"^'(?=[=+\-@\t\r])", "", regex=True)
+    return ids

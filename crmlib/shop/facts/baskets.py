@@ -1,0 +1,60 @@
+"""The items of baskets, and what they earn."""
+
+from __future__ import annotations
+
+import ibis
+import ibis.expr.types as ir
+
+from crmlib.shop.facts.orders import line_money, net_orders
+from crmlib.shop.shop import Shop
+
+
+def basket_items(shop: Shop, *, level: str = "product") -> ir.Table:
+    """Grain: one distinct item of one basket. Columns order_id, customer_id (empty: guest), day, item.
+
+    `level` is product, category or brand. A basket is a kept order with at least one positive line; items of quantity
+    zero or below do not count, several pieces count once. Without an orders table customer_id and day are empty.
+    Exact for itemsets of any size; not enough for quantities or money.
+    """
+    lines = shop.table("order_lines")
+    if shop.has("order_lines", "quantity"):
+        lines = lines.filter((lines["quantity"] > 0).fill_null(False))
+    if level == "product":
+        lines = lines.mutate(item=lines["product_id"])
+    else:
+        products = shop.table("products", level).select("product_id", item=level)
+        lines = lines.inner_join(products.filter(products["item"].notnull()), "product_id")
+    items = lines.select("order_id", "item").distinct()
+    if not shop.has("orders"):
+        return items.mutate(customer_id=ibis.null("string"), day=ibis.null("date"))
+    orders = net_orders(shop).select("order_id", "customer_id", "day")
+    return items.inner_join(orders, "order_id").select("order_id", "customer_id", "day", "item")
+
+
+def item_money(shop: Shop, *, level: str = "product") -> ir.Table:
+    """Grain: an item that was sold. Columns item, pieces, sales, known_pieces, known_sales, cost.
+
+    Positive lines of kept orders, before shipping, refunds and discounts on the whole order. The known columns and
+    cost are of lines whose unit cost is known, from the line or else from the product. NotAvailable without prices
+    or quantities. Enough for averages per piece; not enough for what one order earned.
+    """
+    lines = shop.table("order_lines", "quantity")
+    lines = lines.mutate(_money=line_money(shop)).filter((lines["quantity"] > 0).fill_null(False))
+    if shop.has("orders"):
+        lines = lines.semi_join(net_orders(shop), "order_id")
+    cost = lines["unit_cost"]
+    if shop.has("products"):
+        kinds = shop.table("products").select("product_id", "category", "brand", _list_cost="unit_cost")
+        lines = lines.left_join(kinds, "product_id").drop("product_id_right")
+        cost = lines["unit_cost"].fill_null(lines["_list_cost"])
+    item = lines["product_id" if level == "product" else level]
+    lines = lines.mutate(item=item, _cost=cost * lines["quantity"])
+    known = lines["_cost"].notnull()
+    sums = lines.filter(lines["item"].notnull()).group_by("item")
+    return sums.aggregate(
+        pieces=lines["quantity"].sum().cast("float64"),
+        sales=lines["_money"].sum().fill_null(0).cast("float64"),
+        known_pieces=lines["quantity"].sum(where=known).fill_null(0).cast("float64"),
+        known_sales=lines["_money"].sum(where=known).fill_null(0).cast("float64"),
+        cost=lines["_cost"].sum(where=known).fill_null(0).cast("float64"),
+    )

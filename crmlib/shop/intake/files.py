@@ -1,0 +1,156 @@
+"""A folder of CSV or Parquet files named after the canonical tables."""
+
+from __future__ import annotations
+
+import codecs
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from crmlib.errors import DataError, nearest
+from crmlib.shop.intake import encoding as text
+from crmlib.shop.tables import TABLES
+
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file of a shop. `read_path` is where to read it: the file, or a copy in UTF-8 where it was not.
+
+    A `marked` copy has one more column in front, which says why a line cannot be used. `skip` lines come before the
+    header. `encoding` is what the file was taken for. With `one_line_rows` no row runs over the end of its line.
+    """
+
+    table: str
+    path: Path
+    read_path: Path
+    sha256: str
+    header: tuple[str, ...] = ()
+    delimiter: str = ""
+    skip: int = 0
+    marked: bool = False
+    encoding: str = "utf-8"
+    one_line_rows: bool = False
+
+    @property
+    def recoded(self) -> bool:
+        return self.encoding != "utf-8"
+
+    @property
+    def parquet(self) -> bool:
+        return self.path.suffix.lower() == ".parquet"
+
+
+def find_sources(folder: Path, *, scratch: Path) -> list[Source]:
+    """The tables of a shop, in canonical order; `scratch` takes UTF-8 copies of files in other encodings.
+
+    Raises DataError where the folder is missing, holds no table, holds one twice, or a file is empty.
+    """
+    if not folder.is_dir():
+        raise DataError(f"there is no shop at '{folder}': expected a folder with files such as orders.csv")
+    files: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() not in (".csv", ".parquet") or path.stem.lower() not in TABLES or not path.is_file():
+            continue
+        if path.stem.lower() in files:
+            raise DataError(
+                f"shop '{folder.name}' has two files for one table: {files[path.stem.lower()].name}, {path.name}"
+            )
+        files[path.stem.lower()] = path
+    if not files:
+        others = [path.stem for path in sorted(folder.glob("*.csv")) + sorted(folder.glob("*.parquet"))]
+        hint = f" It has {', '.join(others[:5])}." if others else ""
+        raise DataError(
+            f"shop '{folder.name}' holds no table: expected files such as orders.csv or feedback.csv.{hint}"
+        )
+    return [_source(table, files[table], scratch) for table in TABLES if table in files]
+
+
+def column_map(source: Source, present: tuple[str, ...], mapping: dict[str, str]) -> dict[str, str]:
+    """Canonical name -> the file's own, by shop.toml first, then by name whatever its case.
+
+    Raises DataError for a required column that is missing, or a mapping to a column that is not there.
+    """
+    table = TABLES[source.table]
+    folded = {name.strip().casefold(): name for name in present}
+    found = {}
+    for column in table.columns:
+        theirs = mapping.get(column.name)
+        if theirs is not None:
+            if theirs not in present:
+                raise DataError(
+                    f"shop.toml reads {table.name}.{column.name} from '{theirs}', which {source.path.name} lacks; "
+                    f"{nearest(theirs, present)}"
+                )
+            found[column.name] = theirs
+        elif column.name in folded:
+            found[column.name] = folded[column.name]
+        elif column.required:
+            raise DataError(
+                f"{source.path.name} has no column '{column.name}', which {table.name} needs; {nearest(column.name, present)} "
+                f"Rename it, or map it in shop.toml under [columns.{table.name}]."
+            )
+    return found
+
+
+def parquet_names(path: Path) -> tuple[str, ...]:
+    """The column names as the file has them; the engine would number those that repeat."""
+    from pyarrow import parquet
+
+    return tuple(parquet.read_schema(path).names)
+
+
+def _source(table: str, path: Path, scratch: Path) -> Source:
+    needs = f"it needs at least a header line with {', '.join(TABLES[table].required)}"
+    try:
+        look = _look(path)
+    except OSError as error:
+        raise DataError(f"{path.name} cannot be opened: {error.strerror}") from None
+    if not look.first.removeprefix(codecs.BOM_UTF8).strip():
+        raise DataError(f"{path.name} is empty: {needs}")
+    if path.suffix.lower() == ".parquet":
+        return Source(table, path, path, look.sha256)  # the engine reads its header
+    encoding = text.encoding_of(look.first, utf8=look.utf8, name=path.name)
+    plain = path if encoding == "utf-8" else text.recode(path, scratch / f"{table}.csv", encoding)
+    header, delimiter, skip = text.header_of(plain, name=path.name)
+    if not header:
+        raise DataError(f"{path.name} is empty: {needs}")
+    quotes = text.Quotes(sound=True, one_line_rows=True)
+    if look.quoted or plain != path:
+        quotes = text.quotes_of(plain, delimiter=delimiter)
+    marked = not quotes.sound
+    if marked:
+        mended = scratch / f"{table}-marked.csv"
+        plain = text.mend(plain, mended, delimiter=delimiter, columns=len(header), skip=skip)
+        skip = 0
+    return Source(table, path, plain, look.sha256, header, delimiter, skip=skip, marked=marked, encoding=encoding,
+                  one_line_rows=quotes.one_line_rows)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Look:
+    """One pass over a file: its hash and beginning, whether it is UTF-8, and whether quotes or giant lines need care."""
+
+    sha256: str
+    first: bytes
+    utf8: bool
+    quoted: bool
+
+
+def _look(path: Path) -> _Look:
+    digest = hashlib.sha256()
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    utf8, quoted = True, False
+    with path.open("rb") as file:
+        first = chunk = file.read(_CHUNK)
+        while chunk:
+            digest.update(chunk)
+            quoted = quoted or b'"' in chunk or (len(chunk) == _CHUNK and not (b"\n" in chunk or b"\r" in chunk))
+            if utf8:
+                try:
+                    decoder.decode(chunk)
+                except UnicodeDecodeError:
+                    utf8 = False
+            chunk = file.read(_CHUNK)
+    return _Look(digest.hexdigest(), first, utf8, quoted)
