@@ -18,17 +18,32 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from crmlib.analysis import baskets, data_health, experiments, feedback, lifetime_value
-    from crmlib.findings import due, publish
+    from crmlib.findings import Part, compose
+    from crmlib.publishing import due, publish
     from crmlib.shop.shop import Shop, connect
 
 __version__ = "0.2.0"
-__all__ = ["Shop", "baskets", "connect", "data_health", "due", "experiments", "feedback", "lifetime_value", "publish"]
+__all__ = [
+    "Part",
+    "Shop",
+    "baskets",
+    "compose",
+    "connect",
+    "data_health",
+    "due",
+    "experiments",
+    "feedback",
+    "lifetime_value",
+    "publish",
+]
 
 _FUNCTIONS = {
     "Shop": "crmlib.shop.shop",
     "connect": "crmlib.shop.shop",
-    "due": "crmlib.findings",
-    "publish": "crmlib.findings",
+    "Part": "crmlib.findings",
+    "compose": "crmlib.findings",
+    "due": "crmlib.publishing",
+    "publish": "crmlib.publishing",
 }
 
 

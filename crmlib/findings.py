@@ -1,32 +1,29 @@
-"""What an analysis says: numbers with their uncertainty, what to do, what to doubt.
+"""What an analysis says, plain and typed: findings as parts, each with its numbers, actions, doubts and forecasts.
 
-A notebook ends by publishing its `Findings`. They travel inside the executed notebook as display data of
-their own MIME type, so the runner reads back what the analyst saw, and plain papermill loses nothing.
+A part lives where its question is computed; `compose` puts parts in order under a headline. Nothing above reads the
+sentences back: what the runner, the index and the next run need travels as values. Imports no pandas.
 """
 
 from __future__ import annotations
 
 import html
-import json
-import re
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import date
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, Protocol
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any, Literal
 
 from crmlib import formats
 from crmlib.errors import UsageError
+from crmlib.formats import Estimate
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FINDINGS_MIME = "application/vnd.crmlib.findings+json"
-DUE_FILE = "due.json"
-LARGEST_TABLE = 1_000_000  # bytes of CSV that may travel inside a notebook
-
-# The wide forms of = + - @ count as formulas where keyboards type them.
-_FORMULA = re.compile(r"(^|[;\t\r\n][\"']?)(?=[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20])")
+PART_MIME = "application/vnd.crmlib.part+json"
+MOST_TILES = 4
 
 Status = Literal["published", "warnings", "too_few"]
 
@@ -35,8 +32,10 @@ Status = Literal["published", "warnings", "too_few"]
 class Metric:
     """One number of a report. `low` and `high` are None for complete counts; `value` None is 'not available'.
 
-    `headline` puts it in the row of tiles; `note` is the small print there: what the interval covers, or n. `signed`
-    numbers show a plus, too.
+    `headline` makes it a tile. `before` is the same number of the comparable period and `against` names that period as
+    it follows 'on': 'last September', 'the year before'. `history` is its line: ISO day and value, oldest first.
+    `note` is the small print where there is nothing to compare with. A `running` total only grows, so that it is never
+    called a change; `signed` numbers show a plus, too; `spread` says that the tile shows the range.
     """
 
     id: str
@@ -49,29 +48,45 @@ class Metric:
     high: float | None = None
     headline: bool = False
     note: str = ""
+    before: float | None = None
+    against: str = ""
+    history: tuple[tuple[str, float], ...] = ()
+    running: bool = False
     signed: bool = False
+    spread: bool = False
+
+    @classmethod
+    def of(cls, estimate: Estimate, **said: Any) -> Metric:
+        """A metric with the value, range, unit and n of an estimate."""
+        return cls(value=estimate.value, low=estimate.low, high=estimate.high, unit=estimate.unit, n=estimate.n, **said)
+
+    @property
+    def estimate(self) -> Estimate:
+        """The number with its range alone."""
+        return Estimate(value=self.value, low=self.low, high=self.high, unit=self.unit, n=self.n)
 
     def __str__(self) -> str:
-        span = formats.interval(self.low, self.high, self.unit)
-        text = formats.quantity(self.value, self.unit, low=self.low, high=self.high)
-        return f"{text} ({span})" if span else text
+        span = self.estimate.span
+        return f"{self.estimate.text} ({span})" if span else self.estimate.text
 
 
 @dataclass(frozen=True, kw_only=True)
 class Action:
-    """Something to do: for how many, worth what, until when, by whom, with which file beside the page.
+    """Something to do, in a line: the verb first and how many, what it is worth, by when, who, and the list.
 
-    `counted` says what `count` counts, in the plural: 'customers'.
+    `what` is a whole line: 'Contact the 39 best customers who are wavering'. `owner` is a role of shop.toml's [owners],
+    such as 'service'; a shop that names nobody shows nobody. `weight` is the money at stake in the shop's currency, by
+    which the index ranks over all reports; 0 where it is not known. `why` is for whoever asks, folded on the page.
     """
 
     what: str
-    why: str
-    count: int | None = None
-    counted: str = ""
     worth: str = ""
-    by: str = ""
+    by: date | None = None
     owner: str = ""
     file: str = ""
+    count: int | None = None
+    why: str = ""
+    weight: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,11 +106,31 @@ class Caveat:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Change:
+    """What one period brought beside the comparable one, in a sentence: never a running total.
+
+    `size` ranks it among all of the day: how far it is outside chance or, for money, its share of sales; 0 to 1.
+    """
+
+    text: str
+    size: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Signal:
+    """A finding that may come and go from run to run. `text` says it; `gone` says that it no longer holds."""
+
+    id: str
+    text: str
+    gone: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Prediction:
     """A number said before it can be known: what [start, end) will bring. A later run of the same report grades it.
 
     `id` is the same on every run, such as 'orders_90d'; `low` and `high` bound the outcome itself, not its mean, with
-    95 %. With a `band` it is one of several groups of a chance ('20–40 %'): value is then the mean chance of its `n`.
+    95 %. With a `band` it is one of several groups of a chance ('20–40%'): value is then the mean chance of its `n`.
     """
 
     id: str
@@ -122,7 +157,7 @@ class Due:
 
 @dataclass(frozen=True, kw_only=True)
 class Grade:
-    """What came of a prediction that was due."""
+    """What became of a prediction that was due."""
 
     due: Due
     actual: float
@@ -144,43 +179,170 @@ class Watch:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Findings:
-    """All that one report says.
+class Chart:
+    """A drawing, wide and narrow, as SVG or as a PNG's data URI, with the numbers behind it; or those alone.
 
-    lead      the page in one or two sentences
-    so_what   three lines for the reader who stops there
-    how_sure  holdout, interval, baseline beaten or not, in sentences
-    for_experts   the same in the method's own terms, folded on the page
-    tables    file name without ending -> frame, for `tables/`
-    lists     the same for `lists/`, where whatever names a customer goes; never shown on a page
-    predictions, grades   what is said of the days ahead, and what came of what earlier runs had said
-    watches   rows whose coming and going the next run's page tells; other tables are compared without being named
+    `alt` says what a listener needs: finding, type of figure, range. `table` is the payload `figures.tabulate` makes.
     """
 
-    report: str
-    lead: str
-    metrics: tuple[Metric, ...]
-    so_what: tuple[str, ...]
-    how_sure: tuple[str, ...]
-    caveats: tuple[Caveat, ...]
-    for_experts: tuple[str, ...] = ()
-    actions: tuple[Action, ...] = ()
-    checks: tuple[Check, ...] = ()
-    status: Status = "published"
+    wide: str = ""
+    narrow: str = ""
+    alt: str = ""
+    caption: str = ""
+    table: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """One finding of a page and all that comes with it, made in the file that computes it.
+
+    `title` says the finding and `sentence` what it means; with neither sentence nor chart a part is not shown and only
+    carries its numbers. `detail` folds it behind the main findings. `glance` lends its chart to the index. `certain` are
+    sentences for 'How certain is this?', `method` the same in the method's own terms, folded. `tables` and `lists` are
+    frames by file name: whatever names a customer goes into a list and is never shown.
+    """
+
+    title: str = ""
+    sentence: str = ""
+    chart: Chart | None = None
+    detail: bool = False
+    glance: bool = False
+    metrics: Sequence[Metric] = ()
+    actions: Sequence[Action] = ()
+    changes: Sequence[Change] = ()
+    signals: Sequence[Signal] = ()
+    checks: Sequence[Check] = ()
+    caveats: Sequence[Caveat] = ()
+    certain: Sequence[str] = ()
+    method: Sequence[str] = ()
+    predictions: Sequence[Prediction] = ()
+    grades: Sequence[Grade] = ()
+    watches: Sequence[Watch] = ()
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     lists: Mapping[str, pd.DataFrame] = field(default_factory=dict)
-    predictions: tuple[Prediction, ...] = ()
-    grades: tuple[Grade, ...] = ()
-    watches: tuple[Watch, ...] = ()
 
     def __post_init__(self) -> None:
-        ids = [metric.id for metric in self.metrics]
-        if len(set(ids)) != len(ids):
-            raise UsageError(f"metric ids repeat: {sorted({i for i in ids if ids.count(i) > 1})}")
+        for name in _GATHERED:
+            object.__setattr__(self, name, tuple(getattr(self, name)))
         # Callers keep no handle by which a published table could still change.
         for name in ("tables", "lists"):
             frames = {key: frame.copy() for key, frame in getattr(self, name).items()}
             object.__setattr__(self, name, MappingProxyType(frames))
+
+    @property
+    def shown(self) -> bool:
+        """Is there something to see, or only numbers that travel along?"""
+        return bool(self.sentence or self.chart)
+
+    def to_json(self) -> dict[str, Any]:
+        """What a page shows of it."""
+        chart = asdict(replace(self.chart, table=dict(self.chart.table))) if self.chart else None
+        return {
+            "title": self.title,
+            "sentence": self.sentence,
+            "detail": self.detail,
+            "glance": self.glance,
+            "chart": chart,
+        }
+
+    def __repr__(self) -> str:
+        return f"Part({self.title!r})"
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        return {
+            PART_MIME: self.to_json(),
+            "text/html": _part_html(self),
+            "text/plain": f"{self.title}. {self.sentence}",
+        }
+
+
+_GATHERED = ("metrics", "actions", "changes", "signals", "checks", "caveats", "certain", "method", "predictions", "grades", "watches")  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Findings:
+    """All that one report says: a headline of one or two sentences over parts in the order of the page.
+
+    The first part with a drawing carries the headline. Metrics, actions and the rest are those of its parts, in order.
+    """
+
+    report: str
+    headline: str
+    parts: tuple[Part, ...]
+    status: Status = "published"
+
+    def _all(self, name: str) -> tuple[Any, ...]:
+        return tuple(item for part in self.parts for item in getattr(part, name))
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """Every number of the report."""
+        return self._all("metrics")
+
+    @property
+    def tiles(self) -> tuple[Metric, ...]:
+        """The numbers beside the headline."""
+        return tuple(metric for metric in self.metrics if metric.headline)
+
+    @property
+    def actions(self) -> tuple[Action, ...]:
+        """What to do, most urgent first."""
+        return self._all("actions")
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """What one period brought beside another."""
+        return self._all("changes")
+
+    @property
+    def signals(self) -> tuple[Signal, ...]:
+        """Findings that hold now and may be gone by the next run."""
+        return self._all("signals")
+
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        """Every check that was made."""
+        return self._all("checks")
+
+    @property
+    def caveats(self) -> tuple[Caveat, ...]:
+        """Every reason not to trust the page."""
+        return self._all("caveats")
+
+    @property
+    def certain(self) -> tuple[str, ...]:
+        """How certain it is, in plain sentences."""
+        return self._all("certain")
+
+    @property
+    def method(self) -> tuple[str, ...]:
+        """The same in the method's own terms."""
+        return self._all("method")
+
+    @property
+    def predictions(self) -> tuple[Prediction, ...]:
+        """What is said of the days ahead."""
+        return self._all("predictions")
+
+    @property
+    def grades(self) -> tuple[Grade, ...]:
+        """What became of what earlier runs had said."""
+        return self._all("grades")
+
+    @property
+    def watches(self) -> tuple[Watch, ...]:
+        """Rows whose coming and going the next run tells."""
+        return self._all("watches")
+
+    @property
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """File name without ending -> frame, for `tables/`."""
+        return {name: frame for part in self.parts for name, frame in part.tables.items()}
+
+    @property
+    def lists(self) -> dict[str, pd.DataFrame]:
+        """The same for `lists/`, where whatever names a customer goes."""
+        return {name: frame for part in self.parts for name, frame in part.lists.items()}
 
     def __getitem__(self, metric_id: str) -> Metric:
         for metric in self.metrics:
@@ -189,138 +351,135 @@ class Findings:
         raise KeyError(metric_id)
 
     def to_json(self) -> dict[str, Any]:
-        """Everything but the tables, as plain JSON values."""
+        """Everything but the tables, as plain JSON values; `from_json` reads it back."""
         return {
             "report": self.report,
             "status": self.status,
-            "lead": self.lead,
-            "metrics": [asdict(metric) for metric in self.metrics],
-            "so_what": list(self.so_what),
-            "how_sure": list(self.how_sure),
-            "for_experts": list(self.for_experts),
+            "headline": self.headline,
+            "parts": [part.to_json() for part in self.parts if part.shown],
+            "grades": [{"due": _plain(asdict(grade.due)), "actual": grade.actual} for grade in self.grades],
             "caveats": [caveat.text for caveat in self.caveats],
-            "actions": [asdict(action) for action in self.actions],
-            "checks": [asdict(check) for check in self.checks],
-            "predictions": [_dated(prediction) for prediction in self.predictions],
-            "grades": [
-                {"prediction": _dated(grade.due.prediction), "as_of": grade.due.as_of.isoformat(),
-                 "run_id": grade.due.run_id, "actual": grade.actual}
-                for grade in self.grades
-            ],
-            "watches": [asdict(watch) for watch in self.watches],
-        }  # fmt: skip
+            "certain": list(self.certain),
+            "method": list(self.method),
+            **{
+                name: [_plain(asdict(item)) for item in getattr(self, name)]
+                for name in ("metrics", "actions", "changes", "signals", "checks", "predictions", "watches")
+            },
+        }
 
     def _repr_html_(self) -> str:
         return _as_html(self)
 
 
-def due(out: str | Path) -> tuple[Due, ...]:
-    """What earlier runs of this report predicted and can be graded now, as the runner laid it into `out`; else nothing."""
-    file = Path(out) / DUE_FILE if out else None
-    if file is None or not file.is_file():
-        return ()
-    return tuple(
-        Due(
-            prediction=Prediction(
-                **said["prediction"] | {end: date.fromisoformat(said["prediction"][end]) for end in ("start", "end")}
-            ),
-            as_of=date.fromisoformat(said["as_of"]),
-            run_id=said["run_id"],
-            lists=Path(said["lists"]) if said["lists"] else None,
-        )
-        for said in json.loads(file.read_text(encoding="utf-8"))
+def compose(report: str, headline: str, parts: Sequence[Part | None], *, status: Status | None = None) -> Findings:
+    """A report from its parts, in the order of the page; what is None is left out.
+
+    Without a `status` a check that is not 'ok' makes it 'warnings'. Raises UsageError for more than four tiles and for
+    ids or file names that repeat.
+
+    >>> compose("returns", "Few orders come back.", [Part(title="3% come back", sentence="As last year.")]).status
+    'published'
+    """
+    there = tuple(part for part in parts if part is not None)
+    made = Findings(report=report, headline=headline, parts=there)
+    for what, names in (
+        ("metric ids", [metric.id for metric in made.metrics]),
+        ("tables", [name for part in there for name in (*part.tables, *part.lists)]),
+    ):
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise UsageError(f"{what} repeat: {twice}")
+    if len(made.tiles) > MOST_TILES:
+        raise UsageError(f"a page has at most {MOST_TILES} tiles; headline=True is set on {[m.id for m in made.tiles]}")
+    if status is None:
+        status = "warnings" if any(check.verdict != "ok" for check in made.checks) else "published"
+    return replace(made, status=status)
+
+
+def from_json(said: Mapping[str, Any]) -> Findings:
+    """Findings as another program or a later run reads them back; frames stay in their files."""
+    kinds = {"metrics": Metric, "actions": Action, "changes": Change, "signals": Signal, "checks": Check,
+             "predictions": Prediction, "watches": Watch}  # fmt: skip
+    carried = {name: tuple(_typed(kind, item) for item in said.get(name, ())) for name, kind in kinds.items()}
+    grades = tuple(Grade(due=due_from(grade["due"]), actual=grade["actual"]) for grade in said.get("grades", ()))
+    shown = [
+        Part(**{**part, "chart": Chart(**part["chart"]) if part["chart"] else None}) for part in said.get("parts", ())
+    ]
+    rest = Part(
+        **carried,
+        grades=grades,
+        caveats=tuple(Caveat(text=text) for text in said.get("caveats", ())),
+        certain=said.get("certain", ()),
+        method=said.get("method", ()),
+    )
+    return Findings(report=said["report"], headline=said["headline"], parts=(*shown, rest), status=said["status"])
+
+
+def due_from(said: Mapping[str, Any]) -> Due:
+    """A prediction that has come due, as JSON keeps it."""
+    lists = said.get("lists")
+    return Due(
+        prediction=_typed(Prediction, said["prediction"]),
+        as_of=date.fromisoformat(said["as_of"]),
+        run_id=said["run_id"],
+        lists=Path(lists) if lists else None,
     )
 
 
-def _dated(prediction: Prediction) -> dict[str, Any]:
-    return asdict(prediction) | {"start": prediction.start.isoformat(), "end": prediction.end.isoformat()}
+def _typed(kind: type[Any], said: Mapping[str, Any]) -> Any:
+    """One dataclass of this module from plain values; keys of later versions are passed over."""
+    known = {item.name for item in fields(kind)}
+    values = {name: value for name, value in said.items() if name in known}
+    for name in ("start", "end", "by"):
+        if isinstance(values.get(name), str) and kind in (Prediction, Action):
+            values[name] = date.fromisoformat(values[name])
+    if kind is Metric:
+        values["history"] = tuple((day, value) for day, value in values.get("history", ()))
+    if kind is Watch:
+        values["key"] = tuple(values["key"])
+    return kind(**values)
 
 
-class Source(Protocol):
-    """What publishing needs to know of a shop."""
-
-    @property
-    def as_of(self) -> date: ...
-
-    def passport(self) -> dict[str, Any]: ...
-
-
-@dataclass(frozen=True)
-class Published:
-    """Findings with the data they rest on; showing it in the last cell is what completes a report."""
-
-    findings: Findings
-    payload: dict[str, Any]
-
-    def __repr__(self) -> str:
-        return f"Published({self.findings.report}, as of {self.payload['as_of']}, {self.findings.status})"
-
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        return {
-            FINDINGS_MIME: self.payload,
-            "text/html": self.findings._repr_html_(),
-            "text/plain": repr(self),
-        }
+def _plain(value: Any) -> Any:
+    """Days and paths as text, tuples as lists."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value.isoformat() if isinstance(value, date) else str(value) if isinstance(value, Path) else value
 
 
-def publish(findings: Findings, *, shop: Source, out: str | Path = "") -> Published:
-    """Hand a report's findings to whoever reads the notebook; the last call of each notebook.
+def _part_html(part: Part) -> str:
+    from crmlib.figures.tables import table_html
 
-    With `out`, tables go to `out`/tables and customer lists to `out`/lists (readable by their owner only). Without,
-    tables of up to 1 MB travel inside the notebook and lists do not leave memory.
-    """
-    payload = {"as_of": shop.as_of.isoformat(), **findings.to_json(), "shop": shop.passport(), "complete": True}
-    texts = {name: csv_text(frame) for name, frame in findings.tables.items()}
-    if out:
-        _write(Path(out) / "tables", texts, mode=0o755)
-        if findings.lists:
-            _write(Path(out) / "lists", {name: csv_text(frame) for name, frame in findings.lists.items()}, mode=0o700)
-    else:
-        payload["tables"] = {name: text for name, text in texts.items() if len(text.encode()) <= LARGEST_TABLE}
-    payload["rows"] = {name: len(frame) for name, frame in {**findings.tables, **findings.lists}.items()}
-    return Published(findings, payload)
+    head = f"<h4>{html.escape(part.title)}</h4><p>{html.escape(part.sentence)}</p>"
+    if part.chart is None:
+        return head
+    table = f"<table>{table_html(part.chart.table)}</table>" if part.chart.table else ""
+    if not part.chart.wide:
+        return head + table
+    from crmlib.figures.canvas import image_address
 
-
-def csv_text(frame: pd.DataFrame) -> str:
-    """A frame as CSV no spreadsheet will run: a quote stands before text that begins like a formula.
-
-    The same within a text after a semicolon, tab or line end, where a spreadsheet of other habits would begin a cell.
-    """
-
-    def tame(value: object) -> object:
-        return _FORMULA.sub(r"\1'", value) if isinstance(value, str) else value
-
-    text_columns = frame.select_dtypes(include=["object", "string", "category"]).columns
-    safe = frame.assign(**{column: frame[column].astype(object).map(tame) for column in text_columns})
-    return safe.rename(columns=lambda name: tame(str(name))).to_csv(index=False, lineterminator="\n")
-
-
-def _write(folder: Path, texts: Mapping[str, str], *, mode: int) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    folder.chmod(mode)
-    for name, text in texts.items():
-        (folder / f"{name}.csv").write_text(text, encoding="utf-8")
+    image = f'<img src="{image_address(part.chart.wide)}" alt="{html.escape(part.chart.alt)}" style="max-width:100%">'
+    behind = f"<details><summary>Show the numbers</summary>{table}</details>" if table else ""
+    return f"{head}{image}<p>{html.escape(part.chart.caption)}</p>{behind}"
 
 
 def _as_html(findings: Findings) -> str:
-    """The findings as a notebook shows them, under the four headings every report ends with."""
+    """The findings as a notebook shows them, under the headings of the page."""
 
-    def items(lines: list[str]) -> str:
+    def items(lines: Sequence[str]) -> str:
         return "<ul>" + "".join(f"<li>{html.escape(line)}</li>" for line in lines) + "</ul>"
 
-    numbers = [f"{metric.label}: {metric}" for metric in findings.metrics]
     actions = [
-        " · ".join(
-            part for part in (a.what, a.why, f"{a.count:,}" if a.count is not None else "", a.worth, a.file) if part
-        )
+        " · ".join(filter(None, (a.what, a.worth, f"by {formats.day(a.by)}" if a.by else "", a.file)))
         for a in findings.actions
     ]
     blocks = [
-        ("So what", list(findings.so_what)),
-        ("Numbers", numbers),
-        ("Actions", actions or ["Nothing to do from this page today."]),
-        ("How sure", [*findings.how_sure, *findings.for_experts]),
-        ("When not to trust this", [caveat.text for caveat in findings.caveats]),
+        ("Numbers", [f"{metric.label}: {metric}" for metric in findings.metrics]),
+        ("What changed", [change.text for change in findings.changes]),
+        ("What to do", actions or ["Nothing to do from this page today."]),
+        ("How certain is this?", [*findings.certain, *findings.method]),
+        ("Limits", [caveat.text for caveat in findings.caveats]),
     ]
-    body = "".join(f"<h4>{title}</h4>{items(lines)}" for title, lines in blocks)
-    return f"<p><strong>{html.escape(findings.lead)}</strong></p>{body}"
+    body = "".join(f"<h4>{title}</h4>{items(lines)}" for title, lines in blocks if lines)
+    return f"<p><strong>{html.escape(findings.headline)}</strong></p>{body}"

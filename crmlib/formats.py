@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from datetime import date
 
 MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
@@ -37,11 +38,11 @@ def share(value: float | None, *, digits: int = 0) -> str:
     """A share between 0 and 1 as a percentage.
 
     >>> share(0.473)
-    '47\\xa0%'
+    '47%'
     """
     if value is None or not math.isfinite(value):
         return NOTHING
-    return number(100 * value, digits=digits) + "\N{NO-BREAK SPACE}%"
+    return number(100 * value, digits=digits) + "%"
 
 
 def money(value: float | None, currency: str, *, digits: int = 0) -> str:
@@ -82,7 +83,7 @@ def quantity(value: float | None, unit: str, *, low: float | None = None, high: 
     >>> quantity(612_345, "EUR", low=540_000, high=690_000)
     '€610,000'
     >>> quantity(0.1734, "share", low=0.15, high=0.19)
-    '17.3\\xa0%'
+    '17.3%'
     """
     if value is None or not math.isfinite(value):
         return NOTHING
@@ -105,10 +106,10 @@ def quantity(value: float | None, unit: str, *, low: float | None = None, high: 
 def with_sign(text: str, value: float | None) -> str:
     """A number's text with a plus before it where it is above zero; a minus stands there already.
 
-    >>> with_sign("3.8\xa0%", 0.038), with_sign("−1\xa0%", -0.01)
-    ('+3.8\xa0%', '−1\xa0%')
+    >>> with_sign("3.8%", 0.038), with_sign("−1%", -0.01)
+    ('+3.8%', '−1%')
     """
-    return f"+{text}" if value is not None and value > 0 and text != NOTHING and text.strip("0.%\xa0") else text
+    return f"+{text}" if value is not None and value > 0 and text != NOTHING and text.strip("0.%") else text
 
 
 def interval(low: float | None, high: float | None, unit: str) -> str:
@@ -122,7 +123,7 @@ def interval(low: float | None, high: float | None, unit: str) -> str:
     bare = "" if len(unit) == 3 and unit.isupper() else unit
     ends = [quantity(end, bare, low=low, high=high) for end in (low, high)]
     if unit == "share":
-        ends[0] = ends[0].removesuffix("\N{NO-BREAK SPACE}%")
+        ends[0] = ends[0].removesuffix("%")
     # A minus before the second number needs words, or it reads as a dash.
     joint = " to " if low < 0 else DASH
     return joint.join(ends)
@@ -132,7 +133,7 @@ def movement(value: float, unit: str, *, before: float, low: float | None = None
     """How far a number moved, without its sign, and how much of what it was; `low` and `high` bound the movement.
 
     >>> movement(18_000, "EUR", before=594_000)
-    '€18,000 (3\\xa0%)'
+    '€18,000 (3%)'
     >>> movement(-0.021, "share", before=0.19)
     '2.1 points'
     """
@@ -149,3 +150,43 @@ def movement(value: float, unit: str, *, before: float, low: float | None = None
         return text
     portion = size / before
     return f"{text} ({share(portion, digits=0 if portion >= 0.02 else 1)})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """A number with its range, unit and n; `low` and `high` are None for complete counts.
+
+    >>> Estimate(value=612_345, low=540_000, high=690_000, unit="EUR").text
+    '€610,000'
+    """
+
+    value: float | None
+    unit: str
+    low: float | None = None
+    high: float | None = None
+    n: int | None = None
+
+    @property
+    def text(self) -> str:
+        """The value with no more digits than its range supports."""
+        return quantity(self.value, self.unit, low=self.low, high=self.high)
+
+    @property
+    def span(self) -> str:
+        """The range as it stands in a table, '540,000–690,000'; '' without one."""
+        return interval(self.low, self.high, self.unit)
+
+    @property
+    def between(self) -> str:
+        """The range as one says it: 'between €540,000 and €690,000'; '' without one.
+
+        >>> Estimate(value=0.55, low=0.531, high=0.569, unit="share").between
+        'between 53% and 57%'
+        """
+        if not self.span:
+            return ""
+        low, high = (self.low, self.high)
+        if self.unit == "share" and low is not None and high is not None and high - low >= 0.02:
+            return f"between {share(low)} and {share(high)}"
+        ends = [quantity(end, self.unit, low=low, high=high) for end in (low, high)]
+        return f"between {ends[0]} and {ends[1]}"

@@ -23,7 +23,7 @@ def load(shell: Any) -> None:
     import pandas as pd
 
     import crmlib
-    from crmlib.figures import canvas as figures
+    from crmlib import figures
 
     if not hasattr(shell, _MEMORY):
         frames = {name: pd.get_option(name) for name in _FRAMES}
@@ -38,7 +38,7 @@ def unload(shell: Any) -> None:
     """Put figures, pandas options and error display back; `crm` stays, for cells below may use it."""
     import pandas as pd
 
-    from crmlib.figures import canvas as figures
+    from crmlib import figures
 
     before = shell.__dict__.pop(_MEMORY, None)
     if before is None:

@@ -21,7 +21,7 @@ from IPython.core.interactiveshell import InteractiveShell
 
 import crmlib as crm
 from crmlib import errors, findings
-from crmlib.figures import canvas as figures
+from crmlib import figures
 from tests.conftest import ROOT
 
 ATTACK = "<img src=x onerror=window.hit=1>"

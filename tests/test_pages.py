@@ -22,7 +22,7 @@ import pytest
 
 from crmlib import findings, formats
 from crmlib.errors import PageError
-from crmlib.figures import canvas as figures
+from crmlib import figures
 from crmlib.report.folder import store as publish
 from crmlib.report.memory import changes as history
 from crmlib.report.memory import record as track

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 import ibis.expr.types as ir
 import pandas as pd
 
-from crmlib import formats
+from crmlib import figures, formats
 from crmlib.errors import DataError
-from crmlib.figures import canvas as figures
 from crmlib.findings import Action, Caveat, Check, Findings, Metric
 from crmlib.shop import facts
 from crmlib.shop.quality import SET_ASIDE

@@ -1,0 +1,44 @@
+"""Figures and tables that a page can carry: `dots`, `bars`, `columns`, `line`, `cumulative`, `grid`, `table`, or `draw`."""
+
+from crmlib.figures.canvas import (
+    ACCENT,
+    GREEN,
+    GRID,
+    INK,
+    MUTED,
+    ORANGE,
+    PAPER,
+    PURPLE,
+    SOFT,
+    draw,
+    reset_theme,
+    set_theme,
+)
+from crmlib.figures.charts import bars, columns, cumulative, dots, grid, line
+from crmlib.figures.tables import missing, table, tabulate
+from crmlib.findings import Chart
+
+__all__ = [
+    "ACCENT",
+    "GREEN",
+    "GRID",
+    "INK",
+    "MUTED",
+    "ORANGE",
+    "PAPER",
+    "PURPLE",
+    "SOFT",
+    "Chart",
+    "bars",
+    "columns",
+    "cumulative",
+    "dots",
+    "draw",
+    "grid",
+    "line",
+    "missing",
+    "reset_theme",
+    "set_theme",
+    "table",
+    "tabulate",
+]

@@ -1,4 +1,4 @@
-"""Figures and tables that a page can carry: one finding each, drawn wide and narrow, with the numbers behind.
+"""The paper and the ink: a theme, light and dark, and drawings made wide and narrow.
 
 Colours are written into the SVG as CSS variables with a light and a dark value, so one drawing serves both. A cloud of
 more than a thousand points would weigh megabytes as SVG; it is a PNG on the page's light paper instead.
@@ -7,24 +7,18 @@ more than a thousand points would weigh megabytes as SVG; it is a PNG on the pag
 from __future__ import annotations
 
 import base64
-import html
 import io
-import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from crmlib.errors import CrmError
+from crmlib.findings import Chart
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from numpy.typing import NDArray
-
-FIGURE_MIME = "application/vnd.crmlib.figure+json"
 
 # name: (light, dark). Contrast against the page at least 3:1 for marks and 4.5:1 for ink; hues from Okabe and Ito.
 _COLOURS = {
@@ -40,7 +34,6 @@ _COLOURS = {
 }
 INK, MUTED, GRID, ACCENT, SOFT, ORANGE, GREEN, PURPLE, PAPER = (light for light, _ in _COLOURS.values())
 CYCLE = (ACCENT, ORANGE, GREEN, PURPLE, MUTED, INK)
-SHOWN_ROWS = 50
 MOST_MARKS = 1000  # a drawing with more points than these is a PNG
 _DENSITY = 144  # its dots per inch: one and a half per CSS pixel
 
@@ -48,137 +41,25 @@ _FONTS = ["DejaVu Sans"]
 _PAGE_FONTS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Figure:
-    """A finding: its sentence, its drawing (none for a table alone), and the numbers behind it.
-
-    `wide` and `narrow` are SVG, or a PNG as a data URI. `table` is the payload `tabulate` makes. Displayed as the last value of a cell, it becomes a section of the page.
-    """
-
-    title: str
-    sentence: str
-    caption: str
-    alt: str
-    wide: str
-    narrow: str
-    table: Mapping[str, Any]
-
-    def __repr__(self) -> str:
-        return f"Figure({self.title!r})"
-
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        fields = ("title", "sentence", "caption", "alt", "wide", "narrow")
-        payload = {name: getattr(self, name) for name in fields} | {"table": dict(self.table)}
-        return {FIGURE_MIME: payload, "text/html": self._as_html(), "text/plain": f"{self.title}. {self.sentence}"}
-
-    def _as_html(self) -> str:
-        head = f"<h4>{html.escape(self.title)}</h4><p>{html.escape(self.sentence)}</p>"
-        table = f"<table>{_table_html(self.table)}</table>"
-        if not self.wide:
-            return head + table
-        image = f'<img src="{image_address(self.wide)}" alt="{html.escape(self.alt)}" style="max-width:100%">'
-        return f"{head}{image}<p>{html.escape(self.caption)}</p><details><summary>Show the numbers</summary>{table}</details>"
-
-
 def draw(
     paint: Callable[[Axes, bool], None],
     *,
-    title: str,
-    sentence: str,
     alt: str,
     table: Mapping[str, Any],
     caption: str = "",
     height: float = 4.0,
     narrow_height: float = 3.4,
-) -> Figure:
+) -> Chart:
     """Draw one finding twice, for a wide page and for a phone.
 
     `paint(ax, narrow)` puts the marks on an axes that carries the theme; heights are inches of a figure 9.6 wide,
     3.6 when narrow. `alt` says what a listener needs: finding, type of figure, range. Raises CrmError without it.
     """
-    if not alt.strip() or not title.strip():
-        raise CrmError("a figure needs a title that says its finding and an alt text that says what it shows")
+    if not alt.strip():
+        raise CrmError("a figure needs an alt text that says what it shows")
     wide = _drawing(paint, narrow=False, size=(9.6, height))
     narrow = _drawing(paint, narrow=True, size=(3.6, narrow_height))
-    return Figure(title=title, sentence=sentence, caption=caption, alt=alt, wide=wide, narrow=narrow, table=table)
-
-
-def show_table(table: Mapping[str, Any], *, title: str, sentence: str) -> Figure:
-    """A section whose finding is best read as a table."""
-    return Figure(title=title, sentence=sentence, caption="", alt="", wide="", narrow="", table=table)
-
-
-def tabulate(
-    frame: pd.DataFrame,
-    *,
-    caption: str,
-    labels: Mapping[str, str],
-    formats: Mapping[str, Callable[[Any], str]] | None = None,
-    rows: int = SHOWN_ROWS,
-    file: str = "",
-) -> dict[str, Any]:
-    """A frame as the page shows it: chosen columns in the order of `labels`, formatted, at most `rows` of them.
-
-    The first column heads its row. `file` names the CSV that has all rows.
-    """
-    formats = formats or {}
-    shown = frame.loc[:, list(labels)].head(min(rows, SHOWN_ROWS))
-    columns = [
-        {"label": label, "numeric": pd.api.types.is_numeric_dtype(frame[name])} for name, label in labels.items()
-    ]
-    cells = [[_cell(value, formats.get(name)) for name, value in zip(labels, row, strict=True)]
-             for row in shown.itertuples(index=False, name=None)]  # fmt: skip
-    return {"caption": caption, "columns": columns, "rows": cells, "total": len(frame), "file": file}
-
-
-def _cell(value: Any, form: Callable[[Any], str] | None) -> str:
-    if value is None or value is pd.NaT or (isinstance(value, float) and value != value):
-        return "\N{EN DASH}"
-    return form(value) if form else str(value)
-
-
-def row_labels(ax: Axes, y: Sequence[float] | NDArray[np.float64], labels: Iterable[str], *, narrow: bool) -> None:
-    """Names of the rows: on the axis, or above the marks on a phone."""
-    if narrow:
-        ax.set_yticks([])
-        for place, label in zip(y, labels, strict=True):
-            ax.text(0, place - 0.18, label, transform=ax.get_yaxis_transform(), va="bottom", color=INK,
-                    fontsize=8.5, parse_math=False,
-                    bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 0.8})  # fmt: skip
-    else:
-        ax.set_yticks(y, list(labels))
-        for tick in ax.get_yticklabels():
-            tick.set(parse_math=False, color=INK)
-
-
-def label_ends(ax: Axes, ends: Sequence[tuple[float, float, str, str]], *, gap: float = 0.06) -> None:
-    """Write labels beside line ends, (x, y, text, colour) each, pushed apart so that none overlap.
-
-    `gap` is the least distance between labels as a share of the axis' height. Linear axes only.
-    """
-    low, high = ax.get_ylim()
-    step = gap * (high - low)
-    placed: float | None = None
-    for x, y, text, colour in sorted(ends, key=lambda end: end[1]):
-        at = y if placed is None else max(y, placed + step)
-        ax.annotate(text, (x, at), xytext=(6, 0), textcoords="offset points", va="center", color=colour,
-                    fontweight="bold", annotation_clip=False)  # fmt: skip
-        placed = at
-
-
-def time_axis(ax: Axes, *, narrow: bool) -> None:
-    """Few, short dates along the x axis, which must already hold its marks."""
-    from matplotlib.dates import ConciseDateFormatter, DayLocator, MonthLocator
-
-    first, last = ax.get_xlim()
-    days, most = max(last - first, 1.0), 4 if narrow else 8
-    months = next((step for step in (1, 2, 3, 6, 12) if days / 30.4 / step <= most), 12)
-    # Whole steps from January on, so that years begin at a tick.
-    locator = (
-        MonthLocator(bymonth=range(1, 13, months)) if days > 75 else DayLocator(interval=max(1, math.ceil(days / most)))
-    )
-    ax.xaxis.set_major_locator(locator)
-    ax.xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))
+    return Chart(wide=wide, narrow=narrow, alt=alt, caption=caption, table=table)
 
 
 def set_theme() -> dict[str, Any]:
@@ -293,9 +174,3 @@ def _recolour(svg: str) -> str:
     style = f"<style>svg{{{lights}}}@media (prefers-color-scheme:dark){{svg{{{darks}}}}}</style>"
     end = svg.index(">") + 1
     return svg[:end] + style + svg[end:]
-
-
-def _table_html(table: Mapping[str, Any]) -> str:
-    heads = "".join(f'<th scope="col">{html.escape(column["label"])}</th>' for column in table["columns"])
-    rows = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in table["rows"])
-    return f"<caption>{html.escape(table['caption'])}</caption><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody>"

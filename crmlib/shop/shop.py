@@ -55,6 +55,11 @@ class Shop:
         return display.shop_html(self)
 
     @property
+    def owners(self) -> Mapping[str, str]:
+        """Who acts, by role, as shop.toml names them."""
+        return self.settings.owners
+
+    @property
     def currency(self) -> str:
         """Three-letter code of every amount; empty where the shop names none."""
         return self.settings.currency

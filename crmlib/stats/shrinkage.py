@@ -10,11 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import optimize, special
 from scipy import stats as distributions
 
-from numpy.typing import NDArray
-
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 _BINS_PER_E = 20  # expected counts are gathered in steps of 5 %
 _ROUNDS = 80
 

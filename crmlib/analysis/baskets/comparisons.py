@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from crmlib import formats
+from crmlib import figures, formats
 from crmlib.analysis.baskets.drawings import counted, times_text
 from crmlib.analysis.baskets.hits import (
     BEATEN,
@@ -23,7 +23,6 @@ from crmlib.analysis.baskets.hits import (
 from crmlib.analysis.baskets.sequences import Sequences
 from crmlib.analysis.baskets.strata import SEASON, SIZE
 from crmlib.analysis.baskets.validation import LEAST_CUSTOMERS
-from crmlib.figures import canvas as figures
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from crmlib import formats
+from crmlib import figures, formats
 from crmlib.analysis.baskets.facts import Baskets
 from crmlib.analysis.baskets.rules import Rules, directions
 from crmlib.analysis.baskets.strata import LARGE, SEASON, SEASONS, SIZE, season_of
 from crmlib.analysis.baskets.validation import GONE, HELD, LEAST_CUSTOMERS, UNCLEAR, Validation, by_season
-from crmlib.figures import canvas as figures
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from crmlib import formats
+from crmlib import figures, formats
 from crmlib.analysis.experiments.drawing import Row, height_of, label_of, paint_rows, upper
 from crmlib.analysis.experiments.facts import Facts
 from crmlib.analysis.experiments.looks import Looks
 from crmlib.analysis.experiments.measures import p_text, words
 from crmlib.analysis.experiments.segments import LEAST_SHOWN, Segments
 from crmlib.analysis.experiments.verdicts import Verdicts, amount, effect_text, unit_of
-from crmlib.figures import canvas as figures
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

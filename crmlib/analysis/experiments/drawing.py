@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from crmlib import formats
+from crmlib import figures, formats
 from crmlib.analysis.experiments.checks import Checks
 from crmlib.analysis.experiments.facts import Facts
 from crmlib.analysis.experiments.measures import p_text, words
 from crmlib.analysis.experiments.results import Results
 from crmlib.analysis.experiments.split import BLOCKED
 from crmlib.analysis.experiments.verdicts import READ, Verdicts, amount, effect_text
-from crmlib.figures import canvas as figures
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

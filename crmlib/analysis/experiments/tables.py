@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from crmlib import formats
+from crmlib import figures, formats
 from crmlib.analysis.experiments.checks import Checks
 from crmlib.analysis.experiments.drawing import label_of, upper
 from crmlib.analysis.experiments.facts import Facts
@@ -14,7 +14,6 @@ from crmlib.analysis.experiments.planning import USUAL_EFFECT, power_of
 from crmlib.analysis.experiments.results import Results
 from crmlib.analysis.experiments.verdicts import amount, size_text
 from crmlib.analysis.experiments.worth import ASSUMED, Worth
-from crmlib.figures import canvas as figures
 
 
 def month_text(row: pd.Series, currency: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from crmlib import formats
+from crmlib import figures, formats
 from crmlib.analysis.feedback.breakdown import ANY, MIN_COMPLAINTS, MIN_ORDERS, Groups, Products
 from crmlib.analysis.feedback.drawings import few, few_ticks, missing
 from crmlib.analysis.feedback.predictions import METHOD_WORDS, Ahead
@@ -22,7 +22,6 @@ from crmlib.analysis.feedback.words import (
     reader_words,
     standing_out,
 )
-from crmlib.figures import canvas as figures
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from crmlib import formats
+from crmlib import figures, formats
 from crmlib.analysis.feedback.causes import Cause
 from crmlib.analysis.feedback.rates import BEFORE_WEEKS, FEW, RECENT_WEEKS, Rates, Trend, Validation
 from crmlib.analysis.feedback.reliability import MEASURED, SENTENCES
 from crmlib.analysis.feedback.themes import THEMES
 from crmlib.analysis.feedback.words import leading, over, trend_words
-from crmlib.figures import canvas as figures
 from crmlib.stats import rate_interval
 
 if TYPE_CHECKING:

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from crmlib import formats
+from crmlib import figures, formats
 from crmlib.analysis.lifetime_value.holdout import TOP, by_week, calibration, one_sided, tiers_then
 from crmlib.analysis.lifetime_value.methods import MODELS, NOBODY, RECENCY, SAME_RATE
 from crmlib.analysis.lifetime_value.payback import Channels
 from crmlib.analysis.lifetime_value.scoring import WHOLESALE, Scores, horizon_words
 from crmlib.analysis.lifetime_value.validation import Validation
-from crmlib.figures import canvas as figures
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

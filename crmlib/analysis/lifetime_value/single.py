@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from crmlib import formats
+from crmlib import figures, formats
 from crmlib.analysis.lifetime_value.chances import DAYS
 from crmlib.analysis.lifetime_value.scoring import Scores, horizon_words
 from crmlib.analysis.lifetime_value.validation import Validation
-from crmlib.figures import canvas as figures
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -15,12 +15,12 @@ from crmlib.errors import DataError, nearest
 from crmlib.shop.tables import TABLES
 
 _ENGINE = re.compile(r"(duckdb|spark):(?=.)")
-_KNOWN = ("name", "timezone", "currency", "max_age", "as_of", "columns", "parameters")
+_KNOWN = ("name", "timezone", "currency", "max_age", "as_of", "columns", "parameters", "owners")
 
 
 @dataclass(frozen=True)
 class Settings:
-    """shop.toml, checked. `columns` maps table -> canonical name -> the name in the file."""
+    """shop.toml, checked. `columns` maps table -> canonical name -> the name in the file, `owners` a role such as 'service' -> who acts."""
 
     name: str
     timezone: str = "UTC"
@@ -29,6 +29,7 @@ class Settings:
     as_of: date | None = None
     columns: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    owners: Mapping[str, str] = field(default_factory=dict)
 
 
 def engine_and_folder(shop: str | Path) -> tuple[str, str]:
@@ -80,6 +81,7 @@ def read_settings(folder: Path) -> Settings:
         as_of=as_of,
         columns=_columns(raw.get("columns", {})),
         parameters=_parameters(raw.get("parameters", {})),
+        owners=_owners(raw.get("owners", {})),
     )
 
 
@@ -102,4 +104,10 @@ def _columns(raw: Any) -> Mapping[str, Mapping[str, str]]:
 def _parameters(raw: Any) -> Mapping[str, Mapping[str, Any]]:
     if not isinstance(raw, dict) or not all(isinstance(values, dict) for values in raw.values()):
         raise DataError("shop.toml: write defaults as [parameters.baskets] and below it min_support = 0.002")
+    return raw
+
+
+def _owners(raw: Any) -> Mapping[str, str]:
+    if not isinstance(raw, dict) or not all(isinstance(name, str) for name in raw.values()):
+        raise DataError('shop.toml: write who acts as [owners] and below it service = "support"')
     return raw

@@ -1,0 +1,462 @@
+"""The usual charts, each from one frame: marks, ranges, direct labels, alt text and the numbers behind.
+
+Every function takes a frame, the names of its columns, and `what` is drawn, in words: that labels the axis and opens
+the alt text. `table` is the payload of the numbers behind (`figures.tabulate`); without it the frame's own columns are
+shown. Rows or points that a column named by `strong` marks are drawn in the accent, the rest in a softer ink.
+"""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from crmlib import formats, wording
+from crmlib.figures.canvas import ACCENT, CYCLE, GREEN, INK, MUTED, PAPER, SOFT, draw
+from crmlib.figures.tables import tabulate
+from crmlib.findings import Chart
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from numpy.typing import NDArray
+
+MOST_ROWS = 14
+_LINE = 0.19  # inches of a line of text
+_STEPS = (1, 2, 5)
+
+Form = Callable[[float], str]
+
+
+def dots(
+    frame: pd.DataFrame,
+    *,
+    label: str,
+    value: str,
+    low: str,
+    high: str,
+    what: str,
+    form: Form,
+    reference: float | None = None,
+    worth: float | None = None,
+    strong: str = "",
+    colour: str = "",
+    log: bool = False,
+    caption: str = "",
+    table: Mapping[str, Any] | None = None,
+    rows: int = MOST_ROWS,
+) -> Chart:
+    """One value with its range below another, each under its name; hollow where the range holds the `reference`.
+
+    `worth` marks the smallest value worth having. `colour` names a column of colours, else `strong` decides. Rows whose
+    range is not finite are left to the table.
+    """
+    finite = frame[np.isfinite(frame[[value, low, high]].astype(float)).all(axis=1)]
+    shown = finite.head(rows)
+    table = table or _behind(frame, label, {value: wording.upper(what), low: "From", high: "To"}, form)
+    if shown.empty:
+        return Chart(table=table)
+    marked = shown[strong].astype(bool) if strong else pd.Series(True, index=shown.index)
+    colours = list(shown[colour]) if colour else [ACCENT if mark else MUTED for mark in marked]
+    names, values = [str(name) for name in shown[label]], shown[[value, low, high]].astype(float).to_numpy()
+
+    def paint(ax: Axes, narrow: bool) -> None:
+        places = _named_rows(ax, names, narrow=narrow, bold=list(marked))
+        for (middle, start, end), y, ink, mark in zip(values, places, colours, marked, strict=True):
+            if reference is not None:
+                # The line stands beside each range, not behind the words.
+                ax.vlines(reference, y - 0.15, y + 0.17, color=INK, linewidth=1.2, zorder=0)
+            if worth is not None and mark:
+                ax.vlines(worth, y - 0.12, y + 0.12, color=GREEN, linewidth=2.4, zorder=1)
+            ax.hlines(y, start, end, color=ink, linewidth=2.4, zorder=2)
+            hollow = reference is not None and start <= reference <= end
+            ax.plot([middle], [y], "o", markersize=7.5, markerfacecolor=PAPER if hollow else ink, markeredgecolor=ink,
+                    markeredgewidth=2, zorder=3)  # fmt: skip
+        at = [*values.ravel(), *([reference] if reference is not None else []), *([worth] if worth is not None else [])]
+        _measure_axis(ax, min(at), max(at), form=form, what=what, narrow=narrow, log=log)
+
+    span = f"from {form(values[:, 0].min())} to {form(values[:, 0].max())}"
+    alt = f"Dots with ranges: {what}, {wording.counted(len(shown), 'row')}, {span}; first {names[0]}, {form(values[0, 0])}."
+    return draw(
+        paint,
+        alt=alt,
+        caption=caption,
+        table=table,
+        height=_height(names, narrow=False),
+        narrow_height=_height(names, narrow=True),
+    )
+
+
+def bars(
+    frame: pd.DataFrame,
+    *,
+    label: str,
+    value: str,
+    what: str,
+    form: Form,
+    low: str = "",
+    high: str = "",
+    strong: str = "",
+    caption: str = "",
+    table: Mapping[str, Any] | None = None,
+    rows: int = MOST_ROWS,
+) -> Chart:
+    """Amounts as horizontal bars from zero, each with its number at its end; a line shows the range where there is one."""
+    shown = frame.head(rows)
+    behind = {value: wording.upper(what)} | ({low: "From", high: "To"} if low else {})
+    table = table or _behind(frame, label, behind, form)
+    if shown.empty:
+        return Chart(table=table)
+    names, values = [str(name) for name in shown[label]], shown[value].astype(float).to_numpy()
+    colours = [ACCENT if mark else SOFT for mark in shown[strong]] if strong else [ACCENT] * len(shown)
+    step = 0.42
+
+    def paint(ax: Axes, narrow: bool) -> None:
+        places = np.arange(len(names)) * step
+        ax.barh(places, values, height=step * (0.42 if narrow else 0.6), color=colours, edgecolor=PAPER)
+        ends = values.copy()
+        if low:
+            bounds = shown[[low, high]].astype(float).to_numpy()
+            ax.hlines(places, bounds[:, 0], bounds[:, 1], color=INK, linewidth=1.2)
+            ends = np.fmax(values, bounds[:, 1])
+        reach = max(ends.max(), 0.0) or 1.0
+        for end, y, said in zip(ends, places, values, strict=True):
+            ax.annotate(form(said), (max(end, 0), y), xytext=(6, 0), textcoords="offset points", va="center", color=INK)
+        ax.set_xlim(min(0.0, 1.1 * values.min()), reach * (1.35 if narrow else 1.18))
+        ax.set_ylim(places[-1] + 0.6 * step, places[0] - (1.1 if narrow else 0.6) * step)
+        row_labels(ax, places, names, narrow=narrow, lift=0.13)
+        _ticks(ax, narrow=narrow)
+        ax.xaxis.set_major_formatter(lambda at, _: form(at))
+        ax.set(xlabel=what, ylabel="")
+        _no_math(ax)
+
+    first = int(np.nanargmax(values))
+    alt = f"Bars: {what}, {wording.counted(len(shown), 'row')}, largest {names[first]}, {form(values[first])}."
+    size = step * len(names) + 0.75
+    return draw(paint, alt=alt, caption=caption, table=table, height=size, narrow_height=size + 0.2)
+
+
+def columns(
+    frame: pd.DataFrame,
+    *,
+    period: str,
+    value: str,
+    what: str,
+    form: Form,
+    before: str = "",
+    unfinished: str = "",
+    caption: str = "",
+    table: Mapping[str, Any] | None = None,
+    now_name: str = "This year",
+    before_name: str = "Last year",
+) -> Chart:
+    """Amounts by period (a column of short names) as upright bars; with `before` the same period a year earlier in grey.
+
+    A period that `unfinished` marks is drawn softer.
+    """
+    names, values = [str(name) for name in frame[period]], frame[value].astype(float).to_numpy()
+    behind = {value: wording.upper(what)} | ({before: before_name} if before else {})
+    table = table or _behind(frame, period, behind, form)
+    if frame.empty:
+        return Chart(table=table)
+    open_ = frame[unfinished].astype(bool).to_numpy() if unfinished else np.zeros(len(frame), dtype=bool)
+    earlier = frame[before].astype(float).to_numpy() if before else np.full(len(frame), np.nan)
+
+    def paint(ax: Axes, narrow: bool) -> None:
+        keep = slice(-18 if narrow else -36, None)
+        shown, was, at = values[keep], earlier[keep], np.arange(len(values[keep]))
+        paired = bool(np.isfinite(was).any())
+        if paired:
+            ax.bar(at - 0.2, np.nan_to_num(was), width=0.38, color=MUTED, alpha=0.55, edgecolor=PAPER)
+        colours = [SOFT if part else ACCENT for part in open_[keep]]
+        ax.bar(at + (0.2 if paired else 0), shown, width=0.38 if paired else 0.75, color=colours, edgecolor=PAPER)
+        every = max(1, math.ceil(len(shown) / (4 if narrow else 12)))
+        ticks = list(range(len(shown) - 1, -1, -every))[::-1]
+        ax.set_xticks(ticks, [names[keep][i] for i in ticks])
+        ax.yaxis.set_major_formatter(lambda amount, _: form(amount))
+        top = np.nanmax([*shown, *was, 0])
+        ax.set_ylim(min(0.0, np.nanmin(shown)), 1.16 * top or 1)
+        if paired:
+            _key(ax, [(before_name, MUTED), (now_name, ACCENT)])
+        ax.set(xlabel="", ylabel=what)
+        _no_math(ax)
+
+    alt = f"Columns: {what}, {names[0]} to {names[-1]}, from {form(np.nanmin(values))} to {form(np.nanmax(values))}."
+    return draw(paint, alt=alt, caption=caption, table=table, height=3.6, narrow_height=3.2)
+
+
+def line(
+    frame: pd.DataFrame,
+    *,
+    x: str,
+    y: str,
+    what: str,
+    form: Form,
+    group: str = "",
+    low: str = "",
+    high: str = "",
+    strong: str = "",
+    across: str = "",
+    x_form: Callable[[float], str] | None = None,
+    mark: tuple[Any, str] | None = None,
+    zero: bool = True,
+    caption: str = "",
+    table: Mapping[str, Any] | None = None,
+) -> Chart:
+    """Values over time or another measure, a line for each `group`, named at its end; a band where there is a range.
+
+    With `strong`, the group of that name is drawn in the accent and the others in grey. `mark` is an x and the words that
+    stand at it: where a period begins. `x_form` and the axis' name `across` are for an x that is no date.
+    """
+    table = table or _behind(frame, x, {y: wording.upper(what)}, form)
+    if frame.empty:
+        return Chart(table=table)
+    groups = [(str(name), part) for name, part in frame.groupby(group, sort=False)] if group else [("", frame)]
+    inks = dict(zip((name for name, _ in groups), _inks([name for name, _ in groups], strong), strict=True))
+
+    def paint(ax: Axes, narrow: bool) -> None:
+        ends = []
+        for name, part in groups:
+            ink = inks[name]
+            if low:
+                ax.fill_between(part[x], part[low].astype(float), part[high].astype(float), color=ink, alpha=0.16,
+                                linewidth=0)  # fmt: skip
+            ax.plot(
+                part[x], part[y].astype(float), color=ink, linewidth=2.4 if name == strong or len(groups) == 1 else 1.6
+            )
+            last = part.dropna(subset=[y])
+            if name and len(last):
+                ends.append((last[x].iloc[-1], float(last[y].iloc[-1]), "\n".join(textwrap.wrap(name, 14)), ink))
+        bottom, top = ax.get_ylim()
+        ax.set_ylim(0 if zero and bottom >= 0 else bottom, top + 0.08 * (top - bottom))
+        if mark is not None:
+            ax.axvline(mark[0], color=MUTED, linewidth=1, linestyle=":")
+            ax.annotate(
+                mark[1], (mark[0], ax.get_ylim()[1]), xytext=(4, -4), textcoords="offset points", va="top", color=MUTED
+            )
+        ax.set_xlim(frame[x].min(), frame[x].max())
+        label_ends(ax, ends, gap=0.13 if narrow else 0.08)
+        if x_form is None:
+            time_axis(ax, narrow=narrow)
+        else:
+            _ticks(ax, narrow=narrow)
+            ax.xaxis.set_major_formatter(lambda at, _: x_form(at))
+        ax.yaxis.set_major_formatter(lambda at, _: form(at))
+        ax.set(xlabel=across, ylabel=what)
+        _no_math(ax)
+
+    values = frame[y].astype(float)
+    names = f", for {wording.listed([name for name, _ in groups], most=6)}" if group else ""
+    alt = f"{'Lines' if len(groups) > 1 else 'Line'}: {what}{names}, from {form(values.min())} to {form(values.max())}."
+    return draw(paint, alt=alt, caption=caption, table=table, height=3.6, narrow_height=3.2)
+
+
+def cumulative(
+    frame: pd.DataFrame,
+    *,
+    x: str,
+    actual: str,
+    forecast: str,
+    low: str = "",
+    high: str = "",
+    what: str,
+    form: Form,
+    caption: str = "",
+    table: Mapping[str, Any] | None = None,
+) -> Chart:
+    """What came, summed up day by day, beside what was forecast, with the forecast's band."""
+    long = pd.concat(
+        [
+            frame[[x]].assign(
+                _y=frame[forecast], _kind="forecast", _low=frame[low or forecast], _high=frame[high or forecast]
+            ),
+            frame[[x]].assign(_y=frame[actual], _kind="actual", _low=np.nan, _high=np.nan),
+        ]
+    )
+    table = table or _behind(frame, x, {actual: "Actual", forecast: "Forecast"}, form)
+    return line(long, x=x, y="_y", group="_kind", strong="actual", low="_low", high="_high", what=what, form=form,
+                caption=caption, table=table)  # fmt: skip
+
+
+def grid(
+    frame: pd.DataFrame,
+    *,
+    row: str,
+    column: str,
+    value: str,
+    what: str,
+    form: Form,
+    across: str = "",
+    down: str = "",
+    caption: str = "",
+    table: Mapping[str, Any] | None = None,
+) -> Chart:
+    """A value for each pair of row and column, written in its cell; the darker, the larger. Empty cells are dashes."""
+    wide = frame.pivot(index=row, columns=column, values=value)
+    wide = wide.reindex(index=frame[row].drop_duplicates(), columns=frame[column].drop_duplicates()).astype(float)
+    table = table or _behind(frame, row, {column: wording.upper(column), value: wording.upper(what)}, form)
+    if wide.empty:
+        return Chart(table=table)
+
+    def paint(ax: Axes, narrow: bool) -> None:
+        import seaborn as sns
+        from matplotlib.colors import LinearSegmentedColormap
+
+        shades = LinearSegmentedColormap.from_list("crmlib", [PAPER, SOFT])
+        words = wide.map(lambda cell: form(cell) if cell == cell else formats.DASH)
+        sns.heatmap(wide, cmap=shades, annot=words, fmt="", cbar=False, linewidths=1, linecolor=PAPER, ax=ax,
+                    annot_kws={"color": INK, "fontsize": 8 if narrow else 10})  # fmt: skip
+        ax.tick_params(axis="y", rotation=0)
+        ax.set(xlabel=across, ylabel=down)
+        _no_math(ax)
+
+    alt = f"Grid: {what}, {len(wide)} rows by {wide.shape[1]} columns, from {form(frame[value].min())} to {form(frame[value].max())}."
+    return draw(
+        paint, alt=alt, caption=caption, table=table, height=0.5 * len(wide) + 1, narrow_height=0.5 * len(wide) + 1
+    )
+
+
+def row_labels(
+    ax: Axes, y: Sequence[float] | NDArray[np.float64], labels: Iterable[str], *, narrow: bool, lift: float = 0.18
+) -> None:
+    """Names of the rows: on the axis, or above the marks on a phone."""
+    if narrow:
+        ax.set_yticks([])
+        for place, label in zip(y, labels, strict=True):
+            ax.text(0, place - lift, label, transform=ax.get_yaxis_transform(), va="bottom", color=INK, fontsize=9,
+                    parse_math=False, bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 0.8})  # fmt: skip
+    else:
+        ax.set_yticks(y, ["\n".join(textwrap.wrap(label, 44)) for label in labels])
+        for tick in ax.get_yticklabels():
+            tick.set(parse_math=False, color=INK)
+
+
+def label_ends(ax: Axes, ends: Sequence[tuple[Any, float, str, str]], *, gap: float = 0.06) -> None:
+    """Write labels beside line ends, (x, y, text, colour) each, pushed apart so that none overlap.
+
+    `gap` is the least distance between labels as a share of the axis' height. Linear axes only.
+    """
+    low, high = ax.get_ylim()
+    step = gap * (high - low)
+    placed: float | None = None
+    for x, y, text, colour in sorted(ends, key=lambda end: end[1]):
+        at = y if placed is None else max(y, placed + step)
+        ax.annotate(text, (x, at), xytext=(6, 0), textcoords="offset points", va="center", color=colour,
+                    fontweight="bold", annotation_clip=False)  # fmt: skip
+        placed = at
+
+
+def time_axis(ax: Axes, *, narrow: bool) -> None:
+    """Few, short dates along the x axis, which must already hold its marks."""
+    from matplotlib.dates import ConciseDateFormatter, DayLocator, MonthLocator
+
+    first, last = ax.get_xlim()
+    days, most = max(last - first, 1.0), 4 if narrow else 8
+    months = next((step for step in (1, 2, 3, 6, 12) if days / 30.4 / step <= most), 12)
+    # Whole steps from January on, so that years begin at a tick.
+    locator = (
+        MonthLocator(bymonth=range(1, 13, months)) if days > 75 else DayLocator(interval=max(1, math.ceil(days / most)))
+    )
+    ax.xaxis.set_major_locator(locator)
+    ax.xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))
+
+
+def log_ticks(low: float, high: float) -> list[float]:
+    """At least four round numbers from `low` to `high` for an axis of ratios.
+
+    >>> log_ticks(1, 12)
+    [1.0, 2.0, 5.0, 10.0, 20.0]
+    """
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1
+    fine = [m * 10.0**e for e in range(first - 1, last + 1) for m in (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8)]
+    for steps in (_STEPS, (1, 1.5, 2, 3, 5, 7), (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8)):
+        ticks = [t for t in fine if any(math.isclose(t / 10 ** math.floor(math.log10(t) + 1e-9), s) for s in steps)]
+        below, above = [t for t in ticks if t <= low], [t for t in ticks if t >= high]
+        inside = [t for t in ticks if (not below or t >= below[-1]) and (not above or t <= above[0])]
+        if len(inside) >= 4:
+            break
+    return inside
+
+
+def _measure_axis(ax: Axes, low: float, high: float, *, form: Form, what: str, narrow: bool, log: bool) -> None:
+    """The axis along which rows are measured: its ticks, its name, and a margin at both ends."""
+    if log:
+        ticks = log_ticks(low, high)
+        ax.set_xscale("log")
+        ax.set_xlim(min(low, ticks[0]) / 1.05, max(high, ticks[-1]) * 1.05)
+        ax.set_xticks(ticks[:: 2 if narrow and len(ticks) > 7 else 1], minor=False)
+        ax.xaxis.minorticks_off()
+    else:
+        margin = 0.06 * (high - low or 1)
+        ax.set_xlim(low - margin, high + margin)
+        _ticks(ax, narrow=narrow)
+    ax.grid(visible=False)
+    ax.xaxis.set_major_formatter(lambda at, _: form(at))
+    ax.set(xlabel=f"{what} (log scale)" if log else what, ylabel="")
+    _no_math(ax)
+
+
+def _named_rows(ax: Axes, names: Sequence[str], *, narrow: bool, bold: Sequence[bool]) -> list[float]:
+    """Write each row's name above its place; the places, downwards in inches."""
+    at, top = [], 0.0
+    for name, strong in zip(names, bold, strict=True):
+        lines = _wrapped(name, narrow)
+        ax.text(0, top + 0.04, "\n".join(lines), transform=ax.get_yaxis_transform(), va="top", ha="left", color=INK,
+                fontsize=9 if narrow else 10.5, fontweight="bold" if strong and not all(bold) else "normal",
+                parse_math=False, linespacing=1.15, zorder=1,
+                bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 1.5, "alpha": 0.7})  # fmt: skip
+        at.append(top + _LINE * len(lines) + 0.17)
+        top += _LINE * len(lines) + 0.36
+    ax.set_ylim(top, 0)
+    ax.set_yticks([])
+    return at
+
+
+def _wrapped(name: str, narrow: bool) -> list[str]:
+    # Where one line does not hold it, the numbers stand below the name, unbroken.
+    width = 42 if narrow else 96
+    parts = [name] if len(name) <= width else name.rpartition(": ")[::2]
+    return [text for part in parts for text in textwrap.wrap(part, width, break_long_words=True)] or [""]
+
+
+def _height(names: Sequence[str], *, narrow: bool) -> float:
+    return sum(_LINE * len(_wrapped(name, narrow)) + 0.36 for name in names) + 0.75
+
+
+def _inks(names: Sequence[str], strong: str) -> list[str]:
+    if strong:
+        return [ACCENT if name == strong else MUTED for name in names]
+    return [CYCLE[i % len(CYCLE)] for i in range(len(names))]
+
+
+def _key(ax: Axes, names: Sequence[tuple[str, str]]) -> None:
+    """What each colour is, in words of that colour, above the drawing on the right."""
+    from matplotlib.offsetbox import AnchoredOffsetbox, HPacker, TextArea
+
+    words = [TextArea(name, textprops={"color": ink, "fontweight": "bold"}) for name, ink in names]
+    box = HPacker(children=words, pad=0, sep=12)
+    ax.add_artist(AnchoredOffsetbox(loc="upper right", child=box, frameon=False, pad=0.2, borderpad=0.1))
+
+
+def _ticks(ax: Axes, *, narrow: bool) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    ax.xaxis.set_major_locator(MaxNLocator(nbins=4 if narrow else 7))
+
+
+def _no_math(ax: Axes) -> None:
+    # A shop's own names may hold dollar signs, which would be read as formulas.
+    for text in (*ax.texts, *ax.get_xticklabels(), *ax.get_yticklabels()):
+        text.set_parse_math(False)
+
+
+def _behind(frame: pd.DataFrame, label: str, columns: Mapping[str, str], form: Form) -> dict[str, Any]:
+    """The numbers behind a chart where the caller has no table of his own."""
+    numeric = [name for name in columns if pd.api.types.is_numeric_dtype(frame[name])]
+    return tabulate(
+        frame, caption="The numbers behind the chart", labels={label: wording.upper(label.replace("_", " ")), **columns},
+        formats=dict.fromkeys(numeric, form),
+    )  # fmt: skip

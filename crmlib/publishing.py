@@ -1,0 +1,124 @@
+"""Findings as display data inside the executed notebook, and frames as CSV: written and read back in one place."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from crmlib.findings import FINDINGS_MIME, Due, Findings, due_from
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DUE_FILE = "due.json"
+LARGEST_TABLE = 1_000_000  # bytes of CSV that may travel inside a notebook
+
+# The wide forms of = + - @ count as formulas where keyboards type them.
+_STARTS = "=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20"
+_FORMULA = re.compile(rf"(^|[;\t\r\n][\"']?)(?=[{_STARTS}])")
+_TAMED = re.compile(rf"(^|[;\t\r\n][\"']?)'(?=[{_STARTS}])")
+
+
+class Source(Protocol):
+    """What publishing needs to know of a shop."""
+
+    @property
+    def as_of(self) -> date: ...
+
+    @property
+    def owners(self) -> Mapping[str, str]: ...
+
+    def passport(self) -> dict[str, Any]: ...
+
+
+@dataclass(frozen=True)
+class Published:
+    """Findings with the data they rest on; showing it in the last cell is what completes a report."""
+
+    findings: Findings
+    payload: dict[str, Any]
+
+    def __repr__(self) -> str:
+        return f"Published({self.findings.report}, as of {self.payload['as_of']}, {self.findings.status})"
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        return {
+            FINDINGS_MIME: self.payload,
+            "text/html": self.findings._repr_html_(),
+            "text/plain": repr(self),
+        }
+
+
+def publish(findings: Findings, *, shop: Source, out: str | Path = "") -> Published:
+    """Hand a report's findings to whoever reads the notebook; the last call of each notebook.
+
+    With `out`, tables go to `out`/tables and customer lists to `out`/lists (readable by their owner only). Without,
+    tables of up to 1 MB travel inside the notebook and lists do not leave memory. Owners are named as shop.toml does.
+    """
+    named = tuple(
+        replace(part, actions=[replace(a, owner=shop.owners.get(a.owner, "")) for a in part.actions])
+        for part in findings.parts
+    )
+    findings = replace(findings, parts=named)
+    payload = {"as_of": shop.as_of.isoformat(), **findings.to_json(), "shop": shop.passport(), "complete": True}
+    texts = {name: csv_text(frame) for name, frame in findings.tables.items()}
+    if out:
+        _write(Path(out) / "tables", texts, mode=0o755)
+        if findings.lists:
+            _write(Path(out) / "lists", {name: csv_text(frame) for name, frame in findings.lists.items()}, mode=0o700)
+    else:
+        payload["tables"] = {name: text for name, text in texts.items() if len(text.encode()) <= LARGEST_TABLE}
+    payload["rows"] = {name: len(frame) for name, frame in {**findings.tables, **findings.lists}.items()}
+    return Published(findings, payload)
+
+
+def due(out: str | Path) -> tuple[Due, ...]:
+    """What earlier runs of this report predicted and can be graded now, as the runner laid it into `out`; else nothing."""
+    file = Path(out) / DUE_FILE if out else None
+    if file is None or not file.is_file():
+        return ()
+    return tuple(due_from(said) for said in json.loads(file.read_text(encoding="utf-8")))
+
+
+def csv_text(frame: pd.DataFrame) -> str:
+    """A frame as CSV no spreadsheet will run: a quote stands before text that begins like a formula.
+
+    The same within a text after a semicolon, tab or line end, where a spreadsheet of other habits would begin a cell.
+    """
+
+    def tame(value: object) -> object:
+        return _FORMULA.sub(r"\1'", value) if isinstance(value, str) else value
+
+    text_columns = frame.select_dtypes(include=["object", "string", "category"]).columns
+    safe = frame.assign(**{column: frame[column].astype(object).map(tame) for column in text_columns})
+    return safe.rename(columns=lambda name: tame(str(name))).to_csv(index=False, lineterminator="\n")
+
+
+def csv_rows(path: Path) -> list[dict[str, str]]:
+    """The rows of a CSV that `csv_text` wrote, as they were: the quote it put before a formula is off again.
+
+    None where the file is not there or not ours to read, as another user's lists are.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, csv.Error, UnicodeDecodeError):
+        return []
+    return [{_bare(name): _bare(text or "") for name, text in row.items() if name is not None} for row in rows]
+
+
+def _bare(text: str) -> str:
+    return _TAMED.sub(r"\1", text)
+
+
+def _write(folder: Path, texts: Mapping[str, str], *, mode: int) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(mode)
+    for name, text in texts.items():
+        (folder / f"{name}.csv").write_text(text, encoding="utf-8")
