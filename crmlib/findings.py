@@ -147,7 +147,7 @@ class Prediction:
 
 @dataclass(frozen=True, kw_only=True)
 class Due:
-    """A prediction of an earlier run whose time has come. `lists` is that run's folder of lists, None where it has none."""
+    """A prediction of an earlier run whose time has come. `lists` is that run's folder of lists, if it has one."""
 
     prediction: Prediction
     as_of: date
@@ -197,9 +197,9 @@ class Part:
     """One finding of a page and all that comes with it, made in the file that computes it.
 
     `title` says the finding and `sentence` what it means; with neither sentence nor chart a part is not shown and only
-    carries its numbers. `detail` folds it behind the main findings. `glance` lends its chart to the index. `certain` are
-    sentences for 'How certain is this?', `method` the same in the method's own terms, folded. `tables` and `lists` are
-    frames by file name: whatever names a customer goes into a list and is never shown.
+    carries its numbers. `detail` folds it behind the main findings. `glance` lends its chart to the index. `certain` are sentences for 'How certain is this?', `method` the same in the method's own terms, folded; `ahead` says in a sentence
+    what is to be expected. `tables` and `lists` are frames by file name: whatever names a customer goes into a list and
+    is never shown.
     """
 
     title: str = ""
@@ -215,6 +215,7 @@ class Part:
     caveats: Sequence[Caveat] = ()
     certain: Sequence[str] = ()
     method: Sequence[str] = ()
+    ahead: Sequence[str] = ()
     predictions: Sequence[Prediction] = ()
     grades: Sequence[Grade] = ()
     watches: Sequence[Watch] = ()
@@ -256,7 +257,10 @@ class Part:
         }
 
 
-_GATHERED = ("metrics", "actions", "changes", "signals", "checks", "caveats", "certain", "method", "predictions", "grades", "watches")  # fmt: skip
+_GATHERED = (
+    "metrics", "actions", "changes", "signals", "checks", "caveats", "certain", "method", "ahead", "predictions",
+    "grades", "watches",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -320,6 +324,11 @@ class Findings:
         return self._all("method")
 
     @property
+    def ahead(self) -> tuple[str, ...]:
+        """What is to be expected, in sentences."""
+        return self._all("ahead")
+
+    @property
     def predictions(self) -> tuple[Prediction, ...]:
         """What is said of the days ahead."""
         return self._all("predictions")
@@ -361,6 +370,7 @@ class Findings:
             "caveats": [caveat.text for caveat in self.caveats],
             "certain": list(self.certain),
             "method": list(self.method),
+            "ahead": list(self.ahead),
             **{
                 name: [_plain(asdict(item)) for item in getattr(self, name)]
                 for name in ("metrics", "actions", "changes", "signals", "checks", "predictions", "watches")
@@ -410,6 +420,7 @@ def from_json(said: Mapping[str, Any]) -> Findings:
         caveats=tuple(Caveat(text=text) for text in said.get("caveats", ())),
         certain=said.get("certain", ()),
         method=said.get("method", ()),
+        ahead=said.get("ahead", ()),
     )
     return Findings(report=said["report"], headline=said["headline"], parts=(*shown, rest), status=said["status"])
 

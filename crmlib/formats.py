@@ -78,7 +78,8 @@ def _rounded(value: float, digits: int) -> float:
 def quantity(value: float | None, unit: str, *, low: float | None = None, high: float | None = None) -> str:
     """A value in its unit, rounded to what its interval supports.
 
-    Units: 'share' (0 to 1), 'index' (two decimals), 'months' (whole), 'days', a three-letter currency code, or a counted thing.
+    Units: 'share' (0 to 1), 'index' (two decimals), 'months' (whole), 'days', a three-letter currency code, or a
+    counted thing.
 
     >>> quantity(612_345, "EUR", low=540_000, high=690_000)
     '€610,000'

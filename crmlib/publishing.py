@@ -79,7 +79,7 @@ def publish(findings: Findings, *, shop: Source, out: str | Path = "") -> Publis
 
 
 def due(out: str | Path) -> tuple[Due, ...]:
-    """What earlier runs of this report predicted and can be graded now, as the runner laid it into `out`; else nothing."""
+    """What earlier runs of this report predicted and can be graded now, as the runner laid it into `out`."""
     file = Path(out) / DUE_FILE if out else None
     if file is None or not file.is_file():
         return ()

@@ -1,4 +1,4 @@
-"""Figures and tables that a page can carry: `dots`, `bars`, `columns`, `line`, `cumulative`, `grid`, `table`, or `draw`."""
+"""Charts and tables that a page can carry: `dots`, `bars`, `columns`, `line`, `cumulative`, `grid`, `table`, `draw`."""
 
 from crmlib.figures.canvas import (
     ACCENT,

@@ -79,7 +79,8 @@ def dots(
         _measure_axis(ax, min(at), max(at), form=form, what=what, narrow=narrow, log=log)
 
     span = f"from {form(values[:, 0].min())} to {form(values[:, 0].max())}"
-    alt = f"Dots with ranges: {what}, {wording.counted(len(shown), 'row')}, {span}; first {names[0]}, {form(values[0, 0])}."
+    count = wording.counted(len(shown), "row")
+    alt = f"Dots with ranges: {what}, {count}, {span}; first {names[0]}, {form(values[0, 0])}."
     return draw(
         paint,
         alt=alt,
@@ -104,7 +105,7 @@ def bars(
     table: Mapping[str, Any] | None = None,
     rows: int = MOST_ROWS,
 ) -> Chart:
-    """Amounts as horizontal bars from zero, each with its number at its end; a line shows the range where there is one."""
+    """Amounts as horizontal bars from zero, each with its number at its end; a line shows its range."""
     shown = frame.head(rows)
     behind = {value: wording.upper(what)} | ({low: "From", high: "To"} if low else {})
     table = table or _behind(frame, label, behind, form)
@@ -153,7 +154,7 @@ def columns(
     now_name: str = "This year",
     before_name: str = "Last year",
 ) -> Chart:
-    """Amounts by period (a column of short names) as upright bars; with `before` the same period a year earlier in grey.
+    """Amounts by period (a column of short names) as upright bars; with `before` those of a year earlier in grey.
 
     A period that `unfinished` marks is drawn softer.
     """
@@ -208,8 +209,8 @@ def line(
 ) -> Chart:
     """Values over time or another measure, a line for each `group`, named at its end; a band where there is a range.
 
-    With `strong`, the group of that name is drawn in the accent and the others in grey. `mark` is an x and the words that
-    stand at it: where a period begins. `x_form` and the axis' name `across` are for an x that is no date.
+    With `strong`, the group of that name is drawn in the accent and the others in grey. `mark` is an x and the words
+    at it: where a period begins. `x_form` and the axis' name `across` are for an x that is no date.
     """
     table = table or _behind(frame, x, {y: wording.upper(what)}, form)
     if frame.empty:
@@ -313,7 +314,8 @@ def grid(
         ax.set(xlabel=across, ylabel=down)
         _no_math(ax)
 
-    alt = f"Grid: {what}, {len(wide)} rows by {wide.shape[1]} columns, from {form(frame[value].min())} to {form(frame[value].max())}."
+    span = f"from {form(frame[value].min())} to {form(frame[value].max())}"
+    alt = f"Grid: {what}, {len(wide)} rows by {wide.shape[1]} columns, {span}."
     return draw(
         paint, alt=alt, caption=caption, table=table, height=0.5 * len(wide) + 1, narrow_height=0.5 * len(wide) + 1
     )
@@ -456,7 +458,5 @@ def _no_math(ax: Axes) -> None:
 def _behind(frame: pd.DataFrame, label: str, columns: Mapping[str, str], form: Form) -> dict[str, Any]:
     """The numbers behind a chart where the caller has no table of his own."""
     numeric = [name for name in columns if pd.api.types.is_numeric_dtype(frame[name])]
-    return tabulate(
-        frame, caption="The numbers behind the chart", labels={label: wording.upper(label.replace("_", " ")), **columns},
-        formats=dict.fromkeys(numeric, form),
-    )  # fmt: skip
+    labels = {label: wording.upper(label.replace("_", " ")), **columns}
+    return tabulate(frame, caption="The numbers behind the chart", labels=labels, formats=dict.fromkeys(numeric, form))

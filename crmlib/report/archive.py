@@ -14,7 +14,7 @@ from typing import Any
 from crmlib import formats
 from crmlib.errors import Locked, UsageError, nearest
 from crmlib.report.folder import store as publish
-from crmlib.report.page import page
+from crmlib.report.statuses import GOOD, STATUS_WORDS
 
 SAID = ("published", "warnings", "too_few", "not_available")  # how a run may end and stand
 
@@ -36,7 +36,7 @@ class State:
     @property
     def word(self) -> str:
         """The status as a reader meets it."""
-        return page.STATUS_WORDS.get(self.status, "Never run").lower() + (", stale data" if self.stale else "")
+        return STATUS_WORDS.get(self.status, "Never run").lower() + (", stale data" if self.stale else "")
 
     def is_late(self, now: datetime, max_age: timedelta) -> bool:
         """Has no run ended well within `max_age`? A report that was never tried is not expected, so not late."""
@@ -98,9 +98,9 @@ def newest_good(reports: Path, slug: str) -> Path:
     """The folder that `latest` forwards to for a report. UsageError where it has none."""
     runs = list(publish.dated_runs(reports))
     for manifest in runs:
-        if _slug(manifest) == slug and manifest["status"] in publish.GOOD:
+        if _slug(manifest) == slug and manifest["status"] in GOOD:
             return publish.place_of(reports, manifest)
-    good = {_slug(manifest) for manifest in runs if manifest["status"] in publish.GOOD}
+    good = {_slug(manifest) for manifest in runs if manifest["status"] in GOOD}
     raise UsageError(f"{slug} has no good run yet; {nearest(slug, good)}")
 
 
@@ -238,7 +238,7 @@ def prunable(reports: Path, *, keep: int | None = None, before: date | None = No
         dated.setdefault(_slug(manifest), []).append(manifest)
     gone = []
     for runs in dated.values():
-        good = next((run for run in runs if run["status"] in publish.GOOD), runs[0])
+        good = next((run for run in runs if run["status"] in GOOD), runs[0])
         old = runs[keep:] if keep is not None else [r for r in runs if before and r["as_of"] < before.isoformat()]
         gone += [publish.place_of(reports, run) for run in old if run is not good]
     for kind in ("superseded", "failed"):

@@ -26,8 +26,8 @@ from crmlib.errors import Locked, UsageError
 from crmlib.report.page import index as overview
 from crmlib.report.page import page
 from crmlib.report.page.rules import validate
+from crmlib.report.statuses import GOOD
 
-GOOD = page.GOOD  # what `latest` may forward to
 SHOWN_FAILURES = 20
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _RUN_ID = re.compile(r"\d{8}-\d{6}-(.+)-[0-9a-f]{4}")

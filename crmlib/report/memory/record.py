@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from crmlib import formats
-from crmlib.report.page.page import GOOD
+from crmlib.report.statuses import GOOD
 
 PREDICTIONS = "lists/predictions.json"
 _Z = 1.959964  # the normal's 97.5 % point

@@ -8,8 +8,8 @@ from typing import Any
 
 from crmlib import formats
 from crmlib.report.memory import record as track
-from crmlib.report.page import page
 from crmlib.report.page import sparkline as spark
+from crmlib.report.statuses import GOOD, STATUS_WORDS
 
 OPEN_DAYS = 7  # newest days shown in full; older ones are folded by month
 _KEPT = ("report", "variant", "title", "as_of", "status", "run_id", "started_at", "lead", "reason", "headlines")
@@ -34,7 +34,7 @@ def trends(runs: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, str]]:
     """By headline id, its line over the good runs of one report; `runs` are manifests or what the index keeps of them."""
     points: dict[str, list[spark.Point]] = {}
     last: dict[str, Mapping[str, Any]] = {}
-    for run in sorted((run for run in runs if run["status"] in page.GOOD), key=lambda run: str(run["as_of"])):
+    for run in sorted((run for run in runs if run["status"] in GOOD), key=lambda run: str(run["as_of"])):
         for tile in run["headlines"]:
             if tile.get("number") is not None:
                 points.setdefault(tile["id"], []).append((date.fromisoformat(run["as_of"]), tile["number"]))
@@ -77,8 +77,8 @@ def model(
 
 
 def _entry(slug: str, runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    chosen = next((run for run in runs if run["status"] in page.GOOD), runs[0])
-    good = chosen["status"] in page.GOOD
+    chosen = next((run for run in runs if run["status"] in GOOD), runs[0])
+    good = chosen["status"] in GOOD
     lines = trends(runs)
     row = _row(chosen)
     return row | {
@@ -128,7 +128,7 @@ def _row(run: Mapping[str, Any]) -> dict[str, Any]:
         "link": run["path"],
         "day": _day(run["as_of"]),
         "status": run["status"],
-        "word": page.STATUS_WORDS[run["status"]],
+        "word": STATUS_WORDS[run["status"]],
         "text": run["reason"] or run["lead"],
         # Runs of earlier versions of this workbook said nothing of changes.
         "headlines": [{"arrow": "", "change": ""} | tile for tile in run["headlines"]],

@@ -27,22 +27,14 @@ from crmlib.report.page.notebook import FINDINGS_MIME as FINDINGS_MIME
 from crmlib.report.page.notebook import dropped as dropped
 from crmlib.report.page.notebook import plain as plain
 from crmlib.report.page.rules import POLICY, SCRIPT, STYLE, TEMPLATES
+from crmlib.report.statuses import STATUS_WORDS
 
 if TYPE_CHECKING:
     from crmlib.report.memory.changes import Change, Changes
     from crmlib.report.memory.record import Record
 
 DETAIL = "detail"  # the tag of a notebook's cell whose figures are folded behind the main findings
-GOOD = ("published", "warnings")  # complete, and with an answer
 
-STATUS_WORDS = {
-    "published": "Published",
-    "warnings": "Published with warnings",
-    "too_few": "Too few to conclude",
-    "not_available": "Not available",
-    "failed": "Failed",
-    "refused": "Refused",
-}
 _BRIEF = 48  # characters that fit two lines beside the text
 _PNG = re.compile(r"data:image/png;base64,(iVBORw0KGgo[A-Za-z0-9+/]{33,}={0,2})")
 _VERDICTS = {"ok": "passed", "warning": "warning", "failed": "failed"}

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from crmlib import formats
-from crmlib.report.page.page import STATUS_WORDS, Facts, counted, headlines, plain
+from crmlib.report.page.page import Facts, counted, headlines, plain
+from crmlib.report.statuses import STATUS_WORDS
 
 _LONGEST = 240
 

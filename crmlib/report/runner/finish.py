@@ -26,6 +26,7 @@ from crmlib.report.page import page, summary
 from crmlib.report.page import privacy as personal
 from crmlib.report.page.rules import validate
 from crmlib.report.parameters import Report, Value
+from crmlib.report.statuses import GOOD
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -299,7 +300,7 @@ def _with_memory(
     runs = [manifest, *publish.earlier_runs(plan.reports, slug, plan.as_of)]
     facts = replace(facts, record=track.record(runs), trends=overview.trends(runs))
     before = history.last_comparable(plan.reports, slug, as_of=plan.as_of)
-    if before is None or facts.status not in publish.GOOD:
+    if before is None or facts.status not in GOOD:
         return facts
     now = history.present(job.staging, manifest)
     return replace(facts, changes=history.compare(before, now, watches=payload.get("watches", ())))
@@ -307,7 +308,7 @@ def _with_memory(
 
 def _stands_good(manifest: Mapping[str, Any], plan: Plan) -> bool:
     held = publish.read_manifest(publish.place_of(plan.reports, manifest))
-    return held is not None and held["status"] in publish.GOOD
+    return held is not None and held["status"] in GOOD
 
 
 def _fail(
