@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import date
 
 import numpy as np
 import pandas as pd
@@ -180,7 +181,7 @@ def test_a_ratio_ends_with_the_later_of_its_two_metrics(spending):
     shop = crm.connect(spending[0], as_of="2026-02-09")
     assert page(shop, primary="orders").verdicts.table["state"].tolist() == ["open"]
     fixed = page(shop, primary="revenue/orders")
-    assert fixed.verdicts.table[["state", "by"]].iloc[0].tolist() == ["running", "2026-02-12"]
+    assert fixed.verdicts.table[["state", "by"]].iloc[0].tolist() == ["running", date(2026, 2, 12)]
     assert fixed.findings["primary_effect"].value is None
     early = page(shop, primary="revenue/orders", reading="always")
     assert early.verdicts.table["state"].tolist() == ["higher"] and early.verdicts.table["early"].all()

@@ -11,7 +11,7 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from crmlib.analysis.experiments import moments as reduced
-from crmlib.analysis.experiments.measures import unit_called, words
+from crmlib.analysis.experiments.measures import effect_text, unit_called, words
 from crmlib.analysis.experiments.moments import EXACT
 from crmlib.errors import NotAvailable, NotEnoughData, UsageError, nearest
 from crmlib.shop.facts import net_orders
@@ -64,6 +64,16 @@ class Facts:
         """A test as a sentence calls it, with its arm where there are several new versions: 'button (red)'."""
         several = len(self.units_of(experiment)) > 2
         return f"{words(experiment)} ({words(arm)})" if several and arm else words(experiment)
+
+    def told(self, effects: pd.DataFrame) -> pd.DataFrame:
+        """Effects with the columns a page shows: test, measure, said (the change and its range), both (units)."""
+        rows = effects.to_dict("records")
+        return effects.assign(
+            test=[self.name(row["experiment"], row["variant"]) for row in rows],
+            measure=effects["metric"].map(words),
+            said=[effect_text(row, self.currency) if row["effect"] == row["effect"] else "too few" for row in rows],
+            both=effects["n"] + effects["n_control"],
+        )
 
     def span_of(self, experiment: str) -> int:
         """Days from the first assignment to the last, both counted."""

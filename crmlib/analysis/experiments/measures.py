@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import pandas as pd
 
 from crmlib import formats, wording
 
-_PEOPLE = ("visitor", "customer", "user", "player", "member", "subscriber", "household", "session", "account", "device",
-           "store")  # fmt: skip
+_PEOPLE = [
+    "visitor",
+    "customer",
+    "user",
+    "player",
+    "member",
+    "subscriber",
+    "household",
+    "session",
+    "account",
+    "device",
+    "store",
+]
 _MONEY = ("revenue", "margin", "profit", "sales", "spend", "turnover")
 _SELLING = ("conver", "order", "purchase", "bought", "buy", "sales", "revenue", "turnover", "sold")
 _DIGITS = 12  # significant digits in the tables: the same on every run, whatever the order of the sums
@@ -100,11 +111,6 @@ def size_text(value: float, kind: str, currency: str) -> str:
     return f"{text} points" if kind == "share" else text
 
 
-def unit_of(kind: str, currency: str) -> str:
-    """What a metric's axis counts in."""
-    return "percentage points" if kind == "share" else (currency or "money") if kind == "money" else "its own unit"
-
-
 def effect_text(row: Mapping[str, Any], currency: str) -> str:
     """An effect with its interval, in the metric's own unit: '+0.93 points (0.41 to 1.45)'."""
     digits, kind = _row_digits(row), str(row["kind"])
@@ -124,8 +130,18 @@ def capped_text(row: Mapping[str, Any], currency: str) -> str:
     """The same effect with the outermost thousandth of values cut back, a check that decides nothing; '' without one."""
     if pd.isna(row["capped_effect"]):
         return ""
-    return effect_text({name: row[f"capped_{name}"] for name in ("effect", "low", "high")} | {"kind": row["kind"]},
-                       currency)  # fmt: skip
+    cut = {name: row[f"capped_{name}"] for name in ("effect", "low", "high")}
+    return effect_text(cut | {"kind": row["kind"]}, currency)
+
+
+def on_axis(effects: pd.DataFrame, currency: str) -> tuple[pd.DataFrame, Callable[[float], str], str]:
+    """Effects of one metric in the unit they are shown in, how a tick is written, and what the axis counts."""
+    kind, scale = str(effects["kind"].iloc[0]), scale_of(str(effects["kind"].iloc[0]))
+    width = float((effects["high"] - effects["low"]).min())
+    scaled = effects.assign(**{name: scale * effects[name].astype(float) for name in ("effect", "low", "high")})
+    unit = {"share": "percentage points", "money": currency or "money"}.get(kind, "its own unit")
+    what = f"change in {words(str(effects['metric'].iloc[0]))}, {unit}"
+    return scaled, lambda value: amount(value / scale, kind, currency, width=width, sign=True), what
 
 
 def scale_of(kind: str) -> int:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 from scipy import stats
@@ -87,6 +88,18 @@ def _smallest(needed: Callable[[float], float], units: int, *, room: float) -> f
     return high
 
 
+def detectable(row: Mapping[str, Any]) -> float:
+    """The effect that a test with a row like this finds four times in five."""
+    return float(stats.norm.ppf(0.5 + row["level"] / 2) + stats.norm.ppf(POWER)) * float(row["error"])
+
+
+def needed(row: Mapping[str, Any], least: float) -> int:
+    """Units each arm needs to find `least` four times in five at this row's level, at this test's variance."""
+    # The spread of one unit, after any adjustment.
+    spread = detectable(row) / math.sqrt(1 / row["n"] + 1 / row["n_control"])
+    return math.ceil(2 * (spread / least) ** 2)
+
+
 def power_of(results: Results, *, worthwhile: float = 0.0) -> pd.DataFrame:
     """What could each test have found, and what would one need for the smallest effect worth having?
 
@@ -94,22 +107,23 @@ def power_of(results: Results, *, worthwhile: float = 0.0) -> pd.DataFrame:
     (in both arms), per_day (units a day, all arms), days, detectable (found four times in five), least, needed (units
     in each arm for it), needed_days. Looks at variances only, never at the effect.
     """
-    rows = []
-    for row in results.table[results.table["primary"] & results.table["error"].notna()].to_dict("records"):
-        per_day = results.facts.a_day(row["experiment"])
-        factor = float(stats.norm.ppf(0.5 + row["level"] / 2) + stats.norm.ppf(POWER))
-        # The spread of one unit, after any adjustment.
-        spread = row["error"] / math.sqrt(1 / row["n"] + 1 / row["n_control"])
-        least = (worthwhile or USUAL_EFFECT) * abs(row["mean_control"])
-        needed = math.ceil(2 * (factor * spread / least) ** 2) if least > 0 else None
-        arms = len(results.facts.units_of(row["experiment"]))
-        rows.append(
-            {name: row[name] for name in ("experiment", "variant", "metric", "kind", "error")}
-            | {"base": row["mean_control"], "units": row["n"] + row["n_control"], "per_day": per_day,
-               "days": results.facts.span_of(row["experiment"]), "detectable": factor * row["error"], "least": least,
-               "needed": needed, "needed_days": math.ceil(needed * arms / per_day / 7) * 7 if needed else None}
-        )  # fmt: skip
-    return pd.DataFrame(rows, columns=_COLUMNS)
+    facts, table = results.facts, results.table[results.table["primary"] & results.table["error"].notna()]
+    rows = table.to_dict("records")
+    per_day = [facts.a_day(row["experiment"]) for row in rows]
+    least = [(worthwhile or USUAL_EFFECT) * abs(row["mean_control"]) for row in rows]
+    sizes = [needed(row, effect) if effect > 0 else None for row, effect in zip(rows, least, strict=True)]
+    arms = [len(facts.units_of(row["experiment"])) for row in rows]
+    days = [size and math.ceil(size * n / pace / 7) * 7 for size, n, pace in zip(sizes, arms, per_day, strict=True)]
+    return table.assign(
+        base=table["mean_control"],
+        units=table["n"] + table["n_control"],
+        per_day=per_day,
+        days=[facts.span_of(row["experiment"]) for row in rows],
+        detectable=[detectable(row) for row in rows],
+        least=least,
+        needed=sizes,
+        needed_days=days,
+    )[_COLUMNS]
 
 
 def part_plan(results: Results, *, worthwhile: float = 0.0) -> Part:
@@ -123,7 +137,7 @@ def part_plan(results: Results, *, worthwhile: float = 0.0) -> Part:
     rows = found.to_dict("records")
     shown = found.assign(
         test=[facts.name(row["experiment"], row["variant"]) for row in rows],
-        measure=[words(row["metric"]) for row in rows],
+        measure=found["metric"].map(words),
         could=[size_text(row["detectable"], row["kind"], facts.currency) for row in rows],
         wish=[size_text(row["least"], row["kind"], facts.currency) for row in rows],
     )

@@ -15,15 +15,17 @@ from crmlib import figures, formats, wording
 from crmlib.analysis.experiments.effects import Effect
 from crmlib.analysis.experiments.facts import Facts, assigned_units
 from crmlib.analysis.experiments.looks import primary_outcomes
-from crmlib.analysis.experiments.measures import amount, effect_text, p_text, rounded, scale_of, title, unit_of, words
+from crmlib.analysis.experiments.measures import effect_text, on_axis, p_text, rounded, words
 from crmlib.analysis.experiments.moments import moments
 from crmlib.analysis.experiments.results import CLEAR, Results, comparison
 from crmlib.analysis.experiments.split import Row, split_of_groups, tabled
 from crmlib.errors import UsageError, nearest
 from crmlib.findings import Part
+from crmlib.formats import FEW_PEOPLE
 from crmlib.shop.facts import net_orders
 from crmlib.shop.tables import TABLES
 from crmlib.stats import adjust, heterogeneity
+from crmlib.wording import upper
 
 if TYPE_CHECKING:
     from crmlib.shop.shop import Shop
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 USUAL = ("device", "acquisition_channel", "country", "new_or_returning")
 MOST_LEVELS = 12  # a column with more is no segmentation
 UNKNOWN = "unknown"
+SIZES = ("n", "n_control")
 _EFFECTS = ["experiment", "metric", "variant", "control", "segment", "level", "n", "n_control", "kind", "effect", "low",
             "high", "p_value", "p_adjusted"]  # fmt: skip
 _TESTS = ["experiment", "variant", "segment", "levels", "q", "p_value", "p_adjusted", "total", "reweighted", "reversed",
@@ -181,12 +184,9 @@ def _tested(
         between = apart(found[0], found[1], confidence=results.once.level) if len(found) == 2 else (math.nan,) * 3
         rows.append((experiment, arm, segment, len(found), q, p, math.nan, total, reweighted, turned, *between))
         if turned:
-            text = (
-                f"{title(experiment)}: the versions hold different mixes by {words(segment)}, and that alone turns the "
-                "total round; with one mix in both, the effect has the other sign (Simpson's paradox)."
-            )
-            warned.append(Row(experiment=experiment, kind="mix", metric=f"{segment}, {arm}", value=total - reweighted,
-                              verdict="warning", text=text))  # fmt: skip
+            said = f"the versions hold different mixes by {words(segment)}, and that alone turns the total round; "
+            said += "with one mix in both, the effect has the other sign (Simpson's paradox)."
+            warned.append(Row(experiment, "mix", total - reweighted, said, "warning", metric=f"{segment}, {arm}"))
     return rows, warned
 
 
@@ -225,35 +225,36 @@ def _corrected(frame: pd.DataFrame) -> pd.DataFrame:
 def part_segments(segments: Segments) -> Part:
     """Does the change do more for some than for others? Open on the page only where it does."""
     facts, effects, tests = segments.results.facts, segments.effects, segments.tests
-    rows = effects.to_dict("records")
-    shown = effects.assign(
-        test=[facts.name(row["experiment"], row["variant"]) for row in rows],
-        group=[f"{words(row['segment'])}: {words(row['level'])}" for row in rows],
-        said=[effect_text(row, facts.currency) if row["effect"] == row["effect"] else "too few" for row in rows],
-        units=[f"{formats.people(row['n'])}, {formats.people(row['n_control'])}" for row in rows],
+    shown = facts.told(effects).assign(
+        group=[f"{words(row.segment)}: {words(row.level)}" for row in effects.itertuples()],
+        units=[f"{formats.people(row.n)}, {formats.people(row.n_control)}" for row in effects.itertuples()],
         **_between(segments),
     )
     table = figures.tabulate(
         shown,
-        caption="The effect within each segment, and whether the segments differ; p is corrected within each test (Holm)",
-        labels={"group": "Segment", "test": "Test", "said": "Change", "units": f"{wording.upper(facts.unit)}, in the old version",
-                "spread": "First less second", "alike": "p, between segments"},
+        caption="The effect in each segment, and whether segments differ; p is corrected within each test (Holm)",
+        labels={
+            "group": "Segment",
+            "test": "Test",
+            "said": "Change",
+            "units": f"{upper(facts.unit)}, in the old version",
+        }
+        | {"spread": "First less second", "alike": "p, between segments"},
         file="tables/segments.csv",
-    )  # fmt: skip
-    differing = tests[tests["p_adjusted"] < CLEAR]
-    turned = tests[tests["reversed"].astype(bool)]
-    stands_out = pd.concat([turned, differing])
-    named = f"Not used, for having one level or too many: {wording.listed(words(name) for name in segments.left_out)}."
-    method = [
-        *([f"{wording.counted(len(effects), 'segment effect')} of {wording.counted(effects['experiment'].nunique(), 'test')}"
-           " are corrected for one another within each test (Holm)."] if len(tests) else []),
-        *([named] if segments.left_out else []),
-    ]  # fmt: skip
+    )
+    turned, differing = tests[tests["reversed"].astype(bool)], tests[tests["p_adjusted"] < CLEAR]
+    stands_out = pd.concat([turned, differing]) if len(turned) else differing
+    method = []
+    if len(tests):
+        sizes = wording.counted(len(effects), "segment effect")
+        method.append(f"{sizes} were looked at, those of one test corrected for one another (Holm).")
+    if segments.left_out:
+        names = wording.listed(words(name) for name in segments.left_out)
+        method.append(f"Not used as segments, for having one level or too many: {names}.")
+    tested = tests["p_adjusted"].notna().any()
     return Part(
         title=_title(facts, tests, stands_out, is_turned=len(turned) > 0),
-        sentence="Look into enough segments, and one will shine by chance."
-        if tests["p_adjusted"].notna().any()
-        else "",
+        sentence="Look into enough segments, and one will shine by chance." if tested else "",
         chart=_chart(segments, stands_out, table),
         method=method,
         tables={"segments": _published(segments)},
@@ -266,7 +267,7 @@ def _title(facts: Facts, tests: pd.DataFrame, stands_out: pd.DataFrame, *, is_tu
         tested = tests["p_adjusted"].notna().any()
         return "No segment differs reliably" if tested else "No segments that could be told apart"
     row = stands_out.iloc[0]
-    name, segment = wording.upper(facts.name(row["experiment"], row["variant"])), words(row["segment"])
+    name, segment = upper(facts.name(row["experiment"], row["variant"])), words(row["segment"])
     if is_turned:
         return f"{name}: the mix by {segment} alone makes the total what it is"
     return f"{name} does not do the same by {segment} ({p_text(row['p_adjusted'])}, corrected)"
@@ -281,20 +282,21 @@ def _chart(segments: Segments, stands_out: pd.DataFrame, table: dict[str, Any]) 
     sizes = (drawable["n"] + drawable["n_control"]).groupby(drawable["experiment"]).sum()
     first = str(sizes.idxmax()) if stands_out.empty else str(stands_out["experiment"].iloc[0])
     mine = drawable[drawable["experiment"] == first]
-    kind, scale = str(mine["kind"].iloc[0]), scale_of(mine["kind"].iloc[0])
-    width = float((mine["high"] - mine["low"]).min()) / 4
-    several = mine["variant"].nunique() > 1
-    label = [
-        f"{words(row.segment)} {words(row.level)}{f', {words(row.variant)}' if several else ''}"
-        for row in mine.itertuples()
-    ]
+    shown, form, what = on_axis(mine, facts.currency)
+    arms = mine["variant"].map(words) if mine["variant"].nunique() > 1 else pd.Series("", index=mine.index)
+    shown["label"] = mine["segment"].map(words) + " " + mine["level"].map(words) + ", " + arms
     return figures.dots(
-        mine.assign(label=label, **{end: scale * mine[end].astype(float) for end in ("effect", "low", "high")}),
-        label="label", value="effect", low="low", high="high", reference=0.0, table=table,
-        what=f"{words(first)}: change in {words(mine['metric'].iloc[0])}, {unit_of(kind, facts.currency)}",
-        form=lambda value: amount(value / scale, kind, facts.currency, width=width, sign=True),
+        shown.assign(label=shown["label"].str.rstrip(", ")),
+        label="label",
+        value="effect",
+        low="low",
+        high="high",
+        reference=0.0,
+        what=f"{words(first)}: {what}",
+        form=form,
+        table=table,
         caption="Each range at its own 95%, so one in twenty is expected to miss. Hollow: holds zero.",
-    )  # fmt: skip
+    )
 
 
 def _between(segments: Segments) -> dict[str, list[str | None]]:
@@ -323,8 +325,5 @@ def _published(segments: Segments) -> pd.DataFrame:
     tests = tests.rename(columns={"p_value": "p_between", "p_adjusted": "p_between_adjusted"})
     shown = segments.effects.rename(columns={"p_value": "p_against_zero", "p_adjusted": "p_against_zero_adjusted"})
     shown = rounded(shown.merge(tests, on=keys, how="left"))
-    small = {
-        name: ["<5" if 0 <= size < formats.FEW_PEOPLE else str(size) for size in shown[name]]
-        for name in ("n", "n_control")
-    }
-    return shown.assign(**small)
+    few = {name: [f"<{FEW_PEOPLE}" if size < FEW_PEOPLE else str(size) for size in shown[name]] for name in SIZES}
+    return shown.assign(**few)
