@@ -135,7 +135,7 @@ def _missing(experiment: str, metrics: pd.DataFrame, unit: str) -> list[Row]:
 
 
 def _metrics(experiment: str, metrics: pd.DataFrame, control: str, *, unit: str, hidden: Set[str]) -> list[Row]:
-    """Diagnostics that never block: contradictory and early values, unequal windows, arms unlike before, heavy tails."""
+    """What never blocks: contradictory and early values, unequal windows, arms unlike before, heavy tails."""
     found: list[Row] = []
     before: list[tuple[str, str, float, float]] = []
 

@@ -18,7 +18,7 @@ from crmlib.analysis.experiments.effects import Effect
 from crmlib.analysis.experiments.facts import assigned_units, measured, placed_orders
 from crmlib.analysis.experiments.measures import on_axis, p_text, rounded, words
 from crmlib.analysis.experiments.moments import moments
-from crmlib.analysis.experiments.results import CLEAR, Results, Rule, comparison
+from crmlib.analysis.experiments.results import CLEAR, Results, Rule, comparison, within
 from crmlib.findings import Part
 from crmlib.stats import adjust, heterogeneity
 from crmlib.wording import upper
@@ -123,24 +123,15 @@ def _days(frame: pd.DataFrame, results: Results) -> pd.DataFrame:
                 seen = closed
                 found, naive = (comparison(*pair, binary=binary, rule=one) for one in (always, results.once))
                 if found is not None and naive is not None:
-                    rows.append((experiment, metric, arm, control, day, int(pair[0]["n"]), int(pair[1]["n"]), kind,
-                                 found.effect, found.low, found.high, naive.low, naive.high))  # fmt: skip
+                    sizes, ends = (int(row["n"]) for row in pair), (found.effect, found.low, found.high)
+                    rows.append((experiment, metric, arm, control, day, *sizes, kind, *ends, naive.low, naive.high))
     return pd.DataFrame(rows, columns=_DAYS)
 
 
 def _weeks(frame: pd.DataFrame, results: Results) -> pd.DataFrame:
-    rows: list[Line] = []
-    for (experiment, metric, week), mine in frame.groupby(["experiment", "metric", "week"], sort=True):
-        control, arms = results.checks.controls[str(experiment)], mine.set_index("variant")
-        binary = bool(frame.loc[(frame["experiment"] == experiment), "off_binary"].sum() == 0)
-        kind = results.kind_of(str(experiment), str(metric))
-        start = pd.Timestamp(mine["first_day"].iloc[0]) + pd.Timedelta(weeks=int(week))
-        for arm in arms.index if control in arms.index else ():
-            found = comparison(arms.loc[arm], arms.loc[control], binary=binary, rule=results.once)
-            if arm != control and found is not None:
-                rows.append((experiment, metric, arm, control, int(week) + 1, start.date(), int(arms.loc[arm, "n"]),
-                             int(arms.loc[control, "n"]), kind, found.effect, found.low, found.high, found.error))  # fmt: skip
-    return pd.DataFrame(rows, columns=_WEEKS)
+    weeks = within(frame, results, "week", "first_day").dropna(subset="effect").reset_index(drop=True)
+    starts = pd.to_datetime(weeks["first_day"]) + pd.to_timedelta(7 * weeks["week"].astype(int), unit="D")
+    return weeks.assign(week=weeks["week"].astype(int) + 1, first_day=starts.dt.date)[_WEEKS]
 
 
 def _over_weeks(weeks: pd.DataFrame) -> list[Line]:
@@ -248,7 +239,7 @@ def _moments(n: int, nonzero: float, mean: float, variance: float) -> pd.Series:
 
 
 def part_looks(looks: Looks) -> Part:
-    """What would each day's look have said, in a running test that may be looked at, else the largest that has ended?"""
+    """What would each day's look have said, in a running test that may be watched, else in the largest?"""
     facts = looks.results.facts
     table = figures.tabulate(
         facts.told(looks.days).assign(on=looks.days["day"].astype(str))[::-1],
@@ -259,7 +250,7 @@ def part_looks(looks: Looks) -> Part:
     )
     part = Part(
         title="No test can be followed day by day yet",
-        sentence=f"That takes a mean or a share that decides, and three days with enough {facts.unit} in both versions.",
+        sentence=f"It takes a mean or a share that decides, and three days with enough {facts.unit} in both versions.",
         chart=figures.Chart(table=table),
         tables={"looks": rounded(looks.days)},
         detail=True,

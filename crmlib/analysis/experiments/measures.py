@@ -49,7 +49,7 @@ def title(name: str) -> str:
 
 
 def unit_called(metrics: Iterable[str], *, source: str) -> str:
-    """What was assigned, in the plural, where the caller does not say: as the metrics' names tell, else by their source.
+    """What was assigned, in the plural, where nobody says: as the metrics' names tell, else by their source.
 
     >>> unit_called(["converted", "margin_per_visitor"], source="outcomes"), unit_called(["spent"], source="orders")
     ('visitors', 'customers')
@@ -88,7 +88,7 @@ def p_text(p: float) -> str:
 
 
 def amount(value: float, kind: str, currency: str, *, width: float, sign: bool = False) -> str:
-    """A value of a metric, in percentage points, money or plain, with the decimals that an interval of `width` supports.
+    """A value of a metric, in percentage points, money or plain, with the digits that an interval of `width` supports.
 
     >>> amount(0.0638, "share", "", width=0.008), amount(0.061, "money", "EUR", width=0.22, sign=True)
     ('6.4', '+€0.06')
@@ -127,7 +127,7 @@ def most_text(row: Mapping[str, Any], currency: str) -> str:
 
 
 def capped_text(row: Mapping[str, Any], currency: str) -> str:
-    """The same effect with the outermost thousandth of values cut back, a check that decides nothing; '' without one."""
+    """The same effect with the outermost thousandth of values cut back, a check that decides nothing; or ''."""
     if pd.isna(row["capped_effect"]):
         return ""
     cut = {name: row[f"capped_{name}"] for name in ("effect", "low", "high")}

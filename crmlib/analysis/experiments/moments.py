@@ -1,4 +1,4 @@
-"""Outcomes as exact sums and their moments, and what the sums of one metric cannot tell: ratios, quantiles, cut tails."""
+"""Outcomes as exact sums and moments, and what sums of one metric cannot tell: ratios, quantiles, values cut back."""
 
 from __future__ import annotations
 
@@ -281,7 +281,7 @@ def order_statistics(
 
 
 def cut_back(outcomes: ir.Table) -> ir.Table:
-    """The same outcomes, with values beyond the outermost thousandth of their metric, over all arms, set to its edge."""
+    """The same outcomes, values beyond the outermost thousandth of their metric, over all arms, set to its edge."""
     value = outcomes["value"].cast("float64")
     edges = outcomes.group_by("experiment", "metric").aggregate(
         _least=value.quantile(CUT), _most=value.quantile(1 - CUT)

@@ -132,28 +132,25 @@ def part_plan(results: Results, *, worthwhile: float = 0.0) -> Part:
     found = power_of(results, worthwhile=worthwhile)
     found = found[found["base"].abs() > 0]  # of nothing there is no share
     if found.empty:
-        return Part(title="No test is large enough to plan the next one by",
-                    sentence="plan(…) tells size, days and smallest effect from a mean and a spread.", detail=True)  # fmt: skip
-    rows = found.to_dict("records")
+        said = "plan(…) tells size, days and smallest effect from a mean and a spread."
+        return Part(title="No test is large enough to plan the next one by", sentence=said, detail=True)
+    rows, share = found.to_dict("records"), formats.share(worthwhile or USUAL_EFFECT)
     shown = found.assign(
         test=[facts.name(row["experiment"], row["variant"]) for row in rows],
         measure=found["metric"].map(words),
         could=[size_text(row["detectable"], row["kind"], facts.currency) for row in rows],
         wish=[size_text(row["least"], row["kind"], facts.currency) for row in rows],
     )
-    named = "the smallest change worth having" if worthwhile else "as an example"
-    return Part(
-        title=f"{'Your tests' if len(found) > 1 else 'This test'} can only detect changes above about {_span(found)}",
-        sentence=f"Half that change takes four times the {facts.unit}.",
-        chart=figures.table(
-            shown,
-            caption=f"To find a change of {formats.share(worthwhile or USUAL_EFFECT)} of the old version's mean, {named}; "
-            "'could find' is what a test finds four times in five",
-            labels={"test": "Test", "measure": "Measure", "units": wording.upper(facts.unit), "could": "Could find",
-                    "wish": "To find", "needed": "Needed in each version", "needed_days": "Days at its pace"},
-            formats=dict.fromkeys(["units", "needed", "needed_days"], formats.number),
-        ),
-    )  # fmt: skip
+    chart = figures.table(
+        shown,
+        caption=f"To find a change of {share} of the old version's mean; 'could find' is found four times in five",
+        labels={"test": "Test", "measure": "Measure", "units": wording.upper(facts.unit), "could": "Could find"}
+        | {"wish": "To find", "needed": "Needed in each version", "needed_days": "Days at its pace"},
+        formats=dict.fromkeys(["units", "needed", "needed_days"], formats.number),
+    )
+    tests = "Your tests" if len(found) > 1 else "This test"
+    title = f"{tests} can only detect changes above about {_span(found)}"
+    return Part(title=title, sentence=f"Half that change takes four times the {facts.unit}.", chart=chart)
 
 
 def _span(found: pd.DataFrame) -> str:

@@ -243,7 +243,7 @@ def _row(
     experiment = str(a["experiment"])
     row = {"metric": metric, "variant": b.name, "control": a.name, "n": int(b["n"]), "n_control": int(a["n"]),
            "mean": b["mean"], "mean_control": a["mean"], "kind": kind_of(metric, binary=kind == "share"),
-           "level": rule.level, "open": int(a["open"] + b["open"]), "missing": int(a["missing"] + b["missing"])}  # fmt: skip
+           "level": rule.level} | {name: int(a[name] + b[name]) for name in ("open", "missing")}  # fmt: skip
     row |= _compare(b, a, kind=kind, blocked=_blocked(checks, experiment, metric), rule=rule, unit=checks.facts.unit)
     if row["state"] == "void" or (rule.reading == "fixed" and row["open"]):
         row |= {"mean": math.nan, "mean_control": math.nan}  # two means are an effect to whoever subtracts them
@@ -340,6 +340,30 @@ def comparison(arm: pd.Series, control: pd.Series, *, binary: bool, rule: Rule) 
     """One metric in two groups of units, wherever they come from; None where they are too few."""
     kind = "share" if binary else "mean"
     return None if _too_few(arm, control, kind=kind) else estimate(arm, control, kind=kind, rule=rule)[0]
+
+
+def within(frame: pd.DataFrame, results: Results, *keys: str) -> pd.DataFrame:
+    """Each arm against control in each group of moments, at one look: what explains and does not decide.
+
+    Columns experiment, metric, variant, control, `keys`, n, n_control, kind, effect, low, high, p_value, error; empty
+    where an arm has too few units, or none.
+    """
+    rows = []
+    arms = frame.groupby("experiment")["variant"].unique()
+    off_binary = frame.groupby("experiment")["off_binary"].sum()
+    for (experiment, metric, *level), one in frame.groupby(["experiment", "metric", *keys], sort=True):
+        control, there = results.checks.controls[experiment], one.set_index("variant")
+        for arm in sorted(set(arms[experiment]) - {control}):
+            found = None
+            if {arm, control} <= set(there.index):
+                binary = bool(off_binary[experiment] == 0)
+                found = comparison(there.loc[arm], there.loc[control], binary=binary, rule=results.once)
+            sizes = (int(there["n"].get(side, 0)) for side in (arm, control))
+            ends = (found.effect, found.low, found.high, found.p_value, found.error) if found else (math.nan,) * 5
+            kind = results.kind_of(experiment, metric)
+            rows.append((experiment, metric, arm, control, *level, *sizes, kind, *ends))
+    names = ["experiment", "metric", "variant", "control", *keys, "n", "n_control", "kind", "effect", "low", "high"]
+    return pd.DataFrame(rows, columns=[*names, "p_value", "error"])
 
 
 def estimate(arm: pd.Series, control: pd.Series, *, kind: str, rule: Rule) -> tuple[Effect, str, float]:

@@ -12,12 +12,11 @@ import pandas as pd
 from scipy import stats
 
 from crmlib import figures, formats, wording
-from crmlib.analysis.experiments.effects import Effect
 from crmlib.analysis.experiments.facts import Facts, assigned_units
 from crmlib.analysis.experiments.looks import primary_outcomes
 from crmlib.analysis.experiments.measures import effect_text, on_axis, p_text, rounded, words
 from crmlib.analysis.experiments.moments import moments
-from crmlib.analysis.experiments.results import CLEAR, Results, comparison
+from crmlib.analysis.experiments.results import CLEAR, Results, within
 from crmlib.analysis.experiments.split import Row, split_of_groups, tabled
 from crmlib.errors import UsageError, nearest
 from crmlib.findings import Part
@@ -36,7 +35,7 @@ UNKNOWN = "unknown"
 SIZES = ("n", "n_control")
 _EFFECTS = ["experiment", "metric", "variant", "control", "segment", "level", "n", "n_control", "kind", "effect", "low",
             "high", "p_value", "p_adjusted"]  # fmt: skip
-_TESTS = ["experiment", "variant", "segment", "levels", "q", "p_value", "p_adjusted", "total", "reweighted", "reversed",
+_TESTS = ["experiment", "variant", "segment", "levels", "q", "p_value", "total", "reweighted", "reversed",
           "apart", "apart_low", "apart_high"]  # fmt: skip
 
 
@@ -82,17 +81,20 @@ def by_segment(shop: Shop, results: Results, *, columns: str = "") -> Segments:
             if not 1 < part["level"].nunique() <= MOST_LEVELS:
                 left_out.add(str(segment))
                 continue
-            effects += _within(str(experiment), str(segment), part, results)
-            found, turned = _tested(str(experiment), str(segment), part, results)
-            tests += found
+            found = within(part, results, "segment", "level")
+            effects.append(found)
+            more, turned = _tested(found, part.set_index(["variant", "level"]), confidence=results.confidence)
+            tests += more
             present = part.assign(units=part["n"] + part["missing"] + part["open"])
-            groups |= {f"{segment} {level}": dict(zip(one["variant"], one["units"], strict=True))
-                       for level, one in present.groupby("level")}  # fmt: skip
+            for level, one in present.groupby("level"):
+                groups[f"{segment} {level}"] = dict(zip(one["variant"], one["units"], strict=True))
             mixed += turned
         splits += split_of_groups(str(experiment), groups, plan=results.checks.plans[str(experiment)]) + mixed
     return Segments(
         results=results,
-        effects=_corrected(pd.DataFrame(effects, columns=_EFFECTS)),
+        effects=_corrected(pd.concat(effects, ignore_index=True) if effects else pd.DataFrame(columns=_EFFECTS))[
+            _EFFECTS
+        ],
         tests=_corrected(pd.DataFrame(tests, columns=_TESTS)),
         splits=tabled(splits),
         left_out=tuple(sorted(left_out - {str(row[2]) for row in tests})),
@@ -141,48 +143,23 @@ def _new_or_returning(shop: Shop) -> ir.Table:
     return rows.select("experiment", "unit_id", level=ibis.ifelse(returning, "returning", "new"))
 
 
-def _within(experiment: str, segment: str, part: pd.DataFrame, results: Results) -> list[tuple[object, ...]]:
-    """The effect of each arm at each level."""
-    control, rows = results.checks.controls[experiment], []
-    metric = results.primary[experiment]
-    binary = bool(part["off_binary"].sum() == 0)
-    for level, one in part.groupby("level", sort=True):
-        arms = one.set_index("variant")
-        for arm in sorted(set(part["variant"]) - {control}):
-            found = None
-            if {arm, control} <= set(arms.index):
-                found = comparison(arms.loc[arm], arms.loc[control], binary=binary, rule=results.once)
-            sizes = [int(arms["n"].get(name, 0)) for name in (arm, control)]
-            numbers = (found.effect, found.low, found.high, found.p_value) if found else (math.nan,) * 4
-            kind = results.kind_of(experiment, metric)
-            rows.append((experiment, metric, arm, control, segment, str(level), *sizes, kind, *numbers, math.nan))
-    return rows
-
-
 def _tested(
-    experiment: str, segment: str, part: pd.DataFrame, results: Results
+    effects: pd.DataFrame, moments_: pd.DataFrame, *, confidence: float
 ) -> tuple[list[tuple[Any, ...]], list[Row]]:
     """Do the levels differ, and does their mix alone turn a total round? The tests, and a warning where it does."""
-    control = results.checks.controls[experiment]
     rows: list[tuple[Any, ...]] = []
     warned: list[Row] = []
-    binary = bool(part["off_binary"].sum() == 0)
-    for arm in sorted(set(part["variant"]) - {control}):
-        pairs, found = [], []
-        for _, one in part.groupby("level", sort=True):
-            arms = one.set_index("variant")
-            if {arm, control} <= set(arms.index) and min(arms["n"][arm], arms["n"][control]) > 0:
-                pairs.append((arms.loc[arm], arms.loc[control]))
-                if (effect := comparison(*pairs[-1], binary=binary, rule=results.once)) is not None:
-                    found.append(effect)
-        if len(pairs) < 2:
+    for (experiment, arm, segment), mine in effects.groupby(["experiment", "variant", "segment"], sort=True):
+        both = mine[(mine["n"] > 0) & (mine["n_control"] > 0)]
+        if len(both) < 2:
             continue
+        sides = [(arm, row.control, row.level) for row in both.itertuples()]
+        pairs = [(moments_.loc[(one, level)], moments_.loc[(control, level)]) for one, control, level in sides]
         total, reweighted, turned = mixes(pairs)
-        q, p = math.nan, math.nan
-        if len(found) > 1:
-            q, p = heterogeneity([one.effect for one in found], [one.error for one in found])
-        between = apart(found[0], found[1], confidence=results.once.level) if len(found) == 2 else (math.nan,) * 3
-        rows.append((experiment, arm, segment, len(found), q, p, math.nan, total, reweighted, turned, *between))
+        found = both.dropna(subset="effect")
+        q, p = heterogeneity(found["effect"], found["error"]) if len(found) > 1 else (math.nan, math.nan)
+        between = apart(found, confidence=confidence) if len(found) == 2 else (math.nan,) * 3
+        rows.append((experiment, arm, segment, len(found), q, p, total, reweighted, turned, *between))
         if turned:
             said = f"the versions hold different mixes by {words(segment)}, and that alone turns the total round; "
             said += "with one mix in both, the effect has the other sign (Simpson's paradox)."
@@ -190,10 +167,11 @@ def _tested(
     return rows, warned
 
 
-def apart(one: Effect, other: Effect, *, confidence: float) -> tuple[float, float, float]:
-    """One level's effect less the other's, with its interval: zero is outside where Cochran's p is below 1 − confidence."""
-    half = float(stats.norm.ppf(0.5 + confidence / 2)) * math.hypot(one.error, other.error)
-    return one.effect - other.effect, one.effect - other.effect - half, one.effect - other.effect + half
+def apart(two: pd.DataFrame, *, confidence: float) -> tuple[float, float, float]:
+    """The first level's effect less the second's, with its interval, which holds zero unless Cochran's p is small."""
+    (one, other), errors = two["effect"], two["error"]
+    half = float(stats.norm.ppf(0.5 + confidence / 2)) * math.hypot(*errors)
+    return one - other, one - other - half, one - other + half
 
 
 def mixes(pairs: list[tuple[pd.Series, pd.Series]]) -> tuple[float, float, bool]:
@@ -202,20 +180,18 @@ def mixes(pairs: list[tuple[pd.Series, pd.Series]]) -> tuple[float, float, bool]
     Turned round: the two have different signs, and lie further apart than the total's standard error.
     """
     n, n_control = (sum(float(pair[side]["n"]) for pair in pairs) for side in (0, 1))
-    means = [
-        sum(float(pair[side]["n"] * pair[side]["mean"]) for pair in pairs) / size
-        for side, size in ((0, n), (1, n_control))
-    ]
-    share = [float(arm["n"] + base["n"]) / (n + n_control) for arm, base in pairs]
-    level = [float(arm["mean"] - base["mean"]) for arm, base in pairs]
-    reweighted = sum(weight * effect for weight, effect in zip(share, level, strict=True))
-    error = math.sqrt(sum(w**2 * float(arm["var"] / arm["n"] + base["var"] / base["n"])
-                          for w, (arm, base) in zip(share, pairs, strict=True) if min(arm["n"], base["n"]) > 1))  # fmt: skip
-    total = means[0] - means[1]
-    return total, reweighted, total * reweighted < 0 and abs(total - reweighted) > error
+    sums = [sum(float(pair[side]["n"] * pair[side]["mean"]) for pair in pairs) for side in (0, 1)]
+    total, reweighted, squares = sums[0] / n - sums[1] / n_control, 0.0, 0.0
+    for arm, base in pairs:
+        weight = float(arm["n"] + base["n"]) / (n + n_control)
+        reweighted += weight * float(arm["mean"] - base["mean"])
+        if min(arm["n"], base["n"]) > 1:
+            squares += weight**2 * float(arm["var"] / arm["n"] + base["var"] / base["n"])
+    return total, reweighted, total * reweighted < 0 and abs(total - reweighted) > math.sqrt(squares)
 
 
 def _corrected(frame: pd.DataFrame) -> pd.DataFrame:
+    frame = frame.assign(p_adjusted=math.nan)
     for _, mine in frame.groupby("experiment"):
         tested = mine.index[mine["p_value"].notna()]
         frame.loc[tested, "p_adjusted"] = adjust(frame.loc[tested, "p_value"], method="holm")

@@ -116,9 +116,9 @@ def ratios_of(
     found, base = [], counts.get(control, 0)
     for arm, units in counts.items() if base else ():
         planned = plan[arm] / plan[control]
-        low, high = (float(end) for end in share_interval(units, units + base, confidence=confidence))
-        values = (experiment, arm, control, units, base, planned, units / base / planned, low / (1 - low) / planned,
-                  high / (1 - high) / planned)  # fmt: skip
+        ends = (float(end) for end in share_interval(units, units + base, confidence=confidence))
+        ratios = units / base / planned, *(end / (1 - end) / planned for end in ends)
+        values = (experiment, arm, control, units, base, planned, *ratios)
         found += [dict(zip(RATIOS, values, strict=True))] if arm != control else []
     return found
 
@@ -227,24 +227,24 @@ def part_split(checks: Checks) -> Part:
     broken = sorted(name for name, metric in checks.blocked if not metric)
     p_values = checks.table[checks.table["kind"] == "sample_ratio"].set_index("experiment")["p_value"]
     worst = ratios.assign(off=(ratios["ratio"] - 1).abs()).sort_values("off", ascending=False, kind="stable")
+    test = pd.Series([facts.name(one.experiment, one.variant) for one in worst.itertuples()], worst.index, dtype=object)
+    sizes = worst["units"].map(formats.number) + " and " + worst["units_control"].map(formats.number)
     shown = worst.assign(
-        test=[facts.name(one.experiment, one.variant) for one in worst.itertuples()],
-        label=[
-            f"{facts.name(r.experiment, r.variant)}: {r.units:,} and {r.units_control:,}" for r in worst.itertuples()
-        ],
+        test=test,
+        label=test + ": " + sizes,
         p=[p_text(p_values[name]) for name in worst["experiment"]],
         colour=[figures.ORANGE if name in broken else figures.ACCENT for name in worst["experiment"]],
         **{name: 100 * worst[name] for name in ("ratio", "low", "high")},
     )
+    counts, ends = ["units", "units_control"], ["ratio", "low", "high"]
     table = figures.tabulate(
         shown,
         caption=f"{wording.upper(facts.unit)} in each version",
-        labels={"test": "Test", "variant": "New version", "units": "In it", "units_control": "In the old version",
-                "ratio": "For 100 planned", "low": "From", "high": "To", "p": "Chi-square"},
-        formats=dict.fromkeys(["units", "units_control"], formats.number)
-        | dict.fromkeys(["ratio", "low", "high"], _tenths),
+        labels={"test": "Test", "variant": "New version", "units": "In it", "units_control": "In the old version"}
+        | {"ratio": "For 100 planned", "low": "From", "high": "To", "p": "Chi-square"},
+        formats=dict.fromkeys(counts, formats.number) | dict.fromkeys(ends, _tenths),
         file="tables/checks.csv",
-    )  # fmt: skip
+    )
     names = wording.listed((words(name) for name in broken or sorted(checks.doubtful)), most=3, rest="test")
     said = "Those who stayed may differ from those who are missing, so no effect of it is shown."
     if broken:
@@ -256,10 +256,18 @@ def part_split(checks: Checks) -> Part:
     else:
         head, said = "No test has two versions yet", f"A test needs {facts.unit} in the old version and in a new one."
     chart = figures.dots(
-        shown, label="label", value="ratio", low="low", high="high", what=f"{facts.unit} for 100 planned", form=_tenths,
-        reference=100.0, colour="colour", table=table,
+        shown,
+        label="label",
+        value="ratio",
+        low="low",
+        high="high",
+        what=f"{facts.unit} for 100 planned",
+        form=_tenths,
+        reference=100.0,
+        colour="colour",
+        table=table,
         caption="In the new version for 100 in the old one, corrected for the plan. Orange: unusable.",
-    )  # fmt: skip
+    )
     return Part(title=head, sentence=said, chart=chart, detail=not (broken or names))
 
 
@@ -283,16 +291,13 @@ def part_days(checks: Checks) -> Part:
         labels={"day": "Day"} | {arm: words(arm) for arm in wide.columns},
         formats=dict.fromkeys(wide.columns, formats.number),
     )
-    long = wide.melt(ignore_index=False, value_name="units").reset_index()
-    control = words(checks.controls[experiment])
-    chart = figures.line(
-        long.assign(variant=long["variant"].map(words)), x="day", y="units", group="variant", form=formats.number,
-        what=f"{facts.unit} assigned a day", table=table,
-    ) if len(wide) > 2 else figures.Chart(table=table)  # fmt: skip
+    long = wide.rename(columns=words).melt(ignore_index=False, value_name="units").reset_index()
+    what = f"{facts.unit} assigned a day"
+    chart = figures.line(long, x="day", y="units", group="variant", what=what, form=formats.number, table=table)
     each = wording.listed((f"{formats.number(wide[arm].mean())} to {words(arm)}" for arm in wide.columns), most=4)
     return Part(
         title=f"{title(experiment)}: on an average day {each}",
-        sentence=f"The test with the least even split, day by day, beside {control}, the old version.",
-        chart=chart,
+        sentence=f"The test with the least even split; {words(checks.controls[experiment])} is the old version.",
+        chart=chart if len(wide) > 2 else figures.Chart(table=table),
         detail=True,
     )

@@ -200,10 +200,10 @@ def _judge(case: _Case) -> Verdict:
         why = f"Only one version has {facts.unit}."
         return Verdict(state=State.TOO_FEW, decision=Decision.EXTEND, why=why)
     if not case.metric or case.metric not in case.rows.index:
-        by = facts.end_of(case.experiment)
-        if not case.metric and by > facts.as_of:
+        end = facts.end_of(case.experiment)
+        if not case.metric and end > facts.as_of:
             why = f"None of its {facts.unit} has been followed for a whole window yet."
-            return Verdict(state=State.RUNNING, decision=Decision.EXTEND, why=why, by=by)
+            return Verdict(state=State.RUNNING, decision=Decision.EXTEND, why=why, by=end)
         return Verdict(
             state=State.NO_OUTCOMES, decision=Decision.EXTEND, why="The shop's tables hold no outcomes of it."
         )
