@@ -238,7 +238,8 @@ def line(
             ax.annotate(
                 mark[1], (mark[0], ax.get_ylim()[1]), xytext=(4, -4), textcoords="offset points", va="top", color=MUTED
             )
-        ax.set_xlim(frame[x].min(), frame[x].max())
+        if frame[x].nunique() > 1:
+            ax.set_xlim(frame[x].min(), frame[x].max())
         label_ends(ax, ends, gap=0.13 if narrow else 0.08)
         if x_form is None:
             time_axis(ax, narrow=narrow)
