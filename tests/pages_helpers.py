@@ -12,7 +12,7 @@ import nbformat
 
 from crmlib.report.page import page
 from crmlib.report.page.page import FIGURE_MIME, FINDINGS_MIME
-from crmlib.report.runner.finish import Plan
+from crmlib.report.plan import Plan
 
 AS_OF = date(2026, 11, 22)
 PARAMETERS = 'shop: str = "data/shop"  # folder\nas_of: str = ""  # day\nout: str = ""  # folder\n'
@@ -65,10 +65,10 @@ def payload(**changes: Any) -> dict[str, Any]:
         "as_of": AS_OF.isoformat(),
         "report": "small",
         "status": "published",
-        "lead": "Ten baskets were sold.",
+        "headline": "Ten baskets were sold.",
+        "parts": [],
         "metrics": [metric()],
-        "so_what": ["Baskets are few.", "They are stable.", "Nothing is urgent."],
-        "how_sure": ["Counted, not estimated."],
+        "certain": ["Counted, not estimated."],
         "caveats": ["One shop only."],
         "actions": [],
         "checks": [],
