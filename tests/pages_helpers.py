@@ -12,7 +12,7 @@ import nbformat
 
 from crmlib.report.page import page
 from crmlib.report.page.page import FINDINGS_MIME
-from crmlib.report.runner.finish import Plan
+from crmlib.report.plan import Plan
 
 AS_OF = date(2026, 11, 22)
 GATHERED = ("actions", "changes", "signals", "checks", "method", "ahead", "predictions", "grades", "watches")

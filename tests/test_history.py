@@ -14,10 +14,14 @@ import numpy as np
 import pytest
 from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
-from crmlib import findings, stats
+from crmlib import stats
+from crmlib.findings import Prediction, Watch
+from crmlib.publishing import DUE_FILE
 from crmlib.report.folder import store as publish
+from crmlib.report.folder.manifest import Manifest, read_manifest, write_json, write_text
 from crmlib.report.memory import changes as history
 from crmlib.report.memory import record as track
+from crmlib.report.memory import tables
 from crmlib.report.page import index as overview
 from crmlib.report.page import sparkline as spark
 from crmlib.report.page import summary
@@ -39,8 +43,8 @@ def number(**changes: Any) -> dict[str, Any]:
 def manifest(as_of: str = NOW, **changes: Any) -> dict[str, Any]:
     known = {
         "run_id": f"{as_of.replace('-', '')}-060000-small-00a1", "report": "small", "variant": "", "title": "Small",
-        "order": "01", "as_of": as_of, "status": "published", "reason": "", "lead": "Said.",
-        "headlines": [{"id": "orders"}], "started_at": f"{as_of}T06:00:00.000+00:00",
+        "order": "01", "as_of": as_of, "status": "published", "reason": "", "headline": "Said.",
+        "started_at": f"{as_of}T06:00:00.000+00:00",
         "parameters": {"days": 7}, "packages": {"pandas": "3.1.1"},
         "code": {"version": "0.1.0", "commit": "abc", "changed": False, "notebook": "n1"},
         "inputs": [{"table": "orders", "file": "orders.csv", "sha256": "aa", "read": 100, "kept": 100, "set_aside": 0,
@@ -58,10 +62,10 @@ def put(
 ) -> history.Run:
     """A run that stands in its day."""
     staging = publish.stage(reports, said["run_id"])
-    publish.write_json(staging / "metrics.json", {"metrics": metrics or [number()]})
+    write_json(staging / "metrics.json", {"metrics": metrics or [number()]})
     for path, text in (files or {}).items():
-        publish.write_text(staging / path, text)
-    made = history.read(publish.publish(reports, staging, said))
+        write_text(staging / path, text)
+    made = history.read(publish.publish(reports, staging, Manifest.from_json(said)))
     assert made
     return made
 
@@ -77,10 +81,9 @@ def change(before: dict[str, Any], now: dict[str, Any], tmp_path: Path) -> histo
 @pytest.mark.parametrize(("k1", "n1", "k2", "n2"), [(30, 100, 45, 110), (3, 40, 9, 37), (500, 1000, 505, 1000)])
 def test_the_interval_of_a_movement_is_newcombes_for_two_shares(k1: int, n1: int, k2: int, n2: int) -> None:
     ends = [proportion_confint(k, n, method="wilson") for k, n in ((k1, n1), (k2, n2))]
-    before, now = ({"value": k / n, "low": low, "high": high}
-                   for (k, n), (low, high) in zip(((k1, n1), (k2, n2)), ends, strict=True))  # fmt: skip
+    before, now = ((k / n, low, high) for (k, n), (low, high) in zip(((k1, n1), (k2, n2)), ends, strict=True))
     theirs = confint_proportions_2indep(k2, n2, k1, n1, method="newcomb", compare="diff")
-    assert history.between(before, now) == pytest.approx(theirs, abs=1e-6)
+    assert tables.between(before, now) == pytest.approx(theirs, abs=1e-6)
 
 
 def test_quiet_numbers_are_called_changed_at_most_one_time_in_twenty(rng: np.random.Generator) -> None:
@@ -92,8 +95,8 @@ def test_quiet_numbers_are_called_changed_at_most_one_time_in_twenty(rng: np.ran
             sides = []
             for k in core + rng.binomial(400 - common, 0.3, size=2):
                 low, high = stats.share_interval(k, 400)
-                sides.append({"value": k / 400, "low": float(low), "high": float(high)})
-            low, high = history.between(*sides)
+                sides.append((k / 400, float(low), float(high)))
+            low, high = tables.between(*sides)
             called[name] += not low <= 0 <= high
     assert 0.035 <= called["apart"] / 2000 <= 0.065
     assert called["shared"] / 2000 < 0.005
@@ -102,15 +105,15 @@ def test_quiet_numbers_are_called_changed_at_most_one_time_in_twenty(rng: np.ran
 @pytest.mark.parametrize(
     ("before", "now", "arrow", "words"),
     [
-        ({"value": 1000}, {"value": 1030}, "▲", "up 30 (3\N{NO-BREAK SPACE}%)"),
+        ({"value": 1000}, {"value": 1030}, "▲", "up 30 (3%)"),
         ({"value": 1000}, {"value": 1000}, "", "unchanged"),
-        ({"value": 1000}, {"value": 999}, "▼", "down 1 (0.1\N{NO-BREAK SPACE}%)"),
+        ({"value": 1000}, {"value": 999}, "▼", "down 1 (0.1%)"),
         ({"value": 0.1, "unit": "share"}, {"value": 0.0999, "unit": "share"}, "▼", "down less than 0.1 points"),
         ({"value": 100, "low": 90, "high": 110}, {"value": 112, "low": 100, "high": 124}, "", "no clear change"),
-        ({"value": 100, "low": 90, "high": 110}, {"value": 150, "low": 140, "high": 160}, "▲", "up 50 (50\N{NO-BREAK SPACE}%)"),
+        ({"value": 100, "low": 90, "high": 110}, {"value": 150, "low": 140, "high": 160}, "▲", "up 50 (50%)"),
         ({"value": 0.20, "low": 0.19, "high": 0.21, "unit": "share"}, {"value": 0.17, "low": 0.16, "high": 0.18, "unit": "share"},
          "▼", "down 3.0 points"),
-        ({"value": 5000, "unit": "EUR"}, {"value": 6000, "unit": "EUR"}, "▲", "up €1,000 (20\N{NO-BREAK SPACE}%)"),
+        ({"value": 5000, "unit": "EUR"}, {"value": 6000, "unit": "EUR"}, "▲", "up €1,000 (20%)"),
         ({"value": 5000, "unit": "EUR"}, {"value": 6000, "unit": "USD"}, "", "defined anew, not compared"),
         ({"definition": "Orders of 90 days."}, {"definition": "Paid orders of 90 days."}, "", "defined anew, not compared"),
         ({"definition": "Orders of 90 days."}, {"definition": "Orders of 60 days."}, "", "unchanged"),
@@ -152,9 +155,9 @@ def test_the_last_comparable_run_is_the_newest_good_one_of_an_earlier_day(tmp_pa
 @pytest.mark.parametrize(
     ("changes", "kind", "text"),
     [
-        ({"parameters": {"days": 14}}, "parameters", "days is 14, was 7"),
+        ({"parameters": {"days": 14}}, "parameters", "days was 7, is 14"),
         ({"parameters": {}}, "parameters", "days is gone, was 7"),
-        ({"packages": {"pandas": "3.2.0"}}, "environment", "pandas 3.1.1 → 3.2.0"),
+        ({"packages": {"pandas": "3.2.0"}}, "environment", "pandas was 3.1.1, is 3.2.0"),
         ({"code": {"version": "0.2.0", "commit": "abc", "changed": False, "notebook": "n1"}}, "code", "crmlib 0.1.0 at abc → 0.2.0 at abc"),
         ({"code": {"version": "0.1.0", "commit": "abc", "changed": False, "notebook": "n2"}}, "code", "the notebook was edited"),
         ({"code": {"version": "0.1.0", "commit": "abc", "changed": True, "notebook": "n1"}}, "code", "this run had changes that were not committed"),
@@ -176,7 +179,7 @@ def test_new_data_alone_leaves_the_numbers_comparable(tmp_path: Path) -> None:
     ]
     got = history.compare(put(tmp_path, manifest(BEFORE)), put(tmp_path, manifest(inputs=more)))
     assert [d.text for d in got.differences] == [
-        "orders: 40 more rows, now 140, 2 more set aside",
+        "orders: 40 more rows, now 140, 2 more that could not be used",
         "feedback: new (7 rows)",
     ]
     assert got.alike and got.why == "7 days of newer data, nothing else: the numbers compare like for like."
@@ -228,12 +231,12 @@ def test_a_watched_list_tells_who_came_and_went_and_names_nobody(tmp_path: Path)
         "top": 0.1,
     }
     old = put(tmp_path, manifest(BEFORE), files={"lists/customers.csv": customers(range(10))})
-    now = put(tmp_path, manifest(), files={"lists/customers.csv": customers(range(3, 13))})
-    got = history.compare(old, now, watches=[watch])
+    files = {"lists/customers.csv": customers(range(3, 13))}
+    got = history.compare(old, put(tmp_path, manifest(watches=[watch]), files=files))
     assert [d.text for d in got.differences] == ["customers in the top tenth: 3 entered, 3 left"]
     assert got.tables[0].now == 10 and got.tables[0].names == ()
     assert "c0" not in json.dumps(got.to_json())
-    (unasked,) = history.compare(old, now).tables
+    (unasked,) = history.compare(old, put(tmp_path, manifest(run_id="20261122-070000-small-00a2"), files=files)).tables
     assert (unasked.now, unasked.label, unasked.names) == (100, "", ())
 
 
@@ -260,9 +263,7 @@ def prediction(**changes: Any) -> dict[str, Any]:
 
 def test_the_share_inside_has_wilsons_interval() -> None:
     for k, n in ((8, 9), (0, 4), (95, 100)):
-        theirs = proportion_confint(k, n, method="wilson")
-        assert track.wilson(k / n, n) == pytest.approx(theirs, abs=1e-6)
-        assert track.wilson(k / n, n) == pytest.approx([float(end) for end in stats.share_interval(k, n)], abs=1e-6)
+        assert track._interval(k / n, n) == pytest.approx(proportion_confint(k, n, method="wilson"), abs=1e-6)
 
 
 def test_separate_stretches_are_the_most_windows_that_do_not_overlap(rng: np.random.Generator) -> None:
@@ -280,12 +281,14 @@ def test_separate_stretches_are_the_most_windows_that_do_not_overlap(rng: np.ran
 
 
 def graded(**changes: Any) -> track.Graded:
-    known: dict[str, Any] = {
-        "id": "orders_30d", "label": "Orders", "unit": "orders", "value": 100.0, "low": 90.0, "high": 110.0, "n": None,
-        "band": "", "start": date(2026, 1, 1), "end": date(2026, 1, 31), "made": date(2026, 1, 1),
-        "marked": date(2026, 2, 1), "actual": 100.0, "hindsight": False,
-    }  # fmt: skip
-    return track.Graded(**known | changes)
+    known: dict[str, Any] = {"id": "orders_30d", "label": "Orders", "unit": "orders", "value": 100.0, "low": 90.0,
+                             "high": 110.0, "start": date(2026, 1, 1), "end": date(2026, 1, 31)}  # fmt: skip
+    told = Prediction(**known | changes)
+    return track.Graded(told=told, actual=100.0, made=date(2026, 1, 1), hindsight=False)
+
+
+def record(runs: list[dict[str, Any]]) -> track.Record | None:
+    return track.record([Manifest.from_json(said) for said in runs])
 
 
 def months(*actuals: float) -> list[dict[str, Any]]:
@@ -305,7 +308,7 @@ def months(*actuals: float) -> list[dict[str, Any]]:
 
 
 def test_a_record_counts_what_lay_inside_and_how_far_off_the_rest_was() -> None:
-    record = track.record(months(95, 105, 132, 100))
+    found = record(months(95, 105, 132, 100))
     assert record and (record.due, record.inside, record.banded, record.windows) == (4, 3, 4, 4)
     assert (record.low, record.high) == pytest.approx(proportion_confint(3, 4, method="wilson"), abs=1e-6)
     (line,) = record.lines
@@ -317,27 +320,27 @@ def test_a_record_counts_what_lay_inside_and_how_far_off_the_rest_was() -> None:
 
 
 def test_before_anything_is_due_one_line_says_when() -> None:
-    record = track.record(months()[:1])
+    found = record(months()[:1])
     assert (
         record
         and record.sentence == "No prediction has come due yet; the first will on 31\N{NO-BREAK SPACE}December 2026."
     )
-    assert track.record([manifest()]) is None
+    assert record([manifest()]) is None
 
 
 def test_a_grade_counts_once_and_only_while_its_run_stands() -> None:
     runs = months(95, 105)
     again = runs[2] | {"run_id": "again", "as_of": "2026-03-05"}
-    assert track.record([*runs, again]).due == 2  # type: ignore[union-attr]
+    assert record([*runs, again]).due == 2  # type: ignore[union-attr]
     redone = [runs[0] | {"run_id": "redone"}, *runs[1:]]
-    assert track.record(redone).due == 1  # type: ignore[union-attr]
+    assert record(redone).due == 1  # type: ignore[union-attr]
 
 
 def test_what_was_said_afterwards_is_called_so() -> None:
     runs = months(95, 105)
-    assert track.record(runs).hindsight == 0  # type: ignore[union-attr]
+    assert record(runs).hindsight == 0  # type: ignore[union-attr]
     late = [said | {"started_at": "2026-11-22T06:00:00+00:00"} for said in runs]
-    record = track.record(late)
+    found = record(late)
     assert record and record.hindsight == 2 and "All were made afterwards" in record.caution
 
 
@@ -345,7 +348,7 @@ def test_overlapping_predictions_do_not_narrow_the_interval() -> None:
     start = date(2026, 1, 1)
     twelve = [graded(start=start, end=date(2026, 1, 31), id=f"p{i}") for i in range(12)]
     assert track.separate(twelve) == 1
-    assert track.wilson(1.0, 1)[0] == pytest.approx(0.2065, abs=1e-4)
+    assert track._interval(1.0, 1)[0] == pytest.approx(0.2065, abs=1e-4)
 
 
 def test_chances_are_pooled_by_band_and_weighted_by_people() -> None:
@@ -354,7 +357,7 @@ def test_chances_are_pooled_by_band_and_weighted_by_people() -> None:
     maker = [manifest(said["start"], run_id=said["start"], predicts=[said["end"]]) for said in told]
     grades = [{"prediction": said, "as_of": said["start"], "run_id": said["start"], "actual": actual}
               for said, actual in zip(told, (0.20, 0.40), strict=True)]  # fmt: skip
-    record = track.record([*maker, manifest("2026-04-01", grades=grades)])
+    found = record([*maker, manifest("2026-04-01", grades=grades)])
     assert record and record.banded == 0
     (chance,) = record.chances
     assert chance.label == "Orders in 30 days, 20–40 %" and chance.verdict == "agrees"
@@ -508,7 +511,7 @@ def test_the_index_of_hundreds_of_days_stays_light(tmp_path: Path) -> None:
 
 
 def test_a_chance_said_too_high_is_called_so() -> None:
-    low, high = track.wilson(0.029, 700)
+    low, high = track._interval(0.029, 700)
     said = {"label": "Order", "n": 1395, "came": 0.029, "low": low, "high": high}
     assert track.Chance(said=0.098, **said).verdict == "too high"
     assert track.Chance(said=0.001, **said).verdict == "too low"
@@ -555,8 +558,8 @@ def test_an_earlier_run_with_damaged_files_stops_no_later_one(tmp_path: Path) ->
     (old.folder / track.PREDICTIONS).write_text("[{")
     assert history.compare(old, now).tables == ()
     assert history.lay_due(tmp_path, "small", as_of=as_of, out=tmp_path) == 0
-    watch = {"table": "themes", "key": ["gone"], "label": "themes", "by": "", "top": 1.0}
-    assert history.compare(old, now, watches=[watch]).tables == ()
+    watch = Watch(table="themes", key=("gone",), label="themes")
+    assert list(tables.compare(old.folder, now.folder, [watch])) == []
     (old.folder / "metrics.json").unlink()
     assert history.last_comparable(tmp_path, "small", as_of=as_of) is None
 
@@ -566,6 +569,6 @@ def test_groups_of_a_chance_do_not_drown_the_totals() -> None:
     bands = [{"prediction": prediction(id="buys", band=f"{i}", value=0.1, low=0.05, high=0.15, n=50), "as_of": "2026-01-01",
               "run_id": runs[0]["run_id"], "actual": 0.1 if i else 0.3} for i in range(6)]  # fmt: skip
     runs[1]["grades"] += bands
-    record = track.record(runs)
+    found = record(runs)
     assert record and (record.inside, record.banded, record.groups_inside, record.groups, record.due) == (1, 2, 5, 6, 8)
     assert record.calibration.endswith("5 of 6 groups lay inside the band given for it.")

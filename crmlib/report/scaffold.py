@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from crmlib.errors import UsageError
-from crmlib.report.folder.store import write_text
+from crmlib.report.folder.manifest import write_text
 from crmlib.report.parameters import find_reports
 
 _STARTER = Path(__file__).parent / "starter"

@@ -47,16 +47,6 @@ def rebuild(reports: Path, *, shop: Mapping[str, str]) -> None:
         write_text(reports / "index.html", html)
 
 
-def is_listed(reports: Path, run: Manifest) -> bool:
-    """Does the index know this run? Not if its runner was killed between the publication and the index."""
-    try:
-        runs = json.loads((reports / "index.json").read_text(encoding="utf-8"))["runs"]
-    except (OSError, ValueError, KeyError):
-        return False
-    forwards = not run.good or (reports / "latest" / f"{run.slug}.html").is_file()
-    return forwards and (reports / "index.html").is_file() and any(known["run_id"] == run.run_id for known in runs)
-
-
 def siblings(
     reports: Path, *, slug: str, as_of: date, planned: Iterable[tuple[str, str]] = ()
 ) -> list[tuple[str, str, bool]]:
@@ -109,14 +99,18 @@ def model(
         "reports": [_row(run, path) | {"newer": _newer(run, last)} for (run, last), (_, path) in
                     zip(newest, _placed([run for run, _ in newest]), strict=True)],
         "records": [(_title(run), path, kept) for run, path in _placed(answers)
-                    if (kept := record.record([r.to_json() for r in by_slug[run.slug]])) and kept.due],
+                    if (kept := record.record(by_slug[run.slug])) and kept.due],
         "failed": [_row(run, path) | {"at": _moment(run.started_at)} for run, path in _placed(failed, stands=False)],
         **_days(runs),
     }  # fmt: skip
 
 
 def _tiles(glance: Mapping[str, Any] | None) -> list[dict[str, Any]]:
-    tiles = [dict(tile) for tile in (glance or {}).get("tiles", ())]
+    """Sales of the last complete month and of twelve months, as the report with the picture says them."""
+    money = [
+        tile for tile in (glance or {}).get("tiles", ()) if len(unit := tile["counted_in"]) == 3 and unit.isupper()
+    ]
+    tiles = [dict(tile) for tile in money[:2]]
     tiles = tiles or [{"label": f"Net sales, {period}", "value": ""} for period in ("last month", "twelve months")]
     empty = dict.fromkeys(("unit", "interval", "note", "arrow", "change", "spark"), "")
     return [empty | tile | ({} if tile["value"] not in ("", formats.NOTHING) else {"value": _NO_HISTORY})

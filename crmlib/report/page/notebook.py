@@ -71,9 +71,7 @@ def _first_words(source: str) -> str:
     return line if len(line) <= 72 else line[:71].rstrip() + "…"
 
 
-def _outputs(
-    outputs: Iterable[Mapping[str, Any]], scrub: Sequence[tuple[str, str]]
-) -> Iterator[str]:
+def _outputs(outputs: Iterable[Mapping[str, Any]], scrub: Sequence[tuple[str, str]]) -> Iterator[str]:
     for output in outputs:
         data = output.get("data", {})
         if {PART_MIME, FINDINGS_MIME} & data.keys() or _picture(data):

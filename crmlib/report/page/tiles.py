@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -32,9 +32,7 @@ def headlines(
     return [tile(metric, changes, (trends or {}).get(metric.id)) for metric in payload.tiles]
 
 
-def tile(
-    metric: Metric, changes: Changes | None = None, trend: Mapping[str, str] | None = None
-) -> dict[str, Any]:
+def tile(metric: Metric, changes: Changes | None = None, trend: Mapping[str, str] | None = None) -> dict[str, Any]:
     """One number as a tile."""
     estimate, unit = metric.estimate, metric.unit
     text = formats.with_sign(estimate.text, metric.value) if metric.signed else estimate.text
