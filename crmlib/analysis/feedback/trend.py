@@ -419,10 +419,10 @@ def _chart(trend: Trend) -> Chart:
         strong=names[0].capitalize(),
         low="low",
         high="high",
-        what="Complaints per 1,000 orders, four weeks at a time",
+        what="Complaints per 1,000 orders",
         form=lambda rate: formats.number(rate, digits=0),
         mark=(trend.since, f"last {trend.recent_weeks} weeks") if len(trend.changes) else None,
-        caption=f"By the day of the text; the band is where {names[0]} may lie by chance.",
+        caption=f"Four weeks at a time, by the day of the text; the band is where {names[0]} may lie by chance.",
         table=figures.tabulate(
             shown,
             caption="Complaints by theme in four weeks each, newest first",
