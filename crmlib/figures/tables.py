@@ -45,10 +45,10 @@ def table(frame: pd.DataFrame, **said: Any) -> Chart:
 
 
 def masked(frame: pd.DataFrame, *, count: str, rates: Sequence[str]) -> pd.DataFrame:
-    """A frame for others' eyes: a `count` of one to four people as '<5', and no rate that would give it away.
+    """A frame for others' eyes: a `count` of one to four people is hidden, and so is each rate that would give it away.
 
-    >>> masked(pd.DataFrame({"people": [3, 9], "rate": [0.1, 0.3]}), count="people", rates=["rate"])["people"].tolist()
-    ['<5', 9]
+    >>> masked(pd.DataFrame({"people": [3, 9], "rate": [0.1, 0.3]}), count="people", rates=["rate"])["rate"].tolist()
+    [nan, 0.3]
     """
     few = (frame[count] > 0) & (frame[count] < FEW_PEOPLE)
     shown = frame.astype({count: object})

@@ -12,11 +12,11 @@ feedback.page(unhappy, trend, validation, [feedback.part_unhappy(unhappy, trend)
 
 from __future__ import annotations
 
-from crmlib.analysis.feedback.breakdown import part_groups, part_products, products
+from crmlib.analysis.feedback.breakdown import part_groups, part_products
 from crmlib.analysis.feedback.lists import part_answers, part_quotes
 from crmlib.analysis.feedback.page import page
-from crmlib.analysis.feedback.predictions import ahead, grade, part_ahead
-from crmlib.analysis.feedback.rates import part_rates, rates
+from crmlib.analysis.feedback.predictions import part_ahead
+from crmlib.analysis.feedback.rates import part_rates
 from crmlib.analysis.feedback.readers import learn, part_readers
 from crmlib.analysis.feedback.reading import Reader
 from crmlib.analysis.feedback.satisfaction import part_unhappy, satisfaction
@@ -25,7 +25,7 @@ from crmlib.analysis.feedback.trend import part_trend, trend
 from crmlib.analysis.feedback.validation import part_outcomes, part_reading, validate
 
 __all__ = [
-    "Reader", "ahead", "facts", "grade", "learn", "orders_by_day", "page", "part_ahead", "part_answers", "part_groups",
-    "part_outcomes", "part_products", "part_quotes", "part_rates", "part_readers", "part_reading", "part_trend",
-    "part_unhappy", "products", "rates", "satisfaction", "score", "trend", "validate",
+    "Reader", "facts", "learn", "orders_by_day", "page", "part_ahead", "part_answers", "part_groups", "part_outcomes",
+    "part_products", "part_quotes", "part_rates", "part_readers", "part_reading", "part_trend", "part_unhappy",
+    "satisfaction", "score", "trend", "validate",
 ]  # fmt: skip

@@ -247,14 +247,15 @@ def _runs(readings: Readings, product_id: str) -> str:
     return "small" if small >= most and small > large else ("large" if large >= most and large > small else "")
 
 
-def part_products(readings: Readings, products: Products) -> Part:
+def part_products(readings: Readings, shop: Shop, orders: pd.DataFrame) -> Part:
     """Which product is complained about more than the others? Dots for the theme that stands out, the average marked."""
-    clear = products.clear
+    found = products(readings, shop, orders)
+    clear = found.clear
     title, sentence = "No product draws clearly more complaints than the others", ""
-    if products.frame.empty:
+    if found.frame.empty:
         title, sentence = "Products cannot be compared", "That needs texts that name a product, and dated order lines."
     elif clear.empty:
-        sentence = f"{wording.upper(wording.counted(products.searched, 'pair'))} of product and theme were searched."
+        sentence = f"{wording.upper(wording.counted(found.searched, 'pair'))} of product and theme were searched."
     else:
         row = next(clear.itertuples())
         title, sentence = titled(row), _counted(row)
@@ -264,7 +265,7 @@ def part_products(readings: Readings, products: Products) -> Part:
     return Part(
         title=title,
         sentence=sentence,
-        chart=_chart(products) if len(products.frame) else None,
+        chart=_chart(found) if len(found.frame) else None,
         actions=[_action(row, by) for row in clear.head(3).itertuples()],
         signals=[
             Signal(
@@ -275,13 +276,13 @@ def part_products(readings: Readings, products: Products) -> Part:
             for row in clear.itertuples()
         ],
         method=[
-            f"Products are held against the others in {products.searched:,} pairs with a theme; what is called different "
+            f"Products are held against the others in {found.searched:,} pairs with a theme; what is called different "
             "holds at a false discovery rate of 5 %. Rates are cautious: drawn towards the average where there is little "
-            f"to go by. A writer counts once; {products.without_product:,} texts name no product."
+            f"to go by. A writer counts once; {found.without_product:,} texts name no product."
         ]
-        if products.searched
+        if found.searched
         else [],
-        tables={"products": products.frame},
+        tables={"products": found.frame},
     )
 
 
@@ -347,7 +348,9 @@ def _chart(products: Products) -> Chart:
     )
     # A dot looks like a finding, which fewer than five complaints are not.
     told = shown[shown["complaints"] >= MIN_COMPLAINTS]
-    average = float(shown["average"].iloc[0]) if len(shown) else 0.0
+    if len(told) < 3:
+        return Chart(table=table)
+    average = float(shown["average"].iloc[0])
     return figures.dots(
         told,
         label="name",
@@ -407,10 +410,9 @@ def part_groups(readings: Readings, shop: Shop, orders: pd.DataFrame) -> Part:
             Signal(
                 id=f"group:{row.dimension}:{row.value}:{row.theme}",
                 text=f"{group_title(row)}.",
-                gone=f"{row.value} no longer differs in {'complaints' if row.theme == ANY else f'{row.theme} complaints'}.",
+                gone=f"{wording.upper(_named(row))} no longer brings more complaints about {row.theme}.",
             )
-            for row in clear.itertuples()
-            if row.theme != ANY
+            for row in clear[(clear["theme"] != ANY) & (clear["differs"] == "more")].itertuples()
         ],
         method=[
             f"Groups and channels were compared {found.searched:,} times and corrected for it (false discovery rate 5 %). "
@@ -444,9 +446,15 @@ def group_words(found: Groups) -> tuple[str, str]:
 
 
 def group_title(row: Any) -> str:
-    """What a group differs in: 'Chat brings about seven times as many complaints about service'."""
+    """What a group differs in: 'Chat brings about seven times as many complaints about service as other channels'."""
     about = "complaints" if row.theme == ANY else f"complaints about {row.theme}"
-    name = wording.upper(str(row.value)) if row.dimension == "channel" else f"{_DIMENSIONS[row.dimension]} {row.value}"
+    others = "other channels" if row.dimension == "channel" else "other customers"
     if not np.isfinite(row.ratio):
-        return f"{name} brings all {about}"
-    return f"{name} brings {wording.times(row.ratio)} {about} as {'the other channels' if row.dimension == 'channel' else 'other customers'}"
+        return f"Only {_named(row)} brings {about}"
+    if row.ratio < 1:
+        return f"{wording.upper(_named(row))} brings fewer {about} than {others}"
+    return f"{wording.upper(_named(row))} brings {wording.times(row.ratio)} {about} as {others}"
+
+
+def _named(row: Any) -> str:
+    return str(row.value) if row.dimension == "channel" else f"{_DIMENSIONS[row.dimension].lower()} {row.value}"

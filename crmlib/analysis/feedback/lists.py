@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from crmlib import figures, formats, wording
-from crmlib.analysis.feedback.rates import FEW, Rates
+from crmlib.analysis.feedback.rates import FEW
 from crmlib.analysis.feedback.redaction import shorten
 from crmlib.analysis.feedback.texts import Readings
 from crmlib.analysis.feedback.themes import OWNERS, THEMES
@@ -74,7 +74,7 @@ def reply_queue(readings: Readings, *, days: int = REPLY_DAYS) -> pd.DataFrame:
     return queue[["feedback_id", "customer_id", "created_at", "rating", "theme", "text"]].reset_index(drop=True)
 
 
-def complaints(readings: Readings, rates: Rates, trend: Trend) -> pd.DataFrame:
+def complaints(readings: Readings, trend: Trend) -> pd.DataFrame:
     """Which texts must be read to find the cause? Of a theme that rose, those of the weeks it rose in, else a year's.
 
     One row a text and theme of those that rose and the two most frequent: theme, date, feedback_id, order_id,
@@ -84,7 +84,7 @@ def complaints(readings: Readings, rates: Rates, trend: Trend) -> pd.DataFrame:
     columns = ["theme", "date", "feedback_id", "order_id", "customer_id", "rating", "names", "text"]
     said = readings.mentions[readings.mentions["complaint"]]
     parts = []
-    for theme in dict.fromkeys([*trend.rose, *_loudest(rates)]):
+    for theme in dict.fromkeys([*trend.rose, *_loudest(readings)]):
         texts = readings.texts.iloc[said.loc[said["theme"] == theme, "row"]]
         inside = texts["day"] >= _back(readings, QUOTE_DAYS)
         if theme in trend.rose:
@@ -101,9 +101,10 @@ def complaints(readings: Readings, rates: Rates, trend: Trend) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
 
 
-def _loudest(rates: Rates) -> list[str]:
+def _loudest(readings: Readings) -> list[str]:
     """The two themes with most complaints, if these are enough to count."""
-    counts = rates.frame.set_index("theme")["negative"].sort_values(ascending=False, kind="stable")
+    said = readings.mentions.loc[readings.mentions["complaint"], "theme"].value_counts()
+    counts = said.reindex(THEMES, fill_value=0).sort_values(ascending=False, kind="stable")
     return list(counts[counts >= FEW].index[:2])
 
 
@@ -138,16 +139,15 @@ def part_answers(readings: Readings, *, tickets: bool) -> Part:
     return Part(metrics=[metric], actions=[action] if count else [], lists={"reply_queue": queue})
 
 
-def part_quotes(readings: Readings, rates: Rates, trend: Trend) -> Part:
+def part_quotes(readings: Readings, trend: Trend) -> Part:
     """What do people write? Quotes by theme, and the complaints that are worth reading."""
-    found, listed = quotes(readings, trend), complaints(readings, rates, trend)
+    found, listed = quotes(readings, trend), complaints(readings, trend)
     frame = found.assign(
         name=found["theme"].str.capitalize(),
         stars=[formats.number(value) if value == value else "none" for value in found["rating"]],
         month=[f"{day:%B %Y}" if day is not pd.NaT else "undated" for day in found["day"]],
     )
-    first = found[found["theme"].isin(trend.rose)] if len(trend.changes) else found
-    first = first if len(first) else found
+    first = _foremost(found, trend)
     chart = figures.table(
         frame,
         caption="Up to three quotes a theme, with one or two stars where there are any",
@@ -156,14 +156,24 @@ def part_quotes(readings: Readings, rates: Rates, trend: Trend) -> Part:
     actions = [action for theme in listed["theme"].unique() if theme not in trend.rose
                if (action := _reading_task(theme, listed[listed["theme"] == theme], readings))]  # fmt: skip
     return Part(
-        title=f"‘{shorten(first['text'].iloc[0], limit=90)}’"
-        if len(first)
-        else "No complaint is clear enough to quote",
-        sentence="What customers wrote, theme by theme; personal data is taken out." if len(first) else "",
+        title=f"‘{shorten(first, limit=90)}’" if first else "No complaint is clear enough to quote",
+        sentence="What customers wrote, theme by theme; personal data is taken out." if first else "",
         chart=chart if len(frame) else None,
         actions=actions,
         lists={"complaints": listed} if len(listed) else {},
     )
+
+
+def _foremost(found: pd.DataFrame, trend: Trend) -> str:
+    """The quote to lead with: of the theme that rose most and naming its cause, where there is one."""
+    order = [*(theme for theme in trend.moved.index if theme in trend.rose), *found["theme"]] if len(found) else []
+    for theme in order:
+        texts = found.loc[found["theme"] == theme, "text"]
+        cause = trend.cause(theme)
+        named = texts[texts.str.contains(cause.word, case=False, regex=False)] if cause else texts
+        if len(texts):
+            return str((named if len(named) else texts).iloc[0])
+    return ""
 
 
 def _reading_task(theme: str, texts: pd.DataFrame, readings: Readings) -> Action | None:

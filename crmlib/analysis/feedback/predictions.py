@@ -184,9 +184,10 @@ def _scatter(actual: Floats, expected: Floats) -> float:
     return float(((actual - mean) ** 2 / mean).mean())
 
 
-def part_ahead(found: Ahead, trend: Trend, grades: Sequence[Grade] = ()) -> Part:
-    """How many complaints are to be expected, and how did earlier such numbers turn out?"""
-    marked = _marked(grades)
+def part_ahead(readings: Readings, orders: pd.DataFrame, trend: Trend, due: Sequence[Due] = ()) -> Part:
+    """How many complaints are to be expected, and how did earlier such numbers (`due`) turn out?"""
+    found, grades = ahead(readings, orders, trend=trend), grade(readings, due)
+    marked, tables = _marked(grades), {"ahead": found.frame}
     if found.frame.empty:
         return Part(
             title="We can't say how many complaints the next weeks bring",
@@ -194,7 +195,7 @@ def part_ahead(found: Ahead, trend: Trend, grades: Sequence[Grade] = ()) -> Part
             detail=True,
             grades=grades,
             certain=marked,
-            tables={"ahead": found.frame},
+            tables=tables,
         )
     shown = found.frame.assign(
         name=found.frame["theme"].str.capitalize(),
@@ -227,7 +228,7 @@ def part_ahead(found: Ahead, trend: Trend, grades: Sequence[Grade] = ()) -> Part
             f"The numbers ahead come from the plainest forecast that erred least at {int(found.tried['origins'].max())} "
             "earlier days; their bands are as wide as those errors."
         ],
-        tables={"ahead": found.frame},
+        tables=tables,
     )
 
 

@@ -77,14 +77,15 @@ def author(rows: pd.DataFrame) -> pd.Series:
     return ("customer " + rows["customer_id"].astype(str)).where(rows["customer_id"].notna(), alone)
 
 
-def part_rates(rates: Rates) -> Part:
+def part_rates(readings: Readings, orders: pd.DataFrame) -> Part:
     """What is complained about most? Complaints per 1,000 orders by theme, or their number where there are no orders."""
-    per_orders = rates.orders is not None
+    found = rates(readings, orders)
+    per_orders = found.orders is not None
     column = "per_1000_orders" if per_orders else "negative"
-    frame = rates.frame.assign(
-        name=rates.frame["theme"].str.capitalize(),
-        precision=[MEASURED[theme].precision for theme in rates.frame["theme"]],
-        recall=[MEASURED[theme].recall for theme in rates.frame["theme"]],
+    frame = found.frame.assign(
+        name=found.frame["theme"].str.capitalize(),
+        precision=[MEASURED[theme].precision for theme in found.frame["theme"]],
+        recall=[MEASURED[theme].recall for theme in found.frame["theme"]],
     )
     if not per_orders:
         frame["low"], frame["high"] = rate_interval(frame["negative"], 1.0)
@@ -104,7 +105,7 @@ def part_rates(rates: Rates) -> Part:
             if apart
             else f"{top['name']} and {second['theme']} are the most common complaints"
         )
-        span = f" over {wording.span((rates.end - rates.start).days)}" if rates.start and rates.end else ""
+        span = f" over {wording.span((found.end - found.start).days)}" if found.start and found.end else ""
         unit = f"per 1,000 orders{span}" if per_orders else "texts"
         sentence = f"{formats.number(top[column], digits=digits)} {unit}, then {second['theme']} with {formats.number(second[column], digits=digits)}."
     chart = (
@@ -117,25 +118,20 @@ def part_rates(rates: Rates) -> Part:
             form=lambda value: formats.number(value, digits=digits),
             what="Complaints per 1,000 orders" if per_orders else "Complaining texts",
             strong="first",
-            table=_table(frame, rates),
+            table=_table(frame, found),
             caption="The lines say how far chance alone may move the counts.",
         )
         if frame["in_period"].any()
-        else figures.Chart(table=_table(frame, rates))
+        else figures.Chart(table=_table(frame, found))
     )
     return Part(
         title=title,
         sentence=sentence,
         chart=chart,
-        metrics=_metrics(rates),
+        metrics=_metrics(found),
         caveats=_caveats(),
-        method=[_measured()],
-        certain=[
-            f"{wording.counted(rates.undated, 'text')} without a date {wording.noun(rates.undated, 'counts', 'count')} in no rate."
-        ]
-        if rates.undated
-        else [],
-        tables={"themes": rates.frame.drop(columns="in_period")},
+        method=[_measured(found)],
+        tables={"themes": found.frame.drop(columns="in_period")},
     )
 
 
@@ -201,14 +197,15 @@ def _caveats() -> list[Caveat]:
     ]
 
 
-def _measured() -> str:
+def _measured(found: Rates) -> str:
     """How well the words find complaints on sentences written for it."""
     every, first = together(MEASURED), together(FIRST)
-    found = [f"{theme} {MEASURED[theme].right} of {MEASURED[theme].complaints}" for theme in THEMES]
+    themes = [f"{theme} {MEASURED[theme].right} of {MEASURED[theme].complaints}" for theme in THEMES]
+    undated = f" {wording.counted(found.undated, 'text')} without a date {'counts' if found.undated == 1 else 'count'} in no rate."
     return (
         f"On {SENTENCES} test sentences, not written by this shop's customers, the words alone, without stars, find "
         f"{every.recall} complaints and are right in {every.precision}; before the patterns were last improved "
-        f"{first.right} were found, so the later figure flatters. By theme: {', '.join(found)}. Under {FEW} complaints "
+        f"{first.right} were found, so the later figure flatters. By theme: {', '.join(themes)}. Under {FEW} complaints "
         "about a theme, read the quotes and compare nothing. A text counts on the day it was written; its order was "
-        "often placed a week or two earlier."
+        "often placed a week or two earlier." + (undated if found.undated else "")
     )

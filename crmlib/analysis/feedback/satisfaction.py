@@ -16,7 +16,7 @@ from crmlib.formats import Estimate
 from crmlib.stats import share_interval
 
 FEW_READ = 50  # texts that must be understood in both periods before words stand in for stars
-_SAID = {"stars": "gave one or two stars", "words": "wrote something negative"}
+_UNHAPPY = {"stars": "Unhappy ratings", "words": "Negative texts"}
 _COUNTED = {"stars": "ratings with one or two stars", "words": "texts that read as negative"}
 
 
@@ -77,33 +77,34 @@ def part_unhappy(found: Satisfaction | None, trend: Trend) -> Part | None:
     if found is None:
         theme = lately(trend, trend.leading[0], headline=True)
         return Part(metrics=[theme]) if theme else None
-    weeks = f"the last {wording.span(7 * trend.recent_weeks)}"
     share, before = formats.share(found.recent.value), formats.share(found.before)
-    counted = _COUNTED[found.basis]
-    title = {
-        "rose": f"More customers are unhappy: {share} in {weeks}",
-        "fell": f"Fewer customers are unhappy: {share} in {weeks}",
-        "no clear change": f"As many customers are unhappy as in {trend.against}",
-    }[found.change]
-    sentence = f"{share} {_SAID[found.basis]} in {weeks}, {before} in {trend.against}."
-    text = f"{wording.upper(counted)}: {share} in {weeks}, {before} in {trend.against}."
-    moved = found.change != "no clear change"
-    word = "more" if found.change == "rose" else "fewer"
+    more = {"rose": "More", "fell": "Fewer", "no clear change": "As many"}[found.change]
+    changed = found.change != "no clear change"
+    weeks = wording.span(7 * trend.recent_weeks)
+    way = "rose" if found.change == "rose" else "fell"
     return Part(
-        title=title,
-        sentence=sentence,
+        title=f"{more} customers have been unhappy since {trend.since:%B}"
+        if changed
+        else f"As many customers are unhappy as in {trend.against}",
         chart=_chart(found, trend),
         glance=True,
         metrics=_metrics(found, trend),
-        changes=[Change(text=text, size=_size(found, trend))] if moved else [],
+        changes=[
+            Change(
+                text=f"{_UNHAPPY[found.basis]} {way} to {share} in {weeks}, from {before} in {trend.against}.",
+                size=_size(found, trend),
+            )
+        ]
+        if changed
+        else [],
         signals=[
             Signal(
                 id=f"unhappy:{found.change}",
-                text=f"Clearly {word} customers are unhappy than in {trend.against}.",
+                text=f"{more} customers are unhappy than in {trend.against}.",
                 gone="About as many customers are unhappy as in the year before.",
             )
         ]
-        if moved
+        if changed
         else [],
         method=[
             f"The last {trend.recent_weeks} weeks are held against the {trend.before_weeks} before. Where counts scatter "
@@ -173,7 +174,7 @@ def _chart(found: Satisfaction, trend: Trend) -> Chart:
         rolled,
         x="week",
         y="share",
-        what=f"Share of {_COUNTED[found.basis].split(' ')[0]} that are unhappy",
+        what="Unhappy share",
         form=formats.share,
         mark=(trend.since, f"last {trend.recent_weeks} weeks{name}"),
         caption=f"{wording.upper(_COUNTED[found.basis])}, four weeks at a time.",

@@ -221,8 +221,8 @@ _IN_USE = re.compile(
 THEMES = tuple(PATTERNS)
 # Who acts, by the role that a shop's settings may name.
 OWNERS: Mapping[str, str] = MappingProxyType(
-    {"price": "sales", "delivery": "logistics", "quality": "purchasing", "fit": "purchasing", "service": "service",
-     "returns": "logistics", "website": "shop"}
+    {"price": "sales", "delivery": "service", "quality": "purchasing", "fit": "purchasing", "service": "service",
+     "returns": "service", "website": "shop"}
 )  # fmt: skip
 # Where one thought ends and the next, perhaps of another mood, begins.
 _CLAUSE = re.compile(

@@ -349,14 +349,13 @@ def _sentence(trend: Trend) -> str:
         count = int(trend.changes["recent"].sum())
         return f"With {wording.counted(count, 'complaint')} in {weeks}, only a large change would show."
     theme = moved.index[0]
-    row, cause = moved.loc[theme], trend.cause(theme)
-    one = "" if len(moved) == 1 else f"{theme.capitalize()}: "
-    said = f"{one}{row['recent_rate']:.1f} per 1,000 orders in {weeks}, {row['before_rate']:.1f} in {trend.against}."
-    if cause:
-        name = cause.word if cause.is_name else f"the word ‘{cause.word}’"
-        who = f"{formats.number(cause.recent)} of {wording.counted(cause.recent_all, 'writer')}"
-        said += f" {who} {wording.noun(cause.recent, 'names', 'name')} {name}."
-    return said
+    cause = trend.cause(theme)
+    if cause is None:
+        return "No single word stands behind it." if theme in trend.rose else f"That is against {trend.against}."
+    name = cause.word if cause.is_name else f"the word ‘{cause.word}’"
+    who = f"{formats.number(cause.recent)} of {wording.counted(cause.recent_all, 'writer')}"
+    earlier = f"{formats.number(cause.before)} of {formats.number(cause.before_all)} did before"
+    return f"{who} in {weeks} {wording.noun(cause.recent, 'names', 'name')} {name}; {earlier}."
 
 
 def _change(theme: str, row: pd.Series, trend: Trend) -> Change:
