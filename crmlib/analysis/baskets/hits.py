@@ -10,11 +10,14 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats as distributions
 
+from crmlib import figures, formats, wording
 from crmlib.analysis.baskets import clusters
-from crmlib.analysis.baskets.facts import Baskets, Ints
+from crmlib.analysis.baskets.facts import WORDS, Baskets, Ints
 from crmlib.analysis.baskets.strata import LARGE
-from crmlib.analysis.baskets.validation import Validation, score
-from crmlib.analysis.outreach import lots
+from crmlib.analysis.baskets.suggestions import room, score
+from crmlib.analysis.baskets.validation import Validation
+from crmlib.analysis.outreach import LEAVE, WRITE, Contactable, contactable, lots
+from crmlib.findings import Action, Metric, Part
 
 if TYPE_CHECKING:
     from crmlib.shop.shop import Shop
@@ -26,6 +29,15 @@ SUGGESTION, BESTSELLER = "suggestion", "bestseller"
 BEATEN, TIE, BETTER = "beaten", "tie", "better"
 ALL, FEW_ITEMS, MANY_ITEMS = "all", f"under {LARGE} items", f"{LARGE} items or more"
 LEAST_TRIALS = 100
+_PLACES = {
+    "small": (BESIDE, FEW_ITEMS),
+    "large": (BESIDE, MANY_ITEMS),
+    "any": (BESIDE, ALL),
+    "later": (TO_CUSTOMER, ALL),
+}
+_WHERE = {"small": "in small baskets", "large": "in large baskets", "any": "in the basket", "later": "in e-mails"}
+_ROWS = {"small": "Small baskets", "large": "Large baskets", "any": "Baskets", "later": "Next purchase"}
+_FRESH = 30  # days that a list or a pair is good for
 OWNERS = "owns_one_side"  # lists/owns_one_side.csv, by whose name its lots are drawn
 
 
@@ -59,19 +71,18 @@ class HitRates:
         return rows.iloc[0] if len(rows) else None
 
     @property
-    def turned(self) -> bool:
-        """Does it turn round with the size of the basket: the pair likelier in small ones, the bestseller in large, or the reverse?"""
-        said = [self.difference(BESIDE, size=size) for size in (FEW_ITEMS, MANY_ITEMS)]
-        return {row["verdict"] for row in said if row is not None} == {BETTER, BEATEN}
+    def verdicts(self) -> dict[str, str]:
+        """Where pairs and bestsellers were compared, and the verdict on the pair: small and large baskets if both could be
+        told apart, else all; then the next purchase. Keys small, large, any, later."""
+        found = {key: self.difference(place, size=size) for key, (place, size) in _PLACES.items()}
+        apart = found["small"] is not None and found["large"] is not None
+        left_out = {"any"} if apart else {"small", "large"}
+        return {key: str(row["verdict"]) for key, row in found.items() if row is not None and key not in left_out}
 
     @property
-    def opposite(self) -> str:
-        """Where it turns round: the size of basket that says the opposite of all baskets together; '' where these say neither."""
-        overall = self.difference(BESIDE)
-        if not self.turned or overall is None or overall["verdict"] == TIE:
-            return ""
-        small = self.difference(BESIDE, size=FEW_ITEMS)
-        return MANY_ITEMS if small is not None and small["verdict"] == overall["verdict"] else FEW_ITEMS
+    def advice(self) -> tuple[str, ...]:
+        """Keys of `verdicts` where the pair was bought more often than the bestseller."""
+        return tuple(key for key, verdict in self.verdicts.items() if verdict == BETTER)
 
     def __repr__(self) -> str:
         if self.why:
@@ -262,3 +273,145 @@ def later_range(rate: float, *, se: float, days: int, days_ahead: int) -> tuple[
     """In which range will the same rate come out over `days_ahead` new days, after one measured over `days`?"""
     reach = distributions.norm.ppf(0.5 + clusters.CONFIDENCE / 2) * se * np.sqrt(1 + days / days_ahead)
     return max(rate - float(reach), 0.0), min(rate + float(reach), 1.0)
+
+
+def advised(rates: HitRates, *, level: str = "product") -> str:
+    """What to show where, in a sentence; '' where nothing was measured."""
+    one, _ = WORDS[level]
+    pair = [_WHERE[key] for key in rates.advice]
+    rest = [_WHERE[key] for key in rates.verdicts if key not in rates.advice]
+    if not rates.verdicts:
+        return ""
+    if not pair:
+        return "Keep showing bestsellers: they were bought at least as often as the matching product."
+    said = f"{wording.upper(wording.listed(pair))}, suggest the matching {one}"
+    return f"{said}; {wording.listed(rest)}, a bestseller." if rest else f"{said}."
+
+
+def part_hits(rates: HitRates, suggestions: pd.DataFrame, baskets: Baskets, *, shop: Shop) -> Part:
+    """Is what would be suggested bought more often than a bestseller, what is there to test and whom to write to?"""
+    owners = owns_not(suggestions, baskets, shop=shop)
+    people = contactable(shop, owners)
+    ours, theirs = rates.rate(BESIDE, SUGGESTION), rates.rate(BESIDE, BESTSELLER)
+    value, low, high = (float(ours[name]) if ours is not None else None for name in ("rate", "low", "high"))
+    metric = Metric(
+        id="hit_rate", label="Baskets already holding the matching product", unit="share", value=value, low=low, high=high,
+        n=int(ours["trials"]) if ours is not None else None, headline=ours is not None,
+        note=f"a bestseller: {formats.share(theirs['rate'])}" if theirs is not None else "",
+        definition="Share of later baskets with a product that has a suggestion, found before, that hold the suggestion "
+        "too. Nothing was shown to anybody.",
+    )  # fmt: skip
+    owning = Metric(
+        id="owners", label="Customers with one product of a pair", value=len(owners), unit="customers",
+        n=len(baskets.customer_ids), definition="Customers who bought one side of a suggested pair and never the other.",
+    )  # fmt: skip
+    said = {
+        "metrics": [metric, owning],
+        "actions": [*_to_test(rates, suggestions, baskets), *_to_write(people, rates, baskets)],
+        "tables": {"hit_rates": rates.rates},
+        "lists": {OWNERS: people.frame} if len(suggestions) else {},
+    }
+    if not rates.verdicts:
+        return Part(certain=[rates.why], **said)
+    rows = [
+        (
+            f"{_ROWS[key]}: {'the matching product' if method == SUGGESTION else 'a bestseller'}",
+            method == SUGGESTION,
+            row,
+        )
+        for key in rates.verdicts
+        for method in (SUGGESTION, BESTSELLER)
+        if (row := rates.rate(_PLACES[key][0], method, size=_PLACES[key][1])) is not None
+    ]
+    shown = pd.DataFrame([row for _, _, row in rows]).assign(
+        name=[name for name, _, _ in rows], ours=[ours for _, ours, _ in rows]
+    )
+    small = f"Small means under {LARGE} items. " if "small" in rates.verdicts else ""
+    return Part(
+        title=_title(rates),
+        sentence=f"{small}Nothing was shown to anybody: this is what customers bought anyway in the last "
+        f"{wording.span(rates.days)}.",
+        chart=figures.dots(
+            shown,
+            label="name",
+            value="rate",
+            low="low",
+            high="high",
+            what="share of baskets or customers that bought it",
+            form=formats.share,
+            strong="ours",
+            table=figures.tabulate(
+                shown,
+                caption="How often each was bought, nothing shown",
+                labels={
+                    "name": "What",
+                    "trials": "Baskets or customers",
+                    "rate": "Bought",
+                    "low": "From",
+                    "high": "To",
+                },
+                formats={"trials": formats.number} | dict.fromkeys(("rate", "low", "high"), formats.share),
+                file="tables/hit_rates.csv",
+            ),
+        ),
+        **said,
+        method=[
+            f"{_ROWS[key]}, matching product less bestseller on the same trials: "
+            f"{formats.number(100 * gap['difference'], digits=1)} points ({formats.number(100 * gap['low'], digits=1)} to "
+            f"{formats.number(100 * gap['high'], digits=1)})."
+            for key in rates.verdicts
+            if (gap := rates.difference(_PLACES[key][0], size=_PLACES[key][1])) is not None
+        ],
+    )
+
+
+def _title(rates: HitRates) -> str:
+    pair = [_WHERE[key] for key in rates.advice]
+    rest = [_WHERE[key] for key in rates.verdicts if key not in rates.advice]
+    if not pair:
+        same = all(verdict == TIE for verdict in rates.verdicts.values())
+        return f"The matching product was bought {'as often as' if same else 'no more often than'} a bestseller"
+    but = f", but not {wording.listed(rest)}" if rest else ""
+    return f"The matching product was bought more often than a bestseller {wording.listed(pair)}{but}"
+
+
+def _to_test(rates: HitRates, suggestions: pd.DataFrame, baskets: Baskets) -> list[Action]:
+    """The pairs to test; none where bestsellers were bought more often in every kind of basket."""
+    beside = [verdict for key, verdict in rates.verdicts.items() if key != "later"]
+    if suggestions.empty or (beside and all(verdict == BEATEN for verdict in beside)):
+        return []
+    most, worth, weight = room(suggestions, baskets), "untested", 0.0
+    if most.value is not None and most.high is not None and most.low is not None:
+        worth = f"up to {wording.rounded_money(most.high, baskets.currency)} margin per 1,000 baskets, untested"
+        weight = max(most.low, 0.0) * baskets.yearly / 1000
+    several = len(suggestions) > 1
+    return [
+        Action(
+            what=f"Test {f'these {len(suggestions)} pairs' if several else 'this pair'} on half of visitors",
+            worth=worth,
+            by=wording.working_day(baskets.as_of, _FRESH) if baskets.as_of else None,
+            owner="shop",
+            file="tables/suggestions.csv",
+            count=len(suggestions),
+            weight=weight,
+            why="Pairs say what goes together; only a test says what showing them adds.",
+        )
+    ]
+
+
+def _to_write(people: Contactable, rates: HitRates, baskets: Baskets) -> list[Action]:
+    """Whom to write to about what they are likelier to buy; none where nobody may be written to."""
+    write = int((people.frame["lot"] == WRITE).sum())
+    better = rates.verdicts.get("later") == BETTER
+    about = "the matching product" if better else "a bestseller"
+    action = Action(
+        what=f"E-mail {wording.counted(write, 'customer')} about {about}",
+        worth="untested",
+        by=wording.working_day(baskets.as_of, _FRESH) if baskets.as_of else None,
+        owner="marketing",
+        file=f"lists/{OWNERS}.csv",
+        count=write,
+        why=f"They own one product of a pair; what to write about is in column {'suggest' if better else 'bestseller'}. "
+        f"Those marked '{LEAVE}' show what the e-mail adds. {people.note}",
+    )
+    return [action] if write else []
