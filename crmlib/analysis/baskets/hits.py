@@ -36,6 +36,12 @@ _PLACES = {
     "later": (TO_CUSTOMER, ALL),
 }
 _WHERE = {"small": "in small baskets", "large": "in large baskets", "any": "in the basket", "later": "in e-mails"}
+_FOUND = {
+    "small": "in small baskets",
+    "large": "in large ones",
+    "any": "in the basket",
+    "later": "as the next purchase",
+}
 _ROWS = {"small": "Small baskets", "large": "Large baskets", "any": "Baskets", "later": "Next purchase"}
 _FRESH = 30  # days that a list or a pair is good for
 OWNERS = "owns_one_side"  # lists/owns_one_side.csv, by whose name its lots are drawn
@@ -283,7 +289,9 @@ def advised(rates: HitRates, *, level: str = "product") -> str:
     if not rates.verdicts:
         return ""
     if not pair:
-        return "Keep showing bestsellers: they were bought at least as often as the matching product."
+        beaten = all(verdict == BEATEN for verdict in rates.verdicts.values())
+        often = "more often than" if beaten else "at least as often as"
+        return f"Keep showing bestsellers: they were bought {often} the matching {one}."
     said = f"{wording.upper(wording.listed(pair))}, suggest the matching {one}"
     return f"{said}; {wording.listed(rest)}, a bestseller." if rest else f"{said}."
 
@@ -366,12 +374,12 @@ def part_hits(rates: HitRates, suggestions: pd.DataFrame, baskets: Baskets, *, s
 
 
 def _title(rates: HitRates) -> str:
-    pair = [_WHERE[key] for key in rates.advice]
-    rest = [_WHERE[key] for key in rates.verdicts if key not in rates.advice]
+    pair = [_FOUND[key] for key in rates.advice]
+    rest = [_FOUND[key] for key in rates.verdicts if key not in rates.advice]
     if not pair:
         same = all(verdict == TIE for verdict in rates.verdicts.values())
         return f"The matching product was bought {'as often as' if same else 'no more often than'} a bestseller"
-    but = f", but not {wording.listed(rest)}" if rest else ""
+    but = f", but not {' or '.join(rest)}" if rest else ""
     return f"The matching product was bought more often than a bestseller {wording.listed(pair)}{but}"
 
 

@@ -83,7 +83,7 @@ def part_season(rules: Rules, baskets: Baskets, suggestions: pd.DataFrame) -> Pa
             value="within",
             low="within_low",
             high="within_high",
-            what="times as often as expected, month by month",
+            what="times expected, month by month",
             form=formats.multiple,
             reference=1,
             log=True,
@@ -105,26 +105,20 @@ def part_season(rules: Rules, baskets: Baskets, suggestions: pd.DataFrame) -> Pa
 
 def _said(table: pd.DataFrame, busiest: tuple[str, float]) -> tuple[str, str]:
     first, (season, part) = table.iloc[0], busiest
-    explained, unclear = int(table["explained"].sum()), int((~table["explained"] & ~table["beyond"]).sum())
-    if not explained and not unclear:
-        many = wording.noun(len(table), "The one pair holds", f"All {len(table)} pairs hold")
-        return (
-            f"{many} in every season",
-            "Compared month by month, they are still bought together more often than expected.",
-        )
+    explained, beyond = int(table["explained"].sum()), int(table["beyond"].sum())
+    if beyond == len(table):
+        title = "The pair is" if beyond == 1 else f"None of the {beyond} pairs is"
+        sentence = "Compared month by month, the products are still bought together more often than expected."
+        return f"{title}{' not' if beyond == 1 else ''} made by the season", sentence
     names, months = f"{first['first']} and {first['second']}", _SPOKEN[season]
-    title = (
-        f"{names} sell together only because both sell from {months}"
-        if explained
-        else f"{names} may sell together only because both sell from {months}"
+    title = f"{names} {'' if explained else 'may '}sell together only because both sell from {months}"
+    others = len(table) - beyond - 1
+    subject = (
+        f"neither they nor {wording.counted(others, 'other pair')} stand out" if others else "they do not stand out"
     )
-    alike = (explained or unclear) - 1
-    others = f"So it is for {wording.counted(alike, 'other pair')}." if alike else ""
-    within = "not clearly more often than expected"
-    if first["within_low"] > 1:
-        within = f"{wording.times(float(first['within']), word='often')} as expected"
-    return title, wording.sentences(
-        f"{formats.share(part)} of their {formats.number(first['count'])} baskets are from those months; compared month by "
-        f"month, they meet {within}.",
-        others,
+    share = "All" if part == 1 else formats.share(part)
+    count = wording.counted(int(first["count"]), "basket")
+    return (
+        title,
+        f"{share} of their {count} {wording.noun(first['count'], 'is')} from those months; month by month, {subject}.",
     )

@@ -168,8 +168,14 @@ def part_pairs(rules: Rules, baskets: Baskets, suggestions: pd.DataFrame, valida
             f"A pair is suggested when it is above chance also within months and groups of customers, with "
             f"{LEAST_CUSTOMERS} customers or more, and is not a size, set or gift of itself as name, category, brand and "
             "price tell.",
-            "Room is the margin there would be if suggesting won those who take one product alone as often as habit "
-            f"already joins the two. Unit costs are known for {formats.share(baskets.margin_known)} of sales.",
+            *(
+                [
+                    "Room is the margin there would be if suggesting won those who take one product alone as often as habit "
+                    f"already joins the two. Unit costs are known for {formats.share(baskets.margin_known)} of sales."
+                ]
+                if baskets.margin_known
+                else []
+            ),
         ],
         caveats=[
             Caveat(
@@ -265,14 +271,15 @@ def part_not_suggested(rules: Rules, baskets: Baskets, suggestions: pd.DataFrame
     if left.empty:
         return None
     counts = left["reason"].value_counts()
+    alike = wording.noun(len(left), "it", "they")
     said = [
-        f"{formats.number(counts[name])} {wording.noun(counts[name], *words)}"
+        f"{alike if len(counts) == 1 else formats.number(counts[name])} {wording.noun(counts[name], *words)}"
         for name, words in _REASONS.items()
         if name in counts
     ]
     return Part(
-        title=f"{wording.upper(wording.small(len(left)))} unusual {wording.noun(len(left), 'pair')} "
-        f"{wording.noun(len(left), 'is')} not worth a test",
+        title=f"{wording.upper(wording.small(len(left)))} {wording.noun(len(left), 'pair')} "
+        f"{wording.noun(len(left), 'stands', 'stand')} out but {wording.noun(len(left), 'is')} not worth a test",
         sentence=f"{wording.upper(wording.listed(said))}.",
         detail=True,
         chart=figures.table(

@@ -60,11 +60,11 @@ class Validation:
         if self.found.empty:
             alone = " but by the season alone" if self.season else ""
             return f"No pair stood out{alone} in the first three quarters of the time, so there was none to follow."
-        said = f"{_held(self.found, 'first three quarters of the time')} in the {self.lately}."
+        said = f"{_held(self.found, 'first three quarters of the time', self.lately)}."
         if self.season:
             said += f" {wording.counted(self.season, 'more pair')} stood out by the season alone and {wording.noun(self.season, 'was')} not followed."
         if len(self.before):
-            said += f" A quarter earlier: {wording.lower(_held(self.before, 'first half of the time'))}."
+            said += f" {_held(self.before, 'first half of the time', 'quarter that came next')}."
         return said
 
     @property
@@ -157,14 +157,15 @@ def _nothing(why: str) -> Validation:
     return Validation(cut=None, why=why, baskets_earlier=0, baskets_later=0, found=_EMPTY, shown=_EMPTY, before=_EMPTY)
 
 
-def _held(pairs: pd.DataFrame, found: str) -> str:
-    """'All 8 pairs found in the first half of the time held up', or how many did, and what became of the rest."""
+def _held(pairs: pd.DataFrame, found: str, then: str) -> str:
+    """'All 8 pairs found in the first half held up in the next quarter', or how many did, and what became of the rest."""
     n = len(pairs)
     held, gone = (int((pairs["verdict"] == verdict).sum()) for verdict in (HELD, GONE))
     if held == n:
-        return f"{'The one pair' if n == 1 else f'All {n} pairs'} found in the {found} held up"
-    rest = f", {gone} reversed" if gone else ""
-    return f"{held} of {wording.counted(n, 'pair')} found in the {found} held up{rest}"
+        return f"{'The one pair' if n == 1 else f'All {n} pairs'} found in the {found} held up in the {then}"
+    rest = [f"{gone} reversed"] if gone else []
+    rest += [f"{n - held - gone} could not be told"] if n > held + gone else []
+    return f"{held} of {wording.counted(n, 'pair')} found in the {found} held up in the {then}, {wording.listed(rest)}"
 
 
 def held_up(validation: Validation, baskets: Baskets) -> Part:
@@ -185,7 +186,7 @@ def held_up(validation: Validation, baskets: Baskets) -> Part:
             value="times",
             low="times_low",
             high="times_high",
-            what=f"times as often as expected, {validation.lately}",
+            what=f"times expected, {validation.lately}",
             form=formats.multiple,
             reference=1,
             log=True,
