@@ -35,6 +35,6 @@ def headline(baskets: Baskets, rules: Rules, suggestions: pd.DataFrame, rates: H
         sold = wording.noun(count, "is", "are")
         return f"{found} {sold} bought together unusually often. Test them before showing them to everybody."
     said = advised(rates, level=baskets.level)
-    if not rates.advice:
+    if not rates.better:
         return said
     return f"{said} {found} {wording.noun(count, 'is', 'are')} worth a test."
