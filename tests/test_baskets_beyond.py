@@ -462,26 +462,6 @@ def test_reminders_are_for_who_bought_the_first_lately_and_not_the_second_since(
     assert all(by - last == timedelta(days=60) for by, last in zip(listed["by"], listed["last_bought"], strict=True))
 
 
-def test_lots_are_kept_by_key_and_id(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The same on a rerun with the same key, whatever else is on the list; another key or list draws anew."""
-    pd.DataFrame({"order_id": ["o1"], "ordered_at": ["2026-01-05"]}).to_csv(tmp_path / "orders.csv", index=False)
-    ids = [f"C{i:05d}" for i in range(4000)]
-
-    def drawn_by(key: str, of: str = "owns_one_side") -> list[str]:
-        monkeypatch.setenv("CRM_KEY", key)
-        return recommend.lots(ids, shop=crm.connect(tmp_path), of=of)
-
-    one = drawn_by("a key of sixteen letters")
-    assert one == drawn_by("a key of sixteen letters") and set(one) == {"write", "leave alone"}
-    assert 1880 <= one.count("write") <= 2120  # 2,000 ± 3.8 standard errors
-    for other in (drawn_by("another key of sixteen"), drawn_by("a key of sixteen letters", of="reminders")):
-        assert 1880 <= sum(a == b for a, b in zip(one, other, strict=True)) <= 2120
-    assert (
-        recommend.lots(ids[7:9], shop=crm.connect(tmp_path), of="reminders")
-        == drawn_by("a key of sixteen letters", "reminders")[7:9]
-    )
-
-
 def test_predictions_are_marked_by_a_later_run(demo_found: tuple[Any, ...], tmp_path: Path) -> None:
     folder, _, _, _ = demo_found
     then = crm.connect(folder, as_of="2026-07-01")

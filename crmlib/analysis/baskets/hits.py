@@ -14,6 +14,7 @@ from crmlib.analysis.baskets import clusters
 from crmlib.analysis.baskets.facts import Baskets, Ints
 from crmlib.analysis.baskets.strata import LARGE
 from crmlib.analysis.baskets.validation import Validation, score
+from crmlib.analysis.outreach import lots
 
 if TYPE_CHECKING:
     from crmlib.shop.shop import Shop
@@ -25,7 +26,6 @@ SUGGESTION, BESTSELLER = "suggestion", "bestseller"
 BEATEN, TIE, BETTER = "beaten", "tie", "better"
 ALL, FEW_ITEMS, MANY_ITEMS = "all", f"under {LARGE} items", f"{LARGE} items or more"
 LEAST_TRIALS = 100
-WRITE, LEAVE = "write", "leave alone"
 OWNERS = "owns_one_side"  # lists/owns_one_side.csv, by whose name its lots are drawn
 
 
@@ -173,11 +173,6 @@ def owns_not(suggestions: pd.DataFrame, baskets: Baskets, *, shop: Shop) -> pd.D
         }
     )
     return table.sort_values(["share", "customer_id"], ascending=[False, True], ignore_index=True)
-
-
-def lots(customers: list[str], *, shop: Shop, of: str) -> list[str]:
-    """Whom of a list to write to, and whom to leave alone, so that the difference can be seen."""
-    return [WRITE if shop.lot(customer, of=of) else LEAVE for customer in customers]
 
 
 def _totals(baskets: Baskets) -> Ints:

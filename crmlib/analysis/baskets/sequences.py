@@ -22,10 +22,10 @@ from scipy import stats as distributions
 from crmlib import stats
 from crmlib.analysis.baskets import clusters
 from crmlib.analysis.baskets.facts import Baskets, Floats, Ints, Matrix
-from crmlib.analysis.baskets.hits import lots
 from crmlib.analysis.baskets.relatives import related
 from crmlib.analysis.baskets.rules import Rules
 from crmlib.analysis.baskets.validation import LEAST_CUSTOMERS
+from crmlib.analysis.outreach import lots
 
 if TYPE_CHECKING:
     from crmlib.shop.shop import Shop
