@@ -206,7 +206,7 @@ def _metrics(validation: Validation, held: Total | None) -> list[Metric]:
     return [
         Metric(
             id="forecast_error", label=f"Forecast for {tried_on(validation)}", value=value, low=low, high=high,
-            unit="share", n=known, signed=True, headline=True, shown=off_words(validation.off),
+            unit="share", n=known, signed=True, headline=True, said=off_words(validation.off),
             note=f"{formats.number(validation.forecast)} orders expected, {formats.number(validation.actual)} came",
             definition="forecast / actual − 1 over the test, worked out afterwards from what was known when it began, "
             "95 % by resampling customers",

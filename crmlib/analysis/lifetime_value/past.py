@@ -64,3 +64,31 @@ def past_year(shop: Shop) -> Past:
         tiers=pd.DataFrame({"tier": [name for name, _ in TIERS],
                             "value": between(spent, spent, np.ones(len(spent)), edges)}),
     )  # fmt: skip
+
+
+def part_past(past: Past, *, currency: str) -> Part:
+    """The finding where the coming year cannot be forecast: what came in the past one, and from how few."""
+    told = [
+        Metric(
+            id="past_sales", label=f"Net sales {past.period}", value=past.sales if past.sales == past.sales else None,
+            unit=currency or "amount", n=past.customers, headline=past.sales == past.sales, before=past.before,
+            against="the year before" if past.before else "",
+            definition=f"net sales to known customers from {past.start.isoformat()} on",
+        ),
+        Metric(id="past_buyers", label=f"Customers who bought {past.period}", value=past.customers, unit="customers",
+               definition="distinct customers with a purchase in that time"),
+    ]  # fmt: skip
+    if not past.sales > 0:
+        return Part(metrics=told)
+    rows = past.tiers.assign(
+        name=["top tenth", "next two tenths", "next three tenths", "other four tenths"], strong=[True] + [False] * 3
+    )
+    return Part(
+        title=f"One in ten buyers brought {formats.share(past.top)} of net sales {past.period}",
+        chart=figures.bars(
+            rows, label="name", value="value", strong="strong", what=f"net sales {past.period}",
+            form=lambda value: wording.rounded_money(value, currency),
+            caption=f"{wording.counted(past.customers, 'customer')} who bought, the best by net sales first.",
+        ),
+        glance=True, metrics=told,
+    )  # fmt: skip

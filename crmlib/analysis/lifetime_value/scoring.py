@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from crmlib import wording
+from crmlib import figures, formats, wording
 from crmlib.analysis.forecasts import Total
 from crmlib.analysis.lifetime_value import chances
 from crmlib.analysis.lifetime_value.forecaster import CHUNK, Outlook, forecaster, side_by_side
 from crmlib.analysis.lifetime_value.margin import Margin, margin_of
 from crmlib.analysis.lifetime_value.methods import HISTORY
 from crmlib.analysis.lifetime_value.models import PurchaseModel
-from crmlib.analysis.lifetime_value.past import Past, past_year
+from crmlib.analysis.lifetime_value.past import Past, part_past, past_year
 from crmlib.analysis.lifetime_value.season import year_before
 from crmlib.analysis.lifetime_value.spend import repeat_average, spend_of
-from crmlib.analysis.lifetime_value.tiers import tier_of, tiers, tiers_then
+from crmlib.analysis.lifetime_value.tiers import TOP, WHOLESALE, tier_of, tiers, tiers_then
 from crmlib.analysis.lifetime_value.timing import Floats
-from crmlib.analysis.lifetime_value.validation import Validation
+from crmlib.analysis.lifetime_value.validation import Trust, Validation
 from crmlib.errors import NotEnoughData
+from crmlib.findings import Metric, Part
+from crmlib.formats import Estimate
 from crmlib.shop import facts as shop_facts
 from crmlib.stats.ranking import top_share_range
 
@@ -82,9 +84,9 @@ class Scores(Outlook):
 
     @property
     def best(self) -> pd.DataFrame:
-        """The best fifth of customers by past sales, wholesale buyers apart."""
+        """The best fifth of customers by past sales."""
         past = self.customers["past_revenue"]
-        return self.customers[(past >= past.quantile(1 - BEST_SHARE)) & ~self.customers["wholesale"]]
+        return self.customers[past >= past.quantile(1 - BEST_SHARE)]
 
     @property
     def ahead(self) -> str:
@@ -257,3 +259,107 @@ def _ranked(frame: pd.DataFrame) -> pd.DataFrame:
     crowd = ~frame["wholesale"].to_numpy(bool)
     quiet = best & (frame["p_no_order"] >= 0.5) & crowd
     return frame.assign(rank=np.arange(1, len(frame) + 1), tier=tier_of(crowd), quiet=quiet)[_COLUMNS]
+
+
+def part_value(scores: Scores, validation: Validation, *, currency: str) -> Part:
+    """The finding of the page: who brings the money, in the horizon, or in the past year where that is not known."""
+    told = _total_metrics(scores, validation, currency)
+    tables, people = {"tiers": scores.tiers}, {"customers": scores.customers}
+    if validation.trust(scores.horizon_days) is not Trust.TESTED:
+        past = part_past(scores.past, currency=currency)
+        return replace(past, metrics=(*past.metrics, *told), tables=tables, lists=people)
+    paid, called = scores.value is not None, scores.margin.called
+    shown = scores.tiers.assign(
+        name=[_tier_name(line.tier, line.customers) for line in scores.tiers.itertuples()],
+        strong=scores.tiers["tier"] == TOP,
+        then=_then(scores.tiers, tiers_then(validation)),
+    )
+    if paid:
+        chart = figures.bars(
+            shown, label="name", value="expected_value", low="low_value", high="high_value", strong="strong",
+            what=f"expected {called}, {scores.ahead}", form=lambda value: wording.rounded_money(value, currency),
+            caption="Line: where 95 of 100 such forecasts end.", table=_table(shown, scores, currency),
+        )  # fmt: skip
+    else:
+        chart = figures.bars(shown, label="name", value="expected_orders", strong="strong", form=formats.number,
+                             what=f"expected orders, {scores.ahead}", table=_table(shown, scores, currency))  # fmt: skip
+    by = "expected_value" if paid else "expected_orders"
+    crowd = scores.tiers[scores.tiers["tier"] != WHOLESALE]
+    share = crowd.loc[crowd["tier"] == TOP, by].sum() / max(crowd[by].sum(), 1e-12)
+    apart = ", wholesale apart" if scores.wholesale else ""
+    what = called if paid else "orders"
+    return Part(
+        title=f"One in ten customers should bring {formats.share(share)} of the {what}{apart}",
+        chart=chart, glance=True, metrics=told, tables=tables, lists=people,
+    )  # fmt: skip
+
+
+def _table(shown: pd.DataFrame, scores: Scores, currency: str) -> dict[str, object]:
+    def money(value: float) -> str:
+        return formats.money(round(value, -2), currency)
+
+    return figures.tabulate(
+        shown,
+        caption=f"Expected {scores.margin.called} in the {scores.ahead} by tier; 95% ranges",
+        labels={"name": "Tier", "customers": "Customers", "expected_orders": "Orders",
+                "expected_value": wording.upper(scores.margin.called), "low_value": "From", "high_value": "to",
+                "share": "Share", "p_no_order": "Chance of no order", "then": "Last test"},
+        formats={"customers": formats.number, "expected_orders": formats.number, "share": formats.share,
+                 "p_no_order": lambda value: "over 99%" if 0.995 <= value < 1 else formats.share(value),
+                 "expected_value": money, "low_value": money, "high_value": money},
+        file="tiers",
+    )  # fmt: skip
+
+
+def _then(tiers: pd.DataFrame, then: pd.DataFrame) -> list[str | None]:
+    """Orders expected of each tier in the test, and what came."""
+    spoken = {
+        line.tier: f"{formats.number(line.forecast)} expected, {formats.number(line.came)} came"
+        for line in then.itertuples()
+    }
+    return [spoken.get(tier) for tier in tiers["tier"]]
+
+
+def _tier_name(tier: str, customers: int) -> str:
+    names = {"middle": "next three tenths", "the rest": "other four tenths"}
+    return f"wholesale ({customers})" if tier == WHOLESALE else names.get(tier, tier)
+
+
+def _total_metrics(scores: Scores, validation: Validation, currency: str) -> list[Metric]:
+    n, money, called = len(scores.customers), currency or "amount", scores.margin.called
+    tested = validation.trust(scores.horizon_days) is Trust.TESTED
+    same = validation.days == scores.horizon_days and validation.sales_actual > 0
+    value = f"expected {called} in [as_of, as_of + {scores.horizon_days} days) from customers known at as_of"
+    value += f", discounted at {formats.share(scores.discount_rate)} a year" if scores.discount_rate else ""
+    crowd = n - scores.wholesale
+    return [
+        Metric.of(
+            _estimate(scores.value, money, n), id="expected_value", label=f"Expected {called}, {scores.ahead}",
+            headline=tested and scores.value is not None, spread=True,
+            before=validation.sales_actual * scores.margin.share if same and scores.value is not None else None,
+            against="the year before" if same else "",
+            definition=f"{value}; range of what will come, from chance, open parameters and errors of earlier forecasts; "
+            "the year before: what customers known at its start brought",
+        ),
+        Metric.of(
+            _estimate(scores.orders, "orders", n), id="expected_orders", label=f"Expected orders, {scores.ahead}",
+            headline=tested and scores.value is None, spread=True,
+            definition="expected number of customer-days with an order, by customers known at as_of",
+        ),
+        Metric.of(
+            _estimate(scores.buyers, "customers", n), id="active_customers", label="Customers who will order again",
+            headline=tested, note=f"of {formats.number(n)}",
+            definition=f"expected number of known customers with at least one order in the {scores.ahead}",
+        ),
+        Metric.of(
+            _estimate(scores.top_tenth, "share", crowd), id="top_tenth_value_share", label="Share from the top tenth",
+            definition=f"share of expected {called} from the tenth of customers with the highest, wholesale buyers "
+            "apart, 95 % by resampling customers",
+        ),
+        Metric(id="customers", label="Customers who bought", value=n, unit="customers", n=n, headline=not tested,
+               definition="distinct customers with a purchase before as_of"),
+    ]  # fmt: skip
+
+
+def _estimate(total: Total | None, unit: str, n: int) -> Estimate:
+    return total.estimate(unit, n=n) if total else Estimate(value=None, unit=unit, n=n)

@@ -13,7 +13,6 @@ import ibis
 import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from crmlib import figures, formats, wording
 from crmlib.analysis.forecasts import Errors, errors_of
