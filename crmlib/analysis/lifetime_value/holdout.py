@@ -136,25 +136,27 @@ def part_weeks(validation: Validation) -> Part:
     return Part(
         title=f"Tested on {tried_on(validation)}, the forecast was {off_words(validation.off)}{drift}",
         sentence=f"{formats.number(validation.forecast)} orders were expected, {formats.number(validation.actual)} "
-        f"came; {inside} of {wording.counted(len(later), 'week')} fell inside the shaded range.",
+        f"came; {inside} of {wording.counted(len(later), 'week')} fell inside the shaded range."
+        if len(later)
+        else "",
         chart=chart, metrics=_metrics(validation, held), checks=checks,
         certain=[wording.sentences(_plainly(validation, held), _weak(tiers_then(validation)))],
     )  # fmt: skip
 
 
 def _plainly(validation: Validation, held: Total | None) -> str:
-    """How the test came out, for somebody who reads one sentence."""
-    sales = validation.sales_off
-    money = f" in orders and {off_words(sales)} in net sales" if np.isfinite(sales) else ""
-    where = ", with no range to hold it against"
+    """Whether the test stayed inside its range, and how it did in money, for somebody who reads one sentence."""
+    where = "came without a range"
     if held is not None:
-        where = f", {'inside' if held.holds(validation.actual) else 'outside'} the range given with it"
-    return f"The forecast for {tried_on(validation)} was {off_words(validation.off)}{money}{where}."
+        where = f"{'stayed inside' if held.holds(validation.actual) else 'missed'} its range"
+    sales = validation.sales_off
+    money = f"; in net sales it was {off_words(sales)}" if np.isfinite(sales) else ""
+    return f"{_subject(validation)} {where}{money}."
 
 
 def _missed(validation: Validation, held: Total) -> Check:
     text = (
-        f"The forecast for {tried_on(validation)} was {formats.interval(held.low, held.high, 'orders')} orders; "
+        f"{_subject(validation)} was {formats.interval(held.low, held.high, 'orders')} orders; "
         f"{wording.counted(validation.actual, 'order')} came."
     )
     return Check(name="holdout inside its range", verdict="warning", text=text)
@@ -166,12 +168,14 @@ def _drift(validation: Validation, weeks: pd.DataFrame) -> str:
     if stretch is None:
         return ""
     first, length, _ = stretch
-    run = weeks[weeks["forecast"].notna()].iloc[first : first + length]
+    later = weeks[weeks["forecast"].notna()]
+    run = later.iloc[first : first + length]
     came = float(run["came"].sum())
-    if not came or length == len(weeks):
+    if not came or length == len(later):
         return ""
-    since = wording.day(run["day"].iloc[0].date(), near=validation.end)
-    return f", and {off_words(float(run['forecast'].sum()) / came - 1)} from {since}"
+    off = off_words(float(run["forecast"].sum()) / came - 1)
+    since, until = (wording.day(day.date(), near=validation.end) for day in run["day"].iloc[[0, -1]])
+    return f", and {off} from {since}" + ("" if first + length == len(later) else f" to {until}")
 
 
 def _weak(then: pd.DataFrame) -> str:
@@ -191,10 +195,7 @@ def _weak(then: pd.DataFrame) -> str:
         return f"Forecasts for {who} were far off: use them only to rank."
     counts = f"{formats.number(below['forecast'].sum())} orders, {formats.number(below['came'].sum())} came"
     limit = "upper" if much else "lower"
-    return (
-        f"It expected too {'much' if much else 'little'} from {who}: {counts}. "
-        f"Treat their figures as {limit} limits."
-    )
+    return f"It expected too {'much' if much else 'little'} from {who}: {counts}. Treat their figures as {limit} limits."
 
 
 def _metrics(validation: Validation, held: Total | None) -> list[Metric]:
@@ -205,9 +206,8 @@ def _metrics(validation: Validation, held: Total | None) -> list[Metric]:
     )
     return [
         Metric(
-            id="forecast_error", label=f"Forecast for {tried_on(validation)}", value=value, low=low, high=high,
+            id="forecast_error", label=wording.upper(named(validation)), value=value, low=low, high=high,
             unit="share", n=known, signed=True, headline=True, said=off_words(validation.off),
-            note=f"{formats.number(validation.forecast)} orders expected, {formats.number(validation.actual)} came",
             definition="forecast / actual − 1 over the test, worked out afterwards from what was known when it began, "
             "95 % by resampling customers",
         ),
@@ -284,3 +284,12 @@ def part_chances(validation: Validation) -> Part:
 def tried_on(validation: Validation) -> str:
     """The days kept aside, as one says it."""
     return "last year" if validation.days == 365 else f"the last {validation.days} days"
+
+
+def named(validation: Validation) -> str:
+    """The test as one names it: 'last year's forecast'."""
+    return "last year's forecast" if validation.days == 365 else f"forecast for {tried_on(validation)}"
+
+
+def _subject(validation: Validation) -> str:
+    return wording.upper(named(validation) if validation.days == 365 else f"the {named(validation)}")

@@ -55,8 +55,11 @@ def wavering(scores: Scores) -> pd.DataFrame:
     return people[_COLUMNS].assign(value_if_back=people["if_active"])
 
 
-def part_wavering(scores: Scores, *, shop: Shop) -> Part:
-    """The finding: how many of the best customers have probably stopped, and a list of those still worth a message."""
+def part_wavering(scores: Scores, *, shop: Shop, tested: bool = True) -> Part:
+    """The finding: how many of the best customers have probably stopped, and a list of those still worth a message.
+
+    Their number is a tile where a forecast so long was `tested`.
+    """
     found = outlooks(scores)
     reached = contactable(shop, wavering(scores))
     people = reached.frame
@@ -64,12 +67,12 @@ def part_wavering(scores: Scores, *, shop: Shop) -> Part:
     listed = people.assign(half=lots(people["customer_id"], shop=shop, of=WAVERING) if drawn else WRITE)
     write = listed[listed["half"] == WRITE]
     more = max(float((write["value_if_back"] - write["expected_value"]).sum()), 0.0)
-    worth = f"up to {wording.rounded_money(more, shop.currency)} of {scores.margin.called}" if more >= 1 else ""
+    worth = f"up to {wording.rounded_money(more, shop.currency)}" if more >= 1 else ""
     rest = f" {wording.upper(wording.counted(len(listed) - len(write), 'other'))} chosen at random are left alone, "
     why = wording.sentences(
         f"They are among the best {formats.share(BEST_SHARE)} by past sales, with a chance of 10 to 50% left to order "
-        f"in the {scores.ahead}. The amount is what they would bring beyond what is expected, if all bought again as "
-        "before; untested.",
+        f"in the {scores.ahead}. The amount is the {scores.margin.called} they would bring beyond what is expected, if "
+        "all bought again as before; untested.",
         reached.note,
         f"{rest}to show what writing brings." if LEAVE in set(listed["half"]) else "",
     )
@@ -82,7 +85,7 @@ def part_wavering(scores: Scores, *, shop: Shop) -> Part:
     )  # fmt: skip
     stopped = Metric(
         id="stopped_customers", label="Best customers who probably stopped", value=found.stopped, unit="customers",
-        n=found.best, note=f"of {formats.number(found.best)}", headline=True,
+        n=found.best, note=f"of {formats.number(found.best)}", headline=tested,
         definition=f"customers in the top {formats.share(BEST_SHARE)} by past sales, likelier than not to order "
         f"nothing in the {scores.ahead}; wholesale buyers count as ordering",
     )  # fmt: skip
@@ -148,7 +151,7 @@ def part_wholesale(scores: Scores, *, shop: Shop) -> Part | None:
     value, whole = people["expected_value"].sum(), scores.customers["expected_value"].sum()
     part = formats.share(value / whole) if whole > 0 else ""
     who = "wholesale customer" if len(people) == 1 else f"{wording.counted(len(people), 'wholesale customer')}"
-    worth = wording.rounded_money(float(value), shop.currency)
+    worth = "" if part else wording.rounded_money(float(value), shop.currency)
     action = Action(
         what=f"Look after your {who}: {part} of the expected {scores.margin.called}" if part else f"Look after your {who}",
         worth=worth, by=wording.working_day(shop.as_of, _WITHIN_DAYS), owner="sales", file=f"lists/{WHOLESALE}.csv",

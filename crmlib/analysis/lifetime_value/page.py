@@ -12,7 +12,7 @@ from crmlib.analysis.lifetime_value.holdout import part_chances, part_tenths, pa
 from crmlib.analysis.lifetime_value.lists import part_wavering, part_wholesale
 from crmlib.analysis.lifetime_value.methods import MODELS
 from crmlib.analysis.lifetime_value.payback import Channels, part_channels
-from crmlib.analysis.lifetime_value.predictions import part_predictions
+from crmlib.analysis.lifetime_value.predictions import AHEAD_DAYS, part_predictions
 from crmlib.analysis.lifetime_value.scoring import Scores, part_value
 from crmlib.analysis.lifetime_value.validation import Trust, Validation, part_methods
 from crmlib.findings import Caveat, Check, Findings, Grade, Part, compose
@@ -38,15 +38,15 @@ def page(
     """What a shop's owner should know of the value of the customers."""
     parts = [
         part_value(scores, validation, currency=shop.currency),
-        part_wavering(scores, shop=shop),
+        part_wavering(scores, shop=shop, tested=validation.trust(scores.horizon_days) is Trust.TESTED),
         part_channels(channels, shop=shop) if channels is not None else None,
         part_weeks(validation),
         part_wholesale(scores, shop=shop),
         part_tenths(validation),
         part_chances(validation),
         part_methods(validation),
-        part_limits(validation, scores),
-        part_predictions(scores, grades, shop=shop),
+        part_limits(validation, scores, channels),
+        part_predictions(scores, grades, shop=shop, tested=validation.trust(AHEAD_DAYS) is Trust.TESTED),
     ]
     return compose("lifetime_value", headline(validation, scores, currency=shop.currency), parts)
 
@@ -83,7 +83,7 @@ def _part(share: float) -> str:
     return next((words for least, words in _SHARES if share >= least), formats.share(share))
 
 
-def part_limits(validation: Validation, scores: Scores) -> Part:
+def part_limits(validation: Validation, scores: Scores, channels: Channels | None = None) -> Part:
     """When not to trust the page, how it was worked out, and the model's parameters; nothing of it is a finding."""
     checks = [
         Check(name="customers known from their first order",
@@ -94,13 +94,13 @@ def part_limits(validation: Validation, scores: Scores) -> Part:
         checks.append(Check(name="a model is used", verdict="warning", text=f"The lists rest on '{scores.method}'."))
     return Part(
         checks=[*checks, *_spend_check(scores)],
-        caveats=[Caveat(text=text) for text in _caveats(validation, scores)][:_MOST_CAVEATS],
+        caveats=[Caveat(text=text) for text in _caveats(validation, scores, channels)][:_MOST_CAVEATS],
         certain=["Of 100 ranges on this page, 95 should hold what comes."],
         method=_method(validation, scores), tables={"model": _model_table(validation, scores)},
     )  # fmt: skip
 
 
-def _caveats(validation: Validation, scores: Scores) -> list[str]:
+def _caveats(validation: Validation, scores: Scores, channels: Channels | None) -> list[str]:
     trust, own = validation.trust(scores.horizon_days), []
     if trust is Trust.MISSED:
         own.append(f"The last forecast missed by {formats.share(abs(validation.off))}: use its figures only to rank.")
@@ -111,6 +111,8 @@ def _caveats(validation: Validation, scores: Scores) -> list[str]:
     own += _season_caveats(scores)
     if validation.beginning.truncated:
         own.append("Some customers who look new are old ones whose earlier orders are missing.")
+    if channels is not None and channels.missing:
+        own.append(f"Payback by channel is missing: the data lacks {channels.missing}.")
     return [
         *own,
         "Use the ranking; don't rely on the figure for any one customer.",

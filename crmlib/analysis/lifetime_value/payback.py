@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from crmlib import figures, formats, wording
 from crmlib.analysis.lifetime_value.scoring import Scores
 from crmlib.analysis.lifetime_value.timing import Floats
-from crmlib.findings import Action, Caveat, Metric, Part
+from crmlib.findings import Action, Metric, Part
 from crmlib.shop import facts as shop_facts
 
 if TYPE_CHECKING:
@@ -233,7 +233,7 @@ def _median(paybacks: list[tuple[int, Floats]]) -> tuple[float, float, float]:
 def part_channels(channels: Channels, *, shop: Shop) -> Part:
     """The finding: what a customer of each channel earned for each unit of money it cost to win one, by 18 months."""
     if channels.table.empty:
-        return Part(caveats=[Caveat(text=f"Payback by channel needs {channels.missing}, which this shop lacks.")])
+        return Part()
     money = {name: lambda value: formats.money(value, shop.currency) for name in
              ("cost", "first", "earned", "low", "high", "expected_value")}  # fmt: skip
     year = min(YEAR_MONTHS, channels.months)
@@ -252,7 +252,6 @@ def part_channels(channels: Channels, *, shop: Shop) -> Part:
         title=_title(channels, shop.currency), sentence=_sentence(channels), chart=_chart(channels, shop, table),
         metrics=_metrics(channels), actions=[_action(line, channels, shop) for line in channels.late.itertuples()],
         tables={"channels": channels.table},
-        caveats=[Caveat(text=f"Payback by channel needs {channels.missing}.")] if channels.missing else [],
     )  # fmt: skip
 
 
@@ -317,7 +316,7 @@ def _action(line: object, channels: Channels, shop: Shop) -> Action:
     return Action(
         what=f"Cut or renegotiate the {_spoken(channel)} channel: customers cost {formats.money(cost, shop.currency)}, "
         f"earn {formats.money(earned, shop.currency)}",
-        worth=f"{formats.money(lost, shop.currency)} lost on each in {channels.months} months",
+        worth=f"{formats.money(lost, shop.currency)} lost on each",
         by=wording.working_day(shop.as_of, _ACT_WITHIN_DAYS), owner="marketing", file="tables/channels.csv",
         count=new, weight=float(lost * new),
         why=f"It brought {wording.counted(new, 'new customer')} in the last 12 months. Range of what one earns: "

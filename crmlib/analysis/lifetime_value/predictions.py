@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from crmlib import wording
 from crmlib.analysis.forecasts import Total, half_width
 from crmlib.analysis.lifetime_value.chances import DAYS as _BUYS_DAYS
 from crmlib.analysis.lifetime_value.chances import band_names, band_of
@@ -20,7 +21,8 @@ from crmlib.shop import facts as shop_facts
 if TYPE_CHECKING:
     from crmlib.shop.shop import Shop
 
-_DAYS = (30, 90)
+AHEAD_DAYS = 90
+_DAYS = (30, AHEAD_DAYS)
 _BUYS = "buys_90d"
 LIST = "predictions"
 
@@ -128,7 +130,16 @@ def _buyers(shop: Shop, start: date, end: date) -> pd.Series:
     return shop.fetch(later, max_rows=20_000_000)["customer_id"]
 
 
-def part_predictions(scores: Scores, grades: Sequence[Grade], *, shop: Shop) -> Part:
-    """What is said of the days ahead, for a later run to grade, and the grades of earlier runs; nothing is shown."""
+def part_predictions(scores: Scores, grades: Sequence[Grade], *, shop: Shop, tested: bool = True) -> Part:
+    """What is said of the days ahead, for a later run to grade, and the grades of earlier runs; nothing is drawn.
+
+    The next 90 days are put into words where a forecast of 90 days was tested.
+    """
     said = predictions(scores, shop=shop)
-    return Part(predictions=said, grades=grades, lists={LIST: predictions_list(scores)})
+    money = {prediction.id: prediction for prediction in said}.get(f"sales_{AHEAD_DAYS}d")
+    ahead = []
+    if tested and money is not None:
+        amounts = [wording.rounded_money(end, shop.currency) for end in (money.low, money.high)]
+        until = wording.day(money.end - timedelta(days=1), near=shop.as_of)
+        ahead = [f"Known customers should bring between {amounts[0]} and {amounts[1]} of net sales by {until}."]
+    return Part(predictions=said, grades=grades, ahead=ahead, lists={LIST: predictions_list(scores)})

@@ -289,7 +289,7 @@ def part_value(scores: Scores, validation: Validation, *, currency: str) -> Part
     apart = ", wholesale apart" if scores.wholesale else ""
     what = called if paid else "orders"
     return Part(
-        title=f"One in ten customers should bring {formats.share(share)} of the {what}{apart}",
+        title=f"One in ten customers brings {formats.share(share)} of the {what}{apart}",
         chart=chart, glance=True, metrics=told, tables=tables, lists=people,
     )  # fmt: skip
 
@@ -334,7 +334,7 @@ def _total_metrics(scores: Scores, validation: Validation, currency: str) -> lis
     crowd = n - scores.wholesale
     return [
         Metric.of(
-            _estimate(scores.value, money, n), id="expected_value", label=f"Expected {called}, {scores.ahead}",
+            _estimate(scores.value, money, n), id="expected_value", label=f"Expected {called}",
             headline=tested and scores.value is not None, spread=True,
             before=validation.sales_actual * scores.margin.share if same and scores.value is not None else None,
             against="the year before" if same else "",
@@ -342,9 +342,9 @@ def _total_metrics(scores: Scores, validation: Validation, currency: str) -> lis
             "the year before: what customers known at its start brought",
         ),
         Metric.of(
-            _estimate(scores.orders, "orders", n), id="expected_orders", label=f"Expected orders, {scores.ahead}",
+            _estimate(scores.orders, "orders", n), id="expected_orders", label="Expected orders",
             headline=tested and scores.value is None, spread=True,
-            definition="expected number of customer-days with an order, by customers known at as_of",
+            definition=f"expected customer-days with an order in the {scores.ahead}, by customers known at as_of",
         ),
         Metric.of(
             _estimate(scores.buyers, "customers", n), id="active_customers", label="Customers who will order again",

@@ -530,12 +530,12 @@ def off_words(off: float) -> str:
     """How far a forecast was off: '4% too high'.
 
     >>> off_words(0.038), off_words(-0.2), off_words(0.001), off_words(float("inf"))
-    ('4% too high', '20% too low', 'right to 1%', 'wrong: nothing came')
+    ('4% too high', '20% too low', 'within 1%', 'wrong: nothing came')
     """
     if not np.isfinite(off):
         return "wrong: nothing came"
     if abs(off) < 0.01:
-        return "right to 1%"
+        return "within 1%"
     return f"{formats.share(abs(off))} too {'high' if off > 0 else 'low'}"
 
 
