@@ -262,7 +262,7 @@ def part_chances(validation: Validation) -> Part:
     windows, top = f"{wording.counted(found.judged, 'window')} of {DAYS} days", table.iloc[-1]
     chart = figures.dots(
         table, label="name", value="came", low="low", high="high",
-        what=f"share who ordered within {DAYS} days, by the chance they were given", form=formats.share,
+        what=f"ordered within {DAYS} days", form=formats.share,
         caption=f"Dot: actual; line: forecast range. {wording.upper(windows)}, each judged by what earlier ones taught.",
         table=figures.tabulate(
             table, caption="Chance of an order and what came of it",

@@ -278,9 +278,10 @@ def _chart(channels: Channels, shop: Shop, table: dict[str, object]) -> figures.
     one = formats.money(1, shop.currency)
     return figures.dots(
         rows, label="name", value="earned", low="low", high="high", reference=1.0, table=table,
-        what=f"{channels.called} in {channels.months} months for each {one} spent to win a customer",
-        form=lambda value: formats.money(value, shop.currency, digits=2),
-        caption="Left of the line, a customer brings less than it cost to win one.",
+        what=f"{channels.called} per {one} spent", log=bool(rows["low"].min() > 0),
+        form=lambda value: formats.money(value, shop.currency, digits=2 if value % 1 else 0),
+        caption=f"What {one} spent on winning customers brought within {channels.months} months. Left of the line, less "
+        "than it cost.",
     )  # fmt: skip
 
 
