@@ -14,8 +14,8 @@ from crmlib.figures.canvas import (
     reset_theme,
     set_theme,
 )
-from crmlib.figures.charts import bars, columns, cumulative, dots, grid, line
-from crmlib.figures.tables import missing, table, tabulate
+from crmlib.figures.charts import Form, bars, columns, cumulative, dots, grid, line
+from crmlib.figures.tables import masked, missing, table, tabulate
 from crmlib.findings import Chart
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "PURPLE",
     "SOFT",
     "Chart",
+    "Form",
     "bars",
     "columns",
     "cumulative",
@@ -36,6 +37,7 @@ __all__ = [
     "draw",
     "grid",
     "line",
+    "masked",
     "missing",
     "reset_theme",
     "set_theme",
