@@ -126,15 +126,8 @@ OUTCOMES = [
 def page(shop: crm.Shop, *, experiment="", window_days=14, control="", split="", primary="", worthwhile=0.0, ratios="", quantiles="",
          reading="fixed", planned_units=0, guardrails="", offer_cost=0.0, units_a_month=0.0, segments="", unit=""):  # fmt: skip
     """The whole notebook: facts, checks, results, verdicts, findings, and worth, looks, segments."""
-    facts = ex.facts(
-        shop,
-        experiment=experiment,
-        window_days=window_days,
-        ratios=ratios,
-        quantiles=quantiles,
-        primary=primary,
-        unit=unit,
-    )
+    also = ", ".join(filter(None, [ratios, quantiles, primary]))
+    facts = ex.facts(shop, experiment=experiment, window_days=window_days, also=also, unit=unit)
     checks = ex.validate(facts, control=control, split=split)
     results = ex.fit(checks, primary=primary, reading=reading, planned_units=planned_units, guardrails=guardrails)
     worth = ex.worth(results, offer_cost=offer_cost, units_a_month=units_a_month)

@@ -26,7 +26,7 @@ def part_effects(verdicts: Verdicts) -> Part:
         guarded=tested["guardrail"].replace("", None),
         tail=[capped_text(row, facts.currency) or None for row in rows],
     )
-    shown["label"] = shown["test"] + " · " + shown["measure"] + ": " + shown["said"]
+    shown["label"] = [f"{row.test} · {row.measure}: {row.said}" for row in shown.itertuples()]
     table = figures.tabulate(
         shown,
         caption="Every measure of every test that was read; p is corrected within each test (Holm), not across tests",

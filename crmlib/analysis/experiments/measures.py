@@ -35,12 +35,21 @@ def words(name: str) -> str:
     >>> words("revenue_per_visitor@0.95"), words("revenue/orders"), words("converted")
     ('95% quantile of revenue per visitor', 'revenue / orders', 'conversion')
     """
-    metric, at, share = name.rpartition("@")
-    if at and metric and share.replace(".", "", 1).isdigit():
+    metric, _, share = name.rpartition("@")  # a key
+    if metric and share.replace(".", "", 1).isdigit():
         return f"{100 * float(share):g}% quantile of {words(metric)}"
     if name.casefold() in ("converted", "conversions"):
         return "conversion"
     return name.replace("_", " ").replace("/", " / ").strip()
+
+
+def parts_of(metric: str) -> list[str]:
+    """A measure and the metrics it is made of: both of a ratio, the one of a quantile.
+
+    >>> parts_of("revenue/orders"), parts_of("revenue@0.5")
+    (['revenue/orders', 'revenue', 'orders'], ['revenue@0.5', 'revenue'])
+    """
+    return list(dict.fromkeys([metric, *metric.split("@")[0].split("/")]))
 
 
 def title(name: str) -> str:
@@ -63,7 +72,7 @@ def unit_called(metrics: Iterable[str], *, source: str) -> str:
 
 def kind_of(metric: str, *, binary: bool) -> str:
     """share, money or number: money per order is money, orders per unit of money are not."""
-    name = words(metric.partition("/")[0]).casefold()
+    name = words(metric.split("/")[0]).casefold()
     return "share" if binary else "money" if any(word in name for word in _MONEY) else "number"
 
 

@@ -19,7 +19,7 @@ from crmlib.analysis.experiments.effects import (
     share_effect,
 )
 from crmlib.analysis.experiments.facts import Facts
-from crmlib.analysis.experiments.measures import kind_of
+from crmlib.analysis.experiments.measures import kind_of, parts_of
 from crmlib.analysis.experiments.sequential import PLANNED_UNITS
 from crmlib.analysis.experiments.split import Checks
 from crmlib.errors import UsageError, nearest
@@ -283,8 +283,7 @@ def _all_known(facts: Facts, metrics: Mapping[str, Guardrail]) -> None:
 
 def _blocked(checks: Checks, experiment: str, metric: str) -> bool:
     """A ratio falls with either of its metrics, a quantile with its own."""
-    parts = [metric, *metric.split("/"), metric.rpartition("@")[0]]
-    return any(checks.is_blocked(experiment, part) for part in parts)
+    return any(checks.is_blocked(experiment, part) for part in parts_of(metric))
 
 
 def _primary(facts: Facts, wanted: str) -> tuple[dict[str, str], bool]:

@@ -93,7 +93,7 @@ def plans(variants: Mapping[str, list[str]], split: str) -> dict[str, dict[str, 
         return equal
     planned: dict[str, float] = {}
     for part in split.split(","):
-        arm, _, size = part.rpartition("=")
+        arm, _, size = part.rpartition("=")  # a key
         try:
             planned[arm.strip()] = float(size)
         except ValueError:
@@ -227,11 +227,11 @@ def part_split(checks: Checks) -> Part:
     broken = sorted(name for name, metric in checks.blocked if not metric)
     p_values = checks.table[checks.table["kind"] == "sample_ratio"].set_index("experiment")["p_value"]
     worst = ratios.assign(off=(ratios["ratio"] - 1).abs()).sort_values("off", ascending=False, kind="stable")
-    test = pd.Series([facts.name(one.experiment, one.variant) for one in worst.itertuples()], worst.index, dtype=object)
-    sizes = worst["units"].map(formats.number) + " and " + worst["units_control"].map(formats.number)
+    test = [facts.name(one.experiment, one.variant) for one in worst.itertuples()]
+    sizes = [f"{one.units:,} and {one.units_control:,}" for one in worst.itertuples()]
     shown = worst.assign(
         test=test,
-        label=test + ": " + sizes,
+        label=[f"{name}: {size}" for name, size in zip(test, sizes, strict=True)],
         p=[p_text(p_values[name]) for name in worst["experiment"]],
         colour=[figures.ORANGE if name in broken else figures.ACCENT for name in worst["experiment"]],
         **{name: 100 * worst[name] for name in ("ratio", "low", "high")},
