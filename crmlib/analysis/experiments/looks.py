@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from crmlib import figures, formats, wording
 from crmlib.analysis.experiments.effects import Effect
 from crmlib.analysis.experiments.facts import assigned_units, measured, placed_orders
-from crmlib.analysis.experiments.measures import on_axis, p_text, rounded, words
+from crmlib.analysis.experiments.measures import chart_of, on_axis, p_text, rounded, words
 from crmlib.analysis.experiments.moments import moments
 from crmlib.analysis.experiments.results import CLEAR, Results, Rule, comparison, within
 from crmlib.findings import Part
@@ -337,19 +337,8 @@ def part_novelty(looks: Looks) -> Part:
     key = found[0] if found else max(groups, key=lambda one: groups[one]["n"].max())
     tests = looks.changes[looks.changes["what"] == what].set_index(["experiment", "variant"])
     known = tests.loc[[key]].iloc[0] if key in tests.index else None
-    shown, form, axis = on_axis(groups[key], facts.currency)
-    chart = figures.dots(
-        shown,
-        label="at",
-        value="effect",
-        low="low",
-        high="high",
-        reference=0.0,
-        what=axis,
-        form=form,
-        table=table,
-        caption=f"{'Other' if what == BY_WEEK else 'The same'} {unit} at every point; one range in twenty misses.",
-    )
+    caption = f"{'Other' if what == BY_WEEK else 'The same'} {unit} at every point; one range in twenty misses."
+    chart = chart_of(groups[key].rename(columns={"at": "label"}), facts.currency, table=table, caption=caption)
     sentence = (
         "Do not count on its average to last." if found else "What is tried only because it is new would wear off."
     )

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from crmlib import formats, wording
+from crmlib import figures, formats, wording
 
 _PEOPLE = [
     "visitor",
@@ -26,6 +26,7 @@ _PEOPLE = [
 ]
 _MONEY = ("revenue", "margin", "profit", "sales", "spend", "turnover")
 _SELLING = ("conver", "order", "purchase", "bought", "buy", "sales", "revenue", "turnover", "sold")
+ENDS = ("effect", "low", "high")
 _DIGITS = 12  # significant digits in the tables: the same on every run, whatever the order of the sums
 
 
@@ -147,10 +148,17 @@ def on_axis(effects: pd.DataFrame, currency: str) -> tuple[pd.DataFrame, Callabl
     """Effects of one metric in the unit they are shown in, how a tick is written, and what the axis counts."""
     kind, scale = str(effects["kind"].iloc[0]), scale_of(str(effects["kind"].iloc[0]))
     width = float((effects["high"] - effects["low"]).min())
-    scaled = effects.assign(**{name: scale * effects[name].astype(float) for name in ("effect", "low", "high")})
+    scaled = effects.assign(**{name: scale * effects[name].astype(float) for name in ENDS})
     unit = {"share": "percentage points", "money": currency or "money"}.get(kind, "its own unit")
     what = f"change in {words(str(effects['metric'].iloc[0]))}, {unit}"
     return scaled, lambda value: amount(value / scale, kind, currency, width=width, sign=True), what
+
+
+def chart_of(effects: pd.DataFrame, currency: str, *, table: Mapping[str, Any], caption: str) -> figures.Chart:
+    """Effects of one metric with their ranges, a row for each `label`."""
+    shown, form, what = on_axis(effects, currency)
+    ends: dict[str, Any] = dict(zip(("value", "low", "high"), ENDS, strict=True))
+    return figures.dots(shown, label="label", what=what, form=form, reference=0.0, table=table, caption=caption, **ends)
 
 
 def scale_of(kind: str) -> int:

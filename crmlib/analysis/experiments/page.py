@@ -14,7 +14,7 @@ from crmlib.analysis.experiments.predictions import predictions
 from crmlib.analysis.experiments.results import LEAST_GAIN, Results
 from crmlib.analysis.experiments.segments import Segments, part_segments
 from crmlib.analysis.experiments.split import BLOCKED, WARNED, part_days, part_split
-from crmlib.analysis.experiments.verdicts import DECIDED, READ, State, Verdicts, headline, part_verdicts
+from crmlib.analysis.experiments.verdicts import DECIDED, READ, State, Verdicts, part_verdicts
 from crmlib.analysis.experiments.worth import part_worth
 from crmlib.findings import Caveat, Findings, Grade, Part, Status, compose
 
@@ -39,6 +39,25 @@ def page(verdicts: Verdicts, *, looks: Looks, segments: Segments, grades: Sequen
     few = not verdicts.of(*DECIDED, State.RUNNING, State.VOID, State.OPEN)
     status: Status | None = "too_few" if few else None
     return compose("experiments", headline(verdicts), parts, status=status)
+
+
+def headline(verdicts: Verdicts) -> str:
+    """What the tests say, in one or two sentences: those with a result, then the rest."""
+    table, clear = verdicts.table, verdicts.clear
+    rest = table[~table["experiment"].isin(clear["experiment"])].drop_duplicates("experiment")
+    void = rest[rest["state"] == State.VOID]
+    first = [f"{said}." for said in clear["said"].head(2 if len(clear) == 2 else 1)]
+    if len(clear) > 2:
+        first.append(f"{wording.upper(wording.small(len(clear) - 1))} other versions have a result too.")
+    if len(rest) == 1:
+        first.append(f"{rest['said'].iloc[0]}.")
+    elif len(rest):
+        several = f"{wording.small(len(void))} tests are unusable"
+        unusable = wording.lower(void["said"].iloc[0]) if len(void) == 1 else several
+        yet = " yet" if (rest["state"] == State.RUNNING).any() else ""
+        none = f"no {'other ' if first else ''}test has a result{yet}" if len(rest) > len(void) else ""
+        first.append(f"{wording.upper('; '.join(filter(None, [none, unusable if len(void) else ''])))}.")
+    return " ".join(first)
 
 
 def part_trust(results: Results) -> Part:

@@ -14,7 +14,7 @@ from scipy import stats
 from crmlib import figures, formats, wording
 from crmlib.analysis.experiments.facts import Facts, assigned_units
 from crmlib.analysis.experiments.looks import primary_outcomes
-from crmlib.analysis.experiments.measures import effect_text, on_axis, p_text, rounded, words
+from crmlib.analysis.experiments.measures import chart_of, effect_text, p_text, rounded, words
 from crmlib.analysis.experiments.moments import moments
 from crmlib.analysis.experiments.results import CLEAR, Results, within
 from crmlib.analysis.experiments.split import Row, split_of_groups, tabled
@@ -258,21 +258,11 @@ def _chart(segments: Segments, stands_out: pd.DataFrame, table: dict[str, Any]) 
     sizes = (drawable["n"] + drawable["n_control"]).groupby(drawable["experiment"]).sum()
     first = str(sizes.idxmax()) if stands_out.empty else str(stands_out["experiment"].iloc[0])
     mine = drawable[drawable["experiment"] == first]
-    shown, form, what = on_axis(mine, facts.currency)
-    arms = mine["variant"].map(words) if mine["variant"].nunique() > 1 else pd.Series("", index=mine.index)
-    shown["label"] = mine["segment"].map(words) + " " + mine["level"].map(words) + ", " + arms
-    return figures.dots(
-        shown.assign(label=shown["label"].str.rstrip(", ")),
-        label="label",
-        value="effect",
-        low="low",
-        high="high",
-        reference=0.0,
-        what=f"{words(first)}: {what}",
-        form=form,
-        table=table,
-        caption="Each range at its own 95%, so one in twenty is expected to miss. Hollow: holds zero.",
-    )
+    levels = mine["segment"].map(words) + " " + mine["level"].map(words)
+    if mine["variant"].nunique() > 1:
+        levels += ", " + mine["variant"].map(words)
+    caption = f"{upper(words(first))}. Each range at its own 95%, so one in twenty is expected to miss."
+    return chart_of(mine.assign(label=levels), facts.currency, table=table, caption=caption)
 
 
 def _between(segments: Segments) -> dict[str, list[str | None]]:

@@ -27,7 +27,6 @@ from crmlib.analysis.experiments.split import BLOCKED
 from crmlib.analysis.experiments.worth import Worth, loss_text, margin_row, month_of
 from crmlib.findings import Action, Metric, Part, Signal
 
-LONGEST = 84  # days of a test that anybody would still plan
 DECIDE_WITHIN = 14  # days
 
 
@@ -81,7 +80,12 @@ _TOLD = {
     State.TOO_FEW: ("too few to tell", "the {name} test is too small to tell"),
     State.NO_OUTCOMES: ("nothing measured", "nothing was measured in the {name} test"),
 }
-_RAILS = {"broken": Proviso.WORSE, "absent": Proviso.UNMEASURED, "unclear": Proviso.UNSURE}
+_RAILS = {
+    "broken": (Proviso.WORSE, "breaks its limit"),
+    "absent": (Proviso.UNMEASURED, "was not measured"),
+    "unclear": (Proviso.UNSURE, "may break its limit"),
+    "holds": (Proviso.NONE, "stays within its limit"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,11 +164,9 @@ def score(results: Results, worth: Worth, *, worthwhile: float = 0.0) -> Verdict
     for experiment in map(str, facts.apart["experiment"]):
         units, control = facts.units_of(experiment), results.checks.controls[experiment]
         for arm in [name for name in units if name != control] or [""]:
-            mine = table[(table["experiment"] == experiment) & (table["variant"] == arm)].set_index(
-                "metric", drop=False
-            )
-            metric = results.primary.get(experiment, "")
-            case = _Case(worth, results, facts, experiment, arm, metric, mine.rename_axis(None), worthwhile)
+            mine = table[(table["experiment"] == experiment) & (table["variant"] == arm)]
+            mine = mine.set_index("metric", drop=False).rename_axis(None)
+            case = _Case(worth, results, facts, experiment, arm, results.primary.get(experiment, ""), mine, worthwhile)
             both = units.get(control, 0) + units.get(arm, 0)
             found = replace(_judge(case), experiment=experiment, variant=arm, units=both)
             rows.append(asdict(replace(found, said=_said(found, results))))
@@ -204,9 +206,8 @@ def _judge(case: _Case) -> Verdict:
         if not case.metric and end > facts.as_of:
             why = f"None of its {facts.unit} has been followed for a whole window yet."
             return Verdict(state=State.RUNNING, decision=Decision.EXTEND, why=why, by=end)
-        return Verdict(
-            state=State.NO_OUTCOMES, decision=Decision.EXTEND, why="The shop's tables hold no outcomes of it."
-        )
+        why = "The shop's tables hold no outcomes of it."
+        return Verdict(state=State.NO_OUTCOMES, decision=Decision.EXTEND, why=why)
     row = case.rows.loc[case.metric]
     early = row["state"] == "ok" and (row["low"] > 0 or row["high"] < 0)
     by = facts.end_of(case.experiment, case.metric) if row["open"] else None
@@ -258,8 +259,9 @@ def _higher(case: _Case, row: pd.Series, said: str, least: float) -> Verdict:
     currency = case.facts.currency
     rails = {rail.metric: case.rows["guardrail"].get(rail.metric) or "absent" for rail in case.results.guardrails}
     texts = " ".join([said, *(_rail_text(case, metric, state) for metric, state in rails.items())])
-    for state, proviso in _RAILS.items():
-        if names := [words(metric) for metric, known in rails.items() if known == state]:
+    for state, (proviso, _) in _RAILS.items():
+        names = [words(metric) for metric, known in rails.items() if known == state]
+        if names and state != "holds":
             found = case.undecided(texts, proviso=proviso, about=wording.listed(names), side=1)
             stops = replace(found, state=State.HIGHER, decision=Decision.STOP)
             return stops if state == "broken" else found
@@ -279,24 +281,16 @@ def _higher(case: _Case, row: pd.Series, said: str, least: float) -> Verdict:
         return replace(ship, why=why, proviso=Proviso.NONE if margin["primary"] else Proviso.PAYS)
     if net["high"] < 0 and clear:
         return replace(ship, decision=Decision.STOP, why=why, proviso=Proviso.LOSES)
-    days = more_days(net, case.facts)
-    unpaid = case.undecided(why, proviso=Proviso.UNPAID, side=1)
-    if days is None:
-        return unpaid
-    if days <= LONGEST:
-        return replace(
-            unpaid, why=f"{why} A test with {words(margin['metric'])} as its measure would take {days} days."
-        )
-    return replace(unpaid, why=f"{why} A clear answer would take about {wording.span(days)} more.")
+    if days := more_days(net, case.facts):
+        why += f" A clear answer would take about {wording.span(days)} more."
+    return case.undecided(why, proviso=Proviso.UNPAID, side=1)
 
 
 def _rail_text(case: _Case, metric: str, state: str) -> str:
     limit = next(rail.text for rail in case.results.guardrails if rail.metric == metric)
     seen = case.rows.loc[metric] if metric in case.rows.index else None
     shown = f" {effect_text(seen, case.facts.currency)}" if seen is not None and seen["state"] == "ok" else ""
-    told = {"holds": "stays within its limit", "broken": "breaks its limit", "unclear": "may break its limit",
-            "absent": "was not measured"}[state]  # fmt: skip
-    return f"{wording.upper(words(metric))}{shown} {told} ({limit})."
+    return f"{wording.upper(words(metric))}{shown} {_RAILS[state][1]} ({limit})."
 
 
 def more_days(row: Any, facts: Facts) -> int | None:
@@ -313,33 +307,11 @@ def _said(verdict: Verdict, results: Results) -> str:
     name, metric = results.facts.name(verdict.experiment, verdict.variant), results.primary.get(verdict.experiment, "")
     said = _TOLD[verdict.state][1].format(name=name)
     if verdict.side and verdict.state != State.VOID:
-        higher = verdict.side > 0
-        verb = (
-            f"sells {'more' if higher else 'less'}"
-            if is_selling(metric)
-            else f"{'raises' if higher else 'lowers'} {words(metric)}"
-        )
+        verb = "sells more" if is_selling(metric) else f"raises {words(metric)}"
+        if verdict.side < 0:
+            verb = "sells less" if is_selling(metric) else f"lowers {words(metric)}"
         said = f"{name} {verb}{verdict.proviso.format(verdict.about)}"
     return wording.upper(said)
-
-
-def headline(verdicts: Verdicts) -> str:
-    """What the tests say, in one or two sentences: those with a result, then the rest."""
-    table, clear = verdicts.table, verdicts.clear
-    rest = table[~table["experiment"].isin(clear["experiment"])].drop_duplicates("experiment")
-    void = rest[rest["state"] == State.VOID]
-    first = [f"{said}." for said in clear["said"].head(2 if len(clear) == 2 else 1)]
-    if len(clear) > 2:
-        first.append(f"{wording.upper(wording.small(len(clear) - 1))} other versions have a result too.")
-    if len(rest) == 1:
-        first.append(f"{rest['said'].iloc[0]}.")
-    elif len(rest):
-        several = f"{wording.small(len(void))} tests are unusable"
-        unusable = wording.lower(void["said"].iloc[0]) if len(void) == 1 else several
-        yet = " yet" if (rest["state"] == State.RUNNING).any() else ""
-        none = f"no {'other ' if first else ''}test has a result{yet}" if len(rest) > len(void) else ""
-        first.append(f"{wording.upper('; '.join(filter(None, [none, unusable if len(void) else ''])))}.")
-    return " ".join(first)
 
 
 def part_verdicts(verdicts: Verdicts) -> Part:
