@@ -44,11 +44,6 @@ def part_effects(verdicts: Verdicts) -> Part:
     )
     digits = 0 if tested[["relative_low", "relative_high"]].abs().max().max() >= 0.05 else 1
     worth = verdicts.worthwhile or None
-    adjusted = (
-        f" Changes take into account what {facts.unit} did before."
-        if tested["method"].str.startswith("CUPED").any()
-        else ""
-    )
     chart = figures.dots(
         shown,
         label="label",
@@ -63,7 +58,7 @@ def part_effects(verdicts: Verdicts) -> Part:
         rows=SHOWN,
         table=table,
         caption="Right of the line: better than the old version. A bar that crosses the line could be chance. "
-        f"Blue: the measure that decides.{' Green: the smallest change worth having.' if worth else ''}{adjusted}",
+        f"Blue: the measure that decides.{' Green: the smallest change worth having.' if worth else ''}",
     )
     clear = tested[tested["primary"] & ((tested["low"] > 0) | (tested["high"] < 0))]
     judged = int(tested["primary"].sum())
@@ -90,7 +85,8 @@ def _largest(verdicts: Verdicts) -> Metric:
     row = rows[rows["variant"] == arm].iloc[0]
     kind, metric = str(row["kind"]), words(row["metric"])
     unit = "points" if kind == "share" else facts.currency if kind == "money" and facts.currency else "per unit"
-    scale = scale_of(kind)
+    scale, before = scale_of(kind), mean_text(row, "mean_control", facts.currency)
+    before = formats.share(row["mean_control"], digits=1) if kind == "share" else before
     return Metric(
         id="primary_effect",
         label=f"{wording.upper(facts.name(experiment, arm))}: {metric}",
@@ -102,5 +98,5 @@ def _largest(verdicts: Verdicts) -> Metric:
         definition=f"{definition}: {experiment}, {row['metric']}, {arm} less {row['control']}; {row['method']}",
         headline=True,
         signed=True,
-        note=f"from {mean_text(row, 'mean_control', facts.currency)}",
+        note=f"from {before}",
     )

@@ -22,7 +22,7 @@ from crmlib.analysis.experiments.measures import (
     words,
 )
 from crmlib.analysis.experiments.planning import detectable, needed
-from crmlib.analysis.experiments.results import CONTRACT, Results
+from crmlib.analysis.experiments.results import CONTRACT, LEAST_GAIN, Results
 from crmlib.analysis.experiments.split import BLOCKED
 from crmlib.analysis.experiments.worth import Worth, loss_text, margin_row, month_of
 from crmlib.findings import Action, Metric, Part, Signal
@@ -80,6 +80,7 @@ _TOLD = {
     State.TOO_FEW: ("too few to tell", "the {name} test is too small to tell"),
     State.NO_OUTCOMES: ("nothing measured", "nothing was measured in the {name} test"),
 }
+_ADJUSTED = "changes are adjusted for differences there were before the test"
 _RAILS = {
     "broken": (Proviso.WORSE, "breaks its limit"),
     "absent": (Proviso.UNMEASURED, "was not measured"),
@@ -320,13 +321,14 @@ def part_verdicts(verdicts: Verdicts) -> Part:
     running = table[table["by"].notna() & (table["state"] == State.RUNNING)].drop_duplicates("experiment")
     told = table[(table["side"] != 0) | table["state"].isin([*DECIDED, State.VOID])]
     always = verdicts.results.reading == "always"
+    adjusted = (verdicts.results.table["gain"] >= LEAST_GAIN).any()
     return Part(
         title="Every version beside the others",
         sentence="Roll out what sells more and pays; keep the old version of what does not. "
         + ("A test may be read on any day." if always else "Each test is read once, at its end."),
         chart=figures.table(
             pd.DataFrame(_arms(verdicts)),
-            caption="One row a version; in brackets, the range the change may lie in",
+            caption="The range the change may lie in stands in brackets" + (f"; {_ADJUSTED}" if adjusted else ""),
             labels={"test": "Test", "version": "Version", "units": wording.upper(unit), "measure": "Measure"}
             | {"mean": "Mean", "effect": "Change from the old version", "result": "Result"},
             formats={"units": formats.number},
@@ -384,13 +386,11 @@ def _counts(verdicts: Verdicts) -> list[Metric]:
         "too_few": (len(verdicts.of(State.TOO_FEW, State.NO_OUTCOMES)), "Tests too small to tell",
                     f"too few {unit}, or nothing measured"),
     }  # fmt: skip
-    states = {"open": "unclear", "running": "running", "void": "unusable", "too_few": "too small"}
-    told = ", ".join(f"{counted[id_][0]} {what}" for id_, what in states.items() if counted[id_][0])
     metrics = [
         Metric(id=id_, label=label, value=value, unit="tests", definition=definition, n=total)
         for id_, (value, label, definition) in counted.items()
     ]
-    metrics[1] = replace(metrics[1], headline=True, note=f"of {total}{': ' if told else ''}{told}")
+    metrics[1] = replace(metrics[1], headline=True, note=f"of {total}")
     label, definition = f"{wording.upper(unit)} assigned", f"{unit} in exactly one arm"
     return [*metrics, Metric(id="units", label=label, value=units, unit=unit, definition=definition, n=units)]
 

@@ -153,9 +153,7 @@ def _tile(found: Worth, row: Mapping[str, Any] | None) -> Metric:
     if row is None:
         return Metric(label="Margin a month", value=None, unit=facts.currency or "money", **said)
     label = f"{wording.upper(facts.name(row['experiment'], row['variant']))}: margin a month"
-    note = f"{loss_text(row['loss'])} that it loses money" if row["loss"] == row["loss"] else ""
-    shown = {"headline": True, "spread": True, "signed": True, "label": label, "note": note}
-    return Metric.of(month_of(row, facts.currency), **said, **shown)
+    return Metric.of(month_of(row, facts.currency), label=label, headline=True, spread=True, signed=True, **said)
 
 
 def _title(row: Mapping[str, Any], name: str, currency: str) -> str:
