@@ -123,6 +123,7 @@ CASES: dict[str, Callable[[crm.Shop], Any]] = {
     "analysis.experiments.moments.sums": lambda s: moments.sums(outcomes(s)).mutate(
         **{name: ibis._[name].cast("decimal(38, 8)").cast("string") for name in moments.SUMS}
     ),
+    "analysis.experiments.facts._arms": lambda s: reduction._arms(units(s)),
     "analysis.experiments.facts._apart": lambda s: reduction._apart(s, units(s)),
     "analysis.experiments.moments._ratio_sums": lambda s: _amounts(
         moments._ratio_sums(outcomes(s), top="revenue_per_visitor", below="converted")
