@@ -16,7 +16,7 @@ from crmlib.errors import UsageError
 from crmlib.report import archive
 from crmlib.report.folder import store as publish
 from crmlib.report.folder.manifest import Manifest, fingerprint, slug_of
-from crmlib.report.indexing import rebuild
+from crmlib.report.page.index import rebuild
 from tests.pages_helpers import make_project, metric, write_notebook
 
 SHOP = {"name": "Small shop", "folder": "data/shop"}

@@ -25,7 +25,7 @@ import pytest
 
 from crmlib.report.folder import store as publish
 from crmlib.report.folder.manifest import read_manifest
-from crmlib.report.indexing import rebuild
+from crmlib.report.page.index import rebuild
 from crmlib.report.page.page import FINDINGS_MIME
 from crmlib.report.parameters import select
 from crmlib.report.plan import Outcome

@@ -13,7 +13,7 @@ from crmlib.errors import Locked, UsageError
 from crmlib.report.folder import manifest as manifests
 from crmlib.report.folder import store as publish
 from crmlib.report.folder.manifest import Manifest
-from crmlib.report.indexing import rebuild
+from crmlib.report.page.index import rebuild
 from crmlib.report.page.rules import validate
 
 SHOP = {"name": "Small shop", "folder": "data/shop"}

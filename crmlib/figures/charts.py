@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 14
 _LINE = 0.19  # inches of a line of text
-_STEPS = (1, 2, 5)
 
 Form = Callable[[float], str]
 
@@ -238,7 +237,8 @@ def line(
             ax.annotate(
                 mark[1], (mark[0], ax.get_ylim()[1]), xytext=(4, -4), textcoords="offset points", va="top", color=MUTED
             )
-        ax.set_xlim(frame[x].min(), frame[x].max())
+        if frame[x].nunique() > 1:
+            ax.set_xlim(frame[x].min(), frame[x].max())
         label_ends(ax, ends, gap=0.13 if narrow else 0.08)
         if x_form is None:
             time_axis(ax, narrow=narrow)
@@ -307,9 +307,11 @@ def grid(
         from matplotlib.colors import LinearSegmentedColormap
 
         shades = LinearSegmentedColormap.from_list("crmlib", [PAPER, SOFT])
-        words = wide.map(lambda cell: form(cell) if cell == cell else formats.DASH)
+        words = wide.map(lambda cell: form(cell) if cell == cell else "")
         sns.heatmap(wide, cmap=shades, annot=words, fmt="", cbar=False, linewidths=1, linecolor=PAPER, ax=ax,
                     annot_kws={"color": INK, "fontsize": 8 if narrow else 10})  # fmt: skip
+        for down_at, across_at in zip(*np.nonzero(wide.isna().to_numpy()), strict=True):
+            ax.text(across_at + 0.5, down_at + 0.5, formats.DASH, ha="center", va="center", color=MUTED)
         ax.tick_params(axis="y", rotation=0)
         ax.set(xlabel=across, ylabel=down)
         _no_math(ax)
@@ -372,15 +374,18 @@ def log_ticks(low: float, high: float) -> list[float]:
     >>> log_ticks(1, 12)
     [1.0, 2.0, 5.0, 10.0, 20.0]
     """
-    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1
-    fine = [m * 10.0**e for e in range(first - 1, last + 1) for m in (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8)]
-    for steps in (_STEPS, (1, 1.5, 2, 3, 5, 7), (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8)):
-        ticks = [t for t in fine if any(math.isclose(t / 10 ** math.floor(math.log10(t) + 1e-9), s) for s in steps)]
-        below, above = [t for t in ticks if t <= low], [t for t in ticks if t >= high]
-        inside = [t for t in ticks if (not below or t >= below[-1]) and (not above or t <= above[0])]
+    first, last = math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 1
+    for steps in ((1, 2, 5), (1, 1.5, 2, 3, 5, 7)):
+        ticks = [step * 10.0**power for power in range(first, last + 1) for step in steps]
+        inside = [t for t in ticks if max(b for b in ticks if b <= low) <= t <= min(a for a in ticks if a >= high)]
         if len(inside) >= 4:
-            break
-    return inside
+            return inside
+    # Within a factor of two, even steps are as good.
+    rough = max((high - low) / 3, low * 0.01)
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = power * max(step for step in (1, 2, 5) if step * power <= rough * (1 + 1e-9))
+    start, end = math.floor(low / step + 1e-9), max(math.ceil(high / step - 1e-9), math.floor(low / step) + 3)
+    return [round(n * step, 10) for n in range(max(start, 1), end + 1)]
 
 
 def _measure_axis(ax: Axes, low: float, high: float, *, form: Form, what: str, narrow: bool, log: bool) -> None:

@@ -21,9 +21,9 @@ from crmlib.report.folder.manifest import (
     run_folders,
     set_aside,
 )
-from crmlib.report.indexing import rebuild
 from crmlib.report.memory import changes
 from crmlib.report.memory.changes import Changes
+from crmlib.report.page.index import rebuild
 from crmlib.report.statuses import STATUS_WORDS
 
 

@@ -25,10 +25,10 @@ from crmlib.report.folder.manifest import (
     write_json,
     write_text,
 )
-from crmlib.report.indexing import rebuild
 from crmlib.report.memory import changes, record
 from crmlib.report.memory.provenance import Surroundings
-from crmlib.report.page import index, page, privacy, summary
+from crmlib.report.page import index, page, privacy, summary, tiles
+from crmlib.report.page.index import rebuild
 from crmlib.report.page.rules import validate
 from crmlib.report.parameters import Value
 from crmlib.report.plan import Job, Outcome, Plan
@@ -64,6 +64,7 @@ class _Ending:
             run_id=job.run_id, report=job.report.name, title=job.report.title, as_of=plan.as_of, status=status,
             shop_name=plan.shop_name, variant=plan.variant, reason=reason, seconds=self.seconds, parameters=parameters,
             code=self.around.sentence, packages=self.around.packages, command=self._command(), files=files,
+            siblings=index.siblings(plan.reports, slug=plan.slug(job.report), as_of=plan.as_of, planned=plan.planned),
         )  # fmt: skip
 
     def _command(self) -> str:
@@ -245,8 +246,7 @@ def _remember(
     if found:
         manifest = replace(manifest, compared=found.to_json(), came=found.came, went=found.went, missed=found.missed)
     runs = [manifest, *earlier_runs(reports, slug, as_of)]
-    lines = [{"status": run.status, "as_of": str(run.as_of), "headlines": run.tiles} for run in runs]
-    return replace(facts, changes=found, record=record.record(runs), trends=index.trends(lines)), manifest
+    return replace(facts, changes=found, record=record.record(runs), trends=tiles.trends(runs)), manifest
 
 
 def _write_glance(staging: Path, said: Findings, manifest: Manifest) -> None:

@@ -19,7 +19,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,11 +27,11 @@ from typing import Any
 from crmlib.errors import CrmError, Locked
 from crmlib.report.folder import store
 from crmlib.report.folder.manifest import is_listed
-from crmlib.report.indexing import rebuild
 from crmlib.report.key import KEY_VARIABLE, key_of
 from crmlib.report.memory import record
 from crmlib.report.memory.provenance import Basis, Surroundings
 from crmlib.report.page import page
+from crmlib.report.page.index import rebuild
 from crmlib.report.parameters import Report, Value
 from crmlib.report.plan import Job, Outcome, Plan
 from crmlib.report.runner import fresh, worker
@@ -70,6 +70,7 @@ def run(
     """
     plan.reports.mkdir(parents=True, exist_ok=True)
     store.claim(plan.reports, shop=plan.holder)
+    plan = replace(plan, planned=tuple((plan.slug(report), report.title) for report in reports))
     basis = Basis.look(plan)
     outcomes: dict[str, Outcome] = {}
 
