@@ -238,13 +238,7 @@ class Part:
     def to_json(self) -> dict[str, Any]:
         """What a page shows of it."""
         chart = asdict(replace(self.chart, table=dict(self.chart.table))) if self.chart else None
-        return {
-            "title": self.title,
-            "sentence": self.sentence,
-            "detail": self.detail,
-            "glance": self.glance,
-            "chart": chart,
-        }
+        return {name: getattr(self, name) for name in ("title", "sentence", "detail", "glance")} | {"chart": chart}
 
     def __repr__(self) -> str:
         return f"Part({self.title!r})"
@@ -366,14 +360,13 @@ class Findings:
             "status": self.status,
             "headline": self.headline,
             "parts": [part.to_json() for part in self.parts if part.shown],
-            "grades": [{"due": _plain(asdict(grade.due)), "actual": grade.actual} for grade in self.grades],
             "caveats": [caveat.text for caveat in self.caveats],
             "certain": list(self.certain),
             "method": list(self.method),
             "ahead": list(self.ahead),
             **{
                 name: [_plain(asdict(item)) for item in getattr(self, name)]
-                for name in ("metrics", "actions", "changes", "signals", "checks", "predictions", "watches")
+                for name in ("metrics", "actions", "changes", "signals", "checks", "predictions", "grades", "watches")
             },
         }
 
@@ -418,9 +411,7 @@ def from_json(said: Mapping[str, Any]) -> Findings:
         **carried,
         grades=grades,
         caveats=tuple(Caveat(text=text) for text in said.get("caveats", ())),
-        certain=said.get("certain", ()),
-        method=said.get("method", ()),
-        ahead=said.get("ahead", ()),
+        **{name: said.get(name, ()) for name in ("certain", "method", "ahead")},
     )
     return Findings(report=said["report"], headline=said["headline"], parts=(*shown, rest), status=said["status"])
 

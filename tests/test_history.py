@@ -141,7 +141,7 @@ def test_a_running_total_is_never_called_a_change(tmp_path: Path) -> None:
     found = history.compare(old, now)
     total = found.metrics["orders"]
     assert (total.arrow, total.words, total.before, total.now) == ("", "", "100", "130")
-    assert found.metrics["all"].moved and found.summary == "Orders: up 30 (30%)."
+    assert found.metrics["all"].moved and found.metrics["all"].words == "up 30 (30%)"
 
 
 # Findings that come and go, and forecasts that missed

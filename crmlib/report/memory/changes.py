@@ -19,7 +19,6 @@ from crmlib import formats, wording
 from crmlib.findings import Grade, Metric, from_json
 from crmlib.report.folder.manifest import Manifest, earlier_runs, place_of, read_manifest
 from crmlib.report.memory import tables
-from crmlib.report.memory.provenance import KINDS as KINDS
 from crmlib.report.memory.provenance import Difference, differences
 from crmlib.report.memory.tables import TableChange, between
 
@@ -80,12 +79,6 @@ class Changes:
     def link(self) -> str:
         """The earlier page, as seen from this one."""
         return f"../../{self.since.isoformat()}/{self.slug}/report.html"
-
-    @property
-    def summary(self) -> str:
-        """What moved, in a line."""
-        moved = "; ".join(f"{change.label}: {change.words}" for change in self.metrics.values() if change.moved)
-        return f"{moved}." if moved else "No number shows a clear change."
 
     def to_json(self) -> dict[str, Any]:
         """What the manifest keeps, for other programs."""
