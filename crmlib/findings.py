@@ -34,7 +34,8 @@ class Metric:
     `headline` makes it a tile. `before` is the same number of the comparable period and `against` names that period as
     it follows 'on': 'last September', 'the year before'. `history` is its line: ISO day and value, oldest first.
     `note` is the small print where there is nothing to compare with. A `running` total only grows, so that it is never
-    called a change; `signed` numbers show a plus, too; `spread` says that the tile shows the range.
+    called a change; `signed` numbers show a plus, too; `spread` says that the tile shows the range. `said` stands in
+    the value's place where words say it better: '4% too high'.
     """
 
     id: str
@@ -53,6 +54,7 @@ class Metric:
     running: bool = False
     signed: bool = False
     spread: bool = False
+    said: str = ""
 
     @classmethod
     def of(cls, estimate: Estimate, **said: Any) -> Metric:
