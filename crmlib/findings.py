@@ -404,17 +404,14 @@ def from_json(said: Mapping[str, Any]) -> Findings:
     """Findings as another program or a later run reads them back; frames stay in their files."""
     kinds = {"metrics": Metric, "actions": Action, "changes": Change, "signals": Signal, "checks": Check,
              "predictions": Prediction, "watches": Watch}  # fmt: skip
-    carried: dict[str, Any] = {name: tuple(_typed(kind, item) for item in said.get(name, ())) for name, kind in kinds.items()}
+    carried: dict[str, Any] = {name: tuple(_typed(kinds[name], item) for item in said.get(name, ())) for name in kinds}
+    carried |= {name: said.get(name, ()) for name in ("certain", "method", "ahead")}
     grades = tuple(Grade(due=due_from(grade["due"]), actual=grade["actual"]) for grade in said.get("grades", ()))
     shown = [
         Part(**{**part, "chart": Chart(**part["chart"]) if part["chart"] else None}) for part in said.get("parts", ())
     ]
-    rest = Part(
-        **carried,
-        grades=grades,
-        caveats=tuple(Caveat(text=text) for text in said.get("caveats", ())),
-        **{name: said.get(name, ()) for name in ("certain", "method", "ahead")},
-    )
+    caveats = tuple(Caveat(text=text) for text in said.get("caveats", ()))
+    rest = Part(**carried, grades=grades, caveats=caveats)
     return Findings(report=said["report"], headline=said["headline"], parts=(*shown, rest), status=said["status"])
 
 
