@@ -18,7 +18,7 @@ from crmlib import formats
 from crmlib.findings import Grade, Prediction
 from crmlib.publishing import DUE_FILE
 from crmlib.report.folder.manifest import Manifest, earlier_runs, place_of, write_json
-from crmlib.wording import counted
+from crmlib.wording import counted, sentences
 
 PREDICTIONS = "lists/predictions.json"
 
@@ -97,15 +97,16 @@ class Record:
 
     @property
     def sentence(self) -> str:
-        """The record in a sentence."""
+        """The record in a sentence, and whether chances came true as often as said."""
         if not self.due:
             when = f"; the first can be on {formats.day(self.next_due)}" if self.next_due else ""
             return f"No forecast can be checked yet{when}."
         if not self.banded:
-            return f"{counted(self.due, 'forecast')} could be checked."
+            return sentences(f"{counted(self.due, 'forecast')} could be checked.", self.calibration)
         share, span = formats.share(self.inside / self.banded), formats.interval(self.low, self.high, "share")
         checked = f"{self.inside} of {counted(self.banded, 'forecast')} that could be checked"
-        return f"{checked} had the actual number in their range: {share} ({span}). It should be 95%."
+        told = f"{checked} had the actual number in their range: {share} ({span}). It should be 95%."
+        return sentences(told, self.calibration)
 
     @property
     def calibration(self) -> str:
