@@ -64,8 +64,8 @@ def _expected(state: State, named: tuple[str, ...]) -> bool:
 def diff(report: str, before: str, after: str, folder: str, variant: str) -> None:
     """Show what changed in a report between two days, and why.
 
-    Metrics beside each other; then what may have made them change: data, parameters, code, environment. It is the page's
-    own rule: a number counts as changed only beyond the uncertainty of both runs.
+    Metrics beside each other; then what may have made them change: data, parameters, code, environment. As on the page, a
+    number counts as changed only beyond the uncertainty of both runs.
     """
     from crmlib.report import archive
     from crmlib.report.folder.manifest import slug_of
@@ -78,11 +78,7 @@ def diff(report: str, before: str, after: str, folder: str, variant: str) -> Non
     for line in common.columns([("", *days, "change"), *rows]):
         click.echo(line)
     told: dict[str, list[str]] = {str(kind): [d.text for d in found.differences if d.kind == kind] for kind in KINDS}
-    told["tables"] = [
-        f"{t.label or t.table}: {t.before:,} → {t.now:,} rows; {t.entered:,} entered, {t.left:,} left, {t.moved:,} moved"
-        for t in found.tables
-        if (t.before, t.entered, t.left, t.moved) != (t.now, 0, 0, 0)
-    ] + list(found.replaced)
+    told["tables"] = [table.line for table in found.tables if table.line] + list(found.replaced)
     told["findings"] = [*found.came, *found.went, *found.missed]
     for heading, lines in told.items():
         click.echo(f"\n{heading}: " + ("the same" if not lines else ""))
@@ -97,7 +93,8 @@ def diff(report: str, before: str, after: str, folder: str, variant: str) -> Non
 def verify(day: str | None, folder: str, verbose: bool) -> None:
     """Read published files again; exit 1 where one was changed.
 
-    Each is compared with its run's manifest. This finds damage and hasty hands, not forgery: who can change a file can change its manifest.
+    Each is compared with its run's manifest. This finds damage and hasty hands, not forgery: who can change a file can
+    change its manifest.
     """
     from crmlib.report import archive
 
@@ -121,7 +118,8 @@ def verify(day: str | None, folder: str, verbose: bool) -> None:
 def prune(folder: str, keep: int | None, older_than: str | None, dry_run: bool, verbose: bool) -> None:
     """Remove old runs; each report's last good one stays.
 
-    Superseded and failed runs go too, by when they were made. What later runs grade and compare themselves with goes with them: keep at least as long as forecasts look ahead.
+    Superseded and failed runs go too, by when they were made. What later runs grade and compare themselves with goes
+    with them: keep at least as long as forecasts look ahead.
     """
     from datetime import UTC, datetime, timedelta
 

@@ -84,8 +84,10 @@ def run(as_of: str | None, on_success: str | None, on_failure: str | None, **opt
 def backfill(start: str, end: str | None, every: str, **options: Any) -> None:
     """Run reports as of days gone by; only days missing or failed.
 
-    The oldest comes first, so that each run can look back. Called again, it goes on where it stopped. A day whose run has other parameters is run again; one whose data
-    changed since is not, unless with --force. Exit code: as for `crm run`, the gravest of all days.
+    The oldest comes first, so that each run can look back. Called again, it goes on where it stopped. A day whose run
+    has other parameters is run again; one whose data changed since is not, unless with --force.
+
+    Exit code: as for `crm run`, the gravest of all days.
     """
     from crmlib.report.backfill import days, missing
 

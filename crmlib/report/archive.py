@@ -136,7 +136,7 @@ def prunable(reports: Path, *, keep: int | None = None, before: date | None = No
 
 
 def prune(reports: Path, folders: Sequence[Path]) -> list[str]:
-    """Remove runs, each out of sight in one step before its files go. Returns the slugs left alone as they are locked."""
+    """Remove runs, each out of sight in one step before its files go. Returns the slugs left alone: they are locked."""
     by_slug: dict[str, list[Path]] = {}
     for folder in folders:
         if manifest := read_manifest(folder):

@@ -81,7 +81,7 @@ class Manifest:
         return self.status in GOOD
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON values: days as text; an outcome that is not finite is null, and no folder of this machine stays."""
+        """Plain JSON values: days as text, an outcome that is not finite is null, and no folder of this machine."""
         said: dict[str, Any] = json.loads(json.dumps(asdict(self), default=str))
         for grade in said["grades"]:
             grade["due"]["lists"] = None

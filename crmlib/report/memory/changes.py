@@ -1,8 +1,8 @@
 """What changed since the last comparable run, and why: one rule for the page and for `crm diff`.
 
-A run's folder is its memory: manifest.json says what it was made from, metrics.json what it found, tables/ and lists/ the
-rows. A number counts as changed only beyond the uncertainty of both runs; complete counts are compared exactly, and a
-running total, which can only grow, is never called a change.
+A run's folder is its memory: manifest.json says what it was made from, metrics.json what it found, tables/ and lists/
+the rows. A number counts as changed only beyond the uncertainty of both runs; complete counts are compared exactly, and
+a running total, which can only grow, is never called a change.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ class Change:
 class Changes:
     """A run against the last comparable one. `alike`: same parameters and code, so that the numbers compare.
 
-    `came` and `went` are findings that hold now and did not, or did and do not; `missed` are forecasts graded by this run
-    that were further off than their range, the worst first. `replaced` are files whose rows cannot be told apart.
+    `came` and `went` are findings that hold now and did not, or did and do not; `missed` are forecasts graded by this
+    run that were further off than their range, the worst first. `replaced` are files whose rows cannot be told apart.
     """
 
     since: date

@@ -1,7 +1,7 @@
 """How good has the workbook been on this very shop? What earlier runs predicted, against what came.
 
-Each run keeps its predictions. When their time is over, the next run of the same report is handed them, grades them once,
-and its manifest keeps the grades. A grade counts as long as the run that made the prediction stands.
+Each run keeps its predictions. When their time is over, the next run of the same report is handed them, grades them
+once, and its manifest keeps the grades. A grade counts as long as the run that made the prediction stands.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Line:
 
 @dataclass(frozen=True, kw_only=True)
 class Chance:
-    """People (or things) given a chance in one band: the mean chance said, the share that came true with its interval."""
+    """People (or things) given a chance in one band: the mean chance said, the share that came true, its interval."""
 
     label: str
     n: int
