@@ -64,8 +64,8 @@ def _expected(state: State, named: tuple[str, ...]) -> bool:
 def diff(report: str, before: str, after: str, folder: str, variant: str) -> None:
     """Show what changed in a report between two days, and why.
 
-    Metrics beside each other; then what may have made them change: data, parameters, code, environment. As on the page, a
-    number counts as changed only beyond the uncertainty of both runs.
+    Metrics beside each other; then what may have made them change: data, parameters, code, environment. As on the page,
+    a number counts as changed only beyond the uncertainty of both runs.
     """
     from crmlib.report import archive
     from crmlib.report.folder.manifest import slug_of
