@@ -70,12 +70,13 @@ def test_a_state_is_the_newest_day_and_a_failure_since(tmp_path: Path) -> None:
     put(tmp_path, "2026-11-24", failed=True, age=timedelta(hours=1))
     put(tmp_path, "2026-11-24", failed=True, age=timedelta(hours=1), report="feedback")
     baskets, feedback, experiments = archive.states(tmp_path, ["baskets", "feedback", "experiments"])
-    assert (baskets.as_of, baskets.failure, baskets.word) == (date(2026, 11, 23), "KeyError in cell 3", "published")
-    assert (feedback.as_of, feedback.word) == (None, "failed") and experiments.word == "never run"
+    assert baskets.run and baskets.failed and (baskets.run.as_of, baskets.word) == (date(2026, 11, 23), "published")
+    assert baskets.failed.reason == "KeyError in cell 3"
+    assert (feedback.run, feedback.word) == (None, "failed") and experiments.word == "never run"
     assert not baskets.is_late(NOW, timedelta(hours=26)) and baskets.is_late(NOW, timedelta(hours=24))
     assert feedback.is_late(NOW, timedelta(days=999)) and not experiments.is_late(NOW, timedelta(hours=1))
     put(tmp_path, "2026-11-24")
-    assert archive.states(tmp_path, ["baskets"])[0].failure == ""
+    assert archive.states(tmp_path, ["baskets"])[0].failed is None
 
 
 def test_status_exits_1_when_a_report_is_late_or_nothing_ever_ran(project: Path) -> None:

@@ -200,8 +200,7 @@ def _say_what_would_run(todo: Sequence[tuple[Plan, list[Report]]], values: Mappi
         for report in reports:
             reasons = fresh.why(plan, report, values[report.name], basis.of(report, plan))
             rows.append((str(plan.as_of), report.name, "would run" if reasons else "up to date", "; ".join(reasons)))
-    for line in common.columns(rows):
-        click.echo(line)
+    common.echo_columns(rows)
 
 
 def _call(option: str, command: str | None, outcomes: Sequence[Outcome], asked: _Asked) -> None:

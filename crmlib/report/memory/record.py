@@ -81,7 +81,6 @@ class Record:
     Windows overlap, so the interval (`low`, `high`) counts `windows` separate stretches of time, not predictions.
     """
 
-    made: int
     due: int
     banded: int
     inside: int
@@ -209,7 +208,6 @@ def record(runs: Sequence[Manifest]) -> Record | None:
     low, high = _interval(inside / len(banded), windows) if banded else (None, None)
     newest = max(run.as_of for run in good)
     return Record(
-        made=len(promises),
         due=len(grades),
         banded=len(banded),
         inside=inside,
