@@ -280,7 +280,8 @@ def test_commands_are_told_in_their_environment_once_a_report(ending: Path) -> N
     success, failure = told(ending)
     folder = ending / "reports" / "2026-11-22" / "baskets"
     assert success == {
-        "CRM_REPORT": "baskets", "CRM_STATUS": "warnings", "CRM_EXIT": "0", "CRM_MESSAGE": "", "CRM_AS_OF": "2026-11-22",
+        "CRM_REPORT": "baskets", "CRM_STATUS": "warnings", "CRM_EXIT": "0", "CRM_MESSAGE": "",
+        "CRM_AS_OF": "2026-11-22",
         "CRM_PAGE": str(folder / "report.html"), "CRM_SUMMARY": str(folder / "summary.txt"), "CRM_FOLDER": str(folder),
         "CRM_INDEX": str(ending / "reports" / "index.html"), "CRM_SHOP": "shop",
     }  # fmt: skip

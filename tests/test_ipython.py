@@ -20,8 +20,7 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
 import crmlib as crm
-from crmlib import errors, findings
-from crmlib import figures
+from crmlib import errors, figures, findings
 from tests.conftest import ROOT
 
 ATTACK = "<img src=x onerror=window.hit=1>"
@@ -186,9 +185,7 @@ def test_what_is_called_most_has_an_example(name: str) -> None:
 
 
 def test_the_examples_run_on_the_demo_shop(demo_shop: crm.Shop) -> None:
-    modules = [
-        importlib.import_module(f"crmlib.{name}") for name in ("shop.shop", "shop.privacy", "formats", "errors")
-    ]
+    modules = [importlib.import_module(f"crmlib.{name}") for name in ("shop.shop", "shop.privacy", "formats", "errors")]
     attempted = 0
     for module in modules:
         found = doctest.testmod(

@@ -55,7 +55,8 @@ FILES = (
 )
 KINDS = {
     "01_good": ([code(FILES), code(show(PART_MIME, part())), code(show(FINDINGS_MIME, SAID))],
-                'label: str = "x"  # a text\nshare: float = 0.5  # in [0, 1]\nflag: bool = true\n'.replace("true", "True")),
+                'label: str = "x"  # a text\nshare: float = 0.5  # in [0, 1]\nflag: bool = true\n'.replace("true",
+                                                                                                           "True")),
     "02_flaky": ([DONE], ""),
     "03_killed": ([code("import os\nos.kill(os.getpid(), 9)"), DONE], ""),
     "04_exits": ([code("import sys\nsys.exit(0)"), DONE], ""),
@@ -67,7 +68,8 @@ KINDS = {
     "09_usage": ([code("from crmlib.errors import UsageError\nraise UsageError('no such control')"), DONE], ""),
     "10_raises": ([code("def f():\n    raise ValueError('<script>window.hit=1</script> ' + out)\nf()"), DONE], ""),
     "11_page": ([DONE, code(show(FINDINGS_MIME, payload(parts=[part(chart={"alt": ""})])))], ""),
-    "12_checks": ([code(show(FINDINGS_MIME, payload(checks=[{"name": "Sum", "verdict": "failed", "text": "Off."}])))], ""),
+    "12_checks": ([code(show(FINDINGS_MIME, payload(checks=[{"name": "Sum", "verdict": "failed", "text": "Off."}])))],
+                  ""),
 }  # fmt: skip
 OUTCOMES = {
     "good": ("published", 0),
