@@ -1,4 +1,4 @@
-"""What a run remembers of earlier ones: changes beyond their uncertainty, their causes, tables by key, and the track record."""
+"""What a run remembers of earlier ones: changes beyond their uncertainty, their causes, tables, the track record."""
 
 from __future__ import annotations
 
@@ -193,7 +193,8 @@ def grade(actual: float | None, **changes: Any) -> dict[str, Any]:
         ({"start": "2026-09-30", "low": 30.0, "high": 50.0}, 1,
          "We expected 30 to 50 orders on 30\N{NO-BREAK SPACE}September; there was 1."),
         ({"label": "Delivery complaints in the next 90 days", "unit": "complaints", "low": 20.0, "high": 60.0}, 131,
-         "Delivery complaints in the next 90 days (to 30\N{NO-BREAK SPACE}September): we expected 20 to 60; there were 131."),
+         "Delivery complaints in the next 90 days (to 30\N{NO-BREAK SPACE}September): we expected 20 to 60; "
+         "there were 131."),
         ({"label": "Net sales", "unit": "EUR", "low": 5000.0, "high": 6000.0}, 7100,
          "Net sales (to 30\N{NO-BREAK SPACE}September): we expected €5,000 to €6,000; it was €7,100."),
         ({"label": "Hit rate", "unit": "share", "low": 0.2, "high": 0.3}, 0.1,
@@ -626,7 +627,8 @@ def test_a_trend_needs_three_runs_and_says_its_numbers_in_words() -> None:
     assert spark.line(list(zip(days[:2], (1.0, 2.0), strict=True)), label="Margin", unit="EUR") == {}
     drawn = spark.line(list(zip(days, (540000.0, 520000.0, 560000.0), strict=True)), label="Margin", unit="EUR")
     assert drawn["alt"].replace("\N{NO-BREAK SPACE}", " ") == (
-        "Margin over 3 runs, 1 September 2026 to 1 November 2026: from €540,000 to €560,000, between €520,000 and €560,000"
+        "Margin over 3 runs, 1 September 2026 to 1 November 2026: from €540,000 to €560,000, "
+        "between €520,000 and €560,000"
     )
 
 

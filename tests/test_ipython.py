@@ -125,7 +125,8 @@ def test_errors_fit_the_screen(
 
 def test_importing_changes_nothing() -> None:
     program = (
-        "import sys, matplotlib as mpl, pandas as pd; a = dict(mpl.rcParams), pd.get_option('display.max_columns'), sys.excepthook\n"
+        "import sys, matplotlib as mpl, pandas as pd\n"
+        "a = dict(mpl.rcParams), pd.get_option('display.max_columns'), sys.excepthook\n"
         "import crmlib, crmlib.ipython; crmlib.load_ipython_extension\n"
         "assert (dict(mpl.rcParams), pd.get_option('display.max_columns'), sys.excepthook) == a; print('same')"
     )
@@ -143,7 +144,7 @@ def functions_of(module: ModuleType) -> dict[str, Any]:
 
 
 def public() -> dict[str, Any]:
-    """Every function and class an analyst can reach by `crm.`, one level down into the analyses, and a Shop's methods."""
+    """Every function and class an analyst can reach by `crm.`, those of the analyses, and a Shop's methods."""
     found: dict[str, Any] = {}
     for name in crm.__all__:
         thing = getattr(crm, name)

@@ -1,4 +1,4 @@
-"""The kill matrix: every way a run can end badly, done for real, with a good run of that day and an earlier one at stake.
+"""The kill matrix: every way a run can end badly, done for real, with good runs of that day and an earlier at stake.
 
 Whatever happens, `latest` and the runs that stood are byte for byte as before, the status is not 'published', and the
 exit code is the one that is documented.

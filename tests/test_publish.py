@@ -30,7 +30,8 @@ def manifest(run_id: str, **changes: Any) -> Manifest:
 
 def put(reports: Path, number: int, **changes: Any) -> Path:
     """Publish a run whose page says its number."""
-    run_id = f"20261122-06000{number}-{manifests.slug_of(changes.get('report', 'baskets'), changes.get('variant', ''))}-00a{number}"
+    slug = manifests.slug_of(changes.get("report", "baskets"), changes.get("variant", ""))
+    run_id = f"20261122-06000{number}-{slug}-00a{number}"
     staging = publish.stage(reports, run_id)
     (staging / "report.html").write_text(f"run {number}")
     return publish.publish(reports, staging, manifest(run_id, **changes))
