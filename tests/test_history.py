@@ -146,6 +146,12 @@ def test_a_running_total_is_never_called_a_change(tmp_path: Path) -> None:
     assert found.metrics["all"].moved and found.metrics["all"].words == "up 30 (30%)"
 
 
+def test_a_number_of_another_month_is_named_after_both(tmp_path: Path) -> None:
+    old = put(tmp_path, manifest(BEFORE), metrics=[number(label="August orders")])
+    found = history.compare(old, put(tmp_path, manifest(), metrics=[number(label="September orders", value=130.0)]))
+    assert found.metrics["orders"].label == "August orders → September orders"
+
+
 # Findings that come and go, and forecasts that missed
 
 

@@ -143,7 +143,9 @@ def _change(before: Metric | None, now: Metric | None, running: set[str]) -> Cha
     assert known
     arrow, words = ("", "") if known.id in running else _moved(before, now)
     texts = [str(metric) if metric else formats.DASH for metric in (before, now)]
-    return Change(id=known.id, label=known.label, arrow=arrow, words=words, before=texts[0], now=texts[1])
+    # The last month is August in one run and September in the next.
+    labels = dict.fromkeys(metric.label for metric in (before, now) if metric)
+    return Change(id=known.id, label=" → ".join(labels), arrow=arrow, words=words, before=texts[0], now=texts[1])
 
 
 def _moved(before: Metric | None, now: Metric | None) -> tuple[str, str]:
