@@ -17,12 +17,12 @@ import pytest
 
 from crmlib.errors import UsageError
 from crmlib.report.folder import store as publish
-from crmlib.report.page.page import FIGURE_MIME, FINDINGS_MIME
+from crmlib.report.page.page import FINDINGS_MIME, PART_MIME
 from crmlib.report.page.rules import validate
 from crmlib.report.parameters import resolve, select
 from crmlib.report.plan import Outcome
 from crmlib.report.runner.supervisor import Interrupted, _signals, exit_code, run
-from tests.pages_helpers import code, figure, make_plan, make_project, payload, prose, show, write_notebook
+from tests.pages_helpers import code, make_plan, make_project, part, payload, prose, show, write_notebook
 
 DONE = code(show(FINDINGS_MIME, payload(rows={"weeks": 1, "late": 2})))
 FILES = (
@@ -34,19 +34,19 @@ FILES = (
     "import sys\nprint(sys.executable)\nprint(out)"
 )
 KINDS = {
-    "01_good": ([code(FILES), code(show(FIGURE_MIME, figure())), DONE],
+    "01_good": ([code(FILES), code(show(PART_MIME, part())), DONE],
                 'label: str = "x"  # a text\nshare: float = 0.5  # in [0, 1]\nflag: bool = true\n'.replace("true", "True")),
     "02_flaky": ([DONE], ""),
     "03_killed": ([code("import os\nos.kill(os.getpid(), 9)"), DONE], ""),
     "04_exits": ([code("import sys\nsys.exit(0)"), DONE], ""),
     "05_silent": ([code("1 + 1")], ""),
-    "06_too_few": ([code(show(FIGURE_MIME, figure())), code("from crmlib.errors import NotEnoughData\n"
+    "06_too_few": ([code(show(PART_MIME, part())), code("from crmlib.errors import NotEnoughData\n"
                    "raise NotEnoughData('too few to conclude (n = 5)')"), DONE], ""),
     "07_missing": ([code("from crmlib.errors import NotAvailable\nraise NotAvailable('needs feedback')"), DONE], ""),
     "08_data": ([code("from crmlib.errors import DataError\nraise DataError('two currencies: EUR, USD')"), DONE], ""),
     "09_usage": ([code("from crmlib.errors import UsageError\nraise UsageError('no such control')"), DONE], ""),
     "10_raises": ([code("def f():\n    raise ValueError('<script>window.hit=1</script> ' + out)\nf()"), DONE], ""),
-    "11_page": ([DONE, code(show(FIGURE_MIME, figure(alt="")) + "\n" + show(FINDINGS_MIME, payload()))], ""),
+    "11_page": ([DONE, code(show(PART_MIME, part(chart={"alt": ""})) + "\n" + show(FINDINGS_MIME, payload()))], ""),
     "12_checks": ([code(show(FINDINGS_MIME, payload(checks=[{"name": "Sum", "verdict": "failed", "text": "Off."}])))], ""),
 }  # fmt: skip
 OUTCOMES = {
@@ -191,7 +191,7 @@ def test_after_a_failure_latest_and_the_earlier_run_are_byte_for_byte_as_before(
 def test_a_report_without_an_answer_has_a_page_and_no_numbers(ran: dict[str, Any]) -> None:
     folder = ran["reports"] / "2026-11-22" / "too_few"
     html = (folder / "report.html").read_text()
-    assert "Too few to conclude" in html and "Mondays sell most" in html
+    assert "too few to conclude" in html and "Mondays sell most" in html
     assert "papermill" not in html[: html.index('id="origin"')]
     assert json.loads((folder / "metrics.json").read_text()) == {
         "report": "too_few", "as_of": "2026-11-22", "status": "too_few", "metrics": [],

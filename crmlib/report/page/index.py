@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -85,11 +85,12 @@ def model(
     as_of = max((run.as_of for run in runs), default=None)
     changes = [line for run in answers for line in ranked(run.changes, run)]
     actions = sorted(((a, run) for run in answers for a in run.actions), key=lambda pair: -pair[0].weight)
-    through = max((run.data_through for run in answers if run.data_through), default="")
+    days = [date.fromisoformat(run.data_through) for run in answers if run.data_through]
+    late = bool(days and as_of and max(days) < as_of - timedelta(days=1))
     return {
         "shop": shop["name"],
         "as_of": as_of,
-        "through": formats.day(date.fromisoformat(through)) if through else "",
+        "through": formats.day(max(days)) if late else "",
         "stale": [_title(run) for run, _ in newest if run.stale],
         "glance": glance,
         "tiles": _tiles(glance) if answers else [],
