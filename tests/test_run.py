@@ -192,7 +192,7 @@ def test_a_report_without_an_answer_has_a_page_and_no_numbers(ran: dict[str, Any
     folder = ran["reports"] / "2026-11-22" / "too_few"
     html = (folder / "report.html").read_text()
     assert "too few to conclude" in html and "Mondays sell most" in html
-    assert "papermill" not in html[: html.index('id="origin"')]
+    assert "papermill" not in html[: html.index('id="sources"')]
     assert json.loads((folder / "metrics.json").read_text()) == {
         "report": "too_few", "as_of": "2026-11-22", "status": "too_few", "metrics": [],
     }  # fmt: skip

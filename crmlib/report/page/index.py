@@ -102,6 +102,7 @@ def model(
         "records": [(_title(run), path, kept) for run, path in _placed(answers)
                     if (kept := record.record(by_slug[run.slug])) and kept.due],
         "failed": [_row(run, path) | {"at": _moment(run.started_at)} for run, path in _placed(failed, stands=False)],
+        "latest": [(_title(run), f"latest/{run.slug}.html") for run in answers],
         **_days(runs),
     }  # fmt: skip
 
