@@ -21,8 +21,9 @@ LARGEST_TABLE = 1_000_000  # bytes of CSV that may travel inside a notebook
 
 # The wide forms of = + - @ count as formulas where keyboards type them.
 _STARTS = "=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20"
-_FORMULA = re.compile(rf"(^|[;\t\r\n][\"']?)(?=[{_STARTS}])")
-_TAMED = re.compile(rf"(^|[;\t\r\n][\"']?)'(?=[{_STARTS}])")
+# Quotes before one are counted in, so that taking ours off again gives the text back.
+_FORMULA = re.compile(rf"(^|[;\t\r\n][\"']?)(?='*[{_STARTS}])")
+_TAMED = re.compile(rf"(^|[;\t\r\n][\"']?)'(?='*[{_STARTS}])")
 
 
 class Source(Protocol):

@@ -55,7 +55,17 @@ def test_readme_commands_exist():
 
 
 @pytest.mark.parametrize(
-    "module", ["crmlib.errors", "crmlib.formats", "crmlib.stats.intervals", "crmlib.shop.intake.settings"]
+    "module",
+    [
+        "crmlib.errors",
+        "crmlib.figures.charts",
+        "crmlib.findings",
+        "crmlib.formats",
+        "crmlib.shop.intake.settings",
+        "crmlib.stats.corrections",
+        "crmlib.stats.intervals",
+        "crmlib.wording",
+    ],
 )
 def test_docstring_examples(module):
     found = doctest.testmod(importlib.import_module(module))

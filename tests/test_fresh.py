@@ -103,7 +103,7 @@ def test_a_package_that_comes_goes_or_changes_is_a_reason(
     (site / "somelib-1.0.dist-info").rename(site / "somelib-1.1.dist-info")
     assert why(plan, report) == ["somelib was 1.0, is 1.1"]
     (site / "somelib-1.1.dist-info").rmdir()
-    assert why(plan, report) == ["somelib is gone, was 1.1"]
+    assert why(plan, report) == ["somelib is gone, was 1.0"]
 
 
 def test_changed_code_is_a_reason_the_template_included(project: Path, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from crmlib.figures.canvas import (
     reset_theme,
     set_theme,
 )
-from crmlib.figures.charts import bars, columns, cumulative, dots, grid, line
+from crmlib.figures.charts import Form, bars, columns, cumulative, dots, grid, line
 from crmlib.figures.tables import missing, table, tabulate
 from crmlib.findings import Chart
 
@@ -31,6 +31,7 @@ __all__ = [
     "PURPLE",
     "SOFT",
     "Chart",
+    "Form",
     "bars",
     "columns",
     "cumulative",

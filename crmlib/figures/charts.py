@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 14
 _LINE = 0.19  # inches of a line of text
-_STEPS = (1, 2, 5)
 
 Form = Callable[[float], str]
 
@@ -239,7 +238,8 @@ def line(
             ax.annotate(
                 mark[1], (mark[0], ax.get_ylim()[1]), xytext=(4, -4), textcoords="offset points", va="top", color=MUTED
             )
-        ax.set_xlim(frame[x].min(), frame[x].max())
+        if frame[x].nunique() > 1:
+            ax.set_xlim(frame[x].min(), frame[x].max())
         label_ends(ax, ends, gap=0.13 if narrow else 0.08)
         if x_form is None:
             time_axis(ax, narrow=narrow)
@@ -380,15 +380,18 @@ def log_ticks(low: float, high: float) -> list[float]:
     >>> log_ticks(1, 12)
     [1.0, 2.0, 5.0, 10.0, 20.0]
     """
-    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1
-    fine = [m * 10.0**e for e in range(first - 1, last + 1) for m in (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8)]
-    for steps in (_STEPS, (1, 1.5, 2, 3, 5, 7), (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8)):
-        ticks = [t for t in fine if any(math.isclose(t / 10 ** math.floor(math.log10(t) + 1e-9), s) for s in steps)]
-        below, above = [t for t in ticks if t <= low], [t for t in ticks if t >= high]
-        inside = [t for t in ticks if (not below or t >= below[-1]) and (not above or t <= above[0])]
+    first, last = math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 1
+    for steps in ((1, 2, 5), (1, 1.5, 2, 3, 5, 7)):
+        ticks = [step * 10.0**power for power in range(first, last + 1) for step in steps]
+        inside = [t for t in ticks if max(b for b in ticks if b <= low) <= t <= min(a for a in ticks if a >= high)]
         if len(inside) >= 4:
-            break
-    return inside
+            return inside
+    # Within a factor of two, even steps are as good.
+    rough = max((high - low) / 3, low * 0.01)
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = power * max(step for step in (1, 2, 5) if step * power <= rough * (1 + 1e-9))
+    start, end = math.floor(low / step + 1e-9), max(math.ceil(high / step - 1e-9), math.floor(low / step) + 3)
+    return [round(n * step, 10) for n in range(max(start, 1), end + 1)]
 
 
 def _measure_axis(ax: Axes, low: float, high: float, *, form: Form, what: str, narrow: bool, log: bool) -> None:

@@ -103,7 +103,9 @@ class Manifest:
             {"report": said["report"], "headline": "", "status": "published", "grades": grades, **carried}
         )
         known = {item.name for item in fields(cls)}
-        values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in said.items() if name in known}
+        values: dict[str, Any] = {
+            name: tuple(v) if isinstance(v, list) else v for name, v in said.items() if name in known
+        }
         values |= {name: getattr(typed, name) for name in ("changes", "actions", "watches", "grades")}
         values["as_of"] = date.fromisoformat(said["as_of"])
         values["predicts"] = tuple(date.fromisoformat(day) for day in said.get("predicts", ()))

@@ -221,17 +221,20 @@ def missed(grades: Sequence[Grade], *, as_of: date) -> tuple[str, ...]:
 
 
 def _miss(grade: Grade, as_of: date) -> str:
-    told = grade.due.prediction
+    told, actual = grade.due.prediction, grade.actual
     low, high = told.low or 0.0, told.high or 0.0
-    # A narrow miss is not to be rounded away.
-    rounded = max(low - grade.actual, grade.actual - high) > (high - low) / 8
+    counted = len(told.unit) > 3 and told.unit not in ("share", "index", "amount")
+    if counted and math.ceil(low) <= math.floor(high):
+        low, high = math.ceil(low), math.floor(high)
+    # A narrow miss is not to be rounded away, nor a count to be split.
+    rounded = max(low - actual, actual - high) > (high - low) / 8 and (not counted or high - low >= 8)
     bounds = {"low": low, "high": high} if rounded else {}
     ends = " to ".join(formats.quantity(end, told.unit, **bounds) for end in (low, high))
-    actual = formats.quantity(grade.actual, told.unit)
-    days, last = (told.end - told.start).days, wording.day(told.end - timedelta(days=1), near=as_of)
-    when = f"in the {days} days to {last}" if days > 1 else f"on {last}"
-    counted = len(told.unit) > 3 and told.unit not in ("share", "index", "amount")
-    said = f"there {'was' if grade.actual == 1 else 'were'} {actual if grade.actual else 'none'}" if counted else ""
-    if counted and told.label.casefold().startswith(told.unit.casefold()):
-        return f"We expected {ends} {told.unit} {when}; {said}."
-    return f"{told.label} ({when}): we expected {ends}; {said or f'it was {actual}'}."
+    last = wording.day(told.end - timedelta(days=1), near=as_of)
+    if not counted:
+        return f"{told.label} (to {last}): we expected {ends}; it was {formats.quantity(actual, told.unit, **bounds)}."
+    there = f"there {'was' if actual == 1 else 'were'} {formats.quantity(actual, told.unit) if actual else 'none'}"
+    if not told.label.casefold().startswith(told.unit.casefold()):
+        return f"{told.label} (to {last}): we expected {ends}; {there}."
+    days = (told.end - told.start).days
+    return f"We expected {ends} {told.unit} {f'in the {days} days to' if days > 1 else 'on'} {last}; {there}."

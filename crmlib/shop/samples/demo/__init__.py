@@ -52,6 +52,16 @@ class Simulation:
     truth: dict[str, Any]
 
 
+_OWNERS = """
+[owners]
+service = "Service"
+marketing = "Marketing"
+sales = "Sales"
+purchasing = "Purchasing"
+shop = "Shop system"
+"""
+
+
 def simulate(*, seed: int = 20, customers: int = 5000, dirty: bool = True) -> Simulation:
     """What does the demo shop look like, and what is true of it?
 
@@ -162,7 +172,7 @@ def make(folder: Path, *, seed: int = 20, customers: int = 5000) -> Path:
             for name, frame in shop.tables.items():
                 frame.to_csv(into / f"{name}.csv", index=False, lineterminator="\n", encoding="utf-8")
         (into / "shop.toml").write_text(
-            settings(name=NAME, timezone="Europe/Berlin", currency="EUR", as_of=str(population.AS_OF)),
+            settings(name=NAME, timezone="Europe/Berlin", currency="EUR", as_of=str(population.AS_OF)) + _OWNERS,
             encoding="utf-8",
         )
         (into / "truth.json").write_text(

@@ -1,0 +1,184 @@
+"""What did each month bring, beside a year before?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from crmlib import figures, formats, wording
+from crmlib.analysis.data_health.facts import Health
+from crmlib.findings import Change, Metric, Part
+
+_YEAR = 12
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compared:
+    """A stretch of full months beside the same months a year earlier; `before` is None where they are not all there."""
+
+    now: float
+    before: float | None
+
+    @property
+    def portion(self) -> float:
+        return abs(self.now / self.before - 1) if self.before else 0.0
+
+
+def compare(health: Health, months: int) -> Compared | None:
+    """The last full months beside a year before, as they were known then: refunds of late months are still to come."""
+    full = health.full_months
+    if full.empty:
+        return None
+    last, first = full["month"].iloc[-1], full["month"].iloc[0]
+    now = pd.date_range(end=last, periods=months, freq="MS")
+    if first > now[0]:
+        return None
+    before = pd.date_range(end=last - pd.DateOffset(years=1), periods=months, freq="MS")
+    column = full.set_index("month")
+    earlier = column[health.measure if health.measure == "orders" else "then"]
+    whole = health.like_for_like and before[0] >= first
+    return Compared(
+        now=float(column[health.measure].reindex(now, fill_value=0).sum()),
+        before=float(earlier.reindex(before, fill_value=0).sum()) if whole else None,
+    )
+
+
+def part_months(health: Health, *, rule: str = "") -> Part:
+    """What did each month bring beside a year before, to compare with the platform's own report?"""
+    metrics = [*_sales(health), *_totals(health, rule)]
+    if health.months.empty:
+        return Part(metrics=metrics, tables={"months": _month_table(health)})
+    month = compare(health, 1)
+    frame = health.months.assign(
+        name=health.months["month"].dt.strftime("%b %y"),
+        before=_a_year_earlier(health),
+        unfinished=[health.last_month_is_partial and i == len(health.months) - 1 for i in range(len(health.months))],
+    )
+    what = "Net sales" if health.measure == "revenue" else "Orders"
+    form = _form(health)
+    labels = {"name": "Month", "orders": "Orders"} | ({"revenue": "Net sales"} if health.measure == "revenue" else {})
+    chart = figures.columns(
+        frame.tail(_YEAR if frame["before"].notna().any() else 36),
+        period="name", value=health.measure, before="before" if frame["before"].notna().any() else "",
+        unfinished="unfinished", what=f"{what} by month", form=form,
+        caption="The last month is not over." if health.last_month_is_partial else "",
+        table=figures.tabulate(frame[::-1], caption=f"{what} by month, newest first", labels=labels,
+                               formats={"orders": formats.number, "revenue": formats.number}, file="tables/months.csv"),
+    )  # fmt: skip
+    return Part(
+        title=month_title(health, month),
+        sentence=_to_compare(health),
+        chart=chart,
+        glance=True,
+        metrics=metrics,
+        changes=_month_changes(health, month),
+        tables={"months": _month_table(health)},
+    )
+
+
+def _form(health: Health) -> figures.Form:
+    unit = health.unit
+    return lambda value: wording.rounded_money(value, health.currency) if unit != "orders" else formats.number(value)
+
+
+def _a_year_earlier(health: Health) -> pd.Series:
+    column = health.months.set_index("month")[health.measure]
+    return pd.Series(column.reindex(health.months["month"] - pd.DateOffset(years=1)).to_numpy(dtype=float))
+
+
+def _month_table(health: Health) -> pd.DataFrame:
+    months = health.months[["month", "orders", "revenue"]]
+    return months.assign(month=months["month"].dt.strftime("%Y-%m"))
+
+
+def month_title(health: Health, month: Compared | None) -> str:
+    what = "sales" if health.measure == "revenue" else "orders"
+    if month is None:
+        return f"No month is over yet, so {what} can't be compared"
+    name = f"{health.full_months['month'].iloc[-1]:%B}"
+    return f"{name} {what} were {_amount(health, month.now)}{_on_last_year(month, health.unit)}"
+
+
+def _amount(health: Health, value: float) -> str:
+    return formats.quantity(round(value), health.unit)
+
+
+def _on_last_year(compared: Compared, unit: str) -> str:
+    if compared.before is None or not compared.before > 0:
+        return ""
+    moved = wording.change(compared.now, compared.before, unit)
+    return ", the same as last year" if moved == "unchanged" else f", {moved} on last year"
+
+
+def _sales(health: Health) -> list[Metric]:
+    """The tiles: the last full month and the last twelve, beside the same a year before."""
+    found = []
+    money = health.measure == "revenue"
+    full = health.full_months.tail(25)
+    line = tuple((f"{row.month:%Y-%m-%d}", float(getattr(row, health.measure))) for row in full.itertuples())
+    for name, months in (("month", 1), ("12m", _YEAR)):
+        compared = compare(health, months)
+        if compared is None:
+            continue
+        what = "sales" if money else "orders"
+        last = f"{full['month'].iloc[-1]:%B} {what}"
+        found.append(
+            Metric(
+                id=f"{what}_{name}",
+                label=last if months == 1 else f"{wording.upper(what)}, 12 months",
+                value=round(compared.now, 2),
+                unit=health.unit,
+                headline=True,
+                before=compared.before,
+                against="last year" if months == 1 else "the year before",
+                history=line if months == 1 else (),
+                note="" if compared.before is not None else "no year before it yet",
+                definition=f"of the last {wording.counted(months, 'full month')}; the year before as it was known then",
+            )
+        )
+    return found
+
+
+def _totals(health: Health, rule: str) -> list[Metric]:
+    orders, guests = health.orders, int(health.guests["guests"].sum())
+    unlisted = f"; {health.unlisted:,} of them missing from the customer list" if health.unlisted else ""
+    return [
+        Metric(id="revenue", label="Net sales", value=health.revenue, unit=health.currency or "amount", n=orders,
+               running=True, definition=rule or "order totals less refunds, without cancelled orders"),
+        Metric(id="orders", label="Orders", value=orders, unit="orders", running=True,
+               definition="kept orders that were not cancelled"),
+        Metric(id="customers", label="Customers who bought", value=health.customers, unit="customers", running=True,
+               headline=health.customers is not None,
+               note=f"{orders:,} orders" if orders else "",
+               definition=f"distinct customers with a kept order that was not cancelled{unlisted}"),
+        Metric(id="order_lines", label="Order lines", value=health.order_lines, unit="order lines", running=True,
+               definition="kept order lines, those of cancelled orders too"),
+        Metric(id="guest_order_share", label="Orders from guests", value=guests / orders if orders else None,
+               unit="share", n=orders, definition="orders without a customer / all orders; kept and not cancelled"),
+    ]  # fmt: skip
+
+
+def _month_changes(health: Health, month: Compared | None) -> list[Change]:
+    year = compare(health, _YEAR)
+    changes = []
+    for compared, name in (
+        (month, f"{health.full_months['month'].iloc[-1]:%B}" if month else ""),
+        (year, "Twelve-month"),
+    ):
+        if compared is not None and compared.before and compared.portion >= 0.005:
+            what = "sales" if health.measure == "revenue" else "orders"
+            moved = wording.change(compared.now, compared.before, health.unit)
+            changes.append(Change(text=f"{name} {what} were {moved} on last year.", size=min(1.0, compared.portion)))
+    return changes
+
+
+def _to_compare(health: Health) -> str:
+    """What the monthly sums are to be compared with, and what is missing from them."""
+    refunded = bool((health.months["refunds"] != 0).any())
+    text = "Compare these months with your shop system's report, without cancelled orders"
+    text += " and with each refund in the month of its order." if refunded else "."
+    count = int(health.missing["orders"].sum())
+    if not count:
+        return text
+    return f"{text} {wording.counted(count, 'order')} {wording.noun(count, 'is')} missing from them."

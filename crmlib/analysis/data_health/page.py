@@ -1,0 +1,49 @@
+"""Data health, in the order of its page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from crmlib import wording
+from crmlib.analysis.data_health.facts import Health
+from crmlib.analysis.data_health.gaps import part_checks, part_fields, part_guests
+from crmlib.analysis.data_health.months import compare, month_title, part_months
+from crmlib.analysis.data_health.rows import part_faults, part_rows
+from crmlib.findings import Findings, Part, compose
+
+if TYPE_CHECKING:
+    from crmlib.shop.shop import Shop
+
+
+def page(health: Health, *, shop: Shop) -> Findings:
+    """What the shop's owner should know of the data before reading any other page."""
+    checks = part_checks(health, shop=shop)
+    parts = [
+        part_months(health, rule=shop.money_rule()),
+        part_faults(health),
+        part_guests(health),
+        part_fields(health),
+        part_rows(health),
+        checks,
+    ]
+    return compose("data_health", _headline(health, checks), parts)
+
+
+def _headline(health: Health, checks: Part) -> str:
+    failed = [check.text for check in checks.checks if check.verdict == "failed"]
+    month = compare(health, 1)
+    sales = f"{month_title(health, month)}." if month is not None else ""
+    return wording.sentences(failed[0] if failed else _usable(health), sales)
+
+
+def _usable(health: Health) -> str:
+    """Whether all rows could be used, and what those that could not are worth."""
+    read, aside = int(health.total["read"]), int(health.total["set_aside"])
+    if not aside:
+        return f"All {wording.counted(read, 'row')} could be used." if read != 1 else "The only row could be used."
+    count, lost = int(health.missing["orders"].sum()), health.money_missing
+    if count and lost:
+        return (
+            f"{wording.counted(count, 'order')} worth {wording.rounded_money(lost, health.currency)} could not be used."
+        )
+    return f"{aside:,} of {read:,} rows could not be used; no order is missing because of it."

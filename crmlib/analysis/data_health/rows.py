@@ -1,0 +1,91 @@
+"""Is every row accounted for, and what is wrong with those that could not be used?"""
+
+from __future__ import annotations
+
+from crmlib import figures, formats, wording
+from crmlib.analysis.data_health.facts import Health
+from crmlib.findings import Action, Caveat, Metric, Part, Signal
+
+_MEND_WITHIN_DAYS = 14
+
+
+def part_rows(health: Health) -> Part:
+    """Is every row accounted for?"""
+    total = health.total
+    counts = ("read", "kept", "set_aside", "after_as_of")
+    numbers = (
+        ("rows_read", "Rows read", "read", "rows below the headers of all files"),
+        ("rows_kept", "Rows used", "kept", "rows that could be read and kept"),
+        ("rows_set_aside", "Rows that could not be used", "set_aside", "by reason in set_aside.csv"),
+        ("rows_after_as_of", "Rows dated later", "after_as_of", f"dated {formats.day(health.as_of)} or later"),
+    )
+    return Part(
+        title=f"All {total['read']:,} rows are accounted for",
+        sentence="A row that cannot be used is listed with its reason, never dropped in silence.",
+        detail=True,
+        chart=figures.table(
+            health.reconciliation,
+            caption="Rows read = used + could not be used + dated later, by table",
+            labels={"table": "Table", "read": "Read", "kept": "Used", "set_aside": "Could not be used",
+                    "after_as_of": "Dated later"},
+            formats=dict.fromkeys(counts, formats.number),
+        ),
+        metrics=[
+            Metric(id=id, label=label, value=int(total[column]), unit="rows", definition=definition, running=True,
+                   headline=id == "rows_set_aside", note=f"of {total['read']:,}" if id == "rows_set_aside" else "")
+            for id, label, column, definition in numbers
+        ],
+        certain=["These are counts of every row in every file, so they have no range."],
+        caveats=[
+            Caveat(text="What never reached the export can't be seen here."),
+            Caveat(text="A row can be readable and still wrong; only the listed checks were made."),
+        ],
+        tables={"set_aside": health.set_aside},
+    )  # fmt: skip
+
+
+def part_faults(health: Health) -> Part:
+    """Which faults does the export have, and what are they worth?"""
+    faults = health.faults.assign(use=health.faults["kept"].map({True: "used", False: "not used"}))
+    faults = faults.sort_values(["kept", "rows"], ascending=[True, False], kind="stable")
+    if faults.empty:
+        return Part(title="No faults found", sentence="Every row could be read and used as it stands.", detail=True)
+    worst = health.faults.sort_values("rows", ascending=False, kind="stable").iloc[0]
+    aside = int(health.total["set_aside"])
+    actions = []
+    if aside:
+        money = health.money_missing
+        actions.append(
+            Action(
+                what=f"Fix {'this row' if aside == 1 else f'these {aside:,} rows'} in your shop system",
+                worth=f"{wording.rounded_money(money, health.currency)} of orders missing" if money else "",
+                why=_causes(health), count=aside, by=wording.working_day(health.as_of, _MEND_WITHIN_DAYS),
+                owner="shop", file="tables/set_aside.csv", weight=money,
+            )
+        )  # fmt: skip
+    return Part(
+        title=f"Most common problem: {worst['meaning']} ({worst['rows']:,} in {worst['table'].replace('_', ' ')})",
+        sentence="Rows that could not be used are in set_aside.csv with their number and reason.",
+        chart=figures.table(
+            faults,
+            caption="Problems found, by table",
+            labels={"meaning": "What is wrong", "table": "Table", "rows": "Rows", "use": "Such rows are"},
+            formats={"rows": formats.number},
+        ),
+        actions=actions,
+        signals=[
+            Signal(
+                id=f"fault:{row.table}:{row.code}",
+                text=f"New problem in {row.table.replace('_', ' ')}: {row.meaning} ({row.rows:,}).",
+                gone=f"No longer a problem in {row.table.replace('_', ' ')}: {row.meaning}.",
+            )
+            for row in faults.itertuples()
+        ],
+    )
+
+
+def _causes(health: Health) -> str:
+    """Why rows could not be used, over all tables: the two most frequent reasons."""
+    aside = health.faults[~health.faults["kept"]]
+    sums = aside.groupby("meaning", sort=False)["rows"].sum().sort_values(ascending=False, kind="stable")
+    return wording.listed([f"{meaning} ({rows:,})" for meaning, rows in sums.items()], most=2, rest="reason")
