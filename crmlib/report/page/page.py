@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from crmlib.report.memory.changes import Changes
     from crmlib.report.memory.record import Record
 
+HEALTH = "data_health"  # the report that lists every fault of the data
+
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
@@ -181,17 +183,18 @@ def _source(shop: Mapping[str, Any], said: Findings, facts: Facts) -> dict[str, 
     money = any(len(metric.unit) == 3 and metric.unit.isupper() for metric in said.metrics)
     keys = ("read", "kept", "set_aside", "after_as_of")
     read, kept, aside, after = (sum(table[key] for table in tables) for key in keys)
-    unused = f"{wording.counted(aside, 'row')} of {formats.number(read)} could not be used."
+    unused = f"{wording.counted(aside, 'row')} of {formats.number(read)} could not be used." if aside else ""
     if read != kept + aside + after:
         unused = f"The rows do not add up: {formats.number(read)} were read, {formats.number(kept)} used."
     return {
         "tables": tables,
-        "rows": wording.upper(unused) if tables and (aside or read != kept + aside + after) else "",
+        # The report on the data itself tells them one by one.
+        "rows": "" if facts.report == HEALTH and read == kept + aside + after else unused,
         "money": shop.get("money", "") if money else "",
         "not_as_known": shop.get("not_as_known", []),
         "duration": duration(facts.seconds),
         "metrics": [(metric, metric.estimate.text, metric.estimate.span) for metric in said.metrics],
-        "health": next((link for title, link, here in facts.siblings if title == "Data health" and not here), ""),
+        "health": next((link for _, link, _ in facts.siblings if f"/{HEALTH}" in link), ""),
     }
 
 
@@ -202,7 +205,7 @@ def _contents(model: Mapping[str, Any]) -> list[tuple[str, str]]:
     entries += [
         ("certain", "How certain is this?", said["certain"]),
         ("limits", "Limits", said["caveats"]),
-        ("checks", "Data checks", model["warnings"]),
+        ("checks", "Data checks", model["warnings"] or model["source"]["rows"]),
         ("details", "More detail", model["details"]),
         ("record", "Track record", model["record"]),
         ("sources", "Sources and settings", True),
