@@ -640,6 +640,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
                      tiles=(tile_of("Baskets"),) * 4, ahead=("Expect 30 more.",), came=("Late parcels are new.",),
                      changes=(findings.Change(text="Complaints: 48, a year ago 12.", size=0.9),),
                      actions=(findings.Action(what="Call 3 customers", owner="Service", file=long_name),))  # fmt: skip
+        (staging / long_name).parent.mkdir()
+        (staging / long_name).write_text("customer_id\n1\n", encoding="utf-8")
         publish.publish(reports, staging, run)
         if name == "baskets":
             chart = part(chart={"wide": drawing, "narrow": drawing})["chart"]
