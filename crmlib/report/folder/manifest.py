@@ -122,7 +122,7 @@ def read_manifest(folder: Path) -> Manifest | None:
     """A run's manifest, or None where there is none to be read."""
     try:
         said = json.loads((folder / FILE).read_text(encoding="utf-8"))
-        return Manifest.from_json(said) if _NEEDED <= set(said) else None
+        return Manifest.from_json(said) if set(said) >= _NEEDED else None
     except (OSError, ValueError, TypeError, KeyError):
         return None
 
