@@ -6,7 +6,6 @@ import base64
 import functools
 import hashlib
 import http.server
-import os
 import re
 import threading
 from collections.abc import Iterator
@@ -50,6 +49,7 @@ from tests.pages_helpers import (
     prose,
     table,
 )
+from tests.shots import launched
 
 INJECTIONS = [
     "<script>window.hit=1</script>",
@@ -306,11 +306,11 @@ def test_three_actions_are_open_and_the_rest_is_folded() -> None:
 
     assert "Nothing to do today." in todo(0) and "<details>" not in todo(0)
     one = todo(1)
-    assert "<strong>Do 0</strong>" in one and "€30" in one and "Service" in one and "27\N{NO-BREAK SPACE}Nov<" in one
+    assert ">Do 0</th>" in one and "€30" in one and "Service" in one and "27\N{NO-BREAK SPACE}Nov<" in one
     assert '<a href="lists/late.csv">late.csv</a>' in one and "<summary>Why</summary>" in one
     assert "<details>" not in todo(3, why="")
     opened, _, folded = todo(5, why="").partition("<summary>2 more</summary>")
-    assert opened.count("<li>") == 3 and folded.count("<li>") == 2
+    assert opened.count('<th scope="row">') == 3 and folded.count('<th scope="row">') == 2
     assert "<summary>1 more, and why</summary>" in todo(4)
     assert "by 27\N{NO-BREAK SPACE}Jan 2027" in todo(1, by="2027-01-27")
     assert "Service" not in todo(1, owner="") and "by " not in todo(1, by=None)
@@ -569,17 +569,8 @@ def test_a_large_page_is_a_warning() -> None:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    path = os.environ.get("CHROMIUM", "/usr/bin/chromium")
-    if not Path(path).exists():
-        pytest.skip(f"no Chromium at {path}")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-                     "--disable-background-networking", "--disable-component-update", "--disable-sync"]  # fmt: skip
-        started = playwright.chromium.launch(executable_path=path, args=arguments)
+    with launched() as started:
         yield started
-        started.close()
 
 
 def tile_of(words: str) -> dict[str, Any]:
@@ -824,7 +815,7 @@ def test_the_index_is_the_owners_page(browser: Any, site: Path) -> None:
     lines = opened.locator("#changed ~ ul li").all_inner_texts()
     assert len(lines) == 4 and lines[0] == "Complaints: 48, a year ago 12."
     assert opened.locator(".ahead").inner_text() == "Ahead: Expect 30 more."
-    first = opened.locator(".actions li").first
+    first = opened.locator(".actions tbody tr").first
     assert "Call 3 customers" in first.inner_text()
     assert (site / first.get_by_role("link").get_attribute("href")).parent.name == "lists"
     opened.locator(".reports").get_by_role("link", name="baskets", exact=True).click()

@@ -441,7 +441,7 @@ def _wrapped(name: str, narrow: bool) -> list[str]:
 def _even(text: str, width: int) -> list[str]:
     """A text in as few lines as `width` allows, about as long as one another, so that no word stands alone."""
     lines = textwrap.wrap(text, width, break_long_words=True)
-    for narrower in range(math.ceil(len(text) / max(len(lines), 1)), width):
+    for narrower in range(math.ceil(len(text) / len(lines)) if lines else width, width):
         if len(tried := textwrap.wrap(text, narrower, break_long_words=True)) == len(lines):
             return tried
     return lines

@@ -39,7 +39,7 @@
     });
     body.append(...rows.map(({ row }) => row));
   };
-  for (const table of all("table")) {
+  for (const table of all("table:not(.actions)")) {
     // A few rows are read faster than sorted.
     if (!table.tHead || table.tBodies[0].rows.length < 4) continue;
     all("th[scope=col]", table.tHead).forEach((heading, column) => {
