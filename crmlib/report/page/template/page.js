@@ -72,7 +72,7 @@
       const words = field.value.toLowerCase().split(/\s+/).filter(Boolean);
       let shown = 0;
       for (const run of runs) {
-        const text = run.dataset.run.toLowerCase() + " " + run.textContent.toLowerCase();
+        const text = run.textContent.toLowerCase();
         run.hidden = !words.every((word) => text.includes(word));
         shown += run.hidden ? 0 : 1;
       }
