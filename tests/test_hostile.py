@@ -87,7 +87,7 @@ KINDS = {
         code("people.rename(columns={'email': 'contact', 'phone': 'number'})[['contact', 'number']]"),
         # Written so that only what the cell says has the address, not its source.
         code(
-            show(FINDINGS_MIME, payload(lead="Write to anna.leak0@leak.example.", caveats=WRITABLE)).replace(
+            show(FINDINGS_MIME, payload(headline="Write to anna.leak0@leak.example.", caveats=WRITABLE)).replace(
                 "leak0@", r"leak0\\u0040"
             )
         ),

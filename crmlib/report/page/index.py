@@ -48,25 +48,24 @@ def rebuild(reports: Path, *, shop: Mapping[str, str]) -> None:
 
 
 def siblings(
-    reports: Path, *, slug: str, as_of: date, planned: Iterable[tuple[str, str]] = ()
+    reports: Path, *, slug: str, as_of: date, planned: Iterable[tuple[str, str, str]] = ()
 ) -> list[tuple[str, str, bool]]:
     """The line of links on a report's page: title, link, is it this one; in the order of the notebooks.
 
-    The same day's page where it stands, else the newest good one. `planned` are slug and title of the reports run with
-    this one: one that has nothing to show yet leads to the index, which is always there.
+    The same day's page where it stands, else the newest good one. `planned` are order, slug and title of the reports run
+    with this one: one that has nothing to show yet leads to the index, which is always there.
     """
-    found: dict[str, tuple[str, str]] = {}
-    ahead = dict(planned)
+    found: dict[str, tuple[str, str, str]] = {}
     for run in dated_runs(reports):
         same = run.as_of == as_of
         if run.slug not in found and (same or run.good):
             where = f"../{run.slug}/report.html" if same else f"../../latest/{run.slug}.html"
-            found[run.slug] = (_title(run), where)
-    order = [*ahead, *sorted(set(found) - set(ahead))]
-    pages = {name: found.get(name, (ahead.get(name, ""), f"../../index.html#{name}")) for name in order}
-    return [("Overview", "../../index.html", False)] + [
-        (title, "report.html" if name == slug else link, name == slug) for name, (title, link) in pages.items()
-    ]
+            found[run.slug] = (run.order, _title(run), where)
+    for order, name, title in planned:
+        found.setdefault(name, (order, title, f"../../index.html#{name}"))
+    pages = sorted(found.items(), key=lambda page: (page[1][0], page[0]))
+    links = [(title, "report.html" if name == slug else link, name == slug) for name, (_, title, link) in pages]
+    return [("Overview", "../../index.html", False), *links]
 
 
 def model(
@@ -140,8 +139,8 @@ def _placed(runs: Iterable[Manifest], *, stands: bool = True) -> Iterator[tuple[
 
 def _listed(run: Manifest, path: str) -> dict[str, Any]:
     """What index.json keeps of a run."""
-    said = run.to_json() | {"slug": run.slug}
-    return {key: said[key] for key in _KEPT} | {"path": path}
+    tiles = [{name: value for name, value in tile.items() if name != "spark"} for tile in run.tiles]
+    return {key: getattr(run, key) for key in _KEPT} | {"as_of": str(run.as_of), "tiles": tiles, "path": path}
 
 
 def _glance(reports: Path, runs: Iterable[Manifest]) -> dict[str, Any] | None:
