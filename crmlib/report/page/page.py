@@ -13,26 +13,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crmlib import formats, wording
-from crmlib.findings import FINDINGS_MIME as FINDINGS_MIME
-from crmlib.findings import PART_MIME as PART_MIME
-from crmlib.findings import Findings, from_json
+from crmlib.findings import FINDINGS_MIME, PART_MIME, Findings, from_json
 from crmlib.report.page import notebook as cells
-from crmlib.report.page.notebook import dropped as dropped
-from crmlib.report.page.notebook import plain as plain
-from crmlib.report.page.notebook import published as published
-from crmlib.report.page.templates import lean_imports as lean_imports
-from crmlib.report.page.templates import render_template as render_template
-from crmlib.report.page.templates import warm_up as warm_up
-from crmlib.report.page.tiles import duration as duration
-from crmlib.report.page.tiles import finite as finite
-from crmlib.report.page.tiles import headlines as headlines
-from crmlib.report.page.tiles import ranked
+from crmlib.report.page.notebook import dropped, plain, published
+from crmlib.report.page.templates import render_template, warm_up
+from crmlib.report.page.tiles import duration, finite, headlines, ranked
 from crmlib.report.statuses import STATUS_WORDS
 
 if TYPE_CHECKING:
     from crmlib.report.memory.changes import Changes
     from crmlib.report.memory.record import Record
 
+__all__ = ["FINDINGS_MIME", "PART_MIME", "Facts", "dropped", "duration", "finite", "headlines", "plain", "published",
+           "render", "render_failure", "render_template", "warm_up"]  # fmt: skip
 HEALTH = "data_health"  # the report that lists every fault of the data
 
 
@@ -121,7 +114,7 @@ def _masthead(facts: Facts, said: Findings, shop: Mapping[str, Any]) -> dict[str
         "shop": shop.get("name") or facts.shop_name,
         "through": through if late else None,
         "word": word,
-        "stale": f"stale: newer data was due within {shop['max_age']}" if shop.get("stale") else "",
+        "stale": f"stale: newer data was due within {shop.get('max_age') or 'its time'}" if shop.get("stale") else "",
         "banner": [check for check in said.checks if check.verdict == "failed"],
     }
 

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import base64
 import re
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import date
 from functools import cache
 from typing import Any
@@ -67,21 +64,6 @@ def environment() -> Any:
         status_words=STATUS_WORDS,
     )
     return made
-
-
-@contextmanager
-def lean_imports() -> Iterator[None]:
-    """Import nbformat's dependents in half the time: jsonschema's optional check of one address format builds a
-    grammar for 1.3 s, and no notebook has such an address."""
-    name = "rfc3987_syntax"
-    if name in sys.modules:
-        yield
-        return
-    sys.modules[name] = None  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        sys.modules.pop(name, None)
 
 
 def _short(value: date, near: date) -> str:
