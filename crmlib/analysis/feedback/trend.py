@@ -12,7 +12,9 @@ import pandas as pd
 from scipy import stats
 
 from crmlib import figures, formats, wording
+from crmlib.analysis.feedback.quotes import foremost, quotes
 from crmlib.analysis.feedback.rates import author, period_of
+from crmlib.analysis.feedback.redaction import shorten
 from crmlib.analysis.feedback.texts import Readings
 from crmlib.analysis.feedback.themes import OWNERS, THEMES
 from crmlib.findings import Action, Change, Chart, Metric, Part, Signal
@@ -291,7 +293,7 @@ def part_trend(readings: Readings, trend: Trend) -> Part:
     by = wording.working_day(readings.as_of, ACT_WITHIN_DAYS)
     return Part(
         title=_title(trend),
-        sentence=_sentence(trend),
+        sentence=_sentence(trend, foremost(quotes(readings, trend), trend)),
         chart=_chart(trend),
         metrics=[
             metric for theme in moved.index if theme != first and (metric := lately(trend, theme, headline=False))
@@ -340,7 +342,7 @@ def _title(trend: Trend) -> str:
     return f"{names.capitalize()} complaints {risen(moved['ratio'].iloc[0])}"
 
 
-def _sentence(trend: Trend) -> str:
+def _sentence(trend: Trend, quote: str) -> str:
     if trend.changes.empty:
         return "A comparison needs at least sixteen whole weeks of texts and orders."
     weeks = f"the last {wording.span(7 * trend.recent_weeks)}"
@@ -351,11 +353,15 @@ def _sentence(trend: Trend) -> str:
     theme = moved.index[0]
     cause = trend.cause(theme)
     if cause is None:
-        return "No single word stands behind it." if theme in trend.rose else f"That is against {trend.against}."
+        if theme not in trend.rose:
+            return f"That is against {trend.against}."
+        return f"One wrote: ‘{shorten(quote, limit=120)}’" if quote else "No single word stands behind it."
     name = cause.word if cause.is_name else f"the word ‘{cause.word}’"
     who = f"{formats.number(cause.recent)} of {wording.counted(cause.recent_all, 'writer')}"
     earlier = f"{formats.number(cause.before)} of {formats.number(cause.before_all)} did before"
-    return f"{who} in {weeks} {wording.noun(cause.recent, 'names', 'name')} {name}; {earlier}."
+    return f"{who} in {weeks} {wording.noun(cause.recent, 'names', 'name')} {name}; {earlier}." + (
+        f" One wrote: ‘{shorten(quote, limit=120)}’" if quote else ""
+    )
 
 
 def _change(theme: str, row: pd.Series, trend: Trend) -> Change:
