@@ -228,7 +228,9 @@ def test_a_model_is_used_where_it_is_better(write_shop: Callable[..., Path]) -> 
     assert (found.contest.set_index("reader").loc[["rules", "textblob", "vader"], "lead_low"] > 0).all()
     readings = feedback.score(shop, feedback.facts(shop), reader=found.reader)
     assert feedback.validate(readings, draws=100).macro_f1 > 0.9  # type: ignore[operator]
-    assert feedback.part_readers(found).title == "A model of the shop's own stars reads better than word lists with rules"
+    assert (
+        feedback.part_readers(found).title == "A model of the shop's own stars reads better than word lists with rules"
+    )
 
 
 def test_a_tie_goes_to_the_simpler(write_shop: Callable[..., Path]) -> None:

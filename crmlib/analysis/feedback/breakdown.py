@@ -260,7 +260,7 @@ def part_products(readings: Readings, shop: Shop, orders: pd.DataFrame) -> Part:
         row = next(clear.itertuples())
         title, sentence = titled(row), _counted(row)
         if len(clear) > 1:
-            sentence += f" {wording.upper(wording.small(len(clear) - 1))} more {wording.noun(len(clear) - 1, 'pair stands', 'pairs stand')} out."
+            sentence += f" {wording.upper(wording.small(len(clear) - 1))} more {wording.noun(len(clear) - 1, 'case stands', 'cases stand')} out."
     by = wording.working_day(readings.as_of, ACT_WITHIN_DAYS)
     return Part(
         title=title,
@@ -296,14 +296,14 @@ def titled(row: Any) -> str:
 
 def _counted(row: Any) -> str:
     """How many said so, and how that compares: '17 buyers said it runs small. That is about 6 in 1,000 orders; …'."""
-    said = (
-        f"said it runs {row.runs}" if row.runs else "complained" + ("" if row.theme == ANY else f" about {row.theme}")
-    )
-    rate, average = 1000 * row.complaints / row.orders, row.average
-    return (
-        f"{wording.counted(int(row.complaints), 'buyer')} {said}. That is about {formats.number(rate, digits=0 if rate >= 2 else 1)} "
-        f"in 1,000 orders; for all products it is {formats.number(average, digits=1)}."
-    )
+    about = "" if row.theme == ANY else f" about {row.theme}"
+    said = f"said it runs {row.runs}" if row.runs else f"complained{about}"
+    rate = 1000 * row.complaints / row.orders
+    others = "no other product has any"
+    if np.isfinite(row.ratio):
+        others = f"for other products it is {formats.number(rate / row.ratio, digits=1)}"
+    per = formats.number(rate, digits=0 if rate >= 2 else 1)
+    return f"{wording.counted(int(row.complaints), 'buyer')} {said}. That is about {per} in 1,000 orders; {others}."
 
 
 def _action(row: Any, by: date) -> Action:

@@ -10,10 +10,10 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from types import MappingProxyType
 from typing import Literal
 
 from crmlib.analysis.feedback.learning import Learnt, matrix
+from crmlib.analysis.feedback.lexicon import lexicon
 from crmlib.analysis.feedback.moods import Scores, mood, scores
 from crmlib.analysis.feedback.phrasing import signatures
 from crmlib.analysis.feedback.themes import clauses, mentions, names_fault, themes_of
@@ -21,41 +21,7 @@ from crmlib.errors import UsageError
 
 Outcome = Literal["read", "no_signal", "other_language"]
 
-# Frequent words that are written in one of these languages only, so that one of them is a hint.
-_TEXTS = {
-    "en": """
-        the and is it's this that with for of are were have has had not very my they you but from would will
-        been i it we your our their there what which when good great love nice really quickly don't didn't
-        too to just all arrived delivery quality ordered than then only after before again product
-    """,
-    "de": """
-        der das und ist ich nicht sehr mit für auf ein eine einen leider aber auch wurde noch wie zu von dem
-        den sind bei schnell gut alles habe hat schon wieder lieferung qualität bestellt gerne super-schnell
-        kam
-    """,
-    "fr": """
-        le les des est et très pour avec une pas je nous vous mais dans sur qui que c'est bien livraison
-        produit reçu qualité rapide commande merci trop jamais été
-    """,
-    "es": """
-        el los las es muy para con una pero por que y lo mi se calidad envío producto bien rápido pedido
-        llegó gracias bueno buena nunca está
-    """,
-    "it": """
-        il gli è molto per con una ma che non di della sono prodotto qualità spedizione ottimo arrivato
-        veloce grazie consegna mai più
-    """,
-    "nl": """
-        het een en niet met voor zeer goed maar ook van ik op wel snel geleverd kwaliteit besteld bedankt
-        mooi levering erg heel
-    """,
-    "pl": """
-        jest nie bardzo się na z do dobra jakość szybko polecam przesyłka dostawa ale i produkt
-    """,
-}
-_WORDS: Mapping[str, frozenset[str]] = MappingProxyType(
-    {code: frozenset(text.split()) for code, text in _TEXTS.items()}
-)
+_WORDS = {code: frozenset(text.split()) for code, text in lexicon("languages").items()}
 _SHARED = {
     word for code, words in _WORDS.items() for other, more in _WORDS.items() if code != other for word in words & more
 }
