@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from crmlib import figures, formats, wording
+from crmlib.analysis.feedback.learning import MIN_RATED
 from crmlib.analysis.feedback.trend import HISTORY, SMOOTH_WEEKS, Trend, about, blocks, clearness, compared, lately
-from crmlib.analysis.feedback.validation import MIN_RATED
 from crmlib.findings import Change, Chart, Metric, Part, Signal
 from crmlib.formats import Estimate
 from crmlib.stats import share_interval

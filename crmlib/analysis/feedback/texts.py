@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 MIN_READ = 50  # texts that must be readable before any share is reported
 OUTCOMES = ("read", "no_signal", "other_language")
 SEGMENTS = ("acquisition_channel", "country", "gender", "age")  # what is known of customers, beside each text
+_CARRIED = ("feedback_id", "customer_id", "order_id", "product_id", "channel")
+_MARKS = ("answered", "mixed")
 AGES = (25, 35, 45, 55, 65)  # years at which a new age band begins
 
 
@@ -31,9 +33,10 @@ AGES = (25, 35, 45, 55, 65)  # years at which a new age band begins
 class Readings:
     """What became of every text.
 
-    texts     one row a text, by feedback_id: feedback_id, customer_id, order_id, product_id, channel, the SEGMENTS, day (NaT where undated), rating (NaN where unrated),
-              outcome (one of OUTCOMES), polarity, key (of the distinct text), answered, mixed (praise and blame in one), text (redacted, and kept only where
-              it may be quoted or answered: read negative, complaining, or one or two stars; else '')
+    texts     one row a text, by feedback_id: feedback_id, customer_id, order_id, product_id, channel, the SEGMENTS,
+              day (NaT where undated), rating (NaN where unrated), outcome (one of OUTCOMES), polarity, key (of the
+              distinct text), answered, mixed (praise and blame in one), text (redacted, and kept only where it may be
+              quoted or answered: read negative, complaining, or one or two stars; else '')
     mentions  one row a text and theme: row (of `texts`), theme, polarity, complaint
     """
 
@@ -51,9 +54,10 @@ class Readings:
 def facts(shop: Shop) -> ir.Table:
     """Grain: one kept text. The smallest table a reader of texts can do with: the rows themselves.
 
-    Columns feedback_id, text, created_at, day, customer_id, order_id, product_id, channel, rating, language, first_name, last_name
-    (of that very customer, to be taken out of quotes), the customer's SEGMENTS, answered (a ticket of the customer was first replied to at or after the
-    text). Empty where the shop lacks them. Raises NotAvailable without feedback.
+    Columns feedback_id, text, created_at, day, customer_id, order_id, product_id, channel, rating, language,
+    first_name, last_name (of that very customer, to be taken out of quotes), the customer's SEGMENTS, answered (a ticket
+    of the customer was first replied to at or after the text). Empty where the shop lacks them. Raises NotAvailable
+    without feedback.
     """
     texts = shop.table("feedback", "text").select(
         "feedback_id", "text", "created_at", "customer_id", "order_id", "product_id", "channel",
@@ -75,7 +79,7 @@ def facts(shop: Shop) -> ir.Table:
 
 
 def with_segments(shop: Shop, people: ir.Table) -> ir.Table:
-    """Customers with what is known of them, as text: acquisition_channel, country, gender, age (a band of years at as_of)."""
+    """Customers with what is known of them, as text: acquisition_channel, country, gender, age (a band at as_of)."""
     known = shop.table("customers")
     born = known["birth_date"].cast("date")
     years = ibis.literal(shop.as_of.year) - born.year() - (
@@ -131,31 +135,10 @@ def score(shop: Shop, texts: ir.Table, *, reader: Reader, at_least: int = MIN_RE
             against = reading.complaints(rating=record["rating"])
             mentions += [(len(rows), name, mood, name in against) for name, mood in reading.themes.items()]
             rows.append(_row(record, reading, reader=reader, key=key, complains=bool(against), own=own))
-    columns = [
-        "feedback_id",
-        "customer_id",
-        "order_id",
-        "product_id",
-        "channel",
-        *SEGMENTS,
-        "created_at",
-        "day",
-        "rating",
-        "outcome",
-        "polarity",
-        "key",
-        "answered",
-        "mixed",
-        "text",
-    ]
+    columns = [*_CARRIED, *SEGMENTS, "created_at", "day", "rating", "outcome", "polarity", "key", *_MARKS, "text"]
     frame = pd.DataFrame(rows, columns=columns)
-    frame = frame.assign(
-        day=pd.to_datetime(frame["day"]),
-        rating=pd.to_numeric(frame["rating"]).astype("float64"),
-        polarity=frame["polarity"].astype("float64"),
-        answered=frame["answered"].astype(bool),
-        mixed=frame["mixed"].astype(bool),
-    )
+    frame = frame.assign(day=pd.to_datetime(frame["day"]), rating=pd.to_numeric(frame["rating"]))
+    frame = frame.astype({"rating": "float64", "polarity": "float64", "answered": bool, "mixed": bool})
     counts = frame["outcome"].value_counts()
     if counts.get("read", 0) < at_least:
         raise NotEnoughData(
@@ -192,8 +175,5 @@ def _row(
         names = (record["first_name"], record["last_name"])
         # Names and whole texts end here; only what is redacted goes on.
         text = redact(record["text"], names=names, ids=(record["order_id"], record["customer_id"]), known=own)
-    return (
-        record["feedback_id"], record["customer_id"], record["order_id"], record["product_id"], record["channel"],
-        *(record[name] for name in SEGMENTS), record["created_at"], record["day"], record["rating"], reading.outcome,
-        reading.polarity, key, bool(record["answered"]), reading.mixed, text,
-    )  # fmt: skip
+    known = [record[name] for name in (*_CARRIED, *SEGMENTS, "created_at", "day", "rating")]
+    return (*known, reading.outcome, reading.polarity, key, bool(record["answered"]), reading.mixed, text)

@@ -396,13 +396,13 @@ def _action(theme: str, row: pd.Series, trend: Trend, *, by: date) -> Action:
     return Action(what=what, why=why, count=count, by=by, owner=OWNERS[theme], file="lists/complaints.csv")
 
 
-def _chart(trend: Trend) -> Chart:
+def _chart(trend: Trend) -> Chart | None:
     """The leading themes per 1,000 orders, four weeks at a time, the first with its band."""
     weeks = trend.weeks
     rolled = weeks[["orders", *THEMES]].rolling(SMOOTH_WEEKS).sum().assign(week=weeks["week"] + pd.Timedelta(days=6))
     rolled = rolled[rolled["orders"] > 0].tail(BEFORE_WEEKS + trend.recent_weeks)
     if rolled.empty:
-        return Chart()
+        return None
     names = trend.leading
     long = pd.concat(
         [
