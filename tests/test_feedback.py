@@ -612,7 +612,7 @@ def test_mean_stars_interval_is_students_where_each_customer_wrote_once() -> Non
     found = feedback.validate(_made(rows), draws=50)
     stars = np.array([1] * 10 + [4] * 20 + [5] * 30)
     half = 2.0009954 * stars.std(ddof=1) / np.sqrt(60)  # t(.975, 59)
-    assert (found.mean_stars, found.mean_stars_low) == pytest.approx((stars.mean(), stars.mean() - half))
+    assert (found.stars.value, found.stars.low) == pytest.approx((stars.mean(), stars.mean() - half))
 
 
 def test_the_same_seed_gives_the_same_interval() -> None:

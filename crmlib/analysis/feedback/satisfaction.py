@@ -18,8 +18,8 @@ from crmlib.stats import share_interval
 Basis = Literal["stars", "words"]
 # Ratings needed in both periods, and texts that must be understood before words stand in for stars.
 _LEAST: dict[Basis, int] = {"stars": MIN_RATED, "words": 50}
-_GONE = "About as many customers are unhappy as in the year before."
-_UNHAPPY = {"stars": "Unhappy ratings", "words": "Negative texts"}
+_GONE = "The unhappy share is again about what it was."
+_UNHAPPY = {"stars": "unhappy ratings", "words": "negative texts"}
 _COLUMNS = {"stars": ("unhappy", "rated"), "words": ("negative", "read")}
 _COUNTED = {"stars": "ratings with one or two stars", "words": "texts that read as negative"}
 
@@ -40,6 +40,11 @@ class Satisfaction:
     change: Literal["rose", "fell", "no clear change"]
     stars: float | None
     stars_before: float | None
+
+    @property
+    def noun(self) -> str:
+        """What is counted, in words."""
+        return "one- and two-star ratings" if self.basis == "stars" else "texts that read as negative"
 
 
 def satisfaction(trend: Trend) -> Satisfaction | None:
@@ -82,15 +87,15 @@ def part_unhappy(found: Satisfaction | None, trend: Trend) -> Part | None:
         theme = lately(trend, trend.leading[0], headline=True)
         return Part(metrics=[theme]) if theme else None
     more = {"rose": "More", "fell": "Fewer", "no clear change": "As many"}[found.change]
-    title = f"{more} customers are unhappy as in {trend.against}"
+    title = f"{more} {_UNHAPPY[found.basis]} as in {trend.against}"
     changes, signals = [], []
     if found.change != "no clear change":
-        title = f"{more} customers have been unhappy since {trend.since:%B}"
+        title = f"{more} {_UNHAPPY[found.basis]} since {trend.since:%B}"
         share, weeks = formats.share(found.recent.value), wording.span(7 * trend.recent_weeks)
-        text = f"{_UNHAPPY[found.basis]} {found.change} to {share} in {weeks}, from {formats.share(found.before)}."
+        text = f"{wording.upper(_UNHAPPY[found.basis])} {found.change} to {share} in {weeks}, from {formats.share(found.before)}."
         changes.append(Change(text=text, size=_size(found, trend)))
-        text, gone = f"{more} customers are unhappy than in {trend.against}.", _GONE
-        signals.append(Signal(id=f"unhappy:{found.change}", text=text, gone=gone))
+        text = f"There are {more.lower()} {_UNHAPPY[found.basis]} than in {trend.against}."
+        signals.append(Signal(id=f"unhappy:{found.change}", text=text, gone=_GONE))
     method = (
         f"The last {trend.recent_weeks} weeks are held against the {trend.before_weeks} before. Where counts scatter from "
         "week to week more than chance would have it, a change must be larger to be called one."

@@ -42,6 +42,11 @@ class Share:
     sensitivity: float | None = None
     specificity: float | None = None
 
+    @property
+    def estimate(self) -> Estimate:
+        """The share with its range."""
+        return Estimate(value=self.value, low=self.low, high=self.high, unit="share", n=self.n)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Validation:
@@ -59,10 +64,7 @@ class Validation:
     low: float | None
     high: float | None
     share: Share
-    mean_stars: float | None
-    mean_stars_low: float | None
-    mean_stars_high: float | None
-    rated: int
+    stars: Estimate  # the mean of all ratings; its n are these
     by_star: pd.DataFrame
     outcomes: pd.DataFrame
     accuracy: pd.DataFrame
@@ -84,7 +86,6 @@ def validate(readings: Readings, *, seed: int = 0, draws: int = 2000) -> Validat
         f1 = float(macro_f1(counted.sum(axis=0)))
         drawn = macro_f1(resampled(counted, graded["key"], rng=rng, draws=draws))
         low, high = (float(end) for end in np.nanquantile(drawn, (0.025, 0.975)))
-    mean, mean_low, mean_high = _mean_by_customer(rated)
     return Validation(
         graded=len(graded),
         distinct=int(graded["key"].nunique()),
@@ -92,10 +93,7 @@ def validate(readings: Readings, *, seed: int = 0, draws: int = 2000) -> Validat
         low=low,
         high=high,
         share=_negative_share(read, rng=rng, draws=draws),
-        mean_stars=mean,
-        mean_stars_low=mean_low,
-        mean_stars_high=mean_high,
-        rated=len(rated),
+        stars=_mean_by_customer(rated),
         by_star=_by_star(rated),
         outcomes=_outcomes(readings.texts),
         accuracy=_accuracy(graded, rated),
@@ -138,15 +136,15 @@ def _negative_share(read: pd.DataFrame, *, rng: np.random.Generator, draws: int)
     return Share(method="corrected", value=float(value), low=low, high=high, **base)
 
 
-def _mean_by_customer(rated: pd.DataFrame) -> tuple[float | None, float | None, float | None]:
-    if len(rated) < 2:
-        return (float(rated["rating"].mean()), None, None) if len(rated) else (None, None, None)
-    mean = float(rated["rating"].mean())
-    off = (rated["rating"] - mean).groupby(author(rated).to_numpy()).sum()
-    if len(off) < 2:
-        return mean, None, None
-    half = stats.t.ppf(0.975, len(off) - 1) * float(np.sqrt((off**2).sum() * len(off) / (len(off) - 1))) / len(rated)
-    return mean, max(1.0, float(mean - half)), min(5.0, float(mean + half))
+def _mean_by_customer(rated: pd.DataFrame) -> Estimate:
+    """The mean rating with Student's interval over customers, where there are two of them."""
+    n = len(rated)
+    mean = float(rated["rating"].mean()) if n else None
+    off = (rated["rating"] - (mean or 0)).groupby(author(rated).to_numpy()).sum()
+    if mean is None or len(off) < 2:
+        return Estimate(value=mean, unit="stars", n=n)
+    half = stats.t.ppf(0.975, len(off) - 1) * float(np.sqrt((off**2).sum() * len(off) / (len(off) - 1))) / n
+    return Estimate(value=mean, low=max(1.0, float(mean - half)), high=min(5.0, float(mean + half)), unit="stars", n=n)
 
 
 def _by_star(rated: pd.DataFrame) -> pd.DataFrame:
@@ -203,7 +201,7 @@ def part_reading(readings: Readings, validation: Validation) -> Part:
         sentence = f"Of happy ones it recognises {formats.share(happy['share_all'])}."
     labels = {"stars": "Stars", "texts": "Texts", "read": "Understood", "negative": "Read as negative",
               "share": "Share", "low": "From", "high": "To"}  # fmt: skip
-    counts = dict.fromkeys(("texts", "read", "negative"), formats.people)
+    counts: dict[str, Any] = dict.fromkeys(("texts", "read", "negative"), formats.people)
     table = figures.tabulate(
         validation.by_star,
         caption="How the texts of each star were read",
@@ -240,23 +238,24 @@ def part_outcomes(validation: Validation) -> Part:
     frame["of_all"] = frame["texts"] / frame["texts"].sum()
     row = frame.set_index("outcome")
     labels = {"name": "What became of it", "texts": "Texts", "of_all": "Share"}
-    if validation.rated:
+    if validation.stars.n:
         labels |= {"rated": "With stars", "mean_stars": "Mean stars", "low_stars": "One or two stars"}
         labels |= {"low": "From", "high": "To"}
     silent, other = int(row.loc["no_signal", "texts"]), int(row.loc["other_language", "texts"])
+    shares = dict.fromkeys(("of_all", "low_stars", "low", "high"), formats.share)
+    counts: dict[str, Any] = dict.fromkeys(("texts", "rated"), formats.people)
     foreign = f"{wording.upper(wording.counted(other, 'text'))} in other languages {wording.noun(other, 'is')}"
-    cells_of = dict.fromkeys(("of_all", "low_stars", "low", "high"), formats.share)
     return Part(
         title=f"{formats.share(row.loc['read', 'of_all'])} of the texts could be understood",
-        sentence=f"{wording.upper(wording.counted(silent, 'text'))} {wording.noun(silent, 'says', 'say')} nothing clear.",
+        sentence=f"{wording.counted(silent, 'text')} {wording.noun(silent, 'says', 'say')} nothing clear."
+        if silent
+        else "Every English text says something clear.",
         detail=True,
         chart=figures.table(
             frame,
             caption="What became of the texts; 'from' and 'to' bound the share of one or two stars (95 %)",
             labels=labels,
-            formats=cells_of
-            | dict.fromkeys(("texts", "rated"), formats.people)
-            | {"mean_stars": lambda value: formats.number(value, digits=1)},
+            formats=shares | counts | {"mean_stars": lambda value: formats.number(value, digits=1)},
         ),
         caveats=[Caveat(text=f"{foreign} counted and left out.")] if other else [],
     )
@@ -275,30 +274,41 @@ def _metrics(readings: Readings, validation: Validation) -> list[Metric]:
         "distinct texts; a learnt model reads each text without having seen its phrasing"
     )
     first = readings.texts["day"].min()
-    note = f"since {first:%B %Y}" if first is not pd.NaT else ""
     mixed, name = float(readings.read["mixed"].mean()), readings.reader.name
-    # id, label, value, unit, n, low, high, definition
-    rows: list[tuple[str, str, float | None, str, int, float | None, float | None, str]] = [
-        ("negative_share", "Unhappy, over all texts", share.value, "share", share.n, share.low, share.high, definition),
-        ("coverage", "Understood", read / texts, "share", texts, None, None, "texts read and not abstained from / texts"),
-        ("negative_share_raw", "Read as negative, uncorrected", share.raw, "share", share.n, share.raw_low,
-         share.raw_high, "share of the readable texts that read as negative"),
-        ("macro_f1_readable", f"Macro F1 of {name} where it reads", validation.macro_f1, "index", validation.graded,
-         validation.low, validation.high, graded),
-        ("mixed_share", "Praise and blame in one text", mixed, "share", read, None, None,
-         "share of the readable texts with clauses of opposite mood"),
-    ]  # fmt: skip
-    if validation.mean_stars is not None:
-        rows.append(("mean_stars", "Average stars, all texts", validation.mean_stars, "stars", validation.rated,
-                     validation.mean_stars_low, validation.mean_stars_high,
-                     "mean of all ratings given with a text; interval over customers"))  # fmt: skip
-    names = ("id", "label", "value", "unit", "n", "low", "high", "definition")
-    counted = "kept texts before as_of; rates count those of the period with orders"
-    return [
-        Metric(id="texts", label="Reviews and messages", value=texts, unit="texts", n=texts, running=True, note=note,
-               definition=counted),
-        *(Metric(**dict(zip(names, row, strict=True))) for row in rows),
-    ]  # fmt: skip
+    raw = Estimate(value=share.raw, low=share.raw_low, high=share.raw_high, unit="share", n=share.n)
+    f1 = Estimate(
+        value=validation.macro_f1, low=validation.low, high=validation.high, unit="index", n=validation.graded
+    )
+    rows = [
+        ("negative_share", "Unhappy, over all texts", share.estimate, definition),
+        ("coverage", "Understood", _of(read / texts, texts), "texts read and not abstained from / texts"),
+        (
+            "negative_share_raw",
+            "Read as negative, uncorrected",
+            raw,
+            "share of the readable texts that read as negative",
+        ),
+        ("macro_f1_readable", f"Macro F1 of {name} where it reads", f1, graded),
+        ("mixed_share", "Praise and blame in one text", _of(mixed, read), "share with clauses of opposite mood"),
+    ]
+    if validation.stars.value is not None:
+        definition = "mean of all ratings given with a text; interval over customers"
+        rows.append(("mean_stars", "Average stars, all texts", validation.stars, definition))
+    counted = Metric(
+        id="texts",
+        label="Reviews and messages",
+        value=texts,
+        unit="texts",
+        n=texts,
+        running=True,
+        note=f"since {first:%B %Y}" if first is not pd.NaT else "",
+        definition="kept texts before as_of; rates count those of the period with orders",
+    )
+    return [counted, *(Metric.of(value, id=one, label=label, definition=what) for one, label, value, what in rows)]
+
+
+def _of(share: float, n: int) -> Estimate:
+    return Estimate(value=share, unit="share", n=n)
 
 
 def _checks(readings: Readings, validation: Validation) -> list[Check]:
@@ -334,7 +344,7 @@ def _certain(readings: Readings, validation: Validation) -> list[str]:
 
 def _method(readings: Readings, validation: Validation) -> list[str]:
     share, hard = validation.share, HARD_FRESH
-    value = Estimate(value=share.value, low=share.low, high=share.high, unit="share")
+    value = share.estimate
     come_by = {
         "corrected": f"As read, {formats.share(share.raw, digits=1)} are negative; the reader finds "
         f"{formats.share(share.sensitivity)} of the readable texts with one or two stars and wrongly calls "
