@@ -98,7 +98,7 @@ def _validation(stars: list[float]) -> object:
         ),
         (
             _trend(2, 2),
-            "One- and two-star ratings are about as common as in the year before: 15%. No complaint has spread.",
+            "One- and two-star ratings are about as common as in the year before: 15%. No complaint has become more common.",
         ),
     ],
 )  # fmt: skip

@@ -87,7 +87,7 @@ class Trend:
     @property
     def against(self) -> str:
         """What the last weeks are held against, in words."""
-        return "the year before" if self.before_weeks == BEFORE_WEEKS else f"the {self.before_weeks} weeks before"
+        return "the year before" if self.before_weeks == BEFORE_WEEKS else f"the {wording.span(7 * self.before_weeks)} before"
 
     @property
     def rose(self) -> list[str]:
