@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+from crmlib.formats import Estimate
+
 
 @dataclass(frozen=True, kw_only=True)
 class Total:
@@ -17,10 +19,18 @@ class Total:
     low: float
     high: float
 
+    def estimate(self, unit: str, *, n: int | None = None) -> Estimate:
+        """The same as a page says it."""
+        return Estimate(value=self.value, low=self.low, high=self.high, unit=unit, n=n)
+
+    def holds(self, actual: float) -> bool:
+        """Did what came lie inside?"""
+        return self.low <= actual <= self.high
+
 
 @dataclass(frozen=True)
 class Errors:
-    """What earlier forecasts of totals were off by: log(actual / forecast), and the deviation the method itself expected."""
+    """What earlier forecasts of totals were off by: log(actual / forecast), and the deviation the method expected."""
 
     seen: tuple[float, ...] = ()
     own: tuple[float, ...] = ()
@@ -43,8 +53,8 @@ def half_width(own: float, errors: Errors) -> float:
     """Half of the 95 % range, in logarithms of the total, for a method whose own deviation is `own`.
 
     Where earlier errors are no larger than the method expected, its own band stands: it covers 95 % when the model
-    is right. Where they are, their root mean square with Student's quantile takes its place, since so few errors do not say
-    exactly how large the next may be.
+    is right. Where they are, their root mean square with Student's quantile takes its place, since so few errors
+    do not say exactly how large the next may be.
     """
     if not errors.worse_than_own:
         return 1.96 * own

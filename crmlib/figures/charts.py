@@ -115,7 +115,7 @@ def bars(
     step = 0.42
 
     def paint(ax: Axes, narrow: bool) -> None:
-        places = np.arange(len(names)) * step
+        places = np.arange(len(names), dtype=float) * step
         ax.barh(places, values, height=step * (0.42 if narrow else 0.6), color=colours, edgecolor=PAPER)
         ends = values.copy()
         if low:
@@ -446,7 +446,7 @@ def _key(ax: Axes, names: Sequence[tuple[str, str]]) -> None:
     """What each colour is, in words of that colour, above the drawing on the right."""
     from matplotlib.offsetbox import AnchoredOffsetbox, HPacker, TextArea
 
-    words = [TextArea(name, textprops={"color": ink, "fontweight": "bold"}) for name, ink in names]
+    words: list[Any] = [TextArea(name, textprops={"color": ink, "fontweight": "bold"}) for name, ink in names]
     box = HPacker(children=words, pad=0, sep=12)
     ax.add_artist(AnchoredOffsetbox(loc="upper right", child=box, frameon=False, pad=0.2, borderpad=0.1))
 
