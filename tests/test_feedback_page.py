@@ -208,7 +208,7 @@ def test_what_is_to_be_answered_is_counted() -> None:
         rows = [(1.0, "price", "Bad")] * count
         part = feedback.part_answers(_readings(rows), tickets=True)
         assert [action.what for action in part.actions] == ([what] if what else [])
-        assert part.metrics[0].value == count and part.metrics[0].note == "in the last 30 days"
+        assert part.metrics[0].value == count and part.metrics[0].note == "last 30 days"
     unknown = feedback.part_answers(_readings([(1.0, "price", "Bad")] * 2), tickets=False)
     assert unknown.actions[0].what == "Answer these 2 unhappy texts, where still open"
     assert unknown.actions[0].by == date(2026, 10, 5)  # three days on is a Sunday

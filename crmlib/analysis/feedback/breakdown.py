@@ -267,7 +267,7 @@ def part_products(readings: Readings, shop: Shop, orders: pd.DataFrame) -> Part:
     return Part(
         title=title,
         sentence=sentence,
-        chart=_chart(found) if len(found.frame) else None,
+        chart=_chart(found),
         actions=[_action(row, by) for row in clear.head(3).itertuples()],
         signals=[_signal(row) for row in clear.itertuples()],
         method=[method] if found.searched else [],
@@ -306,33 +306,23 @@ def _action(row: Any, by: date) -> Action:
     return Action(what=what, why=_counted(row), count=count, by=by, owner=owner, file=file)
 
 
-def _chart(found: Products) -> Chart:
-    """The products with the highest rates for the theme that stands out; fewer than three are a table."""
+def _chart(found: Products) -> Chart | None:
+    """The products with the highest rates for the theme that stands out; None where fewer than three have five."""
     clear = found.clear
     theme = clear["theme"].iloc[0] if len(clear) else ANY
-    of_theme = found.frame[(found.frame["theme"] == theme) & (found.frame["orders"] >= MIN_ORDERS)]
-    shown = of_theme.sort_values(["rate", "product_id"], ascending=[False, True]).head(SHOWN)
+    # A dot looks like a finding, which fewer than five complaints are not.
+    told = (found.frame["orders"] >= MIN_ORDERS) & (found.frame["complaints"] >= MIN_COMPLAINTS)
+    shown = found.frame[told & (found.frame["theme"] == theme)].sort_values("rate", ascending=False).head(SHOWN)
+    if len(shown) < 3:
+        return None
     listed = pd.concat([clear.head(20), shown]).drop_duplicates(["product_id", "theme"])
     listed["counted"] = 1000 * listed["complaints"] / listed["orders"]
-    listed["stands"] = np.where(listed["above"].astype(bool), "above", "no clear difference")
     labels = {"name": "Product", "theme": "Theme", "orders": "Orders with it", "complaints": "Complaints",
               "counted": "Per 1,000 as counted", "rate": "Cautious rate", "low": "From", "high": "To",
-              "average": "Average", "stands": "Against the others"}  # fmt: skip
-    table = figures.tabulate(
-        figures.masked(listed, count="complaints", rates=["counted", "rate"]),
-        caption=f"Complaints per 1,000 orders that held the product; {found.searched:,} pairs searched",
-        labels=labels,
-        formats=dict.fromkeys(("counted", "rate", "low", "high", "average"), _one) | {"orders": formats.number},
-        rows=5,
-        file="tables/products.csv",
-    )
-    # A dot looks like a finding, which fewer than five complaints are not.
-    told = shown[shown["complaints"] >= MIN_COMPLAINTS]
-    if len(told) < 3:
-        return Chart(table=table)
+              "average": "Average"}  # fmt: skip
     average = float(shown["average"].iloc[0])
     return figures.dots(
-        told,
+        shown,
         label="name",
         value="rate",
         low="low",
@@ -342,7 +332,13 @@ def _chart(found: Products) -> Chart:
         reference=average,
         strong="above",
         caption=f"Upright line: the average, {average:.1f}. Products with fewer than five complaints are not drawn.",
-        table=table,
+        table=figures.tabulate(
+            listed,
+            caption=f"Complaints per 1,000 orders that held the product; {found.searched:,} pairs searched",
+            labels=labels,
+            formats=dict.fromkeys(("counted", "rate", "low", "high", "average"), _one) | {"orders": formats.number},
+            file="tables/products.csv",
+        ),
     )
 
 

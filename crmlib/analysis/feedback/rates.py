@@ -96,7 +96,7 @@ def part_rates(readings: Readings, orders: pd.DataFrame) -> Part:
         most, then = (formats.number(row[column], digits=digits) for row in (top, second))
         unit = f"per 1,000 orders{span}" if found.orders else "texts"
         sentence = f"{most} {unit}, then {second['theme']} with {then}."
-        chart = figures.dots(
+        chart = figures.bars(
             frame,
             label="name",
             value=column,
@@ -105,7 +105,6 @@ def part_rates(readings: Readings, orders: pd.DataFrame) -> Part:
             what="Complaints per 1,000 orders" if found.orders else "Complaining texts",
             form=lambda value: formats.number(value, digits=digits),
             strong="first",
-            caption="The lines say how far chance alone may move the counts.",
             table=_table(frame, found),
         )
     return Part(
@@ -177,7 +176,7 @@ def _caveats() -> list[Caveat]:
         Caveat(text="Those who write are not all customers; nothing here speaks for the silent."),
         Caveat(
             text=f"About {10 * every.missed / every.complaints:.0f} in 10 complaints are missed, most about "
-            f"{wording.listed(weakest)}: compare a theme over time, less so with other themes."
+            f"{wording.listed(weakest)}: compare a theme with itself over time, not with others."
         ),
         Caveat(text="Sarcasm and mixed feelings are often misread; a single text's reading is a hint."),
     ]

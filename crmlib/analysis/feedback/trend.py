@@ -87,7 +87,11 @@ class Trend:
     @property
     def against(self) -> str:
         """What the last weeks are held against, in words."""
-        return "the year before" if self.before_weeks == BEFORE_WEEKS else f"the {wording.span(7 * self.before_weeks)} before"
+        return (
+            "the year before"
+            if self.before_weeks == BEFORE_WEEKS
+            else f"the {wording.span(7 * self.before_weeks)} before"
+        )
 
     @property
     def rose(self) -> list[str]:
@@ -416,7 +420,7 @@ def _chart(trend: Trend) -> Chart | None:
         what="Complaints per 1,000 orders",
         form=formats.number,
         mark=(trend.since, f"last {trend.recent_weeks} weeks") if len(trend.changes) else None,
-        caption=f"Four weeks at a time, by the day of the text; the band is where {names[0]} may lie by chance.",
+        caption=f"Four weeks at a time; the band is where {names[0]} may lie by chance.",
         table=figures.tabulate(
             shown,
             caption="Complaints by theme in four weeks each, newest first",
