@@ -259,8 +259,8 @@ def part_products(readings: Readings, shop: Shop, orders: pd.DataFrame) -> Part:
         cases = f"{wording.upper(wording.small(more))} more {wording.noun(more, 'case stands', 'cases stand')} out."
         title, sentence = titled(row), wording.sentences(_counted(row), cases if more else "")
     method = (
-        f"Products are held against the others in {found.searched:,} pairs with a theme; what is called different holds "
-        "at a false discovery rate of 5 %. Rates are cautious: drawn towards the average where there is little to go by. "
+        f"Products are held against the others in {found.searched:,} pairs with a theme; what is called different "
+        "holds at a false discovery rate of 5 %. Rates are drawn towards the average where there is little to go by. "
         f"A writer counts once; {found.without_product:,} texts name no product."
     )
     by = wording.working_day(readings.as_of, ACT_WITHIN_DAYS)

@@ -67,7 +67,7 @@ class Learnt:
 
     Each text is read by the one of `parts` that was trained without its phrasing, so that rated and unrated texts are
     misread alike; `part_of` knows which. `whole` reads what is new. Margins become chances by `slope` and `offset`.
-    Above `cut` a text is negative, below `usual` (the share of negatives in training) positive; between, nothing is said.
+    Above `cut` a text is negative, below `usual` (the share of negatives in training) positive; between, nothing.
     """
 
     vocabulary: Vocabulary
@@ -255,7 +255,7 @@ def learnt(
     usual: float,
     rng: np.random.Generator,
 ) -> Learnt:
-    """The model to read with: parts that each leave a fold of phrasings out, and the whole; `marks` of each row's text."""
+    """The model to read with: parts that each leave a fold of phrasings out, and the whole; `marks` of each row."""
     folds = examples.folds(FOLDS, rng=rng)
     margins, parts = examples.unseen_margins(folds, strength=strength)
     slope, offset = calibrated(margins, examples)

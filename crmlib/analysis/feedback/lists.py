@@ -136,7 +136,7 @@ def _reading_task(theme: str, texts: pd.DataFrame, readings: Readings) -> Action
         what=f"Check {these}; the software may have misread many"
         if misread >= DOUBTFUL
         else f"Read {these} and find the cause",
-        why=f"Complaints about {theme} of the last year; {happy:,} of {wording.counted(len(rated), 'rated text')} carry four or five stars.",
+        why=f"Of the last year; {happy:,} of {wording.counted(len(rated), 'rated text')} carry four or five stars.",
         count=count,
         by=wording.working_day(readings.as_of, ACT_WITHIN_DAYS),
         owner=OWNERS[theme],

@@ -1,8 +1,8 @@
 """What does the wording of a text say that a lexicon of moods cannot hear?
 
-TextBlob gives each word its mood. Around it stand a few general rules that anyone can read: what 'not', 'nor' and 'never'
-reach, what 'but' and 'although' weigh, faults that are denied ('no problems'), complaints without a word of mood
-('runs small', 'still waiting'), polite ones ('it would have been nice to …') and praise that a fault turns sour.
+TextBlob gives each word its mood. Around it stand a few general rules that anyone can read: what 'not' and 'never'
+reach, what 'but' and 'although' weigh, faults that are denied ('no problems'), complaints without a word of mood ('runs
+small', 'still waiting'), polite ones ('it would have been nice to …') and praise that a fault turns sour.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class _Plain(dict[str, Any]):
 
 @cache
 def _pattern() -> tuple[_Plain, Any, Any]:
-    """TextBlob's lexicon, its tokens of a text and its reading of them; the rest of its `sentiment` is not needed here."""
+    """TextBlob's lexicon, its tokens of a text and its reading of them."""
     from textblob.en import Sentiment, parser, sentiment
 
     sentiment("good")  # loads the words
@@ -98,7 +98,7 @@ def word(one: str) -> float:
 
 
 def vader(text: str) -> float:
-    """The same by VADER (Hutto and Gilbert 2014), which also hears capitals, exclamation marks and emoji: its compound score.
+    """The same by VADER (Hutto and Gilbert 2014), which also hears capitals, exclamation marks and emoji: its compound.
 
     >>> vader("What a lovely cup") > 0 > vader("The worst cup")
     True
@@ -149,7 +149,7 @@ def mood(text: str) -> Mood:
 
 
 def clause_mood(clause: str) -> float:
-    """How does one clause read? Faults and phrases first, TextBlob for the words that are left; 0.0 where nothing speaks."""
+    """How does one clause read? Faults and phrases first, TextBlob for the words left; 0.0 where nothing speaks."""
     heard: list[float] = []
     rest = clause
     for phrase, strength in ((_BEST, PRAISE), (_GOOD_DENIALS, PRAISE)):
@@ -175,7 +175,7 @@ def clause_mood(clause: str) -> float:
 
 
 def _complaint(question: str) -> float:
-    """A question has no mood of its own unless it complains: 'Is it safe?' asks, 'Where is my parcel? Still waiting' does not."""
+    """A question has no mood unless it complains: 'Is it safe?' asks, 'Where is my parcel?' does not."""
     return COMPLAINT if _COMPLAINTS.search(question) or any(names_fault(question, theme) for theme in FAULTS) else 0.0
 
 
@@ -200,7 +200,7 @@ def _weighed(sentence: str) -> list[tuple[float, float]]:
 
 
 def _words(clause: str) -> float:
-    """The mood of a clause's words: TextBlob's, what a negator reaches turned round; VADER's where TextBlob knows none."""
+    """The mood of a clause's words: TextBlob's, with what a negator reaches; VADER's where TextBlob knows none."""
     denied = _with_denials(clause)
     strength = textblob(denied)
     if strength:
@@ -210,7 +210,7 @@ def _words(clause: str) -> float:
 
 
 def _against(given: float, turned: float) -> list[tuple[float, float]]:
-    """What is granted and what it gives way to. After praise, 'but' announces a complaint even in words that say nothing."""
+    """What is granted and what it gives way to. After praise, 'but' announces a complaint even without a mood."""
     if given > 0 and not turned:
         turned = COMPLAINT
     return [(given, BEFORE_BUT), (turned, 1.0)]

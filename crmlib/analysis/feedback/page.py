@@ -31,7 +31,8 @@ def headline(satisfaction: Satisfaction | None, trend: Trend, validation: Valida
     if satisfaction.change == "no clear change":
         if theme:
             return f"{theme} in {weeks}. {wording.upper(noun)} are as common as before: {share}."
-        return f"{wording.upper(noun)} are about as common as in {trend.against}: {share}. No complaint has become more common."
+        lead = f"{wording.upper(noun)} are about as common as in {trend.against}: {share}."
+        return f"{lead} No complaint has become more common."
     lead = f"{wording.upper(noun)} {risen(satisfaction.ratio)}: {share} in {weeks}, {before} in {trend.against}."
     if satisfaction.change == "fell":
         return wording.sentences(lead, f"But {wording.lower(theme)}." if theme else "")

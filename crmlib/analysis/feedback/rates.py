@@ -21,7 +21,7 @@ FEW = 20  # complaints below which a theme is better read than counted
 
 @dataclass(frozen=True, kw_only=True)
 class Rates:
-    """Complaints by theme, as themes.csv has them, over [start, end) with `orders` orders (None without a common period).
+    """Complaints by theme, as in themes.csv, over [start, end) with `orders` orders (None without a common period).
 
     frame  theme, texts (that mention it), negative (that complain of it), per_1000_orders, low, high, in_period
     """
@@ -37,8 +37,8 @@ class Rates:
 def rates(readings: Readings, orders: pd.DataFrame) -> Rates:
     """How often is each theme complained about, per 1,000 orders of the same period?
 
-    The period runs from the first day that has both texts and orders behind it to the last. Complaints in it are a Poisson
-    count (Garwood's interval); without orders or dates the rates are empty.
+    The period runs from the first day that has both texts and orders behind it to the last. Complaints in it are a
+    Poisson count (Garwood's interval); without orders or dates the rates are empty.
     """
     found, texts = readings.mentions, readings.texts
     counts = found.groupby("theme").agg(texts=("row", "size"), negative=("complaint", "sum"))
@@ -78,7 +78,7 @@ def author(rows: pd.DataFrame) -> pd.Series:
 
 
 def part_rates(readings: Readings, orders: pd.DataFrame) -> Part:
-    """What is complained about most? Complaints per 1,000 orders by theme, or their number where there are no orders."""
+    """What is complained about most? Complaints per 1,000 orders by theme, or their number without orders."""
     found = rates(readings, orders)
     column, digits = ("per_1000_orders", 1) if found.orders else ("negative", 0)
     frame = found.frame.sort_values([column, "theme"], ascending=[False, True]).reset_index(drop=True)
@@ -186,11 +186,12 @@ def _measured(found: Rates) -> str:
     """How well the words find complaints on sentences written for it."""
     every, first = together(MEASURED), together(FIRST)
     themes = [f"{theme} {MEASURED[theme].right} of {MEASURED[theme].complaints}" for theme in THEMES]
-    undated = f" {wording.counted(found.undated, 'text')} without a date {'counts' if found.undated == 1 else 'count'} in no rate."
+    count = wording.noun(found.undated, "counts", "count")
+    undated = f" {wording.counted(found.undated, 'text')} without a date {count} in no rate."
     return (
         f"On {SENTENCES} test sentences, not written by this shop's customers, the words alone, without stars, find "
         f"{every.recall} complaints and are right in {every.precision}; before the patterns were last improved "
-        f"{first.right} were found, so the later figure flatters. By theme: {', '.join(themes)}. Under {FEW} complaints "
-        "about a theme, read the quotes and compare nothing. A text counts on the day it was written; its order was "
-        "often placed a week or two earlier." + (undated if found.undated else "")
+        f"{first.right} were found, so the later figure flatters. By theme: {', '.join(themes)}. Under {FEW} "
+        "complaints about a theme, read the quotes and compare nothing. A text counts on the day it was written; its "
+        "order was often placed a week or two earlier." + (undated if found.undated else "")
     )

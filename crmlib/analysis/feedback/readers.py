@@ -83,8 +83,8 @@ def learn(shop: Shop, texts: ir.Table, *, reader: Reader, seed: int = 0, draws: 
     few = int(sides.min()) if len(sides) == 2 else 0
     if few < MIN_PHRASINGS:
         reason = (
-            f"nothing was learnt from this shop's own stars: that needs {MIN_PHRASINGS} different phrasings with one or "
-            f"two and with four or five stars, and the rarer side has {few}"
+            f"nothing was learnt from this shop's own stars: that needs {MIN_PHRASINGS} different phrasings with one "
+            f"or two and with four or five stars, and the rarer side has {few}"
         )
         return _untaught(usable, reader=reader, rng=rng, draws=draws, reason=reason)
     examples, marks, vocabulary = _examples(usable, known)
@@ -194,7 +194,7 @@ def _judged(
     strength: float,
     rng: np.random.Generator,
 ) -> pd.DataFrame:
-    """What each reader calls negative among later texts; the model without their phrasing, and as it comes ('reciting').
+    """What each reader calls negative among later texts; the model without their phrasing, and as it is ('reciting').
 
     Phrasings are dealt into folds over the whole time. A later text is read by the model of earlier texts that leaves
     its fold out, so nothing it was trained on was later or alike.
@@ -325,8 +325,8 @@ def _metrics(learning: Learning) -> list[Metric]:
     if learning.origins:
         days = ", ".join(formats.day(day) for day in learning.origins)
         where = (
-            f"on rated texts later than training (from {days}) in phrasings left out of training, 3 stars left out; 95 % "
-            "interval over phrasings"
+            f"on rated texts later than training (from {days}) in phrasings left out of training, 3 stars left out; "
+            "95 % interval over phrasings"
         )
     found = []
     for reader, name in NAMES.items():

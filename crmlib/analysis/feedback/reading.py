@@ -30,10 +30,10 @@ _TOKEN = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 
 @dataclass(frozen=True)
 class Reading:
-    """One distinct text: what became of it and its polarity, −1 to 1; `mixed` where clauses of opposite mood stand in it.
+    """One distinct text: what became of it and its polarity, −1 to 1; `mixed` where clauses are of opposite mood.
 
-    `themes` holds the mood of each theme it mentions: of the clauses about it or, where those have none (`moodless`), of the
-    whole text. `against` are the themes spoken of negatively, `named` those of which a fault is named.
+    `themes` holds the mood of each theme it mentions: of the clauses about it or, where these have none (`moodless`),
+    of the whole text. `against` are the themes spoken of negatively, `named` those of which a fault is named.
     """
 
     outcome: Outcome
@@ -47,8 +47,8 @@ class Reading:
     def complaints(self, *, rating: float | None = None) -> frozenset[str]:
         """Which themes does it complain about, given the stars that came with it (None: no stars)?
 
-        Those spoken of negatively or with a named fault. Stars decide where the words leave room: with one or two, a theme
-        without a mood of its own counts too; with four or five, a mood without a named fault does not.
+        Those spoken of negatively or with a named fault. Stars decide where the words leave room: with one or two, a
+        theme without a mood of its own counts too; with four or five, a mood without a named fault does not.
         """
         low, high = (rating is not None and rating <= 2), (rating is not None and rating >= 4)
         return self.named | (frozenset() if high else self.against) | (self.moodless if low else frozenset())
@@ -58,8 +58,8 @@ class Reading:
 class Reader:
     """Reads English texts; says nothing below a strength of `abstain_below` (0 to 1), nor where nothing speaks.
 
-    With TextBlob's lexicon and rules of wording, unless it has `learnt` a model of the shop's own stars. `known` holds the
-    scores of texts met before by their key, so that none is scored twice.
+    With TextBlob's lexicon and rules of wording, unless it has `learnt` a model of the shop's own stars. `known` holds
+    the scores of texts met before by their key, so that none is scored twice.
     """
 
     abstain_below: float = 0.1

@@ -29,9 +29,9 @@ def redact(
     """What may be quoted of a text? The text with personal data replaced by '[e-mail]', '[phone]', '[name]' …
 
     `names` are the writer's own given and family names, in any case and with or without accents; `ids` are values
-    such as the order's that must not be shown; `known` are words in lower case that name no person though they are written
-    like a name, such as the shop's brands and carriers. Invisible and direction-changing characters are dropped, look-alike
-    widths folded, blanks closed up.
+    such as the order's that must not be shown; `known` are words in lower case that name no person though they are
+    written like a name, such as the shop's brands and carriers. Invisible and direction-changing characters are
+    dropped, look-alike widths folded, blanks closed up.
 
     >>> redact("Call me: 0176 1234567, Anna.Muster@example.com", names=["Anna", "Muster"])
     'Call me: [phone], [e-mail]'

@@ -21,7 +21,6 @@ _LEAST: dict[Basis, int] = {"stars": MIN_RATED, "words": 50}
 _GONE = "The unhappy share is again about what it was."
 _UNHAPPY = {"stars": "unhappy ratings", "words": "negative texts"}
 _COLUMNS = {"stars": ("unhappy", "rated"), "words": ("negative", "read")}
-_COUNTED = {"stars": "ratings with one or two stars", "words": "texts that read as negative"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,13 +91,14 @@ def part_unhappy(found: Satisfaction | None, trend: Trend) -> Part | None:
     if found.change != "no clear change":
         title = f"{more} {_UNHAPPY[found.basis]} since {trend.since:%B}"
         share, weeks = formats.share(found.recent.value), wording.span(7 * trend.recent_weeks)
-        text = f"{wording.upper(_UNHAPPY[found.basis])} {found.change} to {share} in {weeks}, from {formats.share(found.before)}."
+        noun = wording.upper(_UNHAPPY[found.basis])
+        text = f"{noun} {found.change} to {share} in {weeks}, from {formats.share(found.before)}."
         changes.append(Change(text=text, size=_size(found, trend)))
         text = f"There are {more.lower()} {_UNHAPPY[found.basis]} than in {trend.against}."
         signals.append(Signal(id=f"unhappy:{found.change}", text=text, gone=_GONE))
     method = (
-        f"The last {trend.recent_weeks} weeks are held against the {trend.before_weeks} before. Where counts scatter from "
-        "week to week more than chance would have it, a change must be larger to be called one."
+        f"The last {trend.recent_weeks} weeks are held against the {trend.before_weeks} before. Where counts scatter "
+        "from week to week more than chance would have it, a change must be larger to be called one."
     )
     return Part(
         title=title,
@@ -129,7 +129,7 @@ def _metrics(found: Satisfaction, trend: Trend) -> list[Metric]:
         before=found.before,
         against=trend.against,
         history=_history(trend, count, per),
-        definition=f"share of {_COUNTED[found.basis]} in the last {trend.recent_weeks} whole weeks; Wilson's 95 % interval",
+        definition=f"share of {found.noun} in the last {trend.recent_weeks} whole weeks; Wilson's 95 % interval",
     )
     stars = Metric(
         id="stars_lately",
@@ -167,7 +167,7 @@ def _chart(found: Satisfaction, trend: Trend) -> Chart:
         what="Unhappy share",
         form=formats.share,
         mark=(trend.since, f"last {trend.recent_weeks} weeks{name}"),
-        caption=f"{wording.upper(_COUNTED[found.basis])}, four weeks at a time.",
+        caption=f"{wording.upper(found.noun)}, four weeks at a time.",
         table=figures.tabulate(
             four,
             caption="Unhappy customers in four weeks each, newest first",

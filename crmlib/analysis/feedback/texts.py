@@ -55,9 +55,9 @@ def facts(shop: Shop) -> ir.Table:
     """Grain: one kept text. The smallest table a reader of texts can do with: the rows themselves.
 
     Columns feedback_id, text, created_at, day, customer_id, order_id, product_id, channel, rating, language,
-    first_name, last_name (of that very customer, to be taken out of quotes), the customer's SEGMENTS, answered (a ticket
-    of the customer was first replied to at or after the text). Empty where the shop lacks them. Raises NotAvailable
-    without feedback.
+    first_name, last_name (of that very customer, to be taken out of quotes), the customer's SEGMENTS, answered (a
+    ticket of the customer was first replied to at or after the text). Empty where the shop lacks them. Raises
+    NotAvailable without feedback.
     """
     texts = shop.table("feedback", "text").select(
         "feedback_id", "text", "created_at", "customer_id", "order_id", "product_id", "channel",
@@ -91,10 +91,8 @@ def with_segments(shop: Shop, people: ir.Table) -> ir.Table:
         f"{AGES[-1]} and over",
     ]
     band = ibis.cases(*((years < limit, name) for limit, name in zip(AGES, names, strict=False)), else_=names[-1])
-    segments = known.select(
-        "customer_id", acquisition_channel=known["acquisition_channel"], country=known["country"], gender=known["gender"],
-        age=ibis.ifelse(born.isnull(), ibis.null("string"), band),
-    )  # fmt: skip
+    columns = ("customer_id", "acquisition_channel", "country", "gender")
+    segments = known.select(*columns, age=ibis.ifelse(born.isnull(), ibis.null("string"), band))
     return people.left_join(segments, "customer_id").drop("customer_id_right")
 
 
@@ -108,7 +106,7 @@ def order_days(shop: Shop) -> ir.Table:
 
 
 def orders_by_day(shop: Shop) -> pd.DataFrame:
-    """Against how many orders are complaints counted? One row a day: day, orders; no rows where the shop has no orders."""
+    """Against how many orders are complaints counted? One row a day: day, orders; no rows without orders."""
     if not shop.has("orders"):
         return pd.DataFrame({"day": pd.Series(dtype="datetime64[s]"), "orders": pd.Series(dtype="int64")})
     days = shop.fetch(order_days(shop))
@@ -141,9 +139,10 @@ def score(shop: Shop, texts: ir.Table, *, reader: Reader, at_least: int = MIN_RE
     frame = frame.astype({"rating": "float64", "polarity": "float64", "answered": bool, "mixed": bool})
     counts = frame["outcome"].value_counts()
     if counts.get("read", 0) < at_least:
+        read, silent, other = (f"{counts.get(outcome, 0):,}" for outcome in OUTCOMES)
         raise NotEnoughData(
-            f"needs {at_least} texts it can read; of {len(frame):,} texts {counts.get('read', 0):,} could be read, "
-            f"{counts.get('no_signal', 0):,} had no clear direction and {counts.get('other_language', 0):,} are not English"
+            f"needs {at_least} texts it can read; of {len(frame):,} texts {read} could be read, {silent} had no clear "
+            f"direction and {other} are not English"
         )
     found = pd.DataFrame(mentions, columns=["row", "theme", "polarity", "complaint"])
     found = found.astype({"row": "int64", "theme": "object", "polarity": "float64", "complaint": "bool"})

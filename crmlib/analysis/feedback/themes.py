@@ -23,8 +23,8 @@ PATTERNS, FAULTS = _compiled("about"), _compiled("faults")
 _NOT = pattern("themes", "<NOT>")
 # What turns a fault into its absence when it stands just before: 'no scratches', 'not too tight', 'has never leaked'.
 _DENIED = re.compile(r"\b(?:no|not|never|without|zero|nothing|hardly|\w+n't|cannot)(?:\s+\w+){0,2}\s*$", re.IGNORECASE)
-# Harm done on the way is the carrier's: 'the parcel arrived damaged', 'the driver threw the box, two cups broken'. Harm that
-# shows in use stays the product's: 'delivered on Monday and broken after a week'.
+# Harm done on the way is the carrier's: 'the parcel arrived damaged', 'the driver threw the box, two cups broken'. Harm
+# that shows in use stays the product's: 'delivered on Monday and broken after a week'.
 _HARM = re.compile(
     r"\b(?:damaged?|broke(?:n)?|crushed|smashed|squashed|squeezed|dent(?:s|ed)?|chipped|crack(?:s|ed)?|scratch(?:es|ed)?|torn|ripped"
     r"|shattered|bent|burst|leak(?:s|ed|ing)?|(?:in|to)\s+pieces)\b",
@@ -35,7 +35,7 @@ _ON_THE_WAY = re.compile(
     r"|shipments?|transit|arriv(?:e[sd]?|als?|ing))\b",
     re.IGNORECASE,
 )
-# What is charged for a return, or how long it takes, is said of the return; a search that does not work is the site's fault.
+# What is charged for a return, or how long it takes, is said of the return; a search that fails is the site's fault.
 _LENT = MappingProxyType(
     {
         "price": (

@@ -359,7 +359,7 @@ def _method(readings: Readings, validation: Validation) -> list[str]:
         graded = (
             f"Where it reads, on {validation.graded:,} rated texts ({validation.distinct:,} distinct; three stars left "
             f"out), macro F1 of {readings.reader.name} is {validation.macro_f1:.2f} ({validation.low:.2f}{formats.DASH}"
-            f"{validation.high:.2f}); 1 is perfect, and calling every text positive gives {all_positive(validation):.2f}."
+            f"{validation.high:.2f}); 1 is perfect, calling every text positive gives {all_positive(validation):.2f}."
         )
     return [
         come_by,
