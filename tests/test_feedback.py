@@ -825,6 +825,7 @@ def test_feedback_alone_is_a_shop(write_shop: Callable[..., Path]) -> None:
     assert found["coverage"].value == pytest.approx(0.8)
     assert found["negative_share"].value == pytest.approx(0.5)
     assert found.headline.startswith("50% of the texts we could read are negative.") and not found.changes
+    assert [tile.id for tile in found.tiles] == ["unanswered", "negative_share"]
     titles = [part.title for part in found.parts]
     assert "Too few weeks to say whether complaints are rising" in titles and "Products cannot be compared" in titles
 

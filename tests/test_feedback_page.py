@@ -21,7 +21,7 @@ from crmlib.analysis.feedback.trend import Cause, Trend, changes
 from crmlib.findings import Due, Grade, Prediction
 
 AS_OF = date(2026, 10, 1)
-NAMED = Cause(theme="delivery", word="DHL", recent=9, recent_all=12, before=1, before_all=80, p_adjusted=0.001)
+NAMED = Cause(theme="delivery", word="DHL", recent=9, recent_all=12, before=1, before_all=80)
 
 
 def _trend(

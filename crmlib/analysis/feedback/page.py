@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from crmlib import formats, wording
 from crmlib.analysis.feedback.satisfaction import Satisfaction
 from crmlib.analysis.feedback.trend import Trend, about, risen
 from crmlib.analysis.feedback.validation import Validation
-from crmlib.findings import Findings, Part, compose
+from crmlib.findings import Findings, Metric, Part, compose
 
 
 def page(
     satisfaction: Satisfaction | None, trend: Trend, validation: Validation, parts: Sequence[Part | None]
 ) -> Findings:
-    """What customers wrote, for the owner: `parts` in their order, under what changed in the last weeks."""
+    """What customers wrote, for the owner: `parts` in their order, under what changed in the last weeks.
+
+    Without two periods to compare, the tiles are those of all texts.
+    """
+    if satisfaction is None:
+        parts = [part and replace(part, metrics=[_as_tile(metric) for metric in part.metrics]) for part in parts]
     return compose("feedback", headline(satisfaction, trend, validation), parts)
+
+
+def _as_tile(metric: Metric) -> Metric:
+    return replace(metric, headline=metric.headline or metric.id in ("negative_share", "mean_stars"))
 
 
 def headline(satisfaction: Satisfaction | None, trend: Trend, validation: Validation) -> str:

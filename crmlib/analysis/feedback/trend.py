@@ -45,7 +45,6 @@ class Cause:
     recent_all: int
     before: int
     before_all: int
-    p_adjusted: float
 
     @property
     def is_name(self) -> bool:
@@ -212,18 +211,8 @@ def causes(readings: Readings, trend: Trend) -> tuple[Cause, ...]:
         adjusted = adjust(p, method="holm")
         best = min(range(len(words)), key=lambda i: (adjusted[i], words[i]))
         if adjusted[best] < 0.05:
-            spelt, (now, then) = _spelling(recent["text"], words[best]), counts[best]
-            found.append(
-                Cause(
-                    theme=theme,
-                    word=spelt,
-                    recent=now,
-                    recent_all=size,
-                    before=then,
-                    before_all=earlier,
-                    p_adjusted=float(adjusted[best]),
-                )
-            )
+            (now, then), spelt = counts[best], _spelling(recent["text"], words[best])
+            found.append(Cause(theme=theme, word=spelt, recent=now, recent_all=size, before=then, before_all=earlier))
     return tuple(found)
 
 
