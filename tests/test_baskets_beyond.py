@@ -157,14 +157,14 @@ def test_a_pair_of_one_season_is_not_held_up_later(rng: np.random.Generator) -> 
     hats, kettles = (30, 31), (20, 21)
     assert {hats, kettles} <= set(above_chance(rules))
     # The naive count calls the season a success: summer came back.
-    naive = count_pairs([hats], baskets=baskets.later()).iloc[0]
+    naive = count_pairs([hats], baskets=baskets.part("later")).iloc[0]
     assert naive["times_low"] > 1.5
     validation = bk.validate(baskets, rules)
     assert validation.by_month and validation.season >= 1
     for followed in (validation.found, validation.before):
         held_up = set(followed.loc[followed["verdict"] == "held", "itemset"])
         assert kettles in held_up and hats not in held_up
-    hat, kettle = (row for _, row in recount([hats, kettles], baskets.later()).iterrows())
+    hat, kettle = (row for _, row in recount([hats, kettles], baskets.part("later")).iterrows())
     assert hat["verdict"] != "held" and kettle["verdict"] == "held"
     assert hat["times_low"] < 1 and hat["times_over_all"] == pytest.approx(naive["times"])
     shown = dict(zip(validation.shown["itemset"], validation.shown["verdict"], strict=True))
@@ -366,9 +366,9 @@ def test_what_large_baskets_hold_anyway_is_told_apart(rng: np.random.Generator) 
     rules = bk.fit(baskets, max_items=2, min_confidence=0)
     validation = bk.validate(baskets, rules)
     rates = bk.hit_rates(baskets, validation)
-    suggested = bk.score(validation.rules, baskets.earlier(), validation)
+    suggested = bk.score(validation.rules, baskets.part("earlier"), validation)
     ((first, then),) = hits.first_choice(suggested, baskets.ids).items()
-    later, (small, many) = baskets.later(), ("under 11 items", "11 items or more")
+    later, (small, many) = baskets.part("later"), ("under 11 items", "11 items or more")
     for size, inside in ((small, later.sizes < 11), (many, later.sizes >= 11)):
         tried = later.held.toarray()[inside]
         tried = tried[tried[:, first] == 1]

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from crmlib import figures, formats
 from crmlib.analysis.baskets import mining
 from crmlib.analysis.baskets.chance import Chance, SizeClasses, fit_size_classes
 from crmlib.analysis.baskets.clusters import by_customer
 from crmlib.analysis.baskets.facts import Baskets, Floats, Ints
 from crmlib.errors import UsageError
+from crmlib.findings import Chart
 
+SHOWN = 10  # pairs open on the page
 MOST_ITEMS = 6_000  # a table of all pairs of more would not fit beside the rest
 
 
@@ -110,3 +114,13 @@ def expected_by(rows: dict[str, Ints], sets: Ints, *, baskets: Baskets) -> pd.Da
         for label, here in rows.items()
     }
     return pd.DataFrame.from_dict(parts, orient="index", columns=range(len(sets)))
+
+
+def times_chart(
+    frame: pd.DataFrame, *, what: str, value: str = "times", strong: str = "", caption: str = "", table: Any = None
+) -> Chart:
+    """The first ten pairs (column name) by how many times as often as expected they meet: `value`, value_low, value_high."""
+    return figures.dots(
+        frame, label="name", value=value, low=f"{value}_low", high=f"{value}_high", what=what, form=formats.multiple,
+        reference=1, log=True, strong=strong, caption=caption, table=table, rows=SHOWN,
+    )  # fmt: skip

@@ -22,6 +22,7 @@ from scipy import stats as distributions
 from crmlib import figures, formats, stats, wording
 from crmlib.analysis.baskets import clusters
 from crmlib.analysis.baskets.facts import Baskets, Floats, Ints, Matrix
+from crmlib.analysis.baskets.mining import column_sums
 from crmlib.analysis.baskets.relatives import related
 from crmlib.analysis.baskets.rules import LEAST_CUSTOMERS, Rules
 from crmlib.analysis.outreach import WRITE, contactable, lots
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 COLUMNS = ("pair", "first", "then", "relation", "after", "before", "customers", "times", "times_low", "times_high",
            "share_after", "share_any", "baskets_first", "p_value", "q_value")  # fmt: skip
+_REMIND = ("customer_id", "lot", "bought_id", "bought", "last_bought", "remind_of_id", "remind_of", "by")
 REMINDERS = "reminders"  # lists/reminders.csv, by whose name its lots are drawn
 _CHUNK = 200
 _FRESH = 7  # days in which a reminder is still one
@@ -71,94 +73,115 @@ def sequences(
     if baskets.days.isna().any() or not baskets.customer_ids:
         why = "Orders have no days or no customers here, so what comes after what cannot be seen."
         return Sequences(table=empty, window_days=window_days, searched=0, why=why)
-    items = np.flatnonzero(np.asarray(baskets.held.sum(axis=0)).ravel() >= rules.least)
+    seen = _follow(baskets, least=rules.least, window_days=window_days)
+    searched = len(seen.items) * (len(seen.items) - 1) // 2
+    found = _likely(seen, searched=searched, rate=rules.rate)
+    if found.empty:
+        return Sequences(table=empty, window_days=window_days, searched=searched)
+    found = _measured(found, seen, baskets, whole=np.flatnonzero(closed(baskets, window_days=window_days)))
+    found["q_value"] = stats.adjust(found["p_value"], method="fdr_bh", searched=searched)
+    pairs = list(zip(seen.items[found["a"]].tolist(), seen.items[found["b"]].tolist(), strict=True))
+    found = found.assign(
+        pair=pairs,
+        first=[baskets.names[a] for a, _ in pairs],
+        then=[baskets.names[b] for _, b in pairs],
+        relation=[related(baskets, a, b) for a, b in pairs],
+    )
+    clear = (found["q_value"] <= rules.rate) & (found["times_low"] > 1) & (found["customers"] >= least_customers)
+    table = found.loc[clear, list(COLUMNS)]
+    table = table.sort_values(["times_low", "pair"], ascending=[False, True], ignore_index=True)
+    return Sequences(table=table, window_days=window_days, searched=searched)
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What came after what. items: positions of the frequent ones; held, after: baskets × items, the second in how many
+    later baskets of the window; events: items × items, how often the second came after the first; expected: by sales."""
+
+    items: Ints
+    held: Matrix
+    after: Matrix
+    events: Ints
+    expected: Floats
+
+
+def _follow(baskets: Baskets, *, least: int, window_days: int) -> _Seen:
+    items = np.flatnonzero(column_sums(baskets.held) >= least)
     follows = later_baskets(baskets, window_days=window_days)
     held = sparse.csr_array(baskets.held[:, items])
-    after_it = sparse.csr_array(follows @ held)  # in how many later baskets of the window is each item
-    events = (held.T @ after_it).toarray().astype(np.int64)
-    searched = len(items) * (len(items) - 1) // 2
-    if not events.sum():
-        return Sequences(table=empty, window_days=window_days, searched=searched)
-
+    after = sparse.csr_array(follows @ held)
+    events = (held.T @ after).toarray().astype(np.int64)
     # What sales alone would give: shares of each month's and size's baskets, on both sides of each pair of baskets.
-    stratum = pd.factorize(
-        baskets.months.astype(str) + " " + pd.Series(baskets.classes.astype(str), baskets.months.index)
-    )[0]
+    sizes = pd.Series(baskets.classes.astype(str), baskets.months.index)
+    stratum = pd.factorize(baskets.months.astype(str) + " " + sizes)[0]
     count = np.bincount(stratum)
     inside = sparse.csr_array((np.ones(baskets.n), (stratum, np.arange(baskets.n))), shape=(len(count), baskets.n))
     share = (inside @ held).toarray() / count[:, None]
     expected = share.T @ ((inside @ follows) @ inside.T @ share)
-    late = np.exp(lateness(events, expected))
-    expected = expected * np.sqrt(late[None, :] / late[:, None])
+    late = np.exp(lateness(events, expected)) if events.any() else np.ones(len(items))
+    return _Seen(items, held, after, events, expected * np.sqrt(late[None, :] / late[:, None]))
 
-    first, then = np.nonzero(events + events.T > 0)
-    once = (first < then) & (expected[first, then] > 0) & (expected[then, first] > 0)
-    first, then = first[once], then[once]
-    forward, back = events[first, then], events[then, first]
-    by_sales = expected[first, then] / (expected[first, then] + expected[then, first])
-    p = 2 * np.minimum(
-        distributions.binom.cdf(forward, forward + back, by_sales),
-        distributions.binom.sf(forward - 1, forward + back, by_sales),
+
+def _likely(seen: _Seen, *, searched: int, rate: float) -> pd.DataFrame:
+    """Pairs of items whose order sales do not explain: a, b (in the more frequent direction), after, before, by_sales (the
+    share of a, b by sales), p_count. The test by customers can only raise p."""
+    events, expected = seen.events, seen.expected
+    a, b = np.nonzero(events + events.T > 0)
+    once = (a < b) & (expected[a, b] > 0) & (expected[b, a] > 0)
+    a, b = a[once], b[once]
+    after, before = events[a, b], events[b, a]
+    by_sales = expected[a, b] / (expected[a, b] + expected[b, a])
+    n, binom = after + before, distributions.binom
+    p = np.minimum(2 * np.minimum(binom.cdf(after, n, by_sales), binom.sf(after - 1, n, by_sales)), 1.0)
+    turned = after / np.maximum(n, 1) < by_sales
+    table = pd.DataFrame(
+        {
+            "a": np.where(turned, b, a),
+            "b": np.where(turned, a, b),
+            "after": np.where(turned, before, after),
+            "before": np.where(turned, after, before),
+            "by_sales": np.where(turned, 1 - by_sales, by_sales),
+            "p_count": p,
+        }
     )
-    hopeful = np.flatnonzero(stats.adjust(np.minimum(p, 1.0), method="fdr_bh", searched=searched) <= rules.rate)
-    if not len(hopeful):
-        return Sequences(table=empty, window_days=window_days, searched=searched)
-    first, then, forward, back, p = (values[hopeful] for values in (first, then, forward, back, p))
-    # Read each in the direction that is more frequent than sales alone.
-    turned = forward / np.maximum(forward + back, 1) < by_sales[hopeful]
-    first, then = np.where(turned, then, first), np.where(turned, first, then)
-    forward, back = np.where(turned, back, forward), np.where(turned, forward, back)
-    by_sales = np.where(turned, 1 - by_sales[hopeful], by_sales[hopeful])
+    return table[stats.adjust(p, method="fdr_bh", searched=searched) <= rate].reset_index(drop=True)
 
-    se, freedom, low, high = (np.empty(len(first)) for _ in range(4))
-    customers, followed = np.empty(len(first), dtype=np.int64), np.empty(len(first))
-    # A guest's basket is never seen to be followed, nor one whose time is not over.
-    whole = np.flatnonzero(closed(baskets, window_days=window_days))
-    counted = np.asarray(held[whole].sum(axis=0)).ravel()
-    anyhow = np.asarray((after_it[whole] > 0).sum(axis=0)).ravel() / max(len(whole), 1)
+
+def _measured(found: pd.DataFrame, seen: _Seen, baskets: Baskets, *, whole: Ints) -> pd.DataFrame:
+    """With times and its range, customers, the shares that follow and p_value; `whole` are the baskets shares are of."""
+    a, b, by_sales = (found[name].to_numpy() for name in ("a", "b", "by_sales"))
+    counted = column_sums(seen.held[whole])
+    anyhow = np.asarray((seen.after[whole] > 0).sum(axis=0)).ravel() / max(len(whole), 1)
     who = clusters.by_customer(baskets)
-    by_item, by_after = sparse.csc_array(held), sparse.csc_array(after_it)
-    for start in range(0, len(first), _CHUNK):
+    held, later = sparse.csc_array(seen.held), sparse.csc_array(seen.after)
+    se, freedom, low, high, followed = (np.empty(len(found)) for _ in range(5))
+    customers = np.empty(len(found), dtype=np.int64)
+    for start in range(0, len(found), _CHUNK):
         piece = slice(start, start + _CHUNK)
-        a, b = first[piece], then[piece]
-        ahead = by_item[:, a].multiply(by_after[:, b])
-        behind = by_item[:, b].multiply(by_after[:, a])
+        ahead = held[:, a[piece]].multiply(later[:, b[piece]])
+        behind = held[:, b[piece]].multiply(later[:, a[piece]])
         ahead_by, behind_by = (who @ ahead).toarray(), (who @ behind).toarray()
         # What each customer brings beyond what sales give.
         se[piece], freedom[piece] = clusters.errors(ahead_by * (1 - by_sales[piece]) - behind_by * by_sales[piece])
         low[piece], high[piece] = order_range(ahead_by, behind_by, by_sales[piece])
         customers[piece] = (ahead_by > 0).sum(axis=0)
-        followed[piece] = np.asarray((ahead > 0).tocsr()[whole].sum(axis=0)).ravel() / np.maximum(counted[a], 1)
+        followed[piece] = column_sums((ahead > 0).tocsr()[whole]) / np.maximum(counted[a[piece]], 1)
     # Tested as if there were no order. A test of the logarithm of times would be as unsure as the few events on the wrong
     # side are, which is where a sequence is clearest.
-    total = forward + back
-    distance = (forward - total * by_sales) / np.maximum(se, np.sqrt(total * by_sales * (1 - by_sales)))
-    p = np.maximum(np.minimum(p, 1.0), 2 * distributions.t.sf(distance, freedom))
-    # Half an event on either side, so that 'never before' has a number.
-    times = (forward + 0.5) / (back + 0.5) * (1 - by_sales) / by_sales
-    pairs = [(int(items[a]), int(items[b])) for a, b in zip(first, then, strict=True)]
-    table = pd.DataFrame(
-        {
-            "pair": pairs,
-            "first": [baskets.names[a] for a, _ in pairs],
-            "then": [baskets.names[b] for _, b in pairs],
-            "relation": [related(baskets, a, b) for a, b in pairs],
-            "after": forward,
-            "before": back,
-            "customers": customers,
-            "times": times,
-            "times_low": low,
-            "times_high": high,
-            "share_after": np.where(counted[first] > 0, followed, np.nan),
-            "share_any": anyhow[then],
-            "baskets_first": counted[first].astype(np.int64),
-            "p_value": p,
-            "q_value": stats.adjust(p, method="fdr_bh", searched=searched),
-        }
+    after, before = found["after"].to_numpy(), found["before"].to_numpy()
+    total = after + before
+    distance = (after - total * by_sales) / np.maximum(se, np.sqrt(total * by_sales * (1 - by_sales)))
+    return found.assign(
+        customers=customers,
+        # Half an event on either side, so that 'never before' has a number.
+        times=(after + 0.5) / (before + 0.5) * (1 - by_sales) / by_sales,
+        times_low=low,
+        times_high=high,
+        share_after=np.where(counted[a] > 0, followed, np.nan),
+        share_any=anyhow[b],
+        baskets_first=counted[a].astype(np.int64),
+        p_value=np.maximum(found["p_count"], 2 * distributions.t.sf(distance, freedom)),
     )
-    found = (table["q_value"] <= rules.rate) & (table["times_low"] > 1) & (table["customers"] >= least_customers)
-    table = table[found].sort_values(["times_low", "pair"], ascending=[False, True], ignore_index=True)
-    return Sequences(table=table, window_days=window_days, searched=searched)
 
 
 def closed(baskets: Baskets, *, window_days: int) -> NDArray[np.bool_]:
@@ -173,31 +196,24 @@ def reminders(found: Sequences, baskets: Baskets, *, shop: Shop) -> pd.DataFrame
     Columns customer_id, lot ('write' or 'leave alone', by the shop's key), bought_id, bought, last_bought, remind_of_id,
     remind_of, by (the day the window ends). What comes first of the sequences first, then who must be reminded soonest.
     """
-    columns = ["customer_id", "lot", "bought_id", "bought", "last_bought", "remind_of_id", "remind_of", "by"]
-    window, parts = pd.Timedelta(days=found.window_days), []
+    window, parts = pd.Timedelta(days=found.window_days), [pd.DataFrame(columns=list(_REMIND))]
     for first, then in found.table["pair"]:
         bought, since = (_last_day(baskets, item) for item in (first, then))
         due = bought[bought + window >= pd.Timestamp(_as_of(baskets))]
         due = due[~(since.reindex(due.index) >= due)].sort_values(kind="stable")
         ids = [baskets.customer_ids[customer] for customer in due.index]
-        parts.append(
-            pd.DataFrame(
-                {
-                    "customer_id": ids, "lot": lots(ids, shop=shop, of=REMINDERS), "bought_id": baskets.ids[first],
-                    "bought": baskets.names[first], "last_bought": due.dt.date.to_numpy(), "remind_of_id": baskets.ids[then],
-                    "remind_of": baskets.names[then], "by": (due + window).dt.date.to_numpy(),
-                }
-            )
-        )  # fmt: skip
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+        said = (ids, lots(ids, shop=shop, of=REMINDERS), baskets.ids[first], baskets.names[first], due.dt.date.to_numpy(),
+                baskets.ids[then], baskets.names[then], (due + window).dt.date.to_numpy())  # fmt: skip
+        parts.append(pd.DataFrame(dict(zip(_REMIND, said, strict=True))))
+    return pd.concat(parts[1:] or parts, ignore_index=True)
 
 
 def _last_day(baskets: Baskets, item: int) -> pd.Series[pd.Timestamp]:
     """The last day on which each known customer bought an item, by the customer's number."""
-    here = np.flatnonzero(np.asarray(baskets.held[:, [item]].sum(axis=1)).ravel() > 0)
-    here = here[baskets.customers[here] < len(baskets.customer_ids)]
-    days = pd.Series(baskets.days.to_numpy()[here], index=baskets.customers[here])
-    return days.groupby(level=0).max()
+    here = np.flatnonzero(
+        (column_sums(baskets.held[:, [item]].T) > 0) & (baskets.customers < len(baskets.customer_ids))
+    )
+    return pd.Series(baskets.days.to_numpy()[here], index=baskets.customers[here]).groupby(level=0).max()
 
 
 def _as_of(baskets: Baskets) -> date:

@@ -8,6 +8,7 @@ import pandas as pd
 from crmlib import figures, formats, wording
 from crmlib.analysis.baskets.facts import WORDS, Baskets, Floats
 from crmlib.analysis.baskets.mining import Itemset
+from crmlib.analysis.baskets.pairs import SHOWN, times_chart
 from crmlib.analysis.baskets.relatives import related
 from crmlib.analysis.baskets.rules import LEAST_CUSTOMERS, Rules, directions, pairs_above
 from crmlib.analysis.baskets.season import by_season
@@ -15,8 +16,10 @@ from crmlib.analysis.baskets.validation import GONE, HELD, UNCLEAR, Validation
 from crmlib.findings import Caveat, Chart, Metric, Part, Signal
 from crmlib.formats import Estimate
 
-SHOWN = 10  # pairs open on the page
 _COSTS_KNOWN = 0.8  # share of sales with known costs, below which the page says so
+_MEASURES = {"baskets": "count", "expected": "expected", "customers": "customers", "share": "confidence",
+             "times": "times_shrunk", "times_low": "shrunk_low", "times_high": "shrunk_high", "extra_low": "extra_low",
+             "margin_low": "margin_low"}  # fmt: skip
 _LATER = {HELD: "yes", UNCLEAR: "too few to tell", GONE: "no", "": "not known"}
 # Why a pair above chance is not suggested, of one and of several; the first that holds counts.
 _REASONS = {
@@ -47,28 +50,16 @@ def score(
     room, room_low, room_high = (
         _room(table, baskets, times=column) for column in ("times_shrunk", "shrunk_low", "shrunk_high")
     )
+    names, ids = np.array(baskets.names, dtype=object), np.array(baskets.ids, dtype=object)
+    item, suggest = ([i for (i,) in table[side]] for side in ("antecedent", "consequent"))
     listed = pd.DataFrame(
         {
-            "item": [baskets.names[i] for (i,) in table["antecedent"]],
-            "suggest": [baskets.names[i] for (i,) in table["consequent"]],
-            "pair": list(table["itemset"]),
-            "item_id": [baskets.ids[i] for (i,) in table["antecedent"]],
-            "suggest_id": [baskets.ids[i] for (i,) in table["consequent"]],
-            "baskets": table["count"].to_numpy(),
-            "expected": table["expected"].to_numpy(),
-            "customers": table["customers"].to_numpy(),
-            "share": table["confidence"].to_numpy(),
-            "times": table["times_shrunk"].to_numpy(),
-            "times_low": table["shrunk_low"].to_numpy(),
-            "times_high": table["shrunk_high"].to_numpy(),
-            "extra_low": table["extra_low"].to_numpy(),
-            "margin_low": table["margin_low"].to_numpy(),
-            "room": room,
-            "room_low": room_low,
-            "room_high": room_high,
+            "item": names[item], "suggest": names[suggest], "pair": list(table["itemset"]), "item_id": ids[item],
+            "suggest_id": ids[suggest], **{name: table[column].to_numpy() for name, column in _MEASURES.items()},
+            "room": room, "room_low": room_low, "room_high": room_high,
             "later": [later.get(pair, "") for pair in table["itemset"]],
         }
-    )
+    )  # fmt: skip
     worth = ["room", "margin_low"] if listed["room"].notna().any() else []
     return listed.sort_values([*worth, "extra_low"], ascending=False, kind="stable", ignore_index=True)
 
@@ -195,47 +186,32 @@ def _chart(suggestions: pd.DataFrame, baskets: Baskets, validation: Validation) 
     if suggestions.empty:
         return None
     later = dict(zip(validation.shown["itemset"], validation.shown["times_over_all"], strict=True))
-    money = suggestions["room"].notna().any()
     named = suggestions.assign(
         name=suggestions["item"] + " + " + suggestions["suggest"],
         lately=[float(later.get(pair, np.nan)) for pair in suggestions["pair"]],
         later=suggestions["later"].map(_LATER),
-        range=suggestions["times_low"].map(formats.multiple)
-        + formats.DASH
-        + suggestions["times_high"].map(formats.multiple),
-        worth=[
-            Estimate(value=r.room, low=r.room_low, high=r.room_high, unit=baskets.currency).text
-            if money
-            else formats.number(1000 * r.extra_low / baskets.n, digits=1)
-            for r in suggestions.itertuples()
-        ],
+        beyond=1000 * suggestions["extra_low"] / baskets.n,
     )
-    more = len(suggestions) - SHOWN
-    caption = f"The first {SHOWN} of {formats.number(len(suggestions))} pairs. " if more > 0 else ""
-    return figures.dots(
+    money = bool(suggestions["room"].notna().any())
+    worth = (
+        {"room": "Room, margin per 1,000 baskets", "room_low": "From", "room_high": "To"}
+        if money
+        else {"beyond": "Beyond expected, per 1,000 baskets"}
+    )
+    behind = figures.tabulate(
         named,
-        label="name",
-        value="times",
-        low="times_low",
-        high="times_high",
-        what="times as often together as expected",
-        form=formats.multiple,
-        reference=1,
-        log=True,
-        rows=SHOWN,
-        caption=f"{caption}Dots are cautious estimates; lines are 95% ranges.",
-        table=figures.tabulate(
-            named,
-            caption="Pairs worth a test",
-            labels={"item": "Shown with", "suggest": "Suggest", "baskets": "Baskets with both", "expected": "Expected",
-                    "customers": "Customers", "share": "Of its baskets", "times": "Times as often", "range": "Range",
-                    "lately": wording.upper(validation.lately), "later": "Held up later",
-                    "worth": "Room, margin per 1,000 baskets" if money else "Beyond expected, per 1,000 baskets"},
-            formats=dict.fromkeys(("baskets", "expected", "customers"), formats.number)
-            | dict.fromkeys(("times", "lately"), formats.multiple) | {"share": formats.share},
-            file="tables/suggestions.csv",
-        ),
+        caption="Pairs worth a test",
+        labels={"item": "Shown with", "suggest": "Suggest", "baskets": "Baskets with both", "expected": "Expected",
+                "customers": "Customers", "share": "Of its baskets", "times": "Times as often", "times_low": "From",
+                "times_high": "To", "lately": wording.upper(validation.lately), "later": "Held up later", **worth},
+        formats=dict.fromkeys(("baskets", "expected", "customers"), formats.number) | {"share": formats.share}
+        | dict.fromkeys(("times", "times_low", "times_high", "lately"), formats.multiple)
+        | dict.fromkeys(worth, lambda v: formats.money(v, baskets.currency) if money else formats.number(v, digits=1)),
+        file="tables/suggestions.csv",
     )  # fmt: skip
+    first = f"The first {SHOWN} of {formats.number(len(named))} pairs. " if len(named) > SHOWN else ""
+    caption = f"{first}Dots are cautious estimates; lines are 95% ranges."
+    return times_chart(named, what="times as often together as expected", caption=caption, table=behind)
 
 
 def _metrics(rules: Rules, baskets: Baskets, suggestions: pd.DataFrame) -> list[Metric]:

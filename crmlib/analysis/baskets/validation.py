@@ -8,10 +8,10 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
-from crmlib import figures, formats, stats, wording
+from crmlib import stats, wording
 from crmlib.analysis.baskets.facts import Baskets
 from crmlib.analysis.baskets.mining import Itemset
-from crmlib.analysis.baskets.pairs import expected_by, months_known
+from crmlib.analysis.baskets.pairs import expected_by, months_known, times_chart
 from crmlib.analysis.baskets.rules import Rules, above_chance, count_pairs, fit, within_range
 from crmlib.errors import NotEnoughData
 from crmlib.findings import Metric, Part
@@ -38,8 +38,6 @@ class Validation:
 
     cut: date | None
     why: str
-    baskets_earlier: int
-    baskets_later: int
     found: pd.DataFrame
     shown: pd.DataFrame
     before: pd.DataFrame
@@ -62,7 +60,8 @@ class Validation:
             return f"No pair stood out{alone} in the first three quarters of the time, so there was none to follow."
         said = f"{_held(self.found, 'first three quarters of the time', self.lately)}."
         if self.season:
-            said += f" {wording.counted(self.season, 'more pair')} stood out by the season alone and {wording.noun(self.season, 'was')} not followed."
+            more = wording.counted(self.season, "more pair")
+            said += f" {more} stood out by the season alone and {wording.noun(self.season, 'was')} not followed."
         if len(self.before):
             said += f" {_held(self.before, 'first half of the time', 'quarter that came next')}."
         return said
@@ -86,20 +85,22 @@ def validate(baskets: Baskets, rules: Rules) -> Validation:
     pairs = above_chance(rules)
     if baskets.cut is None:
         return _nothing("There are no days to divide into earlier and later.")
-    earlier, later = baskets.earlier(), baskets.later()
+    later = baskets.part("later")
     try:
-        found = _found(earlier, rules)
+        found = _found(baskets.part("earlier"), rules)
     except NotEnoughData as error:
         return _nothing(f"The earlier part is too small to find rules in: {error}.")
     followed = _beyond_season(found)
+    try:
+        before = recount(_beyond_season(_found(baskets.part("first half"), rules)), baskets.part("third quarter"))
+    except NotEnoughData:
+        before = _EMPTY
     return Validation(
         cut=baskets.cut,
         why="",
-        baskets_earlier=earlier.n,
-        baskets_later=later.n,
         found=recount(followed, later),
         shown=recount(pairs, later),
-        before=_a_quarter_earlier(baskets, rules),
+        before=before,
         rules=found,
         season=len(above_chance(found)) - len(followed),
         days_later=int((later.days.max() - pd.Timestamp(baskets.cut)).days) + 1,
@@ -107,23 +108,10 @@ def validate(baskets: Baskets, rules: Rules) -> Validation:
     )
 
 
-def _a_quarter_earlier(baskets: Baskets, rules: Rules) -> pd.DataFrame:
-    try:
-        found = _found(baskets.first_half(), rules)
-    except NotEnoughData:
-        return _EMPTY
-    return recount(_beyond_season(found), baskets.third_quarter())
-
-
 def _found(part: Baskets, rules: Rules) -> Rules:
     """The pairs of a part of the time, under the settings of the rules."""
-    return fit(
-        part,
-        min_confidence=rules.min_confidence,
-        max_items=2,
-        q_max=rules.rate,
-        keep_redundant=rules.keep_redundant,
-    )
+    same = {name: getattr(rules, name) for name in ("min_confidence", "keep_redundant")}
+    return fit(part, max_items=2, q_max=rules.rate, **same)
 
 
 def _beyond_season(rules: Rules) -> list[Itemset]:
@@ -154,7 +142,7 @@ def recount(pairs: list[Itemset], later: Baskets) -> pd.DataFrame:
 
 
 def _nothing(why: str) -> Validation:
-    return Validation(cut=None, why=why, baskets_earlier=0, baskets_later=0, found=_EMPTY, shown=_EMPTY, before=_EMPTY)
+    return Validation(cut=None, why=why, found=_EMPTY, shown=_EMPTY, before=_EMPTY)
 
 
 def _held(pairs: pd.DataFrame, found: str, then: str) -> str:
@@ -171,36 +159,33 @@ def _held(pairs: pd.DataFrame, found: str, then: str) -> str:
 def held_up(validation: Validation, baskets: Baskets) -> Part:
     """How many pairs found earlier held up later? With `predictions.part_later` around it."""
     found = validation.found
-    held, followed = validation.count(HELD), len(found)
-    low, high = (float(end) for end in stats.share_interval(held, followed)) if followed else (None, None)
-    share = Estimate(value=held / followed if followed else None, low=low, high=high, unit="share", n=followed or None)
-    definition = (
-        "Pairs found in the first three quarters of the time whose interval lies above chance again in the rest"
-        f"{', found and counted within months, each against its own totals' if validation.by_month else ''}."
-    )
-    chart = None
-    if followed:
-        chart = figures.dots(
-            found.assign(name=[" + ".join(baskets.names[i] for i in pair) for pair in found["itemset"]]),
-            label="name",
-            value="times",
-            low="times_low",
-            high="times_high",
-            what=f"times expected, {validation.lately}",
-            form=formats.multiple,
-            reference=1,
-            log=True,
-        )
+    held, n = validation.count(HELD), len(found)
+    low, high = (float(end) for end in stats.share_interval(held, n)) if n else (None, None)
+    share = Estimate(value=held / n if n else None, low=low, high=high, unit="share", n=n or None)
+    within = ", found and counted within months, each against its own totals" if validation.by_month else ""
+    definition = f"Pairs found in the first three quarters of the time whose interval lies above chance again in the rest{within}."
+    names = [" + ".join(baskets.names[i] for i in pair) for pair in found["itemset"]]
     return Part(
-        title=f"{held} of {wording.counted(followed, 'pair')} found earlier held up in the {validation.lately}" if followed else "",
-        chart=chart,
+        title=f"{held} of {wording.counted(n, 'pair')} found earlier held up in the {validation.lately}" if n else "",
+        chart=times_chart(found.assign(name=names), what=f"times expected, {validation.lately}") if n else None,
         detail=True,
         metrics=[
-            Metric(id="pairs_held", label="Pairs that held up later", value=held if followed else None, unit="pairs",
-                   n=followed or None, headline=bool(followed), note=f"of {followed}, in the {validation.lately}",
-                   definition=definition),
-            Metric.of(share, id="held_later", label="Share of pairs that held up later",
-                      definition=f"{definition} The range takes pairs as independent."),
+            Metric(
+                id="pairs_held",
+                label="Pairs that held up later",
+                value=held if n else None,
+                unit="pairs",
+                n=n or None,
+                headline=bool(n),
+                note=f"of {n}, in the {validation.lately}",
+                definition=definition,
+            ),
+            Metric.of(
+                share,
+                id="held_later",
+                label="Share of pairs that held up later",
+                definition=f"{definition} The range takes pairs as independent.",
+            ),
         ],
         certain=[validation.verdict],
-    )  # fmt: skip
+    )
