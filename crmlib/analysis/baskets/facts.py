@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from crmlib.errors import NotAvailable, NotEnoughData, UsageError
+from crmlib.findings import Metric
 from crmlib.shop import facts as shared
 from crmlib.shop.shop import Shop
 
@@ -119,8 +120,9 @@ class Baskets:
         return float((self.days >= since).sum()) * self.one_in * 365 / ((last - since).days + 1)
 
     def part(self, period: str) -> Baskets:
-        """The baskets before `cut` ('earlier') or from then on ('later'), before `middle` ('first half') or between the two
-        ('third quarter'): with the totals of the period, and of those of its months that it may hold a part of only."""
+        """The baskets before `cut` ('earlier') or from then on ('later'), before `middle` ('first half') or between the
+        two ('third quarter'): with the totals of the period, and of those of its months that it may hold a part of
+        only."""
         bounds = {"earlier": (None, self.cut), "later": (self.cut, None), "first half": (None, self.middle),
                   "third quarter": (self.middle, self.cut)}  # fmt: skip
         start, end = (pd.Timestamp(day) if day else day for day in bounds[period])
@@ -153,6 +155,11 @@ class Baskets:
     def __repr__(self) -> str:
         items = f"{self.items:,} items at level {self.level}, {len(self.ids):,} of them carried"
         return f"Baskets({self.n:,} baskets, {items})"
+
+
+def tally(id: str, label: str, value: float | None, n: int | None, definition: str, *, unit: str = "pairs") -> Metric:
+    """A complete count as a metric that is no tile."""
+    return Metric(id=id, label=label, value=value, n=n, definition=definition, unit=unit)
 
 
 def minimum_count(support: float, baskets: int) -> int:

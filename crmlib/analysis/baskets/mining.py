@@ -52,7 +52,8 @@ class Itemsets:
 
 
 def frequent_itemsets(held: Matrix, *, least: int, max_items: int) -> Itemsets:
-    """Which sets of items are in at least `least` rows of `held`? All counts are whole numbers; nothing is compared in floats.
+    """Which sets of items are in at least `least` rows of `held`? All counts are whole numbers; nothing is compared in
+    floats.
 
     Pairs are one sparse product of the table with itself. A larger set is looked for among the rows that hold its first
     items, and there only among items that are frequent with each of those (Eclat: Zaki 2000), with all counts of one

@@ -28,8 +28,8 @@ def predictions(
 ) -> tuple[Prediction, ...]:
     """What the next 90 days will bring for the pairs suggested today; nothing where no later part said what to expect.
 
-    pairs_held_90d: share of them that will be together more often than chance within months. hit_rate_90d: how often a basket
-    with an item that has a suggestion will hold it.
+    pairs_held_90d: share of them that will be together more often than chance within months. hit_rate_90d: how often a
+    basket with an item that has a suggestion will hold it.
     """
     if suggestions.empty or validation.found.empty or baskets.as_of is None:
         return ()
@@ -109,8 +109,8 @@ def part_later(
         if one.id == PAIRS_HELD and one.n and one.low is not None:
             least = math.ceil(one.low * one.n - 1e-9)
             ahead.append(
-                f"Over the next {DAYS_AHEAD} days at least {least} of the {wording.counted(one.n, 'pair')} should be bought "
-                "together more often than expected again."
+                f"Over the next {DAYS_AHEAD} days at least {least} of the {wording.counted(one.n, 'pair')} should be "
+                "bought together more often than expected again."
             )
     lists = {LIST: listed(suggestions, level=baskets.level)} if len(suggestions) else {}
     return replace(held_up(validation, baskets), predictions=said, grades=grades, ahead=ahead, lists=lists)

@@ -1,4 +1,5 @@
-"""Which items are the same thing in another size, or a set or gift of one another? Nobody needs these suggested together."""
+"""Which items are the same thing in another size, or a set or gift of one another? Nobody needs these suggested
+together."""
 
 from __future__ import annotations
 
@@ -42,9 +43,9 @@ def stem(name: str) -> frozenset[str]:
 def related(baskets: Baskets, first: int, second: int) -> str:
     """How are two products related? 'size', 'set or gift', or '' for neither.
 
-    Sizes: the same words once amounts are out, and not of two categories or brands. Sets: one name has all words of the other and,
-    beyond them, a word for a set; where prices are known the set must cost more than its part. Levels other than
-    product have no relatives.
+    Sizes: the same words once amounts are out, and not of two categories or brands. Sets: one name has all words of the
+    other and, beyond them, a word for a set; where prices are known the set must cost more than its part. Levels other
+    than product have no relatives.
     """
     if baskets.level != "product" or not baskets.kinds:
         return ""

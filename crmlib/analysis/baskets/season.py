@@ -35,7 +35,8 @@ def seasonal(rules: Rules, baskets: Baskets, suggestions: pd.DataFrame) -> pd.Da
     """Pairs above chance held against their months: those the season explains, those it may, the suggestions, the rest.
 
     Columns pair, first, second, count, times, times_low, times_high (whole time), within, within_low, within_high (each
-    month held against its own sales), explained, beyond (also above chance within months). Empty where months are not known.
+    month held against its own sales), explained, beyond (also above chance within months). Empty where months are not
+    known.
     """
     pairs = pairs_above(rules)
     if not rules.months_judged:

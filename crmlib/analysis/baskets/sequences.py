@@ -1,9 +1,9 @@
 """What is bought after what: B in a later basket of the same customer, within a window after A?
 
 Activity, taste and season would all put B after A. Each customer is therefore compared with himself: how often B came
-after A, against how often it came before A within the same time. Order within a customer is what is left. A rising or
-a seasonal item would come after everything, so both counts are held against what the items' sales in each month and
-size of basket would give. So would an item that something else brings, such as a refill: it is rare in first orders, and
+after A, against how often it came before A within the same time. Order within a customer is what is left. A rising or a
+seasonal item would come after everything, so both counts are held against what the items' sales in each month and size
+of basket would give. So would an item that something else brings, such as a refill: it is rare in first orders, and
 hence late beside whatever its buyers hold. What an item is late beside most others is taken off too.
 """
 
@@ -21,12 +21,12 @@ from scipy import stats as distributions
 
 from crmlib import figures, formats, stats, wording
 from crmlib.analysis.baskets import clusters
-from crmlib.analysis.baskets.facts import Baskets, Floats, Ints, Matrix
+from crmlib.analysis.baskets.facts import Baskets, Floats, Ints, Matrix, tally
 from crmlib.analysis.baskets.mining import column_sums
 from crmlib.analysis.baskets.relatives import related
 from crmlib.analysis.baskets.rules import LEAST_CUSTOMERS, Rules
 from crmlib.analysis.outreach import WRITE, contactable, lots
-from crmlib.findings import Action, Chart, Metric, Part
+from crmlib.findings import Action, Chart, Part
 
 if TYPE_CHECKING:
     from crmlib.shop.shop import Shop
@@ -43,11 +43,12 @@ _FRESH = 7  # days in which a reminder is still one
 class Sequences:
     """What comes after what. `why` says why nothing could be compared, else ''.
 
-    table     one row a sequence found, clearest first: pair (positions), first, then (names), relation, after (times that
-              then was in a later basket within the window), before (that it was in an earlier one), customers, times (after
-              over before, beyond what sales and each item's lateness give) with its range, share_after (of the baskets with first that a later one
-              with then followed), share_any (the same of all baskets, first or not), baskets_first (baskets the share is of:
-              known customers', with the whole window over), p_value, q_value
+    table     one row a sequence found, clearest first: pair (positions), first, then (names), relation, after (times
+              that then was in a later basket within the window), before (that it was in an earlier one), customers,
+              times (after over before, beyond what sales and each item's lateness give) with its range, share_after (of
+              the baskets with first that a later one with then followed), share_any (the same of all baskets, first or
+              not), baskets_first (baskets the share is of: known customers', with the whole window over), p_value,
+              q_value
     searched  pairs of items compared, each in both directions at once
     """
 
@@ -63,11 +64,12 @@ class Sequences:
 def sequences(
     baskets: Baskets, rules: Rules, *, window_days: int = 60, least_customers: int = LEAST_CUSTOMERS
 ) -> Sequences:
-    """Which items come after others within `window_days`, more often than before them, beyond how late each is beside all others?
+    """Which items come after others within `window_days`, more often than before them, beyond how late each is beside
+    all others?
 
-    An event is a pair of baskets of one customer on two days at most `window_days` apart. Tested by the binomial share of
-    events in which the order is A, B, and by a t-test with customers as clusters, whichever is less sure; Benjamini and
-    Hochberg over all pairs of frequent items, two-sided. At least `least_customers` customers showed the sequence.
+    An event is a pair of baskets of one customer on two days at most `window_days` apart. Tested by the binomial share
+    of events in which the order is A, B, and by a t-test with customers as clusters, whichever is less sure; Benjamini
+    and Hochberg over all pairs of frequent items, two-sided. At least `least_customers` customers showed the sequence.
     """
     empty = pd.DataFrame(columns=list(COLUMNS))
     if baskets.days.isna().any() or not baskets.customer_ids:
@@ -96,7 +98,8 @@ def sequences(
 @dataclass(frozen=True)
 class _Seen:
     """What came after what. items: positions of the frequent ones; held, after: baskets × items, the second in how many
-    later baskets of the window; events: items × items, how often the second came after the first; expected: by sales."""
+    later baskets of the window; events: items × items, how often the second came after the first; expected: by
+    sales."""
 
     items: Ints
     held: Matrix
@@ -123,8 +126,8 @@ def _follow(baskets: Baskets, *, least: int, window_days: int) -> _Seen:
 
 
 def _likely(seen: _Seen, *, searched: int, rate: float) -> pd.DataFrame:
-    """Pairs of items whose order sales do not explain: a, b (in the more frequent direction), after, before, by_sales (the
-    share of a, b by sales), p_count. The test by customers can only raise p."""
+    """Pairs of items whose order sales do not explain: a, b (in the more frequent direction), after, before, by_sales
+    (the share of a, b by sales), p_count. The test by customers can only raise p."""
     events, expected = seen.events, seen.expected
     a, b = np.nonzero(events + events.T > 0)
     once = (a < b) & (expected[a, b] > 0) & (expected[b, a] > 0)
@@ -148,7 +151,8 @@ def _likely(seen: _Seen, *, searched: int, rate: float) -> pd.DataFrame:
 
 
 def _measured(found: pd.DataFrame, seen: _Seen, baskets: Baskets, *, whole: Ints) -> pd.DataFrame:
-    """With times and its range, customers, the shares that follow and p_value; `whole` are the baskets shares are of."""
+    """With times and its range, customers, the shares that follow and p_value; `whole` are the baskets shares are
+    of."""
     a, b, by_sales = (found[name].to_numpy() for name in ("a", "b", "by_sales"))
     counted = column_sums(seen.held[whole])
     anyhow = np.asarray((seen.after[whole] > 0).sum(axis=0)).ravel() / max(len(whole), 1)
@@ -166,8 +170,8 @@ def _measured(found: pd.DataFrame, seen: _Seen, baskets: Baskets, *, whole: Ints
         low[piece], high[piece] = order_range(ahead_by, behind_by, by_sales[piece])
         customers[piece] = (ahead_by > 0).sum(axis=0)
         followed[piece] = column_sums((ahead > 0).tocsr()[whole]) / np.maximum(counted[a[piece]], 1)
-    # Tested as if there were no order. A test of the logarithm of times would be as unsure as the few events on the wrong
-    # side are, which is where a sequence is clearest.
+    # Tested as if there were no order. A test of the logarithm of times would be as unsure as the few events on the
+    # wrong side are, which is where a sequence is clearest.
     after, before = found["after"].to_numpy(), found["before"].to_numpy()
     total = after + before
     distance = (after - total * by_sales) / np.maximum(se, np.sqrt(total * by_sales * (1 - by_sales)))
@@ -193,8 +197,9 @@ def closed(baskets: Baskets, *, window_days: int) -> NDArray[np.bool_]:
 def reminders(found: Sequences, baskets: Baskets, *, shop: Shop) -> pd.DataFrame:
     """Who bought the first of a sequence within the window and not the second since? One row a customer and sequence.
 
-    Columns customer_id, lot ('write' or 'leave alone', by the shop's key), bought_id, bought, last_bought, remind_of_id,
-    remind_of, by (the day the window ends). What comes first of the sequences first, then who must be reminded soonest.
+    Columns customer_id, lot ('write' or 'leave alone', by the shop's key), bought_id, bought, last_bought,
+    remind_of_id, remind_of, by (the day the window ends). What comes first of the sequences first, then who must be
+    reminded soonest.
     """
     window, parts = pd.Timedelta(days=found.window_days), [pd.DataFrame(columns=list(_REMIND))]
     for first, then in found.table["pair"]:
@@ -202,8 +207,13 @@ def reminders(found: Sequences, baskets: Baskets, *, shop: Shop) -> pd.DataFrame
         due = bought[bought + window >= pd.Timestamp(_as_of(baskets))]
         due = due[~(since.reindex(due.index) >= due)].sort_values(kind="stable")
         ids = [baskets.customer_ids[customer] for customer in due.index]
-        said = (ids, lots(ids, shop=shop, of=REMINDERS), baskets.ids[first], baskets.names[first], due.dt.date.to_numpy(),
-                baskets.ids[then], baskets.names[then], (due + window).dt.date.to_numpy())  # fmt: skip
+        drawn, days, ends = (
+            lots(ids, shop=shop, of=REMINDERS),
+            due.dt.date.to_numpy(),
+            (due + window).dt.date.to_numpy(),
+        )
+        named = [words[item] for item in (first, then) for words in (baskets.ids, baskets.names)]
+        said = (ids, drawn, *named[:2], days, *named[2:], ends)
         parts.append(pd.DataFrame(dict(zip(_REMIND, said, strict=True))))
     return pd.concat(parts[1:] or parts, ignore_index=True)
 
@@ -242,8 +252,8 @@ def lateness(events: Ints, expected: Floats) -> Floats:
 def order_range(ahead: Floats, behind: Floats, by_sales: Floats) -> tuple[Floats, Floats]:
     """The 95 % range of the odds of an order, over the odds that sales alone give it.
 
-    `ahead` and `behind` are the events of each customer, customers × pairs. Jeffreys' range, for as many events as would be
-    as sure if each were another customer's.
+    `ahead` and `behind` are the events of each customer, customers × pairs. Jeffreys' range, for as many events as
+    would be as sure if each were another customer's.
     """
     forward, back = ahead.sum(axis=0), behind.sum(axis=0)
     share = (forward + 0.5) / (forward + back + 1)
@@ -288,11 +298,11 @@ def part_sequences(baskets: Baskets, rules: Rules, *, shop: Shop, window_days: i
 def part_of(found: Sequences, due: pd.DataFrame, rules: Rules, *, shop: Shop) -> Part:
     """The part on sequences and on who is to be reminded of them."""
     table = found.table
-    metric = Metric(
-        id="sequences", label="Sequences: one bought after the other", value=None if found.why else len(table),
-        unit="pairs", n=found.searched or None, definition="Pairs bought in one order more often than in the other within "
-        f"{found.window_days} days by the same customers, sales and how late each item is beside all others held equal; "
-        f"false-discovery rate {rules.rate:g}.",
+    metric = tally(
+        "sequences", "Sequences: one bought after the other", None if found.why else len(table), found.searched or None,
+        f"Pairs bought in one order more often than in the other within {found.window_days} days by the same "
+        "customers, sales and how late each item is beside all others held equal; false-discovery rate "
+        f"{rules.rate:g}.",
     )  # fmt: skip
     tables = {"sequences": table.drop(columns="pair")}
     if table.empty:
@@ -311,22 +321,23 @@ def part_of(found: Sequences, due: pd.DataFrame, rules: Rules, *, shop: Shop) ->
                 file=f"lists/{REMINDERS}.csv",
                 count=write,
                 worth="untested",
-                why=f"They bought the first product in the last {found.window_days} days and not the second since. Those "
-                f"marked 'leave alone' show what a reminder adds. {people.note}",
+                why=f"They bought the first product in the last {found.window_days} days and not the second since. "
+                f"Those marked 'leave alone' show what a reminder adds. {people.note}",
             )
         ]
     any_order = formats.share(top["share_any"], digits=0 if top["share_any"] >= 0.015 else 1)
     return Part(
         title=_title(top, found.window_days),
-        sentence=f"After any order it is {any_order}. Time a reminder by it; whether it sells more, only a test can tell.",
+        sentence=f"After any order it is {any_order}. Time a reminder by it; whether it sells more, only a test can "
+        "tell.",
         chart=_chart(found),
         metrics=[metric],
         tables=tables,
         lists={REMINDERS: listed} if len(due) else {},
         actions=actions,
         method=[
-            "Sequences compare each customer with himself: how often B came after A against before it, with sales by month "
-            "and basket size, and how late each product is beside all others, held equal."
+            "Sequences compare each customer with himself: how often B came after A against before it, with sales by "
+            "month and basket size, and how late each product is beside all others, held equal."
         ],
     )
 
@@ -355,7 +366,8 @@ def _chart(found: Sequences) -> Chart:
         table=figures.tabulate(
             named,
             caption="What comes in a later order of the same customer",
-            labels={"first": "After", "then": "Comes", "share_after": "Follows its orders", "share_any": "Follows any order",
+            labels={"first": "After", "then": "Comes", "share_after": "Follows its orders",
+                    "share_any": "Follows any order",
                     "after": "Times after", "before": "Times before", "customers": "Customers",
                     "times": "After over before", "times_low": "From", "times_high": "To"},
             formats=dict.fromkeys(("after", "before", "customers"), formats.number)

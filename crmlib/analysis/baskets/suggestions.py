@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from crmlib import figures, formats, wording
-from crmlib.analysis.baskets.facts import WORDS, Baskets, Floats
+from crmlib.analysis.baskets.facts import WORDS, Baskets, Floats, tally
 from crmlib.analysis.baskets.mining import Itemset
 from crmlib.analysis.baskets.pairs import SHOWN, times_chart
 from crmlib.analysis.baskets.relatives import related
@@ -37,12 +37,13 @@ def score(
     """What can be shown with what? One row a pair that is worth a try, best first.
 
     A pair is listed when it is above chance given basket size, also within months and within groups of customers where
-    these are known, with at least `least_customers` customers behind it, and when neither item is another size, a set or
-    a gift of the other. Shown with the item whose buyers take the other more often. Columns item, suggest (names), pair,
-    item_id, suggest_id, baskets, expected, customers, share (of the item's baskets that hold the other), times,
+    these are known, with at least `least_customers` customers behind it, and when neither item is another size, a set
+    or a gift of the other. Shown with the item whose buyers take the other more often. Columns item, suggest (names),
+    pair, item_id, suggest_id, baskets, expected, customers, share (of the item's baskets that hold the other), times,
     times_low, times_high (after shrinkage), extra_low (baskets beyond chance, lower bound; the order where costs are
-    not known), margin_low (the same in margin of what is suggested), room, room_low, room_high (margin per 1,000 baskets,
-    see `_room`; the order; NaN where costs are not known), later (verdict on the last quarter; '' where unknown).
+    not known), margin_low (the same in margin of what is suggested), room, room_low, room_high (margin per 1,000
+    baskets, see `_room`; the order; NaN where costs are not known), later (verdict on the last quarter; '' where
+    unknown).
     """
     table = _eligible(rules, least_customers=least_customers)
     table = table[[not related(baskets, *pair) for pair in table["itemset"]]] if len(table) else table
@@ -124,17 +125,23 @@ def room(suggestions: pd.DataFrame, baskets: Baskets) -> Estimate:
 def part_pairs(rules: Rules, baskets: Baskets, suggestions: pd.DataFrame, validation: Validation) -> Part:
     """Which pairs are worth a try, by how much do they stand out, and did they lately?"""
     many = WORDS[baskets.level][1]
-    if suggestions.empty:
-        title = f"No pair of {many} is sure enough to be shown"
-        sentence = f"{wording.upper(wording.counted(rules.pairs_searched, 'pair'))} were compared. Bestsellers remain the plainer choice."
-    else:
-        top = suggestions.iloc[0]
-        often = wording.times(float(top["times"]), word="often")
-        title = f"{top['item']} and {top['suggest']} are bought together {often} as expected"
+    title = f"No pair of {many} is sure enough to be shown"
+    compared = wording.upper(wording.counted(rules.pairs_searched, "pair"))
+    sentence = (
+        f"{compared} {wording.noun(rules.pairs_searched, 'was')} compared. Bestsellers remain the plainer choice."
+    )
+    for top in suggestions.head(1).itertuples():
+        title = f"{top.item} and {top.suggest} are bought together {wording.times(top.times, word='often')} as expected"
         sentence = (
-            f"{formats.number(top['baskets'])} baskets hold both; from how well each sells, and how large baskets are, "
-            f"you would expect {formats.number(top['expected'])}."
+            f"{formats.number(top.baskets)} baskets hold both; from how well each sells, and how large baskets are, "
+            f"you would expect {formats.number(top.expected)}."
         )
+    share = formats.share(baskets.margin_known)
+    some = f"Costs are known for {share} of sales only; other pairs come last."
+    of_room = (
+        "Room is the margin there would be if suggesting won those who take one product alone as often as habit "
+        f"already joins the two. Unit costs are known for {share} of sales."
+    )
     return Part(
         title=title,
         sentence=sentence,
@@ -150,32 +157,23 @@ def part_pairs(rules: Rules, baskets: Baskets, suggestions: pd.DataFrame, valida
             for row in suggestions.itertuples()
         ],
         certain=[
-            "Expected means: the same baskets and the same sales, but filled at random. Ranges are where the number would "
-            "lie with other customers of the same kind, 95 times in 100."
+            "Expected means: the same baskets and the same sales, but filled at random. Ranges are where the number "
+            "would lie with other customers of the same kind, 95 times in 100."
         ],
         method=[
-            f"The multiples are pulled towards what all {formats.number(rules.prior.pairs)} pairs of frequent {many} do, "
-            "the more the fewer customers stand behind them (gamma-Poisson shrinkage).",
+            f"The multiples are pulled towards what all {formats.number(rules.prior.pairs)} pairs of frequent {many} "
+            "do, the more the fewer customers stand behind them (gamma-Poisson shrinkage).",
             f"A pair is suggested when it is above chance also within months and groups of customers, with "
-            f"{LEAST_CUSTOMERS} customers or more, and is not a size, set or gift of itself as name, category, brand and "
-            "price tell.",
-            *(
-                [
-                    "Room is the margin there would be if suggesting won those who take one product alone as often as habit "
-                    f"already joins the two. Unit costs are known for {formats.share(baskets.margin_known)} of sales."
-                ]
-                if baskets.margin_known
-                else []
-            ),
+            f"{LEAST_CUSTOMERS} customers or more, and is not a size, set or gift of itself as name, category, brand "
+            "and price tell.",
+            *([of_room] if baskets.margin_known else []),
         ],
         caveats=[
             Caveat(
                 text=wording.sentences(
                     "Bought together does not mean that showing one sells the other: only a test can tell.",
                     "Promotions and page placement create pairs too, and stock is not in the data.",
-                    f"Costs are known for {formats.share(baskets.margin_known)} of sales only; other pairs come last."
-                    if 0 < baskets.margin_known < _COSTS_KNOWN
-                    else "",
+                    some if 0 < baskets.margin_known < _COSTS_KNOWN else "",
                 )
             )
         ],
@@ -215,30 +213,39 @@ def _chart(suggestions: pd.DataFrame, baskets: Baskets, validation: Validation) 
 
 
 def _metrics(rules: Rules, baskets: Baskets, suggestions: pd.DataFrame) -> list[Metric]:
-    related_pairs = len(relatives_left_out(rules, baskets))
+    above = Metric(
+        id="pairs_above_chance",
+        label="Pairs bought together unusually often",
+        value=rules.pairs,
+        unit="pairs",
+        n=rules.pairs_searched,
+        headline=True,
+        note=f"of {formats.number(rules.pairs_searched)} compared",
+        definition="Pairs in more baskets than the configuration model expects of basket sizes and item totals; "
+        f"Benjamini-Hochberg false-discovery rate {rules.rate:g}, customers as clusters.",
+    )
+    worth = (
+        "Pairs above chance given basket size, also within months and groups of customers, with at least "
+        f"{LEAST_CUSTOMERS} customers, not sizes, sets or gifts of one another."
+    )
+    alike = (
+        "Pairs that fulfil all else, but are the same product in another size, or a set or gift with the other in it, "
+        "by name, category, brand and price."
+    )
+    untested = Metric.of(
+        room(suggestions, baskets),
+        id="room_per_1000",
+        label="Room in margin per 1,000 baskets, untested",
+        definition="Extra margin per 1,000 baskets if suggesting won those who take only the first of a pair as often "
+        "as habit already joins the two beyond chance, after shrinkage. Before refunds.",
+    )
+    left_out = len(relatives_left_out(rules, baskets))
     return [
-        Metric(
-            id="pairs_above_chance", label="Pairs bought together unusually often", value=rules.pairs, unit="pairs",
-            n=rules.pairs_searched, headline=True, note=f"of {formats.number(rules.pairs_searched)} compared",
-            definition="Pairs in more baskets than the configuration model expects of basket sizes and item totals; "
-            f"Benjamini-Hochberg false-discovery rate {rules.rate:g}, customers as clusters.",
-        ),
-        Metric(
-            id="suggestions", label="Pairs worth a test", value=len(suggestions), unit="pairs", n=rules.pairs,
-            definition="Pairs above chance given basket size, also within months and groups of customers, with at least "
-            f"{LEAST_CUSTOMERS} customers, not sizes, sets or gifts of one another.",
-        ),
-        Metric.of(
-            room(suggestions, baskets), id="room_per_1000", label="Room in margin per 1,000 baskets, untested",
-            definition="Extra margin per 1,000 baskets if suggesting won those who take only the first of a pair as often "
-            "as habit already joins the two beyond chance, after shrinkage. Before refunds.",
-        ),
-        Metric(
-            id="relatives_left_out", label="Sizes, sets and gifts left out", value=related_pairs, unit="pairs",
-            n=rules.pairs, definition="Pairs that fulfil all else, but are the same product in another size, or a set or "
-            "gift with the other in it, by name, category, brand and price.",
-        ),
-    ]  # fmt: skip
+        above,
+        tally("suggestions", "Pairs worth a test", len(suggestions), rules.pairs, worth),
+        untested,
+        tally("relatives_left_out", "Sizes, sets and gifts left out", left_out, rules.pairs, alike),
+    ]
 
 
 def part_not_suggested(rules: Rules, baskets: Baskets, suggestions: pd.DataFrame) -> Part | None:

@@ -27,8 +27,8 @@ _EMPTY = pd.DataFrame(
 class Validation:
     """What later baskets say. `cut` is None where there was nothing to compare, and `why` says why.
 
-    found   one row a pair found before `cut`, within months too where they are known: itemset, and on the baskets since:
-            count, expected, times, times_low, times_high, times_over_all, verdict (see `recount`)
+    found   one row a pair found before `cut`, within months too where they are known: itemset, and on the baskets
+            since: count, expected, times, times_low, times_high, times_over_all, verdict (see `recount`)
     before  the same at an earlier cut: pairs found in the first half of the time, on the quarter that came next
     season  pairs found before `cut` over all but not within months; they are not followed
     days_later, by_month  length of the time since `cut`, and whether each of its months was held to its own totals
@@ -77,7 +77,8 @@ class Validation:
 
 
 def validate(baskets: Baskets, rules: Rules) -> Validation:
-    """Were pairs found before `baskets.cut` above chance again afterwards? Same settings, later baskets, their own totals.
+    """Were pairs found before `baskets.cut` above chance again afterwards? Same settings, later baskets, their own
+    totals.
 
     Finding uses nothing of the later part; the later part's chance model is fitted to its own sizes and totals. A pair
     that only shares its season would be together again a year later, so both sides are judged within months.
@@ -146,7 +147,8 @@ def _nothing(why: str) -> Validation:
 
 
 def _held(pairs: pd.DataFrame, found: str, then: str) -> str:
-    """'All 8 pairs found in the first half held up in the next quarter', or how many did, and what became of the rest."""
+    """'All 8 pairs found in the first half held up in the next quarter', or how many did, and what became of the
+    rest."""
     n = len(pairs)
     held, gone = (int((pairs["verdict"] == verdict).sum()) for verdict in (HELD, GONE))
     if held == n:
@@ -163,7 +165,8 @@ def held_up(validation: Validation, baskets: Baskets) -> Part:
     low, high = (float(end) for end in stats.share_interval(held, n)) if n else (None, None)
     share = Estimate(value=held / n if n else None, low=low, high=high, unit="share", n=n or None)
     within = ", found and counted within months, each against its own totals" if validation.by_month else ""
-    definition = f"Pairs found in the first three quarters of the time whose interval lies above chance again in the rest{within}."
+    definition = "Pairs found in the first three quarters of the time whose interval lies above chance again in the "
+    f"rest{within}."
     names = [" + ".join(baskets.names[i] for i in pair) for pair in found["itemset"]]
     return Part(
         title=f"{held} of {wording.counted(n, 'pair')} found earlier held up in the {validation.lately}" if n else "",
