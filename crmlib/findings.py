@@ -35,7 +35,8 @@ class Metric:
     `headline` makes it a tile. `before` is the same number of the comparable period and `against` names that period as
     it follows 'on': 'last September', 'the year before'. `history` is its line: ISO day and value, oldest first.
     `note` is the small print where there is nothing to compare with. A `running` total only grows, so that it is never
-    called a change; `signed` numbers show a plus, too; `spread` says that the tile shows the range.
+    called a change; `signed` numbers show a plus, too; `spread` says that the tile shows the range. `said` stands in
+    the value's place where words say it better: '4% too high'.
     """
 
     id: str
@@ -54,6 +55,7 @@ class Metric:
     running: bool = False
     signed: bool = False
     spread: bool = False
+    said: str = ""
 
     @classmethod
     def of(cls, estimate: Estimate, **said: Any) -> Metric:
@@ -409,7 +411,7 @@ def from_json(said: Mapping[str, Any]) -> Findings:
     """Findings as another program or a later run reads them back; frames stay in their files."""
     kinds = {"metrics": Metric, "actions": Action, "changes": Change, "signals": Signal, "checks": Check,
              "predictions": Prediction, "watches": Watch}  # fmt: skip
-    carried = {name: tuple(_typed(kind, item) for item in said.get(name, ())) for name, kind in kinds.items()}
+    carried: dict[str, Any] = {name: tuple(_typed(kind, item) for item in said.get(name, ())) for name, kind in kinds.items()}
     grades = tuple(Grade(due=due_from(grade["due"]), actual=grade["actual"]) for grade in said.get("grades", ()))
     shown = [
         Part(**{**part, "chart": Chart(**part["chart"]) if part["chart"] else None}) for part in said.get("parts", ())

@@ -6,14 +6,15 @@ import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from enum import Enum
 from typing import TYPE_CHECKING
 
 import ibis
 import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from crmlib import figures, formats, wording
 from crmlib.analysis.forecasts import Errors, errors_of
 from crmlib.analysis.lifetime_value import chances
 from crmlib.analysis.lifetime_value.methods import (
@@ -21,6 +22,7 @@ from crmlib.analysis.lifetime_value.methods import (
     MODELS,
     NOBODY,
     RECENCY,
+    SAME_RATE,
     SIMPLEST_FIRST,
     Look,
     look,
@@ -32,7 +34,9 @@ from crmlib.analysis.lifetime_value.spend import SpendModel, fit_spend
 from crmlib.analysis.lifetime_value.timing import Floats
 from crmlib.analysis.lifetime_value.truncation import Beginning, beginning
 from crmlib.errors import NotEnoughData
+from crmlib.findings import Check, Metric, Part
 from crmlib.shop import facts as shop_facts
+from crmlib.stats.ranking import Groups, auc, groups, held_by_top
 
 if TYPE_CHECKING:
     from crmlib.shop.shop import Shop
@@ -41,8 +45,16 @@ _MOST_CUTS = 6
 _QUARTER, _YEAR = 91, 365
 _RESAMPLES, _LEAST_RESAMPLES, _MOST_CELLS = 400, 60, 20_000_000
 _CELLS_AT_ONCE = 5_000_000
-_Groups = tuple[NDArray[np.intp], NDArray[np.intp]]
 _FRESH_DAYS = 30
+MISSED = 0.25  # a forecast that was off by more is not led with
+
+
+class Trust(Enum):
+    """May a page lead with a forecast?"""
+
+    TESTED = "tested"
+    UNTESTED = "reaches beyond the longest time any forecast was tested over"
+    MISSED = "the last forecast missed by more than a quarter"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,6 +145,20 @@ class Validation:
         return (self.end - self.start).days
 
     @property
+    def off(self) -> float:
+        """By what share orders were forecast too high in the holdout; infinite where none came."""
+        if not self.actual:
+            return float("inf") if self.forecast >= 1 else 0.0
+        return self.forecast / self.actual - 1
+
+    def trust(self, horizon_days: int) -> Trust:
+        """Was a forecast so long ever tested, and did the last one come within a quarter of what came?"""
+        if abs(self.off) > MISSED:
+            return Trust.MISSED
+        longest = max((cut.end - cut.start).days for cut in (*self.cuts, *self.known, *self.recent))
+        return Trust.TESTED if horizon_days <= longest else Trust.UNTESTED
+
+    @property
     def errors(self) -> Errors:
         """Of all cuts up to as_of: what a forecast from as_of on can know of how far it may be off."""
         return _errors((*self.cuts, *self.recent))
@@ -141,11 +167,6 @@ class Validation:
     def errors_known(self) -> Errors:
         """Of the cuts that were over when the holdout began."""
         return _errors(self.known)
-
-    @property
-    def typical_error(self) -> float:
-        """Root mean square of log(actual / forecast) over the cuts: by what share totals were off."""
-        return self.errors.typical
 
     def measure(self, method: str, name: str) -> tuple[float, float, float]:
         """value, low, high of one measure; nan where the method has none."""
@@ -161,17 +182,6 @@ class Validation:
         if not np.isfinite(self.sales_forecast) or not self.sales_actual > 0:
             return float("nan")
         return self.sales_forecast / self.sales_actual - 1
-
-    def verdict(self) -> str:
-        """Which method is used and why, in words."""
-        seen = "the days kept aside" if self.looks == 1 else f"the days kept aside and {self.looks - 1} other windows"
-        if not self.models:
-            return f"No model could be fitted on this shop, so '{self.chosen}' is used."
-        if self.chosen in MODELS:
-            others = [name for name in MODELS if name in self.models and name != self.chosen]
-            than = " and no other model came clearly closer" if others else ""
-            return f"On {seen}, {self.chosen} came closer, customer by customer, than every simple rule{than}, so it is used."
-        return f"On {seen}, '{self.chosen}' came as close as the models, so the simpler rule is used."
 
 
 def holdout_length(shop: Shop, *, asked: int = 0) -> int:
@@ -362,14 +372,14 @@ def _sales(shop: Shop, spend: SpendModel | None, holdout: Look, chosen: str) -> 
     }
 
 
-def _compare(holdout: Look, ranking: Mapping[str, Floats], *, seed: int) -> pd.DataFrame:
+def _compare(holdout: Look, scores: Mapping[str, Floats], *, seed: int) -> pd.DataFrame:
     """How close was each method, over shops made of the same customers drawn again?"""
     n = holdout.customers
     rng = np.random.default_rng(seed)
     resamples = int(np.clip(_MOST_CELLS // len(n), _LEAST_RESAMPLES, _RESAMPLES))
     # What is the same for every sample is worked out once: losses, and who stands where.
     losses = {method: holdout.loss(method) for method in holdout.expected}
-    places = {method: (_groups(score), _groups(-score)) for method, score in ranking.items()}
+    places = {method: (groups(score), groups(-score)) for method, score in scores.items()}
 
     def measured(weights: Floats) -> dict[tuple[str, str], Floats]:
         return _measured(holdout, losses, places, weights)
@@ -390,7 +400,7 @@ def _compare(holdout: Look, ranking: Mapping[str, Floats], *, seed: int) -> pd.D
 
 
 def _measured(
-    holdout: Look, losses: Mapping[str, Floats], places: Mapping[str, tuple[_Groups, _Groups]], weights: Floats
+    holdout: Look, losses: Mapping[str, Floats], places: Mapping[str, tuple[Groups, Groups]], weights: Floats
 ) -> dict[tuple[str, str], Floats]:
     """(method, measure) -> its value for each row of `weights`, which says how many customers have each history.
 
@@ -410,51 +420,124 @@ def _measured(
         found[method, "deviance"] = weights @ losses[method] / total
     shares = {}
     for method, (upward, downward) in places.items():
-        found[method, "auc"] = _auc(upward, bought > 0, weights)
-        shares[method] = found[method, "top_tenth_share"] = _held_by_top(downward, bought, weights)
+        found[method, "auc"] = auc(upward, bought > 0, weights)
+        shares[method] = found[method, "top_tenth_share"] = held_by_top(downward, bought, weights)
     for method in shares:
         if method != RECENCY:
             found[method, "top_tenth_share_minus_days_since_last_order"] = shares[method] - shares[RECENCY]
     return found
 
 
-def weighted_auc(score: Floats, positive: NDArray[np.bool_], weights: Floats) -> Floats:
-    """Chance that a buyer is ranked above a non-buyer, ties half, for each row of `weights` (resamples, patterns)."""
-    return _auc(_groups(score), positive, weights)
+def part_methods(validation: Validation) -> Part:
+    """Do the models earn their place beside simple rules? The measures of each, folded, and how the choice was made."""
+    rows = []
+    for method in (*MODELS, RECENCY, SAME_RATE, NOBODY):
+        if method not in validation.expected and method not in validation.ranking:
+            continue
+        value, low, high = validation.measure(method, "top_tenth_share_minus_days_since_last_order")
+        rows.append(
+            {"method": method + (" (used)" if method == validation.chosen else ""),
+             **{name: validation.measure(method, name)[0]
+                for name in ("forecast", "error_share", "deviance", "top_tenth_share")},
+             "more": f"{_points(value)} ({_points(low)} to {_points(high)})" if np.isfinite(value) else None}
+        )  # fmt: skip
+    chart = figures.table(
+        pd.DataFrame(rows),
+        caption=f"Forecasts made on {formats.day(validation.start)} for {validation.days} days, "
+        f"when {wording.counted(validation.actual, 'repeat order')} came",
+        labels={"method": "Method", "forecast": "Forecast", "error_share": "Off by", "deviance": "Miss per customer",
+                "top_tenth_share": "Orders in its top tenth", "more": "Points more than days since last order"},
+        formats={"forecast": formats.number, "top_tenth_share": formats.share,
+                 "error_share": lambda value: formats.with_sign(formats.share(value), value),
+                 "deviance": lambda value: formats.number(value, digits=2)},
+        file="validation",
+    )  # fmt: skip
+    beaten = validation.chosen in MODELS
+    return Part(
+        title=f"{validation.chosen} beats the simple rules" if beaten else "A simple rule does as well as the models",
+        sentence=verdict(validation) + " Miss per customer is Poisson deviance, the measure that decides: 0 is perfect.",
+        chart=chart, detail=True, tables={"validation": validation.measures}, metrics=_ranking_metrics(validation),
+        checks=[_converged(validation)],
+        method=[*_unaided_words(validation), _past_words(validation)],
+    )  # fmt: skip
 
 
-def _auc(groups: _Groups, positive: NDArray[np.bool_], weights: Floats) -> Floats:
-    order, starts = groups
-    # One line a history, so that memory is read in order.
-    lines = weights.T[order]
-    everybody = np.add.reduceat(lines, starts, axis=0)
-    lines *= positive[order, None]
-    buyers = np.add.reduceat(lines, starts, axis=0)
-    others = everybody - buyers
-    below = np.cumsum(others, axis=0) - others / 2
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(np.einsum("ij,ij->j", buyers, below) / (buyers.sum(axis=0) * others.sum(axis=0)))
+def verdict(validation: Validation) -> str:
+    """Which method is used and why, in words."""
+    seen, chosen = f"Over {wording.counted(validation.looks, 'test window')}", validation.chosen
+    if not validation.models:
+        return f"No model could be fitted on this shop, so '{chosen}' is used."
+    if chosen not in MODELS:
+        return f"{seen}, '{chosen}' came as close as the models, so the simpler rule is used."
+    others = [name for name in validation.models if name != chosen]
+    than = " and no other model was clearly closer" if others else ""
+    return f"{seen}, {chosen} came closer, customer by customer, than every simple rule{than}, so it is used."
 
 
-def top_share(score: Floats, amount: Floats, weights: Floats, *, share: float = 0.1) -> Floats:
-    """Share of `amount` held by the top `share` of customers by score; a tie at the edge is split evenly."""
-    return _held_by_top(_groups(-score), amount, weights, share=share)
+def _converged(validation: Validation) -> Check:
+    failed = [f"{one.name} {one.reason}" for one in validation.failed]
+    text = f"Fitted: {', '.join(validation.models) or 'none'}."
+    text += f" Not fitted: {'; '.join(failed)}." if failed else ""
+    return Check(name="models converged", verdict="warning" if failed else "ok", text=text)
 
 
-def _held_by_top(groups: _Groups, amount: Floats, weights: Floats, *, share: float = 0.1) -> Floats:
-    order, starts = groups
-    lines = weights.T[order]
-    size = np.add.reduceat(lines, starts, axis=0)
-    lines *= amount[order, None]
-    held = np.add.reduceat(lines, starts, axis=0)
-    room = share * size.sum(axis=0) - (np.cumsum(size, axis=0) - size)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        taken = np.where(size > 0, np.clip(room / size, 0, 1), 0.0)
-        return np.asarray(np.einsum("ij,ij->j", held, taken) / held.sum(axis=0))
+def _ranking_metrics(validation: Validation) -> list[Metric]:
+    ranker = validation.model.name if validation.model else validation.chosen
+    n, defined = int(validation.holdout.customers.sum()), "chance that a buyer of the test was ranked above a non-buyer"
+    made = []
+    for id, label, by in (
+        ("holdout_auc", "Ranking by expected orders", ranker),
+        ("recency_auc", "Ranking by days since the last order", RECENCY),
+    ):
+        value, low, high = (end if np.isfinite(end) else None for end in validation.measure(by, "auc"))
+        made.append(
+            Metric(id=id, label=label, value=value, low=low, high=high, unit="index", n=n,
+                   definition=f"{defined}, by {by}")
+        )  # fmt: skip
+    return made
 
 
-def _groups(score: Floats) -> _Groups:
-    """The order of the scores, and where each group of equal ones begins in it."""
-    order = np.argsort(score, kind="stable")
-    ordered = score[order]
-    return order, np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
+def _unaided_words(validation: Validation) -> list[str]:
+    """What would have been chosen without the test, which had its say in the choice."""
+    if not validation.unaided:
+        text = "The test had its say in the choice of the method, so its error there is a little flattered."
+        return [text] if validation.looks > 1 else []
+    if validation.unaided == validation.chosen:
+        return ["Windows that were over before the test choose the same method, so its error there is not flattered."]
+    off = validation.measure(validation.unaided, "error_share")[0]
+    return [
+        "The test had its say in the choice: windows that were over before it choose "
+        f"'{validation.unaided}', which was {off_words(off)} there."
+    ]
+
+
+def _past_words(validation: Validation) -> str:
+    seen = (*validation.cuts, *validation.recent)
+    past = "; ".join(
+        f"{cut.start.isoformat()} for {(cut.end - cut.start).days} days: {cut.forecast:,.0f}, actual {cut.actual:,}"
+        for cut in seen
+    )
+    own = (
+        "more than the method's own doubt explains, so ranges are as wide as these errors suggest"
+        if validation.errors.worse_than_own
+        else "no more than the method's own doubt explains, so that doubt sets the ranges"
+    )
+    typical = formats.share(validation.errors.typical)
+    return f"{wording.counted(len(seen), 'look-back')} ({past}), typically off by {typical}: {own}."
+
+
+def off_words(off: float) -> str:
+    """How far a forecast was off: '4% too high'.
+
+    >>> off_words(0.038), off_words(-0.2), off_words(0.001), off_words(float("inf"))
+    ('4% too high', '20% too low', 'within 1%', 'wrong: nothing came')
+    """
+    if not np.isfinite(off):
+        return "wrong: nothing came"
+    if abs(off) < 0.01:
+        return "within 1%"
+    return f"{formats.share(abs(off))} too {'high' if off > 0 else 'low'}"
+
+
+def _points(value: float) -> str:
+    return formats.with_sign(formats.number(100 * value, digits=1), value)
