@@ -185,6 +185,7 @@ def test_a_pair_of_one_season_is_not_held_up_later(rng: np.random.Generator) -> 
         ("French Press 1.0 l", "French Press Grind 500 g", (33, 15), ""),
         ("Matcha Ceremonial 30 g", "Bamboo Whisk", (23, 15), ""),
         ("Set of 4", "Set of 6", (1, 2), ""),
+        ("i000", "i001", (1, 2), ""),
     ],
 )
 def test_relatives_are_told_by_their_names(first: str, second: str, prices: tuple[int, int], how: str) -> None:

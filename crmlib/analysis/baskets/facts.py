@@ -26,7 +26,6 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Matrix = Any  # scipy.sparse.csc_array of zeros and ones, baskets × items
 
-LEVELS = ("product", "category", "brand")
 WORDS = {
     "product": ("product", "products"),
     "category": ("kind of product", "kinds of product"),
@@ -186,11 +185,10 @@ def basket_table(shop: Shop, *, level: str = "product") -> ir.Table:
 
     size counts distinct items at `level`, 0 where none of its products has one; such a basket still counts.
     """
-    every = _items(shop).group_by("order_id", "customer_id", "day").aggregate(size=lambda t: t.count())
-    if level == "product":
-        return grouped(shop, every)
-    baskets = grouped(shop, every.drop("size"))
-    items = _items(shop, level)
+    baskets, items = (
+        grouped(shop, _items(shop).select("order_id", "customer_id", "day").distinct()),
+        _items(shop, level),
+    )
     sizes = items.group_by("order_id").aggregate(size=items.count())
     joined = baskets.left_join(sizes, "order_id").drop("order_id_right")
     return joined.mutate(size=joined["size"].fill_null(0))
@@ -225,8 +223,7 @@ def sized_items(shop: Shop, *, level: str = "product") -> ir.Table:
     items = _items(shop, level)
     sizes = items.group_by("order_id").aggregate(_size=items.count())
     reached = reduce(operator.add, [(sizes["_size"] >= edge).cast("int64") for edge in EDGES])
-    joined = items.inner_join(sizes.select("order_id", size_class=reached), "order_id")
-    return joined
+    return items.inner_join(sizes.select("order_id", size_class=reached), "order_id")
 
 
 def total_profile(sized: ir.Table, *, period: ir.Value) -> ir.Table:
@@ -263,13 +260,16 @@ def facts(shop: Shop, *, level: str, min_support: float, least_baskets: int = 1)
     it, those of one customer in `one_in` do. Raises NotAvailable without order_lines (or the level's column),
     NotEnoughData below `least_baskets`.
     """
-    if level not in LEVELS:
-        raise UsageError(f"level must be one of {', '.join(LEVELS)}; not {level!r}")
+    if level not in WORDS:
+        raise UsageError(f"level must be one of {', '.join(WORDS)}; not {level!r}")
     one_in = _one_in(shop)
-    every, shop = shop, shop.drawn(one_in)
+    every, shop = shared.basket_items(shop), shop.drawn(one_in)
     table = shop.fetch(basket_table(shop, level=level).order_by("order_id"), max_rows=_MAX_BASKETS)
     if len(table) < least_baskets:
         raise NotEnoughData(f"rules need {least_baskets:,} baskets, this shop has {len(table):,} before {shop.as_of}")
+    undrawn = 0
+    if one_in > 1:
+        undrawn = int(shop.fetch(every.aggregate(n=every["order_id"].nunique()))["n"].iloc[0]) - len(table)
     days = pd.Series(pd.to_datetime(table["day"]), name="day")
     cut, middle = _day_after(days, share=1 - LATER_SHARE), _day_after(days, share=1 - 2 * LATER_SHARE)
     first_half = int((days < pd.Timestamp(middle)).sum()) if middle else len(table)
@@ -288,11 +288,10 @@ def facts(shop: Shop, *, level: str, min_support: float, least_baskets: int = 1)
         middle=middle,
         profiles=_profiles(shop, level=level, cut=cut, middle=middle, groups=tuple(groups)),
         groups=groups,
-        kinds=_kinds(shop, ids, level=level),
         prices=prices,
         margins=margins,
         margin_known=margin_known,
-        undrawn=_count(every) - len(table) if one_in > 1 else 0,
+        undrawn=undrawn,
         one_in=one_in,
     )
 
@@ -321,7 +320,8 @@ def _carried(shop: Shop, table: pd.DataFrame, where: tuple[Ints, Ints], *, level
     customers, customer_ids = _customers(table["customer_id"])
     days = pd.Series(pd.to_datetime(table["day"]), name="day")
     ones = np.ones(len(where[0]), dtype=np.int32)
-    kinds = item_totals(shop, level=level)
+    every = item_totals(shop, level=level)
+    names, kinds = _described(shop, ids, level=level)
     return Baskets(
         level=level,
         min_support=0.0,
@@ -330,11 +330,12 @@ def _carried(shop: Shop, table: pd.DataFrame, where: tuple[Ints, Ints], *, level
         days=days,
         months=days.dt.strftime("%Y-%m"),
         ids=ids,
-        names=_names(shop, ids, level=level),
+        names=names,
+        kinds=kinds,
         held=sparse.csc_array((ones, where), shape=(len(table), len(ids))),
         cut=None,
         profiles={},
-        items=int(shop.fetch(kinds.aggregate(n=kinds.count()))["n"].iloc[0]),
+        items=int(shop.fetch(every.aggregate(n=every.count()))["n"].iloc[0]),
         guests=int((customers >= len(customer_ids)).sum()),
         customer_ids=customer_ids,
         currency=shop.currency,
@@ -346,12 +347,6 @@ def _one_in(shop: Shop) -> int:
     """Of how many customers one is drawn, so that the rows of all that are fit. With room for the draw's own chance."""
     most = {"orders": 0.95 * _MAX_BASKETS, "order_lines": 0.95 * _MAX_LINES}
     return max(1, *(math.ceil(shop.audits[name].kept / room) for name, room in most.items() if shop.has(name)))
-
-
-def _count(shop: Shop) -> int:
-    """All baskets of a shop."""
-    items = shared.basket_items(shop)
-    return int(shop.fetch(items.aggregate(n=items["order_id"].nunique()))["n"].iloc[0])
 
 
 def _day_after(days: pd.Series[pd.Timestamp], *, share: float) -> date | None:
@@ -415,22 +410,14 @@ def _money(shop: Shop, ids: tuple[str, ...], *, level: str) -> tuple[Floats, Flo
     return prices.to_numpy(), margins.to_numpy(), share
 
 
-def _kinds(shop: Shop, ids: tuple[str, ...], *, level: str) -> tuple[tuple[str, str], ...]:
+def _described(shop: Shop, ids: tuple[str, ...], *, level: str) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
+    """What to call the items (a product by its name, with its id if two share one), and category and brand of each."""
     if level != "product" or not shop.has("products"):
-        return (("", ""),) * len(ids)
-    table = shop.fetch(shop.table("products").select("product_id", "category", "brand"), max_rows=_MAX_ITEMS)
-    known = table.fillna("").set_index("product_id")
-    known = known[~known.index.duplicated()].reindex(list(ids), fill_value="")
-    return tuple(zip(known["category"].astype(str), known["brand"].astype(str), strict=True))
-
-
-def _names(shop: Shop, ids: tuple[str, ...], *, level: str) -> tuple[str, ...]:
-    """What to call the items: a product by its name, with its id where two share one."""
-    if level != "product" or not shop.has("products", "name"):
-        return ids
-    products = shop.table("products").select("product_id", "name")
-    called = shop.fetch(products.filter(products["name"].notnull()), max_rows=_MAX_ITEMS)
-    by_id = dict(zip(called["product_id"], called["name"].astype(str).str.strip(), strict=True))
-    names = [by_id.get(item) or item for item in ids]
+        return ids, (("", ""),) * len(ids)
+    products = shop.table("products").select("product_id", "name", "category", "brand")
+    known = shop.fetch(products, max_rows=_MAX_ITEMS).drop_duplicates("product_id").set_index("product_id")
+    known = known.reindex(list(ids)).fillna("").astype(str)
+    names = [name.strip() or item for name, item in zip(known["name"], ids, strict=True)]
     counts = pd.Series(names).value_counts()
-    return tuple(name if counts[name] == 1 else f"{name} ({item})" for name, item in zip(names, ids, strict=True))
+    own = (name if counts[name] == 1 else f"{name} ({item})" for name, item in zip(names, ids, strict=True))
+    return tuple(own), tuple(zip(known["category"], known["brand"], strict=True))

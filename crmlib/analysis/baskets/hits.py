@@ -98,7 +98,7 @@ def hit_rates(baskets: Baskets, validation: Validation) -> HitRates:
     are told apart too.
     """
     if validation.rules is None:
-        return _measured({}, days=0, why=validation.why)
+        return _measured({}, days=0, why="There are no later baskets to try pairs on.")
     earlier, later = baskets.part("earlier"), baskets.part("later")
     days = int((later.days.max() - later.days.min()).days) + 1
     pairs = score(validation.rules, earlier, validation)

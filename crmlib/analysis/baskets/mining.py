@@ -154,17 +154,6 @@ def confident(count: Ints, of: Ints, *, least: float) -> np.ndarray[tuple[int], 
     )
 
 
-def count_confident(itemsets: Itemsets, *, least: float) -> int:
-    """How many splits of frequent sets have at least this confidence?"""
-    share = Fraction(str(least))
-    return sum(
-        count * share.denominator >= share.numerator * itemsets.counts[left]
-        for itemset, count in itemsets.counts.items()
-        for size in range(1, len(itemset))
-        for left in combinations(itemset, size)
-    )
-
-
 def redundant(rules: pd.DataFrame, itemsets: Itemsets) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     """Which rules say no more than a shorter one? Their confidence is not above that of a rule with part of their
     antecedent and the same consequent (Bayardo, Agrawal and Gunopulos 2000: improvement of at most 0)."""

@@ -44,10 +44,11 @@ def related(baskets: Baskets, first: int, second: int) -> str:
     """How are two products related? 'size', 'set or gift', or '' for neither.
 
     Sizes: the same words once amounts are out, and not of two categories or brands. Sets: one name has all words of the
-    other and, beyond them, a word for a set; where prices are known the set must cost more than its part. Levels other
-    than product have no relatives.
+    other and, beyond them, a word for a set; where prices are known the set must cost more than its part. An id is no
+    name; levels other than product have no relatives.
     """
-    if baskets.level != "product" or not baskets.kinds:
+    nameless = any(baskets.names[item] == baskets.ids[item] for item in (first, second))
+    if baskets.level != "product" or not baskets.kinds or nameless:
         return ""
     # An id that was added where two products share a name is no word of it.
     a, b = (stem(baskets.names[item].replace(f" ({baskets.ids[item]})", "")) for item in (first, second))

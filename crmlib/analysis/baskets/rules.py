@@ -111,7 +111,11 @@ def fit(
     pairs = all_pairs(baskets, chance=chance, least=least)
     prior = shrinkage.fit_prior(pairs.count, pairs.expected)
     rate = q_max if q_max < 1 else FALSE_DISCOVERIES
-    table, by_class = _tested(itemsets, baskets, chance, rate=rate, every=q_max == 1)
+    table = mining.splits(itemsets)
+    mined = int(mining.confident(table["count"], table["count_a"], least=min_confidence).sum())
+    searched = itemsets.searched()
+    table, by_class = _tested(table, baskets, chance, searched=searched, rate=rate if q_max < 1 else 1.0)
+    table["above"] = table["q_value"] <= rate
     found = table.loc[table["above"] & (table["itemset"].map(len) == 2), "itemset"].nunique()
 
     kept = mining.confident(table["count"], table["count_a"], least=min_confidence)
@@ -125,8 +129,8 @@ def fit(
     table = table.join(_within(table, by_class, baskets=baskets, chance=chance, rate=rate))
     return Rules(
         table=_ranked(table, baskets=baskets, prior=prior),
-        mined=mining.count_confident(itemsets, least=min_confidence),
-        searched=itemsets.searched(),
+        mined=mined,
+        searched=searched,
         pairs=int(found),
         pairs_searched=math.comb(itemsets.of_size(1), 2),
         least=least,
@@ -141,15 +145,13 @@ def fit(
 
 
 def _tested(
-    itemsets: mining.Itemsets, baskets: Baskets, chance: SizeClasses, *, rate: float, every: bool
+    table: pd.DataFrame, baskets: Baskets, chance: SizeClasses, *, searched: int, rate: float
 ) -> tuple[pd.DataFrame, Floats]:
-    """Every split of the itemsets (those that can be within the rate, unless `every` is asked for), tested against
-    chance; and what is expected of each in each class of size."""
-    searched, table = itemsets.searched(), mining.splits(itemsets)
+    """The splits that may be within the rate, tested against chance, and what is expected of each in each class."""
     by_class = _expected_rules(table, baskets=baskets, chance=chance)
     table["expected"] = by_class.sum(axis=0)
     by_count = distributions.poisson.sf(table["count"] - 1, table["expected"])
-    if not every:
+    if rate < 1:
         # The other test can only raise a p-value, so what fails by count alone need not be looked at further; with p
         # left as it is, every q up to the rate stays exact.
         hopeful = stats.adjust(by_count, method="fdr_bh", searched=searched) <= rate
@@ -158,7 +160,7 @@ def _tested(
     table = table.join(_intervals(table, by_class, baskets=baskets, chance=chance).drop(columns="lift"))
     table["p_value"] = np.maximum(by_count, table.pop("p_customers"))
     table["q_value"] = stats.adjust(table["p_value"], method="fdr_bh", searched=searched)
-    return table.assign(above=table["q_value"] <= rate), by_class
+    return table, by_class
 
 
 def _ranked(table: pd.DataFrame, *, baskets: Baskets, prior: shrinkage.Prior) -> pd.DataFrame:
@@ -408,17 +410,21 @@ def part_rules(rules: Rules, baskets: Baskets, suggestions: pd.DataFrame) -> Par
                   f"{mined}least {rules.min_confidence:g}.", unit="rules"),
             tally("rules_kept", "Rules kept", rules.kept, rules.mined, kept + lean, unit="rules"),
             tally("minimum_count", "Baskets a rule must be in", rules.least, baskets.n, ceiling, unit="baskets"),
-            tally("searched", "Candidate rules searched", rules.searched, None, every, unit="rules"),
+            tally("searched", "Candidate rules searched", rules.searched, None, every, unit="rules")
         ],
         tables={"rules": rules_table(rules, baskets, listed=set(suggestions["pair"]))},
         checks=checks,
-        certain=[f"Of 100 pairs called unusual, at most about {rate} are luck."],
+        certain=[
+            "Expected means: the same baskets and the same sales, but filled at random. Ranges are where the number "
+            "would lie with other customers of the same kind, 95 times in 100. Of 100 pairs called unusual, about "
+            f"{rate} at most are luck."
+        ],
         method=[
             "Chance is the bipartite configuration model within classes of basket size: baskets keep their sizes, "
             "items their totals. Customers, not baskets, are taken as independent.",
             f"{rules.searched:,} candidate rules were searched; one false-discovery rate of {rate}% counts them all.",
             f"Plain lift would be {formats.number(factor, digits=1)} times as high for the middle pair."
             if len(pairs)
-            else "No pair is above chance, whatever plain lift says.",
+            else "No pair is above chance, whatever plain lift says."
         ],
     )  # fmt: skip

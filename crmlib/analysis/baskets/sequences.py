@@ -277,16 +277,10 @@ def later_baskets(baskets: Baskets, *, window_days: int) -> Matrix:
     end = np.searchsorted(place, place + window_days, side="right")
     count = end - start
     rows = np.repeat(np.arange(len(order)), count)
-    columns = _ranges(start, count)
+    columns = np.arange(len(rows)) + np.repeat(start - np.cumsum(count) + count, count)
     return sparse.csr_array(
         (np.ones(len(rows), dtype=np.int32), (order[rows], order[columns])), shape=(baskets.n, baskets.n)
     )
-
-
-def _ranges(start: Ints, count: Ints) -> Ints:
-    """start[0], start[0] + 1, … count[0] of them, then the same of the next."""
-    ends = np.cumsum(count)
-    return np.arange(int(ends[-1]) if len(ends) else 0) - np.repeat(ends - count, count) + np.repeat(start, count)
 
 
 def part_sequences(baskets: Baskets, rules: Rules, *, shop: Shop, window_days: int = 60) -> Part:
@@ -335,10 +329,6 @@ def part_of(found: Sequences, due: pd.DataFrame, rules: Rules, *, shop: Shop) ->
         tables=tables,
         lists={REMINDERS: listed} if len(due) else {},
         actions=actions,
-        method=[
-            "Sequences compare each customer with himself: how often B came after A against before it, with sales by "
-            "month and basket size, and how late each product is beside all others, held equal."
-        ],
     )
 
 
@@ -374,6 +364,6 @@ def _chart(found: Sequences) -> Chart:
             | dict.fromkeys(("share_after", "share_any"), lambda v: formats.share(v, digits=1))
             | dict.fromkeys(("times", "times_low", "times_high"), formats.multiple),
             rows=12,
-            file="tables/sequences.csv",
+            file="tables/sequences.csv"
         ),
     )  # fmt: skip

@@ -38,7 +38,7 @@ def part_sizes(baskets: Baskets) -> Part:
             replace(tally("baskets", "Baskets", every, every, _KEPT, unit="baskets"), running=True),
             tally("multiple_share", f"Baskets with two or more {many}, all years", several / baskets.n, baskets.n,
                   f"Share of baskets with at least two different {many}.", unit="share"),
-            tally("items", f"Different {many}", baskets.items, baskets.n, "Distinct items.", unit="items"),
+            tally("items", f"Different {many}", baskets.items, baskets.n, "Distinct items.", unit="items")
         ],
         changes=changes,
         caveats=[Caveat(text=text) for text in _limits(baskets) if text],

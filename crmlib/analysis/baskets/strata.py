@@ -63,10 +63,7 @@ def _parts(rules: Rules, baskets: Baskets, sets: Ints) -> dict[str, dict[str, tu
         expected = expected_by(months, sets, baskets=baskets)
         season = {month: SEASONS[int(month[5:7]) % 12 // 3] for month in months}
         answer[SEASON] = {
-            name: (
-                np.concatenate([months[month] for month in of_it]),
-                expected.loc[of_it].sum().to_numpy(),
-            )
+            name: (np.concatenate([months[month] for month in of_it]), expected.loc[of_it].sum().to_numpy())
             for name in SEASONS
             if (of_it := [month for month in months if season[month] == name])
         }
@@ -74,8 +71,7 @@ def _parts(rules: Rules, baskets: Baskets, sets: Ints) -> dict[str, dict[str, tu
         if groups := group_rows(baskets, name):
             expected = expected_by(groups, sets, baskets=baskets)
             answer[name] = {
-                label[len(name) + 2 :]: (here, expected.loc[label].to_numpy())
-                for label, here in groups.items()
+                label[len(name) + 2 :]: (here, expected.loc[label].to_numpy()) for label, here in groups.items()
             }
     by_class = rules.chance.expected(sets)
     lower = np.array([EDGES[baskets.classes[here[0]] - 1] for here in rules.chance.rows])

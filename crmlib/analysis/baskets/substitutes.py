@@ -110,7 +110,7 @@ def part_of(replaced: pd.DataFrame, rules: Rules) -> Part:
             f"{formats.number(top['customers_both'])} customers have bought both, but only "
             f"{formats.number(top['count'])} baskets hold the two; {formats.number(top['expected'])} would be "
             "expected.",
-            f"The same goes for {wording.counted(more, 'other pair')}." if more else "",
+            f"The same goes for {wording.counted(more, 'other pair')}." if more else ""
         ),
         detail=True,
         chart=figures.table(
@@ -122,7 +122,7 @@ def part_of(replaced: pd.DataFrame, rules: Rules) -> Part:
             formats=dict.fromkeys(("customers_both", "count", "expected"), formats.number)
             | dict.fromkeys(("times", "times_low", "times_high"), formats.multiple),
             rows=12,
-            file="tables/substitutes.csv",
+            file="tables/substitutes.csv"
         ),
         metrics=[metric],
         tables=tables,

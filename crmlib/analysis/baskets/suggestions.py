@@ -16,6 +16,10 @@ from crmlib.analysis.baskets.validation import GONE, HELD, UNCLEAR, Validation
 from crmlib.findings import Caveat, Chart, Metric, Part, Signal
 from crmlib.formats import Estimate
 
+_LIMITS = (
+    "Bought together does not mean that showing one sells the other: only a test can tell.",
+    "Promotions and page placement create pairs too, and stock is not in the data.",
+)
 _COSTS_KNOWN = 0.8  # share of sales with known costs, below which the page says so
 _MEASURES = {"baskets": "count", "expected": "expected", "customers": "customers", "share": "confidence",
              "times": "times_shrunk", "times_low": "shrunk_low", "times_high": "shrunk_high", "extra_low": "extra_low",
@@ -58,7 +62,7 @@ def score(
             "item": names[item], "suggest": names[suggest], "pair": list(table["itemset"]), "item_id": ids[item],
             "suggest_id": ids[suggest], **{name: table[column].to_numpy() for name, column in _MEASURES.items()},
             "room": room, "room_low": room_low, "room_high": room_high,
-            "later": [later.get(pair, "") for pair in table["itemset"]],
+            "later": [later.get(pair, "") for pair in table["itemset"]]
         }
     )  # fmt: skip
     worth = ["room", "margin_low"] if listed["room"].notna().any() else []
@@ -93,28 +97,6 @@ def _room(table: pd.DataFrame, baskets: Baskets, *, times: str) -> Floats:
     return np.asarray(beyond * left * margin * 1000 / max(baskets.n, 1))
 
 
-def not_suggested(rules: Rules, baskets: Baskets, suggestions: pd.DataFrame) -> pd.DataFrame:
-    """Which pairs above chance are not suggested, and why? One row a pair, under the first reason that holds.
-
-    Columns pair, first, second (names), count, customers, times, reason (season, maybe season, group, few, relatives).
-    """
-    table = pairs_above(rules)
-    left = table[~table["itemset"].isin(set(suggestions["pair"]))]
-    season = ~left["beyond_season"].astype(bool) & rules.months_judged
-    explained = by_season(left) if rules.months_judged else season
-    tests = [explained, season, ~left["beyond_groups"].astype(bool), left["customers"] < LEAST_CUSTOMERS]
-    way = directions(rules)
-    return pd.DataFrame(
-        {
-            "pair": list(left["itemset"]),
-            "first": [baskets.names[way[pair][0]] for pair in left["itemset"]],
-            "second": [baskets.names[way[pair][1]] for pair in left["itemset"]],
-            **{name: left[name].to_numpy() for name in ("count", "customers", "times")},
-            "reason": np.select([test.to_numpy(dtype=bool) for test in tests], list(_REASONS)[:4], "relatives"),
-        }
-    )
-
-
 def room(suggestions: pd.DataFrame, baskets: Baskets) -> Estimate:
     """Room of all pairs together, margin per 1,000 baskets; its ends are added up as if all pairs moved together."""
     known = suggestions[suggestions["room"].notna()]
@@ -126,10 +108,8 @@ def part_pairs(rules: Rules, baskets: Baskets, suggestions: pd.DataFrame, valida
     """Which pairs are worth a try, by how much do they stand out, and did they lately?"""
     many = WORDS[baskets.level][1]
     title = f"No pair of {many} is sure enough to be shown"
-    compared = wording.upper(wording.counted(rules.pairs_searched, "pair"))
-    sentence = (
-        f"{compared} {wording.noun(rules.pairs_searched, 'was')} compared. Bestsellers remain the plainer choice."
-    )
+    compared = wording.counted(rules.pairs_searched, "pair")
+    sentence = f"Among {compared} compared none is worth a test. Bestsellers remain the plainer choice."
     for top in suggestions.head(1).itertuples():
         title = f"{top.item} and {top.suggest} are bought together {wording.times(top.times, word='often')} as expected"
         sentence = (
@@ -138,10 +118,6 @@ def part_pairs(rules: Rules, baskets: Baskets, suggestions: pd.DataFrame, valida
         )
     share = formats.share(baskets.margin_known)
     some = f"Costs are known for {share} of sales only; other pairs come last."
-    of_room = (
-        "Room is the margin there would be if suggesting won those who take one product alone as often as habit "
-        f"already joins the two. Unit costs are known for {share} of sales."
-    )
     return Part(
         title=title,
         sentence=sentence,
@@ -156,27 +132,12 @@ def part_pairs(rules: Rules, baskets: Baskets, suggestions: pd.DataFrame, valida
             )
             for row in suggestions.itertuples()
         ],
-        certain=[
-            "Expected means: the same baskets and the same sales, but filled at random. Ranges are where the number "
-            "would lie with other customers of the same kind, 95 times in 100."
-        ],
         method=[
             f"The multiples are pulled towards what all {formats.number(rules.prior.pairs)} pairs of frequent {many} "
             "do, the more the fewer customers stand behind them (gamma-Poisson shrinkage).",
-            f"A pair is suggested when it is above chance also within months and groups of customers, with "
-            f"{LEAST_CUSTOMERS} customers or more, and is not a size, set or gift of itself as name, category, brand "
-            "and price tell.",
-            *([of_room] if baskets.margin_known else []),
+            f"Unit costs are known for {share} of sales.",
         ],
-        caveats=[
-            Caveat(
-                text=wording.sentences(
-                    "Bought together does not mean that showing one sells the other: only a test can tell.",
-                    "Promotions and page placement create pairs too, and stock is not in the data.",
-                    some if 0 < baskets.margin_known < _COSTS_KNOWN else "",
-                )
-            )
-        ],
+        caveats=[Caveat(text=wording.sentences(*_LIMITS, some if 0 < baskets.margin_known < _COSTS_KNOWN else ""))],
     )
 
 
@@ -191,11 +152,9 @@ def _chart(suggestions: pd.DataFrame, baskets: Baskets, validation: Validation) 
         beyond=1000 * suggestions["extra_low"] / baskets.n,
     )
     money = bool(suggestions["room"].notna().any())
-    worth = (
-        {"room": "Room, margin per 1,000 baskets", "room_low": "From", "room_high": "To"}
-        if money
-        else {"beyond": "Beyond expected, per 1,000 baskets"}
-    )
+    worth = {"beyond": "Beyond expected, per 1,000 baskets"}
+    if money:
+        worth = {"room": "Room, margin per 1,000 baskets", "room_low": "From", "room_high": "To"}
     behind = figures.tabulate(
         named,
         caption="Pairs worth a test",
@@ -249,28 +208,37 @@ def _metrics(rules: Rules, baskets: Baskets, suggestions: pd.DataFrame) -> list[
 
 
 def part_not_suggested(rules: Rules, baskets: Baskets, suggestions: pd.DataFrame) -> Part | None:
-    """Which pairs stand out and are not suggested, and why? None where all are."""
-    left = not_suggested(rules, baskets, suggestions)
+    """Which pairs stand out and are not suggested, and why (the first reason that holds)? None where all are."""
+    table = pairs_above(rules)
+    left = table[~table["itemset"].isin(set(suggestions["pair"]))]
     if left.empty:
         return None
-    counts = left["reason"].value_counts()
-    alike = wording.noun(len(left), "it", "they")
+    season = ~left["beyond_season"].astype(bool) & rules.months_judged
+    explained = by_season(left) if rules.months_judged else season
+    tests = [explained, season, ~left["beyond_groups"].astype(bool), left["customers"] < LEAST_CUSTOMERS]
+    reason = np.select([test.to_numpy(dtype=bool) for test in tests], list(_REASONS)[:4], "relatives")
+    way, counts, n = directions(rules), pd.Series(reason).value_counts(), len(left)
     said = [
-        f"{alike if len(counts) == 1 else formats.number(counts[name])} {wording.noun(counts[name], *words)}"
+        f"{(wording.noun(n, 'it', 'they') if len(counts) == 1 else counts[name])} {wording.noun(counts[name], *words)}"
         for name, words in _REASONS.items()
         if name in counts
     ]
+    shown = left.assign(
+        first=[baskets.names[way[pair][0]] for pair in left["itemset"]],
+        second=[baskets.names[way[pair][1]] for pair in left["itemset"]],
+        reason=[_REASONS[name][0] for name in reason],
+    )
+    stand = f"{wording.noun(n, 'pair stands', 'pairs stand')} out but {wording.noun(n, 'is')} not worth a test"
     return Part(
-        title=f"{wording.upper(wording.small(len(left)))} {wording.noun(len(left), 'pair')} "
-        f"{wording.noun(len(left), 'stands', 'stand')} out but {wording.noun(len(left), 'is')} not worth a test",
+        title=f"{wording.upper(wording.small(n))} {stand}",
         sentence=f"{wording.upper(wording.listed(said))}.",
         detail=True,
         chart=figures.table(
-            left.assign(reason=left["reason"].map({name: words[0] for name, words in _REASONS.items()})),
+            shown,
             caption="Pairs bought together unusually often that are not suggested",
             labels={"first": "Product", "second": "With", "count": "Baskets with both", "customers": "Customers",
                     "times": "Times as often", "reason": "Why not"},
             formats={"count": formats.number, "customers": formats.number, "times": formats.multiple},
-            file="tables/rules.csv",
+            file="tables/rules.csv"
         ),
     )  # fmt: skip

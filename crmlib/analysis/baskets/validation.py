@@ -85,7 +85,7 @@ def validate(baskets: Baskets, rules: Rules) -> Validation:
     """
     pairs = above_chance(rules)
     if baskets.cut is None:
-        return _nothing("There are no days to divide into earlier and later.")
+        return _nothing("Orders have no days here, so no pair could be followed over time.")
     later = baskets.part("later")
     try:
         found = _found(baskets.part("earlier"), rules)
