@@ -398,8 +398,9 @@ def part_rules(rules: Rules, baskets: Baskets, suggestions: pd.DataFrame) -> Par
         text = f"A rule may rest on {rules.least} baskets; raise min_support unless you look for rare pairs on purpose."
         checks.append(Check(name="minimum count", verdict="warning", text=text))
     rate = f"{100 * rules.rate:.0f}"
-    mined = f"All splits of sets of up to {rules.max_items} items in at least {rules.least:,} baskets, with confidence "
-    "of at "
+    mined = (
+        f"All splits of sets of up to {rules.max_items} items in {rules.least:,} baskets or more, with confidence of "
+    )
     kept = "Of these, rules within the false-discovery rate"
     ceiling = f"ceil({baskets.min_support:g} × {baskets.n:,}) in exact arithmetic."
     every = "Every pair of frequent sets that could have been a rule, found or not."
@@ -407,7 +408,7 @@ def part_rules(rules: Rules, baskets: Baskets, suggestions: pd.DataFrame) -> Par
     return Part(
         metrics=[
             tally("rules_mined", "Rules with enough support and confidence", rules.mined, rules.searched,
-                  f"{mined}least {rules.min_confidence:g}.", unit="rules"),
+                  f"{mined}{rules.min_confidence:g} or more.", unit="rules"),
             tally("rules_kept", "Rules kept", rules.kept, rules.mined, kept + lean, unit="rules"),
             tally("minimum_count", "Baskets a rule must be in", rules.least, baskets.n, ceiling, unit="baskets"),
             tally("searched", "Candidate rules searched", rules.searched, None, every, unit="rules")

@@ -109,10 +109,9 @@ def part_of(table: pd.DataFrame, *, asked: int) -> Part:
     checks = []
     if len(pairs):
         first = pairs.iloc[0]
-        where = wording.counted(len(pairs), "suggested pair")
+        where = f"{wording.counted(len(pairs), 'suggested pair')} {wording.noun(len(pairs), 'is')}"
         title = f"{first['first']} and {first['second']} do not hold everywhere ({first['part']})"
-        sentence = f"{wording.upper(where)} {wording.noun(len(pairs), 'is')} bought together less often than expected "
-        "in some baskets."
+        sentence = f"{where} bought together less often than expected in some baskets."
         checks = [Check(name="direction", verdict="warning", text=sentence)]
     elif (shown["times"] > 1).all():
         title = f"The pairs hold {customers}in small and large baskets"

@@ -152,10 +152,12 @@ def _held(pairs: pd.DataFrame, found: str, then: str) -> str:
     n = len(pairs)
     held, gone = (int((pairs["verdict"] == verdict).sum()) for verdict in (HELD, GONE))
     if held == n:
-        return f"{'The one pair' if n == 1 else f'All {n} pairs'} found in the {found} held up in the {then}"
+        all_of_them = {1: "The one pair", 2: "Both pairs"}.get(n, f"All {n} pairs")
+        return f"{all_of_them} found in the {found} held up in the {then}"
     rest = [f"{gone} reversed"] if gone else []
     rest += [f"{n - held - gone} could not be told"] if n > held + gone else []
-    return f"{held} of {wording.counted(n, 'pair')} found in the {found} held up in the {then}, {wording.listed(rest)}"
+    counted = f"{held or 'None'} of {wording.counted(n, 'pair')} found in the {found}"
+    return f"{counted} held up in the {then}, {wording.listed(rest)}"
 
 
 def held_up(validation: Validation, baskets: Baskets) -> Part:
@@ -165,8 +167,7 @@ def held_up(validation: Validation, baskets: Baskets) -> Part:
     low, high = (float(end) for end in stats.share_interval(held, n)) if n else (None, None)
     share = Estimate(value=held / n if n else None, low=low, high=high, unit="share", n=n or None)
     within = ", found and counted within months, each against its own totals" if validation.by_month else ""
-    definition = "Pairs found in the first three quarters of the time whose interval lies above chance again in the "
-    f"rest{within}."
+    definition = f"Pairs found in the first three quarters of the time whose range is above chance in the rest{within}."
     names = [" + ".join(baskets.names[i] for i in pair) for pair in found["itemset"]]
     return Part(
         title=f"{held} of {wording.counted(n, 'pair')} found earlier held up in the {validation.lately}" if n else "",
