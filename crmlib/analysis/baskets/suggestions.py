@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
@@ -172,38 +174,33 @@ def _chart(suggestions: pd.DataFrame, baskets: Baskets, validation: Validation) 
 
 
 def _metrics(rules: Rules, baskets: Baskets, suggestions: pd.DataFrame) -> list[Metric]:
-    above = Metric(
-        id="pairs_above_chance",
-        label="Pairs bought together unusually often",
-        value=rules.pairs,
-        unit="pairs",
-        n=rules.pairs_searched,
-        headline=True,
-        note=f"of {formats.number(rules.pairs_searched)} compared",
-        definition="Pairs in more baskets than the configuration model expects of basket sizes and item totals; "
-        f"Benjamini-Hochberg false-discovery rate {rules.rate:g}, customers as clusters.",
+    compared, left_out = rules.pairs_searched, len(relatives_left_out(rules, baskets))
+    unusual = (
+        "Pairs in more baskets than the configuration model expects of basket sizes and item totals; "
+        f"Benjamini-Hochberg false-discovery rate {rules.rate:g}, customers as clusters."
     )
+    above = tally("pairs_above_chance", "Pairs bought together unusually often", rules.pairs, compared, unusual)
     worth = (
-        "Pairs above chance given basket size, also within months and groups of customers, with at least "
-        f"{LEAST_CUSTOMERS} customers, not sizes, sets or gifts of one another."
+        "Of these, pairs above chance within months and groups of customers too, with at least "
+        f"{LEAST_CUSTOMERS} customers, not sizes, sets or gifts of one another by name, category, brand and price."
     )
-    alike = (
-        "Pairs that fulfil all else, but are the same product in another size, or a set or gift with the other in it, "
-        "by name, category, brand and price."
-    )
-    untested = Metric.of(
-        room(suggestions, baskets),
-        id="room_per_1000",
-        label="Room in margin per 1,000 baskets, untested",
-        definition="Extra margin per 1,000 baskets if suggesting won those who take only the first of a pair as often "
-        "as habit already joins the two beyond chance, after shrinkage. Before refunds.",
-    )
-    left_out = len(relatives_left_out(rules, baskets))
     return [
-        above,
+        replace(above, headline=True, note=f"of {formats.number(compared)} compared"),
         tally("suggestions", "Pairs worth a test", len(suggestions), rules.pairs, worth),
-        untested,
-        tally("relatives_left_out", "Sizes, sets and gifts left out", left_out, rules.pairs, alike),
+        Metric.of(
+            room(suggestions, baskets),
+            id="room_per_1000",
+            label="Room in margin per 1,000 baskets, untested",
+            definition="Extra margin per 1,000 baskets if suggesting won those who take only the first of a pair as "
+            "often as habit already joins the two beyond chance, after shrinkage. Before refunds.",
+        ),
+        tally(
+            "relatives_left_out",
+            "Sizes, sets and gifts left out",
+            left_out,
+            rules.pairs,
+            "Pairs left out for this alone.",
+        ),
     ]
 
 

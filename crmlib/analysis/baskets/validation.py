@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
 import pandas as pd
 
 from crmlib import stats, wording
-from crmlib.analysis.baskets.facts import Baskets
+from crmlib.analysis.baskets.facts import Baskets, tally
 from crmlib.analysis.baskets.mining import Itemset
 from crmlib.analysis.baskets.pairs import expected_by, months_known, times_chart
 from crmlib.analysis.baskets.rules import Rules, above_chance, count_pairs, fit, within_range
@@ -168,28 +168,15 @@ def held_up(validation: Validation, baskets: Baskets) -> Part:
     share = Estimate(value=held / n if n else None, low=low, high=high, unit="share", n=n or None)
     within = ", found and counted within months, each against its own totals" if validation.by_month else ""
     definition = f"Pairs found in the first three quarters of the time whose range is above chance in the rest{within}."
+    tile = tally("pairs_held", "Pairs that held up later", held if n else None, n or None, definition)
     names = [" + ".join(baskets.names[i] for i in pair) for pair in found["itemset"]]
     return Part(
         title=f"{held} of {wording.counted(n, 'pair')} found earlier held up in the {validation.lately}" if n else "",
         chart=times_chart(found.assign(name=names), what=f"times expected, {validation.lately}") if n else None,
         detail=True,
         metrics=[
-            Metric(
-                id="pairs_held",
-                label="Pairs that held up later",
-                value=held if n else None,
-                unit="pairs",
-                n=n or None,
-                headline=bool(n),
-                note=f"of {n}, in the {validation.lately}",
-                definition=definition,
-            ),
-            Metric.of(
-                share,
-                id="held_later",
-                label="Share of pairs that held up later",
-                definition=f"{definition} The range takes pairs as independent.",
-            ),
+            replace(tile, headline=bool(n), note=f"of {n}, in the {validation.lately}"),
+            Metric.of(share, id="held_later", label="Share of pairs that held up later", definition=definition),
         ],
         certain=[validation.verdict],
     )
