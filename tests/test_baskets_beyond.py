@@ -469,6 +469,14 @@ def test_a_sequence_is_said_as_one_says_it(share: float, title: str) -> None:
     assert after._title(pd.Series({"first": "A", "then": "B", "share_after": share}), 60) == title
 
 
+def test_a_sequence_whose_window_is_never_over_is_told_by_its_counts() -> None:
+    row = {"pair": (0, 1), "first": "A", "then": "B", "share_after": np.nan, "share_any": 0.0, "after": 40, "before": 9,
+           "customers": 38, "times": 4.0, "times_low": 2.0, "times_high": 9.0}  # fmt: skip
+    assert after._sentence(pd.Series(row)).startswith("It came 40 times after and 9 times before.")
+    drawn_of = after._chart(after.Sequences(table=pd.DataFrame([row]), window_days=60, searched=1))
+    assert not drawn_of.wide and len(drawn_of.table["rows"]) == 1
+
+
 def planted_refills(rng: np.random.Generator) -> bk.Baskets:
     """A refill (1) after its kettle (0), within 60 days or not; customers, some guests, days up to the last."""
     people, orders, items = 1500, 5, 12

@@ -23,6 +23,7 @@ from crmlib import figures, formats, stats, wording
 from crmlib.analysis.baskets import clusters
 from crmlib.analysis.baskets.facts import Baskets, Floats, Ints, Matrix, tally
 from crmlib.analysis.baskets.mining import column_sums
+from crmlib.analysis.baskets.pairs import SHOWN
 from crmlib.analysis.baskets.relatives import related
 from crmlib.analysis.baskets.rules import LEAST_CUSTOMERS, Rules
 from crmlib.analysis.outreach import WRITE, contactable, lots
@@ -319,11 +320,9 @@ def part_of(found: Sequences, due: pd.DataFrame, rules: Rules, *, shop: Shop) ->
                 f"Those marked 'leave alone' show what a reminder adds. {people.note}",
             )
         ]
-    any_order = formats.share(top["share_any"], digits=0 if top["share_any"] >= 0.015 else 1)
     return Part(
         title=_title(top, found.window_days),
-        sentence=f"After any order it is {any_order}. Time a reminder by it; whether it sells more, only a test can "
-        "tell.",
+        sentence=_sentence(top),
         chart=_chart(found),
         metrics=[metric],
         tables=tables,
@@ -344,26 +343,30 @@ def _title(row: pd.Series[float], days: int) -> str:
     return f"{lead} followed by {row['then']} within {days} days"
 
 
+def _sentence(row: pd.Series[float]) -> str:
+    test = "Time a reminder by it; whether it sells more, only a test can tell."
+    if not row["share_after"] > 0:
+        return f"It came {row['after']:,} times after and {row['before']:,} times before. {test}"
+    any_order = formats.share(row["share_any"], digits=0 if row["share_any"] >= 0.015 else 1)
+    return f"After any order it is {any_order}. {test}"
+
+
 def _chart(found: Sequences) -> Chart:
     named = found.table.assign(name=found.table["first"] + ", then " + found.table["then"])
-    return figures.bars(
+    behind = figures.tabulate(
         named,
-        label="name",
-        value="share_after",
-        what=f"share of orders followed within {found.window_days} days",
-        form=formats.share,
-        rows=10,
-        table=figures.tabulate(
-            named,
-            caption="What comes in a later order of the same customer",
-            labels={"first": "After", "then": "Comes", "share_after": "Follows its orders",
-                    "share_any": "Follows any order",
-                    "after": "Times after", "before": "Times before", "customers": "Customers",
-                    "times": "After over before", "times_low": "From", "times_high": "To"},
-            formats=dict.fromkeys(("after", "before", "customers"), formats.number)
-            | dict.fromkeys(("share_after", "share_any"), lambda v: formats.share(v, digits=1))
-            | dict.fromkeys(("times", "times_low", "times_high"), formats.multiple),
-            rows=12,
-            file="tables/sequences.csv"
-        ),
+        caption="What comes in a later order of the same customer",
+        labels={"first": "After", "then": "Comes", "share_after": "After its orders", "share_any": "After any order",
+                "after": "Times after", "before": "Times before", "customers": "Customers", "times": "Times as often",
+                "times_low": "From", "times_high": "To"},
+        formats=dict.fromkeys(("after", "before", "customers"), formats.number)
+        | dict.fromkeys(("share_after", "share_any"), formats.share)
+        | dict.fromkeys(("times", "times_low", "times_high"), formats.multiple),
+        rows=12,
+        file="tables/sequences.csv",
     )  # fmt: skip
+    seen = named[named["share_after"].notna()]
+    what = f"share of orders followed within {found.window_days} days"
+    return figures.bars(
+        seen, label="name", value="share_after", what=what, form=formats.share, rows=SHOWN, table=behind
+    )

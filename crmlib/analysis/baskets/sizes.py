@@ -26,11 +26,16 @@ def part_sizes(baskets: Baskets) -> Part:
     places = baskets.sizes * (baskets.sizes - 1)
     large = baskets.sizes >= _LARGEST
     weight = float(places[large].sum() / places.sum()) if places.sum() else 0.0
+    sentence = "In large baskets more meets by chance, so each pair is judged given basket size."
+    if weight > large.mean():
+        sentence = (
+            f"Baskets of {_LARGEST} or more are {formats.share(float(large.mean()), digits=1)} of all but hold "
+            f"{formats.share(weight)} of all pairs, so each pair is judged given basket size."
+        )
     lately, changes = _lately(baskets, many)
     return Part(
         title=f"{formats.share(several / baskets.n)} of baskets hold two or more {many}",
-        sentence=f"Baskets of {_LARGEST} or more are {formats.share(float(large.mean()), digits=1)} of all but hold "
-        f"{formats.share(weight)} of all pairs, so each pair is judged given basket size.",
+        sentence=sentence,
         detail=True,
         chart=_chart(baskets),
         metrics=[
