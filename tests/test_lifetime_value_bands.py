@@ -159,7 +159,7 @@ def test_cdnow_misses_the_models_own_bands_and_lies_in_ours(cdnow_sample):
     assert all(cut.end <= checked.start for cut in checked.known)
     ours = band(total, own, checked.errors_known)
     assert ours.low < checked.actual < ours.high
-    said = clv.findings(checked, clv.score(cdnow_sample, checked, horizon_days=90), shop=cdnow_sample)
+    said = clv.page(checked, clv.score(cdnow_sample, checked, horizon_days=90), shop=cdnow_sample)
     assert said["holdout_forecast"].low == pytest.approx(ours.low)
     assert said["holdout_forecast"].low < 1882 < said["holdout_forecast"].high
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crmlib.analysis import lifetime_value as clv
-from crmlib.analysis.lifetime_value import chances, methods, timing
+from crmlib.analysis.lifetime_value import chances, methods, models, timing
 from crmlib.analysis.lifetime_value.likelihood import Likelihood
 
 FIRST, DAYS = date(2023, 1, 1), 1000
@@ -48,7 +48,7 @@ def window(rounds: list[tuple[np.ndarray, np.ndarray]], begin: int, *, days: int
     patterns = people.groupby([*methods.HISTORY, "purchases"]).size().rename("customers").reset_index()
     start = FIRST + timedelta(days=begin)
     model = clv.fit(patterns, time_unit="week", until=start, name=timing.MBG)
-    assert isinstance(model, clv.PurchaseModel)
+    assert isinstance(model, models.PurchaseModel)
     return chances.Window(start=start, patterns=patterns, model=model)
 
 

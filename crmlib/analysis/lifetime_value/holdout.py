@@ -182,7 +182,8 @@ def _weak(then: pd.DataFrame) -> str:
     """The lower tiers, where the test expected a fifth or more too much or too little of them."""
     share = dict(TIERS)
     off = then[
-        (then["forecast"] > _FAR * np.maximum(then["came"], 1)) | (then["came"] > _FAR * np.maximum(then["forecast"], 1))
+        (then["forecast"] > _FAR * np.maximum(then["came"], 1))
+        | (then["came"] > _FAR * np.maximum(then["forecast"], 1))
     ]
     below = off[off["tier"].map(lambda tier: tier in list(share)[2:])]
     if below.empty:
@@ -195,7 +196,9 @@ def _weak(then: pd.DataFrame) -> str:
         return f"Forecasts for {who} were far off: use them only to rank."
     counts = f"{formats.number(below['forecast'].sum())} orders, {formats.number(below['came'].sum())} came"
     limit = "upper" if much else "lower"
-    return f"It expected too {'much' if much else 'little'} from {who}: {counts}. Treat their figures as {limit} limits."
+    return (
+        f"It expected too {'much' if much else 'little'} from {who}: {counts}. Treat their figures as {limit} limits."
+    )
 
 
 def _metrics(validation: Validation, held: Total | None) -> list[Metric]:

@@ -161,7 +161,9 @@ def _method(validation: Validation, scores: Scores) -> list[str]:
     if scores.discount_rate:
         lines.append(f"Money is discounted at {formats.share(scores.discount_rate)} a year, to the day of this report.")
     if scores.method != validation.chosen:
-        lines.append(f"On all days up to now {validation.chosen} could not be fitted; the lists rest on '{scores.method}'.")
+        lines.append(
+            f"On all days up to now {validation.chosen} could not be fitted; the lists rest on '{scores.method}'."
+        )
     if scores.spend is not None:
         limits = formats.interval(*scores.spend.correlation_limits, "index")
         lines.append(

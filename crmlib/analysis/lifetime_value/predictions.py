@@ -54,7 +54,9 @@ def predictions(scores: Scores, *, shop: Shop) -> tuple[Prediction, ...]:
             continue
         per_order, mean = _per_order(scores), expected[scores.row]
         # Variance of one customer's orders over their squared mean is 1/p in Gamma-Gamma.
-        spread = np.sqrt(variance[scores.row] @ np.square(per_order) + mean @ np.square(per_order) * (1 / scores.spend.p))
+        spread = np.sqrt(
+            variance[scores.row] @ np.square(per_order) + mean @ np.square(per_order) * (1 / scores.spend.p)
+        )
         own = float(np.hypot(own, scores.spend.mean_deviation))
         total = scores.total(float(mean @ per_order), float(spread), own)
         said("sales", "Net sales to", shop.currency or "amount", days, total)

@@ -135,9 +135,7 @@ def score(
     counts = patterns["customers"].to_numpy(float)
     own = ahead.spread(horizon_days, counts)
     orders = outlook.total(float(counts @ expected), np.sqrt(counts @ _variances(draws)), own)
-    buyers = outlook.total(
-        float(counts @ (1 - none)), np.sqrt(counts @ (none * (1 - none))), own, most=len(people)
-    )
+    buyers = outlook.total(float(counts @ (1 - none)), np.sqrt(counts @ (none * (1 - none))), own, most=len(people))
     value, top = None, None
     if outlook.spend is not None:
         value = outlook.money(frame)
