@@ -411,7 +411,7 @@ def from_json(said: Mapping[str, Any]) -> Findings:
     """Findings as another program or a later run reads them back; frames stay in their files."""
     kinds = {"metrics": Metric, "actions": Action, "changes": Change, "signals": Signal, "checks": Check,
              "predictions": Prediction, "watches": Watch}  # fmt: skip
-    carried = {name: tuple(_typed(kind, item) for item in said.get(name, ())) for name, kind in kinds.items()}
+    carried: dict[str, Any] = {name: tuple(_typed(kind, item) for item in said.get(name, ())) for name, kind in kinds.items()}
     grades = tuple(Grade(due=due_from(grade["due"]), actual=grade["actual"]) for grade in said.get("grades", ()))
     shown = [
         Part(**{**part, "chart": Chart(**part["chart"]) if part["chart"] else None}) for part in said.get("parts", ())

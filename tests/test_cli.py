@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 from crmlib import cli
 from crmlib.errors import DataError
 from crmlib.report.page.page import FINDINGS_MIME
-from crmlib.report.runner.finish import Outcome, Plan
+from crmlib.report.plan import Outcome, Plan
 from tests.pages_helpers import code, make_project, payload, show, write_notebook
 
 ROOT = Path(__file__).parents[1]

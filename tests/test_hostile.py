@@ -35,7 +35,7 @@ from crmlib.report.page import privacy as personal
 from crmlib.report.page.page import FINDINGS_MIME
 from crmlib.report.page.rules import validate
 from crmlib.report.parameters import resolve, select
-from crmlib.report.runner.finish import Outcome
+from crmlib.report.plan import Outcome
 from crmlib.report.runner.supervisor import run
 from crmlib.shop import privacy as pseudonyms
 from crmlib.shop.samples import demo

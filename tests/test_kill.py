@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -23,9 +24,11 @@ import psutil
 import pytest
 
 from crmlib.report.folder import store as publish
+from crmlib.report.folder.manifest import read_manifest
+from crmlib.report.page.index import rebuild
 from crmlib.report.page.page import FINDINGS_MIME
 from crmlib.report.parameters import select
-from crmlib.report.runner.finish import Outcome
+from crmlib.report.plan import Outcome
 from crmlib.report.runner.supervisor import run
 from tests.conftest import ROOT
 from tests.pages_helpers import AS_OF, code, make_plan, make_project, payload, show, write_notebook
@@ -98,14 +101,14 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     # The others are given the same page, without a kernel each.
     reports = made / "reports"
     model = reports / AS_OF.isoformat() / "slow"
-    manifest = publish.read_manifest(model)
+    manifest = read_manifest(model)
     assert manifest
     for name in MATRIX:
-        run_id = manifest["run_id"].replace("slow", name)
+        run_id = manifest.run_id.replace("slow", name)
         staging = publish.stage(reports, run_id)
         shutil.copytree(model, staging, dirs_exist_ok=True)
-        publish.publish(reports, staging, manifest | {"report": name, "run_id": run_id, "made_from": {}})
-    publish.rebuild(reports, shop=make_plan(made).holder)
+        publish.publish(reports, staging, replace(manifest, report=name, run_id=run_id, made_from={}))
+    rebuild(reports, shop=make_plan(made).holder)
     return made
 
 

@@ -20,7 +20,7 @@ from crmlib.report.folder import store as publish
 from crmlib.report.page.page import FIGURE_MIME, FINDINGS_MIME
 from crmlib.report.page.rules import validate
 from crmlib.report.parameters import resolve, select
-from crmlib.report.runner.finish import Outcome
+from crmlib.report.plan import Outcome
 from crmlib.report.runner.supervisor import Interrupted, _signals, exit_code, run
 from tests.pages_helpers import code, figure, make_plan, make_project, payload, prose, show, write_notebook
 

@@ -74,3 +74,18 @@ def errors_of(actual: Sequence[float], forecast: Sequence[float], own: Sequence[
     """Errors of look-backs in which something was forecast and something came."""
     rows = [(np.log(a / f), o) for a, f, o in zip(actual, forecast, own, strict=True) if a > 0 and f > 0]
     return Errors(tuple(float(e) for e, _ in rows), tuple(float(o) for _, o in rows))
+
+
+def count_band(expected: float, *, scatter: float) -> tuple[float, float]:
+    """Where 95 % of counts with this mean fall whose variance is `scatter` times it; Poisson's where that is 1.
+
+    >>> count_band(10, scatter=1), count_band(0, scatter=1)
+    ((4.0, 17.0), (0.0, 3.0))
+    """
+    if expected <= 0:
+        return 0.0, 3.0  # nothing seen: a Poisson mean up to 3 is compatible with no event
+    if scatter <= 1.0001:
+        return float(stats.poisson.ppf(0.025, expected)), float(stats.poisson.ppf(0.975, expected))
+    p = 1 / scatter
+    law = stats.nbinom(expected * p / (1 - p), p)
+    return float(law.ppf(0.025)), float(law.ppf(0.975))

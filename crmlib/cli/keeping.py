@@ -64,23 +64,27 @@ def _expected(state: State, named: tuple[str, ...]) -> bool:
 def diff(report: str, before: str, after: str, folder: str, variant: str) -> None:
     """Show what changed in a report between two days, and why.
 
-    Metrics beside each other; then what may have made them change: data, parameters, code, environment.
+    Metrics beside each other; then what may have made them change: data, parameters, code, environment. It is the page's
+    own rule: a number counts as changed only beyond the uncertainty of both runs.
     """
     from crmlib.report import archive
-    from crmlib.report.folder import store as publish
+    from crmlib.report.folder.manifest import slug_of
+    from crmlib.report.memory.provenance import KINDS
 
     days = [common.day(text, "crm diff").isoformat() for text in (before, after)]
-    slug = publish.slug_of(report, common.variant_name(variant))
+    slug = slug_of(report, common.variant_name(variant))
     found = archive.difference(common.reports_folder(folder), slug, *days)
-    for line in common.columns([("", *days, "change"), *found.metrics]):
+    rows = [(change.label, change.before, change.now, change.words) for change in found.metrics.values()]
+    for line in common.columns([("", *days, "change"), *rows]):
         click.echo(line)
-    for heading, lines in (
-        ("data", found.data),
-        ("parameters", found.parameters),
-        ("code", found.code),
-        ("environment", found.environment),
-        ("tables", found.tables),
-    ):
+    told: dict[str, list[str]] = {str(kind): [d.text for d in found.differences if d.kind == kind] for kind in KINDS}
+    told["tables"] = [
+        f"{t.label or t.table}: {t.before:,} → {t.now:,} rows; {t.entered:,} entered, {t.left:,} left, {t.moved:,} moved"
+        for t in found.tables
+        if (t.before, t.entered, t.left, t.moved) != (t.now, 0, 0, 0)
+    ] + list(found.replaced)
+    told["findings"] = [*found.came, *found.went, *found.missed]
+    for heading, lines in told.items():
         click.echo(f"\n{heading}: " + ("the same" if not lines else ""))
         for line in lines:
             click.echo(f"  {line}")
@@ -153,14 +157,14 @@ def open_page(report: str | None, day: str | None, folder: str, variant: str) ->
     import webbrowser
 
     from crmlib.report import archive
-    from crmlib.report.folder import store as publish
+    from crmlib.report.folder.manifest import slug_of
 
     place = common.reports_folder(folder)
-    slug = publish.slug_of(report or "", common.variant_name(variant))
+    slug = slug_of(report or "", common.variant_name(variant))
     if not report:
         page = place / "index.html"
     elif day:
-        page = archive.run_of(place, slug, common.day(day, "crm open").isoformat())[0] / "report.html"
+        page = archive.run_of(place, slug, common.day(day, "crm open").isoformat()) / "report.html"
     else:
         page = archive.newest_good(place, slug) / "report.html"
     screen = sys.platform == "darwin" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")

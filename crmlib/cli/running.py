@@ -15,7 +15,7 @@ from crmlib.errors import CrmError, UsageError
 
 if TYPE_CHECKING:
     from crmlib.report.parameters import Report, Value
-    from crmlib.report.runner.supervisor import Outcome, Plan
+    from crmlib.report.plan import Outcome, Plan
 
 
 def _run_options(command: Command) -> Command:
@@ -65,7 +65,7 @@ def run(as_of: str | None, on_success: str | None, on_failure: str | None, **opt
     try:
         code = _run(asked, [(asked.plan, asked.reports)], ended, **options)
     except CrmError as error:
-        from crmlib.report.runner.supervisor import Outcome
+        from crmlib.report.plan import Outcome
 
         ended.append(Outcome(report="", status="failed", exit_code=error.exit_code or 1, message=str(error)))
         raise
@@ -115,7 +115,7 @@ class _Asked:
 
 def _asked(as_of: str | None, **options: Any) -> _Asked:
     from crmlib.report import parameters
-    from crmlib.report.runner.supervisor import Plan
+    from crmlib.report.plan import Plan
     from crmlib.shop.intake.settings import read_settings
 
     if options["everything"] == bool(options["reports"]):
@@ -189,11 +189,12 @@ def _say(outcome: Outcome, progress: Callable[[str], None], aloud: bool) -> None
 
 
 def _say_what_would_run(todo: Sequence[tuple[Plan, list[Report]]], values: Mapping[str, Mapping[str, Value]]) -> None:
+    from crmlib.report.memory.provenance import Basis
     from crmlib.report.runner import fresh
 
     rows: list[tuple[str, ...]] = []
     for plan, reports in todo:
-        basis = fresh.Basis.look(plan)
+        basis = Basis.look(plan)
         for report in reports:
             reasons = fresh.why(plan, report, values[report.name], basis.of(report, plan))
             rows.append((str(plan.as_of), report.name, "would run" if reasons else "up to date", "; ".join(reasons)))

@@ -115,7 +115,7 @@ def bars(
     step = 0.42
 
     def paint(ax: Axes, narrow: bool) -> None:
-        places = np.arange(len(names)) * step
+        places = np.arange(len(names), dtype=float) * step
         ax.barh(places, values, height=step * (0.42 if narrow else 0.6), color=colours, edgecolor=PAPER)
         ends = values.copy()
         if low:
@@ -231,14 +231,17 @@ def line(
             if name and len(last):
                 ends.append((last[x].iloc[-1], float(last[y].iloc[-1]), "\n".join(textwrap.wrap(name, 14)), ink))
         bottom, top = ax.get_ylim()
-        ax.set_ylim(0 if zero and bottom >= 0 else bottom, top + 0.08 * (top - bottom))
-        if mark is not None:
-            ax.axvline(mark[0], color=MUTED, linewidth=1, linestyle=":")
-            ax.annotate(
-                mark[1], (mark[0], ax.get_ylim()[1]), xytext=(4, -4), textcoords="offset points", va="top", color=MUTED
-            )
+        least = float(np.nanmin(frame[[y, low] if low else [y]].astype(float)))
+        ax.set_ylim(0 if zero and least >= 0 else bottom, top + 0.12 * (top - bottom))
         if frame[x].nunique() > 1:
             ax.set_xlim(frame[x].min(), frame[x].max())
+        if mark is not None:
+            ax.axvline(mark[0], color=MUTED, linewidth=1, linestyle=":")
+            first, last = ax.get_xlim()
+            late = ax.convert_xunits(mark[0]) > (first + last) / 2
+            ax.annotate("\n".join(textwrap.wrap(mark[1], 26 if narrow else 60)), (mark[0], ax.get_ylim()[1]),
+                        xytext=(-4 if late else 4, -4), textcoords="offset points", va="top",
+                        ha="right" if late else "left", color=MUTED)  # fmt: skip
         label_ends(ax, ends, gap=0.13 if narrow else 0.08)
         if x_form is None:
             time_axis(ax, narrow=narrow)
@@ -246,7 +249,7 @@ def line(
             _ticks(ax, narrow=narrow)
             ax.xaxis.set_major_formatter(lambda at, _: x_form(at))
         ax.yaxis.set_major_formatter(lambda at, _: form(at))
-        ax.set(xlabel=across, ylabel=what)
+        ax.set(xlabel=across, ylabel="\n".join(textwrap.wrap(what, 34)))
         _no_math(ax)
 
     values = frame[y].astype(float)
@@ -443,7 +446,7 @@ def _key(ax: Axes, names: Sequence[tuple[str, str]]) -> None:
     """What each colour is, in words of that colour, above the drawing on the right."""
     from matplotlib.offsetbox import AnchoredOffsetbox, HPacker, TextArea
 
-    words = [TextArea(name, textprops={"color": ink, "fontweight": "bold"}) for name, ink in names]
+    words: list[Any] = [TextArea(name, textprops={"color": ink, "fontweight": "bold"}) for name, ink in names]
     box = HPacker(children=words, pad=0, sep=12)
     ax.add_artist(AnchoredOffsetbox(loc="upper right", child=box, frameon=False, pad=0.2, borderpad=0.1))
 

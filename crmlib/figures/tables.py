@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from crmlib.findings import Chart
+from crmlib.formats import FEW_PEOPLE, people
 
 SHOWN_ROWS = 50
 
@@ -41,6 +42,19 @@ def tabulate(
 def table(frame: pd.DataFrame, **said: Any) -> Chart:
     """A finding that is best read as a table; takes what `tabulate` takes."""
     return Chart(table=tabulate(frame, **said))
+
+
+def masked(frame: pd.DataFrame, *, count: str, rates: Sequence[str]) -> pd.DataFrame:
+    """A frame for others' eyes: a `count` of one to four people is hidden, and so is each rate that would give it away.
+
+    >>> masked(pd.DataFrame({"people": [3, 9], "rate": [0.1, 0.3]}), count="people", rates=["rate"])["rate"].tolist()
+    [nan, 0.3]
+    """
+    few = (frame[count] > 0) & (frame[count] < FEW_PEOPLE)
+    shown = frame.astype({count: object})
+    shown.loc[few, count] = people(1)
+    shown.loc[few, list(rates)] = float("nan")
+    return shown
 
 
 def missing(value: Any) -> bool:

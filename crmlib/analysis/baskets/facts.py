@@ -26,6 +26,11 @@ Floats = NDArray[np.float64]
 Matrix = Any  # scipy.sparse.csc_array of zeros and ones, baskets × items
 
 LEVELS = ("product", "category", "brand")
+WORDS = {
+    "product": ("product", "products"),
+    "category": ("kind of product", "kinds of product"),
+    "brand": ("brand", "brands"),
+}
 GROUPS = ("customers", "channel")
 LATER_SHARE = 0.25
 NEW, RETURNING, GUEST, UNKNOWN = "new", "returning", "guest", "unknown"
@@ -102,6 +107,15 @@ class Baskets:
     def classes(self) -> Ints:
         """The size class of each basket."""
         return size_class(self.sizes)
+
+    @property
+    def yearly(self) -> float:
+        """Baskets of the whole shop in a year, at the pace of the last twelve months; 0 where days are not known."""
+        if self.days.isna().any() or not self.n:
+            return 0.0
+        last = self.days.max()
+        since = max(self.days.min(), last - pd.Timedelta(days=364))
+        return float((self.days >= since).sum()) * self.one_in * 365 / ((last - since).days + 1)
 
     def earlier(self) -> Baskets:
         """The baskets before `cut`, as they would have been carried then."""

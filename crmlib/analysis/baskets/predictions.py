@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
 import pandas as pd
 from scipy import stats as distributions
 
+from crmlib import wording
 from crmlib.analysis.baskets.facts import Baskets, between
 from crmlib.analysis.baskets.hits import BESIDE, SUGGESTION, HitRates, beside_rate, first_choice, later_range
 from crmlib.analysis.baskets.mining import Itemset
-from crmlib.analysis.baskets.validation import Validation, recount
-from crmlib.findings import Due, Grade, Prediction
+from crmlib.analysis.baskets.validation import Validation, held_up, recount
+from crmlib.findings import Due, Grade, Part, Prediction
 from crmlib.shop.shop import Shop
 
 DAYS_AHEAD = 90
@@ -91,3 +94,23 @@ def grade(shop: Shop, due: tuple[Due, ...]) -> tuple[Grade, ...]:
                 continue
         marks.append(Grade(due=said, actual=float(np.round(actual, 6))))
     return tuple(marks)
+
+
+def part_later(
+    baskets: Baskets,
+    validation: Validation,
+    suggestions: pd.DataFrame,
+    rates: HitRates,
+    grades: tuple[Grade, ...] = (),
+) -> Part:
+    """Did pairs found earlier hold up, what is said of the days ahead, and what came of what was said before?"""
+    said, ahead = predictions(baskets, validation, suggestions, rates), []
+    for one in said:
+        if one.id == PAIRS_HELD and one.n and one.low is not None:
+            least = math.ceil(one.low * one.n - 1e-9)
+            ahead.append(
+                f"Over the next {DAYS_AHEAD} days at least {least} of the {wording.counted(one.n, 'pair')} should be bought "
+                "together more often than expected again."
+            )
+    lists = {LIST: listed(suggestions, level=baskets.level)} if len(suggestions) else {}
+    return replace(held_up(validation, baskets), predictions=said, grades=grades, ahead=ahead, lists=lists)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass
 
@@ -9,16 +10,19 @@ import numpy as np
 import pandas as pd
 from scipy import stats as distributions
 
-from crmlib import stats
+from crmlib import formats, stats
 from crmlib.analysis.baskets import clusters, mining
 from crmlib.analysis.baskets.chance import SizeClasses, fit_size_classes
 from crmlib.analysis.baskets.facts import Baskets, Floats, minimum_count
 from crmlib.analysis.baskets.pairs import Pairs, all_pairs, expected_by, group_rows, months_known
 from crmlib.errors import NotEnoughData, UsageError
+from crmlib.findings import Check, Metric, Part
 from crmlib.stats import shrinkage
 
 FALSE_DISCOVERIES = 0.05  # the rate declared where q_max asks for no filter
+LEAST_CUSTOMERS = 30  # behind a pair that is recommended; fewer may be a handful of habits
 MIN_MULTIPLE = 100  # baskets with two or more items, below which nothing is concluded
+FEW_BASKETS = 5  # behind a rule; where fewer suffice the page warns
 _CELLS = 4_000_000  # baskets × sets in memory at once
 
 
@@ -62,6 +66,11 @@ class Rules:
     def kept(self) -> int:
         """Rules in the table."""
         return len(self.table)
+
+    @property
+    def months_judged(self) -> bool:
+        """Were pairs held against the months they were sold in?"""
+        return "times_in_months" in self.table and bool(self.table["times_in_months"].notna().any())
 
     def __repr__(self) -> str:
         return f"Rules({self.mined:,} mined, {self.kept:,} kept, {self.pairs:,} pairs above chance given basket size)"
@@ -157,6 +166,17 @@ def _ranked(table: pd.DataFrame, *, baskets: Baskets, prior: shrinkage.Prior) ->
         ascending=[False, False, False, True, True],
         ignore_index=True,
     )
+
+
+def pairs_above(rules: Rules) -> pd.DataFrame:
+    """The rows of the pairs that are above chance given basket size, best first, each pair once."""
+    table = rules.table
+    return table[table["above"] & (table["itemset"].map(len) == 2)].drop_duplicates("itemset")
+
+
+def above_chance(rules: Rules) -> list[mining.Itemset]:
+    """The pairs among the rules that are above chance given basket size, best first."""
+    return list(pairs_above(rules)["itemset"])
 
 
 def directions(rules: Rules) -> dict[mining.Itemset, tuple[int, int]]:
@@ -333,3 +353,71 @@ def within_range(
 def _pieces(pairs: list[mining.Itemset], baskets: int) -> list[list[mining.Itemset]]:
     step = max(1, _CELLS // max(baskets, 1) * 40)
     return [pairs[start : start + step] for start in range(0, len(pairs), step)]
+
+
+def rules_table(rules: Rules, baskets: Baskets, *, listed: set[mining.Itemset]) -> pd.DataFrame:
+    """One row a rule kept, as tables/rules.csv has it: ids and names as JSON arrays, then the measures."""
+    table = rules.table
+    # Positions follow the sorted ids, so ids come out sorted and names in the same order.
+    named = {
+        column: [json.dumps([words[i] for i in items], ensure_ascii=False) for items in table[side]]
+        for side in ("antecedent", "consequent")
+        for column, words in ((f"{side}s", baskets.ids), (f"{side}_names", baskets.names))
+    }
+    measured = table[
+        ["count", "customers", "support", "confidence", "lift", "lift_low", "lift_high", "p_value", "q_value", "leverage",
+         "conviction", "zhang", "expected", "times", "times_low", "times_high", "times_shrunk", "shrunk_low", "shrunk_high",
+         "extra", "extra_low", "margin_low", *[column for column in table if "_in_" in column]]
+    ].rename(columns=lambda name: "times_chance" + name[5:] if name.startswith("times") else name)  # fmt: skip
+    shown = [itemset in listed for itemset in table["itemset"]]
+    return pd.DataFrame(named, index=table.index).join(measured).assign(listed=shown)
+
+
+def part_rules(rules: Rules, baskets: Baskets, suggestions: pd.DataFrame) -> Part:
+    """The numbers of the search, its checks and its table; nothing to see on the page."""
+    pairs = pairs_above(rules)
+    factor = float((pairs["lift"] / pairs["times"]).median())
+    checks = [
+        Check(
+            name="chance model",
+            verdict="ok" if rules.chance.gap < 0.01 else "warning",
+            text="Fitted item totals and basket sizes differ from the observed by at most "
+            f"{formats.share(rules.chance.gap, digits=2)}.",
+        )
+    ]
+    if rules.least < FEW_BASKETS:
+        text = f"A rule may rest on {rules.least} baskets; raise min_support unless you look for rare pairs on purpose."
+        checks.append(Check(name="minimum count", verdict="warning", text=text))
+    return Part(
+        metrics=[
+            Metric(
+                id="rules_mined", label="Rules with enough support and confidence", value=rules.mined, unit="rules",
+                n=rules.searched, definition=f"All splits of sets of up to {rules.max_items} items in at least "
+                f"{rules.least:,} baskets, with confidence of at least {rules.min_confidence:g}.",
+            ),
+            Metric(
+                id="rules_kept", label="Rules kept", value=rules.kept, unit="rules", n=rules.mined,
+                definition="Of these, rules within the false-discovery rate"
+                + ("." if rules.keep_redundant else " and not redundant beside a shorter rule."),
+            ),
+            Metric(
+                id="minimum_count", label="Baskets a rule must be in", value=rules.least, unit="baskets", n=baskets.n,
+                definition=f"ceil({baskets.min_support:g} × {baskets.n:,}) in exact arithmetic.",
+            ),
+            Metric(
+                id="searched", label="Candidate rules searched", value=rules.searched, unit="rules",
+                definition="Every pair of frequent sets that could have been a rule, found or not.",
+            ),
+        ],
+        tables={"rules": rules_table(rules, baskets, listed=set(suggestions["pair"]))},
+        checks=checks,
+        certain=[f"Of 100 pairs called unusual, at most about {100 * rules.rate:.0f} are luck."],
+        method=[
+            "Chance is the bipartite configuration model within classes of basket size: baskets keep their sizes, items "
+            "their totals. Customers, not baskets, are taken as independent.",
+            *([f"Plain lift would be {formats.number(factor, digits=1)} times as high for the middle pair."]
+              if len(pairs) else []),
+            f"{rules.searched:,} candidate rules were searched; one false-discovery rate of {100 * rules.rate:.0f}% "
+            "counts them all.",
+        ],
+    )  # fmt: skip

@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy import stats as distributions
 
-from crmlib import stats
+from crmlib import figures, formats, stats, wording
 from crmlib.analysis.baskets import clusters
 from crmlib.analysis.baskets.facts import Baskets, Floats, Ints, Matrix
 from crmlib.analysis.baskets.relatives import related
-from crmlib.analysis.baskets.rules import Rules
-from crmlib.analysis.baskets.validation import LEAST_CUSTOMERS
-from crmlib.analysis.outreach import lots
+from crmlib.analysis.baskets.rules import LEAST_CUSTOMERS, Rules
+from crmlib.analysis.outreach import WRITE, contactable, lots
+from crmlib.findings import Action, Chart, Metric, Part
 
 if TYPE_CHECKING:
     from crmlib.shop.shop import Shop
@@ -34,6 +34,7 @@ COLUMNS = ("pair", "first", "then", "relation", "after", "before", "customers", 
            "share_after", "share_any", "baskets_first", "p_value", "q_value")  # fmt: skip
 REMINDERS = "reminders"  # lists/reminders.csv, by whose name its lots are drawn
 _CHUNK = 200
+_FRESH = 7  # days in which a reminder is still one
 
 
 @dataclass(frozen=True)
@@ -260,3 +261,91 @@ def _ranges(start: Ints, count: Ints) -> Ints:
     """start[0], start[0] + 1, … count[0] of them, then the same of the next."""
     ends = np.cumsum(count)
     return np.arange(int(ends[-1]) if len(ends) else 0) - np.repeat(ends - count, count) + np.repeat(start, count)
+
+
+def part_sequences(baskets: Baskets, rules: Rules, *, shop: Shop, window_days: int = 60) -> Part:
+    """What is bought after what, and who can be reminded of it? Nothing to see where no sequence was found."""
+    found = sequences(baskets, rules, window_days=window_days)
+    return part_of(found, reminders(found, baskets, shop=shop), rules, shop=shop)
+
+
+def part_of(found: Sequences, due: pd.DataFrame, rules: Rules, *, shop: Shop) -> Part:
+    """The part on sequences and on who is to be reminded of them."""
+    table = found.table
+    metric = Metric(
+        id="sequences", label="Sequences: one bought after the other", value=None if found.why else len(table),
+        unit="pairs", n=found.searched or None, definition="Pairs bought in one order more often than in the other within "
+        f"{found.window_days} days by the same customers, sales and how late each item is beside all others held equal; "
+        f"false-discovery rate {rules.rate:g}.",
+    )  # fmt: skip
+    tables = {"sequences": table.drop(columns="pair")}
+    if table.empty:
+        return Part(metrics=[metric], tables=tables)
+    people = contactable(shop, due)
+    listed = people.frame
+    write = int(listed.loc[listed["lot"] == WRITE, "customer_id"].nunique())
+    top, actions = table.iloc[0], []
+    if write:
+        about = f"{top['then']}" if len(table) == 1 else "the product that usually comes next"
+        actions = [
+            Action(
+                what=f"Remind {wording.counted(write, 'customer')} of {about}",
+                by=wording.working_day(shop.as_of, _FRESH),
+                owner="marketing",
+                file=f"lists/{REMINDERS}.csv",
+                count=write,
+                worth="untested",
+                why=f"They bought the first product in the last {found.window_days} days and not the second since. Those "
+                f"marked 'leave alone' show what a reminder adds. {people.note}",
+            )
+        ]
+    any_order = formats.share(top["share_any"], digits=0 if top["share_any"] >= 0.015 else 1)
+    return Part(
+        title=_title(top, found.window_days),
+        sentence=f"After any order it is {any_order}. Time a reminder by it; whether it sells more, only a test can tell.",
+        chart=_chart(found),
+        metrics=[metric],
+        tables=tables,
+        lists={REMINDERS: listed} if len(due) else {},
+        actions=actions,
+        method=[
+            "Sequences compare each customer with himself: how often B came after A against before it, with sales by month "
+            "and basket size, and how late each product is beside all others, held equal."
+        ],
+    )
+
+
+def _title(row: pd.Series[float], days: int) -> str:
+    share = row["share_after"]
+    if not share > 0:
+        return f"{row['then']} usually comes after {row['first']}"
+    one_in = round(1 / share)
+    if 2 <= one_in <= 10 and abs(share * one_in - 1) <= 0.06:
+        lead = f"One in {wording.small(one_in)} orders with {row['first']} is"
+    else:
+        lead = f"{formats.share(share)} of orders with {row['first']} are"
+    return f"{lead} followed by {row['then']} within {days} days"
+
+
+def _chart(found: Sequences) -> Chart:
+    named = found.table.assign(name=found.table["first"] + ", then " + found.table["then"])
+    return figures.bars(
+        named,
+        label="name",
+        value="share_after",
+        what=f"share of orders followed within {found.window_days} days",
+        form=formats.share,
+        rows=10,
+        table=figures.tabulate(
+            named,
+            caption="What comes in a later order of the same customer",
+            labels={"first": "After", "then": "Comes", "share_after": "Follows its orders", "share_any": "Follows any order",
+                    "after": "Times after", "before": "Times before", "customers": "Customers",
+                    "times": "After over before", "times_low": "From", "times_high": "To"},
+            formats=dict.fromkeys(("after", "before", "customers"), formats.number)
+            | dict.fromkeys(("share_after", "share_any"), lambda v: formats.share(v, digits=1))
+            | dict.fromkeys(("times", "times_low", "times_high"), formats.multiple),
+            rows=12,
+            file="tables/sequences.csv",
+        ),
+    )  # fmt: skip

@@ -7,12 +7,12 @@ import pandas as pd
 from scipy import sparse
 from scipy import stats as distributions
 
-from crmlib import stats
+from crmlib import figures, formats, stats, wording
 from crmlib.analysis.baskets import clusters
 from crmlib.analysis.baskets.facts import Baskets, Ints
-from crmlib.analysis.baskets.relatives import related
-from crmlib.analysis.baskets.rules import Rules
-from crmlib.analysis.baskets.validation import LEAST_CUSTOMERS
+from crmlib.analysis.baskets.relatives import SIZE, related
+from crmlib.analysis.baskets.rules import LEAST_CUSTOMERS, Rules
+from crmlib.findings import Action, Metric, Part
 
 COLUMNS = ("pair", "first", "second", "relation", "count", "expected", "times", "times_low", "times_high",
            "customers_both", "p_value", "q_value")  # fmt: skip
@@ -79,3 +79,55 @@ def _customers_both(sets: Ints, *, baskets: Baskets) -> Ints:
     for row, (a, b) in enumerate(sets):
         answer[row] = int((ever[:, [a]].multiply(ever[:, [b]])).sum())
     return answer
+
+
+def part_substitutes(rules: Rules, baskets: Baskets) -> Part:
+    """Which products replace each other? Nothing to see where none do."""
+    return part_of(substitutes(rules, baskets), rules)
+
+
+def part_of(replaced: pd.DataFrame, rules: Rules) -> Part:
+    """The part on a table of `substitutes`."""
+    metric = Metric(
+        id="substitutes", label="Pairs that replace each other", value=len(replaced), unit="pairs",
+        n=len(rules.all_pairs), definition="Pairs together less often than chance over all, within months and from each "
+        f"customer's own purchases; false-discovery rate {rules.rate:g}; bought by {LEAST_CUSTOMERS} customers or more "
+        "who bought both.",
+    )  # fmt: skip
+    tables = {"substitutes": replaced.drop(columns="pair")}
+    if replaced.empty:
+        return Part(metrics=[metric], tables=tables)
+    top, more = replaced.iloc[0], len(replaced) - 1
+    what = f"customers buy {top['first']} or {top['second']}, rarely both at once"
+    if top["relation"] == SIZE:
+        alike = " ".join(word for word in top["first"].split() if word in top["second"].split())
+        what = f"customers buy one size of {alike} or another, rarely both at once"
+    action = f"Offer {top['second']} when {top['first']} is sold out"
+    if more:
+        action = f"If one of these {len(replaced)} pairs is sold out, offer the other"
+    return Part(
+        title=wording.upper(what),
+        sentence=wording.sentences(
+            f"{formats.number(top['customers_both'])} customers have bought both, but only "
+            f"{formats.number(top['count'])} baskets hold the two; {formats.number(top['expected'])} would be expected.",
+            f"The same goes for {wording.counted(more, 'other pair')}." if more else "",
+        ),
+        detail=True,
+        chart=figures.table(
+            replaced,
+            caption="Pairs together less often than expected",
+            labels={"first": "Product", "second": "Or", "customers_both": "Customers who bought both",
+                    "count": "Baskets with both", "expected": "Expected", "times": "Times as often",
+                    "times_low": "From", "times_high": "To"},
+            formats=dict.fromkeys(("customers_both", "count", "expected"), formats.number)
+            | dict.fromkeys(("times", "times_low", "times_high"), formats.multiple),
+            rows=12,
+            file="tables/substitutes.csv",
+        ),
+        metrics=[metric],
+        tables=tables,
+        actions=[
+            Action(what=action, owner="shop", count=len(replaced), file="tables/substitutes.csv",
+                   why="Never show them beside each other: those who take one do not need the other.")
+        ],
+    )  # fmt: skip

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse, special
 
-from crmlib.analysis.feedback.lexicons import Scores
+from crmlib.analysis.feedback.moods import Scores
 from crmlib.stats import Floats
 
 STRENGTHS = (6.0, 36.0)  # inverse regularisation, chosen on training texts

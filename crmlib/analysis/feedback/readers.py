@@ -18,12 +18,14 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
+from crmlib import figures, formats, wording
 from crmlib.analysis.feedback import learning, phrasing
-from crmlib.analysis.feedback.lexicons import Scores
-from crmlib.analysis.feedback.moods import scores
+from crmlib.analysis.feedback.moods import Scores, scores
 from crmlib.analysis.feedback.reading import Reader, is_english, text_key
-from crmlib.analysis.feedback.shares import MIN_RATED, cells, macro_f1, resampled
+from crmlib.analysis.feedback.validation import MIN_RATED, cells, macro_f1
+from crmlib.findings import Metric, Part
 from crmlib.stats import Floats
+from crmlib.stats.resampling import resampled
 
 if TYPE_CHECKING:
     from crmlib.shop.shop import Shop
@@ -262,3 +264,101 @@ def _untaught(
         reader=replace(reader, known=MappingProxyType(dict(known))), contest=contest, tested=len(rated) if enough else 0,
         phrasings=int(rated["group"].nunique()) if enough else 0, rated=len(rated), learnt_from=0, origins=(), reciting=None, reason=reason,
     )  # fmt: skip
+
+
+def part_readers(learning: Learning) -> Part:
+    """Who reads best? Macro F1 with its range, each reader on the same texts."""
+    model = learning.of("model")[0]
+    frame = learning.contest.assign(
+        name=[wording.upper(NAMES[name]) for name in learning.contest["reader"]],
+        used=learning.contest["reader"] == ("model" if learning.chosen else "rules"),
+    ).sort_values("macro_f1", ascending=False, kind="stable")
+    labels = {"name": "Reader", "macro_f1": "Macro F1", "low": "From", "high": "To"}
+    if model is None:
+        title = "Word lists and rules read the texts; there is no model of this shop yet"
+        sentence = f"{wording.upper(learning.reason)}."
+    else:
+        better = "better than" if learning.chosen else "no better than"
+        title = f"A model of the shop's own stars reads {better} word lists with rules"
+        sentence = f"So {'the model' if learning.chosen else 'the simpler, TextBlob with rules,'} is used."
+        labels |= {"lead": "Lead of the shop's own model", "lead_low": "Lead from", "lead_high": "Lead to"}
+    two = lambda value: formats.number(value, digits=2)  # noqa: E731
+    table = figures.tabulate(
+        frame,
+        caption="Macro F1 by reader, and how far the shop's own model is ahead of it (paired)",
+        labels=labels,
+        formats=dict.fromkeys(labels.keys() - {"name"}, two),
+        file="tables/readers.csv",
+    )
+    return Part(
+        title=title,
+        sentence=sentence,
+        detail=True,
+        chart=figures.dots(
+            frame,
+            label="name",
+            value="macro_f1",
+            low="low",
+            high="high",
+            strong="used",
+            form=two,
+            table=table,
+            what="Macro F1 (1 is perfect)",
+            caption="Against stars, one and two against four and five, on every text.",
+        )
+        if len(frame)
+        else None,
+        metrics=_metrics(learning),
+        method=[_judged_words(learning)],
+        tables={"readers": learning.contest},
+    )
+
+
+def _judged_words(learning: Learning) -> str:
+    """How the readers were judged, and what came of it."""
+    values = {name: learning.of(name)[0] for name in READERS}
+    if values["model"] is None:
+        return f"We checked the software against your own star ratings where they were enough; {learning.reason}."
+    said = ", ".join(f"{values[name]:.2f} for {NAMES[name]}" for name in READERS)
+    text = (
+        f"We checked the software against your own star ratings: on {learning.tested:,} later texts in "
+        f"{learning.phrasings:,} phrasings left out of training, macro F1 is {said}."
+    )
+    if not learning.chosen:
+        rival = learning.contest[learning.contest["reader"] != "model"].sort_values("lead_low").iloc[0]
+        low, high = (formats.number(rival[name], digits=2) for name in ("lead_low", "lead_high"))
+        text += f" Against {NAMES[rival['reader']]} the model's lead is between {low} and {high}: a tie goes to the simpler."
+    if learning.reciting is not None:
+        text += f" Had it known their phrasing, the model would seem to reach {learning.reciting:.2f}."
+    return text
+
+
+def _metrics(learning: Learning) -> list[Metric]:
+    """Macro F1 of each reader on the same texts; None where it was not judged."""
+    where = "on all rated English texts, 3 stars left out; 95 % interval over phrasings"
+    if learning.origins:
+        days = ", ".join(formats.day(day) for day in learning.origins)
+        where = (
+            f"on rated texts later than training (from {days}) in phrasings left out of training, 3 stars left out; 95 % "
+            "interval over phrasings"
+        )
+    ids = {"model": "macro_f1", "rules": "macro_f1_rules", "textblob": "macro_f1_textblob", "vader": "macro_f1_vader"}
+    found = []
+    for reader, name in ids.items():
+        value, low, high = learning.of(reader)
+        graded = Metric(
+            id=name,
+            label=f"Macro F1 of {'a model of this shop' if reader == 'model' else NAMES[reader]}",
+            value=value,
+            unit="index",
+            n=learning.tested if value is not None else None,
+            low=low,
+            high=high,
+            definition=where if value is not None else learning.reason,
+        )
+        if reader == "model" and value is not None and not learning.chosen:
+            # A grade of a model that does not read says nothing of this page's readings.
+            found.append(replace(graded, value=None, n=None, low=None, high=None, definition=learning.reason))
+            graded = replace(graded, id="macro_f1_tried", label=f"{graded.label}, tried and not used")
+        found.append(graded)
+    return found

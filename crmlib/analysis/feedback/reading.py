@@ -14,8 +14,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from crmlib.analysis.feedback.learning import Learnt, matrix
-from crmlib.analysis.feedback.lexicons import Scores
-from crmlib.analysis.feedback.moods import mood, scores
+from crmlib.analysis.feedback.moods import Scores, mood, scores
 from crmlib.analysis.feedback.phrasing import signatures
 from crmlib.analysis.feedback.themes import clauses, mentions, names_fault, themes_of
 from crmlib.errors import UsageError

@@ -219,17 +219,11 @@ _IN_USE = re.compile(
     r"\b(?:after|within|since|already|first\s+(?:use|wash|time|day|week)|when\s+I\s+us(?:e|ed))\b", re.IGNORECASE
 )
 THEMES = tuple(PATTERNS)
+# Who acts, by the role that a shop's settings may name.
 OWNERS: Mapping[str, str] = MappingProxyType(
-    {
-        "price": "Pricing",
-        "delivery": "Logistics",
-        "quality": "Purchasing",
-        "fit": "Product",
-        "service": "Service",
-        "returns": "Logistics",
-        "website": "Web shop",
-    }
-)
+    {"price": "sales", "delivery": "service", "quality": "purchasing", "fit": "purchasing", "service": "service",
+     "returns": "service", "website": "shop"}
+)  # fmt: skip
 # Where one thought ends and the next, perhaps of another mood, begins.
 _CLAUSE = re.compile(
     r"[.!?;\n]+|\b(?:but|however|although|though|yet|whereas|except|unfortunately|luckily)\b", re.IGNORECASE

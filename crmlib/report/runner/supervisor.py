@@ -19,21 +19,23 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from crmlib.errors import CrmError, Locked
-from crmlib.report.folder import store as publish
+from crmlib.report.folder import store
+from crmlib.report.folder.manifest import is_listed
 from crmlib.report.key import KEY_VARIABLE, key_of
-from crmlib.report.memory import changes as history
+from crmlib.report.memory import record
+from crmlib.report.memory.provenance import Basis, Surroundings
 from crmlib.report.page import page
+from crmlib.report.page.index import rebuild
 from crmlib.report.parameters import Report, Value
+from crmlib.report.plan import Job, Outcome, Plan
 from crmlib.report.runner import fresh, worker
-from crmlib.report.runner.finish import Job, Outcome, Plan, Surroundings, finish
-
-__all__ = ["GRAVITY", "Interrupted", "Outcome", "Plan", "exit_code", "run"]
+from crmlib.report.runner.finish import finish
 
 GRACE = 5.0  # seconds a notebook that is out of time has between the interrupt and the kill
 
@@ -67,8 +69,9 @@ def run(
     Raises UsageError when the reports folder is another shop's, and Interrupted on SIGINT and SIGTERM, after clearing up.
     """
     plan.reports.mkdir(parents=True, exist_ok=True)
-    publish.claim(plan.reports, shop=plan.holder)
-    basis = fresh.Basis.look(plan)
+    store.claim(plan.reports, shop=plan.holder)
+    plan = replace(plan, planned=tuple((plan.slug(report), report.title) for report in reports))
+    basis = Basis.look(plan)
     outcomes: dict[str, Outcome] = {}
 
     def done(outcome: Outcome) -> None:
@@ -117,23 +120,23 @@ def exit_code(outcomes: Sequence[Outcome]) -> int:
 
 @contextmanager
 def _prepared(
-    number: int, report: Report, plan: Plan, values: Mapping[str, Value], basis: fresh.Basis
+    number: int, report: Report, plan: Plan, values: Mapping[str, Value], basis: Basis
 ) -> Iterator[Job | Outcome]:
     """A report's lock and staging folder, given back whatever happens; or the outcome, where it is up to date."""
-    slug = publish.slug_of(report.name, plan.variant)
+    slug = plan.slug(report)
     with ExitStack() as held:
-        held.enter_context(publish.lock(plan.reports, slug, sign=False))
-        publish.recover(plan.reports, slug)
+        held.enter_context(store.lock(plan.reports, slug, sign=False))
+        store.recover(plan.reports, slug)
         made_from = basis.of(report, plan)
         if not fresh.why(plan, report, values, made_from):
             yield _up_to_date(report, plan)
             return
-        publish.sign_lock(plan.reports, slug)
+        store.sign_lock(plan.reports, slug)
         now = datetime.now(UTC)
-        run_id = publish.new_run_id(slug, now)
-        staging = publish.stage(plan.reports, run_id)
+        run_id = store.new_run_id(slug, now)
+        staging = store.stage(plan.reports, run_id)
         held.callback(shutil.rmtree, staging, ignore_errors=True)
-        history.lay_due(plan.reports, slug, as_of=plan.as_of, out=staging)
+        record.lay_due(plan.reports, slug, as_of=plan.as_of, out=staging)
         yield Job(
             number=number, report=report, run_id=run_id, staging=staging, values=values, held=held, started=now,
             made_from=made_from,
@@ -142,8 +145,8 @@ def _prepared(
 
 def _up_to_date(report: Report, plan: Plan) -> Outcome:
     place, manifest = fresh.standing(plan, report)
-    if manifest and not publish.is_listed(plan.reports, manifest):
-        publish.rebuild(plan.reports, shop=plan.holder)
+    if manifest and not is_listed(plan.reports, manifest):
+        rebuild(plan.reports, shop=plan.holder)
     return Outcome(report=report.name, status="up_to_date", exit_code=0, path=place / "report.html")
 
 

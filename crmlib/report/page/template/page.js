@@ -80,7 +80,7 @@
       folds.forEach(({ fold, open }) => { fold.open = words.length ? true : open; });
       count.textContent = words.length ? `${shown} of ${runs.length} runs` : "";
     });
-    list.querySelector("h2").after(
+    list.querySelector("summary").after(
       make("p", { className: "filter" }, make("label", { htmlFor: "filter", textContent: list.dataset.filter }), field, count),
     );
   }
