@@ -151,7 +151,7 @@ def test_cdnow_misses_the_models_own_bands_and_lies_in_ours(cdnow_sample):
     low, high = total * np.exp(-1.96 * mean), total * np.exp(1.96 * mean)
     assert (low, high) == (pytest.approx(1495, rel=0.02), pytest.approx(1791, rel=0.03))
     assert high < checked.actual
-    own = checked.holdout.own_deviation("BG/NBD")
+    own = checked.own_deviation("BG/NBD")
     naive = band(total, own, Errors())
     assert (naive.low, naive.high) == (pytest.approx(1443, rel=0.03), pytest.approx(1860, rel=0.03))
     assert naive.high < checked.actual

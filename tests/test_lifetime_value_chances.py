@@ -129,7 +129,7 @@ def test_a_year_goes_on_from_the_mended_quarter(regular):
     # Mended chances beat the model's over a year too, and by more than in any 90 days it would be luck.
     assert found.onward
     assert found.farther[2] < 0
-    assert found.sentence().endswith("than the model's own, and over the days kept aside as well.")
+    assert found.sentence().endswith("than the model's own, and over the whole test.")
     assert "beyond 90 days the model's own stand" in replace(found, onward=False).sentence()
     # Nothing that was not over when the year began has taught them: dropping later windows changes nothing.
     same = chances.go_on(chances.judge(windows), known, patterns=year.patterns, model=year.model, days=365)

@@ -13,7 +13,7 @@ import crmlib as crm
 from crmlib import wording
 from crmlib.analysis import lifetime_value as clv
 from crmlib.analysis.forecasts import Total
-from crmlib.analysis.lifetime_value import chances, holdout, lists, payback, scoring, validation
+from crmlib.analysis.lifetime_value import chances, contest, holdout, lists, payback, scoring, validation
 from crmlib.analysis.lifetime_value.margin import margin_of
 from crmlib.analysis.lifetime_value.page import headline, part_limits
 from crmlib.analysis.lifetime_value.past import part_past, past_year
@@ -302,8 +302,8 @@ def holdout_of(checked: clv.Validation, *, said: list[float], came: list[int]) -
         rows += [{"frequency": 10 - tenth, "recency_days": 10, "t_days": 90, "purchases": 0, "customers": 200 - orders}]
     patterns = pd.DataFrame(rows)
     expected = np.repeat(np.array(said) / 200, 2)
-    look = replace(checked.holdout, patterns=patterns, expected={checked.chosen: expected})
-    return replace(checked, holdout=look, ranking={checked.chosen: expected})
+    told = {checked.chosen: expected}
+    return replace(checked, patterns=patterns, expected=told, ranking=told)
 
 
 SAID = [150.0, 120, 90, 60, 50, 40, 30, 25, 20, 15]
@@ -509,8 +509,8 @@ def test_the_test_is_told_in_orders_and_in_money(scored):
     assert holdout._plainly(bare, held) == "The forecast for the last 91 days missed its range."
     inside = replace(held, high=float(checked.actual + 1))
     assert holdout._plainly(bare, inside) == "The forecast for the last 91 days stayed inside its range."
-    look = replace(checked.holdout, end=checked.holdout.start + timedelta(days=365))
-    assert holdout._plainly(replace(bare, holdout=look), inside) == "Last year's forecast stayed inside its range."
+    year = replace(bare, end=checked.start + timedelta(days=365))
+    assert holdout._plainly(year, inside) == "Last year's forecast stayed inside its range."
     exact = holdout_of(checked, said=SAID, came=[int(n) for n in SAID])
     assert clv.part_weeks(exact).title.startswith("Tested on the last 91 days, the forecast was within 1%")
     # By hand: 600 were said; 438 came, which is 37 % too high, or 750, which is 20 % too low.
@@ -634,9 +634,9 @@ def test_chances_that_came_true_are_drawn(scored):
 
 def test_a_crowd_is_measured_in_parts_with_the_same_numbers(shop, scored, monkeypatch):
     checked, scores = scored
-    whole = validation._compare(checked.holdout, checked.ranking, seed=0)
-    monkeypatch.setattr(validation, "_CELLS_AT_ONCE", 7 * len(checked.patterns))
-    pd.testing.assert_frame_equal(validation._compare(checked.holdout, checked.ranking, seed=0), whole, rtol=1e-12)
+    whole = contest.compare(checked, checked.ranking, seed=0)
+    monkeypatch.setattr(contest, "_CELLS_AT_ONCE", 7 * len(checked.patterns))
+    pd.testing.assert_frame_equal(contest.compare(checked, checked.ranking, seed=0), whole, rtol=1e-12)
     draws = scores.forecaster.simulate(90, n=50, seed=1)
     monkeypatch.setattr(scoring, "CHUNK", 13)
     np.testing.assert_array_equal(scoring._variances(draws), draws.var(axis=1, dtype=float))

@@ -22,11 +22,11 @@ _FAR = 1.2  # times too many or too few: a tier that was so far off is named
 
 def calibration(validation: Validation) -> pd.DataFrame:
     """Forecast and actual repeat orders of the holdout by tenth of customers, and how far chance may part them."""
-    n = validation.patterns["customers"].to_numpy(float)
+    n = validation.customers
     method = validation.chosen if validation.chosen != NOBODY else next(iter(validation.ranking))
     score = validation.expected.get(method, validation.ranking.get(method))
     assert score is not None
-    said, bought = validation.expected[validation.chosen], validation.patterns["purchases"].to_numpy(float)
+    said, bought = validation.expected[validation.chosen], validation.purchases
     tenths = [k / 10 for k in range(11)]
     forecast, came = (between(score, amount, n, tenths) for amount in (said, bought))
     chance = 1.96 * np.sqrt(between(score, np.square(bought - said), n, tenths))
@@ -50,7 +50,7 @@ def by_week(validation: Validation) -> pd.DataFrame:
     index = pd.RangeIndex(min(start + 1, 0), weeks)
     frame = pd.DataFrame({"week": index, "came": seen.reindex(index, fill_value=0).to_numpy(float)})
     frame["day"] = pd.Timestamp(validation.start) + pd.to_timedelta(7 * frame["week"], unit="D")
-    n = validation.patterns["customers"].to_numpy(float)
+    n = validation.customers
     model = validation.models.get(validation.chosen)
     if model is not None:
         reached = [0.0, *(float(n @ model.expected(validation.patterns, days=7 * k)) for k in range(1, weeks + 1))]
@@ -58,7 +58,7 @@ def by_week(validation: Validation) -> pd.DataFrame:
     else:
         mean = np.full(weeks, validation.forecast / validation.days * 7)
     own = validation.cuts[0].own if np.isfinite(validation.cuts[0].own) else 0.0
-    clock = validation.holdout.fits.clock
+    clock = validation.fits.clock
     season = [
         clock.deviation((validation.start + timedelta(days=7 * k)), days=7) if clock else 0.0 for k in range(weeks)
     ]
@@ -202,7 +202,7 @@ def _weak(then: pd.DataFrame) -> str:
 
 
 def _metrics(validation: Validation, held: Total | None) -> list[Metric]:
-    known = int(validation.holdout.customers.sum())
+    known = int(validation.customers.sum())
     repeat = int((validation.patterns["frequency"] > 0) @ validation.patterns["customers"])
     value, low, high = (
         end if np.isfinite(end) else None for end in validation.measure(validation.chosen, "error_share")

@@ -99,8 +99,8 @@ def part_wavering(scores: Scores, *, shop: Shop, tested: bool = True) -> Part:
 def _title(found: Outlooks) -> str:
     if not found.stopped:
         return f"All of your best {wording.counted(found.best, 'customer')} should order again"
-    have = wording.noun(found.stopped, "has")
-    return f"{formats.number(found.stopped)} of your best {wording.counted(found.best, 'customer')} {have} probably stopped"
+    best, have = wording.counted(found.best, "customer"), wording.noun(found.stopped, "has")
+    return f"{formats.number(found.stopped)} of your best {best} {have} probably stopped"
 
 
 def _sentence(found: Outlooks, scores: Scores) -> str:
@@ -149,12 +149,12 @@ def part_wholesale(scores: Scores, *, shop: Shop) -> Part | None:
         return None
     people = people.sort_values(["past_revenue", "customer_id"], ascending=[False, True], ignore_index=True)
     value, whole = people["expected_value"].sum(), scores.customers["expected_value"].sum()
-    part = formats.share(value / whole) if whole > 0 else ""
-    who = "wholesale customer" if len(people) == 1 else f"{wording.counted(len(people), 'wholesale customer')}"
+    part = f": {formats.share(value / whole)} of the expected {scores.margin.called}" if whole > 0 else ""
+    who = "wholesale customer" if len(people) == 1 else wording.counted(len(people), "wholesale customer")
     worth = "" if part else wording.rounded_money(float(value), shop.currency)
     action = Action(
-        what=f"Look after your {who}: {part} of the expected {scores.margin.called}" if part else f"Look after your {who}",
-        worth=worth, by=wording.working_day(shop.as_of, _WITHIN_DAYS), owner="sales", file=f"lists/{WHOLESALE}.csv",
+        what=f"Look after your {who}{part}", worth=worth, by=wording.working_day(shop.as_of, _WITHIN_DAYS),
+        owner="sales", file=f"lists/{WHOLESALE}.csv",
         count=len(people), weight=float(value),
         why="Their orders are far larger than anybody else's, so they are counted apart and forecast at their own "
         "average.",

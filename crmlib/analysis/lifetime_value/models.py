@@ -40,7 +40,7 @@ class PurchaseModel:
 
     r, alpha shape the rates across customers (alpha in `time_unit`s). In BG/NBD and MBG/NBD a, b shape the chance of
     stopping after a purchase, in Pareto/NBD s, beta the rate of stopping. `log_covariance` is that of the
-    parameters' logarithms, None where the likelihood is too flat to give one. With a `clock`, time runs faster in the season.
+    parameters' logarithms, None where the likelihood is too flat for one. With a `clock`, time runs faster in season.
     """
 
     name: Name
@@ -66,7 +66,7 @@ class PurchaseModel:
         return np.asarray(np.exp(centre + spread @ rng.standard_normal((4, n))))
 
     def p_alive(self, patterns: pd.DataFrame) -> Floats:
-        """The model's chance that a pattern's customers still buy. No churn score: BG/NBD gives 1 to every one-time buyer."""
+        """The model's chance that customers still buy. No churn score: BG/NBD gives 1 to every one-time buyer."""
         return timing.p_alive(self.name, self.parameters, *self._data(patterns))
 
     def expected(self, patterns: pd.DataFrame, *, days: float) -> Floats:
@@ -78,7 +78,7 @@ class PurchaseModel:
         return timing.p_none(self.name, self.parameters, *self._data(patterns), self._ahead(days))
 
     def spread_of_total(self, patterns: pd.DataFrame, *, days: float) -> float:
-        """By what share the expected total may be off because parameters and season are not known exactly (one deviation).
+        """By what share the expected total may be off because parameters and season are not known (one deviation).
 
         The delta method on logarithms: the total's slope in each parameter, through their covariance.
         """
@@ -116,7 +116,7 @@ class PurchaseModel:
         return timing.simulate(self.name, theta, *self._data(patterns), self._ahead(days), n=n, rng=rng)
 
     def limits(self, patterns: pd.DataFrame, *, days: float) -> tuple[NDArray[np.uint16], NDArray[np.uint16]] | None:
-        """The 2.5 and 97.5 % points of one customer's purchases for each pattern: chance, and what is not known of the parameters.
+        """The 2.5 and 97.5 % points of one customer's purchases for each pattern: chance, and open parameters.
 
         Without simulation; None for Pareto/NBD, which has no such form. Parameters count by the eight points that have
         their mean and covariance (Julier and Uhlmann 1997).
@@ -267,7 +267,7 @@ def _nearer(logs: Floats, hessian: Floats, likelihood: Likelihood) -> Floats:
 
 
 def _climb(likelihood: Likelihood, logs: Floats) -> tuple[Floats, bool]:
-    """Uphill by the outer product of scores (Berndt, Hall, Hall and Hausman 1974), damped; whether the top was reached."""
+    """Uphill by the outer product of scores (Berndt, Hall, Hall and Hausman 1974), damped; was the top reached?"""
     damping = 1e-3
     value, scores = likelihood.both(logs)
     for _ in range(_MOST_STEPS):

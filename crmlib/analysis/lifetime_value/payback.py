@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import ibis
 import ibis.expr.types as ir
@@ -280,8 +280,7 @@ def _chart(channels: Channels, shop: Shop, table: dict[str, object]) -> figures.
         rows, label="name", value="earned", low="low", high="high", reference=1.0, table=table,
         what=f"{channels.called} per {one} spent", log=bool(rows["low"].min() > 0),
         form=lambda value: formats.money(value, shop.currency, digits=2 if value % 1 else 0),
-        caption=f"What {one} spent on winning customers brought within {channels.months} months. Left of the line, less "
-        "than it cost.",
+        caption=f"What {one} spent on winning customers brought within {channels.months} months. Left of the line: a loss.",
     )  # fmt: skip
 
 
@@ -311,8 +310,8 @@ def _sentence(channels: Channels) -> str:
     return wording.sentences(said, "Channels attract different people, so moving the budget need not bring the same.")
 
 
-def _action(line: object, channels: Channels, shop: Shop) -> Action:
-    channel, cost, earned = (getattr(line, name) for name in ("channel", "cost", "earned_by_then"))
+def _action(line: Any, channels: Channels, shop: Shop) -> Action:
+    channel, cost, earned = str(line.channel), line.cost, line.earned_by_then
     lost, new = cost - earned, channels.lately.get(channel, 0)
     return Action(
         what=f"Cut or renegotiate the {_spoken(channel)} channel: customers cost {formats.money(cost, shop.currency)}, "
@@ -321,8 +320,8 @@ def _action(line: object, channels: Channels, shop: Shop) -> Action:
         by=wording.working_day(shop.as_of, _ACT_WITHIN_DAYS), owner="marketing", file="tables/channels.csv",
         count=new, weight=float(lost * new),
         why=f"It brought {wording.counted(new, 'new customer')} in the last 12 months. Range of what one earns: "
-        f"{formats.interval(line.low_by_then, line.high_by_then, shop.currency or 'amount')}, "  # type: ignore[attr-defined]
-        f"from the {line.known:,} known for {channels.months} months.",  # type: ignore[attr-defined]
+        f"{formats.interval(line.low_by_then, line.high_by_then, shop.currency or 'amount')}, "
+        f"from the {line.known:,} known for {channels.months} months.",
     )  # fmt: skip
 
 

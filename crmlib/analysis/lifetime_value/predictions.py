@@ -102,8 +102,9 @@ def _bands(scores: Scores, start: date) -> list[Prediction]:
         off = float(np.hypot(1.96 * np.sqrt((some * (1 - some)).sum()) / len(some), half * mean * (1 - mean)))
         made.append(
             Prediction(
-                id=_BUYS, label=f"Order within {_BUYS_DAYS} days, given a chance of {name}", unit="share", value=mean, start=start,
-                end=start + timedelta(days=_BUYS_DAYS), low=max(mean - off, 0.0), high=min(mean + off, 1.0), n=len(some), band=name,
+                id=_BUYS, label=f"Order within {_BUYS_DAYS} days, given a chance of {name}", unit="share", value=mean,
+                low=max(mean - off, 0.0), high=min(mean + off, 1.0), n=len(some), band=name,
+                start=start, end=start + timedelta(days=_BUYS_DAYS),
             )
         )  # fmt: skip
     return made

@@ -279,8 +279,10 @@ def part_value(scores: Scores, validation: Validation, *, currency: str) -> Part
             caption="Line: where 95 of 100 such forecasts end.", table=_table(shown, scores, currency),
         )  # fmt: skip
     else:
-        chart = figures.bars(shown, label="name", value="expected_orders", strong="strong", form=formats.number,
-                             what=f"expected orders, {scores.ahead}", table=_table(shown, scores, currency))  # fmt: skip
+        chart = figures.bars(
+            shown, label="name", value="expected_orders", strong="strong", form=formats.number,
+            what=f"expected orders, {scores.ahead}", table=_table(shown, scores, currency),
+        )  # fmt: skip
     by = "expected_value" if paid else "expected_orders"
     crowd = scores.tiers[scores.tiers["tier"] != WHOLESALE]
     share = crowd.loc[crowd["tier"] == TOP, by].sum() / max(crowd[by].sum(), 1e-12)
@@ -336,8 +338,8 @@ def _total_metrics(scores: Scores, validation: Validation, currency: str) -> lis
             headline=tested and scores.value is not None, spread=True,
             before=validation.sales_actual * scores.margin.share if same and scores.value is not None else None,
             against="the year before" if same else "",
-            definition=f"{value}; range of what will come, from chance, open parameters and errors of earlier forecasts; "
-            "the year before: what customers known at its start brought",
+            definition=f"{value}; range of what will come, from chance, open parameters and errors of earlier "
+            "forecasts; the year before: what customers known at its start brought",
         ),
         Metric.of(
             _estimate(scores.orders, "orders", n), id="expected_orders", label="Expected orders",

@@ -126,11 +126,11 @@ def simulate(
 def limits(
     name: Name, theta: Floats, x: Floats, recency: Floats, t: Floats, later: float, *, below: float, above: float
 ) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
-    """The least numbers of purchases in the next `later` that hold a share of `below`, and of `above`, of what may come.
+    """The least numbers of purchases in the next `later` that hold a share of `below`, and of `above`, of what may be.
 
-    For BG/NBD and MBG/NBD, exactly: of a customer who still buys, k purchases or more want a rate that brings them (negative binomial)
-    and k − 1 times the luck not to stop (beta), and the two do not depend on each other. `theta` has shape (4, n): what is
-    taken is the mean over its columns. Histories in one dimension, as are both answers.
+    For BG/NBD and MBG/NBD, exactly: of a customer who still buys, k purchases or more want a rate that brings them
+    (negative binomial) and k − 1 times the luck not to stop (beta), which are independent. `theta` has shape (4, n):
+    what is taken is the mean over its columns. Histories in one dimension, as are both answers.
     """
     r, alpha, a, b = theta[..., None]
     low, high = np.zeros((2, len(x)), np.uint16)
@@ -188,7 +188,10 @@ def _log_silence(
 def silence_terms(
     alpha: Floats, beta: Floats, k: Floats, s: Floats, start: Floats, end: Floats
 ) -> tuple[Floats, Floats, tuple[Floats, Floats, Floats, Floats, Floats]]:
-    """The same two, and means over when a customer may have stopped: of log(α+τ), log(β+τ), 1/(α+τ), 1/(β+τ); the chance that they have."""
+    """The same two, and means over when a customer may have stopped: of log(α+τ), log(β+τ), 1/(α+τ), 1/(β+τ).
+
+    The last is the chance that they have.
+    """
     alive, small, width, shape = _reach(alpha, beta, k, s, start, end)
     total, log_a, log_b, by_a, by_b = (np.zeros(shape) for _ in range(5))
     for term, a, b, tau in _nodes(alpha, beta, k, s, start, small, width):
