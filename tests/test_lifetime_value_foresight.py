@@ -151,7 +151,9 @@ def channels_of(*rows: tuple[str, float, float]) -> payback.Channels:
                           for name, cost, month in rows])  # fmt: skip
     curves = pd.DataFrame([{"channel": name, "month": month, "earned": 100.0, "low": 90.0, "high": 110.0}
                            for name, _, _ in rows for month in (0, 18)])  # fmt: skip
-    return payback.Channels(missing="", table=table, curves=curves, months=18, lately={})
+    return payback.Channels(
+        missing="", table=table, curves=curves, months=18, lately=dict.fromkeys(table["channel"], 7)
+    )
 
 
 @pytest.mark.parametrize(
@@ -170,6 +172,13 @@ def test_channels_that_pay_and_that_do_not(shop, rows, title, sentence):
     assert part.title == title
     assert part.sentence.startswith(sentence)
     assert len(part.actions) == sum(np.isinf(month) for _, _, month in rows)
+
+
+def test_no_channel_is_cut_that_may_pay_or_wins_nobody(shop):
+    # Earned 100 with a range up to 110: a cost of 105 may be repaid.
+    assert not clv.part_channels(channels_of(("a", 105.0, np.inf)), shop=shop).actions
+    idle = replace(channels_of(("a", 120.0, np.inf)), lately={})
+    assert not clv.part_channels(idle, shop=shop).actions
 
 
 def test_one_wholesale_buyer_does_not_decide_a_channel(shop, scored):
@@ -543,7 +552,7 @@ def test_wholesale_buyers_have_a_list_of_their_own(shop, scored):
         scores.customers.loc[scores.customers["wholesale"], "expected_value"].sum()
         / scores.customers["expected_value"].sum()
     )
-    assert keep.what == f"Look after your wholesale customer: {share:.0%} of the expected margin"
+    assert keep.what == f"Look after your wholesale customer: {share:.0%} of expected margin"
     assert keep.file == "lists/wholesale_customers.csv"
     assert len(said.lists["wholesale_customers"]) == keep.count == scores.wholesale == 1
     two = scores.customers.assign(wholesale=[True, True] + [False] * (len(scores.customers) - 2))

@@ -30,7 +30,7 @@ class Total:
 
 @dataclass(frozen=True)
 class Errors:
-    """What earlier forecasts of totals were off by: log(actual / forecast), and the deviation the method expected."""
+    """By what earlier forecasts were off, log(actual / forecast), and the deviation the method expected."""
 
     seen: tuple[float, ...] = ()
     own: tuple[float, ...] = ()

@@ -122,7 +122,7 @@ def part_weeks(validation: Validation) -> Part:
     chart = figures.line(
         lines, x="day", y="orders", group="kind", strong="actual", low="low", high="high",
         what="repeat orders a week", form=formats.number, mark=(pd.Timestamp(validation.start), "test begins"),
-        caption="Customers known when the test began. Shaded: where 19 weeks in 20 should lie.",
+        caption="Shaded: where 19 weeks in 20 should lie.",
         table=figures.tabulate(
             later.assign(name=later["day"].dt.strftime("%d %b %Y")),
             caption="Repeat orders by week of the test",
@@ -266,7 +266,7 @@ def part_chances(validation: Validation) -> Part:
     chart = figures.dots(
         table, label="name", value="came", low="low", high="high",
         what=f"ordered within {DAYS} days", form=formats.share,
-        caption=f"Dot: actual; line: forecast range. {wording.upper(windows)}, each judged by what earlier ones taught.",
+        caption=f"Dot: actual; line: forecast range. {wording.upper(windows)}, judged by what earlier ones taught.",
         table=figures.tabulate(
             table, caption="Chance of an order and what came of it",
             labels={"name": "Chance", "customers": "Customers, over all windows", "said": "Forecast", "low": "From",

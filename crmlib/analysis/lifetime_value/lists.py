@@ -133,8 +133,7 @@ def _chart(found: Outlooks, scores: Scores) -> figures.Chart:
     )  # fmt: skip
     return figures.bars(
         rows, label="who", value="customers", strong="strong", what="best customers", form=formats.number,
-        caption=f"Best {formats.share(BEST_SHARE)} by past sales. Wavering: a chance of 10 to 50% to order in the "
-        f"{scores.ahead}; gone: less.",
+        caption=f"Best {formats.share(BEST_SHARE)} by past sales. Wavering: 10 to 50% likely to order in the {scores.ahead}.",
         table=figures.tabulate(
             classes, caption=f"Best customers by their chance to order in the {scores.ahead}",
             labels={"chance": "Chance", "customers": "Customers"}, formats={"customers": formats.number},
@@ -149,7 +148,7 @@ def part_wholesale(scores: Scores, *, shop: Shop) -> Part | None:
         return None
     people = people.sort_values(["past_revenue", "customer_id"], ascending=[False, True], ignore_index=True)
     value, whole = people["expected_value"].sum(), scores.customers["expected_value"].sum()
-    part = f": {formats.share(value / whole)} of the expected {scores.margin.called}" if whole > 0 else ""
+    part = f": {formats.share(value / whole)} of expected {scores.margin.called}" if whole > 0 else ""
     who = "wholesale customer" if len(people) == 1 else wording.counted(len(people), "wholesale customer")
     worth = "" if part else wording.rounded_money(float(value), shop.currency)
     action = Action(

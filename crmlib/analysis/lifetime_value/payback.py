@@ -250,8 +250,13 @@ def part_channels(channels: Channels, *, shop: Shop) -> Part:
     )  # fmt: skip
     return Part(
         title=_title(channels, shop.currency), sentence=_sentence(channels), chart=_chart(channels, shop, table),
-        metrics=_metrics(channels), actions=[_action(line, channels, shop) for line in channels.late.itertuples()],
-        tables={"channels": channels.table},
+        metrics=_metrics(channels), tables={"channels": channels.table},
+        # Where the range holds the cost, or nobody is won any more, there is nothing to cut.
+        actions=[
+            _action(line, channels, shop)
+            for line in channels.late.itertuples()
+            if line.high_by_then < line.cost and channels.lately.get(str(line.channel))
+        ],
     )  # fmt: skip
 
 
@@ -264,23 +269,20 @@ def _chart(channels: Channels, shop: Shop, table: dict[str, object]) -> figures.
             form=lambda value: formats.money(value, shop.currency),
         )  # fmt: skip
     priced = channels.priced
-    per = {name: priced[f"{name}_by_then"] / priced["cost"] for name in ("earned", "low", "high")}
     whole = formats.money
-    rows = priced.assign(
-        **per,
-        pays=np.isfinite(priced["payback_month"]),
-        name=[
-            f"{_name(line.channel)}: cost {whole(line.cost, shop.currency)}, "
-            f"earned {whole(line.earned_by_then, shop.currency)}"
-            for line in priced.itertuples()
-        ],
-    ).sort_values("earned", ascending=False)
+    names = [
+        f"{_name(line.channel)}: cost {whole(line.cost, shop.currency)}, "
+        f"earned {whole(line.earned_by_then, shop.currency)}"
+        for line in priced.itertuples()
+    ]
+    per = {name: priced[f"{name}_by_then"] / priced["cost"] for name in ("earned", "low", "high")}
+    rows = priced.assign(**per, name=names).sort_values("earned", ascending=False)
     one = formats.money(1, shop.currency)
     return figures.dots(
         rows, label="name", value="earned", low="low", high="high", reference=1.0, table=table,
         what=f"{channels.called} per {one} spent", log=bool(rows["low"].min() > 0),
         form=lambda value: formats.money(value, shop.currency, digits=2 if value % 1 else 0),
-        caption=f"What {one} spent on winning customers brought within {channels.months} months. Left of the line: a loss.",
+        caption=f"What {one} spent on winning customers brought in {channels.months} months; left of the line, a loss.",
     )  # fmt: skip
 
 

@@ -276,7 +276,7 @@ def part_value(scores: Scores, validation: Validation, *, currency: str) -> Part
         chart = figures.bars(
             shown, label="name", value="expected_value", low="low_value", high="high_value", strong="strong",
             what=f"expected {called}, {scores.ahead}", form=lambda value: wording.rounded_money(value, currency),
-            caption="Line: where 95 of 100 such forecasts end.", table=_table(shown, scores, currency),
+            caption="Lines show the range.", table=_table(shown, scores, currency),
         )  # fmt: skip
     else:
         chart = figures.bars(
@@ -289,7 +289,7 @@ def part_value(scores: Scores, validation: Validation, *, currency: str) -> Part
     apart = ", wholesale apart" if scores.wholesale else ""
     what = called if paid else "orders"
     return Part(
-        title=f"One in ten customers brings {formats.share(share)} of the {what}{apart}",
+        title=f"One in ten customers brings {formats.share(share)} of {what}{apart}",
         chart=chart, glance=True, metrics=told, tables=tables, lists=people,
     )  # fmt: skip
 

@@ -134,7 +134,7 @@ def _ratios(months: pd.DataFrame, patterns: pd.DataFrame, *, theta: Floats, unit
 
 
 def year_before(shop: Shop, *, days: int) -> float | None:
-    """How busy were the coming `days` a year ago, 1 as the whole year? None without a year of data or for whole years."""
+    """How busy were the coming `days` a year ago, 1 as the whole year? None under a year of data or for whole years."""
     if days % 365 == 0 or days > 365:
         return None
     repeats = shop_facts.purchase_days(shop)

@@ -43,8 +43,8 @@ class Beginning:
         """How the data begins and what that means."""
         if self.old is not None:
             said = (
-                f"{self.old:,} of {self.customers:,} customers had an account more than {_OLD_ACCOUNT_DAYS} days before "
-                "the data begins"
+                f"{self.old:,} of {self.customers:,} customers had an account more than {_OLD_ACCOUNT_DAYS} days "
+                "before the data begins"
             )
         else:
             said = (
