@@ -77,7 +77,7 @@ def forecasts(times: list[np.ndarray], *, until: float, ahead: float, seed: int)
     open_ = np.sqrt(np.einsum("si,sij,sj->s", slope, covariance, slope))
     theta = np.repeat(np.exp(logs), x.shape[1], axis=1)[:, :, None]
     draws = timing.simulate(
-        timing.BG, theta, x.ravel(), recency.ravel(), t.ravel(), ahead, n=12, rng=np.random.default_rng(seed)
+        timing.BG, theta, (x.ravel(), recency.ravel(), t.ravel()), ahead, n=12, rng=np.random.default_rng(seed)
     )
     chance = np.sqrt(draws.var(axis=1, ddof=1).reshape(x.shape).sum(axis=1)) / value
     truth = timing.expected(timing.BG, TRUTH, x, recency, t, ahead).sum(axis=1)
@@ -183,8 +183,8 @@ def test_limits_of_one_customers_purchases_are_those_of_a_large_simulation(name)
     t = np.array([5.0, 70.0, 40.0, 60.0, 65.0, 70.0, 70.0])
     recency = np.array([0.0, 0.0, 20.0, 58.0, 60.0, 69.5, 30.0])
     for theta in (TRUTH, np.array([0.9, 2.0, 0.2, 4.0])):
-        low, high = timing.limits(name, theta[:, None], x, recency, t, 30.0, below=0.025, above=0.975)
-        draws = timing.simulate(name, theta, x, recency, t, 30.0, n=200_000, rng=np.random.default_rng(1))
+        low, high = timing.limits(name, theta[:, None], (x, recency, t), 30.0, below=0.025, above=0.975)
+        draws = timing.simulate(name, theta, (x, recency, t), 30.0, n=200_000, rng=np.random.default_rng(1))
         # Four deviations of a share of 0.975 among so many.
         near = 4 * np.sqrt(0.025 * 0.975 / 200_000)
         for point, share in ((low, 0.025), (high, 0.975)):
@@ -197,7 +197,7 @@ def test_limits_of_a_daily_buyer_over_years_stay_in_reach():
     """Chances so small that they are nothing in floating point must not run the count away."""
     t = np.array([3000.0])
     low, high = timing.limits(
-        timing.BG, np.array([0.3, 5.0, 0.05, 60.0])[:, None], t, t, t, 1100.0, below=0.025, above=0.975
+        timing.BG, np.array([0.3, 5.0, 0.05, 60.0])[:, None], (t, t, t), 1100.0, below=0.025, above=0.975
     )
     assert 800 < high[0] < 1250 and low[0] < 1100
 

@@ -150,7 +150,7 @@ def test_pareto_integral_equals_quadrature():
             start, end, epsabs=0, epsrel=1e-12, limit=400,
         )  # fmt: skip
         wanted = np.log((alpha + end) ** -k * (beta + end) ** -s + plain)
-        assert timing._log_silence(alpha, beta, k, s, start, end)[0] == pytest.approx(wanted, abs=1e-10)
+        assert timing._log_silence((alpha, beta, k, s), start, end)[0] == pytest.approx(wanted, abs=1e-10)
 
 
 def test_pareto_survives_a_frequent_buyer_where_the_package_does_not(fitted):

@@ -130,6 +130,7 @@ def band_of(chance: pd.Series | Floats) -> NDArray[np.intp]:
 
 
 def band_names() -> list[str]:
+    """What the bands are called, in files and on the page."""
     return [f"{round(100 * low)}–{round(100 * high)} %" for low, high in pairwise(EDGES)]
 
 

@@ -133,7 +133,8 @@ def _chart(found: Outlooks, scores: Scores) -> figures.Chart:
     )  # fmt: skip
     return figures.bars(
         rows, label="who", value="customers", strong="strong", what="best customers", form=formats.number,
-        caption=f"Best {formats.share(BEST_SHARE)} by past sales. Wavering: 10 to 50% likely to order in the {scores.ahead}.",
+        caption=f"Best {formats.share(BEST_SHARE)} by past sales. Wavering: 10 to 50% likely to order in the "
+        f"{scores.ahead}.",
         table=figures.tabulate(
             classes, caption=f"Best customers by their chance to order in the {scores.ahead}",
             labels={"chance": "Chance", "customers": "Customers"}, formats={"customers": formats.number},

@@ -101,7 +101,7 @@ class PurchaseModel:
         """
         n = int(np.clip(2_000_000 // max(len(patterns), 1), 16, 400))
         rng = np.random.default_rng(0)
-        draws = timing.simulate(self.name, self.parameters, *self._data(patterns), self._ahead(days), n=n, rng=rng)
+        draws = timing.simulate(self.name, self.parameters, self._data(patterns), self._ahead(days), n=n, rng=rng)
         return np.asarray(draws.var(axis=1, ddof=1))
 
     def simulate(
@@ -113,7 +113,7 @@ class PurchaseModel:
         known. `chance` seeds the rest, for patterns that are simulated in parts.
         """
         theta, rng = self.draws(n, seed=seed), np.random.default_rng(seed + 1 if chance is None else chance)
-        return timing.simulate(self.name, theta, *self._data(patterns), self._ahead(days), n=n, rng=rng)
+        return timing.simulate(self.name, theta, self._data(patterns), self._ahead(days), n=n, rng=rng)
 
     def limits(self, patterns: pd.DataFrame, *, days: float) -> tuple[NDArray[np.uint16], NDArray[np.uint16]] | None:
         """The 2.5 and 97.5 % points of one customer's purchases for each pattern: chance, and open parameters.
@@ -129,7 +129,7 @@ class PurchaseModel:
             theta = theta * np.exp(np.hstack([apart, -apart]))
         (x, recency, t), ahead = self._data(patterns), self._ahead(days)
         parts = [
-            timing.limits(self.name, theta, x[some], recency[some], t[some], ahead, below=0.025, above=0.975)
+            timing.limits(self.name, theta, (x[some], recency[some], t[some]), ahead, below=0.025, above=0.975)
             for some in (slice(i, i + _CHUNK) for i in range(0, len(patterns), _CHUNK))
         ]
         low, high = (np.concatenate(part) for part in zip(*parts, strict=True))

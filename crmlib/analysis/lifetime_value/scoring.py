@@ -192,10 +192,8 @@ def _variances(draws: NDArray[np.uint16]) -> Floats:
 
 def _quantiles(draws: NDArray[np.uint16]) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
     """The 2.5 and 97.5 % points of each row: for counts, values that occur."""
-    n = draws.shape[1]
-    below, above = max(int(np.ceil(0.025 * n)) - 1, 0), int(np.ceil(0.975 * n)) - 1
-    split = np.partition(draws, (below, above), axis=1)
-    return split[:, below].copy(), split[:, above].copy()
+    low, high = np.quantile(draws, [0.025, 0.975], axis=1, method="inverted_cdf")
+    return low, high
 
 
 def _with_value(
@@ -220,7 +218,7 @@ def _with_value(
         n = money.shape[1]
         below, above = int(0.025 * n), min(int(np.ceil(0.975 * n)), n - 1)
         variance = money.var(axis=1)
-        money.partition((below, above), axis=1)
+        money.partition((below, above), axis=1)  # a key is a place in the order
         # Copies: a view of one column would keep the whole table of draws.
         return money[:, below].copy(), money[:, above].copy(), variance
 
