@@ -176,7 +176,13 @@ def test_channels_that_pay_and_that_do_not(shop, rows, title, sentence):
 
 def test_no_channel_is_cut_that_may_pay_or_wins_nobody(shop):
     # Earned 100 with a range up to 110: a cost of 105 may be repaid.
-    assert not clv.part_channels(channels_of(("a", 105.0, np.inf)), shop=shop).actions
+    maybe = clv.part_channels(channels_of(("a", 105.0, np.inf)), shop=shop)
+    assert not maybe.actions and not maybe.signals
+    (told,) = clv.part_channels(channels_of(("a", 120.0, np.inf)), shop=shop).signals
+    assert (told.text, told.gone) == (
+        "A customers don't repay what they cost.",
+        "A customers may repay what they cost now.",
+    )
     idle = replace(channels_of(("a", 120.0, np.inf)), lately={})
     assert not clv.part_channels(idle, shop=shop).actions
 
@@ -364,6 +370,7 @@ def test_a_page_leads_with_no_forecast_that_was_not_tested(shop, scored):
     assert said.headline.endswith(" in the past 12 months.")
     assert "expected_value" not in {metric.id for metric in said.tiles}
     assert said["past_sales"].headline
+    assert "The next 12 months can't be forecast." in [signal.text for signal in said.signals]
     assert said.parts[0].title.startswith("One in ten buyers brought ")
     assert any("untested: forecasts could be checked over 91 days only" in caveat.text for caveat in said.caveats)
     # Only what stands is left out of the lead: lists and numbers are all there.

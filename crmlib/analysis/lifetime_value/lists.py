@@ -117,7 +117,7 @@ def _signals(found: Outlooks) -> list[Signal]:
         return []
     return [
         Signal(id="best_stopped", text="More than half of your best customers have probably stopped.",
-               gone="No longer have more than half of your best customers probably stopped.")
+               gone="Most of your best customers should order again.")
     ]  # fmt: skip
 
 
@@ -155,7 +155,7 @@ def part_wholesale(scores: Scores, *, shop: Shop) -> Part | None:
     action = Action(
         what=f"Look after your {who}{part}", worth=worth, by=wording.working_day(shop.as_of, _WITHIN_DAYS),
         owner="sales", file=f"lists/{WHOLESALE}.csv",
-        count=len(people), weight=float(value),
+        count=len(people), weight=max(float(people["if_active"].sum() - value), 0.0),
         why="Their orders are far larger than anybody else's, so they are counted apart and forecast at their own "
         "average.",
     )  # fmt: skip

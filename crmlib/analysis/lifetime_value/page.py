@@ -15,7 +15,7 @@ from crmlib.analysis.lifetime_value.payback import Channels, part_channels
 from crmlib.analysis.lifetime_value.predictions import AHEAD_DAYS, part_predictions
 from crmlib.analysis.lifetime_value.scoring import Scores, part_value
 from crmlib.analysis.lifetime_value.validation import Trust, Validation, part_methods
-from crmlib.findings import Caveat, Check, Findings, Grade, Part, compose
+from crmlib.findings import Caveat, Check, Findings, Grade, Part, Signal, compose
 
 if TYPE_CHECKING:
     from crmlib.shop.shop import Shop
@@ -95,9 +95,17 @@ def part_limits(validation: Validation, scores: Scores, channels: Channels | Non
     return Part(
         checks=[*checks, *_spend_check(scores)],
         caveats=[Caveat(text=text) for text in _caveats(validation, scores, channels)][:_MOST_CAVEATS],
+        signals=_signals(validation, scores),
         certain=["Of 100 ranges on this page, 95 should hold what comes."],
         method=_method(validation, scores), tables={"model": _model_table(validation, scores)},
     )  # fmt: skip
+
+
+def _signals(validation: Validation, scores: Scores) -> list[Signal]:
+    if validation.trust(scores.horizon_days) is Trust.TESTED:
+        return []
+    ahead = wording.upper(f"the {scores.ahead}")
+    return [Signal(id="no_forecast", text=f"{ahead} can't be forecast.", gone=f"{ahead} can be forecast now.")]
 
 
 def _caveats(validation: Validation, scores: Scores, channels: Channels | None) -> list[str]:

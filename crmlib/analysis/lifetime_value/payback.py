@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from crmlib import figures, formats, wording
 from crmlib.analysis.lifetime_value.scoring import Scores
 from crmlib.analysis.lifetime_value.timing import Floats
-from crmlib.findings import Action, Metric, Part
+from crmlib.findings import Action, Metric, Part, Signal
 from crmlib.shop import facts as shop_facts
 
 if TYPE_CHECKING:
@@ -248,14 +248,17 @@ def part_channels(channels: Channels, *, shop: Shop) -> Part:
                 "payback": "Paid back", "expected_value": "Expected next"},
         formats={"customers": formats.number, **money}, file="channels",
     )  # fmt: skip
+    # Where the range holds the cost, the channel may pay yet.
+    losing = [line for line in channels.late.itertuples() if line.high_by_then < line.cost]
     return Part(
         title=_title(channels, shop.currency), sentence=_sentence(channels), chart=_chart(channels, shop, table),
         metrics=_metrics(channels), tables={"channels": channels.table},
-        # Where the range holds the cost, or nobody is won any more, there is nothing to cut.
-        actions=[
-            _action(line, channels, shop)
-            for line in channels.late.itertuples()
-            if line.high_by_then < line.cost and channels.lately.get(str(line.channel))
+        # Where nobody is won any more, there is nothing to cut.
+        actions=[_action(line, channels, shop) for line in losing if channels.lately.get(str(line.channel))],
+        signals=[
+            Signal(id=f"unpaid_{line.channel}", text=f"{_name(line.channel)} customers don't repay what they cost.",
+                   gone=f"{_name(line.channel)} customers may repay what they cost now.")
+            for line in losing
         ],
     )  # fmt: skip
 
