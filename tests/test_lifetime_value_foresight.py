@@ -1,4 +1,4 @@
-"""Value by channel beside its cost, and predictions that a later run can mark, on small shops and on the demo's planted truth."""
+"""Value by channel, the page's sentences, and predictions that a later run can mark, on small and planted shops."""
 
 from __future__ import annotations
 
@@ -163,8 +163,8 @@ def channels_of(*rows: tuple[str, float, float]) -> payback.Channels:
         ([("a", 50.0, 0), ("b", 90.0, 1)], "Every channel pays back within 1 month", "Channels attract"),
         ([("a", 50.0, 2), ("b_c", 120.0, np.inf)], "B c customers cost €120 each and earn €100 in 18 months",
          "The other channel pays back within 2 months."),
-        ([("a", 150.0, np.inf), ("b_c", 120.0, np.inf)], "A and b c customers don't repay what they cost within 18 months",
-         "Channels attract"),
+        ([("a", 150.0, np.inf), ("b_c", 120.0, np.inf)],
+         "A and b c customers don't repay what they cost within 18 months", "Channels attract"),
     ],
 )  # fmt: skip
 def test_channels_that_pay_and_that_do_not(shop, rows, title, sentence):
@@ -449,7 +449,7 @@ def quiet_scores(scores: clv.Scores, *chances: float) -> clv.Scores:
 @pytest.mark.parametrize(
     ("chances", "title", "sentence"),
     [
-        ([0.1, 0.2, 0.3], "All of your best 3 customers should order again", "None is more likely than not to stay away"),
+        ([0.1, 0.2, 0.3], "All of your best 3 customers should order again", "None is more likely than not to stay"),
         ([0.1, 0.6, 0.3], "1 of your best 3 customers has probably stopped", "1 is wavering."),
         ([0.1, 0.95, 0.3], "1 of your best 3 customers has probably stopped", "1 almost certainly for good."),
         ([0.6, 0.95, 0.7], "3 of your best 3 customers have probably stopped",

@@ -30,15 +30,8 @@ def calibration(validation: Validation) -> pd.DataFrame:
     tenths = [k / 10 for k in range(11)]
     forecast, came = (between(score, amount, n, tenths) for amount in (said, bought))
     chance = 1.96 * np.sqrt(between(score, np.square(bought - said), n, tenths))
-    return pd.DataFrame(
-        {
-            "tenth": range(1, 11),
-            "forecast": forecast,
-            "low": np.maximum(forecast - chance, 0),
-            "high": forecast + chance,
-            "came": came,
-        }
-    )
+    low, high = np.maximum(forecast - chance, 0), forecast + chance
+    return pd.DataFrame({"tenth": range(1, 11), "forecast": forecast, "low": low, "high": high, "came": came})
 
 
 def by_week(validation: Validation) -> pd.DataFrame:
@@ -131,8 +124,8 @@ def part_weeks(validation: Validation) -> Part:
         ),
     )  # fmt: skip
     held = holdout_band(validation)
-    inside = int(((later["came"] >= later["low"]) & (later["came"] <= later["high"])).sum())
     checks = [] if held is None or held.holds(validation.actual) else [_missed(validation, held)]
+    inside = int(((later["came"] >= later["low"]) & (later["came"] <= later["high"])).sum())
     return Part(
         title=f"Tested on {tried_on(validation)}, the forecast was {off_words(validation.off)}{drift}",
         sentence=f"{formats.number(validation.forecast)} orders were expected, {formats.number(validation.actual)} "

@@ -55,11 +55,10 @@ def headline(validation: Validation, scores: Scores, *, currency: str) -> str:
     """What the customers should bring; where no such forecast has held, what they brought."""
     trust, past = validation.trust(scores.horizon_days), scores.past
     if trust is not Trust.TESTED:
-        what = "year" if scores.horizon_days == 365 else scores.ahead
+        which = "this shop's year" if scores.horizon_days == 365 else f"the {scores.ahead}"
         brought = f"Customers brought {wording.rounded_money(past.sales, currency)} {past.period}."
         if not past.sales > 0:
             brought = f"{wording.upper(wording.counted(past.customers, 'customer'))} bought {past.period}."
-        which = f"this shop's {what}" if what == "year" else f"the {what}"
         return f"We can't forecast {which} yet. {brought}"
     if scores.value is None:
         orders = scores.orders.estimate("orders").text
@@ -70,8 +69,9 @@ def headline(validation: Validation, scores: Scores, *, currency: str) -> str:
     amount = wording.rounded_money(_round(scores.value.value), currency)
     said = f"Today's customers should bring about {amount} of {scores.margin.called} in the {scores.ahead}."
     values = scores.customers["expected_value"].to_numpy(float)
-    top = float(values[: max(round(len(values) / 10), 1)].sum() / max(values.sum(), 1e-12))
-    return wording.sentences(said, f"One in ten brings {_part(top)} of it." if len(values) >= 10 else "")
+    if len(values) < 10 or not values.sum() > 0:
+        return said
+    return f"{said} One in ten brings {_part(float(values[: round(len(values) / 10)].sum() / values.sum()))} of it."
 
 
 def _round(value: float) -> float:

@@ -270,22 +270,16 @@ def part_value(scores: Scores, validation: Validation, *, currency: str) -> Part
         strong=scores.tiers["tier"] == TOP,
         then=_then(scores.tiers, tiers_then(validation)),
     )
-    if paid:
-        chart = figures.bars(
-            shown, label="name", value="expected_value", low="low_value", high="high_value", strong="strong",
-            what=f"expected {called}, {scores.ahead}", form=lambda value: wording.rounded_money(value, currency),
-            caption="Lines show the range.", table=_table(shown, scores, currency),
-        )  # fmt: skip
-    else:
-        chart = figures.bars(
-            shown, label="name", value="expected_orders", strong="strong", form=formats.number,
-            what=f"expected orders, {scores.ahead}", table=_table(shown, scores, currency),
-        )  # fmt: skip
-    by = "expected_value" if paid else "expected_orders"
+    by, what = ("expected_value", called) if paid else ("expected_orders", "orders")
+    chart = figures.bars(
+        shown, label="name", value=by, strong="strong", low="low_value" if paid else "",
+        high="high_value" if paid else "", what=f"expected {what}, {scores.ahead}",
+        form=lambda value: wording.rounded_money(value, currency) if paid else formats.number(value),
+        caption="Lines show the range." if paid else "", table=_table(shown, scores, currency),
+    )  # fmt: skip
     crowd = scores.tiers[scores.tiers["tier"] != WHOLESALE]
     share = crowd.loc[crowd["tier"] == TOP, by].sum() / max(crowd[by].sum(), 1e-12)
     apart = ", wholesale apart" if scores.wholesale else ""
-    what = called if paid else "orders"
     return Part(
         title=f"One in ten customers brings {formats.share(share)} of {what}{apart}",
         chart=chart, glance=True, metrics=told, tables=tables, lists=people,
