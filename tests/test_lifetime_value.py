@@ -66,7 +66,8 @@ def test_cdnow_one_customer(model):
 
 
 def test_cdnow_holdout(checked):
-    # METHODS.md: 1,882 came; Pareto 1,666, MBG 1,577, BG 1,653, same rate 2,930; MAE .755, .765, .785, 1.024, all-zero .798.
+    # METHODS.md: 1,882 came; Pareto 1,666, MBG 1,577, BG 1,653, same rate 2,930;
+    # MAE .755, .765, .785, 1.024, all-zero .798.
     assert checked.actual == 1882
     n, came = checked.patterns["customers"], checked.patterns["purchases"]
     for method, total, mae in (
@@ -189,7 +190,8 @@ def test_top_share_by_hand():
 )  # fmt: skip
 def test_expectations_are_sane_for_any_customer(name, x, share, weeks, days, theta):
     model = models.PurchaseModel(
-        name=name, theta=theta, log_covariance=None, log_likelihood=0.0, customers=1, time_unit="week", until=CALIBRATED,
+        name=name, theta=theta, log_covariance=None, log_likelihood=0.0, customers=1, time_unit="week",
+        until=CALIBRATED,
     )  # fmt: skip
     customer = one(x, share * weeks if x else 0.0, weeks)
     alive, none = model.p_alive(customer)[0], model.p_none(customer, days=days)[0]

@@ -1,4 +1,4 @@
-"""Forecast bands: right on planted data over 2,000 repetitions, and wide enough for CDNOW, which the naive ones miss."""
+"""Forecast bands: right on planted data over 2,000 repetitions, and wide enough for CDNOW; naive ones are not."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def seen(times: list[np.ndarray], *, until: float, ahead: float) -> tuple[np.nda
 
 
 def fitted(x: np.ndarray, recency: np.ndarray, t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Maximum likelihood in every repetition at once, by the library's own likelihood: logarithms (4, shops), covariances."""
+    """Maximum likelihood in all repetitions at once, by our own likelihood: logarithms (4, shops), covariances."""
     n = x.shape[1]
     logs = np.repeat(np.log(TRUTH)[:, None], len(x), axis=1)
     for _ in range(6):
@@ -209,7 +209,7 @@ def test_limits_hold_what_is_not_known_of_the_parameters():
     model = clv.fit(people, time_unit="week", until=date(2025, 1, 1))
     _, high = model.limits(people, days=364)
     draws = model.simulate(people, days=364, n=20_000, seed=3)
-    # The least count that holds .975: itself enough, one less not. Eight points stand for all parameters, hence half a per cent.
+    # The least count that holds .975: itself enough, one less not. Eight points stand for all parameters, hence .005.
     assert ((draws <= high[:, None]).mean(axis=1) >= 0.970).all()
     assert ((draws < high[:, None]).mean(axis=1) <= 0.980).all()
     _, sure = replace(model, log_covariance=None).limits(people, days=364)

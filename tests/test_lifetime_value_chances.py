@@ -1,4 +1,4 @@
-"""Single chances: mended where customers are more regular than the model thinks, left alone where they are not, never in contradiction."""
+"""Single chances: mended where customers are more regular than the model thinks, else left alone, never at odds."""
 
 from __future__ import annotations
 

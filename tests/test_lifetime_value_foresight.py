@@ -247,7 +247,8 @@ def test_predictions_have_stable_ids_bands_and_lists(shop, scored):
 def test_grades_count_what_came(write_shop, tmp_path):
     rows = [
         ("a", "2025-01-01", 10), ("a", "2025-02-03", 20), ("a", "2025-02-03 22:00", 5), ("a", "2025-03-09", 40),
-        ("=b", "2025-01-15", 10), ("=b", "2025-02-28", 30), ("c", "2025-02-10", 70), ("c", "2025-02-20", 80), ("d", "2025-01-20", 10),
+        ("=b", "2025-01-15", 10), ("=b", "2025-02-28", 30), ("c", "2025-02-10", 70), ("c", "2025-02-20", 80),
+        ("d", "2025-01-20", 10),
     ]  # fmt: skip
     orders = [
         {"order_id": i, "customer_id": who, "ordered_at": at, "total": total} for i, (who, at, total) in enumerate(rows)

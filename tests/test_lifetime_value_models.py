@@ -287,8 +287,8 @@ def test_no_season_is_found_where_orders_come_evenly(write_shop):
         first = rng.integers(0, 1100, 500)
         who = np.repeat(np.arange(500), rng.poisson(12, 500))
         day = first[who] + rng.random(len(who)) * (1100 - first[who])
-        rows = pd.DataFrame({"customer_id": np.concatenate([np.arange(500), who]),
-                             "ordered_at": np.datetime64("2022-01-01") + np.concatenate([first, day]).astype(int)})  # fmt: skip
+        at = np.datetime64("2022-01-01") + np.concatenate([first, day]).astype(int)
+        rows = pd.DataFrame({"customer_id": np.concatenate([np.arange(500), who]), "ordered_at": at})
         shop = crm.connect(write_shop(f"even{k}", orders=rows.assign(order_id=range(len(rows)))), as_of="2025-01-05")
         patterns = shop.fetch(clv.facts(shop))
         model = clv.fit(patterns, time_unit="day", until=shop.as_of, name="BG/NBD")
