@@ -21,7 +21,7 @@ from crmlib.shop import privacy as pseudonyms
 from crmlib.shop import sharing as shared
 from crmlib.shop.engines import DUCKDB, Engine, open_engine
 from crmlib.shop.intake.settings import Settings, engine_and_folder, read_settings
-from crmlib.shop.load import Audit
+from crmlib.shop.load import Audit, Record
 
 _NUMBERS = itertools.count()  # names of what is kept; shops may share an engine
 
@@ -40,7 +40,8 @@ class Shop:
     today: date
     data_through: date | None
     audits: Mapping[str, Audit]
-    _tables: Mapping[str, ir.Table]
+    _record: Record = field(repr=False)
+    _tables: Mapping[str, ir.Table] = field(repr=False)
     _aside: ir.Table = field(repr=False)
     _engine: Engine = field(repr=False)
     _scratch: tempfile.TemporaryDirectory[str] = field(repr=False)
@@ -289,7 +290,7 @@ def connect(shop: str | Path, *, as_of: str | date | None = None, engine: Any = 
     scratch = tempfile.TemporaryDirectory(prefix="crmlib-")
     settings = read_settings(folder)
     # An open session says more than the name of its kind.
-    works = open_engine(engine or named or DUCKDB, scratch=Path(scratch.name))
+    works = open_engine(engine or named or DUCKDB, scratch=Path(scratch.name), folder=folder)
     taken = shared.take_in(works, folder, settings, as_of=_as_of(as_of), scratch=Path(scratch.name))
     record = taken.record
     return Shop(
@@ -299,6 +300,7 @@ def connect(shop: str | Path, *, as_of: str | date | None = None, engine: Any = 
         today=record.today,
         data_through=record.data_through,
         audits=MappingProxyType(record.audits),
+        _record=record,
         _tables=MappingProxyType(taken.tables),
         _aside=taken.aside,
         _engine=works,
