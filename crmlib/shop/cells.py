@@ -135,14 +135,33 @@ def first(source: ir.Value, column: Column, known: ir.BooleanValue | None, timez
     return ibis.null(MONEY)
 
 
-def waiting(source: ir.Value, column: Column, value: ir.Value) -> ir.StringValue:
-    """The text that the second reading shall see: empty where the first has a value, or there is none to have."""
+def waits(source: ir.Value, column: Column, value: ir.Value) -> ir.BooleanValue | None:
+    """Has a cell a text that the first reading could not take? None where its kind leaves nothing to a second."""
     if column.kind == "text" or (column.kind == "id" and not isinstance(source, ir.StringValue)):
-        return ibis.literal("")
+        return None
     if isinstance(source, ir.StringValue):
-        return ibis.ifelse(value.isnull(), source.replace(_character(31), " "), "").fill_null("")
+        return value.isnull() & (source != "").fill_null(False)
     filled = source.notnull() & ~source.isnan() if isinstance(source, ir.FloatingValue) else source.notnull()
-    return ibis.ifelse(value.isnull() & filled, source.cast("string"), "").fill_null("")
+    return value.isnull() & filled
+
+
+def joined(cells: Sequence[tuple[ir.Value, ir.BooleanValue | None]]) -> ir.StringValue:
+    """The waiting texts of a row in one, null where none waits; from each column's source and what `waits` says."""
+    tests = [test for _, test in cells if test is not None]
+    if not tests:
+        return ibis.null("string")
+    texts = [
+        ibis.literal("") if test is None else ibis.ifelse(test, source.cast("string").replace(_character(31), " "), "")
+        for source, test in cells
+    ]
+    whole = texts[0]
+    for text in texts[1:]:
+        whole = whole + APART + text
+    return ibis.ifelse(ibis.or_(*tests), whole, ibis.null("string"))
+
+
+def parted(whole: ir.StringValue, place: int) -> ir.StringValue:
+    return whole.split(APART)[place].fill_null("")
 
 
 def second(text: ir.StringValue, column: Column, manner: Manner, timezone: str) -> ir.Value:
@@ -318,15 +337,3 @@ def _flag(text: ir.StringValue) -> ir.Value:
         (text.isin(["true", "t", "yes", "y", "1"]), True), (text.isin(["false", "f", "no", "n", "0"]), False),
         else_=ibis.null("boolean"),
     )  # fmt: skip
-
-
-def joined(texts: Sequence[ir.StringValue]) -> ir.StringValue:
-    """The waiting texts of a row in one, null where none waits."""
-    whole = texts[0]
-    for text in texts[1:]:
-        whole = whole + APART + text
-    return ibis.ifelse(whole.re_search(f"[^{APART}]"), whole, ibis.null("string"))
-
-
-def parted(whole: ir.StringValue, place: int) -> ir.StringValue:
-    return whole.split(APART)[place].fill_null("")

@@ -291,22 +291,25 @@ def _states(works: Engine, orders: ir.Table) -> tuple[State, ...]:
 
 def _not_goods(works: Engine, tables: Mapping[str, ir.Table], settings: Settings) -> dict[str, str]:
     """Products that are money only, by id: what they are."""
-    named = {word.strip().lower(): "not_goods" for word in settings.not_goods}
-    words = vocabulary.NOT_GOODS | named
+    words = vocabulary.NOT_GOODS | {word.strip().lower(): "not_goods" for word in settings.not_goods}
     found: dict[str, str] = {}
-    for name, columns in (("order_lines", ()), ("products", ("name", "kind"))):
-        if name not in tables:
-            continue
-        rows = tables[name]
-        texts = [rows[column].strip().lower() for column in ("product_id", *columns)]
-        test = ibis.or_(*(text.isin(list(words)) for text in texts[:2]))
-        if name == "products":
-            test = test | (texts[2].notnull() & ~texts[2].isin(["goods", "product", "simple", "variable", "physical", ""]))
-        told = rows.filter(test).select("product_id", *columns).distinct().order_by("product_id").limit(10_000)
-        for row in works.frame(told).itertuples(index=False):
-            said = [value.strip().lower() for value in row[1:] if isinstance(value, str)]
-            kinds = [words[word] for word in (row.product_id.strip().lower(), *said) if word in words]
-            found[row.product_id] = next(iter(kinds), said[-1] if said else "")
+    told = []
+    if "order_lines" in tables:
+        lines = tables["order_lines"]
+        # Many lines: no word is made of each, to be compared.
+        written = sorted({form for word in words for form in (word, word.upper(), word.title(), word.capitalize())})
+        told.append(lines.filter(lines["product_id"].isin([*written, *settings.not_goods])).select("product_id"))
+    if "products" in tables:
+        products = tables["products"]
+        product, name, kind = (products[column].strip().lower() for column in ("product_id", "name", "kind"))
+        other = kind.notnull() & ~kind.isin(["goods", "product", "simple", "variable", "physical", ""])
+        known = (product.isin(list(words)) | name.isin(list(words)) | other).fill_null(False)
+        told.append(products.filter(known).select("product_id", "name", "kind"))
+    for rows in told:
+        for row in works.frame(rows.distinct().order_by("product_id").limit(10_000)).itertuples(index=False):
+            said = [value.strip().lower() for value in row if isinstance(value, str)]
+            kinds = [words[word] for word in said if word in words]
+            found[row.product_id] = next(iter(kinds), said[-1])
     return found
 
 

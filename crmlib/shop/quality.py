@@ -89,7 +89,10 @@ def first_reading(
         **sources,
         _broken=ibis.null("string") if reason is None else reason,
     )
-    texts = [cells.waiting(read[f"_source_{column.name}"], column, read[column.name]) for column in given]
+    texts = []
+    for column in given:
+        source = read[f"_source_{column.name}"]
+        texts.append((source, cells.waits(source, column, read[column.name])))
     blank = (read["_broken"] == BLANK).fill_null(False) if BLANK in broken else ibis.literal(False)
     return read.mutate(_waits=cells.joined(texts), _blank=blank).drop(*sources)
 
@@ -266,7 +269,7 @@ def usable(rows: ir.Table, table: Table, *, as_of: date, out: ir.Table, no_birth
 
     Exceptions are left out, later states undone, impossible values emptied, and birthdays that are none.
     """
-    kept = rows.filter(~rows["_blank"]).anti_join(out, "_row").drop("_blank", "_waits")
+    kept = rows.filter(~rows["_blank"]).anti_join(out, "_row").drop("_blank", "_waits", "_reason")
     cut = _moment(as_of)
     changes: dict[str, ir.Value] = {}
     for state in table.states:
