@@ -42,12 +42,17 @@ _LETTERS = r"[A-Za-zÀ-žА-яЁё]"
 _WEEKDAY = rf"^({_LETTERS}{{2,10}}\.?,? )?"
 SHAPES = {  # of the texts that hold a day, in capitals
     "year_first": r"^\d{4}[-/.]\d{1,2}[-/.]\d{1,2}" + _END,
-    "year_last": r"^\d{1,2}[-/.]\d{1,2}[-/.](\d{4}|\d{2})" + _END,
-    "day_month": _WEEKDAY + rf"\d{{1,2}}\.?[ /.-]+(DE |OF )?{_LETTERS}{{3,10}}\.?,?[ /.-]+(DE )?(\d{{4}}|\d{{2}})" + _END,
+    "year_last": r"^\d{1,2}[-/]\d{1,2}[-/](\d{4}|\d{2})" + _END,
+    "dotted": r"^\d{1,2}\. ?\d{1,2}\. ?(\d{4}|\d{2})" + _END,
+    "day_month": _WEEKDAY
+    + rf"\d{{1,2}}\.?[ /.-]+(DE |OF )?{_LETTERS}{{3,10}}\.?,?[ /.-]+(DE )?(\d{{4}}|\d{{2}})"
+    + _END,
     "month_day": _WEEKDAY + rf"{_LETTERS}{{3,10}}\.? \d{{1,2}}(ST|ND|RD|TH)?,? \d{{4}}" + _END,
 }
 _PLACES = {  # of the number or word in such a text that says the day, month and year
     "year_first": (r"^\d+.\d+.(\d+)", r"^\d+.(\d+)", r"^(\d+)"),
+    # Nobody writes a month before a point.
+    "dotted": (r"^(\d+)", r"^\d+\. ?(\d+)", r"^\d+\. ?\d+\. ?(\d+)"),
     "day_first": (r"^(\d+)", r"^\d+.(\d+)", r"^\d+.\d+.(\d+)"),
     "month_first": (r"^\d+.(\d+)", r"^(\d+)", r"^\d+.\d+.(\d+)"),
     "day_month": (rf"^(?:{_LETTERS}+\.?,? )?(\d+)", rf"\d\.?[ /.-]+(?:DE |OF )?({_LETTERS}+)",
@@ -62,7 +67,10 @@ _BLANKS = r"[ \x{A0}\x{202F}\x{2009}'’]"  # between groups of three, as in 1 2
 _MINUS = r"[-−–]"
 _SIGN = rf"^\(?[+]?{_MINUS}? ?({CURRENCIES} ?)?{_MINUS}?|( ?{CURRENCIES})? ?{_MINUS}?\)?$"
 _BEYOND = rf"^\((({CURRENCIES}) ?)?[^()]*\)$|^(({CURRENCIES}) ?)?{_MINUS}|{_MINUS}( ?{CURRENCIES})?$"
-_POINT = r"^(\d+\.|\d*\.\d{1,2}|\d*\.\d{4,}|\d{4,}\.\d+|0*\.\d+|\d{1,3}(,\d{3})+\.\d*|\d{1,2}(,\d{2})+,\d{3}(\.\d*)?|\d{1,3}(,\d{3}){2,}|\d+\.?\d*[eE][+-]?\d+)$"
+_POINT = (
+    r"^(\d+\.|\d*\.\d{1,2}|\d*\.\d{4,}|\d{4,}\.\d+|0*\.\d+|\d{1,3}(,\d{3})+\.\d*|\d{1,2}(,\d{2})+,\d{3}(\.\d*)?"
+    r"|\d{1,3}(,\d{3}){2,}|\d+\.?\d*[eE][+-]?\d+)$"
+)
 _COMMA = r"^(\d+,\d{1,2}|\d+,\d{4,}|\d{4,},\d+|0+,\d+|\d{1,3}(\.\d{3})+,\d*|\d{1,3}(\.\d{3}){2,})$"
 _SPACED = rf"^[1-9]\d{{0,2}}({_BLANKS}\d{{3}})+([.,]\d*)?$"
 _EITHER_POINT, _EITHER_COMMA = r"^[1-9]\d{0,2}\.\d{3}$", r"^[1-9]\d{0,2},\d{3}$"
@@ -168,7 +176,9 @@ def second(text: ir.StringValue, column: Column, manner: Manner, timezone: str) 
     """A waiting text in its column's manner; null where it cannot be read."""
     text = _plain(text)
     if column.kind == "id":
-        return ibis.ifelse(said(text, column), as_id(text, manner, reference=_is_reference(column)), ibis.null("string"))
+        return ibis.ifelse(
+            said(text, column), as_id(text, manner, reference=_is_reference(column)), ibis.null("string")
+        )
     if column.kind in ("time", "date"):
         moment = _moment(text, manner, timezone, born=column.kind == "date")
         return moment.cast("date") if column.kind == "date" else moment
@@ -219,7 +229,7 @@ def evidence(text: ir.StringValue, column: Column) -> dict[str, ir.BooleanValue]
         tells = {name: up.re_search(shape) for name, shape in SHAPES.items()}
         return tells | {name: text.re_search(shape) for name, shape in COUNTED.items()} | {
             "day_first": last & (one > 12) & (two <= 12) & ~short, "month_first": last & (two > 12) & (one <= 12),
-            "dotted": last & up.re_search(r"^\d+[.]\d+[.]"), "short": last & short, "said": says(text, column),
+            "short": last & short, "said": says(text, column),
         }  # fmt: skip
     if column.kind == "id":
         return {

@@ -235,7 +235,7 @@ def _second(
 
 
 def _judged(works: Engine, typed: Mapping[str, ir.Table]) -> ir.Table:
-    """Orders with the reasons that only other rows give: sums that their lines contradict, and days far before all others."""
+    """Orders with the reasons that other rows give: sums that their lines contradict, and days far before all."""
     orders = typed["orders"]
     sound = orders.filter(orders["_reason"].isnull())
     at = sound["ordered_at"]
@@ -267,7 +267,8 @@ def _oddities(works: Engine, kept: ir.Table, name: str, context: quality.Context
     found = quality.settled(raw)
     if raw.get("_zeros"):
         lost = quality.lost_zeros(kept, TABLES[name].key[0], width=raw["_zeros"])
-        found["lost_zeros"] = int(works.frame(lost)["n"].iloc[0])
+        if shorter := int(works.frame(lost)["n"].iloc[0]):
+            found["lost_zeros"] = shorter
     if name == "orders" and "customer_id" in context.present:
         people = kept.filter(kept["customer_id"].notnull())
         each = people.group_by("customer_id").aggregate(n=people.count())
@@ -326,7 +327,9 @@ def _no_birthdays(works: Engine, customers: ir.Table) -> tuple[date, ...]:
 def _noted(sources: list[Source], manners: Mapping[tuple[str, str], Manner]) -> list[Note]:
     files = {source.table: source.path.name for source in sources}
     notes = [Note("encoding", source.path.name, source.encoding) for source in sources if source.recoded]
-    notes += [Note("preamble", source.path.name, str(source.skip)) for source in sources if source.skip and not source.parquet]
+    notes += [
+        Note("preamble", source.path.name, str(source.skip)) for source in sources if source.skip and not source.parquet
+    ]
     notes += [Note("twice", source.path.name, column) for source in sources for column in source.twice]
     for (table, column), manner in manners.items():
         told = manner.counted or (manner.order if "year_last" in manner.shapes else "")

@@ -61,7 +61,7 @@ KEPT: Mapping[str, str] = {
 def first_reading(
     raw: ir.Table, table: Table, *, columns: Mapping[str, str], timezone: str, broken: Mapping[str, ir.BooleanValue]
 ) -> ir.Table:
-    """Raw rows, numbered by `_row` where the engine does so, as canonical columns, plus `_waits`, `_broken` and `_blank`.
+    """Raw rows, numbered by `_row` where the engine does so, as canonical columns, with `_waits`, `_broken`, `_blank`.
 
     `columns` maps canonical name -> the file's, `broken` reason -> the test by which a raw row has it. Canonical
     columns the file lacks are there, empty; its other columns stay under their own names. `_waits` holds the texts of
@@ -129,7 +129,7 @@ def second_reading(
         undated = _before_time(read[time.name]) | _beyond_time(read[time.name])
         read = read.mutate(_undated=undated)
         read = read.mutate(**{time.name: ibis.ifelse(read["_undated"], ibis.null("timestamp"), read[time.name])})
-    faults = _faults(read, table, given, late)
+    faults = _faults(read, given, late)
     if time is not None and time.required:
         at = read[time.name]
         faults.reasons += [("epoch_date", _before_time(at)), ("impossible_date", _beyond_time(at))]
@@ -155,7 +155,7 @@ class _Faults:
     unread: list[ir.BooleanValue] = field(default_factory=list)
 
 
-def _faults(read: ir.Table, table: Table, given: list[Column], late: Mapping[str, _Late]) -> _Faults:
+def _faults(read: ir.Table, given: list[Column], late: Mapping[str, _Late]) -> _Faults:
     """By which tests does a row have which reason, the first that applies, and what else of it cannot be read?"""
     missing, dates, numbers, counted, rounded = [], [], [], [], []
     found = _Faults()
@@ -253,7 +253,7 @@ def placed(rows: ir.Table, table: Table, *, as_of: date, orders: ir.Table | None
 
 
 def exceptions(rows: ir.Table) -> ir.Table:
-    """The placed rows that do not count, few as a rule: `_row`, `_reason`, `_late`; order_id and total where there is one."""
+    """The placed rows that do not count, few as a rule: `_row`, `_reason`, `_late`, and an order's id and total."""
     out = rows.filter(rows["_reason"].notnull() | rows["_late"])
     return out.select("_row", "_reason", "_late", *(name for name in ("order_id", "total") if name in rows.columns))
 
@@ -289,7 +289,7 @@ def usable(rows: ir.Table, table: Table, *, as_of: date, out: ir.Table, no_birth
 
 
 def counts(out: ir.Table) -> ir.Table:
-    """Exceptions by outcome: `reason` ('after_as_of' where nothing else is wrong), `rows`, `money` (readable totals)."""
+    """Exceptions by outcome: `reason` ('after_as_of' where nothing else is wrong), `rows`, `money` (their totals)."""
     outcome = out["_reason"].fill_null("after_as_of")
     money = out["total"].sum().fill_null(0).cast("float64") if "total" in out.columns else ibis.literal(0.0)
     return out.group_by(reason=outcome).aggregate(rows=out.count(), money=money).order_by("reason")
@@ -356,7 +356,9 @@ def _odd_orders(kept: ir.Table, table: Table, context: Context) -> dict[str, ir.
     }
     if {"cancelled_at", "status"} <= context.present and context.sales:
         owed = kept["total"] > kept["refunded"].fill_null(0)
-        sums["cancelled_with_money"] = (kept["cancelled_at"].notnull() & kept["status"].isin(context.sales) & owed).sum()
+        sums["cancelled_with_money"] = (
+            kept["cancelled_at"].notnull() & kept["status"].isin(context.sales) & owed
+        ).sum()
     return sums
 
 

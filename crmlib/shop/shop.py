@@ -254,7 +254,7 @@ class Shop:
     def lot(self, value: object, *, of: str) -> bool:
         """Which half of the list `of` is this customer in? True for about one in two, the same on every run and engine.
 
-        Drawn with the key of `pseudonym`, so it stays as long as the key does. An id keeps its lot when the list changes.
+        Drawn with the key of `pseudonym`, and lasts as long as it does. An id keeps its lot when the list changes.
 
         >>> store.lot("C00017", of="reminders") == store.lot("C00017", of="reminders")
         True
@@ -297,7 +297,8 @@ class Shop:
         """What a page says of the data under it."""
         tables = [
             {"table": name, "file": audit.source.path.name, "sha256": audit.source.sha256, "read": audit.read,
-             "encoding": audit.source.encoding, "kept": audit.kept, "set_aside": sum(audit.set_aside.values()), "after_as_of": audit.after_as_of}
+             "encoding": audit.source.encoding, "kept": audit.kept, "set_aside": sum(audit.set_aside.values()),
+             "after_as_of": audit.after_as_of}
             for name, audit in self.audits.items()
         ]  # fmt: skip
         return {
@@ -321,9 +322,9 @@ def connect(shop: str | Path, *, as_of: str | date | None = None, engine: Any = 
     """Open a shop's folder as it was known when `as_of` (a day, exclusive) began.
 
     A relative folder is looked for here, then below the nearest parent with a pyproject.toml. Without `as_of`,
-    shop.toml's counts, else the day after the latest event that is not in the future. `engine` is 'duckdb' (where nothing
-    is said), 'spark' or an open Spark session; 'spark:data/demo' says the same in one word. Raises DataError for data
-    that cannot be used, UsageError for an as_of that is no day and for an engine that is not there.
+    shop.toml's counts, else the day after the latest event that is not in the future. `engine` is 'duckdb' (where
+    nothing is said), 'spark' or an open Spark session; 'spark:data/demo' says the same in one word. Raises DataError for
+    data that cannot be used, UsageError for an as_of that is no day and for an engine that is not there.
 
     >>> shop = crm.connect("data/demo", as_of="2026-09-01")  # doctest: +SKIP
     >>> shop.as_of  # doctest: +SKIP

@@ -36,7 +36,10 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Evidence:
-    """How many waiting texts of a column tell what; `values` were read at once, `parts` of these are no whole numbers."""
+    """How many waiting texts of a column tell what.
+
+    `values` were read at once, and `parts` of these are no whole numbers.
+    """
 
     table: Waiting
     column: Column
@@ -94,14 +97,11 @@ def _evidence(works: Engine, table: Waiting) -> list[Evidence]:
         if column.kind in ("money", "number")
     }
     known = works.frame(table.rows.aggregate(**values, **parts)).iloc[0]
-    return [
-        Evidence(
-            table, column,
-            {key.removeprefix(f"{column.name} "): int(n) for key, n in counts.items() if key.startswith(f"{column.name} ")},
-            int(known[column.name]), int(known.get(f"{column.name} parts", 0)),
-        )
-        for column in told
-    ]  # fmt: skip
+    found = []
+    for column in told:
+        own = {key.partition(" ")[2]: int(n) for key, n in counts.items() if key.startswith(f"{column.name} ")}
+        found.append(Evidence(table, column, own, int(known[column.name]), int(known.get(f"{column.name} parts", 0))))
+    return found
 
 
 def _order(found: Evidence) -> str:
@@ -134,15 +134,13 @@ def _dates(works: Engine, found: Evidence, order: str, settings: Settings) -> Ma
         return Manner(counted=counted)
     shapes = tuple(shape for shape in cells.SHAPES if found[shape])
     last = found["year_last"]
-    if last and last == found["dotted"] and not order:
-        order = "day_first"  # nobody writes a month before a point
     # Where both orders are told by many, only shop.toml knows.
     torn = min(found["day_first"], found["month_first"]) > 0 and not _order(found)
     if last and (not order or torn) and settings.dates not in _ORDERS:
         shown = _shown(works, found, ("year_last",))
         either = "some have the day first, some the month" if torn else "day and month cannot be told apart"
         raise DataError(
-            f"{_place(found)} writes dates such as {shown}, where {either}: write dates = \"month-first\" or "
+            f'{_place(found)} writes dates such as {shown}, where {either}: write dates = "month-first" or '
             'dates = "day-first" in shop.toml, or export dates as 2026-11-21'
         )
     if torn:
@@ -166,13 +164,21 @@ def _settled(works: Engine, found: Evidence, sign: str) -> str:
 def _refuse_rounded(works: Engine, found: Evidence) -> None:
     total = found.values + sum(found[name] for name in ("rounded", "long", "whole"))
     # By chance one number of seventeen digits in a hundred ends with two zeros.
-    cut = found["cut_off"] if found["cut_off"] == found["long"] and found["cut_off"] > (1 if found["longer"] else 5) else 0
+    cut = (
+        found["cut_off"]
+        if found["cut_off"] == found["long"] and found["cut_off"] > (1 if found["longer"] else 5)
+        else 0
+    )
     if not found["rounded"] * 10 > total and not cut:
         return
     shown = _shown(works, found, ("rounded",) if found["rounded"] else ("cut_off",))
     table, name = found.table.source.table, found.column.name
     other = _serving(works, found)
-    instead = f'read it from \'{other}\' instead: write {name} = "{other}" under [columns.{table}] in shop.toml, or ' if other else ""
+    instead = (
+        f"read it from '{other}' instead: write {name} = \"{other}\" under [columns.{table}] in shop.toml, or "
+        if other
+        else ""
+    )
     raise DataError(
         f"{_place(found)} holds numbers that a spreadsheet has rounded ({shown}), so that several are now the same: "
         f"{instead}export the file again and do not open it in a spreadsheet"
@@ -227,11 +233,11 @@ def unreadable(works: Engine, table: Waiting, rows: ir.Table) -> None:
         n = works.frame(rows.aggregate(n=rows[column.name].notnull().sum()))["n"].iloc[0]
         if not pd.isna(n) and int(n):
             continue
-        shown = waits.filter(said[column.name]).select(text=table.text(column, waits)).distinct().order_by("text").limit(3)
+        shown = (
+            waits.filter(said[column.name]).select(text=table.text(column, waits)).distinct().order_by("text").limit(3)
+        )
         values = ", ".join(f"'{value.strip()[:40]}'" for value in works.frame(shown)["text"])
         raise DataError(
             f"{table.source.path.name}: not one amount in {column.name} can be read, for example {values}: "
             "write amounts as 1234.50, or map another column in shop.toml"
         )
-
-

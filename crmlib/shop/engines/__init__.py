@@ -26,7 +26,7 @@ class Raw:
 
     rows    the file's columns under our names, and a yes/no column named by `flag` for each reason in `broken`; `_row`
             (from 1, in the order of the file) only where the engine does not keep rows in their order
-    names   the file's column names -> ours: one that begins with an underscore, as working columns do, reads 'column _id'
+    names   the file's column names -> ours: one that begins with an underscore, as working columns do, is 'column _id'
     broken  the reasons by which this file's rows may be broken; the first that applies counts
     """
 

@@ -19,8 +19,8 @@ def basket_items(shop: Shop, *, level: str = "product") -> ir.Table:
     """Grain: one distinct item of one basket. Columns order_id, customer_id (empty: guest), day, item.
 
     `level` is product, category or brand. A basket is a kept order with at least one positive line; items of quantity
-    zero or below do not count, nor postage, fees and gift cards, several pieces count once. Without an orders table customer_id and day are empty.
-    Exact for itemsets of any size; not enough for quantities or money.
+    zero or below do not count, nor postage, fees and gift cards, several pieces count once. Without an orders table
+    customer_id and day are empty. Exact for itemsets of any size; not enough for quantities or money.
     """
     lines = goods(shop)
     if shop.has("order_lines", "quantity"):

@@ -14,8 +14,8 @@ from crmlib.shop.shop import Shop
 def purchase_days(shop: Shop) -> ir.Table:
     """Grain: a customer's day with at least one order, guests out. Columns customer_id, day, orders, revenue.
 
-    Orders of one day are one purchase, as every purchase-timing model counts. What a credit note gave back is taken from
-    the customer's latest purchase day before it. Not enough for baskets or order values.
+    Orders of one day are one purchase, as every purchase-timing model counts. What a credit note gave back is taken
+    from the customer's latest purchase day before it. Not enough for baskets or order values.
     """
     return _days(shop, until=None)
 
@@ -32,7 +32,9 @@ def _days(shop: Shop, *, until: date | None) -> ir.Table:
     if until is not None:
         notes = notes.filter(notes["day"] < ibis.literal(until))
     notes = notes.select("customer_id", "order_id", _noted="day", _amount="revenue")
-    before = days.select("customer_id", "day").inner_join(notes, "customer_id").filter(lambda t: t["day"] <= t["_noted"])
+    before = (
+        days.select("customer_id", "day").inner_join(notes, "customer_id").filter(lambda t: t["day"] <= t["_noted"])
+    )
     latest = before.group_by("customer_id", "order_id", "_amount").aggregate(day=before["day"].max())
     back = latest.group_by("customer_id", "day").aggregate(_back=latest["_amount"].sum())
     both = days.left_join(back, ["customer_id", "day"])

@@ -25,9 +25,9 @@ def line_money(shop: Shop) -> ir.DecimalColumn:
 def net_orders(shop: Shop) -> ir.Table:
     """Grain: one order that stands: neither cancelled, nor undone by a credit note of the same amount, nor one itself.
 
-    Columns order_id, customer_id (empty: guest), ordered_at, day, revenue: total − refunded in the shop's currency, less
-    what refund rows gave back for it; without totals the lines' sum stands for it, and without both it is empty. Not
-    enough for sales where the shop has credit notes: ask `sales`. Not enough for products, nor for what a cancelled
+    Columns order_id, customer_id (empty: guest), ordered_at, day, revenue: total − refunded in the shop's currency,
+    less what refund rows gave back for it; without totals the lines' sum stands for it, and without both it is empty.
+    Not enough for sales where the shop has credit notes: ask `sales`. Not enough for products, nor for what a cancelled
     order would have been.
     """
     standing = _standing(shop)
@@ -52,7 +52,7 @@ def net_orders(shop: Shop) -> ir.Table:
 def sales(shop: Shop) -> ir.Table:
     """Grain: an order that stands, or a credit note that stands alone. Columns as `net_orders`, and orders (1 or 0).
 
-    The sum of revenue is what was sold, each credit note on its own day; the sum of orders is how many orders there are.
+    The sum of revenue is what was sold, each credit note on its own day; that of orders is how many orders there are.
     """
     orders = net_orders(shop).mutate(orders=ibis.literal(1, type="int64"))
     if not may_have_credits(shop):
@@ -72,7 +72,7 @@ def may_have_credits(shop: Shop) -> bool:
 
 
 def credit_notes(shop: Shop) -> ir.Table:
-    """Grain: an order below zero. Columns order_id, customer_id, ordered_at, day, amount (below zero), reduces, cancels.
+    """Grain: an order below zero. Columns order_id, customer_id, ordered_at, day, amount, reduces, cancels.
 
     `reduces` is the order whose refund it is, by parent_id; `cancels` the latest order before it of the same customer
     and amount that no other note undoes. Where both are empty it reduces sales on its own day.
@@ -153,7 +153,7 @@ def has_costs(shop: Shop) -> bool:
 
 
 def order_margins(shop: Shop) -> ir.Table:
-    """Grain: an order that was not cancelled, with lines. What is left of it after discounts, refunds and product costs.
+    """Grain: an order that stands, with lines. What is left of it after discounts, refunds and product costs.
 
     Columns order_id, customer_id, day, revenue, goods (its lines' money), known (that of lines with a cost), margin and
     returned_cost (what the goods that came back had cost), both empty where no line has a cost. Lines without a cost

@@ -85,7 +85,9 @@ def _of_letters(first: bytes) -> str:
 
 def _spoilt(text: bytes, encoding: str) -> int:
     """Signs within words that are no letters."""
-    return len(re.findall(r"(?<=[^\W\d_])(?:\ufffd|[^\w\s\x00-\x7f’‘–·])(?=[^\W\d_])", text.decode(encoding, "replace")))
+    return len(
+        re.findall(r"(?<=[^\W\d_])(?:\ufffd|[^\w\s\x00-\x7f’‘–·])(?=[^\W\d_])", text.decode(encoding, "replace"))
+    )
 
 
 def recode(path: Path, copy: Path, encoding: str) -> Path:
@@ -113,7 +115,7 @@ def header_of(path: Path, *, name: str, wanted: Set[str] = frozenset()) -> Heade
     """The header of a file: its first line, or the first that has all the `wanted` names where the first has not.
 
     Empty lines, the 'sep=;' of some exports and the title lines of some reports are skipped. A column without a name
-    gets its place as one; a second of the same name is 'email (2)'. Raises DataError where one of `wanted` is there twice.
+    gets its place as one; a second of the same name is 'email (2)'. Raises DataError where one of `wanted` is twice.
     """
     with path.open(encoding="utf-8-sig", newline="") as file:
         lines = list(itertools.islice(file, _PREAMBLE))

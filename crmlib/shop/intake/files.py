@@ -175,7 +175,7 @@ def _hash(path: Path) -> str:
 
 @dataclass(frozen=True)
 class _Look:
-    """One pass over a file: its hash and beginning, whether it is UTF-8, and whether quotes or giant lines need care."""
+    """One pass over a file: its hash and beginning, whether it is UTF-8, whether quotes or giant lines need care."""
 
     sha256: str
     first: bytes

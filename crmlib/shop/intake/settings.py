@@ -47,7 +47,8 @@ class Settings:
     """shop.toml, checked.
 
     `columns` maps table -> canonical name -> the name in the file, `owners` a role such as 'service' -> who acts.
-    `dates` and `decimals` decide what a column alone cannot; `not_goods` are products that are money only, by id or name.
+    `dates` and `decimals` decide what a column alone cannot; `not_goods` are products that are money only, by id or
+    name.
     """
 
     name: str
@@ -97,7 +98,9 @@ def read_settings(folder: Path) -> Settings:
             raise DataError(f'shop.toml: {key} must be text in quotes, such as {key} = "…"')
     for key, words in _WORDS.items():
         if key in raw and raw[key] not in words:
-            raise DataError(f"""shop.toml: {key} must be {" or ".join(f'"{word}"' for word in words)}, not '{raw[key]}'""")
+            raise DataError(
+                f"""shop.toml: {key} must be {" or ".join(f'"{word}"' for word in words)}, not '{raw[key]}'"""
+            )
     if not re.fullmatch("([A-Z]{2})?", raw.get("country", "")):
         raise DataError(f"""shop.toml: country must be two letters such as "DE", not '{raw["country"]}'""")
     timezone = raw.get("timezone", "UTC")
@@ -154,7 +157,9 @@ def _team(raw: Any) -> Team:
         raise DataError(f"{shape}; contacts_per_week is {contacts!r}")
     if not isinstance(days, list | tuple) or not days or any(day not in _DAYS for day in days):
         raise DataError(f"{shape}; working_days are some of {', '.join(_DAYS)}")
-    found = re.fullmatch(r"(\d{1,2})(?::(\d\d))?\s*[-–]\s*(\d{1,2})(?::(\d\d))?", hours if isinstance(hours, str) else "")
+    found = re.fullmatch(
+        r"(\d{1,2})(?::(\d\d))?\s*[-–]\s*(\d{1,2})(?::(\d\d))?", hours if isinstance(hours, str) else ""
+    )
     if hours is not None and not found:
         raise DataError(f"{shape}; hours are {hours!r}")
     span = (int(found[1]) + int(found[2] or 0) / 60, int(found[3]) + int(found[4] or 0) / 60) if found else None
@@ -164,7 +169,9 @@ def _team(raw: Any) -> Team:
 
 
 def _spans(raw: Any, name: str) -> tuple[Span, ...]:
-    shape = f'shop.toml: write each of the {name} as [[{name}]] and below it from = 2026-08-01, to = 2026-08-14, name = "…"'
+    shape = (
+        f'shop.toml: write each of the {name} as [[{name}]] and below it from = 2026-08-01, to = 2026-08-14, name = "…"'
+    )
     if not isinstance(raw, list) or not all(isinstance(entry, dict) for entry in raw):
         raise DataError(shape)
     found = []
