@@ -323,8 +323,8 @@ def connect(shop: str | Path, *, as_of: str | date | None = None, engine: Any = 
 
     A relative folder is looked for here, then below the nearest parent with a pyproject.toml. Without `as_of`,
     shop.toml's counts, else the day after the latest event that is not in the future. `engine` is 'duckdb' (where
-    nothing is said), 'spark' or an open Spark session; 'spark:data/demo' says the same in one word. Raises DataError for
-    data that cannot be used, UsageError for an as_of that is no day and for an engine that is not there.
+    nothing is said), 'spark' or an open Spark session; 'spark:data/demo' says the same in one word. Raises DataError
+    for data that cannot be used, UsageError for an as_of that is no day and for an engine that is not there.
 
     >>> shop = crm.connect("data/demo", as_of="2026-09-01")  # doctest: +SKIP
     >>> shop.as_of  # doctest: +SKIP
