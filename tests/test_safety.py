@@ -106,3 +106,16 @@ def test_a_missing_id_of_a_parquet_file_is_empty(tmp_path: Path) -> None:
     table = {"order_id": ["1", "2"], "ordered_at": [datetime(2026, 1, 1)] * 2, "customer_id": [float("nan"), 7.0]}
     parquet.write_table(pa.table(table), tmp_path / "orders.parquet")
     assert crm.connect(tmp_path).fetch("orders")["customer_id"].dropna().tolist() == ["7"]
+
+
+def test_names_in_a_currency_column_are_counted_and_not_shown(tmp_path: Path) -> None:
+    (tmp_path / "orders.csv").write_text("order_id,ordered_at,currency\n1,2026-01-05,EUR\n2,2026-01-05,Kim Example\n")
+    with pytest.raises(DataError, match=r"2 currencies \(EUR, 1 that are no codes\)"):
+        crm.connect(tmp_path)
+
+
+def test_ten_thousand_columns_are_refused_for_what_they_are(tmp_path: Path) -> None:
+    names = ",".join(f"c{i}" for i in range(10_000))
+    (tmp_path / "orders.csv").write_text(f"order_id,ordered_at,{names}\n1,2026-01-05{',1' * 10_000}\n")
+    with pytest.raises(DataError, match="10,002 columns"):
+        crm.connect(tmp_path)

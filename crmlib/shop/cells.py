@@ -35,9 +35,9 @@ _NOTHING_ELSE = r"^(NULL|\\N|NaN|NaT|<NA>|#N/A|null|None|nan)?$"
 _NO_DATE = r"^0{2,4}[-/.]00?[-/.]0{2,4}([T ][0:.]*Z?)?$|^0001-01-01"
 
 # Pieces of dates.
-_CLOCK = r"([T ,]+(AT |UM )?\d{1,2}:\d{1,2}(:\d{1,2}(\.\d*)?)?( ?[AP]\.?M\.?)?)?"
-_ZONE = r"( ?(Z|UTC|GMT|[+-](0\d|1[0-4])(:?[0-5]\d)?))?"
-_END = _CLOCK + _ZONE + "$"
+_CLOCK = r"\d{1,2}:\d{1,2}(:\d{1,2}(\.\d*)?)?( ?[AP]\.?M\.?)?"
+_ZONE = r" ?(Z|UTC|GMT|[+-](?:0\d|1[0-4])(?::?[0-5]\d)?)"
+_END = rf"([T ,]+(AT |UM )?{_CLOCK}({_ZONE})?)?$"
 _LETTERS = r"[A-Za-zÀ-žА-яЁё]"
 _WEEKDAY = rf"^({_LETTERS}{{2,10}}\.?,? )?"
 SHAPES = {  # of the texts that hold a day, in capitals
@@ -282,7 +282,7 @@ def _moment(text: ir.StringValue, manner: Manner, timezone: str, *, born: bool) 
     hour = ibis.cases((half == "", hour), (hour > 12, hour), ((half == "P"), hour % 12 + 12), else_=hour % 12)
     clock = ibis.ifelse(clock == "", "0:00", hour.cast("string") + clock.re_replace(r"^\d+", ""))
     clock = ibis.ifelse(clock.re_search(r"^\d+:\d+$"), clock + ":00", clock)
-    zone = up.re_extract(_ZONE + "$", 2)
+    zone = up.re_extract(rf":\d{{1,2}}(?:\.\d*)?(?: ?[AP]\.?M\.?)?{_ZONE}$", 1)
     far = zone.re_extract(r"^[+-][\d:]+$", 0).replace(":", "")
     far = ibis.cases(
         (far == "", "+00:00"), (far.length() == 3, far + ":00"), else_=far.left(3) + ":" + far.right(2)

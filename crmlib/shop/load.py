@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
@@ -368,8 +369,11 @@ def _latest(works: Engine, tables: Mapping[str, ir.Table]) -> date | None:
 def _one_currency(works: Engine, tables: Mapping[str, ir.Table], settings: Settings) -> None:
     found = _currencies(works, tables)
     if len(found) > 1:
+        # A column that was taken for the currency by mistake may hold names.
+        codes = [code for code in found if re.fullmatch("[A-Z]{3}", code)]
+        others = [f"{len(found) - len(codes)} that are no codes"] if len(codes) < len(found) else []
         raise DataError(
-            f"orders are in {len(found)} currencies ({', '.join(found)}), one a run is needed: export one, "
+            f"orders are in {len(found)} currencies ({', '.join([*codes, *others])}), one a run is needed: export one, "
             "or convert the amounts first"
         )
     if found and settings.currency and found[0] != settings.currency:

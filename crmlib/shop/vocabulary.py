@@ -17,7 +17,7 @@ def _any(words: str) -> str:
 
 # An order in one of these states was never paid for, or is undone.
 OUT = _any("""
-    cancell?ed, cancell?ation, void, voided, failed, failure, failed payment, error, payment error, declined, denied,
+    cancell?ed, void, voided, failed, failure, failed payment, error, payment error, declined, denied,
     rejected, refused, expired, trash, trashed, deleted, removed, draft, checkout draft, auto draft, abandoned,
     incomplete, fraud, fraudulent, reversed, timed out, timeout, invalid, test, storniert, stornierte?r?, storno,
     annulliert, abgebrochen, abgelehnt, fehlgeschlagen, gelöscht, entwurf, verfallen, annulée?, annulee?, annulation,

@@ -44,7 +44,8 @@ class DuckDB:
         places = [place for place in (scratch, folder, also, Path(shared) if shared else None) if place is not None]
         # A link in a shop's folder leads where it leads; its owner put it there.
         files = [str(path.resolve()) for path in folder.iterdir() if path.is_symlink()] if folder.is_dir() else []
-        both = sorted({str(place) for place in places} | {str(place.resolve()) for place in places})
+        real = [*places, *(place.resolve() for place in places)]
+        both = sorted({str(place) for place in real} | {_literally(place) for place in real})
         self._backend.con.execute("SET allowed_directories = ?", [both])
         self._backend.con.execute("SET allowed_paths = ?", [files])
         self._backend.con.execute("SET enable_external_access = false")

@@ -13,6 +13,7 @@ from crmlib.shop.intake import encoding as text
 from crmlib.shop.tables import TABLES
 
 _CHUNK = 1 << 20
+_MOST_COLUMNS = 2_000
 _TABULAR = (".csv", ".tsv", ".parquet", ".xlsx", ".xls", ".ods", ".txt", ".gz", ".zip", ".json", ".jsonl")
 
 
@@ -149,6 +150,10 @@ def _source(table: str, path: Path, scratch: Path, mapping: Mapping[str, str]) -
     header = text.header_of(plain, name=path.name, wanted=wanted)
     if not header.names:
         raise DataError(f"{path.name} is empty: {needs}")
+    if len(header.names) > _MOST_COLUMNS:
+        raise DataError(
+            f"{path.name} has {len(header.names):,} columns; export those that are needed, {_MOST_COLUMNS:,} at most"
+        )
     quotes = text.Quotes(sound=True, one_line_rows=True)
     if look.quoted or plain != path:
         quotes = text.quotes_of(plain, delimiter=header.delimiter)
