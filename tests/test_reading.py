@@ -206,7 +206,22 @@ def test_ids_meet_whatever_a_tool_made_of_them(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("each_engine")
 def test_guests_are_nobody_by_whatever_name(tmp_path: Path) -> None:
-    words = ["0", "guest", "Guest", "null", "N/A", "n/a", "-", "--", "(none)", "unknown", "NA", "0.0", "anonymous", "Gast"]
+    words = [
+        "0",
+        "guest",
+        "Guest",
+        "null",
+        "N/A",
+        "n/a",
+        "-",
+        "--",
+        "(none)",
+        "unknown",
+        "NA",
+        "0.0",
+        "anonymous",
+        "Gast",
+    ]
     frame = orders_of(tmp_path, "customer_id", [*words, "c1", "17", "nora"])
     assert frame["customer_id"].notna().tolist() == [False] * len(words) + [True] * 3
 
@@ -276,7 +291,9 @@ def test_files_that_are_not_read_are_named(tmp_path: Path) -> None:
 
 def test_a_column_mapped_beside_one_of_the_same_name(tmp_path: Path) -> None:
     shop = shop_of(
-        tmp_path, "order_id,ordered_at,Subtotal,Total\n1,2026-01-05,10,12\n", toml='[columns.orders]\ntotal = "Subtotal"'
+        tmp_path,
+        "order_id,ordered_at,Subtotal,Total\n1,2026-01-05,10,12\n",
+        toml='[columns.orders]\ntotal = "Subtotal"',
     )
     assert shop.fetch("orders")[["total", "column Total"]].values.tolist() == [[10, "12"]]
 

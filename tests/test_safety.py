@@ -19,7 +19,9 @@ ROW = "order_id,ordered_at,total\n{},2026-01-05,10.00\n"
 
 
 @pytest.mark.usefixtures("each_engine")
-@pytest.mark.parametrize(("name", "others"), [("shop [EU]", ["shop E", "shop U"]), ("shop*", ["shop1"]), ("s?p", ["sxp"])])
+@pytest.mark.parametrize(
+    ("name", "others"), [("shop [EU]", ["shop E", "shop U"]), ("shop*", ["shop1"]), ("s?p", ["sxp"])]
+)
 def test_a_folder_is_a_name_and_not_a_pattern(tmp_path: Path, name: str, others: list[str]) -> None:
     for folder in (name, *others):
         (tmp_path / folder).mkdir()
@@ -85,7 +87,9 @@ def test_a_file_that_changes_while_it_is_read_is_refused(
             path.unlink()
         else:
             text = path.read_text()
-            path.write_text({"grown": text + "3,2026-01-05,1\n", "cut": text[:-9], "replaced": text.replace("10", "99")}[how])
+            path.write_text(
+                {"grown": text + "3,2026-01-05,1\n", "cut": text[:-9], "replaced": text.replace("10", "99")}[how]
+            )
         return found
 
     monkeypatch.setattr(load, "_first", meanwhile)

@@ -58,7 +58,9 @@ def test_orders_that_never_were_are_no_sales_and_unknown_states_are_kept_and_lis
 @pytest.mark.usefixtures("each_engine")
 def test_cancelled_orders_that_kept_their_money_are_counted(write_shop: ShopWriter) -> None:
     rows = [order(i, "2025-03-01", f"c{i}", 10, status="paid", refunded=0, cancelled_at="2025-03-02") for i in range(8)]
-    rows += [order(i, "2025-03-01", f"c{i}", 10, status="refunded", refunded=10, cancelled_at="2025-03-02") for i in (8, 9)]
+    rows += [
+        order(i, "2025-03-01", f"c{i}", 10, status="refunded", refunded=10, cancelled_at="2025-03-02") for i in (8, 9)
+    ]
     rows += [order(10, "2025-03-05", "c10", 10, status="paid", refunded=0, cancelled_at="2025-03-02")]
     rows += [order(11, "2025-03-05", "c11", 10, status="paid", refunded=0, cancelled_at="")]
     shop = crm.connect(write_shop(orders=rows), as_of="2026-01-01")
@@ -152,7 +154,9 @@ def test_a_total_below_zero_that_its_tax_or_goods_contradict_is_set_aside(write_
         order(3, "2025-03-01", "a", -10, tax=-1.6),
         order(4, "2025-03-01", "a", 10, tax=1.6),
     ]
-    lines = [{"order_id": i, "product_id": "p", "quantity": q, "line_total": 10 * q} for i, q in ((2, 1), (3, -1), (4, 1))]
+    lines = [
+        {"order_id": i, "product_id": "p", "quantity": q, "line_total": 10 * q} for i, q in ((2, 1), (3, -1), (4, 1))
+    ]
     shop = crm.connect(write_shop(orders=orders, order_lines=lines), as_of="2026-01-01")
     assert shop.audits["orders"].set_aside == {"negative_total": 2}
     assert shop.audits["order_lines"].set_aside == {"unknown_order": 1}
@@ -197,7 +201,9 @@ def test_postage_fees_and_gift_cards_are_money_and_no_goods(write_shop: ShopWrit
 @pytest.mark.usefixtures("each_engine")
 def test_what_cannot_be_is_noticed(write_shop: ShopWriter) -> None:
     rows = [
-        order(i, f"2025-{1 + i % 7:02d}-{1 + i % 28:02d} 10:{1 + i % 7:02d}:00", f"c{i}", 10, refunded="", refunded_at="")
+        order(
+            i, f"2025-{1 + i % 7:02d}-{1 + i % 28:02d} 10:{1 + i % 7:02d}:00", f"c{i}", 10, refunded="", refunded_at=""
+        )
         for i in range(100)
     ]
     rows.append(order("r", "2025-05-05 12:05", "c1", 10, refunded=5, refunded_at="2025-05-04"))

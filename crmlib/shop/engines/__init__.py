@@ -74,7 +74,7 @@ class Sharing(Protocol):
         """Tables that were stored there, to be read by anybody and changed by nobody."""
 
 
-def open_engine(engine: Any, *, scratch: Path, folder: Path) -> Engine:
+def open_engine(engine: Any, *, scratch: Path, folder: Path | None = None) -> Engine:
     """The engine of that name, or the one of an open Spark session. UsageError where it is neither.
 
     Only the engine that is asked for is loaded. It reads files below `folder` and uses `scratch` for its own.

@@ -35,7 +35,7 @@ class DuckDB:
     name = DUCKDB
     fault: tuple[type[Exception], ...] = (duckdb.Error,)
 
-    def __init__(self, scratch: Path, *, folder: Path, also: Path | None = None) -> None:
+    def __init__(self, scratch: Path, *, folder: Path | None = None, also: Path | None = None) -> None:
         self._backend = ibis.duckdb.connect(
             temp_directory=str(scratch), memory_limit=_MEMORY, max_temp_directory_size=_SPILL,
             autoinstall_known_extensions=False, autoload_known_extensions=False,
@@ -43,7 +43,11 @@ class DuckDB:
         shared = os.environ.get(FOLDER_VARIABLE, "")
         places = [place for place in (scratch, folder, also, Path(shared) if shared else None) if place is not None]
         # A link in a shop's folder leads where it leads; its owner put it there.
-        files = [str(path.resolve()) for path in folder.iterdir() if path.is_symlink()] if folder.is_dir() else []
+        files = (
+            [str(path.resolve()) for path in folder.iterdir() if path.is_symlink()]
+            if folder and folder.is_dir()
+            else []
+        )
         real = [*places, *(place.resolve() for place in places)]
         both = sorted({str(place) for place in real} | {_literally(place) for place in real})
         self._backend.con.execute("SET allowed_directories = ?", [both])

@@ -41,7 +41,7 @@ class Spark:
 
     name = SPARK
 
-    def __init__(self, scratch: Path, *, folder: Path, session: SparkSession | None = None) -> None:
+    def __init__(self, scratch: Path, *, folder: Path | None = None, session: SparkSession | None = None) -> None:
         _require()
         with _quietly():
             from pyspark.errors import PySparkException
