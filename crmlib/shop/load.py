@@ -109,9 +109,8 @@ def take_in(works: Engine, folder: Path, settings: Settings, *, as_of: date | No
     for name in taking.tables:
         works.drop(f"_out_{name}")
     works.drop("_known_orders")
-    _one_currency(works, taking.tables, settings)
     record = Record(
-        settings=settings if settings.currency else _with_currency(works, settings, taking.tables),
+        settings=_one_currency(works, taking.tables, settings),
         as_of=day,
         today=settings.as_of or clock,
         data_through=_latest(works, taking.tables),
@@ -125,12 +124,11 @@ def take_in(works: Engine, folder: Path, settings: Settings, *, as_of: date | No
 
 @dataclass(frozen=True)
 class _File:
-    """A file after its first reading, with the columns that stand for ours, and how many rows it has."""
+    """A file after its first reading, with the columns that stand for ours."""
 
     name: str
     waiting: survey.Waiting
     columns: Mapping[str, str]
-    rows: int
 
 
 class _Taking:
@@ -159,13 +157,13 @@ class _Taking:
             self.states = _states(works, kept) if "status" in present else ()
         found = works.frame(quality.counts(out)).set_index("reason")
         outcomes = {str(code): int(n) for code, n in found["rows"].items()}
-        usable = _count(works, kept)
+        usable, read = _count(works, kept), file.waiting.number
         bad = out.filter(out["_reason"].notnull())
         self.aside[name] = bad.select(table=ibis.literal(name), row=bad["_row"], code=bad["_reason"])
-        if file.rows != usable + sum(outcomes.values()):
+        if read != (found_again := usable + sum(outcomes.values())):
             raise DataError(
-                f"{file.waiting.source.path.name} has {file.rows:,} rows, of which {usable + sum(outcomes.values()):,} "
-                "were found again: a fault of this software; please report it"
+                f"{file.waiting.source.path.name} has {read:,} rows, of which {found_again:,} were found again: "
+                "a fault of this software; please report it"
             )
         context = quality.Context(
             has_key=has_key,
@@ -177,7 +175,7 @@ class _Taking:
         self.audits[name] = Audit(
             source=file.waiting.source,
             present=present,
-            read=file.rows,
+            read=read,
             kept=usable,
             after_as_of=outcomes.pop("after_as_of", 0),
             set_aside=outcomes,
@@ -209,12 +207,13 @@ def _first(works: Engine, source: Source, settings: Settings) -> _File:
         rows = works.keep_in_order(name, read)
         given = tuple(column for column in table.columns if column.name in columns)
         extras = tuple(column for column in rows.columns if column not in table.names and column[0] != "_")
-        number = _count(works, rows.filter(~rows["_blank"]))
+        sums = rows.aggregate(rows=(~rows["_blank"]).sum(), waits=rows["_waits"].count())
+        number, waits = (0 if pd.isna(n) else int(n) for n in works.frame(sums).iloc[0])
     except works.fault as error:
         if not source.one_line_rows:
             raise DataError(_unreadable(source, error)) from None
     else:
-        return _File(source.table, survey.Waiting(source, rows, given, extras), columns, number)
+        return _File(source.table, survey.Waiting(source, rows, given, extras, number, waits), columns)
     # DuckDB at times gives up on quoted fields where it starts in the middle of a file; from the beginning it does not.
     works.drop(name)
     return _first(works, replace(source, one_line_rows=False), settings)
@@ -366,7 +365,8 @@ def _latest(works: Engine, tables: Mapping[str, ir.Table]) -> date | None:
     return max(days, default=None)
 
 
-def _one_currency(works: Engine, tables: Mapping[str, ir.Table], settings: Settings) -> None:
+def _one_currency(works: Engine, tables: Mapping[str, ir.Table], settings: Settings) -> Settings:
+    """The settings with the orders' currency. Raises DataError where there are several, or shop.toml's is another."""
     found = _currencies(works, tables)
     if len(found) > 1:
         # A column that was taken for the currency by mistake may hold names.
@@ -378,11 +378,7 @@ def _one_currency(works: Engine, tables: Mapping[str, ir.Table], settings: Setti
         )
     if found and settings.currency and found[0] != settings.currency:
         raise DataError(f"shop.toml says {settings.currency}, orders.csv says {found[0]}: correct one of them")
-
-
-def _with_currency(works: Engine, settings: Settings, tables: Mapping[str, ir.Table]) -> Settings:
-    found = _currencies(works, tables)
-    return Settings(**{**settings.__dict__, "currency": found[0]}) if found else settings
+    return replace(settings, currency=found[0]) if found else settings
 
 
 def _currencies(works: Engine, tables: Mapping[str, ir.Table]) -> list[str]:

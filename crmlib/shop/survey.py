@@ -23,12 +23,17 @@ _ORDERS = {"month-first": "month_first", "day-first": "day_first"}
 
 @dataclass(frozen=True)
 class Waiting:
-    """A table after its first reading: `rows` with `_waits`, the texts left to read, in the order of `columns`."""
+    """A table after its first reading: `rows` with `_waits`, the texts left to read, in the order of `columns`.
+
+    `number` rows are no blank ones; `extras` are the columns that are none of ours.
+    """
 
     source: Source
     rows: ir.Table
     columns: tuple[Column, ...]
     extras: tuple[str, ...]
+    number: int
+    waiting: int
 
     def text(self, column: Column, rows: ir.Table) -> ir.StringValue:
         return cells.parted(rows["_waits"], self.columns.index(column))
@@ -78,6 +83,8 @@ def decide(works: Engine, tables: Iterable[Waiting], settings: Settings) -> Mapp
 
 
 def _evidence(works: Engine, table: Waiting) -> list[Evidence]:
+    if not table.waiting:
+        return []
     waits = table.rows.filter(table.rows["_waits"].notnull())
     texts = waits.select(**{f"_{c.name}": table.text(c, waits) for c in table.columns})
     filled = works.frame(texts.aggregate(**{name: (texts[name] != "").sum().fill_null(0) for name in texts.columns}))
