@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 import itertools
 import json
+import re
 import stat
 from datetime import date, timedelta
 from pathlib import Path
@@ -23,14 +23,10 @@ from crmlib.report.folder.manifest import Manifest, read_manifest, write_json, w
 from crmlib.report.memory import changes as history
 from crmlib.report.memory import record as track
 from crmlib.report.memory import tables
-from crmlib.report.page import index as overview
-from crmlib.report.page import sparkline as spark
-from crmlib.report.page import summary
-from crmlib.report.page.page import FINDINGS_MIME, Facts, render_template
-from crmlib.report.page.rules import validate
+from crmlib.report.page.page import FINDINGS_MIME
 from crmlib.report.parameters import resolve, select
 from crmlib.report.runner.supervisor import run
-from tests.pages_helpers import action, code, make_plan, make_project, payload, write_notebook
+from tests.pages_helpers import code, make_plan, make_project, payload, write_notebook
 
 NOW, BEFORE = "2026-11-22", "2026-11-15"
 
@@ -544,10 +540,10 @@ def test_each_run_grades_what_came_due_once_and_keeps_what_it_says(backfilled: P
 def test_the_pages_and_the_index_show_the_record(backfilled: Path) -> None:
     pages = [(backfilled / f"2026-11-0{day}" / "small" / "report.html").read_text() for day in (1, 5)]
     assert 'id="record"' not in pages[0]
-    assert "1 of 2 forecasts that could be checked had the actual number in their range" in pages[1]
-    assert "All were made afterwards" in pages[1]
-    # The one that missed is a change, not a cell of a table.
+    pages[1] = re.sub("</?span[^>]*>", "", pages[1])
+    assert "1 of 2 forecasts that could be checked had the actual number in their range: 50%" in pages[1]
     assert "We expected" in pages[1] and of_day(backfilled, 5).missed[0].endswith("; there were 10.")
+    assert "All were made afterwards" in pages[1] and "Beside the run of 3" in pages[1]
     # Said 3 + 5, came 3 + 10.
     assert "62% above forecast" in pages[1]
     index = (backfilled / "index.html").read_text()
@@ -566,36 +562,6 @@ def test_a_run_of_an_old_day_is_handed_nothing_of_later_ones(backfilled: Path) -
         assert [said["as_of"] for said in found] == handed, day
 
 
-# Five lines for a phone
-
-
-def facts(**changes: Any) -> Facts:
-    known: dict[str, Any] = {"run_id": "r", "report": "small", "title": "Small", "as_of": date(2026, 11, 22),
-                             "status": "published", "shop_name": "Tea", "command": "crm run small"}  # fmt: skip
-    return Facts(**known | changes)
-
-
-def test_the_summary_says_headline_change_reason_action_and_page_in_five_lines(tmp_path: Path) -> None:
-    old = put(tmp_path, manifest(BEFORE), metrics=[number(id="baskets", label="Baskets")])
-    now = put(tmp_path, manifest(), metrics=[number(id="baskets", label="Baskets", value=130.0)])
-    said = payload(actions=[action(what="Call 214 customers", worth="€30", by="2026-11-27", owner="Service")])
-    lines = summary.of_report(facts(changes=history.compare(old, now)), said).splitlines()
-    assert [line.replace("\N{NO-BREAK SPACE}", " ") for line in lines] == [
-        "Small, Tea, 22 November 2026, published: Ten baskets were sold.",
-        "Changed: Baskets: up 30 (30%) since 15 November.",
-        "Why: 7 days later, the same rows, nothing else: the numbers compare like for like.",
-        "First: Call 214 customers; €30; by 27 November; Service.",
-        "How certain: Counted, not estimated. Page: report.html",
-    ]
-
-
-@pytest.mark.parametrize("text", ["a\nb\r\nc\u2028d\x1b[31m", "x" * 5000, "\ud800"])
-def test_the_summary_has_five_lines_whatever_the_data_hold(text: str) -> None:
-    said = payload(headline=text, certain=[text], actions=[action(what=text, why=text, worth=text, owner=text)])
-    for made in (summary.of_report(facts(title=text), said), summary.of_failure(facts(status="failed", reason=text))):
-        assert len(made.splitlines()) == 5 and len(made) < 2000 and "\x1b" not in made
-
-
 def test_each_run_leaves_its_summary_beside_its_page(backfilled: Path) -> None:
     folder = backfilled / "2026-11-05" / "small"
     assert len((folder / "summary.txt").read_text().splitlines()) == 5
@@ -603,51 +569,11 @@ def test_each_run_leaves_its_summary_beside_its_page(backfilled: Path) -> None:
     assert all((folder / name).is_file() for name in (made.page, made.summary))
 
 
-# Many runs
-
-
-def test_the_index_of_hundreds_of_days_stays_light() -> None:
-    tile = {"id": "m", "label": "Expected margin", "number": 1.0, "counted_in": "EUR", "value": "€560,000", "unit": ""}
-    runs = [
-        Manifest.from_json(manifest(str(date(2026, 11, 22) - timedelta(days=day)), report=report, tiles=[tile] * 5))
-        for day in range(300)
-        for report in ("one", "two", "three")
-    ]
-    html = render_template("index.html.j2", **overview.model({"name": "Tea"}, runs))
-    assert validate(html) == []
-    assert html.count("data-run=") == 900 and len(html) < 700_000
-
-
 def test_a_chance_said_too_high_is_called_so() -> None:
     low, high = track._interval(0.029, 700)
     said = {"label": "Order", "n": 1395, "came": 0.029, "low": low, "high": high}
     assert track.Chance(said=0.098, **said).verdict == "too high"
     assert track.Chance(said=0.001, **said).verdict == "too low"
-
-
-# A line in a tile
-
-
-def test_a_trend_needs_three_runs_and_says_its_numbers_in_words() -> None:
-    days = [date(2026, 9, 1), date(2026, 10, 1), date(2026, 11, 1)]
-    assert spark.line(list(zip(days[:2], (1.0, 2.0), strict=True)), label="Margin", unit="EUR") == {}
-    drawn = spark.line(list(zip(days, (540000.0, 520000.0, 560000.0), strict=True)), label="Margin", unit="EUR")
-    assert drawn["alt"].replace("\N{NO-BREAK SPACE}", " ") == (
-        "Margin over 3 runs, 1 September 2026 to 1 November 2026: from €540,000 to €560,000, "
-        "between €520,000 and €560,000"
-    )
-
-
-def test_noise_within_the_interval_looks_flat() -> None:
-    days = [date(2026, month, 1) for month in range(1, 6)]
-    points = list(zip(days, (100.0, 103.0, 98.0, 101.0, 99.0), strict=True))
-
-    def heights(**given: float) -> list[float]:
-        svg = base64.b64decode(spark.line(points, label="x", unit="", **given)["src"].partition(",")[2]).decode()
-        return [float(pair.split()[1]) for pair in svg.split('d="M')[1].split('"')[0].split("L")]
-
-    assert max(heights()) - min(heights()) == pytest.approx(20)
-    assert max(heights(spread=50.0)) - min(heights(spread=50.0)) == pytest.approx(20 * 5 / 50, abs=0.11)
 
 
 # What is gone or damaged stops no run

@@ -68,7 +68,7 @@ def run(
     """
     plan.reports.mkdir(parents=True, exist_ok=True)
     store.claim(plan.reports, shop=plan.holder)
-    plan = replace(plan, planned=tuple((plan.slug(report), report.title) for report in reports))
+    plan = replace(plan, planned=tuple((r.notebook.name[:2], plan.slug(r), r.title) for r in reports))
     basis = Basis.look(plan)
     outcomes: dict[str, Outcome] = {}
 
