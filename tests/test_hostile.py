@@ -28,7 +28,7 @@ from click.testing import CliRunner
 import crmlib as crm
 from crmlib import cli, formats
 from crmlib.errors import UsageError
-from crmlib.findings import csv_text
+from crmlib.publishing import csv_text
 from crmlib.report import key
 from crmlib.report.page import page
 from crmlib.report.page import privacy as personal
