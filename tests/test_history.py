@@ -1,4 +1,4 @@
-"""What a run remembers of earlier ones: changes beyond their uncertainty, their causes, tables by key, and the track record."""
+"""What a run remembers of earlier ones: changes beyond their uncertainty, their causes, tables, the track record."""
 
 from __future__ import annotations
 
@@ -108,11 +108,13 @@ def test_quiet_numbers_are_called_changed_at_most_one_time_in_twenty(rng: np.ran
         ({"value": 0.1, "unit": "share"}, {"value": 0.0999, "unit": "share"}, "▼", "down less than 0.1 points"),
         ({"value": 100, "low": 90, "high": 110}, {"value": 112, "low": 100, "high": 124}, "", "no clear change"),
         ({"value": 100, "low": 90, "high": 110}, {"value": 150, "low": 140, "high": 160}, "▲", "up 50 (50%)"),
-        ({"value": 0.20, "low": 0.19, "high": 0.21, "unit": "share"}, {"value": 0.17, "low": 0.16, "high": 0.18, "unit": "share"},
+        ({"value": 0.20, "low": 0.19, "high": 0.21, "unit": "share"},
+         {"value": 0.17, "low": 0.16, "high": 0.18, "unit": "share"},
          "▼", "down 3.0 points"),
         ({"value": 5000, "unit": "EUR"}, {"value": 6000, "unit": "EUR"}, "▲", "up €1,000 (20%)"),
         ({"value": 5000, "unit": "EUR"}, {"value": 6000, "unit": "USD"}, "", "defined anew, not compared"),
-        ({"definition": "Orders of 90 days."}, {"definition": "Paid orders of 90 days."}, "", "defined anew, not compared"),
+        ({"definition": "Orders of 90 days."}, {"definition": "Paid orders of 90 days."}, "",
+         "defined anew, not compared"),
         ({"definition": "Orders of 90 days."}, {"definition": "Orders of 60 days."}, "", "unchanged"),
         ({"value": None}, {"value": 3}, "", "not available before"),
         ({"value": 3}, {"value": None}, "", "was 3"),
@@ -137,7 +139,13 @@ def test_a_running_total_is_never_called_a_change(tmp_path: Path) -> None:
     found = history.compare(old, now)
     total = found.metrics["orders"]
     assert (total.arrow, total.words, total.before, total.now) == ("", "", "100", "130")
-    assert found.metrics["all"].moved and found.summary == "Orders: up 30 (30%)."
+    assert found.metrics["all"].moved and found.metrics["all"].words == "up 30 (30%)"
+
+
+def test_a_number_of_another_month_is_named_after_both(tmp_path: Path) -> None:
+    old = put(tmp_path, manifest(BEFORE), metrics=[number(label="August orders")])
+    found = history.compare(old, put(tmp_path, manifest(), metrics=[number(label="September orders", value=130.0)]))
+    assert found.metrics["orders"].label == "August orders → September orders"
 
 
 # Findings that come and go, and forecasts that missed
@@ -154,7 +162,8 @@ def signal(name: str) -> dict[str, str]:
         ([], ["Hats"], ("Hats are late.",), ()),
         (["Hats"], ["Hats"], (), ()),
         (["Hats"], [], (), ("Hats are on time again.",)),
-        (["Hats", "Mugs"], ["Mugs", "Teas", "Pans"], ("Teas are late.", "Pans are late."), ("Hats are on time again.",)),
+        (["Hats", "Mugs"], ["Mugs", "Teas", "Pans"], ("Teas are late.", "Pans are late."),
+         ("Hats are on time again.",)),
         (None, ["Hats"], (), ()),
     ],
 )  # fmt: skip
@@ -177,13 +186,17 @@ def grade(actual: float | None, **changes: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("changes", "actual", "said"),
     [
-        ({}, 1210, "We expected 1,400 to 1,700 orders in the 90 days to 30\N{NO-BREAK SPACE}September; there were 1,210."),
-        ({}, 1402, "We expected 1,403 to 1,698 orders in the 90 days to 30\N{NO-BREAK SPACE}September; there were 1,402."),
-        ({"low": 3.0, "high": 9.0}, 0, "We expected 3 to 9 orders in the 90 days to 30\N{NO-BREAK SPACE}September; there were none."),
+        ({}, 1210,
+         "We expected 1,400 to 1,700 orders in the 90 days to 30\N{NO-BREAK SPACE}September; there were 1,210."),
+        ({}, 1402,
+         "We expected 1,403 to 1,698 orders in the 90 days to 30\N{NO-BREAK SPACE}September; there were 1,402."),
+        ({"low": 3.0, "high": 9.0}, 0,
+         "We expected 3 to 9 orders in the 90 days to 30\N{NO-BREAK SPACE}September; there were none."),
         ({"start": "2026-09-30", "low": 30.0, "high": 50.0}, 1,
          "We expected 30 to 50 orders on 30\N{NO-BREAK SPACE}September; there was 1."),
         ({"label": "Delivery complaints in the next 90 days", "unit": "complaints", "low": 20.0, "high": 60.0}, 131,
-         "Delivery complaints in the next 90 days (to 30\N{NO-BREAK SPACE}September): we expected 20 to 60; there were 131."),
+         "Delivery complaints in the next 90 days (to 30\N{NO-BREAK SPACE}September): we expected 20 to 60; "
+         "there were 131."),
         ({"label": "Net sales", "unit": "EUR", "low": 5000.0, "high": 6000.0}, 7100,
          "Net sales (to 30\N{NO-BREAK SPACE}September): we expected €5,000 to €6,000; it was €7,100."),
         ({"label": "Hit rate", "unit": "share", "low": 0.2, "high": 0.3}, 0.1,
@@ -219,8 +232,10 @@ def test_an_id_that_begins_like_a_formula_comes_back_as_it_was(tmp_path: Path) -
 def test_a_manifest_comes_back_as_it_was_and_older_ones_are_read() -> None:
     said = manifest(
         signals=[signal("Hats")], running=["orders"], grades=[grade(1210)], predicts=["2026-12-31"],
-        actions=[{"what": "Call", "worth": "", "by": "2026-12-01", "owner": "", "file": "", "count": None, "why": "", "weight": 2.0}],
-        changes=[{"text": "Sales rose.", "size": 0.5}], watches=[{"table": "t", "key": ["a"], "label": "rows", "by": "", "top": 1.0}],
+        actions=[{"what": "Call", "worth": "", "by": "2026-12-01", "owner": "", "file": "", "count": None, "why": "",
+                  "weight": 2.0}],
+        changes=[{"text": "Sales rose.", "size": 0.5}],
+        watches=[{"table": "t", "key": ["a"], "label": "rows", "by": "", "top": 1.0}],
     )  # fmt: skip
     made = Manifest.from_json(said)
     assert made.actions[0].by == date(2026, 12, 1) and made.grades[0].due.prediction.end == date(2026, 10, 1)
@@ -259,9 +274,12 @@ def test_the_last_comparable_run_is_the_newest_good_one_of_an_earlier_day(tmp_pa
         ({"parameters": {"days": 14}}, "parameters", "days was 7, is 14"),
         ({"parameters": {}}, "parameters", "days is gone, was 7"),
         ({"packages": {"pandas": "3.2.0"}}, "environment", "pandas was 3.1.1, is 3.2.0"),
-        ({"code": {"version": "0.2.0", "commit": "abc", "changed": False, "notebook": "n1"}}, "code", "crmlib 0.1.0 at abc → 0.2.0 at abc"),
-        ({"code": {"version": "0.1.0", "commit": "abc", "changed": False, "notebook": "n2"}}, "code", "the notebook was edited"),
-        ({"code": {"version": "0.1.0", "commit": "abc", "changed": True, "notebook": "n1"}}, "code", "this run had changes that were not committed"),
+        ({"code": {"version": "0.2.0", "commit": "abc", "changed": False, "notebook": "n1"}}, "code",
+         "crmlib 0.1.0 at abc → 0.2.0 at abc"),
+        ({"code": {"version": "0.1.0", "commit": "abc", "changed": False, "notebook": "n2"}}, "code",
+         "the notebook was edited"),
+        ({"code": {"version": "0.1.0", "commit": "abc", "changed": True, "notebook": "n1"}}, "code",
+         "this run had changes that were not committed"),
     ],
 )  # fmt: skip
 def test_each_difference_has_its_class(changes: dict[str, Any], kind: str, text: str, tmp_path: Path) -> None:
@@ -370,7 +388,8 @@ def test_the_share_inside_has_wilsons_interval() -> None:
 def test_separate_stretches_are_the_most_windows_that_do_not_overlap(rng: np.random.Generator) -> None:
     for _ in range(40):
         starts, lengths = rng.integers(0, 30, size=7), rng.integers(1, 12, size=7)
-        windows = [(date(2026, 1, 1) + timedelta(int(s)), date(2026, 1, 1) + timedelta(int(s + d))) for s, d in zip(starts, lengths, strict=True)]  # fmt: skip
+        windows = [(date(2026, 1, 1) + timedelta(int(s)), date(2026, 1, 1) + timedelta(int(s + d))) for s,
+                   d in zip(starts, lengths, strict=True)]  # fmt: skip
         best = max(
             size
             for size in range(1, 8)
@@ -454,7 +473,8 @@ def test_overlapping_predictions_do_not_narrow_the_interval() -> None:
 
 def test_chances_are_pooled_by_band_and_weighted_by_people() -> None:
     told = [prediction(id="buys_90d", band="20–40 %", value=value, n=n, low=None, high=None, end=end, start=start)
-            for value, n, start, end in ((0.30, 100, "2026-01-01", "2026-02-01"), (0.36, 300, "2026-02-01", "2026-03-01"))]  # fmt: skip
+            for value, n, start,
+            end in ((0.30, 100, "2026-01-01", "2026-02-01"), (0.36, 300, "2026-02-01", "2026-03-01"))]  # fmt: skip
     maker = [manifest(said["start"], run_id=said["start"], predicts=[said["end"]]) for said in told]
     grades = [{"prediction": said, "as_of": said["start"], "run_id": said["start"], "actual": actual}
               for said, actual in zip(told, (0.20, 0.40), strict=True)]  # fmt: skip
@@ -522,6 +542,7 @@ def test_the_pages_and_the_index_show_the_record(backfilled: Path) -> None:
     assert 'id="record"' not in pages[0]
     pages[1] = re.sub("</?span[^>]*>", "", pages[1])
     assert "1 of 2 forecasts that could be checked had the actual number in their range: 50%" in pages[1]
+    assert "We expected" in pages[1] and of_day(backfilled, 5).missed[0].endswith("; there were 10.")
     assert "All were made afterwards" in pages[1] and "Beside the run of 3" in pages[1]
     # Said 3 + 5, came 3 + 10.
     assert "62% above forecast" in pages[1]
@@ -580,7 +601,8 @@ def test_an_earlier_run_with_damaged_files_stops_no_later_one(tmp_path: Path) ->
 
 def test_groups_of_a_chance_do_not_drown_the_totals() -> None:
     runs = months(95, 130)
-    bands = [{"prediction": prediction(id="buys", band=f"{i}", value=0.1, low=0.05, high=0.15, n=50), "as_of": "2026-01-01",
+    bands = [{"prediction": prediction(id="buys", band=f"{i}", value=0.1, low=0.05, high=0.15, n=50),
+              "as_of": "2026-01-01",
               "run_id": runs[0]["run_id"], "actual": 0.1 if i else 0.3} for i in range(6)]  # fmt: skip
     runs[1]["grades"] += bands
     found = record(runs)

@@ -116,13 +116,6 @@ def _theme(narrow: bool) -> dict[str, Any]:
     }
 
 
-def image_address(drawing: str) -> str:
-    """A drawing as the address of an image that needs no file."""
-    if drawing.startswith("data:image/png;base64,"):
-        return drawing
-    return "data:image/svg+xml;base64," + base64.b64encode(drawing.encode("utf-8", "replace")).decode()
-
-
 def _drawing(paint: Callable[[Axes, bool], None], *, narrow: bool, size: tuple[float, float]) -> str:
     import seaborn as sns
     from matplotlib import rc_context

@@ -34,7 +34,7 @@ def headlines(
 def tile(metric: Metric, changes: Changes | None = None, trend: Mapping[str, str] | None = None) -> dict[str, Any]:
     """One number as a tile."""
     estimate, unit = metric.estimate, metric.unit
-    text = formats.with_sign(estimate.text, metric.value) if metric.signed else estimate.text
+    text = metric.said or (formats.with_sign(estimate.text, metric.value) if metric.signed else estimate.text)
     there = text != formats.NOTHING
     arrow, moved = _moved(metric, changes)
     low, high = metric.low, metric.high
