@@ -184,7 +184,7 @@ def memory(text: str) -> dict[str, Any]:
         missed=(text,),
     )  # fmt: skip
     record = track.Record(
-        made=9, due=4, banded=4, inside=3, groups=6, groups_inside=5, windows=2, low=0.3, high=0.95, hindsight=4,
+        due=4, banded=4, inside=3, groups=6, groups_inside=5, windows=2, low=0.3, high=0.95, hindsight=4,
         next_due=None,
         lines=(track.Line(label=text, due=4, banded=4, inside=3, bias=text, said=text, came=text, day=text),),
         chances=(track.Chance(label=text, n=400, said=0.3, came=0.35, low=0.3, high=0.4),),
