@@ -30,7 +30,7 @@ def pairs(count: int) -> pd.DataFrame:
     ("above", "suggested", "said", "want"),
     [
         (0, 0, {}, "No two products are bought together unusually often. Keep showing bestsellers."),
-        (3, 0, {}, "No pair of products is sure enough to be shown. Keep showing bestsellers."),
+        (3, 0, {}, "No two products go together clearly enough to be shown. Keep showing bestsellers."),
         (1, 1, {}, "One pair of products is bought together unusually often. Test it before showing it widely."),
         (9, 2, {}, "Two pairs of products are bought together unusually often. Test them before showing them widely."),
         (1, 1, {"any": "better"}, "In the basket, suggest the matching product. One pair of products is worth a test."),
