@@ -70,7 +70,8 @@ def part_past(past: Past, *, currency: str) -> Part:
     """The finding where the coming year cannot be forecast: what came in the past one, and from how few."""
     told = [
         Metric(
-            id="past_sales", label="Net sales, past 12 months" if past.whole else f"Net sales {past.period}", value=past.sales if past.sales == past.sales else None,
+            id="past_sales", label="Net sales, past 12 months" if past.whole else f"Net sales {past.period}",
+            value=past.sales if past.sales == past.sales else None,
             unit=currency or "amount", n=past.customers, headline=past.sales == past.sales, before=past.before,
             against="the year before" if past.before else "",
             definition=f"net sales to known customers from {past.start.isoformat()} on",
