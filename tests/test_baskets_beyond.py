@@ -157,14 +157,14 @@ def test_a_pair_of_one_season_is_not_held_up_later(rng: np.random.Generator) -> 
     hats, kettles = (30, 31), (20, 21)
     assert {hats, kettles} <= set(above_chance(rules))
     # The naive count calls the season a success: summer came back.
-    naive = count_pairs([hats], baskets=baskets.later()).iloc[0]
+    naive = count_pairs([hats], baskets=baskets.part("later")).iloc[0]
     assert naive["times_low"] > 1.5
     validation = bk.validate(baskets, rules)
     assert validation.by_month and validation.season >= 1
     for followed in (validation.found, validation.before):
         held_up = set(followed.loc[followed["verdict"] == "held", "itemset"])
         assert kettles in held_up and hats not in held_up
-    hat, kettle = (row for _, row in recount([hats, kettles], baskets.later()).iterrows())
+    hat, kettle = (row for _, row in recount([hats, kettles], baskets.part("later")).iterrows())
     assert hat["verdict"] != "held" and kettle["verdict"] == "held"
     assert hat["times_low"] < 1 and hat["times_over_all"] == pytest.approx(naive["times"])
     shown = dict(zip(validation.shown["itemset"], validation.shown["verdict"], strict=True))
@@ -185,6 +185,7 @@ def test_a_pair_of_one_season_is_not_held_up_later(rng: np.random.Generator) -> 
         ("French Press 1.0 l", "French Press Grind 500 g", (33, 15), ""),
         ("Matcha Ceremonial 30 g", "Bamboo Whisk", (23, 15), ""),
         ("Set of 4", "Set of 6", (1, 2), ""),
+        ("i000", "i001", (1, 2), ""),
     ],
 )
 def test_relatives_are_told_by_their_names(first: str, second: str, prices: tuple[int, int], how: str) -> None:
@@ -366,9 +367,9 @@ def test_what_large_baskets_hold_anyway_is_told_apart(rng: np.random.Generator) 
     rules = bk.fit(baskets, max_items=2, min_confidence=0)
     validation = bk.validate(baskets, rules)
     rates = bk.hit_rates(baskets, validation)
-    suggested = bk.score(validation.rules, baskets.earlier(), validation)
+    suggested = bk.score(validation.rules, baskets.part("earlier"), validation)
     ((first, then),) = hits.first_choice(suggested, baskets.ids).items()
-    later, (small, many) = baskets.later(), ("under 11 items", "11 items or more")
+    later, (small, many) = baskets.part("later"), ("under 11 items", "11 items or more")
     for size, inside in ((small, later.sizes < 11), (many, later.sizes >= 11)):
         tried = later.held.toarray()[inside]
         tried = tried[tried[:, first] == 1]
@@ -466,6 +467,14 @@ def test_nobody_is_asked_to_test_what_the_evidence_speaks_against(said: dict[str
 )
 def test_a_sequence_is_said_as_one_says_it(share: float, title: str) -> None:
     assert after._title(pd.Series({"first": "A", "then": "B", "share_after": share}), 60) == title
+
+
+def test_a_sequence_whose_window_is_never_over_is_told_by_its_counts() -> None:
+    row = {"pair": (0, 1), "first": "A", "then": "B", "share_after": np.nan, "share_any": 0.0, "after": 40, "before": 9,
+           "customers": 38, "times": 4.0, "times_low": 2.0, "times_high": 9.0}  # fmt: skip
+    assert after._sentence(pd.Series(row)).startswith("It came 40 times after and 9 times before.")
+    drawn_of = after._chart(after.Sequences(table=pd.DataFrame([row]), window_days=60, searched=1))
+    assert not drawn_of.wide and len(drawn_of.table["rows"]) == 1
 
 
 def planted_refills(rng: np.random.Generator) -> bk.Baskets:

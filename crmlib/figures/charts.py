@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from crmlib import formats, wording
-from crmlib.figures.canvas import ACCENT, CYCLE, GREEN, INK, MUTED, PAPER, SOFT, draw
+from crmlib.figures.canvas import ACCENT, CYCLE, GREEN, GREY, INK, MUTED, PAPER, SOFT, draw
 from crmlib.figures.tables import tabulate
 from crmlib.findings import Chart
 
@@ -129,6 +129,7 @@ def bars(
         ax.set_ylim(places[-1] + 0.6 * step, places[0] - (1.1 if narrow else 0.6) * step)
         row_labels(ax, places, names, narrow=narrow, lift=0.13)
         _ticks(ax, narrow=narrow)
+        ax.grid(visible=False)
         ax.xaxis.set_major_formatter(lambda at, _: form(at))
         ax.set(xlabel=what, ylabel="")
         _no_math(ax)
@@ -170,7 +171,7 @@ def columns(
         shown, was, at = values[keep], earlier[keep], np.arange(len(values[keep]))
         paired = bool(np.isfinite(was).any())
         if paired:
-            ax.bar(at - 0.2, np.nan_to_num(was), width=0.38, color=MUTED, alpha=0.55, edgecolor=PAPER)
+            ax.bar(at - 0.2, np.nan_to_num(was), width=0.38, color=GREY, edgecolor=PAPER)
         colours = [SOFT if part else ACCENT for part in open_[keep]]
         ax.bar(at + (0.2 if paired else 0), shown, width=0.38 if paired else 0.75, color=colours, edgecolor=PAPER)
         every = max(1, math.ceil(len(shown) / (4 if narrow else 12)))
@@ -305,21 +306,26 @@ def grid(
     if wide.empty:
         return Chart(table=table)
 
-    def paint(ax: Axes, narrow: bool) -> None:
-        import seaborn as sns
-        from matplotlib.colors import LinearSegmentedColormap
+    bottom, top = float(np.nanmin(wide)), float(np.nanmax(wide))
 
-        shades = LinearSegmentedColormap.from_list("crmlib", [PAPER, SOFT])
-        words = wide.map(lambda cell: form(cell) if cell == cell else "")
-        sns.heatmap(wide, cmap=shades, annot=words, fmt="", cbar=False, linewidths=1, linecolor=PAPER, ax=ax,
-                    annot_kws={"color": INK, "fontsize": 8 if narrow else 10})  # fmt: skip
-        for down_at, across_at in zip(*np.nonzero(wide.isna().to_numpy()), strict=True):
-            ax.text(across_at + 0.5, down_at + 0.5, formats.DASH, ha="center", va="center", color=MUTED)
-        ax.tick_params(axis="y", rotation=0)
+    def paint(ax: Axes, narrow: bool) -> None:
+        # One ink, more or less of it over the page's own paper: readable in the dark, too.
+        for (down_at, across_at), cell in np.ndenumerate(wide.to_numpy()):
+            depth = 0.45 * (cell - bottom) / (top - bottom or 1) if np.isfinite(cell) else 0.0
+            ax.barh(down_at, 0.98, left=across_at - 0.49, height=0.94, color=ACCENT, alpha=depth, linewidth=0)
+            words = form(cell) if np.isfinite(cell) else formats.DASH
+            ax.text(across_at, down_at, words, ha="center", va="center", color=INK, fontsize=9 if narrow else 10.5)
+        ax.grid(visible=False)
+        ax.spines[:].set_visible(False)
+        ax.set_xticks(range(wide.shape[1]), ["\n".join(textwrap.wrap(str(name), 9 if narrow else 16)) for name in wide])
+        ax.set_yticks(
+            range(len(wide)), ["\n".join(textwrap.wrap(str(name), 16 if narrow else 32)) for name in wide.index]
+        )
+        ax.set_ylim(len(wide) - 0.5, -0.5)
         ax.set(xlabel=across, ylabel=down)
         _no_math(ax)
 
-    span = f"from {form(frame[value].min())} to {form(frame[value].max())}"
+    span = f"from {form(bottom)} to {form(top)}"
     alt = f"Grid: {what}, {len(wide)} rows by {wide.shape[1]} columns, {span}."
     return draw(
         paint, alt=alt, caption=caption, table=table, height=0.5 * len(wide) + 1, narrow_height=0.5 * len(wide) + 1
@@ -429,7 +435,16 @@ def _wrapped(name: str, narrow: bool) -> list[str]:
     # Where one line does not hold it, the numbers stand below the name, unbroken.
     width = 42 if narrow else 96
     parts = [name] if len(name) <= width else name.rpartition(": ")[::2]
-    return [text for part in parts for text in textwrap.wrap(part, width, break_long_words=True)] or [""]
+    return [text for part in parts for text in _even(part, width)] or [""]
+
+
+def _even(text: str, width: int) -> list[str]:
+    """A text in as few lines as `width` allows, about as long as one another, so that no word stands alone."""
+    lines = textwrap.wrap(text, width, break_long_words=True)
+    for narrower in range(math.ceil(len(text) / len(lines)) if lines else width, width):
+        if len(tried := textwrap.wrap(text, narrower, break_long_words=True)) == len(lines):
+            return tried
+    return lines
 
 
 def _height(names: Sequence[str], *, narrow: bool) -> float:

@@ -32,8 +32,9 @@ def headline(baskets: Baskets, rules: Rules, suggestions: pd.DataFrame, rates: H
     count = len(suggestions)
     found = f"{wording.upper(wording.small(count))} {wording.noun(count, 'pair')} of {many}"
     if not rates.verdicts:
-        sold = wording.noun(count, "is", "are")
-        return f"{found} {sold} bought together unusually often. Test them before showing them to everybody."
+        unusual = f"{found} {wording.noun(count, 'is')} bought together unusually often."
+        them = wording.noun(count, "it", "them")
+        return f"{unusual} Test {them} before showing {them} widely."
     said = advised(rates, level=baskets.level)
     if not rates.better:
         return said

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -73,7 +72,7 @@ def _unit(metric: Metric) -> str:
     unit = metric.unit.replace("_", " ")
     if metric.unit in ("share", "index", "") or (len(unit) == 3 and unit.isupper()):
         return ""
-    return "" if re.search(rf"\b{re.escape(unit.rstrip('s'))}", metric.label, re.IGNORECASE) else unit
+    return "" if unit.rstrip("s").casefold() in metric.label.replace("_", " ").casefold() else unit
 
 
 def _history(metric: Metric) -> dict[str, str]:
