@@ -273,15 +273,15 @@ def part_value(scores: Scores, validation: Validation, *, currency: str) -> Part
     by, what = ("expected_value", called) if paid else ("expected_orders", "orders")
     chart = figures.bars(
         shown, label="name", value=by, strong="strong", low="low_value" if paid else "",
-        high="high_value" if paid else "", what=f"expected {what}, {scores.ahead}",
+        high="high_value" if paid else "", what=f"expected {what}, {scores.ahead}" + (" (line: range)" if paid else ""),
         form=lambda value: wording.rounded_money(value, currency) if paid else formats.number(value),
-        caption="Lines show the range." if paid else "", table=_table(shown, scores, currency),
+        table=_table(shown, scores, currency),
     )  # fmt: skip
     crowd = scores.tiers[scores.tiers["tier"] != WHOLESALE]
     share = crowd.loc[crowd["tier"] == TOP, by].sum() / max(crowd[by].sum(), 1e-12)
     apart = ", wholesale apart" if scores.wholesale else ""
     return Part(
-        title=f"One in ten customers brings {formats.share(share)} of {what}{apart}",
+        title=f"One in ten brings {formats.share(share)} of {what}{apart}",
         chart=chart, glance=True, metrics=told, tables=tables, lists=people,
     )  # fmt: skip
 

@@ -362,7 +362,8 @@ def _converged(validation: Validation) -> Check:
     failed = [f"{one.name} {one.reason}" for one in validation.failed]
     text = f"Fitted: {', '.join(validation.models) or 'none'}."
     text += f" Not fitted: {'; '.join(failed)}." if failed else ""
-    return Check(name="models converged", verdict="warning" if failed else "ok", text=text)
+    # One of three that cannot be fitted leaves a page as good as it is; it took no part in the choice.
+    return Check(name="models converged", verdict="ok" if validation.models else "warning", text=text)
 
 
 def _ranking_metrics(validation: Validation) -> list[Metric]:
