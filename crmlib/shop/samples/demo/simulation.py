@@ -275,8 +275,8 @@ def _truth_of_baskets(
         "substitute_definition": "an order that would hold both lacks the second with this probability",
         "sequences": [pair(a, b) | {"probability": p} for a, b, p in catalogue.SEQUENCES],
         "sequence_definition": (
-            "once the first is in an order, the customer's next order has the second with this probability, if it comes "
-            f"1 to {catalogue.SEQUENCE_DAYS} days later"
+            "once the first is in an order, the customer's next order has the second with this probability, if it "
+            f"comes 1 to {catalogue.SEQUENCE_DAYS} days later"
         ),
         "season_pair": pair(*catalogue.SEASON_PAIR)
         | {
