@@ -76,15 +76,17 @@ def items(shop: crm.Shop) -> Any:
 
 # Every function below crmlib that promises a lazy table, by its module and name.
 CASES: dict[str, Callable[[crm.Shop], Any]] = {
-    "shop.facts.net_orders": facts.net_orders,
-    "shop.facts.purchase_days": facts.purchase_days,
-    "shop.facts.customer_history": lambda s: facts.customer_history(s, until=CUT),
-    "shop.facts.history_patterns": lambda s: facts.history_patterns(facts.customer_history(s, until=CUT)),
-    "shop.facts.later_purchases": lambda s: facts.later_purchases(s, start=CUT, end=END),
-    "shop.facts.basket_items": lambda s: facts.basket_items(s, level="brand"),
-    "shop.facts.item_money": lambda s: facts.item_money(s, level="category"),
-    "shop.facts.monthly": facts.monthly,
-    "shop.facts.order_margins": facts.order_margins,
+    "shop.facts.orders.net_orders": facts.net_orders,
+    "shop.facts.orders.sales": facts.sales,
+    "shop.facts.customers.purchase_days": facts.purchase_days,
+    "shop.facts.customers.customer_history": lambda s: facts.customer_history(s, until=CUT),
+    "shop.facts.customers.history_patterns": lambda s: facts.history_patterns(facts.customer_history(s, until=CUT)),
+    "shop.facts.customers.later_purchases": lambda s: facts.later_purchases(s, start=CUT, end=END),
+    "shop.facts.baskets.goods": facts.goods,
+    "shop.facts.baskets.basket_items": lambda s: facts.basket_items(s, level="brand"),
+    "shop.facts.baskets.item_money": lambda s: facts.item_money(s, level="category"),
+    "shop.facts.orders.monthly": facts.monthly,
+    "shop.facts.orders.order_margins": facts.order_margins,
     "analysis.data_health.guest_orders": data_health.guest_orders,
     "analysis.data_health.order_totals": data_health.order_totals,
     "analysis.data_health.refunds": data_health.refunds,
@@ -133,6 +135,13 @@ CASES: dict[str, Callable[[crm.Shop], Any]] = {
 }
 
 
+# The demo shop has no credit notes: tests/test_sales.py compares these on both engines, or those that are made of them.
+ELSEWHERE = {
+    f"shop.facts.{name}"
+    for name in ("orders.credit_notes", "orders.lone_credits", "orders._pairs", "orders._standing", "customers._days")
+}
+
+
 def _amounts(table: Any) -> Any:
     """Texts of exact sums, with as many digits on every engine."""
     return table.mutate(**{name: table[name].cast("decimal(38, 8)").cast("string") for name in moments.RATIO_SUMS})
@@ -150,7 +159,7 @@ def lazy_functions() -> set[str]:
 
 
 def test_every_lazy_table_is_compared():
-    assert lazy_functions() == set(CASES)
+    assert lazy_functions() == set(CASES) | ELSEWHERE
 
 
 @pytest.mark.spark

@@ -198,7 +198,7 @@ def _reviews(folder: Path, size: int) -> None:
 
 
 def _polarity_ours(folder: Path, *, warm: bool) -> None:
-    from crmlib.analysis.feedback.lexicons import textblob
+    from crmlib.analysis.feedback.moods import textblob
 
     if warm:
         textblob("A warm word.")

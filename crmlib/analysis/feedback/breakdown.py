@@ -62,14 +62,11 @@ class Products:
               drawn towards the average), average, ratio (of the plain rate to the others'), p_value, q_value, above
               (clearly above the others), runs ('small', 'large' or '')
     searched  product–theme pairs that were compared
-    start, end  of the time they are counted in, None where there is none
     """
 
     frame: pd.DataFrame
     searched: int
     without_product: int
-    start: date | None = None
-    end: date | None = None
 
     @property
     def clear(self) -> pd.DataFrame:
@@ -78,8 +75,9 @@ class Products:
         named = set(clear.loc[clear["theme"] != ANY, "product_id"])
         clear = clear[(clear["theme"] != ANY) | ~clear["product_id"].isin(named)]
         # How a thing runs says what to do, so it comes first.
-        order = clear.assign(plain=clear["runs"] == "").sort_values(["plain", "p_value", "product_id"])
-        return order.drop(columns="plain")
+        return clear.sort_values(["p_value", "product_id"]).sort_values(
+            "runs", key=lambda runs: runs == "", kind="stable"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +117,7 @@ def product_orders(shop: Shop, *, start: object, end: object) -> ir.Table:
 
 
 def group_orders(shop: Shop, dimension: str, *, start: object, end: object) -> ir.Table:
-    """Grain: a value of a customer column with kept orders in [start, end), no guests or blanks. Columns value, orders."""
+    """Grain: a value of a customer column with kept orders in [start, end), no guests. Columns value, orders."""
     orders = shop_facts.net_orders(shop)
     orders = orders.filter(orders["day"] >= ibis.literal(start), orders["day"] < ibis.literal(end))
     people = with_segments(shop, shop.table("customers").select("customer_id"))
@@ -141,7 +139,7 @@ def products(readings: Readings, shop: Shop, orders: pd.DataFrame) -> Products:
     found, searched = against_others(sold, written)
     fits = found["above"] & (found["theme"] == "fit")
     found["runs"] = [_runs(readings, one) if fit else "" for one, fit in zip(found["product_id"], fits, strict=True)]
-    return Products(frame=found[_PRODUCT], searched=searched, without_product=without, start=start, end=end)
+    return Products(frame=found[_PRODUCT], searched=searched, without_product=without)
 
 
 def against_others(sold: pd.DataFrame, written: pd.DataFrame) -> tuple[pd.DataFrame, int]:
@@ -248,126 +246,104 @@ def _runs(readings: Readings, product_id: str) -> str:
 
 
 def part_products(readings: Readings, shop: Shop, orders: pd.DataFrame) -> Part:
-    """Which product is complained about more than the others? Dots for the theme that stands out, the average marked."""
+    """Which product is complained about more than the others? Those that stand out, beside the shop's average."""
     found = products(readings, shop, orders)
     clear = found.clear
-    title, sentence = "No product draws clearly more complaints than the others", ""
     if found.frame.empty:
         title, sentence = "Products cannot be compared", "That needs texts that name a product, and dated order lines."
     elif clear.empty:
+        title = "No product draws clearly more complaints than the others"
         sentence = f"{wording.upper(wording.counted(found.searched, 'pair'))} of product and theme were searched."
     else:
-        row = next(clear.itertuples())
-        title, sentence = titled(row), _counted(row)
-        if len(clear) > 1:
-            sentence += f" {wording.upper(wording.small(len(clear) - 1))} more {wording.noun(len(clear) - 1, 'pair stands', 'pairs stand')} out."
+        row, more = next(clear.itertuples()), len(clear) - 1
+        cases = f"{wording.upper(wording.small(more))} more {wording.noun(more, 'case stands', 'cases stand')} out."
+        title, sentence = titled(row), wording.sentences(_counted(row), cases if more else "")
+    method = (
+        f"Products are held against the others in {found.searched:,} pairs with a theme; what is called different "
+        "holds at a false discovery rate of 5 %. Rates are drawn towards the average where there is little to go by. "
+        f"A writer counts once; {found.without_product:,} texts name no product."
+    )
     by = wording.working_day(readings.as_of, ACT_WITHIN_DAYS)
     return Part(
         title=title,
         sentence=sentence,
-        chart=_chart(found) if len(found.frame) else None,
+        chart=_chart(found),
         actions=[_action(row, by) for row in clear.head(3).itertuples()],
-        signals=[
-            Signal(
-                id=f"product:{row.product_id}:{row.theme}",
-                text=f"{titled(row)}.",
-                gone=f"{row.name} no longer stands out.",
-            )
-            for row in clear.itertuples()
-        ],
-        method=[
-            f"Products are held against the others in {found.searched:,} pairs with a theme; what is called different "
-            "holds at a false discovery rate of 5 %. Rates are cautious: drawn towards the average where there is little "
-            f"to go by. A writer counts once; {found.without_product:,} texts name no product."
-        ]
-        if found.searched
-        else [],
+        signals=[_signal(row) for row in clear.itertuples()],
+        method=[method] if found.searched else [],
         tables={"products": found.frame},
     )
 
 
 def titled(row: Any) -> str:
     """A product's finding in a few words: 'Linen shirt runs small', else its theme."""
-    if row.runs:
-        return f"{row.name} runs {row.runs}"
     theme = "" if row.theme == ANY else f"{row.theme} "
-    return f"{row.name} draws more {theme}complaints than other products"
+    finding = f"runs {row.runs}" if row.runs else f"draws more {theme}complaints than other products"
+    return f"{row.name} {finding}"
 
 
 def _counted(row: Any) -> str:
     """How many said so, and how that compares: '17 buyers said it runs small. That is about 6 in 1,000 orders; …'."""
-    said = (
-        f"said it runs {row.runs}" if row.runs else "complained" + ("" if row.theme == ANY else f" about {row.theme}")
-    )
-    rate, average = 1000 * row.complaints / row.orders, row.average
-    return (
-        f"{wording.counted(int(row.complaints), 'buyer')} {said}. That is about {formats.number(rate, digits=0 if rate >= 2 else 1)} "
-        f"in 1,000 orders; for all products it is {formats.number(average, digits=1)}."
-    )
+    about = "" if row.theme == ANY else f" about {row.theme}"
+    said = f"said it runs {row.runs}" if row.runs else f"complained{about}"
+    rate = 1000 * row.complaints / row.orders
+    others = "no other product has any"
+    if np.isfinite(row.ratio):
+        others = f"for other products it is {formats.number(rate / row.ratio, digits=1)}"
+    per = formats.number(rate, digits=0 if rate >= 2 else 1)
+    return f"{wording.counted(int(row.complaints), 'buyer')} {said}. That is about {per} in 1,000 orders; {others}."
+
+
+def _signal(row: Any) -> Signal:
+    gone = f"{row.name} no longer stands out."
+    return Signal(id=f"product:{row.product_id}:{row.theme}", text=f"{titled(row)}.", gone=gone)
 
 
 def _action(row: Any, by: date) -> Action:
     what = f"it runs {row.runs}" if row.runs else "complaints" if row.theme == ANY else f"{row.theme} complaints"
-    return Action(
-        what=f"Check {row.name}: {what}",
-        why=_counted(row),
-        count=int(row.complaints),
-        by=by,
-        owner=OWNERS.get(row.theme, "purchasing"),
-        file="tables/products.csv",
-    )
+    owner, count = OWNERS.get(row.theme, "purchasing"), int(row.complaints)
+    what, file = f"Check {row.name}: {what}", "tables/products.csv"
+    return Action(what=what, why=_counted(row), count=count, by=by, owner=owner, file=file)
 
 
-def _chart(products: Products) -> Chart:
-    clear = products.clear
+def _chart(found: Products) -> Chart | None:
+    """The products with the highest rates for the theme that stands out; None where fewer than three have five."""
+    clear = found.clear
     theme = clear["theme"].iloc[0] if len(clear) else ANY
-    of_theme = products.frame[(products.frame["theme"] == theme) & (products.frame["orders"] >= MIN_ORDERS)]
-    shown = of_theme.sort_values(["rate", "product_id"], ascending=[False, True]).head(SHOWN)
-    about = "complaints" if theme == ANY else f"{theme} complaints"
+    # A dot looks like a finding, which fewer than five complaints are not.
+    told = (found.frame["orders"] >= MIN_ORDERS) & (found.frame["complaints"] >= MIN_COMPLAINTS)
+    shown = found.frame[told & (found.frame["theme"] == theme)].sort_values("rate", ascending=False).head(SHOWN)
+    if len(shown) < 3:
+        return None
     listed = pd.concat([clear.head(20), shown]).drop_duplicates(["product_id", "theme"])
     listed["counted"] = 1000 * listed["complaints"] / listed["orders"]
-    listed["stands"] = np.where(listed["above"].astype(bool), "above", "no clear difference")
-    one = dict.fromkeys(("counted", "rate", "low", "high", "average"), lambda value: formats.number(value, digits=1))
-    table = figures.tabulate(
-        figures.masked(listed, count="complaints", rates=["counted", "rate"]),
-        caption=f"Complaints per 1,000 orders that held the product; {products.searched:,} pairs searched",
-        labels={
-            "name": "Product",
-            "theme": "Theme",
-            "orders": "Orders with it",
-            "complaints": "Complaints",
-            "counted": "Per 1,000 as counted",
-            "rate": "Cautious rate",
-            "low": "From",
-            "high": "To",
-            "average": "Average",
-            "stands": "Against the others",
-        },
-        formats=one | {"orders": formats.number, "complaints": _people},
-        file="tables/products.csv",
-    )
-    # A dot looks like a finding, which fewer than five complaints are not.
-    told = shown[shown["complaints"] >= MIN_COMPLAINTS]
-    if len(told) < 3:
-        return Chart(table=table)
+    labels = {"name": "Product", "theme": "Theme", "orders": "Orders with it", "complaints": "Complaints",
+              "counted": "Per 1,000 as counted", "rate": "Cautious rate", "low": "From", "high": "To",
+              "average": "Average"}  # fmt: skip
     average = float(shown["average"].iloc[0])
     return figures.dots(
-        told,
+        shown,
         label="name",
         value="rate",
         low="low",
         high="high",
-        what=f"{wording.upper(about)} per 1,000 orders with it",
-        form=lambda value: formats.number(value, digits=1),
+        what=f"{'Complaints' if theme == ANY else f'{theme.capitalize()} complaints'} per 1,000 orders with it",
+        form=_one,
         reference=average,
         strong="above",
-        table=table,
         caption=f"Upright line: the average, {average:.1f}. Products with fewer than five complaints are not drawn.",
+        table=figures.tabulate(
+            listed,
+            caption=f"Complaints per 1,000 orders that held the product; {found.searched:,} pairs searched",
+            labels=labels,
+            formats=dict.fromkeys(("counted", "rate", "low", "high", "average"), _one) | {"orders": formats.number},
+            file="tables/products.csv",
+        ),
     )
 
 
-def _people(value: Any) -> str:
-    return value if isinstance(value, str) else formats.people(value)
+def _one(value: float) -> str:
+    return formats.number(value, digits=1)
 
 
 def part_groups(readings: Readings, shop: Shop, orders: pd.DataFrame) -> Part:
@@ -383,46 +359,29 @@ def part_groups(readings: Readings, shop: Shop, orders: pd.DataFrame) -> Part:
         basis=[f"{size:,} {per}" for size, per in zip(shown["exposure"], shown["per"], strict=True)],
         verdict=shown["differs"].replace("", "no clear difference"),
     )
-    one = dict.fromkeys((*hidden, "average"), lambda value: formats.number(value, digits=1))
+    labels = {"group": "Group", "theme": "Theme", "basis": "Out of", "complaints": "Complaints", "rate": "Per 1,000",
+              "low": "From", "high": "To", "average": "Average", "verdict": "Against the rest"}  # fmt: skip
+    method = (
+        f"Groups and channels were compared {found.searched:,} times and corrected for it (false discovery rate 5 %). "
+        "Who writes where differs, so this compares writers, not causes."
+    )
+    louder = clear[(clear["theme"] != ANY) & (clear["differs"] == "more")]
     chart = figures.table(
         shown,
         caption="Complaints per 1,000 orders of a group of customers, or per 1,000 texts of a channel",
-        labels={
-            "group": "Group",
-            "theme": "Theme",
-            "basis": "Out of",
-            "complaints": "Complaints",
-            "rate": "Per 1,000",
-            "low": "From",
-            "high": "To",
-            "average": "Average",
-            "verdict": "Against the rest",
-        },
-        formats=one | {"complaints": _people},
+        labels=labels,
+        formats=dict.fromkeys((*hidden, "average"), _one),
         file="tables/groups.csv",
     )
+    file = figures.masked(found.frame, count="complaints", rates=[*hidden, "ratio", "p_value", "q_value"])
     return Part(
         title=title,
         sentence=sentence,
         detail=True,
         chart=chart if len(shown) else None,
-        signals=[
-            Signal(
-                id=f"group:{row.dimension}:{row.value}:{row.theme}",
-                text=f"{group_title(row)}.",
-                gone=f"{wording.upper(_named(row))} no longer brings more complaints about {row.theme}.",
-            )
-            for row in clear[(clear["theme"] != ANY) & (clear["differs"] == "more")].itertuples()
-        ],
-        method=[
-            f"Groups and channels were compared {found.searched:,} times and corrected for it (false discovery rate 5 %). "
-            "Who writes where differs, so this compares writers, not causes."
-        ]
-        if found.searched
-        else [],
-        tables={
-            "groups": figures.masked(found.frame, count="complaints", rates=[*hidden, "ratio", "p_value", "q_value"])
-        },
+        signals=[_group_signal(row) for row in louder.itertuples()],
+        method=[method] if found.searched else [],
+        tables={"groups": file},
     )
 
 
@@ -435,14 +394,12 @@ def group_words(found: Groups) -> tuple[str, str]:
         return "No group of customers and no channel differs clearly", ""
     # A theme says more than 'any'.
     row = next(clear.sort_values("theme", key=lambda names: names == ANY, kind="stable").itertuples())
-    per = "1,000 orders" if row.per == "orders" else "1,000 texts"
+    said = f"{formats.number(row.rate)} per 1,000 {row.per}; on average {formats.number(row.average)}."
     more = len(clear) - 1
-    others = (
-        f" {wording.upper(wording.small(more))} more {wording.noun(more, 'comparison differs', 'comparisons differ')}."
-        if more
-        else ""
+    differ = wording.noun(more, "comparison differs", "comparisons differ")
+    return group_title(row), wording.sentences(
+        said, f"{wording.upper(wording.small(more))} more {differ}." if more else ""
     )
-    return group_title(row), f"{formats.number(row.rate)} per {per}; on average {formats.number(row.average)}.{others}"
 
 
 def group_title(row: Any) -> str:
@@ -451,10 +408,14 @@ def group_title(row: Any) -> str:
     others = "other channels" if row.dimension == "channel" else "other customers"
     if not np.isfinite(row.ratio):
         return f"Only {_named(row)} brings {about}"
-    if row.ratio < 1:
-        return f"{wording.upper(_named(row))} brings fewer {about} than {others}"
-    return f"{wording.upper(_named(row))} brings {wording.times(row.ratio)} {about} as {others}"
+    much = f"fewer {about} than" if row.ratio < 1 else f"{wording.times(row.ratio)} {about} as"
+    return f"{wording.upper(_named(row))} brings {much} {others}"
 
 
 def _named(row: Any) -> str:
     return str(row.value) if row.dimension == "channel" else f"{_DIMENSIONS[row.dimension].lower()} {row.value}"
+
+
+def _group_signal(row: Any) -> Signal:
+    gone = f"{wording.upper(_named(row))} no longer brings more complaints about {row.theme}."
+    return Signal(id=f"group:{row.dimension}:{row.value}:{row.theme}", text=f"{group_title(row)}.", gone=gone)

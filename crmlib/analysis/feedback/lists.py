@@ -1,4 +1,4 @@
-"""What did people write, whom does the shop owe an answer, and which texts must be read?"""
+"""Whom does the shop owe an answer, and which texts must be read?"""
 
 from __future__ import annotations
 
@@ -8,53 +8,16 @@ import numpy as np
 import pandas as pd
 
 from crmlib import figures, formats, wording
+from crmlib.analysis.feedback.quotes import QUOTE_DAYS, quotes, since
 from crmlib.analysis.feedback.rates import FEW
-from crmlib.analysis.feedback.redaction import shorten
 from crmlib.analysis.feedback.texts import Readings
 from crmlib.analysis.feedback.themes import OWNERS, THEMES
 from crmlib.analysis.feedback.trend import ACT_WITHIN_DAYS, Trend
 from crmlib.findings import Action, Metric, Part
 
 REPLY_DAYS = 30  # how far back the reply queue looks
-QUOTE_DAYS = 365
 REPLY_WITHIN_DAYS = 3
 DOUBTFUL, MISREAD = 0.2, 0.5  # share of a theme's rated complaints with four or five stars
-
-
-def quotes(readings: Readings, trend: Trend | None = None, *, per_theme: int = 3) -> pd.DataFrame:
-    """What did people write? Up to `per_theme` redacted quotes a theme: theme, text, rating, day, polarity.
-
-    Rule: texts of the last year that read negative about the theme, never abstained from, not given four or five stars;
-    only those with one or two stars where a theme has any; of a theme that rose by `trend`, those of the weeks it rose
-    in first; then those about one theme alone, the most negative, the newest; no wording much like another.
-    """
-    clear = readings.mentions["polarity"].map(readings.reader.direction) < 0
-    found = readings.mentions[readings.mentions["complaint"] & clear]
-    texts = readings.texts.iloc[found["row"]].reset_index(drop=True)
-    joined = texts.assign(theme=found["theme"].to_numpy(), polarity=found["polarity"].to_numpy())
-    recent = joined["day"].isna() | (joined["day"] >= _back(readings, QUOTE_DAYS))
-    joined = joined[recent & ~(joined["rating"] >= 4) & (joined["outcome"] == "read") & (joined["text"] != "")]
-    joined = joined.assign(unsure=~(joined["rating"] <= 2), order=joined["theme"].map(THEMES.index))
-    # Without stars a text may be praise that was misread, so it is quoted only where there is nothing surer.
-    joined = joined[~joined["unsure"] | joined.groupby("theme")["unsure"].transform("all")]
-    risen = trend.rose if trend is not None else []
-    since = trend.since if trend is not None and risen else pd.Timestamp(readings.as_of)
-    joined["before"] = joined["theme"].isin(risen) & ~(joined["day"] >= since)
-    joined["several"] = joined["feedback_id"].map(texts["feedback_id"].value_counts())
-    order = ["order", "before", "several", "polarity", "day", "feedback_id"]
-    joined = joined.sort_values(order, ascending=[True, True, True, True, False, True], na_position="last")
-    chosen: list[int] = []
-    words: list[set[str]] = []
-    taken = dict.fromkeys(THEMES, 0)
-    for row in joined.itertuples():
-        own = set(re.findall(r"\w+", row.text.casefold()))
-        if taken[row.theme] < per_theme and all(len(own & other) < 0.6 * len(own | other) for other in words):
-            chosen.append(row.Index)
-            words.append(own)
-            taken[row.theme] += 1
-    best = joined.loc[chosen]
-    best = best.assign(text=best["text"].map(shorten))
-    return best[["theme", "text", "rating", "day", "polarity"]].reset_index(drop=True)
 
 
 def reply_queue(readings: Readings, *, days: int = REPLY_DAYS) -> pd.DataFrame:
@@ -66,7 +29,7 @@ def reply_queue(readings: Readings, *, days: int = REPLY_DAYS) -> pd.DataFrame:
     texts = readings.texts
     unclear = texts["rating"].isna() | ((texts["rating"] > 2) & (texts["rating"] < 4))
     read_negative = (texts["outcome"] == "read") & (texts["polarity"] < 0)
-    recent = texts["day"].isna() | (texts["day"] >= _back(readings, days))
+    recent = texts["day"].isna() | (texts["day"] >= since(readings, days))
     queue = texts[((texts["rating"] <= 2) | (unclear & read_negative)) & recent & ~texts["answered"]]
     named = readings.mentions[readings.mentions["complaint"]].groupby("row")["theme"].agg(", ".join)
     queue = queue.assign(theme=named.reindex(queue.index).fillna(""))
@@ -86,7 +49,7 @@ def complaints(readings: Readings, trend: Trend) -> pd.DataFrame:
     parts = []
     for theme in dict.fromkeys([*trend.rose, *_loudest(readings)]):
         texts = readings.texts.iloc[said.loc[said["theme"] == theme, "row"]]
-        inside = texts["day"] >= _back(readings, QUOTE_DAYS)
+        inside = texts["day"] >= since(readings, QUOTE_DAYS)
         if theme in trend.rose:
             inside = (texts["day"] >= trend.since) & (texts["day"] < trend.end)
         texts = texts[inside] if inside.any() else texts
@@ -108,10 +71,6 @@ def _loudest(readings: Readings) -> list[str]:
     return list(counts[counts >= FEW].index[:2])
 
 
-def _back(readings: Readings, days: int) -> pd.Timestamp:
-    return pd.Timestamp(readings.as_of) - pd.Timedelta(days=days)
-
-
 def part_answers(readings: Readings, *, tickets: bool) -> Part:
     """How many unhappy customers of the last month wait for an answer? `tickets`: does the data say who got one?"""
     queue = reply_queue(readings)
@@ -123,7 +82,7 @@ def part_answers(readings: Readings, *, tickets: bool) -> Part:
         unit="texts",
         n=count,
         headline=True,
-        note=f"in the last {REPLY_DAYS} days" + ("" if tickets else "; replies are not in the data"),
+        note=f"last {REPLY_DAYS} days",
         definition="texts with one or two stars, or read as negative without clear stars, without a ticket reply since",
     )
     texts = "this unhappy text" if count == 1 else f"these {formats.number(count)} unhappy texts"
@@ -147,7 +106,6 @@ def part_quotes(readings: Readings, trend: Trend) -> Part:
         stars=[formats.number(value) if value == value else "none" for value in found["rating"]],
         month=[f"{day:%B %Y}" if day is not pd.NaT else "undated" for day in found["day"]],
     )
-    first = _foremost(found, trend)
     chart = figures.table(
         frame,
         caption="Up to three quotes a theme, with one or two stars where there are any",
@@ -156,24 +114,13 @@ def part_quotes(readings: Readings, trend: Trend) -> Part:
     actions = [action for theme in listed["theme"].unique() if theme not in trend.rose
                if (action := _reading_task(theme, listed[listed["theme"] == theme], readings))]  # fmt: skip
     return Part(
-        title=f"‘{shorten(first, limit=90)}’" if first else "No complaint is clear enough to quote",
-        sentence="What customers wrote, theme by theme; personal data is taken out." if first else "",
+        title="In their own words" if len(frame) else "No complaint is clear enough to quote",
+        sentence="Quotes by theme; personal data is taken out, a machine chose them." if len(frame) else "",
+        detail=True,
         chart=chart if len(frame) else None,
         actions=actions,
         lists={"complaints": listed} if len(listed) else {},
     )
-
-
-def _foremost(found: pd.DataFrame, trend: Trend) -> str:
-    """The quote to lead with: of the theme that rose most and naming its cause, where there is one."""
-    order = [*(theme for theme in trend.moved.index if theme in trend.rose), *found["theme"]] if len(found) else []
-    for theme in order:
-        texts = found.loc[found["theme"] == theme, "text"]
-        cause = trend.cause(theme)
-        named = texts[texts.str.contains(cause.word, case=False, regex=False)] if cause else texts
-        if len(texts):
-            return str((named if len(named) else texts).iloc[0])
-    return ""
 
 
 def _reading_task(theme: str, texts: pd.DataFrame, readings: Readings) -> Action | None:
@@ -189,7 +136,7 @@ def _reading_task(theme: str, texts: pd.DataFrame, readings: Readings) -> Action
         what=f"Check {these}; the software may have misread many"
         if misread >= DOUBTFUL
         else f"Read {these} and find the cause",
-        why=f"Complaints about {theme} of the last year; {happy:,} of {wording.counted(len(rated), 'rated text')} carry four or five stars.",
+        why=f"Of the last year; {happy:,} of {wording.counted(len(rated), 'rated text')} carry four or five stars.",
         count=count,
         by=wording.working_day(readings.as_of, ACT_WITHIN_DAYS),
         owner=OWNERS[theme],

@@ -1,51 +1,57 @@
-"""The page: parts in order, and the one sentence above them."""
+"""The page: parts in order, and the one or two sentences above them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from crmlib import formats, wording
 from crmlib.analysis.feedback.satisfaction import Satisfaction
 from crmlib.analysis.feedback.trend import Trend, about, risen
 from crmlib.analysis.feedback.validation import Validation
-from crmlib.findings import Findings, Part, compose
+from crmlib.findings import Findings, Metric, Part, compose
 
 
 def page(
     satisfaction: Satisfaction | None, trend: Trend, validation: Validation, parts: Sequence[Part | None]
 ) -> Findings:
-    """What customers wrote, for the owner: `parts` in their order, under what changed in the last weeks."""
+    """What customers wrote, for the owner: `parts` in their order, under what changed in the last weeks.
+
+    Without two periods to compare, the tiles are those of all texts.
+    """
+    if satisfaction is None:
+        parts = [part and replace(part, metrics=[_as_tile(metric) for metric in part.metrics]) for part in parts]
     return compose("feedback", headline(satisfaction, trend, validation), parts)
+
+
+def _as_tile(metric: Metric) -> Metric:
+    return replace(metric, headline=metric.headline or metric.id in ("negative_share", "mean_stars"))
 
 
 def headline(satisfaction: Satisfaction | None, trend: Trend, validation: Validation) -> str:
     """What happened and what it means: the unhappy share and the theme that rose, or what can be said instead."""
     weeks = f"the last {wording.span(7 * trend.recent_weeks)}"
-    rose = trend.moved[trend.moved["change"] == "rose"]
-    first = rose.index[0] if len(rose) else ""
-    whom = about(first, trend.cause(first)) if first else ""
+    risen_themes = [theme for theme in trend.moved.index if theme in trend.rose]
+    whom = about(risen_themes[0], trend.cause(risen_themes[0])) if risen_themes else ""
+    theme = f"{whom} {risen(trend.moved['ratio'].iloc[0])}" if whom else ""
     if satisfaction is None:
-        if first:
-            return f"{whom} {risen(rose['ratio'].iloc[0])} in {weeks}."
-        return _over_all(validation)
+        return f"{theme} in {weeks}." if theme else _over_all(validation)
     share, before = formats.share(satisfaction.recent.value), formats.share(satisfaction.before)
-    what = "One- and two-star ratings" if satisfaction.basis == "stars" else "Texts that read as negative"
-    if satisfaction.change == "rose":
-        lead = f"{what} {risen(satisfaction.ratio)}: {share} in {weeks}, {before} in {trend.against}."
-        return wording.sentences(lead, f"{whom} rose most." if first else "No single theme explains it.")
+    noun = satisfaction.noun
+    if satisfaction.change == "no clear change":
+        if theme:
+            return f"{theme} in {weeks}. {wording.upper(noun)} are as common as before: {share}."
+        lead = f"{wording.upper(noun)} are about as common as in {trend.against}: {share}."
+        return f"{lead} No complaint has become more common."
+    lead = f"{wording.upper(noun)} {risen(satisfaction.ratio)}: {share} in {weeks}, {before} in {trend.against}."
     if satisfaction.change == "fell":
-        lead = f"Fewer customers are unhappy: {share} in {weeks}, {before} in {trend.against}."
-        return wording.sentences(lead, f"But {wording.lower(whom)} {risen(rose['ratio'].iloc[0])}." if first else "")
-    if first:
-        lead = f"{whom} {risen(rose['ratio'].iloc[0])} in {weeks}."
-        return f"{lead} Overall {share} of customers are unhappy, about as in {trend.against}."
-    lead = f"{share} of customers were unhappy in {weeks}, about as many as in {trend.against} ({before})."
-    return f"{lead} No complaint has become more common."
+        return wording.sentences(lead, f"But {wording.lower(theme)}." if theme else "")
+    return wording.sentences(lead, f"{whom} rose most." if whom else "No single theme explains it.")
 
 
 def _over_all(validation: Validation) -> str:
     """Without dates: how many are unhappy over all texts."""
     share = formats.share(validation.share.value)
     if validation.share.method == "stars":
-        return f"{share} of the ratings carry one or two stars. Without dated texts nothing can be said of a change."
-    return f"{share} of the texts we could read are negative. Without enough dated texts we can't say whether that changed."
+        return f"{share} of the ratings carry one or two stars. Too few are dated to say whether that changed."
+    return f"{share} of the texts we could read are negative. Too few are dated to say whether that changed."

@@ -40,8 +40,10 @@ METHOD_WORDS = {
 class Ahead:
     """Complaints by theme in the days from as_of on.
 
-    frame    theme, horizon_days, expected, low, high (of the count, 95 %), method, scatter (variance over mean of earlier errors)
-    tried    horizon_days, method, origins, deviance (mean Poisson deviance at earlier days), bias (forecast over actual − 1)
+    frame    theme, horizon_days, expected, low, high (of the count, 95 %), method, scatter (variance over mean of
+             earlier errors)
+    tried    horizon_days, method, origins, deviance (mean Poisson deviance at earlier days), bias (forecast over
+             actual − 1)
     """
 
     frame: pd.DataFrame
@@ -225,8 +227,8 @@ def part_ahead(readings: Readings, orders: pd.DataFrame, trend: Trend, due: Sequ
         grades=grades,
         certain=marked,
         method=[
-            f"The numbers ahead come from the plainest forecast that erred least at {int(found.tried['origins'].max())} "
-            "earlier days; their bands are as wide as those errors."
+            "The numbers ahead come from the plainest forecast that erred least at "
+            f"{int(found.tried['origins'].max())} earlier days; their bands are as wide as those errors."
         ],
         tables=tables,
     )

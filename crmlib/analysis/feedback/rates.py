@@ -13,7 +13,7 @@ from crmlib import figures, formats, wording
 from crmlib.analysis.feedback.reliability import FIRST, MEASURED, SENTENCES, together
 from crmlib.analysis.feedback.texts import Readings
 from crmlib.analysis.feedback.themes import THEMES
-from crmlib.findings import Caveat, Metric, Part
+from crmlib.findings import Caveat, Chart, Metric, Part
 from crmlib.stats import rate_interval
 
 FEW = 20  # complaints below which a theme is better read than counted
@@ -21,7 +21,7 @@ FEW = 20  # complaints below which a theme is better read than counted
 
 @dataclass(frozen=True, kw_only=True)
 class Rates:
-    """Complaints by theme, as themes.csv has them, over [start, end) with `orders` orders (None without a common period).
+    """Complaints by theme, as in themes.csv, over [start, end) with `orders` orders (None without a common period).
 
     frame  theme, texts (that mention it), negative (that complain of it), per_1000_orders, low, high, in_period
     """
@@ -37,8 +37,8 @@ class Rates:
 def rates(readings: Readings, orders: pd.DataFrame) -> Rates:
     """How often is each theme complained about, per 1,000 orders of the same period?
 
-    The period runs from the first day that has both texts and orders behind it to the last. Complaints in it are a Poisson
-    count (Garwood's interval); without orders or dates the rates are empty.
+    The period runs from the first day that has both texts and orders behind it to the last. Complaints in it are a
+    Poisson count (Garwood's interval); without orders or dates the rates are empty.
     """
     found, texts = readings.mentions, readings.texts
     counts = found.groupby("theme").agg(texts=("row", "size"), negative=("complaint", "sum"))
@@ -78,52 +78,35 @@ def author(rows: pd.DataFrame) -> pd.Series:
 
 
 def part_rates(readings: Readings, orders: pd.DataFrame) -> Part:
-    """What is complained about most? Complaints per 1,000 orders by theme, or their number where there are no orders."""
+    """What is complained about most? Complaints per 1,000 orders by theme, or their number without orders."""
     found = rates(readings, orders)
-    per_orders = found.orders is not None
-    column = "per_1000_orders" if per_orders else "negative"
-    frame = found.frame.assign(
-        name=found.frame["theme"].str.capitalize(),
-        precision=[MEASURED[theme].precision for theme in found.frame["theme"]],
-        recall=[MEASURED[theme].recall for theme in found.frame["theme"]],
-    )
-    if not per_orders:
+    column, digits = ("per_1000_orders", 1) if found.orders else ("negative", 0)
+    frame = found.frame.sort_values([column, "theme"], ascending=[False, True]).reset_index(drop=True)
+    frame["name"], frame["first"] = frame["theme"].str.capitalize(), frame.index == 0
+    if not found.orders:
         frame["low"], frame["high"] = rate_interval(frame["negative"], 1.0)
-    frame = frame.sort_values([column, "theme"], ascending=[False, True]).reset_index(drop=True)
-    frame["first"] = frame.index == 0
     top, second = frame.iloc[0], frame.iloc[1]
-    digits = 1 if per_orders else 0
-    if not frame["in_period"].any():
-        title, sentence = (
-            "No complaint about any of the seven themes was found",
-            "Customers may use words the software does not know.",
-        )
-    else:
-        apart = top["low"] > second["high"]
-        title = (
-            f"{top['name']} is the most common complaint"
-            if apart
-            else f"{top['name']} and {second['theme']} are the most common complaints"
-        )
+    title = "No complaint about any of the seven themes was found"
+    sentence, chart = "Customers may use words the software does not know.", Chart(table=_table(frame, found))
+    if frame["in_period"].any():
+        title = f"{top['name']} is the most common complaint"
+        if top["low"] <= second["high"]:
+            title = f"{top['name']} and {second['theme']} are the most common complaints"
         span = f" over {wording.span((found.end - found.start).days)}" if found.start and found.end else ""
-        unit = f"per 1,000 orders{span}" if per_orders else "texts"
-        sentence = f"{formats.number(top[column], digits=digits)} {unit}, then {second['theme']} with {formats.number(second[column], digits=digits)}."
-    chart = (
-        figures.dots(
+        most, then = (formats.number(row[column], digits=digits) for row in (top, second))
+        unit = f"per 1,000 orders{span}" if found.orders else "texts"
+        sentence = f"{most} {unit}, then {second['theme']} with {then}."
+        chart = figures.bars(
             frame,
             label="name",
             value=column,
             low="low",
             high="high",
+            what="Complaints per 1,000 orders" if found.orders else "Complaining texts",
             form=lambda value: formats.number(value, digits=digits),
-            what="Complaints per 1,000 orders" if per_orders else "Complaining texts",
             strong="first",
             table=_table(frame, found),
-            caption="The lines say how far chance alone may move the counts.",
         )
-        if frame["in_period"].any()
-        else figures.Chart(table=_table(frame, found))
-    )
     return Part(
         title=title,
         sentence=sentence,
@@ -135,50 +118,52 @@ def part_rates(readings: Readings, orders: pd.DataFrame) -> Part:
     )
 
 
-def _metrics(rates: Rates) -> list[Metric]:
-    metrics = []
-    if rates.orders:
-        metrics.append(
-            Metric(
-                id="texts_per_1000_orders",
-                label="Texts per 1,000 orders",
-                value=1000 * rates.texts / rates.orders,
-                unit="texts",
-                n=rates.orders,
-                definition="texts of the period / orders of the period × 1,000",
-            )
+def _metrics(found: Rates) -> list[Metric]:
+    if not found.orders:
+        return []
+    definition = (
+        "texts that speak negatively of the theme (not with four or five stars), name one of its faults, or mention it "
+        "without praise under one or two stars, per 1,000 orders of the period; Garwood's 95 % interval of the count"
+    )
+    texts = Metric(
+        id="texts_per_1000_orders",
+        label="Texts per 1,000 orders",
+        value=1000 * found.texts / found.orders,
+        unit="texts",
+        n=found.orders,
+        definition="texts of the period / orders of the period × 1,000",
+    )
+    themes = [
+        Metric(
+            id=f"{row.theme}_complaints",
+            label=f"{row.theme.capitalize()} complaints per 1,000 orders",
+            value=row.per_1000_orders,
+            unit="complaints",
+            n=found.orders,
+            low=row.low,
+            high=row.high,
+            note=f"{row.in_period:,} in {found.orders:,} orders",
+            definition=definition,
         )
-        metrics += [
-            Metric(
-                id=f"{row.theme}_complaints",
-                label=f"{row.theme.capitalize()} complaints per 1,000 orders",
-                value=row.per_1000_orders,
-                unit="complaints",
-                n=rates.orders,
-                low=row.low,
-                high=row.high,
-                note=f"{row.in_period:,} in {rates.orders:,} orders",
-                definition="texts that speak negatively of the theme (not with four or five stars), name one of its "
-                "faults, or mention it without praise under one or two stars, per 1,000 orders of the period; "
-                "Garwood's 95 % interval of the count",
-            )
-            for row in rates.frame.itertuples()
-        ]
-    return metrics
+        for row in found.frame.itertuples()
+    ]
+    return [texts, *themes]
 
 
-def _table(frame: pd.DataFrame, rates: Rates) -> dict[str, Any]:
+def _table(frame: pd.DataFrame, found: Rates) -> dict[str, Any]:
     labels = {"name": "Theme", "texts": "Texts that mention it", "negative": "Complaints"}
     if not (frame["in_period"] == frame["negative"]).all():
         labels["in_period"] = "Of them while there are orders"
-    if rates.orders:
+    if found.orders:
         labels |= {"per_1000_orders": "Per 1,000 orders", "low": "From", "high": "To"}
-    labels |= {"precision": "Test: right of found", "recall": "Test: found of all"}
     rate = dict.fromkeys(("per_1000_orders", "low", "high"), lambda value: formats.number(value, digits=2))
     return figures.tabulate(
-        frame,
+        frame.assign(
+            precision=[MEASURED[theme].precision for theme in frame["theme"]],
+            recall=[MEASURED[theme].recall for theme in frame["theme"]],
+        ),
         caption=f"Complaints by theme; the test is of words alone, on {SENTENCES} sentences written for it",
-        labels=labels,
+        labels=labels | {"precision": "Test: right of found", "recall": "Test: found of all"},
         formats=rate | dict.fromkeys(("texts", "negative", "in_period"), formats.people),
         file="tables/themes.csv",
     )
@@ -191,9 +176,9 @@ def _caveats() -> list[Caveat]:
         Caveat(text="Those who write are not all customers; nothing here speaks for the silent."),
         Caveat(
             text=f"About {10 * every.missed / every.complaints:.0f} in 10 complaints are missed, most about "
-            f"{wording.listed(weakest)}: compare a theme over time, less so with other themes."
+            f"{wording.listed(weakest)}: compare a theme with itself over time, not with others."
         ),
-        Caveat(text="Sarcasm and mixed feelings are often misread; a single text's reading is a hint."),
+        Caveat(text="Sarcasm is often misread; a single text's reading is a hint."),
     ]
 
 
@@ -201,11 +186,12 @@ def _measured(found: Rates) -> str:
     """How well the words find complaints on sentences written for it."""
     every, first = together(MEASURED), together(FIRST)
     themes = [f"{theme} {MEASURED[theme].right} of {MEASURED[theme].complaints}" for theme in THEMES]
-    undated = f" {wording.counted(found.undated, 'text')} without a date {'counts' if found.undated == 1 else 'count'} in no rate."
+    count = wording.noun(found.undated, "counts", "count")
+    undated = f" {wording.counted(found.undated, 'text')} without a date {count} in no rate."
     return (
         f"On {SENTENCES} test sentences, not written by this shop's customers, the words alone, without stars, find "
         f"{every.recall} complaints and are right in {every.precision}; before the patterns were last improved "
-        f"{first.right} were found, so the later figure flatters. By theme: {', '.join(themes)}. Under {FEW} complaints "
-        "about a theme, read the quotes and compare nothing. A text counts on the day it was written; its order was "
-        "often placed a week or two earlier." + (undated if found.undated else "")
+        f"{first.right} were found, so the later figure flatters. By theme: {', '.join(themes)}. Under {FEW} "
+        "complaints about a theme, read the quotes and compare nothing. A text counts on the day it was written; its "
+        "order was often placed a week or two earlier." + (undated if found.undated else "")
     )

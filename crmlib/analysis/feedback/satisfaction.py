@@ -9,15 +9,18 @@ import numpy as np
 import pandas as pd
 
 from crmlib import figures, formats, wording
+from crmlib.analysis.feedback.learning import MIN_RATED
 from crmlib.analysis.feedback.trend import HISTORY, SMOOTH_WEEKS, Trend, about, blocks, clearness, compared, lately
-from crmlib.analysis.feedback.validation import MIN_RATED
 from crmlib.findings import Change, Chart, Metric, Part, Signal
 from crmlib.formats import Estimate
 from crmlib.stats import share_interval
 
-FEW_READ = 50  # texts that must be understood in both periods before words stand in for stars
-_UNHAPPY = {"stars": "Unhappy ratings", "words": "Negative texts"}
-_COUNTED = {"stars": "ratings with one or two stars", "words": "texts that read as negative"}
+Basis = Literal["stars", "words"]
+# Ratings needed in both periods, and texts that must be understood before words stand in for stars.
+_LEAST: dict[Basis, int] = {"stars": MIN_RATED, "words": 50}
+_GONE = "The unhappy share is again about what it was."
+_UNHAPPY = {"stars": "unhappy ratings", "words": "negative texts"}
+_COLUMNS = {"stars": ("unhappy", "rated"), "words": ("negative", "read")}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +31,7 @@ class Satisfaction:
     `change` is what holds at 5 % against the scatter of the earlier weeks; `stars` and `stars_before` are mean ratings.
     """
 
-    basis: Literal["stars", "words"]
+    basis: Basis
     recent: Estimate
     before: float
     ratio: float
@@ -37,6 +40,11 @@ class Satisfaction:
     stars: float | None
     stars_before: float | None
 
+    @property
+    def noun(self) -> str:
+        """What is counted, in words."""
+        return "one- and two-star ratings" if self.basis == "stars" else "texts that read as negative"
+
 
 def satisfaction(trend: Trend) -> Satisfaction | None:
     """Is a larger share of customers unhappy in the last weeks than in the year before?
@@ -44,24 +52,24 @@ def satisfaction(trend: Trend) -> Satisfaction | None:
     Given their sum, unhappy texts of the last weeks are binomial with these weeks' share of all rated (or read) texts.
     """
     recent, before = _periods(trend)
-    for basis, count, per, least in (("stars", "unhappy", "rated", MIN_RATED), ("words", "negative", "read", FEW_READ)):
+    for basis, least in _LEAST.items():
+        count, per = _COLUMNS[basis]
         found = compared(trend.weeks, [count], per=per, recent_weeks=trend.recent_weeks)
         if found is None or min(found[-1]) < least:
             continue
-        ratio, _, _, p, exposed = found
-        low, high = (float(end) for end in share_interval(recent[count], exposed[0]))
-        share, then = float(recent[count] / exposed[0]), float(before[count] / exposed[1])
-        clear = p[0] < 0.05 and share != then
-        rated = basis == "stars"
+        ratio, _, _, p, (now, then) = found
+        low, high = (float(end) for end in share_interval(recent[count], now))
+        share, earlier = float(recent[count] / now), float(before[count] / then)
+        clear = p[0] < 0.05 and share != earlier
         return Satisfaction(
-            basis="stars" if rated else "words",
-            recent=Estimate(value=share, low=low, high=high, unit="share", n=int(exposed[0])),
-            before=then,
+            basis=basis,
+            recent=Estimate(value=share, low=low, high=high, unit="share", n=int(now)),
+            before=earlier,
             ratio=float(ratio[0]),
             p_value=float(p[0]),
-            change=("rose" if share > then else "fell") if clear else "no clear change",
-            stars=float(recent["stars"] / recent["rated"]) if rated else None,
-            stars_before=float(before["stars"] / before["rated"]) if rated else None,
+            change=("rose" if share > earlier else "fell") if clear else "no clear change",
+            stars=float(recent["stars"] / now) if basis == "stars" else None,
+            stars_before=float(before["stars"] / then) if basis == "stars" else None,
         )
     return None
 
@@ -77,39 +85,29 @@ def part_unhappy(found: Satisfaction | None, trend: Trend) -> Part | None:
     if found is None:
         theme = lately(trend, trend.leading[0], headline=True)
         return Part(metrics=[theme]) if theme else None
-    share, before = formats.share(found.recent.value), formats.share(found.before)
     more = {"rose": "More", "fell": "Fewer", "no clear change": "As many"}[found.change]
-    changed = found.change != "no clear change"
-    weeks = wording.span(7 * trend.recent_weeks)
-    way = "rose" if found.change == "rose" else "fell"
+    title = f"{more} {_UNHAPPY[found.basis]} as in {trend.against}"
+    changes, signals = [], []
+    if found.change != "no clear change":
+        title = f"{more} {_UNHAPPY[found.basis]} since {trend.since:%B}"
+        share, weeks = formats.share(found.recent.value), wording.span(7 * trend.recent_weeks)
+        noun = wording.upper(_UNHAPPY[found.basis])
+        text = f"{noun} {found.change} to {share} in {weeks}, from {formats.share(found.before)}."
+        changes.append(Change(text=text, size=_size(found, trend)))
+        text = f"There are {more.lower()} {_UNHAPPY[found.basis]} than in {trend.against}."
+        signals.append(Signal(id=f"unhappy:{found.change}", text=text, gone=_GONE))
+    method = (
+        f"The last {trend.recent_weeks} weeks are held against the {trend.before_weeks} before. Where counts scatter "
+        "from week to week more than chance would have it, a change must be larger to be called one."
+    )
     return Part(
-        title=f"{more} customers have been unhappy since {trend.since:%B}"
-        if changed
-        else f"As many customers are unhappy as in {trend.against}",
+        title=title,
         chart=_chart(found, trend),
         glance=True,
         metrics=_metrics(found, trend),
-        changes=[
-            Change(
-                text=f"{_UNHAPPY[found.basis]} {way} to {share} in {weeks}, from {before} in {trend.against}.",
-                size=_size(found, trend),
-            )
-        ]
-        if changed
-        else [],
-        signals=[
-            Signal(
-                id=f"unhappy:{found.change}",
-                text=f"{more} customers are unhappy than in {trend.against}.",
-                gone="About as many customers are unhappy as in the year before.",
-            )
-        ]
-        if changed
-        else [],
-        method=[
-            f"The last {trend.recent_weeks} weeks are held against the {trend.before_weeks} before. Where counts scatter "
-            "from week to week more than chance would have it, a change must be larger to be called one."
-        ],
+        changes=changes,
+        signals=signals,
+        method=[method],
     )
 
 
@@ -121,39 +119,31 @@ def _size(found: Satisfaction, trend: Trend) -> float:
 
 
 def _metrics(found: Satisfaction, trend: Trend) -> list[Metric]:
-    by = {"stars": "one or two stars among the ratings", "words": "texts that read as negative among those understood"}
-    span = f"the last {trend.recent_weeks} whole weeks"
-    count, per = ("unhappy", "rated") if found.basis == "stars" else ("negative", "read")
+    count, per = _COLUMNS[found.basis]
     theme = lately(trend, trend.leading[0], headline=True)
-    tiles = [
-        Metric.of(
-            found.recent,
-            id="unhappy_lately",
-            label="Unhappy customers",
-            headline=True,
-            before=found.before,
-            against=trend.against,
-            history=_history(trend, count, per),
-            definition=f"{by[found.basis]} of {span}; Wilson's 95 % interval",
-        ),
-        *([theme] if theme else []),
-    ]
-    if found.stars is not None:
-        tiles.append(
-            Metric(
-                id="stars_lately",
-                label="Average stars",
-                value=found.stars,
-                unit="index",
-                n=found.recent.n,
-                headline=True,
-                before=found.stars_before,
-                against=trend.against,
-                history=_history(trend, "stars", "rated"),
-                definition=f"mean of the ratings of {span}",
-            )
-        )
-    return tiles
+    unhappy = Metric.of(
+        found.recent,
+        id="unhappy_lately",
+        label="Unhappy customers",
+        headline=True,
+        before=found.before,
+        against=trend.against,
+        history=_history(trend, count, per),
+        definition=f"share of {found.noun} in the last {trend.recent_weeks} whole weeks; Wilson's 95 % interval",
+    )
+    stars = Metric(
+        id="stars_lately",
+        label="Average stars",
+        value=found.stars,
+        unit="index",
+        n=found.recent.n,
+        headline=True,
+        before=found.stars_before,
+        against=trend.against,
+        history=_history(trend, "stars", "rated"),
+        definition=f"mean of the ratings of the last {trend.recent_weeks} whole weeks",
+    )
+    return [unhappy, *([theme] if theme else []), *([stars] if found.stars is not None else [])]
 
 
 def _history(trend: Trend, count: str, per: str) -> tuple[tuple[str, float], ...]:
@@ -162,7 +152,7 @@ def _history(trend: Trend, count: str, per: str) -> tuple[tuple[str, float], ...
 
 
 def _chart(found: Satisfaction, trend: Trend) -> Chart:
-    count, per = ("unhappy", "rated") if found.basis == "stars" else ("negative", "read")
+    count, per = _COLUMNS[found.basis]
     rolled = trend.weeks[[count, per]].rolling(SMOOTH_WEEKS).sum()
     rolled = rolled.assign(week=trend.weeks["week"] + pd.Timedelta(days=6), share=rolled[count] / rolled[per])
     rolled = rolled[rolled[per] > 0].tail(trend.before_weeks + trend.recent_weeks)
@@ -177,7 +167,7 @@ def _chart(found: Satisfaction, trend: Trend) -> Chart:
         what="Unhappy share",
         form=formats.share,
         mark=(trend.since, f"last {trend.recent_weeks} weeks{name}"),
-        caption=f"{wording.upper(_COUNTED[found.basis])}, four weeks at a time.",
+        caption=f"{wording.upper(found.noun)}, four weeks at a time.",
         table=figures.tabulate(
             four,
             caption="Unhappy customers in four weeks each, newest first",

@@ -1,4 +1,4 @@
-"""Is a theme complained about more than before, and what do the new complaints name? The last weeks against the year."""
+"""Is a theme complained about more than before, and what do the new complaints name? Eight weeks against a year."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ import pandas as pd
 from scipy import stats
 
 from crmlib import figures, formats, wording
+from crmlib.analysis.feedback.quotes import foremost, quotes
 from crmlib.analysis.feedback.rates import author, period_of
+from crmlib.analysis.feedback.redaction import shorten
 from crmlib.analysis.feedback.texts import Readings
 from crmlib.analysis.feedback.themes import OWNERS, THEMES
 from crmlib.findings import Action, Change, Chart, Metric, Part, Signal
@@ -43,7 +45,6 @@ class Cause:
     recent_all: int
     before: int
     before_all: int
-    p_adjusted: float
 
     @property
     def is_name(self) -> bool:
@@ -85,7 +86,11 @@ class Trend:
     @property
     def against(self) -> str:
         """What the last weeks are held against, in words."""
-        return "the year before" if self.before_weeks == BEFORE_WEEKS else f"the {self.before_weeks} weeks before"
+        return (
+            "the year before"
+            if self.before_weeks == BEFORE_WEEKS
+            else f"the {wording.span(7 * self.before_weeks)} before"
+        )
 
     @property
     def rose(self) -> list[str]:
@@ -96,21 +101,18 @@ class Trend:
     @property
     def moved(self) -> pd.DataFrame:
         """The themes that rose, largest rise first, then those that fell; indexed by theme."""
-        clear = self.changes[self.changes["change"].isin(["rose", "fell"])].assign(
-            fell=self.changes["change"] == "fell"
-        )
-        return clear.sort_values(["fell", "ratio"], ascending=[True, False]).set_index("theme")
+        clear = self.changes[self.changes["change"] != "no clear change"].set_index("theme")
+        fell = clear["change"] == "fell"
+        return clear.iloc[np.lexsort((np.where(fell, clear["ratio"], -clear["ratio"]), fell))]
 
     @property
     def leading(self) -> list[str]:
         """Up to three themes worth naming: those that rose first, then by number."""
-        if self.changes.empty:
-            totals = self.weeks[list(THEMES)].sum()
-            return list(totals.sort_values(ascending=False, kind="stable").index[:3])
-        order = self.changes.assign(
-            rose=self.changes["change"] == "rose", all=self.changes["recent"] + self.changes["before"]
-        )
-        return list(order.sort_values(["rose", "all"], ascending=False, kind="stable")["theme"].head(3))
+        totals = self.weeks[list(THEMES)]
+        if len(self.changes):
+            totals = totals.tail(self.recent_weeks + self.before_weeks)
+        by_number = totals.sum().sort_values(ascending=False, kind="stable").index
+        return sorted(by_number, key=lambda theme: theme not in self.rose)[:3]
 
     def cause(self, theme: str) -> Cause | None:
         """The word behind a theme's rise, if one is clear."""
@@ -209,18 +211,8 @@ def causes(readings: Readings, trend: Trend) -> tuple[Cause, ...]:
         adjusted = adjust(p, method="holm")
         best = min(range(len(words)), key=lambda i: (adjusted[i], words[i]))
         if adjusted[best] < 0.05:
-            spelt, (now, then) = _spelling(recent["text"], words[best]), counts[best]
-            found.append(
-                Cause(
-                    theme=theme,
-                    word=spelt,
-                    recent=now,
-                    recent_all=size,
-                    before=then,
-                    before_all=earlier,
-                    p_adjusted=float(adjusted[best]),
-                )
-            )
+            (now, then), spelt = counts[best], _spelling(recent["text"], words[best])
+            found.append(Cause(theme=theme, word=spelt, recent=now, recent_all=size, before=then, before_all=earlier))
     return tuple(found)
 
 
@@ -276,35 +268,32 @@ def lately(trend: Trend, theme: str, *, headline: bool) -> Metric | None:
 
 
 def clearness(p: float) -> float:
-    """How clear a change is, 0 to 1: one chance in ten thousand million and below count as 1.
+    """How clear a change is, 0 to 1: a p of one in a million and below counts as 1.
 
-    >>> clearness(1), clearness(1e-5), clearness(0)
+    >>> clearness(1), clearness(1e-3), clearness(0)
     (0.0, 0.5, 1.0)
     """
-    return min(1.0, max(0.0, -float(np.log10(max(p, 1e-300))) / 10))
+    return min(1.0, max(0.0, -float(np.log10(max(p, 1e-300))) / 6))
 
 
 def part_trend(readings: Readings, trend: Trend) -> Part:
     """Which themes rose or fell in the last weeks? Lines of the leading themes, four weeks at a time."""
-    moved = trend.moved
-    first = trend.leading[0]
+    moved, first = trend.moved, trend.leading[0]
     by = wording.working_day(readings.as_of, ACT_WITHIN_DAYS)
+    others = (lately(trend, theme, headline=False) for theme in moved.index if theme != first)
+    method = (
+        f"A theme is said to have risen or fallen by p-values with Holm's correction for all {len(THEMES)} themes, "
+        "against the scatter of the earlier weeks; ranges carry Bonferroni's."
+    )
     return Part(
         title=_title(trend),
-        sentence=_sentence(trend),
+        sentence=_sentence(trend, foremost(quotes(readings, trend), trend)),
         chart=_chart(trend),
-        metrics=[
-            metric for theme in moved.index if theme != first and (metric := lately(trend, theme, headline=False))
-        ],
+        metrics=[metric for metric in others if metric],
         changes=[_change(theme, row, trend) for theme, row in moved.iterrows()],
         signals=[_signal(theme, row["change"]) for theme, row in moved.iterrows()],
-        actions=[_action(theme, row, trend, by=by) for theme, row in moved.iterrows() if row["change"] == "rose"],
-        method=[
-            f"A theme is said to have risen or fallen by p-values with Holm's correction for all {len(THEMES)} themes, "
-            "against the scatter of the earlier weeks; ranges carry Bonferroni's."
-        ]
-        if len(trend.changes)
-        else [],
+        actions=[_action(theme, moved.loc[theme], trend, by=by) for theme in moved.index if theme in trend.rose],
+        method=[method] if len(trend.changes) else [],
     )
 
 
@@ -340,7 +329,7 @@ def _title(trend: Trend) -> str:
     return f"{names.capitalize()} complaints {risen(moved['ratio'].iloc[0])}"
 
 
-def _sentence(trend: Trend) -> str:
+def _sentence(trend: Trend, quote: str) -> str:
     if trend.changes.empty:
         return "A comparison needs at least sixteen whole weeks of texts and orders."
     weeks = f"the last {wording.span(7 * trend.recent_weeks)}"
@@ -351,11 +340,15 @@ def _sentence(trend: Trend) -> str:
     theme = moved.index[0]
     cause = trend.cause(theme)
     if cause is None:
-        return "No single word stands behind it." if theme in trend.rose else f"That is against {trend.against}."
+        if theme not in trend.rose:
+            return f"That is against {trend.against}."
+        return f"One wrote: ‘{shorten(quote, limit=120)}’" if quote else "No single word stands behind it."
     name = cause.word if cause.is_name else f"the word ‘{cause.word}’"
     who = f"{formats.number(cause.recent)} of {wording.counted(cause.recent_all, 'writer')}"
     earlier = f"{formats.number(cause.before)} of {formats.number(cause.before_all)} did before"
-    return f"{who} in {weeks} {wording.noun(cause.recent, 'names', 'name')} {name}; {earlier}."
+    return f"{who} {wording.noun(cause.recent, 'names', 'name')} {name}; {earlier}." + (
+        f" One wrote: ‘{shorten(quote, limit=120)}’" if quote else ""
+    )
 
 
 def _change(theme: str, row: pd.Series, trend: Trend) -> Change:
@@ -390,28 +383,23 @@ def _action(theme: str, row: pd.Series, trend: Trend, *, by: date) -> Action:
     return Action(what=what, why=why, count=count, by=by, owner=OWNERS[theme], file="lists/complaints.csv")
 
 
-def _chart(trend: Trend) -> Chart:
+def _chart(trend: Trend) -> Chart | None:
     """The leading themes per 1,000 orders, four weeks at a time, the first with its band."""
-    weeks = trend.weeks
+    weeks, names = trend.weeks, trend.leading
     rolled = weeks[["orders", *THEMES]].rolling(SMOOTH_WEEKS).sum().assign(week=weeks["week"] + pd.Timedelta(days=6))
     rolled = rolled[rolled["orders"] > 0].tail(BEFORE_WEEKS + trend.recent_weeks)
     if rolled.empty:
-        return Chart()
-    names = trend.leading
-    long = pd.concat(
-        [
-            rolled[["week", "orders"]].assign(theme=name.capitalize(), rate=1000 * rolled[name] / rolled["orders"])
-            for name in names[::-1]
-        ]
-    ).assign(low=np.nan, high=np.nan)
-    first = (long["theme"] == names[0].capitalize()).to_numpy()
-    low, high = rate_interval(rolled[names[0]], rolled["orders"] / 1000)
-    long.loc[first, "low"], long.loc[first, "high"] = low, high
-    blocks = rolled.iloc[::-SMOOTH_WEEKS]
-    shown = pd.DataFrame({"until": blocks["week"].dt.strftime("%d %b %Y"), "orders": blocks["orders"]})
-    shown = shown.assign(**{theme: blocks[theme].map(formats.people) for theme in THEMES})
+        return None
+    lines = []
+    for name in names[::-1]:
+        line = rolled[["week"]].assign(theme=name.capitalize(), rate=1000 * rolled[name] / rolled["orders"])
+        low, high = rate_interval(rolled[name], rolled["orders"] / 1000)
+        first = name == names[0]
+        lines.append(line.assign(low=low if first else np.nan, high=high if first else np.nan))
+    shown = rolled.iloc[::-SMOOTH_WEEKS]
+    shown = shown.assign(until=shown["week"].dt.strftime("%d %b %Y"))
     return figures.line(
-        long,
+        pd.concat(lines, ignore_index=True),
         x="week",
         y="rate",
         group="theme",
@@ -419,13 +407,13 @@ def _chart(trend: Trend) -> Chart:
         low="low",
         high="high",
         what="Complaints per 1,000 orders",
-        form=lambda rate: formats.number(rate, digits=0),
+        form=formats.number,
         mark=(trend.since, f"last {trend.recent_weeks} weeks") if len(trend.changes) else None,
-        caption=f"Four weeks at a time, by the day of the text; the band is where {names[0]} may lie by chance.",
+        caption=f"Four weeks at a time; the band shows how far chance may move {names[0]}.",
         table=figures.tabulate(
             shown,
             caption="Complaints by theme in four weeks each, newest first",
             labels={"until": "Four weeks to", "orders": "Orders"} | {theme: theme.capitalize() for theme in THEMES},
-            formats={"orders": formats.number},
+            formats={"orders": formats.number} | dict.fromkeys(THEMES, formats.people),
         ),
     )
