@@ -32,8 +32,25 @@ from crmlib.publishing import csv_text
 from crmlib.stats import compare
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
-RESULTS = ["experiment", "metric", "variant", "control", "n", "n_control", "mean", "mean_control", "effect", "low", "high",
-           "p_value", "p_adjusted", "method", "q_value", "guardrail", "state"]  # fmt: skip
+RESULTS = [
+    "experiment",
+    "metric",
+    "variant",
+    "control",
+    "n",
+    "n_control",
+    "mean",
+    "mean_control",
+    "effect",
+    "low",
+    "high",
+    "p_value",
+    "p_adjusted",
+    "method",
+    "q_value",
+    "guardrail",
+    "state",
+]
 CHECKS = ["experiment", "check", "value", "p_value", "verdict"]
 
 # Six units: a, b in control, c, d in new, e in both, f assigned twice to new; g was never assigned.
@@ -123,8 +140,25 @@ OUTCOMES = [
 ]
 
 
-def page(shop: crm.Shop, *, experiment="", window_days=14, control="", split="", primary="", worthwhile=0.0, ratios="", quantiles="",
-         reading="fixed", planned_units=0, guardrails="", offer_cost=0.0, units_a_month=0.0, segments="", unit=""):  # fmt: skip
+def page(
+    shop: crm.Shop,
+    *,
+    experiment="",
+    window_days=14,
+    control="",
+    split="",
+    primary="",
+    worthwhile=0.0,
+    ratios="",
+    quantiles="",
+    reading="fixed",
+    planned_units=0,
+    guardrails="",
+    offer_cost=0.0,
+    units_a_month=0.0,
+    segments="",
+    unit="",
+):
     """The whole notebook: facts, checks, results, verdicts, findings, and worth, looks, segments."""
     also = ", ".join(filter(None, [ratios, quantiles, primary]))
     facts = ex.facts(shop, experiment=experiment, window_days=window_days, also=also, unit=unit)
@@ -209,8 +243,10 @@ def test_orders_count_within_each_units_own_window(write_shop):
         for unit, variant in (("a", "control"), ("b", "control"), ("c", "new"), ("d", "new"))
     ]
     # Its window closes exactly when as_of begins, and the last one's a second later.
-    assigned += [{"experiment": "x", "unit_id": "e", "variant": "new", "assigned_at": "2026-01-11 00:00:00"},
-                 {"experiment": "x", "unit_id": "f", "variant": "new", "assigned_at": "2026-01-11 00:00:01"}]  # fmt: skip
+    assigned += [
+        {"experiment": "x", "unit_id": "e", "variant": "new", "assigned_at": "2026-01-11 00:00:00"},
+        {"experiment": "x", "unit_id": "f", "variant": "new", "assigned_at": "2026-01-11 00:00:01"},
+    ]
     orders = [
         {
             "order_id": 1,
@@ -301,10 +337,18 @@ def moments_in_pandas(rows: pd.DataFrame) -> pd.DataFrame:
     for key, part in rows.groupby(["experiment", "metric", "variant"]):
         value = part["value"].astype(float)
         found[key] = {
-            "n": len(value), "mean": value.mean(), "var": value.var(), "skew3": ((value - value.mean()) ** 3).mean(), "nonzero": (value != 0).sum(), "largest": value.max(),
-            "off_binary": (~value.isin([0, 1])).sum(), "pre_n": part["pre_value"].notna().sum(),
-            "pre_mean": part["filled"].mean(), "pre_var": part["filled"].var(), "cov": value.cov(part["filled"]),
-        }  # fmt: skip
+            "n": len(value),
+            "mean": value.mean(),
+            "var": value.var(),
+            "skew3": ((value - value.mean()) ** 3).mean(),
+            "nonzero": (value != 0).sum(),
+            "largest": value.max(),
+            "off_binary": (~value.isin([0, 1])).sum(),
+            "pre_n": part["pre_value"].notna().sum(),
+            "pre_mean": part["filled"].mean(),
+            "pre_var": part["filled"].var(),
+            "cov": value.cov(part["filled"]),
+        }
     frame = pd.DataFrame.from_dict(found, orient="index")
     frame.index.names = ["experiment", "metric", "variant"]
     return frame.reset_index()
@@ -773,12 +817,23 @@ def facts_in_pandas(assigned: pd.DataFrame, outcomes: pd.DataFrame) -> Facts:
         .reset_index()
     )
     capped = moments[["experiment", "metric", "variant", "largest", "n", "mean", "var"]]
-    return Facts(as_of=pd.Timestamp("2026-10-01").date(), source="outcomes", window_days=14, currency="EUR", dated=True, arms=arms_,
-                    apart=apart, days=days, moments=moments, ratios=pd.DataFrame(columns=["experiment", "metric"]),
-                    quantiles=pd.DataFrame(columns=["experiment", "metric"]), capped=capped)  # fmt: skip
+    return Facts(
+        as_of=pd.Timestamp("2026-10-01").date(),
+        source="outcomes",
+        window_days=14,
+        currency="EUR",
+        dated=True,
+        arms=arms_,
+        apart=apart,
+        days=days,
+        moments=moments,
+        ratios=pd.DataFrame(columns=["experiment", "metric"]),
+        quantiles=pd.DataFrame(columns=["experiment", "metric"]),
+        capped=capped,
+    )
 
 
-# ---- what cannot be answered ------------------------------------------------------------------------------------------
+# ---- what cannot be answered -----------------------------------------------------------------------------------------
 
 
 def test_five_customers_are_too_few_and_the_page_says_so_with_numbers(write_shop):
@@ -888,7 +943,7 @@ def test_before_the_first_assignment_there_is_too_little(write_shop, rng):
         ex.facts(crm.connect(folder, as_of="2025-01-01"))
 
 
-# ---- the page ---------------------------------------------------------------------------------------------------------
+# ---- the page --------------------------------------------------------------------------------------------------------
 
 
 def test_the_primary_measure_is_chosen_by_name_alone(write_shop, rng):
@@ -939,7 +994,8 @@ def test_no_difference_says_how_large_one_could_still_be(write_shop):
         return found.results.table.iloc[0], found.verdicts.table.iloc[0]
 
     row, verdict = read()
-    # Nothing is worth having or not until somebody says so: both ends, as the table beside it has them, and no decision.
+    # Nothing is worth having or not until somebody says so: both ends, as the table beside it has them, and no
+    # decision.
     assert verdict["said"] == "X shows no clear difference"
     assert (verdict["state"], verdict["decision"]) == ("open", "open")
     assert 2.65 < 100 * row["high"] < 2.75 and 2.65 < -100 * row["low"] < 2.75

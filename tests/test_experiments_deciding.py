@@ -19,10 +19,12 @@ from crmlib.analysis.experiments.planning import power_of
 from crmlib.errors import UsageError
 from tests.test_experiments import arms, outcomes_of, page, sections
 
-# ---- every verdict -------------------------------------------------------------------------------------------------------
+# ---- every verdict ---------------------------------------------------------------------------------------------------
 
-# Units and conversions of the new version and of control, and what is to be said and done where a tenth of control's mean is
-# the smallest effect worth having. By hand: with half converting, 4,000 units an arm give ±2.2 points, 600 give ±5.7, 400 ±6.9.
+# Units and conversions of the new version and of control, and what is to be said and done where a tenth of control's
+# mean is
+# the smallest effect worth having. By hand: with half converting, 4,000 units an arm give ±2.2 points, 600 give ±5.7,
+# 400 ±6.9.
 EVERY = {
     "higher": ((4_000, 2_400), (4_000, 2_000), "ship"),
     "lower": ((4_000, 1_600), (4_000, 2_000), "stop"),
@@ -82,7 +84,8 @@ def test_every_state_there_is_is_reached_and_leads_to_what_it_should(judged):
     )
     assert "Any effect is smaller than 2.2 points" in rows.loc["no_difference", "why"]
     assert judged.findings.headline == (
-        "Higher sells more. Three other versions have a result too. No other test has a result yet; the void test is unusable."
+        "Higher sells more. Three other versions have a result too. "
+        "No other test has a result yet; the void test is unusable."
     )
     assert [action.what for action in judged.findings.actions] == [
         "Give higher to everybody",
@@ -135,7 +138,7 @@ def test_an_end_off_zero_does_not_read_as_zero():
     assert measures.effect_text(row, "") == "+1.02 points (0.04 to 2.00)"
 
 
-# ---- a ratio or a quantile that decides --------------------------------------------------------------------------------------
+# ---- a ratio or a quantile that decides ------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -176,7 +179,8 @@ def test_a_ratio_decides(spending):
 
 
 def test_a_ratio_ends_with_the_later_of_its_two_metrics(spending):
-    # Orders are complete after 7 days, revenue after 14: by 9 February all orders are known, and not all revenue. The last came
+    # Orders are complete after 7 days, revenue after 14: by 9 February all orders are known, and not all revenue. The
+    # last came
     # on 28 January, and was followed to some hour of 11 February: the first day to read it is the 12th.
     shop = crm.connect(spending[0], as_of="2026-02-09")
     assert page(shop, primary="orders").verdicts.table["state"].tolist() == ["open"]

@@ -114,9 +114,10 @@ def test_an_always_valid_effect_is_the_same_effect_with_a_wider_interval(rng):
 def test_the_split_test_is_a_likelihood_ratio_written_out():
     counts = np.array([[50, 60], [510, 460], [1_020, 930], [1_500, 1_480]])
     ratio = [
-        stats.betabinom.pmf(a, a + b, sequential.PRIOR_UNITS / 2, sequential.PRIOR_UNITS / 2) / stats.binom.pmf(a, a + b, 0.5)
+        stats.betabinom.pmf(a, a + b, sequential.PRIOR_UNITS / 2, sequential.PRIOR_UNITS / 2)
+        / stats.binom.pmf(a, a + b, 0.5)
         for a, b in counts
-    ]  # fmt: skip
+    ]
     expected = [min(1.0, 1 / max(ratio[: place + 1])) for place in range(len(ratio))]
     assert sequential.split_p(counts, [1, 1]) == pytest.approx(expected, rel=1e-9)
     assert sequential.split_p([[900, 100]], [9, 1])[0] > 0.5
@@ -179,14 +180,25 @@ def test_intervals_of_ratios_cover_where_units_have_several_orders():
             money = price * level * orders * rng.gamma(20, 1 / 20, size)
             rows.append((money, orders))
         row = [
-            {"n": size, "top_mean": m.mean(), "below_mean": o.mean(), "top_var": m.var(ddof=1), "below_var": o.var(ddof=1), "cov": np.cov(m, o)[0, 1]}
+            {
+                "n": size,
+                "top_mean": m.mean(),
+                "below_mean": o.mean(),
+                "top_var": m.var(ddof=1),
+                "below_var": o.var(ddof=1),
+                "cov": np.cov(m, o)[0, 1],
+            }
             for m, o in rows
-        ]  # fmt: skip
+        ]
         found.append(effects.ratio_effect(row[0], row[1], confidence=0.95))
         # Taking each order for a unit of its own, as if one customer's orders were strangers to each other.
         each = [m[o > 0] / o[o > 0] for m, o in rows]
-        error = math.sqrt(sum(np.average((e - np.average(e, weights=o[o > 0])) ** 2, weights=o[o > 0]) / o.sum()
-                              for e, (_, o) in zip(each, rows, strict=True)))  # fmt: skip
+        error = math.sqrt(
+            sum(
+                np.average((e - np.average(e, weights=o[o > 0])) ** 2, weights=o[o > 0]) / o.sum()
+                for e, (_, o) in zip(each, rows, strict=True)
+            )
+        )
         truth = 2.0 * math.exp(0.5**2 / 2)
         naive += abs(found[-1].effect - truth) <= 1.96 * error
     truth = 2.0 * math.exp(0.5**2 / 2)
@@ -240,29 +252,37 @@ def test_intervals_of_quantiles_cover():
         # Relative to control a tenth more, e^0.1, at every quantile; and off zero exactly where the difference is.
         assert 0.94 <= held(one.relative_low <= math.exp(0.1) - 1 <= one.relative_high for one in found) <= 0.97
         assert all((one.relative_low > 0, one.relative_high < 0) == (one.low > 0, one.high < 0) for one in found)
-        # Its error, for planning, is within a tenth of the normal approximation's: √(q (1 − q) / n) / density, for each arm.
+        # Its error, for planning, is within a tenth of the normal approximation's: √(q (1 − q) / n) / density, for each
+        # arm.
         at = math.exp(stats.norm.ppf(share))
         density = stats.norm.pdf(stats.norm.ppf(share)) / at
         error = math.sqrt(share * (1 - share) / size) / density * math.hypot(1, math.exp(0.1))
         assert np.median([one.error for one in found]) == pytest.approx(error, rel=0.1)
 
 
-# ---- wearing off ---------------------------------------------------------------------------------------------------------
+# ---- wearing off -----------------------------------------------------------------------------------------------------
 
 
 def halves(rng: np.random.Generator, lifts: tuple[float, float], *, size: int) -> list[dict[str, np.ndarray]]:
-    """Sums of orders early and late, of arm and control, in each of many tests; some customers order ten times as often as others."""
+    """Sums of orders early and late, of arm and control, in many tests; some customers order ten times as often."""
     sums = []
     for early, late in (lifts, (1.0, 1.0)):
         rate = rng.gamma(0.7, 0.6 / 0.7, (TRIALS, size))
         a, b = rng.poisson(rate * early), rng.poisson(rate * late)
-        sums.append({"early": a.sum(axis=1), "late": b.sum(axis=1), "early2": (a * a).sum(axis=1), "late2": (b * b).sum(axis=1),
-                     "both": (a * b).sum(axis=1)})  # fmt: skip
+        sums.append(
+            {
+                "early": a.sum(axis=1),
+                "late": b.sum(axis=1),
+                "early2": (a * a).sum(axis=1),
+                "late2": (b * b).sum(axis=1),
+                "both": (a * b).sum(axis=1),
+            }
+        )
     return sums
 
 
 def fading(sums: list[dict[str, np.ndarray]], *, size: int, strangers: bool = False) -> float:
-    """Share of tests whose effect is said to have changed between the halves, by Welch's test of the units' own contrasts."""
+    """Share of tests whose effect is said to have changed between the halves, by Welch's test of the contrasts."""
     both = [arm | ({"both": arm["early"] * arm["late"] / size} if strangers else {}) for arm in sums]
     (mean, variance), (mean0, variance0) = (looks.contrast_of(arm, size, first=7, late=7) for arm in both)
     found = stats.ttest_ind_from_stats(mean, np.sqrt(variance), size, mean0, np.sqrt(variance0), size, equal_var=False)
@@ -284,7 +304,7 @@ def test_an_effect_of_the_first_days_alone_is_found():
     assert fading(sums, size=400, strangers=True) < fading(sums, size=400)
 
 
-# ---- what decides is named beforehand ----------------------------------------------------------------------------------
+# ---- what decides is named beforehand --------------------------------------------------------------------------------
 
 
 def test_the_best_of_three_measures_wins_twice_as_often_as_one_named_before():

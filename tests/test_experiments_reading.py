@@ -24,7 +24,7 @@ def shop_of(write_shop, assigned: pd.DataFrame, outcomes: pd.DataFrame, *, as_of
     return crm.connect(write_shop(assignments=assigned, outcomes=outcomes, **tables), as_of=as_of)
 
 
-# ---- reading early -------------------------------------------------------------------------------------------------------
+# ---- reading early ---------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -69,7 +69,8 @@ def test_the_last_day_of_the_band_is_what_the_always_valid_reading_says(growing)
 
 
 def test_those_who_act_early_do_not_stand_for_all(write_shop):
-    # Conversions are recorded when they happen, 'not converted' at the end of the 14 days: half-way, all values are ones.
+    # Conversions are recorded when they happen, 'not converted' at the end of the 14 days: half-way, all values are
+    # ones.
     rng = np.random.default_rng(2)
     assigned = arms(rng, {"control": 1_000, "new": 1_000}, days=28)
     converted = (rng.random(2_000) < 0.3).astype(float)
@@ -113,7 +114,7 @@ def test_whole_weeks_are_asked_for(write_shop, rng, days, verdict):
     assert checks.loc["whole_weeks", ["value", "verdict"]].tolist() == [days, verdict]
 
 
-# ---- ratios, quantiles, heavy tails ----------------------------------------------------------------------------------------
+# ---- ratios, quantiles, heavy tails ----------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -212,7 +213,7 @@ def test_cutting_back_the_largest_values_is_shown_and_decides_nothing(write_shop
     assert f"would be {np.delete(rounds, 0)[~new[1:]].mean():.2f}, not {rounds[~new].mean():.2f}" in text
 
 
-# ---- guardrails and money ----------------------------------------------------------------------------------------------------
+# ---- guardrails and money --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -238,8 +239,12 @@ def test_it_ships_only_if_every_guardrail_holds(write_shop):
     rng = np.random.default_rng(6)
     assigned = arms(rng, {"control": 4_000, "new": 4_000}, days=14)
     new = (assigned["variant"] == "new").to_numpy()
-    outcomes = outcomes_of(assigned, converted=(rng.random(8_000) < 0.1 + 0.05 * new).astype(float),
-                           refunded=np.where(np.arange(8_000) % 20 == 0, 1.0, 0.0), slow=rng.normal(10 + 1 * new, 1))  # fmt: skip
+    outcomes = outcomes_of(
+        assigned,
+        converted=(rng.random(8_000) < 0.1 + 0.05 * new).astype(float),
+        refunded=np.where(np.arange(8_000) % 20 == 0, 1.0, 0.0),
+        slow=rng.normal(10 + 1 * new, 1),
+    )
     shop = shop_of(write_shop, assigned, outcomes)
     verdict = page(shop).verdicts.table.iloc[0]
     assert verdict["decision"] == "ship"
@@ -301,7 +306,7 @@ def test_revenue_is_not_called_margin(spenders):
     assert ex.part_worth(found.worth).title == "No test can be told in money yet"
 
 
-# ---- the planner -----------------------------------------------------------------------------------------------------------
+# ---- the planner -----------------------------------------------------------------------------------------------------
 
 
 def test_plans_agree_with_statsmodels_and_with_published_tables():
@@ -359,7 +364,7 @@ def test_the_power_of_a_test_comes_from_its_variance_alone(write_shop):
     assert tables[0]["needed"] == pytest.approx(ex.plan(base=10, spread=2, least=least).units_per_arm, rel=0.05)
 
 
-# ---- segments and novelty ----------------------------------------------------------------------------------------------------
+# ---- segments and novelty --------------------------------------------------------------------------------------------
 
 
 def test_segments_equal_pandas_and_only_a_planted_difference_is_called_one(write_shop):
@@ -550,7 +555,7 @@ def test_an_effect_of_early_arrivals_alone_is_found_week_by_week(write_shop):
     assert found.looks.changes["p_value"].iloc[0] < 0.001
 
 
-# ---- what was said of running tests ------------------------------------------------------------------------------------------
+# ---- what was said of running tests ----------------------------------------------------------------------------------
 
 
 def test_the_range_for_a_running_tests_end_holds():
@@ -590,7 +595,7 @@ def test_a_running_test_says_where_it_will_end_and_is_graded_by_the_same_units(w
     assert not page(crm.connect(folder, as_of="2026-03-01")).findings.predictions
 
 
-# ---- the page --------------------------------------------------------------------------------------------------------------
+# ---- the page --------------------------------------------------------------------------------------------------------
 
 
 def test_checks_that_found_nothing_are_counted_not_listed(write_shop, rng):

@@ -17,12 +17,22 @@ page, worth = (importlib.import_module(f"crmlib.analysis.experiments.{name}") fo
 
 
 def verdicts(*said: tuple[str, State, str, int]) -> Verdicts:
-    """Tests by name, state, what is said of them, and the side on which their interval lies; the first is the largest."""
+    """Tests: name, state, what is said of them, and the side on which the interval lies; the first is the largest."""
     rows = [
-        asdict(Verdict(experiment=name, variant="new", state=state, decision=Decision.OPEN, why="", side=side,
-                       units=1000 - place, said=text))
+        asdict(
+            Verdict(
+                experiment=name,
+                variant="new",
+                state=state,
+                decision=Decision.OPEN,
+                why="",
+                side=side,
+                units=1000 - place,
+                said=text,
+            )
+        )
         for place, (name, state, text, side) in enumerate(said)
-    ]  # fmt: skip
+    ]
     return Verdicts(worth=None, table=pd.DataFrame(rows), worthwhile=0.0)  # type: ignore[arg-type]
 
 
@@ -119,8 +129,14 @@ def test_a_split_is_told_by_its_counts():
 def test_checks_are_counted_for_none_one_and_many():
     def told(*verdict: str) -> Any:
         rows = [split.Row("x", f"check{place}", 0.0, "so.", one) for place, one in enumerate(verdict)]
-        found = split.Checks(facts=None, table=split.tabled(rows), ratios=pd.DataFrame(columns=split.RATIOS), controls={},
-                             plans={}, blocked=frozenset())  # type: ignore[arg-type]  # fmt: skip
+        found = split.Checks(
+            facts=None,
+            table=split.tabled(rows),
+            ratios=pd.DataFrame(columns=split.RATIOS),
+            controls={},
+            plans={},
+            blocked=frozenset(),
+        )  # type: ignore[arg-type]
         return checks.part_checks(found, pd.DataFrame())
 
     assert told("ok", "ok").title == "None of 2 checks found a problem"
