@@ -50,10 +50,13 @@ def put(
     (staging / "tables" / "rules.csv").write_text(f"rule\n{as_of}\n")
     names = ("report.html", "metrics.json", "tables/rules.csv")
     manifest = {
-        "run_id": run_id, "report": report, "variant": variant, "title": report.capitalize(), "order": "08", "as_of": as_of,
-        "status": "failed" if failed else "published", "reason": "KeyError in cell 3" if failed else "", "headline": "Ten.",
+        "run_id": run_id, "report": report, "variant": variant, "title": report.capitalize(), "order": "08",
+        "as_of": as_of,
+        "status": "failed" if failed else "published", "reason": "KeyError in cell 3" if failed else "",
+        "headline": "Ten.",
         "started_at": started.isoformat(timespec="milliseconds"), "parameters": {"level": "product"},
-        "code": {"version": "0.1.0", "commit": "abc", "notebook": "11"}, "packages": {"pandas": "3.1.1"}, "rows": {"rules": 1},
+        "code": {"version": "0.1.0", "commit": "abc", "notebook": "11"}, "packages": {"pandas": "3.1.1"},
+        "rows": {"rules": 1},
         "inputs": [{"table": "orders", "sha256": "aa", "kept": 10}], "made_from": {"code": "c1"},
         "files": {} if failed else {name: fingerprint(staging / name) for name in names},
     } | changes  # fmt: skip
@@ -70,12 +73,13 @@ def test_a_state_is_the_newest_day_and_a_failure_since(tmp_path: Path) -> None:
     put(tmp_path, "2026-11-24", failed=True, age=timedelta(hours=1))
     put(tmp_path, "2026-11-24", failed=True, age=timedelta(hours=1), report="feedback")
     baskets, feedback, experiments = archive.states(tmp_path, ["baskets", "feedback", "experiments"])
-    assert (baskets.as_of, baskets.failure, baskets.word) == (date(2026, 11, 23), "KeyError in cell 3", "published")
-    assert (feedback.as_of, feedback.word) == (None, "failed") and experiments.word == "never run"
+    assert baskets.run and baskets.failed and (baskets.run.as_of, baskets.word) == (date(2026, 11, 23), "published")
+    assert baskets.failed.reason == "KeyError in cell 3"
+    assert (feedback.run, feedback.word) == (None, "failed") and experiments.word == "never run"
     assert not baskets.is_late(NOW, timedelta(hours=26)) and baskets.is_late(NOW, timedelta(hours=24))
     assert feedback.is_late(NOW, timedelta(days=999)) and not experiments.is_late(NOW, timedelta(hours=1))
     put(tmp_path, "2026-11-24")
-    assert archive.states(tmp_path, ["baskets"])[0].failure == ""
+    assert archive.states(tmp_path, ["baskets"])[0].failed is None
 
 
 def test_status_exits_1_when_a_report_is_late_or_nothing_ever_ran(project: Path) -> None:
@@ -101,7 +105,8 @@ def test_status_exits_1_when_a_report_is_late_or_nothing_ever_ran(project: Path)
 
 def test_diff_shows_what_changed_and_what_may_have_made_it(project: Path) -> None:
     reports = project / "reports"
-    before = [{"value": 100.0}, {"id": "hit", "label": "Hit rate", "value": 0.10, "unit": "share", "low": 0.08, "high": 0.12},
+    before = [{"value": 100.0},
+              {"id": "hit", "label": "Hit rate", "value": 0.10, "unit": "share", "low": 0.08, "high": 0.12},
               {"id": "gone", "label": "Gone", "value": 1.0}]  # fmt: skip
     after = [
         {"value": 110.0},
@@ -132,7 +137,9 @@ def test_diff_shows_what_changed_and_what_may_have_made_it(project: Path) -> Non
 def test_diff_calls_no_running_total_a_change_and_tells_findings_that_came_or_went(project: Path) -> None:
     """The same rule as the page's, from the manifests of both runs."""
     reports = project / "reports"
-    signals = [{"id": name, "text": f"{name} are late.", "gone": f"{name} are on time again."} for name in ("Hats", "Mugs")]
+    signals = [
+        {"id": name, "text": f"{name} are late.", "gone": f"{name} are on time again."} for name in ("Hats", "Mugs")
+    ]
     put(reports, "2026-10-01", metrics=[{"value": 100.0}], running=["baskets"], signals=signals[:1])
     put(reports, "2026-11-01", metrics=[{"value": 110.0}], running=["baskets"], signals=signals[1:])
     lines = [" ".join(line.split()) for line in crm("diff", "baskets", "2026-10-01", "2026-11-01").output.splitlines()]

@@ -74,7 +74,7 @@ def test_the_prior_of_planted_pairs_is_recovered(rng: np.random.Generator) -> No
 
 
 def test_top_lift_is_luck_and_top_shrunk_is_not(rng: np.random.Generator) -> None:
-    """Split halves: of the pairs with the highest ratio few do as well on the other half; of the highest bounds most do."""
+    """Split halves: of pairs with the highest ratio few do as well on the other half; of the highest bounds most do."""
     pairs = 20_000
     truth = np.where(rng.random(pairs) < 0.97, 1.0, rng.gamma(4, 0.75, pairs))
     expected = rng.lognormal(0.3, 1.3, pairs)
@@ -157,14 +157,14 @@ def test_a_pair_of_one_season_is_not_held_up_later(rng: np.random.Generator) -> 
     hats, kettles = (30, 31), (20, 21)
     assert {hats, kettles} <= set(above_chance(rules))
     # The naive count calls the season a success: summer came back.
-    naive = count_pairs([hats], baskets=baskets.later()).iloc[0]
+    naive = count_pairs([hats], baskets=baskets.part("later")).iloc[0]
     assert naive["times_low"] > 1.5
     validation = bk.validate(baskets, rules)
     assert validation.by_month and validation.season >= 1
     for followed in (validation.found, validation.before):
         held_up = set(followed.loc[followed["verdict"] == "held", "itemset"])
         assert kettles in held_up and hats not in held_up
-    hat, kettle = (row for _, row in recount([hats, kettles], baskets.later()).iterrows())
+    hat, kettle = (row for _, row in recount([hats, kettles], baskets.part("later")).iterrows())
     assert hat["verdict"] != "held" and kettle["verdict"] == "held"
     assert hat["times_low"] < 1 and hat["times_over_all"] == pytest.approx(naive["times"])
     shown = dict(zip(validation.shown["itemset"], validation.shown["verdict"], strict=True))
@@ -185,6 +185,7 @@ def test_a_pair_of_one_season_is_not_held_up_later(rng: np.random.Generator) -> 
         ("French Press 1.0 l", "French Press Grind 500 g", (33, 15), ""),
         ("Matcha Ceremonial 30 g", "Bamboo Whisk", (23, 15), ""),
         ("Set of 4", "Set of 6", (1, 2), ""),
+        ("i000", "i001", (1, 2), ""),
     ],
 )
 def test_relatives_are_told_by_their_names(first: str, second: str, prices: tuple[int, int], how: str) -> None:
@@ -366,9 +367,9 @@ def test_what_large_baskets_hold_anyway_is_told_apart(rng: np.random.Generator) 
     rules = bk.fit(baskets, max_items=2, min_confidence=0)
     validation = bk.validate(baskets, rules)
     rates = bk.hit_rates(baskets, validation)
-    suggested = bk.score(validation.rules, baskets.earlier(), validation)
+    suggested = bk.score(validation.rules, baskets.part("earlier"), validation)
     ((first, then),) = hits.first_choice(suggested, baskets.ids).items()
-    later, (small, many) = baskets.later(), ("under 11 items", "11 items or more")
+    later, (small, many) = baskets.part("later"), ("under 11 items", "11 items or more")
     for size, inside in ((small, later.sizes < 11), (many, later.sizes >= 11)):
         tried = later.held.toarray()[inside]
         tried = tried[tried[:, first] == 1]
@@ -415,10 +416,12 @@ def verdicts(**said: str) -> bk.HitRates:
     [
         ({"any": "better", "small": "better", "large": "beaten", "later": "beaten"},
          "In small baskets, suggest the matching product; in large baskets and in e-mails, a bestseller.",
-         "The matching product was bought more often than a bestseller in small baskets, but not in large ones or as the next purchase"),
+         "The matching product was bought more often than a bestseller in small baskets, but not in large ones or as the "
+         "next purchase"),
         ({"any": "better", "small": "better", "large": "better", "later": "better"},
          "In small baskets, in large baskets and in e-mails, suggest the matching product.",
-         "The matching product was bought more often than a bestseller in small baskets, in large ones and as the next purchase"),
+         "The matching product was bought more often than a bestseller in small baskets, in large ones and as the next "
+         "purchase"),
         ({"any": "better", "small": "better"}, "In the basket, suggest the matching product.",
          "The matching product was bought more often than a bestseller in the basket"),
         ({"any": "beaten", "later": "beaten"},
@@ -437,7 +440,7 @@ def test_advice_follows_the_evidence(said: dict[str, str], advice: str, title: s
     assert hits.advised(rates) == advice
     part = bk.part_hits(rates, NO_PAIRS, made(np.ones((3, 2), dtype=np.int64)), shop=SHOP)
     assert part.title == title and part.actions == ()
-    assert part.shown == bool(said) and bool(part.certain) != bool(said)
+    assert part.shown == bool(said) and part.certain == ()
 
 
 NO_PAIRS = pd.DataFrame(columns=["pair", "item_id", "suggest_id", "share", "room", "room_low", "room_high"])
@@ -452,6 +455,7 @@ def test_nobody_is_asked_to_test_what_the_evidence_speaks_against(said: dict[str
                           "room_low": np.nan, "room_high": np.nan})  # fmt: skip
     part = bk.part_hits(verdicts(**said), pairs, made(np.ones((3, 2), dtype=np.int64)), shop=SHOP)
     assert [action.what for action in part.actions] == (["Test this pair on half of visitors"] if test else [])
+    assert bool(part.certain) != bool(said)
 
 
 @pytest.mark.parametrize(
@@ -466,6 +470,14 @@ def test_nobody_is_asked_to_test_what_the_evidence_speaks_against(said: dict[str
 )
 def test_a_sequence_is_said_as_one_says_it(share: float, title: str) -> None:
     assert after._title(pd.Series({"first": "A", "then": "B", "share_after": share}), 60) == title
+
+
+def test_a_sequence_whose_window_is_never_over_is_told_by_its_counts() -> None:
+    row = {"pair": (0, 1), "first": "A", "then": "B", "share_after": np.nan, "share_any": 0.0, "after": 40, "before": 9,
+           "customers": 38, "times": 4.0, "times_low": 2.0, "times_high": 9.0}  # fmt: skip
+    assert after._sentence(pd.Series(row)).startswith("It came 40 times after and 9 times before.")
+    drawn_of = after._chart(after.Sequences(table=pd.DataFrame([row]), window_days=60, searched=1))
+    assert not drawn_of.wide and len(drawn_of.table["rows"]) == 1
 
 
 def planted_refills(rng: np.random.Generator) -> bk.Baskets:

@@ -207,7 +207,8 @@ def command(project: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 def state(folder: Path) -> dict[str, tuple[int, int, bytes]]:
     return {
-        path.relative_to(folder).as_posix(): (path.stat().st_mtime_ns, path.stat().st_ino, path.read_bytes() if path.is_file() else b"")
+        path.relative_to(folder).as_posix(): (path.stat().st_mtime_ns, path.stat().st_ino,
+                                              path.read_bytes() if path.is_file() else b"")
         for path in sorted(folder.rglob("*"))
     }  # fmt: skip
 

@@ -30,7 +30,8 @@ def manifest(run_id: str, **changes: Any) -> Manifest:
 
 def put(reports: Path, number: int, **changes: Any) -> Path:
     """Publish a run whose page says its number."""
-    run_id = f"20261122-06000{number}-{manifests.slug_of(changes.get('report', 'baskets'), changes.get('variant', ''))}-00a{number}"
+    slug = manifests.slug_of(changes.get("report", "baskets"), changes.get("variant", ""))
+    run_id = f"20261122-06000{number}-{slug}-00a{number}"
     staging = publish.stage(reports, run_id)
     (staging / "report.html").write_text(f"run {number}")
     return publish.publish(reports, staging, manifest(run_id, **changes))
@@ -147,7 +148,7 @@ def test_latest_is_the_newest_good_run_by_day_not_by_clock(tmp_path: Path) -> No
     assert target and (tmp_path / "latest" / target[1]).resolve() == tmp_path / "2026-11-22" / "baskets" / "report.html"
     assert [path.name for path in (tmp_path / "latest").iterdir()] == ["baskets.html"]
     index = (tmp_path / "index.html").read_text()
-    assert "too few to conclude (n = 5)" in index and "needs feedback" in index and "A newer run" in index
+    assert "too few to conclude (n = 5)" in index and "needs feedback" in index and "has no answer" in index
 
 
 def test_a_good_run_replaced_by_one_without_an_answer_leaves_latest(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from crmlib.formats import Estimate
 
 @dataclass(frozen=True, kw_only=True)
 class Total:
-    """A sum over customers with a 95 % range of what will come: chance, open parameters, errors of earlier forecasts."""
+    """A sum over customers with a 95 % range of what will come: chance, open parameters and earlier errors."""
 
     value: float
     low: float
@@ -30,7 +30,7 @@ class Total:
 
 @dataclass(frozen=True)
 class Errors:
-    """What earlier forecasts of totals were off by: log(actual / forecast), and the deviation the method expected."""
+    """What earlier forecasts were off by, log(actual / forecast), and the deviation the method expected."""
 
     seen: tuple[float, ...] = ()
     own: tuple[float, ...] = ()

@@ -68,7 +68,7 @@ class Contactable:
 
 
 def contactable(shop: Shop, frame: pd.DataFrame, *, channel: Channel = "email") -> Contactable:
-    """Which rows of a list (column customer_id) are of customers who may be written to, and who was left out, by reason?
+    """Which rows of a list (column customer_id) are of customers who may be written to, and how many are left out, why?
 
     Consent is what it was at the shop's as_of. A customer without a row in `customers`, or with consent left blank, has
     not agreed. Where the shop has no column of consent nobody is taken off for it, and `checked` is False; the same

@@ -3,6 +3,7 @@
 from crmlib.figures.canvas import (
     ACCENT,
     GREEN,
+    GREY,
     GRID,
     INK,
     MUTED,
@@ -21,6 +22,7 @@ from crmlib.findings import Chart
 __all__ = [
     "ACCENT",
     "GREEN",
+    "GREY",
     "GRID",
     "INK",
     "MUTED",

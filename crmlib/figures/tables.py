@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -66,12 +65,3 @@ def _cell(value: Any, form: Callable[[Any], str] | None) -> str:
     if missing(value):
         return "\N{EN DASH}"
     return form(value) if form else str(value)
-
-
-def table_html(payload: Mapping[str, Any]) -> str:
-    """The inside of a table element, escaped, as a notebook shows it."""
-    heads = "".join(f'<th scope="col">{html.escape(column["label"])}</th>' for column in payload["columns"])
-    rows = "".join(
-        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in payload["rows"]
-    )
-    return f"<caption>{html.escape(payload['caption'])}</caption><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody>"

@@ -29,33 +29,41 @@ from crmlib.report.statuses import STATUS_WORDS
 
 @dataclass(frozen=True, kw_only=True)
 class State:
-    """Where a report stands: its newest run by day, and a failure since, if one is newer.
-
-    `as_of` and `made_at` are None where no run stands; `status` is then the failure's, or '' for one never tried.
-    """
+    """Where a report stands: its newest run by day, and a failure since; None for what is not there."""
 
     slug: str
-    as_of: date | None = None
-    made_at: datetime | None = None
-    status: str = ""
-    stale: bool = False
-    failure: str = ""
+    run: Manifest | None = None
+    failed: Manifest | None = None
+
+    @property
+    def made_at(self) -> datetime | None:
+        """When the run that stands was made."""
+        return datetime.fromisoformat(self.run.started_at) if self.run else None
 
     @property
     def word(self) -> str:
         """The status as a reader meets it."""
-        return STATUS_WORDS.get(self.status, "Never run").lower() + (", stale data" if self.stale else "")
+        known = self.run or self.failed
+        stale = ", stale data" if self.run and self.run.stale else ""
+        return (STATUS_WORDS[known.status].lower() if known else "never run") + stale
 
     def is_late(self, now: datetime, max_age: timedelta) -> bool:
         """Has no run ended well within `max_age`? A report that was never tried is not expected, so not late."""
-        return bool(self.status) and (self.made_at is None or now - self.made_at > max_age)
+        made_at = self.made_at
+        return now - made_at > max_age if made_at else self.failed is not None
 
 
 def states(reports: Path, known: Sequence[str]) -> list[State]:
     """One State a report: those known, in their order, then others and variants that the folder holds."""
-    newest, failed = _by_slug(dated_runs(reports)), _by_slug([run for _, run in set_aside(reports, "failed")])
-    slugs = [*known, *sorted({*newest, *failed} - {*known})]
-    return [_state(slug, newest.get(slug, [])[:1], failed.get(slug, [])[:1]) for slug in slugs]
+    newest = {slug: runs[0] for slug, runs in _by_slug(dated_runs(reports)).items()}
+    failed = {slug: runs[0] for slug, runs in _by_slug([run for _, run in set_aside(reports, "failed")]).items()}
+    found = []
+    for slug in [*known, *sorted({*newest, *failed} - {*known})]:
+        run, since = newest.get(slug), failed.get(slug)
+        if run and since and since.started_at < run.started_at:
+            since = None
+        found.append(State(slug=slug, run=run, failed=since))
+    return found
 
 
 def _by_slug(runs: Sequence[Manifest]) -> dict[str, list[Manifest]]:
@@ -63,16 +71,6 @@ def _by_slug(runs: Sequence[Manifest]) -> dict[str, list[Manifest]]:
     for run in runs:
         found.setdefault(run.slug, []).append(run)
     return found
-
-
-def _state(slug: str, stands: Sequence[Manifest], failures: Sequence[Manifest]) -> State:
-    since = [run for run in failures if not stands or run.started_at > stands[0].started_at]
-    reason = since[0].reason if since else ""
-    if not stands:
-        return State(slug=slug, status=failures[0].status if failures else "", failure=reason)
-    (run,) = stands
-    made_at = datetime.fromisoformat(run.started_at)
-    return State(slug=slug, as_of=run.as_of, made_at=made_at, status=run.status, stale=run.stale, failure=reason)
 
 
 def run_of(reports: Path, slug: str, day: str) -> Path:
@@ -136,7 +134,7 @@ def prunable(reports: Path, *, keep: int | None = None, before: date | None = No
 
 
 def prune(reports: Path, folders: Sequence[Path]) -> list[str]:
-    """Remove runs, each out of sight in one step before its files go. Returns the slugs left alone as they are locked."""
+    """Remove runs, each out of sight in one step before its files go. Returns the slugs left alone: they are locked."""
     by_slug: dict[str, list[Path]] = {}
     for folder in folders:
         if manifest := read_manifest(folder):

@@ -262,7 +262,7 @@ def _effects_ours(folder: Path, *, warm: bool) -> None:
         return
     store = crm.connect(folder, as_of="2026-10-01")
     facts = crm.experiments.facts(store)
-    print(len(crm.experiments.fit(facts, crm.experiments.validate(facts)).table))
+    print(len(crm.experiments.fit(crm.experiments.validate(facts)).table))
 
 
 def _effects_beside(folder: Path, *, warm: bool) -> None:

@@ -42,11 +42,11 @@ Place = tuple[str, str]
 class HitRates:
     """How often what was suggested was bought, on baskets after the cut. `why` says why nothing was compared, else ''.
 
-    rates        one row a place ('beside a product', 'to a customer'), size of baskets ('all'; beside a product also those
-                 under 11 items and the others) and method ('suggestion', 'bestseller'): place, size, method, trials, customers,
-                 hits, rate, low, high
-    differences  one row a place and size: place, size, difference (suggestion − bestseller, same trials), low, high, se,
-                 verdict (of the suggestions: better, beaten, or tie, where the interval holds 0)
+    rates        one row a place ('beside a product', 'to a customer'), size of baskets ('all'; beside a product also
+                 those under 11 items and the others) and method ('suggestion', 'bestseller'): place, size, method,
+                 trials, customers, hits, rate, low, high
+    differences  one row a place and size: place, size, difference (suggestion − bestseller, same trials), low, high,
+                 se, verdict (of the suggestions: better, beaten, or tie, where the interval holds 0)
     days         of the later part
     """
 
@@ -90,15 +90,16 @@ def _row(table: pd.DataFrame, **wanted: str) -> pd.Series[float] | None:
 def hit_rates(baskets: Baskets, validation: Validation) -> HitRates:
     """Suggestions found before the cut, tried on the baskets after it, beside the bestsellers of the time before.
 
-    Beside a product: every later basket with a product that has a suggestion is a trial, a hit if it holds what would have
-    been suggested (a share of one where it has several such products). To a customer: everybody who had bought one side of a pair and never the other is a trial, a hit if
-    he buys the other after the cut; the bestseller is then the most popular item he never bought. The intervals take
-    customers as independent, and the difference is paired: both methods are tried on the same. Large baskets hold the
-    bestsellers anyway, so beside a product small and large ones are told apart too.
+    Beside a product: every later basket with a product that has a suggestion is a trial, a hit if it holds what would
+    have been suggested (a share of one where it has several such products). To a customer: everybody who had bought one
+    side of a pair and never the other is a trial, a hit if he buys the other after the cut; the bestseller is then the
+    most popular item he never bought. The intervals take customers as independent, and the difference is paired: both
+    methods are tried on the same. Large baskets hold the bestsellers anyway, so beside a product small and large ones
+    are told apart too.
     """
     if validation.rules is None:
-        return _measured({}, days=0, why=validation.why)
-    earlier, later = baskets.earlier(), baskets.later()
+        return _measured({}, days=0, why="There are no later baskets to try pairs on.")
+    earlier, later = baskets.part("earlier"), baskets.part("later")
     days = int((later.days.max() - later.days.min()).days) + 1
     pairs = score(validation.rules, earlier, validation)
     if pairs.empty:
@@ -228,8 +229,8 @@ def part_hits(rates: HitRates, suggestions: pd.DataFrame, baskets: Baskets, *, s
         n=int(ours["trials"]) if ours is not None else None,
         headline=ours is not None,
         note=f"a bestseller: {formats.share(theirs['rate'])}" if theirs is not None else "",
-        definition="Share of later baskets with a product that has a suggestion, found before, that hold the suggestion "
-        "too. Nothing was shown to anybody.",
+        definition="Share of later baskets with a product that has a suggestion, found before, that hold the "
+        "suggestion too. Nothing was shown to anybody.",
     )
     part = replace(
         owners,
@@ -239,7 +240,7 @@ def part_hits(rates: HitRates, suggestions: pd.DataFrame, baskets: Baskets, *, s
         lists=owners.lists if len(suggestions) else {},
     )
     if not rates.verdicts:
-        return replace(part, certain=[rates.why])
+        return replace(part, certain=[rates.why] if len(suggestions) else [])
     small = f"Small means under {LARGE} items. " if (BESIDE, FEW_ITEMS) in rates.verdicts else ""
     return replace(
         part,
@@ -248,8 +249,9 @@ def part_hits(rates: HitRates, suggestions: pd.DataFrame, baskets: Baskets, *, s
         f"{wording.span(rates.days)}.",
         chart=_chart(rates),
         method=[
-            f"{_WORDS[where, size][2]}, matching product less bestseller on the same trials: {formats.number(100 * gap, digits=1)} "
-            f"points ({formats.number(100 * low, digits=1)} to {formats.number(100 * high, digits=1)})."
+            f"{_WORDS[where, size][2]}, matching product less bestseller on the same trials: "
+            f"{formats.number(100 * gap, digits=1)} points ({formats.number(100 * low, digits=1)} to "
+            f"{formats.number(100 * high, digits=1)})."
             for where, size, gap, low, high, *_ in rates.differences.itertuples(index=False)
             if (where, size) in rates.verdicts
         ],

@@ -10,10 +10,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from crmlib import wording
-from crmlib.analysis.baskets.facts import Baskets, Ints
+from crmlib.analysis.baskets.facts import Baskets, Ints, tally
 from crmlib.analysis.baskets.mining import column_sums
 from crmlib.analysis.outreach import LEAVE, WRITE, contactable, lots
-from crmlib.findings import Action, Metric, Part
+from crmlib.findings import Action, Part
 
 if TYPE_CHECKING:
     from crmlib.shop.shop import Shop
@@ -53,23 +53,19 @@ def part_owners(owners: pd.DataFrame, baskets: Baskets, *, matching: bool, shop:
     people = contactable(shop, owners)
     write = int((people.frame["lot"] == WRITE).sum())
     action = Action(
-        what=f"E-mail {wording.counted(write, 'customer')} about {'the matching product' if matching else 'a bestseller'}",
+        what=f"E-mail {wording.counted(write, 'customer')} about "
+        f"{'the matching product' if matching else 'a bestseller'}",
         worth="untested",
         by=wording.working_day(shop.as_of, FRESH.days) if write else None,
         owner="marketing",
         file=f"lists/{OWNERS}.csv",
         count=write,
-        why=f"They own one product of a pair; what to write about is in column {'suggest' if matching else 'bestseller'}. "
-        f"Those marked '{LEAVE}' show what the e-mail adds. {people.note}",
+        why="They own one product of a pair; what to write about is in column "
+        f"{'suggest' if matching else 'bestseller'}. Those marked '{LEAVE}' show what the e-mail adds. {people.note}",
     )
-    metric = Metric(
-        id="owners",
-        label="Customers with one product of a pair",
-        value=len(owners),
-        unit="customers",
-        n=len(baskets.customer_ids),
-        definition="Customers who bought one side of a suggested pair and never the other.",
-    )
+    definition = "Customers who bought one side of a suggested pair and never the other."
+    count, known = len(owners), len(baskets.customer_ids)
+    metric = tally("owners", "Customers with one product of a pair", count, known, definition, unit="customers")
     return Part(metrics=[metric], actions=[action] if write else [], lists={OWNERS: people.frame})
 
 

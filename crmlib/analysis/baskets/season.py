@@ -8,6 +8,7 @@ import pandas as pd
 from crmlib import figures, formats, wording
 from crmlib.analysis.baskets import mining
 from crmlib.analysis.baskets.facts import Baskets
+from crmlib.analysis.baskets.pairs import SHOWN, times_chart
 from crmlib.analysis.baskets.rules import Rules, directions, pairs_above
 from crmlib.findings import Part
 
@@ -15,7 +16,6 @@ SEASONS = ("Dec–Feb", "Mar–May", "Jun–Aug", "Sep–Nov")
 _SPOKEN = dict(
     zip(SEASONS, ("December to February", "March to May", "June to August", "September to November"), strict=True)
 )
-_SHOWN = 10
 
 
 def by_season(pairs: pd.DataFrame) -> pd.Series[bool]:
@@ -35,7 +35,8 @@ def seasonal(rules: Rules, baskets: Baskets, suggestions: pd.DataFrame) -> pd.Da
     """Pairs above chance held against their months: those the season explains, those it may, the suggestions, the rest.
 
     Columns pair, first, second, count, times, times_low, times_high (whole time), within, within_low, within_high (each
-    month held against its own sales), explained, beyond (also above chance within months). Empty where months are not known.
+    month held against its own sales), explained, beyond (also above chance within months). Empty where months are not
+    known.
     """
     pairs = pairs_above(rules)
     if not rules.months_judged:
@@ -68,39 +69,33 @@ def part_season(rules: Rules, baskets: Baskets, suggestions: pd.DataFrame) -> Pa
     table = seasonal(rules, baskets, suggestions)
     if table.empty:
         return None
-    busiest = [season_of(pair, baskets) for pair in table["pair"].head(_SHOWN)]
-    shown = table.head(_SHOWN).assign(
+    busiest = [season_of(pair, baskets) for pair in table["pair"].head(SHOWN)]
+    shown = table.head(SHOWN).assign(
         name=lambda t: t["first"] + " + " + t["second"],
         busiest=[f"{season} ({formats.share(part)})" for season, part in busiest],
     )
+    behind = figures.tabulate(
+        shown,
+        caption="Pairs over the whole time and month by month",
+        labels={"name": "Pair", "count": "Baskets with both", "busiest": "Most of them in", "times": "Whole time",
+                "within": "Month by month", "within_low": "From", "within_high": "To"},
+        formats={"count": formats.number}
+        | dict.fromkeys(("times", "within", "within_low", "within_high"), formats.multiple),
+        file="tables/rules.csv",
+    )  # fmt: skip
     title, sentence = _said(table, busiest[0])
     return Part(
         title=title,
         sentence=sentence,
-        chart=figures.dots(
+        chart=times_chart(
             shown,
-            label="name",
-            value="within",
-            low="within_low",
-            high="within_high",
             what="times expected, month by month",
-            form=formats.multiple,
-            reference=1,
-            log=True,
+            value="within",
             strong="beyond",
-            rows=_SHOWN,
             caption="Each month is compared with its own sales. Grey pairs are not suggested.",
-            table=figures.tabulate(
-                shown,
-                caption="Pairs over the whole time and month by month",
-                labels={"name": "Pair", "count": "Baskets with both", "busiest": "Most of them in",
-                        "times": "Whole time", "within": "Month by month", "within_low": "From", "within_high": "To"},
-                formats={"count": formats.number}
-                | dict.fromkeys(("times", "within", "within_low", "within_high"), formats.multiple),
-                file="tables/rules.csv",
-            ),
+            table=behind,
         ),
-    )  # fmt: skip
+    )
 
 
 def _said(table: pd.DataFrame, busiest: tuple[str, float]) -> tuple[str, str]:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 import numpy as np
 import pandas as pd
 
 from crmlib import figures, formats, wording
-from crmlib.analysis.baskets.facts import WORDS, Baskets
+from crmlib.analysis.baskets.facts import WORDS, Baskets, tally
 from crmlib.findings import Caveat, Change, Chart, Metric, Part
 
 _LARGEST = 10  # from here on sizes share a bar
 _YEAR = timedelta(days=365)
+_KEPT = "Kept orders with at least one line of positive quantity, guests and single items included."
 _CLEAR = 1.96  # standard errors between two years, from which a change is told
 
 
@@ -20,31 +22,28 @@ def part_sizes(baskets: Baskets) -> Part:
     """How many baskets hold several products, and how does that compare with the year before?"""
     _, many = WORDS[baskets.level]
     several = int((baskets.sizes >= 2).sum())
+    every = baskets.n + baskets.undrawn
     places = baskets.sizes * (baskets.sizes - 1)
     large = baskets.sizes >= _LARGEST
     weight = float(places[large].sum() / places.sum()) if places.sum() else 0.0
+    sentence = "In large baskets more meets by chance, so each pair is judged given basket size."
+    if weight > large.mean():
+        sentence = (
+            f"Baskets of {_LARGEST} or more are {formats.share(float(large.mean()), digits=1)} of all but hold "
+            f"{formats.share(weight)} of all pairs, so each pair is judged given basket size."
+        )
     lately, changes = _lately(baskets, many)
     return Part(
         title=f"{formats.share(several / baskets.n)} of baskets hold two or more {many}",
-        sentence=f"Baskets of {_LARGEST} or more are {formats.share(float(large.mean()), digits=1)} of all but hold "
-        f"{formats.share(weight)} of all pairs, so each pair is judged given basket size.",
+        sentence=sentence,
         detail=True,
         chart=_chart(baskets),
         metrics=[
             *lately,
-            Metric(
-                id="baskets", label="Baskets", value=baskets.n + baskets.undrawn, unit="baskets", running=True,
-                n=baskets.n + baskets.undrawn, definition="Kept orders with at least one line of positive quantity, guests "
-                "and single items included.",
-            ),
-            Metric(
-                id="multiple_share", label=f"Baskets with two or more {many}, all years", value=several / baskets.n,
-                unit="share", n=baskets.n, definition=f"Share of baskets with at least two different {many}.",
-            ),
-            Metric(
-                id="items", label=f"Different {many}", value=baskets.items, unit="items", n=baskets.n,
-                definition=f"Distinct items in all baskets; {many} are the items.",
-            ),
+            replace(tally("baskets", "Baskets", every, every, _KEPT, unit="baskets"), running=True),
+            tally("multiple_share", f"Baskets with two or more {many}, all years", several / baskets.n, baskets.n,
+                  f"Share of baskets with at least two different {many}.", unit="share"),
+            tally("items", f"Different {many}", baskets.items, baskets.n, "Distinct items.", unit="items")
         ],
         changes=changes,
         caveats=[Caveat(text=text) for text in _limits(baskets) if text],
@@ -72,7 +71,8 @@ def _chart(baskets: Baskets) -> Chart:
 
 
 def _lately(baskets: Baskets, many: str) -> tuple[list[Metric], list[Change]]:
-    """The share of the last twelve months as a tile, beside the year before where there is one, and the change if clear."""
+    """The share of the last twelve months as a tile, beside the year before where there is one, and the change if
+    clear."""
     if baskets.as_of is None or baskets.days.isna().any():
         return [], []
     several, days = pd.Series(baskets.sizes >= 2, index=baskets.days.index), baskets.days.dt.date
@@ -84,7 +84,8 @@ def _lately(baskets: Baskets, many: str) -> tuple[list[Metric], list[Change]]:
     by_month = several.groupby(baskets.days.dt.to_period("M").dt.start_time).mean()
     by_month = by_month[by_month.index < pd.Timestamp(baskets.as_of.replace(day=1))].tail(24)
     tile = Metric(
-        id="multiple_share_12m", label=f"Baskets with two or more {many}", value=float(now.mean()), unit="share", n=len(now),
+        id="multiple_share_12m", label=f"Baskets with two or more {many}", value=float(now.mean()), unit="share",
+        n=len(now),
         headline=True, before=float(before.mean()) if whole else None, against="the year before",
         history=tuple((month.date().isoformat(), float(value)) for month, value in by_month.items()),
         definition=f"Share of the last 365 days' baskets with at least two different {many}.",
@@ -103,15 +104,16 @@ def _lately(baskets: Baskets, many: str) -> tuple[list[Metric], list[Change]]:
 def _limits(baskets: Baskets) -> tuple[str, ...]:
     empty = int((baskets.sizes == 0).sum())
     return (
-        f"The shop has more baskets than can be compared: one customer in {baskets.one_in} was chosen at random. Shares and "
-        "multiples hold for all; counts and lists are of those chosen."
+        f"The shop has more baskets than can be compared: one customer in {baskets.one_in} was chosen at random. "
+        "Shares and multiples hold for all; counts and lists are of those chosen."
         if baskets.one_in > 1
         else "",
         wording.sentences(
             f"{formats.share(baskets.guests / baskets.n)} of baskets have no customer; each counts as somebody new."
             if baskets.guests
             else "",
-            f"{wording.counted(empty, 'basket')} {wording.noun(empty, 'holds', 'hold')} nothing with a known {baskets.level}."
+            f"{wording.counted(empty, 'basket')} {wording.noun(empty, 'holds', 'hold')} nothing with a known "
+            f"{baskets.level}."
             if empty
             else "",
         ),

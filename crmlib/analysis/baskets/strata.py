@@ -8,12 +8,12 @@ from scipy import special
 
 from crmlib import figures, formats, stats, wording
 from crmlib.analysis.baskets import clusters, mining
-from crmlib.analysis.baskets.facts import EDGES, Baskets, Floats, Ints
+from crmlib.analysis.baskets.facts import EDGES, Baskets, Floats, Ints, tally
 from crmlib.analysis.baskets.mining import Itemset
 from crmlib.analysis.baskets.pairs import expected_by, group_rows, months_known
 from crmlib.analysis.baskets.rules import Rules, count_pairs, directions
 from crmlib.analysis.baskets.season import SEASONS
-from crmlib.findings import Check, Metric, Part
+from crmlib.findings import Check, Part
 
 SEASON, SIZE = "season", "basket size"
 _SMALL, LARGE = 4, 11  # the edges between small, middle and large baskets, all of them edges of size classes
@@ -24,10 +24,10 @@ LEAST_EXPECTED = 1.0  # baskets that chance must give a part, or nothing is said
 def strata(rules: Rules, baskets: Baskets, pairs: list[Itemset]) -> pd.DataFrame:
     """How many times as often as chance is each pair together within each part of the baskets, its own totals held?
 
-    One row a pair, dimension (season, customers, channel, basket size) and part: pair, first, second (as they are suggested), dimension, part,
-    count, expected, times, times_low, times_high, turned. `turned` warns (Simpson): within this part the pair is below chance
-    though it is above over all, at the false-discovery rate of the rules over all parts looked at. Chance within a
-    season is that of its months.
+    One row a pair, dimension (season, customers, channel, basket size) and part: pair, first, second (as they are
+    suggested), dimension, part, count, expected, times, times_low, times_high, turned. `turned` warns (Simpson): within
+    this part the pair is below chance though it is above over all, at the false-discovery rate of the rules over all
+    parts looked at. Chance within a season is that of its months.
     """
     columns = ["pair", "first", "second", "dimension", "part", "count", "expected", "times", "times_low", "times_high",
                "turned"]  # fmt: skip
@@ -63,10 +63,7 @@ def _parts(rules: Rules, baskets: Baskets, sets: Ints) -> dict[str, dict[str, tu
         expected = expected_by(months, sets, baskets=baskets)
         season = {month: SEASONS[int(month[5:7]) % 12 // 3] for month in months}
         answer[SEASON] = {
-            name: (
-                np.concatenate([months[month] for month in of_it]),
-                expected.loc[of_it].sum().to_numpy(),
-            )
+            name: (np.concatenate([months[month] for month in of_it]), expected.loc[of_it].sum().to_numpy())
             for name in SEASONS
             if (of_it := [month for month in months if season[month] == name])
         }
@@ -74,8 +71,7 @@ def _parts(rules: Rules, baskets: Baskets, sets: Ints) -> dict[str, dict[str, tu
         if groups := group_rows(baskets, name):
             expected = expected_by(groups, sets, baskets=baskets)
             answer[name] = {
-                label.removeprefix(f"{name}: "): (here, expected.loc[label].to_numpy())
-                for label, here in groups.items()
+                label[len(name) + 2 :]: (here, expected.loc[label].to_numpy()) for label, here in groups.items()
             }
     by_class = rules.chance.expected(sets)
     lower = np.array([EDGES[baskets.classes[here[0]] - 1] for here in rules.chance.rows])
@@ -101,10 +97,10 @@ def part_of(table: pd.DataFrame, *, asked: int) -> Part:
     turned = table[table["turned"].astype(bool)]
     pairs = turned.drop_duplicates("pair")
     shown = table[table["dimension"].isin(["customers", SIZE])]
-    metric = Metric(
-        id="turned", label="Pairs that reverse in a part of the baskets", value=len(pairs), unit="pairs",
-        n=asked, definition="Suggested pairs found below chance within a season, group of customers, "
-        "channel or basket size, its own totals held (Simpson).",
+    metric = tally(
+        "turned", "Pairs that reverse in a part of the baskets", len(pairs), asked,
+        "Suggested pairs found below chance within a season, group of customers, channel or basket size, its own "
+        "totals held (Simpson).",
     )  # fmt: skip
     tables = {"strata": table.drop(columns="pair")}
     if shown.empty:
@@ -113,9 +109,9 @@ def part_of(table: pd.DataFrame, *, asked: int) -> Part:
     checks = []
     if len(pairs):
         first = pairs.iloc[0]
-        where = wording.counted(len(pairs), "suggested pair")
+        where = f"{wording.counted(len(pairs), 'suggested pair')} {wording.noun(len(pairs), 'is')}"
         title = f"{first['first']} and {first['second']} do not hold everywhere ({first['part']})"
-        sentence = f"{wording.upper(where)} {wording.noun(len(pairs), 'is')} bought together less often than expected in some baskets."
+        sentence = f"{where} bought together less often than expected in some baskets."
         checks = [Check(name="direction", verdict="warning", text=sentence)]
     elif (shown["times"] > 1).all():
         title = f"The pairs hold {customers}in small and large baskets"

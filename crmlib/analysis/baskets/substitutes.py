@@ -1,4 +1,5 @@
-"""Which items replace each other: bought by the same customers, but less often in one basket than chance would have it?"""
+"""Which items replace each other: bought by the same customers, but less often in one basket than chance would have
+it?"""
 
 from __future__ import annotations
 
@@ -9,10 +10,10 @@ from scipy import stats as distributions
 
 from crmlib import figures, formats, stats, wording
 from crmlib.analysis.baskets import clusters
-from crmlib.analysis.baskets.facts import Baskets, Ints
+from crmlib.analysis.baskets.facts import Baskets, Ints, tally
 from crmlib.analysis.baskets.relatives import SIZE, related
 from crmlib.analysis.baskets.rules import LEAST_CUSTOMERS, Rules
-from crmlib.findings import Action, Metric, Part
+from crmlib.findings import Action, Part
 
 COLUMNS = ("pair", "first", "second", "relation", "count", "expected", "times", "times_low", "times_high",
            "customers_both", "p_value", "q_value")  # fmt: skip
@@ -21,13 +22,12 @@ COLUMNS = ("pair", "first", "second", "relation", "count", "expected", "times", 
 def substitutes(rules: Rules, baskets: Baskets, *, least_customers: int = LEAST_CUSTOMERS) -> pd.DataFrame:
     """Pairs that are together less often than chance given basket size. One row a pair, clearest first.
 
-    The same null as for pairs above chance, read from the other end: the lower Poisson tail, and a t-test with customers
-    as clusters, whichever is less sure; Benjamini and Hochberg over all pairs of frequent items. Chance is the smallest
-    of what it gives over the whole time, month by month, and from each customer's own purchases, so that neither summer
-    and winter things nor two tastes are taken for substitutes. At least `least_customers` customers bought both, on different days or
-    not.
-    Columns pair, first, second (names), relation (of size, set or ''), count, expected, times, times_low, times_high,
-    customers_both, p_value, q_value.
+    The same null as for pairs above chance, read from the other end: the lower Poisson tail, and a t-test with
+    customers as clusters, whichever is less sure; Benjamini and Hochberg over all pairs of frequent items. Chance is
+    the smallest of what it gives over the whole time, month by month, and from each customer's own purchases, so that
+    neither summer and winter things nor two tastes are taken for substitutes. At least `least_customers` customers
+    bought both, on different days or not. Columns pair, first, second (names), relation (of size, set or ''), count,
+    expected, times, times_low, times_high, customers_both, p_value, q_value.
     """
     pairs = rules.all_pairs
     chance = np.minimum.reduce([pairs.expected, pairs.within, pairs.at_home])
@@ -88,11 +88,10 @@ def part_substitutes(rules: Rules, baskets: Baskets) -> Part:
 
 def part_of(replaced: pd.DataFrame, rules: Rules) -> Part:
     """The part on a table of `substitutes`."""
-    metric = Metric(
-        id="substitutes", label="Pairs that replace each other", value=len(replaced), unit="pairs",
-        n=len(rules.all_pairs), definition="Pairs together less often than chance over all, within months and from each "
-        f"customer's own purchases; false-discovery rate {rules.rate:g}; bought by {LEAST_CUSTOMERS} customers or more "
-        "who bought both.",
+    metric = tally(
+        "substitutes", "Pairs that replace each other", len(replaced), len(rules.all_pairs),
+        "Pairs together less often than chance over all, within months and from each customer's own purchases; "
+        f"false-discovery rate {rules.rate:g}; bought by {LEAST_CUSTOMERS} customers or more who bought both.",
     )  # fmt: skip
     tables = {"substitutes": replaced.drop(columns="pair")}
     if replaced.empty:
@@ -109,8 +108,9 @@ def part_of(replaced: pd.DataFrame, rules: Rules) -> Part:
         title=wording.upper(what),
         sentence=wording.sentences(
             f"{formats.number(top['customers_both'])} customers have bought both, but only "
-            f"{formats.number(top['count'])} baskets hold the two; {formats.number(top['expected'])} would be expected.",
-            f"The same goes for {wording.counted(more, 'other pair')}." if more else "",
+            f"{formats.number(top['count'])} baskets hold the two; {formats.number(top['expected'])} would be "
+            "expected.",
+            f"The same goes for {wording.counted(more, 'other pair')}." if more else ""
         ),
         detail=True,
         chart=figures.table(
@@ -122,7 +122,7 @@ def part_of(replaced: pd.DataFrame, rules: Rules) -> Part:
             formats=dict.fromkeys(("customers_both", "count", "expected"), formats.number)
             | dict.fromkeys(("times", "times_low", "times_high"), formats.multiple),
             rows=12,
-            file="tables/substitutes.csv",
+            file="tables/substitutes.csv"
         ),
         metrics=[metric],
         tables=tables,

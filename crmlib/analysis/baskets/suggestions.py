@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
 from crmlib import figures, formats, wording
-from crmlib.analysis.baskets.facts import WORDS, Baskets, Floats
+from crmlib.analysis.baskets.facts import WORDS, Baskets, Floats, tally
 from crmlib.analysis.baskets.mining import Itemset
+from crmlib.analysis.baskets.pairs import SHOWN, times_chart
 from crmlib.analysis.baskets.relatives import related
 from crmlib.analysis.baskets.rules import LEAST_CUSTOMERS, Rules, directions, pairs_above
 from crmlib.analysis.baskets.season import by_season
@@ -15,8 +18,14 @@ from crmlib.analysis.baskets.validation import GONE, HELD, UNCLEAR, Validation
 from crmlib.findings import Caveat, Chart, Metric, Part, Signal
 from crmlib.formats import Estimate
 
-SHOWN = 10  # pairs open on the page
+_LIMITS = (
+    "Bought together does not mean that showing one sells the other: only a test can tell.",
+    "Promotions and page placement create pairs too, and stock is not in the data.",
+)
 _COSTS_KNOWN = 0.8  # share of sales with known costs, below which the page says so
+_MEASURES = {"baskets": "count", "expected": "expected", "customers": "customers", "share": "confidence",
+             "times": "times_shrunk", "times_low": "shrunk_low", "times_high": "shrunk_high", "extra_low": "extra_low",
+             "margin_low": "margin_low"}  # fmt: skip
 _LATER = {HELD: "yes", UNCLEAR: "too few to tell", GONE: "no", "": "not known"}
 # Why a pair above chance is not suggested, of one and of several; the first that holds counts.
 _REASONS = {
@@ -34,12 +43,13 @@ def score(
     """What can be shown with what? One row a pair that is worth a try, best first.
 
     A pair is listed when it is above chance given basket size, also within months and within groups of customers where
-    these are known, with at least `least_customers` customers behind it, and when neither item is another size, a set or
-    a gift of the other. Shown with the item whose buyers take the other more often. Columns item, suggest (names), pair,
-    item_id, suggest_id, baskets, expected, customers, share (of the item's baskets that hold the other), times,
+    these are known, with at least `least_customers` customers behind it, and when neither item is another size, a set
+    or a gift of the other. Shown with the item whose buyers take the other more often. Columns item, suggest (names),
+    pair, item_id, suggest_id, baskets, expected, customers, share (of the item's baskets that hold the other), times,
     times_low, times_high (after shrinkage), extra_low (baskets beyond chance, lower bound; the order where costs are
-    not known), margin_low (the same in margin of what is suggested), room, room_low, room_high (margin per 1,000 baskets,
-    see `_room`; the order; NaN where costs are not known), later (verdict on the last quarter; '' where unknown).
+    not known), margin_low (the same in margin of what is suggested), room, room_low, room_high (margin per 1,000
+    baskets, see `_room`; the order; NaN where costs are not known), later (verdict on the last quarter; '' where
+    unknown).
     """
     table = _eligible(rules, least_customers=least_customers)
     table = table[[not related(baskets, *pair) for pair in table["itemset"]]] if len(table) else table
@@ -47,28 +57,16 @@ def score(
     room, room_low, room_high = (
         _room(table, baskets, times=column) for column in ("times_shrunk", "shrunk_low", "shrunk_high")
     )
+    names, ids = np.array(baskets.names, dtype=object), np.array(baskets.ids, dtype=object)
+    item, suggest = ([i for (i,) in table[side]] for side in ("antecedent", "consequent"))
     listed = pd.DataFrame(
         {
-            "item": [baskets.names[i] for (i,) in table["antecedent"]],
-            "suggest": [baskets.names[i] for (i,) in table["consequent"]],
-            "pair": list(table["itemset"]),
-            "item_id": [baskets.ids[i] for (i,) in table["antecedent"]],
-            "suggest_id": [baskets.ids[i] for (i,) in table["consequent"]],
-            "baskets": table["count"].to_numpy(),
-            "expected": table["expected"].to_numpy(),
-            "customers": table["customers"].to_numpy(),
-            "share": table["confidence"].to_numpy(),
-            "times": table["times_shrunk"].to_numpy(),
-            "times_low": table["shrunk_low"].to_numpy(),
-            "times_high": table["shrunk_high"].to_numpy(),
-            "extra_low": table["extra_low"].to_numpy(),
-            "margin_low": table["margin_low"].to_numpy(),
-            "room": room,
-            "room_low": room_low,
-            "room_high": room_high,
-            "later": [later.get(pair, "") for pair in table["itemset"]],
+            "item": names[item], "suggest": names[suggest], "pair": list(table["itemset"]), "item_id": ids[item],
+            "suggest_id": ids[suggest], **{name: table[column].to_numpy() for name, column in _MEASURES.items()},
+            "room": room, "room_low": room_low, "room_high": room_high,
+            "later": [later.get(pair, "") for pair in table["itemset"]]
         }
-    )
+    )  # fmt: skip
     worth = ["room", "margin_low"] if listed["room"].notna().any() else []
     return listed.sort_values([*worth, "extra_low"], ascending=False, kind="stable", ignore_index=True)
 
@@ -101,28 +99,6 @@ def _room(table: pd.DataFrame, baskets: Baskets, *, times: str) -> Floats:
     return np.asarray(beyond * left * margin * 1000 / max(baskets.n, 1))
 
 
-def not_suggested(rules: Rules, baskets: Baskets, suggestions: pd.DataFrame) -> pd.DataFrame:
-    """Which pairs above chance are not suggested, and why? One row a pair, under the first reason that holds.
-
-    Columns pair, first, second (names), count, customers, times, reason (season, maybe season, group, few, relatives).
-    """
-    table = pairs_above(rules)
-    left = table[~table["itemset"].isin(set(suggestions["pair"]))]
-    season = ~left["beyond_season"].astype(bool) & rules.months_judged
-    explained = by_season(left) if rules.months_judged else season
-    tests = [explained, season, ~left["beyond_groups"].astype(bool), left["customers"] < LEAST_CUSTOMERS]
-    way = directions(rules)
-    return pd.DataFrame(
-        {
-            "pair": list(left["itemset"]),
-            "first": [baskets.names[way[pair][0]] for pair in left["itemset"]],
-            "second": [baskets.names[way[pair][1]] for pair in left["itemset"]],
-            **{name: left[name].to_numpy() for name in ("count", "customers", "times")},
-            "reason": np.select([test.to_numpy(dtype=bool) for test in tests], list(_REASONS)[:4], "relatives"),
-        }
-    )
-
-
 def room(suggestions: pd.DataFrame, baskets: Baskets) -> Estimate:
     """Room of all pairs together, margin per 1,000 baskets; its ends are added up as if all pairs moved together."""
     known = suggestions[suggestions["room"].notna()]
@@ -133,17 +109,17 @@ def room(suggestions: pd.DataFrame, baskets: Baskets) -> Estimate:
 def part_pairs(rules: Rules, baskets: Baskets, suggestions: pd.DataFrame, validation: Validation) -> Part:
     """Which pairs are worth a try, by how much do they stand out, and did they lately?"""
     many = WORDS[baskets.level][1]
-    if suggestions.empty:
-        title = f"No pair of {many} is sure enough to be shown"
-        sentence = f"{wording.upper(wording.counted(rules.pairs_searched, 'pair'))} were compared. Bestsellers remain the plainer choice."
-    else:
-        top = suggestions.iloc[0]
-        often = wording.times(float(top["times"]), word="often")
-        title = f"{top['item']} and {top['suggest']} are bought together {often} as expected"
+    title = f"No two {many} go together clearly enough to be shown"
+    compared = wording.counted(rules.pairs_searched, "pair")
+    sentence = f"Among {compared} compared none is worth a test. Bestsellers remain the plainer choice."
+    for top in suggestions.head(1).itertuples():
+        title = f"{top.item} and {top.suggest} are bought together {wording.times(top.times, word='often')} as expected"
         sentence = (
-            f"{formats.number(top['baskets'])} baskets hold both; from how well each sells, and how large baskets are, "
-            f"you would expect {formats.number(top['expected'])}."
+            f"{formats.number(top.baskets)} baskets hold both; from how well each sells, and how large baskets are, "
+            f"you would expect {formats.number(top.expected)}."
         )
+    share = formats.share(baskets.margin_known)
+    some = f"Costs are known for {share} of sales only; other pairs come last."
     return Part(
         title=title,
         sentence=sentence,
@@ -158,36 +134,12 @@ def part_pairs(rules: Rules, baskets: Baskets, suggestions: pd.DataFrame, valida
             )
             for row in suggestions.itertuples()
         ],
-        certain=[
-            "Expected means: the same baskets and the same sales, but filled at random. Ranges are where the number would "
-            "lie with other customers of the same kind, 95 times in 100."
-        ],
         method=[
-            f"The multiples are pulled towards what all {formats.number(rules.prior.pairs)} pairs of frequent {many} do, "
-            "the more the fewer customers stand behind them (gamma-Poisson shrinkage).",
-            f"A pair is suggested when it is above chance also within months and groups of customers, with "
-            f"{LEAST_CUSTOMERS} customers or more, and is not a size, set or gift of itself as name, category, brand and "
-            "price tell.",
-            *(
-                [
-                    "Room is the margin there would be if suggesting won those who take one product alone as often as habit "
-                    f"already joins the two. Unit costs are known for {formats.share(baskets.margin_known)} of sales."
-                ]
-                if baskets.margin_known
-                else []
-            ),
+            f"The multiples are pulled towards what all {formats.number(rules.prior.pairs)} pairs of frequent {many} "
+            "do, the more the fewer customers stand behind them (gamma-Poisson shrinkage).",
+            f"Unit costs are known for {share} of sales.",
         ],
-        caveats=[
-            Caveat(
-                text=wording.sentences(
-                    "Bought together does not mean that showing one sells the other: only a test can tell.",
-                    "Promotions and page placement create pairs too, and stock is not in the data.",
-                    f"Costs are known for {formats.share(baskets.margin_known)} of sales only; other pairs come last."
-                    if 0 < baskets.margin_known < _COSTS_KNOWN
-                    else "",
-                )
-            )
-        ],
+        caveats=[Caveat(text=wording.sentences(*_LIMITS, some if 0 < baskets.margin_known < _COSTS_KNOWN else ""))],
     )
 
 
@@ -195,99 +147,95 @@ def _chart(suggestions: pd.DataFrame, baskets: Baskets, validation: Validation) 
     if suggestions.empty:
         return None
     later = dict(zip(validation.shown["itemset"], validation.shown["times_over_all"], strict=True))
-    money = suggestions["room"].notna().any()
     named = suggestions.assign(
         name=suggestions["item"] + " + " + suggestions["suggest"],
         lately=[float(later.get(pair, np.nan)) for pair in suggestions["pair"]],
         later=suggestions["later"].map(_LATER),
-        range=suggestions["times_low"].map(formats.multiple)
-        + formats.DASH
-        + suggestions["times_high"].map(formats.multiple),
-        worth=[
-            Estimate(value=r.room, low=r.room_low, high=r.room_high, unit=baskets.currency).text
-            if money
-            else formats.number(1000 * r.extra_low / baskets.n, digits=1)
-            for r in suggestions.itertuples()
-        ],
+        beyond=1000 * suggestions["extra_low"] / baskets.n,
     )
-    more = len(suggestions) - SHOWN
-    caption = f"The first {SHOWN} of {formats.number(len(suggestions))} pairs. " if more > 0 else ""
-    return figures.dots(
+    money = bool(suggestions["room"].notna().any())
+    worth = {"beyond": "Beyond expected, per 1,000 baskets"}
+    if money:
+        worth = {"room": "Room, margin per 1,000 baskets", "room_low": "From", "room_high": "To"}
+    behind = figures.tabulate(
         named,
-        label="name",
-        value="times",
-        low="times_low",
-        high="times_high",
-        what="times as often together as expected",
-        form=formats.multiple,
-        reference=1,
-        log=True,
-        rows=SHOWN,
-        caption=f"{caption}Dots are cautious estimates; lines are 95% ranges.",
-        table=figures.tabulate(
-            named,
-            caption="Pairs worth a test",
-            labels={"item": "Shown with", "suggest": "Suggest", "baskets": "Baskets with both", "expected": "Expected",
-                    "customers": "Customers", "share": "Of its baskets", "times": "Times as often", "range": "Range",
-                    "lately": wording.upper(validation.lately), "later": "Held up later",
-                    "worth": "Room, margin per 1,000 baskets" if money else "Beyond expected, per 1,000 baskets"},
-            formats=dict.fromkeys(("baskets", "expected", "customers"), formats.number)
-            | dict.fromkeys(("times", "lately"), formats.multiple) | {"share": formats.share},
-            file="tables/suggestions.csv",
-        ),
+        caption="Pairs worth a test",
+        labels={"item": "Shown with", "suggest": "Suggest", "baskets": "Baskets with both", "expected": "Expected",
+                "customers": "Customers", "share": "Of its baskets", "times": "Times as often", "times_low": "From",
+                "times_high": "To", "lately": wording.upper(validation.lately), "later": "Held up later", **worth},
+        formats=dict.fromkeys(("baskets", "expected", "customers"), formats.number) | {"share": formats.share}
+        | dict.fromkeys(("times", "times_low", "times_high", "lately"), formats.multiple)
+        | dict.fromkeys(worth, lambda v: formats.money(v, baskets.currency) if money else formats.number(v, digits=1)),
+        file="tables/suggestions.csv",
     )  # fmt: skip
+    first = f"The first {SHOWN} of {formats.number(len(named))} pairs. " if len(named) > SHOWN else ""
+    caption = f"{first}Dots are cautious estimates; lines are 95% ranges."
+    return times_chart(named, what="times as often together as expected", caption=caption, table=behind)
 
 
 def _metrics(rules: Rules, baskets: Baskets, suggestions: pd.DataFrame) -> list[Metric]:
-    related_pairs = len(relatives_left_out(rules, baskets))
+    compared, left_out = rules.pairs_searched, len(relatives_left_out(rules, baskets))
+    unusual = (
+        "Pairs in more baskets than the configuration model expects of basket sizes and item totals; "
+        f"Benjamini-Hochberg false-discovery rate {rules.rate:g}, customers as clusters."
+    )
+    above = tally("pairs_above_chance", "Pairs bought together unusually often", rules.pairs, compared, unusual)
+    worth = (
+        "Of these, pairs above chance within months and groups of customers too, with at least "
+        f"{LEAST_CUSTOMERS} customers, not sizes, sets or gifts of one another by name, category, brand and price."
+    )
     return [
-        Metric(
-            id="pairs_above_chance", label="Pairs bought together unusually often", value=rules.pairs, unit="pairs",
-            n=rules.pairs_searched, headline=True, note=f"of {formats.number(rules.pairs_searched)} compared",
-            definition="Pairs in more baskets than the configuration model expects of basket sizes and item totals; "
-            f"Benjamini-Hochberg false-discovery rate {rules.rate:g}, customers as clusters.",
-        ),
-        Metric(
-            id="suggestions", label="Pairs worth a test", value=len(suggestions), unit="pairs", n=rules.pairs,
-            definition="Pairs above chance given basket size, also within months and groups of customers, with at least "
-            f"{LEAST_CUSTOMERS} customers, not sizes, sets or gifts of one another.",
-        ),
+        replace(above, headline=True, note=f"of {formats.number(compared)} compared"),
+        tally("suggestions", "Pairs worth a test", len(suggestions), rules.pairs, worth),
         Metric.of(
-            room(suggestions, baskets), id="room_per_1000", label="Room in margin per 1,000 baskets, untested",
-            definition="Extra margin per 1,000 baskets if suggesting won those who take only the first of a pair as often "
-            "as habit already joins the two beyond chance, after shrinkage. Before refunds.",
+            room(suggestions, baskets),
+            id="room_per_1000",
+            label="Room in margin per 1,000 baskets, untested",
+            definition="Extra margin per 1,000 baskets if suggesting won those who take only the first of a pair as "
+            "often as habit already joins the two beyond chance, after shrinkage. Before refunds.",
         ),
-        Metric(
-            id="relatives_left_out", label="Sizes, sets and gifts left out", value=related_pairs, unit="pairs",
-            n=rules.pairs, definition="Pairs that fulfil all else, but are the same product in another size, or a set or "
-            "gift with the other in it, by name, category, brand and price.",
+        tally(
+            "relatives_left_out",
+            "Sizes, sets and gifts left out",
+            left_out,
+            rules.pairs,
+            "Pairs left out for this alone.",
         ),
-    ]  # fmt: skip
+    ]
 
 
 def part_not_suggested(rules: Rules, baskets: Baskets, suggestions: pd.DataFrame) -> Part | None:
-    """Which pairs stand out and are not suggested, and why? None where all are."""
-    left = not_suggested(rules, baskets, suggestions)
+    """Which pairs stand out and are not suggested, and why (the first reason that holds)? None where all are."""
+    table = pairs_above(rules)
+    left = table[~table["itemset"].isin(set(suggestions["pair"]))]
     if left.empty:
         return None
-    counts = left["reason"].value_counts()
-    alike = wording.noun(len(left), "it", "they")
+    season = ~left["beyond_season"].astype(bool) & rules.months_judged
+    explained = by_season(left) if rules.months_judged else season
+    tests = [explained, season, ~left["beyond_groups"].astype(bool), left["customers"] < LEAST_CUSTOMERS]
+    reason = np.select([test.to_numpy(dtype=bool) for test in tests], list(_REASONS)[:4], "relatives")
+    way, counts, n = directions(rules), pd.Series(reason).value_counts(), len(left)
     said = [
-        f"{alike if len(counts) == 1 else formats.number(counts[name])} {wording.noun(counts[name], *words)}"
+        f"{(wording.noun(n, 'it', 'they') if len(counts) == 1 else counts[name])} {wording.noun(counts[name], *words)}"
         for name, words in _REASONS.items()
         if name in counts
     ]
+    shown = left.assign(
+        first=[baskets.names[way[pair][0]] for pair in left["itemset"]],
+        second=[baskets.names[way[pair][1]] for pair in left["itemset"]],
+        reason=[_REASONS[name][0] for name in reason],
+    )
+    stand = f"{wording.noun(n, 'pair stands', 'pairs stand')} out but {wording.noun(n, 'is')} not worth a test"
     return Part(
-        title=f"{wording.upper(wording.small(len(left)))} {wording.noun(len(left), 'pair')} "
-        f"{wording.noun(len(left), 'stands', 'stand')} out but {wording.noun(len(left), 'is')} not worth a test",
+        title=f"{wording.upper(wording.small(n))} {stand}",
         sentence=f"{wording.upper(wording.listed(said))}.",
         detail=True,
         chart=figures.table(
-            left.assign(reason=left["reason"].map({name: words[0] for name, words in _REASONS.items()})),
+            shown,
             caption="Pairs bought together unusually often that are not suggested",
             labels={"first": "Product", "second": "With", "count": "Baskets with both", "customers": "Customers",
                     "times": "Times as often", "reason": "Why not"},
             formats={"count": formats.number, "customers": formats.number, "times": formats.multiple},
-            file="tables/rules.csv",
+            file="tables/rules.csv"
         ),
     )  # fmt: skip

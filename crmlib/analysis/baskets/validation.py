@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
 import pandas as pd
 
-from crmlib import figures, formats, stats, wording
-from crmlib.analysis.baskets.facts import Baskets
+from crmlib import stats, wording
+from crmlib.analysis.baskets.facts import Baskets, tally
 from crmlib.analysis.baskets.mining import Itemset
-from crmlib.analysis.baskets.pairs import expected_by, months_known
+from crmlib.analysis.baskets.pairs import expected_by, months_known, times_chart
 from crmlib.analysis.baskets.rules import Rules, above_chance, count_pairs, fit, within_range
 from crmlib.errors import NotEnoughData
 from crmlib.findings import Metric, Part
@@ -27,8 +27,8 @@ _EMPTY = pd.DataFrame(
 class Validation:
     """What later baskets say. `cut` is None where there was nothing to compare, and `why` says why.
 
-    found   one row a pair found before `cut`, within months too where they are known: itemset, and on the baskets since:
-            count, expected, times, times_low, times_high, times_over_all, verdict (see `recount`)
+    found   one row a pair found before `cut`, within months too where they are known: itemset, and on the baskets
+            since: count, expected, times, times_low, times_high, times_over_all, verdict (see `recount`)
     before  the same at an earlier cut: pairs found in the first half of the time, on the quarter that came next
     season  pairs found before `cut` over all but not within months; they are not followed
     days_later, by_month  length of the time since `cut`, and whether each of its months was held to its own totals
@@ -38,8 +38,6 @@ class Validation:
 
     cut: date | None
     why: str
-    baskets_earlier: int
-    baskets_later: int
     found: pd.DataFrame
     shown: pd.DataFrame
     before: pd.DataFrame
@@ -62,7 +60,8 @@ class Validation:
             return f"No pair stood out{alone} in the first three quarters of the time, so there was none to follow."
         said = f"{_held(self.found, 'first three quarters of the time', self.lately)}."
         if self.season:
-            said += f" {wording.counted(self.season, 'more pair')} stood out by the season alone and {wording.noun(self.season, 'was')} not followed."
+            more = wording.counted(self.season, "more pair")
+            said += f" {more} stood out by the season alone and {wording.noun(self.season, 'was')} not followed."
         if len(self.before):
             said += f" {_held(self.before, 'first half of the time', 'quarter that came next')}."
         return said
@@ -78,28 +77,31 @@ class Validation:
 
 
 def validate(baskets: Baskets, rules: Rules) -> Validation:
-    """Were pairs found before `baskets.cut` above chance again afterwards? Same settings, later baskets, their own totals.
+    """Were pairs found before `baskets.cut` above chance again afterwards? Same settings, later baskets, their own
+    totals.
 
     Finding uses nothing of the later part; the later part's chance model is fitted to its own sizes and totals. A pair
     that only shares its season would be together again a year later, so both sides are judged within months.
     """
     pairs = above_chance(rules)
     if baskets.cut is None:
-        return _nothing("There are no days to divide into earlier and later.")
-    earlier, later = baskets.earlier(), baskets.later()
+        return _nothing("Orders have no days here, so no pair could be followed over time.")
+    later = baskets.part("later")
     try:
-        found = _found(earlier, rules)
+        found = _found(baskets.part("earlier"), rules)
     except NotEnoughData as error:
         return _nothing(f"The earlier part is too small to find rules in: {error}.")
     followed = _beyond_season(found)
+    try:
+        before = recount(_beyond_season(_found(baskets.part("first half"), rules)), baskets.part("third quarter"))
+    except NotEnoughData:
+        before = _EMPTY
     return Validation(
         cut=baskets.cut,
         why="",
-        baskets_earlier=earlier.n,
-        baskets_later=later.n,
         found=recount(followed, later),
         shown=recount(pairs, later),
-        before=_a_quarter_earlier(baskets, rules),
+        before=before,
         rules=found,
         season=len(above_chance(found)) - len(followed),
         days_later=int((later.days.max() - pd.Timestamp(baskets.cut)).days) + 1,
@@ -107,23 +109,10 @@ def validate(baskets: Baskets, rules: Rules) -> Validation:
     )
 
 
-def _a_quarter_earlier(baskets: Baskets, rules: Rules) -> pd.DataFrame:
-    try:
-        found = _found(baskets.first_half(), rules)
-    except NotEnoughData:
-        return _EMPTY
-    return recount(_beyond_season(found), baskets.third_quarter())
-
-
 def _found(part: Baskets, rules: Rules) -> Rules:
     """The pairs of a part of the time, under the settings of the rules."""
-    return fit(
-        part,
-        min_confidence=rules.min_confidence,
-        max_items=2,
-        q_max=rules.rate,
-        keep_redundant=rules.keep_redundant,
-    )
+    same = {name: getattr(rules, name) for name in ("min_confidence", "keep_redundant")}
+    return fit(part, max_items=2, q_max=rules.rate, **same)
 
 
 def _beyond_season(rules: Rules) -> list[Itemset]:
@@ -154,53 +143,40 @@ def recount(pairs: list[Itemset], later: Baskets) -> pd.DataFrame:
 
 
 def _nothing(why: str) -> Validation:
-    return Validation(cut=None, why=why, baskets_earlier=0, baskets_later=0, found=_EMPTY, shown=_EMPTY, before=_EMPTY)
+    return Validation(cut=None, why=why, found=_EMPTY, shown=_EMPTY, before=_EMPTY)
 
 
 def _held(pairs: pd.DataFrame, found: str, then: str) -> str:
-    """'All 8 pairs found in the first half held up in the next quarter', or how many did, and what became of the rest."""
+    """'All 8 pairs found in the first half held up in the next quarter', or how many did, and what became of the
+    rest."""
     n = len(pairs)
     held, gone = (int((pairs["verdict"] == verdict).sum()) for verdict in (HELD, GONE))
     if held == n:
-        return f"{'The one pair' if n == 1 else f'All {n} pairs'} found in the {found} held up in the {then}"
+        all_of_them = {1: "The one pair", 2: "Both pairs"}.get(n, f"All {n} pairs")
+        return f"{all_of_them} found in the {found} held up in the {then}"
     rest = [f"{gone} reversed"] if gone else []
     rest += [f"{n - held - gone} could not be told"] if n > held + gone else []
-    return f"{held} of {wording.counted(n, 'pair')} found in the {found} held up in the {then}, {wording.listed(rest)}"
+    counted = f"{held or 'None'} of {wording.counted(n, 'pair')} found in the {found}"
+    return f"{counted} held up in the {then}, {wording.listed(rest)}"
 
 
 def held_up(validation: Validation, baskets: Baskets) -> Part:
     """How many pairs found earlier held up later? With `predictions.part_later` around it."""
     found = validation.found
-    held, followed = validation.count(HELD), len(found)
-    low, high = (float(end) for end in stats.share_interval(held, followed)) if followed else (None, None)
-    share = Estimate(value=held / followed if followed else None, low=low, high=high, unit="share", n=followed or None)
-    definition = (
-        "Pairs found in the first three quarters of the time whose interval lies above chance again in the rest"
-        f"{', found and counted within months, each against its own totals' if validation.by_month else ''}."
-    )
-    chart = None
-    if followed:
-        chart = figures.dots(
-            found.assign(name=[" + ".join(baskets.names[i] for i in pair) for pair in found["itemset"]]),
-            label="name",
-            value="times",
-            low="times_low",
-            high="times_high",
-            what=f"times expected, {validation.lately}",
-            form=formats.multiple,
-            reference=1,
-            log=True,
-        )
+    held, n = validation.count(HELD), len(found)
+    low, high = (float(end) for end in stats.share_interval(held, n)) if n else (None, None)
+    share = Estimate(value=held / n if n else None, low=low, high=high, unit="share", n=n or None)
+    within = ", found and counted within months, each against its own totals" if validation.by_month else ""
+    definition = f"Pairs found in the first three quarters of the time whose range is above chance in the rest{within}."
+    tile = tally("pairs_held", "Pairs that held up later", held if n else None, n or None, definition)
+    names = [" + ".join(baskets.names[i] for i in pair) for pair in found["itemset"]]
     return Part(
-        title=f"{held} of {wording.counted(followed, 'pair')} found earlier held up in the {validation.lately}" if followed else "",
-        chart=chart,
+        title=f"{held} of {wording.counted(n, 'pair')} found earlier held up in the {validation.lately}" if n else "",
+        chart=times_chart(found.assign(name=names), what=f"times expected, {validation.lately}") if n else None,
         detail=True,
         metrics=[
-            Metric(id="pairs_held", label="Pairs that held up later", value=held if followed else None, unit="pairs",
-                   n=followed or None, headline=bool(followed), note=f"of {followed}, in the {validation.lately}",
-                   definition=definition),
-            Metric.of(share, id="held_later", label="Share of pairs that held up later",
-                      definition=f"{definition} The range takes pairs as independent."),
+            replace(tile, headline=bool(n), note=f"of {n}, in the {validation.lately}"),
+            Metric.of(share, id="held_later", label="Share of pairs that held up later", definition=definition),
         ],
         certain=[validation.verdict],
-    )  # fmt: skip
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Set
-from dataclasses import fields
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,10 +14,10 @@ from crmlib import figures, formats, wording
 from crmlib.analysis.experiments.facts import Facts
 from crmlib.analysis.experiments.measures import p_text, rounded, title, words
 from crmlib.analysis.experiments.split import (
+    RATIOS,
     SPLIT,
     WARNED,
     Checks,
-    Ratio,
     Row,
     over_days,
     plans,
@@ -49,7 +49,7 @@ def validate(facts: Facts, *, control: str = "", split: str = "", confidence: fl
     controls = {name: _control(name, arms, control) for name, arms in variants.items()}
     planned = plans(variants, split)
     rows: list[Row] = []
-    ratios: list[Ratio] = []
+    ratios: list[dict[str, Any]] = []
     for name in variants:
         counts, plan = facts.units_of(name), planned[name]
         mine = ratios_of(name, counts, control=controls[name], plan=plan, confidence=confidence)
@@ -66,7 +66,7 @@ def validate(facts: Facts, *, control: str = "", split: str = "", confidence: fl
     return Checks(
         facts=facts,
         table=tabled(rows),
-        ratios=pd.DataFrame(ratios, columns=[field.name for field in fields(Ratio)]),
+        ratios=pd.DataFrame(ratios, columns=RATIOS),
         controls=controls,
         plans=planned,
         blocked=frozenset((row.experiment, row.metric) for row in rows if row.verdict == "failed"),
@@ -92,21 +92,16 @@ def _control(experiment: str, arms: list[str], wanted: str) -> str:
 def _apart(facts: Facts, experiment: str, units: int) -> list[Row]:
     row = facts.apart[facts.apart["experiment"] == experiment].iloc[0]
     two, repeats, stray = int(row["two_arms"]), int(row["repeats"]), int(row["unassigned_units"])
-    told = (
-        ("two_arms", two, f"{facts.unit} saw more than one version and are left out", two > 0.01 * (units + two)),
-        ("repeated_assignments", repeats, "assignments only repeat an earlier one and count once", False),
-        ("unassigned_units", stray, f"{facts.unit} with outcomes were never assigned and are left out",
-         stray > 0.01 * units),
-    )  # fmt: skip
+    many, stray_many = two > 0.01 * (units + two), stray > 0.01 * units
+    left_out = f"{facts.unit} saw more than one version and are left out."
+    strays = f"{facts.unit} with outcomes were never assigned and are left out."
+    repeated = "assignments only repeat an earlier one and count once."
     return [
+        Row(experiment, "two_arms", float(two), f"{two or 'no'} {left_out}", "warning" if many else "ok"),
+        Row(experiment, "repeated_assignments", float(repeats), f"{repeats or 'no'} {repeated}"),
         Row(
-            experiment=experiment,
-            kind=kind,
-            value=float(count),
-            verdict="warning" if warn else "ok",
-            text=f"{title(experiment)}: {count or 'no'} {text}.",
-        )
-        for kind, count, text, warn in told
+            experiment, "unassigned_units", float(stray), f"{stray or 'no'} {strays}", "warning" if stray_many else "ok"
+        ),
     ]
 
 
@@ -129,42 +124,36 @@ def _missing(experiment: str, metrics: pd.DataFrame, unit: str) -> list[Row]:
     found = []
     for (metric, lost, units), p in zip(rows, p_values, strict=True):
         adjusted = p if math.isnan(p) else float(next(raised))
-        verdict = verdict_of(adjusted)
-        text = f"{lost:,} of {units:,} {unit} have no {words(metric)}"
-        text = text if lost else f"all {unit} that were followed for their whole window have {words(metric)}"
-        text += {"failed": f", more in one version than in the other ({p_text(adjusted)}): they can't be compared on it",
-                 "warning": f", perhaps more in one version than in the other ({p_text(adjusted)})", "ok": ""}[verdict]  # fmt: skip
-        found.append(Row(experiment=experiment, kind="missing", metric=metric, value=float(lost), p_value=adjusted,
-                         verdict=verdict, text=f"{title(experiment)}: {text}."))  # fmt: skip
+        verdict, more = verdict_of(adjusted), f"more in one version than in the other ({p_text(adjusted)})"
+        said = f"{lost:,} of {units:,} {unit} have no {words(metric)}"
+        said = said if lost else f"all {unit} that were followed for their whole window have {words(metric)}"
+        said += {"failed": f", {more}: they can't be compared on it.", "warning": f", perhaps {more}.", "ok": "."}[
+            verdict
+        ]
+        found.append(Row(experiment, "missing", float(lost), said, verdict, adjusted, metric))
     return found
 
 
 def _metrics(experiment: str, metrics: pd.DataFrame, control: str, *, unit: str, hidden: Set[str]) -> list[Row]:
-    """Diagnostics that never block: contradictory and early values, unequal windows, arms unlike before, heavy tails."""
+    """What never blocks: contradictory and early values, unequal windows, arms unlike before, heavy tails."""
     found: list[Row] = []
     before: list[tuple[str, str, float, float]] = []
 
-    def warn(kind: str, metric: str, value: float, text: str) -> None:
-        found.append(Row(experiment=experiment, kind=kind, metric=metric, value=value, verdict="warning",
-                         text=f"{title(experiment)}: {text}"))  # fmt: skip
+    def warn(kind: str, metric: str, value: float, said: str) -> None:
+        found.append(Row(experiment, kind, value, said, "warning", metric=metric))
 
     for metric, arms in metrics.groupby("metric", sort=True):
         name = str(metric)
-        for code, meaning in (
-            ("contradictory", "several values that differ"),
-            ("early", "values from before the test"),
-        ):
+        for code, told in (("contradictory", "several values that differ"), ("early", "values from before the test")):
             if count := int(arms[code].sum()):
-                warn(code, name, float(count), f"{count:,} {unit} have {meaning} for {words(name)}; they are left out.")
+                warn(code, name, float(count), f"{count:,} {unit} have {told} for {words(name)}; they are left out.")
         ends = arms["window_low"].min(), arms["window_high"].max()
         if float(ends[1] - ends[0]) > 1:
             low, high = (formats.number(value, digits=1) for value in ends)
-            text = f"{words(name)} was measured over {low} to {high} days, not the same window for all {unit}."
-            warn("equal_windows", name, float(ends[1] - ends[0]), text)
+            said = f"{words(name)} was measured over {low} to {high} days, not the same window for all {unit}."
+            warn("equal_windows", name, float(ends[1] - ends[0]), said)
         by_arm = arms.set_index("variant")
-        for arm in by_arm.index if control in by_arm.index else ():
-            if arm == control:
-                continue
+        for arm in by_arm.index.drop(control) if control in by_arm.index else ():
             a, b = by_arm.loc[control], by_arm.loc[arm]
             if min(a["pre_n"], b["pre_n"]) >= 30 and a["pre_var"] + b["pre_var"] > 0:
                 z = (b["pre_mean"] - a["pre_mean"]) / math.sqrt(a["pre_var"] / a["n"] + b["pre_var"] / b["n"])
@@ -172,30 +161,13 @@ def _metrics(experiment: str, metrics: pd.DataFrame, control: str, *, unit: str,
             skew = _skew_of_difference(a, b)
             if a["off_binary"] + b["off_binary"] > 0 and abs(skew) > SKEWED:
                 shown = not (arms["open"].sum() or hidden & {"", name})
-                warn("heavy_tail", name, float(f"{skew:.4g}"), _tail_text(name, by_arm, max(a["largest"], b["largest"]),
-                                                                          shown=shown))  # fmt: skip
-    return found + _before(experiment, control, before)
-
-
-def _before(experiment: str, control: str, told: list[tuple[str, str, float, float]]) -> list[Row]:
-    """Did the arms differ before the test?"""
-    found = []
-    for (name, arm, difference, _), p in zip(told, adjust([row[3] for row in told], method="holm"), strict=True):
-        said = f"already differed in {words(name)} ({p_text(p)})"
-        text = (
-            f"before the test, {arm} and {control} {said if p < WARNED else f'did not clearly differ in {words(name)}'}"
-        )
-        found.append(
-            Row(
-                experiment=experiment,
-                kind="alike_before",
-                metric=name,
-                value=difference,
-                p_value=float(p),
-                verdict="warning" if p < WARNED else "ok",
-                text=f"{title(experiment)}: {text}.",
-            )
-        )
+                said = _tail_text(name, by_arm, max(a["largest"], b["largest"]), shown=shown)
+                warn("heavy_tail", name, float(f"{skew:.4g}"), said)
+    for (name, arm, difference, _), p in zip(before, adjust([row[3] for row in before], method="holm"), strict=True):
+        differed = f"already differed in {words(name)} ({p_text(p)})"
+        said = differed if p < WARNED else f"did not clearly differ in {words(name)}"
+        said = f"before the test, {arm} and {control} {said}."
+        found.append(Row(experiment, "alike_before", difference, said, verdict_of(p, blocks=False), float(p), name))
     return found
 
 

@@ -13,9 +13,10 @@ from crmlib.analysis.experiments.sequential import always_valid_p, widening
 from crmlib.stats.compare import difference_interval, fieller, mover, mover_ratio, ratio_interval, score_test
 
 Sums = Mapping[str, float]
+Ends = tuple[float, float]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Effect:
     """A difference to control with its interval, test, and the same relative to control's mean.
 
@@ -46,23 +47,11 @@ def share_effect(events: int, n: int, events_control: int, n_control: int, *, co
     (0.2, 0.0528, 0.3382)
     """
     counts = (events, n, events_control, n_control)
-    low, high = difference_interval(*counts, confidence=confidence)
-    ends = ratio_interval(*counts, confidence=confidence)
+    ends, ratios = difference_interval(*counts, confidence=confidence), ratio_interval(*counts, confidence=confidence)
     means = events_control / n_control, events / n
     variances = means[0] * (1 - means[0]) / n_control, means[1] * (1 - means[1]) / n
-    return Effect(
-        effect=means[1] - means[0],
-        low=low,
-        high=high,
-        p_value=score_test(*counts),
-        relative=means[1] / means[0] - 1 if events_control and events else math.nan,
-        relative_low=ends[0] - 1,
-        relative_high=ends[1] - 1,
-        method="score",
-        error=math.sqrt(sum(variances)),
-        means=means,
-        variances=variances,
-    )
+    found = _of(means[1] - means[0], ends, score_test(*counts), (ratios[0] - 1, ratios[1] - 1), "score")
+    return _with(found, means, variances)
 
 
 def mean_effect(arm: Sums, control: Sums, *, confidence: float, adjusted: bool) -> Effect:
@@ -94,7 +83,7 @@ def mean_effect(arm: Sums, control: Sums, *, confidence: float, adjusted: bool) 
         ]
         gain = 1 - sum(variances) / plain
     means = result.control - shift, result.treatment - shift
-    found = _of(result, means, (variances[0], variances[1]), "CUPED" if adjusted else "Welch")
+    found = _tested(result, means, (variances[0], variances[1]), "CUPED" if adjusted else "Welch")
     return replace(found, gain=gain)
 
 
@@ -121,8 +110,7 @@ def ratio_effect(arm: Sums, control: Sums, *, confidence: float) -> Effect:
         (row["top_var"] - 2 * r * row["cov"] + r * r * row["below_var"]) / row["below_mean"] ** 2 / row["n"]
         for row, r in ((control, result.control), (arm, result.treatment))
     ]
-    found = _of(result, (result.control, result.treatment), (variances[0], variances[1]), "delta")
-    return replace(found, relative=result.rel_effect_size if math.isfinite(found.relative) else math.nan)
+    return _tested(result, (result.control, result.treatment), (variances[0], variances[1]), "delta")
 
 
 def quantile_effect(arm: Sums, control: Sums, *, confidence: float) -> Effect:
@@ -134,25 +122,15 @@ def quantile_effect(arm: Sums, control: Sums, *, confidence: float) -> Effect:
     """
     one, other = ((row["middle"], row["low"], row["high"]) for row in (arm, control))
     difference = one[0] - other[0]
-    low, high = mover(one, other)
     # Not the ends less the middle, which would lose digits.
     down, up = math.hypot(one[0] - one[1], other[2] - other[0]), math.hypot(one[2] - one[0], other[0] - other[1])
     towards = down if difference > 0 else up
     z = float(stats.norm.ppf(0.5 + confidence / 2))
     # The p-value whose interval would end at 0, so that both say the same.
     p = 2 * float(stats.norm.sf(z * abs(difference) / towards)) if towards > 0 else math.nan
-    ends = mover_ratio(one, other)
-    return Effect(
-        effect=difference,
-        low=low,
-        high=high,
-        p_value=p,
-        relative=one[0] / other[0] - 1 if math.isfinite(ends[0]) else math.nan,
-        relative_low=ends[0],
-        relative_high=ends[1],
-        method="order statistics",
-        error=(down + up) / (2 * z),
-    )
+    found = _of(difference, mover(one, other), p, mover_ratio(one, other), "order statistics")
+    relative = one[0] / other[0] - 1 if math.isfinite(found.relative_low) else math.nan
+    return replace(found, relative=relative, error=(down + up) / (2 * z))
 
 
 def at_every_look(found: Effect, *, n: float, n_control: float, confidence: float, planned: float) -> Effect:
@@ -171,23 +149,22 @@ def at_every_look(found: Effect, *, n: float, n_control: float, confidence: floa
     )
 
 
-def _of(result: Any, means: tuple[float, float], variances: tuple[float, float], method: str) -> Effect:
+def _of(effect: float, ends: Ends, p_value: float, relative: Ends, method: str) -> Effect:
+    return Effect(effect, *ends, p_value, math.nan, *relative, method)
+
+
+def _with(found: Effect, means: Ends, variances: Ends) -> Effect:
+    """The same with what it was made of."""
+    relative = means[1] / means[0] - 1 if math.isfinite(found.relative_low) else math.nan
+    return replace(found, relative=relative, error=math.sqrt(sum(variances)), means=means, variances=variances)
+
+
+def _tested(result: Any, means: Ends, variances: Ends, method: str) -> Effect:
     """What tea-tasting found, with the relative interval by Fieller at the same number of errors."""
-    error = math.sqrt(sum(variances))
-    low, high = fieller(*means, *variances, factor=(result.effect_size_ci_upper - result.effect_size) / error)
-    return Effect(
-        effect=result.effect_size,
-        low=result.effect_size_ci_lower,
-        high=result.effect_size_ci_upper,
-        p_value=result.pvalue,
-        relative=means[1] / means[0] - 1 if math.isfinite(low) else math.nan,
-        relative_low=low,
-        relative_high=high,
-        method=method,
-        error=error,
-        means=means,
-        variances=variances,
-    )
+    factor = (result.effect_size_ci_upper - result.effect_size) / math.sqrt(sum(variances))
+    ends = result.effect_size_ci_lower, result.effect_size_ci_upper
+    shares = fieller(*means, *variances, factor=factor)
+    return _with(_of(result.effect_size, ends, result.pvalue, shares, method), means, variances)
 
 
 def _aggregates(row: Sums, *, adjusted: bool) -> Any:

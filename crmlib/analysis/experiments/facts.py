@@ -11,7 +11,7 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from crmlib.analysis.experiments import moments as reduced
-from crmlib.analysis.experiments.measures import unit_called, words
+from crmlib.analysis.experiments.measures import effect_text, parts_of, unit_called, words
 from crmlib.analysis.experiments.moments import EXACT
 from crmlib.errors import NotAvailable, NotEnoughData, UsageError, nearest
 from crmlib.shop.facts import net_orders
@@ -65,6 +65,16 @@ class Facts:
         several = len(self.units_of(experiment)) > 2
         return f"{words(experiment)} ({words(arm)})" if several and arm else words(experiment)
 
+    def told(self, effects: pd.DataFrame) -> pd.DataFrame:
+        """Effects with the columns a page shows: test, measure, said (the change and its range), both (units)."""
+        rows = effects.to_dict("records")
+        return effects.assign(
+            test=[self.name(row["experiment"], row["variant"]) for row in rows],
+            measure=effects["metric"].map(words),
+            said=[effect_text(row, self.currency) if row["effect"] == row["effect"] else "too few" for row in rows],
+            both=effects["n"] + effects["n_control"],
+        )
+
     def span_of(self, experiment: str) -> int:
         """Days from the first assignment to the last, both counted."""
         mine = self.arms[self.arms["experiment"] == experiment]
@@ -78,8 +88,8 @@ class Facts:
     def end_of(self, experiment: str, metric: str = "") -> date:
         """The day by which the last unit's window has closed; a first as_of at which this test can be read."""
         # A ratio ends with the later of its two metrics, a quantile with its own.
-        parts = {metric, *metric.split("/"), metric.rpartition("@")[0]}
-        known = self.moments[(self.moments["experiment"] == experiment) & self.moments["metric"].isin(parts)]
+        mine = self.moments["metric"].isin(parts_of(metric))
+        known = self.moments[(self.moments["experiment"] == experiment) & mine]
         windows = known["window_high"].dropna()
         days = float(windows.max()) if len(windows) else float(self.window_days)
         last = self.arms.loc[self.arms["experiment"] == experiment, "last_at"].max() + timedelta(days=days)
@@ -92,19 +102,17 @@ def facts(
     *,
     experiment: str = "",
     window_days: int = 14,
-    ratios: str = "",
-    quantiles: str = "",
-    primary: str = "",
+    also: str = "",
     unit: str = "",
     confidence: float = 0.95,
 ) -> Facts:
     """Who was in which arm, and what did each arm do?
 
-    `experiment` picks one, empty means all. `ratios` such as 'revenue/orders' and `quantiles` such as 'revenue@0.95'
-    are compared beside the metrics, and so is `primary` where it is one of them. `unit` is what was assigned, in the
-    plural; empty is as the metrics' names say. `confidence` is that of the quantiles' order statistics. Raises
-    NotAvailable without assignments or anything to measure by, NotEnoughData where nothing had been assigned by as_of,
-    UsageError for an experiment that does not exist.
+    `experiment` picks one, empty means all. `also` are ratios such as 'revenue/orders' and quantiles such as
+    'revenue@0.95' to compare beside the metrics. `unit` is what was assigned, in the plural; empty is as the metrics'
+    names say. `confidence` is that of the quantiles' order statistics. Raises NotAvailable without assignments or
+    anything to measure by, NotEnoughData where nothing had been assigned by as_of, UsageError for an experiment or a
+    metric that does not exist.
     """
     assignments = shop.table("assignments")
     names = shop.fetch(assignments.select("experiment").distinct().order_by("experiment"))["experiment"].tolist()
@@ -116,9 +124,10 @@ def facts(
     outcomes = shop.keep(measured(shop, units=units, window_days=window_days))
     found = reduced.moments(shop, outcomes)
     metrics, known = sorted(set(found["metric"])), shop.has("outcomes")
-    if primary and primary not in metrics:
-        ratios, quantiles = _also(primary, ratios, "/"), _also(primary, quantiles, "@")
+    ratios, quantiles = reduced.read_also(also, metrics=metrics)
     arms = shop.fetch(_arms(units))
+    sizes = arms.groupby("experiment").size().to_dict()
+    ranks = reduced.order_statistics(shop, outcomes, quantiles=quantiles, confidence=confidence, arms=sizes)
     return Facts(
         as_of=shop.as_of,
         source="outcomes" if known else "orders",
@@ -129,24 +138,12 @@ def facts(
         apart=shop.fetch(_apart(shop, units)),
         days=shop.fetch(assigned_days(units)),
         moments=found,
-        ratios=reduced.ratio_moments(shop, outcomes, ratios=reduced.read_ratios(ratios, metrics=metrics)),
-        quantiles=reduced.order_statistics(
-            shop,
-            outcomes,
-            quantiles=reduced.read_quantiles(quantiles, metrics=metrics),
-            confidence=confidence,
-            arms=arms.groupby("experiment").size().to_dict(),
-        ),
+        ratios=reduced.ratio_moments(shop, outcomes, ratios=ratios),
+        quantiles=ranks,
         capped=_capped(shop, outcomes, found),
         unit=unit.strip() or unit_called(metrics, source="outcomes" if known else "orders"),
         money_rule="" if known else shop.money_rule(),
     )
-
-
-def _also(primary: str, named: str, mark: str) -> str:
-    """The ratios (or quantiles) that were named, and the primary measure if it is one; each once."""
-    parts = [part.strip() for part in f"{named},{primary if mark in primary else ''}".split(",") if part.strip()]
-    return ", ".join(dict.fromkeys(parts))
 
 
 def _capped(shop: Shop, outcomes: ir.Table, found: pd.DataFrame) -> pd.DataFrame:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from crmlib import figures, formats, wording
-from crmlib.analysis.experiments.measures import capped_text, effect_text, mean_text, p_text, scale_of, words
+from crmlib.analysis.experiments.measures import capped_text, mean_text, p_text, scale_of, words
 from crmlib.analysis.experiments.verdicts import READ, Verdicts
 from crmlib.findings import Metric, Part
 
@@ -20,48 +20,55 @@ def part_effects(verdicts: Verdicts) -> Part:
     tested = results.table[results.table["state"] == "ok"]
     tested = tested[pd.MultiIndex.from_frame(tested[["experiment", "variant"]]).isin(keys)]
     rows = tested.to_dict("records")
-    shown = tested.assign(
-        test=[facts.name(row["experiment"], row["variant"]) for row in rows],
-        measure=[words(row["metric"]) for row in rows],
-        said=[effect_text(row, facts.currency) for row in rows],
+    shown = facts.told(tested).assign(
         base=[mean_text(row, "mean_control", facts.currency) for row in rows],
-        adjusted=[p_text(row["p_adjusted"]) for row in rows],
-        guarded=[row["guardrail"] or None for row in rows],
+        adjusted=tested["p_adjusted"].map(p_text),
+        guarded=tested["guardrail"].replace("", None),
         tail=[capped_text(row, facts.currency) or None for row in rows],
     )
     shown["label"] = [f"{row.test} · {row.measure}: {row.said}" for row in shown.itertuples()]
     table = figures.tabulate(
         shown,
         caption="Every measure of every test that was read; p is corrected within each test (Holm), not across tests",
-        labels={"test": "Test", "measure": "Measure", "said": "Change", "base": "Old version", "n": "In the new version",
-                "n_control": "In the old version", "adjusted": "p, corrected", "guarded": "Must not get worse",
-                "tail": "Large values cut back", "method": "Method"},
+        labels={
+            "test": "Test",
+            "measure": "Measure",
+            "said": "Change",
+            "base": "Old version",
+            "n": "In the new version",
+        }
+        | {"n_control": "In the old version", "adjusted": "p, corrected", "guarded": "Must not get worse"}
+        | {"tail": "Large values cut back", "method": "Method"},
         formats={"n": formats.number, "n_control": formats.number},
         file="tables/results.csv",
-    )  # fmt: skip
-    wide = max(shown["relative_high"].abs().max(), shown["relative_low"].abs().max()) >= 0.05 if len(shown) else True
-
-    def form(value: float) -> str:
-        return formats.with_sign(formats.share(value, digits=0 if wide else 1), value)
-
+    )
+    digits = 0 if tested[["relative_low", "relative_high"]].abs().max().max() >= 0.05 else 1
     worth = verdicts.worthwhile or None
     chart = figures.dots(
-        shown, label="label", value="relative", low="relative_low", high="relative_high", what="change from the old version",
-        form=form, reference=0.0, worth=worth, strong="primary", table=table, rows=SHOWN,
+        shown,
+        label="label",
+        value="relative",
+        low="relative_low",
+        high="relative_high",
+        what="change from the old version",
+        form=lambda value: formats.with_sign(formats.share(value, digits=digits), value),
+        reference=0.0,
+        worth=worth,
+        strong="primary",
+        rows=SHOWN,
+        table=table,
         caption="Right of the line: better than the old version. A bar that crosses the line could be chance. "
         f"Blue: the measure that decides.{' Green: the smallest change worth having.' if worth else ''}",
-    )  # fmt: skip
+    )
     clear = tested[tested["primary"] & ((tested["low"] > 0) | (tested["high"] < 0))]
     judged = int(tested["primary"].sum())
-    only = facts.name(clear["experiment"].iloc[0], clear["variant"].iloc[0]) if len(clear) else ""
-    if tested.empty:
-        title, sentence = "No effect can be shown yet", f"No test has ended with a sound split and enough {facts.unit}."
-    elif len(clear) == 1:
-        title, sentence = f"{f'Only {only}' if judged > 1 else wording.upper(only)} made a clear difference", ""
+    title = "No new version made a clear difference" if judged else "No effect can be shown yet"
+    if len(clear) == 1:
+        only = facts.name(clear["experiment"].iloc[0], clear["variant"].iloc[0])
+        title = f"{f'Only {only}' if judged > 1 else wording.upper(only)} made a clear difference"
     elif len(clear):
-        title, sentence = f"{len(clear)} of {judged} new versions made a clear difference", ""
-    else:
-        title, sentence = "No new version made a clear difference", ""
+        title = f"{len(clear)} of {judged} new versions made a clear difference"
+    sentence = "" if judged else f"No test has ended with a sound split and enough {facts.unit}."
     return Part(title=title, sentence=sentence, chart=chart, metrics=[_largest(verdicts)])
 
 
@@ -78,7 +85,8 @@ def _largest(verdicts: Verdicts) -> Metric:
     row = rows[rows["variant"] == arm].iloc[0]
     kind, metric = str(row["kind"]), words(row["metric"])
     unit = "points" if kind == "share" else facts.currency if kind == "money" and facts.currency else "per unit"
-    scale = scale_of(kind)
+    scale, before = scale_of(kind), mean_text(row, "mean_control", facts.currency)
+    before = formats.share(row["mean_control"], digits=1) if kind == "share" else before
     return Metric(
         id="primary_effect",
         label=f"{wording.upper(facts.name(experiment, arm))}: {metric}",
@@ -90,5 +98,5 @@ def _largest(verdicts: Verdicts) -> Metric:
         definition=f"{definition}: {experiment}, {row['metric']}, {arm} less {row['control']}; {row['method']}",
         headline=True,
         signed=True,
-        note=f"from {mean_text(row, 'mean_control', facts.currency)}",
+        note=f"from {before}",
     )

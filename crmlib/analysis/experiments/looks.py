@@ -1,10 +1,10 @@
-"""How a test looked on each day, and whether its effect wears off: week by week, and early and late after first seen."""
+"""How a test looked on each day, and whether its effect wears off, week by week or with the days since first seen."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import ibis
@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 from crmlib import figures, formats, wording
 from crmlib.analysis.experiments.effects import Effect
 from crmlib.analysis.experiments.facts import assigned_units, measured, placed_orders
-from crmlib.analysis.experiments.measures import amount, effect_text, p_text, rounded, scale_of, unit_of, words
+from crmlib.analysis.experiments.measures import chart_of, on_axis, p_text, rounded, words
 from crmlib.analysis.experiments.moments import moments
-from crmlib.analysis.experiments.results import CLEAR, Results, Rule, comparison
+from crmlib.analysis.experiments.results import CLEAR, Results, Rule, comparison, within
 from crmlib.findings import Part
 from crmlib.stats import adjust, heterogeneity
+from crmlib.wording import upper
 
 if TYPE_CHECKING:
     from crmlib.shop.shop import Shop
@@ -122,24 +123,15 @@ def _days(frame: pd.DataFrame, results: Results) -> pd.DataFrame:
                 seen = closed
                 found, naive = (comparison(*pair, binary=binary, rule=one) for one in (always, results.once))
                 if found is not None and naive is not None:
-                    rows.append((experiment, metric, arm, control, day, int(pair[0]["n"]), int(pair[1]["n"]), kind,
-                                 found.effect, found.low, found.high, naive.low, naive.high))  # fmt: skip
+                    sizes, ends = (int(row["n"]) for row in pair), (found.effect, found.low, found.high)
+                    rows.append((experiment, metric, arm, control, day, *sizes, kind, *ends, naive.low, naive.high))
     return pd.DataFrame(rows, columns=_DAYS)
 
 
 def _weeks(frame: pd.DataFrame, results: Results) -> pd.DataFrame:
-    rows: list[Line] = []
-    for (experiment, metric, week), mine in frame.groupby(["experiment", "metric", "week"], sort=True):
-        control, arms = results.checks.controls[str(experiment)], mine.set_index("variant")
-        binary = bool(frame.loc[(frame["experiment"] == experiment), "off_binary"].sum() == 0)
-        kind = results.kind_of(str(experiment), str(metric))
-        start = pd.Timestamp(mine["first_day"].iloc[0]) + pd.Timedelta(weeks=int(week))
-        for arm in arms.index if control in arms.index else ():
-            found = comparison(arms.loc[arm], arms.loc[control], binary=binary, rule=results.once)
-            if arm != control and found is not None:
-                rows.append((experiment, metric, arm, control, int(week) + 1, start.date(), int(arms.loc[arm, "n"]),
-                             int(arms.loc[control, "n"]), kind, found.effect, found.low, found.high, found.error))  # fmt: skip
-    return pd.DataFrame(rows, columns=_WEEKS)
+    weeks = within(frame, results, "week", "first_day").dropna(subset="effect").reset_index(drop=True)
+    starts = pd.to_datetime(weeks["first_day"]) + pd.to_timedelta(7 * weeks["week"].astype(int), unit="D")
+    return weeks.assign(week=weeks["week"].astype(int) + 1, first_day=starts.dt.date)[_WEEKS]
 
 
 def _over_weeks(weeks: pd.DataFrame) -> list[Line]:
@@ -247,68 +239,64 @@ def _moments(n: int, nonzero: float, mean: float, variance: float) -> pd.Series:
 
 
 def part_looks(looks: Looks) -> Part:
-    """What would each day's look have said, in a running test that may be looked at, else the largest that has ended?"""
-    days, facts = looks.days, looks.results.facts
-    rows = days.to_dict("records")
+    """What would each day's look have said, in a running test that may be watched, else in the largest?"""
+    facts = looks.results.facts
     table = figures.tabulate(
-        days.assign(test=[facts.name(row["experiment"], row["variant"]) for row in rows],
-                    measure=[words(row["metric"]) for row in rows],
-                    on=[pd.Timestamp(row["day"]).strftime("%Y-%m-%d") for row in rows],
-                    said=[effect_text(row, facts.currency) for row in rows], units=days["n"] + days["n_control"])[::-1],
+        facts.told(looks.days).assign(on=looks.days["day"].astype(str))[::-1],
         caption="The effect with the range that holds on all days, by the last day of arrival counted, latest first",
-        labels={"on": "Arrived by", "test": "Test", "measure": "Measure", "said": "Change", "units": wording.upper(facts.unit)},
-        formats={"units": formats.number},
+        labels={"on": "Arrived by", "test": "Test", "measure": "Measure", "said": "Change", "both": upper(facts.unit)},
+        formats={"both": formats.number},
         file="tables/looks.csv",
-    )  # fmt: skip
-    published = {"looks": rounded(days)}
+    )
+    part = Part(
+        title="No test can be followed day by day yet",
+        sentence=f"It takes a mean or a share that decides, and three days with enough {facts.unit} in both versions.",
+        chart=figures.Chart(table=table),
+        tables={"looks": rounded(looks.days)},
+        detail=True,
+    )
     mine = _chosen(looks)
     if mine is None:
-        return Part(title="No test can be followed day by day yet", chart=figures.Chart(table=table), tables=published, detail=True,
-                    sentence=f"Needs a mean or a share that decides, and three days with enough {facts.unit} in both versions.")  # fmt: skip
-    last, scale = mine.iloc[-1], scale_of(mine["kind"].iloc[0])
-    name, metric = wording.upper(facts.name(last["experiment"], last["variant"])), words(last["metric"])
+        return part
+    last = mine.iloc[-1]
+    name, metric = upper(facts.name(last["experiment"], last["variant"])), words(last["metric"])
     clear = (mine["low"] > 0) | (mine["high"] < 0)
+    title = f"{name}: no day's look showed a clear difference in {metric}"
     if clear.iloc[-1]:
         off = mine.index[~clear].max()
-        start = formats.day(pd.Timestamp(mine["day"].iloc[0 if pd.isna(off) else int(off) + 1]), year=False)
+        start = formats.day(mine["day"].iloc[0 if pd.isna(off) else int(off) + 1], year=False)
         title = f"{name}: {metric} was clearly {'higher' if last['effect'] > 0 else 'lower'} from {start} on"
     elif clear.any():
         title = f"{name}: a difference in {metric} was clear for a while; now it is not"
-    else:
-        title = f"{name}: no day's look showed a clear difference in {metric}"
     fooled = int(((mine["naive_low"] > 0) | (mine["naive_high"] < 0)).sum())
-    reach = 1.5 * scale * (last["high"] - last["low"])
-    bottom, top = (edge(0.0, scale * last["effect"]) + side * reach for edge, side in ((min, -1), (max, 1)))
-    shown = mine.assign(
-        day=pd.to_datetime(mine["day"]), line="change",
-        **{column: (scale * mine[column]).clip(bottom, top) for column in ("effect", "low", "high")},
-    )  # fmt: skip
-    none = shown.assign(line="no change", effect=0.0, low=math.nan, high=math.nan)
-    form = _form(last, facts.currency)
-    return Part(
-        title=title,
-        sentence=f"The band holds on all days at once, so a test may be watched by it; a range made for one look was off zero on "
-        f"{fooled} of {wording.counted(len(mine), 'day')}.",
-        chart=figures.line(
-            pd.concat([shown, none]), x="day", y="effect", low="low", high="high", group="line", strong="change", zero=False,
-            what=f"change in {metric}, {unit_of(last['kind'], facts.currency)}", form=form, table=table,
-            caption="Among all who had arrived by that day. Where the band leaves the picture, early on, it is wider still.",
-        ),
-        tables=published,
-        detail=True,
-    )  # fmt: skip
-
-
-def _form(row: pd.Series, currency: str) -> figures.charts.Form:
-    scale, width = scale_of(row["kind"]), float(row["high"] - row["low"])
-    return lambda value: amount(value / scale, row["kind"], currency, width=width, sign=True)
+    shown, form, what = on_axis(mine, facts.currency)
+    effect, low, high = shown[["effect", "low", "high"]].iloc[-1]
+    bottom, top = min(0.0, effect) - 1.5 * (high - low), max(0.0, effect) + 1.5 * (high - low)
+    ends = {name: shown[name].clip(bottom, top) for name in ("effect", "low", "high")}
+    shown = shown.assign(day=pd.to_datetime(mine["day"]), line="change", **ends)
+    chart = figures.line(
+        pd.concat([shown, shown.assign(line="no change", effect=0.0, low=math.nan, high=math.nan)]),
+        x="day",
+        y="effect",
+        low="low",
+        high="high",
+        group="line",
+        strong="change",
+        what=what,
+        form=form,
+        table=table,
+        caption="Among all who had arrived by that day. The band is cut off where it leaves the picture, early on.",
+    )
+    sentence = "The band holds on all days at once, so a test may be watched by it; a range made for one look was off "
+    sentence += f"zero on {fooled} of {wording.counted(len(mine), 'day')}."
+    return replace(part, title=title, sentence=sentence, chart=chart)
 
 
 def _chosen(looks: Looks) -> pd.DataFrame | None:
     """Looks at the arm with at least three: of a running test if there is one, else of that with the most units."""
-    table, days = looks.results.table, looks.days
+    table = looks.results.table
     running = set(table.loc[table["primary"] & (table["open"] > 0), "experiment"])
-    groups = [mine for _, mine in days.groupby(["experiment", "variant"]) if len(mine) >= 3]
+    groups = [mine for _, mine in looks.days.groupby(["experiment", "variant"]) if len(mine) >= 3]
     if not groups:
         return None
     best = max(groups, key=lambda mine: (mine["experiment"].iloc[0] in running, mine["n"].max()))
@@ -317,55 +305,45 @@ def _chosen(looks: Looks) -> pd.DataFrame | None:
 
 def part_novelty(looks: Looks) -> Part:
     """Does the effect wear off: by day since first seen where orders tell, else by week of arrival?"""
-    facts, by_day_ = looks.results.facts, not looks.since.empty
-    what = SINCE_SEEN if by_day_ else BY_WEEK
-    if by_day_:
-        frame = looks.since.assign(
-            kind="number",
-            metric="orders",
-            at=[_days_text(row.first_day, row.last_day) for row in looks.since.itertuples()],
-        )
+    facts, unit = looks.results.facts, looks.results.facts.unit
+    what = BY_WEEK if looks.since.empty else SINCE_SEEN
+    if what == SINCE_SEEN:
+        frame = looks.since.assign(kind="number", metric=f"orders a day of 100 {unit}")
         frame[["effect", "low", "high"]] *= 100
+        frame["at"] = [_days_text(row.first_day, row.last_day) for row in frame.itertuples()]
     else:
-        starts = [formats.day(pd.Timestamp(day), year=False) for day in looks.weeks["first_day"]]
+        starts = [formats.day(day, year=False) for day in looks.weeks["first_day"]]
         frame = looks.weeks.assign(at=[f"week {week}, from {day}" for week, day in zip(looks.weeks["week"], starts)])
-    rows = frame.to_dict("records")
     table = figures.tabulate(
-        frame.assign(test=[facts.name(row["experiment"], row["variant"]) for row in rows],
-                     said=[effect_text(row, facts.currency) for row in rows], units=frame["n"] + frame["n_control"]),
-        caption=f"Orders a day of 100 {facts.unit}, more than in the old version, by days since they first saw the new one" if by_day_
-        else "The effect among the arrivals of one week each",
-        labels={"at": "Since first seen" if by_day_ else "Arrived in", "test": "Test", "said": "Change", "units": wording.upper(facts.unit)},
-        formats={"units": formats.number},
-        file="tables/since_seen.csv" if by_day_ else "",
-    )  # fmt: skip
-    published = {"since_seen": rounded(looks.since)}
+        facts.told(frame),
+        caption=f"The effect {what}",
+        labels={"at": "When", "test": "Test", "measure": "Measure", "said": "Change", "both": upper(unit)},
+        formats={"both": formats.number},
+        file="tables/since_seen.csv" if what == SINCE_SEEN else "",
+    )
+    part = Part(
+        title="Too early to see an effect wear off",
+        sentence=f"That takes two weeks of arrivals with enough {unit}, or orders.",
+        chart=figures.Chart(table=table),
+        method=[f"Novelty was looked for {what}, corrected for the number of tests (Holm)."],
+        tables={"since_seen": rounded(looks.since)},
+        detail=True,
+    )
     groups = {key: mine for key, mine in frame.groupby(["experiment", "variant"], sort=True) if len(mine) > 1}
     if not groups:
-        return Part(title="Too early to see an effect wear off", chart=figures.Chart(table=table), tables=published, detail=True,
-                    sentence=f"Needs two weeks of arrivals with enough {facts.unit}, or orders.")  # fmt: skip
+        return part
     changed = looks.changes[looks.changes["p_adjusted"] < CLEAR].sort_values("p_adjusted", kind="stable")
-    keys = [key for key in zip(changed["experiment"], changed["variant"]) if key in groups]
-    key = keys[0] if keys else max(groups, key=lambda one: groups[one]["n"].max())
-    mine, name = groups[key], facts.name(*key)
-    scale = scale_of(mine["kind"].iloc[0])
+    found = [key for key in zip(changed["experiment"], changed["variant"]) if key in groups]
+    key = found[0] if found else max(groups, key=lambda one: groups[one]["n"].max())
     tests = looks.changes[looks.changes["what"] == what].set_index(["experiment", "variant"])
     known = tests.loc[[key]].iloc[0] if key in tests.index else None
-    unit = f"orders a day of 100 {facts.unit}" if by_day_ else unit_of(mine["kind"].iloc[0], facts.currency)
-    narrowest = mine.loc[(mine["high"] - mine["low"]).idxmin()]
-    return Part(
-        title=_novelty_title(name, known, by_day=by_day_),
-        sentence="Do not count on its average to last." if keys else "What is tried only because it is new would wear off.",
-        chart=figures.dots(
-            mine.assign(**{column: scale * mine[column].astype(float) for column in ("effect", "low", "high")}),
-            label="at", value="effect", low="low", high="high", reference=0.0, form=_form(narrowest, facts.currency), table=table,
-            what=f"change in {words(mine['metric'].iloc[0])}, {unit}",
-            caption=f"{'The same' if by_day_ else 'Other'} {facts.unit} at every point; one range in twenty misses.",
-        ),
-        method=[f"Novelty was looked for {what}; the tests are corrected for their number (Holm)."] if len(looks.changes) else [],
-        tables=published,
-        detail=not keys,
-    )  # fmt: skip
+    caption = f"{'Other' if what == BY_WEEK else 'The same'} {unit} at every point; one range in twenty misses."
+    chart = chart_of(groups[key].rename(columns={"at": "label"}), facts.currency, table=table, caption=caption)
+    sentence = (
+        "Do not count on its average to last." if found else "What is tried only because it is new would wear off."
+    )
+    title = _novelty_title(facts.name(*key), known, by_day=what == SINCE_SEEN)
+    return replace(part, title=title, sentence=sentence, chart=chart, detail=not found)
 
 
 def _novelty_title(name: str, known: pd.Series | None, *, by_day: bool) -> str:

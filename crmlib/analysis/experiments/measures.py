@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import pandas as pd
 
-from crmlib import formats, wording
+from crmlib import figures, formats, wording
 
-_PEOPLE = ("visitor", "customer", "user", "player", "member", "subscriber", "household", "session", "account", "device",
-           "store")  # fmt: skip
+_PEOPLE = [
+    "visitor",
+    "customer",
+    "user",
+    "player",
+    "member",
+    "subscriber",
+    "household",
+    "session",
+    "account",
+    "device",
+    "store",
+]
 _MONEY = ("revenue", "margin", "profit", "sales", "spend", "turnover")
 _SELLING = ("conver", "order", "purchase", "bought", "buy", "sales", "revenue", "turnover", "sold")
+ENDS = ("effect", "low", "high")
 _DIGITS = 12  # significant digits in the tables: the same on every run, whatever the order of the sums
 
 
@@ -24,12 +36,21 @@ def words(name: str) -> str:
     >>> words("revenue_per_visitor@0.95"), words("revenue/orders"), words("converted")
     ('95% quantile of revenue per visitor', 'revenue / orders', 'conversion')
     """
-    metric, at, share = name.rpartition("@")
-    if at and metric and share.replace(".", "", 1).isdigit():
+    metric, _, share = name.rpartition("@")  # a key
+    if metric and share.replace(".", "", 1).isdigit():
         return f"{100 * float(share):g}% quantile of {words(metric)}"
     if name.casefold() in ("converted", "conversions"):
         return "conversion"
     return name.replace("_", " ").replace("/", " / ").strip()
+
+
+def parts_of(metric: str) -> list[str]:
+    """A measure and the metrics it is made of: both of a ratio, the one of a quantile.
+
+    >>> parts_of("revenue/orders"), parts_of("revenue@0.5")
+    (['revenue/orders', 'revenue', 'orders'], ['revenue@0.5', 'revenue'])
+    """
+    return list(dict.fromkeys([metric, *metric.split("@")[0].split("/")]))
 
 
 def title(name: str) -> str:
@@ -38,7 +59,7 @@ def title(name: str) -> str:
 
 
 def unit_called(metrics: Iterable[str], *, source: str) -> str:
-    """What was assigned, in the plural, where the caller does not say: as the metrics' names tell, else by their source.
+    """What was assigned, in the plural, where nobody says: as the metrics' names tell, else by their source.
 
     >>> unit_called(["converted", "margin_per_visitor"], source="outcomes"), unit_called(["spent"], source="orders")
     ('visitors', 'customers')
@@ -52,7 +73,7 @@ def unit_called(metrics: Iterable[str], *, source: str) -> str:
 
 def kind_of(metric: str, *, binary: bool) -> str:
     """share, money or number: money per order is money, orders per unit of money are not."""
-    name = words(metric.partition("/")[0]).casefold()
+    name = words(metric.split("/")[0]).casefold()
     return "share" if binary else "money" if any(word in name for word in _MONEY) else "number"
 
 
@@ -77,7 +98,7 @@ def p_text(p: float) -> str:
 
 
 def amount(value: float, kind: str, currency: str, *, width: float, sign: bool = False) -> str:
-    """A value of a metric, in percentage points, money or plain, with the decimals that an interval of `width` supports.
+    """A value of a metric, in percentage points, money or plain, with the digits that an interval of `width` supports.
 
     >>> amount(0.0638, "share", "", width=0.008), amount(0.061, "money", "EUR", width=0.22, sign=True)
     ('6.4', '+€0.06')
@@ -100,11 +121,6 @@ def size_text(value: float, kind: str, currency: str) -> str:
     return f"{text} points" if kind == "share" else text
 
 
-def unit_of(kind: str, currency: str) -> str:
-    """What a metric's axis counts in."""
-    return "percentage points" if kind == "share" else (currency or "money") if kind == "money" else "its own unit"
-
-
 def effect_text(row: Mapping[str, Any], currency: str) -> str:
     """An effect with its interval, in the metric's own unit: '+0.93 points (0.41 to 1.45)'."""
     digits, kind = _row_digits(row), str(row["kind"])
@@ -121,11 +137,28 @@ def most_text(row: Mapping[str, Any], currency: str) -> str:
 
 
 def capped_text(row: Mapping[str, Any], currency: str) -> str:
-    """The same effect with the outermost thousandth of values cut back, a check that decides nothing; '' without one."""
+    """The same effect with the outermost thousandth of values cut back, a check that decides nothing; or ''."""
     if pd.isna(row["capped_effect"]):
         return ""
-    return effect_text({name: row[f"capped_{name}"] for name in ("effect", "low", "high")} | {"kind": row["kind"]},
-                       currency)  # fmt: skip
+    cut = {name: row[f"capped_{name}"] for name in ("effect", "low", "high")}
+    return effect_text(cut | {"kind": row["kind"]}, currency)
+
+
+def on_axis(effects: pd.DataFrame, currency: str) -> tuple[pd.DataFrame, Callable[[float], str], str]:
+    """Effects of one metric in the unit they are shown in, how a tick is written, and what the axis counts."""
+    kind, scale = str(effects["kind"].iloc[0]), scale_of(str(effects["kind"].iloc[0]))
+    width = float((effects["high"] - effects["low"]).min())
+    scaled = effects.assign(**{name: scale * effects[name].astype(float) for name in ENDS})
+    unit = {"share": "percentage points", "money": currency or "money"}.get(kind, "its own unit")
+    what = f"change in {words(str(effects['metric'].iloc[0]))}, {unit}"
+    return scaled, lambda value: amount(value / scale, kind, currency, width=width, sign=True), what
+
+
+def chart_of(effects: pd.DataFrame, currency: str, *, table: Mapping[str, Any], caption: str) -> figures.Chart:
+    """Effects of one metric with their ranges, a row for each `label`."""
+    shown, form, what = on_axis(effects, currency)
+    ends: dict[str, Any] = dict(zip(("value", "low", "high"), ENDS, strict=True))
+    return figures.dots(shown, label="label", what=what, form=form, reference=0.0, table=table, caption=caption, **ends)
 
 
 def scale_of(kind: str) -> int:

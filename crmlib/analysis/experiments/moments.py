@@ -1,4 +1,4 @@
-"""Outcomes as exact sums and their moments, and what the sums of one metric cannot tell: ratios, quantiles, cut tails."""
+"""Outcomes as exact sums and moments, and what sums of one metric cannot tell: ratios, quantiles, values cut back."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
+from crmlib.analysis.experiments.measures import parts_of
 from crmlib.errors import UsageError, nearest
 
 if TYPE_CHECKING:
@@ -151,40 +152,30 @@ def _typical(frame: pd.DataFrame, totals: list[Fraction]) -> dict[tuple[str, str
     return {key: sums_[key] / counts[key] if counts[key] else Fraction(0) for key in sums_}
 
 
-def read_ratios(text: str, *, metrics: Sequence[str]) -> list[tuple[str, str]]:
-    """'revenue/orders, margin/orders' as pairs. UsageError for what is no ratio or names a metric there is not."""
-    found = []
-    for part in _parts(text):
-        top, _, below = (piece.strip() for piece in part.partition("/"))
-        if not (top and below):
-            raise UsageError(f"ratios are written as revenue/orders; '{part}' is not")
-        found.append((_known(top, metrics), _known(below, metrics)))
-    return found
+def read_also(text: str, *, metrics: Sequence[str]) -> tuple[list[tuple[str, str]], list[tuple[str, float]]]:
+    """'revenue/orders, revenue@0.95' as ratios and quantiles, each once; plain metrics are compared anyhow.
 
-
-def read_quantiles(text: str, *, metrics: Sequence[str]) -> list[tuple[str, float]]:
-    """'revenue@0.5, revenue@0.95' as pairs. UsageError for what is no quantile or names a metric there is not."""
-    found = []
-    for part in _parts(text):
-        metric, _, share = part.rpartition("@")
-        try:
-            q = float(share)
-        except ValueError:
-            q = math.nan
-        if not metric.strip() or not 0 < q < 1:
-            raise UsageError(f"quantiles are written as revenue@0.5, with shares between 0 and 1; '{part}' is not")
-        found.append((_known(metric.strip(), metrics), q))
-    return found
-
-
-def _parts(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]
-
-
-def _known(metric: str, metrics: Sequence[str]) -> str:
-    if metrics and metric not in metrics:
-        raise UsageError(f"no experiment has a metric '{metric}'; {nearest(metric, metrics)}")
-    return metric
+    Raises UsageError for what is neither, and for a metric there is not.
+    """
+    ratios, quantiles = [], []
+    for part in dict.fromkeys(part.strip() for part in text.split(",") if part.strip()):
+        if part in metrics:
+            continue
+        names = parts_of(part)[1:] or [part]
+        for name in names if metrics else ():
+            if name.strip() not in metrics:
+                raise UsageError(f"no experiment has a metric '{name}'; {nearest(name.strip(), metrics)}")
+        if "@" in part:
+            try:
+                share = float(part.split("@")[1])
+            except ValueError:
+                share = math.nan
+            if not 0 < share < 1:
+                raise UsageError(f"quantiles are written as revenue@0.5, with shares between 0 and 1; '{part}' is not")
+            quantiles.append((names[0].strip(), share))
+        elif len(names) == 2:
+            ratios.append((names[0].strip(), names[1].strip()))
+    return ratios, quantiles
 
 
 def ratio_moments(shop: Shop, outcomes: ir.Table, *, ratios: Sequence[tuple[str, str]]) -> pd.DataFrame:
@@ -281,7 +272,7 @@ def order_statistics(
 
 
 def cut_back(outcomes: ir.Table) -> ir.Table:
-    """The same outcomes, with values beyond the outermost thousandth of their metric, over all arms, set to its edge."""
+    """The same outcomes, values beyond the outermost thousandth of their metric, over all arms, set to its edge."""
     value = outcomes["value"].cast("float64")
     edges = outcomes.group_by("experiment", "metric").aggregate(
         _least=value.quantile(CUT), _most=value.quantile(1 - CUT)

@@ -11,10 +11,10 @@ from crmlib.analysis.experiments.looks import Looks, part_looks, part_novelty
 from crmlib.analysis.experiments.measures import capped_text, effect_text, title, words
 from crmlib.analysis.experiments.planning import part_plan
 from crmlib.analysis.experiments.predictions import predictions
-from crmlib.analysis.experiments.results import Results
+from crmlib.analysis.experiments.results import LEAST_GAIN, Results
 from crmlib.analysis.experiments.segments import Segments, part_segments
 from crmlib.analysis.experiments.split import BLOCKED, WARNED, part_days, part_split
-from crmlib.analysis.experiments.verdicts import DECIDED, READ, State, Verdicts, headline, part_verdicts
+from crmlib.analysis.experiments.verdicts import DECIDED, READ, State, Verdicts, part_verdicts
 from crmlib.analysis.experiments.worth import part_worth
 from crmlib.findings import Caveat, Findings, Grade, Part, Status, compose
 
@@ -41,25 +41,40 @@ def page(verdicts: Verdicts, *, looks: Looks, segments: Segments, grades: Sequen
     return compose("experiments", headline(verdicts), parts, status=status)
 
 
+def headline(verdicts: Verdicts) -> str:
+    """What the tests say, in one or two sentences: those with a result, then the rest."""
+    table, clear = verdicts.table, verdicts.clear
+    rest = table[~table["experiment"].isin(clear["experiment"])].drop_duplicates("experiment")
+    void = rest[rest["state"] == State.VOID]
+    first = [f"{said}." for said in clear["said"].head(2 if len(clear) == 2 else 1)]
+    if len(clear) > 2:
+        first.append(f"{wording.upper(wording.small(len(clear) - 1))} other versions have a result too.")
+    if len(rest) == 1:
+        first.append(f"{rest['said'].iloc[0]}.")
+    elif len(rest):
+        several = f"{wording.small(len(void))} tests are unusable"
+        unusable = wording.lower(void["said"].iloc[0]) if len(void) == 1 else several
+        yet = " yet" if (rest["state"] == State.RUNNING).any() else ""
+        none = f"no {'other ' if first else ''}test has a result{yet}" if len(rest) > len(void) else ""
+        first.append(f"{wording.upper('; '.join(filter(None, [none, unusable if len(void) else ''])))}.")
+    return " ".join(first)
+
+
 def part_trust(results: Results) -> Part:
     """How certain are the ranges, what is the method, and when should the page not be trusted?"""
-    facts, share = results.facts, f"{100 * results.confidence:g}"
-    held = (
-        "on every day at once, so they may be read on any of them"
-        if results.reading == "always"
-        else "for one look, at the end"
-    )
-    certain = [f"About {share} of 100 such tests have the true change inside the range shown. The ranges hold {held}."]
-    two = int(facts.apart["two_arms"].sum())
+    facts, unit = results.facts, wording.upper(results.facts.unit)
+    always = results.reading == "always"
+    held = "on every day at once, so they may be read on any of them" if always else "for one look, at the end"
+    certain = f"About {100 * results.confidence:g} of 100 such tests have the true change inside the range shown."
     method = [
-        f"{wording.upper(facts.unit)} count in the arm they were assigned to, whatever they did afterwards, each over the "
-        f"same window. {wording.upper(facts.unit)} seen in more than one arm of a test are left out: {two:,}.",
-        "The p-values of a test's metrics and arms are corrected for one another (Holm). Each interval stands for itself; with "
-        "several arms, that of the measure that decides holds for all arms together. Metrics that only explain also carry a "
-        "q-value: the share of false finds to expect among those up to it.",
-        f"A broken split makes a test unusable below p = {BLOCKED:g}, on the total or at any day's look, and is warned of below "
-        f"{WARNED:g}; days and segments are diagnostics, corrected for their number.",
-        *_gains(results),
+        f"{unit} count in the arm they were assigned to, whatever they did afterwards, each over the same window. "
+        f"{unit} seen in more than one arm of a test are left out: {int(facts.apart['two_arms'].sum()):,}.",
+        "The p-values of a test's metrics and arms are corrected for one another (Holm). Each interval stands for "
+        "itself; with several arms, that of the measure that decides holds for all arms together. Metrics that only "
+        "explain also carry a q-value: the share of false finds to expect among those up to it.",
+        f"A broken split makes a test unusable below p = {BLOCKED:g}, on the total or at any day's look, and is warned "
+        f"of below {WARNED:g}; days and segments are diagnostics, corrected for their number.",
+        _gains(results),
         *_tails(results),
     ]
     if results.guardrails:
@@ -67,7 +82,7 @@ def part_trust(results: Results) -> Part:
         method.append(f"Guardrails: {named}. A test ships only if the whole interval of each is on the safe side.")
     if facts.source == "orders":
         method.append(f"Outcomes are orders within {facts.window_days} days of assignment. {facts.money_rule}")
-    return Part(certain=certain, method=method, caveats=_caveats(results))
+    return Part(certain=[f"{certain} The ranges hold {held}."], method=method, caveats=_caveats(results))
 
 
 def _caveats(results: Results) -> list[Caveat]:
@@ -76,9 +91,7 @@ def _caveats(results: Results) -> list[Caveat]:
         chosen = wording.listed(sorted({words(metric) for metric in results.primary.values()}), most=3, rest="measure")
         texts.append(f"Nobody named the measure that decides, so a rule took {chosen}.")
     if results.reading == "fixed":
-        texts.append(
-            "If somebody looked earlier and stopped on a good day, more results are chance than the ranges say."
-        )
+        texts.append("If somebody looked earlier and stopped on a good day, more results are chance than it seems.")
     if not facts.dated:
         texts.append(f"Outcomes have no date, so nobody can check that all {facts.unit} were followed equally long.")
     texts.append(f"Results hold for those weeks and those {facts.unit}; higher is taken as better.")
@@ -89,27 +102,23 @@ def _tails(results: Results) -> list[str]:
     """Where the largest values weigh heavily: the same effect with them cut back, beside the raw mean that counts."""
     heavy = results.checks.table[results.checks.table["kind"] == "heavy_tail"]
     pairs, currency = set(zip(heavy["experiment"], heavy["metric"])), results.facts.currency
-    told = [
-        (row, capped_text(row, currency))
-        for row in results.table.to_dict("records")
-        if (row["experiment"], row["metric"]) in pairs
-    ]
-    return [
-        f"{title(row['metric'])} in {words(row['experiment'])} has a heavy tail: the raw mean counts, {effect_text(row, currency)}; "
-        f"with the outermost thousandth of values cut back it would be {cut}, a check that decides nothing."
-        for row, cut in told if cut
-    ][:3]  # fmt: skip
+    told = []
+    for row in results.table.to_dict("records"):
+        cut = capped_text(row, currency)
+        if cut and (row["experiment"], row["metric"]) in pairs:
+            name = f"{title(row['metric'])} in {words(row['experiment'])} has a heavy tail: the raw mean counts"
+            cut = f"with the outermost thousandth of values cut back it would be {cut}, a check that decides nothing"
+            told.append(f"{name}, {effect_text(row, currency)}; {cut}.")
+    return told[:3]
 
 
-def _gains(results: Results) -> list[str]:
+def _gains(results: Results) -> str:
     table, unit = results.table[(results.table["state"] == "ok") & results.table["gain"].notna()], results.facts.unit
+    used = table[table["gain"] >= LEAST_GAIN]
     if table.empty:
-        return [f"No pre-values, so nothing could be adjusted by what {unit} did before."]
-    used = table[table["method"].str.startswith("CUPED")]
+        return f"No pre-values, so nothing could be adjusted by what {unit} did before."
+    adjusting = f"Adjusting by what {unit} did before the test (CUPED)"
     if used.empty:
-        return [
-            f"Adjusting by what {unit} did before (CUPED) did not help: it took away under one per cent of the variance."
-        ]
+        return f"{adjusting} did not help: it took away under one per cent of the variance."
     ends = dict.fromkeys(formats.share(gain) for gain in (used["gain"].min(), used["gain"].max()))
-    return [f"Adjusting by what {unit} did before the test (CUPED) helped in {len(used)} of {len(table)} comparisons: it took away "
-            f"{' to '.join(ends)} of the variance."]  # fmt: skip
+    return f"{adjusting} helped in {len(used)} of {len(table)} comparisons, by {' to '.join(ends)} of the variance."

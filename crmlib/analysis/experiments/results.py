@@ -19,7 +19,7 @@ from crmlib.analysis.experiments.effects import (
     share_effect,
 )
 from crmlib.analysis.experiments.facts import Facts
-from crmlib.analysis.experiments.measures import kind_of
+from crmlib.analysis.experiments.measures import kind_of, parts_of
 from crmlib.analysis.experiments.sequential import PLANNED_UNITS
 from crmlib.analysis.experiments.split import Checks
 from crmlib.errors import UsageError, nearest
@@ -113,12 +113,6 @@ class Rule:
         always = "always-valid " if self.reading == "always" else ""
         return f"{always}{100 * self.level:.4g} % interval"
 
-    def apply(self, found: Effect, *, n: float, n_control: float) -> Effect:
-        """The effect read so."""
-        if self.reading == "fixed":
-            return found
-        return at_every_look(found, n=n, n_control=n_control, confidence=self.level, planned=self.planned)
-
 
 @dataclass(frozen=True, kw_only=True)
 class Results:
@@ -201,7 +195,10 @@ def fit(
             "or a ratio as the primary measure, which reading=always can decide by"
         )
     limits = {limit.metric: limit for limit in read_guardrails(guardrails)}
-    _all_known(facts, limits)
+    known = {metric for _, _, metric, _ in _metrics(facts)}
+    for metric in limits if known else ():
+        if metric not in known:
+            raise UsageError(f"no experiment has a metric '{metric}'; {nearest(metric, known)}")
     rows: list[dict[str, Any]] = []
     rules = {}
     for kind, experiment, metric, by_arm in _metrics(facts):
@@ -241,10 +238,12 @@ def _row(
     """One arm against control; the frame's first row is control's."""
     a, b = pair.iloc[0], pair.iloc[1]
     experiment = str(a["experiment"])
+    # A ratio falls with either of its metrics, a quantile with its own.
+    blocked = any(checks.is_blocked(experiment, part) for part in parts_of(metric))
     row = {"metric": metric, "variant": b.name, "control": a.name, "n": int(b["n"]), "n_control": int(a["n"]),
            "mean": b["mean"], "mean_control": a["mean"], "kind": kind_of(metric, binary=kind == "share"),
-           "level": rule.level, "open": int(a["open"] + b["open"]), "missing": int(a["missing"] + b["missing"])}  # fmt: skip
-    row |= _compare(b, a, kind=kind, blocked=_blocked(checks, experiment, metric), rule=rule, unit=checks.facts.unit)
+           "level": rule.level} | {name: int(a[name] + b[name]) for name in ("open", "missing")}  # fmt: skip
+    row |= _compare(b, a, kind=kind, blocked=blocked, rule=rule, unit=checks.facts.unit)
     if row["state"] == "void" or (rule.reading == "fixed" and row["open"]):
         row |= {"mean": math.nan, "mean_control": math.nan}  # two means are an effect to whoever subtracts them
     row |= _capped(checks.facts, experiment, row)
@@ -272,19 +271,6 @@ def _metrics(facts: Facts) -> Iterator[tuple[str, str, str, pd.DataFrame]]:
         for (experiment, metric), arms in frame.groupby(["experiment", "metric"], sort=True):
             binary = kind == "mean" and bool((arms["off_binary"].sum() == 0) and arms["n"].sum() > 0)
             yield "share" if binary else kind, str(experiment), str(metric), arms.set_index("variant")
-
-
-def _all_known(facts: Facts, metrics: Mapping[str, Guardrail]) -> None:
-    known = {metric for _, _, metric, _ in _metrics(facts)}
-    for metric in metrics:
-        if known and metric not in known:
-            raise UsageError(f"no experiment has a metric '{metric}'; {nearest(metric, known)}")
-
-
-def _blocked(checks: Checks, experiment: str, metric: str) -> bool:
-    """A ratio falls with either of its metrics, a quantile with its own."""
-    parts = [metric, *metric.split("/"), metric.rpartition("@")[0]]
-    return any(checks.is_blocked(experiment, part) for part in parts)
 
 
 def _primary(facts: Facts, wanted: str) -> tuple[dict[str, str], bool]:
@@ -342,20 +328,43 @@ def comparison(arm: pd.Series, control: pd.Series, *, binary: bool, rule: Rule) 
     return None if _too_few(arm, control, kind=kind) else estimate(arm, control, kind=kind, rule=rule)[0]
 
 
+def within(frame: pd.DataFrame, results: Results, *keys: str) -> pd.DataFrame:
+    """Each arm against control in each group of moments, at one look: what explains and does not decide.
+
+    Columns experiment, metric, variant, control, `keys`, n, n_control, kind, effect, low, high, p_value, error; empty
+    where an arm has too few units, or none.
+    """
+    rows = []
+    arms = frame.groupby("experiment")["variant"].unique()
+    off_binary = frame.groupby("experiment")["off_binary"].sum()
+    for (experiment, metric, *level), one in frame.groupby(["experiment", "metric", *keys], sort=True):
+        control, there = results.checks.controls[experiment], one.set_index("variant")
+        for arm in sorted(set(arms[experiment]) - {control}):
+            found = None
+            if {arm, control} <= set(there.index):
+                binary = bool(off_binary[experiment] == 0)
+                found = comparison(there.loc[arm], there.loc[control], binary=binary, rule=results.once)
+            sizes = (int(there["n"].get(side, 0)) for side in (arm, control))
+            ends = (found.effect, found.low, found.high, found.p_value, found.error) if found else (math.nan,) * 5
+            kind = results.kind_of(experiment, metric)
+            rows.append((experiment, metric, arm, control, *level, *sizes, kind, *ends))
+    names = ["experiment", "metric", "variant", "control", *keys, "n", "n_control", "kind", "effect", "low", "high"]
+    return pd.DataFrame(rows, columns=[*names, "p_value", "error"])
+
+
 def estimate(arm: pd.Series, control: pd.Series, *, kind: str, rule: Rule) -> tuple[Effect, str, float]:
     """The effect, its method in words, and the gain of adjusting (empty where there was nothing to adjust by)."""
     plain, adjusted = _estimates(arm, control, kind=kind, level=rule.level)
     use = adjusted is not None and adjusted.gain >= LEAST_GAIN
     effect = adjusted if adjusted is not None and use else plain
-    found = rule.apply(effect, n=arm["n"], n_control=control["n"])
     method = f"CUPED, Welch's t; variance \N{MINUS SIGN}{100 * effect.gain:.0f} %" if use else _METHODS[effect.method]
     if rule.reading == "always":
-        always = {_METHODS["score"]: "difference of two shares", _METHODS["Welch"]: "means"}
-        for usual, name in always.items():
-            method = method.replace(usual, name)
+        sizes = {"n": arm["n"], "n_control": control["n"]}
+        effect = at_every_look(effect, **sizes, confidence=rule.level, planned=rule.planned)
+        method = method.replace(_METHODS["score"], "difference of two shares").replace(_METHODS["Welch"], "means")
     if adjusted is not None and not use:
         method += "; CUPED did not help"
-    return found, method, adjusted.gain if adjusted is not None else math.nan
+    return effect, method, adjusted.gain if adjusted is not None else math.nan
 
 
 def _estimates(arm: pd.Series, control: pd.Series, *, kind: str, level: float) -> tuple[Effect, Effect | None]:
@@ -382,7 +391,11 @@ def _too_few(arm: pd.Series, control: pd.Series, *, kind: str, unit: str = "unit
     if smallest < LEAST_UNITS:
         return f"needs {LEAST_UNITS} {unit} in each arm, has {smallest}"
     if kind == "quantile":
-        return _too_few_for_a_quantile(arm, control, smallest, unit)
+        rare = min(float(arm["share"]), 1 - float(arm["share"]))
+        if smallest * rare < LEAST_EVENTS:
+            return f"needs {math.ceil(LEAST_EVENTS / rare):,} {unit} in each arm for this quantile, has {smallest:,}"
+        stuck = any(row["low"] == row["high"] for row in (arm, control))
+        return f"so many {unit} share one value that this quantile cannot move" if stuck else ""
     if kind == "ratio":
         found = int(min(arm["nonzero"], control["nonzero"]))
         return f"needs {LEAST_UNITS} {unit} in each arm to divide by, has {found}" if found < LEAST_UNITS else ""
@@ -398,12 +411,3 @@ def _too_few(arm: pd.Series, control: pd.Series, *, kind: str, unit: str = "unit
         return ""
     would = f"; about {math.ceil(LEAST_EVENTS / rare):,} {unit} in each arm would do" if rare > 0 else ""
     return f"needs {LEAST_EVENTS} expected {what} in each arm, has {expected:.1f}{would}"
-
-
-def _too_few_for_a_quantile(arm: pd.Series, control: pd.Series, smallest: int, unit: str) -> str:
-    rare = min(float(arm["share"]), 1 - float(arm["share"]))
-    if smallest * rare < LEAST_EVENTS:
-        return f"needs {math.ceil(LEAST_EVENTS / rare):,} {unit} in each arm for this quantile, has {smallest:,}"
-    if any(row["low"] == row["high"] for row in (arm, control)):
-        return f"so many {unit} share one value that this quantile cannot move"
-    return ""

@@ -12,18 +12,19 @@ import pandas as pd
 from scipy import stats
 
 from crmlib import figures, formats, wording
-from crmlib.analysis.experiments.effects import Effect
 from crmlib.analysis.experiments.facts import Facts, assigned_units
 from crmlib.analysis.experiments.looks import primary_outcomes
-from crmlib.analysis.experiments.measures import amount, effect_text, p_text, rounded, scale_of, title, unit_of, words
+from crmlib.analysis.experiments.measures import chart_of, effect_text, p_text, rounded, words
 from crmlib.analysis.experiments.moments import moments
-from crmlib.analysis.experiments.results import CLEAR, Results, comparison
+from crmlib.analysis.experiments.results import CLEAR, Results, within
 from crmlib.analysis.experiments.split import Row, split_of_groups, tabled
 from crmlib.errors import UsageError, nearest
 from crmlib.findings import Part
+from crmlib.formats import FEW_PEOPLE
 from crmlib.shop.facts import net_orders
 from crmlib.shop.tables import TABLES
 from crmlib.stats import adjust, heterogeneity
+from crmlib.wording import upper
 
 if TYPE_CHECKING:
     from crmlib.shop.shop import Shop
@@ -31,9 +32,10 @@ if TYPE_CHECKING:
 USUAL = ("device", "acquisition_channel", "country", "new_or_returning")
 MOST_LEVELS = 12  # a column with more is no segmentation
 UNKNOWN = "unknown"
+SIZES = ("n", "n_control")
 _EFFECTS = ["experiment", "metric", "variant", "control", "segment", "level", "n", "n_control", "kind", "effect", "low",
             "high", "p_value", "p_adjusted"]  # fmt: skip
-_TESTS = ["experiment", "variant", "segment", "levels", "q", "p_value", "p_adjusted", "total", "reweighted", "reversed",
+_TESTS = ["experiment", "variant", "segment", "levels", "q", "p_value", "total", "reweighted", "reversed",
           "apart", "apart_low", "apart_high"]  # fmt: skip
 
 
@@ -79,17 +81,20 @@ def by_segment(shop: Shop, results: Results, *, columns: str = "") -> Segments:
             if not 1 < part["level"].nunique() <= MOST_LEVELS:
                 left_out.add(str(segment))
                 continue
-            effects += _within(str(experiment), str(segment), part, results)
-            found, turned = _tested(str(experiment), str(segment), part, results)
-            tests += found
+            found = within(part, results, "segment", "level")
+            effects.append(found)
+            more, turned = _tested(found, part.set_index(["variant", "level"]), confidence=results.confidence)
+            tests += more
             present = part.assign(units=part["n"] + part["missing"] + part["open"])
-            groups |= {f"{segment} {level}": dict(zip(one["variant"], one["units"], strict=True))
-                       for level, one in present.groupby("level")}  # fmt: skip
+            for level, one in present.groupby("level"):
+                groups[f"{segment} {level}"] = dict(zip(one["variant"], one["units"], strict=True))
             mixed += turned
         splits += split_of_groups(str(experiment), groups, plan=results.checks.plans[str(experiment)]) + mixed
     return Segments(
         results=results,
-        effects=_corrected(pd.DataFrame(effects, columns=_EFFECTS)),
+        effects=_corrected(pd.concat(effects, ignore_index=True) if effects else pd.DataFrame(columns=_EFFECTS))[
+            _EFFECTS
+        ],
         tests=_corrected(pd.DataFrame(tests, columns=_TESTS)),
         splits=tabled(splits),
         left_out=tuple(sorted(left_out - {str(row[2]) for row in tests})),
@@ -138,62 +143,35 @@ def _new_or_returning(shop: Shop) -> ir.Table:
     return rows.select("experiment", "unit_id", level=ibis.ifelse(returning, "returning", "new"))
 
 
-def _within(experiment: str, segment: str, part: pd.DataFrame, results: Results) -> list[tuple[object, ...]]:
-    """The effect of each arm at each level."""
-    control, rows = results.checks.controls[experiment], []
-    metric = results.primary[experiment]
-    binary = bool(part["off_binary"].sum() == 0)
-    for level, one in part.groupby("level", sort=True):
-        arms = one.set_index("variant")
-        for arm in sorted(set(part["variant"]) - {control}):
-            found = None
-            if {arm, control} <= set(arms.index):
-                found = comparison(arms.loc[arm], arms.loc[control], binary=binary, rule=results.once)
-            sizes = [int(arms["n"].get(name, 0)) for name in (arm, control)]
-            numbers = (found.effect, found.low, found.high, found.p_value) if found else (math.nan,) * 4
-            kind = results.kind_of(experiment, metric)
-            rows.append((experiment, metric, arm, control, segment, str(level), *sizes, kind, *numbers, math.nan))
-    return rows
-
-
 def _tested(
-    experiment: str, segment: str, part: pd.DataFrame, results: Results
+    effects: pd.DataFrame, moments_: pd.DataFrame, *, confidence: float
 ) -> tuple[list[tuple[Any, ...]], list[Row]]:
     """Do the levels differ, and does their mix alone turn a total round? The tests, and a warning where it does."""
-    control = results.checks.controls[experiment]
     rows: list[tuple[Any, ...]] = []
     warned: list[Row] = []
-    binary = bool(part["off_binary"].sum() == 0)
-    for arm in sorted(set(part["variant"]) - {control}):
-        pairs, found = [], []
-        for _, one in part.groupby("level", sort=True):
-            arms = one.set_index("variant")
-            if {arm, control} <= set(arms.index) and min(arms["n"][arm], arms["n"][control]) > 0:
-                pairs.append((arms.loc[arm], arms.loc[control]))
-                if (effect := comparison(*pairs[-1], binary=binary, rule=results.once)) is not None:
-                    found.append(effect)
-        if len(pairs) < 2:
+    for (experiment, arm, segment), mine in effects.groupby(["experiment", "variant", "segment"], sort=True):
+        both = mine[(mine["n"] > 0) & (mine["n_control"] > 0)]
+        if len(both) < 2:
             continue
+        sides = [(arm, row.control, row.level) for row in both.itertuples()]
+        pairs = [(moments_.loc[(one, level)], moments_.loc[(control, level)]) for one, control, level in sides]
         total, reweighted, turned = mixes(pairs)
-        q, p = math.nan, math.nan
-        if len(found) > 1:
-            q, p = heterogeneity([one.effect for one in found], [one.error for one in found])
-        between = apart(found[0], found[1], confidence=results.once.level) if len(found) == 2 else (math.nan,) * 3
-        rows.append((experiment, arm, segment, len(found), q, p, math.nan, total, reweighted, turned, *between))
+        found = both.dropna(subset="effect")
+        q, p = heterogeneity(found["effect"], found["error"]) if len(found) > 1 else (math.nan, math.nan)
+        between = apart(found, confidence=confidence) if len(found) == 2 else (math.nan,) * 3
+        rows.append((experiment, arm, segment, len(found), q, p, total, reweighted, turned, *between))
         if turned:
-            text = (
-                f"{title(experiment)}: the versions hold different mixes by {words(segment)}, and that alone turns the "
-                "total round; with one mix in both, the effect has the other sign (Simpson's paradox)."
-            )
-            warned.append(Row(experiment=experiment, kind="mix", metric=f"{segment}, {arm}", value=total - reweighted,
-                              verdict="warning", text=text))  # fmt: skip
+            said = f"the versions hold different mixes by {words(segment)}, and that alone turns the total round; "
+            said += "with one mix in both, the effect has the other sign (Simpson's paradox)."
+            warned.append(Row(experiment, "mix", total - reweighted, said, "warning", metric=f"{segment}, {arm}"))
     return rows, warned
 
 
-def apart(one: Effect, other: Effect, *, confidence: float) -> tuple[float, float, float]:
-    """One level's effect less the other's, with its interval: zero is outside where Cochran's p is below 1 − confidence."""
-    half = float(stats.norm.ppf(0.5 + confidence / 2)) * math.hypot(one.error, other.error)
-    return one.effect - other.effect, one.effect - other.effect - half, one.effect - other.effect + half
+def apart(two: pd.DataFrame, *, confidence: float) -> tuple[float, float, float]:
+    """The first level's effect less the second's, with its interval, which holds zero unless Cochran's p is small."""
+    (one, other), errors = two["effect"], two["error"]
+    half = float(stats.norm.ppf(0.5 + confidence / 2)) * math.hypot(*errors)
+    return one - other, one - other - half, one - other + half
 
 
 def mixes(pairs: list[tuple[pd.Series, pd.Series]]) -> tuple[float, float, bool]:
@@ -202,20 +180,18 @@ def mixes(pairs: list[tuple[pd.Series, pd.Series]]) -> tuple[float, float, bool]
     Turned round: the two have different signs, and lie further apart than the total's standard error.
     """
     n, n_control = (sum(float(pair[side]["n"]) for pair in pairs) for side in (0, 1))
-    means = [
-        sum(float(pair[side]["n"] * pair[side]["mean"]) for pair in pairs) / size
-        for side, size in ((0, n), (1, n_control))
-    ]
-    share = [float(arm["n"] + base["n"]) / (n + n_control) for arm, base in pairs]
-    level = [float(arm["mean"] - base["mean"]) for arm, base in pairs]
-    reweighted = sum(weight * effect for weight, effect in zip(share, level, strict=True))
-    error = math.sqrt(sum(w**2 * float(arm["var"] / arm["n"] + base["var"] / base["n"])
-                          for w, (arm, base) in zip(share, pairs, strict=True) if min(arm["n"], base["n"]) > 1))  # fmt: skip
-    total = means[0] - means[1]
-    return total, reweighted, total * reweighted < 0 and abs(total - reweighted) > error
+    sums = [sum(float(pair[side]["n"] * pair[side]["mean"]) for pair in pairs) for side in (0, 1)]
+    total, reweighted, squares = sums[0] / n - sums[1] / n_control, 0.0, 0.0
+    for arm, base in pairs:
+        weight = float(arm["n"] + base["n"]) / (n + n_control)
+        reweighted += weight * float(arm["mean"] - base["mean"])
+        if min(arm["n"], base["n"]) > 1:
+            squares += weight**2 * float(arm["var"] / arm["n"] + base["var"] / base["n"])
+    return total, reweighted, total * reweighted < 0 and abs(total - reweighted) > math.sqrt(squares)
 
 
 def _corrected(frame: pd.DataFrame) -> pd.DataFrame:
+    frame = frame.assign(p_adjusted=math.nan)
     for _, mine in frame.groupby("experiment"):
         tested = mine.index[mine["p_value"].notna()]
         frame.loc[tested, "p_adjusted"] = adjust(frame.loc[tested, "p_value"], method="holm")
@@ -225,35 +201,36 @@ def _corrected(frame: pd.DataFrame) -> pd.DataFrame:
 def part_segments(segments: Segments) -> Part:
     """Does the change do more for some than for others? Open on the page only where it does."""
     facts, effects, tests = segments.results.facts, segments.effects, segments.tests
-    rows = effects.to_dict("records")
-    shown = effects.assign(
-        test=[facts.name(row["experiment"], row["variant"]) for row in rows],
-        group=[f"{words(row['segment'])}: {words(row['level'])}" for row in rows],
-        said=[effect_text(row, facts.currency) if row["effect"] == row["effect"] else "too few" for row in rows],
-        units=[f"{formats.people(row['n'])}, {formats.people(row['n_control'])}" for row in rows],
+    shown = facts.told(effects).assign(
+        group=[f"{words(row.segment)}: {words(row.level)}" for row in effects.itertuples()],
+        units=[f"{formats.people(row.n)}, {formats.people(row.n_control)}" for row in effects.itertuples()],
         **_between(segments),
     )
     table = figures.tabulate(
         shown,
-        caption="The effect within each segment, and whether the segments differ; p is corrected within each test (Holm)",
-        labels={"group": "Segment", "test": "Test", "said": "Change", "units": f"{wording.upper(facts.unit)}, in the old version",
-                "spread": "First less second", "alike": "p, between segments"},
+        caption="The effect in each segment, and whether segments differ; p is corrected within each test (Holm)",
+        labels={
+            "group": "Segment",
+            "test": "Test",
+            "said": "Change",
+            "units": f"{upper(facts.unit)}, in the old version",
+        }
+        | {"spread": "First less second", "alike": "p, between segments"},
         file="tables/segments.csv",
-    )  # fmt: skip
-    differing = tests[tests["p_adjusted"] < CLEAR]
-    turned = tests[tests["reversed"].astype(bool)]
-    stands_out = pd.concat([turned, differing])
-    named = f"Not used, for having one level or too many: {wording.listed(words(name) for name in segments.left_out)}."
-    method = [
-        *([f"{wording.counted(len(effects), 'segment effect')} of {wording.counted(effects['experiment'].nunique(), 'test')}"
-           " are corrected for one another within each test (Holm)."] if len(tests) else []),
-        *([named] if segments.left_out else []),
-    ]  # fmt: skip
+    )
+    turned, differing = tests[tests["reversed"].astype(bool)], tests[tests["p_adjusted"] < CLEAR]
+    stands_out = pd.concat([turned, differing]) if len(turned) else differing
+    method = []
+    if len(tests):
+        sizes = wording.counted(len(effects), "segment effect")
+        method.append(f"{sizes} were looked at, those of one test corrected for one another (Holm).")
+    if segments.left_out:
+        names = wording.listed(words(name) for name in segments.left_out)
+        method.append(f"Not used as segments, for having one level or too many: {names}.")
+    tested = tests["p_adjusted"].notna().any()
     return Part(
         title=_title(facts, tests, stands_out, is_turned=len(turned) > 0),
-        sentence="Look into enough segments, and one will shine by chance."
-        if tests["p_adjusted"].notna().any()
-        else "",
+        sentence="Look into enough segments, and one will shine by chance." if tested else "",
         chart=_chart(segments, stands_out, table),
         method=method,
         tables={"segments": _published(segments)},
@@ -266,7 +243,7 @@ def _title(facts: Facts, tests: pd.DataFrame, stands_out: pd.DataFrame, *, is_tu
         tested = tests["p_adjusted"].notna().any()
         return "No segment differs reliably" if tested else "No segments that could be told apart"
     row = stands_out.iloc[0]
-    name, segment = wording.upper(facts.name(row["experiment"], row["variant"])), words(row["segment"])
+    name, segment = upper(facts.name(row["experiment"], row["variant"])), words(row["segment"])
     if is_turned:
         return f"{name}: the mix by {segment} alone makes the total what it is"
     return f"{name} does not do the same by {segment} ({p_text(row['p_adjusted'])}, corrected)"
@@ -281,20 +258,11 @@ def _chart(segments: Segments, stands_out: pd.DataFrame, table: dict[str, Any]) 
     sizes = (drawable["n"] + drawable["n_control"]).groupby(drawable["experiment"]).sum()
     first = str(sizes.idxmax()) if stands_out.empty else str(stands_out["experiment"].iloc[0])
     mine = drawable[drawable["experiment"] == first]
-    kind, scale = str(mine["kind"].iloc[0]), scale_of(mine["kind"].iloc[0])
-    width = float((mine["high"] - mine["low"]).min()) / 4
-    several = mine["variant"].nunique() > 1
-    label = [
-        f"{words(row.segment)} {words(row.level)}{f', {words(row.variant)}' if several else ''}"
-        for row in mine.itertuples()
-    ]
-    return figures.dots(
-        mine.assign(label=label, **{end: scale * mine[end].astype(float) for end in ("effect", "low", "high")}),
-        label="label", value="effect", low="low", high="high", reference=0.0, table=table,
-        what=f"{words(first)}: change in {words(mine['metric'].iloc[0])}, {unit_of(kind, facts.currency)}",
-        form=lambda value: amount(value / scale, kind, facts.currency, width=width, sign=True),
-        caption="Each range at its own 95%, so one in twenty is expected to miss. Hollow: holds zero.",
-    )  # fmt: skip
+    levels = mine["segment"].map(words) + " " + mine["level"].map(words)
+    if mine["variant"].nunique() > 1:
+        levels += ", " + mine["variant"].map(words)
+    caption = f"{upper(words(first))}. Each range at its own 95%, so one in twenty is expected to miss."
+    return chart_of(mine.assign(label=levels), facts.currency, table=table, caption=caption)
 
 
 def _between(segments: Segments) -> dict[str, list[str | None]]:
@@ -323,8 +291,5 @@ def _published(segments: Segments) -> pd.DataFrame:
     tests = tests.rename(columns={"p_value": "p_between", "p_adjusted": "p_between_adjusted"})
     shown = segments.effects.rename(columns={"p_value": "p_against_zero", "p_adjusted": "p_against_zero_adjusted"})
     shown = rounded(shown.merge(tests, on=keys, how="left"))
-    small = {
-        name: ["<5" if 0 <= size < formats.FEW_PEOPLE else str(size) for size in shown[name]]
-        for name in ("n", "n_control")
-    }
-    return shown.assign(**small)
+    few = {name: [f"<{FEW_PEOPLE}" if size < FEW_PEOPLE else str(size) for size in shown[name]] for name in SIZES}
+    return shown.assign(**few)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from datetime import date
 from typing import Any
 
@@ -23,46 +23,34 @@ from crmlib.stats import adjust, share_interval
 
 BLOCKED, WARNED = 0.001, 0.01  # p below which a broken split makes a test unusable, or is only warned of
 SPLIT = ("sample_ratio", "sample_ratio_any_day")  # the checks that may do so
+RATIOS = ("experiment", "variant", "control", "units", "units_control", "planned", "ratio", "low", "high")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Row:
     """One check of one experiment. `metric` is what it is about; '' is the whole experiment."""
 
     experiment: str
     kind: str
     value: float
-    text: str
+    said: str
     verdict: str = "ok"  # ok, warning, failed
     p_value: float = math.nan
     metric: str = ""
 
 
-def tabled(rows: list[Row]) -> pd.DataFrame:
-    """Checks as a table, with `check`: its kind, and the metric it is about."""
-    frame = pd.DataFrame([asdict(row) for row in rows], columns=[field.name for field in fields(Row)])
-    check = [f"{row.kind}: {row.metric}" if row.metric else row.kind for row in rows]
-    return frame.assign(check=pd.Series(check, dtype=object, index=frame.index))
+def tabled(rows: Sequence[Row]) -> pd.DataFrame:
+    """Checks as a table, with `check` (its kind, and the metric it is about) and `text`."""
+    frame = pd.DataFrame([vars(row) for row in rows], columns=[field.name for field in fields(Row)])
+    return frame.assign(
+        check=[f"{row.kind}: {row.metric}" if row.metric else row.kind for row in rows],
+        text=[f"{title(row.experiment)}: {row.said}" for row in rows],
+    )
 
 
-def verdict_of(p: float) -> str:
-    """failed, warning or ok."""
-    return "failed" if p < BLOCKED else "warning" if p < WARNED else "ok"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ratio:
-    """Units for each one of the control's, over what was planned, with its interval."""
-
-    experiment: str
-    variant: str
-    control: str
-    units: int
-    units_control: int
-    planned: float
-    ratio: float
-    low: float
-    high: float
+def verdict_of(p: float, *, blocks: bool = True) -> str:
+    """failed, where the check blocks, warning or ok."""
+    return "failed" if p < BLOCKED and blocks else "warning" if p < WARNED else "ok"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +58,8 @@ class Checks:
     """The plan that was read, and what stands against each experiment.
 
     table     experiment, check, kind, metric, value, p_value, verdict (ok, warning, failed), text
-    ratios    a row for each `Ratio`
+    ratios    experiment, variant, control, units, units_control, planned, ratio (units for each one of the control's,
+              over what was planned), low, high
     controls  experiment -> the arm all others are compared with
     plans     experiment -> the planned size of each arm
     blocked   (experiment, metric) pairs that may not be read; metric '' is the whole experiment
@@ -104,7 +93,7 @@ def plans(variants: Mapping[str, list[str]], split: str) -> dict[str, dict[str, 
         return equal
     planned: dict[str, float] = {}
     for part in split.split(","):
-        arm, _, size = part.rpartition("=")
+        arm, _, size = part.rpartition("=")  # a key
         try:
             planned[arm.strip()] = float(size)
         except ValueError:
@@ -122,54 +111,43 @@ def plans(variants: Mapping[str, list[str]], split: str) -> dict[str, dict[str, 
 
 def ratios_of(
     experiment: str, counts: Mapping[str, int], *, control: str, plan: Mapping[str, float], confidence: float
-) -> list[Ratio]:
-    """Each arm's units beside the control's."""
-    found = []
-    base = counts.get(control, 0)
-    for arm, units in counts.items():
-        if arm == control or not base:
-            continue
+) -> list[dict[str, Any]]:
+    """Each arm's units beside the control's, as rows of `Checks.ratios`."""
+    found, base = [], counts.get(control, 0)
+    for arm, units in counts.items() if base else ():
         planned = plan[arm] / plan[control]
-        low, high = (float(end) for end in share_interval(units, units + base, confidence=confidence))
-        shape = {"ratio": units / base / planned, "low": low / (1 - low) / planned, "high": high / (1 - high) / planned}
-        found.append(Ratio(experiment=experiment, variant=arm, control=control, units=units, units_control=base,
-                           planned=planned, **shape))  # fmt: skip
+        ends = (float(end) for end in share_interval(units, units + base, confidence=confidence))
+        ratios = units / base / planned, *(end / (1 - end) / planned for end in ends)
+        values = (experiment, arm, control, units, base, planned, *ratios)
+        found += [dict(zip(RATIOS, values, strict=True))] if arm != control else []
     return found
 
 
 def sample_ratio(
-    experiment: str, counts: Mapping[str, int], *, plan: Mapping[str, float], ratios: list[Ratio], unit: str = "units"
+    experiment: str, counts: Mapping[str, int], *, plan: Mapping[str, float], ratios: list[dict[str, Any]], unit: str
 ) -> Row:
     """Are the totals as planned? Chi-square."""
-    name = title(experiment)
     if not ratios:
-        text = f"{name}: only one version has {unit}, so nothing can be compared."
-        return Row(experiment=experiment, kind="sample_ratio", value=math.nan, verdict="warning", text=text)
+        said = f"only one version has {unit}, so nothing can be compared."
+        return Row(experiment, "sample_ratio", math.nan, said, "warning")
     expected = np.array([plan[arm] for arm in counts]) / sum(plan.values()) * sum(counts.values())
     p = float(stats.chisquare(list(counts.values()), expected).pvalue)
-    worst = max(ratios, key=lambda found: abs(math.log(found.ratio)))
+    worst = max(ratios, key=lambda found: abs(math.log(found["ratio"])))
     verdict = verdict_of(p)
-    if len(ratios) == 1:
-        text = f"{name}: the new version got {worst.units:,} {unit} and the old one {worst.units_control:,}."
-    else:
-        text = f"{name}: {wording.listed(f'{words(arm)} got {size:,}' for arm, size in counts.items())} {unit}."
+    said = f"the new version got {worst['units']:,} {unit} and the old one {worst['units_control']:,}."
+    if len(ratios) > 1:
+        said = f"{wording.listed(f'{words(arm)} got {size:,}' for arm, size in counts.items())} {unit}."
     if verdict == "failed":
-        equal = len(set(plan.values())) == 1
-        text += " They should be equal." if equal else f" The plan was {_plan_text(plan)}."
+        planned = wording.listed(f"{size:g} for {words(arm)}" for arm, size in plan.items())
+        said += " They should be equal." if len(set(plan.values())) == 1 else f" The plan was {planned}."
     elif verdict == "warning":
-        text += f" Chance seldom makes such a gap ({p_text(p)})."
+        said += f" Chance seldom makes such a gap ({p_text(p)})."
     if min(expected) < 5:
-        text += f" So few {unit} would hide a broken split."
+        said += f" So few {unit} would hide a broken split."
     elif verdict == "ok":
-        unseen = loss_found(worst.units, worst.units_control)
-        text += (
-            f" That fits the plan, though a loss of {formats.share(unseen, digits=1)} of one version could go unseen."
-        )
-    return Row(experiment=experiment, kind="sample_ratio", value=worst.ratio, p_value=p, verdict=verdict, text=text)
-
-
-def _plan_text(plan: Mapping[str, float]) -> str:
-    return wording.listed(f"{size:g} for {words(arm)}" for arm, size in plan.items())
+        unseen = formats.share(loss_found(worst["units"], worst["units_control"]), digits=1)
+        said += f" That fits the plan, though a loss of {unseen} of one version could go unseen."
+    return Row(experiment, "sample_ratio", worst["ratio"], said, verdict, p)
 
 
 def loss_found(units: int, units_control: int) -> float:
@@ -188,32 +166,22 @@ def over_days(experiment: str, days: pd.DataFrame, *, plan: Mapping[str, float])
     arms = [arm for arm in plan if arm in wide.columns]
     if len(arms) < 2 or len(arms) < len(plan):
         return []
-    name = title(experiment)
     counts = wide[arms].sort_index().to_numpy(dtype=float)
     shares = np.array([plan[arm] for arm in arms]) / sum(plan[arm] for arm in arms)
     p = split_p(counts.cumsum(axis=0), shares.tolist())
     fell, last = np.flatnonzero(p < BLOCKED), float(p[-1])
-    verdict = verdict_of(last)
-    text = {"failed": f"the versions' numbers drifted apart; by {formats.day(wide.index[fell[0]]) if len(fell) else ''}"
-                      " chance could no longer explain it",
-            "warning": "on some day the versions' numbers were further apart than chance usually makes them",
-            "ok": "on no day were the versions' running totals too far apart"}[verdict]  # fmt: skip
-    found = [Row(experiment=experiment, kind="sample_ratio_any_day", value=last, p_value=last, verdict=verdict,
-                 text=f"{name}: {text} ({p_text(last)}).")]  # fmt: skip
+    since = formats.day(wide.index[fell[0]]) if len(fell) else ""
+    said = {
+        "failed": f"the versions' numbers drifted apart; by {since} chance could no longer explain it",
+        "warning": "on some day the versions' numbers were further apart than chance usually makes them",
+        "ok": "on no day were the versions' running totals too far apart",
+    }[verdict_of(last)]
+    found = [Row(experiment, "sample_ratio_any_day", last, f"{said} ({p_text(last)}).", verdict_of(last), last)]
     found += _day_by_day(experiment, wide.index.tolist(), counts, shares)
     span = (max(wide.index) - min(wide.index)).days + 1
-    whole = span % 7 == 0
-    length = f"{name} ran for {wording.counted(span, 'day')}"
-    found.append(
-        Row(
-            experiment=experiment,
-            kind="whole_weeks",
-            value=float(span),
-            verdict="ok" if whole else "warning",
-            text=f"{length}, whole weeks." if whole else f"{length}, so some weekdays count more than others.",
-        )
-    )
-    return found
+    said = f"ran for {wording.counted(span, 'day')}, "
+    said += "so some weekdays count more than others." if span % 7 else "whole weeks."
+    return [*found, Row(experiment, "whole_weeks", float(span), said, "warning" if span % 7 else "ok")]
 
 
 def _day_by_day(
@@ -228,11 +196,9 @@ def _day_by_day(
     worst = int(np.argmin(p))
     raised = float(adjust(p, method="holm")[worst])
     day = [day for day, kept in zip(days, enough, strict=True) if kept][worst]
-    out = f"{formats.day(day)} stands out ({p_text(raised)}, corrected for {len(p)} days)"
-    text = out if raised < WARNED else f"no single day of {len(p)} stands out"
-    verdict = "warning" if raised < WARNED else "ok"
-    return [Row(experiment=experiment, kind="sample_ratio_by_day", value=float(p[worst]), p_value=raised,
-                verdict=verdict, text=f"{title(experiment)}: {text}.")]  # fmt: skip
+    out = f"{formats.day(day)} stands out ({p_text(raised)}, corrected for {len(p)} days)."
+    said = out if raised < WARNED else f"no single day of {len(p)} stands out."
+    return [Row(experiment, "sample_ratio_by_day", float(p[worst]), said, verdict_of(raised, blocks=False), raised)]
 
 
 def split_of_groups(
@@ -247,14 +213,12 @@ def split_of_groups(
             kept[name] = float(stats.chisquare(seen, seen.sum() * shares).pvalue)
     if not kept:
         return []
-    raised = dict(zip(kept, adjust(list(kept.values()), method="holm").tolist(), strict=True))
     worst = min(kept, key=lambda name: kept[name])
-    bad = raised[worst] < WARNED
-    text = f"the split looks wrong in {words(worst)} ({p_text(raised[worst])}, corrected)"
-    text = text if bad else f"no mismatch found in any of {wording.counted(len(kept), 'segment')}"
-    verdict = "warning" if bad else "ok"
-    return [Row(experiment=experiment, kind="sample_ratio_by_segment", value=kept[worst], p_value=raised[worst],
-                verdict=verdict, text=f"{title(experiment)}: {text}.")]  # fmt: skip
+    raised = float(min(adjust(list(kept.values()), method="holm")))
+    out = f"the split looks wrong in {words(worst)} ({p_text(raised)}, corrected)."
+    said = out if raised < WARNED else f"no mismatch found in any of {wording.counted(len(kept), 'segment')}."
+    verdict = verdict_of(raised, blocks=False)
+    return [Row(experiment, "sample_ratio_by_segment", kept[worst], said, verdict, raised)]
 
 
 def part_split(checks: Checks) -> Part:
@@ -263,24 +227,24 @@ def part_split(checks: Checks) -> Part:
     broken = sorted(name for name, metric in checks.blocked if not metric)
     p_values = checks.table[checks.table["kind"] == "sample_ratio"].set_index("experiment")["p_value"]
     worst = ratios.assign(off=(ratios["ratio"] - 1).abs()).sort_values("off", ascending=False, kind="stable")
+    test = [facts.name(one.experiment, one.variant) for one in worst.itertuples()]
+    sizes = [f"{one.units:,} and {one.units_control:,}" for one in worst.itertuples()]
     shown = worst.assign(
-        test=[facts.name(row.experiment, row.variant) for row in worst.itertuples()],
-        label=[
-            f"{facts.name(r.experiment, r.variant)}: {r.units:,} and {r.units_control:,}" for r in worst.itertuples()
-        ],
+        test=test,
+        label=[f"{name}: {size}" for name, size in zip(test, sizes, strict=True)],
         p=[p_text(p_values[name]) for name in worst["experiment"]],
         colour=[figures.ORANGE if name in broken else figures.ACCENT for name in worst["experiment"]],
         **{name: 100 * worst[name] for name in ("ratio", "low", "high")},
     )
+    counts, ends = ["units", "units_control"], ["ratio", "low", "high"]
     table = figures.tabulate(
         shown,
         caption=f"{wording.upper(facts.unit)} in each version",
-        labels={"test": "Test", "variant": "New version", "units": "In it", "units_control": "In the old version",
-                "ratio": "For 100 planned", "low": "From", "high": "To", "p": "Chi-square"},
-        formats=dict.fromkeys(["units", "units_control"], formats.number)
-        | dict.fromkeys(["ratio", "low", "high"], _tenths),
+        labels={"test": "Test", "variant": "New version", "units": "In it", "units_control": "In the old version"}
+        | {"ratio": "For 100 planned", "low": "From", "high": "To", "p": "Chi-square"},
+        formats=dict.fromkeys(counts, formats.number) | dict.fromkeys(ends, _tenths),
         file="tables/checks.csv",
-    )  # fmt: skip
+    )
     names = wording.listed((words(name) for name in broken or sorted(checks.doubtful)), most=3, rest="test")
     said = "Those who stayed may differ from those who are missing, so no effect of it is shown."
     if broken:
@@ -292,10 +256,18 @@ def part_split(checks: Checks) -> Part:
     else:
         head, said = "No test has two versions yet", f"A test needs {facts.unit} in the old version and in a new one."
     chart = figures.dots(
-        shown, label="label", value="ratio", low="low", high="high", what=f"{facts.unit} for 100 planned", form=_tenths,
-        reference=100.0, colour="colour", table=table,
+        shown,
+        label="label",
+        value="ratio",
+        low="low",
+        high="high",
+        what=f"{facts.unit} for 100 planned",
+        form=_tenths,
+        reference=100.0,
+        colour="colour",
+        table=table,
         caption="In the new version for 100 in the old one, corrected for the plan. Orange: unusable.",
-    )  # fmt: skip
+    )
     return Part(title=head, sentence=said, chart=chart, detail=not (broken or names))
 
 
@@ -319,16 +291,13 @@ def part_days(checks: Checks) -> Part:
         labels={"day": "Day"} | {arm: words(arm) for arm in wide.columns},
         formats=dict.fromkeys(wide.columns, formats.number),
     )
-    long = wide.melt(ignore_index=False, value_name="units").reset_index()
-    control = words(checks.controls[experiment])
-    chart = figures.line(
-        long.assign(variant=long["variant"].map(words)), x="day", y="units", group="variant", form=formats.number,
-        what=f"{facts.unit} assigned a day", table=table,
-    ) if len(wide) > 2 else figures.Chart(table=table)  # fmt: skip
+    long = wide.rename(columns=words).melt(ignore_index=False, value_name="units").reset_index()
+    what = f"{facts.unit} assigned a day"
+    chart = figures.line(long, x="day", y="units", group="variant", what=what, form=formats.number, table=table)
     each = wording.listed((f"{formats.number(wide[arm].mean())} to {words(arm)}" for arm in wide.columns), most=4)
     return Part(
         title=f"{title(experiment)}: on an average day {each}",
-        sentence=f"The test with the least even split, day by day, beside {control}, the old version.",
-        chart=chart,
+        sentence=f"The test with the least even split; {words(checks.controls[experiment])} is the old version.",
+        chart=chart if len(wide) > 2 else figures.Chart(table=table),
         detail=True,
     )

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
 from scipy import stats
 
 from crmlib import figures, formats, wording
-from crmlib.analysis.experiments.measures import amount, rounded, words
+from crmlib.analysis.experiments.measures import effect_text, rounded, words
 from crmlib.analysis.experiments.results import Results
 from crmlib.findings import Caveat, Metric, Part
 from crmlib.formats import Estimate
@@ -61,8 +61,11 @@ def worth(results: Results, *, offer_cost: float = 0.0, units_a_month: float = 0
         pace = units_a_month or results.facts.a_day(str(experiment)) * DAYS_A_MONTH
         per_unit, low, high = (float(row[name]) - offer_cost for name in ("effect", "low", "high"))
         loss = float(stats.norm.cdf(-per_unit / row["error"])) if not row["open"] else math.nan
-        rows.append((experiment, variant, row["metric"], float(row["effect"]), per_unit, low, high, pace,
-                     per_unit * pace, low * pace, high * pace, loss, int(row["n"] + row["n_control"])))  # fmt: skip
+        months = (pace, per_unit * pace, low * pace, high * pace)
+        both = int(row["n"] + row["n_control"])
+        rows.append(
+            (experiment, variant, row["metric"], float(row["effect"]), per_unit, low, high, *months, loss, both)
+        )
     return Worth(results=results, table=pd.DataFrame(rows, columns=_COLUMNS), offer_cost=offer_cost)
 
 
@@ -91,70 +94,73 @@ def loss_text(loss: float) -> str:
 
 def month_of(row: Mapping[str, Any], currency: str) -> Estimate:
     """Margin a month with its range."""
-    return Estimate(value=row["month"], low=row["month_low"], high=row["month_high"], unit=currency or "money",
-                    n=int(row["units"]))  # fmt: skip
+    ends = {"low": row["month_low"], "high": row["month_high"]}
+    return Estimate(value=row["month"], unit=currency or "money", n=int(row["units"]), **ends)
 
 
 def part_worth(found: Worth, *, largest: tuple[str, str] = ("", "")) -> Part:
-    """What would each change bring a month, and how likely is a loss? The tile is of the `largest` test that was read."""
-    facts, table = found.results.facts, found.table
-    currency = facts.currency
+    """What would each change bring a month, and how likely is a loss? The tile is of the `largest` test read."""
+    facts, rows = found.results.facts, found.table.to_dict("records")
+    currency, unit = facts.currency, facts.unit
     row = found.of(*largest)
-    unit = currency or "money"
-    definition = f"margin for each of the {facts.unit} less the offer's cost, times {facts.unit} a month, in the test read at its end with the most"
-    metric = Metric(id="margin_a_month", label="Margin a month", value=None, unit=unit, definition=definition)
-    if row is not None:
-        risk = loss_text(row["loss"])
-        metric = Metric.of(
-            month_of(row, currency), id="margin_a_month", definition=definition, headline=True, spread=True, signed=True,
-            label=f"{wording.upper(facts.name(*largest))}: margin a month",
-            note=f"{risk} that it loses money" if risk else "",
-        )  # fmt: skip
-    published = {"worth": rounded(table)}
-    if table.empty:
-        return Part(
-            title="No test can be told in money yet",
-            sentence=f"That takes margin or profit measured for each of the {facts.unit}; revenue is not what is earned.",
-            metrics=[metric], tables=published, detail=True,
-        )  # fmt: skip
-    shown = table.assign(
-        test=[facts.name(one.experiment, one.variant) for one in table.itertuples()],
-        each=[_each_text(one, currency) for one in table.to_dict("records")],
-        said=[f"{m.text} ({m.span})" for m in (month_of(one, currency) for one in table.to_dict("records"))],
-        risk=[loss_text(loss) or "told at the end" for loss in table["loss"]],
+    part = Part(
+        title="No test can be told in money yet",
+        sentence=f"That takes margin or profit measured for each of the {unit}; revenue is not what is earned.",
+        metrics=[_tile(found, row)],
+        tables={"worth": rounded(found.table)},
+        detail=True,
     )
-    best = row or table.sort_values("units", ascending=False, kind="stable").to_dict("records")[0]
+    if not rows:
+        return part
+    months = [month_of(one, currency) for one in rows]
+    shown = found.table.assign(
+        test=[facts.name(one["experiment"], one["variant"]) for one in rows],
+        each=[effect_text(one | {"effect": one["per_unit"], "kind": "money"}, currency) for one in rows],
+        said=[f"{one.text} ({one.span})" for one in months],
+        risk=[loss_text(one["loss"]) or "told at the end" for one in rows],
+    )
+    best = row or max(rows, key=lambda one: one["units"])
     cost = f", after {formats.money(found.offer_cost, currency, digits=2)} for the offer" if found.offer_cost else ""
-    return Part(
+    chart = figures.table(
+        shown,
+        caption="Margin a month, with the range that the test allows",
+        labels={"test": "Test", "each": f"Margin for each of the {unit}", "said": "Margin a month"}
+        | {"units_a_month": f"{wording.upper(unit)} a month", "risk": "Chance of loss"},
+        formats={"units_a_month": formats.number},
+        file="tables/worth.csv",
+    )
+    method = (
+        "The chance of a loss is estimated as if every effect had been equally likely before the test and the mean's "
+    )
+    return replace(
+        part,
         title=_title(best, facts.name(best["experiment"], best["variant"]), currency),
-        sentence=f"At the test's own number of {facts.unit}, if everybody got the new version{cost}.",
-        chart=figures.table(
-            shown,
-            caption="Margin a month, with the range that the test allows",
-            labels={"test": "Test", "each": f"Margin for each of the {facts.unit}", "said": "Margin a month",
-                    "units_a_month": f"{wording.upper(facts.unit)} a month", "risk": "Chance of loss"},
-            formats={"units_a_month": formats.number},
-            file="tables/worth.csv",
-        ),
-        metrics=[metric],
+        sentence=f"At the test's own number of {unit}, if everybody got the new version{cost}.",
+        chart=chart,
         caveats=[Caveat(text="Margin a month takes the test's own weeks for every month.")],
-        method=["The chance of a loss is estimated as if every effect had been equally likely before the test and the "
-                "mean's error were normal; it says nothing of whether the effect will last."],
-        tables=published,
-    )  # fmt: skip
+        method=[f"{method}error were normal; it says nothing of whether the effect will last."],
+        detail=False,
+    )
+
+
+def _tile(found: Worth, row: Mapping[str, Any] | None) -> Metric:
+    facts = found.results.facts
+    definition = f"margin for each of the {facts.unit} less the offer's cost, times {facts.unit} a month, "
+    said: dict[str, Any] = {
+        "id": "margin_a_month",
+        "definition": f"{definition}in the test read at its end with the most",
+    }
+    if row is None:
+        return Metric(label="Margin a month", value=None, unit=facts.currency or "money", **said)
+    label = f"{wording.upper(facts.name(row['experiment'], row['variant']))}: margin a month"
+    return Metric.of(month_of(row, facts.currency), label=label, headline=True, spread=True, signed=True, **said)
 
 
 def _title(row: Mapping[str, Any], name: str, currency: str) -> str:
-    low, high = (formats.quantity(abs(row[end]), currency or "money", low=row["month_low"], high=row["month_high"])
-                 for end in ("month_low", "month_high"))  # fmt: skip
+    ends = {"low": row["month_low"], "high": row["month_high"]}
+    low, high = (formats.quantity(abs(end), currency or "money", **ends) for end in ends.values())
     if row["month_low"] > 0:
         return f"{wording.upper(name)} earns between {low} and {high} more a month"
     if row["month_high"] < 0:
         return f"{wording.upper(name)} costs between {high} and {low} a month"
     return f"{wording.upper(name)} could cost {low} a month or earn {high}"
-
-
-def _each_text(row: Mapping[str, Any], currency: str) -> str:
-    width = row["high"] - row["low"]
-    ends = [amount(row[end], "money", currency, width=width) for end in ("low", "high")]
-    return f"{amount(row['per_unit'], 'money', currency, width=width, sign=True)} ({ends[0]} to {ends[1]})"

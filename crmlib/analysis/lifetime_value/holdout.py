@@ -22,23 +22,16 @@ _FAR = 1.2  # times too many or too few: a tier that was so far off is named
 
 def calibration(validation: Validation) -> pd.DataFrame:
     """Forecast and actual repeat orders of the holdout by tenth of customers, and how far chance may part them."""
-    n = validation.patterns["customers"].to_numpy(float)
+    n = validation.customers
     method = validation.chosen if validation.chosen != NOBODY else next(iter(validation.ranking))
     score = validation.expected.get(method, validation.ranking.get(method))
     assert score is not None
-    said, bought = validation.expected[validation.chosen], validation.patterns["purchases"].to_numpy(float)
+    said, bought = validation.expected[validation.chosen], validation.purchases
     tenths = [k / 10 for k in range(11)]
     forecast, came = (between(score, amount, n, tenths) for amount in (said, bought))
     chance = 1.96 * np.sqrt(between(score, np.square(bought - said), n, tenths))
-    return pd.DataFrame(
-        {
-            "tenth": range(1, 11),
-            "forecast": forecast,
-            "low": np.maximum(forecast - chance, 0),
-            "high": forecast + chance,
-            "came": came,
-        }
-    )
+    low, high = np.maximum(forecast - chance, 0), forecast + chance
+    return pd.DataFrame({"tenth": range(1, 11), "forecast": forecast, "low": low, "high": high, "came": came})
 
 
 def by_week(validation: Validation) -> pd.DataFrame:
@@ -50,7 +43,7 @@ def by_week(validation: Validation) -> pd.DataFrame:
     index = pd.RangeIndex(min(start + 1, 0), weeks)
     frame = pd.DataFrame({"week": index, "came": seen.reindex(index, fill_value=0).to_numpy(float)})
     frame["day"] = pd.Timestamp(validation.start) + pd.to_timedelta(7 * frame["week"], unit="D")
-    n = validation.patterns["customers"].to_numpy(float)
+    n = validation.customers
     model = validation.models.get(validation.chosen)
     if model is not None:
         reached = [0.0, *(float(n @ model.expected(validation.patterns, days=7 * k)) for k in range(1, weeks + 1))]
@@ -58,7 +51,7 @@ def by_week(validation: Validation) -> pd.DataFrame:
     else:
         mean = np.full(weeks, validation.forecast / validation.days * 7)
     own = validation.cuts[0].own if np.isfinite(validation.cuts[0].own) else 0.0
-    clock = validation.holdout.fits.clock
+    clock = validation.fits.clock
     season = [
         clock.deviation((validation.start + timedelta(days=7 * k)), days=7) if clock else 0.0 for k in range(weeks)
     ]
@@ -122,7 +115,7 @@ def part_weeks(validation: Validation) -> Part:
     chart = figures.line(
         lines, x="day", y="orders", group="kind", strong="actual", low="low", high="high",
         what="repeat orders a week", form=formats.number, mark=(pd.Timestamp(validation.start), "test begins"),
-        caption="Customers known when the test began. Shaded: where 19 weeks in 20 should lie.",
+        caption="Shaded: where 19 weeks in 20 should lie.",
         table=figures.tabulate(
             later.assign(name=later["day"].dt.strftime("%d %b %Y")),
             caption="Repeat orders by week of the test",
@@ -131,8 +124,8 @@ def part_weeks(validation: Validation) -> Part:
         ),
     )  # fmt: skip
     held = holdout_band(validation)
-    inside = int(((later["came"] >= later["low"]) & (later["came"] <= later["high"])).sum())
     checks = [] if held is None or held.holds(validation.actual) else [_missed(validation, held)]
+    inside = int(((later["came"] >= later["low"]) & (later["came"] <= later["high"])).sum())
     return Part(
         title=f"Tested on {tried_on(validation)}, the forecast was {off_words(validation.off)}{drift}",
         sentence=f"{formats.number(validation.forecast)} orders were expected, {formats.number(validation.actual)} "
@@ -182,7 +175,8 @@ def _weak(then: pd.DataFrame) -> str:
     """The lower tiers, where the test expected a fifth or more too much or too little of them."""
     share = dict(TIERS)
     off = then[
-        (then["forecast"] > _FAR * np.maximum(then["came"], 1)) | (then["came"] > _FAR * np.maximum(then["forecast"], 1))
+        (then["forecast"] > _FAR * np.maximum(then["came"], 1))
+        | (then["came"] > _FAR * np.maximum(then["forecast"], 1))
     ]
     below = off[off["tier"].map(lambda tier: tier in list(share)[2:])]
     if below.empty:
@@ -195,11 +189,13 @@ def _weak(then: pd.DataFrame) -> str:
         return f"Forecasts for {who} were far off: use them only to rank."
     counts = f"{formats.number(below['forecast'].sum())} orders, {formats.number(below['came'].sum())} came"
     limit = "upper" if much else "lower"
-    return f"It expected too {'much' if much else 'little'} from {who}: {counts}. Treat their figures as {limit} limits."
+    return (
+        f"It expected too {'much' if much else 'little'} from {who}: {counts}. Treat their figures as {limit} limits."
+    )
 
 
 def _metrics(validation: Validation, held: Total | None) -> list[Metric]:
-    known = int(validation.holdout.customers.sum())
+    known = int(validation.customers.sum())
     repeat = int((validation.patterns["frequency"] > 0) @ validation.patterns["customers"])
     value, low, high = (
         end if np.isfinite(end) else None for end in validation.measure(validation.chosen, "error_share")
@@ -263,7 +259,7 @@ def part_chances(validation: Validation) -> Part:
     chart = figures.dots(
         table, label="name", value="came", low="low", high="high",
         what=f"ordered within {DAYS} days", form=formats.share,
-        caption=f"Dot: actual; line: forecast range. {wording.upper(windows)}, each judged by what earlier ones taught.",
+        caption=f"Dot: actual; line: forecast range. {wording.upper(windows)}, judged by what earlier ones taught.",
         table=figures.tabulate(
             table, caption="Chance of an order and what came of it",
             labels={"name": "Chance", "customers": "Customers, over all windows", "said": "Forecast", "low": "From",

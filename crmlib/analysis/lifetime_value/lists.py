@@ -99,8 +99,8 @@ def part_wavering(scores: Scores, *, shop: Shop, tested: bool = True) -> Part:
 def _title(found: Outlooks) -> str:
     if not found.stopped:
         return f"All of your best {wording.counted(found.best, 'customer')} should order again"
-    have = wording.noun(found.stopped, "has")
-    return f"{formats.number(found.stopped)} of your best {wording.counted(found.best, 'customer')} {have} probably stopped"
+    best, have = wording.counted(found.best, "customer"), wording.noun(found.stopped, "has")
+    return f"{formats.number(found.stopped)} of your best {best} {have} probably stopped"
 
 
 def _sentence(found: Outlooks, scores: Scores) -> str:
@@ -117,7 +117,7 @@ def _signals(found: Outlooks) -> list[Signal]:
         return []
     return [
         Signal(id="best_stopped", text="More than half of your best customers have probably stopped.",
-               gone="No longer have more than half of your best customers probably stopped.")
+               gone="Most of your best customers should order again.")
     ]  # fmt: skip
 
 
@@ -133,8 +133,8 @@ def _chart(found: Outlooks, scores: Scores) -> figures.Chart:
     )  # fmt: skip
     return figures.bars(
         rows, label="who", value="customers", strong="strong", what="best customers", form=formats.number,
-        caption=f"Best {formats.share(BEST_SHARE)} by past sales. Wavering: a chance of 10 to 50% to order in the "
-        f"{scores.ahead}; gone: less.",
+        caption=f"Best {formats.share(BEST_SHARE)} by past sales. Wavering: 10 to 50% likely to order in the "
+        f"{scores.ahead}.",
         table=figures.tabulate(
             classes, caption=f"Best customers by their chance to order in the {scores.ahead}",
             labels={"chance": "Chance", "customers": "Customers"}, formats={"customers": formats.number},
@@ -149,13 +149,13 @@ def part_wholesale(scores: Scores, *, shop: Shop) -> Part | None:
         return None
     people = people.sort_values(["past_revenue", "customer_id"], ascending=[False, True], ignore_index=True)
     value, whole = people["expected_value"].sum(), scores.customers["expected_value"].sum()
-    part = formats.share(value / whole) if whole > 0 else ""
-    who = "wholesale customer" if len(people) == 1 else f"{wording.counted(len(people), 'wholesale customer')}"
+    part = f": {formats.share(value / whole)} of expected {scores.margin.called}" if whole > 0 else ""
+    who = "wholesale customer" if len(people) == 1 else wording.counted(len(people), "wholesale customer")
     worth = "" if part else wording.rounded_money(float(value), shop.currency)
     action = Action(
-        what=f"Look after your {who}: {part} of the expected {scores.margin.called}" if part else f"Look after your {who}",
-        worth=worth, by=wording.working_day(shop.as_of, _WITHIN_DAYS), owner="sales", file=f"lists/{WHOLESALE}.csv",
-        count=len(people), weight=float(value),
+        what=f"Look after your {who}{part}", worth=worth, by=wording.working_day(shop.as_of, _WITHIN_DAYS),
+        owner="sales", file=f"lists/{WHOLESALE}.csv",
+        count=len(people), weight=max(float(people["if_active"].sum() - value), 0.0),
         why="Their orders are far larger than anybody else's, so they are counted apart and forecast at their own "
         "average.",
     )  # fmt: skip

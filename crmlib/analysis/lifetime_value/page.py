@@ -15,7 +15,7 @@ from crmlib.analysis.lifetime_value.payback import Channels, part_channels
 from crmlib.analysis.lifetime_value.predictions import AHEAD_DAYS, part_predictions
 from crmlib.analysis.lifetime_value.scoring import Scores, part_value
 from crmlib.analysis.lifetime_value.validation import Trust, Validation, part_methods
-from crmlib.findings import Caveat, Check, Findings, Grade, Part, compose
+from crmlib.findings import Caveat, Check, Findings, Grade, Part, Signal, compose
 
 if TYPE_CHECKING:
     from crmlib.shop.shop import Shop
@@ -55,11 +55,10 @@ def headline(validation: Validation, scores: Scores, *, currency: str) -> str:
     """What the customers should bring; where no such forecast has held, what they brought."""
     trust, past = validation.trust(scores.horizon_days), scores.past
     if trust is not Trust.TESTED:
-        what = "year" if scores.horizon_days == 365 else scores.ahead
+        which = "this shop's year" if scores.horizon_days == 365 else f"the {scores.ahead}"
         brought = f"Customers brought {wording.rounded_money(past.sales, currency)} {past.period}."
         if not past.sales > 0:
             brought = f"{wording.upper(wording.counted(past.customers, 'customer'))} bought {past.period}."
-        which = f"this shop's {what}" if what == "year" else f"the {what}"
         return f"We can't forecast {which} yet. {brought}"
     if scores.value is None:
         orders = scores.orders.estimate("orders").text
@@ -70,8 +69,9 @@ def headline(validation: Validation, scores: Scores, *, currency: str) -> str:
     amount = wording.rounded_money(_round(scores.value.value), currency)
     said = f"Today's customers should bring about {amount} of {scores.margin.called} in the {scores.ahead}."
     values = scores.customers["expected_value"].to_numpy(float)
-    top = float(values[: max(round(len(values) / 10), 1)].sum() / max(values.sum(), 1e-12))
-    return wording.sentences(said, f"One in ten brings {_part(top)} of it." if len(values) >= 10 else "")
+    if len(values) < 10 or not values.sum() > 0:
+        return said
+    return f"{said} One in ten brings {_part(float(values[: round(len(values) / 10)].sum() / values.sum()))} of it."
 
 
 def _round(value: float) -> float:
@@ -95,9 +95,17 @@ def part_limits(validation: Validation, scores: Scores, channels: Channels | Non
     return Part(
         checks=[*checks, *_spend_check(scores)],
         caveats=[Caveat(text=text) for text in _caveats(validation, scores, channels)][:_MOST_CAVEATS],
+        signals=_signals(validation, scores),
         certain=["Of 100 ranges on this page, 95 should hold what comes."],
         method=_method(validation, scores), tables={"model": _model_table(validation, scores)},
     )  # fmt: skip
+
+
+def _signals(validation: Validation, scores: Scores) -> list[Signal]:
+    if validation.trust(scores.horizon_days) is Trust.TESTED:
+        return []
+    ahead = wording.upper(f"the {scores.ahead}")
+    return [Signal(id="no_forecast", text=f"{ahead} can't be forecast.", gone=f"{ahead} can be forecast now.")]
 
 
 def _caveats(validation: Validation, scores: Scores, channels: Channels | None) -> list[str]:
@@ -161,7 +169,9 @@ def _method(validation: Validation, scores: Scores) -> list[str]:
     if scores.discount_rate:
         lines.append(f"Money is discounted at {formats.share(scores.discount_rate)} a year, to the day of this report.")
     if scores.method != validation.chosen:
-        lines.append(f"On all days up to now {validation.chosen} could not be fitted; the lists rest on '{scores.method}'.")
+        lines.append(
+            f"On all days up to now {validation.chosen} could not be fitted; the lists rest on '{scores.method}'."
+        )
     if scores.spend is not None:
         limits = formats.interval(*scores.spend.correlation_limits, "index")
         lines.append(

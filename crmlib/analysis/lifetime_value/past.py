@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
+import ibis
 import numpy as np
 import pandas as pd
 
 from crmlib import figures, formats, wording
-from crmlib.analysis.lifetime_value.tiers import TIERS, between
+from crmlib.analysis.lifetime_value.tiers import TIERS
 from crmlib.findings import Metric, Part
 from crmlib.shop import facts as shop_facts
 
@@ -51,18 +52,21 @@ def past_year(shop: Shop) -> Past:
     days = shop_facts.purchase_days(shop)
     first = pd.Timestamp(shop.fetch(days.aggregate(first=days["day"].min()))["first"].iloc[0]).date()
     start = shop.as_of - timedelta(days=YEAR)
-    later = shop_facts.later_purchases(shop, start=start, end=shop.as_of).select("revenue").order_by("revenue")
-    spent = shop.fetch(later, max_rows=20_000_000)["revenue"].to_numpy(float)
+    later = shop_facts.later_purchases(shop, start=start, end=shop.as_of).select("revenue")
+    ranked = later.mutate(tenth=ibis.ntile(10).over(order_by=ibis.desc("revenue")))
+    tenths = shop.fetch(ranked.group_by("tenth").aggregate(customers=ranked.count(), sales=ranked["revenue"].sum()))
     earlier = shop_facts.later_purchases(shop, start=start - timedelta(days=YEAR), end=start)
     known = first <= start - timedelta(days=YEAR)
     before = shop.fetch(earlier.aggregate(total=earlier["revenue"].sum()))["total"].iloc[0] if known else None
     paid = shop.has("orders", "total") or shop.has("order_lines")
-    edges = [0.0, *np.cumsum([share for _, share in TIERS])]
+    last = np.cumsum([share for _, share in TIERS])
+    place = np.searchsorted(last, (tenths["tenth"].to_numpy(float) + 0.5) / 10)
+    sales = np.bincount(place, weights=tenths["sales"].to_numpy(float), minlength=len(TIERS))
     return Past(
-        start=max(first, start), whole=first <= start, sales=float(spent.sum()) if paid else float("nan"),
-        customers=len(spent), before=float(before) if before is not None and paid and before == before else None,
-        tiers=pd.DataFrame({"tier": [name for name, _ in TIERS],
-                            "value": between(spent, spent, np.ones(len(spent)), edges)}),
+        start=max(first, start), whole=first <= start, sales=float(sales.sum()) if paid else float("nan"),
+        customers=int(tenths["customers"].sum()),
+        before=float(before) if before is not None and paid and before == before else None,
+        tiers=pd.DataFrame({"tier": [name for name, _ in TIERS], "value": sales}),
     )  # fmt: skip
 
 
@@ -70,7 +74,8 @@ def part_past(past: Past, *, currency: str) -> Part:
     """The finding where the coming year cannot be forecast: what came in the past one, and from how few."""
     told = [
         Metric(
-            id="past_sales", label="Net sales, past 12 months" if past.whole else f"Net sales {past.period}", value=past.sales if past.sales == past.sales else None,
+            id="past_sales", label="Net sales, past 12 months" if past.whole else f"Net sales {past.period}",
+            value=past.sales if past.sales == past.sales else None,
             unit=currency or "amount", n=past.customers, headline=past.sales == past.sales, before=past.before,
             against="the year before" if past.before else "",
             definition=f"net sales to known customers from {past.start.isoformat()} on",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import ibis
 import ibis.expr.types as ir
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from crmlib import figures, formats, wording
 from crmlib.analysis.lifetime_value.scoring import Scores
 from crmlib.analysis.lifetime_value.timing import Floats
-from crmlib.findings import Action, Metric, Part
+from crmlib.findings import Action, Metric, Part, Signal
 from crmlib.shop import facts as shop_facts
 
 if TYPE_CHECKING:
@@ -248,10 +248,18 @@ def part_channels(channels: Channels, *, shop: Shop) -> Part:
                 "payback": "Paid back", "expected_value": "Expected next"},
         formats={"customers": formats.number, **money}, file="channels",
     )  # fmt: skip
+    # Where the range holds the cost, the channel may pay yet.
+    losing = [line for line in channels.late.itertuples() if line.high_by_then < line.cost]
     return Part(
         title=_title(channels, shop.currency), sentence=_sentence(channels), chart=_chart(channels, shop, table),
-        metrics=_metrics(channels), actions=[_action(line, channels, shop) for line in channels.late.itertuples()],
-        tables={"channels": channels.table},
+        metrics=_metrics(channels), tables={"channels": channels.table},
+        # Where nobody is won any more, there is nothing to cut.
+        actions=[_action(line, channels, shop) for line in losing if channels.lately.get(str(line.channel))],
+        signals=[
+            Signal(id=f"unpaid_{line.channel}", text=f"{_name(line.channel)} customers don't repay what they cost.",
+                   gone=f"{_name(line.channel)} customers may repay what they cost now.")
+            for line in losing
+        ],
     )  # fmt: skip
 
 
@@ -264,24 +272,20 @@ def _chart(channels: Channels, shop: Shop, table: dict[str, object]) -> figures.
             form=lambda value: formats.money(value, shop.currency),
         )  # fmt: skip
     priced = channels.priced
-    per = {name: priced[f"{name}_by_then"] / priced["cost"] for name in ("earned", "low", "high")}
     whole = formats.money
-    rows = priced.assign(
-        **per,
-        pays=np.isfinite(priced["payback_month"]),
-        name=[
-            f"{_name(line.channel)}: cost {whole(line.cost, shop.currency)}, "
-            f"earned {whole(line.earned_by_then, shop.currency)}"
-            for line in priced.itertuples()
-        ],
-    ).sort_values("earned", ascending=False)
+    names = [
+        f"{_name(line.channel)}: cost {whole(line.cost, shop.currency)}, "
+        f"earned {whole(line.earned_by_then, shop.currency)}"
+        for line in priced.itertuples()
+    ]
+    per = {name: priced[f"{name}_by_then"] / priced["cost"] for name in ("earned", "low", "high")}
+    rows = priced.assign(**per, name=names).sort_values("earned", ascending=False)
     one = formats.money(1, shop.currency)
     return figures.dots(
         rows, label="name", value="earned", low="low", high="high", reference=1.0, table=table,
         what=f"{channels.called} per {one} spent", log=bool(rows["low"].min() > 0),
         form=lambda value: formats.money(value, shop.currency, digits=2 if value % 1 else 0),
-        caption=f"What {one} spent on winning customers brought within {channels.months} months. Left of the line, less "
-        "than it cost.",
+        caption=f"What {one} spent on winning customers brought in {channels.months} months; left of the line, a loss.",
     )  # fmt: skip
 
 
@@ -311,8 +315,8 @@ def _sentence(channels: Channels) -> str:
     return wording.sentences(said, "Channels attract different people, so moving the budget need not bring the same.")
 
 
-def _action(line: object, channels: Channels, shop: Shop) -> Action:
-    channel, cost, earned = (getattr(line, name) for name in ("channel", "cost", "earned_by_then"))
+def _action(line: Any, channels: Channels, shop: Shop) -> Action:
+    channel, cost, earned = str(line.channel), line.cost, line.earned_by_then
     lost, new = cost - earned, channels.lately.get(channel, 0)
     return Action(
         what=f"Cut or renegotiate the {_spoken(channel)} channel: customers cost {formats.money(cost, shop.currency)}, "
@@ -321,8 +325,8 @@ def _action(line: object, channels: Channels, shop: Shop) -> Action:
         by=wording.working_day(shop.as_of, _ACT_WITHIN_DAYS), owner="marketing", file="tables/channels.csv",
         count=new, weight=float(lost * new),
         why=f"It brought {wording.counted(new, 'new customer')} in the last 12 months. Range of what one earns: "
-        f"{formats.interval(line.low_by_then, line.high_by_then, shop.currency or 'amount')}, "  # type: ignore[attr-defined]
-        f"from the {line.known:,} known for {channels.months} months.",  # type: ignore[attr-defined]
+        f"{formats.interval(line.low_by_then, line.high_by_then, shop.currency or 'amount')}, "
+        f"from the {line.known:,} known for {channels.months} months.",
     )  # fmt: skip
 
 

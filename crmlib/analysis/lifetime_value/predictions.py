@@ -54,7 +54,9 @@ def predictions(scores: Scores, *, shop: Shop) -> tuple[Prediction, ...]:
             continue
         per_order, mean = _per_order(scores), expected[scores.row]
         # Variance of one customer's orders over their squared mean is 1/p in Gamma-Gamma.
-        spread = np.sqrt(variance[scores.row] @ np.square(per_order) + mean @ np.square(per_order) * (1 / scores.spend.p))
+        spread = np.sqrt(
+            variance[scores.row] @ np.square(per_order) + mean @ np.square(per_order) * (1 / scores.spend.p)
+        )
         own = float(np.hypot(own, scores.spend.mean_deviation))
         total = scores.total(float(mean @ per_order), float(spread), own)
         said("sales", "Net sales to", shop.currency or "amount", days, total)
@@ -100,8 +102,9 @@ def _bands(scores: Scores, start: date) -> list[Prediction]:
         off = float(np.hypot(1.96 * np.sqrt((some * (1 - some)).sum()) / len(some), half * mean * (1 - mean)))
         made.append(
             Prediction(
-                id=_BUYS, label=f"Order within {_BUYS_DAYS} days, given a chance of {name}", unit="share", value=mean, start=start,
-                end=start + timedelta(days=_BUYS_DAYS), low=max(mean - off, 0.0), high=min(mean + off, 1.0), n=len(some), band=name,
+                id=_BUYS, label=f"Order within {_BUYS_DAYS} days, given a chance of {name}", unit="share", value=mean,
+                low=max(mean - off, 0.0), high=min(mean + off, 1.0), n=len(some), band=name,
+                start=start, end=start + timedelta(days=_BUYS_DAYS),
             )
         )  # fmt: skip
     return made

@@ -135,9 +135,7 @@ def score(
     counts = patterns["customers"].to_numpy(float)
     own = ahead.spread(horizon_days, counts)
     orders = outlook.total(float(counts @ expected), np.sqrt(counts @ _variances(draws)), own)
-    buyers = outlook.total(
-        float(counts @ (1 - none)), np.sqrt(counts @ (none * (1 - none))), own, most=len(people)
-    )
+    buyers = outlook.total(float(counts @ (1 - none)), np.sqrt(counts @ (none * (1 - none))), own, most=len(people))
     value, top = None, None
     if outlook.spend is not None:
         value = outlook.money(frame)
@@ -194,10 +192,8 @@ def _variances(draws: NDArray[np.uint16]) -> Floats:
 
 def _quantiles(draws: NDArray[np.uint16]) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
     """The 2.5 and 97.5 % points of each row: for counts, values that occur."""
-    n = draws.shape[1]
-    below, above = max(int(np.ceil(0.025 * n)) - 1, 0), int(np.ceil(0.975 * n)) - 1
-    split = np.partition(draws, (below, above), axis=1)
-    return split[:, below].copy(), split[:, above].copy()
+    low, high = np.quantile(draws, [0.025, 0.975], axis=1, method="inverted_cdf")
+    return low, high
 
 
 def _with_value(
@@ -222,7 +218,7 @@ def _with_value(
         n = money.shape[1]
         below, above = int(0.025 * n), min(int(np.ceil(0.975 * n)), n - 1)
         variance = money.var(axis=1)
-        money.partition((below, above), axis=1)
+        money.partition((below, above), axis=1)  # a key is a place in the order
         # Copies: a view of one column would keep the whole table of draws.
         return money[:, below].copy(), money[:, above].copy(), variance
 
@@ -274,22 +270,18 @@ def part_value(scores: Scores, validation: Validation, *, currency: str) -> Part
         strong=scores.tiers["tier"] == TOP,
         then=_then(scores.tiers, tiers_then(validation)),
     )
-    if paid:
-        chart = figures.bars(
-            shown, label="name", value="expected_value", low="low_value", high="high_value", strong="strong",
-            what=f"expected {called}, {scores.ahead}", form=lambda value: wording.rounded_money(value, currency),
-            caption="Line: where 95 of 100 such forecasts end.", table=_table(shown, scores, currency),
-        )  # fmt: skip
-    else:
-        chart = figures.bars(shown, label="name", value="expected_orders", strong="strong", form=formats.number,
-                             what=f"expected orders, {scores.ahead}", table=_table(shown, scores, currency))  # fmt: skip
-    by = "expected_value" if paid else "expected_orders"
+    by, what = ("expected_value", called) if paid else ("expected_orders", "orders")
+    chart = figures.bars(
+        shown, label="name", value=by, strong="strong", low="low_value" if paid else "",
+        high="high_value" if paid else "", what=f"expected {what}, {scores.ahead}" + (" (line: range)" if paid else ""),
+        form=lambda value: wording.rounded_money(value, currency) if paid else formats.number(value),
+        table=_table(shown, scores, currency),
+    )  # fmt: skip
     crowd = scores.tiers[scores.tiers["tier"] != WHOLESALE]
     share = crowd.loc[crowd["tier"] == TOP, by].sum() / max(crowd[by].sum(), 1e-12)
     apart = ", wholesale apart" if scores.wholesale else ""
-    what = called if paid else "orders"
     return Part(
-        title=f"One in ten customers brings {formats.share(share)} of the {what}{apart}",
+        title=f"One in ten brings {formats.share(share)} of {what}{apart}",
         chart=chart, glance=True, metrics=told, tables=tables, lists=people,
     )  # fmt: skip
 
@@ -338,8 +330,8 @@ def _total_metrics(scores: Scores, validation: Validation, currency: str) -> lis
             headline=tested and scores.value is not None, spread=True,
             before=validation.sales_actual * scores.margin.share if same and scores.value is not None else None,
             against="the year before" if same else "",
-            definition=f"{value}; range of what will come, from chance, open parameters and errors of earlier forecasts; "
-            "the year before: what customers known at its start brought",
+            definition=f"{value}; range of what will come, from chance, open parameters and errors of earlier "
+            "forecasts; the year before: what customers known at its start brought",
         ),
         Metric.of(
             _estimate(scores.orders, "orders", n), id="expected_orders", label="Expected orders",

@@ -58,8 +58,8 @@ def tier_of(crowd: np.ndarray) -> np.ndarray:
 
 def tiers_then(validation: Validation) -> pd.DataFrame:
     """Orders of the test by tier, as the tiers of today share customers out: tier, forecast, came."""
-    n = validation.patterns["customers"].to_numpy(float)
-    said, bought = validation.expected[validation.chosen], validation.patterns["purchases"].to_numpy(float)
+    n = validation.customers
+    said, bought = validation.expected[validation.chosen], validation.purchases
     edges = [0.0, *np.cumsum([share for _, share in TIERS])]
     forecast, came = (between(said, amount, n, edges) for amount in (said, bought))
     return pd.DataFrame({"tier": [name for name, _ in TIERS], "forecast": forecast, "came": came})

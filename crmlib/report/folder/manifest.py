@@ -8,17 +8,18 @@ import math
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-from crmlib.findings import Action, Change, Grade, Signal, Watch, from_json
+from crmlib.findings import Action, Change, Findings, Grade, Part, Signal, Watch, from_json
 from crmlib.report.statuses import GOOD
 
 FILE = "manifest.json"
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _NEEDED = {"run_id", "report", "variant", "as_of", "status"}
+_TYPED = ("changes", "actions", "signals", "watches", "grades")
 _OLD = {"lead": "headline", "headlines": "tiles"}  # how runs of earlier versions called it
 
 
@@ -81,8 +82,13 @@ class Manifest:
         return self.status in GOOD
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON values: days as text; an outcome that is not finite is null, and no folder of this machine stays."""
-        said: dict[str, Any] = json.loads(json.dumps(asdict(self), default=str))
+        """Plain JSON values: days as text, an outcome that is not finite is null, and no folder of this machine."""
+        carried: dict[str, Any] = {name: getattr(self, name) or () for name in _TYPED}
+        typed = Findings(report=self.report, headline="", parts=(Part(**carried),)).to_json()
+        said = {item.name: getattr(self, item.name) for item in fields(self)} | {name: typed[name] for name in _TYPED}
+        said |= {name: list(value) for name, value in said.items() if isinstance(value, tuple)}
+        said["signals"] = said["signals"] if self.signals is not None else None
+        said["as_of"], said["predicts"] = str(self.as_of), [str(day) for day in self.predicts]
         for grade in said["grades"]:
             grade["due"]["lists"] = None
             grade["actual"] = grade["actual"] if math.isfinite(grade["actual"]) else None
@@ -106,7 +112,7 @@ class Manifest:
         values: dict[str, Any] = {
             name: tuple(v) if isinstance(v, list) else v for name, v in said.items() if name in known
         }
-        values |= {name: getattr(typed, name) for name in ("changes", "actions", "watches", "grades")}
+        values |= {name: getattr(typed, name) for name in _TYPED}
         values["as_of"] = date.fromisoformat(said["as_of"])
         values["predicts"] = tuple(date.fromisoformat(day) for day in said.get("predicts", ()))
         values["signals"] = typed.signals if said.get("signals") is not None else None

@@ -1,8 +1,8 @@
 """What changed since the last comparable run, and why: one rule for the page and for `crm diff`.
 
-A run's folder is its memory: manifest.json says what it was made from, metrics.json what it found, tables/ and lists/ the
-rows. A number counts as changed only beyond the uncertainty of both runs; complete counts are compared exactly, and a
-running total, which can only grow, is never called a change.
+A run's folder is its memory: manifest.json says what it was made from, metrics.json what it found, tables/ and lists/
+the rows. A number counts as changed only beyond the uncertainty of both runs; complete counts are compared exactly, and
+a running total, which can only grow, is never called a change.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from crmlib import formats, wording
 from crmlib.findings import Grade, Metric, from_json
 from crmlib.report.folder.manifest import Manifest, earlier_runs, place_of, read_manifest
 from crmlib.report.memory import tables
-from crmlib.report.memory.provenance import KINDS as KINDS
 from crmlib.report.memory.provenance import Difference, differences
 from crmlib.report.memory.tables import TableChange, between
 
@@ -59,8 +58,8 @@ class Change:
 class Changes:
     """A run against the last comparable one. `alike`: same parameters and code, so that the numbers compare.
 
-    `came` and `went` are findings that hold now and did not, or did and do not; `missed` are forecasts graded by this run
-    that were further off than their range, the worst first. `replaced` are files whose rows cannot be told apart.
+    `came` and `went` are findings that hold now and did not, or did and do not; `missed` are forecasts graded by this
+    run that were further off than their range, the worst first. `replaced` are files whose rows cannot be told apart.
     """
 
     since: date
@@ -80,12 +79,6 @@ class Changes:
     def link(self) -> str:
         """The earlier page, as seen from this one."""
         return f"../../{self.since.isoformat()}/{self.slug}/report.html"
-
-    @property
-    def summary(self) -> str:
-        """What moved, in a line."""
-        moved = "; ".join(f"{change.label}: {change.words}" for change in self.metrics.values() if change.moved)
-        return f"{moved}." if moved else "No number shows a clear change."
 
     def to_json(self) -> dict[str, Any]:
         """What the manifest keeps, for other programs."""
@@ -150,7 +143,9 @@ def _change(before: Metric | None, now: Metric | None, running: set[str]) -> Cha
     assert known
     arrow, words = ("", "") if known.id in running else _moved(before, now)
     texts = [str(metric) if metric else formats.DASH for metric in (before, now)]
-    return Change(id=known.id, label=known.label, arrow=arrow, words=words, before=texts[0], now=texts[1])
+    # The last month is August in one run and September in the next.
+    labels = dict.fromkeys(metric.label for metric in (before, now) if metric)
+    return Change(id=known.id, label=" → ".join(labels), arrow=arrow, words=words, before=texts[0], now=texts[1])
 
 
 def _moved(before: Metric | None, now: Metric | None) -> tuple[str, str]:

@@ -1,7 +1,7 @@
 """How good has the workbook been on this very shop? What earlier runs predicted, against what came.
 
-Each run keeps its predictions. When their time is over, the next run of the same report is handed them, grades them once,
-and its manifest keeps the grades. A grade counts as long as the run that made the prediction stands.
+Each run keeps its predictions. When their time is over, the next run of the same report is handed them, grades them
+once, and its manifest keeps the grades. A grade counts as long as the run that made the prediction stands.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from crmlib import formats
 from crmlib.findings import Grade, Prediction
 from crmlib.publishing import DUE_FILE
 from crmlib.report.folder.manifest import Manifest, earlier_runs, place_of, write_json
-from crmlib.wording import counted
+from crmlib.wording import counted, sentences
 
 PREDICTIONS = "lists/predictions.json"
 
@@ -58,7 +58,7 @@ class Line:
 
 @dataclass(frozen=True, kw_only=True)
 class Chance:
-    """People (or things) given a chance in one band: the mean chance said, the share that came true with its interval."""
+    """People (or things) given a chance in one band: the mean chance said, the share that came true, its interval."""
 
     label: str
     n: int
@@ -81,7 +81,6 @@ class Record:
     Windows overlap, so the interval (`low`, `high`) counts `windows` separate stretches of time, not predictions.
     """
 
-    made: int
     due: int
     banded: int
     inside: int
@@ -97,15 +96,16 @@ class Record:
 
     @property
     def sentence(self) -> str:
-        """The record in a sentence."""
+        """The record in a sentence, and whether chances came true as often as said."""
         if not self.due:
             when = f"; the first can be on {formats.day(self.next_due)}" if self.next_due else ""
             return f"No forecast can be checked yet{when}."
         if not self.banded:
-            return f"{counted(self.due, 'forecast')} could be checked."
+            return sentences(f"{counted(self.due, 'forecast')} could be checked.", self.calibration)
         share, span = formats.share(self.inside / self.banded), formats.interval(self.low, self.high, "share")
         checked = f"{self.inside} of {counted(self.banded, 'forecast')} that could be checked"
-        return f"{checked} had the actual number in their range: {share} ({span}). It should be 95%."
+        told = f"{checked} had the actual number in their range: {share} ({span}). It should be 95%."
+        return sentences(told, self.calibration)
 
     @property
     def calibration(self) -> str:
@@ -208,7 +208,6 @@ def record(runs: Sequence[Manifest]) -> Record | None:
     low, high = _interval(inside / len(banded), windows) if banded else (None, None)
     newest = max(run.as_of for run in good)
     return Record(
-        made=len(promises),
         due=len(grades),
         banded=len(banded),
         inside=inside,

@@ -19,7 +19,7 @@ Measure = tuple[str, str, str]  # the columns of a value and its two bounds
 
 @dataclass(frozen=True, kw_only=True)
 class TableChange:
-    """A table compared by key. `moved` counts rows beyond their own uncertainty, or changed at all where none is given."""
+    """A table compared by key. `moved` counts rows beyond their uncertainty, or changed at all where none is given."""
 
     table: str
     label: str
@@ -30,6 +30,14 @@ class TableChange:
     moved: int
     measure: str
     names: tuple[str, ...] = ()
+
+    @property
+    def line(self) -> str:
+        """What became of it in a line; empty where it is as it was."""
+        if not (self.entered or self.left or self.moved):
+            return ""
+        counts = f"{self.entered:,} entered, {self.left:,} left, {self.moved:,} moved"
+        return f"{self.label or self.table}: {self.before:,} → {self.now:,} rows; {counts}"
 
 
 def between(before: tuple[float, float, float], now: tuple[float, float, float]) -> tuple[float, float]:
@@ -64,9 +72,8 @@ def compare(old: Path, new: Path, watches: Sequence[Watch]) -> Iterator[TableCha
         if place == "lists" and measure:
             # Of a list with a value for each row, the best tenth is what a shop acts on.
             label = f"{path.stem}, top tenth by {measure[0]}".replace("_", " ")
-            sides = _top(before, measure[0], TOP), _top(now, measure[0], TOP)
-        else:
-            sides = before, now
+        by = measure[0] if label and measure else ""
+        sides = _top(before, by, TOP), _top(now, by, TOP)
         yield _table(path.stem, label, sides, key, named=place == "tables")
 
 

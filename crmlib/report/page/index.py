@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, timedelta
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from crmlib import formats, wording
+from crmlib import formats
 from crmlib.findings import Action
 from crmlib.report.folder import store
 from crmlib.report.folder.manifest import (
@@ -23,7 +24,6 @@ from crmlib.report.memory import record
 from crmlib.report.page.rules import validate
 from crmlib.report.page.templates import render_template
 from crmlib.report.page.tiles import ranked
-from crmlib.report.statuses import STATUS_WORDS
 
 SHOWN_FAILURES = 20
 OPEN_DAYS = 7  # newest days of all runs; older ones are folded by month
@@ -48,25 +48,24 @@ def rebuild(reports: Path, *, shop: Mapping[str, str]) -> None:
 
 
 def siblings(
-    reports: Path, *, slug: str, as_of: date, planned: Iterable[tuple[str, str]] = ()
+    reports: Path, *, slug: str, as_of: date, planned: Iterable[tuple[str, str, str]] = ()
 ) -> list[tuple[str, str, bool]]:
     """The line of links on a report's page: title, link, is it this one; in the order of the notebooks.
 
-    The same day's page where it stands, else the newest good one. `planned` are slug and title of the reports run with
-    this one: one that has nothing to show yet leads to the index, which is always there.
+    The same day's page where it stands, else the newest good one. `planned` are order, slug and title of the reports
+    run with this one: one that has nothing to show yet leads to the index, which is always there.
     """
-    found: dict[str, tuple[str, str]] = {}
-    ahead = dict(planned)
+    found: dict[str, tuple[str, str, str]] = {}
     for run in dated_runs(reports):
         same = run.as_of == as_of
         if run.slug not in found and (same or run.good):
             where = f"../{run.slug}/report.html" if same else f"../../latest/{run.slug}.html"
-            found[run.slug] = (_title(run), where)
-    order = [*ahead, *sorted(set(found) - set(ahead))]
-    pages = {name: found.get(name, (ahead.get(name, ""), f"../../index.html#{name}")) for name in order}
-    return [("Overview", "../../index.html", False)] + [
-        (title, "report.html" if name == slug else link, name == slug) for name, (title, link) in pages.items()
-    ]
+            found[run.slug] = (run.order, _title(run), where)
+    for order, name, title in planned:
+        found.setdefault(name, (order, title, f"../../index.html#{name}"))
+    pages = sorted(found.items(), key=lambda page: (page[1][0], page[0]))
+    links = [(title, "report.html" if name == slug else link, name == slug) for name, (_, title, link) in pages]
+    return [("Overview", "../../index.html", False), *links]
 
 
 def model(
@@ -80,28 +79,33 @@ def model(
     by_slug: dict[str, list[Manifest]] = {}
     for run in runs:
         by_slug.setdefault(run.slug, []).append(run)
-    newest = [(next((run for run in same if run.good), same[0]), same[0]) for same in by_slug.values()]
-    answers = [run for run, _ in newest if run.good]
+    newest = [next((run for run in same if run.good), same[0]) for same in by_slug.values()]
+    answers = [run for run in newest if run.good]
     as_of = max((run.as_of for run in runs), default=None)
-    changes = [line for run in answers for line in ranked(run.changes, run)]
+    lines = sorted((line for run in answers for line in ranked(run.changes, run)), key=lambda line: -line[1])
     actions = sorted(((a, run) for run in answers for a in run.actions), key=lambda pair: -pair[0].weight)
-    through = max((run.data_through for run in answers if run.data_through), default="")
+    through = max((date.fromisoformat(run.data_through) for run in answers if run.data_through), default=None)
+    days = list(dict.fromkeys(run.as_of for run in runs))[:OPEN_DAYS]
+    older = groupby(
+        (pair for pair in _placed(runs) if pair[0].as_of not in days), lambda pair: f"{pair[0].as_of:%B %Y}"
+    )
     return {
         "shop": shop["name"],
         "as_of": as_of,
-        "through": formats.day(date.fromisoformat(through)) if through else "",
-        "stale": [_title(run) for run, _ in newest if run.stale],
+        "through": through if through and as_of and through < as_of - timedelta(days=1) else None,
         "glance": glance,
         "tiles": _tiles(glance) if answers else [],
-        "changes": [text for text, _ in sorted(changes, key=lambda line: -line[1])[:OPEN_CHANGES]],
-        "actions": [_action(action, run) for action, run in actions[:OPEN_ACTIONS]],
+        "changes": [text for text, _ in lines[:OPEN_CHANGES]],
+        "actions": [(action, _list(action, run)) for action, run in actions[:OPEN_ACTIONS]],
         "ahead": next((line for run in answers for line in run.ahead), ""),
-        "reports": [_row(run, path) | {"newer": _newer(run, last)} for (run, last), (_, path) in
-                    zip(newest, _placed([run for run, _ in newest]), strict=True)],
-        "records": [(_title(run), path, kept) for run, path in _placed(answers)
+        # Each with the run without an answer that came after it, if one did.
+        "reports": [(run, path, by_slug[run.slug][0]) for run, path in _placed(newest)],
+        "records": [(run, path, kept) for run, path in _placed(answers)
                     if (kept := record.record(by_slug[run.slug])) and kept.due],
-        "failed": [_row(run, path) | {"at": _moment(run.started_at)} for run, path in _placed(failed, stands=False)],
-        **_days(runs),
+        "failed": list(_placed(failed, stands=False)),
+        "days": days,
+        "recent": [pair for pair in _placed(runs) if pair[0].as_of in days],
+        "months": [(month, list(pairs)) for month, pairs in older],
     }  # fmt: skip
 
 
@@ -117,46 +121,9 @@ def _tiles(glance: Mapping[str, Any] | None) -> list[dict[str, Any]]:
             for tile in tiles]  # fmt: skip
 
 
-def _action(action: Action, run: Manifest) -> dict[str, Any]:
-    folder = Path(run.as_of.isoformat()) / run.slug
-    return {
-        "what": action.what, "worth": action.worth, "by": action.by, "owner": action.owner,
-        "name": Path(action.file).name, "link": str(folder / action.file) if action.file in run.files else "",
-        "of": _title(run), "page": str(folder / run.page),
-    }  # fmt: skip
-
-
-def _newer(run: Manifest, last: Manifest) -> dict[str, Any] | None:
-    """The run without an answer that came after the one shown."""
-    return None if run is last else _row(last, f"{last.as_of}/{last.slug}/{last.page}")
-
-
-def _days(runs: Sequence[Manifest]) -> dict[str, Any]:
-    """All runs by day, the older ones by month."""
-    days: dict[date, list[dict[str, Any]]] = {}
-    for run, path in _placed(runs):
-        days.setdefault(run.as_of, []).append(_row(run, path))
-    shown = [{"day": formats.day(day), "month": f"{day:%B %Y}", "runs": rows} for day, rows in days.items()]
-    months: dict[str, list[dict[str, Any]]] = {}
-    for day in shown[OPEN_DAYS:]:
-        months.setdefault(str(day["month"]), []).append(day)
-    counted = [(month, wording.counted(sum(len(day["runs"]) for day in inside), "run"), inside)
-               for month, inside in months.items()]  # fmt: skip
-    return {"runs": len(runs), "days": shown[:OPEN_DAYS], "months": counted}
-
-
-def _row(run: Manifest, path: str) -> dict[str, Any]:
-    return {
-        "slug": run.slug,
-        "title": _title(run),
-        "link": path,
-        "day": formats.day(run.as_of),
-        "status": run.status,
-        "word": STATUS_WORDS[run.status],
-        "text": run.reason or run.headline,
-        "stale": run.stale,
-        "tiles": run.tiles,
-    }
+def _list(action: Action, run: Manifest) -> str:
+    """Where an action's list lies, if it is there."""
+    return f"{run.as_of}/{run.slug}/{action.file}" if action.file in run.files else ""
 
 
 def _title(run: Manifest) -> str:
@@ -172,8 +139,8 @@ def _placed(runs: Iterable[Manifest], *, stands: bool = True) -> Iterator[tuple[
 
 def _listed(run: Manifest, path: str) -> dict[str, Any]:
     """What index.json keeps of a run."""
-    said = run.to_json() | {"slug": run.slug}
-    return {key: said[key] for key in _KEPT} | {"path": path}
+    tiles = [{name: value for name, value in tile.items() if name != "spark"} for tile in run.tiles]
+    return {key: getattr(run, key) for key in _KEPT} | {"as_of": str(run.as_of), "tiles": tiles, "path": path}
 
 
 def _glance(reports: Path, runs: Iterable[Manifest]) -> dict[str, Any] | None:
@@ -186,11 +153,6 @@ def _glance(reports: Path, runs: Iterable[Manifest]) -> dict[str, Any] | None:
         except (OSError, ValueError):
             continue
     return None
-
-
-def _moment(text: str) -> str:
-    at = datetime.fromisoformat(text)
-    return f"{formats.day(at.date())}, {at:%H:%M} UTC"
 
 
 def _write_latest(reports: Path, runs: Iterable[Manifest]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -35,7 +34,7 @@ def headlines(
 def tile(metric: Metric, changes: Changes | None = None, trend: Mapping[str, str] | None = None) -> dict[str, Any]:
     """One number as a tile."""
     estimate, unit = metric.estimate, metric.unit
-    text = formats.with_sign(estimate.text, metric.value) if metric.signed else estimate.text
+    text = metric.said or (formats.with_sign(estimate.text, metric.value) if metric.signed else estimate.text)
     there = text != formats.NOTHING
     arrow, moved = _moved(metric, changes)
     low, high = metric.low, metric.high
@@ -73,7 +72,7 @@ def _unit(metric: Metric) -> str:
     unit = metric.unit.replace("_", " ")
     if metric.unit in ("share", "index", "") or (len(unit) == 3 and unit.isupper()):
         return ""
-    return "" if re.search(rf"\b{re.escape(unit.rstrip('s'))}", metric.label, re.IGNORECASE) else unit
+    return "" if unit.rstrip("s").casefold() in metric.label.replace("_", " ").casefold() else unit
 
 
 def _history(metric: Metric) -> dict[str, str]:

@@ -28,13 +28,11 @@ from crmlib.report.folder.manifest import (
 from crmlib.report.memory import changes, record
 from crmlib.report.memory.provenance import Surroundings
 from crmlib.report.page import index, page, privacy, summary, tiles
-from crmlib.report.page.index import rebuild
 from crmlib.report.page.rules import validate
 from crmlib.report.parameters import Value
 from crmlib.report.plan import Job, Outcome, Plan
 from crmlib.report.statuses import GOOD
 
-GLANCE = "glance.json"  # the chart that a report lends to the index
 MOST_ACTIONS = 5  # kept in a manifest
 _METRIC = ("id", "label", "value", "unit", "n", "low", "high", "definition")
 
@@ -120,7 +118,7 @@ def finish(job: Job, event: Mapping[str, Any], plan: Plan, around: Surroundings)
     record.clear_due(job.staging)
     outcome = _settle(_Ending(job=job, event=event, plan=plan, around=around, seconds=seconds))
     try:
-        rebuild(plan.reports, shop=plan.holder)
+        index.rebuild(plan.reports, shop=plan.holder)
     except Exception as broken:
         message = f"{outcome.message} The index could not be rebuilt: {type(broken).__name__}: {broken}".strip()
         return replace(outcome, exit_code=outcome.exit_code or getattr(broken, "exit_code", 1), message=message)
@@ -255,7 +253,7 @@ def _write_glance(staging: Path, said: Findings, manifest: Manifest) -> None:
         if part.glance and part.chart:
             chart = {name: getattr(part.chart, name) for name in ("wide", "narrow", "alt", "caption")}
             glance = {"title": part.title, "sentence": part.sentence, "chart": chart, "tiles": list(manifest.tiles)}
-            return write_json(staging / GLANCE, glance)
+            return write_json(staging / index.GLANCE, glance)
 
 
 def _stands_good(reports: Path, manifest: Manifest) -> bool:

@@ -1,6 +1,6 @@
 """Is a report up to date, and if not, what has changed since the run that stands?
 
-A run whose every answer is the same would write the same again, so it is spared. Whatever cannot be told counts as changed.
+A run made from the same would write the same again, so it is spared. Whatever cannot be told counts as changed.
 """
 
 from __future__ import annotations
