@@ -84,8 +84,8 @@ def _validation(stars: list[float]) -> object:
         ),
         (
             _trend(8, 2),
-            "Delivery complaints have quadrupled in the last eight weeks. One- and two-star ratings are as common as "
-            "before: 15%.",
+            "Delivery complaints have quadrupled in the last eight weeks. One- and two-star ratings have not clearly "
+            "changed: 15%.",
         ),
         (
             _trend(2, 2, unhappy=(2, 6)),
@@ -98,7 +98,8 @@ def _validation(stars: list[float]) -> object:
         ),
         (
             _trend(2, 2),
-            "One- and two-star ratings are about as common as in the year before: 15%. No complaint has become more common.",
+            "No clear change in one- and two-star ratings: 15% in the last eight weeks, 15% in the year before. "
+            "No complaint clearly rose.",
         ),
     ],
 )  # fmt: skip
@@ -150,17 +151,17 @@ def test_quiet_weeks_rarely_change_the_unhappy_share() -> None:
 def test_the_unhappy_part_says_what_its_line_shows() -> None:
     trend = _trend(8, 2, unhappy=(6, 3), cause=NAMED)
     part = feedback.part_unhappy(feedback.satisfaction(trend), trend)
-    assert part is not None and part.title == "More unhappy ratings since August" and part.glance
+    assert part is not None and part.title == "Unhappy ratings have been more common since August" and part.glance
     assert [metric.id for metric in part.metrics] == ["unhappy_lately", "delivery_complaints_lately", "stars_lately"]
     assert part.metrics[0].history[-1] == ("2026-09-03", 0.3)
     (change,), (signal,) = part.changes, part.signals
     assert change.text == "Unhappy ratings rose to 30% in eight weeks, from 15%."
-    assert signal.id == "unhappy:rose" and signal.text == "There are more unhappy ratings than in the year before."
+    assert signal.id == "unhappy:rose" and signal.text == "Unhappy ratings are more common than in the year before."
     # The theme behind it comes first among what changed.
     (theme,) = feedback.part_trend(_readings([(1.0, "delivery", "Bad")]), trend).changes
     assert theme.size > change.size > 0.3
     same = feedback.part_unhappy(feedback.satisfaction(_trend(2, 2)), _trend(2, 2))
-    assert same is not None and same.title == "As many unhappy ratings as in the year before" and not same.changes
+    assert same is not None and same.title == "No clear change in unhappy ratings" and not same.changes
     assert feedback.part_unhappy(None, _trend(2, 2, weeks=10)) is None
 
 

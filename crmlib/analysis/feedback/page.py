@@ -40,9 +40,9 @@ def headline(satisfaction: Satisfaction | None, trend: Trend, validation: Valida
     noun = satisfaction.noun
     if satisfaction.change == "no clear change":
         if theme:
-            return f"{theme} in {weeks}. {wording.upper(noun)} are as common as before: {share}."
-        lead = f"{wording.upper(noun)} are about as common as in {trend.against}: {share}."
-        return f"{lead} No complaint has become more common."
+            return f"{theme} in {weeks}. {wording.upper(noun)} have not clearly changed: {share}."
+        lead = f"No clear change in {noun}: {share} in {weeks}, {before} in {trend.against}."
+        return f"{lead} No complaint clearly rose."
     lead = f"{wording.upper(noun)} {risen(satisfaction.ratio)}: {share} in {weeks}, {before} in {trend.against}."
     if satisfaction.change == "fell":
         return wording.sentences(lead, f"But {wording.lower(theme)}." if theme else "")

@@ -85,16 +85,15 @@ def part_unhappy(found: Satisfaction | None, trend: Trend) -> Part | None:
     if found is None:
         theme = lately(trend, trend.leading[0], headline=True)
         return Part(metrics=[theme]) if theme else None
-    more = {"rose": "More", "fell": "Fewer", "no clear change": "As many"}[found.change]
-    title = f"{more} {_UNHAPPY[found.basis]} as in {trend.against}"
-    changes, signals = [], []
+    noun = _UNHAPPY[found.basis]
+    title, changes, signals = f"No clear change in {noun}", [], []
     if found.change != "no clear change":
-        title = f"{more} {_UNHAPPY[found.basis]} since {trend.since:%B}"
+        common = "more common" if found.change == "rose" else "rarer"
+        title = f"{wording.upper(noun)} have been {common} since {trend.since:%B}"
         share, weeks = formats.share(found.recent.value), wording.span(7 * trend.recent_weeks)
-        noun = wording.upper(_UNHAPPY[found.basis])
-        text = f"{noun} {found.change} to {share} in {weeks}, from {formats.share(found.before)}."
+        text = f"{wording.upper(noun)} {found.change} to {share} in {weeks}, from {formats.share(found.before)}."
         changes.append(Change(text=text, size=_size(found, trend)))
-        text = f"There are {more.lower()} {_UNHAPPY[found.basis]} than in {trend.against}."
+        text = f"{wording.upper(noun)} are {common} than in {trend.against}."
         signals.append(Signal(id=f"unhappy:{found.change}", text=text, gone=_GONE))
     method = (
         f"The last {trend.recent_weeks} weeks are held against the {trend.before_weeks} before. Where counts scatter "
