@@ -23,7 +23,8 @@ def traded(held: Matrix, rng: np.random.Generator, *, rounds: int = 12) -> Matri
     """The same baskets after trades of items at random: sizes and totals stay.
 
     Global curveball (Carstens, Berger and Strona 2018): in each round every basket meets one other; what both hold they
-    keep, the rest is dealt anew, to each as many as before. Equal to item-by-item swaps in the end, and all of a round at once.
+    keep, the rest is dealt anew, to each as many as before. Equal to item-by-item swaps in the end, and all of a round
+    at once.
     """
     table = sparse.coo_array(held)
     row, item = table.row.astype(np.int64), table.col.astype(np.int64)

@@ -416,8 +416,8 @@ def verdicts(**said: str) -> bk.HitRates:
     [
         ({"any": "better", "small": "better", "large": "beaten", "later": "beaten"},
          "In small baskets, suggest the matching product; in large baskets and in e-mails, a bestseller.",
-         "The matching product was bought more often than a bestseller in small baskets, but not in large ones or as the "
-         "next purchase"),
+         "The matching product was bought more often than a bestseller in small baskets, but not in large ones or as "
+         "the next purchase"),
         ({"any": "better", "small": "better", "large": "better", "later": "better"},
          "In small baskets, in large baskets and in e-mails, suggest the matching product.",
          "The matching product was bought more often than a bestseller in small baskets, in large ones and as the next "

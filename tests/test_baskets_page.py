@@ -137,8 +137,8 @@ def test_what_holds_for_all_is_said_only_if_it_does() -> None:
         (["few"], "One pair stands out but is not worth a test", "It has fewer than 30 buyers."),
         (["few", "few"], "Two pairs stand out but are not worth a test", "They have fewer than 30 buyers."),
         (["season", "group", "few", "relatives", "relatives"], "Five pairs stand out but are not worth a test",
-         "1 follows the season, 1 belongs to one group of customers, 1 has fewer than 30 buyers and 2 are sizes or sets "
-         "of one another."),
+         "1 follows the season, 1 belongs to one group of customers, 1 has fewer than 30 buyers and 2 are sizes or "
+         "sets of one another."),
     ],
 )  # fmt: skip
 def test_why_a_pair_is_not_suggested(reasons: list[str], title: str, sentence: str) -> None:

@@ -1,7 +1,7 @@
-"""What is found where there is nothing to find? `python -m tests.benchmarks.shuffles [--shop data/demo] [--level product]`.
+"""What is found where nothing is? `python -m tests.benchmarks.shuffles [--shop data/demo] [--level product]`.
 
-A shop's baskets are shuffled in two ways, freely (item totals stay) and by trades (basket sizes stay too), as often as asked,
-customers staying with their baskets. Printed: in how many shuffles pairs were called above chance, which is the
+A shop's baskets are shuffled in two ways, freely (item totals stay) and by trades (basket sizes stay too), as often as
+asked, customers staying with their baskets. Printed: in how many shuffles pairs were called above chance, which is the
 false-discovery rate where no pair is one; and what Fisher's test, for which all baskets are alike, would have called.
 """
 
@@ -26,7 +26,7 @@ from tests.shuffling import freely, traded, with_items
 
 
 def naive(held: Matrix, *, least: int) -> tuple[int, int, float]:
-    """Pairs in `least` baskets or more; those of them with q < .05 by Fisher's test, corrected for all such pairs; their median lift."""
+    """Pairs in `least` baskets or more; those with q < .05 by Fisher's test, corrected for all; their median lift."""
     n = held.shape[0]
     totals = mining.column_sums(held)
     pairs = mining.frequent_itemsets(held, least=least, max_items=2).counts
@@ -64,9 +64,9 @@ def main() -> None:
             called.append(naive(held, least=rules.least))
         above, fisher, lift = np.median(np.array(called), axis=0)
         print(
-            f"{way}: {sum(n > 0 for n in wrong)} of {given.shuffles} shuffles gave a pair above chance ({sum(wrong)} pairs in all); "
-            f"Fisher's test called {fisher:,.0f} of {above:,.0f} pairs, median lift {lift:.2f} (medians over shuffles); "
-            f"{time.perf_counter() - started:,.0f} s",
+            f"{way}: {sum(n > 0 for n in wrong)} of {given.shuffles} shuffles gave a pair above chance "
+            f"({sum(wrong)} pairs in all); Fisher's test called {fisher:,.0f} of {above:,.0f} pairs, "
+            f"median lift {lift:.2f} (medians over shuffles); {time.perf_counter() - started:,.0f} s",
             flush=True,
         )
 
