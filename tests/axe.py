@@ -1,4 +1,7 @@
-"""axe-core over finished pages, light and dark, wide and narrow: `python tests/axe.py [REPORTS]`; 1 where it finds a fault."""
+"""axe-core over finished pages, light and dark, wide and narrow.
+
+`python tests/axe.py [REPORTS]` ends with 1 where it finds a fault.
+"""
 
 from __future__ import annotations
 

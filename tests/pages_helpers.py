@@ -29,7 +29,8 @@ def prose(text: str) -> Any:
 
 def show(mime: str, payload: Mapping[str, Any]) -> str:
     """Source that displays a payload without importing anything heavy."""
-    return f"import json\nfrom IPython.display import display\ndisplay({{{mime!r}: json.loads({json.dumps(payload)!r})}}, raw=True)"
+    shown = f"display({{{mime!r}: json.loads({json.dumps(payload)!r})}}, raw=True)"
+    return f"import json\nfrom IPython.display import display\n{shown}"
 
 
 def write_notebook(project: Path, name: str, cells: Sequence[Any], *, title: str = "", parameters: str = "") -> Path:
@@ -126,8 +127,8 @@ def part(**changes: Any) -> dict[str, Any]:
 
 
 def action(**changes: Any) -> dict[str, Any]:
-    known = {"what": "Call 3 customers", "worth": "€30", "by": "2026-11-27", "owner": "Service", "file": "lists/late.csv",
-             "count": 3, "why": "They are late.", "weight": 30.0}  # fmt: skip
+    known = {"what": "Call 3 customers", "worth": "€30", "by": "2026-11-27", "owner": "Service",
+             "file": "lists/late.csv", "count": 3, "why": "They are late.", "weight": 30.0}  # fmt: skip
     return known | changes
 
 

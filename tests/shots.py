@@ -1,4 +1,7 @@
-"""Photograph every page of a reports folder, wide and narrow: `python tests/shots.py [REPORTS] [SHOTS] [light|dark]`."""
+"""Photograph every page of a reports folder, wide and narrow.
+
+`python tests/shots.py [REPORTS] [SHOTS] [light|dark]`
+"""
 
 from __future__ import annotations
 

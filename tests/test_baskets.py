@@ -110,7 +110,8 @@ def made(
         profiles["all", int(c)] = Profile(totals=values.astype(np.int64), items=counts.astype(np.int64))
     ids = tuple(f"i{i:03d}" for i in range(items))
     return bk.Baskets(
-        level="product", min_support=support, sizes=sizes, days=when, months=when.dt.strftime("%Y-%m"), ids=ids, names=ids,
+        level="product", min_support=support, sizes=sizes, days=when, months=when.dt.strftime("%Y-%m"), ids=ids,
+        names=ids,
         customers=np.arange(n) if customers is None else customers, held=sparse.csc_array(held.astype(np.int32)),
         cut=None, profiles=profiles, items=items, guests=0,
     )  # fmt: skip
@@ -473,8 +474,8 @@ def test_one_household_makes_no_rule(rng: np.random.Generator) -> None:
 def test_intervals_hold_when_customers_repeat_themselves(habit: float) -> None:
     """Coverage of 95 % intervals of lift and of times over 2,000 planted pairs, fifty in each of forty shops.
 
-    One customer in twenty wants a pair again and again; which, is drawn anew for each pair. The truth comes from the fifty
-    pairs, all planted alike, of one shop of 8,000 customers.
+    One customer in twenty wants a pair again and again; which, is drawn anew for each pair. The truth comes from the
+    fifty pairs, all planted alike, of one shop of 8,000 customers.
     """
     rng = np.random.default_rng(7)
     number, shops = 50, 40
@@ -664,7 +665,7 @@ def test_a_page_without_a_find_says_so(rng: np.random.Generator) -> None:
     findings = said(baskets, rules, validation, suggestions)
     assert findings.headline == "No two products are bought together unusually often. Keep showing bestsellers."
     assert findings.actions == () and findings["held_later"].value is None and findings.signals == ()
-    assert findings.parts[0].title == "No pair of products is sure enough to be shown"
+    assert findings.parts[0].title == "No two products go together clearly enough to be shown"
     assert [metric.id for metric in findings.tiles] == ["pairs_above_chance"]
     assert findings.tables["rules"].empty and "antecedents" in findings.tables["rules"]
 

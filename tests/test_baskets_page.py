@@ -30,12 +30,13 @@ def pairs(count: int) -> pd.DataFrame:
     ("above", "suggested", "said", "want"),
     [
         (0, 0, {}, "No two products are bought together unusually often. Keep showing bestsellers."),
-        (3, 0, {}, "No pair of products is sure enough to be shown. Keep showing bestsellers."),
+        (3, 0, {}, "No two products go together clearly enough to be shown. Keep showing bestsellers."),
         (1, 1, {}, "One pair of products is bought together unusually often. Test it before showing it widely."),
         (9, 2, {}, "Two pairs of products are bought together unusually often. Test them before showing them widely."),
         (1, 1, {"any": "better"}, "In the basket, suggest the matching product. One pair of products is worth a test."),
         (30, 12, {"small": "better", "large": "beaten"},
-         "In small baskets, suggest the matching product; in large baskets, a bestseller. 12 pairs of products are worth a test."),
+         "In small baskets, suggest the matching product; in large baskets, a bestseller. 12 pairs of products are "
+         "worth a test."),
         (9, 9, {"any": "beaten"}, "Keep showing bestsellers: they were bought more often than the matching product."),
         (9, 9, {"any": "tie"}, "Keep showing bestsellers: they were bought at least as often as the matching product."),
     ],
@@ -61,7 +62,8 @@ def seasons(*kinds: str) -> pd.DataFrame:
          "All of their 172 baskets are from those months; month by month, they do not stand out."),
         (["explained", "unclear"], 0.8, "Hat and Towel sell together only because both sell from June to August",
          "80% of their 172 baskets are from those months; month by month, neither they nor 1 other pair stand out."),
-        (["unclear", "unclear", "unclear"], 0.5, "Hat and Towel may sell together only because both sell from June to August",
+        (["unclear", "unclear", "unclear"], 0.5,
+         "Hat and Towel may sell together only because both sell from June to August",
          "50% of their 172 baskets are from those months; month by month, neither they nor 2 other pairs stand out."),
         (["beyond"], 0.3, "The pair is not made by the season",
          "Compared month by month, the products are still bought together more often than expected."),
@@ -89,15 +91,19 @@ def followed(*verdicts: str, **more: Any) -> bk.Validation:
     ("held", "more", "verdict"),
     [
         (["held"], {}, "The one pair found in the first three quarters of the time held up in the last 9 months."),
-        (["held", "held"], {"season": 1}, "Both pairs found in the first three quarters of the time held up in the last 9 "
+        (["held", "held"], {"season": 1},
+         "Both pairs found in the first three quarters of the time held up in the last 9 "
          "months. 1 more pair stood out by the season alone and was not followed."),
-        (["held", "gone", "unclear"], {"season": 2}, "1 of 3 pairs found in the first three quarters of the time held up in "
-         "the last 9 months, 1 reversed and 1 could not be told. 2 more pairs stood out by the season alone and were not "
-         "followed."),
-        (["unclear"], {}, "None of 1 pair found in the first three quarters of the time held up in the last 9 months, 1 could "
+        (["held", "gone", "unclear"], {"season": 2},
+         "1 of 3 pairs found in the first three quarters of the time held up in "
+         "the last 9 months, 1 reversed and 1 could not be told. 2 more pairs stood out by the season alone and were "
+         "not followed."),
+        (["unclear"], {},
+         "None of 1 pair found in the first three quarters of the time held up in the last 9 months, 1 could "
          "not be told."),
         ([], {}, "No pair stood out in the first three quarters of the time, so there was none to follow."),
-        ([], {"season": 1}, "No pair stood out but by the season alone in the first three quarters of the time, so there was "
+        ([], {"season": 1},
+         "No pair stood out but by the season alone in the first three quarters of the time, so there was "
          "none to follow."),
     ],
 )  # fmt: skip
@@ -131,15 +137,16 @@ def test_what_holds_for_all_is_said_only_if_it_does() -> None:
         (["few"], "One pair stands out but is not worth a test", "It has fewer than 30 buyers."),
         (["few", "few"], "Two pairs stand out but are not worth a test", "They have fewer than 30 buyers."),
         (["season", "group", "few", "relatives", "relatives"], "Five pairs stand out but are not worth a test",
-         "1 follows the season, 1 belongs to one group of customers, 1 has fewer than 30 buyers and 2 are sizes or sets of "
-         "one another."),
+         "1 follows the season, 1 belongs to one group of customers, 1 has fewer than 30 buyers and 2 are sizes or sets "
+         "of one another."),
     ],
 )  # fmt: skip
 def test_why_a_pair_is_not_suggested(reasons: list[str], title: str, sentence: str) -> None:
     n = len(reasons)
     table = pd.DataFrame(
         {
-            "itemset": [(0, i + 1) for i in range(n)], "antecedent": [(0,)] * n, "consequent": [(i + 1,) for i in range(n)],
+            "itemset": [(0, i + 1) for i in range(n)], "antecedent": [(0,)] * n,
+            "consequent": [(i + 1,) for i in range(n)],
             "above": True, "confidence": 0.5, "count": 50, "times": 2.0, "times_low": 1.8, "times_high_in_months": 1.1,
             "beyond_season": [reason != "season" for reason in reasons],
             "beyond_groups": [reason != "group" for reason in reasons],

@@ -169,12 +169,12 @@ def test_the_unhappy_part_says_what_its_line_shows() -> None:
     [
         (
             _trend(8, 2, cause=NAMED), "Delivery complaints have quadrupled",
-            "9 of 12 writers in the last eight weeks name DHL; 1 of 80 did before. One wrote: ‘DHL lost it’",
+            "9 of 12 writers name DHL; 1 of 80 did before. One wrote: ‘DHL lost it’",
             ["Ask DHL about these 64 delivery complaints"],
         ),
         (
             _trend(8, 2, cause=replace(NAMED, word="lost", recent=1)), "Delivery complaints have quadrupled",
-            "1 of 12 writers in the last eight weeks names the word ‘lost’; 1 of 80 did before. One wrote: ‘DHL lost it’",
+            "1 of 12 writers names the word ‘lost’; 1 of 80 did before. One wrote: ‘DHL lost it’",
             ["Read these 64 delivery complaints, those with ‘lost’ first"],
         ),
         (

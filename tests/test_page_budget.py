@@ -156,7 +156,8 @@ def sketch() -> str:
             tile("margin", "Expected margin, next 12 months", 560e3, "EUR", low=5e5, high=6.2e5, spread=True,
                  before=542e3, against="September"),
             tile("again", "Customers who will order again", 1480, "customers", note="of 4,916", history=history),
-            tile("last", "Last year's forecast", 0.04, "share", signed=True, note="17,555 orders expected, 16,909 came"),
+            tile("last", "Last year's forecast", 0.04, "share", signed=True,
+                 note="17,555 orders expected, 16,909 came"),
             tile("gone", "Best customers who have stopped", 344, "customers", note="of 984"),
         ],
         actions=[

@@ -79,7 +79,8 @@ def test_a_trend_needs_three_runs_and_says_its_numbers_in_words() -> None:
     assert spark.line(list(zip(days[:2], (1.0, 2.0), strict=True)), label="Margin", unit="EUR") == {}
     drawn = spark.line(list(zip(days, (540000.0, 520000.0, 560000.0), strict=True)), label="Margin", unit="EUR")
     assert drawn["alt"].replace("\N{NO-BREAK SPACE}", " ") == (
-        "Margin over 3 runs, 1 September 2026 to 1 November 2026: from €540,000 to €560,000, between €520,000 and €560,000"
+        "Margin over 3 runs, 1 September 2026 to 1 November 2026: from €540,000 to €560,000, "
+        "between €520,000 and €560,000"
     )
 
 

@@ -184,7 +184,8 @@ def memory(text: str) -> dict[str, Any]:
         missed=(text,),
     )  # fmt: skip
     record = track.Record(
-        made=9, due=4, banded=4, inside=3, groups=6, groups_inside=5, windows=2, low=0.3, high=0.95, hindsight=4, next_due=None,
+        due=4, banded=4, inside=3, groups=6, groups_inside=5, windows=2, low=0.3, high=0.95, hindsight=4,
+        next_due=None,
         lines=(track.Line(label=text, due=4, banded=4, inside=3, bias=text, said=text, came=text, day=text),),
         chances=(track.Chance(label=text, n=400, said=0.3, came=0.35, low=0.3, high=0.4),),
     )  # fmt: skip
@@ -590,7 +591,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A reports folder with an ordinary page, a hostile one, one without an answer, a failure and the index."""
     reports = tmp_path_factory.mktemp("reports")
     drawing = canvas._recolour(
-        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 400 100"><rect width="400" height="100" fill="#1c2530"/></svg>'
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 400 100">'
+        '<rect width="400" height="100" fill="#1c2530"/></svg>'
     )
     wide_table = table(columns=[{"label": f"Column {i}", "numeric": True} for i in range(14)], rows=[["123,456"] * 14])
     long_name = "lists/late_and_much_longer_than_a_phone_is_wide.csv"
@@ -836,7 +838,10 @@ def test_without_javascript_all_is_shown_and_no_control_is_dead(browser: Any, si
 @pytest.mark.browser
 def test_the_policy_runs_our_script_and_no_other(browser: Any, tmp_path: Path) -> None:
     html = page_of(payload(), cells=[code("x")])
-    smuggled = "<script>window.hit=1</script><img src=x onerror='window.hit=1'><script src='data:text/javascript,window.hit=1'></script>"
+    smuggled = (
+        "<script>window.hit=1</script><img src=x onerror='window.hit=1'>"
+        "<script src='data:text/javascript,window.hit=1'></script>"
+    )
     file = tmp_path / "page.html"
     file.write_text(html.replace("</main>", f"{smuggled}</main>"), encoding="utf-8")
     opened = browser.new_page()
@@ -896,9 +901,11 @@ def test_contrast_is_enough_in_both_schemes(browser: Any, site: Path) -> None:
       const paper = e => { for (; e; e = e.parentElement) { const c = getComputedStyle(e).backgroundColor;
         if (!/, 0\\)$|transparent/.test(c)) return c } return 'rgb(255,255,255)' };
       document.querySelectorAll('details').forEach(d => d.open = true);
-      return [...document.querySelectorAll('body *')].filter(e => [...e.childNodes].some(n => n.nodeType == 3 && n.data.trim())
+      return [...document.querySelectorAll('body *')]
+        .filter(e => [...e.childNodes].some(n => n.nodeType == 3 && n.data.trim())
         && !e.closest('head, style, .skip')).map(e => { const a = lum(getComputedStyle(e).color), b = lum(paper(e));
-        return [(Math.max(a, b) + .05) / (Math.min(a, b) + .05), e.tagName + '.' + e.className] }).filter(p => p[0] < 4.5) }"""
+        return [(Math.max(a, b) + .05) / (Math.min(a, b) + .05), e.tagName + '.' + e.className] })
+        .filter(p => p[0] < 4.5) }"""
     for scheme in ("light", "dark"):
         opened = browser.new_page(color_scheme=scheme)
         for path in _all_pages(site):

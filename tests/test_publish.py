@@ -186,7 +186,7 @@ def test_the_index_lists_every_run_newest_first_with_links_that_lead_somewhere(t
     html = (tmp_path / "index.html").read_text()
     validate(html)
     links = re.findall(r'<a href="([^"#]+)"', html)
-    assert len(links) == 1 + 1 + 3 and all((tmp_path / link).exists() for link in links)
+    assert len(links) == 1 + 1 + 1 + 3 and all((tmp_path / link).exists() for link in links)
     assert "61,200" in html and "KeyError in cell 3" in html
 
 

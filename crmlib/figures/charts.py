@@ -177,6 +177,7 @@ def columns(
         every = max(1, math.ceil(len(shown) / (4 if narrow else 12)))
         ticks = list(range(len(shown) - 1, -1, -every))[::-1]
         ax.set_xticks(ticks, [names[keep][i] for i in ticks])
+        _levels(ax)
         ax.yaxis.set_major_formatter(lambda amount, _: form(amount))
         top = np.nanmax([*shown, *was, 0])
         ax.set_ylim(min(0.0, np.nanmin(shown)), 1.16 * top or 1)
@@ -239,7 +240,7 @@ def line(
         if mark is not None:
             ax.axvline(mark[0], color=MUTED, linewidth=1, linestyle=":")
             first, last = ax.get_xlim()
-            late = ax.convert_xunits(mark[0]) > (first + last) / 2
+            late = ax.convert_xunits(mark[0]) > (first + last) / 2  # type: ignore[no-untyped-call]
             ax.annotate("\n".join(textwrap.wrap(mark[1], 26 if narrow else 60)), (mark[0], ax.get_ylim()[1]),
                         xytext=(-4 if late else 4, -4), textcoords="offset points", va="top",
                         ha="right" if late else "left", color=MUTED)  # fmt: skip
@@ -249,6 +250,7 @@ def line(
         else:
             _ticks(ax, narrow=narrow)
             ax.xaxis.set_major_formatter(lambda at, _: x_form(at))
+        _levels(ax)
         ax.yaxis.set_major_formatter(lambda at, _: form(at))
         ax.set(xlabel=across, ylabel="\n".join(textwrap.wrap(what, 34)))
         _no_math(ax)
@@ -469,7 +471,14 @@ def _key(ax: Axes, names: Sequence[tuple[str, str]]) -> None:
 def _ticks(ax: Axes, *, narrow: bool) -> None:
     from matplotlib.ticker import MaxNLocator
 
-    ax.xaxis.set_major_locator(MaxNLocator(nbins=4 if narrow else 7))
+    # Steps that a label without decimals can say.
+    ax.xaxis.set_major_locator(MaxNLocator(nbins=4 if narrow else 7, steps=[1, 2, 5, 10]))
+
+
+def _levels(ax: Axes) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    ax.yaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
 
 
 def _no_math(ax: Axes) -> None:

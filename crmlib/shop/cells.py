@@ -37,6 +37,8 @@ _NO_DATE = r"^0{2,4}[-/.]00?[-/.]0{2,4}([T ][0:.]*Z?)?$|^0001-01-01"
 # Pieces of dates.
 _CLOCK = r"\d{1,2}:\d{1,2}(:\d{1,2}(\.\d*)?)?( ?[AP]\.?M\.?)?"
 _ZONE = r" ?(Z|UTC|GMT|[+-](?:0\d|1[0-4])(?::?[0-5]\d)?)"
+_HALVES = r"\d ?([AP])\.?M"
+_ZONED = rf":\d{{1,2}}(?:\.\d*)?(?: ?[AP]\.?M\.?)?{_ZONE}$"
 _END = rf"([T ,]+(AT |UM )?{_CLOCK}({_ZONE})?)?$"
 _LETTERS = r"[A-Za-zÀ-žА-яЁё]"
 _WEEKDAY = rf"^({_LETTERS}{{2,10}}\.?,? )?"
@@ -82,6 +84,7 @@ class Manner:
     """How one column writes what the first reading did not take.
 
     shapes    of its dates, as in SHAPES; `order` of day and month where the year is last, 'day_first' or 'month_first'
+    halves    some times say AM or PM; `zoned`: some say how far they are from Greenwich
     counted   'serial', 'unix', 'unix_ms' or 'compact', where all its dates are numbers of that kind
     decimals  'point' or 'comma', what 1.234 means; empty where the column says both or nothing
     whole     ids such as 12345.0 are whole numbers
@@ -89,6 +92,8 @@ class Manner:
 
     shapes: tuple[str, ...] = ("year_first",)
     order: str = ""
+    halves: bool = False
+    zoned: bool = False
     counted: str = ""
     decimals: str = ""
     whole: bool = False
@@ -159,7 +164,7 @@ def joined(cells: Sequence[tuple[ir.Value, ir.BooleanValue | None]]) -> ir.Strin
     if not tests:
         return ibis.null("string")
     texts = [
-        ibis.literal("") if test is None else ibis.ifelse(test, source.cast("string").replace(_character(31), " "), "")
+        ibis.literal("") if test is None else ibis.ifelse(test, _plain(source.cast("string")), "")
         for source, test in cells
     ]
     whole = texts[0]
@@ -168,13 +173,16 @@ def joined(cells: Sequence[tuple[ir.Value, ir.BooleanValue | None]]) -> ir.Strin
     return ibis.ifelse(ibis.or_(*tests), whole, ibis.null("string"))
 
 
-def parted(whole: ir.StringValue, place: int) -> ir.StringValue:
-    return whole.split(APART)[place].fill_null("")
+def parted(whole: ir.StringValue, place: int, column: Column) -> ir.StringValue:
+    """The waiting text of one column, empty where it has none; dates in capitals, with plain blanks and signs."""
+    text = whole.split(APART)[place].fill_null("")
+    if column.kind in ("time", "date"):
+        return text.upper().re_replace(r"\s+", " ").re_replace("[−–]", "-")
+    return text
 
 
 def second(text: ir.StringValue, column: Column, manner: Manner, timezone: str) -> ir.Value:
     """A waiting text in its column's manner; null where it cannot be read."""
-    text = _plain(text)
     if column.kind == "id":
         return ibis.ifelse(
             said(text, column), as_id(text, manner, reference=_is_reference(column)), ibis.null("string")
@@ -187,19 +195,19 @@ def second(text: ir.StringValue, column: Column, manner: Manner, timezone: str) 
 
 def says(text: ir.StringValue, column: Column) -> ir.BooleanValue:
     """Does a waiting text mean a value, be it readable or not?"""
-    plain = _plain(text)
-    found = said(plain, column).fill_null(False)
+    found = said(text, column).fill_null(False)
     if column.kind in ("time", "date") and not column.required:
-        return found & ~plain.re_search(_NO_DATE)
+        return found & ~text.re_search(_NO_DATE)
     if column.kind == "id" and _is_reference(column):
-        return found & ~is_guest(plain)
+        return found & ~is_guest(text)
     return found
 
 
 def said(text: ir.StringValue, column: Column) -> ir.BooleanValue:
     """Does a text say more than databases and libraries write for an empty value?"""
     # In a text, 'None' and 'null' may be words that people say. A pattern plans faster than a list.
-    return ~text.re_search(_NOTHING if column.kind == "text" else _NOTHING_ELSE)
+    pattern = _NOTHING if column.kind == "text" else _NOTHING_ELSE
+    return ~text.re_search(f"(?i){pattern}" if column.kind in ("time", "date") else pattern)
 
 
 def as_id(text: ir.StringValue, manner: Manner, *, reference: bool = False) -> ir.StringValue:
@@ -219,17 +227,16 @@ def evidence(text: ir.StringValue, column: Column) -> dict[str, ir.BooleanValue]
     """What a waiting text tells of its column's manner, by name."""
     if column.kind == "flag":
         return {}
-    text = _plain(text)
     if column.kind in ("time", "date"):
-        up = text.upper().re_replace(r"\s+", " ")
-        last = up.re_search(SHAPES["year_last"])
-        one, two = (up.re_extract(place, 1).try_cast("int64").fill_null(0) for place in _PLACES["day_first"][:2])
+        last = text.re_search(SHAPES["year_last"])
+        one, two = (text.re_extract(place, 1).try_cast("int64").fill_null(0) for place in _PLACES["day_first"][:2])
         # 18-11-08 may begin with its year: only a second number that is no month tells.
-        short = up.re_search(r"^\d{1,2}-\d{1,2}-\d{2}($|[T ,])")
-        tells = {name: up.re_search(shape) for name, shape in SHAPES.items()}
+        short = text.re_search(r"^\d{1,2}-\d{1,2}-\d{2}($|[T ,])")
+        tells = {name: text.re_search(shape) for name, shape in SHAPES.items()}
         return tells | {name: text.re_search(shape) for name, shape in COUNTED.items()} | {
             "day_first": last & (one > 12) & (two <= 12) & ~short, "month_first": last & (two > 12) & (one <= 12),
-            "short": last & short, "said": says(text, column),
+            "halves": text.re_search(_HALVES), "zoned": text.re_search(_ZONED), "short": last & short,
+            "said": says(text, column),
         }  # fmt: skip
     if column.kind == "id":
         return {
@@ -252,7 +259,7 @@ def _is_reference(column: Column) -> bool:
 
 def _plain(text: ir.StringValue) -> ir.StringValue:
     # The character 0 says nothing, and would end the engine's own commands early where a name is part of one.
-    return text.replace(_character(0), "").strip()
+    return text.replace(_character(0), "").replace(_character(31), " ").strip()
 
 
 def _if(known: ir.BooleanValue | None, usual: ir.Value, else_: ir.Value) -> ir.Value:
@@ -266,32 +273,30 @@ def _moment_of(source: ir.Value, timezone: str) -> ir.Value:
     return source.cast(dt.timestamp) if isinstance(source, ir.DateValue) else ibis.null(dt.timestamp)
 
 
-def _moment(text: ir.StringValue, manner: Manner, timezone: str, *, born: bool) -> ir.Value:
+def _moment(up: ir.StringValue, manner: Manner, timezone: str, *, born: bool) -> ir.Value:
     if manner.counted:
-        return _counted(text, manner.counted, timezone)
-    up = text.upper().re_replace(r"\s+", " ").re_replace("[−–]", "-")
+        return _counted(up, manner.counted, timezone)
     days = [(up.re_search(SHAPES[shape]), _day(up, shape, manner.order, born=born)) for shape in manner.shapes
             if shape != "year_last" or manner.order]  # fmt: skip
     if not days:
         return ibis.null(dt.timestamp)
     day = ibis.cases(*days, else_=ibis.null("string"))
     clock = up.re_extract(r"[T ,](\d{1,2}:\d{1,2}(:\d{1,2}(\.\d*)?)?)", 1)
-    half = up.re_extract(r"\d ?([AP])\.?M", 1)
-    hour = clock.re_extract(r"^(\d+)", 1).try_cast("int64")
-    # What is after twelve and says PM was counted to 24 all along.
-    hour = ibis.cases((half == "", hour), (hour > 12, hour), ((half == "P"), hour % 12 + 12), else_=hour % 12)
-    clock = ibis.ifelse(clock == "", "0:00", hour.cast("string") + clock.re_replace(r"^\d+", ""))
-    clock = ibis.ifelse(clock.re_search(r"^\d+:\d+$"), clock + ":00", clock)
-    zone = up.re_extract(rf":\d{{1,2}}(?:\.\d*)?(?: ?[AP]\.?M\.?)?{_ZONE}$", 1)
+    clock = ibis.cases((clock == "", "00:00:00"), (clock.re_search(r"^\d+:\d+$"), clock + ":00"), else_=clock)
+    local = (day + " " + clock).try_cast(dt.timestamp)
+    if manner.halves:
+        half, hour = up.re_extract(_HALVES, 1), local.hour()
+        # What is after twelve and says PM was counted to 24 all along.
+        shift = ibis.cases(((half == "P") & (hour < 12), 12), ((half == "A") & (hour == 12), -12), else_=0)
+        local = local + shift.cast("int64").as_interval("h")
+    if not manner.zoned:
+        return local
+    zone = up.re_extract(_ZONED, 1)
     far = zone.re_extract(r"^[+-][\d:]+$", 0).replace(":", "")
     far = ibis.cases(
         (far == "", "+00:00"), (far.length() == 3, far + ":00"), else_=far.left(3) + ":" + far.right(2)
     )  # fmt: skip
-    # A time of day needs its minutes in two digits before an offset.
-    local = (day + " " + clock).try_cast(dt.timestamp)
-    padded = local.cast("string") + far
-    instant = ibis.ifelse((zone == "") | local.isnull(), ibis.null("string"), padded)
-    away = _local(timezone, instant.try_cast(dt.Timestamp(timezone="UTC")))
+    away = _local(timezone, (local.cast("string") + far).try_cast(dt.Timestamp(timezone="UTC")))
     return ibis.ifelse(zone == "", local, away)
 
 

@@ -110,20 +110,21 @@ def second_reading(
         for place, column in enumerate(given)
         if column.name in manners
     }
+    # A step of its own, so that the texts of a row are taken apart once.
+    texts = {f"_text_{name}": cells.parted(rows["_waits"], waits.place, waits.column) for name, waits in late.items()}
+    told = rows.mutate(**texts) if late else rows
     values, unread = {}, {}
     for name, waits in late.items():
-        text = cells.parted(rows["_waits"], waits.place)
-        there = rows["_waits"].notnull() & (text != "")
-        empty = ibis.null(cells.dtype(waits.column))
-        found = cells.second(text, waits.column, waits.manner, timezone)
-        values[name] = ibis.ifelse(rows[name].isnull() & there, ibis.ifelse(there, found, empty), rows[name])
-        unread[f"_said_{name}"] = ibis.ifelse(there, cells.says(text, waits.column), False)
-        if waits.column.kind == "id":
-            unread[f"_rounded_{name}"] = ibis.ifelse(there, text.strip().re_search(cells.ROUNDED), False)
-        if waits.column.kind in ("time", "date") and waits.column.required:
-            counted = cells.COUNTED["serial"]
-            unread[f"_counted_{name}"] = ibis.ifelse(there, text.strip().re_search(counted), False)
-    read = rows.mutate(**values, **unread) if late else rows
+        text, column = told[f"_text_{name}"], waits.column
+        there = text != ""
+        found = cells.second(text, column, waits.manner, timezone)
+        values[name] = ibis.ifelse(there, found, told[name])
+        unread[f"_said_{name}"] = ibis.ifelse(there, cells.says(text, column), False)
+        if column.kind == "id":
+            unread[f"_rounded_{name}"] = ibis.ifelse(there, text.re_search(cells.ROUNDED), False)
+        if column.kind in ("time", "date") and column.required:
+            unread[f"_counted_{name}"] = ibis.ifelse(there, text.re_search(cells.COUNTED["serial"]), False)
+    read = told.mutate(**values, **unread).drop(*texts) if late else rows
     time = next((column for column in given if column.name == table.time), None)
     if time is not None and not time.required:
         undated = _before_time(read[time.name]) | _beyond_time(read[time.name])

@@ -301,6 +301,8 @@ class Shop:
              "after_as_of": audit.after_as_of}
             for name, audit in self.audits.items()
         ]  # fmt: skip
+        # What is no state, such as a name in a column that was mapped by mistake, is rare, and does not go onto a page.
+        states = self.states()
         return {
             "name": self.settings.name,
             "folder": self.folder,
@@ -312,7 +314,8 @@ class Shop:
             "not_as_known": list(self.not_as_known()),
             "tables": tables,
             "faults": self.faults().to_dict("records"),
-            "states": self.states().to_dict("records"),
+            "states": states[states["kind"].ne("unknown") | states["orders"].ge(5)].head(30).to_dict("records"),
+            "states_in_all": len(states),
             "not_goods": len(self.not_goods),
             "notes": self.notes().to_dict("records"),
         }

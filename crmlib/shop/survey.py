@@ -36,7 +36,7 @@ class Waiting:
     waiting: int
 
     def text(self, column: Column, rows: ir.Table) -> ir.StringValue:
-        return cells.parted(rows["_waits"], self.columns.index(column))
+        return cells.parted(rows["_waits"], self.columns.index(column), column)
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ def _dates(works: Engine, found: Evidence, order: str, settings: Settings) -> Ma
         )
     if torn:
         order = _ORDERS[settings.dates]
-    return Manner(shapes=shapes, order=order)
+    return Manner(shapes=shapes, order=order, halves=found["halves"] > 0, zoned=found["zoned"] > 0)
 
 
 def _settled(works: Engine, found: Evidence, sign: str) -> str:

@@ -240,7 +240,7 @@ def part_hits(rates: HitRates, suggestions: pd.DataFrame, baskets: Baskets, *, s
         lists=owners.lists if len(suggestions) else {},
     )
     if not rates.verdicts:
-        return replace(part, certain=[rates.why])
+        return replace(part, certain=[rates.why] if len(suggestions) else [])
     small = f"Small means under {LARGE} items. " if (BESIDE, FEW_ITEMS) in rates.verdicts else ""
     return replace(
         part,

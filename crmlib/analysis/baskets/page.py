@@ -28,7 +28,7 @@ def headline(baskets: Baskets, rules: Rules, suggestions: pd.DataFrame, rates: H
     if not rules.pairs:
         return f"No two {many} are bought together unusually often. Keep showing bestsellers."
     if suggestions.empty:
-        return f"No pair of {many} is sure enough to be shown. Keep showing bestsellers."
+        return f"No two {many} go together clearly enough to be shown. Keep showing bestsellers."
     count = len(suggestions)
     found = f"{wording.upper(wording.small(count))} {wording.noun(count, 'pair')} of {many}"
     if not rates.verdicts:

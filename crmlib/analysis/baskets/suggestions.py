@@ -109,7 +109,7 @@ def room(suggestions: pd.DataFrame, baskets: Baskets) -> Estimate:
 def part_pairs(rules: Rules, baskets: Baskets, suggestions: pd.DataFrame, validation: Validation) -> Part:
     """Which pairs are worth a try, by how much do they stand out, and did they lately?"""
     many = WORDS[baskets.level][1]
-    title = f"No pair of {many} is sure enough to be shown"
+    title = f"No two {many} go together clearly enough to be shown"
     compared = wording.counted(rules.pairs_searched, "pair")
     sentence = f"Among {compared} compared none is worth a test. Bestsellers remain the plainer choice."
     for top in suggestions.head(1).itertuples():

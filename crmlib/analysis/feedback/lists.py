@@ -82,7 +82,7 @@ def part_answers(readings: Readings, *, tickets: bool) -> Part:
         unit="texts",
         n=count,
         headline=True,
-        note=f"last {REPLY_DAYS} days" + ("" if tickets else ", answered or not"),
+        note=f"last {REPLY_DAYS} days",
         definition="texts with one or two stars, or read as negative without clear stars, without a ticket reply since",
     )
     texts = "this unhappy text" if count == 1 else f"these {formats.number(count)} unhappy texts"

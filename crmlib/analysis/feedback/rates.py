@@ -178,7 +178,7 @@ def _caveats() -> list[Caveat]:
             text=f"About {10 * every.missed / every.complaints:.0f} in 10 complaints are missed, most about "
             f"{wording.listed(weakest)}: compare a theme with itself over time, not with others."
         ),
-        Caveat(text="Sarcasm and mixed feelings are often misread; a single text's reading is a hint."),
+        Caveat(text="Sarcasm is often misread; a single text's reading is a hint."),
     ]
 
 

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
-from scipy import special
 
 from crmlib import figures, formats, wording
 from crmlib.analysis.feedback import learning, phrasing
@@ -199,21 +198,17 @@ def _judged(
     Phrasings are dealt into folds over the whole time. A later text is read by the model of earlier texts that leaves
     its fold out, so nothing it was trained on was later or alike.
     """
-    folds = earlier.folds(learning.FOLDS, rng=rng)
-    margins, parts = earlier.unseen_margins(folds, strength=strength)
-    slope, offset = learning.calibrated(margins, earlier)
-    cut = learning.best_cut(special.expit(slope * margins + offset), earlier)
-    whole = earlier.trained(strength=strength)
-    fold_of = dict(zip(earlier.group, folds, strict=True))
+    own = [frozenset([group]) for group in earlier.group]
+    model = learning.learnt(earlier, vocabulary=vocabulary, marks=own, strength=strength, usual=1.0, rng=rng)
     once = after.drop_duplicates("key")
-    counts, scored = vocabulary.counts(once["text"].tolist()), learning.matrix([known[key] for key in once["key"]])
-    fold = np.array([fold_of.get(group, -1) for group in once["group"]])
-    fresh = np.empty(len(once))
-    for part in np.unique(fold):
-        rows = np.flatnonzero(fold == part)
-        fresh[rows] = (whole if part < 0 else parts[part]).margins(counts[rows], scored[rows])
-    reciting = special.expit(slope * whole.margins(counts, scored) + offset) > cut
-    called = {"model": special.expit(slope * fresh + offset) > cut, "reciting": reciting}
+    texts, scored = once["text"].tolist(), learning.matrix([known[key] for key in once["key"]])
+    called = {
+        name: model.probabilities(texts, scored, marks=marks) > model.cut
+        for name, marks in (
+            ("model", [frozenset([group]) for group in once["group"]]),
+            ("reciting", [frozenset[int]()] * len(once)),
+        )
+    }
     said = pd.DataFrame(called | _lexicons(once["key"], known), index=once["key"])
     return after[["bad", "group"]].assign(**{name: said[name].loc[after["key"]].to_numpy() for name in said})
 

@@ -346,7 +346,7 @@ def _sentence(trend: Trend, quote: str) -> str:
     name = cause.word if cause.is_name else f"the word ‘{cause.word}’"
     who = f"{formats.number(cause.recent)} of {wording.counted(cause.recent_all, 'writer')}"
     earlier = f"{formats.number(cause.before)} of {formats.number(cause.before_all)} did before"
-    return f"{who} in {weeks} {wording.noun(cause.recent, 'names', 'name')} {name}; {earlier}." + (
+    return f"{who} {wording.noun(cause.recent, 'names', 'name')} {name}; {earlier}." + (
         f" One wrote: ‘{shorten(quote, limit=120)}’" if quote else ""
     )
 
@@ -409,7 +409,7 @@ def _chart(trend: Trend) -> Chart | None:
         what="Complaints per 1,000 orders",
         form=formats.number,
         mark=(trend.since, f"last {trend.recent_weeks} weeks") if len(trend.changes) else None,
-        caption=f"Four weeks at a time; the band is where {names[0]} may lie by chance.",
+        caption=f"Four weeks at a time; the band shows how far chance may move {names[0]}.",
         table=figures.tabulate(
             shown,
             caption="Complaints by theme in four weeks each, newest first",

@@ -72,9 +72,8 @@ def compare(old: Path, new: Path, watches: Sequence[Watch]) -> Iterator[TableCha
         if place == "lists" and measure:
             # Of a list with a value for each row, the best tenth is what a shop acts on.
             label = f"{path.stem}, top tenth by {measure[0]}".replace("_", " ")
-            sides = _top(before, measure[0], TOP), _top(now, measure[0], TOP)
-        else:
-            sides = before, now
+        by = measure[0] if label and measure else ""
+        sides = _top(before, by, TOP), _top(now, by, TOP)
         yield _table(path.stem, label, sides, key, named=place == "tables")
 
 

@@ -52,8 +52,8 @@ def siblings(
 ) -> list[tuple[str, str, bool]]:
     """The line of links on a report's page: title, link, is it this one; in the order of the notebooks.
 
-    The same day's page where it stands, else the newest good one. `planned` are order, slug and title of the reports run
-    with this one: one that has nothing to show yet leads to the index, which is always there.
+    The same day's page where it stands, else the newest good one. `planned` are order, slug and title of the reports
+    run with this one: one that has nothing to show yet leads to the index, which is always there.
     """
     found: dict[str, tuple[str, str, str]] = {}
     for run in dated_runs(reports):

@@ -17,7 +17,8 @@ from crmlib.report.statuses import STATUS_WORDS
 
 # Ranges, amounts and days that must not break over two lines.
 _WHOLE = re.compile(
-    r"[€$£¥₹]?\d[\d.,]*%?\N{EN DASH}[€$£¥₹]?\d[\d.,]*%?|\N{MINUS SIGN}?[€$£¥₹]\d[\d.,]*[km]?\b|\d[\d.,]*(?: ?%|\N{NO-BREAK SPACE}\w+)"
+    r"[€$£¥₹]?\d[\d.,]*%?\N{EN DASH}[€$£¥₹]?\d[\d.,]*%?|\N{MINUS SIGN}?[€$£¥₹]\d[\d.,]*[km]?\b"
+    r"|\d[\d.,]*(?: ?%|\N{NO-BREAK SPACE}\w+)"
 )
 
 
