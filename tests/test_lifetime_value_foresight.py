@@ -412,6 +412,10 @@ def test_headlines_for_money_orders_and_other_horizons(scored):
         f"One in ten brings {part} of it."
     )
     assert len(led(year, scores).split()) <= 25
+    share = scores.tiers.set_index("tier").loc["top tenth", "share"]
+    hero = clv.part_value(scores, year, currency="EUR")
+    assert hero.title == f"One in ten brings {share:.0%} of margin, wholesale apart"
+    assert hero.chart.alt.startswith("Bars: expected margin, next 12 months")
     unpaid = replace(scores, value=None, past=replace(scores.past, sales=float("nan")))
     assert led(year, unpaid).endswith("orders in the next 12 months. What these are worth can't be forecast.")
     assert led(checked, unpaid).startswith("We can't forecast this shop's year yet. ")
