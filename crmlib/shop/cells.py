@@ -67,8 +67,9 @@ COUNTED = {"serial": r"^[2-6]\d{4}([.,]\d+)?$", "unix": r"^\d{9,10}$", "unix_ms"
 # Pieces of amounts.
 _BLANKS = r"[ \x{A0}\x{202F}\x{2009}'’]"  # between groups of three, as in 1 234,50 and 1'234.50
 _MINUS = r"[-−–]"
-_SIGN = rf"^\(?[+]?{_MINUS}? ?({CURRENCIES} ?)?{_MINUS}?|( ?{CURRENCIES})? ?{_MINUS}?\)?$"
-_BEYOND = rf"^\((({CURRENCIES}) ?)?[^()]*\)$|^(({CURRENCIES}) ?)?{_MINUS}|{_MINUS}( ?{CURRENCIES})?$"
+_GAP = r"[ \x{A0}\x{202F}\x{2009}]?"
+_SIGN = rf"^\(?[+]?{_MINUS}?{_GAP}({CURRENCIES}{_GAP})?{_MINUS}?|({_GAP}{CURRENCIES})?{_GAP}{_MINUS}?\)?$"
+_BEYOND = rf"^\([^()]*\)$|^({CURRENCIES}{_GAP})?{_MINUS}|{_MINUS}({_GAP}{CURRENCIES})?$"
 _POINT = (
     r"^(\d+\.|\d*\.\d{1,2}|\d*\.\d{4,}|\d{4,}\.\d+|0*\.\d+|\d{1,3}(,\d{3})+\.\d*|\d{1,2}(,\d{2})+,\d{3}(\.\d*)?"
     r"|\d{1,3}(,\d{3}){2,}|\d+\.?\d*[eE][+-]?\d+)$"
@@ -344,7 +345,7 @@ def _number(text: ir.StringValue, manner: Manner) -> ir.Value:
 
 def _even(text: ir.StringValue) -> ir.StringValue:
     """12,- and 12.– are even amounts, not negative ones."""
-    return text.re_replace(rf"[.,] ?[-–—]+( ?{CURRENCIES})?$", "")
+    return text.re_replace(rf"[.,]{_GAP}[-–—]+({_GAP}{CURRENCIES})?$", "")
 
 
 def _flag(text: ir.StringValue) -> ir.Value:
