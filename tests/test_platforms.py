@@ -32,7 +32,8 @@ READ = [
      "line_total": "Gross Sales"}, None, {}),
     ("square_items_4.csv", "order_lines", {"order_id": "Transaction ID", "product_id": "Item", "quantity": "Qty",
      "line_total": "Net Sales"}, None, {}),
-    ("shopify_products.csv", "products", GOODS, None, None), ("shopify_products_padded.csv", "products", GOODS, None, None),
+    ("shopify_products.csv", "products", GOODS, None, None),
+    ("shopify_products_padded.csv", "products", GOODS, None, None),
 ]  # fmt: skip
 
 

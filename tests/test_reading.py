@@ -254,6 +254,13 @@ def test_old_encodings_are_known_by_their_words_and_said(tmp_path: Path, encodin
     assert shop.notes()["code"].tolist() == ["encoding"]
 
 
+def test_some_bytes_that_are_none_do_not_make_another_encoding(tmp_path: Path) -> None:
+    text = "product_id,name\n" + "".join(f"{i},Größe Café\n" for i in range(20))
+    for bom in (b"", b"\xef\xbb\xbf"):
+        shop = shop_of(tmp_path, bom + text.encode() + b"x,\xb2\n", name="products.csv")
+        assert shop.fetch("products")["name"].value_counts().to_dict() == {"Größe Café": 20, "\ufffd": 1}
+
+
 @pytest.mark.parametrize(
     "text",
     [
