@@ -14,8 +14,9 @@ from functools import cache
 from typing import Any
 
 READ = 1000  # characters that are looked at; the language of a long text shows at its start
-# Log-odds against English that call a text foreign: without a known word, and how many more by the share of known words.
+# Log-odds against English that call a text foreign: without a known word, and how many more by their share.
 SURE, PER_KNOWN = 0.25, 3.5
+LONGEST = 30  # letters of a word
 LEAST = 1e-9  # chance below which the identifier's numbers are noise
 
 # Languages that shoppers write; the identifier's others (Latin, Esperanto, Breton …) only draw English words to them.
@@ -42,7 +43,7 @@ _SOUND = re.compile(r"h+m+|u+r*g+h+|(?:woo)?h+oo+|[bcdfghjklmnpqrstvwxz]{3,5}|a+
 
 
 def is_english(text: str, *, language: str | None = None) -> bool:
-    """Is this text English? By the shop's `language` if given, else by its words and, where they leave it open, letters.
+    """Is this text English? By the shop's `language` if given, else by its words and, where they do not, letters.
 
     A text without a word ('5/5', a heart) counts as English; a text mostly in a script other than Latin does not.
 
@@ -70,6 +71,8 @@ def _against(text: str) -> float:
 def _known(token: str) -> bool:
     """Is this an English word, perhaps with an apostrophe, an ending, a prefix or another word before it?"""
     words = _words()
+    if len(token) > LONGEST:
+        return False
     if token in words or token.replace("'", "") in words or token.split("'")[0] in words or _SOUND.fullmatch(token):
         return True
     stems = [token[: -len(end)] + more for end, more in _ENDINGS if token.endswith(end) and len(token) - len(end) >= 3]
