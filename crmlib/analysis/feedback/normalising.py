@@ -20,7 +20,7 @@ _QUOTES = re.compile("[\u2018\u2019\u201b\u02bc\u2032\uff07`\u00b4]")
 _BARE = re.compile(
     r"\b(is|are|was|were|do|does|did|has|have|had|ca|wo|could|would|should|need|must|ai|sha)\s?n\s?t\b", re.IGNORECASE
 )
-_PRONOUN = re.compile(r"\b(?:(i)(m|ve)|(they|you|we)(re|ve)|(that|there|it|what)(s))\b", re.IGNORECASE)
+_PRONOUN = re.compile(r"\b(?:(i)(m|ve)|(they|you|we)(re|ve)|(that|there|what)(s))\b", re.IGNORECASE)
 _IT = re.compile(r"\bits(?=\s+(?:not|a|an|the|been|so|too|very|really|just|only|no)\b)", re.IGNORECASE)
 _TROUBLE = (
     r"(?:problems?|probs?|issues?|complaints?|faults?|flaws?|hassles?|troubles?|difficult(?:y|ies)|defects?|damages?|delays?)"
@@ -51,17 +51,18 @@ _SAYINGS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
             "excellent",
         ),
         (r"\b(thank(?:s|\s+you)?\b[^.!?]{0,40}?|appreciate\b[^.!?]{0,30}?|grateful\b[^.!?]{0,30}?|(?:your|their|all\s+the)\s+)hard(?=[- ]work)", r"\1good"),
+        (r"\bcan(?:'t|not|\s+not)\s+say\s+enough\s+(?:good|nice|great|about)\b(?:\s+things)?", "excellent"),
         (r"\bhard[- ]?working\b", "diligent"),
     )
 )
 # Words that say what a thing is, not what it is worth; and words that do so only in front of a thing ('cold brew').
 _PLAIN = frozenset(
     """
-    base game green black pink pale dark half little small large big round square plain usual common typical normal other
-    previous past due expected foreign closed center remote bass cow yarn chicken mean subject secret static parade aged
-    icy-blue alcoholic military mental active partial slight few less least minus down behind everyday conventional casual
+    base game green black pink pale dark half little small large big square plain usual common typical normal other
+    previous past expected foreign closed center remote bass cow yarn chicken mean subject secret static parade aged
+    icy-blue alcoholic military mental active partial slight few less least minus behind everyday conventional casual
     collectible dried uncooked unprocessed orthodox approximate golden stainless concrete main primary adult young old
-    older new modern classic natural real whole certain many much more most high higher far near live first latest
+    older new modern classic natural real whole certain many much more most high higher near live first latest
     available complete particular full original free action cultural wide narrow long short
     """.split()  # noqa: SIM905
 )
@@ -71,8 +72,8 @@ _BEFORE_A_THING = frozenset(
     dim loud fatty cutting churning artificial complex hidden empty wet harsh rough humble pure rich smooth cheap
     """.split()  # noqa: SIM905
 )
-_DEGREE = frozenset(
-    "too so very really rather quite bit far way extremely incredibly terribly overly awfully super pretty fairly".split()  # noqa: SIM905
+_JUDGING = frozenset(
+    "no not never neither nor without too so very really rather quite bit far way extremely incredibly terribly overly awfully super pretty fairly".split()  # noqa: SIM905
 )
 _LINKING = frozenset(
     """
@@ -160,7 +161,7 @@ def with_emoji(polarity: float, text: str) -> float:
 
 
 def without_product_words(clause: str) -> str:
-    """A clause less the words in it that describe goods, unless a degree makes them a judgement ('too small').
+    """A clause less the words in it that describe goods, unless a degree or a denial makes them a judgement ('too small').
 
     >>> without_product_words("I ordered the green tea"), without_product_words("a heavy pot, far too small")
     ('I ordered the tea', 'a pot , far too small')
@@ -169,7 +170,7 @@ def without_product_words(clause: str) -> str:
     kept = []
     for place, token in enumerate(tokens):
         low = token.casefold()
-        judged = any(before.casefold() in _DEGREE for before in tokens[max(0, place - 2) : place])
+        judged = any(before.casefold() in _JUDGING for before in tokens[max(0, place - 2) : place])
         after = tokens[place + 1].casefold() if place + 1 < len(tokens) else ""
         thing = after[:1].isalpha() and after not in _LINKING
         if judged or not (low in _PLAIN or (low in _BEFORE_A_THING and thing)):
