@@ -23,8 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crmlib.analysis.feedback.learning import Vocabulary, marked, matrix, weighted
-from crmlib.analysis.feedback.moods import Scores
-from crmlib.analysis.feedback.normalising import normalise
+from crmlib.analysis.feedback.moods import Scores, textblob
+from crmlib.analysis.feedback.normalising import normalise, without_product_words
 from crmlib.errors import UsageError
 from crmlib.stats import Floats
 
@@ -33,10 +33,11 @@ SOURCES = ("yelp_labelled.txt", "imdb_labelled.txt")
 IN_WORDS, IN_CHARS = 2, 5  # sentences that must hold a word n-gram, a character n-gram
 STRENGTH = 6.0  # inverse regularisation
 # How much the wording weighs against log-odds: as one voice more, or before all where it says what no lexicon could.
-VOICE, VERDICT = 2.0, 12.0
-SILENT = 0.4  # weight of the log-odds where the wording says nothing
+VOICE, VERDICT = 3.0, 12.0
+LEAST = 0.2  # strength of a verdict at least
+SILENT = 0.22  # weight of the log-odds where the wording says nothing
 HEARD = 0.1  # strength from which the wording says something
-SURE = 1.0  # log-odds that come to a strength of HEARD: at it, as many texts are read as the wording alone reads
+SURE = 0.8  # log-odds that come to a strength of HEARD, so that about as many texts are read as by the wording alone
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,11 +62,13 @@ class Taught:
         if not texts:
             return np.zeros(0)
         texts = [normalise(text) for text in texts]
-        margins = self.margins(texts, matrix(scores))
+        numbers = _numbers(texts, scores)
+        margins = self.margins(texts, numbers)
         wording = np.array([score.wording for score in scores])
-        alone = np.array([score.textblob * score.wording <= 0 or _denies(text) for text, score in zip(texts, scores)])
+        alone = (numbers[:, 0] * wording <= 0) | np.array([_denies(text) for text in texts])
         asks = np.array([text.rstrip().endswith("?") for text in texts])
-        spoken = margins - np.where(alone, VERDICT, VOICE) * wording
+        verdict = VERDICT * np.sign(wording) * np.maximum(np.abs(wording), LEAST)
+        spoken = margins - np.where(alone, verdict, VOICE * wording)
         # A question has no mood of its own, unless the wording hears a complaint in it.
         log_odds = np.where(np.abs(wording) >= HEARD, spoken, np.where(asks, 0.0, SILENT * margins))
         found: Floats = -np.tanh(log_odds * np.arctanh(HEARD) / SURE)
@@ -82,7 +85,7 @@ def fit(texts: Sequence[str], negative: NDArray[np.bool_], scores: Sequence[Scor
     vocabulary = Vocabulary(words=words, chars=chars)
     counts = vocabulary.counts(texts)
     idf = np.log((1 + len(texts)) / (1 + np.asarray((counts > 0).sum(axis=0)).ravel())) + 1
-    rows = weighted(counts, matrix(scores), idf=idf, words=len(words.vocabulary_))
+    rows = weighted(counts, _numbers(texts, scores), idf=idf, words=len(words.vocabulary_))
     model = LogisticRegression(C=STRENGTH, solver="liblinear", dual=True, max_iter=5000, random_state=0)
     model.fit(rows, negative)
     return Taught(vocabulary=vocabulary, idf=idf, weights=model.coef_[0], intercept=float(model.intercept_[0]))
@@ -130,7 +133,7 @@ def shipped() -> Taught:
 
 
 def labelled(path: Path) -> tuple[list[str], NDArray[np.bool_]]:
-    """Sentences and which are negative, of a file 'sentence TAB 0 or 1'; it is split on the last tab, quotes are text."""
+    """Sentences and which are negative, of a file 'sentence TAB 0 or 1'; split on the last tab, quotes are text."""
     rows = [line.rsplit("\t", 1) for line in path.read_text(encoding="utf-8").split("\n") if "\t" in line]
     return [text.strip() for text, _ in rows], np.array([label.strip() == "0" for _, label in rows])
 
@@ -138,6 +141,13 @@ def labelled(path: Path) -> tuple[list[str], NDArray[np.bool_]]:
 def _word_grams(text: str) -> list[str]:
     tokens = marked(text)
     return tokens + [f"{one} {two}" for one, two in itertools.pairwise(tokens)]
+
+
+def _numbers(texts: Sequence[str], scores: Sequence[Scores]) -> Floats:
+    """The scores as features, TextBlob's without the words that describe goods."""
+    found = matrix(scores)
+    found[:, 0] = [textblob(without_product_words(text)) for text in texts]
+    return found
 
 
 def _denies(text: str) -> bool:
