@@ -6,7 +6,6 @@ sentences back: what the runner, the index and the next run need travels as valu
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import date
@@ -14,7 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
-from crmlib import formats
+from crmlib import display
 from crmlib.errors import UsageError
 from crmlib.formats import Estimate
 
@@ -35,7 +34,8 @@ class Metric:
     `headline` makes it a tile. `before` is the same number of the comparable period and `against` names that period as
     it follows 'on': 'last September', 'the year before'. `history` is its line: ISO day and value, oldest first.
     `note` is the small print where there is nothing to compare with. A `running` total only grows, so that it is never
-    called a change; `signed` numbers show a plus, too; `spread` says that the tile shows the range.
+    called a change; `signed` numbers show a plus, too; `spread` says that the tile shows the range. `said` stands in
+    the value's place where words say it better: '4% too high'.
     """
 
     id: str
@@ -54,6 +54,7 @@ class Metric:
     running: bool = False
     signed: bool = False
     spread: bool = False
+    said: str = ""
 
     @classmethod
     def of(cls, estimate: Estimate, **said: Any) -> Metric:
@@ -197,9 +198,10 @@ class Part:
     """One finding of a page and all that comes with it, made in the file that computes it.
 
     `title` says the finding and `sentence` what it means; with neither sentence nor chart a part is not shown and only
-    carries its numbers. `detail` folds it behind the main findings. `glance` lends its chart to the index. `certain` are sentences for 'How certain is this?', `method` the same in the method's own terms, folded; `ahead` says in a sentence
-    what is to be expected. `tables` and `lists` are frames by file name: whatever names a customer goes into a list and
-    is never shown.
+    carries its numbers. `detail` folds it behind the main findings, `glance` lends its chart to the index. `certain`
+    are sentences for 'How certain is this?', `method` the same in the method's own terms, folded; `ahead` says in a
+    sentence what is to be expected. `tables` and `lists` are frames by file name: whatever names a customer goes into a
+    list and is never shown.
     """
 
     title: str = ""
@@ -238,13 +240,7 @@ class Part:
     def to_json(self) -> dict[str, Any]:
         """What a page shows of it."""
         chart = asdict(replace(self.chart, table=dict(self.chart.table))) if self.chart else None
-        return {
-            "title": self.title,
-            "sentence": self.sentence,
-            "detail": self.detail,
-            "glance": self.glance,
-            "chart": chart,
-        }
+        return {name: getattr(self, name) for name in ("title", "sentence", "detail", "glance")} | {"chart": chart}
 
     def __repr__(self) -> str:
         return f"Part({self.title!r})"
@@ -252,7 +248,7 @@ class Part:
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         return {
             PART_MIME: self.to_json(),
-            "text/html": _part_html(self),
+            "text/html": display.part_html(self.to_json()),
             "text/plain": f"{self.title}. {self.sentence}",
         }
 
@@ -366,19 +362,18 @@ class Findings:
             "status": self.status,
             "headline": self.headline,
             "parts": [part.to_json() for part in self.parts if part.shown],
-            "grades": [{"due": _plain(asdict(grade.due)), "actual": grade.actual} for grade in self.grades],
             "caveats": [caveat.text for caveat in self.caveats],
             "certain": list(self.certain),
             "method": list(self.method),
             "ahead": list(self.ahead),
             **{
                 name: [_plain(asdict(item)) for item in getattr(self, name)]
-                for name in ("metrics", "actions", "changes", "signals", "checks", "predictions", "watches")
+                for name in ("metrics", "actions", "changes", "signals", "checks", "predictions", "grades", "watches")
             },
         }
 
     def _repr_html_(self) -> str:
-        return _as_html(self)
+        return display.findings_html(self.to_json(), [f"{metric.label}: {metric}" for metric in self.metrics])
 
 
 def compose(report: str, headline: str, parts: Sequence[Part | None], *, status: Status | None = None) -> Findings:
@@ -409,19 +404,14 @@ def from_json(said: Mapping[str, Any]) -> Findings:
     """Findings as another program or a later run reads them back; frames stay in their files."""
     kinds = {"metrics": Metric, "actions": Action, "changes": Change, "signals": Signal, "checks": Check,
              "predictions": Prediction, "watches": Watch}  # fmt: skip
-    carried = {name: tuple(_typed(kind, item) for item in said.get(name, ())) for name, kind in kinds.items()}
+    carried: dict[str, Any] = {name: tuple(_typed(kinds[name], item) for item in said.get(name, ())) for name in kinds}
+    carried |= {name: said.get(name, ()) for name in ("certain", "method", "ahead")}
     grades = tuple(Grade(due=due_from(grade["due"]), actual=grade["actual"]) for grade in said.get("grades", ()))
     shown = [
         Part(**{**part, "chart": Chart(**part["chart"]) if part["chart"] else None}) for part in said.get("parts", ())
     ]
-    rest = Part(
-        **carried,
-        grades=grades,
-        caveats=tuple(Caveat(text=text) for text in said.get("caveats", ())),
-        certain=said.get("certain", ()),
-        method=said.get("method", ()),
-        ahead=said.get("ahead", ()),
-    )
+    caveats = tuple(Caveat(text=text) for text in said.get("caveats", ()))
+    rest = Part(**carried, grades=grades, caveats=caveats)
     return Findings(report=said["report"], headline=said["headline"], parts=(*shown, rest), status=said["status"])
 
 
@@ -457,40 +447,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     return value.isoformat() if isinstance(value, date) else str(value) if isinstance(value, Path) else value
-
-
-def _part_html(part: Part) -> str:
-    from crmlib.figures.tables import table_html
-
-    head = f"<h4>{html.escape(part.title)}</h4><p>{html.escape(part.sentence)}</p>"
-    if part.chart is None:
-        return head
-    table = f"<table>{table_html(part.chart.table)}</table>" if part.chart.table else ""
-    if not part.chart.wide:
-        return head + table
-    from crmlib.figures.canvas import image_address
-
-    image = f'<img src="{image_address(part.chart.wide)}" alt="{html.escape(part.chart.alt)}" style="max-width:100%">'
-    behind = f"<details><summary>Show the numbers</summary>{table}</details>" if table else ""
-    return f"{head}{image}<p>{html.escape(part.chart.caption)}</p>{behind}"
-
-
-def _as_html(findings: Findings) -> str:
-    """The findings as a notebook shows them, under the headings of the page."""
-
-    def items(lines: Sequence[str]) -> str:
-        return "<ul>" + "".join(f"<li>{html.escape(line)}</li>" for line in lines) + "</ul>"
-
-    actions = [
-        " · ".join(filter(None, (a.what, a.worth, f"by {formats.day(a.by)}" if a.by else "", a.file)))
-        for a in findings.actions
-    ]
-    blocks = [
-        ("Numbers", [f"{metric.label}: {metric}" for metric in findings.metrics]),
-        ("What changed", [change.text for change in findings.changes]),
-        ("What to do", actions or ["Nothing to do from this page today."]),
-        ("How certain is this?", [*findings.certain, *findings.method]),
-        ("Limits", [caveat.text for caveat in findings.caveats]),
-    ]
-    body = "".join(f"<h4>{title}</h4>{items(lines)}" for title, lines in blocks if lines)
-    return f"<p><strong>{html.escape(findings.headline)}</strong></p>{body}"

@@ -45,6 +45,17 @@ def share(value: float | None, *, digits: int = 0) -> str:
     return number(100 * value, digits=digits) + "%"
 
 
+def multiple(value: float | None) -> str:
+    """How many times another number, to two digits that count.
+
+    >>> multiple(4.97), multiple(1.82), multiple(0.304), multiple(36.4)
+    ('5×', '1.8×', '0.3×', '36×')
+    """
+    if value is None or not math.isfinite(value):
+        return NOTHING
+    return (number(value) if abs(value) >= 10 else f"{value:.2g}") + "\N{MULTIPLICATION SIGN}"
+
+
 def money(value: float | None, currency: str, *, digits: int = 0) -> str:
     """An amount with its currency's sign, or its code where it has none.
 

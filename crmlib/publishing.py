@@ -98,7 +98,10 @@ def csv_text(frame: pd.DataFrame) -> str:
 
     text_columns = frame.select_dtypes(include=["object", "string", "category"]).columns
     safe = frame.assign(**{column: frame[column].astype(object).map(tame) for column in text_columns})
-    return safe.rename(columns=lambda name: tame(str(name))).to_csv(index=False, lineterminator="\n")
+    # A lone carriage return is quoted by nothing less, and would end the row for whoever reads it.
+    returns = any(safe[column].astype(str).str.contains("\r", regex=False).any() for column in text_columns)
+    quoting = csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL
+    return safe.rename(columns=lambda name: tame(str(name))).to_csv(index=False, lineterminator="\n", quoting=quoting)
 
 
 def csv_rows(path: Path) -> list[dict[str, str]]:

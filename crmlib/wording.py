@@ -81,15 +81,17 @@ def sentences(*said: str) -> str:
     return " ".join(text.strip() for text in said if text.strip())
 
 
-def times(ratio: float, *, many: bool = True) -> str:
-    """How many times as many (or, for an amount, as much), as one says it.
+def times(ratio: float, *, many: bool = True, word: str = "") -> str:
+    """How many times as many (or, for an amount, as much; or as `word` says), as one says it.
 
     >>> times(4.1), times(2.02), times(1.5)
     ('about four times as many', 'about twice as many', '1.5 times as many')
     >>> times(0.5), times(1.02), times(3, many=False)
     ('about half as many', 'about as many', 'about three times as much')
+    >>> times(5, word="often"), times(0.7, word="often")
+    ('about five times as often', '30% less often')
     """
-    as_many = f"as {'many' if many else 'much'}"
+    as_many = f"as {word or ('many' if many else 'much')}"
     if not math.isfinite(ratio) or ratio < 0:
         return NOTHING
     if 0.95 <= ratio < 1.05:
@@ -97,7 +99,8 @@ def times(ratio: float, *, many: bool = True) -> str:
     if 0.45 <= ratio <= 0.55:
         return f"about half {as_many}"
     if ratio < 1:
-        return f"{share(1 - ratio)} {'fewer' if many else 'less'}"
+        fewer = f"less {word}" if word else "fewer" if many else "less"
+        return f"{share(1 - ratio)} {fewer}"
     if 1.9 <= ratio <= 2.1:
         return f"about twice {as_many}"
     if ratio < 2.75:

@@ -1,4 +1,7 @@
-"""axe-core over finished pages, light and dark, wide and narrow: `python tests/axe.py [REPORTS]`; 1 where it finds a fault."""
+"""axe-core over finished pages, light and dark, wide and narrow.
+
+`python tests/axe.py [REPORTS]` ends with 1 where it finds a fault.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from typing import Any
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from tests.shots import ARGUMENTS, pages
+from tests.shots import launched, pages
 
 VERSION = "4.14.1"
 SHA256 = "29348999450cdf2849a8e70b7912fc2da85a849da39c0d0d5394f51d4a9ed95c"
@@ -72,23 +75,17 @@ def faults(opened: Any) -> list[str]:
 
 def main(reports: Path) -> int:
     """Print each fault of the index, the newest day's pages and the failures; how many there are."""
-    from playwright.sync_api import sync_playwright
-
     count = 0
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"), args=ARGUMENTS
-        )
+    with launched() as browser:
         for width in WIDTHS:
             for scheme in SCHEMES:
-                opened = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)  # type: ignore[arg-type]
+                opened = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
                 for path in pages(reports):
                     opened.goto(path.resolve().as_uri())
                     for fault in faults(opened):
                         print(f"{path.relative_to(reports)} {width} {scheme}: {fault}")
                         count += 1
                 opened.close()
-        browser.close()
     return count
 
 

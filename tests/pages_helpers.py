@@ -11,10 +11,11 @@ from typing import Any
 import nbformat
 
 from crmlib.report.page import page
-from crmlib.report.page.page import FIGURE_MIME, FINDINGS_MIME
-from crmlib.report.runner.finish import Plan
+from crmlib.report.page.page import FINDINGS_MIME
+from crmlib.report.plan import Plan
 
 AS_OF = date(2026, 11, 22)
+GATHERED = ("actions", "changes", "signals", "checks", "method", "ahead", "predictions", "grades", "watches")
 PARAMETERS = 'shop: str = "data/shop"  # folder\nas_of: str = ""  # day\nout: str = ""  # folder\n'
 
 
@@ -28,7 +29,8 @@ def prose(text: str) -> Any:
 
 def show(mime: str, payload: Mapping[str, Any]) -> str:
     """Source that displays a payload without importing anything heavy."""
-    return f"import json\nfrom IPython.display import display\ndisplay({{{mime!r}: json.loads({json.dumps(payload)!r})}}, raw=True)"
+    shown = f"display({{{mime!r}: json.loads({json.dumps(payload)!r})}}, raw=True)"
+    return f"import json\nfrom IPython.display import display\n{shown}"
 
 
 def write_notebook(project: Path, name: str, cells: Sequence[Any], *, title: str = "", parameters: str = "") -> Path:
@@ -65,18 +67,16 @@ def payload(**changes: Any) -> dict[str, Any]:
         "as_of": AS_OF.isoformat(),
         "report": "small",
         "status": "published",
-        "lead": "Ten baskets were sold.",
+        "headline": "Ten baskets were sold.",
+        "parts": [],
         "metrics": [metric()],
-        "so_what": ["Baskets are few.", "They are stable.", "Nothing is urgent."],
-        "how_sure": ["Counted, not estimated."],
+        "certain": ["Counted, not estimated."],
         "caveats": ["One shop only."],
-        "actions": [],
-        "checks": [],
         "shop": passport(),
         "rows": {},
         "complete": True,
     }
-    return known | changes
+    return known | {name: [] for name in GATHERED if name not in known} | changes
 
 
 def metric(**changes: Any) -> dict[str, Any]:
@@ -107,17 +107,28 @@ def passport(**changes: Any) -> dict[str, Any]:
     return known | changes
 
 
-def figure(**changes: Any) -> dict[str, Any]:
+def part(**changes: Any) -> dict[str, Any]:
+    """A finding with a drawing, as JSON; `chart` may hold what is different about it."""
     svg = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 90 60"><rect width="90" height="60" fill="#123"/></svg>'
+    chart = {
+        "wide": svg,
+        "narrow": svg,
+        "alt": "Bars of baskets by weekday, Monday highest.",
+        "caption": "Baskets by weekday.",
+        "table": table(),
+    }
     known: dict[str, Any] = {
         "title": "Mondays sell most",
         "sentence": "Three in ten baskets fall on a Monday.",
-        "caption": "Baskets by weekday.",
-        "alt": "Bars of baskets by weekday, Monday highest.",
-        "wide": svg,
-        "narrow": svg,
-        "table": table(),
+        "detail": False,
+        "glance": False,
     }
+    return known | changes | {"chart": chart | (changes.get("chart") or {})}
+
+
+def action(**changes: Any) -> dict[str, Any]:
+    known = {"what": "Call 3 customers", "worth": "€30", "by": "2026-11-27", "owner": "Service",
+             "file": "lists/late.csv", "count": 3, "why": "They are late.", "weight": 30.0}  # fmt: skip
     return known | changes
 
 
@@ -142,11 +153,8 @@ def displayed(mime: str, content: Any) -> Any:
     return nbformat.v4.new_output("display_data", data={mime: content})
 
 
-def page_of(
-    findings: Mapping[str, Any], *, figures: Sequence[Mapping[str, Any]] = (), cells: Sequence[Any] = (), **facts: Any
-) -> str:
+def page_of(findings: Mapping[str, Any], *, cells: Sequence[Any] = (), **facts: Any) -> str:
     """A rendered page, without a kernel."""
-    shown = [code("f", outputs=[displayed(FIGURE_MIME, one)]) for one in figures]
     last = code("crm.publish()", outputs=[displayed(FINDINGS_MIME, findings)])
     known: dict[str, Any] = {
         "run_id": "20261122-060000-small-0a1b",
@@ -156,4 +164,4 @@ def page_of(
         "status": "published",
         "command": "crm run small --shop data/shop",
     }
-    return page.render(executed([*cells, *shown, last]), page.Facts(**known | facts))
+    return page.render(executed([*cells, last]), page.Facts(**known | facts))

@@ -1,10 +1,16 @@
-"""Photograph every page of a reports folder, wide and narrow: `python tests/shots.py [REPORTS] [SHOTS] [light|dark]`."""
+"""Photograph every page of a reports folder, wide and narrow.
+
+`python tests/shots.py [REPORTS] [SHOTS] [light|dark]`
+"""
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 WIDTHS = (1280, 390)
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -18,27 +24,33 @@ def pages(reports: Path) -> list[Path]:
     return [reports / "index.html", *newest, *sorted((reports / "failed").glob("*/report.html"))]
 
 
-def main(reports: Path, shots: Path, scheme: str = "light") -> int:
-    """Write one full-page picture per page and width; the number of pictures."""
+@contextmanager
+def launched() -> Iterator[Any]:
+    """A browser for as long as it is needed; CHROMIUM names another one."""
     from playwright.sync_api import sync_playwright
 
+    path = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+def main(reports: Path, shots: Path, scheme: str = "light") -> int:
+    """Write one full-page picture per page and width; the number of pictures."""
     shots.mkdir(parents=True, exist_ok=True)
     taken = 0
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"), args=ARGUMENTS
-        )
+    with launched() as browser:
         for path in pages(reports):
             name = "-".join(part for part in path.relative_to(reports).with_suffix("").parts if part != "report")
             for width in WIDTHS:
-                page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)  # type: ignore[arg-type]
+                page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
                 page.goto(path.resolve().as_uri())
                 target = shots / f"{name}-{width}{'-dark' if scheme == 'dark' else ''}.png"
                 page.screenshot(path=target, full_page=True)
                 page.close()
                 print(target)
                 taken += 1
-        browser.close()
     return taken
 
 

@@ -14,7 +14,7 @@ import pytest
 
 import crmlib as crm
 from crmlib.analysis import data_health
-from crmlib.analysis import lifetime_value as clv
+from crmlib.analysis.lifetime_value import methods, validation
 from crmlib.shop import facts
 
 CUT, END = date(2026, 4, 1), date(2026, 8, 1)
@@ -131,7 +131,7 @@ def test_holdout_patterns(shop, history, days):
     keys = ["frequency", "recency_days", "t_days", "purchases"]
     joined = history.assign(purchases=history["customer_id"].map(later).fillna(0).astype(int))
     wanted = joined.groupby(keys, as_index=False).agg(customers=("customer_id", "size"))
-    same(shop.fetch(clv.holdout_patterns(shop, start=CUT, end=END)), wanted)
+    same(shop.fetch(methods.holdout_patterns(shop, start=CUT, end=END)), wanted)
 
 
 def test_weekly_repeats(shop, days):
@@ -140,7 +140,7 @@ def test_weekly_repeats(shop, days):
     week = (known["day"] - pd.Timestamp(CUT)).dt.days // 7
     wanted = known.assign(week=week).groupby("week", as_index=False).agg(purchases=("day", "size"))
     assert (wanted["week"] < 0).any()
-    same(shop.fetch(clv.weekly_repeats(shop, start=CUT, end=END)), wanted)
+    same(shop.fetch(validation.weekly_repeats(shop, start=CUT, end=END)), wanted)
 
 
 def test_monthly(shop, orders):

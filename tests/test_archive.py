@@ -15,6 +15,8 @@ from crmlib import cli
 from crmlib.errors import UsageError
 from crmlib.report import archive
 from crmlib.report.folder import store as publish
+from crmlib.report.folder.manifest import Manifest, fingerprint, slug_of
+from crmlib.report.page.index import rebuild
 from tests.pages_helpers import make_project, metric, write_notebook
 
 SHOP = {"name": "Small shop", "folder": "data/shop"}
@@ -40,7 +42,7 @@ def put(
     """A run with a page, a table and a list, made `age` before NOW; failed ones go where failures go."""
     report, variant = changes.get("report", "baskets"), changes.get("variant", "")
     started = NOW - age
-    run_id = publish.new_run_id(publish.slug_of(report, variant), started)
+    run_id = publish.new_run_id(slug_of(report, variant), started)
     staging = publish.stage(reports, run_id)
     (staging / "report.html").write_text(f"page of {as_of}")
     (staging / "metrics.json").write_text(json.dumps({"metrics": [metric(**m) for m in metrics]}))
@@ -48,16 +50,20 @@ def put(
     (staging / "tables" / "rules.csv").write_text(f"rule\n{as_of}\n")
     names = ("report.html", "metrics.json", "tables/rules.csv")
     manifest = {
-        "run_id": run_id, "report": report, "variant": variant, "title": report.capitalize(), "order": "08", "as_of": as_of,
-        "status": "failed" if failed else "published", "reason": "KeyError in cell 3" if failed else "", "lead": "Ten.",
-        "headlines": [], "started_at": started.isoformat(timespec="milliseconds"), "parameters": {"level": "product"},
-        "code": {"version": "0.1.0", "commit": "abc", "notebook": "11"}, "packages": {"pandas": "3.1.1"}, "rows": {"rules": 1},
+        "run_id": run_id, "report": report, "variant": variant, "title": report.capitalize(), "order": "08",
+        "as_of": as_of,
+        "status": "failed" if failed else "published", "reason": "KeyError in cell 3" if failed else "",
+        "headline": "Ten.",
+        "started_at": started.isoformat(timespec="milliseconds"), "parameters": {"level": "product"},
+        "code": {"version": "0.1.0", "commit": "abc", "notebook": "11"}, "packages": {"pandas": "3.1.1"},
+        "rows": {"rules": 1},
         "inputs": [{"table": "orders", "sha256": "aa", "kept": 10}], "made_from": {"code": "c1"},
-        "files": {} if failed else {name: publish.fingerprint(staging / name) for name in names},
+        "files": {} if failed else {name: fingerprint(staging / name) for name in names},
     } | changes  # fmt: skip
+    said = Manifest.from_json(manifest)
     if failed:
-        return publish.keep_failure(reports, staging, manifest, html="<p>no</p>")
-    return publish.publish(reports, staging, manifest)
+        return publish.keep_failure(reports, staging, said, html="<p>no</p>")
+    return publish.publish(reports, staging, said)
 
 
 def test_a_state_is_the_newest_day_and_a_failure_since(tmp_path: Path) -> None:
@@ -67,12 +73,13 @@ def test_a_state_is_the_newest_day_and_a_failure_since(tmp_path: Path) -> None:
     put(tmp_path, "2026-11-24", failed=True, age=timedelta(hours=1))
     put(tmp_path, "2026-11-24", failed=True, age=timedelta(hours=1), report="feedback")
     baskets, feedback, experiments = archive.states(tmp_path, ["baskets", "feedback", "experiments"])
-    assert (baskets.as_of, baskets.failure, baskets.word) == (date(2026, 11, 23), "KeyError in cell 3", "published")
-    assert (feedback.as_of, feedback.word) == (None, "failed") and experiments.word == "never run"
+    assert baskets.run and baskets.failed and (baskets.run.as_of, baskets.word) == (date(2026, 11, 23), "published")
+    assert baskets.failed.reason == "KeyError in cell 3"
+    assert (feedback.run, feedback.word) == (None, "failed") and experiments.word == "never run"
     assert not baskets.is_late(NOW, timedelta(hours=26)) and baskets.is_late(NOW, timedelta(hours=24))
     assert feedback.is_late(NOW, timedelta(days=999)) and not experiments.is_late(NOW, timedelta(hours=1))
     put(tmp_path, "2026-11-24")
-    assert archive.states(tmp_path, ["baskets"])[0].failure == ""
+    assert archive.states(tmp_path, ["baskets"])[0].failed is None
 
 
 def test_status_exits_1_when_a_report_is_late_or_nothing_ever_ran(project: Path) -> None:
@@ -98,7 +105,8 @@ def test_status_exits_1_when_a_report_is_late_or_nothing_ever_ran(project: Path)
 
 def test_diff_shows_what_changed_and_what_may_have_made_it(project: Path) -> None:
     reports = project / "reports"
-    before = [{"value": 100.0}, {"id": "hit", "label": "Hit rate", "value": 0.10, "unit": "share", "low": 0.08, "high": 0.12},
+    before = [{"value": 100.0},
+              {"id": "hit", "label": "Hit rate", "value": 0.10, "unit": "share", "low": 0.08, "high": 0.12},
               {"id": "gone", "label": "Gone", "value": 1.0}]  # fmt: skip
     after = [
         {"value": 110.0},
@@ -113,17 +121,39 @@ def test_diff_shows_what_changed_and_what_may_have_made_it(project: Path) -> Non
     done = crm("diff", "baskets", "2026-10-01", "2026-11-01")
     lines = [" ".join(line.split()) for line in done.output.splitlines()]
     assert done.exit_code == 0
-    assert "Baskets 100 110 +10.0 %" in lines
-    assert "Hit rate 10.0 % (8.0–12.0 %) 11.0 % (9.0–13.0 %) +1.0 points, within the earlier range" in lines
+    assert "Baskets 100 110 up 10 (10%)" in lines
+    assert "Hit rate 10.0% (8.0–12.0%) 11.0% (9.0–13.0%) no clear change" in lines
     assert "Gone 1 – gone" in lines
-    assert "feedback is new, 3 rows kept" in lines and "orders: 10 → 12 rows kept, another file" in lines
-    assert "level product → brand" in lines and "pandas 3.1.1 → 3.2.0" in lines
-    assert "commit abc → def" in lines and "the library changed" in lines
-    assert "tables/rules.csv: 1 rows → 2 rows" in lines
+    assert "feedback: new (3 rows)" in lines and "orders: 2 more rows, now 12" in lines
+    assert "level was product, is brand" in lines and "pandas was 3.1.1, is 3.2.0" in lines
+    assert "crmlib 0.1.0 at abc → 0.1.0 at def" in lines
+    assert "rules: 1 → 1 rows; 1 entered, 1 left, 0 moved" in lines
     same = crm("diff", "baskets", "2026-10-01", "2026-10-01").output
-    assert same.count(": the same") == 5
+    assert same.count(": the same") == 6
     assert "did you mean '2026-11-01'" in crm("diff", "baskets", "2026-10-01", "2026-11-02").output
     assert crm("diff", "baskets", "2026-10-01", "today").exit_code == 2
+
+
+def test_diff_calls_no_running_total_a_change_and_tells_findings_that_came_or_went(project: Path) -> None:
+    """The same rule as the page's, from the manifests of both runs."""
+    reports = project / "reports"
+    signals = [
+        {"id": name, "text": f"{name} are late.", "gone": f"{name} are on time again."} for name in ("Hats", "Mugs")
+    ]
+    put(reports, "2026-10-01", metrics=[{"value": 100.0}], running=["baskets"], signals=signals[:1])
+    put(reports, "2026-11-01", metrics=[{"value": 110.0}], running=["baskets"], signals=signals[1:])
+    lines = [" ".join(line.split()) for line in crm("diff", "baskets", "2026-10-01", "2026-11-01").output.splitlines()]
+    assert "Baskets 100 110" in lines
+    assert "Mugs are late." in lines and "Hats are on time again." in lines
+
+
+def test_diff_of_tables_without_a_key_names_the_rows(project: Path) -> None:
+    reports = project / "reports"
+    for day, rows in (("2026-10-01", 1), ("2026-11-01", 2)):
+        place = put(reports, day, rows={"rules": rows})
+        table = place / "tables" / "rules.csv"
+        table.write_text("rule\n" + "x\n" * (rows + 1))
+    assert "tables/rules.csv: 1 row → 2 rows" in crm("diff", "baskets", "2026-10-01", "2026-11-01").output
 
 
 def test_verify_finds_what_was_changed_lost_or_never_complete(project: Path) -> None:
@@ -154,7 +184,7 @@ def test_prune_keeps_the_newest_and_always_the_last_good_one(project: Path) -> N
     put(reports, "2026-11-01", variant="low", age=timedelta(minutes=-1))
     put(reports, "2026-11-02", failed=True, age=timedelta(days=9))
     put(reports, "2026-11-03", failed=True, age=timedelta(days=1))
-    publish.rebuild(reports, shop=SHOP)
+    rebuild(reports, shop=SHOP)
     before = sorted(path for path in reports.rglob("*") if ".locks" not in path.parts)
     done = crm("prune", "--keep", "1", "--dry-run")
     assert sorted(path for path in reports.rglob("*") if ".locks" not in path.parts) == before
@@ -175,7 +205,7 @@ def test_prune_by_age_leaves_a_report_that_is_running_alone(project: Path) -> No
     for day in ("2020-01-01", "2020-02-01"):
         put(reports, day)
         put(reports, day, report="feedback")
-    publish.rebuild(reports, shop=SHOP)
+    rebuild(reports, shop=SHOP)
     with publish.lock(reports, "feedback"):
         done = crm("prune", "--older-than", "300d")
     assert done.exit_code == 75 and "feedback is being run" in done.output
@@ -189,7 +219,7 @@ def test_open_says_where_a_page_is_when_there_is_no_screen(project: Path, monkey
     reports = project / "reports"
     put(reports, "2026-10-01")
     put(reports, "2026-11-01", status="too_few")
-    publish.rebuild(reports, shop=SHOP)
+    rebuild(reports, shop=SHOP)
     for name in ("DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("sys.platform", "linux")
@@ -223,7 +253,7 @@ def test_a_folder_that_may_not_be_written_is_one_line(project: Path, monkeypatch
         raise OSError(28, os.strerror(28), "reports/index.json")
 
     put(project / "reports", "2026-10-01")
-    publish.rebuild(project / "reports", shop=SHOP)
-    monkeypatch.setattr(publish, "rebuild", refuse)
+    rebuild(project / "reports", shop=SHOP)
+    monkeypatch.setattr(archive, "rebuild", refuse)
     done = crm("prune", "--keep", "1")
     assert (done.exit_code, done.output) == (1, "crm: No space left on device: reports/index.json\n")

@@ -17,8 +17,10 @@ from click.testing import CliRunner
 from crmlib import cli
 from crmlib.errors import UsageError
 from crmlib.report.backfill import days
+from crmlib.report.folder import store
+from crmlib.report.folder.manifest import Manifest
 from crmlib.report.page.page import FINDINGS_MIME
-from crmlib.report.runner.finish import Outcome, Plan
+from crmlib.report.plan import Outcome, Plan
 from tests.conftest import ROOT
 from tests.pages_helpers import code, make_project, payload, show, write_notebook
 
@@ -53,8 +55,6 @@ def test_only_missing_or_failed_days_or_other_parameters_oldest_first(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Which days are asked for; a fake runner publishes all but one."""
-    from crmlib.report.folder import store as publish
-
     asked: list[str] = []
 
     def fake(reports: Any, *, plan: Plan, values: Any, say: Any, **more: Any) -> list[Outcome]:
@@ -65,7 +65,7 @@ def test_only_missing_or_failed_days_or_other_parameters_oldest_first(
             run_id = f"20261122-06000{len(asked) % 10}-baskets-00a1"
             manifest = {"run_id": run_id, "report": "baskets", "variant": "", "as_of": asked[-1], "status": status,
                         "parameters": dict(values["baskets"])}  # fmt: skip
-            publish.publish(plan.reports, publish.stage(plan.reports, run_id), manifest)
+            store.publish(plan.reports, store.stage(plan.reports, run_id), Manifest.from_json(manifest))
         say(outcome)
         return [outcome]
 

@@ -88,7 +88,6 @@ def test_a_name_that_begins_like_a_working_column_can_be_mapped(tmp_path: Path) 
         (b'[{"order_id": 1}]', "JSON"),
         (bytes(range(256)) * 20, "not a text file"),
         (b"Order_ID,order_id,ordered_at\n1,1,2025-01-01\n", "two columns named 'Order_ID' and 'order_id'"),
-        (b"order_id,ordered_at,Note,note\n1,2025-01-01,a,b\n", "two columns named 'Note' and 'note'"),
     ],
 )
 def test_what_is_no_table_is_refused_with_what_to_do(tmp_path: Path, content: bytes, message: str) -> None:
@@ -193,7 +192,7 @@ def test_whatever_the_lines_hold_none_is_lost(lines: list[str]) -> None:
 @pytest.mark.parametrize(
     ("value", "expected"),
     [("0,125", 0.125), ("1 234,50", 1234.5), ("1\u00a0234", 1234.0), ("1\u202f234,5", 1234.5), ("1'234.50", 1234.5),
-     ("1.234.567,8", 1234567.8), ("+1 000", 1000.0), ("1 23", None), ("1 2345", None), ("€5", None), ("(5)", None),
+     ("1.234.567,8", 1234567.8), ("+1 000", 1000.0), ("1 23", None), ("1 2345", None), ("€5", 5.0), ("(5)", -5.0),
      ("٣", None), ("1e30", None), ("99999999999999999999", None)],
 )  # fmt: skip
 def test_numbers_as_people_group_them(tmp_path: Path, value: str, expected: float | None) -> None:
@@ -229,9 +228,9 @@ def test_words_that_people_are_called_or_say_stay(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("each_engine")
 @pytest.mark.parametrize(
     "day",
-    ["45658", "31.12.2024", "12/31/2024", "20250102", "2025/01/02", "2025-13-01", "2025-02-29", "Jan 2 2025", "now"],
+    ["20250102", "2025-13-01", "2025-02-29", "31.02.2024", "31/12/2024 25:00", "Jan 32 2025", "2 Foo 2025", "now"],
 )
-def test_a_day_that_could_be_another_is_set_aside(tmp_path: Path, day: str) -> None:
+def test_a_day_that_is_none_is_set_aside(tmp_path: Path, day: str) -> None:
     assert aside(connect(tmp_path, f"{ONE}2,{day},x\n")) == {2: "unreadable_date"}
 
 

@@ -7,7 +7,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import date, timedelta
 from fractions import Fraction
 from itertools import combinations, permutations, product
 from pathlib import Path
@@ -27,9 +27,21 @@ import crmlib as crm
 from crmlib import stats
 from crmlib.analysis import baskets as bk
 from crmlib.analysis.baskets import mining
-from crmlib.analysis.baskets.facts import EDGES, Profile, size_class
-from crmlib.analysis.baskets.rules import count_pairs
+from crmlib.analysis.baskets.chance import expected as by_chance
+from crmlib.analysis.baskets.chance import fit_chance, fit_size_classes
+from crmlib.analysis.baskets.facts import (
+    EDGES,
+    Profile,
+    basket_lines,
+    basket_table,
+    item_totals,
+    size_class,
+    sized_items,
+    total_profile,
+)
+from crmlib.analysis.baskets.rules import above_chance, count_pairs
 from crmlib.errors import NotAvailable, NotEnoughData, UsageError
+from crmlib.findings import Findings
 from crmlib.shop import privacy as pseudonyms
 from crmlib.shop.samples import demo
 from crmlib.shop.samples.demo import catalogue
@@ -60,9 +72,11 @@ PRODUCTS = pd.DataFrame(
     [("p1", "Kettle", "Hot"), ("p2", "Filter", "Cold"), ("p3", "Tea", "Hot"), ("p4", "Mug", "")],
     columns=["product_id", "name", "category"],
 )
-LOTS: Any = SimpleNamespace(
-    lot=lambda customer, of: pseudonyms.lot(customer, key=b"a key", of=of)
-)  # all that is asked of a shop
+SHOP: Any = SimpleNamespace(  # all that a page asks of a shop: lots, the day, and that it knows no consent
+    lot=lambda customer, of: pseudonyms.lot(customer, key=b"a key", of=of),
+    has=lambda *_: False,
+    as_of=date(2026, 10, 1),
+)
 KEPT = ("o1", "o2", "o3", "o4", "o5", "o6", "o9")
 
 
@@ -96,7 +110,8 @@ def made(
         profiles["all", int(c)] = Profile(totals=values.astype(np.int64), items=counts.astype(np.int64))
     ids = tuple(f"i{i:03d}" for i in range(items))
     return bk.Baskets(
-        level="product", min_support=support, sizes=sizes, days=when, months=when.dt.strftime("%Y-%m"), ids=ids, names=ids,
+        level="product", min_support=support, sizes=sizes, days=when, months=when.dt.strftime("%Y-%m"), ids=ids,
+        names=ids,
         customers=np.arange(n) if customers is None else customers, held=sparse.csc_array(held.astype(np.int32)),
         cut=None, profiles=profiles, items=items, guests=0,
     )  # fmt: skip
@@ -115,22 +130,23 @@ def drawn(rng: np.random.Generator, *, baskets: int, items: int, large: float = 
     return held
 
 
-def said(baskets: bk.Baskets, rules: bk.Rules, validation: bk.Validation, suggestions: pd.DataFrame) -> Any:
-    """The findings, with all that the notebook works out between."""
-    sequences = bk.sequences(baskets, rules)
-    return bk.findings(
-        baskets, rules, validation, suggestions,
-        strata=bk.strata(rules, baskets, list(suggestions["pair"])), replaced=bk.substitutes(rules, baskets),
-        sequences=sequences, rates=bk.hit_rates(baskets, validation),
-        owners=bk.owns_not(suggestions, baskets, shop=LOTS), reminders=bk.reminders(sequences, baskets, shop=LOTS),
-    )  # fmt: skip
+def said(baskets: bk.Baskets, rules: bk.Rules, validation: bk.Validation, suggestions: pd.DataFrame) -> Findings:
+    """The page, with all that the notebook works out between."""
+    rates = bk.hit_rates(baskets, validation)
+    parts = [
+        bk.part_pairs(rules, baskets, suggestions, validation), bk.part_hits(rates, suggestions, baskets, shop=SHOP),
+        bk.part_season(rules, baskets, suggestions), bk.part_sequences(baskets, rules, shop=SHOP),
+        bk.part_later(baskets, validation, suggestions, rates), bk.part_strata(rules, baskets, suggestions),
+        bk.part_substitutes(rules, baskets), bk.part_sizes(baskets),
+    ]  # fmt: skip
+    return bk.page(baskets, rules, suggestions, rates, parts)
 
 
 # ---- facts
 
 
 def test_a_basket_is_a_kept_order_with_a_positive_line(small: crm.Shop) -> None:
-    table = small.fetch(bk.basket_table(small)).sort_values("order_id")
+    table = small.fetch(basket_table(small)).sort_values("order_id")
     assert list(table["order_id"]) == list(KEPT)
     assert list(table["size"]) == [2, 3, 1, 1, 2, 1, 2]
     assert table["customer_id"].isna().tolist() == [False] * 6 + [True]
@@ -139,11 +155,11 @@ def test_a_basket_is_a_kept_order_with_a_positive_line(small: crm.Shop) -> None:
 @pytest.mark.parametrize("level", ["product", "category"])
 def test_facts_equal_plain_pandas(small: crm.Shop, level: str) -> None:
     want = oracle_items(level)
-    table = small.fetch(bk.basket_table(small, level=level)).set_index("order_id")["size"]
+    table = small.fetch(basket_table(small, level=level)).set_index("order_id")["size"]
     assert table.to_dict() == {order: int((want["order_id"] == order).sum()) for order in KEPT}
-    totals = small.fetch(bk.item_totals(small, level=level)).set_index("item")["baskets"]
+    totals = small.fetch(item_totals(small, level=level)).set_index("item")["baskets"]
     assert totals.to_dict() == want["item"].value_counts().to_dict()
-    lines = small.fetch(bk.basket_lines(small, level=level, least=2))
+    lines = small.fetch(basket_lines(small, level=level, least=2))
     frequent = sorted(item for item, n in totals.items() if n >= 2)
     numbered = {
         (KEPT.index(o), frequent.index(i)) for o, i in zip(want["order_id"], want["item"], strict=True) if i in frequent
@@ -152,8 +168,8 @@ def test_facts_equal_plain_pandas(small: crm.Shop, level: str) -> None:
 
 
 def test_total_profile_equals_plain_pandas(small: crm.Shop) -> None:
-    items = bk.sized_items(small)
-    found = small.fetch(bk.total_profile(items, period=items["day"].strftime("%Y-%m")))
+    items = sized_items(small)
+    found = small.fetch(total_profile(items, period=items["day"].strftime("%Y-%m")))
     want = oracle_items()
     want["period"] = want["ordered_at"].str[:7]
     want["size"] = want.groupby("order_id")["item"].transform("count")
@@ -322,7 +338,7 @@ def test_chance_keeps_sizes_and_totals(held: np.ndarray) -> None:
     held = held[held.sum(axis=1) > 0]
     totals = held.sum(axis=0)
     values, items = np.unique(totals[totals > 0], return_counts=True)
-    chance = bk.fit_chance(Profile(totals=values, items=items), held.sum(axis=1))
+    chance = fit_chance(Profile(totals=values, items=items), held.sum(axis=1))
     assert ((chance.q >= 0) & (chance.q <= 1)).all()
     if chance.gap < 1e-6:
         assert chance.q @ chance.baskets == pytest.approx(values, rel=1e-5)
@@ -333,7 +349,7 @@ def test_full_baskets_and_items_in_every_basket_are_certain() -> None:
     held = np.array([[1, 1, 1, 1], [1, 1, 0, 0], [1, 0, 1, 0], [1, 0, 0, 1], [1, 1, 0, 0]])
     totals = held.sum(axis=0)
     values, items = np.unique(totals, return_counts=True)
-    chance = bk.fit_chance(Profile(totals=values, items=items), held.sum(axis=1))
+    chance = fit_chance(Profile(totals=values, items=items), held.sum(axis=1))
     assert chance.gap < 1e-6
     assert chance.rows(np.array([5]))[0].tolist() == [1.0, 1.0]
 
@@ -342,10 +358,10 @@ def test_expected_counts_equal_those_of_swapped_baskets(rng: np.random.Generator
     held = drawn(rng, baskets=700, items=24)
     baskets = made(held)
     pairs = np.array(list(combinations(range(24), 2)))
-    expected = bk.fit_size_classes(baskets).expected(pairs).sum(axis=0)
+    expected = fit_size_classes(baskets).expected(pairs).sum(axis=0)
     values, counts = np.unique(held.sum(axis=0), return_counts=True)
-    whole = bk.fit_chance(Profile(totals=values, items=counts), baskets.sizes)
-    plain = bk.expected(whole, whole.rows(held.sum(axis=0)), pairs)
+    whole = fit_chance(Profile(totals=values, items=counts), baskets.sizes)
+    plain = by_chance(whole, whole.rows(held.sum(axis=0)), pairs)
     simulated = np.zeros(len(pairs))
     for _ in range(25):
         table = traded(sparse.csc_array(held), rng).toarray()
@@ -418,11 +434,11 @@ def test_bestsellers_that_fill_large_baskets_are_no_pair(rng: np.random.Generato
     held = drawn(rng, baskets=20_000, items=60, large=0.03)
     baskets = made(held, customers=rng.integers(0, 4000, 20_000), support=0.005)
     values, items = np.unique(held.sum(axis=0), return_counts=True)
-    whole = bk.fit_chance(Profile(totals=values, items=items), baskets.sizes)
+    whole = fit_chance(Profile(totals=values, items=items), baskets.sizes)
     pairs = np.array(list(combinations(range(12), 2)))
     counts = (held[:, pairs[:, 0]] * held[:, pairs[:, 1]]).sum(axis=0)
-    one_model = counts / bk.expected(whole, whole.rows(held.sum(axis=0)), pairs)
-    by_class = counts / bk.fit_size_classes(baskets).expected(pairs).sum(axis=0)
+    one_model = counts / by_chance(whole, whole.rows(held.sum(axis=0)), pairs)
+    by_class = counts / fit_size_classes(baskets).expected(pairs).sum(axis=0)
     assert np.median(one_model) > 1.1
     assert np.median(by_class) == pytest.approx(1, abs=0.02)
     assert bk.fit(baskets, min_confidence=0).pairs <= 1
@@ -451,15 +467,15 @@ def test_one_household_makes_no_rule(rng: np.random.Generator) -> None:
         distributions.poisson.sf(row["count"] - 1, row["expected"]) < 1e-9
     )  # by counts alone it would be the top rule
     assert not row["above"] and row["times_low"] < 1
-    assert (20, 30) not in bk.above_chance(rules)
+    assert (20, 30) not in above_chance(rules)
 
 
 @pytest.mark.parametrize("habit", [0.0, 3.5])
 def test_intervals_hold_when_customers_repeat_themselves(habit: float) -> None:
     """Coverage of 95 % intervals of lift and of times over 2,000 planted pairs, fifty in each of forty shops.
 
-    One customer in twenty wants a pair again and again; which, is drawn anew for each pair. The truth comes from the fifty
-    pairs, all planted alike, of one shop of 8,000 customers.
+    One customer in twenty wants a pair again and again; which, is drawn anew for each pair. The truth comes from the
+    fifty pairs, all planted alike, of one shop of 8,000 customers.
     """
     rng = np.random.default_rng(7)
     number, shops = 50, 40
@@ -502,11 +518,11 @@ def test_planted_pairs_are_found_over_twenty_shops_and_no_others_in_twenty_witho
         rng = np.random.default_rng(seed)
         held = drawn(rng, baskets=3000, items=30, large=0.2)
         customers = rng.integers(0, 900, 3000)
-        nothing = set(bk.above_chance(bk.fit(made(held, customers=customers), min_confidence=0, max_items=2)))
+        nothing = set(above_chance(bk.fit(made(held, customers=customers), min_confidence=0, max_items=2)))
         with_any += bool(nothing)
         for pair in planted:
             held[np.ix_(rng.random(3000) < 0.02, pair)] = 1
-        above = set(bk.above_chance(bk.fit(made(held, customers=customers), min_confidence=0, max_items=2)))
+        above = set(above_chance(bk.fit(made(held, customers=customers), min_confidence=0, max_items=2)))
         found, false = found + len(above & set(planted)), false + len(above - set(planted))
     assert found >= 54  # of 60
     assert false <= 8  # of about 60 found: three are the declared rate, more than eight have a chance of .004
@@ -541,17 +557,18 @@ def test_the_demo_shops_pairs_are_found_again(demo_shop: SimpleNamespace) -> Non
     season, obsession = frozenset(catalogue.SEASON_PAIR), frozenset(catalogue.OBSESSION)
     assert planted <= named
     assert len(named - planted) <= 1  # of nine, at a false-discovery rate of .05
-    above = {frozenset(baskets.names[i] for i in pair) for pair in bk.above_chance(rules)}
+    above = {frozenset(baskets.names[i] for i in pair) for pair in above_chance(rules)}
     assert season in above and season not in named
     assert obsession not in named
     assert len(validation.found) >= 6 and validation.count("gone") == 0
     # The cut before that: fewer baskets to find them in, and a quarter of the time to follow them.
     assert len(validation.before) >= 4 and not (validation.before["verdict"] == "gone").any()
-    assert "The same at an earlier cut: " in validation.verdict
+    assert "found in the first half of the time held up in the quarter that came next" in validation.verdict
     findings = said(baskets, rules, validation, suggestions)
     assert findings["suggestions"].value == len(named)
-    shown = bk.figure_season(rules, baskets, suggestions=suggestions)
-    assert "explained by the season" in shown.title and "June to August" in shown.sentence
+    shown = bk.part_season(rules, baskets, suggestions)
+    assert "sell together only because both sell from June to August" in shown.title
+    assert "from those months; month by month, " in shown.sentence
 
 
 def test_lift_alone_would_top_the_demo_shop_with_one_customers_habit(demo_shop: SimpleNamespace) -> None:
@@ -582,12 +599,11 @@ def test_more_baskets_than_fit_are_drawn_by_customer_and_the_page_says_so(
     rules = bk.fit(part, max_items=2)
     validation = bk.validate(part, rules)
     findings = said(part, rules, validation, bk.score(rules, part, validation))
-    assert findings["baskets"].note == f"{part.n:,} of them looked at: one customer in 3, drawn by lot"
-    assert findings["baskets"].value == whole.n and "complete" not in findings["multiple_share"].definition
+    assert findings["baskets"].value == whole.n
     after, ids = part.days.max().date() + timedelta(days=1), part.ids[:3]
     again = module.between(demo_shop.shop, level="product", ids=ids, start=part.days.min().date(), end=after)
     assert again.n == part.n
-    assert any("one customer in 3" in caveat.text for caveat in findings.caveats)
+    assert any("one customer in 3 was chosen at random" in caveat.text for caveat in findings.caveats)
 
 
 def test_findings_keep_the_contract(demo_shop: SimpleNamespace) -> None:
@@ -598,8 +614,7 @@ def test_findings_keep_the_contract(demo_shop: SimpleNamespace) -> None:
     for name in ("baskets", "items", "rules_mined", "rules_kept"):
         assert findings[name].value is not None
     assert findings["baskets"].value == baskets.n and findings["rules_kept"].value == len(findings.tables["rules"])
-    assert 3 <= sum(metric.headline for metric in findings.metrics) <= 6
-    assert all(metric.n is not None for metric in findings.metrics if metric.headline)
+    assert 3 <= len(findings.tiles) <= 4 and all(metric.n is not None for metric in findings.tiles)
     table = findings.tables["rules"]
     expected = ["antecedents", "consequents", "count", "customers", "support", "confidence", "lift", "lift_low",
                 "lift_high", "p_value", "q_value", "antecedent_names", "consequent_names"]  # fmt: skip
@@ -621,16 +636,24 @@ def test_findings_keep_the_contract(demo_shop: SimpleNamespace) -> None:
     assert rules.kept < rules.mined
     everything = bk.fit(baskets, max_items=2, q_max=1, keep_redundant=True)
     assert everything.kept == everything.mined == rules.mined
-    figures = [
-        bk.figure_pairs(
-            rules, suggestions, validation, strata=bk.strata(rules, baskets, list(suggestions["pair"])), level="product"
-        ),
-        bk.figure_suggestions(suggestions, baskets, left_out=0),
-        bk.figure_season(rules, baskets, suggestions=suggestions),
-        bk.figure_sizes(baskets),
-    ]
-    assert all(figure.title and figure.sentence for figure in figures)
-    assert figures[0].wide.count("<text") and figures[0].alt
+    shown = [part for part in findings.parts if part.shown]
+    assert all(part.title for part in shown) and sum(not part.detail for part in shown) <= 5
+    assert shown[0].chart.wide.count("<text") and shown[0].chart.alt
+    assert len(findings.signals) == len(suggestions) == len({signal.id for signal in findings.signals})
+
+
+def test_the_page_is_short(demo_shop: SimpleNamespace) -> None:
+    findings = said(demo_shop.baskets, demo_shop.rules, demo_shop.validation, demo_shop.suggestions)
+
+    def words(*texts: str) -> int:
+        return sum(len(text.split()) for text in texts)
+
+    assert words(findings.headline) <= 25 and words(*findings.certain) <= 100 and len(findings.caveats) <= 4
+    assert all(words(action.what) <= 12 for action in findings.actions)
+    assert all(words(metric.label) <= 6 for metric in findings.tiles)
+    shown = [part for part in findings.parts if part.shown and not part.detail]
+    opened = words(*(text for part in shown for text in (part.title, part.sentence, part.chart.caption)))
+    assert opened + words(*findings.certain, *(caveat.text for caveat in findings.caveats)) <= 380
 
 
 def test_a_page_without_a_find_says_so(rng: np.random.Generator) -> None:
@@ -640,15 +663,10 @@ def test_a_page_without_a_find_says_so(rng: np.random.Generator) -> None:
     suggestions = bk.score(rules, baskets, validation)
     assert suggestions.empty
     findings = said(baskets, rules, validation, suggestions)
-    assert "no pair" in findings.lead and findings.actions == () and findings["held_later"].value is None
-    assert (
-        "No pair"
-        in bk.figure_pairs(
-            rules, suggestions, validation, strata=bk.strata(rules, baskets, list(suggestions["pair"])), level="product"
-        ).title
-    )
-    assert "No pair" in bk.figure_suggestions(suggestions, baskets, left_out=0).title
-    assert "not known" in bk.figure_season(rules, baskets, suggestions=suggestions).title
+    assert findings.headline == "No two products are bought together unusually often. Keep showing bestsellers."
+    assert findings.actions == () and findings["held_later"].value is None and findings.signals == ()
+    assert findings.parts[0].title == "No two products go together clearly enough to be shown"
+    assert [metric.id for metric in findings.tiles] == ["pairs_above_chance"]
     assert findings.tables["rules"].empty and "antecedents" in findings.tables["rules"]
 
 
@@ -663,9 +681,8 @@ def test_names_that_look_like_formulas_or_are_long_are_drawn_whole(rng: np.rando
     rules = bk.fit(baskets, min_confidence=0, max_items=2)
     validation = bk.validate(baskets, rules)
     suggestions = bk.score(rules, baskets, validation)
-    drawing = bk.figure_pairs(
-        rules, suggestions, validation, strata=bk.strata(rules, baskets, list(suggestions["pair"])), level="product"
-    )
+    drawing = bk.part_pairs(rules, baskets, suggestions, validation).chart
+    assert drawing is not None
     for svg in (drawing.wide, drawing.narrow):
         assert "Tea for $5 and more than $10," in svg and "long" in svg
 

@@ -17,18 +17,19 @@ from scipy import sparse
 
 import crmlib as crm
 from crmlib.analysis import baskets as bk
-from crmlib.analysis.baskets import hits as recommend
-from crmlib.analysis.baskets import mining
+from crmlib.analysis.baskets import hits, mining, strata, substitutes
+from crmlib.analysis.baskets import sequences as after
 from crmlib.analysis.baskets.facts import Profile, size_class
-from crmlib.analysis.baskets.predictions import HIT_RATE, PAIRS_HELD, listed
+from crmlib.analysis.baskets.owners import owns_not
+from crmlib.analysis.baskets.predictions import HIT_RATE, PAIRS_HELD, listed, predictions
 from crmlib.analysis.baskets.relatives import related
-from crmlib.analysis.baskets.rules import count_pairs
-from crmlib.analysis.baskets.sequences import order_range
+from crmlib.analysis.baskets.rules import above_chance, count_pairs
+from crmlib.analysis.baskets.suggestions import relatives_left_out
 from crmlib.analysis.baskets.validation import recount
 from crmlib.findings import Due
 from crmlib.shop.samples import demo
 from crmlib.stats import shrinkage
-from tests.test_baskets import LOTS, drawn, made
+from tests.test_baskets import SHOP, drawn, made
 
 
 def with_profiles(baskets: bk.Baskets, labels: pd.Series, *, prefix: str = "") -> bk.Baskets:
@@ -73,7 +74,7 @@ def test_the_prior_of_planted_pairs_is_recovered(rng: np.random.Generator) -> No
 
 
 def test_top_lift_is_luck_and_top_shrunk_is_not(rng: np.random.Generator) -> None:
-    """Split halves: of the pairs with the highest ratio few do as well on the other half; of the highest bounds most do."""
+    """Split halves: of pairs with the highest ratio few do as well on the other half; of the highest bounds most do."""
     pairs = 20_000
     truth = np.where(rng.random(pairs) < 0.97, 1.0, rng.gamma(4, 0.75, pairs))
     expected = rng.lognormal(0.3, 1.3, pairs)
@@ -117,10 +118,12 @@ def test_a_pair_that_turns_round_among_new_customers_warns(rng: np.random.Genera
     known = replace(made(held, customers=rng.integers(0, 2500, 9000)), groups={"customers": kind})
     known = with_profiles(known, kind, prefix="customers: ")
     rules = bk.fit(known, max_items=2, min_confidence=0)
-    parts = bk.strata(rules, known, [(20, 21)])
+    parts = strata.strata(rules, known, [(20, 21)])
     by_kind = parts[parts["dimension"] == "customers"].set_index("part")
     assert by_kind.loc["new", "turned"] and not by_kind.loc["returning", "turned"]
-    assert "turn round" in bk.figure_groups(parts).title
+    part = strata.part_of(parts, asked=1)
+    assert part.title == "i021 and i020 do not hold everywhere (new)" and part.checks[0].verdict == "warning"
+    assert part.sentence == "1 suggested pair is bought together less often than expected in some baskets."
 
 
 # ---- later time
@@ -152,21 +155,21 @@ def test_a_pair_of_one_season_is_not_held_up_later(rng: np.random.Generator) -> 
     baskets = divided(held, days, customers=rng.integers(0, 4000, n), support=0.005)
     rules = bk.fit(baskets, max_items=2, min_confidence=0)
     hats, kettles = (30, 31), (20, 21)
-    assert {hats, kettles} <= set(bk.above_chance(rules))
+    assert {hats, kettles} <= set(above_chance(rules))
     # The naive count calls the season a success: summer came back.
-    naive = count_pairs([hats], baskets=baskets.later()).iloc[0]
+    naive = count_pairs([hats], baskets=baskets.part("later")).iloc[0]
     assert naive["times_low"] > 1.5
     validation = bk.validate(baskets, rules)
     assert validation.by_month and validation.season >= 1
     for followed in (validation.found, validation.before):
         held_up = set(followed.loc[followed["verdict"] == "held", "itemset"])
         assert kettles in held_up and hats not in held_up
-    hat, kettle = (row for _, row in recount([hats, kettles], baskets.later()).iterrows())
+    hat, kettle = (row for _, row in recount([hats, kettles], baskets.part("later")).iterrows())
     assert hat["verdict"] != "held" and kettle["verdict"] == "held"
     assert hat["times_low"] < 1 and hat["times_over_all"] == pytest.approx(naive["times"])
     shown = dict(zip(validation.shown["itemset"], validation.shown["verdict"], strict=True))
     assert shown[hats] != "held" and shown[kettles] == "held"
-    assert "each month held against its own sales" in validation.verdict and "not followed" in validation.verdict
+    assert "by the season alone" in validation.verdict and "not followed" in validation.verdict
 
 
 # ---- sizes, sets and gifts
@@ -182,6 +185,7 @@ def test_a_pair_of_one_season_is_not_held_up_later(rng: np.random.Generator) -> 
         ("French Press 1.0 l", "French Press Grind 500 g", (33, 15), ""),
         ("Matcha Ceremonial 30 g", "Bamboo Whisk", (23, 15), ""),
         ("Set of 4", "Set of 6", (1, 2), ""),
+        ("i000", "i001", (1, 2), ""),
     ],
 )
 def test_relatives_are_told_by_their_names(first: str, second: str, prices: tuple[int, int], how: str) -> None:
@@ -204,9 +208,9 @@ def test_sizes_of_one_another_are_not_suggested_and_counted(rng: np.random.Gener
     names = tuple({20: "Soap 1 l", 25: "Soap 2 l"}.get(i, name) for i, name in enumerate(baskets.names))
     baskets = replace(baskets, names=names, kinds=(("", ""),) * 30, prices=np.ones(30))
     rules = bk.fit(baskets, max_items=2, min_confidence=0)
-    assert (20, 25) in bk.above_chance(rules)
+    assert (20, 25) in above_chance(rules)
     assert (20, 25) not in set(bk.score(rules, baskets, bk.validate(baskets, rules))["pair"])
-    assert ((20, 25), "size") in bk.relatives_left_out(rules, baskets)
+    assert ((20, 25), "size") in relatives_left_out(rules, baskets)
 
 
 # ---- the demo shop: substitutes, sequences, hit rates, the days ahead
@@ -240,19 +244,27 @@ def small_shops(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[bk.Baske
 
 def test_planted_substitutes_are_found_and_no_others(demo_found: tuple[Any, ...]) -> None:
     _, baskets, rules, truth = demo_found
-    found = bk.substitutes(rules, baskets)
+    found = substitutes.substitutes(rules, baskets)
     assert set(zip(found["first"], found["second"], strict=True)) == {
         (pair["first_name"], pair["second_name"]) for pair in truth["substitutes"]
     }
     assert (found["relation"] == "size").all() and (found["times_high"] < 1).all()
-    assert "replace each other" in bk.figure_substitutes(found).title
+    part = substitutes.part_of(found, rules)
+    assert part.title == "Customers buy one size of House Espresso Beans or another, rarely both at once"
+    assert part.sentence.endswith("The same goes for 1 other pair.")
+    assert part.actions[0].what == "If one of these 2 pairs is sold out, offer the other"
+    alone = substitutes.part_of(found.head(1).assign(relation=""), rules)
+    assert alone.title == "Customers buy House Espresso Beans 250 g or House Espresso Beans 1 kg, rarely both at once"
+    assert alone.actions[0].what == "Offer House Espresso Beans 1 kg when House Espresso Beans 250 g is sold out"
+    nothing = substitutes.part_of(found.head(0), rules)
+    assert not nothing.shown and nothing.actions == () and nothing.metrics[0].value == 0
 
 
 def test_planted_sequences_are_found_and_none_in_shuffled_days(
     demo_found: tuple[Any, ...], rng: np.random.Generator
 ) -> None:
     _, baskets, rules, truth = demo_found
-    found = bk.sequences(baskets, rules, window_days=60)
+    found = after.sequences(baskets, rules, window_days=60)
     assert set(zip(found.table["first"], found.table["then"], strict=True)) == {
         (pair["first_name"], pair["second_name"]) for pair in truth["sequences"]
     }
@@ -265,7 +277,7 @@ def test_planted_sequences_are_found_and_none_in_shuffled_days(
         where = np.empty(baskets.n, dtype=np.int64)
         where[into] = order
         mixed = replace(baskets, held=baskets.held[where], sizes=baskets.sizes[where])
-        wrong += len(bk.sequences(mixed, rules, window_days=60).table) > 0
+        wrong += len(after.sequences(mixed, rules, window_days=60).table) > 0
     assert wrong <= 2  # of 10, at a rate of .05: three or more have a chance of .012
 
 
@@ -277,14 +289,14 @@ def test_ranges_of_sequences_hold_when_customers_repeat_themselves(times: float,
     share = odds / (1 + odds)
     events = rng.poisson(0.6, (200, 2000))
     ahead = rng.binomial(events, rng.beta(share * 3, (1 - share) * 3, events.shape) if habit else share)
-    low, high = order_range(ahead, events - ahead, np.full(2000, by_sales))
+    low, high = after.order_range(ahead, events - ahead, np.full(2000, by_sales))
     assert 0.94 <= ((low <= times) & (times <= high)).mean() <= 0.96
 
 
 def test_planted_sequences_are_found_in_small_shops_too(small_shops: list[tuple[bk.Baskets, bk.Rules, Any]]) -> None:
     found, wrong, planted = 0, 0, 0
     for baskets, rules, truth in small_shops:
-        table = bk.sequences(baskets, rules, window_days=60).table
+        table = after.sequences(baskets, rules, window_days=60).table
         named = set(zip(table["first"], table["then"], strict=True))
         wanted = {(pair["first_name"], pair["second_name"]) for pair in truth["sequences"]}
         found, wrong, planted = found + len(named & wanted), wrong + len(named - wanted), planted + len(wanted)
@@ -305,14 +317,14 @@ def test_what_one_item_brings_does_not_come_after_everything(
     baskets = made(flat, customers=np.repeat(np.arange(people), orders), days=days)
     baskets = replace(baskets, customer_ids=tuple(f"c{i}" for i in range(people)))
     rules = bk.fit(baskets, max_items=2)
-    found = bk.sequences(baskets, rules, window_days=60).table
+    found = after.sequences(baskets, rules, window_days=60).table
     assert list(zip(found["first"], found["then"], strict=True)) == [("i000", "i001")]
     monkeypatch.setattr(
         importlib.import_module("crmlib.analysis.baskets.sequences"),
         "lateness",
         lambda events, _: np.zeros(len(events)),
     )
-    assert len(bk.sequences(baskets, rules, window_days=60).table) > 5
+    assert len(after.sequences(baskets, rules, window_days=60).table) > 5
 
 
 def test_suggestions_are_tried_on_later_baskets_beside_bestsellers(demo_found: tuple[Any, ...]) -> None:
@@ -325,7 +337,7 @@ def test_suggestions_are_tried_on_later_baskets_beside_bestsellers(demo_found: t
     ours, theirs = (rates.rate("beside a product", method)["rate"] for method in ("suggestion", "bestseller"))
     assert gap["difference"] == pytest.approx(ours - theirs)
     suggestions = bk.score(rules, baskets, validation)
-    owners = bk.owns_not(suggestions, baskets, shop=LOTS)
+    owners = owns_not(suggestions, baskets, shop=SHOP)
     ever = pd.DataFrame({"c": baskets.customers[baskets.held.tocoo().row], "i": baskets.held.tocoo().col})
     bought = {
         (baskets.customer_ids[c], baskets.ids[i])
@@ -355,9 +367,9 @@ def test_what_large_baskets_hold_anyway_is_told_apart(rng: np.random.Generator) 
     rules = bk.fit(baskets, max_items=2, min_confidence=0)
     validation = bk.validate(baskets, rules)
     rates = bk.hit_rates(baskets, validation)
-    suggested = bk.score(validation.rules, baskets.earlier(), validation)
-    ((first, then),) = recommend.first_choice(suggested, baskets.ids).items()
-    later, (small, many) = baskets.later(), ("under 11 items", "11 items or more")
+    suggested = bk.score(validation.rules, baskets.part("earlier"), validation)
+    ((first, then),) = hits.first_choice(suggested, baskets.ids).items()
+    later, (small, many) = baskets.part("later"), ("under 11 items", "11 items or more")
     for size, inside in ((small, later.sizes < 11), (many, later.sizes >= 11)):
         tried = later.held.toarray()[inside]
         tried = tried[tried[:, first] == 1]
@@ -367,44 +379,105 @@ def test_what_large_baskets_hold_anyway_is_told_apart(rng: np.random.Generator) 
             tried[:, 0].mean()
         )
     assert rates.difference("beside a product", size=small)["verdict"] == "better"
-    assert rates.difference("beside a product", size=many)["verdict"] == "beaten" and rates.turned
+    assert rates.difference("beside a product", size=many)["verdict"] == "beaten"
     parts = [rates.rate("beside a product", "suggestion", size=size)["trials"] for size in ("all", small, many)]
     assert parts[0] == parts[1] + parts[2]
-    figure = bk.figure_hits(rates)
-    assert "in larger ones a bestseller is" in figure.title or "not in large baskets" in figure.title
-    assert figure.sentence.startswith("Nothing was shown or sent") and "there it turns round" in figure.sentence
+    assert rates.better == (("beside a product", small),)
 
 
-@pytest.mark.parametrize(
-    ("overall", "small", "large", "opposite", "title"),
-    [
-        ("better", "better", "beaten", "11 items or more", "Beside a product its pair is likelier than a bestseller, but not in large baskets"),
-        ("beaten", "better", "beaten", "under 11 items", "Beside a product a bestseller is likelier than its pair, but not in small baskets"),
-        ("better", "beaten", "better", "under 11 items", "Beside a product its pair is likelier than a bestseller, but not in small baskets"),
-        ("tie", "better", "beaten", "", "In baskets under 11 items its pair is likelier beside a product than a bestseller, in larger ones a bestseller is"),
-        ("better", "better", "tie", "", "Beside a product its pair is likelier than a bestseller, by 1.0 points"),
-    ],
+SMALL, LARGE, ANY, LATER = (
+    ("beside a product", "under 11 items"), ("beside a product", "11 items or more"), ("beside a product", "all"),
+    ("to a customer", "all"),
 )  # fmt: skip
-def test_a_title_says_where_it_turns_round(overall: str, small: str, large: str, opposite: str, title: str) -> None:
-    sizes = ("all", "under 11 items", "11 items or more")
+
+
+def verdicts(**said: str) -> bk.HitRates:
+    """Hit rates with these verdicts by place."""
     ends = {"better": (0.01, 0.005, 0.015), "tie": (0.0, -0.1, 0.1), "beaten": (-0.01, -0.015, -0.005)}
-    differences = [
-        ("beside a product", size, *ends[verdict], 0.0025, verdict)
-        for size, verdict in zip(sizes, (overall, small, large), strict=True)
-    ]
+    places = {"small": SMALL, "large": LARGE, "any": ANY, "later": LATER}
     rates = [
-        ("beside a product", size, method, 500, 400, 50.0, 0.1, 0.08, 0.12)
-        for size in sizes
+        (*places[key], method, 500, 400, 50.0, 0.1, 0.08, 0.12)
+        for key in said
         for method in ("suggestion", "bestseller")
     ]
-    found = bk.HitRates(
+    differences = [(*places[key], *ends[verdict], 0.0025, verdict) for key, verdict in said.items()]
+    return bk.HitRates(
         rates=pd.DataFrame(
             rates, columns=["place", "size", "method", "trials", "customers", "hits", "rate", "low", "high"]
         ),
         differences=pd.DataFrame(differences, columns=["place", "size", "difference", "low", "high", "se", "verdict"]),
         days=90,
+        why="" if said else "Fewer than 100 later baskets held a product with a suggestion.",
     )
-    assert found.opposite == opposite and bk.figure_hits(found).title == title
+
+
+@pytest.mark.parametrize(
+    ("said", "advice", "title"),
+    [
+        ({"any": "better", "small": "better", "large": "beaten", "later": "beaten"},
+         "In small baskets, suggest the matching product; in large baskets and in e-mails, a bestseller.",
+         "The matching product was bought more often than a bestseller in small baskets, but not in large ones or as the "
+         "next purchase"),
+        ({"any": "better", "small": "better", "large": "better", "later": "better"},
+         "In small baskets, in large baskets and in e-mails, suggest the matching product.",
+         "The matching product was bought more often than a bestseller in small baskets, in large ones and as the next "
+         "purchase"),
+        ({"any": "better", "small": "better"}, "In the basket, suggest the matching product.",
+         "The matching product was bought more often than a bestseller in the basket"),
+        ({"any": "beaten", "later": "beaten"},
+         "Keep showing bestsellers: they were bought more often than the matching product.",
+         "The matching product was bought no more often than a bestseller"),
+        ({"any": "tie", "later": "beaten"},
+         "Keep showing bestsellers: they were bought at least as often as the matching product.",
+         "The matching product was bought no more often than a bestseller"),
+        ({"any": "tie"}, "Keep showing bestsellers: they were bought at least as often as the matching product.",
+         "The matching product was bought as often as a bestseller"),
+        ({}, "", ""),
+    ],
+)  # fmt: skip
+def test_advice_follows_the_evidence(said: dict[str, str], advice: str, title: str) -> None:
+    rates = verdicts(**said)
+    assert hits.advised(rates) == advice
+    part = bk.part_hits(rates, NO_PAIRS, made(np.ones((3, 2), dtype=np.int64)), shop=SHOP)
+    assert part.title == title and part.actions == ()
+    assert part.shown == bool(said) and part.certain == ()
+
+
+NO_PAIRS = pd.DataFrame(columns=["pair", "item_id", "suggest_id", "share", "room", "room_low", "room_high"])
+
+
+@pytest.mark.parametrize(
+    ("said", "test"),
+    [({"any": "beaten"}, False), ({"any": "tie"}, True), ({"small": "better", "large": "beaten"}, True), ({}, True)],
+)
+def test_nobody_is_asked_to_test_what_the_evidence_speaks_against(said: dict[str, str], test: bool) -> None:
+    pairs = pd.DataFrame({"pair": [(0, 1)], "item_id": "i000", "suggest_id": "i001", "share": 0.5, "room": np.nan,
+                          "room_low": np.nan, "room_high": np.nan})  # fmt: skip
+    part = bk.part_hits(verdicts(**said), pairs, made(np.ones((3, 2), dtype=np.int64)), shop=SHOP)
+    assert [action.what for action in part.actions] == (["Test this pair on half of visitors"] if test else [])
+    assert bool(part.certain) != bool(said)
+
+
+@pytest.mark.parametrize(
+    ("share", "title"),
+    [
+        (0.346, "One in three orders with A is followed by B within 60 days"),
+        (0.5, "One in two orders with A is followed by B within 60 days"),
+        (0.406, "41% of orders with A are followed by B within 60 days"),
+        (0.04, "4% of orders with A are followed by B within 60 days"),
+        (float("nan"), "B usually comes after A"),
+    ],
+)
+def test_a_sequence_is_said_as_one_says_it(share: float, title: str) -> None:
+    assert after._title(pd.Series({"first": "A", "then": "B", "share_after": share}), 60) == title
+
+
+def test_a_sequence_whose_window_is_never_over_is_told_by_its_counts() -> None:
+    row = {"pair": (0, 1), "first": "A", "then": "B", "share_after": np.nan, "share_any": 0.0, "after": 40, "before": 9,
+           "customers": 38, "times": 4.0, "times_low": 2.0, "times_high": 9.0}  # fmt: skip
+    assert after._sentence(pd.Series(row)).startswith("It came 40 times after and 9 times before.")
+    drawn_of = after._chart(after.Sequences(table=pd.DataFrame([row]), window_days=60, searched=1))
+    assert not drawn_of.wide and len(drawn_of.table["rows"]) == 1
 
 
 def planted_refills(rng: np.random.Generator) -> bk.Baskets:
@@ -424,7 +497,7 @@ def planted_refills(rng: np.random.Generator) -> bk.Baskets:
 
 def test_shares_of_sequences_count_known_customers_with_their_whole_window(rng: np.random.Generator) -> None:
     baskets = planted_refills(rng)
-    found = bk.sequences(baskets, bk.fit(baskets, max_items=2), window_days=60)
+    found = after.sequences(baskets, bk.fit(baskets, max_items=2), window_days=60)
     row = found.table.iloc[0]
     assert row["pair"] == (0, 1)
     held, day = baskets.held.toarray(), baskets.days.dt.date.tolist()
@@ -443,14 +516,18 @@ def test_shares_of_sequences_count_known_customers_with_their_whole_window(rng: 
     assert row["baskets_first"] == len(seen["first"]) < held[:, 0].sum()
     assert row["share_after"] == pytest.approx(np.mean(seen["first"]))
     assert row["share_any"] == pytest.approx(np.mean(seen["any"])) and row["share_any"] < 0.7 * row["share_after"]
-    assert "of all their baskets" in bk.figure_sequences(found).sentence
+    part = after.part_of(found, after.reminders(found, baskets, shop=SHOP), bk.fit(baskets, max_items=2), shop=SHOP)
+    assert part.title.endswith("orders with i000 are followed by i001 within 60 days") or "One in " in part.title
+    assert part.sentence.startswith("After any order it is ")
+    assert part.actions[0].what == f"Remind {part.actions[0].count} customers of i001"
+    assert "does not say who agreed to marketing e-mail" in part.actions[0].why
 
 
 def test_reminders_are_for_who_bought_the_first_lately_and_not_the_second_since(rng: np.random.Generator) -> None:
     baskets = planted_refills(rng)
     baskets = replace(baskets, as_of=date(2025, 11, 20))
-    found = bk.sequences(baskets, bk.fit(baskets, max_items=2), window_days=60)
-    listed = bk.reminders(found, baskets, shop=LOTS)
+    found = after.sequences(baskets, bk.fit(baskets, max_items=2), window_days=60)
+    listed = after.reminders(found, baskets, shop=SHOP)
     held, want = baskets.held.toarray(), set()
     for customer, name in enumerate(baskets.customer_ids):
         own = np.flatnonzero(baskets.customers == customer)
@@ -462,26 +539,6 @@ def test_reminders_are_for_who_bought_the_first_lately_and_not_the_second_since(
     assert all(by - last == timedelta(days=60) for by, last in zip(listed["by"], listed["last_bought"], strict=True))
 
 
-def test_lots_are_kept_by_key_and_id(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The same on a rerun with the same key, whatever else is on the list; another key or list draws anew."""
-    pd.DataFrame({"order_id": ["o1"], "ordered_at": ["2026-01-05"]}).to_csv(tmp_path / "orders.csv", index=False)
-    ids = [f"C{i:05d}" for i in range(4000)]
-
-    def drawn_by(key: str, of: str = "owns_one_side") -> list[str]:
-        monkeypatch.setenv("CRM_KEY", key)
-        return recommend.lots(ids, shop=crm.connect(tmp_path), of=of)
-
-    one = drawn_by("a key of sixteen letters")
-    assert one == drawn_by("a key of sixteen letters") and set(one) == {"write", "leave alone"}
-    assert 1880 <= one.count("write") <= 2120  # 2,000 ± 3.8 standard errors
-    for other in (drawn_by("another key of sixteen"), drawn_by("a key of sixteen letters", of="reminders")):
-        assert 1880 <= sum(a == b for a, b in zip(one, other, strict=True)) <= 2120
-    assert (
-        recommend.lots(ids[7:9], shop=crm.connect(tmp_path), of="reminders")
-        == drawn_by("a key of sixteen letters", "reminders")[7:9]
-    )
-
-
 def test_predictions_are_marked_by_a_later_run(demo_found: tuple[Any, ...], tmp_path: Path) -> None:
     folder, _, _, _ = demo_found
     then = crm.connect(folder, as_of="2026-07-01")
@@ -489,7 +546,7 @@ def test_predictions_are_marked_by_a_later_run(demo_found: tuple[Any, ...], tmp_
     rules = bk.fit(baskets, max_items=2)
     validation = bk.validate(baskets, rules)
     suggestions = bk.score(rules, baskets, validation)
-    said = bk.predictions(baskets, validation, suggestions, bk.hit_rates(baskets, validation))
+    said = predictions(baskets, validation, suggestions, bk.hit_rates(baskets, validation))
     assert {prediction.id for prediction in said} == {PAIRS_HELD, HIT_RATE}
     assert all(prediction.low <= prediction.value <= prediction.high for prediction in said)
     listed(suggestions, level="product").to_csv(tmp_path / "suggested_pairs.csv", index=False)

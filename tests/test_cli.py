@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 from crmlib import cli
 from crmlib.errors import DataError
 from crmlib.report.page.page import FINDINGS_MIME
-from crmlib.report.runner.finish import Outcome, Plan
+from crmlib.report.plan import Outcome, Plan
 from tests.pages_helpers import code, make_project, payload, show, write_notebook
 
 ROOT = Path(__file__).parents[1]
@@ -25,7 +25,8 @@ ROOT = Path(__file__).parents[1]
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     made = make_project(tmp_path)
     write_notebook(made, "08_baskets", [code(show(FINDINGS_MIME, payload()))], title="Baskets",
-                   parameters='level: str = "product"  # one of product, brand\nmin_support: float = 0.01  # in (0, 1]\n')  # fmt: skip
+                   parameters='level: str = "product"  # one of product, brand\n'
+                   'min_support: float = 0.01  # in (0, 1]\n')  # fmt: skip
     write_notebook(made, "12_feedback", [], title="Feedback")
     monkeypatch.chdir(made)
     return made
@@ -57,7 +58,8 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
 
 def test_help_answers_at_once_and_imports_nothing_heavy() -> None:
-    code = "import sys, crmlib.cli; print(sorted({'pandas', 'papermill', 'nbconvert', 'jinja2', 'duckdb'} & set(sys.modules)))"
+    heavy = {"pandas", "papermill", "nbconvert", "jinja2", "duckdb"}
+    code = f"import sys, crmlib.cli; print(sorted({heavy!r} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == "[]"
     done = subprocess.run([sys.executable, "-m", "crmlib", "--help"], capture_output=True, text=True, cwd=ROOT)
@@ -239,7 +241,8 @@ def hook(project: Path) -> str:
     script = project / "hook.py"
     script.write_text(
         "import json, os\nwith open('told.jsonl', 'a') as file:\n"
-        "    file.write(json.dumps({k: v for k, v in os.environ.items() if k[:4] == 'CRM_' and k not in ('CRM_STRICT', 'CRM_KEY')}) + '\\n')"
+        "    ours = {k: v for k, v in os.environ.items() if k[:4] == 'CRM_' and k not in ('CRM_STRICT', 'CRM_KEY')}\n"
+        "    file.write(json.dumps(ours) + '\\n')"
     )
     return f"{sys.executable} hook.py"
 
@@ -280,7 +283,8 @@ def test_commands_are_told_in_their_environment_once_a_report(ending: Path) -> N
     success, failure = told(ending)
     folder = ending / "reports" / "2026-11-22" / "baskets"
     assert success == {
-        "CRM_REPORT": "baskets", "CRM_STATUS": "warnings", "CRM_EXIT": "0", "CRM_MESSAGE": "", "CRM_AS_OF": "2026-11-22",
+        "CRM_REPORT": "baskets", "CRM_STATUS": "warnings", "CRM_EXIT": "0", "CRM_MESSAGE": "",
+        "CRM_AS_OF": "2026-11-22",
         "CRM_PAGE": str(folder / "report.html"), "CRM_SUMMARY": str(folder / "summary.txt"), "CRM_FOLDER": str(folder),
         "CRM_INDEX": str(ending / "reports" / "index.html"), "CRM_SHOP": "shop",
     }  # fmt: skip

@@ -61,6 +61,7 @@ def test_readme_commands_exist():
         "crmlib.figures.charts",
         "crmlib.findings",
         "crmlib.formats",
+        "crmlib.report.memory.tables",
         "crmlib.shop.intake.settings",
         "crmlib.stats.corrections",
         "crmlib.stats.intervals",

@@ -16,11 +16,20 @@ from scipy import stats
 
 import crmlib as crm
 from crmlib.analysis import experiments as ex
-from crmlib.analysis.experiments import effects, shares
+from crmlib.analysis.experiments import effects, moments
 from crmlib.analysis.experiments import split as splits
-from crmlib.analysis.experiments.verdicts import effect_text
+from crmlib.analysis.experiments.facts import Facts, assigned_days, assigned_units, order_outcomes, recorded_outcomes
+from crmlib.analysis.experiments.looks import Looks
+from crmlib.analysis.experiments.measures import effect_text
+from crmlib.analysis.experiments.results import Results
+from crmlib.analysis.experiments.segments import Segments
+from crmlib.analysis.experiments.split import Checks
+from crmlib.analysis.experiments.verdicts import Verdicts
+from crmlib.analysis.experiments.worth import Worth
 from crmlib.errors import NotAvailable, NotEnoughData, UsageError
-from crmlib.findings import Findings, csv_text
+from crmlib.findings import Findings
+from crmlib.publishing import csv_text
+from crmlib.stats import compare
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 RESULTS = ["experiment", "metric", "variant", "control", "n", "n_control", "mean", "mean_control", "effect", "low", "high",
@@ -117,52 +126,32 @@ OUTCOMES = [
 def page(shop: crm.Shop, *, experiment="", window_days=14, control="", split="", primary="", worthwhile=0.0, ratios="", quantiles="",
          reading="fixed", planned_units=0, guardrails="", offer_cost=0.0, units_a_month=0.0, segments="", unit=""):  # fmt: skip
     """The whole notebook: facts, checks, results, verdicts, findings, and worth, looks, segments."""
-    facts = ex.facts(
-        shop,
-        experiment=experiment,
-        window_days=window_days,
-        ratios=ratios,
-        quantiles=quantiles,
-        primary=primary,
-        unit=unit,
-    )
+    also = ", ".join(filter(None, [ratios, quantiles, primary]))
+    facts = ex.facts(shop, experiment=experiment, window_days=window_days, also=also, unit=unit)
     checks = ex.validate(facts, control=control, split=split)
-    results = ex.fit(
-        facts, checks, primary=primary, reading=reading, planned_units=planned_units, guardrails=guardrails
-    )
-    worth = ex.worth(facts, results, offer_cost=offer_cost, units_a_month=units_a_month)
-    verdicts = ex.score(facts, checks, results, worth, worthwhile=worthwhile)
-    looks = ex.by_day(shop, facts, checks, results)
-    groups = ex.by_segment(shop, facts, checks, results, columns=segments)
-    findings = ex.findings(facts, checks, results, verdicts, worth=worth, looks=looks, segments=groups, shop=shop)
+    results = ex.fit(checks, primary=primary, reading=reading, planned_units=planned_units, guardrails=guardrails)
+    worth = ex.worth(results, offer_cost=offer_cost, units_a_month=units_a_month)
+    verdicts = ex.score(results, worth, worthwhile=worthwhile)
+    looks = ex.by_day(shop, results)
+    groups = ex.by_segment(shop, results, columns=segments)
+    findings = ex.page(verdicts, looks=looks, segments=groups)
     return Page(facts, checks, results, verdicts, findings, worth, looks, groups)
 
 
 class Page(NamedTuple):
-    facts: ex.Facts
-    checks: ex.Checks
-    results: ex.Results
-    verdicts: ex.Verdicts
+    facts: Facts
+    checks: Checks
+    results: Results
+    verdicts: Verdicts
     findings: Findings
-    worth: ex.Worth
-    looks: ex.Looks
-    groups: ex.Segments
+    worth: Worth
+    looks: Looks
+    groups: Segments
 
 
 def sections(found: Page):
-    facts, checks, results, verdicts, _, worth, looks, groups = found
-    return [
-        ex.figure_split(facts, checks),
-        ex.table_verdicts(facts, results, verdicts),
-        ex.figure_effects(facts, results, verdicts),
-        ex.table_worth(facts, worth),
-        ex.figure_looks(facts, looks, verdicts),
-        ex.figure_segments(facts, groups, looks),
-        ex.figure_novelty(facts, looks),
-        ex.table_plan(facts, results),
-        ex.figure_days(facts, checks),
-        ex.table_checks(checks, groups.splits),
-    ]
+    """The parts that are shown; each has a title."""
+    return [part for part in found.findings.parts if part.shown]
 
 
 def arms(
@@ -346,13 +335,13 @@ def untidy(rng: np.random.Generator) -> tuple[pd.DataFrame, pd.DataFrame]:
 def test_units_and_moments_of_outcomes_equal_pandas(write_shop, rng):
     assigned, outcomes = untidy(rng)
     shop = crm.connect(write_shop(assignments=assigned, outcomes=outcomes), as_of="2026-03-01")
-    units = ex.assigned_units(shop)
+    units = assigned_units(shop)
     ours = shop.fetch(units.order_by("experiment", "unit_id"))
     theirs = units_in_pandas(assigned).sort_values(["experiment", "unit_id"], ignore_index=True)
     pd.testing.assert_frame_equal(ours, theirs[ours.columns], check_dtype=False)
-    rows = ex.recorded_outcomes(shop, units=units, window_days=14)
+    rows = recorded_outcomes(shop, units=units, window_days=14)
     expected = moments_in_pandas(outcomes_in_pandas(assigned, outcomes))
-    got = ex.moments(shop, rows)
+    got = moments.moments(shop, rows)
     pd.testing.assert_frame_equal(got[expected.columns], expected, check_dtype=False, rtol=1e-9)
     # Every unit of one arm has a row for every metric: it counts, is missing, or is open.
     single = theirs[theirs["arms"] == 1].groupby(["experiment", "variant"]).size()
@@ -369,12 +358,14 @@ def test_moments_of_orders_equal_pandas(write_shop, rng):
         "total": rng.lognormal(3, 0.5, 400).round(2),
     })  # fmt: skip
     shop = crm.connect(write_shop(assignments=assigned, orders=orders), as_of="2026-01-16")
-    rows = ex.order_outcomes(shop, units=ex.assigned_units(shop), window_days=10)
+    rows = order_outcomes(shop, units=assigned_units(shop), window_days=10)
     expected = moments_in_pandas(
         orders_in_pandas(assigned[assigned["assigned_at"] < "2026-01-16"], orders, as_of="2026-01-16", days=10)
     )
     compared = ["experiment", "metric", "variant", "n", "mean", "var", "skew3", "nonzero", "largest", "off_binary"]
-    pd.testing.assert_frame_equal(ex.moments(shop, rows)[compared], expected[compared], check_dtype=False, rtol=1e-9)
+    pd.testing.assert_frame_equal(
+        moments.moments(shop, rows)[compared], expected[compared], check_dtype=False, rtol=1e-9
+    )
 
 
 def test_a_variance_far_below_the_mean_survives_the_sums(write_shop, rng):
@@ -390,7 +381,7 @@ def test_a_variance_far_below_the_mean_survives_the_sums(write_shop, rng):
 def test_days_equal_pandas(write_shop, rng):
     assigned, outcomes = untidy(rng)
     shop = crm.connect(write_shop(assignments=assigned, outcomes=outcomes), as_of="2026-03-01")
-    ours = shop.fetch(ex.assigned_days(ex.assigned_units(shop)))
+    ours = shop.fetch(assigned_days(assigned_units(shop)))
     units = units_in_pandas(assigned).query("arms == 1")
     theirs = units.groupby(["experiment", units["assigned_at"].dt.date.rename("day"), "variant"]).size()
     assert ours["units"].tolist() == theirs.tolist()
@@ -432,7 +423,7 @@ def test_a_test_with_open_windows_is_not_decided(write_shop, rng):
     assert (
         early[4]["running"].value == 1 and early[4]["decided"].value == 0 and early[4]["primary_effect"].value is None
     )
-    assert not ex.figure_effects(early[0], early[2], early[3]).wide  # no effect is drawn before the end
+    assert not ex.part_effects(early.verdicts).chart.wide  # no effect is drawn before the end
     done = page(crm.connect(folder, as_of=early[3].table["by"].iloc[0]))
     assert done[3].table["state"].tolist() == ["higher"]
 
@@ -519,9 +510,9 @@ def test_values_missing_more_in_one_arm_void_their_metric(write_shop, rng):
 )
 def test_score_interval_of_a_difference_as_published(counts, low, high):
     # Newcombe 1998, Statistics in Medicine 17:873–890, table II, method 6 (Miettinen and Nurminen).
-    found = shares.difference_interval(*counts)
+    found = compare.difference_interval(*counts)
     assert found == (pytest.approx(low, abs=5e-5), pytest.approx(high, abs=5e-5))
-    swapped = shares.difference_interval(*counts[2:], *counts[:2])
+    swapped = compare.difference_interval(*counts[2:], *counts[:2])
     assert swapped == (pytest.approx(-found[1], abs=1e-9), pytest.approx(-found[0], abs=1e-9))
 
 
@@ -530,13 +521,13 @@ def test_score_interval_of_a_difference_as_published(counts, low, high):
 def test_intervals_of_shares_agree_with_their_test(data):
     n, m = (data.draw(st.integers(5, 3000)) for _ in range(2))
     x, y = data.draw(st.integers(0, n)), data.draw(st.integers(0, m))
-    low, high = shares.difference_interval(x, n, y, m)
+    low, high = compare.difference_interval(x, n, y, m)
     assert -1 <= low <= x / n - y / m + 1e-9 and x / n - y / m - 1e-9 <= high <= 1
-    p = shares.score_test(x, n, y, m)
+    p = compare.score_test(x, n, y, m)
     if abs(p - 0.05) > 1e-6:
         assert (low > 0 or high < 0) == (p < 0.05)
         if x and y:
-            ends = shares.ratio_interval(x, n, y, m)
+            ends = compare.ratio_interval(x, n, y, m)
             assert (ends[0] > 1 or ends[1] < 1) == (p < 0.05)
     if 0 < x + y < n + m:
         pooled = stats.chi2_contingency([[x, n - x], [y, m - y]], correction=False).statistic
@@ -609,7 +600,7 @@ def test_holms_correction_runs_over_all_metrics_and_arms(write_shop, rng):
     b = primary[primary["variant"] == "b"].iloc[0]
     events = [round(b[mean] * b[n]) for mean, n in (("mean", "n"), ("mean_control", "n_control"))]
     assert (b["low"], b["high"]) == pytest.approx(
-        shares.difference_interval(events[0], 300, events[1], 300, confidence=0.975)
+        compare.difference_interval(events[0], 300, events[1], 300, confidence=0.975)
     )
     assert verdicts.table["state"].tolist() == ["open", "higher"]
     assert findings["experiments"].value == findings["decided"].value == 1
@@ -625,7 +616,7 @@ def test_an_a_a_test_errs_at_the_declared_rate(rng):
     assert low <= found <= high
     found = 0
     for x, y in rng.binomial(800, 0.06, (looks, 2)):
-        found += shares.score_test(int(x), 800, int(y), 800) < 0.05
+        found += compare.score_test(int(x), 800, int(y), 800) < 0.05
     assert found <= stats.binom.ppf(0.9995, looks, 0.05)
 
 
@@ -673,12 +664,12 @@ def test_cookie_cats_comes_out_as_published(cookie_cats):
     assert checks.table.set_index("check").loc["heavy_tail: rounds", "verdict"] == "warning"
     assert verdicts.table["state"].tolist() == ["lower"] and verdicts.table["decision"].tolist() == ["stop"]
     assert findings.status == "warnings"
-    # Read, but with a doubt that stands among the first lines.
-    assert findings.so_what[:2] == (
-        "Gate: retention 7 is lower: \N{MINUS SIGN}0.8 points (\N{MINUS SIGN}1.3 to \N{MINUS SIGN}0.3).",
-        "The split of gate is doubtful: read the result with care.",
-    )
-    assert findings.actions[0].why.endswith("; its split is doubtful")
+    # Read, but with a doubt that stands open on the page.
+    assert findings.headline == "Gate lowers retention 7."
+    split = ex.part_split(checks)
+    assert split.title == "The split in gate is doubtful: read it with care" and not split.detail
+    assert findings.actions[0].what == "End gate: keep the old version"
+    assert findings.actions[0].why.endswith("Its split is doubtful.")
 
 
 def test_the_demo_shops_tests_are_read_rightly(demo_shop, demo_folder):
@@ -696,24 +687,28 @@ def test_the_demo_shops_tests_are_read_rightly(demo_shop, demo_folder):
     assert two == {name: len(one["units_in_two_arms"]) for name, one in truth.items()}
     assert [findings[name].value for name in ("experiments", "decided", "void", "running")] == [4, 0, 1, 1]
     rows = verdicts.table.set_index("experiment")
-    assert rows.loc["free_shipping", ["decision", "title"]].tolist() == [
+    assert rows.loc["free_shipping", ["decision", "said"]].tolist() == [
         "open",
-        "Free shipping sells more but margin per visitor is unclear",
+        "Free shipping sells more, but we can't tell if it pays",
     ]
     assert findings["open"].value == 2 and rows.loc["new_header", "decision"] == "open"
-    first = findings.actions[0]
-    assert first.what == "Decide on free shipping: take the risk shown, or test something bolder"
-    # The estimate is noisy: the days are said for the range too, and what they find.
-    assert "four times in five" in first.why and "if it is as large as the range allows" in first.why
-    assert all(action.by for action in findings.actions)
+    assert [(action.what, action.worth) for action in findings.actions] == [
+        ("Decide whether to keep free shipping", "1 chance in 7 that it loses money"),
+        ("Ignore the sorting test: 1,200 visitors are missing from treatment", ""),
+        ("Let the gift note test run to its end", ""),
+        ("Leave new header out, or plan a longer test", ""),
+    ]
+    assert "A clear answer would take about nine months more." in findings.actions[0].why
+    assert all(action.by and action.by.weekday() < 5 for action in findings.actions)
+    assert findings.ahead == ("The gift note test can be read from 14\N{NO-BREAK SPACE}October 2026.",)
+    assert findings["primary_effect"].note == "from 6.4%" and findings["margin_a_month"].spread
     # The split of each test stands on the page, the heavy tail of one that shows no effect does not.
     names = [check.name for check in findings.checks]
     assert "split, sorting" in names and not any("heavy tail" in name and "gift note" in name for name in names)
-    assert findings["decided"].note == "of 4: 2 ended open, 1 still running (13 more days), 1 void"
-    assert any("no plan" in caveat.text for caveat in findings.caveats)
+    assert findings["decided"].note == "of 4"
     # The method's own terms are folded.
-    assert all(any(word in line for line in findings.for_experts) for word in ("Holm", "CUPED", "q-value"))
-    assert not any(word in " ".join(findings.how_sure) for word in ("Holm", "CUPED", "q-value"))
+    assert all(any(word in line for line in findings.method) for word in ("Holm", "CUPED", "q-value"))
+    assert not any(word in " ".join(findings.certain) for word in ("Holm", "CUPED", "q-value"))
     # Nothing of the running test's effect is anywhere in what is published.
     assert not [
         name for name in ("looks", "segments", "worth") if "gift_note" in set(findings.tables[name]["experiment"])
@@ -726,9 +721,8 @@ def test_the_demo_shops_tests_are_read_rightly(demo_shop, demo_folder):
         .all(axis=None)
     )
     assert not [text for text in _checks.table.query("experiment == 'gift_note'")["text"] if "the mean of" in text]
-    table = ex.table_checks(_checks, found.groups.splits)
-    assert "1 fault voids a test or metric" in table.title
-    assert f"of {len(findings.tables['checks'])} checks" in table.title
+    title = ex.part_checks(_checks, found.groups.splits).title
+    assert title == f"4 of {len(findings.tables['checks'])} checks found a problem"
     tested = results.table[results.table["state"] == "ok"]
     assert (tested["gain"] > 0.2).all() and tested["method"].str.startswith("CUPED").all()
     assert all(figure.title for figure in sections(found))
@@ -743,7 +737,7 @@ def test_planted_effects_lie_within_the_intervals_of_most_seeds():
         read = (outcomes["experiment"] == "free_shipping") | (outcomes["metric"] == "converted")
         facts = facts_in_pandas(assigned, outcomes[read])
         checks = ex.validate(facts)
-        results = ex.fit(facts, checks)
+        results = ex.fit(checks)
         table = results.table.set_index(["experiment", "metric"])
         for metric in held:
             row = table.loc[("free_shipping", metric)]
@@ -755,7 +749,7 @@ def test_planted_effects_lie_within_the_intervals_of_most_seeds():
     assert void == 20
 
 
-def facts_in_pandas(assigned: pd.DataFrame, outcomes: pd.DataFrame) -> ex.Facts:
+def facts_in_pandas(assigned: pd.DataFrame, outcomes: pd.DataFrame) -> Facts:
     """Facts without an engine, for many seeds: the demo's outcomes are one row a unit and metric already."""
     counts = assigned.groupby(["experiment", "unit_id"])["variant"].transform("nunique")
     single = assigned[counts == 1]
@@ -779,7 +773,7 @@ def facts_in_pandas(assigned: pd.DataFrame, outcomes: pd.DataFrame) -> ex.Facts:
         .reset_index()
     )
     capped = moments[["experiment", "metric", "variant", "largest", "n", "mean", "var"]]
-    return ex.Facts(as_of=pd.Timestamp("2026-10-01").date(), source="outcomes", window_days=14, currency="EUR", dated=True, arms=arms_,
+    return Facts(as_of=pd.Timestamp("2026-10-01").date(), source="outcomes", window_days=14, currency="EUR", dated=True, arms=arms_,
                     apart=apart, days=days, moments=moments, ratios=pd.DataFrame(columns=["experiment", "metric"]),
                     quantiles=pd.DataFrame(columns=["experiment", "metric"]), capped=capped)  # fmt: skip
 
@@ -804,9 +798,10 @@ def test_five_customers_are_too_few_and_the_page_says_so_with_numbers(write_shop
     found = page(shop)
     _facts, _checks, _results, verdicts, findings, *_ = found
     assert findings.status == "too_few"
-    assert "too few to conclude" in findings.lead
+    assert findings.headline == "The tiny test is too small to tell."
     assert findings["too_few"].value == 1 and findings["primary_effect"].value is None
-    assert verdicts.table["why"].iloc[0] == "needs 30 customers in each arm, has 2"
+    assert verdicts.table["why"].iloc[0] == "It needs 30 customers in each arm, has 2."
+    assert findings.actions[0].what == "Collect more customers before reading tiny"
     assert findings.tables["results"]["effect"].isna().all()
     assert findings.tables["results"].loc[0, ["n", "n_control", "mean"]].tolist() == [2, 3, 0.0]
     assert all(figure.title for figure in sections(found))
@@ -902,21 +897,21 @@ def test_the_primary_measure_is_chosen_by_name_alone(write_shop, rng):
     shop = crm.connect(write_shop(assignments=assigned, outcomes=outcomes_of(assigned, **values)), as_of="2026-02-01")
     _, _, results, _, findings, *_ = page(shop)
     assert results.primary == {"x": "conversion"} and not results.named
-    assert any("No measure that decides was named" in caveat.text for caveat in findings.caveats)
+    assert any("Nobody named the measure" in caveat.text for caveat in findings.caveats)
     _, _, results, _, findings, *_ = page(shop, primary="zeal")
     assert results.primary == {"x": "zeal"} and results.named and results.table["metric"].iloc[0] == "zeal"
-    assert not any("No measure that decides was named" in caveat.text for caveat in findings.caveats)
+    assert not any("Nobody named the measure" in caveat.text for caveat in findings.caveats)
 
 
 @pytest.mark.parametrize(
-    ("margin", "state", "decision", "title"),
+    ("margin", "state", "decision", "said"),
     [
-        (1.0, "higher", "ship", "X sells more"),
-        (-1.0, "higher", "stop", "X sells more but margin falls"),
-        (0.0, "open", "open", "X sells more but margin is unclear"),
+        (1.0, "higher", "ship", "X sells more and pays"),
+        (-1.0, "higher", "stop", "X sells more, but loses money"),
+        (0.0, "open", "open", "X sells more, but we can't tell if it pays"),
     ],
 )
-def test_selling_more_at_a_loss_is_not_shipped(write_shop, margin, state, decision, title):
+def test_selling_more_at_a_loss_is_not_shipped(write_shop, margin, state, decision, said):
     rng = np.random.default_rng(5)
     assigned = arms(rng, {"control": 2000, "new": 2000})
     new = (assigned["variant"] == "new").to_numpy()
@@ -928,7 +923,7 @@ def test_selling_more_at_a_loss_is_not_shipped(write_shop, margin, state, decisi
     verdict = page(crm.connect(write_shop(assignments=assigned, outcomes=outcomes), as_of="2026-02-01"))[3].table.iloc[
         0
     ]
-    assert verdict[["state", "decision", "title"]].tolist() == [state, decision, title]
+    assert verdict[["state", "decision", "said"]].tolist() == [state, decision, said]
 
 
 def test_no_difference_says_how_large_one_could_still_be(write_shop):
@@ -945,45 +940,42 @@ def test_no_difference_says_how_large_one_could_still_be(write_shop):
 
     row, verdict = read()
     # Nothing is worth having or not until somebody says so: both ends, as the table beside it has them, and no decision.
-    assert verdict["title"] == "X stays open, from −2.7 to +2.7 points"
+    assert verdict["said"] == "X shows no clear difference"
     assert (verdict["state"], verdict["decision"]) == ("open", "open")
     assert 2.65 < 100 * row["high"] < 2.75 and 2.65 < -100 * row["low"] < 2.75
     assert effect_text(row, "").endswith("points (−2.7 to 2.7)")
     row, verdict = read(worthwhile=0.2)  # five points of 25: excluded on both sides
-    assert verdict["title"] == "X: no difference larger than 2.7 points"
+    assert "Any effect is smaller than 2.7 points; 5.0 points would be worth having." in verdict["why"]
     assert (verdict["state"], verdict["decision"]) == ("no_difference", "stop")
     _, wide = read(worthwhile=0.05)  # an effect of 1.25 points is not excluded
     assert (wide["state"], wide["decision"]) == ("open", "open")
     # Lehr's rule: about 16 times the variance over the squared effect, in each arm.
-    needed = int(wide["why"].split("needs about ")[1].split(" units")[0].replace(",", ""))
+    needed = int(wide["why"].split("takes about ")[1].split(" units")[0].replace(",", ""))
     assert needed == pytest.approx(15.7 * 0.25 * 0.75 / 0.0125**2, rel=0.01)
 
 
 def test_findings_keep_the_contract(demo_shop):
     findings = page(demo_shop).findings
     assert findings["experiments"].value == 4
-    assert list(findings.tables) == ["results", "checks", "looks", "segments", "worth", "since_seen"]
+    assert sorted(findings.tables) == ["checks", "looks", "results", "segments", "since_seen", "worth"]
     assert (
         findings.tables["results"].columns.tolist() == RESULTS and findings.tables["checks"].columns.tolist() == CHECKS
     )
-    assert not findings.lists and len(findings.so_what) == 3
-    heads = [metric for metric in findings.metrics if metric.headline]
-    assert 3 <= len(heads) <= 6 and all(metric.n is not None for metric in heads)
-    # The first tile says what was found, and no tile says 'decided' where the sentence says 'unclear'.
-    assert heads[0].id == "primary_effect" and findings["decided"].label == "Settled what to do"
+    assert not findings.lists
+    # The first tile says what was found, and none counts what only grows.
+    assert [metric.id for metric in findings.tiles] == ["primary_effect", "decided", "margin_a_month"]
+    assert findings["primary_effect"].label == "Free shipping: conversion" and findings["primary_effect"].signed
     assert (
-        findings.lead
-        == "Free shipping sells more but margin per visitor is unclear. Of 4 tests none settles what to do: 2 ended open, 1 is still running, 1 is void."
+        findings.headline == "Free shipping sells more, but we can't tell if it pays. "
+        "No other test has a result yet; the sorting test is unusable."
     )
-    assert {action.counted for action in findings.actions} == {"visitors"} and findings[
-        "units"
-    ].label == "Visitors assigned"
-    assert findings.how_sure[0].startswith("About 95 of 100 such tests") and len(findings.how_sure[0]) < 200
+    assert findings["units"].label == "Visitors assigned"
+    assert findings.certain[0].startswith("About 95 of 100 such tests") and len(findings.certain[0]) < 200
     void = findings.tables["results"].query("state == 'void'")
     assert len(void) == 3 and void[["mean", "mean_control", "effect", "low", "high", "p_value"]].isna().all(axis=None)
     json.dumps(findings.to_json(), allow_nan=False)
     said = json.dumps(findings.to_json()).lower()
-    for never in ("no effect.", "the split is fine", "chance that"):
+    for never in ("no effect.", "the split is fine", "settle", "set aside", "reckoned"):
         assert never not in said
     assert page(demo_shop)[4].to_json() == findings.to_json()
 
@@ -993,9 +985,10 @@ def test_names_from_the_shop_cannot_break_a_page(write_shop, rng):
     assigned = arms(rng, {"control": 80, "$new$ <i>": 80}, name="n").assign(experiment=name)
     outcomes = outcomes_of(assigned, **{"$a^2$ <script>": rng.normal(9, 1, 160)})
     found = page(crm.connect(write_shop(assignments=assigned, outcomes=outcomes), as_of="2026-02-01"))
-    for figure in sections(found):
-        for drawing in (figure.wide, figure.narrow):
+    for part in sections(found):
+        for drawing in (part.chart.wide, part.chart.narrow) if part.chart else ():
             assert "<script>" not in drawing and "<b>" not in drawing
-        assert "<script>" not in figure._as_html() and "<i>" not in figure._as_html()
-    drawn = ex.figure_effects(found[0], found[2], found[3])
+        shown = part._repr_mimebundle_()["text/html"]
+        assert "<script>" not in shown and "<i>" not in shown
+    drawn = ex.part_effects(found.verdicts).chart
     assert "$a^2$" in drawn.wide and drawn.alt

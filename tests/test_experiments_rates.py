@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from crmlib.analysis.experiments import effects, guardrails, novelty, sequential
+from crmlib.analysis.experiments import effects, looks, sequential
+from crmlib.analysis.experiments.results import read_guardrails
 from crmlib.stats import adjust
 
 TRIALS, LOOKS = 2_000, 50
@@ -39,7 +40,7 @@ def spending(rng: np.random.Generator, share: float, shape: tuple[int, int]) -> 
 
 
 @pytest.fixture(scope="module")
-def looks() -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def seen() -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """z of the difference at 50 looks, of tests of two equal things, and units in each arm at each look."""
     rng = np.random.default_rng(11)
     n = 150 * np.arange(1, LOOKS + 1)
@@ -57,8 +58,8 @@ def looks() -> dict[str, tuple[np.ndarray, np.ndarray]]:
 
 
 @pytest.mark.parametrize("metric", ["shares", "spending"])
-def test_fifty_looks_at_two_equal_things_err_at_most_five_times_in_a_hundred(looks, metric):
-    z, n = looks[metric]
+def test_fifty_looks_at_two_equal_things_err_at_most_five_times_in_a_hundred(seen, metric):
+    z, n = seen[metric]
     factor = sequential.widening(n, n, alpha=0.05, planned=PLANNED)
     erred = (np.abs(z) > factor).any(axis=1)
     assert erred.mean() <= 0.05
@@ -69,9 +70,9 @@ def test_fifty_looks_at_two_equal_things_err_at_most_five_times_in_a_hundred(loo
     assert erred.mean() > 0.005
 
 
-def test_the_usual_interval_errs_more_with_every_look(looks):
+def test_the_usual_interval_errs_more_with_every_look(seen):
     # ../shared/METHODS.md, 'Experiments': naive false positives at 1, 5, 10, 20, 50 looks.
-    z, _ = looks["shares"]
+    z, _ = seen["shares"]
     for count, published in ((1, 0.05), (5, 0.14), (10, 0.19), (20, 0.25), (50, 0.32)):
         at = np.arange(1, count + 1) * LOOKS // count - 1
         naive = (np.abs(z[:, at]) > 1.96).any(axis=1).mean()
@@ -263,7 +264,7 @@ def halves(rng: np.random.Generator, lifts: tuple[float, float], *, size: int) -
 def fading(sums: list[dict[str, np.ndarray]], *, size: int, strangers: bool = False) -> float:
     """Share of tests whose effect is said to have changed between the halves, by Welch's test of the units' own contrasts."""
     both = [arm | ({"both": arm["early"] * arm["late"] / size} if strangers else {}) for arm in sums]
-    (mean, variance), (mean0, variance0) = (novelty.contrast_of(arm, size, first=7, late=7) for arm in both)
+    (mean, variance), (mean0, variance0) = (looks.contrast_of(arm, size, first=7, late=7) for arm in both)
     found = stats.ttest_ind_from_stats(mean, np.sqrt(variance), size, mean0, np.sqrt(variance0), size, equal_var=False)
     return float((found.pvalue < 0.05).mean())
 
@@ -302,7 +303,7 @@ def test_the_best_of_three_measures_wins_twice_as_often_as_one_named_before():
 
 def test_a_guardrail_at_its_limit_is_passed_one_time_in_forty():
     rng = np.random.default_rng(32)
-    (rail,) = guardrails.read_guardrails("refunded +1 points")
+    (rail,) = read_guardrails("refunded +1 points")
     pairs = zip(rng.binomial(3_000, 0.06, TRIALS).tolist(), rng.binomial(3_000, 0.05, TRIALS).tolist(), strict=True)
     verdicts = []
     for x, y in pairs:

@@ -11,8 +11,10 @@ from scipy import stats
 
 import crmlib as crm
 from crmlib.analysis import experiments as ex
-from crmlib.analysis.experiments import guardrails, segments, sequential
 from crmlib.analysis.experiments import predictions as foresight
+from crmlib.analysis.experiments import results as estimates
+from crmlib.analysis.experiments import segments, sequential
+from crmlib.analysis.experiments.planning import power_of
 from crmlib.errors import UsageError
 from crmlib.findings import Due
 from tests.test_experiments import arms, outcomes_of, page, sections
@@ -39,12 +41,12 @@ def test_only_an_always_valid_reading_decides_before_the_end(growing):
     fixed = page(growing)
     assert fixed.verdicts.table["state"].tolist() == ["running"]
     assert fixed.results.table["state"].tolist() == ["running"] and not fixed.verdicts.table["early"].any()
-    assert any("Fixed horizon" in line for line in fixed.findings.how_sure)
+    assert fixed.findings.certain[0].endswith("The ranges hold for one look, at the end.")
     always = page(growing, reading="always", planned_units=8_000)
     verdict, row = always.verdicts.table.iloc[0], always.results.table.iloc[0]
     assert (verdict["state"], verdict["decision"], verdict["early"]) == ("higher", "ship", True)
-    assert "read before its end" in verdict["why"] and "always-valid 95 % interval" in row["method"]
-    assert any("Always-valid reading" in line for line in always.findings.how_sure)
+    assert "It was read before its end" in verdict["why"] and "always-valid 95 % interval" in row["method"]
+    assert "on every day at once" in always.findings.certain[0]
     # By hand: the difference of the two shares, plus and minus so many standard errors.
     shares = row["mean"], row["mean_control"]
     error = math.sqrt(sum(p * (1 - p) / n for p, n in zip(shares, (row["n"], row["n_control"]), strict=True)))
@@ -62,9 +64,8 @@ def test_the_last_day_of_the_band_is_what_the_always_valid_reading_says(growing)
     )
     days = found.looks.days
     assert (days["low"] <= days["naive_low"]).all() and (days["n"].diff().dropna() >= 0).all()
-    drawn = ex.figure_looks(found.facts, found.looks, found.verdicts)
-    assert drawn.wide and "clearly higher" in drawn.title
-    assert "fixed" not in found.verdicts.reading
+    drawn = ex.part_looks(found.looks)
+    assert drawn.chart.wide and "clearly higher" in drawn.title
 
 
 def test_those_who_act_early_do_not_stand_for_all(write_shop):
@@ -97,7 +98,7 @@ def test_a_split_that_breaks_late_is_seen_at_the_day_it_does(write_shop):
     shop = shop_of(write_shop, assigned, outcomes_of(assigned, spent=rng.normal(5, 1, len(assigned))))
     checks = ex.validate(ex.facts(shop)).table.set_index("check")
     assert checks.loc["sample_ratio_any_day", "verdict"] == "failed"
-    assert "looking every day would have shown it on" in checks.loc["sample_ratio_any_day", "text"]
+    assert "chance could no longer explain it" in checks.loc["sample_ratio_any_day", "text"]
     counts = assigned.groupby([assigned["assigned_at"].dt.date, "variant"]).size().unstack()
     p = sequential.split_p(counts.cumsum().to_numpy(), [1, 1])
     assert checks.loc["sample_ratio_any_day", "p_value"] == pytest.approx(p[-1])
@@ -147,7 +148,7 @@ def test_a_ratio_is_that_of_the_sums_with_the_delta_methods_error(spenders):
 
 def test_quantiles_are_order_statistics_of_all_units(spenders):
     assigned, outcomes, shop = spenders
-    found = ex.facts(shop, quantiles="revenue@0.5, revenue@0.95").quantiles.set_index(["metric", "variant"])
+    found = ex.facts(shop, also="revenue@0.5, revenue@0.95").quantiles.set_index(["metric", "variant"])
     values = outcomes[outcomes["metric"] == "revenue"].merge(assigned[["unit_id", "variant"]])
     z = stats.norm.ppf(0.975)
     for share in (0.5, 0.95):
@@ -175,9 +176,8 @@ def test_quantiles_are_order_statistics_of_all_units(spenders):
 @pytest.mark.parametrize(
     ("what", "text", "match"),
     [
-        ("ratios", "revenue", "written as revenue/orders"),
         ("ratios", "revenu/orders", "no metric|no experiment has a metric 'revenu'; did you mean 'revenue'"),
-        ("quantiles", "revenue", "written as revenue@0.5"),
+        ("quantiles", "revenue@", "written as revenue@0.5"),
         ("quantiles", "revenue@1.5", "between 0 and 1"),
         ("guardrails", "revenue 2 %", "written as refunded"),
         ("guardrails", "revenue +0 %", "limits other than 0"),
@@ -207,7 +207,7 @@ def test_cutting_back_the_largest_values_is_shown_and_decides_nothing(write_shop
     )
     raw = stats.ttest_ind(rounds[new], rounds[~new], equal_var=False)
     assert row["p_value"] == pytest.approx(raw.pvalue)
-    assert any("decides nothing" in line for line in found.findings.how_sure)
+    assert any("decides nothing" in line for line in found.findings.method)
     text = found.checks.table.set_index("check").loc["heavy_tail: rounds", "text"]
     assert f"would be {np.delete(rounds, 0)[~new[1:]].mean():.2f}, not {rounds[~new].mean():.2f}" in text
 
@@ -229,7 +229,7 @@ def test_cutting_back_the_largest_values_is_shown_and_decides_nothing(write_shop
     ],
 )
 def test_a_guardrail_holds_only_with_its_whole_interval(text, row, verdict):
-    (rail,) = guardrails.read_guardrails(text)
+    (rail,) = estimates.read_guardrails(text)
     assert rail.verdict(row) == verdict
     assert rail.metric in ("x", "my metric") and ("rise" in rail.text) == ("+" in text)
 
@@ -245,7 +245,8 @@ def test_it_ships_only_if_every_guardrail_holds(write_shop):
     assert verdict["decision"] == "ship"
     held = page(shop, guardrails="refunded +1.5 points")
     assert (
-        held.verdicts.table["decision"].tolist() == ["ship"] and "guardrail refunded" in held.verdicts.table["why"][0]
+        held.verdicts.table["decision"].tolist() == ["ship"]
+        and "stays within its limit (may rise by at most 1.5 points)" in held.verdicts.table["why"][0]
     )
     assert held.results.table.set_index("metric")["guardrail"].to_dict() == {
         "converted": "",
@@ -253,10 +254,10 @@ def test_it_ships_only_if_every_guardrail_holds(write_shop):
         "slow": "",
     }
     unclear = page(shop, guardrails="refunded +0.1 points").verdicts.table.iloc[0]
-    assert unclear["decision"] == "open" and unclear["title"].endswith("but refunded is not assured")
+    assert unclear["decision"] == "open" and unclear["said"] == "X sells more, but may make refunded worse than allowed"
     broken = page(shop, guardrails="refunded +1.5 points, slow +2 %")
     assert broken.verdicts.table["decision"].tolist() == ["stop"]
-    assert broken.verdicts.table["title"][0].endswith("but slow gets worse than it may")
+    assert broken.verdicts.table["said"][0] == "X sells more, but makes slow worse than allowed"
     assert broken.findings.tables["results"].set_index("metric").loc["slow", "guardrail"] == "broken"
     # Guardrails decide, so they are not among what only explains.
     q = broken.results.table.set_index("metric")["q_value"]
@@ -283,20 +284,21 @@ def test_money_is_margin_less_the_offers_cost(write_shop):
     assert row["loss"] == pytest.approx(stats.norm.cdf(-row["per_unit"] / error), rel=1e-6)
     assert found.verdicts.table["decision"].tolist() == ["ship"]
     assert found.findings["margin_a_month"].value == pytest.approx(2_000, abs=100)
-    assert "as if every effect had been equally likely" in found.findings.actions[0].worth
+    assert found.findings.actions[0].worth.endswith(" margin a month")
+    assert any("as if every effect had been equally likely" in line for line in found.findings.method)
     # At the test's own pace: 4,000 units in 14 days.
     own = page(shop).worth.table.iloc[0]
     assert own["units_a_month"] == pytest.approx(4_000 / 14 * 365.25 / 12)
     dear = page(shop, offer_cost=0.9).verdicts.table.iloc[0]
-    assert dear["decision"] == "stop" and dear["title"].endswith("but margin less the offer's cost falls")
+    assert dear["decision"] == "stop" and dear["said"] == "X sells more, but loses money"
     unclear = page(shop, offer_cost=0.45).verdicts.table.iloc[0]
-    assert unclear["decision"] == "open" and "margin less the offer's cost is unclear" in unclear["title"]
+    assert unclear["decision"] == "open" and "Margin less the offer's cost" in unclear["why"]
 
 
 def test_revenue_is_not_called_margin(spenders):
     found = page(spenders[2], primary="revenue")
     assert found.worth.table.empty and found.findings["margin_a_month"].value is None
-    assert ex.table_worth(found.facts, found.worth).title == "No test can be told in money yet"
+    assert ex.part_worth(found.worth).title == "No test can be told in money yet"
 
 
 # ---- the planner -----------------------------------------------------------------------------------------------------------
@@ -331,7 +333,7 @@ def test_a_plan_answers_backwards_too_and_counts_whole_weeks():
 
 
 def test_a_planned_test_finds_its_effect_four_times_in_five():
-    from crmlib.analysis.experiments.shares import score_test
+    from crmlib.stats.compare import score_test
 
     rng = np.random.default_rng(8)
     size = ex.plan(base=0.10, least=0.02).units_per_arm
@@ -348,7 +350,7 @@ def test_the_power_of_a_test_comes_from_its_variance_alone(write_shop):
     for effect in (0.0, 3.0):
         shop = shop_of(write_shop, assigned, outcomes_of(assigned, spent=values + effect * new))
         found = page(shop)
-        tables.append(ex.power_of(found.facts, found.results, worthwhile=0.05).iloc[0])
+        tables.append(power_of(found.results, worthwhile=0.05).iloc[0])
     assert tables[0]["detectable"] == pytest.approx(tables[1]["detectable"], rel=1e-6)
     assert tables[0]["detectable"] == pytest.approx(
         2.8016 * math.sqrt(values[new].var(ddof=1) / 1_000 + values[~new].var(ddof=1) / 1_000), rel=1e-3
@@ -389,9 +391,8 @@ def test_segments_equal_pandas_and_only_a_planted_difference_is_called_one(write
         [between, between - 1.96 * error, between + 1.96 * error], abs=2e-3
     )
     assert tests.loc["device", "p_value"] == pytest.approx(2 * stats.norm.sf(abs(between) / error), rel=0.02)
-    title = ex.figure_segments(found.facts, found.groups, found.looks).title
-    assert "does not do the same by device" in title
-    assert f"{title}." in found.findings.so_what
+    part = ex.part_segments(found.groups)
+    assert "does not do the same by device" in part.title and not part.detail
     # Three people are not shown as three.
     assert effects.loc[("rare", "odd"), "n_control"] < 5
     shown = found.findings.tables["segments"].set_index("level")
@@ -403,7 +404,8 @@ def test_segments_equal_pandas_and_only_a_planted_difference_is_called_one(write
     plain = shop_of(write_shop, assigned, outcomes_of(assigned, spent=rng.normal(10, 3, 6_000)))
     noise = page(plain, segments=", ".join(f"s{name}" for name in range(25)))
     assert (noise.groups.tests["p_value"] < 0.05).any() and not (noise.groups.tests["p_adjusted"] < 0.05).any()
-    assert ex.figure_segments(noise.facts, noise.groups, noise.looks).title == "No segment differs reliably"
+    part = ex.part_segments(noise.groups)
+    assert part.title == "No segment differs reliably" and part.detail
 
 
 def test_a_mix_that_turns_the_total_round_is_said():
@@ -443,8 +445,7 @@ def test_such_a_mix_is_warned_of_on_the_page(write_shop):
     checks = found.findings.tables["checks"].set_index("check")["verdict"]
     assert checks["mix: stone, new"] == "warning" and checks["sample_ratio_by_segment"] == "warning"
     assert found.results.table["effect"].iloc[0] == pytest.approx(273 / 350 - 289 / 350)
-    title = ex.figure_segments(found.facts, found.groups, found.looks).title
-    assert title == "X: the mix by stone turns the total round"
+    assert ex.part_segments(found.groups).title == "X: the mix by stone alone makes the total what it is"
 
 
 def test_customers_and_new_or_returning_are_segments_of_tests_read_from_orders(write_shop):
@@ -502,11 +503,7 @@ def test_an_effect_that_wears_off_is_found_in_orders(write_shop, fading):
     by_hand = (effects[0]["new"] - effects[0]["control"]) - (effects[1]["new"] - effects[1]["control"])
     assert change["value"] == pytest.approx(by_hand, abs=1e-3)
     assert (change["p_adjusted"] < 0.001) == fading
-    sentence = ex.figure_segments(found.facts, found.groups, found.looks).sentence
-    assert ("do not count on its average to last" in sentence) == fading
-    assert any("do not count on its average" in line for line in found.findings.so_what) == fading
-    assert found.findings.actions[0].what == "Ship x"
-    assert ("the effect changed since first seen" in found.findings.actions[0].why) == fading
+    assert found.findings.actions[0].what == "Give x to everybody"
     # The curve, day by day, by hand: the same units at every point.
     since = found.looks.since
     wait = (per_day["ordered_at"] - per_day["assigned_at"]).dt.days
@@ -517,12 +514,13 @@ def test_an_effect_that_wears_off_is_found_in_orders(write_shop, fading):
     rows = [np.pad(day[arm].to_numpy(), (0, size // 2 - len(day[arm]))) for arm in ("new", "control")]
     ends = stats.ttest_ind(*rows, equal_var=False).confidence_interval(0.95)
     assert since.loc[3, ["low", "high"]].tolist() == pytest.approx([ends.low, ends.high])
-    title = ex.figure_novelty(found.facts, found.looks).title
-    assert title == (
-        "The effect of x was larger in the first days than later"
+    part = ex.part_novelty(found.looks)
+    assert part.title.startswith(
+        "The effect of x was larger in the first days than later (p"
         if fading
         else "No clear change in the effect of x since it was first seen"
     )
+    assert part.detail == (not fading) and (part.sentence == "Do not count on its average to last.") == fading
     assert len(found.findings.tables["since_seen"]) == 14
     if fading:
         longer = page(
@@ -584,7 +582,7 @@ def test_a_running_test_says_where_it_will_end_and_is_graded_by_the_same_units(w
     late = crm.connect(folder, as_of=said.end)
     found = page(late, window_days=14)
     due = (Due(prediction=said, as_of=said.start, run_id="r"),)
-    (graded,) = ex.grade(late, due, facts=found.facts, checks=found.checks, results=found.results)
+    (graded,) = ex.grade(late, due, results=found.results)
     then = (assigned["assigned_at"] < "2026-01-20").to_numpy()
     new = (assigned["variant"] == "new").to_numpy()
     assert graded.actual == pytest.approx(spent[then & new].mean() - spent[then & ~new].mean())
@@ -598,8 +596,8 @@ def test_a_running_test_says_where_it_will_end_and_is_graded_by_the_same_units(w
 def test_checks_that_found_nothing_are_counted_not_listed(write_shop, rng):
     assigned = arms(rng, {"control": 400, "new": 400}, days=10)
     found = page(shop_of(write_shop, assigned, outcomes_of(assigned, spent=rng.normal(5, 1, 800))))
-    table = ex.table_checks(found.checks, found.groups.splits).table
+    table = ex.part_checks(found.checks, found.groups.splits).chart.table
     quiet = int((found.checks.table["verdict"] == "ok").sum())
     assert [row[1] for row in table["rows"]] == ["warning", "ok"]
-    assert table["rows"][-1][0] == f"X: {quiet} checks found nothing."
+    assert table["rows"][-1][0] == f"X: {quiet} checks found no problem."
     assert len(found.findings.tables["checks"]) == quiet + 1

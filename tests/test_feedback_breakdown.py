@@ -14,18 +14,23 @@ from scipy import stats
 import crmlib as crm
 from crmlib.analysis import feedback
 from crmlib.analysis.feedback import breakdown
-from crmlib.analysis.feedback import page as conclusions
 from crmlib.analysis.feedback.breakdown import ANY
-from crmlib.analysis.feedback.predictions import count_band
+from crmlib.analysis.feedback.breakdown import groups as groups_of
+from crmlib.analysis.feedback.breakdown import products as products_of
+from crmlib.analysis.feedback.predictions import ahead as ahead_of
+from crmlib.analysis.feedback.predictions import grade, predictions
+from crmlib.analysis.feedback.texts import Readings
 from crmlib.analysis.feedback.themes import THEMES
+from crmlib.analysis.feedback.trend import Trend
+from crmlib.analysis.feedback.trend import causes as causes_of
+from crmlib.analysis.forecasts import count_band
 from crmlib.findings import Due, Prediction
+from crmlib.stats.shrinkage import shrunk
 
 AS_OF = date(2026, 10, 1)
 
 
-def _made(
-    days: np.ndarray, themes: list[str], *, texts: list[str] | None = None, **columns: list[object]
-) -> feedback.Readings:
+def _made(days: np.ndarray, themes: list[str], *, texts: list[str] | None = None, **columns: list[object]) -> Readings:
     """Readings of complaining texts, one theme each, by day."""
     n = len(days)
     base: dict[str, object] = {
@@ -35,7 +40,7 @@ def _made(
     }  # fmt: skip
     frame = pd.DataFrame(base | columns)
     mentions = pd.DataFrame({"row": range(n), "theme": themes, "polarity": -0.5, "complaint": True})
-    return feedback.Readings(texts=frame, mentions=mentions, reader=feedback.Reader(), as_of=AS_OF)
+    return Readings(texts=frame, mentions=mentions, reader=feedback.Reader(), as_of=AS_OF)
 
 
 # Products
@@ -88,7 +93,7 @@ def _shop(write_shop: Callable[..., Path]) -> crm.Shop:
     )
 
 
-def _read(shop: crm.Shop) -> tuple[feedback.Readings, pd.DataFrame]:
+def _read(shop: crm.Shop) -> tuple[Readings, pd.DataFrame]:
     return feedback.score(shop, feedback.facts(shop), reader=feedback.Reader(), at_least=1), feedback.orders_by_day(
         shop
     )
@@ -97,7 +102,7 @@ def _read(shop: crm.Shop) -> tuple[feedback.Readings, pd.DataFrame]:
 def test_a_product_that_runs_small_is_named_and_counted_by_hand(write_shop: Callable[..., Path]) -> None:
     shop = _shop(write_shop)
     readings, orders = _read(shop)
-    found = feedback.products(readings, shop, orders)
+    found = products_of(readings, shop, orders)
     row = found.frame[(found.frame["product_id"] == "P3") & (found.frame["theme"] == "fit")].iloc[0]
     raw = pd.read_csv(shop_folder(shop) / "feedback.csv")
     writers = raw[(raw["product_id"] == "P3") & raw["text"].str.contains("small")]["customer_id"].nunique()
@@ -109,7 +114,12 @@ def test_a_product_that_runs_small_is_named_and_counted_by_hand(write_shop: Call
     assert row["p_value"] == pytest.approx(
         stats.binomtest(int(writers), int(total), 1 / 6, alternative="greater").pvalue
     )
-    assert feedback.figure_products(found).title == "Linen shirt runs small"
+    part = feedback.part_products(readings, shop, orders)
+    assert part.title == "Linen shirt runs small" and part.actions[0].what == "Check Linen shirt: it runs small"
+    assert part.sentence == (
+        f"{writers} buyers said it runs small. That is about 65 in 1,000 orders; for other products it is 25.0. "
+        "One more case stands out."
+    )
     assert row["rate"] < 1000 * writers / 200  # drawn towards the average
 
 
@@ -125,7 +135,7 @@ def test_rates_are_drawn_in_by_gamma_and_poisson() -> None:
         truth = rng.gamma(2.0, 1.5, 100)
         exposure = rng.uniform(0.2, 4.0, 100)
         counts = rng.poisson(truth * exposure).astype(float)
-        rate, low, high = breakdown.shrunk(counts, exposure)
+        rate, low, high = shrunk(counts, exposure)
         held.append((low <= truth) & (truth <= high))
         plain += ((counts / exposure - truth) ** 2).sum()
         drawn += ((rate - truth) ** 2).sum()
@@ -169,10 +179,8 @@ def test_channels_are_compared_given_their_texts() -> None:
     channel = ["chat"] * 100 + ["review"] * 300
     themes = ["service"] * 40 + ["price"] * 60 + ["service"] * 30 + ["price"] * 270
     readings = _made(days, themes, channel=channel)
-    found = breakdown._compared(
-        readings, readings.texts["channel"], pd.Series(True, index=readings.texts.index), pd.Series({"chat": 100, "review": 300}),
-        dimension="channel", per="texts",
-    )  # fmt: skip
+    everyone = pd.Series(True, index=readings.texts.index)
+    found = breakdown.compared(readings, "channel", everyone, pd.Series({"chat": 100, "review": 300}), per="texts")
     row = found.set_index(["value", "theme"]).loc[("chat", "service")]
     both = stats.fisher_exact([[40, 60], [30, 270]], alternative="greater")[1]
     assert row["p_value"] == pytest.approx(min(1, 2 * both))
@@ -196,10 +204,7 @@ def test_groups_without_a_difference_rarely_differ() -> None:
         }
         readings = _made(np.repeat(np.datetime64("2026-09-01"), 300), themes, **values)
         everyone = pd.Series(True, index=readings.texts.index)
-        frames = [
-            breakdown._compared(readings, readings.texts[name], everyone, size, dimension=name, per="orders")
-            for name, size in exposure.items()
-        ]
+        frames = [breakdown.compared(readings, name, everyone, size, per="orders") for name, size in exposure.items()]
         wrong += (adjust(pd.concat(frames)["p_value"], method="fdr_bh") <= 0.05).any()
     assert wrong <= 0.05 * 40 + 3 * np.sqrt(40 * 0.05 * 0.95)
 
@@ -229,15 +234,16 @@ def test_orders_by_group_are_counted_as_pandas_counts_them(write_shop: Callable[
 def test_small_counts_of_people_are_not_told(write_shop: Callable[..., Path]) -> None:
     shop = _shop(write_shop)
     readings, orders = _read(shop)
-    found = feedback.groups(readings, shop, orders)
+    found = groups_of(readings, shop, orders)
     hidden = (found.frame["complaints"] > 0) & (found.frame["complaints"] < 5)
     assert hidden.any()
-    file = conclusions.masked(found)
+    part = feedback.part_groups(readings, shop, orders)
+    file = part.tables["groups"]
     assert (file.loc[hidden, "complaints"] == "<5").all() and file.loc[hidden, ["rate", "ratio", "p_value"]].isna().all(
         axis=None
     )
-    table = feedback.table_groups(found).table
-    counts = [row[3] for row in table["rows"]]
+    assert part.chart is not None
+    counts = [row[3] for row in part.chart.table["rows"]]
     assert not any(text in ("1", "2", "3", "4") for text in counts)
 
 
@@ -256,21 +262,21 @@ def test_the_word_behind_a_rise_is_named() -> None:
     readings = _made(np.array(days).astype("datetime64[s]"), ["delivery"] * len(days), texts=texts)
     orders = pd.DataFrame({"day": pd.date_range("2025-08-07", "2026-09-30"), "orders": 60})
     trend = feedback.trend(readings, orders)
-    cause = feedback.causes(readings, trend)
+    cause = causes_of(readings, trend)
     assert [(one.theme, one.word) for one in cause] in (
         [("delivery", "Parcelo")],
         [("delivery", "driver")],
         [("delivery", "lost")],
     )
     assert cause[0].recent > 0.5 * cause[0].recent_all and cause[0].before == 0
-    assert "most name" in feedback.figure_trend(trend, cause).title
-    same = feedback.Readings(
+    assert trend.causes == cause
+    same = Readings(
         texts=readings.texts.assign(text="Came late again"),
         mentions=readings.mentions,
         reader=readings.reader,
         as_of=AS_OF,
     )
-    assert feedback.causes(same, trend) == ()
+    assert causes_of(same, trend) == ()
 
 
 # Ahead
@@ -278,7 +284,7 @@ def test_the_word_behind_a_rise_is_named() -> None:
 
 def _daily(
     rng: np.random.Generator, *, rate: float, scatter: float = 1.0, days: int = 1000
-) -> tuple[feedback.Readings, pd.DataFrame]:
+) -> tuple[Readings, pd.DataFrame]:
     index = pd.date_range(end=pd.Timestamp(AS_OF) - pd.Timedelta(days=1), periods=days)
     mean = (
         np.full(days, rate)
@@ -298,13 +304,13 @@ def test_bands_hold_what_comes(scatter: float) -> None:
         readings, orders = _daily(rng, rate=0.6, scatter=scatter)
         cut = np.datetime64(AS_OF - timedelta(days=30))
         past = readings.texts["day"].to_numpy() < cut
-        known = feedback.Readings(
+        known = Readings(
             texts=readings.texts[past].reset_index(drop=True), mentions=readings.mentions[past].reset_index(drop=True).assign(row=range(past.sum())),
             reader=readings.reader, as_of=AS_OF - timedelta(days=30),
         )  # fmt: skip
-        trend = feedback.Trend(weeks=pd.DataFrame(), changes=pd.DataFrame(), recent_weeks=8)
+        trend = Trend(weeks=pd.DataFrame(), changes=pd.DataFrame(), recent_weeks=8)
         found = (
-            feedback.ahead(known, orders[orders["day"] < cut], trend=trend)
+            ahead_of(known, orders[orders["day"] < cut], trend=trend)
             .frame.set_index(["theme", "horizon_days"])
             .loc[("delivery", 30)]
         )
@@ -339,7 +345,7 @@ def test_what_was_expected_is_marked_by_a_later_run() -> None:
         )
         return Due(prediction=said, as_of=date(2026, 7, 1), run_id="r", lists=None)
 
-    grades = feedback.grade(readings, [due("delivery", date(2026, 7, 31)), due("price", date(2026, 7, 31)), due("delivery", date(2027, 1, 1)),
+    grades = grade(readings, [due("delivery", date(2026, 7, 31)), due("price", date(2026, 7, 31)), due("delivery", date(2027, 1, 1)),
                                        due("orders", date(2026, 7, 31))])  # fmt: skip
     assert [(grade.due.prediction.id, grade.actual) for grade in grades] == [
         ("delivery_complaints_30d", 2),
@@ -350,11 +356,11 @@ def test_what_was_expected_is_marked_by_a_later_run() -> None:
 def test_predictions_are_whole_and_dated_ahead() -> None:
     readings, orders = _daily(np.random.default_rng(8), rate=0.5)
     trend = feedback.trend(readings, orders)
-    said = feedback.predictions(feedback.ahead(readings, orders, trend=trend))
+    said = predictions(ahead_of(readings, orders, trend=trend))
     assert {one.id for one in said} == {f"{theme}_complaints_{days}d" for theme in THEMES for days in (30, 90)}
     assert all(one.start == AS_OF and one.low <= one.value <= one.high for one in said)  # type: ignore[operator]
-    short = feedback.ahead(*_daily(np.random.default_rng(8), rate=0.5, days=300), trend=trend)
-    assert short.frame.empty and "cannot be said" in feedback.table_ahead(short, trend=trend).title
+    short = feedback.part_ahead(*_daily(np.random.default_rng(8), rate=0.5, days=300), trend)
+    assert short.tables["ahead"].empty and short.title == "We can't say how many complaints the next weeks bring"
 
 
 # The demo shop's planted truth
@@ -374,12 +380,12 @@ def test_the_demo_shops_planted_product_and_channel_are_found(tmp_path: Path) ->
         shop = crm.connect(folder, as_of="2026-10-01")
         readings, orders = _read(shop)
         planted = made.truth["reviews"]
-        clear = feedback.products(readings, shop, orders).frame
+        clear = products_of(readings, shop, orders).frame
         clear = clear[clear["above"]]
         mug = clear[(clear["name"] == planted["runs_small"]["product"]) & (clear["theme"] == "fit")]
         assert len(mug) == 1 and mug["runs"].iloc[0] == "small"
         others += (clear["name"] != planted["runs_small"]["product"]).sum()
-        frame = feedback.groups(readings, shop, orders).frame
+        frame = groups_of(readings, shop, orders).frame
         differs = frame[frame["differs"] != ""]
         assert ((differs["value"] == planted["loud_channel"]["channel"]) & (differs["theme"] == "service")).any()
         others += (differs["dimension"] != "channel").sum()

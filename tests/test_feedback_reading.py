@@ -20,12 +20,12 @@ from textblob import TextBlob
 
 import crmlib as crm
 from crmlib.analysis import feedback
-from crmlib.analysis.feedback import learning, phrasing, shares
+from crmlib.analysis.feedback import learning, phrasing, validation
 from crmlib.analysis.feedback import readers as contest
-from crmlib.analysis.feedback.lexicons import textblob, vader
-from crmlib.analysis.feedback.moods import mood, scores
+from crmlib.analysis.feedback.moods import mood, scores, textblob, vader
 from crmlib.analysis.feedback.reliability import HARD_DEVELOPMENT, HARD_FRESH, HARD_FRESH_FIRST, HARD_HELD_OUT
 from crmlib.stats import share_interval
+from crmlib.stats.resampling import resampled
 from tests.conftest import ROOT, SHARED_DATA
 
 READER = feedback.Reader(abstain_below=0.1)
@@ -228,7 +228,9 @@ def test_a_model_is_used_where_it_is_better(write_shop: Callable[..., Path]) -> 
     assert (found.contest.set_index("reader").loc[["rules", "textblob", "vader"], "lead_low"] > 0).all()
     readings = feedback.score(shop, feedback.facts(shop), reader=found.reader)
     assert feedback.validate(readings, draws=100).macro_f1 > 0.9  # type: ignore[operator]
-    assert "own stars reads better" in feedback.figure_readers(found).title
+    assert (
+        feedback.part_readers(found).title == "A model of the shop's own stars reads better than word lists with rules"
+    )
 
 
 def test_a_tie_goes_to_the_simpler(write_shop: Callable[..., Path]) -> None:
@@ -236,7 +238,7 @@ def test_a_tie_goes_to_the_simpler(write_shop: Callable[..., Path]) -> None:
     shop = _rated_shop(write_shop, size=320, private=False)
     found = feedback.learn(shop, feedback.facts(shop), reader=READER, draws=200)
     assert found.of("model")[0] is not None and not found.chosen and found.reader.learnt is None
-    assert "not clearly better" in found.reason and "tie goes to the simpler" in feedback.figure_readers(found).sentence
+    assert "not clearly better" in found.reason and "simpler" in feedback.part_readers(found).sentence
 
 
 def test_stars_without_relation_to_the_texts_teach_nothing(write_shop: Callable[..., Path]) -> None:
@@ -252,7 +254,7 @@ def test_too_few_stars_teach_nothing_and_it_is_said(write_shop: Callable[..., Pa
     shop = _rated_shop(write_shop, size=90, private=True)
     found = feedback.learn(shop, feedback.facts(shop), reader=READER, draws=100)
     assert not found.chosen and found.of("model") == (None, None, None)
-    assert "different phrasings" in found.reason and "no model of this shop yet" in feedback.figure_readers(found).title
+    assert "different phrasings" in found.reason and "no model of this shop yet" in feedback.part_readers(found).title
 
 
 @pytest.fixture(scope="module")
@@ -343,10 +345,10 @@ def test_the_share_on_half_negative_sentences_is_corrected(rng: np.random.Genera
     for _ in range(20):
         rated = rng.random(read.sum()) < 1 / 3
         counts = np.zeros((read.sum(), 6))
-        counts[rated, :4] = shares.cells(negative[read][rated], said[read][rated])
+        counts[rated, :4] = validation.cells(negative[read][rated], said[read][rated])
         counts[~rated, 4], counts[~rated, 5] = said[read][~rated], ~said[read][~rated]
         units = pd.Series(np.arange(len(counts)))
-        drawn = shares.corrected(shares.resampled(counts, units, rng=rng, draws=300))[0]
+        drawn = validation.corrected(resampled(counts, units, rng=rng, draws=300))[0]
         low, high = np.quantile(drawn, (0.025, 0.975))
         held += low <= truth <= high
     assert held >= 17

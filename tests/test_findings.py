@@ -156,4 +156,4 @@ def test_any_text_comes_back_and_none_is_a_formula(text):
         path = Path(folder) / "a.csv"
         path.write_bytes(written.encode())
         assert publishing.csv_rows(path)[0]["a"] == text
-    assert not text or next(csv.reader(io.StringIO(written.split("a\n", 1)[1])))[0][:1] not in tuple("=+-@\t\uff1d")
+    assert not text or next(csv.reader(io.StringIO(written.split("\n", 1)[1])))[0][:1] not in tuple("=+-@\t\uff1d")

@@ -14,10 +14,12 @@ from typing import Any
 import pytest
 
 from crmlib.report.folder import store as publish
+from crmlib.report.folder.manifest import Manifest, fingerprint
+from crmlib.report.memory import provenance
 from crmlib.report.page.page import FINDINGS_MIME
 from crmlib.report.parameters import Report, select
+from crmlib.report.plan import Plan
 from crmlib.report.runner import fresh
-from crmlib.report.runner.finish import Plan
 from tests.conftest import ROOT
 from tests.pages_helpers import code, make_plan, make_project, payload, show, write_notebook
 
@@ -42,14 +44,14 @@ def stand(plan: Plan, report: Report, *, values: dict[str, Any] = VALUES, **chan
     (staging / "metrics.json").write_text("{}")
     manifest = {
         "run_id": run_id, "report": report.name, "variant": plan.variant, "as_of": plan.as_of.isoformat(),
-        "status": "published", "parameters": values, "made_from": fresh.Basis.look(plan).of(report, plan),
-        "files": {"metrics.json": publish.fingerprint(staging / "metrics.json")},
+        "status": "published", "parameters": values, "made_from": provenance.Basis.look(plan).of(report, plan),
+        "files": {"metrics.json": fingerprint(staging / "metrics.json")},
     }  # fmt: skip
-    return publish.publish(plan.reports, staging, manifest | changes)
+    return publish.publish(plan.reports, staging, Manifest.from_json(manifest | changes))
 
 
 def why(plan: Plan, report: Report, values: dict[str, Any] = VALUES) -> list[str]:
-    return fresh.why(plan, report, values, fresh.Basis.look(plan).of(report, plan))
+    return fresh.why(plan, report, values, provenance.Basis.look(plan).of(report, plan))
 
 
 def test_each_thing_a_run_is_made_from_is_a_reason(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,14 +103,14 @@ def test_a_package_that_comes_goes_or_changes_is_a_reason(
     (site / "somelib-1.0.dist-info").rename(site / "somelib-1.1.dist-info")
     assert why(plan, report) == ["somelib was 1.0, is 1.1"]
     (site / "somelib-1.1.dist-info").rmdir()
-    assert why(plan, report) == ["somelib is gone"]
+    assert why(plan, report) == ["somelib is gone, was 1.0"]
 
 
 def test_changed_code_is_a_reason_the_template_included(project: Path, tmp_path: Path) -> None:
     """In a copy of the package, so that the one in use is not touched."""
     copy = tmp_path / "copy"
     shutil.copytree(ROOT / "crmlib", copy / "crmlib", ignore=shutil.ignore_patterns("__pycache__"))
-    program = "from crmlib.report import fresh; print(fresh.__file__, fresh._code())"
+    program = "from crmlib.report.memory import provenance as p; print(p.__file__, p._code())"
 
     def look() -> str:
         environment = os.environ | {"PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
@@ -157,31 +159,31 @@ def test_a_run_that_stands_damaged_or_says_too_little_is_made_anew(project: Path
 
 
 def test_a_large_file_is_read_once_while_nothing_touches_it(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fresh, "LARGE", 10)
+    monkeypatch.setattr(provenance, "LARGE", 10)
     plan = make_plan(project)
     orders = project / "data" / "shop" / "orders.csv"
     read: list[str] = []
-    real = fresh._sha
+    real = provenance.sha256
 
     def counting(path: Path) -> str:
         read.append(path.name)
         return real(path)
 
-    monkeypatch.setattr(fresh, "_sha", counting)
+    monkeypatch.setattr(provenance, "sha256", counting)
     # Written a moment ago, it could be written again within the clock's step: not remembered.
-    fresh.Basis.look(plan).remember(plan)
+    provenance.Basis.look(plan).remember(plan)
     assert not (plan.reports / ".stamps.json").exists()
-    monkeypatch.setattr(fresh, "_SETTLED", -1.0)
-    known = fresh.Basis.look(plan)
+    monkeypatch.setattr(provenance, "_SETTLED", -1.0)
+    known = provenance.Basis.look(plan)
     known.remember(plan)
     assert str(project) not in (plan.reports / ".stamps.json").read_text()
     read.clear()
-    assert fresh.Basis.look(plan).inputs == known.inputs and "orders.csv" not in read
+    assert provenance.Basis.look(plan).inputs == known.inputs and "orders.csv" not in read
     stamp = orders.stat()
     orders.write_bytes(orders.read_bytes().replace(b"10", b"11"))
     # Even with its old time put back the system's own change time tells.
     os.utime(orders, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
-    assert fresh.Basis.look(plan).inputs != known.inputs and "orders.csv" in read
+    assert provenance.Basis.look(plan).inputs != known.inputs and "orders.csv" in read
 
 
 @pytest.fixture(scope="module")
@@ -205,7 +207,8 @@ def command(project: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 def state(folder: Path) -> dict[str, tuple[int, int, bytes]]:
     return {
-        path.relative_to(folder).as_posix(): (path.stat().st_mtime_ns, path.stat().st_ino, path.read_bytes() if path.is_file() else b"")
+        path.relative_to(folder).as_posix(): (path.stat().st_mtime_ns, path.stat().st_ino,
+                                              path.read_bytes() if path.is_file() else b"")
         for path in sorted(folder.rglob("*"))
     }  # fmt: skip
 

@@ -28,14 +28,14 @@ from click.testing import CliRunner
 import crmlib as crm
 from crmlib import cli, formats
 from crmlib.errors import UsageError
-from crmlib.findings import csv_text
+from crmlib.publishing import csv_text
 from crmlib.report import key
 from crmlib.report.page import page
 from crmlib.report.page import privacy as personal
 from crmlib.report.page.page import FINDINGS_MIME
 from crmlib.report.page.rules import validate
 from crmlib.report.parameters import resolve, select
-from crmlib.report.runner.finish import Outcome
+from crmlib.report.plan import Outcome
 from crmlib.report.runner.supervisor import run
 from crmlib.shop import privacy as pseudonyms
 from crmlib.shop.samples import demo
@@ -87,7 +87,7 @@ KINDS = {
         code("people.rename(columns={'email': 'contact', 'phone': 'number'})[['contact', 'number']]"),
         # Written so that only what the cell says has the address, not its source.
         code(
-            show(FINDINGS_MIME, payload(lead="Write to anna.leak0@leak.example.", caveats=WRITABLE)).replace(
+            show(FINDINGS_MIME, payload(headline="Write to anna.leak0@leak.example.", caveats=WRITABLE)).replace(
                 "leak0@", r"leak0\\u0040"
             )
         ),

@@ -1,4 +1,4 @@
-"""The kill matrix: every way a run can end badly, done for real, with a good run of that day and an earlier one at stake.
+"""The kill matrix: every way a run can end badly, done for real, with good runs of that day and an earlier at stake.
 
 Whatever happens, `latest` and the runs that stood are byte for byte as before, the status is not 'published', and the
 exit code is the one that is documented.
@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -23,9 +24,11 @@ import psutil
 import pytest
 
 from crmlib.report.folder import store as publish
+from crmlib.report.folder.manifest import read_manifest
+from crmlib.report.page.index import rebuild
 from crmlib.report.page.page import FINDINGS_MIME
 from crmlib.report.parameters import select
-from crmlib.report.runner.finish import Outcome
+from crmlib.report.plan import Outcome
 from crmlib.report.runner.supervisor import run
 from tests.conftest import ROOT
 from tests.pages_helpers import AS_OF, code, make_plan, make_project, payload, show, write_notebook
@@ -41,14 +44,17 @@ BUSY = "os.kill(os.getppid(), 9)\nimport re\nre.match('(a+)+$', 'a' * 60 + 'b')"
 # report -> what its cell does, the status, the exit code, and words of the message
 MATRIX: dict[str, tuple[str, str, int, str]] = {
     "raises": ("{}['gone']", "failed", 1, "KeyError in cell 3"),
-    "overdue_cell": (PID.format("overdue") + "time.sleep(600)", "failed", 124, "cell 3 of overdue_cell took longer than 4.0 seconds"),
+    "overdue_cell": (PID.format("overdue") + "time.sleep(600)", "failed", 124,
+                     "cell 3 of overdue_cell took longer than 4.0 seconds"),
     "stubborn_cell": (PID.format("stubborn") + STUBBORN, "failed", 124, "cell 3 of stubborn_cell took longer than 4.0"),
     "kernel_killed": ("import os\nos.kill(os.getpid(), 9)", "failed", 1, "the kernel died in cell 3"),
     "worker_killed": (PID.format("orphan") + BUSY, "failed", 1, "the process that ran worker_killed ended at cell 3"),
     "exits": ("import sys\nsys.exit(0)", "failed", 1, "SystemExit in cell 3 ended the notebook before its last cell"),
     "foreign_kernel": ("1", "failed", 1, "asks for the kernel 'ir'"),
-    "no_table": ("import crmlib\ncrmlib.connect(shop, as_of=as_of).table('feedback')", "not_available", 0, "needs feedback; this shop has orders"),
-    "bad_data": ("from crmlib.errors import DataError\nraise DataError('orders.csv is empty')", "refused", 3, "orders.csv is empty"),
+    "no_table": ("import crmlib\ncrmlib.connect(shop, as_of=as_of).table('feedback')", "not_available", 0,
+                 "needs feedback; this shop has orders"),
+    "bad_data": ("from crmlib.errors import DataError\nraise DataError('orders.csv is empty')", "refused", 3,
+                 "orders.csv is empty"),
 }  # fmt: skip
 
 
@@ -98,14 +104,14 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     # The others are given the same page, without a kernel each.
     reports = made / "reports"
     model = reports / AS_OF.isoformat() / "slow"
-    manifest = publish.read_manifest(model)
+    manifest = read_manifest(model)
     assert manifest
     for name in MATRIX:
-        run_id = manifest["run_id"].replace("slow", name)
+        run_id = manifest.run_id.replace("slow", name)
         staging = publish.stage(reports, run_id)
         shutil.copytree(model, staging, dirs_exist_ok=True)
-        publish.publish(reports, staging, manifest | {"report": name, "run_id": run_id, "made_from": {}})
-    publish.rebuild(reports, shop=make_plan(made).holder)
+        publish.publish(reports, staging, replace(manifest, report=name, run_id=run_id, made_from={}))
+    rebuild(reports, shop=make_plan(made).holder)
     return made
 
 
@@ -244,7 +250,8 @@ def test_a_shop_that_is_gone_is_said_before_anything_starts(project: Path) -> No
 
 
 CAN_MOUNT = (
-    subprocess.run(["unshare", "--mount", "mount", "-t", "tmpfs", "none", "/mnt"], capture_output=True, check=False).returncode == 0
+    subprocess.run(["unshare", "--mount", "mount", "-t", "tmpfs", "none", "/mnt"], capture_output=True,
+                   check=False).returncode == 0
     if shutil.which("unshare")
     else False
 )  # fmt: skip

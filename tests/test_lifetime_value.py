@@ -14,9 +14,10 @@ from sklearn.metrics import roc_auc_score
 
 import crmlib as crm
 from crmlib.analysis import lifetime_value as clv
-from crmlib.analysis.lifetime_value import methods, models, timing, validation
+from crmlib.analysis.lifetime_value import margin, methods, models, spend, timing, validation
 from crmlib.analysis.lifetime_value.timing import BG
 from crmlib.errors import NotEnoughData, UsageError
+from crmlib.stats import top_share, weighted_auc
 
 CALIBRATED = date(1997, 10, 1)
 
@@ -65,7 +66,8 @@ def test_cdnow_one_customer(model):
 
 
 def test_cdnow_holdout(checked):
-    # METHODS.md: 1,882 came; Pareto 1,666, MBG 1,577, BG 1,653, same rate 2,930; MAE .755, .765, .785, 1.024, all-zero .798.
+    # METHODS.md: 1,882 came; Pareto 1,666, MBG 1,577, BG 1,653, same rate 2,930;
+    # MAE .755, .765, .785, 1.024, all-zero .798.
     assert checked.actual == 1882
     n, came = checked.patterns["customers"], checked.patterns["purchases"]
     for method, total, mae in (
@@ -82,21 +84,21 @@ def test_cdnow_holdout(checked):
 
 def test_cdnow_spend(cdnow_sample):
     # Fader and Hardie 2013: 946 repeaters, p 6.25, q 3.74, gamma 15.44, correlation .114.
-    spend = clv.fit_spend(cdnow_sample, until=CALIBRATED)
-    assert spend.customers == 946
-    assert (spend.p, spend.q, spend.v) == pytest.approx((6.25, 3.74, 15.44), rel=2e-3)
-    assert spend.correlation == pytest.approx(0.114, abs=5e-4)
+    found = spend.fit_spend(cdnow_sample, until=CALIBRATED)
+    assert found.customers == 946
+    assert (found.p, found.q, found.v) == pytest.approx((6.25, 3.74, 15.44), rel=2e-3)
+    assert found.correlation == pytest.approx(0.114, abs=5e-4)
 
 
 def test_p_alive_ranks_customers_backwards_and_is_not_used(cdnow_sample):
     # METHODS.md: AUC of P(alive) for 'buys in the next 90 days' is .335 on CDNOW, recency .784.
     cut = clv.cut_day(cdnow_sample, days=273)
-    rows = cdnow_sample.fetch(clv.holdout_patterns(cdnow_sample, start=cut, end=cut + timedelta(days=90)))
+    rows = cdnow_sample.fetch(methods.holdout_patterns(cdnow_sample, start=cut, end=cut + timedelta(days=90)))
     bought, n = (rows["purchases"] > 0).to_numpy(), rows["customers"].to_numpy(float)
     model = clv.fit(cdnow_sample.fetch(clv.facts(cdnow_sample, until=cut)), time_unit="day", until=cut)
 
     def auc(score):
-        return validation.weighted_auc(np.asarray(score, float), bought, n[None, :])[0]
+        return weighted_auc(np.asarray(score, float), bought, n[None, :])[0]
 
     assert (model.p_alive(rows)[rows["frequency"] == 0] == 1).all()
     assert auc(model.p_alive(rows)) == pytest.approx(0.335, abs=0.01)
@@ -169,16 +171,16 @@ def test_parameter_covariance_is_that_of_the_likelihood(histories, model):
 def test_weighted_auc_is_that_of_repeated_rows(rows):
     score, positive, weight = (np.array(column) for column in zip(*rows, strict=True))
     wanted = roc_auc_score(np.repeat(positive, weight), np.repeat(score, weight))
-    found = validation.weighted_auc(score.astype(float), positive, weight[None, :].astype(float))
+    found = weighted_auc(score.astype(float), positive, weight[None, :].astype(float))
     assert found[0] == pytest.approx(wanted)
 
 
 def test_top_share_by_hand():
     score, amount = np.array([5.0, 4, 3, 3, 1]), np.array([10.0, 0, 4, 8, 2])
     weights = np.ones((1, 5))
-    assert validation.top_share(score, amount, weights, share=0.2)[0] == pytest.approx(10 / 24)
+    assert top_share(score, amount, weights, share=0.2)[0] == pytest.approx(10 / 24)
     # The third place is shared by two who tie: half of 12.
-    assert validation.top_share(score, amount, weights, share=0.6)[0] == pytest.approx((10 + 0 + 6) / 24)
+    assert top_share(score, amount, weights, share=0.6)[0] == pytest.approx((10 + 0 + 6) / 24)
 
 
 @settings(max_examples=60, deadline=None)
@@ -188,7 +190,8 @@ def test_top_share_by_hand():
 )  # fmt: skip
 def test_expectations_are_sane_for_any_customer(name, x, share, weeks, days, theta):
     model = models.PurchaseModel(
-        name=name, theta=theta, log_covariance=None, log_likelihood=0.0, customers=1, time_unit="week", until=CALIBRATED,
+        name=name, theta=theta, log_covariance=None, log_likelihood=0.0, customers=1, time_unit="week",
+        until=CALIBRATED,
     )  # fmt: skip
     customer = one(x, share * weeks if x else 0.0, weeks)
     alive, none = model.p_alive(customer)[0], model.p_none(customer, days=days)[0]
@@ -276,25 +279,21 @@ def test_a_simple_rule_that_wins_is_shipped_and_said(cdnow_sample, method):
     checked = clv.validate(cdnow_sample, holdout_days=90)
     simple = replace(checked, chosen=method, cuts=tuple(replace(c, own=0.05) for c in checked.cuts))
     scores = clv.score(cdnow_sample, simple, horizon_days=90)
-    said = clv.findings(simple, scores, shop=cdnow_sample)
+    said = clv.page(simple, scores, shop=cdnow_sample)
     assert scores.model is None
     assert said.status == "warnings"
-    assert f"'{method}' came as close as the models, so the simpler rule is used" in said.for_experts[0]
+    assert f"'{method}' came as close as the models, so the simpler rule is used" in clv.part_methods(simple).sentence
+    assert "A simple rule does as well" in clv.part_methods(simple).title
     assert scores.customers["p_no_order"].between(0, 1).all()
     total = scores.customers["expected_orders"].sum()
     wanted = {methods.NOBODY: 0.0, methods.SAME_RATE: None, methods.RECENCY: checked.actual}[method]
     if wanted is not None:
         # The recency rule repeats what the same bins did one holdout before: the same order of size.
         assert total == pytest.approx(wanted, rel=0.5, abs=1)
-    for figure in (
-        clv.figure_tenths(simple),
-        clv.figure_weeks(simple),
-        clv.table_methods(simple),
-        clv.figure_quiet(scores),
-        clv.figure_chances(simple),
-        clv.table_tiers(scores, simple, currency="USD"),
-    ):
-        assert figure.title
+    for part in (clv.part_tenths(simple), clv.part_weeks(simple), clv.part_wavering(scores, shop=cdnow_sample)):
+        assert part.title and part.chart.alt
+    assert clv.part_chances(simple).method
+    assert clv.part_value(scores, simple, currency="USD").metrics
 
 
 def test_models_that_do_not_converge_are_said_and_survived(cdnow_sample, monkeypatch):
@@ -302,13 +301,14 @@ def test_models_that_do_not_converge_are_said_and_survived(cdnow_sample, monkeyp
     checked = clv.validate(cdnow_sample, holdout_days=90)
     assert not checked.models
     assert checked.chosen not in methods.MODELS
-    assert "No model could be fitted" in checked.verdict()
-    said = clv.findings(checked, clv.score(cdnow_sample, checked, horizon_days=90), shop=cdnow_sample)
+    assert "No model could be fitted" in validation.verdict(checked)
+    said = clv.page(checked, clv.score(cdnow_sample, checked, horizon_days=90), shop=cdnow_sample)
     assert (
         said.tables["model"].query("model in ['BG/NBD', 'MBG/NBD', 'Pareto/NBD']")["converged"].tolist() == [False] * 3
     )
     assert said.status == "warnings"
-    assert "Pareto/NBD did not converge" in said.checks[0].text
+    (told,) = [check for check in said.checks if check.name == "models converged"]
+    assert "Pareto/NBD did not converge" in told.text and told.verdict == "warning"
 
 
 def test_one_model_that_fails_leaves_the_others(cdnow_sample, monkeypatch):
@@ -322,7 +322,8 @@ def test_one_model_that_fails_leaves_the_others(cdnow_sample, monkeypatch):
     checked = clv.validate(cdnow_sample, holdout_days=90)
     assert set(checked.models) == {"MBG/NBD", "Pareto/NBD"}
     assert checked.chosen in checked.models
-    assert "BG/NBD did not converge and took no part" in clv.table_methods(checked).sentence
+    (told,) = clv.part_methods(checked).checks
+    assert "Not fitted: BG/NBD did not converge." in told.text and told.verdict == "ok"
 
 
 def test_without_amounts_orders_are_forecast_and_value_is_not(cdnow_folders, tmp_path):
@@ -333,8 +334,9 @@ def test_without_amounts_orders_are_forecast_and_value_is_not(cdnow_folders, tmp
     scores = clv.score(shop, checked, horizon_days=90)
     assert scores.value is None
     assert scores.customers["expected_value"].isna().all()
-    said = clv.findings(checked, scores, shop=shop)
-    assert "value cannot be forecast" in said.lead
+    said = clv.page(checked, scores, shop=shop)
+    assert said.headline.endswith("812 customers bought in the past 12 months.")
+    assert said["past_sales"].value is None
     assert said["expected_value"].value is None
 
 
@@ -367,16 +369,16 @@ def test_margin_comes_from_costs_and_says_for_what_share(write_shop):
     ]
     products = [{"product_id": "q", "unit_cost": 5}]
     shop = crm.connect(write_shop(orders=orders, order_lines=lines, products=products))
-    margin = clv.margin_of(shop, assumed=0.3)
+    found = margin.margin_of(shop, assumed=0.3)
     # Cost 2×3 + 5 = 11 of 20 known; 20 of 40 in sales have a cost.
-    assert (margin.share, margin.known_share, margin.source) == (pytest.approx(0.45), pytest.approx(0.5), "costs")
+    assert (found.share, found.known_share, found.source) == (pytest.approx(0.45), pytest.approx(0.5), "costs")
     bare = crm.connect(write_shop("bare", orders=orders))
-    assert clv.margin_of(bare, assumed=0.3).source == "parameter"
-    assert clv.margin_of(bare, assumed=1.0).source == "none"
+    assert margin.margin_of(bare, assumed=0.3).source == "parameter"
+    assert margin.margin_of(bare, assumed=1.0).source == "none"
 
 
 def test_findings_name_the_contract(cdnow_sample, checked):
-    said = clv.findings(checked, clv.score(cdnow_sample, checked, horizon_days=90), shop=cdnow_sample)
+    said = clv.page(checked, clv.score(cdnow_sample, checked, horizon_days=90), shop=cdnow_sample)
     ids = {metric.id for metric in said.metrics}
     assert ids >= {"customers", "repeat_customers", "holdout_actual", "holdout_forecast", "holdout_auc", "recency_auc"}
     assert said["holdout_actual"].value == 1882
@@ -405,4 +407,4 @@ def test_findings_name_the_contract(cdnow_sample, checked):
         "p_no_order",
     ]
     assert list(said.lists["customers"].columns)[:8] == wanted
-    assert 3 <= sum(metric.headline for metric in said.metrics) <= 6
+    assert 3 <= len(said.tiles) <= 4

@@ -1,4 +1,4 @@
-"""Forecast bands: right on planted data over 2,000 repetitions, and wide enough for CDNOW, which the naive ones miss."""
+"""Forecast bands: right on planted data over 2,000 repetitions, and wide enough for CDNOW; naive ones are not."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def seen(times: list[np.ndarray], *, until: float, ahead: float) -> tuple[np.nda
 
 
 def fitted(x: np.ndarray, recency: np.ndarray, t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Maximum likelihood in every repetition at once, by the library's own likelihood: logarithms (4, shops), covariances."""
+    """Maximum likelihood in all repetitions at once, by our own likelihood: logarithms (4, shops), covariances."""
     n = x.shape[1]
     logs = np.repeat(np.log(TRUTH)[:, None], len(x), axis=1)
     for _ in range(6):
@@ -77,7 +77,7 @@ def forecasts(times: list[np.ndarray], *, until: float, ahead: float, seed: int)
     open_ = np.sqrt(np.einsum("si,sij,sj->s", slope, covariance, slope))
     theta = np.repeat(np.exp(logs), x.shape[1], axis=1)[:, :, None]
     draws = timing.simulate(
-        timing.BG, theta, x.ravel(), recency.ravel(), t.ravel(), ahead, n=12, rng=np.random.default_rng(seed)
+        timing.BG, theta, (x.ravel(), recency.ravel(), t.ravel()), ahead, n=12, rng=np.random.default_rng(seed)
     )
     chance = np.sqrt(draws.var(axis=1, ddof=1).reshape(x.shape).sum(axis=1)) / value
     truth = timing.expected(timing.BG, TRUTH, x, recency, t, ahead).sum(axis=1)
@@ -151,7 +151,7 @@ def test_cdnow_misses_the_models_own_bands_and_lies_in_ours(cdnow_sample):
     low, high = total * np.exp(-1.96 * mean), total * np.exp(1.96 * mean)
     assert (low, high) == (pytest.approx(1495, rel=0.02), pytest.approx(1791, rel=0.03))
     assert high < checked.actual
-    own = checked.holdout.own_deviation("BG/NBD")
+    own = checked.own_deviation("BG/NBD")
     naive = band(total, own, Errors())
     assert (naive.low, naive.high) == (pytest.approx(1443, rel=0.03), pytest.approx(1860, rel=0.03))
     assert naive.high < checked.actual
@@ -159,7 +159,7 @@ def test_cdnow_misses_the_models_own_bands_and_lies_in_ours(cdnow_sample):
     assert all(cut.end <= checked.start for cut in checked.known)
     ours = band(total, own, checked.errors_known)
     assert ours.low < checked.actual < ours.high
-    said = clv.findings(checked, clv.score(cdnow_sample, checked, horizon_days=90), shop=cdnow_sample)
+    said = clv.page(checked, clv.score(cdnow_sample, checked, horizon_days=90), shop=cdnow_sample)
     assert said["holdout_forecast"].low == pytest.approx(ours.low)
     assert said["holdout_forecast"].low < 1882 < said["holdout_forecast"].high
 
@@ -183,8 +183,8 @@ def test_limits_of_one_customers_purchases_are_those_of_a_large_simulation(name)
     t = np.array([5.0, 70.0, 40.0, 60.0, 65.0, 70.0, 70.0])
     recency = np.array([0.0, 0.0, 20.0, 58.0, 60.0, 69.5, 30.0])
     for theta in (TRUTH, np.array([0.9, 2.0, 0.2, 4.0])):
-        low, high = timing.limits(name, theta[:, None], x, recency, t, 30.0, below=0.025, above=0.975)
-        draws = timing.simulate(name, theta, x, recency, t, 30.0, n=200_000, rng=np.random.default_rng(1))
+        low, high = timing.limits(name, theta[:, None], (x, recency, t), 30.0, below=0.025, above=0.975)
+        draws = timing.simulate(name, theta, (x, recency, t), 30.0, n=200_000, rng=np.random.default_rng(1))
         # Four deviations of a share of 0.975 among so many.
         near = 4 * np.sqrt(0.025 * 0.975 / 200_000)
         for point, share in ((low, 0.025), (high, 0.975)):
@@ -197,7 +197,7 @@ def test_limits_of_a_daily_buyer_over_years_stay_in_reach():
     """Chances so small that they are nothing in floating point must not run the count away."""
     t = np.array([3000.0])
     low, high = timing.limits(
-        timing.BG, np.array([0.3, 5.0, 0.05, 60.0])[:, None], t, t, t, 1100.0, below=0.025, above=0.975
+        timing.BG, np.array([0.3, 5.0, 0.05, 60.0])[:, None], (t, t, t), 1100.0, below=0.025, above=0.975
     )
     assert 800 < high[0] < 1250 and low[0] < 1100
 
@@ -209,7 +209,7 @@ def test_limits_hold_what_is_not_known_of_the_parameters():
     model = clv.fit(people, time_unit="week", until=date(2025, 1, 1))
     _, high = model.limits(people, days=364)
     draws = model.simulate(people, days=364, n=20_000, seed=3)
-    # The least count that holds .975: itself enough, one less not. Eight points stand for all parameters, hence half a per cent.
+    # The least count that holds .975: itself enough, one less not. Eight points stand for all parameters, hence .005.
     assert ((draws <= high[:, None]).mean(axis=1) >= 0.970).all()
     assert ((draws < high[:, None]).mean(axis=1) <= 0.980).all()
     _, sure = replace(model, log_covariance=None).limits(people, days=364)

@@ -1,4 +1,4 @@
-"""Single chances: mended where customers are more regular than the model thinks, left alone where they are not, never in contradiction."""
+"""Single chances: mended where customers are more regular than the model thinks, else left alone, never at odds."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crmlib.analysis import lifetime_value as clv
-from crmlib.analysis.lifetime_value import chances, methods, timing
+from crmlib.analysis.lifetime_value import chances, methods, models, timing
 from crmlib.analysis.lifetime_value.likelihood import Likelihood
 
 FIRST, DAYS = date(2023, 1, 1), 1000
@@ -48,7 +48,7 @@ def window(rounds: list[tuple[np.ndarray, np.ndarray]], begin: int, *, days: int
     patterns = people.groupby([*methods.HISTORY, "purchases"]).size().rename("customers").reset_index()
     start = FIRST + timedelta(days=begin)
     model = clv.fit(patterns, time_unit="week", until=start, name=timing.MBG)
-    assert isinstance(model, clv.PurchaseModel)
+    assert isinstance(model, models.PurchaseModel)
     return chances.Window(start=start, patterns=patterns, model=model)
 
 
@@ -129,7 +129,7 @@ def test_a_year_goes_on_from_the_mended_quarter(regular):
     # Mended chances beat the model's over a year too, and by more than in any 90 days it would be luck.
     assert found.onward
     assert found.farther[2] < 0
-    assert found.sentence().endswith("than the model's own, and over the days kept aside as well.")
+    assert found.sentence().endswith("than the model's own, and over the whole test.")
     assert "beyond 90 days the model's own stand" in replace(found, onward=False).sentence()
     # Nothing that was not over when the year began has taught them: dropping later windows changes nothing.
     same = chances.go_on(chances.judge(windows), known, patterns=year.patterns, model=year.model, days=365)

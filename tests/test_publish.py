@@ -10,24 +10,28 @@ from typing import Any
 import pytest
 
 from crmlib.errors import Locked, UsageError
+from crmlib.report.folder import manifest as manifests
 from crmlib.report.folder import store as publish
+from crmlib.report.folder.manifest import Manifest
+from crmlib.report.page.index import rebuild
 from crmlib.report.page.rules import validate
 
 SHOP = {"name": "Small shop", "folder": "data/shop"}
 
 
-def manifest(run_id: str, **changes: Any) -> dict[str, Any]:
+def manifest(run_id: str, **changes: Any) -> Manifest:
     known = {
         "run_id": run_id, "report": "baskets", "variant": "", "title": "Baskets", "order": "08",
-        "as_of": "2026-11-22", "status": "published", "reason": "", "lead": "Ten baskets.", "headlines": [],
+        "as_of": "2026-11-22", "status": "published", "reason": "", "headline": "Ten baskets.",
         "started_at": "2026-11-22T06:00:00.000+00:00",
     }  # fmt: skip
-    return known | changes
+    return Manifest.from_json(known | changes)
 
 
 def put(reports: Path, number: int, **changes: Any) -> Path:
     """Publish a run whose page says its number."""
-    run_id = f"20261122-06000{number}-{publish.slug_of(changes.get('report', 'baskets'), changes.get('variant', ''))}-00a{number}"
+    slug = manifests.slug_of(changes.get("report", "baskets"), changes.get("variant", ""))
+    run_id = f"20261122-06000{number}-{slug}-00a{number}"
     staging = publish.stage(reports, run_id)
     (staging / "report.html").write_text(f"run {number}")
     return publish.publish(reports, staging, manifest(run_id, **changes))
@@ -124,7 +128,7 @@ def test_recovery_clears_half_runs_of_its_own_report_only(tmp_path: Path) -> Non
 def test_latest_is_the_newest_good_run_by_day_not_by_clock(tmp_path: Path) -> None:
     put(tmp_path, 1, as_of="2026-11-21")
     put(tmp_path, 2, as_of="2026-11-22", status="warnings")
-    put(tmp_path, 3, as_of="2026-11-23", status="too_few", reason="too few to conclude (n = 5)", lead="")
+    put(tmp_path, 3, as_of="2026-11-23", status="too_few", reason="too few to conclude (n = 5)", headline="")
     put(tmp_path, 4, as_of="2026-11-01")
     put(
         tmp_path,
@@ -133,10 +137,10 @@ def test_latest_is_the_newest_good_run_by_day_not_by_clock(tmp_path: Path) -> No
         status="not_available",
         title="Feedback",
         order="12",
-        lead="",
+        headline="",
         reason="needs feedback",
     )
-    publish.rebuild(tmp_path, shop=SHOP)
+    rebuild(tmp_path, shop=SHOP)
     latest = json.loads((tmp_path / "latest.json").read_text())
     assert set(latest) == {"baskets"} and latest["baskets"]["path"] == "2026-11-22/baskets/report.html"
     forward = (tmp_path / "latest" / "baskets.html").read_text()
@@ -144,15 +148,15 @@ def test_latest_is_the_newest_good_run_by_day_not_by_clock(tmp_path: Path) -> No
     assert target and (tmp_path / "latest" / target[1]).resolve() == tmp_path / "2026-11-22" / "baskets" / "report.html"
     assert [path.name for path in (tmp_path / "latest").iterdir()] == ["baskets.html"]
     index = (tmp_path / "index.html").read_text()
-    assert "too few to conclude (n = 5)" in index and "needs feedback" in index and "A newer run" in index
+    assert "too few to conclude (n = 5)" in index and "needs feedback" in index and "has no answer" in index
 
 
 def test_a_good_run_replaced_by_one_without_an_answer_leaves_latest(tmp_path: Path) -> None:
     put(tmp_path, 1)
-    publish.rebuild(tmp_path, shop=SHOP)
+    rebuild(tmp_path, shop=SHOP)
     assert (tmp_path / "latest" / "baskets.html").exists()
     put(tmp_path, 2, status="too_few")
-    publish.rebuild(tmp_path, shop=SHOP)
+    rebuild(tmp_path, shop=SHOP)
     assert not (tmp_path / "latest" / "baskets.html").exists()
     assert json.loads((tmp_path / "latest.json").read_text()) == {}
 
@@ -160,7 +164,7 @@ def test_a_good_run_replaced_by_one_without_an_answer_leaves_latest(tmp_path: Pa
 def test_variants_live_beside_each_other(tmp_path: Path) -> None:
     put(tmp_path, 1)
     put(tmp_path, 2, variant="low")
-    publish.rebuild(tmp_path, shop=SHOP)
+    rebuild(tmp_path, shop=SHOP)
     assert set(json.loads((tmp_path / "latest.json").read_text())) == {"baskets", "baskets@low"}
     assert (tmp_path / "2026-11-22" / "baskets@low" / "report.html").read_text() == "run 2"
     assert "Baskets (low)" in (tmp_path / "index.html").read_text()
@@ -169,13 +173,13 @@ def test_variants_live_beside_each_other(tmp_path: Path) -> None:
 def test_the_index_lists_every_run_newest_first_with_links_that_lead_somewhere(tmp_path: Path) -> None:
     tile = {"id": "b", "label": "Baskets sold", "value": "61,200", "unit": "", "interval": "", "note": "", "n": ""}
     for number, day in enumerate(["2026-11-20", "2026-11-22", "2026-11-21"]):
-        put(tmp_path, number, as_of=day, headlines=[tile])
+        put(tmp_path, number, as_of=day, tiles=[tile])
     staging = publish.stage(tmp_path, "20261122-070000-feedback-00ff")
     failed = manifest(
-        staging.name, report="feedback", title="Feedback", status="failed", reason="KeyError in cell 3", lead=""
+        staging.name, report="feedback", title="Feedback", status="failed", reason="KeyError in cell 3", headline=""
     )
     publish.keep_failure(tmp_path, staging, failed, html="<p>no</p>")
-    publish.rebuild(tmp_path, shop=SHOP)
+    rebuild(tmp_path, shop=SHOP)
     listed = json.loads((tmp_path / "index.json").read_text())
     assert listed["shop"] == SHOP
     assert [run["as_of"] for run in listed["runs"]] == ["2026-11-22", "2026-11-21", "2026-11-20", "2026-11-22"]
@@ -190,19 +194,19 @@ def test_a_failure_made_good_is_listed_no_more(tmp_path: Path) -> None:
     staging = publish.stage(tmp_path, "20261122-050000-baskets-00ff")
     early = manifest(staging.name, status="failed", reason="was broken", started_at="2026-11-22T05:00:00.000+00:00")
     publish.keep_failure(tmp_path, staging, early, html="<p>no</p>")
-    publish.rebuild(tmp_path, shop=SHOP)
+    rebuild(tmp_path, shop=SHOP)
     assert "was broken" in (tmp_path / "index.html").read_text()
     put(tmp_path, 1)
-    publish.rebuild(tmp_path, shop=SHOP)
+    rebuild(tmp_path, shop=SHOP)
     assert "was broken" not in (tmp_path / "index.html").read_text()
 
 
 def test_rebuilding_twice_writes_the_same_and_touches_nothing(tmp_path: Path) -> None:
     put(tmp_path, 1)
-    publish.rebuild(tmp_path, shop=SHOP)
+    rebuild(tmp_path, shop=SHOP)
     names = ["index.html", "index.json", "latest.json", "latest/baskets.html"]
     before = {name: ((tmp_path / name).stat().st_mtime_ns, (tmp_path / name).read_bytes()) for name in names}
-    publish.rebuild(tmp_path, shop=SHOP)
+    rebuild(tmp_path, shop=SHOP)
     assert {name: ((tmp_path / name).stat().st_mtime_ns, (tmp_path / name).read_bytes()) for name in names} == before
 
 
@@ -210,13 +214,13 @@ def test_a_broken_manifest_hides_its_run_and_no_other(tmp_path: Path) -> None:
     put(tmp_path, 1)
     put(tmp_path, 2, report="feedback", title="Feedback")
     (tmp_path / "2026-11-22" / "feedback" / "manifest.json").write_text("{")
-    publish.rebuild(tmp_path, shop=SHOP)
+    rebuild(tmp_path, shop=SHOP)
     assert [run["report"] for run in json.loads((tmp_path / "index.json").read_text())["runs"]] == ["baskets"]
 
 
 def test_one_shop_a_reports_folder(tmp_path: Path) -> None:
     publish.claim(tmp_path, shop=SHOP)
-    publish.rebuild(tmp_path, shop=SHOP)
+    rebuild(tmp_path, shop=SHOP)
     publish.claim(tmp_path, shop=SHOP | {"name": "Renamed"})
     with pytest.raises(UsageError, match="--reports"):
         publish.claim(tmp_path, shop={"name": "Other", "folder": "data/other"})
@@ -249,5 +253,5 @@ def test_a_lock_keeps_other_processes_out_and_ends_with_its_holder(tmp_path: Pat
 
 def test_numbers_that_are_none_are_never_written(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON compliant"):
-        publish.write_json(tmp_path / "x.json", {"value": float("nan")})
+        manifests.write_json(tmp_path / "x.json", {"value": float("nan")})
     assert not (tmp_path / "x.json").exists()

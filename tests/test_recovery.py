@@ -9,6 +9,7 @@ import pytest
 
 import crmlib as crm
 from crmlib.analysis import lifetime_value as clv
+from crmlib.analysis.lifetime_value.spend import fit_spend
 from crmlib.shop.samples import demo
 
 SEEDS = range(8)
@@ -48,7 +49,7 @@ def test_next_years_orders_and_who_places_them(tmp_path_factory):
 
 
 def test_spend_does_not_follow_frequency_and_the_wholesale_buyer_stands_apart(demo_shop):
-    spend = clv.fit_spend(demo_shop)
+    spend = fit_spend(demo_shop)
     assert abs(spend.correlation) < 0.15
     checked = clv.validate(demo_shop, holdout_days=365, time_unit="week")
     scores = clv.score(demo_shop, checked, horizon_days=365)

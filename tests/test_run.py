@@ -16,15 +16,35 @@ import psutil
 import pytest
 
 from crmlib.errors import UsageError
+from crmlib.findings import FINDINGS_MIME, PART_MIME
 from crmlib.report.folder import store as publish
-from crmlib.report.page.page import FIGURE_MIME, FINDINGS_MIME
 from crmlib.report.page.rules import validate
 from crmlib.report.parameters import resolve, select
-from crmlib.report.runner.finish import Outcome
+from crmlib.report.plan import Outcome
 from crmlib.report.runner.supervisor import Interrupted, _signals, exit_code, run
-from tests.pages_helpers import code, figure, make_plan, make_project, payload, prose, show, write_notebook
+from tests.pages_helpers import (
+    action,
+    code,
+    make_plan,
+    make_project,
+    metric,
+    part,
+    payload,
+    prose,
+    show,
+    write_notebook,
+)
 
 DONE = code(show(FINDINGS_MIME, payload(rows={"weeks": 1, "late": 2})))
+SAID = payload(
+    rows={"weeks": 1, "late": 2},
+    parts=[part(), part(title="Tuesdays sell least", glance=True)],
+    metrics=[metric(), metric(id="ever", label="Baskets ever", headline=False, running=True)],
+    actions=[action(what=f"Do {number}", weight=float(number)) for number in range(6)],
+    changes=[{"text": "Sales rose by a tenth.", "size": 0.4}],
+    signals=[{"id": "late", "text": "Hats are late.", "gone": "Hats are on time again."}],
+    ahead=["Expect 31 orders."],
+)
 FILES = (
     "from pathlib import Path\n"
     "for folder in ('tables', 'lists'):\n    (Path(out) / folder).mkdir()\n"
@@ -34,20 +54,22 @@ FILES = (
     "import sys\nprint(sys.executable)\nprint(out)"
 )
 KINDS = {
-    "01_good": ([code(FILES), code(show(FIGURE_MIME, figure())), DONE],
-                'label: str = "x"  # a text\nshare: float = 0.5  # in [0, 1]\nflag: bool = true\n'.replace("true", "True")),
+    "01_good": ([code(FILES), code(show(PART_MIME, part())), code(show(FINDINGS_MIME, SAID))],
+                'label: str = "x"  # a text\nshare: float = 0.5  # in [0, 1]\nflag: bool = true\n'.replace("true",
+                                                                                                           "True")),
     "02_flaky": ([DONE], ""),
     "03_killed": ([code("import os\nos.kill(os.getpid(), 9)"), DONE], ""),
     "04_exits": ([code("import sys\nsys.exit(0)"), DONE], ""),
     "05_silent": ([code("1 + 1")], ""),
-    "06_too_few": ([code(show(FIGURE_MIME, figure())), code("from crmlib.errors import NotEnoughData\n"
+    "06_too_few": ([code(show(PART_MIME, part())), code("from crmlib.errors import NotEnoughData\n"
                    "raise NotEnoughData('too few to conclude (n = 5)')"), DONE], ""),
     "07_missing": ([code("from crmlib.errors import NotAvailable\nraise NotAvailable('needs feedback')"), DONE], ""),
     "08_data": ([code("from crmlib.errors import DataError\nraise DataError('two currencies: EUR, USD')"), DONE], ""),
     "09_usage": ([code("from crmlib.errors import UsageError\nraise UsageError('no such control')"), DONE], ""),
     "10_raises": ([code("def f():\n    raise ValueError('<script>window.hit=1</script> ' + out)\nf()"), DONE], ""),
-    "11_page": ([DONE, code(show(FIGURE_MIME, figure(alt="")) + "\n" + show(FINDINGS_MIME, payload()))], ""),
-    "12_checks": ([code(show(FINDINGS_MIME, payload(checks=[{"name": "Sum", "verdict": "failed", "text": "Off."}])))], ""),
+    "11_page": ([DONE, code(show(FINDINGS_MIME, payload(parts=[part(chart={"alt": ""})])))], ""),
+    "12_checks": ([code(show(FINDINGS_MIME, payload(checks=[{"name": "Sum", "verdict": "failed", "text": "Off."}])))],
+                  ""),
 }  # fmt: skip
 OUTCOMES = {
     "good": ("published", 0),
@@ -141,13 +163,13 @@ def test_a_good_run_leaves_all_it_should(ran: dict[str, Any]) -> None:
     folder = ran["reports"] / "2026-11-22" / "good"
     names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     assert names == {"report.html", "summary.txt", "executed.ipynb", "metrics.json", "manifest.json", "run.log.jsonl",
-                     "tables/weeks.csv", "lists/late.csv"}  # fmt: skip
+                     "glance.json", "tables/weeks.csv", "lists/late.csv"}  # fmt: skip
     assert stat.S_IMODE((folder / "lists").stat().st_mode) == 0o700
     assert stat.S_IMODE((folder / "lists" / "late.csv").stat().st_mode) == 0o600
     metrics = json.loads((folder / "metrics.json").read_text())
     assert set(metrics) == {"report", "as_of", "status", "metrics"} and metrics["as_of"] == "2026-11-22"
     keys = ["id", "label", "value", "unit", "n", "low", "high", "definition"]
-    assert [list(metric) for metric in metrics["metrics"]] == [keys]
+    assert [list(metric) for metric in metrics["metrics"]] == [keys, keys]
     manifest = json.loads((folder / "manifest.json").read_text())
     assert manifest["parameters"] == {"label": "00123", "share": 1.0, "flag": False}
     assert manifest["files"]["tables/weeks.csv"]["bytes"] == 7 and len(manifest["code"]["notebook"]) == 64
@@ -158,6 +180,27 @@ def test_a_good_run_leaves_all_it_should(ran: dict[str, Any]) -> None:
     assert [event["event"] for event in events][:2] == ["start", "cell"] and events[-1]["event"] == "published"
     html = (folder / "report.html").read_text()
     assert "Mondays sell most" in html and "tables/weeks.csv" in html and "Ten baskets were sold." in html
+
+
+def test_a_manifest_carries_what_the_index_and_the_next_run_need(ran: dict[str, Any]) -> None:
+    folder = ran["reports"] / "2026-11-22" / "good"
+    said = json.loads((folder / "manifest.json").read_text())
+    assert said["headline"] == "Ten baskets were sold." and said["ahead"] == ["Expect 31 orders."]
+    assert [tile["id"] for tile in said["tiles"]] == ["baskets"] and said["running"] == ["ever"]
+    assert said["changes"] == SAID["changes"] and said["signals"] == SAID["signals"]
+    assert [action["what"] for action in said["actions"]] == [f"Do {number}" for number in range(5)]
+    assert {"what", "worth", "by", "owner", "file", "weight"} <= set(said["actions"][0])
+    assert (said["came"], said["went"], said["missed"], said["compared"]) == ([], [], [], None)
+
+
+def test_the_part_lent_to_the_index_lies_beside_the_page(ran: dict[str, Any]) -> None:
+    folder = ran["reports"] / "2026-11-22" / "good"
+    glance = json.loads((folder / "glance.json").read_text())
+    assert set(glance) == {"title", "sentence", "chart", "tiles"}
+    assert set(glance["chart"]) == {"wide", "narrow", "alt", "caption"} and glance["title"] == "Tuesdays sell least"
+    said = json.loads((folder / "manifest.json").read_text())
+    assert glance["tiles"] == said["tiles"] and "glance.json" in said["files"]
+    assert not (ran["reports"] / "2026-11-22" / "checks" / "glance.json").exists()
 
 
 def test_parameters_arrive_as_typed_and_the_kernel_is_this_python(ran: dict[str, Any], project: Path) -> None:
@@ -191,8 +234,8 @@ def test_after_a_failure_latest_and_the_earlier_run_are_byte_for_byte_as_before(
 def test_a_report_without_an_answer_has_a_page_and_no_numbers(ran: dict[str, Any]) -> None:
     folder = ran["reports"] / "2026-11-22" / "too_few"
     html = (folder / "report.html").read_text()
-    assert "Too few to conclude" in html and "Mondays sell most" in html
-    assert "papermill" not in html[: html.index('id="origin"')]
+    assert "too few to conclude" in html and "Mondays sell most" in html
+    assert "papermill" not in html[: html.index('id="sources"')]
     assert json.loads((folder / "metrics.json").read_text()) == {
         "report": "too_few", "as_of": "2026-11-22", "status": "too_few", "metrics": [],
     }  # fmt: skip

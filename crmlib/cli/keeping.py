@@ -14,8 +14,6 @@ from crmlib.formats import DASH
 if TYPE_CHECKING:
     from datetime import timedelta
 
-    from crmlib.report.archive import State
-
 
 @click.command()
 @click.argument("reports", nargs=-1, metavar="[REPORT]...")
@@ -39,20 +37,18 @@ def status(reports: tuple[str, ...], folder: str, max_age: str | None) -> None:
             raise UsageError(f"there is no report {name!r}; {nearest(name, found)}")
     chosen = [state for state in found.values() if not reports or state.slug in reports]
     now = datetime.now(UTC)
-    late = {state.slug for state in chosen if limit and (state.is_late(now, limit) or _expected(state, reports))}
+    # One that is named is expected.
+    never = {state.slug for state in chosen if state.made_at is None and state.slug in reports}
+    late = never | {state.slug for state in chosen if state.is_late(now, limit)} if limit else set()
     rows = []
     for state in chosen:
         age = f"{_age(now - state.made_at)} ago" if state.made_at else ""
-        notes = ["late"] * (state.slug in late) + [f"last try failed: {state.failure}"] * bool(state.failure)
-        rows.append((state.slug, str(state.as_of or DASH), state.word, age, "; ".join(notes)))
-    for line in common.columns(rows):
-        click.echo(line)
+        notes = ["late"] if state.slug in late else []
+        notes += [f"last try failed: {state.failed.reason}"] if state.failed else []
+        rows.append((state.slug, str(state.run.as_of) if state.run else DASH, state.word, age, "; ".join(notes)))
+    common.echo_columns(rows)
     nothing = limit is not None and not any(state.made_at for state in chosen)
     sys.exit(1 if late or nothing else 0)
-
-
-def _expected(state: State, named: tuple[str, ...]) -> bool:
-    return state.slug in named and state.made_at is None
 
 
 @click.command()
@@ -64,23 +60,22 @@ def _expected(state: State, named: tuple[str, ...]) -> bool:
 def diff(report: str, before: str, after: str, folder: str, variant: str) -> None:
     """Show what changed in a report between two days, and why.
 
-    Metrics beside each other; then what may have made them change: data, parameters, code, environment.
+    Metrics beside each other; then what may have made them change: data, parameters, code, environment. As on the page,
+    a number counts as changed only beyond the uncertainty of both runs.
     """
     from crmlib.report import archive
-    from crmlib.report.folder import store as publish
+    from crmlib.report.folder.manifest import slug_of
+    from crmlib.report.memory.provenance import KINDS
 
     days = [common.day(text, "crm diff").isoformat() for text in (before, after)]
-    slug = publish.slug_of(report, common.variant_name(variant))
+    slug = slug_of(report, common.variant_name(variant))
     found = archive.difference(common.reports_folder(folder), slug, *days)
-    for line in common.columns([("", *days, "change"), *found.metrics]):
-        click.echo(line)
-    for heading, lines in (
-        ("data", found.data),
-        ("parameters", found.parameters),
-        ("code", found.code),
-        ("environment", found.environment),
-        ("tables", found.tables),
-    ):
+    rows = [(change.label, change.before, change.now, change.words) for change in found.metrics.values()]
+    common.echo_columns([("", *days, "change"), *rows])
+    told: dict[str, list[str]] = {str(kind): [d.text for d in found.differences if d.kind == kind] for kind in KINDS}
+    told["tables"] = [table.line for table in found.tables if table.line] + list(found.replaced)
+    told["findings"] = [*found.came, *found.went, *found.missed]
+    for heading, lines in told.items():
         click.echo(f"\n{heading}: " + ("the same" if not lines else ""))
         for line in lines:
             click.echo(f"  {line}")
@@ -93,7 +88,8 @@ def diff(report: str, before: str, after: str, folder: str, variant: str) -> Non
 def verify(day: str | None, folder: str, verbose: bool) -> None:
     """Read published files again; exit 1 where one was changed.
 
-    Each is compared with its run's manifest. This finds damage and hasty hands, not forgery: who can change a file can change its manifest.
+    Each is compared with its run's manifest. This finds damage and hasty hands, not forgery: who can change a file can
+    change its manifest.
     """
     from crmlib.report import archive
 
@@ -117,7 +113,8 @@ def verify(day: str | None, folder: str, verbose: bool) -> None:
 def prune(folder: str, keep: int | None, older_than: str | None, dry_run: bool, verbose: bool) -> None:
     """Remove old runs; each report's last good one stays.
 
-    Superseded and failed runs go too, by when they were made. What later runs grade and compare themselves with goes with them: keep at least as long as forecasts look ahead.
+    Superseded and failed runs go too, by when they were made. What later runs grade and compare themselves with goes
+    with them: keep at least as long as forecasts look ahead.
     """
     from datetime import UTC, datetime, timedelta
 
@@ -153,14 +150,14 @@ def open_page(report: str | None, day: str | None, folder: str, variant: str) ->
     import webbrowser
 
     from crmlib.report import archive
-    from crmlib.report.folder import store as publish
+    from crmlib.report.folder.manifest import slug_of
 
     place = common.reports_folder(folder)
-    slug = publish.slug_of(report or "", common.variant_name(variant))
+    slug = slug_of(report or "", common.variant_name(variant))
     if not report:
         page = place / "index.html"
     elif day:
-        page = archive.run_of(place, slug, common.day(day, "crm open").isoformat())[0] / "report.html"
+        page = archive.run_of(place, slug, common.day(day, "crm open").isoformat()) / "report.html"
     else:
         page = archive.newest_good(place, slug) / "report.html"
     screen = sys.platform == "darwin" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,7 +16,7 @@ from crmlib.errors import CrmError, UsageError
 
 if TYPE_CHECKING:
     from crmlib.report.parameters import Report, Value
-    from crmlib.report.runner.supervisor import Outcome, Plan
+    from crmlib.report.plan import Outcome, Plan
 
 
 def _run_options(command: Command) -> Command:
@@ -65,7 +66,7 @@ def run(as_of: str | None, on_success: str | None, on_failure: str | None, **opt
     try:
         code = _run(asked, [(asked.plan, asked.reports)], ended, **options)
     except CrmError as error:
-        from crmlib.report.runner.supervisor import Outcome
+        from crmlib.report.plan import Outcome
 
         ended.append(Outcome(report="", status="failed", exit_code=error.exit_code or 1, message=str(error)))
         raise
@@ -84,8 +85,10 @@ def run(as_of: str | None, on_success: str | None, on_failure: str | None, **opt
 def backfill(start: str, end: str | None, every: str, **options: Any) -> None:
     """Run reports as of days gone by; only days missing or failed.
 
-    The oldest comes first, so that each run can look back. Called again, it goes on where it stopped. A day whose run has other parameters is run again; one whose data
-    changed since is not, unless with --force. Exit code: as for `crm run`, the gravest of all days.
+    The oldest comes first, so that each run can look back. Called again, it goes on where it stopped. A day whose run
+    has other parameters is run again; one whose data changed since is not, unless with --force.
+
+    Exit code: as for `crm run`, the gravest of all days.
     """
     from crmlib.report.backfill import days, missing
 
@@ -115,19 +118,18 @@ class _Asked:
 
 def _asked(as_of: str | None, **options: Any) -> _Asked:
     from crmlib.report import parameters
-    from crmlib.report.runner.supervisor import Plan
+    from crmlib.report.plan import Plan
     from crmlib.shop.intake.settings import read_settings
 
     if options["everything"] == bool(options["reports"]):
         raise UsageError("name the reports to run, or say --all; `crm list` shows what there is")
-    variant = common.variant_name(options["variant"])
-    project = common.project_folder()
+    variant, project = common.variant_name(options["variant"]), common.project_folder()
     notebooks = project / "notebooks"
     chosen = parameters.select(notebooks, list(dict.fromkeys(options["reports"])))
     place, label, engine = common.shop_folder(project, options["shop"])
-    cell_timeout = options["cell_timeout"]
+    by_cell = options["cell_timeout"]
     timeout = common.seconds(options["timeout"])
-    by_cell = common.seconds(cell_timeout, "--cell-timeout") if cell_timeout else 0.0
+    cell_timeout = common.seconds(by_cell, "--cell-timeout") if by_cell else 0.0
     day = common.day(as_of) if as_of else None
     settings = read_settings(place)
     known = parameters.find_reports(notebooks)
@@ -142,19 +144,18 @@ def _asked(as_of: str | None, **options: Any) -> _Asked:
         as_of=day or settings.as_of or today,
         variant=variant,
         timeout=timeout,
-        cell_timeout=by_cell,
+        cell_timeout=cell_timeout,
         force=options["force"],
     )
     return _Asked(plan=plan, reports=chosen, values=values, today=today)
 
 
 def _run(asked: _Asked, todo: Sequence[tuple[Plan, list[Report]]], ended: list[Outcome], **options: Any) -> int:
-    """Run what is to do, day by day; `ended` takes each outcome as it comes. The exit code of all."""
+    """Run what is to do, day by day; `ended` takes each outcome as it comes. Returns the exit code of all."""
     from crmlib.report.runner.supervisor import exit_code
     from crmlib.report.runner.supervisor import run as run_reports
 
     aloud = options["verbose"] or sys.stdout.isatty()
-    every: list[Outcome] = []
     with common.progress_line() as progress:
 
         def say(outcome: Outcome) -> None:
@@ -163,19 +164,13 @@ def _run(asked: _Asked, todo: Sequence[tuple[Plan, list[Report]]], ended: list[O
 
         for number, (plan, reports) in enumerate(todo, start=1):
             before = f"{plan.as_of} ({number} of {len(todo)}): " if len(todo) > 1 else ""
-            every += run_reports(
-                reports,
-                plan=plan,
-                values=asked.values,
-                workers=options["workers"],
-                say=say,
-                progress=_after(before, progress),
-            )
-    return exit_code(every)
+            told = partial(_after, before, progress)
+            run_reports(reports, plan=plan, values=asked.values, workers=options["workers"], say=say, progress=told)
+    return exit_code(ended)
 
 
-def _after(words: str, progress: Callable[[str], None]) -> Callable[[str], None]:
-    return lambda line: progress(words + line)
+def _after(words: str, progress: Callable[[str], None], line: str) -> None:
+    progress(words + line)
 
 
 def _say(outcome: Outcome, progress: Callable[[str], None], aloud: bool) -> None:
@@ -189,16 +184,16 @@ def _say(outcome: Outcome, progress: Callable[[str], None], aloud: bool) -> None
 
 
 def _say_what_would_run(todo: Sequence[tuple[Plan, list[Report]]], values: Mapping[str, Mapping[str, Value]]) -> None:
+    from crmlib.report.memory.provenance import Basis
     from crmlib.report.runner import fresh
 
     rows: list[tuple[str, ...]] = []
     for plan, reports in todo:
-        basis = fresh.Basis.look(plan)
+        basis = Basis.look(plan)
         for report in reports:
             reasons = fresh.why(plan, report, values[report.name], basis.of(report, plan))
             rows.append((str(plan.as_of), report.name, "would run" if reasons else "up to date", "; ".join(reasons)))
-    for line in common.columns(rows):
-        click.echo(line)
+    common.echo_columns(rows)
 
 
 def _call(option: str, command: str | None, outcomes: Sequence[Outcome], asked: _Asked) -> None:

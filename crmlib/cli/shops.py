@@ -1,4 +1,4 @@
-"""crm list, params, check, demo: what there is to run, and on what."""
+"""crm list, params, check, demo, new: what there is to run, and on what."""
 
 from __future__ import annotations
 
@@ -15,9 +15,7 @@ def list_reports() -> None:
     from crmlib.report import parameters
 
     found = parameters.select(common.project_folder() / "notebooks")
-    width = max(len(report.name) for report in found)
-    for report in found:
-        click.echo(f"{report.name:<{width}}  {report.title}")
+    common.echo_columns((report.name, report.title) for report in found)
 
 
 @click.command()
@@ -31,8 +29,7 @@ def params(report: str) -> None:
     if not settable:
         click.echo(f"{found.name} has no parameters of its own")
     rows = [(p.name, p.type, _default(p.default), p.allowed, p.help) for p in settable]
-    for line in common.columns(rows):
-        click.echo(line)
+    common.echo_columns(rows)
 
 
 @click.command()
@@ -85,6 +82,21 @@ def demo(source: str, customers: int, seed: int, target: str | None, force: bool
 
         complete_journey.make(folder)
     click.echo(f"made {', '.join(common.near(place) for place in made)}")
+
+
+@click.command()
+@click.argument("name")
+@click.option("--title", default="", metavar="TEXT", help="The page's title; the name in words by default.")
+def new(name: str, title: str) -> None:
+    """Begin a report: a notebook, a module and a test that run.
+
+    They answer a small question at once; make them your own from top to bottom.
+    """
+    from crmlib.report import scaffold
+
+    for path in scaffold.create(common.project_folder(), name, title=title):
+        click.echo(f"wrote {common.near(path)}")
+    click.echo(f"next: crm run {name} -v; pytest tests/test_{name}.py")
 
 
 def _default(value: object) -> str:

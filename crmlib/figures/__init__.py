@@ -3,6 +3,7 @@
 from crmlib.figures.canvas import (
     ACCENT,
     GREEN,
+    GREY,
     GRID,
     INK,
     MUTED,
@@ -15,12 +16,13 @@ from crmlib.figures.canvas import (
     set_theme,
 )
 from crmlib.figures.charts import Form, bars, columns, cumulative, dots, grid, line
-from crmlib.figures.tables import missing, table, tabulate
+from crmlib.figures.tables import masked, missing, table, tabulate
 from crmlib.findings import Chart
 
 __all__ = [
     "ACCENT",
     "GREEN",
+    "GREY",
     "GRID",
     "INK",
     "MUTED",
@@ -37,6 +39,7 @@ __all__ = [
     "draw",
     "grid",
     "line",
+    "masked",
     "missing",
     "reset_theme",
     "set_theme",

@@ -26,13 +26,14 @@ _COLOURS = {
     "muted": ("#57606c", "#a3adb9"),
     "grid": ("#e1e5ea", "#343c46"),
     "accent": ("#1b6ca9", "#6cb2ea"),
-    "soft": ("#b8cee0", "#3d5f7c"),
+    "soft": ("#7093b5", "#4b7396"),
+    "grey": ("#868e99", "#666f7a"),
     "orange": ("#b8540d", "#f0a35e"),
     "green": ("#1d7a5f", "#5fc3a2"),
     "purple": ("#75609f", "#b9a5e2"),
     "paper": ("#fefefe", "#14181d"),
 }
-INK, MUTED, GRID, ACCENT, SOFT, ORANGE, GREEN, PURPLE, PAPER = (light for light, _ in _COLOURS.values())
+INK, MUTED, GRID, ACCENT, SOFT, GREY, ORANGE, GREEN, PURPLE, PAPER = (light for light, _ in _COLOURS.values())
 CYCLE = (ACCENT, ORANGE, GREEN, PURPLE, MUTED, INK)
 MOST_MARKS = 1000  # a drawing with more points than these is a PNG
 _DENSITY = 144  # its dots per inch: one and a half per CSS pixel
@@ -113,13 +114,6 @@ def _theme(narrow: bool) -> dict[str, Any]:
         "axes.facecolor": "none",
         "savefig.facecolor": "none",
     }
-
-
-def image_address(drawing: str) -> str:
-    """A drawing as the address of an image that needs no file."""
-    if drawing.startswith("data:image/png;base64,"):
-        return drawing
-    return "data:image/svg+xml;base64," + base64.b64encode(drawing.encode("utf-8", "replace")).decode()
 
 
 def _drawing(paint: Callable[[Axes, bool], None], *, narrow: bool, size: tuple[float, float]) -> str:

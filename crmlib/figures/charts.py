@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from crmlib import formats, wording
-from crmlib.figures.canvas import ACCENT, CYCLE, GREEN, INK, MUTED, PAPER, SOFT, draw
+from crmlib.figures.canvas import ACCENT, CYCLE, GREEN, GREY, INK, MUTED, PAPER, SOFT, draw
 from crmlib.figures.tables import tabulate
 from crmlib.findings import Chart
 
@@ -115,7 +115,7 @@ def bars(
     step = 0.42
 
     def paint(ax: Axes, narrow: bool) -> None:
-        places = np.arange(len(names)) * step
+        places = np.arange(len(names), dtype=float) * step
         ax.barh(places, values, height=step * (0.42 if narrow else 0.6), color=colours, edgecolor=PAPER)
         ends = values.copy()
         if low:
@@ -129,6 +129,7 @@ def bars(
         ax.set_ylim(places[-1] + 0.6 * step, places[0] - (1.1 if narrow else 0.6) * step)
         row_labels(ax, places, names, narrow=narrow, lift=0.13)
         _ticks(ax, narrow=narrow)
+        ax.grid(visible=False)
         ax.xaxis.set_major_formatter(lambda at, _: form(at))
         ax.set(xlabel=what, ylabel="")
         _no_math(ax)
@@ -170,12 +171,13 @@ def columns(
         shown, was, at = values[keep], earlier[keep], np.arange(len(values[keep]))
         paired = bool(np.isfinite(was).any())
         if paired:
-            ax.bar(at - 0.2, np.nan_to_num(was), width=0.38, color=MUTED, alpha=0.55, edgecolor=PAPER)
+            ax.bar(at - 0.2, np.nan_to_num(was), width=0.38, color=GREY, edgecolor=PAPER)
         colours = [SOFT if part else ACCENT for part in open_[keep]]
         ax.bar(at + (0.2 if paired else 0), shown, width=0.38 if paired else 0.75, color=colours, edgecolor=PAPER)
         every = max(1, math.ceil(len(shown) / (4 if narrow else 12)))
         ticks = list(range(len(shown) - 1, -1, -every))[::-1]
         ax.set_xticks(ticks, [names[keep][i] for i in ticks])
+        _levels(ax)
         ax.yaxis.set_major_formatter(lambda amount, _: form(amount))
         top = np.nanmax([*shown, *was, 0])
         ax.set_ylim(min(0.0, np.nanmin(shown)), 1.16 * top or 1)
@@ -231,22 +233,26 @@ def line(
             if name and len(last):
                 ends.append((last[x].iloc[-1], float(last[y].iloc[-1]), "\n".join(textwrap.wrap(name, 14)), ink))
         bottom, top = ax.get_ylim()
-        ax.set_ylim(0 if zero and bottom >= 0 else bottom, top + 0.08 * (top - bottom))
-        if mark is not None:
-            ax.axvline(mark[0], color=MUTED, linewidth=1, linestyle=":")
-            ax.annotate(
-                mark[1], (mark[0], ax.get_ylim()[1]), xytext=(4, -4), textcoords="offset points", va="top", color=MUTED
-            )
+        least = float(np.nanmin(frame[[y, low] if low else [y]].astype(float)))
+        ax.set_ylim(0 if zero and least >= 0 else bottom, top + 0.12 * (top - bottom))
         if frame[x].nunique() > 1:
             ax.set_xlim(frame[x].min(), frame[x].max())
+        if mark is not None:
+            ax.axvline(mark[0], color=MUTED, linewidth=1, linestyle=":")
+            first, last = ax.get_xlim()
+            late = ax.convert_xunits(mark[0]) > (first + last) / 2  # type: ignore[no-untyped-call]
+            ax.annotate("\n".join(textwrap.wrap(mark[1], 26 if narrow else 60)), (mark[0], ax.get_ylim()[1]),
+                        xytext=(-4 if late else 4, -4), textcoords="offset points", va="top",
+                        ha="right" if late else "left", color=MUTED)  # fmt: skip
         label_ends(ax, ends, gap=0.13 if narrow else 0.08)
         if x_form is None:
             time_axis(ax, narrow=narrow)
         else:
             _ticks(ax, narrow=narrow)
             ax.xaxis.set_major_formatter(lambda at, _: x_form(at))
+        _levels(ax)
         ax.yaxis.set_major_formatter(lambda at, _: form(at))
-        ax.set(xlabel=across, ylabel=what)
+        ax.set(xlabel=across, ylabel="\n".join(textwrap.wrap(what, 34)))
         _no_math(ax)
 
     values = frame[y].astype(float)
@@ -302,21 +308,26 @@ def grid(
     if wide.empty:
         return Chart(table=table)
 
-    def paint(ax: Axes, narrow: bool) -> None:
-        import seaborn as sns
-        from matplotlib.colors import LinearSegmentedColormap
+    bottom, top = float(np.nanmin(wide)), float(np.nanmax(wide))
 
-        shades = LinearSegmentedColormap.from_list("crmlib", [PAPER, SOFT])
-        words = wide.map(lambda cell: form(cell) if cell == cell else "")
-        sns.heatmap(wide, cmap=shades, annot=words, fmt="", cbar=False, linewidths=1, linecolor=PAPER, ax=ax,
-                    annot_kws={"color": INK, "fontsize": 8 if narrow else 10})  # fmt: skip
-        for down_at, across_at in zip(*np.nonzero(wide.isna().to_numpy()), strict=True):
-            ax.text(across_at + 0.5, down_at + 0.5, formats.DASH, ha="center", va="center", color=MUTED)
-        ax.tick_params(axis="y", rotation=0)
+    def paint(ax: Axes, narrow: bool) -> None:
+        # One ink, more or less of it over the page's own paper: readable in the dark, too.
+        for (down_at, across_at), cell in np.ndenumerate(wide.to_numpy()):
+            depth = 0.45 * (cell - bottom) / (top - bottom or 1) if np.isfinite(cell) else 0.0
+            ax.barh(down_at, 0.98, left=across_at - 0.49, height=0.94, color=ACCENT, alpha=depth, linewidth=0)
+            words = form(cell) if np.isfinite(cell) else formats.DASH
+            ax.text(across_at, down_at, words, ha="center", va="center", color=INK, fontsize=9 if narrow else 10.5)
+        ax.grid(visible=False)
+        ax.spines[:].set_visible(False)
+        ax.set_xticks(range(wide.shape[1]), ["\n".join(textwrap.wrap(str(name), 9 if narrow else 16)) for name in wide])
+        ax.set_yticks(
+            range(len(wide)), ["\n".join(textwrap.wrap(str(name), 16 if narrow else 32)) for name in wide.index]
+        )
+        ax.set_ylim(len(wide) - 0.5, -0.5)
         ax.set(xlabel=across, ylabel=down)
         _no_math(ax)
 
-    span = f"from {form(frame[value].min())} to {form(frame[value].max())}"
+    span = f"from {form(bottom)} to {form(top)}"
     alt = f"Grid: {what}, {len(wide)} rows by {wide.shape[1]} columns, {span}."
     return draw(
         paint, alt=alt, caption=caption, table=table, height=0.5 * len(wide) + 1, narrow_height=0.5 * len(wide) + 1
@@ -426,7 +437,16 @@ def _wrapped(name: str, narrow: bool) -> list[str]:
     # Where one line does not hold it, the numbers stand below the name, unbroken.
     width = 42 if narrow else 96
     parts = [name] if len(name) <= width else name.rpartition(": ")[::2]
-    return [text for part in parts for text in textwrap.wrap(part, width, break_long_words=True)] or [""]
+    return [text for part in parts for text in _even(part, width)] or [""]
+
+
+def _even(text: str, width: int) -> list[str]:
+    """A text in as few lines as `width` allows, about as long as one another, so that no word stands alone."""
+    lines = textwrap.wrap(text, width, break_long_words=True)
+    for narrower in range(math.ceil(len(text) / len(lines)) if lines else width, width):
+        if len(tried := textwrap.wrap(text, narrower, break_long_words=True)) == len(lines):
+            return tried
+    return lines
 
 
 def _height(names: Sequence[str], *, narrow: bool) -> float:
@@ -443,7 +463,7 @@ def _key(ax: Axes, names: Sequence[tuple[str, str]]) -> None:
     """What each colour is, in words of that colour, above the drawing on the right."""
     from matplotlib.offsetbox import AnchoredOffsetbox, HPacker, TextArea
 
-    words = [TextArea(name, textprops={"color": ink, "fontweight": "bold"}) for name, ink in names]
+    words: list[Any] = [TextArea(name, textprops={"color": ink, "fontweight": "bold"}) for name, ink in names]
     box = HPacker(children=words, pad=0, sep=12)
     ax.add_artist(AnchoredOffsetbox(loc="upper right", child=box, frameon=False, pad=0.2, borderpad=0.1))
 
@@ -451,7 +471,14 @@ def _key(ax: Axes, names: Sequence[tuple[str, str]]) -> None:
 def _ticks(ax: Axes, *, narrow: bool) -> None:
     from matplotlib.ticker import MaxNLocator
 
-    ax.xaxis.set_major_locator(MaxNLocator(nbins=4 if narrow else 7))
+    # Steps that a label without decimals can say.
+    ax.xaxis.set_major_locator(MaxNLocator(nbins=4 if narrow else 7, steps=[1, 2, 5, 10]))
+
+
+def _levels(ax: Axes) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    ax.yaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
 
 
 def _no_math(ax: Axes) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import html
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from crmlib.findings import Chart
+from crmlib.formats import FEW_PEOPLE, people
 
 SHOWN_ROWS = 50
 
@@ -43,6 +43,19 @@ def table(frame: pd.DataFrame, **said: Any) -> Chart:
     return Chart(table=tabulate(frame, **said))
 
 
+def masked(frame: pd.DataFrame, *, count: str, rates: Sequence[str]) -> pd.DataFrame:
+    """A frame for others' eyes: a `count` of one to four people is hidden, and so is each rate that would give it away.
+
+    >>> masked(pd.DataFrame({"people": [3, 9], "rate": [0.1, 0.3]}), count="people", rates=["rate"])["rate"].tolist()
+    [nan, 0.3]
+    """
+    few = (frame[count] > 0) & (frame[count] < FEW_PEOPLE)
+    shown = frame.astype({count: object})
+    shown.loc[few, count] = people(1)
+    shown.loc[few, list(rates)] = float("nan")
+    return shown
+
+
 def missing(value: Any) -> bool:
     """Is there nothing to show in a cell?"""
     return value is None or value is pd.NaT or value is pd.NA or (isinstance(value, float) and value != value)
@@ -52,12 +65,3 @@ def _cell(value: Any, form: Callable[[Any], str] | None) -> str:
     if missing(value):
         return "\N{EN DASH}"
     return form(value) if form else str(value)
-
-
-def table_html(payload: Mapping[str, Any]) -> str:
-    """The inside of a table element, escaped, as a notebook shows it."""
-    heads = "".join(f'<th scope="col">{html.escape(column["label"])}</th>' for column in payload["columns"])
-    rows = "".join(
-        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in payload["rows"]
-    )
-    return f"<caption>{html.escape(payload['caption'])}</caption><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody>"

@@ -8,8 +8,8 @@ from datetime import date, timedelta
 
 from crmlib.errors import UsageError
 from crmlib.report.parameters import Report, Value
+from crmlib.report.plan import Plan
 from crmlib.report.runner import fresh
-from crmlib.report.runner.finish import Plan
 
 STEPS = ("day", "week", "month-end")
 
@@ -50,8 +50,7 @@ def missing(
 def _stands(plan: Plan, report: Report, values: Mapping[str, Value]) -> bool:
     _, manifest = fresh.standing(plan, report)
     # One whose table was missing is tried again: the table may have come.
-    answered = manifest is not None and manifest["status"] != "not_available"
-    return answered and manifest is not None and manifest.get("parameters") == dict(values)
+    return bool(manifest and manifest.status != "not_available" and manifest.parameters == dict(values))
 
 
 def _each(start: date, end: date, step: int) -> Iterator[date]:

@@ -11,7 +11,7 @@ import signal
 import subprocess
 from collections.abc import Sequence
 
-from crmlib.report.runner.finish import Outcome, Plan
+from crmlib.report.plan import Outcome, Plan
 
 LONGEST = 300.0  # seconds a command may take
 

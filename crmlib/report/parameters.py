@@ -13,7 +13,7 @@ import math
 import re
 import tokenize
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -238,9 +238,8 @@ def _parse_cell(source: str, where: str) -> list[Parameter]:
             )
         if node.target.id in {parameter.name for parameter in parameters}:
             raise UsageError(f"{line}: {node.target.id} is there twice")
-        parameters.append(
-            _parameter(node.target.id, node.annotation.id, node.value, comments.get(node.lineno, ""), line)
-        )
+        comment = comments.get(node.lineno, "")
+        parameters.append(_parameter(node.target.id, node.annotation.id, node.value, comment, line))
     return parameters
 
 
@@ -256,7 +255,7 @@ def _parameter(name: str, kind: str, default: ast.expr, comment: str, where: str
         value = bare.check(ast.literal_eval(default))
     except (ValueError, UsageError) as error:
         raise UsageError(f"{where}: the default of {name} does not fit: {error}") from error
-    return Parameter(name=name, type=kind, default=value, help=bare.help, bounds=bounds, choices=choices)
+    return replace(bare, default=value)
 
 
 def _within(value: float, bounds: str) -> bool:

@@ -5,28 +5,17 @@ from __future__ import annotations
 import json
 import keyword
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from crmlib.errors import UsageError
-from crmlib.report.folder.store import write_text
+from crmlib.report.folder.manifest import write_text
 from crmlib.report.parameters import find_reports
 
 _STARTER = Path(__file__).parent / "starter"
 _NAME = re.compile(r"[a-z][a-z_]{1,38}[a-z]")
-_PROSE = (
-    "Which weekday brings the orders, and is any of them more than chance? Replace this question with yours: one that "
-    "somebody at the shop asks, and that a number with its range can answer.",
-    "## The facts\n\nReduced in the engine to the smallest table the question needs, here one row a day; it crosses once. "
-    "Change the cell and look at it.",
-    "## What is measured\n\nWeeks vary as wholes, so a week is the unit: each weekday's share is a mean over full weeks, and "
-    "its interval says how far chance alone may have moved it. Seven days are looked at, so the intervals hold for the seven "
-    "together.",
-    "## Which day is busiest?\n\nThe title of the figure is the finding, and it changes with the data: where no day stands "
-    "out, it says so.",
-    "## So what, actions, how sure, when not to trust this",
-)
+_KEPT = "the shares of 7 days add up to 100%\n"  # what the cell that is compared prints
 
 
 def create(project: Path, name: str, *, title: str = "") -> list[Path]:
@@ -55,7 +44,13 @@ def _new_files(project: Path, name: str, title: str) -> dict[Path, str]:
         )
     if any(sign in title for sign in '"\\\n|<>'):
         raise UsageError("a title is one plain line")
-    taken = {*find_reports(notebooks), *_public_names(project / "crmlib" / "__init__.py"), "stats"}
+    taken = {
+        *find_reports(notebooks),
+        *_public_names(project / "crmlib" / "__init__.py"),
+        "stats",
+        "forecasts",
+        "outreach",
+    }
     if name in taken:
         raise UsageError(f"{name!r} is taken; choose another name, the taken ones are {', '.join(sorted(taken))}")
     number = 1 + max((int(path.name[:2]) for path in find_reports(notebooks).values()), default=-1)
@@ -63,8 +58,7 @@ def _new_files(project: Path, name: str, title: str) -> dict[Path, str]:
         raise UsageError("the numbers of the notebooks are used up: 99 is the last")
     words = {"__NAME__": name, "__TITLE__": title}
     made = {
-        notebooks / f"{number:02d}_{name}.ipynb": json.dumps(_notebook(name, title), indent=1, ensure_ascii=False)
-        + "\n",
+        notebooks / f"{number:02d}_{name}.ipynb": _notebook(words),
         project / "crmlib" / "analysis" / f"{name}.py": _filled("analysis", words),
         project / "tests" / f"test_{name}.py": _filled("test", words),
     }
@@ -80,50 +74,23 @@ def _filled(part: str, words: Mapping[str, str]) -> str:
     return text
 
 
-def _notebook(name: str, title: str) -> dict[str, Any]:
-    question, the_facts, measured, figure, end = _PROSE
-    cells = [
-        _prose(f"# {title}\n\n{question}"),
-        _code(
-            'shop: str = "data/demo"  # folder with the tables of the shop\n'
-            'as_of: str = ""  # exclusive day, such as 2026-11-21; empty: as shop.toml says, else the day after the latest event\n'
-            'out: str = ""  # folder for tables and lists; empty: none',
-            tags=["parameters"],
-        ),
-        _code("import crmlib as crm\n\nstore = crm.connect(shop, as_of=as_of)\nstore"),
-        _prose(the_facts),
-        _code(f"daily = store.fetch(crm.{name}.daily_orders(store))\ndaily.tail()"),
-        _prose(measured),
-        _code(f"weekdays = crm.{name}.measure(store)\nweekdays.table.round(3)"),
-        _code(
-            "# NBVAL_CHECK_OUTPUT\nprint(f\"the shares of {len(weekdays.table)} days add up to {weekdays.table['share'].sum():.0%}\")",
-            says="the shares of 7 days add up to 100%\n",
-        ),
-        _prose(figure),
-        _code(f"crm.{name}.figure_weekdays(weekdays)"),
-        _prose(end),
-        _code(f"findings = crm.{name}.findings(weekdays)\ncrm.publish(findings, shop=store, out=out)"),
-    ]
+def _notebook(words: Mapping[str, str]) -> str:
+    cells = [_cell(number, text) for number, text in enumerate(_filled("notebook", words).split("%% ")[1:])]
     kernel = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
     metadata = {"kernelspec": kernel, "language_info": {"name": "python"}}
-    named = [cell | {"id": f"cell-{number:02d}"} for number, cell in enumerate(cells)]
-    return {"cells": named, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
+    notebook = {"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
+    return json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
 
 
-def _prose(text: str) -> dict[str, Any]:
-    return {"cell_type": "markdown", "metadata": {}, "source": text.splitlines(keepends=True)}
-
-
-def _code(source: str, *, tags: Sequence[str] = (), says: str = "") -> dict[str, Any]:
-    """A code cell; with `says` one whose output is kept, to be compared."""
-    outputs = [{"name": "stdout", "output_type": "stream", "text": [says]}] if says else []
-    return {
-        "cell_type": "code",
-        "execution_count": 1 if says else None,
-        "metadata": {"tags": list(tags)} if tags else {},
-        "outputs": outputs,
-        "source": source.splitlines(keepends=True),
-    }
+def _cell(number: int, text: str) -> dict[str, Any]:
+    """A cell from its kind and source; one that is 'kept' has its output with it, to be compared."""
+    kind, _, source = text.rstrip("\n").partition("\n")
+    metadata = {"tags": ["parameters"]} if kind == "parameters" else {}
+    cell = {"id": f"cell-{number:02d}", "metadata": metadata, "source": source.splitlines(keepends=True)}
+    if kind == "prose":
+        return cell | {"cell_type": "markdown"}
+    said = [{"name": "stdout", "output_type": "stream", "text": [_KEPT]}] if kind == "kept" else []
+    return cell | {"cell_type": "code", "execution_count": 1 if said else None, "outputs": said}
 
 
 # Where a report is named.

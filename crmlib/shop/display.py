@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from datetime import date
 from html import escape
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from crmlib.shop.load import Audit
-    from crmlib.shop.shop import Shop
+from crmlib.shop.intake.settings import Settings
+from crmlib.shop.load import Audit
 
 _NEXT = (
     ("shop.table('orders')", "a table, lazily, with every canonical column"),
@@ -17,25 +17,20 @@ _NEXT = (
 )
 
 
-def shop_html(shop: Shop) -> str:
+def shop_html(
+    settings: Settings, audits: Mapping[str, Audit], *, as_of: date, data_through: date | None, remarks: Sequence[str]
+) -> str:
     """A small table of the shop's tables with the next calls below; everything from the data escaped."""
-    rows = "".join(_row(name, audit) for name, audit in shop.audits.items())
-    facts = [
-        f"as of {shop.as_of}",
-        f"data through {shop.data_through or 'unknown'}",
-        shop.settings.timezone,
-        shop.currency,
-    ]
+    rows = "".join(_row(name, audit) for name, audit in audits.items())
+    facts = [f"as of {as_of}", f"data through {data_through or 'unknown'}", settings.timezone, settings.currency]
     notes = [
-        f"{audit.source.path.name} read as {audit.source.encoding}"
-        for audit in shop.audits.values()
-        if audit.source.encoding not in ("utf-8", "")
+        f"{audit.source.path.name} read as {audit.source.encoding}" for audit in audits.values() if audit.source.recoded
     ]
-    notes += [f"not as known then: {note}" for note in shop.not_as_known()]
+    notes += remarks
     head = "".join(f"<th>{label}</th>" for label in ("table", "kept", "set aside", "dated later", "columns"))
     calls = "".join(f"<li><code>{escape(call)}</code> {escape(text)}</li>" for call, text in _NEXT)
     return (
-        f"<p><strong>{escape(shop.settings.name)}</strong> · {escape(' · '.join(fact for fact in facts if fact))}</p>"
+        f"<p><strong>{escape(settings.name)}</strong> · {escape(' · '.join(fact for fact in facts if fact))}</p>"
         f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
         + "".join(f"<p>{escape(note)}</p>" for note in notes)
         + f"<details><summary>Next</summary><ul>{calls}</ul></details>"
@@ -45,5 +40,6 @@ def shop_html(shop: Shop) -> str:
 def _row(name: str, audit: Audit) -> str:
     counts = (audit.kept, sum(audit.set_aside.values()), audit.after_as_of)
     cells = "".join(f'<td style="text-align:right">{count:,}</td>' for count in counts)
-    columns = ", ".join(sorted(audit.present))
-    return f'<tr><th style="text-align:left">{escape(name)}</th>{cells}<td style="text-align:left">{escape(columns)}</td></tr>'
+    columns = escape(", ".join(sorted(audit.present)))
+    left = 'style="text-align:left"'
+    return f"<tr><th {left}>{escape(name)}</th>{cells}<td {left}>{columns}</td></tr>"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -13,18 +14,25 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from crmlib.errors import DataError
-from crmlib.shop import quality
+from crmlib.shop import quality, survey, vocabulary
+from crmlib.shop.cells import Manner
 from crmlib.shop.engines import Engine, flag
-from crmlib.shop.intake.files import Source, column_map, find_sources
+from crmlib.shop.intake.files import Source, column_map, find_sources, unchanged, unread_files
 from crmlib.shop.intake.settings import Settings
 from crmlib.shop.tables import TABLES
 
 ASIDE = "set_aside"  # the table of what was set aside, beside those of the shop
+_STATES = 1000  # as many as a page could list; a column with more is no state
+# Days that systems write for a date that is none, beside the first of 1970.
+_DEFAULTS = ("1980-01-01", "1980-01-04", "1990-01-01", "1999-11-30", "2000-01-01", "2001-01-01")
 
 
 @dataclass(frozen=True)
 class Audit:
-    """What became of one table's rows: read = kept + set_aside + after_as_of. `money` is what set-aside orders say they cost."""
+    """What became of one table's rows: read = kept + set_aside + after_as_of.
+
+    `money` is what set-aside orders say they cost.
+    """
 
     source: Source
     present: frozenset[str]
@@ -36,6 +44,25 @@ class Audit:
     money: Mapping[str, float]
 
 
+@dataclass(frozen=True)
+class State:
+    """A status of orders, and what it was taken for: 'sale', 'open', 'out', 'given_back' or 'unknown'."""
+
+    status: str
+    kind: str
+    orders: int
+    money: float
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something that was decided or noticed while a file was read, for whoever knows better: code, file and detail."""
+
+    code: str
+    file: str
+    detail: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Record:
     """What is known of a shop once its files were taken in."""
@@ -45,6 +72,9 @@ class Record:
     today: date
     data_through: date | None
     audits: Mapping[str, Audit]
+    states: tuple[State, ...] = ()
+    not_goods: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[Note, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -61,60 +91,103 @@ def take_in(works: Engine, folder: Path, settings: Settings, *, as_of: date | No
 
     `scratch` takes copies of files that are not in UTF-8. Raises DataError for data that cannot be used.
     """
-    sources = find_sources(folder, scratch=scratch)
-    typed, present = {}, {}
+    sources = find_sources(folder, scratch=scratch, columns=settings.columns)
+    files = [_first(works, source, settings) for source in sources]
+    manners = survey.decide(works, [file.waiting for file in files], settings)
+    typed = {file.name: _second(works, file, manners, settings) for file in files}
     for source in sources:
-        typed[source.table], columns = _typed(works, source, settings)
-        present[source.table] = frozenset(columns)
+        unchanged(source)
+    if "orders" in typed:
+        typed["orders"] = _judged(works, typed)
     clock = datetime.now(ZoneInfo(settings.timezone)).date()
-    today = settings.as_of or clock
     day = as_of or settings.as_of or _after_latest(works, typed, clock)
-    audits: dict[str, Audit] = {}
-    tables: dict[str, ir.Table] = {}
-    known_orders = None
-    aside = []
-    for source in sources:
-        name, table = source.table, TABLES[source.table]
-        has_key = bool(table.key) and present[name].issuperset(table.key)
-        rows = quality.placed(typed[name], table, as_of=day, orders=known_orders, has_key=has_key)
+    taking = _Taking(works, typed, day)
+    for file in files:
+        taking.take(file)
+    aside = [taking.aside[file.name] for file in files]
+    all_aside = works.store(ASIDE, ibis.union(*aside) if len(aside) > 1 else aside[0])
+    for name in taking.tables:
+        works.drop(f"_out_{name}")
+    works.drop("_known_orders")
+    record = Record(
+        settings=_one_currency(works, taking.tables, settings),
+        as_of=day,
+        today=settings.as_of or clock,
+        data_through=_latest(works, taking.tables),
+        audits=taking.audits,
+        states=taking.states,
+        not_goods=_not_goods(works, taking.tables, settings),
+        notes=(*_noted(sources, manners), *(Note("unread_file", name, "") for name in unread_files(folder, sources))),
+    )
+    return Taken(record, taking.tables, all_aside)
+
+
+@dataclass(frozen=True)
+class _File:
+    """A file after its first reading, with the columns that stand for ours."""
+
+    name: str
+    waiting: survey.Waiting
+    columns: Mapping[str, str]
+
+
+class _Taking:
+    """A shop's tables as they are taken in one after the other, each with what the others say."""
+
+    def __init__(self, works: Engine, typed: Mapping[str, ir.Table], day: date) -> None:
+        self.works, self.typed, self.day = works, typed, day
+        self.tables: dict[str, ir.Table] = {}
+        self.audits: dict[str, Audit] = {}
+        self.aside: dict[str, ir.Table] = {}
+        self.states: tuple[State, ...] = ()
+        self._known_orders: ir.Table | None = None
+
+    def take(self, file: _File) -> None:
+        works, name, table = self.works, file.name, TABLES[file.name]
+        present = frozenset(file.columns)
+        has_key = bool(table.key) and present.issuperset(table.key)
+        rows = quality.placed(self.typed[name], table, as_of=self.day, orders=self._known_orders, has_key=has_key)
         # Only what does not count is written down, not every row once more.
         out = works.keep(f"_out_{name}", quality.exceptions(rows))
-        kept = works.store(name, quality.usable(typed[name], table, as_of=day, out=out))
-        works.drop(f"_typed_{name}")
+        birthdays = _no_birthdays(works, self.typed[name]) if name == "customers" and "birth_date" in present else ()
+        use = quality.usable(self.typed[name], table, as_of=self.day, out=out, no_birthdays=birthdays)
+        kept = works.store(name, use)
         if name == "orders":
-            known_orders = works.keep("_known_orders", quality.known_orders(kept, out))
+            self._known_orders = works.keep("_known_orders", quality.known_orders(kept, out))
+            self.states = _states(works, kept) if "status" in present else ()
         found = works.frame(quality.counts(out)).set_index("reason")
-        outcomes = found["rows"].to_dict()
-        usable = int(works.frame(kept.aggregate(n=kept.count()))["n"].iloc[0])
-        known = tables.get("customers")
-        odd = quality.oddities(kept, table, customers=known, has_key=has_key, present=present[name])
+        outcomes = {str(code): int(n) for code, n in found["rows"].items()}
+        usable, read = _count(works, kept), file.waiting.number
         bad = out.filter(out["_reason"].notnull())
-        aside.append(bad.select(table=ibis.literal(name), row=bad["_row"], code=bad["_reason"]))
-        audits[name] = Audit(
-            source=source,
-            present=present[name],
-            read=usable + int(sum(outcomes.values())),
-            kept=usable,
-            after_as_of=int(outcomes.pop("after_as_of", 0)),
-            set_aside={code: int(n) for code, n in outcomes.items()},
-            oddities={code: int(n) for code, n in works.frame(odd).iloc[0].items()},
-            money={str(code): float(found.loc[code, "money"]) for code in outcomes},
+        self.aside[name] = bad.select(table=ibis.literal(name), row=bad["_row"], code=bad["_reason"])
+        if read != (found_again := usable + sum(outcomes.values())):
+            raise DataError(
+                f"{file.waiting.source.path.name} has {read:,} rows, of which {found_again:,} were found again: "
+                "a fault of this software; please report it"
+            )
+        context = quality.Context(
+            has_key=has_key,
+            present=present,
+            customers=self.tables.get("customers"),
+            products=self._products(),
+            sales=[state.status for state in self.states if state.kind == "sale"],
         )
-        tables[name] = without_ours(kept)
-    all_aside = works.store(ASIDE, ibis.union(*aside) if len(aside) > 1 else aside[0])
-    for name in tables:
-        works.drop(f"_out_{name}")
-    if known_orders is not None:
-        works.drop("_known_orders")
-    _one_currency(works, tables, settings)
-    record = Record(
-        settings=settings if settings.currency else _with_currency(works, settings, tables),
-        as_of=day,
-        today=today,
-        data_through=_latest(works, tables),
-        audits=audits,
-    )
-    return Taken(record, tables, all_aside)
+        self.audits[name] = Audit(
+            source=file.waiting.source,
+            present=present,
+            read=read,
+            kept=usable,
+            after_as_of=outcomes.pop("after_as_of", 0),
+            set_aside=outcomes,
+            oddities=_oddities(works, kept, name, context),
+            money={code: float(found.loc[code, "money"]) for code in outcomes},
+        )
+        self.tables[name] = without_ours(kept)
+
+    def _products(self) -> ir.Table | None:
+        if "products" not in self.typed:
+            return None
+        return self.typed["products"].filter(lambda t: t["_reason"].isnull())
 
 
 def without_ours(kept: ir.Table) -> ir.Table:
@@ -122,22 +195,146 @@ def without_ours(kept: ir.Table) -> ir.Table:
     return kept.select(*(column for column in kept.columns if not column.startswith("_")))
 
 
-def _typed(works: Engine, source: Source, settings: Settings) -> tuple[ir.Table, Mapping[str, str]]:
-    """A file's rows with their types, kept in its order, and which of its columns stands for which of ours."""
-    name = f"_typed_{source.table}"
+def _first(works: Engine, source: Source, settings: Settings) -> _File:
+    """A file's rows after the first reading, kept in its order."""
+    name, table = f"_first_{source.table}", TABLES[source.table]
     try:
         raw = works.raw(source)
         columns = column_map(source, tuple(raw.names), dict(settings.columns.get(source.table, {})))
         ours = {canonical: raw.names[theirs] for canonical, theirs in columns.items()}
         broken = {reason: raw.rows[flag(reason)] for reason in raw.broken}
-        rows = quality.typed(raw.rows, TABLES[source.table], columns=ours, timezone=settings.timezone, broken=broken)
-        return works.keep_in_order(name, rows), columns
+        read = quality.first_reading(raw.rows, table, columns=ours, timezone=settings.timezone, broken=broken)
+        rows = works.keep_in_order(name, read)
+        given = tuple(column for column in table.columns if column.name in columns)
+        extras = tuple(column for column in rows.columns if column not in table.names and column[0] != "_")
+        sums = rows.aggregate(rows=(~rows["_blank"]).sum(), waits=rows["_waits"].count())
+        number, waits = (0 if pd.isna(n) else int(n) for n in works.frame(sums).iloc[0])
     except works.fault as error:
         if not source.one_line_rows:
             raise DataError(_unreadable(source, error)) from None
-    # DuckDB sometimes gives up on quoted fields where it starts in the middle of a file; from the beginning it does not.
+    else:
+        return _File(source.table, survey.Waiting(source, rows, given, extras, number, waits), columns)
+    # DuckDB at times gives up on quoted fields where it starts in the middle of a file; from the beginning it does not.
     works.drop(name)
-    return _typed(works, replace(source, one_line_rows=False), settings)
+    return _first(works, replace(source, one_line_rows=False), settings)
+
+
+def _second(
+    works: Engine, file: _File, manners: Mapping[tuple[str, str], Manner], settings: Settings
+) -> ir.Table:  # fmt: skip
+    """A file's rows with their types. Raises DataError where not one of many amounts can be read."""
+    own = {column: manner for (table, column), manner in manners.items() if table == file.name}
+    rows, table = file.waiting.rows, TABLES[file.name]
+    read = quality.second_reading(rows, table, columns=file.columns, manners=own, timezone=settings.timezone)
+    if not own:
+        return read
+    kept = works.keep(f"_second_{file.name}", read)
+    survey.unreadable(works, file.waiting, kept)
+    works.drop(f"_first_{file.name}")
+    return kept
+
+
+def _judged(works: Engine, typed: Mapping[str, ir.Table]) -> ir.Table:
+    """Orders with the reasons that other rows give: sums that their lines contradict, and days far before all."""
+    orders = typed["orders"]
+    sound = orders.filter(orders["_reason"].isnull())
+    at = sound["ordered_at"]
+    default = at.date().isin([ibis.date(day) for day in _DEFAULTS]) & (at.hour() == 0) & (at.minute() == 0)
+    facts = works.frame(
+        sound.aggregate(
+            below=(sound["total"] < 0).sum().fill_null(0),
+            default=default.sum().fill_null(0),
+            others=at.min(where=~default & (at > ibis.timestamp("1970-01-02"))),
+        )
+    ).iloc[0]
+    if int(facts["below"]) and "order_lines" in typed:
+        orders = quality.contradicted(orders, typed["order_lines"])
+    if int(facts["default"]) and not pd.isna(facts["others"]):
+        begin = (pd.Timestamp(facts["others"]) - pd.Timedelta(days=3 * 365)).date()
+        at = orders["ordered_at"]
+        none = at.date().isin([ibis.date(day) for day in _DEFAULTS]) & (at < ibis.timestamp(begin.isoformat()))
+        wrong = none.fill_null(False) & orders["_reason"].isnull()
+        orders = orders.mutate(_reason=ibis.ifelse(wrong, "epoch_date", orders["_reason"]))
+    return orders
+
+
+def _count(works: Engine, rows: ir.Table) -> int:
+    return int(works.frame(rows.aggregate(n=rows.count()))["n"].iloc[0])
+
+
+def _oddities(works: Engine, kept: ir.Table, name: str, context: quality.Context) -> dict[str, int]:
+    raw = {str(code): int(n) for code, n in works.frame(quality.oddities(kept, TABLES[name], context)).iloc[0].items()}
+    found = quality.settled(raw)
+    if raw.get("_zeros"):
+        lost = quality.lost_zeros(kept, TABLES[name].key[0], width=raw["_zeros"])
+        if shorter := int(works.frame(lost)["n"].iloc[0]):
+            found["lost_zeros"] = shorter
+    if name == "orders" and "customer_id" in context.present:
+        people = kept.filter(kept["customer_id"].notnull())
+        each = people.group_by("customer_id").aggregate(n=people.count())
+        most = works.frame(each.aggregate(most=each["n"].max().fill_null(0), all=each["n"].sum(), people=each.count()))
+        top, whole, number = (0 if pd.isna(value) else int(value) for value in most.iloc[0])
+        if number >= 20 and top >= 100 and top * 20 > whole:
+            found["one_customer"] = top
+    return found
+
+
+def _states(works: Engine, orders: ir.Table) -> tuple[State, ...]:
+    """The states of kept orders, by their money; none where there are so many that they are no states."""
+    given = orders.filter(orders["status"].notnull())
+    each = given.group_by("status").aggregate(orders=given.count(), money=given["total"].sum().fill_null(0))
+    found = works.frame(each.order_by(each["orders"].desc(), "status").limit(_STATES))
+    return tuple(
+        State(row.status, vocabulary.state(row.status), int(row.orders), float(row.money))
+        for row in found.itertuples(index=False)
+    )
+
+
+def _not_goods(works: Engine, tables: Mapping[str, ir.Table], settings: Settings) -> dict[str, str]:
+    """Products that are money only, by id: what they are."""
+    words = vocabulary.NOT_GOODS | {word.strip().lower(): "not_goods" for word in settings.not_goods}
+    found: dict[str, str] = {}
+    told = []
+    if "order_lines" in tables:
+        lines = tables["order_lines"]
+        # Many lines: no word is made of each, to be compared.
+        written = sorted({form for word in words for form in (word, word.upper(), word.title(), word.capitalize())})
+        told.append(lines.filter(lines["product_id"].isin([*written, *settings.not_goods])).select("product_id"))
+    if "products" in tables:
+        products = tables["products"]
+        product, name, kind = (products[column].strip().lower() for column in ("product_id", "name", "kind"))
+        other = kind.notnull() & ~kind.isin(["goods", "product", "simple", "variable", "physical", ""])
+        known = (product.isin(list(words)) | name.isin(list(words)) | other).fill_null(False)
+        told.append(products.filter(known).select("product_id", "name", "kind"))
+    for rows in told:
+        for row in works.frame(rows.distinct().order_by("product_id").limit(10_000)).itertuples(index=False):
+            said = [value.strip().lower() for value in row if isinstance(value, str)]
+            kinds = [words[word] for word in said if word in words]
+            found[row.product_id] = next(iter(kinds), said[-1])
+    return found
+
+
+def _no_birthdays(works: Engine, customers: ir.Table) -> tuple[date, ...]:
+    """Days on which so many were born that it is a form's default."""
+    born = customers.filter(customers["_reason"].isnull() & customers["birth_date"].notnull())
+    each = born.group_by("birth_date").aggregate(n=born.count())
+    all_of_them = _count(works, born)
+    top = works.frame(each.order_by(each["n"].desc(), "birth_date").limit(5))
+    days = [(pd.Timestamp(row.birth_date).date(), int(row.n)) for row in top.itertuples(index=False)]
+    return tuple(day for day, n in days if n >= 5 and n * (100 if (day.month, day.day) == (1, 1) else 20) > all_of_them)
+
+
+def _noted(sources: list[Source], manners: Mapping[tuple[str, str], Manner]) -> list[Note]:
+    files = {source.table: source.path.name for source in sources}
+    notes = [Note("encoding", source.path.name, source.encoding) for source in sources if source.recoded]
+    notes += [
+        Note("preamble", source.path.name, str(source.skip)) for source in sources if source.skip and not source.parquet
+    ]
+    notes += [Note("twice", source.path.name, column) for source in sources for column in source.twice]
+    for (table, column), manner in manners.items():
+        told = manner.counted or (manner.order if "year_last" in manner.shapes else "")
+        notes += [Note("dates", files[table], f"{column}: {told.replace('_', ' ')}")] if told else []
+    return notes
 
 
 def _unreadable(source: Source, error: Exception) -> str:
@@ -168,20 +365,20 @@ def _latest(works: Engine, tables: Mapping[str, ir.Table]) -> date | None:
     return max(days, default=None)
 
 
-def _one_currency(works: Engine, tables: Mapping[str, ir.Table], settings: Settings) -> None:
+def _one_currency(works: Engine, tables: Mapping[str, ir.Table], settings: Settings) -> Settings:
+    """The settings with the orders' currency. Raises DataError where there are several, or shop.toml's is another."""
     found = _currencies(works, tables)
     if len(found) > 1:
+        # A column that was taken for the currency by mistake may hold names.
+        codes = [code for code in found if re.fullmatch("[A-Z]{3}", code)]
+        others = [f"{len(found) - len(codes)} that are no codes"] if len(codes) < len(found) else []
         raise DataError(
-            f"orders are in {len(found)} currencies ({', '.join(found)}), one a run is needed: export one, "
+            f"orders are in {len(found)} currencies ({', '.join([*codes, *others])}), one a run is needed: export one, "
             "or convert the amounts first"
         )
     if found and settings.currency and found[0] != settings.currency:
         raise DataError(f"shop.toml says {settings.currency}, orders.csv says {found[0]}: correct one of them")
-
-
-def _with_currency(works: Engine, settings: Settings, tables: Mapping[str, ir.Table]) -> Settings:
-    found = _currencies(works, tables)
-    return Settings(**{**settings.__dict__, "currency": found[0]}) if found else settings
+    return replace(settings, currency=found[0]) if found else settings
 
 
 def _currencies(works: Engine, tables: Mapping[str, ir.Table]) -> list[str]:

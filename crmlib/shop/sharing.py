@@ -17,11 +17,11 @@ from datetime import date
 from pathlib import Path
 
 from crmlib.shop import load as taking
-from crmlib.shop.engines import Engine, Sharing
+from crmlib.shop.engines import FOLDER_VARIABLE, Engine, Sharing
 from crmlib.shop.intake.settings import Settings
 from crmlib.shop.load import Record, Taken
 
-FOLDER_VARIABLE = "CRM_SHARED"
+__all__ = ["FOLDER_VARIABLE", "take_in"]
 
 
 def take_in(works: Engine, folder: Path, settings: Settings, *, as_of: date | None, scratch: Path) -> Taken:

@@ -21,7 +21,7 @@ from crmlib.shop import privacy as pseudonyms
 from crmlib.shop import sharing as shared
 from crmlib.shop.engines import DUCKDB, Engine, open_engine
 from crmlib.shop.intake.settings import Settings, engine_and_folder, read_settings
-from crmlib.shop.load import Audit
+from crmlib.shop.load import Audit, Record
 
 _NUMBERS = itertools.count()  # names of what is kept; shops may share an engine
 
@@ -40,7 +40,8 @@ class Shop:
     today: date
     data_through: date | None
     audits: Mapping[str, Audit]
-    _tables: Mapping[str, ir.Table]
+    _record: Record = field(repr=False)
+    _tables: Mapping[str, ir.Table] = field(repr=False)
     _aside: ir.Table = field(repr=False)
     _engine: Engine = field(repr=False)
     _scratch: tempfile.TemporaryDirectory[str] = field(repr=False)
@@ -52,7 +53,10 @@ class Shop:
         return f"Shop({self.settings.name!r} as of {self.as_of}: {tables})"
 
     def _repr_html_(self) -> str:
-        return display.shop_html(self)
+        return display.shop_html(
+            self.settings, self.audits, as_of=self.as_of, data_through=self.data_through,
+            remarks=[f"not as known then: {note}" for note in self.not_as_known()],
+        )  # fmt: skip
 
     @property
     def owners(self) -> Mapping[str, str]:
@@ -88,13 +92,16 @@ class Shop:
             raise NotAvailable(f"needs {name}.{' and '.join(lacking)}; this shop's {name} do not have it")
         return self._tables[name]
 
-    def fetch(self, expression: ir.Table, *, max_rows: int = 100_000) -> pd.DataFrame:
-        """Carry a table's rows into pandas. Raises TooManyRows above `max_rows`, and says how many there are.
+    def fetch(self, expression: ir.Table | str, *, max_rows: int = 100_000) -> pd.DataFrame:
+        """Carry a table's rows into pandas, or those of a table by its name.
+
+        Raises TooManyRows above `max_rows`, and says how many there are.
 
         >>> by_status = store.table("orders").group_by("status").aggregate(n=lambda t: t.count())
         >>> list(store.fetch(by_status).columns)
         ['status', 'n']
         """
+        expression = self.table(expression) if isinstance(expression, str) else expression
         frame = self._engine.frame(expression.limit(max_rows + 1))
         if len(frame) > max_rows:
             found = int(self._engine.frame(expression.aggregate(n=expression.count()))["n"].iloc[0])
@@ -198,6 +205,41 @@ class Shop:
         """
         return self._aside.order_by("table", "row")
 
+    def states(self) -> pd.DataFrame:
+        """What were the states of orders taken for? One row a status: status, kind, orders, money, by number of orders.
+
+        'sale' and 'open' count as sales, 'unknown' too, until somebody says what it is; 'out' does not; 'given_back'
+        was paid back in full where the shop does not say how much.
+
+        >>> list(store.states().columns)
+        ['status', 'kind', 'orders', 'money']
+        """
+        rows = [(state.status, state.kind, state.orders, state.money) for state in self._record.states]
+        return pd.DataFrame(rows, columns=["status", "kind", "orders", "money"])
+
+    def statuses(self, kind: str) -> list[str]:
+        """The statuses of orders that were taken for this kind, as the shop writes them."""
+        return [state.status for state in self._record.states if state.kind == kind]
+
+    @property
+    def not_goods(self) -> Mapping[str, str]:
+        """Products that are money only, by id: 'shipping', 'fee', 'gift_card', or as the shop says."""
+        return self._record.not_goods
+
+    @property
+    def unread_files(self) -> tuple[str, ...]:
+        """Tables that lie beside those that were read, under names that are none of ours."""
+        return tuple(note.file for note in self._record.notes if note.code == "unread_file")
+
+    def notes(self) -> pd.DataFrame:
+        """What was decided while the files were read, for whoever knows better? One row each: code, file, detail.
+
+        >>> list(store.notes().columns)
+        ['code', 'file', 'detail']
+        """
+        rows = [(note.code, note.file, note.detail) for note in self._record.notes]
+        return pd.DataFrame(rows, columns=["code", "file", "detail"])
+
     def pseudonym(self, value: object, *, kind: str = "customer") -> str:
         """How may a page speak of one customer, order or unit? The same short name on every page of this shop.
 
@@ -212,7 +254,7 @@ class Shop:
     def lot(self, value: object, *, of: str) -> bool:
         """Which half of the list `of` is this customer in? True for about one in two, the same on every run and engine.
 
-        Drawn with the key of `pseudonym`, so it stays as long as the key does. An id keeps its lot when the list changes.
+        Drawn with the key of `pseudonym`, and lasts as long as it does. An id keeps its lot when the list changes.
 
         >>> store.lot("C00017", of="reminders") == store.lot("C00017", of="reminders")
         True
@@ -255,9 +297,12 @@ class Shop:
         """What a page says of the data under it."""
         tables = [
             {"table": name, "file": audit.source.path.name, "sha256": audit.source.sha256, "read": audit.read,
-             "kept": audit.kept, "set_aside": sum(audit.set_aside.values()), "after_as_of": audit.after_as_of}
+             "encoding": audit.source.encoding, "kept": audit.kept, "set_aside": sum(audit.set_aside.values()),
+             "after_as_of": audit.after_as_of}
             for name, audit in self.audits.items()
         ]  # fmt: skip
+        # What is no state, such as a name in a column that was mapped by mistake, is rare, and does not go onto a page.
+        states = self.states()
         return {
             "name": self.settings.name,
             "folder": self.folder,
@@ -269,16 +314,20 @@ class Shop:
             "not_as_known": list(self.not_as_known()),
             "tables": tables,
             "faults": self.faults().to_dict("records"),
+            "states": states[states["kind"].ne("unknown") | states["orders"].ge(5)].head(30).to_dict("records"),
+            "states_in_all": len(states),
+            "not_goods": len(self.not_goods),
+            "notes": self.notes().to_dict("records"),
         }
 
 
 def connect(shop: str | Path, *, as_of: str | date | None = None, engine: Any = "") -> Shop:
     """Open a shop's folder as it was known when `as_of` (a day, exclusive) began.
 
-    A relative folder is looked for below the nearest parent with a pyproject.toml. Without `as_of`, shop.toml's counts, else
-    the day after the latest event that is not in the future. `engine` is 'duckdb' (where nothing is said), 'spark' or an open
-    Spark session; 'spark:data/demo' says the same in one word. Raises DataError for data that cannot be used, UsageError
-    for an as_of that is no day and for an engine that is not there.
+    A relative folder is looked for here, then below the nearest parent with a pyproject.toml. Without `as_of`,
+    shop.toml's counts, else the day after the latest event that is not in the future. `engine` is 'duckdb' (where
+    nothing is said), 'spark' or an open Spark session; 'spark:data/demo' says the same in one word. Raises DataError
+    for data that cannot be used, UsageError for an as_of that is no day and for an engine that is not there.
 
     >>> shop = crm.connect("data/demo", as_of="2026-09-01")  # doctest: +SKIP
     >>> shop.as_of  # doctest: +SKIP
@@ -289,7 +338,7 @@ def connect(shop: str | Path, *, as_of: str | date | None = None, engine: Any = 
     scratch = tempfile.TemporaryDirectory(prefix="crmlib-")
     settings = read_settings(folder)
     # An open session says more than the name of its kind.
-    works = open_engine(engine or named or DUCKDB, scratch=Path(scratch.name))
+    works = open_engine(engine or named or DUCKDB, scratch=Path(scratch.name), folder=folder)
     taken = shared.take_in(works, folder, settings, as_of=_as_of(as_of), scratch=Path(scratch.name))
     record = taken.record
     return Shop(
@@ -299,6 +348,7 @@ def connect(shop: str | Path, *, as_of: str | date | None = None, engine: Any = 
         today=record.today,
         data_through=record.data_through,
         audits=MappingProxyType(record.audits),
+        _record=record,
         _tables=MappingProxyType(taken.tables),
         _aside=taken.aside,
         _engine=works,
@@ -308,11 +358,13 @@ def connect(shop: str | Path, *, as_of: str | date | None = None, engine: Any = 
 
 
 def resolve(shop: str | Path) -> Path:
-    """A shop's folder; relative ones below the nearest parent folder that has a pyproject.toml, else below this one."""
+    """A shop's folder: a relative one from here, else below the nearest parent folder that has a pyproject.toml."""
     path = Path(shop).expanduser()
     if path.is_absolute():
         return path
     here = Path.cwd()
+    if (here / path).is_dir():
+        return here / path
     root = next((parent for parent in (here, *here.parents) if (parent / "pyproject.toml").is_file()), here)
     return root / path
 

@@ -95,8 +95,8 @@ _TABLES = (
             order_id!      id     names the order
             ordered_at!    time   when it was placed
             customer_id    id     who placed it; empty for a guest
-            total          money  what the customer paid, as the shop counts it
-            status         text   as the shop names it; 'cancelled' takes the order out
+            total          money  what the customer paid, as the shop counts it; below zero for a credit note
+            status         text   as the shop names it; cancelled, failed, draft and the like take the order out
             channel        text   web, shop, app …
             staff_id       id     who sold it
             campaign_id    id     campaign it is credited to
@@ -108,6 +108,7 @@ _TABLES = (
             refunded       money  amount given back so far
             refunded_at    time   when it was given back
             cancelled_at   time   when it was cancelled
+            parent_id      id     the order that a row below zero gives money back for
         """),
         key=("order_id",),
         time="ordered_at",
@@ -140,6 +141,7 @@ _TABLES = (
             list_price   money  price before discounts
             unit_cost    money  what one piece costs the shop
             supplier     text   who delivers it
+            kind         text   goods, shipping, fee, gift_card …; all but goods are money only
         """),
         key=("product_id",),
     ),

@@ -1,6 +1,19 @@
 """Statistics that several analyses share; scipy and statsmodels where they have them."""
 
+from crmlib.stats.compare import heterogeneity
 from crmlib.stats.corrections import adjust
-from crmlib.stats.intervals import Floats, chance_range, rate_interval, share_interval
+from crmlib.stats.intervals import Floats, chance_range, dispersion, rate_interval, rate_ratio, share_interval
+from crmlib.stats.ranking import top_share, weighted_auc
 
-__all__ = ["Floats", "adjust", "chance_range", "rate_interval", "share_interval"]
+__all__ = [
+    "Floats",
+    "adjust",
+    "chance_range",
+    "dispersion",
+    "heterogeneity",
+    "rate_interval",
+    "rate_ratio",
+    "share_interval",
+    "top_share",
+    "weighted_auc",
+]

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from scipy import optimize, special
 from scipy import stats as distributions
 
+from crmlib.stats.intervals import rate_interval
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 _BINS_PER_E = 20  # expected counts are gathered in steps of 5 %
@@ -103,3 +105,29 @@ def _log_density(n: Floats, e: Floats, shape: float, rate: float) -> Floats:
         + shape * (np.log(rate) - np.log(rate + e))
         + n * (np.log(e) - np.log(rate + e))
     )
+
+
+def shrunk(counts: Floats, exposure: Floats) -> tuple[Floats, Floats, Floats]:
+    """Rates drawn towards their common mean as far as chance explains their scatter, with 95 % intervals.
+
+    Gamma–Poisson, its prior fitted to all counts by maximum likelihood; in events per unit of exposure.
+    Source: Clayton and Kaldor 1987.
+
+    >>> rate, low, high = shrunk(np.array([0.0, 2.0, 9.0]), np.array([1.0, 1.0, 1.0]))
+    >>> bool(0 < rate[0] < rate[2] < 9)
+    True
+    """
+    mean = counts.sum() / exposure.sum() if exposure.sum() else np.nan
+    if not counts.any():
+        low, high = rate_interval(counts, exposure)
+        return np.zeros(len(counts)), low, high
+
+    def unlikely(log_shape: float) -> float:
+        shape = np.exp(log_shape)
+        p = shape / (shape + mean * exposure)
+        rising = special.gammaln(shape + counts) - special.gammaln(shape)
+        return -float((rising + shape * np.log(p) + counts * np.log1p(-p)).sum())
+
+    shape = float(np.exp(optimize.minimize_scalar(unlikely, bounds=(-3.0, 8.0), method="bounded").x))
+    above, below = shape + counts, shape / mean + exposure
+    return above / below, distributions.gamma.ppf(0.025, above) / below, distributions.gamma.ppf(0.975, above) / below

@@ -198,7 +198,7 @@ def _reviews(folder: Path, size: int) -> None:
 
 
 def _polarity_ours(folder: Path, *, warm: bool) -> None:
-    from crmlib.analysis.feedback.lexicons import textblob
+    from crmlib.analysis.feedback.moods import textblob
 
     if warm:
         textblob("A warm word.")
@@ -262,7 +262,7 @@ def _effects_ours(folder: Path, *, warm: bool) -> None:
         return
     store = crm.connect(folder, as_of="2026-10-01")
     facts = crm.experiments.facts(store)
-    print(len(crm.experiments.fit(facts, crm.experiments.validate(facts)).table))
+    print(len(crm.experiments.fit(crm.experiments.validate(facts)).table))
 
 
 def _effects_beside(folder: Path, *, warm: bool) -> None:

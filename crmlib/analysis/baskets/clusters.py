@@ -1,4 +1,5 @@
-"""How far may a count lie from chance only because other customers might have come? Customers, not baskets, are independent."""
+"""How far may a count lie from chance only because other customers might have come? Customers, not baskets, are
+independent."""
 
 from __future__ import annotations
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from crmlib.errors import NotAvailable, NotEnoughData, UsageError
+from crmlib.findings import Metric
 from crmlib.shop import facts as shared
 from crmlib.shop.shop import Shop
 
@@ -25,7 +26,11 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Matrix = Any  # scipy.sparse.csc_array of zeros and ones, baskets × items
 
-LEVELS = ("product", "category", "brand")
+WORDS = {
+    "product": ("product", "products"),
+    "category": ("kind of product", "kinds of product"),
+    "brand": ("brand", "brands"),
+}
 GROUPS = ("customers", "channel")
 LATER_SHARE = 0.25
 NEW, RETURNING, GUEST, UNKNOWN = "new", "returning", "guest", "unknown"
@@ -53,11 +58,12 @@ class Baskets:
     held         baskets × those items
     cut          first day of the later part kept for checking, None without days
     middle       first day of the second half, for checking once more before `cut`
-    profiles     item totals of all items by period ('all', 'earlier', 'later', 'first half', 'third quarter', months such as
-                 '2026-03', a period's months such as 'earlier 2026-03', a group such as 'customers: new') and size class
+    profiles     item totals of all items by period ('all', 'earlier', 'later', 'first half', 'third quarter', months
+                 such as '2026-03', a period's months such as 'earlier 2026-03', a group such as 'customers: new') and
+                 size class
     items        distinct items in all baskets of the shop, frequent or not
     guests       baskets without a customer (of a whole shop only)
-    groups       by name ('customers': new, returning, guest; 'channel' where customers have one): the group of each basket
+    groups       the group of each basket by name ('customers': new, returning, guest; 'channel' if customers have one)
     customer_ids the id behind each number of `customers`; guests' numbers lie beyond its end
     kinds        category and brand of each item, '' where not known
     prices, margins  of one piece of each item, on average; NaN where not known
@@ -103,28 +109,30 @@ class Baskets:
         """The size class of each basket."""
         return size_class(self.sizes)
 
-    def earlier(self) -> Baskets:
-        """The baskets before `cut`, as they would have been carried then."""
-        return self._part(self.days < pd.Timestamp(self.cut), period="earlier")
+    @property
+    def yearly(self) -> float:
+        """Baskets of the whole shop in a year, at the pace of the last twelve months; 0 where days are not known."""
+        if self.days.isna().any() or not self.n:
+            return 0.0
+        last = self.days.max()
+        since = max(self.days.min(), last - pd.Timedelta(days=364))
+        return float((self.days >= since).sum()) * self.one_in * 365 / ((last - since).days + 1)
 
-    def later(self) -> Baskets:
-        """The baskets from `cut` on."""
-        return self._part(self.days >= pd.Timestamp(self.cut), period="later")
-
-    def first_half(self) -> Baskets:
-        """The baskets before `middle`."""
-        return self._part(self.days < pd.Timestamp(self.middle), period="first half")
-
-    def third_quarter(self) -> Baskets:
-        """The baskets from `middle` to `cut`."""
-        inside = (self.days >= pd.Timestamp(self.middle)) & (self.days < pd.Timestamp(self.cut))
-        return self._part(inside, period="third quarter")
-
-    def _part(self, inside: pd.Series[bool], *, period: str) -> Baskets:
-        """Some of the baskets, with the totals of `period` and of its months, of which it may hold a part only."""
-        part, start = self.rows(np.flatnonzero(inside), period=period), f"{period} "
-        months = {(m.removeprefix(start), c): p for (m, c), p in self.profiles.items() if m.startswith(start)}
-        return replace(part, profiles=part.profiles | months)
+    def part(self, period: str) -> Baskets:
+        """The baskets before `cut` ('earlier') or from then on ('later'), before `middle` ('first half') or between the
+        two ('third quarter'): with the totals of the period, and of those of its months that it may hold a part of
+        only."""
+        bounds = {"earlier": (None, self.cut), "later": (self.cut, None), "first half": (None, self.middle),
+                  "third quarter": (self.middle, self.cut)}  # fmt: skip
+        start, end = (pd.Timestamp(day) if day else day for day in bounds[period])
+        inside = (self.days >= (start or self.days.min())) & ((self.days < end) if end else True)
+        own = {
+            (month[len(period) + 1 :], c): p
+            for (month, c), p in self.profiles.items()
+            if month.startswith(f"{period} ")
+        }
+        part = self.rows(np.flatnonzero(inside), period=period)
+        return replace(part, profiles=part.profiles | own)
 
     def rows(self, here: Ints, *, period: str) -> Baskets:
         """Some of the baskets, with the totals of `period` for all of theirs."""
@@ -144,7 +152,13 @@ class Baskets:
         )
 
     def __repr__(self) -> str:
-        return f"Baskets({self.n:,} baskets, {self.items:,} items at level {self.level}, {len(self.ids):,} of them carried)"
+        items = f"{self.items:,} items at level {self.level}, {len(self.ids):,} of them carried"
+        return f"Baskets({self.n:,} baskets, {items})"
+
+
+def tally(id: str, label: str, value: float | None, n: int | None, definition: str, *, unit: str = "pairs") -> Metric:
+    """A complete count as a metric that is no tile."""
+    return Metric(id=id, label=label, value=value, n=n, definition=definition, unit=unit)
 
 
 def minimum_count(support: float, baskets: int) -> int:
@@ -171,11 +185,10 @@ def basket_table(shop: Shop, *, level: str = "product") -> ir.Table:
 
     size counts distinct items at `level`, 0 where none of its products has one; such a basket still counts.
     """
-    every = _items(shop).group_by("order_id", "customer_id", "day").aggregate(size=lambda t: t.count())
-    if level == "product":
-        return grouped(shop, every)
-    baskets = grouped(shop, every.drop("size"))
-    items = _items(shop, level)
+    baskets, items = (
+        grouped(shop, _items(shop).select("order_id", "customer_id", "day").distinct()),
+        _items(shop, level),
+    )
     sizes = items.group_by("order_id").aggregate(size=items.count())
     joined = baskets.left_join(sizes, "order_id").drop("order_id_right")
     return joined.mutate(size=joined["size"].fill_null(0))
@@ -206,12 +219,11 @@ def item_totals(shop: Shop, *, level: str = "product") -> ir.Table:
 
 
 def sized_items(shop: Shop, *, level: str = "product") -> ir.Table:
-    """Grain: an item of a basket, as facts.basket_items has it, with the basket's size_class (`size_class` of its items at `level`)."""
+    """Grain: an item of a basket, as facts.basket_items has it, with `size_class` of the basket's items at `level`."""
     items = _items(shop, level)
     sizes = items.group_by("order_id").aggregate(_size=items.count())
     reached = reduce(operator.add, [(sizes["_size"] >= edge).cast("int64") for edge in EDGES])
-    joined = items.inner_join(sizes.select("order_id", size_class=reached), "order_id")
-    return joined
+    return items.inner_join(sizes.select("order_id", size_class=reached), "order_id")
 
 
 def total_profile(sized: ir.Table, *, period: ir.Value) -> ir.Table:
@@ -244,56 +256,42 @@ def facts(shop: Shop, *, level: str, min_support: float, least_baskets: int = 1)
     """What do the baskets of this shop hold? Carries every basket's size, and the items that can be frequent.
 
     `level` is product, category or brand; `min_support` the share of baskets that will be asked for. Items below it
-    stay in the engine and count in sizes only. Where more than 3 million orders or 30 million lines would have to leave it, those
-    of one customer in `one_in` do. Raises NotAvailable without order_lines (or the level's column),
+    stay in the engine and count in sizes only. Where more than 3 million orders or 30 million lines would have to leave
+    it, those of one customer in `one_in` do. Raises NotAvailable without order_lines (or the level's column),
     NotEnoughData below `least_baskets`.
     """
-    if level not in LEVELS:
-        raise UsageError(f"level must be one of {', '.join(LEVELS)}; not {level!r}")
+    if level not in WORDS:
+        raise UsageError(f"level must be one of {', '.join(WORDS)}; not {level!r}")
     one_in = _one_in(shop)
-    every, shop = shop, shop.drawn(one_in)
+    every, shop = shared.basket_items(shop), shop.drawn(one_in)
     table = shop.fetch(basket_table(shop, level=level).order_by("order_id"), max_rows=_MAX_BASKETS)
     if len(table) < least_baskets:
         raise NotEnoughData(f"rules need {least_baskets:,} baskets, this shop has {len(table):,} before {shop.as_of}")
+    undrawn = 0
+    if one_in > 1:
+        undrawn = int(shop.fetch(every.aggregate(n=every["order_id"].nunique()))["n"].iloc[0]) - len(table)
     days = pd.Series(pd.to_datetime(table["day"]), name="day")
     cut, middle = _day_after(days, share=1 - LATER_SHARE), _day_after(days, share=1 - 2 * LATER_SHARE)
     first_half = int((days < pd.Timestamp(middle)).sum()) if middle else len(table)
     # What can be frequent in an earlier part has at least its minimum count in all.
     least = minimum_count(min_support, first_half)
     totals = item_totals(shop, level=level).filter(lambda t: t.baskets >= least).order_by("item")
-    kinds = shop.fetch(totals, max_rows=_MAX_ITEMS)
+    ids = tuple(shop.fetch(totals, max_rows=_MAX_ITEMS)["item"])
     lines = shop.fetch(basket_lines(shop, level=level, least=least), max_rows=_MAX_LINES)
-    ones = np.ones(len(lines), dtype=np.int32)
-    where = (lines["basket"].to_numpy(), lines["item"].to_numpy())
-    customers, customer_ids = _customers(table["customer_id"])
-    ids = tuple(kinds["item"])
-    prices, margins, margin_known = _money(shop, ids, level=level)
     groups = {name: table[name].astype(str) for name in GROUPS if name in table}
     groups = {name: group for name, group in groups.items() if group.nunique() > 1}
-    return Baskets(
-        level=level,
+    prices, margins, margin_known = _money(shop, ids, level=level)
+    return replace(
+        _carried(shop, table, (lines["basket"].to_numpy(), lines["item"].to_numpy()), level=level, ids=ids),
         min_support=min_support,
-        sizes=table["size"].to_numpy(dtype=np.int64),
-        customers=customers,
-        days=days,
-        months=days.dt.strftime("%Y-%m"),
-        ids=ids,
-        names=_names(shop, ids, level=level),
-        held=sparse.csc_array((ones, where), shape=(len(table), len(ids))),
         cut=cut,
+        middle=middle,
         profiles=_profiles(shop, level=level, cut=cut, middle=middle, groups=tuple(groups)),
-        items=_distinct_items(shop, level=level),
-        guests=int((customers >= len(customer_ids)).sum()),
         groups=groups,
-        customer_ids=customer_ids,
-        kinds=_kinds(shop, ids, level=level),
         prices=prices,
         margins=margins,
         margin_known=margin_known,
-        currency=shop.currency,
-        as_of=shop.as_of,
-        middle=middle,
-        undrawn=_count(every) - len(table) if one_in > 1 else 0,
+        undrawn=undrawn,
         one_in=one_in,
     )
 
@@ -304,38 +302,51 @@ def between(shop: Shop, *, level: str, ids: tuple[str, ...], start: date, end: d
     In a shop with more than fit, those of the customers that `facts` draws.
     """
     shop = shop.drawn(_one_in(shop))
-    days = (ibis.literal(start), ibis.literal(end))
-    table = basket_table(shop, level=level)
-    table = table.filter(table["day"] >= days[0], table["day"] < days[1]).order_by("order_id")
-    frame = shop.fetch(table, max_rows=_MAX_BASKETS)
-    items = shop.keep(sized_items(shop, level=level))
-    items = items.filter(items["day"] >= days[0], items["day"] < days[1])
-    month = items["day"].strftime("%Y-%m")
+
+    def inside(rows: ir.Table) -> ir.Table:
+        return rows.filter(rows["day"] >= ibis.literal(start), rows["day"] < ibis.literal(end))
+
+    table = shop.fetch(inside(basket_table(shop, level=level)).order_by("order_id"), max_rows=_MAX_BASKETS)
+    items = inside(shop.keep(sized_items(shop, level=level)))
     lines = shop.fetch(items.filter(items["item"].isin(ids)).select("order_id", "item"), max_rows=_MAX_LINES)
-    row = pd.Index(frame["order_id"]).get_indexer(lines["order_id"])
-    column = pd.Index(ids).get_indexer(lines["item"])
-    customers, customer_ids = _customers(frame["customer_id"])
-    when = pd.Series(pd.to_datetime(frame["day"]), name="day")
+    where = (pd.Index(table["order_id"]).get_indexer(lines["order_id"]), pd.Index(ids).get_indexer(lines["item"]))
+    periods = (ibis.literal("all"), items["day"].strftime("%Y-%m"))
+    profiles = _read_profiles(shop, [total_profile(items, period=period) for period in periods])
+    return replace(_carried(shop, table, where, level=level, ids=ids), profiles=profiles)
+
+
+def _carried(shop: Shop, table: pd.DataFrame, where: tuple[Ints, Ints], *, level: str, ids: tuple[str, ...]) -> Baskets:
+    """The baskets of `table` with these items in these rows and columns, without totals."""
+    customers, customer_ids = _customers(table["customer_id"])
+    days = pd.Series(pd.to_datetime(table["day"]), name="day")
+    ones = np.ones(len(where[0]), dtype=np.int32)
+    every = item_totals(shop, level=level)
+    names, kinds = _described(shop, ids, level=level)
     return Baskets(
-        level=level, min_support=0.0, sizes=frame["size"].to_numpy(dtype=np.int64), customers=customers, days=when,
-        months=when.dt.strftime("%Y-%m"), ids=ids, names=_names(shop, ids, level=level),
-        held=sparse.csc_array((np.ones(len(lines), dtype=np.int32), (row, column)), shape=(len(frame), len(ids))),
-        cut=None, profiles=_read_profiles(shop, [total_profile(items, period=ibis.literal("all")), total_profile(items, period=month)]),
-        items=_distinct_items(shop, level=level), guests=int((customers >= len(customer_ids)).sum()),
-        customer_ids=customer_ids, currency=shop.currency, as_of=shop.as_of,
-    )  # fmt: skip
+        level=level,
+        min_support=0.0,
+        sizes=table["size"].to_numpy(dtype=np.int64),
+        customers=customers,
+        days=days,
+        months=days.dt.strftime("%Y-%m"),
+        ids=ids,
+        names=names,
+        kinds=kinds,
+        held=sparse.csc_array((ones, where), shape=(len(table), len(ids))),
+        cut=None,
+        profiles={},
+        items=int(shop.fetch(every.aggregate(n=every.count()))["n"].iloc[0]),
+        guests=int((customers >= len(customer_ids)).sum()),
+        customer_ids=customer_ids,
+        currency=shop.currency,
+        as_of=shop.as_of,
+    )
 
 
 def _one_in(shop: Shop) -> int:
     """Of how many customers one is drawn, so that the rows of all that are fit. With room for the draw's own chance."""
     most = {"orders": 0.95 * _MAX_BASKETS, "order_lines": 0.95 * _MAX_LINES}
     return max(1, *(math.ceil(shop.audits[name].kept / room) for name, room in most.items() if shop.has(name)))
-
-
-def _count(shop: Shop) -> int:
-    """All baskets of a shop."""
-    items = shared.basket_items(shop)
-    return int(shop.fetch(items.aggregate(n=items["order_id"].nunique()))["n"].iloc[0])
 
 
 def _day_after(days: pd.Series[pd.Timestamp], *, share: float) -> date | None:
@@ -361,21 +372,17 @@ def _profiles(
 ) -> dict[tuple[str, int], Profile]:
     # One size for all periods: a basket belongs to one day.
     items = shop.keep(sized_items(shop, level=level))
-    tables = [total_profile(items, period=ibis.literal("all"))]
+    asked = [(items, ibis.literal("all"))]
     if cut and middle:
-        before, half = items["day"] < ibis.literal(cut), items["day"] < ibis.literal(middle)
-        month = items["day"].strftime("%Y-%m")
-        tables += [
-            total_profile(items, period=ibis.ifelse(before, "earlier", "later")),
-            total_profile(items.filter(before), period=ibis.ifelse(half, "first half", "third quarter")),
-            total_profile(items, period=month),
-            total_profile(items, period=ibis.ifelse(before, "earlier ", "later ") + month),
-            total_profile(items.filter(before), period=ibis.ifelse(half, "first half ", "third quarter ") + month),
-        ]
+        before, month = items["day"] < ibis.literal(cut), items["day"].strftime("%Y-%m")
+        part = ibis.ifelse(before, "earlier", "later")
+        half = ibis.ifelse(items["day"] < ibis.literal(middle), "first half", "third quarter")
+        asked += [(items, part), (items, month), (items, part + " " + month)]
+        asked += [(items.filter(before), period) for period in (half, half + " " + month)]
     if groups:
         named = grouped(shop, items)
-        tables += [total_profile(named, period=ibis.literal(f"{group}: ") + named[group]) for group in groups]
-    return _read_profiles(shop, tables)
+        asked += [(named, ibis.literal(f"{group}: ") + named[group]) for group in groups]
+    return _read_profiles(shop, [total_profile(rows, period=period) for rows, period in asked])
 
 
 def _read_profiles(shop: Shop, tables: list[ir.Table]) -> dict[tuple[str, int], Profile]:
@@ -395,37 +402,22 @@ def _money(shop: Shop, ids: tuple[str, ...], *, level: str) -> tuple[Floats, Flo
         table = shop.fetch(shared.item_money(shop, level=level), max_rows=_MAX_ITEMS).set_index("item")
     except NotAvailable:
         return np.full(len(ids), np.nan), np.full(len(ids), np.nan), 0.0
-    here = table.reindex(list(ids))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        prices = (here["sales"] / here["pieces"]).to_numpy(dtype=float)
-        margins = (
-            (here["known_sales"] - here["cost"]) / here["known_pieces"].where(here["known_pieces"] > 0)
-        ).to_numpy(dtype=float)
+    here = table.reindex(list(ids)).astype(float)
+    known = here["known_pieces"].where(here["known_pieces"] > 0)
+    prices, margins = here["sales"] / here["pieces"], (here["known_sales"] - here["cost"]) / known
     sales = float(table["sales"].sum())
-    return prices, margins, float(table["known_sales"].sum()) / sales if sales > 0 else 0.0
+    share = float(table["known_sales"].sum()) / sales if sales > 0 else 0.0
+    return prices.to_numpy(), margins.to_numpy(), share
 
 
-def _kinds(shop: Shop, ids: tuple[str, ...], *, level: str) -> tuple[tuple[str, str], ...]:
+def _described(shop: Shop, ids: tuple[str, ...], *, level: str) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
+    """What to call the items (a product by its name, with its id if two share one), and category and brand of each."""
     if level != "product" or not shop.has("products"):
-        return (("", ""),) * len(ids)
-    table = shop.fetch(shop.table("products").select("product_id", "category", "brand"), max_rows=_MAX_ITEMS)
-    known = table.fillna("").set_index("product_id")
-    known = known[~known.index.duplicated()].reindex(list(ids), fill_value="")
-    return tuple(zip(known["category"].astype(str), known["brand"].astype(str), strict=True))
-
-
-def _distinct_items(shop: Shop, *, level: str) -> int:
-    kinds = item_totals(shop, level=level)
-    return int(shop.fetch(kinds.aggregate(n=kinds.count()))["n"].iloc[0])
-
-
-def _names(shop: Shop, ids: tuple[str, ...], *, level: str) -> tuple[str, ...]:
-    """What to call the items: a product by its name, with its id where two share one."""
-    if level != "product" or not shop.has("products", "name"):
-        return ids
-    products = shop.table("products").select("product_id", "name")
-    called = shop.fetch(products.filter(products["name"].notnull()), max_rows=_MAX_ITEMS)
-    by_id = dict(zip(called["product_id"], called["name"].astype(str).str.strip(), strict=True))
-    names = [by_id.get(item) or item for item in ids]
+        return ids, (("", ""),) * len(ids)
+    products = shop.table("products").select("product_id", "name", "category", "brand")
+    known = shop.fetch(products, max_rows=_MAX_ITEMS).drop_duplicates("product_id").set_index("product_id")
+    known = known.reindex(list(ids)).fillna("").astype(str)
+    names = [name.strip() or item for name, item in zip(known["name"], ids, strict=True)]
     counts = pd.Series(names).value_counts()
-    return tuple(name if counts[name] == 1 else f"{name} ({item})" for name, item in zip(names, ids, strict=True))
+    own = (name if counts[name] == 1 else f"{name} ({item})" for name, item in zip(names, ids, strict=True))
+    return tuple(own), tuple(zip(known["category"], known["brand"], strict=True))

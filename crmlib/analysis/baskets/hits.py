@@ -1,43 +1,52 @@
-"""Do suggestions hit more often than bestsellers would, on baskets that came later? And who owns one side of a pair only?"""
+"""Would suggestions have hit more often than bestsellers, on baskets that came later? Nothing was shown to anybody."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy import stats as distributions
 
+from crmlib import figures, formats, wording
 from crmlib.analysis.baskets import clusters
-from crmlib.analysis.baskets.facts import Baskets, Ints
+from crmlib.analysis.baskets.facts import WORDS, Baskets, Ints
+from crmlib.analysis.baskets.owners import FRESH, best_not_owned, by_popularity, one_side, owned, owns_not, part_owners
 from crmlib.analysis.baskets.strata import LARGE
-from crmlib.analysis.baskets.validation import Validation, score
+from crmlib.analysis.baskets.suggestions import room, score
+from crmlib.analysis.baskets.validation import Validation
+from crmlib.findings import Action, Chart, Metric, Part
 
 if TYPE_CHECKING:
     from crmlib.shop.shop import Shop
-
-Flags = NDArray[np.bool_]
 
 BESIDE, TO_CUSTOMER = "beside a product", "to a customer"
 SUGGESTION, BESTSELLER = "suggestion", "bestseller"
 BEATEN, TIE, BETTER = "beaten", "tie", "better"
 ALL, FEW_ITEMS, MANY_ITEMS = "all", f"under {LARGE} items", f"{LARGE} items or more"
 LEAST_TRIALS = 100
-WRITE, LEAVE = "write", "leave alone"
-OWNERS = "owns_one_side"  # lists/owns_one_side.csv, by whose name its lots are drawn
+_RATES = ["place", "size", "method", "trials", "customers", "hits", "rate", "low", "high"]
+_DIFFERENCES = ["place", "size", "difference", "low", "high", "se", "verdict"]
+# Each place and size of basket: in advice, in a finding, as a row.
+_WORDS = {
+    (BESIDE, FEW_ITEMS): ("in small baskets", "in small baskets", "Small baskets"),
+    (BESIDE, MANY_ITEMS): ("in large baskets", "in large ones", "Large baskets"),
+    (BESIDE, ALL): ("in the basket", "in the basket", "Baskets"),
+    (TO_CUSTOMER, ALL): ("in e-mails", "as the next purchase", "Next purchase"),
+}
+Place = tuple[str, str]
 
 
 @dataclass(frozen=True)
 class HitRates:
     """How often what was suggested was bought, on baskets after the cut. `why` says why nothing was compared, else ''.
 
-    rates        one row a place ('beside a product', 'to a customer'), size of baskets ('all'; beside a product also those
-                 under 11 items and the others) and method ('suggestion', 'bestseller'): place, size, method, trials, customers,
-                 hits, rate, low, high
-    differences  one row a place and size: place, size, difference (suggestion − bestseller, same trials), low, high, se,
-                 verdict (of the suggestions: better, beaten, or tie, where the interval holds 0)
+    rates        one row a place ('beside a product', 'to a customer'), size of baskets ('all'; beside a product also
+                 those under 11 items and the others) and method ('suggestion', 'bestseller'): place, size, method,
+                 trials, customers, hits, rate, low, high
+    differences  one row a place and size: place, size, difference (suggestion − bestseller, same trials), low, high,
+                 se, verdict (of the suggestions: better, beaten, or tie, where the interval holds 0)
     days         of the later part
     """
 
@@ -48,84 +57,90 @@ class HitRates:
 
     def rate(self, place: str, method: str, *, size: str = ALL) -> pd.Series[float] | None:
         """The row of this place and method, None where it was not measured."""
-        rows = self.rates[
-            (self.rates["place"] == place) & (self.rates["method"] == method) & (self.rates["size"] == size)
-        ]
-        return rows.iloc[0] if len(rows) else None
+        return _row(self.rates, place=place, method=method, size=size)
 
     def difference(self, place: str, *, size: str = ALL) -> pd.Series[float] | None:
         """The row of this place, None where it was not measured."""
-        rows = self.differences[(self.differences["place"] == place) & (self.differences["size"] == size)]
-        return rows.iloc[0] if len(rows) else None
+        return _row(self.differences, place=place, size=size)
 
     @property
-    def turned(self) -> bool:
-        """Does it turn round with the size of the basket: the pair likelier in small ones, the bestseller in large, or the reverse?"""
-        said = [self.difference(BESIDE, size=size) for size in (FEW_ITEMS, MANY_ITEMS)]
-        return {row["verdict"] for row in said if row is not None} == {BETTER, BEATEN}
+    def verdicts(self) -> dict[Place, str]:
+        """The verdict on the pair by place and size: small and large baskets where both are told apart, else all."""
+        found = {place: self.difference(place[0], size=place[1]) for place in _WORDS}
+        said = {place: str(row["verdict"]) for place, row in found.items() if row is not None}
+        apart = {(BESIDE, FEW_ITEMS), (BESIDE, MANY_ITEMS)}
+        left_out = {(BESIDE, ALL)} if apart <= set(said) else apart
+        return {place: verdict for place, verdict in said.items() if place not in left_out}
 
     @property
-    def opposite(self) -> str:
-        """Where it turns round: the size of basket that says the opposite of all baskets together; '' where these say neither."""
-        overall = self.difference(BESIDE)
-        if not self.turned or overall is None or overall["verdict"] == TIE:
-            return ""
-        small = self.difference(BESIDE, size=FEW_ITEMS)
-        return MANY_ITEMS if small is not None and small["verdict"] == overall["verdict"] else FEW_ITEMS
+    def better(self) -> tuple[Place, ...]:
+        """Where the pair was bought more often than the bestseller."""
+        return tuple(place for place, verdict in self.verdicts.items() if verdict == BETTER)
 
     def __repr__(self) -> str:
-        if self.why:
-            return f"HitRates({self.why})"
-        return "HitRates(" + ", ".join(f"{r.place}, {r.size}: {r.verdict}" for r in self.differences.itertuples()) + ")"
+        said = self.why or ", ".join(f"{r.place}, {r.size}: {r.verdict}" for r in self.differences.itertuples())
+        return f"HitRates({said})"
+
+
+def _row(table: pd.DataFrame, **wanted: str) -> pd.Series[float] | None:
+    rows = table[(table[list(wanted)] == pd.Series(wanted)).all(axis=1)]
+    return rows.iloc[0] if len(rows) else None
 
 
 def hit_rates(baskets: Baskets, validation: Validation) -> HitRates:
     """Suggestions found before the cut, tried on the baskets after it, beside the bestsellers of the time before.
 
-    Beside a product: every later basket with a product that has a suggestion is a trial, a hit if it holds what would have
-    been suggested (a share of one where it has several such products). To a customer: everybody who had bought one side of a pair and never the other is a trial, a hit if
-    he buys the other after the cut; the bestseller is then the most popular item he never bought. The intervals take
-    customers as independent, and the difference is paired: both methods are tried on the same. Large baskets hold the
-    bestsellers anyway, so beside a product small and large ones are told apart too. Nothing was shown to anybody.
+    Beside a product: every later basket with a product that has a suggestion is a trial, a hit if it holds what would
+    have been suggested (a share of one where it has several such products). To a customer: everybody who had bought one
+    side of a pair and never the other is a trial, a hit if he buys the other after the cut; the bestseller is then the
+    most popular item he never bought. The intervals take customers as independent, and the difference is paired: both
+    methods are tried on the same. Large baskets hold the bestsellers anyway, so beside a product small and large ones
+    are told apart too.
     """
-    columns = ["place", "size", "method", "trials", "customers", "hits", "rate", "low", "high"]
-    none = HitRates(rates=pd.DataFrame(columns=columns), differences=pd.DataFrame(columns=["place", "size"]), days=0)
     if validation.rules is None:
-        return HitRates(rates=none.rates, differences=none.differences, days=0, why=validation.why)
-    earlier, later = baskets.earlier(), baskets.later()
+        return _measured({}, days=0, why="There are no later baskets to try pairs on.")
+    earlier, later = baskets.part("earlier"), baskets.part("later")
     days = int((later.days.max() - later.days.min()).days) + 1
     pairs = score(validation.rules, earlier, validation)
     if pairs.empty:
-        why = "The earlier baskets gave no pair to suggest."
-        return HitRates(rates=none.rates, differences=none.differences, days=days, why=why)
-    best = np.argsort(-_totals(earlier), kind="stable")
-    rates, differences = [], []
+        return _measured({}, days=days, why="The earlier baskets gave no pair to suggest.")
+    best = by_popularity(earlier)
     beside = _beside(first_choice(pairs, baskets.ids), later, best=best)
-    for place, size, trials in (
-        (BESIDE, ALL, _by_customer(beside)),
-        (BESIDE, FEW_ITEMS, _by_customer(beside[beside["size"] < LARGE])),
-        (BESIDE, MANY_ITEMS, _by_customer(beside[beside["size"] >= LARGE])),
-        (TO_CUSTOMER, ALL, _to_customers(pairs, earlier, later, best=best)),
-    ):
-        if trials["trials"].sum() < LEAST_TRIALS:
-            continue
+    trials = {
+        (BESIDE, ALL): _by_customer(beside),
+        (BESIDE, FEW_ITEMS): _by_customer(beside[beside["size"] < LARGE]),
+        (BESIDE, MANY_ITEMS): _by_customer(beside[beside["size"] >= LARGE]),
+        (TO_CUSTOMER, ALL): _to_customers(pairs, earlier, later, best=best),
+    }
+    enough = {place: table for place, table in trials.items() if table["trials"].sum() >= LEAST_TRIALS}
+    why = "" if enough else f"Fewer than {LEAST_TRIALS} later baskets held a product with a suggestion."
+    return _measured(enough, days=days, why=why)
+
+
+def _measured(trials: dict[Place, pd.DataFrame], *, days: int, why: str) -> HitRates:
+    rates, differences = [], []
+    for place, table in trials.items():
+        count = table["trials"].sum()
         for method in (SUGGESTION, BESTSELLER):
-            rate, se, freedom = _ratio(trials[method], trials["trials"])
-            reach = float(clusters.reach(np.array(se), np.array(freedom)))
-            rates.append((place, size, method, int(trials["trials"].sum()), len(trials), float(trials[method].sum()), rate,
+            rate, _, reach = _ratio(table[method], table["trials"])
+            rates.append((*place, method, int(count), len(table), float(table[method].sum()), rate,
                           max(rate - reach, 0.0), rate + reach))  # fmt: skip
-        gap, se, freedom = _ratio(trials[SUGGESTION] - trials[BESTSELLER], trials["trials"])
-        reach = float(clusters.reach(np.array(se), np.array(freedom)))
+        gap, se, reach = _ratio(table[SUGGESTION] - table[BESTSELLER], table["trials"])
         verdict = BETTER if gap - reach > 0 else BEATEN if gap + reach < 0 else TIE
-        differences.append((place, size, gap, gap - reach, gap + reach, se, verdict))
-    if not rates:
-        why = f"Fewer than {LEAST_TRIALS} later baskets held a product with a suggestion."
-        return HitRates(rates=none.rates, differences=none.differences, days=days, why=why)
+        differences.append((*place, gap, gap - reach, gap + reach, se, verdict))
     return HitRates(
-        rates=pd.DataFrame(rates, columns=columns),
-        differences=pd.DataFrame(differences, columns=["place", "size", "difference", "low", "high", "se", "verdict"]),
+        rates=pd.DataFrame(rates, columns=_RATES),
+        differences=pd.DataFrame(differences, columns=_DIFFERENCES),
         days=days,
+        why=why,
     )
+
+
+def _ratio(hits: pd.Series[float], trials: pd.Series[float]) -> tuple[float, float, float]:
+    """Σ hits / Σ trials with its standard error and half its 95 % interval, customers as clusters."""
+    rate = float(hits.sum() / trials.sum())
+    se, freedom = clusters.errors(((hits - rate * trials) / trials.sum()).to_numpy()[:, None])
+    return rate, float(se[0]), float(clusters.reach(se, freedom)[0])
 
 
 def first_choice(pairs: pd.DataFrame, ids: tuple[str, ...]) -> dict[int, int]:
@@ -140,48 +155,6 @@ def beside_rate(choice: dict[int, int], baskets: Baskets) -> tuple[float, int]:
     trials = _beside(choice, baskets, best=np.arange(len(baskets.ids)))
     count = int(trials["trials"].sum())
     return (float(trials[SUGGESTION].sum()) / count if count else float("nan")), count
-
-
-def owns_not(suggestions: pd.DataFrame, baskets: Baskets, *, shop: Shop) -> pd.DataFrame:
-    """Who bought one side of a pair and never the other? One row a customer, the pair most often taken together first.
-
-    Columns customer_id, lot ('write' or 'leave alone', by the shop's key: what writing adds is told by the half left
-    alone), owns_id, owns, last_bought (day), suggest_id, suggest, share (of baskets with the one that hold
-    the other), bestseller_id, bestseller (the most popular item this customer never bought). Guests are not in it.
-    """
-    columns = ["customer_id", "lot", "owns_id", "owns", "last_bought", "suggest_id", "suggest", "share", "bestseller_id",
-               "bestseller"]  # fmt: skip
-    if suggestions.empty or not baskets.customer_ids:
-        return pd.DataFrame(columns=columns)
-    owned = _owned(baskets)
-    chosen, shown, wanted = _choose(suggestions, baskets.ids, owned)
-    best = _best_not_owned(owned[chosen], np.argsort(-_totals(baskets), kind="stable"))
-    share = dict(zip(suggestions["pair"], suggestions["share"], strict=True))
-    bought = _last_bought(baskets, chosen, shown)
-    table = pd.DataFrame(
-        {
-            "customer_id": [baskets.customer_ids[c] for c in chosen],
-            "lot": lots([baskets.customer_ids[c] for c in chosen], shop=shop, of=OWNERS),
-            "owns_id": [baskets.ids[i] for i in shown],
-            "owns": [baskets.names[i] for i in shown],
-            "last_bought": bought,
-            "suggest_id": [baskets.ids[i] for i in wanted],
-            "suggest": [baskets.names[i] for i in wanted],
-            "share": [share[min(a, b), max(a, b)] for a, b in zip(shown.tolist(), wanted.tolist(), strict=True)],
-            "bestseller_id": [baskets.ids[i] for i in best],
-            "bestseller": [baskets.names[i] for i in best],
-        }
-    )
-    return table.sort_values(["share", "customer_id"], ascending=[False, True], ignore_index=True)
-
-
-def lots(customers: list[str], *, shop: Shop, of: str) -> list[str]:
-    """Whom of a list to write to, and whom to leave alone, so that the difference can be seen."""
-    return [WRITE if shop.lot(customer, of=of) else LEAVE for customer in customers]
-
-
-def _totals(baskets: Baskets) -> Ints:
-    return np.asarray(baskets.held.sum(axis=0)).ravel().astype(np.int64)
 
 
 def _beside(choice: dict[int, int], baskets: Baskets, *, best: Ints) -> pd.DataFrame:
@@ -207,63 +180,136 @@ def _by_customer(trials: pd.DataFrame) -> pd.DataFrame:
 
 def _to_customers(pairs: pd.DataFrame, earlier: Baskets, later: Baskets, *, best: Ints) -> pd.DataFrame:
     """One trial a customer: did what was suggested, or the bestseller, come to be bought?"""
-    owned, bought = _owned(earlier), _owned(later)
-    chosen, _, wanted = _choose(pairs, earlier.ids, owned)
-    popular = _best_not_owned(owned[chosen], best)
-    return pd.DataFrame(
-        {
-            "trials": np.ones(len(chosen)),
-            SUGGESTION: bought[chosen, wanted].astype(float),
-            BESTSELLER: bought[chosen, popular].astype(float),
-        }
-    )
-
-
-def _owned(baskets: Baskets) -> Flags:
-    """Known customers × items: has this customer ever bought it?"""
-    known = np.flatnonzero(baskets.customers < len(baskets.customer_ids))
-    answer = np.zeros((len(baskets.customer_ids), len(baskets.ids)), dtype=bool)
-    held = baskets.held[known].tocoo()
-    answer[baskets.customers[known][held.row], held.col] = True
-    return answer
-
-
-def _choose(pairs: pd.DataFrame, ids: tuple[str, ...], owned: Flags) -> tuple[Ints, Ints, Ints]:
-    """For everybody with a side of a pair and not the other: customer, the side owned, the side to suggest."""
-    place = {item: position for position, item in enumerate(ids)}
-    ordered = pairs.sort_values("share", ascending=False, kind="stable")
-    shown, wanted = (np.full(len(owned), -1, dtype=np.int64) for _ in range(2))
-    for a, b in zip(ordered["item_id"], ordered["suggest_id"], strict=True):
-        first, second = place[a], place[b]
-        here = owned[:, first] & ~owned[:, second] & (shown < 0)
-        shown[here], wanted[here] = first, second
-    chosen = np.flatnonzero(shown >= 0)
-    return chosen, shown[chosen], wanted[chosen]
-
-
-def _best_not_owned(owned: Flags, best: Ints) -> Ints:
-    """The first of `best` that each row does not own; the very first for somebody who owns everything."""
-    return np.asarray(best[np.argmin(owned[:, best], axis=1)])
-
-
-def _last_bought(baskets: Baskets, customers: Ints, items: Ints) -> list[object]:
-    held = baskets.held.tocoo()
-    bought = pd.DataFrame(
-        {"customer": baskets.customers[held.row], "item": held.col, "day": baskets.days.to_numpy()[held.row]}
-    )
-    last = bought.groupby(["customer", "item"])["day"].max()
-    asked = last.reindex(pd.MultiIndex.from_arrays([customers, items]))
-    return list(asked.dt.date)
-
-
-def _ratio(hits: pd.Series[float], trials: pd.Series[float]) -> tuple[float, float, float]:
-    """Σ hits / Σ trials with its standard error and degrees of freedom, customers as clusters."""
-    rate = float(hits.sum() / trials.sum())
-    se, freedom = clusters.errors(((hits - rate * trials) / trials.sum()).to_numpy()[:, None])
-    return rate, float(se[0]), float(freedom[0])
+    has, bought = owned(earlier), owned(later)
+    chosen, _, wanted = one_side(pairs, earlier.ids, has)
+    tried = {SUGGESTION: wanted, BESTSELLER: best_not_owned(has[chosen], best)}
+    hits = {method: bought[chosen, items].astype(float) for method, items in tried.items()}
+    return pd.DataFrame({"trials": np.ones(len(chosen)), **hits})
 
 
 def later_range(rate: float, *, se: float, days: int, days_ahead: int) -> tuple[float, float]:
     """In which range will the same rate come out over `days_ahead` new days, after one measured over `days`?"""
     reach = distributions.norm.ppf(0.5 + clusters.CONFIDENCE / 2) * se * np.sqrt(1 + days / days_ahead)
     return max(rate - float(reach), 0.0), min(rate + float(reach), 1.0)
+
+
+def advised(rates: HitRates, *, level: str = "product") -> str:
+    """What to show where, in a sentence; '' where nothing was measured."""
+    one, _ = WORDS[level]
+    if not rates.verdicts:
+        return ""
+    if not rates.better:
+        beaten = set(rates.verdicts.values()) == {BEATEN}
+        often = "more often than" if beaten else "at least as often as"
+        return f"Keep showing bestsellers: they were bought {often} the matching {one}."
+    pair, rest = _split(rates, 0)
+    said = f"{wording.upper(wording.listed(pair))}, suggest the matching {one}"
+    return f"{said}; {wording.listed(rest)}, a bestseller." if rest else f"{said}."
+
+
+def _split(rates: HitRates, words: int) -> tuple[list[str], list[str]]:
+    """Where the pair was bought more often, and where not."""
+    said = [(place in rates.better, _WORDS[place][words]) for place in rates.verdicts]
+    return [text for better, text in said if better], [text for better, text in said if not better]
+
+
+def part_hits(rates: HitRates, suggestions: pd.DataFrame, baskets: Baskets, *, shop: Shop) -> Part:
+    """Is what would be suggested bought more often than a bestseller, what is there to test and whom to write to?"""
+    matching = (TO_CUSTOMER, ALL) in rates.better
+    owners = part_owners(owns_not(suggestions, baskets, shop=shop), baskets, matching=matching, shop=shop)
+    ours, theirs = rates.rate(BESIDE, SUGGESTION), rates.rate(BESIDE, BESTSELLER)
+    value, low, high = (float(ours[name]) if ours is not None else None for name in ("rate", "low", "high"))
+    metric = Metric(
+        id="hit_rate",
+        label="Baskets already holding the matching product",
+        unit="share",
+        value=value,
+        low=low,
+        high=high,
+        n=int(ours["trials"]) if ours is not None else None,
+        headline=ours is not None,
+        note=f"a bestseller: {formats.share(theirs['rate'])}" if theirs is not None else "",
+        definition="Share of later baskets with a product that has a suggestion, found before, that hold the "
+        "suggestion too. Nothing was shown to anybody.",
+    )
+    part = replace(
+        owners,
+        metrics=[metric, *owners.metrics],
+        actions=[*_to_test(rates, suggestions, baskets), *owners.actions],
+        tables={"hit_rates": rates.rates},
+        lists=owners.lists if len(suggestions) else {},
+    )
+    if not rates.verdicts:
+        return replace(part, certain=[rates.why] if len(suggestions) else [])
+    small = f"Small means under {LARGE} items. " if (BESIDE, FEW_ITEMS) in rates.verdicts else ""
+    return replace(
+        part,
+        title=_title(rates),
+        sentence=f"{small}Nothing was shown to anybody: this is what customers bought anyway in the last "
+        f"{wording.span(rates.days)}.",
+        chart=_chart(rates),
+        method=[
+            f"{_WORDS[where, size][2]}, matching product less bestseller on the same trials: "
+            f"{formats.number(100 * gap, digits=1)} points ({formats.number(100 * low, digits=1)} to "
+            f"{formats.number(100 * high, digits=1)})."
+            for where, size, gap, low, high, *_ in rates.differences.itertuples(index=False)
+            if (where, size) in rates.verdicts
+        ],
+    )
+
+
+def _chart(rates: HitRates) -> Chart:
+    named = {SUGGESTION: "the matching product", BESTSELLER: "a bestseller"}
+    here = [place in rates.verdicts for place in zip(rates.rates["place"], rates.rates["size"], strict=True)]
+    shown = rates.rates[here].assign(
+        name=lambda t: [f"{_WORDS[r.place, r.size][2]}: {named[r.method]}" for r in t.itertuples()],
+        ours=lambda t: t["method"] == SUGGESTION,
+    )
+    labels = {"name": "What", "trials": "Baskets or customers", "rate": "Bought", "low": "From", "high": "To"}
+    return figures.dots(
+        shown,
+        label="name",
+        value="rate",
+        low="low",
+        high="high",
+        what="share of baskets or customers that bought it",
+        form=formats.share,
+        strong="ours",
+        table=figures.tabulate(
+            shown,
+            caption="How often each was bought, nothing shown",
+            labels=labels,
+            formats={"trials": formats.number} | dict.fromkeys(("rate", "low", "high"), formats.share),
+            file="tables/hit_rates.csv",
+        ),
+    )
+
+
+def _title(rates: HitRates) -> str:
+    pair, rest = _split(rates, 1)
+    if not pair:
+        same = "as often as" if set(rates.verdicts.values()) == {TIE} else "no more often than"
+        return f"The matching product was bought {same} a bestseller"
+    but = f", but not {' or '.join(rest)}" if rest else ""
+    return f"The matching product was bought more often than a bestseller {wording.listed(pair)}{but}"
+
+
+def _to_test(rates: HitRates, suggestions: pd.DataFrame, baskets: Baskets) -> list[Action]:
+    """The pairs to test; none where bestsellers were bought more often in every kind of basket."""
+    beside = {verdict for (place, _), verdict in rates.verdicts.items() if place == BESIDE}
+    if suggestions.empty or beside == {BEATEN}:
+        return []
+    extra, worth = room(suggestions, baskets), "untested"
+    if extra.high is not None:
+        worth = f"up to {wording.rounded_money(extra.high, baskets.currency)} margin per 1,000 baskets, untested"
+    action = Action(
+        what=f"Test {f'these {len(suggestions)} pairs' if len(suggestions) > 1 else 'this pair'} on half of visitors",
+        worth=worth,
+        by=wording.working_day(baskets.as_of, FRESH.days) if baskets.as_of else None,
+        owner="shop",
+        file="tables/suggestions.csv",
+        count=len(suggestions),
+        weight=max(extra.low or 0.0, 0.0) * baskets.yearly / 1000,
+        why="Pairs say what goes together; only a test says what showing them adds.",
+    )
+    return [action]

@@ -52,7 +52,8 @@ class Itemsets:
 
 
 def frequent_itemsets(held: Matrix, *, least: int, max_items: int) -> Itemsets:
-    """Which sets of items are in at least `least` rows of `held`? All counts are whole numbers; nothing is compared in floats.
+    """Which sets of items are in at least `least` rows of `held`? All counts are whole numbers; nothing is compared in
+    floats.
 
     Pairs are one sparse product of the table with itself. A larger set is looked for among the rows that hold its first
     items, and there only among items that are frequent with each of those (Eclat: Zaki 2000), with all counts of one
@@ -150,17 +151,6 @@ def confident(count: Ints, of: Ints, *, least: float) -> np.ndarray[tuple[int], 
     share = Fraction(str(least))
     return np.array(
         [int(k) * share.denominator >= share.numerator * int(n) for k, n in zip(count, of, strict=True)], dtype=bool
-    )
-
-
-def count_confident(itemsets: Itemsets, *, least: float) -> int:
-    """How many splits of frequent sets have at least this confidence?"""
-    share = Fraction(str(least))
-    return sum(
-        count * share.denominator >= share.numerator * itemsets.counts[left]
-        for itemset, count in itemsets.counts.items()
-        for size in range(1, len(itemset))
-        for left in combinations(itemset, size)
     )
 
 

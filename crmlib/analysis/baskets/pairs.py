@@ -1,19 +1,24 @@
-"""All pairs of frequent items at once: how often they meet, and how often they would by chance, overall and within groups."""
+"""All pairs of frequent items at once: how often they meet, and how often they would by chance, overall and within
+groups."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from crmlib import figures, formats
 from crmlib.analysis.baskets import mining
 from crmlib.analysis.baskets.chance import Chance, SizeClasses, fit_size_classes
 from crmlib.analysis.baskets.clusters import by_customer
 from crmlib.analysis.baskets.facts import Baskets, Floats, Ints
 from crmlib.errors import UsageError
+from crmlib.findings import Chart
 
+SHOWN = 10  # pairs open on the page
 MOST_ITEMS = 6_000  # a table of all pairs of more would not fit beside the rest
 
 
@@ -25,8 +30,8 @@ class Pairs:
     count          baskets that hold both
     expected       baskets that would, by chance given basket size
     within         the same with each month held to its own totals; equal to `expected` where there are no days
-    at_home        baskets that would if each customer filled his own baskets at random with what he buys. Large and small
-                   baskets are taken for alike here, so it is low rather than high
+    at_home        baskets that would if each customer filled his own baskets at random with what he buys. Large and
+                   small baskets are taken for alike here, so it is low rather than high
     """
 
     first: Ints
@@ -41,12 +46,13 @@ class Pairs:
 
 
 def all_pairs(baskets: Baskets, *, chance: SizeClasses, least: int) -> Pairs:
-    """Count and chance for all pairs of items in at least `least` baskets. UsageError where they are too many to lay out."""
+    """Count and chance for all pairs of items in at least `least` baskets. UsageError where they are too many to lay
+    out."""
     items = np.flatnonzero(mining.column_sums(baskets.held) >= least)
     if len(items) > MOST_ITEMS:
         raise UsageError(
-            f"{len(items):,} items are in {least:,} baskets or more and {MOST_ITEMS:,} can be compared with each other: "
-            f"raise min_support (now {baskets.min_support:g}) or take level='category'"
+            f"{len(items):,} items are in {least:,} baskets or more and {MOST_ITEMS:,} can be compared with each "
+            f"other: raise min_support (now {baskets.min_support:g}) or take level='category'"
         )
     above = np.triu_indices(len(items), k=1)
     columns = sparse.csr_array(baskets.held[:, items])
@@ -110,3 +116,14 @@ def expected_by(rows: dict[str, Ints], sets: Ints, *, baskets: Baskets) -> pd.Da
         for label, here in rows.items()
     }
     return pd.DataFrame.from_dict(parts, orient="index", columns=range(len(sets)))
+
+
+def times_chart(
+    frame: pd.DataFrame, *, what: str, value: str = "times", strong: str = "", caption: str = "", table: Any = None
+) -> Chart:
+    """The first ten pairs (column name) by how many times as often as expected they meet: `value`, value_low,
+    value_high."""
+    return figures.dots(
+        frame, label="name", value=value, low=f"{value}_low", high=f"{value}_high", what=what, form=formats.multiple,
+        reference=1, log=True, strong=strong, caption=caption, table=table, rows=SHOWN,
+    )  # fmt: skip

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
 import pandas as pd
 from scipy import stats as distributions
 
+from crmlib import wording
 from crmlib.analysis.baskets.facts import Baskets, between
 from crmlib.analysis.baskets.hits import BESIDE, SUGGESTION, HitRates, beside_rate, first_choice, later_range
-from crmlib.analysis.baskets.mining import Itemset
-from crmlib.analysis.baskets.validation import Validation, recount
-from crmlib.findings import Due, Grade, Prediction
+from crmlib.analysis.baskets.validation import Validation, held_up, recount
+from crmlib.findings import Due, Grade, Part, Prediction
 from crmlib.shop.shop import Shop
 
 DAYS_AHEAD = 90
@@ -25,8 +27,8 @@ def predictions(
 ) -> tuple[Prediction, ...]:
     """What the next 90 days will bring for the pairs suggested today; nothing where no later part said what to expect.
 
-    pairs_held_90d: share of them that will be together more often than chance within months. hit_rate_90d: how often a basket
-    with an item that has a suggestion will hold it.
+    pairs_held_90d: share of them that will be together more often than chance within months. hit_rate_90d: how often a
+    basket with an item that has a suggestion will hold it.
     """
     if suggestions.empty or validation.found.empty or baskets.as_of is None:
         return ()
@@ -35,25 +37,21 @@ def predictions(
     held = int((validation.found["count"] > validation.found["expected"]).sum())
     # What is known of the share (Jeffreys), and how n pairs then fall.
     band = distributions.betabinom(n, held + 0.5, followed - held + 0.5)
-    said = [
-        Prediction(
-            id=PAIRS_HELD, label=f"Suggested pairs above chance over the next {DAYS_AHEAD} days", unit="share",
-            value=held / followed, low=float(band.ppf(0.025)) / n, high=float(band.ppf(0.975)) / n, n=n,
-            start=start, end=end,
-        )
-    ]  # fmt: skip
+    low, high = (float(band.ppf(end)) / n for end in (0.025, 0.975))
+    label = f"Suggested pairs above chance over the next {DAYS_AHEAD} days"
+    pairs = Prediction(
+        id=PAIRS_HELD, label=label, unit="share", value=held / followed, low=low, high=high, n=n, start=start, end=end
+    )
     rate, difference = rates.rate(BESIDE, SUGGESTION), rates.difference(BESIDE)
-    if rate is not None and difference is not None:
-        se = (rate["high"] - rate["rate"]) / 1.96
-        low, high = later_range(float(rate["rate"]), se=float(se), days=rates.days, days_ahead=DAYS_AHEAD)
-        trials = round(float(rate["trials"]) * DAYS_AHEAD / max(rates.days, 1))
-        said.append(
-            Prediction(
-                id=HIT_RATE, label="Baskets that will hold what is suggested beside them", unit="share",
-                value=float(rate["rate"]), low=low, high=high, n=trials, start=start, end=end,
-            )
-        )  # fmt: skip
-    return tuple(said)
+    if rate is None or difference is None:
+        return (pairs,)
+    value, se = float(rate["rate"]), float((rate["high"] - rate["rate"]) / 1.96)
+    low, high = later_range(value, se=se, days=rates.days, days_ahead=DAYS_AHEAD)
+    trials = round(float(rate["trials"]) * DAYS_AHEAD / max(rates.days, 1))
+    label = "Baskets that will hold what is suggested beside them"
+    return pairs, Prediction(
+        id=HIT_RATE, label=label, unit="share", value=value, low=low, high=high, n=trials, start=start, end=end
+    )
 
 
 def listed(suggestions: pd.DataFrame, *, level: str) -> pd.DataFrame:
@@ -78,12 +76,8 @@ def grade(shop: Shop, due: tuple[Due, ...]) -> tuple[Grade, ...]:
         if not baskets.n:
             continue
         if span.id == PAIRS_HELD:
-            place = {item: position for position, item in enumerate(ids)}
-            sets: list[Itemset] = [
-                (min(place[a], place[b]), max(place[a], place[b]))
-                for a, b in zip(pairs["item_id"], pairs["suggest_id"], strict=True)
-            ]
-            counted = recount(sets, baskets)
+            sides = np.sort(pd.Index(ids).get_indexer(pairs[["item_id", "suggest_id"]].stack()).reshape(-1, 2))
+            counted = recount([(int(a), int(b)) for a, b in sides], baskets)
             actual = float((counted["count"] > counted["expected"]).mean())
         else:
             actual, trials = beside_rate(first_choice(pairs, ids), baskets)
@@ -91,3 +85,18 @@ def grade(shop: Shop, due: tuple[Due, ...]) -> tuple[Grade, ...]:
                 continue
         marks.append(Grade(due=said, actual=float(np.round(actual, 6))))
     return tuple(marks)
+
+
+def part_later(
+    baskets: Baskets, validation: Validation, suggestions: pd.DataFrame, rates: HitRates, grades: tuple[Grade, ...] = ()
+) -> Part:
+    """Did pairs found earlier hold up, what is said of the days ahead, and what came of what was said before?"""
+    said, n = predictions(baskets, validation, suggestions, rates), len(suggestions)
+    ahead = [
+        f"Over the next {DAYS_AHEAD} days at least {math.ceil((one.low or 0) * n - 1e-9)} of the "
+        f"{wording.counted(n, 'pair')} should be bought together more often than expected again."
+        for one in said
+        if one.id == PAIRS_HELD
+    ]
+    lists = {LIST: listed(suggestions, level=baskets.level)} if len(suggestions) else {}
+    return replace(held_up(validation, baskets), predictions=said, grades=grades, ahead=ahead, lists=lists)

@@ -1,4 +1,5 @@
-"""Which items are the same thing in another size, or a set or gift of one another? Nobody needs these suggested together."""
+"""Which items are the same thing in another size, or a set or gift of one another? Nobody needs these suggested
+together."""
 
 from __future__ import annotations
 
@@ -11,63 +12,21 @@ from crmlib.analysis.baskets.facts import Baskets
 SIZE, SET = "size", "set or gift"
 _NUMBER = r"\d+(?:[.,]\d+)?"
 _UNIT = (
-    r"(?:mg|g|kg|ml|cl|dl|l|liter|litre|mm|cm|m|inch|in|ft|oz|fl oz|lb|lbs|qt|pt|gal|ct|pc|pcs|pk|piece|pieces|pack|packs|"
-    r"bag|bags|tin|tins|capsule|capsules|sachet|sachets|tablet|tablets|cup|cups|roll|rolls|sheet|sheets|w|v|kw)"
+    r"(?:mg|g|kg|ml|cl|dl|l|liter|litre|mm|cm|m|inch|in|ft|oz|fl oz|lb|lbs|qt|pt|gal|ct|pc|pcs|pk|piece|pieces|pack|"
+    r"packs|bag|bags|tin|tins|capsule|capsules|sachet|sachets|tablet|tablets|cup|cups|roll|rolls|sheet|sheets|w|v|kw)"
 )
 _AMOUNT = re.compile(
-    rf"\b(?:{_NUMBER}\s*[x×]\s*)?{_NUMBER}\s*{_UNIT}\b|\b(?:set|pack|box|case)\s+of\s+\d+\b|\b{_NUMBER}\s*[x×]\s*{_NUMBER}\b|\b{_NUMBER}\b"
+    rf"\b(?:{_NUMBER}\s*[x×]\s*)?{_NUMBER}\s*{_UNIT}\b|\b(?:set|pack|box|case)\s+of\s+\d+\b|"
+    rf"\b{_NUMBER}\s*[x×]\s*{_NUMBER}\b|\b{_NUMBER}\b"
 )
-_SIZE_WORDS = frozenset(
-    [
-        "xs",
-        "s",
-        "m",
-        "l",
-        "xl",
-        "xxl",
-        "xxxl",
-        "small",
-        "medium",
-        "large",
-        "extra-large",
-        "mini",
-        "midi",
-        "maxi",
-        "big",
-        "jumbo",
-        "giant",
-        "family",
-        "travel",
-        "refill",
-        "single",
-        "double",
-        "twin",
-    ]
-)
-_SET_WORDS = frozenset(
-    [
-        "set",
-        "sets",
-        "kit",
-        "bundle",
-        "box",
-        "gift",
-        "giftset",
-        "hamper",
-        "sampler",
-        "selection",
-        "assortment",
-        "duo",
-        "trio",
-        "pair",
-        "collection",
-        "starter",
-        "pack",
-        "calendar",
-        "with",
-        "and",
-    ]
-)
+_SIZE_WORDS = frozenset([
+    "xs", "s", "m", "l", "xl", "xxl", "xxxl", "small", "medium", "large", "extra-large", "mini", "midi", "maxi",
+    "big", "jumbo", "giant", "family", "travel", "refill", "single", "double", "twin",
+])  # fmt: skip
+_SET_WORDS = frozenset([
+    "set", "sets", "kit", "bundle", "box", "gift", "giftset", "hamper", "sampler", "selection", "assortment", "duo",
+    "trio", "pair", "collection", "starter", "pack", "calendar", "with", "and",
+])  # fmt: skip
 _FILLERS = frozenset(["a", "an", "the", "of", "for", "in", "with", "and", "to", "by"])
 
 
@@ -84,27 +43,23 @@ def stem(name: str) -> frozenset[str]:
 def related(baskets: Baskets, first: int, second: int) -> str:
     """How are two products related? 'size', 'set or gift', or '' for neither.
 
-    Sizes: the same words once amounts are out, and not of two categories or brands. Sets: one name has all words of the other and,
-    beyond them, a word for a set; where prices are known the set must cost more than its part. Levels other than
-    product have no relatives.
+    Sizes: the same words once amounts are out, and not of two categories or brands. Sets: one name has all words of the
+    other and, beyond them, a word for a set; where prices are known the set must cost more than its part. An id is no
+    name; levels other than product have no relatives.
     """
-    if baskets.level != "product" or not baskets.kinds:
+    nameless = any(baskets.names[item] == baskets.ids[item] for item in (first, second))
+    if baskets.level != "product" or not baskets.kinds or nameless:
         return ""
-    a, b = (stem(_name(baskets, item)) for item in (first, second))
+    # An id that was added where two products share a name is no word of it.
+    a, b = (stem(baskets.names[item].replace(f" ({baskets.ids[item]})", "")) for item in (first, second))
     if not a or not b:
         return ""
-    same = all(x == y or not x or not y for x, y in zip(baskets.kinds[first], baskets.kinds[second], strict=True))
-    if a - _SET_WORDS == b - _SET_WORDS and a - _SET_WORDS and (a == b):
-        return SIZE if same else ""
+    if a == b and a - _SET_WORDS:
+        kinds = zip(baskets.kinds[first], baskets.kinds[second], strict=True)
+        return SIZE if all(x == y or not x or not y for x, y in kinds) else ""
     part, whole = (first, second) if len(a) <= len(b) else (second, first)
     small, large = sorted((a, b), key=len)
-    beyond = large - small
-    if small - _SET_WORDS and (small - _SET_WORDS) <= large and (beyond & _SET_WORDS):
-        dearer = baskets.prices[whole] > baskets.prices[part]
-        return SET if dearer or np.isnan(baskets.prices[[whole, part]]).any() else ""
-    return ""
-
-
-def _name(baskets: Baskets, item: int) -> str:
-    """The name without the id that was added where two products share one."""
-    return baskets.names[item].removesuffix(f" ({baskets.ids[item]})")
+    if not small - _SET_WORDS or not small - _SET_WORDS <= large or not (large - small) & _SET_WORDS:
+        return ""
+    dearer = baskets.prices[whole] > baskets.prices[part]
+    return SET if dearer or np.isnan(baskets.prices[[whole, part]]).any() else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass
 
@@ -9,16 +10,24 @@ import numpy as np
 import pandas as pd
 from scipy import stats as distributions
 
-from crmlib import stats
+from crmlib import formats, stats
 from crmlib.analysis.baskets import clusters, mining
 from crmlib.analysis.baskets.chance import SizeClasses, fit_size_classes
-from crmlib.analysis.baskets.facts import Baskets, Floats, minimum_count
+from crmlib.analysis.baskets.facts import Baskets, Floats, minimum_count, tally
 from crmlib.analysis.baskets.pairs import Pairs, all_pairs, expected_by, group_rows, months_known
 from crmlib.errors import NotEnoughData, UsageError
+from crmlib.findings import Check, Part
 from crmlib.stats import shrinkage
 
 FALSE_DISCOVERIES = 0.05  # the rate declared where q_max asks for no filter
+LEAST_CUSTOMERS = 30  # behind a pair that is recommended; fewer may be a handful of habits
 MIN_MULTIPLE = 100  # baskets with two or more items, below which nothing is concluded
+FEW_BASKETS = 5  # behind a rule; where fewer suffice the page warns
+_MEASURES = (
+    "count", "customers", "support", "confidence", "lift", "lift_low", "lift_high", "p_value", "q_value", "leverage",
+    "conviction", "zhang", "expected", "times", "times_low", "times_high", "times_shrunk", "shrunk_low", "shrunk_high",
+    "extra", "extra_low", "margin_low",
+)  # fmt: skip
 _CELLS = 4_000_000  # baskets × sets in memory at once
 
 
@@ -28,12 +37,12 @@ class Rules:
 
     table      one row a rule kept, best first: antecedent and consequent (tuples of item positions), count, customers,
                support, confidence, lift, lift_low, lift_high, p_value, q_value, leverage, conviction, zhang, expected,
-               times, times_low, times_high (count over expected given basket size), times_shrunk, shrunk_low, shrunk_high
-               (the same with luck taken off), extra, extra_low (count − expected and its lower bound after shrinkage, in
-               baskets), margin_low (the same in margin of the consequent, NaN where costs are not known);
+               times, times_low, times_high (count over expected given basket size), times_shrunk, shrunk_low,
+               shrunk_high (the same with luck taken off), extra, extra_low (count − expected and its lower bound after
+               shrinkage, in baskets), margin_low (the same in margin of the consequent, NaN where costs are not known);
                above (more often than chance given basket size); for pairs above chance, and for each of months,
-               customers and channel that the shop has: expected_in_…, times_in_… with its range and q_in_… with each held against its own
-               totals; beyond_season (also within months), beyond_groups (also within the others)
+               customers and channel that the shop has: expected_in_…, times_in_… with its range and q_in_… with each
+               held against its own totals; beyond_season (also within months), beyond_groups (also within the others)
     mined      rules with enough support and confidence, before the filters on q and redundancy
     searched   candidate splits that the correction counts
     pairs      pairs of items above chance given basket size, whatever their confidence
@@ -53,7 +62,6 @@ class Rules:
     chance: SizeClasses
     min_confidence: float
     max_items: int
-    q_max: float
     keep_redundant: bool
     all_pairs: Pairs
     prior: shrinkage.Prior
@@ -62,6 +70,11 @@ class Rules:
     def kept(self) -> int:
         """Rules in the table."""
         return len(self.table)
+
+    @property
+    def months_judged(self) -> bool:
+        """Were pairs held against the months they were sold in?"""
+        return "times_in_months" in self.table and bool(self.table["times_in_months"].notna().any())
 
     def __repr__(self) -> str:
         return f"Rules({self.mined:,} mined, {self.kept:,} kept, {self.pairs:,} pairs above chance given basket size)"
@@ -82,8 +95,8 @@ def fit(
     p-value is the larger of two: a Poisson tail of its count over what the configuration model expects of sizes and
     totals, and a t-test on the log of that ratio with customers as clusters, so that no household makes a rule alone.
     q is Benjamini and Hochberg's, over every candidate split and before the cut on confidence. Best first means by the
-    lower bound of the margin beyond chance after shrinkage, or of the baskets where costs are not known. Raises NotEnoughData
-    where fewer than `min_multiple` baskets hold two items, UsageError for parameters out of range.
+    lower bound of the margin beyond chance after shrinkage, or of the baskets where costs are not known. Raises
+    NotEnoughData where fewer than `min_multiple` baskets hold two items, UsageError for parameters out of range.
     """
     if not 2 <= max_items <= 5 or not 0 <= min_confidence <= 1 or not 0 < q_max <= 1:
         raise UsageError("max_items lies in [2, 5], min_confidence in [0, 1], q_max in (0, 1]")
@@ -98,25 +111,12 @@ def fit(
     pairs = all_pairs(baskets, chance=chance, least=least)
     prior = shrinkage.fit_prior(pairs.count, pairs.expected)
     rate = q_max if q_max < 1 else FALSE_DISCOVERIES
-    searched = itemsets.searched()
-
     table = mining.splits(itemsets)
-    by_class = _expected_rules(table, baskets=baskets, chance=chance)
-    table["expected"] = by_class.sum(axis=0)
-    by_count = distributions.poisson.sf(table["count"] - 1, table["expected"])
-    if q_max < 1:
-        # The other test can only raise a p-value, so what fails by count alone need not be looked at further; with p
-        # left as it is, every q up to the rate stays exact.
-        hopeful = stats.adjust(by_count, method="fdr_bh", searched=searched) <= rate
-        table, by_class, by_count = table[hopeful], by_class[:, hopeful], by_count[hopeful]
-    # Lift itself is left to mlxtend, with the other measures.
-    table = table.join(_intervals(table, by_class, baskets=baskets, chance=chance).drop(columns="lift"))
-    table["p_value"] = np.maximum(by_count, table.pop("p_customers"))
-    table["q_value"] = stats.adjust(table["p_value"], method="fdr_bh", searched=searched)
+    mined = int(mining.confident(table["count"], table["count_a"], least=min_confidence).sum())
+    searched = itemsets.searched()
+    table, by_class = _tested(table, baskets, chance, searched=searched, rate=rate if q_max < 1 else 1.0)
     table["above"] = table["q_value"] <= rate
-    size = table["itemset"].map(len)
-    found = table.loc[table["above"] & (size == 2), "itemset"].nunique()
-    mined = mining.count_confident(itemsets, least=min_confidence)
+    found = table.loc[table["above"] & (table["itemset"].map(len) == 2), "itemset"].nunique()
 
     kept = mining.confident(table["count"], table["count_a"], least=min_confidence)
     if q_max < 1:
@@ -127,13 +127,40 @@ def fit(
         table, by_class = table[lean], by_class[:, lean]
     table = table.join(mining.measures(table, itemsets).rename(columns={"zhangs_metric": "zhang"}))
     table = table.join(_within(table, by_class, baskets=baskets, chance=chance, rate=rate))
-    table = _ranked(table, baskets=baskets, prior=prior)
     return Rules(
-        table=table, mined=mined, searched=searched, pairs=int(found),
-        pairs_searched=math.comb(itemsets.of_size(1), 2), least=least, rate=rate, chance=chance,
-        min_confidence=min_confidence, max_items=max_items, q_max=q_max, keep_redundant=keep_redundant,
-        all_pairs=pairs, prior=prior,
-    )  # fmt: skip
+        table=_ranked(table, baskets=baskets, prior=prior),
+        mined=mined,
+        searched=searched,
+        pairs=int(found),
+        pairs_searched=math.comb(itemsets.of_size(1), 2),
+        least=least,
+        rate=rate,
+        chance=chance,
+        min_confidence=min_confidence,
+        max_items=max_items,
+        keep_redundant=keep_redundant,
+        all_pairs=pairs,
+        prior=prior,
+    )
+
+
+def _tested(
+    table: pd.DataFrame, baskets: Baskets, chance: SizeClasses, *, searched: int, rate: float
+) -> tuple[pd.DataFrame, Floats]:
+    """The splits that may be within the rate, tested against chance, and what is expected of each in each class."""
+    by_class = _expected_rules(table, baskets=baskets, chance=chance)
+    table["expected"] = by_class.sum(axis=0)
+    by_count = distributions.poisson.sf(table["count"] - 1, table["expected"])
+    if rate < 1:
+        # The other test can only raise a p-value, so what fails by count alone need not be looked at further; with p
+        # left as it is, every q up to the rate stays exact.
+        hopeful = stats.adjust(by_count, method="fdr_bh", searched=searched) <= rate
+        table, by_class, by_count = table[hopeful], by_class[:, hopeful], by_count[hopeful]
+    # Lift itself is left to mlxtend, with the other measures.
+    table = table.join(_intervals(table, by_class, baskets=baskets, chance=chance).drop(columns="lift"))
+    table["p_value"] = np.maximum(by_count, table.pop("p_customers"))
+    table["q_value"] = stats.adjust(table["p_value"], method="fdr_bh", searched=searched)
+    return table, by_class
 
 
 def _ranked(table: pd.DataFrame, *, baskets: Baskets, prior: shrinkage.Prior) -> pd.DataFrame:
@@ -159,6 +186,17 @@ def _ranked(table: pd.DataFrame, *, baskets: Baskets, prior: shrinkage.Prior) ->
     )
 
 
+def pairs_above(rules: Rules) -> pd.DataFrame:
+    """The rows of the pairs that are above chance given basket size, best first, each pair once."""
+    table = rules.table
+    return table[table["above"] & (table["itemset"].map(len) == 2)].drop_duplicates("itemset")
+
+
+def above_chance(rules: Rules) -> list[mining.Itemset]:
+    """The pairs among the rules that are above chance given basket size, best first."""
+    return list(pairs_above(rules)["itemset"])
+
+
 def directions(rules: Rules) -> dict[mining.Itemset, tuple[int, int]]:
     """Each pair of the rules as it is suggested: first the item whose buyers take the other more often."""
     pairs = rules.table[rules.table["itemset"].map(len) == 2].sort_values("confidence", ascending=False, kind="stable")
@@ -172,23 +210,20 @@ def count_pairs(pairs: list[mining.Itemset], *, baskets: Baskets) -> pd.DataFram
     Columns itemset, count, expected, times, times_low, times_high, lift, lift_low, lift_high; all after
     expected NaN where a pair never meets.
     """
-    chance = fit_size_classes(baskets)
-    totals = np.asarray(baskets.held.sum(axis=0)).ravel()
-    counts: dict[mining.Itemset, int] = {}
-    for piece in _pieces(pairs, baskets.n):
-        tallies = np.asarray(mining.together(baskets.held, piece).sum(axis=0)).ravel()
-        counts.update(zip(piece, (int(tally) for tally in tallies), strict=True))
+    chance, sets = fit_size_classes(baskets), np.array(pairs, dtype=np.int64).reshape(-1, 2)
+    totals = mining.column_sums(baskets.held)
+    counts = [mining.column_sums(mining.together(baskets.held, piece)) for piece in _pieces(pairs, baskets.n)]
     table = pd.DataFrame(
         {
             "antecedent": [(first,) for first, _ in pairs],
             "consequent": [(second,) for _, second in pairs],
             "itemset": pairs,
-            "count": [counts[pair] for pair in pairs],
-            "count_a": [int(totals[first]) for first, _ in pairs],
-            "count_c": [int(totals[second]) for _, second in pairs],
+            "count": np.concatenate([*counts, np.empty(0, dtype=np.int64)]),
+            "count_a": totals[sets[:, 0]],
+            "count_c": totals[sets[:, 1]],
         }
-    ).astype({"count": np.int64})
-    by_class = chance.expected(np.array(pairs, dtype=np.int64).reshape(-1, 2))
+    )
+    by_class = chance.expected(sets)
     table["expected"] = by_class.sum(axis=0)
     met = (table["count"] > 0).to_numpy()
     intervals = _intervals(table[met], by_class[:, met], baskets=baskets, chance=chance)
@@ -197,7 +232,8 @@ def count_pairs(pairs: list[mining.Itemset], *, baskets: Baskets) -> pd.DataFram
 
 
 def _expected_rules(rules: pd.DataFrame, *, baskets: Baskets, chance: SizeClasses) -> Floats:
-    """Baskets of each class that would hold both sides of each rule, if each side as often as it is met the other by chance.
+    """Baskets of each class that would hold both sides of each rule, if each side as often as it is met the other by
+    chance.
 
     A side of several items may itself be more frequent than chance; the model's number for the whole set is raised by
     that factor, class by class, so that a rule is not credited with what its own antecedent explains.
@@ -333,3 +369,63 @@ def within_range(
 def _pieces(pairs: list[mining.Itemset], baskets: int) -> list[list[mining.Itemset]]:
     step = max(1, _CELLS // max(baskets, 1) * 40)
     return [pairs[start : start + step] for start in range(0, len(pairs), step)]
+
+
+def rules_table(rules: Rules, baskets: Baskets, *, listed: set[mining.Itemset]) -> pd.DataFrame:
+    """One row a rule kept, as tables/rules.csv has it: ids and names as JSON arrays, then the measures."""
+    table = rules.table
+    # Positions follow the sorted ids, so ids come out sorted and names in the same order.
+    named = {
+        column: [json.dumps([words[i] for i in items], ensure_ascii=False) for items in table[side]]
+        for side in ("antecedent", "consequent")
+        for column, words in ((f"{side}s", baskets.ids), (f"{side}_names", baskets.names))
+    }
+    within = [column for column in table if "_in_" in column]
+    measured = table[[*_MEASURES, *within]]
+    measured = measured.rename(columns=lambda name: f"times_chance{name[5:]}" if name.startswith("times") else name)
+    shown = [itemset in listed for itemset in table["itemset"]]
+    return pd.DataFrame(named, index=table.index).join(measured).assign(listed=shown)
+
+
+def part_rules(rules: Rules, baskets: Baskets, suggestions: pd.DataFrame) -> Part:
+    """The numbers of the search, its checks and its table; nothing to see on the page."""
+    pairs = pairs_above(rules)
+    factor = float((pairs["lift"] / pairs["times"]).median())
+    gap = formats.share(rules.chance.gap, digits=2)
+    fitted = f"Fitted item totals and basket sizes differ from the observed by at most {gap}."
+    checks = [Check(name="chance model", verdict="ok" if rules.chance.gap < 0.01 else "warning", text=fitted)]
+    if rules.least < FEW_BASKETS:
+        text = f"A rule may rest on {rules.least} baskets; raise min_support unless you look for rare pairs on purpose."
+        checks.append(Check(name="minimum count", verdict="warning", text=text))
+    rate = f"{100 * rules.rate:.0f}"
+    mined = (
+        f"All splits of sets of up to {rules.max_items} items in {rules.least:,} baskets or more, with confidence of "
+    )
+    kept = "Of these, rules within the false-discovery rate"
+    ceiling = f"ceil({baskets.min_support:g} × {baskets.n:,}) in exact arithmetic."
+    every = "Every pair of frequent sets that could have been a rule, found or not."
+    lean = "." if rules.keep_redundant else " and not redundant beside a shorter rule."
+    return Part(
+        metrics=[
+            tally("rules_mined", "Rules with enough support and confidence", rules.mined, rules.searched,
+                  f"{mined}{rules.min_confidence:g} or more.", unit="rules"),
+            tally("rules_kept", "Rules kept", rules.kept, rules.mined, kept + lean, unit="rules"),
+            tally("minimum_count", "Baskets a rule must be in", rules.least, baskets.n, ceiling, unit="baskets"),
+            tally("searched", "Candidate rules searched", rules.searched, None, every, unit="rules")
+        ],
+        tables={"rules": rules_table(rules, baskets, listed=set(suggestions["pair"]))},
+        checks=checks,
+        certain=[
+            "Expected means: the same baskets and the same sales, but filled at random. Ranges are where the number "
+            "would lie with other customers of the same kind, 95 times in 100. Of 100 pairs called unusual, about "
+            f"{rate} at most are luck."
+        ],
+        method=[
+            "Chance is the bipartite configuration model within classes of basket size: baskets keep their sizes, "
+            "items their totals. Customers, not baskets, are taken as independent.",
+            f"{rules.searched:,} candidate rules were searched; one false-discovery rate of {rate}% counts them all.",
+            f"Plain lift would be {formats.number(factor, digits=1)} times as high for the middle pair."
+            if len(pairs)
+            else "No pair is above chance, whatever plain lift says."
+        ],
+    )  # fmt: skip

@@ -1,9 +1,9 @@
 """What is bought after what: B in a later basket of the same customer, within a window after A?
 
 Activity, taste and season would all put B after A. Each customer is therefore compared with himself: how often B came
-after A, against how often it came before A within the same time. Order within a customer is what is left. A rising or
-a seasonal item would come after everything, so both counts are held against what the items' sales in each month and
-size of basket would give. So would an item that something else brings, such as a refill: it is rare in first orders, and
+after A, against how often it came before A within the same time. Order within a customer is what is left. A rising or a
+seasonal item would come after everything, so both counts are held against what the items' sales in each month and size
+of basket would give. So would an item that something else brings, such as a refill: it is rare in first orders, and
 hence late beside whatever its buyers hold. What an item is late beside most others is taken off too.
 """
 
@@ -19,32 +19,37 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy import stats as distributions
 
-from crmlib import stats
+from crmlib import figures, formats, stats, wording
 from crmlib.analysis.baskets import clusters
-from crmlib.analysis.baskets.facts import Baskets, Floats, Ints, Matrix
-from crmlib.analysis.baskets.hits import lots
+from crmlib.analysis.baskets.facts import Baskets, Floats, Ints, Matrix, tally
+from crmlib.analysis.baskets.mining import column_sums
+from crmlib.analysis.baskets.pairs import SHOWN
 from crmlib.analysis.baskets.relatives import related
-from crmlib.analysis.baskets.rules import Rules
-from crmlib.analysis.baskets.validation import LEAST_CUSTOMERS
+from crmlib.analysis.baskets.rules import LEAST_CUSTOMERS, Rules
+from crmlib.analysis.outreach import WRITE, contactable, lots
+from crmlib.findings import Action, Chart, Part
 
 if TYPE_CHECKING:
     from crmlib.shop.shop import Shop
 
 COLUMNS = ("pair", "first", "then", "relation", "after", "before", "customers", "times", "times_low", "times_high",
            "share_after", "share_any", "baskets_first", "p_value", "q_value")  # fmt: skip
+_REMIND = ("customer_id", "lot", "bought_id", "bought", "last_bought", "remind_of_id", "remind_of", "by")
 REMINDERS = "reminders"  # lists/reminders.csv, by whose name its lots are drawn
 _CHUNK = 200
+_FRESH = 7  # days in which a reminder is still one
 
 
 @dataclass(frozen=True)
 class Sequences:
     """What comes after what. `why` says why nothing could be compared, else ''.
 
-    table     one row a sequence found, clearest first: pair (positions), first, then (names), relation, after (times that
-              then was in a later basket within the window), before (that it was in an earlier one), customers, times (after
-              over before, beyond what sales and each item's lateness give) with its range, share_after (of the baskets with first that a later one
-              with then followed), share_any (the same of all baskets, first or not), baskets_first (baskets the share is of:
-              known customers', with the whole window over), p_value, q_value
+    table     one row a sequence found, clearest first: pair (positions), first, then (names), relation, after (times
+              that then was in a later basket within the window), before (that it was in an earlier one), customers,
+              times (after over before, beyond what sales and each item's lateness give) with its range, share_after (of
+              the baskets with first that a later one with then followed), share_any (the same of all baskets, first or
+              not), baskets_first (baskets the share is of: known customers', with the whole window over), p_value,
+              q_value
     searched  pairs of items compared, each in both directions at once
     """
 
@@ -60,104 +65,128 @@ class Sequences:
 def sequences(
     baskets: Baskets, rules: Rules, *, window_days: int = 60, least_customers: int = LEAST_CUSTOMERS
 ) -> Sequences:
-    """Which items come after others within `window_days`, more often than before them, beyond how late each is beside all others?
+    """Which items come after others within `window_days`, more often than before them, beyond how late each is beside
+    all others?
 
-    An event is a pair of baskets of one customer on two days at most `window_days` apart. Tested by the binomial share of
-    events in which the order is A, B, and by a t-test with customers as clusters, whichever is less sure; Benjamini and
-    Hochberg over all pairs of frequent items, two-sided. At least `least_customers` customers showed the sequence.
+    An event is a pair of baskets of one customer on two days at most `window_days` apart. Tested by the binomial share
+    of events in which the order is A, B, and by a t-test with customers as clusters, whichever is less sure; Benjamini
+    and Hochberg over all pairs of frequent items, two-sided. At least `least_customers` customers showed the sequence.
     """
     empty = pd.DataFrame(columns=list(COLUMNS))
     if baskets.days.isna().any() or not baskets.customer_ids:
         why = "Orders have no days or no customers here, so what comes after what cannot be seen."
         return Sequences(table=empty, window_days=window_days, searched=0, why=why)
-    items = np.flatnonzero(np.asarray(baskets.held.sum(axis=0)).ravel() >= rules.least)
+    seen = _follow(baskets, least=rules.least, window_days=window_days)
+    searched = len(seen.items) * (len(seen.items) - 1) // 2
+    found = _likely(seen, searched=searched, rate=rules.rate)
+    if found.empty:
+        return Sequences(table=empty, window_days=window_days, searched=searched)
+    found = _measured(found, seen, baskets, whole=np.flatnonzero(closed(baskets, window_days=window_days)))
+    found["q_value"] = stats.adjust(found["p_value"], method="fdr_bh", searched=searched)
+    pairs = list(zip(seen.items[found["a"]].tolist(), seen.items[found["b"]].tolist(), strict=True))
+    found = found.assign(
+        pair=pairs,
+        first=[baskets.names[a] for a, _ in pairs],
+        then=[baskets.names[b] for _, b in pairs],
+        relation=[related(baskets, a, b) for a, b in pairs],
+    )
+    clear = (found["q_value"] <= rules.rate) & (found["times_low"] > 1) & (found["customers"] >= least_customers)
+    table = found.loc[clear, list(COLUMNS)]
+    table = table.sort_values(["times_low", "pair"], ascending=[False, True], ignore_index=True)
+    return Sequences(table=table, window_days=window_days, searched=searched)
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What came after what. items: positions of the frequent ones; held, after: baskets × items, the second in how many
+    later baskets of the window; events: items × items, how often the second came after the first; expected: by
+    sales."""
+
+    items: Ints
+    held: Matrix
+    after: Matrix
+    events: Ints
+    expected: Floats
+
+
+def _follow(baskets: Baskets, *, least: int, window_days: int) -> _Seen:
+    items = np.flatnonzero(column_sums(baskets.held) >= least)
     follows = later_baskets(baskets, window_days=window_days)
     held = sparse.csr_array(baskets.held[:, items])
-    after_it = sparse.csr_array(follows @ held)  # in how many later baskets of the window is each item
-    events = (held.T @ after_it).toarray().astype(np.int64)
-    searched = len(items) * (len(items) - 1) // 2
-    if not events.sum():
-        return Sequences(table=empty, window_days=window_days, searched=searched)
-
+    after = sparse.csr_array(follows @ held)
+    events = (held.T @ after).toarray().astype(np.int64)
     # What sales alone would give: shares of each month's and size's baskets, on both sides of each pair of baskets.
-    stratum = pd.factorize(
-        baskets.months.astype(str) + " " + pd.Series(baskets.classes.astype(str), baskets.months.index)
-    )[0]
+    sizes = pd.Series(baskets.classes.astype(str), baskets.months.index)
+    stratum = pd.factorize(baskets.months.astype(str) + " " + sizes)[0]
     count = np.bincount(stratum)
     inside = sparse.csr_array((np.ones(baskets.n), (stratum, np.arange(baskets.n))), shape=(len(count), baskets.n))
     share = (inside @ held).toarray() / count[:, None]
     expected = share.T @ ((inside @ follows) @ inside.T @ share)
-    late = np.exp(lateness(events, expected))
-    expected = expected * np.sqrt(late[None, :] / late[:, None])
+    late = np.exp(lateness(events, expected)) if events.any() else np.ones(len(items))
+    return _Seen(items, held, after, events, expected * np.sqrt(late[None, :] / late[:, None]))
 
-    first, then = np.nonzero(events + events.T > 0)
-    once = (first < then) & (expected[first, then] > 0) & (expected[then, first] > 0)
-    first, then = first[once], then[once]
-    forward, back = events[first, then], events[then, first]
-    by_sales = expected[first, then] / (expected[first, then] + expected[then, first])
-    p = 2 * np.minimum(
-        distributions.binom.cdf(forward, forward + back, by_sales),
-        distributions.binom.sf(forward - 1, forward + back, by_sales),
+
+def _likely(seen: _Seen, *, searched: int, rate: float) -> pd.DataFrame:
+    """Pairs of items whose order sales do not explain: a, b (in the more frequent direction), after, before, by_sales
+    (the share of a, b by sales), p_count. The test by customers can only raise p."""
+    events, expected = seen.events, seen.expected
+    a, b = np.nonzero(events + events.T > 0)
+    once = (a < b) & (expected[a, b] > 0) & (expected[b, a] > 0)
+    a, b = a[once], b[once]
+    after, before = events[a, b], events[b, a]
+    by_sales = expected[a, b] / (expected[a, b] + expected[b, a])
+    n, binom = after + before, distributions.binom
+    p = np.minimum(2 * np.minimum(binom.cdf(after, n, by_sales), binom.sf(after - 1, n, by_sales)), 1.0)
+    turned = after / np.maximum(n, 1) < by_sales
+    table = pd.DataFrame(
+        {
+            "a": np.where(turned, b, a),
+            "b": np.where(turned, a, b),
+            "after": np.where(turned, before, after),
+            "before": np.where(turned, after, before),
+            "by_sales": np.where(turned, 1 - by_sales, by_sales),
+            "p_count": p,
+        }
     )
-    hopeful = np.flatnonzero(stats.adjust(np.minimum(p, 1.0), method="fdr_bh", searched=searched) <= rules.rate)
-    if not len(hopeful):
-        return Sequences(table=empty, window_days=window_days, searched=searched)
-    first, then, forward, back, p = (values[hopeful] for values in (first, then, forward, back, p))
-    # Read each in the direction that is more frequent than sales alone.
-    turned = forward / np.maximum(forward + back, 1) < by_sales[hopeful]
-    first, then = np.where(turned, then, first), np.where(turned, first, then)
-    forward, back = np.where(turned, back, forward), np.where(turned, forward, back)
-    by_sales = np.where(turned, 1 - by_sales[hopeful], by_sales[hopeful])
+    return table[stats.adjust(p, method="fdr_bh", searched=searched) <= rate].reset_index(drop=True)
 
-    se, freedom, low, high = (np.empty(len(first)) for _ in range(4))
-    customers, followed = np.empty(len(first), dtype=np.int64), np.empty(len(first))
-    # A guest's basket is never seen to be followed, nor one whose time is not over.
-    whole = np.flatnonzero(closed(baskets, window_days=window_days))
-    counted = np.asarray(held[whole].sum(axis=0)).ravel()
-    anyhow = np.asarray((after_it[whole] > 0).sum(axis=0)).ravel() / max(len(whole), 1)
+
+def _measured(found: pd.DataFrame, seen: _Seen, baskets: Baskets, *, whole: Ints) -> pd.DataFrame:
+    """With times and its range, customers, the shares that follow and p_value; `whole` are the baskets shares are
+    of."""
+    a, b, by_sales = (found[name].to_numpy() for name in ("a", "b", "by_sales"))
+    counted = column_sums(seen.held[whole])
+    anyhow = np.asarray((seen.after[whole] > 0).sum(axis=0)).ravel() / max(len(whole), 1)
     who = clusters.by_customer(baskets)
-    by_item, by_after = sparse.csc_array(held), sparse.csc_array(after_it)
-    for start in range(0, len(first), _CHUNK):
+    held, later = sparse.csc_array(seen.held), sparse.csc_array(seen.after)
+    se, freedom, low, high, followed = (np.empty(len(found)) for _ in range(5))
+    customers = np.empty(len(found), dtype=np.int64)
+    for start in range(0, len(found), _CHUNK):
         piece = slice(start, start + _CHUNK)
-        a, b = first[piece], then[piece]
-        ahead = by_item[:, a].multiply(by_after[:, b])
-        behind = by_item[:, b].multiply(by_after[:, a])
+        ahead = held[:, a[piece]].multiply(later[:, b[piece]])
+        behind = held[:, b[piece]].multiply(later[:, a[piece]])
         ahead_by, behind_by = (who @ ahead).toarray(), (who @ behind).toarray()
         # What each customer brings beyond what sales give.
         se[piece], freedom[piece] = clusters.errors(ahead_by * (1 - by_sales[piece]) - behind_by * by_sales[piece])
         low[piece], high[piece] = order_range(ahead_by, behind_by, by_sales[piece])
         customers[piece] = (ahead_by > 0).sum(axis=0)
-        followed[piece] = np.asarray((ahead > 0).tocsr()[whole].sum(axis=0)).ravel() / np.maximum(counted[a], 1)
-    # Tested as if there were no order. A test of the logarithm of times would be as unsure as the few events on the wrong
-    # side are, which is where a sequence is clearest.
-    total = forward + back
-    distance = (forward - total * by_sales) / np.maximum(se, np.sqrt(total * by_sales * (1 - by_sales)))
-    p = np.maximum(np.minimum(p, 1.0), 2 * distributions.t.sf(distance, freedom))
-    # Half an event on either side, so that 'never before' has a number.
-    times = (forward + 0.5) / (back + 0.5) * (1 - by_sales) / by_sales
-    pairs = [(int(items[a]), int(items[b])) for a, b in zip(first, then, strict=True)]
-    table = pd.DataFrame(
-        {
-            "pair": pairs,
-            "first": [baskets.names[a] for a, _ in pairs],
-            "then": [baskets.names[b] for _, b in pairs],
-            "relation": [related(baskets, a, b) for a, b in pairs],
-            "after": forward,
-            "before": back,
-            "customers": customers,
-            "times": times,
-            "times_low": low,
-            "times_high": high,
-            "share_after": np.where(counted[first] > 0, followed, np.nan),
-            "share_any": anyhow[then],
-            "baskets_first": counted[first].astype(np.int64),
-            "p_value": p,
-            "q_value": stats.adjust(p, method="fdr_bh", searched=searched),
-        }
+        followed[piece] = column_sums((ahead > 0).tocsr()[whole]) / np.maximum(counted[a[piece]], 1)
+    # Tested as if there were no order. A test of the logarithm of times would be as unsure as the few events on the
+    # wrong side are, which is where a sequence is clearest.
+    after, before = found["after"].to_numpy(), found["before"].to_numpy()
+    total = after + before
+    distance = (after - total * by_sales) / np.maximum(se, np.sqrt(total * by_sales * (1 - by_sales)))
+    return found.assign(
+        customers=customers,
+        # Half an event on either side, so that 'never before' has a number.
+        times=(after + 0.5) / (before + 0.5) * (1 - by_sales) / by_sales,
+        times_low=low,
+        times_high=high,
+        share_after=np.where(counted[a] > 0, followed, np.nan),
+        share_any=anyhow[b],
+        baskets_first=counted[a].astype(np.int64),
+        p_value=np.maximum(found["p_count"], 2 * distributions.t.sf(distance, freedom)),
     )
-    found = (table["q_value"] <= rules.rate) & (table["times_low"] > 1) & (table["customers"] >= least_customers)
-    table = table[found].sort_values(["times_low", "pair"], ascending=[False, True], ignore_index=True)
-    return Sequences(table=table, window_days=window_days, searched=searched)
 
 
 def closed(baskets: Baskets, *, window_days: int) -> NDArray[np.bool_]:
@@ -169,34 +198,33 @@ def closed(baskets: Baskets, *, window_days: int) -> NDArray[np.bool_]:
 def reminders(found: Sequences, baskets: Baskets, *, shop: Shop) -> pd.DataFrame:
     """Who bought the first of a sequence within the window and not the second since? One row a customer and sequence.
 
-    Columns customer_id, lot ('write' or 'leave alone', by the shop's key), bought_id, bought, last_bought, remind_of_id,
-    remind_of, by (the day the window ends). What comes first of the sequences first, then who must be reminded soonest.
+    Columns customer_id, lot ('write' or 'leave alone', by the shop's key), bought_id, bought, last_bought,
+    remind_of_id, remind_of, by (the day the window ends). What comes first of the sequences first, then who must be
+    reminded soonest.
     """
-    columns = ["customer_id", "lot", "bought_id", "bought", "last_bought", "remind_of_id", "remind_of", "by"]
-    window, parts = pd.Timedelta(days=found.window_days), []
+    window, parts = pd.Timedelta(days=found.window_days), [pd.DataFrame(columns=list(_REMIND))]
     for first, then in found.table["pair"]:
         bought, since = (_last_day(baskets, item) for item in (first, then))
         due = bought[bought + window >= pd.Timestamp(_as_of(baskets))]
         due = due[~(since.reindex(due.index) >= due)].sort_values(kind="stable")
         ids = [baskets.customer_ids[customer] for customer in due.index]
-        parts.append(
-            pd.DataFrame(
-                {
-                    "customer_id": ids, "lot": lots(ids, shop=shop, of=REMINDERS), "bought_id": baskets.ids[first],
-                    "bought": baskets.names[first], "last_bought": due.dt.date.to_numpy(), "remind_of_id": baskets.ids[then],
-                    "remind_of": baskets.names[then], "by": (due + window).dt.date.to_numpy(),
-                }
-            )
-        )  # fmt: skip
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+        drawn, days, ends = (
+            lots(ids, shop=shop, of=REMINDERS),
+            due.dt.date.to_numpy(),
+            (due + window).dt.date.to_numpy(),
+        )
+        named = [words[item] for item in (first, then) for words in (baskets.ids, baskets.names)]
+        said = (ids, drawn, *named[:2], days, *named[2:], ends)
+        parts.append(pd.DataFrame(dict(zip(_REMIND, said, strict=True))))
+    return pd.concat(parts[1:] or parts, ignore_index=True)
 
 
 def _last_day(baskets: Baskets, item: int) -> pd.Series[pd.Timestamp]:
     """The last day on which each known customer bought an item, by the customer's number."""
-    here = np.flatnonzero(np.asarray(baskets.held[:, [item]].sum(axis=1)).ravel() > 0)
-    here = here[baskets.customers[here] < len(baskets.customer_ids)]
-    days = pd.Series(baskets.days.to_numpy()[here], index=baskets.customers[here])
-    return days.groupby(level=0).max()
+    here = np.flatnonzero(
+        (column_sums(baskets.held[:, [item]].T) > 0) & (baskets.customers < len(baskets.customer_ids))
+    )
+    return pd.Series(baskets.days.to_numpy()[here], index=baskets.customers[here]).groupby(level=0).max()
 
 
 def _as_of(baskets: Baskets) -> date:
@@ -225,8 +253,8 @@ def lateness(events: Ints, expected: Floats) -> Floats:
 def order_range(ahead: Floats, behind: Floats, by_sales: Floats) -> tuple[Floats, Floats]:
     """The 95 % range of the odds of an order, over the odds that sales alone give it.
 
-    `ahead` and `behind` are the events of each customer, customers × pairs. Jeffreys' range, for as many events as would be
-    as sure if each were another customer's.
+    `ahead` and `behind` are the events of each customer, customers × pairs. Jeffreys' range, for as many events as
+    would be as sure if each were another customer's.
     """
     forward, back = ahead.sum(axis=0), behind.sum(axis=0)
     share = (forward + 0.5) / (forward + back + 1)
@@ -250,13 +278,95 @@ def later_baskets(baskets: Baskets, *, window_days: int) -> Matrix:
     end = np.searchsorted(place, place + window_days, side="right")
     count = end - start
     rows = np.repeat(np.arange(len(order)), count)
-    columns = _ranges(start, count)
+    columns = np.arange(len(rows)) + np.repeat(start - np.cumsum(count) + count, count)
     return sparse.csr_array(
         (np.ones(len(rows), dtype=np.int32), (order[rows], order[columns])), shape=(baskets.n, baskets.n)
     )
 
 
-def _ranges(start: Ints, count: Ints) -> Ints:
-    """start[0], start[0] + 1, … count[0] of them, then the same of the next."""
-    ends = np.cumsum(count)
-    return np.arange(int(ends[-1]) if len(ends) else 0) - np.repeat(ends - count, count) + np.repeat(start, count)
+def part_sequences(baskets: Baskets, rules: Rules, *, shop: Shop, window_days: int = 60) -> Part:
+    """What is bought after what, and who can be reminded of it? Nothing to see where no sequence was found."""
+    found = sequences(baskets, rules, window_days=window_days)
+    return part_of(found, reminders(found, baskets, shop=shop), rules, shop=shop)
+
+
+def part_of(found: Sequences, due: pd.DataFrame, rules: Rules, *, shop: Shop) -> Part:
+    """The part on sequences and on who is to be reminded of them."""
+    table = found.table
+    metric = tally(
+        "sequences", "Sequences: one bought after the other", None if found.why else len(table), found.searched or None,
+        f"Pairs bought in one order more often than in the other within {found.window_days} days by the same "
+        "customers, sales and how late each item is beside all others held equal; false-discovery rate "
+        f"{rules.rate:g}.",
+    )  # fmt: skip
+    tables = {"sequences": table.drop(columns="pair")}
+    if table.empty:
+        return Part(metrics=[metric], tables=tables)
+    people = contactable(shop, due)
+    listed = people.frame
+    write = int(listed.loc[listed["lot"] == WRITE, "customer_id"].nunique())
+    top, actions = table.iloc[0], []
+    if write:
+        about = f"{top['then']}" if len(table) == 1 else "the product that usually comes next"
+        actions = [
+            Action(
+                what=f"Remind {wording.counted(write, 'customer')} of {about}",
+                by=wording.working_day(shop.as_of, _FRESH),
+                owner="marketing",
+                file=f"lists/{REMINDERS}.csv",
+                count=write,
+                worth="untested",
+                why=f"They bought the first product in the last {found.window_days} days and not the second since. "
+                f"Those marked 'leave alone' show what a reminder adds. {people.note}",
+            )
+        ]
+    return Part(
+        title=_title(top, found.window_days),
+        sentence=_sentence(top),
+        chart=_chart(found),
+        metrics=[metric],
+        tables=tables,
+        lists={REMINDERS: listed} if len(due) else {},
+        actions=actions,
+    )
+
+
+def _title(row: pd.Series[float], days: int) -> str:
+    share = row["share_after"]
+    if not share > 0:
+        return f"{row['then']} usually comes after {row['first']}"
+    one_in = round(1 / share)
+    if 2 <= one_in <= 10 and abs(share * one_in - 1) <= 0.06:
+        lead = f"One in {wording.small(one_in)} orders with {row['first']} is"
+    else:
+        lead = f"{formats.share(share)} of orders with {row['first']} are"
+    return f"{lead} followed by {row['then']} within {days} days"
+
+
+def _sentence(row: pd.Series[float]) -> str:
+    test = "Time a reminder by it; whether it sells more, only a test can tell."
+    if not row["share_after"] > 0:
+        return f"It came {row['after']:,} times after and {row['before']:,} times before. {test}"
+    any_order = formats.share(row["share_any"], digits=0 if row["share_any"] >= 0.015 else 1)
+    return f"After any order it is {any_order}. {test}"
+
+
+def _chart(found: Sequences) -> Chart:
+    named = found.table.assign(name=found.table["first"] + ", then " + found.table["then"])
+    behind = figures.tabulate(
+        named,
+        caption="What comes in a later order of the same customer",
+        labels={"first": "After", "then": "Comes", "share_after": "After its orders", "share_any": "After any order",
+                "after": "Times after", "before": "Times before", "customers": "Customers", "times": "Times as often",
+                "times_low": "From", "times_high": "To"},
+        formats=dict.fromkeys(("after", "before", "customers"), formats.number)
+        | dict.fromkeys(("share_after", "share_any"), formats.share)
+        | dict.fromkeys(("times", "times_low", "times_high"), formats.multiple),
+        rows=12,
+        file="tables/sequences.csv",
+    )  # fmt: skip
+    seen = named[named["share_after"].notna()]
+    what = f"share of orders followed within {found.window_days} days"
+    return figures.bars(
+        seen, label="name", value="share_after", what=what, form=formats.share, rows=SHOWN, table=behind
+    )

@@ -6,15 +6,16 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from crmlib import stats
+from crmlib import figures, formats, stats, wording
 from crmlib.analysis.baskets import clusters, mining
-from crmlib.analysis.baskets.facts import EDGES, Baskets, Floats, Ints
+from crmlib.analysis.baskets.facts import EDGES, Baskets, Floats, Ints, tally
 from crmlib.analysis.baskets.mining import Itemset
 from crmlib.analysis.baskets.pairs import expected_by, group_rows, months_known
 from crmlib.analysis.baskets.rules import Rules, count_pairs, directions
+from crmlib.analysis.baskets.season import SEASONS
+from crmlib.findings import Check, Part
 
 SEASON, SIZE = "season", "basket size"
-SEASONS = ("Dec–Feb", "Mar–May", "Jun–Aug", "Sep–Nov")
 _SMALL, LARGE = 4, 11  # the edges between small, middle and large baskets, all of them edges of size classes
 SIZES = (f"2–{_SMALL - 1} items", f"{_SMALL}–{LARGE - 1} items", f"{LARGE} or more")
 LEAST_EXPECTED = 1.0  # baskets that chance must give a part, or nothing is said of it
@@ -23,10 +24,10 @@ LEAST_EXPECTED = 1.0  # baskets that chance must give a part, or nothing is said
 def strata(rules: Rules, baskets: Baskets, pairs: list[Itemset]) -> pd.DataFrame:
     """How many times as often as chance is each pair together within each part of the baskets, its own totals held?
 
-    One row a pair, dimension (season, customers, channel, basket size) and part: pair, first, second (as they are suggested), dimension, part,
-    count, expected, times, times_low, times_high, turned. `turned` warns (Simpson): within this part the pair is below chance
-    though it is above over all, at the false-discovery rate of the rules over all parts looked at. Chance within a
-    season is that of its months.
+    One row a pair, dimension (season, customers, channel, basket size) and part: pair, first, second (as they are
+    suggested), dimension, part, count, expected, times, times_low, times_high, turned. `turned` warns (Simpson): within
+    this part the pair is below chance though it is above over all, at the false-discovery rate of the rules over all
+    parts looked at. Chance within a season is that of its months.
     """
     columns = ["pair", "first", "second", "dimension", "part", "count", "expected", "times", "times_low", "times_high",
                "turned"]  # fmt: skip
@@ -55,14 +56,6 @@ def strata(rules: Rules, baskets: Baskets, pairs: list[Itemset]) -> pd.DataFrame
     return table[columns]
 
 
-def season_of(pair: Itemset, baskets: Baskets) -> tuple[str, float]:
-    """In which season is a pair bought most, and what share of its baskets is that?"""
-    here = np.asarray(mining.together(baskets.held, [pair]).sum(axis=1)).ravel() > 0
-    seasons = baskets.months[here].str[5:7].astype(int) % 12 // 3
-    most = seasons.value_counts().sort_index()
-    return SEASONS[int(most.idxmax())], float(most.max() / most.sum())
-
-
 def _parts(rules: Rules, baskets: Baskets, sets: Ints) -> dict[str, dict[str, tuple[Ints, Floats]]]:
     """By dimension and part: the rows of its baskets, and what chance gives each pair there."""
     answer: dict[str, dict[str, tuple[Ints, Floats]]] = {}
@@ -70,10 +63,7 @@ def _parts(rules: Rules, baskets: Baskets, sets: Ints) -> dict[str, dict[str, tu
         expected = expected_by(months, sets, baskets=baskets)
         season = {month: SEASONS[int(month[5:7]) % 12 // 3] for month in months}
         answer[SEASON] = {
-            name: (
-                np.concatenate([months[month] for month in of_it]),
-                expected.loc[of_it].sum().to_numpy(),
-            )
+            name: (np.concatenate([months[month] for month in of_it]), expected.loc[of_it].sum().to_numpy())
             for name in SEASONS
             if (of_it := [month for month in months if season[month] == name])
         }
@@ -81,8 +71,7 @@ def _parts(rules: Rules, baskets: Baskets, sets: Ints) -> dict[str, dict[str, tu
         if groups := group_rows(baskets, name):
             expected = expected_by(groups, sets, baskets=baskets)
             answer[name] = {
-                label.removeprefix(f"{name}: "): (here, expected.loc[label].to_numpy())
-                for label, here in groups.items()
+                label[len(name) + 2 :]: (here, expected.loc[label].to_numpy()) for label, here in groups.items()
             }
     by_class = rules.chance.expected(sets)
     lower = np.array([EDGES[baskets.classes[here[0]] - 1] for here in rules.chance.rows])
@@ -96,3 +85,51 @@ def _parts(rules: Rules, baskets: Baskets, sets: Ints) -> dict[str, dict[str, tu
         if (band == number).any()
     }
     return answer
+
+
+def part_strata(rules: Rules, baskets: Baskets, suggestions: pd.DataFrame) -> Part:
+    """Do the suggested pairs hold for new and returning customers, in small baskets and in large?"""
+    return part_of(strata(rules, baskets, list(suggestions["pair"])), asked=len(suggestions))
+
+
+def part_of(table: pd.DataFrame, *, asked: int) -> Part:
+    """The part on a table of `strata`, in which so many pairs were asked for."""
+    turned = table[table["turned"].astype(bool)]
+    pairs = turned.drop_duplicates("pair")
+    shown = table[table["dimension"].isin(["customers", SIZE])]
+    metric = tally(
+        "turned", "Pairs that reverse in a part of the baskets", len(pairs), asked,
+        "Suggested pairs found below chance within a season, group of customers, channel or basket size, its own "
+        "totals held (Simpson).",
+    )  # fmt: skip
+    tables = {"strata": table.drop(columns="pair")}
+    if shown.empty:
+        return Part(metrics=[metric], tables=tables)
+    customers = "for new and returning customers, " if "customers" in set(shown["dimension"]) else ""
+    checks = []
+    if len(pairs):
+        first = pairs.iloc[0]
+        where = f"{wording.counted(len(pairs), 'suggested pair')} {wording.noun(len(pairs), 'is')}"
+        title = f"{first['first']} and {first['second']} do not hold everywhere ({first['part']})"
+        sentence = f"{where} bought together less often than expected in some baskets."
+        checks = [Check(name="direction", verdict="warning", text=sentence)]
+    elif (shown["times"] > 1).all():
+        title = f"The pairs hold {customers}in small and large baskets"
+        sentence = "In large baskets nearly everything meets, so there the multiples are smaller."
+    else:
+        title = f"No pair reverses {customers}in small or large baskets"
+        sentence = "Some are about as frequent as expected in one of these groups."
+    wide = shown.assign(name=shown["first"] + " + " + shown["second"]).pivot_table(
+        index="name", columns="part", values="times", sort=False
+    )
+    parts = list(dict.fromkeys(shown["part"]))
+    chart = figures.table(
+        wide[parts].reset_index(),
+        caption="Times as often together as expected; a dash where baskets are too few",
+        labels={"name": "Pair"} | {part: wording.upper(part) for part in parts},
+        formats=dict.fromkeys(parts, formats.multiple),
+        file="tables/strata.csv",
+    )
+    return Part(
+        title=title, sentence=sentence, chart=chart, detail=True, metrics=[metric], tables=tables, checks=checks
+    )

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
 import pandas as pd
 
-from crmlib.analysis.baskets.facts import Baskets, Floats
+from crmlib import stats, wording
+from crmlib.analysis.baskets.facts import Baskets, tally
 from crmlib.analysis.baskets.mining import Itemset
-from crmlib.analysis.baskets.pairs import expected_by, months_known
-from crmlib.analysis.baskets.relatives import related
-from crmlib.analysis.baskets.rules import Rules, count_pairs, fit, within_range
+from crmlib.analysis.baskets.pairs import expected_by, months_known, times_chart
+from crmlib.analysis.baskets.rules import Rules, above_chance, count_pairs, fit, within_range
 from crmlib.errors import NotEnoughData
+from crmlib.findings import Metric, Part
+from crmlib.formats import Estimate
 
-LEAST_CUSTOMERS = 30  # behind a pair that is recommended; fewer may be a handful of habits
 HELD, UNCLEAR, GONE = "held", "unclear", "gone"
 _EMPTY = pd.DataFrame(
     columns=["itemset", "count", "expected", "times", "times_low", "times_high", "times_over_all", "verdict"]
@@ -26,8 +27,8 @@ _EMPTY = pd.DataFrame(
 class Validation:
     """What later baskets say. `cut` is None where there was nothing to compare, and `why` says why.
 
-    found   one row a pair found before `cut`, within months too where they are known: itemset, and on the baskets since:
-            count, expected, times, times_low, times_high, times_over_all, verdict (see `recount`)
+    found   one row a pair found before `cut`, within months too where they are known: itemset, and on the baskets
+            since: count, expected, times, times_low, times_high, times_over_all, verdict (see `recount`)
     before  the same at an earlier cut: pairs found in the first half of the time, on the quarter that came next
     season  pairs found before `cut` over all but not within months; they are not followed
     days_later, by_month  length of the time since `cut`, and whether each of its months was held to its own totals
@@ -37,8 +38,6 @@ class Validation:
 
     cut: date | None
     why: str
-    baskets_earlier: int
-    baskets_later: int
     found: pd.DataFrame
     shown: pd.DataFrame
     before: pd.DataFrame
@@ -53,20 +52,18 @@ class Validation:
 
     @property
     def verdict(self) -> str:
-        """What the comparison says, in words."""
+        """What the comparison says, in a sentence or two."""
         if self.cut is None:
             return self.why
-        if self.found.empty and not self.season:
-            return "No pair was above chance in the earlier baskets, so there was none to follow."
         if self.found.empty:
-            return "What was above chance in the earlier baskets was so by the season, so there was no pair to follow."
-        said = _held(self.found, "found in the first three quarters of the time", f"in the {self.lately}")
-        said = f"{said[0].upper()}{said[1:]}"
-        said += ", each month held against its own sales." if self.by_month else "."
+            alone = " but by the season alone" if self.season else ""
+            return f"No pair stood out{alone} in the first three quarters of the time, so there was none to follow."
+        said = f"{_held(self.found, 'first three quarters of the time', self.lately)}."
         if self.season:
-            said += f" {self.season:,} more {'was' if self.season == 1 else 'were'} by the season alone and {'is' if self.season == 1 else 'are'} not followed."
+            more = wording.counted(self.season, "more pair")
+            said += f" {more} stood out by the season alone and {wording.noun(self.season, 'was')} not followed."
         if len(self.before):
-            said += f" The same at an earlier cut: {_held(self.before, 'found in the first half', 'in the quarter of the time that came next')}."
+            said += f" {_held(self.before, 'first half of the time', 'quarter that came next')}."
         return said
 
     @property
@@ -80,28 +77,31 @@ class Validation:
 
 
 def validate(baskets: Baskets, rules: Rules) -> Validation:
-    """Were pairs found before `baskets.cut` above chance again afterwards? Same settings, later baskets, their own totals.
+    """Were pairs found before `baskets.cut` above chance again afterwards? Same settings, later baskets, their own
+    totals.
 
     Finding uses nothing of the later part; the later part's chance model is fitted to its own sizes and totals. A pair
     that only shares its season would be together again a year later, so both sides are judged within months.
     """
     pairs = above_chance(rules)
     if baskets.cut is None:
-        return _nothing("There are no days to divide into earlier and later.")
-    earlier, later = baskets.earlier(), baskets.later()
+        return _nothing("Orders have no days here, so no pair could be followed over time.")
+    later = baskets.part("later")
     try:
-        found = _found(earlier, rules)
+        found = _found(baskets.part("earlier"), rules)
     except NotEnoughData as error:
         return _nothing(f"The earlier part is too small to find rules in: {error}.")
     followed = _beyond_season(found)
+    try:
+        before = recount(_beyond_season(_found(baskets.part("first half"), rules)), baskets.part("third quarter"))
+    except NotEnoughData:
+        before = _EMPTY
     return Validation(
         cut=baskets.cut,
         why="",
-        baskets_earlier=earlier.n,
-        baskets_later=later.n,
         found=recount(followed, later),
         shown=recount(pairs, later),
-        before=_a_quarter_earlier(baskets, rules),
+        before=before,
         rules=found,
         season=len(above_chance(found)) - len(followed),
         days_later=int((later.days.max() - pd.Timestamp(baskets.cut)).days) + 1,
@@ -109,122 +109,19 @@ def validate(baskets: Baskets, rules: Rules) -> Validation:
     )
 
 
-def _a_quarter_earlier(baskets: Baskets, rules: Rules) -> pd.DataFrame:
-    try:
-        found = _found(baskets.first_half(), rules)
-    except NotEnoughData:
-        return _EMPTY
-    return recount(_beyond_season(found), baskets.third_quarter())
-
-
 def _found(part: Baskets, rules: Rules) -> Rules:
     """The pairs of a part of the time, under the settings of the rules."""
-    return fit(
-        part,
-        min_confidence=rules.min_confidence,
-        max_items=2,
-        q_max=rules.rate,
-        keep_redundant=rules.keep_redundant,
-    )
-
-
-def above_chance(rules: Rules) -> list[Itemset]:
-    """The pairs among the rules that are above chance given basket size, best first."""
-    table = rules.table
-    chosen = table.loc[table["above"] & (table["itemset"].map(len) == 2), "itemset"]
-    return list(dict.fromkeys(chosen))
+    same = {name: getattr(rules, name) for name in ("min_confidence", "keep_redundant")}
+    return fit(part, max_items=2, q_max=rules.rate, **same)
 
 
 def _beyond_season(rules: Rules) -> list[Itemset]:
     """Of the pairs above chance those that are so within months too; all of them where months are not known."""
     table = rules.table
-    if not months_judged(rules):
+    if not rules.months_judged:
         return above_chance(rules)
     beyond = set(table.loc[table["beyond_season"], "itemset"])
     return [pair for pair in above_chance(rules) if pair in beyond]
-
-
-def months_judged(rules: Rules) -> bool:
-    """Were pairs held against the months they were sold in?"""
-    return "times_in_months" in rules.table and bool(rules.table["times_in_months"].notna().any())
-
-
-def by_season(pairs: pd.DataFrame) -> pd.Series[bool]:
-    """Which of these pairs (rows of the rules) does the season explain: clearly less together within months than over all?"""
-    return ~pairs["beyond_season"].astype(bool) & (pairs["times_high_in_months"] < pairs["times_low"])
-
-
-def score(
-    rules: Rules, baskets: Baskets, validation: Validation, *, least_customers: int = LEAST_CUSTOMERS
-) -> pd.DataFrame:
-    """What can be shown with what? One row a pair that is worth a try, best first.
-
-    A pair is listed when it is above chance given basket size, also within months and within groups of customers where
-    these are known, with at least `least_customers` customers behind it, and when neither item is another size, a set or
-    a gift of the other. Shown with the item whose buyers take the other more often. Columns item, suggest (names), pair,
-    item_id, suggest_id, baskets, expected, customers, share (of the item's baskets that hold the other), times,
-    times_low, times_high (after shrinkage), extra_low (baskets beyond chance, lower bound; the order where costs are
-    not known), margin_low (the same in margin of what is suggested), room, room_low, room_high (margin per 1,000 baskets,
-    see `_room`; the order; NaN where costs are not known), later (verdict on the last quarter; '' where unknown).
-    """
-    table = _eligible(rules, least_customers=least_customers)
-    table = table[[not related(baskets, *pair) for pair in table["itemset"]]] if len(table) else table
-    later = validation.shown.set_index("itemset")["verdict"] if len(validation.shown) else pd.Series(dtype=str)
-    room, room_low, room_high = (
-        _room(table, baskets, times=column) for column in ("times_shrunk", "shrunk_low", "shrunk_high")
-    )
-    listed = pd.DataFrame(
-        {
-            "item": [baskets.names[i] for (i,) in table["antecedent"]],
-            "suggest": [baskets.names[i] for (i,) in table["consequent"]],
-            "pair": list(table["itemset"]),
-            "item_id": [baskets.ids[i] for (i,) in table["antecedent"]],
-            "suggest_id": [baskets.ids[i] for (i,) in table["consequent"]],
-            "baskets": table["count"].to_numpy(),
-            "expected": table["expected"].to_numpy(),
-            "customers": table["customers"].to_numpy(),
-            "share": table["confidence"].to_numpy(),
-            "times": table["times_shrunk"].to_numpy(),
-            "times_low": table["shrunk_low"].to_numpy(),
-            "times_high": table["shrunk_high"].to_numpy(),
-            "extra_low": table["extra_low"].to_numpy(),
-            "margin_low": table["margin_low"].to_numpy(),
-            "room": room,
-            "room_low": room_low,
-            "room_high": room_high,
-            "later": [later.get(pair, "") for pair in table["itemset"]],
-        }
-    )
-    worth = ["room", "margin_low"] if listed["room"].notna().any() else []
-    return listed.sort_values([*worth, "extra_low"], ascending=False, kind="stable", ignore_index=True)
-
-
-def relatives_left_out(
-    rules: Rules, baskets: Baskets, *, least_customers: int = LEAST_CUSTOMERS
-) -> list[tuple[Itemset, str]]:
-    """Pairs that would have been suggested if they were not sizes, sets or gifts of one another, and which they are."""
-    pairs = _eligible(rules, least_customers=least_customers)["itemset"]
-    return [(pair, how) for pair in pairs if (how := related(baskets, *pair))]
-
-
-def _eligible(rules: Rules, *, least_customers: int) -> pd.DataFrame:
-    table = rules.table
-    chosen = table["above"] & (table["itemset"].map(len) == 2) & (table["customers"] >= least_customers)
-    if months_judged(rules):
-        chosen &= table["beyond_season"]
-    chosen &= table["beyond_groups"]
-    ordered = table[chosen].sort_values(["confidence"], ascending=False, kind="stable")
-    return ordered.drop_duplicates("itemset").sort_index()
-
-
-def _room(table: pd.DataFrame, baskets: Baskets, *, times: str) -> Floats:
-    """Margin per 1,000 baskets if suggesting won those who take the first alone as often as habit already joins the two
-    beyond chance. Nothing says that a suggestion wins anybody: it is room, not a forecast."""
-    margins = baskets.margins if len(baskets.margins) else np.full(len(baskets.ids), np.nan)
-    margin = np.array([margins[i] for (i,) in table["consequent"]], dtype=float)
-    beyond = table["expected"].to_numpy(dtype=float) * (table[times].to_numpy(dtype=float) - 1)
-    left = 1 - table["count"].to_numpy(dtype=float) / table["count_a"].to_numpy(dtype=float)
-    return np.asarray(beyond * left * margin * 1000 / max(baskets.n, 1))
 
 
 def recount(pairs: list[Itemset], later: Baskets) -> pd.DataFrame:
@@ -246,16 +143,40 @@ def recount(pairs: list[Itemset], later: Baskets) -> pd.DataFrame:
 
 
 def _nothing(why: str) -> Validation:
-    return Validation(cut=None, why=why, baskets_earlier=0, baskets_later=0, found=_EMPTY, shown=_EMPTY, before=_EMPTY)
+    return Validation(cut=None, why=why, found=_EMPTY, shown=_EMPTY, before=_EMPTY)
 
 
 def _held(pairs: pd.DataFrame, found: str, then: str) -> str:
-    """'Of 9 pairs found before, 8 were above chance again later; 1 was below it' without the parts that are nought."""
+    """'All 8 pairs found in the first half held up in the next quarter', or how many did, and what became of the
+    rest."""
     n = len(pairs)
-    held, gone, unclear = (int((pairs["verdict"] == verdict).sum()) for verdict in (HELD, GONE, UNCLEAR))
+    held, gone = (int((pairs["verdict"] == verdict).sum()) for verdict in (HELD, GONE))
     if held == n:
-        return f"{'the one pair' if n == 1 else f'all {n:,} pairs'} {found} {'was' if n == 1 else 'were'} above chance again {then}"
-    parts = [f"{held:,} of {n:,} pairs {found} were above chance again {then}"]
-    parts += [f"{gone:,} {'was' if gone == 1 else 'were'} below it"] if gone else []
-    parts += [f"for {unclear:,} the baskets were too few to tell"] if unclear else []
-    return ", ".join(parts)
+        all_of_them = {1: "The one pair", 2: "Both pairs"}.get(n, f"All {n} pairs")
+        return f"{all_of_them} found in the {found} held up in the {then}"
+    rest = [f"{gone} reversed"] if gone else []
+    rest += [f"{n - held - gone} could not be told"] if n > held + gone else []
+    counted = f"{held or 'None'} of {wording.counted(n, 'pair')} found in the {found}"
+    return f"{counted} held up in the {then}, {wording.listed(rest)}"
+
+
+def held_up(validation: Validation, baskets: Baskets) -> Part:
+    """How many pairs found earlier held up later? With `predictions.part_later` around it."""
+    found = validation.found
+    held, n = validation.count(HELD), len(found)
+    low, high = (float(end) for end in stats.share_interval(held, n)) if n else (None, None)
+    share = Estimate(value=held / n if n else None, low=low, high=high, unit="share", n=n or None)
+    within = ", found and counted within months, each against its own totals" if validation.by_month else ""
+    definition = f"Pairs found in the first three quarters of the time whose range is above chance in the rest{within}."
+    tile = tally("pairs_held", "Pairs that held up later", held if n else None, n or None, definition)
+    names = [" + ".join(baskets.names[i] for i in pair) for pair in found["itemset"]]
+    return Part(
+        title=f"{held} of {wording.counted(n, 'pair')} found earlier held up in the {validation.lately}" if n else "",
+        chart=times_chart(found.assign(name=names), what=f"times expected, {validation.lately}") if n else None,
+        detail=True,
+        metrics=[
+            replace(tile, headline=bool(n), note=f"of {n}, in the {validation.lately}"),
+            Metric.of(share, id="held_later", label="Share of pairs that held up later", definition=definition),
+        ],
+        certain=[validation.verdict],
+    )

@@ -67,7 +67,7 @@ def part_months(health: Health, *, rule: str = "") -> Part:
                                formats={"orders": formats.number, "revenue": formats.number}, file="tables/months.csv"),
     )  # fmt: skip
     return Part(
-        title=month_title(health, month),
+        title=_months_title(health),
         sentence=_to_compare(health),
         chart=chart,
         glance=True,
@@ -98,6 +98,18 @@ def month_title(health: Health, month: Compared | None) -> str:
         return f"No month is over yet, so {what} can't be compared"
     name = f"{health.full_months['month'].iloc[-1]:%B}"
     return f"{name} {what} were {_amount(health, month.now)}{_on_last_year(month, health.unit)}"
+
+
+def _months_title(health: Health) -> str:
+    """How many of the last twelve months were above those of the year before."""
+    what = "Sales" if health.measure == "revenue" else "Orders"
+    full = health.full_months.assign(before=_a_year_earlier(health)).tail(_YEAR).dropna(subset=["before"])
+    if len(full) < _YEAR:
+        return f"{what} by month"
+    above = int((full[health.measure] > full["before"]).sum())
+    if above in (0, _YEAR):
+        return f"{what} were {'above' if above else 'below'} last year's in every month"
+    return f"{what} were above last year's in {above} of the last 12 months"
 
 
 def _amount(health: Health, value: float) -> str:

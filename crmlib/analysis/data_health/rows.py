@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pandas as pd
+
 from crmlib import figures, formats, wording
 from crmlib.analysis.data_health.facts import Health
 from crmlib.findings import Action, Caveat, Metric, Part, Signal
@@ -46,11 +48,10 @@ def part_rows(health: Health) -> Part:
 
 def part_faults(health: Health) -> Part:
     """Which faults does the export have, and what are they worth?"""
-    faults = health.faults.assign(use=health.faults["kept"].map({True: "used", False: "not used"}))
-    faults = faults.sort_values(["kept", "rows"], ascending=[True, False], kind="stable")
+    faults = health.faults
     if faults.empty:
         return Part(title="No faults found", sentence="Every row could be read and used as it stands.", detail=True)
-    worst = health.faults.sort_values("rows", ascending=False, kind="stable").iloc[0]
+    reasons = _by_reason(faults)
     aside = int(health.total["set_aside"])
     actions = []
     if aside:
@@ -64,12 +65,12 @@ def part_faults(health: Health) -> Part:
             )
         )  # fmt: skip
     return Part(
-        title=f"Most common problem: {worst['meaning']} ({worst['rows']:,} in {worst['table'].replace('_', ' ')})",
+        title=f"Most common problem: {reasons['meaning'].iloc[0]} ({reasons['rows'].iloc[0]:,})",
         sentence="Rows that could not be used are in set_aside.csv with their number and reason.",
         chart=figures.table(
-            faults,
-            caption="Problems found, by table",
-            labels={"meaning": "What is wrong", "table": "Table", "rows": "Rows", "use": "Such rows are"},
+            reasons,
+            caption="Problems found",
+            labels={"meaning": "What is wrong", "tables": "Tables", "rows": "Rows", "use": "Such rows are"},
             formats={"rows": formats.number},
         ),
         actions=actions,
@@ -82,6 +83,16 @@ def part_faults(health: Health) -> Part:
             for row in faults.itertuples()
         ],
     )
+
+
+def _by_reason(faults: pd.DataFrame) -> pd.DataFrame:
+    """Faults of all tables by reason, those that make rows unusable first: meaning, tables, rows, use."""
+    named = faults.assign(table=faults["table"].str.replace("_", " ")).sort_values(
+        "rows", ascending=False, kind="stable"
+    )
+    reasons = named.groupby(["kept", "meaning"], sort=False).agg(tables=("table", wording.listed), rows=("rows", "sum"))
+    reasons = reasons.reset_index().sort_values(["kept", "rows"], ascending=[True, False], kind="stable")
+    return reasons.assign(use=reasons["kept"].map({True: "used", False: "not used"}))
 
 
 def _causes(health: Health) -> str:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from scipy import stats
 
 from crmlib.analysis.experiments.sequential import always_valid_p, widening
-from crmlib.analysis.experiments.shares import difference_interval, ratio_interval, score_test
+from crmlib.stats.compare import difference_interval, fieller, mover, mover_ratio, ratio_interval, score_test
+
+Sums = Mapping[str, float]
+Ends = tuple[float, float]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Effect:
     """A difference to control with its interval, test, and the same relative to control's mean.
 
@@ -37,29 +41,20 @@ def share_effect(events: int, n: int, events_control: int, n_control: int, *, co
     """How far apart are two shares? Score intervals, and the score test they invert: all three agree on zero.
 
     Source: Miettinen and Nurminen 1985. Relative to control, where both arms have events.
+
+    >>> found = share_effect(56, 70, 48, 80, confidence=0.95)
+    >>> round(found.effect, 2), round(found.low, 4), round(found.high, 4)
+    (0.2, 0.0528, 0.3382)
     """
     counts = (events, n, events_control, n_control)
-    low, high = difference_interval(*counts, confidence=confidence)
-    ratio = events / n / (events_control / n_control) if events_control and events else math.nan
-    ends = ratio_interval(*counts, confidence=confidence)
+    ends, ratios = difference_interval(*counts, confidence=confidence), ratio_interval(*counts, confidence=confidence)
     means = events_control / n_control, events / n
     variances = means[0] * (1 - means[0]) / n_control, means[1] * (1 - means[1]) / n
-    return Effect(
-        effect=events / n - events_control / n_control,
-        low=low,
-        high=high,
-        p_value=score_test(*counts),
-        relative=ratio - 1,
-        relative_low=ends[0] - 1,
-        relative_high=ends[1] - 1,
-        method="score",
-        error=math.sqrt(sum(variances)),
-        means=means,
-        variances=variances,
-    )
+    found = _of(means[1] - means[0], ends, score_test(*counts), (ratios[0] - 1, ratios[1] - 1), "score")
+    return _with(found, means, variances)
 
 
-def mean_effect(arm: Mapping[str, float], control: Mapping[str, float], *, confidence: float, adjusted: bool) -> Effect:
+def mean_effect(arm: Sums, control: Sums, *, confidence: float, adjusted: bool) -> Effect:
     """How far apart are two means? Welch's t by tea-tasting, `adjusted` by pre_value (CUPED).
 
     `arm` and `control` hold n, mean, var and, if adjusted, pre_mean, pre_var and cov. Source: Welch 1947; Deng, Xu,
@@ -77,8 +72,6 @@ def mean_effect(arm: Mapping[str, float], control: Mapping[str, float], *, confi
         shift = max(abs(row["mean"]) + 10 * math.sqrt(row["var"]) for row in (control, arm))
         moved = ({**row, "mean": row["mean"] + shift} for row in (control, arm))
         result = metric.analyze_aggregates(*(_aggregates(row, adjusted=adjusted) for row in moved))
-    base, treated = result.control - shift, result.treatment - shift
-    half = result.effect_size_ci_upper - result.effect_size
     gain = math.nan
     variances = [row["var"] / row["n"] for row in (control, arm)]
     if adjusted:
@@ -89,15 +82,12 @@ def mean_effect(arm: Mapping[str, float], control: Mapping[str, float], *, confi
             (row["var"] + theta**2 * row["pre_var"] - 2 * theta * row["cov"]) / row["n"] for row in (control, arm)
         ]
         gain = 1 - sum(variances) / plain
-    low, high = _fieller(base, treated, *variances, factor=half / math.sqrt(sum(variances)))
-    relative = treated / base - 1 if math.isfinite(low) else math.nan
-    return Effect(effect=result.effect_size, low=result.effect_size_ci_lower, high=result.effect_size_ci_upper,
-                  p_value=result.pvalue, relative=relative, relative_low=low, relative_high=high,
-                  method="CUPED" if adjusted else "Welch", gain=gain, error=math.sqrt(sum(variances)),
-                  means=(base, treated), variances=(variances[0], variances[1]))  # fmt: skip
+    means = result.control - shift, result.treatment - shift
+    found = _tested(result, means, (variances[0], variances[1]), "CUPED" if adjusted else "Welch")
+    return replace(found, gain=gain)
 
 
-def ratio_effect(arm: Mapping[str, float], control: Mapping[str, float], *, confidence: float) -> Effect:
+def ratio_effect(arm: Sums, control: Sums, *, confidence: float) -> Effect:
     """How far apart are two ratios of sums, such as revenue per order? The delta method, by tea-tasting.
 
     `arm` and `control` hold n, top_mean, below_mean, top_var, below_var and cov. Source: Deng, Knoblich and Lu 2018.
@@ -120,56 +110,34 @@ def ratio_effect(arm: Mapping[str, float], control: Mapping[str, float], *, conf
         (row["top_var"] - 2 * r * row["cov"] + r * r * row["below_var"]) / row["below_mean"] ** 2 / row["n"]
         for row, r in ((control, result.control), (arm, result.treatment))
     ]
-    error = math.sqrt(sum(variances))
-    factor = (result.effect_size_ci_upper - result.effect_size) / error
-    low, high = _fieller(result.control, result.treatment, *variances, factor=factor)
-    return Effect(effect=result.effect_size, low=result.effect_size_ci_lower, high=result.effect_size_ci_upper,
-                  p_value=result.pvalue, relative=result.rel_effect_size if math.isfinite(low) else math.nan,
-                  relative_low=low, relative_high=high, method="delta", error=error,
-                  means=(result.control, result.treatment), variances=(variances[0], variances[1]))  # fmt: skip
+    return _tested(result, (result.control, result.treatment), (variances[0], variances[1]), "delta")
 
 
-def quantile_effect(arm: Mapping[str, float], control: Mapping[str, float], *, confidence: float) -> Effect:
+def quantile_effect(arm: Sums, control: Sums, *, confidence: float) -> Effect:
     """How far apart are two quantiles? Two order-statistic intervals put together (MOVER, Zou and Donner 2008).
 
     `arm` and `control` hold middle, low and high. Relative to control, where its interval is above 0, by the same two
-    intervals (MOVER-R, Donner and Zou 2012), which holds 1 exactly where that of the difference holds 0. `error` is the half
-    width over its normal quantile: rough, and used for planning only.
+    intervals (MOVER-R), which holds 1 exactly where that of the difference holds 0. `error` is the half width over its
+    normal quantile: rough, and used for planning only.
     """
-    difference = arm["middle"] - control["middle"]
-    down = math.hypot(arm["middle"] - arm["low"], control["high"] - control["middle"])
-    up = math.hypot(arm["high"] - arm["middle"], control["middle"] - control["low"])
+    one, other = ((row["middle"], row["low"], row["high"]) for row in (arm, control))
+    difference = one[0] - other[0]
+    # Not the ends less the middle, which would lose digits.
+    down, up = math.hypot(one[0] - one[1], other[2] - other[0]), math.hypot(one[2] - one[0], other[0] - other[1])
     towards = down if difference > 0 else up
     z = float(stats.norm.ppf(0.5 + confidence / 2))
     # The p-value whose interval would end at 0, so that both say the same.
     p = 2 * float(stats.norm.sf(z * abs(difference) / towards)) if towards > 0 else math.nan
-    ends = _mover_ratio(arm, control)
-    return Effect(effect=difference, low=difference - down, high=difference + up, p_value=p,
-                  relative=arm["middle"] / control["middle"] - 1 if math.isfinite(ends[0]) else math.nan,
-                  relative_low=ends[0], relative_high=ends[1], method="order statistics", error=(down + up) / (2 * z))  # fmt: skip
-
-
-def _mover_ratio(arm: Mapping[str, float], control: Mapping[str, float]) -> tuple[float, float]:
-    """Ends of arm / control − 1; (nan, nan) where control's interval is not above zero, or the arm's below it."""
-    if not (control["low"] > 0 and arm["low"] >= 0):
-        return math.nan, math.nan
-    a, b = arm["middle"], control["middle"]
-    ends = []
-    for near, far, side in ((arm["low"], control["high"], -1), (arm["high"], control["low"], 1)):
-        below = far * (2 * b - far)
-        inside = (a * b) ** 2 - near * (2 * a - near) * below
-        # 2b − far can fall to 0 or under where control's interval is very lopsided: then there is no such end.
-        if not below > 0:
-            return math.nan, math.nan
-        ends.append((a * b + side * math.sqrt(max(inside, 0.0))) / below - 1)
-    return ends[0], ends[1]
+    found = _of(difference, mover(one, other), p, mover_ratio(one, other), "order statistics")
+    relative = one[0] / other[0] - 1 if math.isfinite(found.relative_low) else math.nan
+    return replace(found, relative=relative, error=(down + up) / (2 * z))
 
 
 def at_every_look(found: Effect, *, n: float, n_control: float, confidence: float, planned: float) -> Effect:
     """The same effect with an interval and a p-value that hold whenever one looks (`sequential.widening`)."""
     alpha = 1 - confidence
     factor = float(widening(n, n_control, alpha=alpha, planned=planned))
-    low, high = _fieller(*found.means, *found.variances, factor=factor)
+    low, high = fieller(*found.means, *found.variances, factor=factor)
     return replace(
         found,
         low=found.effect - factor * found.error,
@@ -181,7 +149,25 @@ def at_every_look(found: Effect, *, n: float, n_control: float, confidence: floa
     )
 
 
-def _aggregates(row: Mapping[str, float], *, adjusted: bool):  # type: ignore[no-untyped-def]
+def _of(effect: float, ends: Ends, p_value: float, relative: Ends, method: str) -> Effect:
+    return Effect(effect, *ends, p_value, math.nan, *relative, method)
+
+
+def _with(found: Effect, means: Ends, variances: Ends) -> Effect:
+    """The same with what it was made of."""
+    relative = means[1] / means[0] - 1 if math.isfinite(found.relative_low) else math.nan
+    return replace(found, relative=relative, error=math.sqrt(sum(variances)), means=means, variances=variances)
+
+
+def _tested(result: Any, means: Ends, variances: Ends, method: str) -> Effect:
+    """What tea-tasting found, with the relative interval by Fieller at the same number of errors."""
+    factor = (result.effect_size_ci_upper - result.effect_size) / math.sqrt(sum(variances))
+    ends = result.effect_size_ci_lower, result.effect_size_ci_upper
+    shares = fieller(*means, *variances, factor=factor)
+    return _with(_of(result.effect_size, ends, result.pvalue, shares, method), means, variances)
+
+
+def _aggregates(row: Sums, *, adjusted: bool) -> Any:
     from tea_tasting.aggr import Aggregates
 
     means, variances = {"value": row["mean"]}, {"value": row["var"]}
@@ -189,15 +175,3 @@ def _aggregates(row: Mapping[str, float], *, adjusted: bool):  # type: ignore[no
         return Aggregates(count_=int(row["n"]), mean_=means, var_=variances)
     means["pre"], variances["pre"] = row["pre_mean"], row["pre_var"]
     return Aggregates(count_=int(row["n"]), mean_=means, var_=variances, cov_={("value", "pre"): row["cov"]})
-
-
-def _fieller(
-    control: float, treatment: float, var_control: float, var_treatment: float, *, factor: float
-) -> tuple[float, float]:
-    """Ends of treatment / control − 1; (nan, nan) where control is not clearly above zero."""
-    a = control**2 - factor**2 * var_control
-    if not (control > 0 and a > 0):
-        return math.nan, math.nan
-    b = control * treatment
-    root = math.sqrt(max(b * b - a * (treatment**2 - factor**2 * var_treatment), 0.0))
-    return (b - root) / a - 1, (b + root) / a - 1

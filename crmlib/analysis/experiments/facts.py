@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date
-from fractions import Fraction
-from itertools import accumulate
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 import ibis
-import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from crmlib.errors import NotAvailable
-from crmlib.shop.facts.orders import net_orders
+from crmlib.analysis.experiments import moments as reduced
+from crmlib.analysis.experiments.measures import effect_text, parts_of, unit_called, words
+from crmlib.analysis.experiments.moments import EXACT
+from crmlib.errors import NotAvailable, NotEnoughData, UsageError, nearest
+from crmlib.shop.facts import net_orders
 
 if TYPE_CHECKING:
     from crmlib.shop.shop import Shop
 
 _DAY = 86_400  # seconds
-_EXACT = dt.Decimal(18, 4)  # as the shop's tables: sums and sums of squares are exact, the same in every order
-_WIDE = dt.Decimal(19, 4)
-_SUMS = ("total", "squares", "total_with_pre", "pre_total", "pre_squares", "cross")
+_OUTCOMES = ("experiment", "metric", "variant", "unit_id", "value", "pre_value", "open", "contradictory", "early",
+             "window", "day")  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,13 +29,12 @@ class Facts:
     """All that crossed from the engine, as small tables.
 
     arms      experiment, variant, units (in this arm only), first_at, last_at
-    apart     experiment, two_arms (units seen in more than one arm, set aside), repeats (assignments that only repeat
-              an earlier one), unassigned_rows and unassigned_units (outcomes of units that were never assigned)
+    apart     experiment, two_arms (units seen in more than one arm, left out), repeats (assignments that only repeat an
+              earlier one), unassigned_rows and unassigned_units (outcomes of units that were never assigned)
     days      experiment, day, variant, units
-    moments   experiment, metric, variant and what `moments` says
+    moments   experiment, metric, variant and what `moments.moments` says
     ratios    the same for ratios of two metrics, with both means, variances and their covariance
-    quantiles experiment, metric, share, variant, n, middle, low, high (order statistics), low_all and high_all (the same at the
-              level that holds for all arms of the experiment together)
+    quantiles what `moments.order_statistics` says
     capped    experiment, metric, variant, largest, n, mean, var, with the outermost thousandth of values cut back
     source    'outcomes' or 'orders': where the metrics come from
     unit      what was assigned, in the plural: 'visitors'
@@ -59,6 +53,106 @@ class Facts:
     quantiles: pd.DataFrame
     capped: pd.DataFrame
     unit: str = "units"
+    money_rule: str = ""
+
+    def units_of(self, experiment: str) -> dict[str, int]:
+        """Arm -> its units, in the order of their names."""
+        mine = self.arms[self.arms["experiment"] == experiment].sort_values("variant")
+        return dict(zip(mine["variant"].astype(str), mine["units"].astype(int), strict=True))
+
+    def name(self, experiment: str, arm: str = "") -> str:
+        """A test as a sentence calls it, with its arm where there are several new versions: 'button (red)'."""
+        several = len(self.units_of(experiment)) > 2
+        return f"{words(experiment)} ({words(arm)})" if several and arm else words(experiment)
+
+    def told(self, effects: pd.DataFrame) -> pd.DataFrame:
+        """Effects with the columns a page shows: test, measure, said (the change and its range), both (units)."""
+        rows = effects.to_dict("records")
+        return effects.assign(
+            test=[self.name(row["experiment"], row["variant"]) for row in rows],
+            measure=effects["metric"].map(words),
+            said=[effect_text(row, self.currency) if row["effect"] == row["effect"] else "too few" for row in rows],
+            both=effects["n"] + effects["n_control"],
+        )
+
+    def span_of(self, experiment: str) -> int:
+        """Days from the first assignment to the last, both counted."""
+        mine = self.arms[self.arms["experiment"] == experiment]
+        days: int = (mine["last_at"].max().date() - mine["first_at"].min().date()).days
+        return days + 1
+
+    def a_day(self, experiment: str) -> float:
+        """Units assigned a day, all arms together."""
+        return sum(self.units_of(experiment).values()) / self.span_of(experiment)
+
+    def end_of(self, experiment: str, metric: str = "") -> date:
+        """The day by which the last unit's window has closed; a first as_of at which this test can be read."""
+        # A ratio ends with the later of its two metrics, a quantile with its own.
+        mine = self.moments["metric"].isin(parts_of(metric))
+        known = self.moments[(self.moments["experiment"] == experiment) & mine]
+        windows = known["window_high"].dropna()
+        days = float(windows.max()) if len(windows) else float(self.window_days)
+        last = self.arms.loc[self.arms["experiment"] == experiment, "last_at"].max() + timedelta(days=days)
+        end: date = (last + timedelta(days=1) - timedelta(microseconds=1)).date()
+        return end
+
+
+def facts(
+    shop: Shop,
+    *,
+    experiment: str = "",
+    window_days: int = 14,
+    also: str = "",
+    unit: str = "",
+    confidence: float = 0.95,
+) -> Facts:
+    """Who was in which arm, and what did each arm do?
+
+    `experiment` picks one, empty means all. `also` are ratios such as 'revenue/orders' and quantiles such as
+    'revenue@0.95' to compare beside the metrics. `unit` is what was assigned, in the plural; empty is as the metrics'
+    names say. `confidence` is that of the quantiles' order statistics. Raises NotAvailable without assignments or
+    anything to measure by, NotEnoughData where nothing had been assigned by as_of, UsageError for an experiment or a
+    metric that does not exist.
+    """
+    assignments = shop.table("assignments")
+    names = shop.fetch(assignments.select("experiment").distinct().order_by("experiment"))["experiment"].tolist()
+    if not names:
+        raise NotEnoughData(f"no unit had been assigned to an experiment before {shop.as_of}: needs assignments")
+    if experiment and experiment not in names:
+        raise UsageError(f"there is no experiment '{experiment}'; {nearest(experiment, names)}")
+    units = shop.keep(assigned_units(shop, experiment=experiment))
+    outcomes = shop.keep(measured(shop, units=units, window_days=window_days))
+    found = reduced.moments(shop, outcomes)
+    metrics, known = sorted(set(found["metric"])), shop.has("outcomes")
+    ratios, quantiles = reduced.read_also(also, metrics=metrics)
+    arms = shop.fetch(_arms(units))
+    sizes = arms.groupby("experiment").size().to_dict()
+    ranks = reduced.order_statistics(shop, outcomes, quantiles=quantiles, confidence=confidence, arms=sizes)
+    return Facts(
+        as_of=shop.as_of,
+        source="outcomes" if known else "orders",
+        window_days=window_days,
+        currency=shop.currency,
+        dated=not known or shop.has("outcomes", "observed_at"),
+        arms=arms,
+        apart=shop.fetch(_apart(shop, units)),
+        days=shop.fetch(assigned_days(units)),
+        moments=found,
+        ratios=reduced.ratio_moments(shop, outcomes, ratios=ratios),
+        quantiles=ranks,
+        capped=_capped(shop, outcomes, found),
+        unit=unit.strip() or unit_called(metrics, source="outcomes" if known else "orders"),
+        money_rule="" if known else shop.money_rule(),
+    )
+
+
+def _capped(shop: Shop, outcomes: ir.Table, found: pd.DataFrame) -> pd.DataFrame:
+    """Means with the outermost values cut back, of metrics that are not mere zeros and ones."""
+    names = ["experiment", "metric", "variant", "largest", "n", "mean", "var"]
+    spread = sorted(set(found.loc[found["off_binary"] > 0, "metric"]))
+    if not spread:
+        return pd.DataFrame(columns=names)
+    return reduced.moments(shop, reduced.cut_back(outcomes.filter(outcomes["metric"].isin(spread))))[names]
 
 
 def assigned_units(shop: Shop, *, experiment: str = "") -> ir.Table:
@@ -79,10 +173,44 @@ def assigned_units(shop: Shop, *, experiment: str = "") -> ir.Table:
 
 
 def assigned_days(units: ir.Table) -> ir.Table:
-    """Grain: a local day, experiment and arm. Columns experiment, day, variant, units; units of several arms are out."""
+    """Grain: a local day, experiment and arm. Columns experiment, day, variant, units; none of several arms."""
     single = units.filter(units["arms"] == 1)
     days = single.group_by("experiment", "variant", day=single["assigned_at"].date())
     return days.aggregate(units=single.count()).order_by("experiment", "day", "variant")
+
+
+def _arms(units: ir.Table) -> ir.Table:
+    """Grain: an experiment and arm. Columns experiment, variant, units, first_at, last_at."""
+    single = units.filter(units["arms"] == 1)
+    arms = single.group_by("experiment", "variant").aggregate(
+        units=single.count(), first_at=single["assigned_at"].min(), last_at=single["assigned_at"].max()
+    )
+    return arms.order_by("experiment", "variant")
+
+
+def _apart(shop: Shop, units: ir.Table) -> ir.Table:
+    """Grain: an experiment. Columns experiment, two_arms, repeats, unassigned_rows, unassigned_units."""
+    apart = units.group_by("experiment").aggregate(
+        two_arms=(units["arms"] > 1).sum(), repeats=ibis.ifelse(units["arms"] == 1, units["rows"] - 1, 0).sum()
+    )
+    strays = ("unassigned_rows", "unassigned_units")
+    if not shop.has("outcomes"):
+        return apart.mutate(**{name: ibis.literal(0) for name in strays}).order_by("experiment")
+    stray = shop.table("outcomes").anti_join(units, ["experiment", "unit_id"])
+    stray = stray.group_by("experiment").aggregate(
+        unassigned_rows=stray.count(), unassigned_units=stray["unit_id"].nunique()
+    )
+    apart = apart.left_join(stray, "experiment").drop("experiment_right")
+    return apart.mutate(**{name: apart[name].fill_null(0) for name in strays}).order_by("experiment")
+
+
+def measured(shop: Shop, *, units: ir.Table, window_days: int) -> ir.Table:
+    """The outcomes the shop recorded, else those its orders tell. NotAvailable where it has neither."""
+    if shop.has("outcomes"):
+        return recorded_outcomes(shop, units=units, window_days=window_days)
+    if shop.has("orders", "customer_id"):
+        return order_outcomes(shop, units=units, window_days=window_days)
+    raise NotAvailable("needs outcomes, or orders with customer_id; this shop has " + ", ".join(shop.audits))
 
 
 def recorded_outcomes(shop: Shop, *, units: ir.Table, window_days: int) -> ir.Table:
@@ -110,30 +238,25 @@ def recorded_outcomes(shop: Shop, *, units: ir.Table, window_days: int) -> ir.Ta
     grid = single.select("experiment", "unit_id", "variant", "assigned_at").inner_join(metrics, "experiment")
     keys = ["experiment", "unit_id", "metric"]
     grid = grid.left_join(found, keys).drop(*(f"{key}_right" for key in keys))
-    usable = ~(grid["contradictory"] | grid["early"]).fill_null(True)
     waiting = _moment(shop.as_of).delta(grid["assigned_at"], unit="second")
     window = ibis.greatest(grid["_longest"].fill_null(window_days * _DAY), 0)
     # A value without a date cannot be said to have come early.
-    grid = grid.mutate(_open=(waiting < window) & (grid["value"].isnull() | grid["_seconds"].notnull()))
-    usable &= ~grid["_open"]
-    return grid.select(
-        "experiment",
-        "metric",
-        "variant",
-        "unit_id",
-        value=ibis.ifelse(usable, grid["value"], ibis.null(_EXACT)),
-        pre_value=grid["pre_value"],
-        open=grid["_open"],
+    grid = grid.mutate(open=(waiting < window) & (grid["value"].isnull() | grid["_seconds"].notnull()))
+    usable = ~(grid["contradictory"] | grid["early"]).fill_null(True) & ~grid["open"]
+    return grid.mutate(
+        value=ibis.ifelse(usable, grid["value"], ibis.null(EXACT)),
         contradictory=grid["contradictory"].fill_null(False),
         early=grid["early"].fill_null(False),
         window=grid["_seconds"] / _DAY,
         day=grid["assigned_at"].date(),
-    )
+    ).select(*_OUTCOMES)
 
 
 def placed_orders(shop: Shop, *, units: ir.Table, window_days: int) -> ir.Table:
-    """Grain: an order of a unit in one arm, within its window. Columns experiment, unit_id, variant, open (the window had not
-    closed by as_of), seconds (from assignment to order)."""
+    """Grain: an order of a unit in one arm, within its window.
+
+    Columns experiment, unit_id, variant, open (the window had not closed by as_of), seconds (assignment to order).
+    """
     _, placed = _units_and_orders(shop, units=units, window_days=window_days)
     seconds = placed["ordered_at"].delta(placed["assigned_at"], unit="second")
     return placed.select("experiment", "unit_id", "variant", "open", seconds=seconds)
@@ -143,11 +266,8 @@ def _units_and_orders(shop: Shop, *, units: ir.Table, window_days: int) -> tuple
     single = units.filter(units["arms"] == 1).select("experiment", "unit_id", "variant", "assigned_at")
     window = ibis.interval(days=window_days)
     single = single.mutate(open=single["assigned_at"] + window > _moment(shop.as_of))
-    orders = (
-        net_orders(shop)
-        .filter(lambda t: t.customer_id.notnull())
-        .select("order_id", "customer_id", "ordered_at", "revenue")
-    )
+    orders = net_orders(shop).filter(lambda t: t.customer_id.notnull())
+    orders = orders.select("order_id", "customer_id", "ordered_at", "revenue")
     placed = single.inner_join(orders, single["unit_id"] == orders["customer_id"])
     within = placed["ordered_at"] >= placed["assigned_at"], placed["ordered_at"] < placed["assigned_at"] + window
     return single, placed.filter(*within)
@@ -164,167 +284,27 @@ def order_outcomes(shop: Shop, *, units: ir.Table, window_days: int) -> ir.Table
         orders=placed.count(), revenue=placed["revenue"].sum(), priced=placed["revenue"].count()
     )
     table = single.left_join(sums, ["experiment", "unit_id"]).drop("experiment_right", "unit_id_right")
+    table = table.mutate(
+        pre_value=ibis.null(EXACT),
+        contradictory=ibis.literal(False),
+        early=ibis.literal(False),
+        window=ibis.literal(float(window_days)),
+        day=table["assigned_at"].date(),
+    )
     count = table["orders"].fill_null(0)
-    # An order without an amount leaves the unit's revenue unknown rather than too small.
-    known = table["priced"].fill_null(0) == count
-    money = ibis.ifelse(known, table["revenue"].fill_null(0).cast(_EXACT), ibis.null(_EXACT))
-    values = {"converted": (count > 0).cast("int64").cast(_EXACT), "orders": count.cast(_EXACT)}
-    if _has_money(shop):
-        values["revenue"] = money
+    values = {"converted": (count > 0).cast("int64").cast(EXACT), "orders": count.cast(EXACT)}
+    lines = shop.has("order_lines", "line_total") or shop.has("order_lines", "unit_price", "quantity")
+    if shop.has("orders", "total") or lines:
+        # An order without an amount leaves the unit's revenue unknown rather than too small.
+        known = table["priced"].fill_null(0) == count
+        values["revenue"] = ibis.ifelse(known, table["revenue"].fill_null(0).cast(EXACT), ibis.null(EXACT))
     parts = [
-        table.select(
-            "experiment",
-            "variant",
-            "unit_id",
-            "open",
-            metric=ibis.literal(name),
-            value=ibis.ifelse(table["open"], ibis.null(_EXACT), value),
-            pre_value=ibis.null(_EXACT),
-            contradictory=ibis.literal(False),
-            early=ibis.literal(False),
-            window=ibis.literal(float(window_days)),
-            day=table["assigned_at"].date(),
+        table.mutate(metric=ibis.literal(name), value=ibis.ifelse(table["open"], ibis.null(EXACT), value)).select(
+            *_OUTCOMES
         )
         for name, value in values.items()
     ]
-    names = (
-        "experiment",
-        "metric",
-        "variant",
-        "unit_id",
-        "value",
-        "pre_value",
-        "open",
-        "contradictory",
-        "early",
-        "window",
-        "day",
-    )
-    return ibis.union(*parts).select(*names)
-
-
-def measured(shop: Shop, *, units: ir.Table, window_days: int) -> ir.Table:
-    """The outcomes the shop recorded, else those its orders tell. NotAvailable where it has neither."""
-    if shop.has("outcomes"):
-        return recorded_outcomes(shop, units=units, window_days=window_days)
-    if shop.has("orders", "customer_id"):
-        return order_outcomes(shop, units=units, window_days=window_days)
-    raise NotAvailable("needs outcomes, or orders with customer_id; this shop has " + ", ".join(shop.audits))
-
-
-def sums(outcomes: ir.Table, *, by: Sequence[str] = ()) -> ir.Table:
-    """Grain: an experiment, metric and arm, and `by`. What differences of means and their adjustment need, and no more.
-
-    Columns n (units with a value), total, squares, cubes; pre_n (of those, units with a pre_value), pre_total,
-    pre_squares, cross (value × pre_value), total_with_pre; nonzero, largest, off_binary (values other than 0 and 1),
-    missing, open, contradictory, early (units), window_low and window_high (days). Empty values never count in n. Sums
-    and squares are exact decimals, cubes are not. Enough for means and proportions; not for ratios or quantiles.
-    """
-    value, has = outcomes["value"], outcomes["value"].notnull()
-    pre = ibis.ifelse(has, outcomes["pre_value"], ibis.null(_EXACT))
-    rows = outcomes.mutate(_pre=pre, _float=value.cast("float64"))
-    rough = rows["_float"]
-    value, pre = rows["value"].cast(_EXACT), rows["_pre"].cast(_EXACT)
-    grouped = rows.group_by("experiment", "metric", "variant", *by).aggregate(
-        n=value.count(),
-        total=value.sum(),
-        squares=product(value, value).sum(),
-        cubes=(rough * rough * rough).sum(),
-        pre_n=pre.count(),
-        pre_total=pre.sum(),
-        pre_squares=product(pre, pre).sum(),
-        cross=product(value, pre).sum(),
-        total_with_pre=value.sum(where=pre.notnull()),
-        nonzero=(value != 0).sum().fill_null(0),
-        largest=rough.max(),
-        off_binary=((value != 0) & (value != 1)).sum().fill_null(0),
-        missing=(value.isnull() & ~rows["open"]).sum(),
-        open=rows["open"].sum(),
-        contradictory=rows["contradictory"].sum(),
-        early=rows["early"].sum(),
-        window_low=rows["window"].min(),
-        window_high=rows["window"].max(),
-    )
-    return grouped.order_by("experiment", "metric", "variant", *by)
-
-
-def moments(shop: Shop, outcomes: ir.Table, *, by: Sequence[str] = (), cumulated: bool = False) -> pd.DataFrame:
-    """One row per experiment, metric, arm and `by`: `sums` as n, mean, var (n − 1), skew3 (third central moment), pre_n, pre_mean,
-    pre_var, cov, and the counts.
-
-    A unit without pre_value takes the metric's mean over all arms, which leaves its value as it was. Computed from exact
-    sums, so that the last digit does not depend on the order in which an engine adds. `cumulated` adds up along `by`.
-    """
-    expression = sums(outcomes, by=by)
-    # Texts carry a decimal through the door whole; as floats, squares would lose what the variance is made of.
-    frame = shop.fetch(expression.mutate(**{name: expression[name].cast("string") for name in _SUMS}))
-    exact = {name: [Fraction(text) if isinstance(text, str) else Fraction(0) for text in frame[name]] for name in _SUMS}
-    typical = _typical(frame, exact["pre_total"])
-    if cumulated:
-        arms = frame.groupby(["experiment", "metric", "variant"], sort=False)
-        added = ["n", "pre_n", "nonzero", "missing", "open", "cubes"]
-        frame[added] = arms[added].cumsum()
-        exact = {name: _added(arms.indices.values(), values) for name, values in exact.items()}
-    rows = []
-    for place, row in enumerate(frame.itertuples(index=False)):
-        n, known = int(row.n), int(row.pre_n)
-        one = {name: values[place] for name, values in exact.items()}
-        m = typical[(row.experiment, row.metric)]
-        pre_total = one["pre_total"] + (n - known) * m
-        pre_squares = one["pre_squares"] + (n - known) * m * m
-        cross = one["cross"] + m * (one["total"] - one["total_with_pre"])
-        mean = one["total"] / n if n else Fraction(0)
-        third = row.cubes / n - float(3 * mean * one["squares"] / n - 2 * mean**3) if n else math.nan
-        rows.append(
-            {
-                "mean": float(mean) if n else math.nan,
-                "var": spread(one["squares"], one["total"], one["total"], n),
-                "skew3": third,
-                "pre_mean": float(pre_total / n) if n and known else math.nan,
-                "pre_var": spread(pre_squares, pre_total, pre_total, n) if known else math.nan,
-                "cov": spread(cross, one["total"], pre_total, n) if known else math.nan,
-            }
-        )
-    names = ["mean", "var", "skew3", "pre_mean", "pre_var", "cov"]
-    found = pd.DataFrame(rows, columns=names, dtype="float64")
-    return pd.concat([frame.drop(columns=[*_SUMS, "cubes"]), found], axis=1)
-
-
-def product(left: ir.DecimalValue, right: ir.DecimalValue) -> ir.DecimalValue:
-    """left × right to the last digit, on every engine.
-
-    DuckDB multiplies 18 by 18 digits into 18, where 100,000 squared would overflow; Spark rounds what may need more than 38.
-    """
-    return left.cast(_EXACT) * right.cast(_WIDE)
-
-
-def spread(products: Fraction, left: Fraction, right: Fraction, n: int) -> float:
-    """Variance or covariance from a sum of products and the two sums."""
-    return float((products - left * right / n) / (n - 1)) if n > 1 else math.nan
-
-
-def _added(groups: Iterable[NDArray[np.intp]], values: list[Fraction]) -> list[Fraction]:
-    """Running sums within each group of places."""
-    found = list(values)
-    for places in groups:
-        for place, total in zip(places, accumulate(values[place] for place in places), strict=True):
-            found[place] = total
-    return found
-
-
-def _typical(frame: pd.DataFrame, totals: list[Fraction]) -> dict[tuple[str, str], Fraction]:
-    """The mean pre_value of a metric over all arms."""
-    keys = list(zip(frame["experiment"], frame["metric"], strict=True))
-    sums_, counts = dict.fromkeys(keys, Fraction(0)), dict.fromkeys(keys, 0)
-    for key, total, n in zip(keys, totals, frame["pre_n"], strict=True):
-        sums_[key] += total
-        counts[key] += int(n)
-    return {key: sums_[key] / counts[key] if counts[key] else Fraction(0) for key in sums_}
-
-
-def _has_money(shop: Shop) -> bool:
-    lines = shop.has("order_lines", "line_total") or shop.has("order_lines", "unit_price", "quantity")
-    return shop.has("orders", "total") or lines
+    return ibis.union(*parts)
 
 
 def _moment(day: date) -> ir.TimestampScalar:

@@ -4,52 +4,56 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import ibis
 import ibis.expr.types as ir
 import pandas as pd
 from scipy import stats
 
-from crmlib.analysis.experiments.checks import Checks
-from crmlib.analysis.experiments.effects import Effect
-from crmlib.analysis.experiments.facts import Facts, assigned_units, moments
-from crmlib.analysis.experiments.looks import heterogeneity, primary_outcomes
-from crmlib.analysis.experiments.measures import title, words
-from crmlib.analysis.experiments.results import Results, Rule, comparison
-from crmlib.analysis.experiments.split import Row, split_of_groups
+from crmlib import figures, formats, wording
+from crmlib.analysis.experiments.facts import Facts, assigned_units
+from crmlib.analysis.experiments.looks import primary_outcomes
+from crmlib.analysis.experiments.measures import chart_of, effect_text, p_text, rounded, words
+from crmlib.analysis.experiments.moments import moments
+from crmlib.analysis.experiments.results import CLEAR, Results, within
+from crmlib.analysis.experiments.split import Row, split_of_groups, tabled
 from crmlib.errors import UsageError, nearest
-from crmlib.shop.facts.orders import net_orders
+from crmlib.findings import Part
+from crmlib.formats import FEW_PEOPLE
+from crmlib.shop.facts import net_orders
 from crmlib.shop.tables import TABLES
-from crmlib.stats import adjust
+from crmlib.stats import adjust, heterogeneity
+from crmlib.wording import upper
 
 if TYPE_CHECKING:
     from crmlib.shop.shop import Shop
 
 USUAL = ("device", "acquisition_channel", "country", "new_or_returning")
 MOST_LEVELS = 12  # a column with more is no segmentation
-LEAST_SHOWN = 5  # counts of people below it are not shown
 UNKNOWN = "unknown"
-_EFFECTS = ["experiment", "metric", "variant", "control", "segment", "level", "n", "n_control", "kind", "effect", "low", "high", "p_value",
-            "p_adjusted"]  # fmt: skip
-_TESTS = ["experiment", "variant", "segment", "levels", "q", "p_value", "p_adjusted", "total", "reweighted", "reversed", "apart",
-          "apart_low", "apart_high"]  # fmt: skip
+SIZES = ("n", "n_control")
+_EFFECTS = ["experiment", "metric", "variant", "control", "segment", "level", "n", "n_control", "kind", "effect", "low",
+            "high", "p_value", "p_adjusted"]  # fmt: skip
+_TESTS = ["experiment", "variant", "segment", "levels", "q", "p_value", "total", "reweighted", "reversed",
+          "apart", "apart_low", "apart_high"]  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
 class Segments:
     """The primary effect within each level of each segment column.
 
-    effects  one row per experiment, arm, segment and level: effect, low, high, p_value, p_adjusted (Holm over all levels and arms
-             of the experiment); empty where a level has too few units
-    tests    one row per experiment, arm and segment: do its levels differ (Cochran's q, p_value, p_adjusted by Holm over the
-             segments of the experiment)? total is the effect over all levels, reweighted the same with both arms given
-             one mix of levels; `reversed` says that the mix, not the change, makes the total what it is (Simpson); apart,
-             apart_low, apart_high: the first level's effect less the second's, where there are two
+    effects  one row per experiment, arm, segment and level: effect, low, high, p_value, p_adjusted (Holm over all
+             levels and arms of the experiment); empty where a level has too few units
+    tests    one row per experiment, arm and segment: do its levels differ (Cochran's q, p_value, p_adjusted by Holm
+             over the segments of the experiment)? total is the effect over all levels, reweighted the same with both
+             arms given one mix of levels; `reversed` says that the mix, not the change, makes the total what it is
+             (Simpson); apart, apart_low, apart_high: the first level's effect less the second's, where there are two
     splits   check rows: the split of each level, corrected, and mixes that turn a total round
     left_out columns that had too many levels, or one
     """
 
+    results: Results
     effects: pd.DataFrame
     tests: pd.DataFrame
     splits: pd.DataFrame
@@ -59,58 +63,61 @@ class Segments:
         return f"Segments({self.tests['segment'].nunique()} segments, {len(self.effects)} effects)"
 
 
-def by_segment(shop: Shop, facts: Facts, checks: Checks, results: Results, *, columns: str = "") -> Segments:
+def by_segment(shop: Shop, results: Results, *, columns: str = "") -> Segments:
     """What did the change do within each segment?
 
-    `columns` of assignments or customers, separated by commas, or new_or_returning (had ordered before; where outcomes are
-    orders); empty: those there are of device, acquisition_channel, country and new_or_returning. Grain that crosses: an
-    experiment's primary metric, arm, segment and level. Raises UsageError for a column there is not.
+    `columns` of assignments or customers, separated by commas, or new_or_returning (had ordered before; where outcomes
+    are orders); empty: those there are of device, acquisition_channel, country and new_or_returning. Grain that
+    crosses: an experiment's primary metric, arm, segment and level. Raises UsageError for a column there is not.
     """
-    outcomes = primary_outcomes(shop, facts, checks, results)
-    told = _told(shop, facts, columns)
-    if outcomes is None or not told:
-        return Segments(
-            effects=pd.DataFrame(columns=_EFFECTS),
-            tests=pd.DataFrame(columns=_TESTS),
-            splits=pd.DataFrame(),
-            left_out=(),
-        )
+    outcomes = primary_outcomes(shop, results)
+    told = _told(shop, results.facts, columns)
+    effects, tests, splits, left_out = [], [], [], set()
+    frame = pd.DataFrame(columns=["experiment"]) if outcomes is None or not told else _levels(shop, outcomes, told)
+    for experiment, mine in frame.groupby("experiment", sort=True):
+        groups: dict[str, dict[str, int]] = {}
+        mixed: list[Row] = []
+        for segment, part in mine.groupby("segment", sort=True):
+            if not 1 < part["level"].nunique() <= MOST_LEVELS:
+                left_out.add(str(segment))
+                continue
+            found = within(part, results, "segment", "level")
+            effects.append(found)
+            more, turned = _tested(found, part.set_index(["variant", "level"]), confidence=results.confidence)
+            tests += more
+            present = part.assign(units=part["n"] + part["missing"] + part["open"])
+            for level, one in present.groupby("level"):
+                groups[f"{segment} {level}"] = dict(zip(one["variant"], one["units"], strict=True))
+            mixed += turned
+        splits += split_of_groups(str(experiment), groups, plan=results.checks.plans[str(experiment)]) + mixed
+    return Segments(
+        results=results,
+        effects=_corrected(pd.concat(effects, ignore_index=True) if effects else pd.DataFrame(columns=_EFFECTS))[
+            _EFFECTS
+        ],
+        tests=_corrected(pd.DataFrame(tests, columns=_TESTS)),
+        splits=tabled(splits),
+        left_out=tuple(sorted(left_out - {str(row[2]) for row in tests})),
+    )
+
+
+def _levels(shop: Shop, outcomes: ir.Table, told: dict[str, ir.Table]) -> pd.DataFrame:
+    """Moments of each segment and level."""
     parts = []
     for name, levels in told.items():
         keys = [key for key in ("experiment", "unit_id") if key in levels.columns]
         rows = outcomes.left_join(levels, keys)
         rows = rows.drop(*(f"{key}_right" for key in keys if f"{key}_right" in rows.columns))
         parts.append(rows.mutate(segment=ibis.literal(name), level=rows["level"].fill_null(UNKNOWN)))
-    frame = moments(shop, ibis.union(*parts) if len(parts) > 1 else parts[0], by=["segment", "level"])
-    effects, tests, splits, left_out = [], [], [], set()
-    for experiment, mine in frame.groupby("experiment", sort=True):
-        groups: dict[str, dict[str, int]] = {}
-        for segment, part in mine.groupby("segment", sort=True):
-            if not 1 < part["level"].nunique() <= MOST_LEVELS:
-                left_out.add(str(segment))
-                continue
-            effects += _within(str(experiment), str(segment), part, checks, results)
-            tests += _tested(str(experiment), str(segment), part, checks, results)
-            present = part.assign(units=part["n"] + part["missing"] + part["open"])
-            groups |= {f"{segment} {level}": dict(zip(one["variant"], one["units"], strict=True))
-                       for level, one in present.groupby("level")}  # fmt: skip
-        splits += split_of_groups(str(experiment), groups, plan=checks.plans[str(experiment)])
-        splits += _turned(tests, str(experiment))
-    return Segments(
-        effects=_corrected(pd.DataFrame(effects, columns=_EFFECTS)),
-        tests=_corrected(pd.DataFrame(tests, columns=_TESTS)),
-        splits=pd.DataFrame(splits, columns=["experiment", "check", "value", "p_value", "verdict", "text"]),
-        left_out=tuple(sorted(left_out - {str(row[2]) for row in tests})),
-    )
+    return moments(shop, ibis.union(*parts) if len(parts) > 1 else parts[0], by=["segment", "level"])
 
 
 def _told(shop: Shop, facts: Facts, columns: str) -> dict[str, ir.Table]:
     """Segment -> a table of unit_id (and experiment, where it was said at assignment) and level."""
     assignments = shop.table("assignments")
     own = [name for name in assignments.columns if name not in TABLES["assignments"].names]
-    theirs = (
-        [name for name in shop.table("customers").columns if name != "customer_id"] if shop.has("customers") else []
-    )
+    customers = shop.table("customers") if shop.has("customers") else None
+    theirs = [name for name in customers.columns if name != "customer_id"] if customers is not None else []
     known = [*own, *theirs, *(["new_or_returning"] if facts.source == "orders" else [])]
     wanted = [name.strip() for name in columns.split(",") if name.strip()] or [name for name in USUAL if name in known]
     found = {}
@@ -120,8 +127,7 @@ def _told(shop: Shop, facts: Facts, columns: str) -> dict[str, ir.Table]:
         if name in own:
             level = assignments[name].cast("string")
             found[name] = assignments.group_by("experiment", "unit_id").aggregate(level=level.min())
-        elif name in theirs:
-            customers = shop.table("customers")
+        elif customers is not None and name in theirs:
             found[name] = customers.select(unit_id="customer_id", level=customers[name].cast("string"))
         else:
             found[name] = _new_or_returning(shop)
@@ -137,83 +143,35 @@ def _new_or_returning(shop: Shop) -> ir.Table:
     return rows.select("experiment", "unit_id", level=ibis.ifelse(returning, "returning", "new"))
 
 
-def _within(
-    experiment: str, segment: str, part: pd.DataFrame, checks: Checks, results: Results
-) -> list[tuple[object, ...]]:
-    control, rows = checks.controls[experiment], []
-    metric = results.primary[experiment]
-    rule = _rule(results)
-    for level, one in part.groupby("level", sort=True):
-        arms = one.set_index("variant")
-        base = arms.loc[control] if control in arms.index else None
-        for arm in sorted(set(part["variant"]) - {control}):
-            found = None
-            if base is not None and arm in arms.index:
-                found = comparison(arms.loc[arm], base, binary=bool(part["off_binary"].sum() == 0), rule=rule)
-            sizes = [int(arms["n"].get(name, 0)) for name in (arm, control)]
-            numbers = (found.effect, found.low, found.high, found.p_value) if found else (math.nan,) * 4
-            rows.append(
-                (
-                    experiment,
-                    metric,
-                    arm,
-                    control,
-                    segment,
-                    str(level),
-                    *sizes,
-                    results.kind_of(experiment, metric),
-                    *numbers,
-                    math.nan,
-                )
-            )
-    return rows
-
-
 def _tested(
-    experiment: str, segment: str, part: pd.DataFrame, checks: Checks, results: Results
-) -> list[tuple[object, ...]]:
-    control = checks.controls[experiment]
-    rows: list[tuple[object, ...]] = []
-    rule = _rule(results)
-    binary = bool(part["off_binary"].sum() == 0)
-    for arm in sorted(set(part["variant"]) - {control}):
-        pairs, found = [], []
-        for _, one in part.groupby("level", sort=True):
-            arms = one.set_index("variant")
-            if arm in arms.index and control in arms.index and min(arms["n"][arm], arms["n"][control]) > 0:
-                pairs.append((arms.loc[arm], arms.loc[control]))
-                if (effect := comparison(*pairs[-1], binary=binary, rule=rule)) is not None:
-                    found.append(effect)
-        if len(pairs) < 2:
+    effects: pd.DataFrame, moments_: pd.DataFrame, *, confidence: float
+) -> tuple[list[tuple[Any, ...]], list[Row]]:
+    """Do the levels differ, and does their mix alone turn a total round? The tests, and a warning where it does."""
+    rows: list[tuple[Any, ...]] = []
+    warned: list[Row] = []
+    for (experiment, arm, segment), mine in effects.groupby(["experiment", "variant", "segment"], sort=True):
+        both = mine[(mine["n"] > 0) & (mine["n_control"] > 0)]
+        if len(both) < 2:
             continue
+        sides = [(arm, row.control, row.level) for row in both.itertuples()]
+        pairs = [(moments_.loc[(one, level)], moments_.loc[(control, level)]) for one, control, level in sides]
         total, reweighted, turned = mixes(pairs)
-        q, p = math.nan, math.nan
-        if len(found) > 1:
-            q, p = heterogeneity(pd.Series([one.effect for one in found]), pd.Series([one.error for one in found]))
-        between = apart(found[0], found[1], confidence=rule.level) if len(found) == 2 else (math.nan,) * 3
-        rows.append((experiment, arm, segment, len(found), q, p, math.nan, total, reweighted, turned, *between))
-    return rows
+        found = both.dropna(subset="effect")
+        q, p = heterogeneity(found["effect"], found["error"]) if len(found) > 1 else (math.nan, math.nan)
+        between = apart(found, confidence=confidence) if len(found) == 2 else (math.nan,) * 3
+        rows.append((experiment, arm, segment, len(found), q, p, total, reweighted, turned, *between))
+        if turned:
+            said = f"the versions hold different mixes by {words(segment)}, and that alone turns the total round; "
+            said += "with one mix in both, the effect has the other sign (Simpson's paradox)."
+            warned.append(Row(experiment, "mix", total - reweighted, said, "warning", metric=f"{segment}, {arm}"))
+    return rows, warned
 
 
-def apart(one: Effect, other: Effect, *, confidence: float) -> tuple[float, float, float]:
-    """One level's effect less the other's, with its interval: zero is outside where Cochran's p is below 1 − confidence."""
-    half = float(stats.norm.ppf(0.5 + confidence / 2)) * math.hypot(one.error, other.error)
-    return one.effect - other.effect, one.effect - other.effect - half, one.effect - other.effect + half
-
-
-def _turned(tests: list[tuple[object, ...]], experiment: str) -> list[Row]:
-    """A warning for each segment whose mix turns the total round."""
-    found: list[Row] = []
-    for row in tests:
-        one = dict(zip(_TESTS, row, strict=True))
-        if one["experiment"] == experiment and one["reversed"]:
-            text = (
-                f"{title(experiment)}: the arms hold different mixes by {words(str(one['segment']))}, and that alone turns the total round; with one mix "
-                "in both, the effect has the other sign (Simpson's paradox)."
-            )
-            off = float(str(one["total"])) - float(str(one["reweighted"]))
-            found.append((experiment, f"mix: {one['segment']}, {one['variant']}", off, math.nan, "warning", text))
-    return found
+def apart(two: pd.DataFrame, *, confidence: float) -> tuple[float, float, float]:
+    """The first level's effect less the second's, with its interval, which holds zero unless Cochran's p is small."""
+    (one, other), errors = two["effect"], two["error"]
+    half = float(stats.norm.ppf(0.5 + confidence / 2)) * math.hypot(*errors)
+    return one - other, one - other - half, one - other + half
 
 
 def mixes(pairs: list[tuple[pd.Series, pd.Series]]) -> tuple[float, float, bool]:
@@ -222,26 +180,116 @@ def mixes(pairs: list[tuple[pd.Series, pd.Series]]) -> tuple[float, float, bool]
     Turned round: the two have different signs, and lie further apart than the total's standard error.
     """
     n, n_control = (sum(float(pair[side]["n"]) for pair in pairs) for side in (0, 1))
-    means = [
-        sum(float(pair[side]["n"] * pair[side]["mean"]) for pair in pairs) / size
-        for side, size in ((0, n), (1, n_control))
-    ]
-    share = [float(arm["n"] + base["n"]) / (n + n_control) for arm, base in pairs]
-    level = [float(arm["mean"] - base["mean"]) for arm, base in pairs]
-    reweighted = sum(weight * effect for weight, effect in zip(share, level, strict=True))
-    error = math.sqrt(sum(w**2 * float(arm["var"] / arm["n"] + base["var"] / base["n"])
-                          for w, (arm, base) in zip(share, pairs, strict=True) if min(arm["n"], base["n"]) > 1))  # fmt: skip
-    total = means[0] - means[1]
-    return total, reweighted, total * reweighted < 0 and abs(total - reweighted) > error
-
-
-def _rule(results: Results) -> Rule:
-    """One level for every segment, at one look: segments explain, they do not decide."""
-    return Rule(level=results.confidence, reading="fixed", planned=1)
+    sums = [sum(float(pair[side]["n"] * pair[side]["mean"]) for pair in pairs) for side in (0, 1)]
+    total, reweighted, squares = sums[0] / n - sums[1] / n_control, 0.0, 0.0
+    for arm, base in pairs:
+        weight = float(arm["n"] + base["n"]) / (n + n_control)
+        reweighted += weight * float(arm["mean"] - base["mean"])
+        if min(arm["n"], base["n"]) > 1:
+            squares += weight**2 * float(arm["var"] / arm["n"] + base["var"] / base["n"])
+    return total, reweighted, total * reweighted < 0 and abs(total - reweighted) > math.sqrt(squares)
 
 
 def _corrected(frame: pd.DataFrame) -> pd.DataFrame:
+    frame = frame.assign(p_adjusted=math.nan)
     for _, mine in frame.groupby("experiment"):
         tested = mine.index[mine["p_value"].notna()]
         frame.loc[tested, "p_adjusted"] = adjust(frame.loc[tested, "p_value"], method="holm")
     return frame
+
+
+def part_segments(segments: Segments) -> Part:
+    """Does the change do more for some than for others? Open on the page only where it does."""
+    facts, effects, tests = segments.results.facts, segments.effects, segments.tests
+    shown = facts.told(effects).assign(
+        group=[f"{words(row.segment)}: {words(row.level)}" for row in effects.itertuples()],
+        units=[f"{formats.people(row.n)}, {formats.people(row.n_control)}" for row in effects.itertuples()],
+        **_between(segments),
+    )
+    table = figures.tabulate(
+        shown,
+        caption="The effect in each segment, and whether segments differ; p is corrected within each test (Holm)",
+        labels={
+            "group": "Segment",
+            "test": "Test",
+            "said": "Change",
+            "units": f"{upper(facts.unit)}, in the old version",
+        }
+        | {"spread": "First less second", "alike": "p, between segments"},
+        file="tables/segments.csv",
+    )
+    turned, differing = tests[tests["reversed"].astype(bool)], tests[tests["p_adjusted"] < CLEAR]
+    stands_out = pd.concat([turned, differing]) if len(turned) else differing
+    method = []
+    if len(tests):
+        sizes = wording.counted(len(effects), "segment effect")
+        method.append(f"{sizes} were looked at, those of one test corrected for one another (Holm).")
+    if segments.left_out:
+        names = wording.listed(words(name) for name in segments.left_out)
+        method.append(f"Not used as segments, for having one level or too many: {names}.")
+    tested = tests["p_adjusted"].notna().any()
+    return Part(
+        title=_title(facts, tests, stands_out, is_turned=len(turned) > 0),
+        sentence="Look into enough segments, and one will shine by chance." if tested else "",
+        chart=_chart(segments, stands_out, table),
+        method=method,
+        tables={"segments": _published(segments)},
+        detail=stands_out.empty,
+    )
+
+
+def _title(facts: Facts, tests: pd.DataFrame, stands_out: pd.DataFrame, *, is_turned: bool) -> str:
+    if stands_out.empty:
+        tested = tests["p_adjusted"].notna().any()
+        return "No segment differs reliably" if tested else "No segments that could be told apart"
+    row = stands_out.iloc[0]
+    name, segment = upper(facts.name(row["experiment"], row["variant"])), words(row["segment"])
+    if is_turned:
+        return f"{name}: the mix by {segment} alone makes the total what it is"
+    return f"{name} does not do the same by {segment} ({p_text(row['p_adjusted'])}, corrected)"
+
+
+def _chart(segments: Segments, stands_out: pd.DataFrame, table: dict[str, Any]) -> figures.Chart:
+    """The levels of one test: the one that stands out, else the one with the most units."""
+    facts = segments.results.facts
+    drawable = segments.effects[segments.effects["effect"].notna()]
+    if drawable.empty:
+        return figures.Chart(table=table)
+    sizes = (drawable["n"] + drawable["n_control"]).groupby(drawable["experiment"]).sum()
+    first = str(sizes.idxmax()) if stands_out.empty else str(stands_out["experiment"].iloc[0])
+    mine = drawable[drawable["experiment"] == first]
+    levels = mine["segment"].map(words) + " " + mine["level"].map(words)
+    if mine["variant"].nunique() > 1:
+        levels += ", " + mine["variant"].map(words)
+    caption = f"{upper(words(first))}. Each range at its own 95%, so one in twenty is expected to miss."
+    return chart_of(mine.assign(label=levels), facts.currency, table=table, caption=caption)
+
+
+def _between(segments: Segments) -> dict[str, list[str | None]]:
+    """Beside each level, what was tested: do the levels of its segment differ? Said once, at the first."""
+    tests = segments.tests.set_index(["experiment", "variant", "segment"])
+    found: dict[str, list[str | None]] = {"spread": [], "alike": []}
+    said = set()
+    for row in segments.effects.itertuples():
+        key = (row.experiment, row.variant, row.segment)
+        test = tests.loc[key] if key in tests.index and key not in said else None
+        said.add(key)
+        known = test is not None and test["p_adjusted"] == test["p_adjusted"]
+        found["alike"].append(p_text(test["p_adjusted"]) if test is not None and known else None)
+        if test is None or test["apart"] != test["apart"]:
+            found["spread"].append(None)
+            continue
+        one = {"effect": test["apart"], "low": test["apart_low"], "high": test["apart_high"], "kind": row.kind}
+        found["spread"].append(effect_text(one, segments.results.facts.currency))
+    return found
+
+
+def _published(segments: Segments) -> pd.DataFrame:
+    """No count of people under five; p of each level against zero named so, that between levels beside it."""
+    keys = ["experiment", "variant", "segment"]
+    tests = segments.tests[[*keys, "apart", "apart_low", "apart_high", "p_value", "p_adjusted"]]
+    tests = tests.rename(columns={"p_value": "p_between", "p_adjusted": "p_between_adjusted"})
+    shown = segments.effects.rename(columns={"p_value": "p_against_zero", "p_adjusted": "p_against_zero_adjusted"})
+    shown = rounded(shown.merge(tests, on=keys, how="left"))
+    few = {name: [f"<{FEW_PEOPLE}" if size < FEW_PEOPLE else str(size) for size in shown[name]] for name in SIZES}
+    return shown.assign(**few)

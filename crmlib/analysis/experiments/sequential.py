@@ -38,7 +38,7 @@ def widening(n: ArrayLike, n_control: ArrayLike, *, alpha: float, planned: float
 
 
 def always_valid_p(z: ArrayLike, n: ArrayLike, n_control: ArrayLike, *, alpha: float, planned: float) -> Floats:
-    """Could there be no effect, whenever one looked? 1 over the mixture likelihood ratio; below alpha where `widening` says so."""
+    """Could there be no effect, whenever one looked? 1 over the mixture likelihood ratio; agrees with `widening`."""
     grown = _grown(n, n_control, alpha=alpha, planned=planned)
     z = np.asarray(z, dtype=float)
     found: Floats = np.minimum(1.0, np.sqrt(1 + grown) * np.exp(-(z**2) * grown / (2 * (1 + grown))))

@@ -1,383 +1,441 @@
-"""A verdict in words for each test, and what to do about it."""
+"""What each test says by its primary measure, and what to do about it."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from datetime import date, timedelta
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import date
+from enum import StrEnum
+from typing import Any
 
 import pandas as pd
-from scipy import stats
 
-from crmlib import formats
-from crmlib.analysis.experiments.checks import Checks
+from crmlib import figures, formats, wording
 from crmlib.analysis.experiments.facts import Facts
-from crmlib.analysis.experiments.measures import words
-from crmlib.analysis.experiments.results import Results
-from crmlib.analysis.experiments.worth import Worth, margin_row
+from crmlib.analysis.experiments.measures import (
+    effect_text,
+    is_selling,
+    mean_text,
+    most_text,
+    rounded,
+    size_text,
+    words,
+)
+from crmlib.analysis.experiments.planning import detectable, needed
+from crmlib.analysis.experiments.results import CONTRACT, LEAST_GAIN, Results
+from crmlib.analysis.experiments.split import BLOCKED
+from crmlib.analysis.experiments.worth import Worth, loss_text, margin_row, month_of
+from crmlib.findings import Action, Metric, Part, Signal
 
-LONGEST = 84  # days of a test that anybody would still plan
-DECIDED = ("higher", "lower", "no_difference", "no_gain")
-READ = (*DECIDED, "open")  # read at its end, whether or not that settles what to do
-STATES = (*READ, "running", "void", "too_few", "no_outcomes")
-_SELLING = ("conver", "order", "purchase", "bought", "buy", "sales", "revenue", "turnover", "sold")
-# Of one guardrail, and of several.
-_UNSURE_OF = {"broken": ("gets worse than it may", "get worse than they may"), "unclear": ("is not assured", "are not assured"),
-              "absent": ("was not measured", "were not measured")}  # fmt: skip
+DECIDE_WITHIN = 14  # days
+
+
+class State(StrEnum):
+    """How a comparison stands."""
+
+    HIGHER = "higher"
+    LOWER = "lower"
+    NO_DIFFERENCE = "no_difference"
+    NO_GAIN = "no_gain"
+    OPEN = "open"
+    RUNNING = "running"
+    VOID = "void"
+    TOO_FEW = "too_few"
+    NO_OUTCOMES = "no_outcomes"
+
+
+class Decision(StrEnum):
+    """What is to be done about it, the most urgent first."""
+
+    SHIP = "ship"
+    STOP = "stop"
+    OPEN = "open"  # read at its end, undecided
+    VOID = "void"
+    EXTEND = "extend"
+
+
+class Proviso(StrEnum):
+    """What else is known of a measure that is higher: does the change pay, and does it hurt what may not get worse?"""
+
+    NONE = ""
+    PAYS = " and pays"
+    UNPAID = ", but we can't tell if it pays"
+    LOSES = ", but loses money"
+    WORSE = ", but makes {} worse than allowed"
+    UNSURE = ", but may make {} worse than allowed"
+    UNMEASURED = ", but nobody measured {}"
+
+
+DECIDED = (State.HIGHER, State.LOWER, State.NO_DIFFERENCE, State.NO_GAIN)
+READ = (*DECIDED, State.OPEN)  # read at its end, whether or not that settles what to do
+# In a table, and of a test in a sentence.
+_TOLD = {
+    State.HIGHER: ("better", "{name} is better"),
+    State.LOWER: ("worse", "{name} is worse"),
+    State.NO_DIFFERENCE: ("no difference worth having", "{name} makes no difference worth having"),
+    State.NO_GAIN: ("no gain worth having", "{name} brings no gain worth having"),
+    State.OPEN: ("no clear answer", "{name} shows no clear difference"),
+    State.RUNNING: ("still running", "the {name} test is still running"),
+    State.VOID: ("unusable", "the {name} test is unusable"),
+    State.TOO_FEW: ("too few to tell", "the {name} test is too small to tell"),
+    State.NO_OUTCOMES: ("nothing measured", "nothing was measured in the {name} test"),
+}
+_ADJUSTED = "changes are adjusted for differences there were before the test"
+_RAILS = {
+    "broken": (Proviso.WORSE, "breaks its limit"),
+    "absent": (Proviso.UNMEASURED, "was not measured"),
+    "unclear": (Proviso.UNSURE, "may break its limit"),
+    "holds": (Proviso.NONE, "stays within its limit"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """One arm's: `side` is 1 or -1 where the interval is clear of zero; `about` what the proviso names; `by` a day."""
+
+    experiment: str = ""
+    variant: str = ""
+    state: State
+    decision: Decision
+    why: str
+    proviso: Proviso = Proviso.NONE
+    about: str = ""
+    side: int = 0
+    units: int = 0
+    by: date | None = None
+    early: bool = False
+    said: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verdicts:
     """What each test says, by its primary measure alone.
 
-    table    one row per experiment and arm: experiment, variant, state (one of `STATES`), title, brief, decision (ship, stop, open, extend, void), why, units (in both arms), by (a day, or ''), early
-             (decided while windows are still open, which only an always-valid reading may)
+    table    one row per experiment and arm, a column for each field of `Verdict`; `units` in both arms, `early`
+             (decided while windows are still open, which only an always-valid reading may), `said` in a few words
     """
 
+    worth: Worth
     table: pd.DataFrame
     worthwhile: float
-    reading: str
+
+    @property
+    def results(self) -> Results:
+        """What was judged."""
+        return self.worth.results
+
+    @property
+    def facts(self) -> Facts:
+        """What the results rest on."""
+        return self.results.facts
+
+    @property
+    def clear(self) -> pd.DataFrame:
+        """The comparisons that have a result, decided or not, the largest first: a rank that looks at no effect."""
+        table = self.table
+        told = table["state"].isin(DECIDED) | ((table["state"] == State.OPEN) & (table["side"] != 0))
+        return table[told].sort_values("units", ascending=False, kind="stable")
+
+    @property
+    def largest(self) -> tuple[str, str]:
+        """Experiment and arm of the comparison read at its end with the most units; empty where none was."""
+        read = self.table[self.table["state"].isin(READ)].sort_values("units", ascending=False, kind="stable")
+        return (read["experiment"].iloc[0], read["variant"].iloc[0]) if len(read) else ("", "")
+
+    def of(self, *states: State) -> list[str]:
+        """Experiments with at least one arm in one of these states."""
+        return list(dict.fromkeys(self.table.loc[self.table["state"].isin(states), "experiment"]))
 
     def __repr__(self) -> str:
-        return f"Verdicts({', '.join(self.table['title'])})"
-
-    def count(self, *states: str) -> int:
-        """How many experiments have at least one arm in one of these states?"""
-        return int(self.table.loc[self.table["state"].isin(states), "experiment"].nunique())
+        return f"Verdicts({'; '.join(self.table['said'])})"
 
 
-def score(facts: Facts, checks: Checks, results: Results, worth: Worth, *, worthwhile: float = 0.0) -> Verdicts:
+def score(results: Results, worth: Worth, *, worthwhile: float = 0.0) -> Verdicts:
     """What should be done about each test?
 
-    It ships where the primary measure is higher, its margin less the offer's cost, where measured, is shown to gain, and
-    every guardrail holds. It stops where measure or margin is shown to lose, a guardrail is broken, or no gain worth
-    having is left. In between it is open: a test read once is over, so a new one is to be planned; only an always-valid
-    reading may let it run on. A test whose windows are still open is not decided when it is read once, at its end; under an
-    always-valid reading it is, as soon as its interval clears zero. `worthwhile` is the smallest effect worth having,
-    relative to control's mean; 0 leaves it unsaid, and then no interval
-    excludes it. Higher counts as better.
+    It ships where the primary measure is higher, its margin less the offer's cost, where measured, is shown to gain,
+    and every guardrail holds. It stops where measure or margin is shown to lose, a guardrail is broken, or no gain
+    worth having is left. In between it is open: a test read once is over, so a new one is to be planned; only an
+    always-valid reading may let it run on. A test whose windows are still open is not decided when it is read once, at
+    its end; under an always-valid reading it is, as soon as its interval clears zero. `worthwhile` is the smallest
+    effect worth having, relative to control's mean; 0 leaves it unsaid, and then no interval excludes it. Higher counts
+    as better.
     """
-    rows = []
-    for experiment in facts.apart["experiment"]:
-        arms = facts.arms[facts.arms["experiment"] == experiment].set_index("variant")
-        control = checks.controls[experiment]
-        for arm in [name for name in arms.index if name != control] or [""]:
-            units = int(arms["units"].get(control, 0) + arms["units"].get(arm, 0))
-            state, title, decision, why, by = _verdict(
-                facts, checks, results, worth, str(experiment), str(arm), worthwhile
-            )
-            brief = _brief(state, title, _name(str(experiment), str(arm), facts))
-            early = state in DECIDED and _is_open(results, str(experiment), str(arm))
-            rows.append((experiment, arm, state, title, brief, decision, why, units, by, early))
-    names = ["experiment", "variant", "state", "title", "brief", "decision", "why", "units", "by", "early"]
-    return Verdicts(table=pd.DataFrame(rows, columns=names), worthwhile=worthwhile, reading=results.reading)
+    facts, table, rows = results.facts, results.table, []
+    for experiment in map(str, facts.apart["experiment"]):
+        units, control = facts.units_of(experiment), results.checks.controls[experiment]
+        for arm in [name for name in units if name != control] or [""]:
+            mine = table[(table["experiment"] == experiment) & (table["variant"] == arm)]
+            mine = mine.set_index("metric", drop=False).rename_axis(None)
+            case = _Case(worth, results, facts, experiment, arm, results.primary.get(experiment, ""), mine, worthwhile)
+            both = units.get(control, 0) + units.get(arm, 0)
+            found = replace(_judge(case), experiment=experiment, variant=arm, units=both)
+            rows.append(asdict(replace(found, said=_said(found, results))))
+    judged = pd.DataFrame(rows, columns=[field.name for field in fields(Verdict)])
+    return Verdicts(worth=worth, table=judged, worthwhile=worthwhile)
 
 
-def _verdict(
-    facts: Facts, checks: Checks, results: Results, worth: Worth, experiment: str, arm: str, worthwhile: float
-) -> tuple[str, str, str, str, str]:
-    """State, title, decision, why, by."""
-    name = _name(experiment, arm, facts)
-    table = results.table[results.table["experiment"] == experiment]
-    if (experiment, "") in checks.blocked:
-        why = "find out where the rest are, such as a redirect, an error or a blocked script: they may differ from those who stayed, so no effect is shown"
-        return "void", f"{name} is void: the split broke", "void", why, ""
-    if not arm:
-        return (
-            "too_few",
-            f"{name}: too few to conclude, only one arm holds units",
-            "extend",
-            "there is nothing to compare with",
-            "",
-        )
-    if experiment not in results.primary:
-        return _without_outcomes(facts, experiment, name)
-    metric = results.primary[experiment]
-    row = table[(table["metric"] == metric) & (table["variant"] == arm)]
-    if row.empty:
-        return (
-            "no_outcomes",
-            f"{name}: {words(metric)} was never measured in this arm",
-            "extend",
-            "nothing was measured",
-            "",
-        )
-    found = row.iloc[0]
-    early = found["state"] == "ok" and (found["low"] > 0 or found["high"] < 0)
-    if found["open"] and not early:
-        return _running(facts, experiment, name, found)
-    if found["state"] == "void":
-        why = f"{words(metric)} is missing more in one arm than in the other, so the arms cannot be compared"
-        return "void", f"{name} is void: {words(metric)} is missing unequally", "void", why, ""
-    if found["state"] == "too_few":
-        return "too_few", f"{name}: too few to conclude", "extend", str(found["reason"]), ""
-    mine = table[table["variant"] == arm]
-    state, title, decision, why = _decided(found, mine, name, facts, results, worth, worthwhile)
-    if found["open"] and state == "open":
-        by = end_of(facts, experiment, metric)
-        return "running", title, decision, why, by.isoformat()
-    if found["open"]:
-        why += "; read before its end, which this interval allows, but early winners are exaggerated"
-    return state, title, decision, why, ""
+@dataclass(frozen=True)
+class _Case:
+    """One arm before its judge: `rows` are its metrics, `metric` the one that decides."""
+
+    worth: Worth
+    results: Results
+    facts: Facts
+    experiment: str
+    arm: str
+    metric: str
+    rows: pd.DataFrame
+    worthwhile: float
+
+    def undecided(self, why: str, **more: Any) -> Verdict:
+        """A test read once ends so; only where any day may be read does it run on."""
+        decision = Decision.EXTEND if self.results.reading == "always" else Decision.OPEN
+        return Verdict(state=State.OPEN, decision=decision, why=why, **more)
 
 
-def _is_open(results: Results, experiment: str, arm: str) -> bool:
-    table = results.table
-    mine = table[table["primary"] & (table["experiment"] == experiment) & (table["variant"] == arm)]
-    return bool((mine["open"] > 0).any())
+def _judge(case: _Case) -> Verdict:
+    facts = case.facts
+    if (case.experiment, "") in case.results.checks.blocked:
+        why = "Find out where the missing ones went (a redirect, an error, a blocked script), then rerun it."
+        return Verdict(state=State.VOID, decision=Decision.VOID, why=why)
+    if not case.arm:
+        why = f"Only one version has {facts.unit}."
+        return Verdict(state=State.TOO_FEW, decision=Decision.EXTEND, why=why)
+    if not case.metric or case.metric not in case.rows.index:
+        end = facts.end_of(case.experiment)
+        if not case.metric and end > facts.as_of:
+            why = f"None of its {facts.unit} has been followed for a whole window yet."
+            return Verdict(state=State.RUNNING, decision=Decision.EXTEND, why=why, by=end)
+        why = "The shop's tables hold no outcomes of it."
+        return Verdict(state=State.NO_OUTCOMES, decision=Decision.EXTEND, why=why)
+    row = case.rows.loc[case.metric]
+    early = row["state"] == "ok" and (row["low"] > 0 or row["high"] < 0)
+    by = facts.end_of(case.experiment, case.metric) if row["open"] else None
+    if row["open"] and not early:
+        closed = int(row["n"] + row["n_control"] + row["missing"])
+        why = f"{closed:,} of {closed + int(row['open']):,} {facts.unit} have been followed for their whole window."
+        return Verdict(state=State.RUNNING, decision=Decision.EXTEND, why=why, by=by)
+    if row["state"] == "void":
+        why = f"{wording.upper(words(case.metric))} is missing more often in one version than in the other."
+        return Verdict(state=State.VOID, decision=Decision.VOID, why=why)
+    if row["state"] == "too_few":
+        return Verdict(state=State.TOO_FEW, decision=Decision.EXTEND, why=f"It {row['reason']}.")
+    found = _read(case, row)
+    if by and found.state == State.OPEN:
+        return replace(found, state=State.RUNNING, by=by)
+    if by:
+        why = f"{found.why} It was read before its end, which this range allows, but early winners are exaggerated."
+        return replace(found, why=why, early=True)
+    return found
 
 
-def _brief(state: str, title: str, name: str) -> str:
-    """The title where several stand in one line."""
-    name = name[:1].lower() + name[1:]
-    said = {"no_difference": f"no worthwhile difference in {name}", "no_gain": f"no worthwhile gain in {name}", "too_few": f"too few to conclude in {name}",
-            "no_outcomes": f"nothing measured in {name}", "void": f"{name} is void"}  # fmt: skip
-    return said.get(state, title.partition(", from ")[0])
-
-
-def _decided(
-    row: pd.Series, rows: pd.DataFrame, name: str, facts: Facts, results: Results, worth: Worth, worthwhile: float
-) -> tuple[str, str, str, str]:
-    """State, title, decision, why, of a primary measure that may be read."""
-    said = f"{words(row['metric'])} {effect_text(row, facts.currency)}"
-    least = worthwhile * row["mean_control"]
+def _read(case: _Case, row: pd.Series) -> Verdict:
+    """Of a primary measure that may be read."""
+    currency, unit = case.facts.currency, case.facts.unit
+    said = f"{wording.upper(words(row['metric']))} {effect_text(row, currency)}."
+    least = case.worthwhile * row["mean_control"]
     if row["low"] > 0:
-        # More revenue an order, or in the upper tenth, is not more sold.
-        plain = not set("/@") & set(row["metric"])
-        selling = plain and any(word in words(row["metric"]).casefold() for word in _SELLING)
-        title = f"{name} sells more" if selling else f"{name}: {words(row['metric'])} is higher"
-        title, decision, why = _may_ship(row, rows, title, said, facts, results, worth, least)
-        return "open" if decision in ("open", "extend") else "higher", title, decision, why
+        return _higher(case, row, said, least)
     if row["high"] < 0:
-        return "lower", f"{name}: {words(row['metric'])} is lower", "stop", said
-    low, high, most = ends_text(row, facts.currency)
-    within = f"{words(row['metric'])} between {low} and {high}"
+        return Verdict(state=State.LOWER, decision=Decision.STOP, why=said, side=-1)
+    wish = size_text(least, row["kind"], currency) if least > 0 else ""
     if least > 0 and row["high"] < least:
-        wish = size_text(least, row["kind"], facts.currency)
         if row["low"] > -least:
-            why = f"{within}: effects beyond ±{most} are unlikely, and {wish} would be the smallest worth having"
-            return "no_difference", f"{name}: no difference larger than {most}", "stop", why
-        why = f"{within}: a gain of {wish} or more, the smallest worth having, is unlikely; a loss is not excluded"
-        return "no_gain", f"{name}: no gain worth having", "stop", why
-    factor = float(stats.norm.ppf(0.5 + row["level"] / 2) + stats.norm.ppf(0.8))
-    why = f"{within}: neither a gain nor a loss is shown"
+            why = f"{said} Any effect is smaller than {most_text(row, currency)}; {wish} would be worth having."
+            return Verdict(state=State.NO_DIFFERENCE, decision=Decision.STOP, why=why)
+        why = f"{said} A gain of {wish}, the smallest worth having, is unlikely; a loss is still possible."
+        return Verdict(state=State.NO_GAIN, decision=Decision.STOP, why=why)
+    why = said
     if row["error"] > 0:
-        why += f"; an effect smaller than about {size_text(factor * row['error'], row['kind'], facts.currency)} is easily missed by a test of this size"
-    if least > 0 and row["error"] > 0:
-        wish = size_text(least, row["kind"], facts.currency)
-        why += (
-            f". One of {wish}, the smallest worth having, needs about {needed(row, least):,} {facts.unit} in each arm"
-        )
-    return "open", f"{name} stays open, from {low} to {high}", _on(results), why
+        least_seen = size_text(detectable(row), row["kind"], currency)
+        why += f" A test of this size easily misses changes under {least_seen}."
+        if least > 0:
+            why += f" To find {wish} takes about {needed(row, least):,} {unit} in each version."
+    return case.undecided(why)
 
 
-def _on(results: Results) -> str:
-    """What an unsettled test may do: run on where any day may be read, else end without a decision."""
-    return "extend" if results.reading == "always" else "open"
-
-
-def _may_ship(
-    row: pd.Series,
-    rows: pd.DataFrame,
-    title: str,
-    said: str,
-    facts: Facts,
-    results: Results,
-    worth: Worth,
-    least: float,
-) -> tuple[str, str, str]:
-    """Title, decision and why of a primary measure that is higher: what stands in the way of shipping it?"""
-    for verdict in ("broken", "absent", "unclear"):
-        names = [words(name) for name, found in _rails(rows, results).items() if found == verdict]
-        if names:
-            guarded = " and ".join(names)
-            decision = "stop" if verdict == "broken" else _on(results)
-            return (
-                f"{title} but {guarded} {_UNSURE_OF[verdict][len(names) > 1]}",
-                decision,
-                f"{said}; {_rails_text(rows, results, facts)}",
-            )
-    safe = f"; {_rails_text(rows, results, facts)}" if results.guardrails else ""
-    margin = margin_row(rows)
+def _higher(case: _Case, row: pd.Series, said: str, least: float) -> Verdict:
+    """The primary measure is higher: what stands in the way of shipping it?"""
+    currency = case.facts.currency
+    rails = {rail.metric: case.rows["guardrail"].get(rail.metric) or "absent" for rail in case.results.guardrails}
+    texts = " ".join([said, *(_rail_text(case, metric, state) for metric, state in rails.items())])
+    for state, (proviso, _) in _RAILS.items():
+        names = [words(metric) for metric, known in rails.items() if known == state]
+        if names and state != "holds":
+            found = case.undecided(texts, proviso=proviso, about=wording.listed(names), side=1)
+            stops = replace(found, state=State.HIGHER, decision=Decision.STOP)
+            return stops if state == "broken" else found
+    ship = Verdict(state=State.HIGHER, decision=Decision.SHIP, why=texts, side=1)
+    margin = margin_row(case.rows)
     if margin is None:
-        short = ". The smallest effect worth having is not assured" if row["low"] < least else ""
-        return title, "ship", f"{said}{safe}{short}"
-    what = words(margin["metric"]) + (" less the offer's cost" if worth.offer_cost else "")
+        short = " It may be less than the smallest effect worth having." if row["low"] < least else ""
+        return replace(ship, why=f"{texts}{short}")
+    what = wording.upper(words(margin["metric"])) + (" less the offer's cost" if case.worth.offer_cost else "")
     if margin["state"] != "ok":
-        return f"{title} but {what} is unclear", _on(results), f"{said}; {what} could not be tested yet{safe}"
-    net = margin.copy()
-    for name in ("effect", "low", "high"):
-        net[name] -= worth.offer_cost
-    why = f"{said}; {what} {effect_text(net, facts.currency)}{safe}"
+        return case.undecided(f"{texts} {what} could not be tested yet.", proviso=Proviso.UNPAID, side=1)
+    net = margin.to_dict() | {name: margin[name] - case.worth.offer_cost for name in ("effect", "low", "high")}
     # Where the offer costs nothing, the corrected p-value says what the interval says, for all metrics at once.
-    clear = bool(worth.offer_cost) or margin["primary"] or margin["p_adjusted"] < 1 - results.confidence
+    clear = bool(case.worth.offer_cost) or margin["primary"] or margin["p_adjusted"] < 1 - case.results.confidence
+    why = f"{texts} {what} {effect_text(net, currency)}."
     if net["low"] > 0 and clear:
-        return title, "ship", why
+        return replace(ship, why=why, proviso=Proviso.NONE if margin["primary"] else Proviso.PAYS)
     if net["high"] < 0 and clear:
-        return f"{title} but {what} falls", "stop", why
-    days = _more_days(net, facts, float(net["effect"]))
-    title = f"{title} but {what} is unclear"
-    new = f"Plan a new, longer or bolder test with {words(margin['metric'])} as its primary measure"
-    if days is None:
-        return title, _on(results), f"{why}. {new}"
-    best = _more_days(net, facts, float(net["high"]))
-    soonest = f"{best:,} if it is as large as the range allows, " if best and best < days else ""
-    long = f"To show an effect of that size four times in five takes about {days:,} days at this pace ({soonest}longer if it is smaller)"
-    if results.reading == "always" and days <= LONGEST:
-        return f"{title}: run {days} more days", "extend", f"{why}. {long}"
-    if days > LONGEST:
-        return title, _on(results), f"{why}. {long}: too long to wait for"
-    return title, "open", f"{why}. {long}, in a new test with {words(margin['metric'])} as its primary measure"
+        return replace(ship, decision=Decision.STOP, why=why, proviso=Proviso.LOSES)
+    if days := more_days(net, case.facts):
+        why += f" A clear answer would take about {wording.span(days)} more."
+    return case.undecided(why, proviso=Proviso.UNPAID, side=1)
 
 
-def _rails(rows: pd.DataFrame, results: Results) -> dict[str, str]:
-    """Guardrail metric -> holds, unclear, broken, or absent."""
-    found = rows.set_index("metric")["guardrail"].to_dict()
-    return {rail.metric: found.get(rail.metric) or "absent" for rail in results.guardrails}
+def _rail_text(case: _Case, metric: str, state: str) -> str:
+    limit = next(rail.text for rail in case.results.guardrails if rail.metric == metric)
+    seen = case.rows.loc[metric] if metric in case.rows.index else None
+    shown = f" {effect_text(seen, case.facts.currency)}" if seen is not None and seen["state"] == "ok" else ""
+    return f"{wording.upper(words(metric))}{shown} {_RAILS[state][1]} ({limit})."
 
 
-def _rails_text(rows: pd.DataFrame, results: Results, facts: Facts) -> str:
-    by_metric = rows.set_index("metric")
-    verdicts = _rails(rows, results)
-    parts = []
-    for rail in results.guardrails:
-        verdict = verdicts[rail.metric]
-        seen = ""
-        if verdict != "absent" and by_metric.loc[rail.metric, "state"] == "ok":
-            seen = f" {effect_text(by_metric.loc[rail.metric], facts.currency)}"
-        word = {"holds": "holds", "broken": "is broken", "unclear": "is not assured", "absent": "was not measured"}[
-            verdict
-        ]
-        parts.append(f"guardrail {words(rail.metric)}{seen} {word} ({rail.text})")
-    return "; ".join(parts)
+def more_days(row: Any, facts: Facts) -> int | None:
+    """Days of a new test, in whole weeks and at this one's pace, that finds this effect four times in five, if any."""
+    if not (row["effect"] and row["error"] > 0):
+        return None
+    units = needed(row, row["effect"]) * len(facts.units_of(row["experiment"]))
+    days = 7 * math.ceil(units / facts.a_day(row["experiment"]) / 7)
+    return days if days <= 10_000 else None
 
 
-def _more_days(row: pd.Series, facts: Facts, effect: float) -> int | None:
-    """Days of a new test, in whole weeks and at this one's pace, that finds an effect four times in five; None where it cannot be said."""
-    arms = facts.arms[facts.arms["experiment"] == row["experiment"]]
-    span = (arms["last_at"].max().date() - arms["first_at"].min().date()).days + 1
-    units = needed(row, effect) * len(arms)
-    weeks = math.ceil(units / (float(arms["units"].sum()) / span) / 7) if units else 0
-    return 7 * weeks if 0 < 7 * weeks <= 10_000 else None
+def _said(verdict: Verdict, results: Results) -> str:
+    """The verdict in a few words: 'Free shipping sells more, but we can't tell if it pays'."""
+    name, metric = results.facts.name(verdict.experiment, verdict.variant), results.primary.get(verdict.experiment, "")
+    said = _TOLD[verdict.state][1].format(name=name)
+    if verdict.side and verdict.state != State.VOID:
+        verb = "sells more" if is_selling(metric) else f"raises {words(metric)}"
+        if verdict.side < 0:
+            verb = "sells less" if is_selling(metric) else f"lowers {words(metric)}"
+        said = f"{name} {verb}{verdict.proviso.format(verdict.about)}"
+    return wording.upper(said)
 
 
-def _running(facts: Facts, experiment: str, name: str, row: pd.Series) -> tuple[str, str, str, str, str]:
-    closed, total = (
-        int(row["n"] + row["n_control"] + row["missing"]),
-        int(row["n"] + row["n_control"] + row["missing"] + row["open"]),
-    )
-    by = end_of(facts, experiment, str(row["metric"]))
-    when = (
-        f"no effect is clear yet by a range that may be read every day; the last of them will be on {formats.day(by)}"
-        if row["state"] in ("ok", "unread")
-        else f"read once, at the planned end, and not before {formats.day(by)}"
-    )
-    why = f"{closed:,} of {total:,} {facts.unit} have been followed for their whole window; {when}"
-    left = (by - facts.as_of).days
-    title = (
-        f"{name} is still running: {left} more {'day' if left == 1 else 'days'}"
-        if left > 0
-        else f"{name} is still running"
-    )
-    return "running", title, "extend", why, by.isoformat()
-
-
-def _without_outcomes(facts: Facts, experiment: str, name: str) -> tuple[str, str, str, str, str]:
-    by = end_of(facts, experiment, "")
-    if by > facts.as_of:
-        why = (
-            f"none of its {facts.unit} has been followed for a whole window yet; the last will be on {formats.day(by)}"
-        )
-        return "running", f"{name} is still running", "extend", why, by.isoformat()
-    return (
-        "no_outcomes",
-        f"{name}: nothing was measured",
-        "extend",
-        f"its {facts.unit} have no outcomes in this shop's tables",
-        "",
+def part_verdicts(verdicts: Verdicts) -> Part:
+    """What does each test say, every version beside the others, and what is to be done?"""
+    table, unit = verdicts.table, verdicts.facts.unit
+    running = table[table["by"].notna() & (table["state"] == State.RUNNING)].drop_duplicates("experiment")
+    told = table[(table["side"] != 0) | table["state"].isin([*DECIDED, State.VOID])]
+    always = verdicts.results.reading == "always"
+    adjusted = (verdicts.results.table["gain"] >= LEAST_GAIN).any()
+    return Part(
+        title="Every version beside the others",
+        sentence="Roll out what sells more and pays; keep the old version of what does not. "
+        + ("A test may be read on any day." if always else "Each test is read once, at its end."),
+        chart=figures.table(
+            pd.DataFrame(_arms(verdicts)),
+            caption="The range the change may lie in stands in brackets" + (f"; {_ADJUSTED}" if adjusted else ""),
+            labels={"test": "Test", "version": "Version", "units": wording.upper(unit), "measure": "Measure"}
+            | {"mean": "Mean", "effect": "Change from the old version", "result": "Result"},
+            formats={"units": formats.number},
+            file="tables/results.csv",
+        ),
+        metrics=_counts(verdicts),
+        actions=actions(verdicts),
+        signals=[
+            Signal(
+                id=f"{row.experiment}:{row.variant}:{row.state}", text=f"{row.said}.", gone=f"No longer: {row.said}."
+            )
+            for row in told.itertuples()
+        ],
+        ahead=[f"The {words(r.experiment)} test can be read from {formats.day(r.by)}." for r in running.itertuples()],
+        tables={"results": rounded(verdicts.results.table[CONTRACT])},
     )
 
 
-def end_of(facts: Facts, experiment: str, metric: str) -> date:
-    """The day by which the last unit's window has closed; a first as_of at which this test can be read."""
-    known = facts.moments[facts.moments["experiment"] == experiment]
-    # A ratio ends with the later of its two metrics, a quantile with its own.
-    windows = known[known["metric"].isin({metric, *metric.split("/"), metric.rpartition("@")[0]})][
-        "window_high"
-    ].dropna()
-    days = float(windows.max()) if len(windows) else float(facts.window_days)
-    last = facts.arms.loc[facts.arms["experiment"] == experiment, "last_at"].max() + timedelta(days=days)
-    end: date = (last + timedelta(days=1) - timedelta(microseconds=1)).date()
-    return end
+def _arms(verdicts: Verdicts) -> list[dict[str, Any]]:
+    """A row for every arm, the old version first."""
+    facts, results, rows = verdicts.facts, verdicts.results, []
+    primary = results.table[results.table["primary"]].set_index(["experiment", "variant"])
+    for experiment, mine in verdicts.table.groupby("experiment", sort=True):
+        units, control = facts.units_of(str(experiment)), results.checks.controls[str(experiment)]
+        shared = {"test": words(str(experiment)), "measure": words(results.primary.get(str(experiment), "")) or None}
+        base = {"version": words(control), "units": units.get(control, 0), "effect": "the old version"}
+        arms: list[dict[str, Any]] = []
+        for row in mine[mine["variant"] != ""].itertuples():
+            arm = {"version": words(row.variant), "units": units[row.variant], "result": _TOLD[row.state][0]}
+            if row.state in READ:
+                found = primary.loc[(row.experiment, row.variant)]
+                arm |= {"mean": mean_text(found, "mean", facts.currency), "effect": effect_text(found, facts.currency)}
+                base["mean"] = mean_text(found, "mean_control", facts.currency)
+            if row.side > 0:
+                arm["result"] = f"better{row.proviso.format(row.about)}"
+            arms.append(arm)
+        rows += [shared | dict.fromkeys(("mean", "effect", "result")) | arm for arm in (base, *arms)]
+    return rows
 
 
-def _name(experiment: str, arm: str, facts: Facts) -> str:
-    arms = int((facts.arms["experiment"] == experiment).sum())
-    name = words(experiment)
-    name = name[:1].upper() + name[1:]
-    return f"{name}, {words(arm)}" if arms > 2 and arm else name
+def _counts(verdicts: Verdicts) -> list[Metric]:
+    """How many tests stand how."""
+    unit, total = verdicts.facts.unit, len(verdicts.facts.apart)
+    units = int(verdicts.facts.arms["units"].sum())
+    counted = {
+        "experiments": (total, "Tests", "experiments with at least one unit assigned before as_of"),
+        "decided": (len(verdicts.of(*DECIDED)), "Tests with a clear answer",
+                    "read with a sound split, and measure, margin and guardrails say what to do"),
+        "running": (len(verdicts.of(State.RUNNING)), "Tests still running",
+                    f"at least one of its {unit} had not been followed for a whole window by as_of"),
+        "open": (len(verdicts.of(State.OPEN)), "Tests without a clear answer",
+                 "read at its end, but the measure, margin or what must not get worse is unclear"),
+        "void": (len(verdicts.of(State.VOID)), "Unusable tests",
+                 f"split or outcomes broken at p < {BLOCKED:g}; no effect is shown"),
+        "too_few": (len(verdicts.of(State.TOO_FEW, State.NO_OUTCOMES)), "Tests too small to tell",
+                    f"too few {unit}, or nothing measured"),
+    }  # fmt: skip
+    metrics = [
+        Metric(id=id_, label=label, value=value, unit="tests", definition=definition, n=total)
+        for id_, (value, label, definition) in counted.items()
+    ]
+    metrics[1] = replace(metrics[1], headline=True, note=f"of {total}")
+    label, definition = f"{wording.upper(unit)} assigned", f"{unit} in exactly one arm"
+    return [*metrics, Metric(id="units", label=label, value=units, unit=unit, definition=definition, n=units)]
 
 
-def needed(row: pd.Series, least: float) -> int:
-    """Units an arm needs to find `least` four times in five at this row's level, at this test's variance."""
-    both = row["error"] ** 2 * 2 * row["n"] * row["n_control"] / (row["n"] + row["n_control"])
-    factor = stats.norm.ppf(0.5 + row["level"] / 2) + stats.norm.ppf(0.8)
-    return math.ceil(factor**2 * both / least**2) if least and row["error"] > 0 else 0
+def actions(verdicts: Verdicts) -> list[Action]:
+    """What to do about each test, the most urgent first: what nothing is shown of comes last."""
+    order = list(Decision)
+    rows = [Verdict(**row) for row in verdicts.table.to_dict("records")]
+    rows.sort(key=lambda row: (row.state == State.OPEN and not row.side, order.index(row.decision), -row.units))
+    return [_action(verdicts, row) for row in rows]
 
 
-def amount(value: float, kind: str, currency: str, *, width: float, sign: bool = False) -> str:
-    """A value of one metric, in percentage points, money or plain, with the decimals that an interval of `width` supports."""
-    return _amount(value, kind, currency, digits=_digits(width * _scale(kind)), sign=sign)
+def _action(verdicts: Verdicts, row: Verdict) -> Action:
+    facts, checks = verdicts.facts, verdicts.results.checks
+    # What nothing is shown of has no worth to show beside what has.
+    money = verdicts.worth.of(row.experiment, row.variant) if row.side else None
+    brings = f"{month_of(money, facts.currency).text} margin a month" if money else ""
+    if money and row.proviso == Proviso.UNPAID:
+        brings = f"{loss_text(money['loss'])} that it loses money"
+    return Action(
+        what=_what(verdicts, row),
+        worth=brings,
+        why=f"{row.why}{' Its split is doubtful.' if row.experiment in checks.doubtful else ''}",
+        by=wording.working_day(row.by or facts.as_of, 0 if row.by else DECIDE_WITHIN),
+        owner="marketing",
+        count=row.units,
+        weight=abs(money["month"]) if money else 0.0,
+    )
 
 
-def size_text(value: float, kind: str, currency: str) -> str:
-    """A size, such as the smallest effect worth having, with its own two leading digits: '0.32 points'."""
-    shown = value * _scale(kind)
-    text = _amount(value, kind, currency, digits=max(0, min(4, 1 - math.floor(math.log10(shown)))) if shown > 0 else 2)
-    return f"{text} points" if kind == "share" else text
-
-
-def unit_of(kind: str, currency: str) -> str:
-    """What a metric's axis counts in."""
-    return "percentage points" if kind == "share" else (currency or "money") if kind == "money" else "its own unit"
-
-
-def effect_text(row: pd.Series, currency: str) -> str:
-    """An effect with its interval, in the metric's own unit: '+0.93 points (0.41 to 1.45)'."""
-    digits = _row_digits(row)
-    low, high = (_amount(row[end], row["kind"], currency, digits=digits) for end in ("low", "high"))
-    points = " points" if row["kind"] == "share" else ""
-    return f"{_amount(row['effect'], row['kind'], currency, digits=digits, sign=True)}{points} ({low} to {high})"
-
-
-def ends_text(row: pd.Series, currency: str) -> tuple[str, str, str]:
-    """Both ends of an interval and the larger of them, rounded as `effect_text` does: what a sentence says, the table says."""
-    digits = _row_digits(row)
-    ends = [_amount(row[end], row["kind"], currency, digits=digits, sign=True) for end in ("low", "high")]
-    most = _amount(max(-row["low"], row["high"]), row["kind"], currency, digits=digits)
-    points = " points" if row["kind"] == "share" else ""
-    return ends[0], f"{ends[1]}{points}", f"{most}{points}"
-
-
-def _row_digits(row: pd.Series) -> int:
-    """As the interval's width supports, and one more where an end that is off zero would else read as zero."""
-    scale = _scale(row["kind"])
-    digits = _digits((row["high"] - row["low"]) * scale)
-    if row["low"] * row["high"] > 0 and round(min(abs(row["low"]), abs(row["high"])) * scale, digits) == 0:
-        return min(4, digits + 1)
-    return digits
-
-
-def _amount(value: float, kind: str, currency: str, *, digits: int, sign: bool = False) -> str:
-    shown = value * _scale(kind)
-    text = formats.money(shown, currency, digits=digits) if kind == "money" else formats.number(shown, digits=digits)
-    return f"+{text}" if sign and value > 0 and text.strip("0.,") else text
-
-
-def _scale(kind: str) -> int:
-    return 100 if kind == "share" else 1
-
-
-def _digits(width: float) -> int:
-    """The interval is eight to eighty steps of the last digit, as in the page's tiles."""
-    return max(0, min(4, -math.floor(math.log10(width / 8)))) if width > 0 and math.isfinite(width) else 2
+def _what(verdicts: Verdicts, row: Verdict) -> str:
+    facts, name, test = verdicts.facts, verdicts.facts.name(row.experiment, row.variant), words(row.experiment)
+    if row.state == State.VOID and (row.experiment, "") in verdicts.results.checks.blocked:
+        units, plan = facts.units_of(row.experiment), verdicts.results.checks.plans[row.experiment]
+        full = max(size / plan[arm] for arm, size in units.items())
+        lost, few = max((plan[arm] * full - size, arm) for arm, size in units.items())
+        return f"Ignore the {test} test: {lost:,.0f} {facts.unit} are missing from {words(few)}"
+    if row.state == State.OPEN and row.side:
+        return f"Decide whether to keep {name}"
+    if row.decision == Decision.SHIP:
+        return f"Give {name} to everybody"
+    return {
+        State.OPEN: f"Leave {name} out, or plan a longer test",
+        State.VOID: f"Ignore the {test} test",
+        State.RUNNING: f"Let the {name} test run to its end",
+        State.TOO_FEW: f"Collect more {facts.unit} before reading {name}",
+        State.NO_OUTCOMES: f"Bring the outcomes of {name}",
+    }.get(row.state, f"End {name}: keep the old version")

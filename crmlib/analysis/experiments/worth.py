@@ -3,43 +3,54 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 import pandas as pd
 from scipy import stats
 
-from crmlib.analysis.experiments.facts import Facts
-from crmlib.analysis.experiments.measures import words
+from crmlib import figures, formats, wording
+from crmlib.analysis.experiments.measures import effect_text, rounded, words
 from crmlib.analysis.experiments.results import Results
+from crmlib.findings import Caveat, Metric, Part
+from crmlib.formats import Estimate
 
 DAYS_A_MONTH = 365.25 / 12
 MARGIN = ("margin", "profit")
-BRIEFLY = "as if every effect had been equally likely before"
-ASSUMED = "as if every effect had been equally likely before the test, and the mean's error were normal"
+_COLUMNS = ["experiment", "variant", "metric", "effect", "per_unit", "low", "high", "units_a_month", "month",
+            "month_low", "month_high", "loss", "units"]  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
 class Worth:
     """Margin less the offer's cost, one row per experiment and arm with a readable margin metric.
 
-    table       experiment, variant, metric, effect, per_unit (effect less offer_cost), low, high, units_a_month, month, month_low,
-                month_high, loss (chance that per_unit is below 0, under `ASSUMED`; empty in a test that is still running, which may have been
-                looked at because it did well), units (in both arms)
+    table       experiment, variant, metric, effect, per_unit (effect less offer_cost), low, high, units_a_month, month,
+                month_low, month_high, loss (chance that per_unit is below 0, as if every effect had been equally likely
+                before the test; empty in a test that is still running, which may have been looked at because it did
+                well), units (in both arms)
     offer_cost  what the offer costs for each unit of the arm, beyond what the margin metric already counts
     """
 
+    results: Results
     table: pd.DataFrame
     offer_cost: float
+
+    def of(self, experiment: str, arm: str) -> dict[str, Any] | None:
+        """The row of one arm, or None."""
+        rows = self.table[(self.table["experiment"] == experiment) & (self.table["variant"] == arm)]
+        return rows.to_dict("records")[0] if len(rows) else None
 
     def __repr__(self) -> str:
         return f"Worth({len(self.table)} comparisons)"
 
 
-def worth(facts: Facts, results: Results, *, offer_cost: float = 0.0, units_a_month: float = 0.0) -> Worth:
+def worth(results: Results, *, offer_cost: float = 0.0, units_a_month: float = 0.0) -> Worth:
     """What would each arm bring a month, and how likely is a loss?
 
-    The margin metric is the primary one if it is of margin, else the first of margin by name; revenue is no margin, so a
-    test without one has no row. `units_a_month` is how many would meet the change; 0 takes the test's own pace, all
+    The margin metric is the primary one if it is of margin, else the first of margin by name; revenue is no margin, so
+    a test without one has no row. `units_a_month` is how many would meet the change; 0 takes the test's own pace, all
     arms together.
     """
     rows = []
@@ -47,24 +58,109 @@ def worth(facts: Facts, results: Results, *, offer_cost: float = 0.0, units_a_mo
         row = margin_row(mine)
         if row is None or row["state"] != "ok":
             continue
-        arms = facts.arms[facts.arms["experiment"] == experiment]
-        span = (arms["last_at"].max().date() - arms["first_at"].min().date()).days + 1
-        pace = units_a_month or float(arms["units"].sum()) / span * DAYS_A_MONTH
+        pace = units_a_month or results.facts.a_day(str(experiment)) * DAYS_A_MONTH
         per_unit, low, high = (float(row[name]) - offer_cost for name in ("effect", "low", "high"))
         loss = float(stats.norm.cdf(-per_unit / row["error"])) if not row["open"] else math.nan
-        rows.append((experiment, variant, row["metric"], float(row["effect"]), per_unit, low, high, pace, per_unit * pace, low * pace,
-                     high * pace, loss, int(row["n"] + row["n_control"])))  # fmt: skip
-    names = ["experiment", "variant", "metric", "effect", "per_unit", "low", "high", "units_a_month", "month", "month_low", "month_high",
-             "loss", "units"]  # fmt: skip
-    return Worth(table=pd.DataFrame(rows, columns=names), offer_cost=offer_cost)
+        months = (pace, per_unit * pace, low * pace, high * pace)
+        both = int(row["n"] + row["n_control"])
+        rows.append(
+            (experiment, variant, row["metric"], float(row["effect"]), per_unit, low, high, *months, loss, both)
+        )
+    return Worth(results=results, table=pd.DataFrame(rows, columns=_COLUMNS), offer_cost=offer_cost)
 
 
 def margin_row(rows: pd.DataFrame) -> pd.Series | None:
     """The row of one arm that speaks of margin for each unit, tested or not; the primary one first."""
     plain = rows[~rows["metric"].str.contains("/|@", regex=True)]
     named = plain[[any(word in words(metric).casefold() for word in MARGIN) for metric in plain["metric"]]]
-    return (
-        None
-        if named.empty
-        else named.sort_values(["primary", "metric"], ascending=[False, True], kind="stable").iloc[0]
+    ranked = named.sort_values(["primary", "metric"], ascending=[False, True], kind="stable")
+    return None if ranked.empty else ranked.iloc[0]
+
+
+def loss_text(loss: float) -> str:
+    """A chance of loss as one says it, never as none or as certain; '' where it is not known.
+
+    >>> loss_text(0.0001), loss_text(0.14), loss_text(0.5), loss_text(0.96), loss_text(0.999)
+    ('under 1 chance in 100', '1 chance in 7', '1 chance in 2', '96 chances in 100', 'over 99 chances in 100')
+    """
+    if loss != loss:
+        return ""
+    if loss < 0.01:
+        return "under 1 chance in 100"
+    if loss > 0.55:
+        return "over 99 chances in 100" if loss > 0.99 else f"{100 * loss:.0f} chances in 100"
+    return f"1 chance in {round(1 / loss)}"
+
+
+def month_of(row: Mapping[str, Any], currency: str) -> Estimate:
+    """Margin a month with its range."""
+    ends = {"low": row["month_low"], "high": row["month_high"]}
+    return Estimate(value=row["month"], unit=currency or "money", n=int(row["units"]), **ends)
+
+
+def part_worth(found: Worth, *, largest: tuple[str, str] = ("", "")) -> Part:
+    """What would each change bring a month, and how likely is a loss? The tile is of the `largest` test read."""
+    facts, rows = found.results.facts, found.table.to_dict("records")
+    currency, unit = facts.currency, facts.unit
+    row = found.of(*largest)
+    part = Part(
+        title="No test can be told in money yet",
+        sentence=f"That takes margin or profit measured for each of the {unit}; revenue is not what is earned.",
+        metrics=[_tile(found, row)],
+        tables={"worth": rounded(found.table)},
+        detail=True,
     )
+    if not rows:
+        return part
+    months = [month_of(one, currency) for one in rows]
+    shown = found.table.assign(
+        test=[facts.name(one["experiment"], one["variant"]) for one in rows],
+        each=[effect_text(one | {"effect": one["per_unit"], "kind": "money"}, currency) for one in rows],
+        said=[f"{one.text} ({one.span})" for one in months],
+        risk=[loss_text(one["loss"]) or "told at the end" for one in rows],
+    )
+    best = row or max(rows, key=lambda one: one["units"])
+    cost = f", after {formats.money(found.offer_cost, currency, digits=2)} for the offer" if found.offer_cost else ""
+    chart = figures.table(
+        shown,
+        caption="Margin a month, with the range that the test allows",
+        labels={"test": "Test", "each": f"Margin for each of the {unit}", "said": "Margin a month"}
+        | {"units_a_month": f"{wording.upper(unit)} a month", "risk": "Chance of loss"},
+        formats={"units_a_month": formats.number},
+        file="tables/worth.csv",
+    )
+    method = (
+        "The chance of a loss is estimated as if every effect had been equally likely before the test and the mean's "
+    )
+    return replace(
+        part,
+        title=_title(best, facts.name(best["experiment"], best["variant"]), currency),
+        sentence=f"At the test's own number of {unit}, if everybody got the new version{cost}.",
+        chart=chart,
+        caveats=[Caveat(text="Margin a month takes the test's own weeks for every month.")],
+        method=[f"{method}error were normal; it says nothing of whether the effect will last."],
+        detail=False,
+    )
+
+
+def _tile(found: Worth, row: Mapping[str, Any] | None) -> Metric:
+    facts = found.results.facts
+    definition = f"margin for each of the {facts.unit} less the offer's cost, times {facts.unit} a month, "
+    said: dict[str, Any] = {
+        "id": "margin_a_month",
+        "definition": f"{definition}in the test read at its end with the most",
+    }
+    if row is None:
+        return Metric(label="Margin a month", value=None, unit=facts.currency or "money", **said)
+    label = f"{wording.upper(facts.name(row['experiment'], row['variant']))}: margin a month"
+    return Metric.of(month_of(row, facts.currency), label=label, headline=True, spread=True, signed=True, **said)
+
+
+def _title(row: Mapping[str, Any], name: str, currency: str) -> str:
+    ends = {"low": row["month_low"], "high": row["month_high"]}
+    low, high = (formats.quantity(abs(end), currency or "money", **ends) for end in ends.values())
+    if row["month_low"] > 0:
+        return f"{wording.upper(name)} earns between {low} and {high} more a month"
+    if row["month_high"] < 0:
+        return f"{wording.upper(name)} costs between {high} and {low} a month"
+    return f"{wording.upper(name)} could cost {low} a month or earn {high}"

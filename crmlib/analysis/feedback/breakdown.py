@@ -1,28 +1,31 @@
 """Which products, customers and feedback channels draw more complaints than the rest of the shop?
 
 Every product or group is held against all others, theme by theme, given their orders (or texts); a writer counts once.
-p-values are corrected for all pairs that were searched (Benjamini and Hochberg), rates of products are drawn towards the shop's.
+p-values are corrected for all pairs searched (Benjamini and Hochberg), rates of products drawn towards the shop's.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import ibis
 import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
-from scipy import optimize, special, stats
+from scipy import stats
 
+from crmlib import figures, formats, wording
 from crmlib.analysis.feedback.rates import author, period_of
 from crmlib.analysis.feedback.texts import SEGMENTS, Readings, with_segments
-from crmlib.analysis.feedback.themes import THEMES
+from crmlib.analysis.feedback.themes import OWNERS, THEMES
+from crmlib.analysis.feedback.trend import ACT_WITHIN_DAYS
+from crmlib.findings import Action, Chart, Part, Signal
 from crmlib.shop import facts as shop_facts
-from crmlib.stats import Floats, adjust, rate_interval, share_interval
+from crmlib.stats import adjust, rate_interval, share_interval
+from crmlib.stats.shrinkage import shrunk
 
 if TYPE_CHECKING:
     from crmlib.shop.shop import Shop
@@ -31,6 +34,7 @@ ANY = "any"  # a complaint about whatever theme
 MIN_ORDERS = 50  # orders (or texts) below which a product or group is not searched
 MIN_COMPLAINTS = 5  # writers below which nothing is said of a product or group
 Q_MAX = 0.05
+SHOWN = 10  # products drawn, and groups without a clear difference listed
 _SMALL = re.compile(
     r"\b(?:small(?:er)?|tight(?:er)?|short(?:er)?|narrow(?:er)?|tiny|size up|next size up|barely|hardly)\b",
     re.IGNORECASE,
@@ -38,35 +42,61 @@ _SMALL = re.compile(
 _LARGE = re.compile(
     r"\b(?:big(?:ger)?|large(?:r)?|loose(?:r)?|long(?:er)?|wide(?:r)?|baggy|huge|size down)\b", re.IGNORECASE
 )
+_RATE = ["complaints", "rate", "low", "high", "average", "ratio", "p_value"]
+_PRODUCT = ["product_id", "name", "theme", "orders", *_RATE, "q_value", "above", "runs"]
+_GROUP = ["dimension", "value", "theme", "per", "exposure", *_RATE]
+_DIMENSIONS = {
+    "acquisition_channel": "Came by",
+    "country": "Country",
+    "gender": "Gender",
+    "age": "Age",
+    "channel": "Written in",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Products:
     """Complaints by product and theme over [start, end), against the orders that held the product.
 
-    frame     product_id, name, theme (ANY included), orders, complaints (writers), rate, low, high (per 1,000 orders, drawn towards
-              the average), average, ratio (of the plain rate to the others'), p_value, q_value, above (clearly above the others), runs
+    frame     product_id, name, theme (ANY included), orders, complaints (writers), rate, low, high (per 1,000 orders,
+              drawn towards the average), average, ratio (of the plain rate to the others'), p_value, q_value, above
+              (clearly above the others), runs ('small', 'large' or '')
     searched  product–theme pairs that were compared
-    start, end  of the time they are counted in, None where there is none
     """
 
     frame: pd.DataFrame
     searched: int
     without_product: int
-    start: date | None = None
-    end: date | None = None
+
+    @property
+    def clear(self) -> pd.DataFrame:
+        """The products and themes clearly above the others, clearest first; a theme says more than ‘any’."""
+        clear = self.frame[self.frame["above"].astype(bool)]
+        named = set(clear.loc[clear["theme"] != ANY, "product_id"])
+        clear = clear[(clear["theme"] != ANY) | ~clear["product_id"].isin(named)]
+        # How a thing runs says what to do, so it comes first.
+        return clear.sort_values(["p_value", "product_id"]).sort_values(
+            "runs", key=lambda runs: runs == "", kind="stable"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Groups:
     """Complaints by customer group, per 1,000 orders, and by feedback channel, per 1,000 texts.
 
-    frame  dimension, value, theme (ANY included), per ('orders' or 'texts'), exposure, complaints, rate, low, high, average, ratio,
-           p_value, q_value, differs ('more', 'fewer', '')
+    frame  dimension, value, theme (ANY included), per ('orders' or 'texts'), exposure, complaints, rate, low, high,
+           average, ratio, p_value, q_value, differs ('more', 'fewer', '')
     """
 
     frame: pd.DataFrame
     searched: int
+
+    @property
+    def clear(self) -> pd.DataFrame:
+        """What differs, clearest first; of two groups that mirror each other, only the one that complains more."""
+        two = self.frame.groupby(["dimension", "theme"])["value"].transform("size") == 2
+        clear = self.frame[(self.frame["differs"] != "") & ~(two & (self.frame["differs"] == "fewer"))]
+        return clear.sort_values(["p_value", "value"])
 
 
 def product_orders(shop: Shop, *, start: object, end: object) -> ir.Table:
@@ -82,13 +112,12 @@ def product_orders(shop: Shop, *, start: object, end: object) -> ir.Table:
         counted = counted.left_join(names, "product_id").drop("product_id_right")
     else:
         counted = counted.mutate(name=ibis.null("string"))
-    return counted.select("product_id", "orders", name=counted["name"].fill_null(counted["product_id"])).order_by(
-        "product_id"
-    )
+    named = counted.select("product_id", "orders", name=counted["name"].fill_null(counted["product_id"]))
+    return named.order_by("product_id")
 
 
 def group_orders(shop: Shop, dimension: str, *, start: object, end: object) -> ir.Table:
-    """Grain: a value of a customer column with kept orders in [start, end), guests and blanks out. Columns value, orders."""
+    """Grain: a value of a customer column with kept orders in [start, end), no guests. Columns value, orders."""
     orders = shop_facts.net_orders(shop)
     orders = orders.filter(orders["day"] >= ibis.literal(start), orders["day"] < ibis.literal(end))
     people = with_segments(shop, shop.table("customers").select("customer_id"))
@@ -99,28 +128,25 @@ def group_orders(shop: Shop, dimension: str, *, start: object, end: object) -> i
 
 def products(readings: Readings, shop: Shop, orders: pd.DataFrame) -> Products:
     """Which products are complained about more than the others, and for what?"""
-    columns = ["product_id", "name", "theme", "orders", "complaints", "rate", "low", "high", "average", "ratio", "p_value", "q_value", "above", "runs"]  # fmt: skip
-    texts = readings.texts
-    period = period_of(readings, orders)
+    texts, period = readings.texts, period_of(readings, orders)
     named = texts["product_id"].notna() & (texts["product_id"] != "")
+    without = int((~named).sum())
     if not period or not named.any() or not shop.has("order_lines"):
-        return Products(frame=pd.DataFrame(columns=columns), searched=0, without_product=int((~named).sum()))
+        return Products(frame=pd.DataFrame(columns=_PRODUCT), searched=0, without_product=without)
     start, end = period
     sold = shop.fetch(product_orders(shop, start=start, end=end))
-    inside = named & (texts["day"] >= pd.Timestamp(start)) & (texts["day"] < pd.Timestamp(end))
-    written = _complaints(readings, texts["product_id"], inside)
+    written = _complaints(readings, texts["product_id"], named & _within(texts, period))
     found, searched = against_others(sold, written)
-    found["runs"] = [
-        _runs(readings, row.product_id) if row.above and row.theme == "fit" else "" for row in found.itertuples()
-    ]
-    return Products(frame=found[columns], searched=searched, without_product=int((~named).sum()), start=start, end=end)
+    fits = found["above"] & (found["theme"] == "fit")
+    found["runs"] = [_runs(readings, one) if fit else "" for one, fit in zip(found["product_id"], fits, strict=True)]
+    return Products(frame=found[_PRODUCT], searched=searched, without_product=without)
 
 
 def against_others(sold: pd.DataFrame, written: pd.DataFrame) -> tuple[pd.DataFrame, int]:
     """Each product's complaints against all other products', theme by theme, and how many pairs were compared.
 
-    `sold` has product_id and orders; `written` one row a product (value), author and theme. Given all complaints about a theme, those
-    of one product are binomial with its share of the orders. Source: Przyborowski and Wilenski 1940.
+    `sold` has product_id and orders; `written` one row a product (value), author and theme. Given all complaints about
+    a theme, those of one product are binomial with its share of the orders. Source: Przyborowski and Wilenski 1940.
     """
     frames = []
     for theme in (ANY, *THEMES):
@@ -132,11 +158,8 @@ def against_others(sold: pd.DataFrame, written: pd.DataFrame) -> tuple[pd.DataFr
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = (frame["complaints"] / frame["orders"]) / others
         p = stats.binom.sf(frame["complaints"] - 1, total, frame["orders"] / exposed)
-        frames.append(
-            frame.assign(
-                rate=rate, low=low, high=high, average=1000 * total / exposed, ratio=ratio, p_value=p, total=total
-            )
-        )
+        average = 1000 * total / exposed
+        frames.append(frame.assign(rate=rate, low=low, high=high, average=average, ratio=ratio, p_value=p, total=total))
     found = pd.concat(frames, ignore_index=True)
     tested = (found["orders"] >= MIN_ORDERS) & (found["total"] > 0)
     found = found.assign(q_value=np.nan)
@@ -151,62 +174,49 @@ def groups(readings: Readings, shop: Shop, orders: pd.DataFrame) -> Groups:
     texts, period = readings.texts, period_of(readings, orders)
     frames = []
     if period:
-        start, end = period
-        inside = (texts["day"] >= pd.Timestamp(start)) & (texts["day"] < pd.Timestamp(end))
-        for dimension in SEGMENTS:
-            if texts[dimension].isna().all():
+        for name in SEGMENTS:
+            if texts[name].isna().all():
                 continue
-            exposure = shop.fetch(group_orders(shop, dimension, start=start, end=end)).set_index("value")["orders"]
-            frames.append(_compared(readings, texts[dimension], inside, exposure, dimension=dimension, per="orders"))
+            exposure = shop.fetch(group_orders(shop, name, start=period[0], end=period[1])).set_index("value")["orders"]
+            frames.append(compared(readings, name, _within(texts, period), exposure, per="orders"))
     heard = texts["channel"].notna() & (texts["channel"] != "") & (texts["outcome"] != "other_language")
     exposure = texts[heard].groupby("channel").size()
     if len(exposure) > 1:
-        frames.append(_compared(readings, texts["channel"], heard, exposure, dimension="channel", per="texts"))
-    columns = [
-        "dimension",
-        "value",
-        "theme",
-        "per",
-        "exposure",
-        "complaints",
-        "rate",
-        "low",
-        "high",
-        "average",
-        "ratio",
-        "p_value",
-    ]
-    found = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
-    found = found.assign(q_value=adjust(found["p_value"], method="fdr_bh") if len(found) else np.nan)
-    clear = (
-        (found["q_value"] <= Q_MAX) & (found[["complaints", "expected"]].max(axis=1) >= MIN_COMPLAINTS)
-        if len(found)
-        else False
-    )
-    found["differs"] = np.where(clear, np.where(found["ratio"] > 1, "more", "fewer"), "") if len(found) else ""
-    return Groups(frame=found[[*columns, "q_value", "differs"]], searched=len(found))
+        frames.append(compared(readings, "channel", heard, exposure, per="texts"))
+    if not frames:
+        return Groups(frame=pd.DataFrame(columns=[*_GROUP, "q_value", "differs"]), searched=0)
+    found = pd.concat(frames, ignore_index=True)
+    found["q_value"] = adjust(found["p_value"], method="fdr_bh") if len(found) else np.nan
+    clear = (found["q_value"] <= Q_MAX) & (found[["complaints", "expected"]].max(axis=1) >= MIN_COMPLAINTS)
+    found["differs"] = np.where(clear, np.where(found["ratio"] > 1, "more", "fewer"), "")
+    return Groups(frame=found[[*_GROUP, "q_value", "differs"]], searched=len(found))
 
 
-def shrunk(counts: Floats, exposure: Floats) -> tuple[Floats, Floats, Floats]:
-    """Rates drawn towards their common mean as far as chance explains their scatter, with 95 % intervals.
+def compared(readings: Readings, dimension: str, inside: pd.Series, exposure: pd.Series, *, per: str) -> pd.DataFrame:
+    """Each value with enough behind it against all others of its dimension, for every theme and for any.
 
-    Gamma–Poisson, its prior fitted to all counts by maximum likelihood. Source: Clayton and Kaldor 1987. In events per unit.
+    `exposure` has the orders or texts of each value, `inside` marks the texts that count.
     """
-    mean = counts.sum() / exposure.sum() if exposure.sum() else np.nan
-    if not counts.any():
-        low, high = rate_interval(counts, exposure)
-        return np.zeros(len(counts)), low, high
+    values = readings.texts[dimension]
+    written = _complaints(readings, values, inside & values.isin(exposure.index))
+    rows, exposed = [], int(exposure.sum())
+    for theme in (ANY, *THEMES):
+        own = written[written["theme"] == theme].groupby("value").size().reindex(exposure.index, fill_value=0)
+        total = int(own.sum())
+        for value, count, size in zip(exposure.index, own.astype(int), exposure.astype(int), strict=True):
+            if size < MIN_ORDERS or total == 0 or size == exposed:
+                continue
+            p = _two_sided(count, total=total, size=size, all_sizes=exposed, texts=per == "texts")
+            low, high = share_interval(count, size) if per == "texts" else rate_interval(count, size)
+            rest = (total - count) / (exposed - size)
+            ratio = (count / size) / rest if rest else np.inf
+            rates = 1000 * count / size, 1000 * float(low), 1000 * float(high), 1000 * total / exposed
+            rows.append((dimension, value, theme, per, size, count, *rates, ratio, p, total * size / exposed))
+    return pd.DataFrame(rows, columns=[*_GROUP, "expected"])
 
-    def unlikely(log_shape: float) -> float:
-        shape = np.exp(log_shape)
-        p = shape / (shape + mean * exposure)
-        return -float(
-            (special.gammaln(shape + counts) - special.gammaln(shape) + shape * np.log(p) + counts * np.log1p(-p)).sum()
-        )
 
-    shape = float(np.exp(optimize.minimize_scalar(unlikely, bounds=(-3.0, 8.0), method="bounded").x))
-    above, below = shape + counts, shape / mean + exposure
-    return above / below, stats.gamma.ppf(0.025, above) / below, stats.gamma.ppf(0.975, above) / below
+def _within(texts: pd.DataFrame, period: tuple[date, date]) -> pd.Series:
+    return (texts["day"] >= pd.Timestamp(period[0])) & (texts["day"] < pd.Timestamp(period[1]))
 
 
 def _complaints(readings: Readings, values: pd.Series, inside: pd.Series) -> pd.DataFrame:
@@ -217,42 +227,6 @@ def _complaints(readings: Readings, values: pd.Series, inside: pd.Series) -> pd.
     frame = pd.DataFrame({"value": values.to_numpy()[rows], "author": writer[rows], "theme": said["theme"].to_numpy()})
     frame = frame[inside.to_numpy()[rows]]
     return pd.concat([frame, frame.assign(theme=ANY)]).drop_duplicates()
-
-
-def _compared(
-    readings: Readings, values: pd.Series, inside: pd.Series, exposure: pd.Series, *, dimension: str, per: str
-) -> pd.DataFrame:
-    """Each value with enough behind it against all others of its dimension, for every theme and for any."""
-    written = _complaints(readings, values, inside & values.isin(exposure.index))
-    rows = []
-    for theme in (ANY, *THEMES):
-        own = written[written["theme"] == theme].groupby("value").size().reindex(exposure.index, fill_value=0)
-        total, exposed = int(own.sum()), int(exposure.sum())
-        for value, count, size in zip(exposure.index, own, exposure, strict=True):
-            if size < MIN_ORDERS or total == 0 or size == exposed:
-                continue
-            p = _two_sided(int(count), total=total, size=int(size), all_sizes=exposed, texts=per == "texts")
-            low, high = share_interval(count, size) if per == "texts" else rate_interval(count, size)
-            rest = (total - count) / (exposed - size)
-            ratio = (count / size) / rest if rest else np.inf
-            rows.append((dimension, value, theme, per, int(size), int(count), 1000 * count / size, 1000 * float(low), 1000 * float(high),
-                         1000 * total / exposed, ratio, p, total * size / exposed))  # fmt: skip
-    names = [
-        "dimension",
-        "value",
-        "theme",
-        "per",
-        "exposure",
-        "complaints",
-        "rate",
-        "low",
-        "high",
-        "average",
-        "ratio",
-        "p_value",
-        "expected",
-    ]
-    return pd.DataFrame(rows, columns=names)
 
 
 def _two_sided(count: int, *, total: int, size: int, all_sizes: int, texts: bool) -> float:
@@ -271,13 +245,177 @@ def _runs(readings: Readings, product_id: str) -> str:
     return "small" if small >= most and small > large else ("large" if large >= most and large > small else "")
 
 
-def titled(row: Sequence[object] | object) -> str:
-    """A product's finding in a few words: 'Linen shirt runs small', else its theme."""
-    name, theme, runs = (getattr(row, field) for field in ("name", "theme", "runs"))
-    if runs:
-        return f"{name} runs {runs}"
-    return (
-        f"{name} draws more complaints than the other products"
-        if theme == ANY
-        else f"{name} draws more {theme} complaints than the others"
+def part_products(readings: Readings, shop: Shop, orders: pd.DataFrame) -> Part:
+    """Which product is complained about more than the others? Those that stand out, beside the shop's average."""
+    found = products(readings, shop, orders)
+    clear = found.clear
+    if found.frame.empty:
+        title, sentence = "Products cannot be compared", "That needs texts that name a product, and dated order lines."
+    elif clear.empty:
+        title = "No product draws clearly more complaints than the others"
+        sentence = f"{wording.upper(wording.counted(found.searched, 'pair'))} of product and theme were searched."
+    else:
+        row, more = next(clear.itertuples()), len(clear) - 1
+        cases = f"{wording.upper(wording.small(more))} more {wording.noun(more, 'case stands', 'cases stand')} out."
+        title, sentence = titled(row), wording.sentences(_counted(row), cases if more else "")
+    method = (
+        f"Products are held against the others in {found.searched:,} pairs with a theme; what is called different "
+        "holds at a false discovery rate of 5 %. Rates are drawn towards the average where there is little to go by. "
+        f"A writer counts once; {found.without_product:,} texts name no product."
     )
+    by = wording.working_day(readings.as_of, ACT_WITHIN_DAYS)
+    return Part(
+        title=title,
+        sentence=sentence,
+        chart=_chart(found),
+        actions=[_action(row, by) for row in clear.head(3).itertuples()],
+        signals=[_signal(row) for row in clear.itertuples()],
+        method=[method] if found.searched else [],
+        tables={"products": found.frame},
+    )
+
+
+def titled(row: Any) -> str:
+    """A product's finding in a few words: 'Linen shirt runs small', else its theme."""
+    theme = "" if row.theme == ANY else f"{row.theme} "
+    finding = f"runs {row.runs}" if row.runs else f"draws more {theme}complaints than other products"
+    return f"{row.name} {finding}"
+
+
+def _counted(row: Any) -> str:
+    """How many said so, and how that compares: '17 buyers said it runs small. That is about 6 in 1,000 orders; …'."""
+    about = "" if row.theme == ANY else f" about {row.theme}"
+    said = f"said it runs {row.runs}" if row.runs else f"complained{about}"
+    rate = 1000 * row.complaints / row.orders
+    others = "no other product has any"
+    if np.isfinite(row.ratio):
+        others = f"for other products it is {formats.number(rate / row.ratio, digits=1)}"
+    per = formats.number(rate, digits=0 if rate >= 2 else 1)
+    return f"{wording.counted(int(row.complaints), 'buyer')} {said}. That is about {per} in 1,000 orders; {others}."
+
+
+def _signal(row: Any) -> Signal:
+    gone = f"{row.name} no longer stands out."
+    return Signal(id=f"product:{row.product_id}:{row.theme}", text=f"{titled(row)}.", gone=gone)
+
+
+def _action(row: Any, by: date) -> Action:
+    what = f"it runs {row.runs}" if row.runs else "complaints" if row.theme == ANY else f"{row.theme} complaints"
+    owner, count = OWNERS.get(row.theme, "purchasing"), int(row.complaints)
+    what, file = f"Check {row.name}: {what}", "tables/products.csv"
+    return Action(what=what, why=_counted(row), count=count, by=by, owner=owner, file=file)
+
+
+def _chart(found: Products) -> Chart | None:
+    """The products with the highest rates for the theme that stands out; None where fewer than three have five."""
+    clear = found.clear
+    theme = clear["theme"].iloc[0] if len(clear) else ANY
+    # A dot looks like a finding, which fewer than five complaints are not.
+    told = (found.frame["orders"] >= MIN_ORDERS) & (found.frame["complaints"] >= MIN_COMPLAINTS)
+    shown = found.frame[told & (found.frame["theme"] == theme)].sort_values("rate", ascending=False).head(SHOWN)
+    if len(shown) < 3:
+        return None
+    listed = pd.concat([clear.head(20), shown]).drop_duplicates(["product_id", "theme"])
+    listed["counted"] = 1000 * listed["complaints"] / listed["orders"]
+    labels = {"name": "Product", "theme": "Theme", "orders": "Orders with it", "complaints": "Complaints",
+              "counted": "Per 1,000 as counted", "rate": "Cautious rate", "low": "From", "high": "To",
+              "average": "Average"}  # fmt: skip
+    average = float(shown["average"].iloc[0])
+    return figures.dots(
+        shown,
+        label="name",
+        value="rate",
+        low="low",
+        high="high",
+        what=f"{'Complaints' if theme == ANY else f'{theme.capitalize()} complaints'} per 1,000 orders with it",
+        form=_one,
+        reference=average,
+        strong="above",
+        caption=f"Upright line: the average, {average:.1f}. Products with fewer than five complaints are not drawn.",
+        table=figures.tabulate(
+            listed,
+            caption=f"Complaints per 1,000 orders that held the product; {found.searched:,} pairs searched",
+            labels=labels,
+            formats=dict.fromkeys(("counted", "rate", "low", "high", "average"), _one) | {"orders": formats.number},
+            file="tables/products.csv",
+        ),
+    )
+
+
+def _one(value: float) -> str:
+    return formats.number(value, digits=1)
+
+
+def part_groups(readings: Readings, shop: Shop, orders: pd.DataFrame) -> Part:
+    """Do groups of customers complain more per order, and do channels of feedback carry other complaints?"""
+    found = groups(readings, shop, orders)
+    title, sentence = group_words(found)
+    clear = found.clear
+    rest = found.frame[(found.frame["theme"] == ANY) & (found.frame["differs"] == "")]
+    shown = pd.concat([clear, rest.sort_values("p_value", kind="stable").head(SHOWN)]).reset_index(drop=True)
+    hidden = ["rate", "low", "high"]  # a rate beside its orders would give a hidden count away
+    shown = figures.masked(shown, count="complaints", rates=hidden).assign(
+        group=[f"{_DIMENSIONS[row.dimension]}: {row.value}" for row in shown.itertuples()],
+        basis=[f"{size:,} {per}" for size, per in zip(shown["exposure"], shown["per"], strict=True)],
+        verdict=shown["differs"].replace("", "no clear difference"),
+    )
+    labels = {"group": "Group", "theme": "Theme", "basis": "Out of", "complaints": "Complaints", "rate": "Per 1,000",
+              "low": "From", "high": "To", "average": "Average", "verdict": "Against the rest"}  # fmt: skip
+    method = (
+        f"Groups and channels were compared {found.searched:,} times and corrected for it (false discovery rate 5 %). "
+        "Who writes where differs, so this compares writers, not causes."
+    )
+    louder = clear[(clear["theme"] != ANY) & (clear["differs"] == "more")]
+    chart = figures.table(
+        shown,
+        caption="Complaints per 1,000 orders of a group of customers, or per 1,000 texts of a channel",
+        labels=labels,
+        formats=dict.fromkeys((*hidden, "average"), _one),
+        file="tables/groups.csv",
+    )
+    file = figures.masked(found.frame, count="complaints", rates=[*hidden, "ratio", "p_value", "q_value"])
+    return Part(
+        title=title,
+        sentence=sentence,
+        detail=True,
+        chart=chart if len(shown) else None,
+        signals=[_group_signal(row) for row in louder.itertuples()],
+        method=[method] if found.searched else [],
+        tables={"groups": file},
+    )
+
+
+def group_words(found: Groups) -> tuple[str, str]:
+    """Do groups of customers or channels differ? A title and a sentence."""
+    if found.frame.empty:
+        return "Customers and channels cannot be compared", "That needs fifty orders or texts of at least two of them."
+    clear = found.clear
+    if clear.empty:
+        return "No group of customers and no channel differs clearly", ""
+    # A theme says more than 'any'.
+    row = next(clear.sort_values("theme", key=lambda names: names == ANY, kind="stable").itertuples())
+    said = f"{formats.number(row.rate)} per 1,000 {row.per}; on average {formats.number(row.average)}."
+    more = len(clear) - 1
+    differ = wording.noun(more, "comparison differs", "comparisons differ")
+    return group_title(row), wording.sentences(
+        said, f"{wording.upper(wording.small(more))} more {differ}." if more else ""
+    )
+
+
+def group_title(row: Any) -> str:
+    """What a group differs in: 'Chat brings about seven times as many complaints about service as other channels'."""
+    about = "complaints" if row.theme == ANY else f"complaints about {row.theme}"
+    others = "other channels" if row.dimension == "channel" else "other customers"
+    if not np.isfinite(row.ratio):
+        return f"Only {_named(row)} brings {about}"
+    much = f"fewer {about} than" if row.ratio < 1 else f"{wording.times(row.ratio)} {about} as"
+    return f"{wording.upper(_named(row))} brings {much} {others}"
+
+
+def _named(row: Any) -> str:
+    return str(row.value) if row.dimension == "channel" else f"{_DIMENSIONS[row.dimension].lower()} {row.value}"
+
+
+def _group_signal(row: Any) -> Signal:
+    gone = f"{wording.upper(_named(row))} no longer brings more complaints about {row.theme}."
+    return Signal(id=f"group:{row.dimension}:{row.value}:{row.theme}", text=f"{group_title(row)}.", gone=gone)

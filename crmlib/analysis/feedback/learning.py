@@ -1,29 +1,30 @@
-"""Can a model learnt from the shop's own stars read better than lexicons? Trained on earlier texts, judged on later ones.
+"""Can a model learnt from the shop's own stars read better than lexicons? How it is trained and how readers are graded.
 
 Features are the lexicons' scores, word 1–2-grams in which what a negator reaches is marked, and character 2–5-grams.
-Two logistic regressions are averaged, one on all of them and one on word n-grams weighted by how much oftener they stand
-in negative texts (Wang and Manning 2012); their chances are calibrated on texts they were not trained on.
+Two logistic regressions are averaged, one on all of them and one on word n-grams weighted by how much more often they
+stand in negative texts (Wang and Manning 2012); their chances are calibrated on texts they were not trained on.
 """
 
 from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import sparse, special
 
-from crmlib.analysis.feedback.lexicons import Scores
+from crmlib.analysis.feedback.moods import Scores
 from crmlib.stats import Floats
 
 STRENGTHS = (6.0, 36.0)  # inverse regularisation, chosen on training texts
 SCORE_SCALE = 1.5  # weight of the scores against n-gram blocks of length 1
 RATIO_STRENGTH, RATIO_SCALE = 0.3, 3.0  # the same two for n-grams weighted by their log-ratio, which are longer
 FOLDS, INNER = 5, 3
+MIN_RATED = 20  # rated texts of either kind below which a reader is not graded and shares are not corrected
 
 _NEGATORS = re.compile(r"not|no|never|nor|neither|cannot|without|hardly|barely|nothing|nobody|none|\w+n't")
 _TOKEN = re.compile(r"[\w']+|[.,!?;:]")
@@ -65,8 +66,8 @@ class Learnt:
     """What was learnt from the rated texts of one shop.
 
     Each text is read by the one of `parts` that was trained without its phrasing, so that rated and unrated texts are
-    misread alike; `part_of` knows which. `whole` reads what is new. Margins become probabilities by `slope` and `offset`.
-    Above `cut` a text is negative, below `usual` (the share of negatives it was trained on) positive; between, nothing is said.
+    misread alike; `part_of` knows which. `whole` reads what is new. Margins become chances by `slope` and `offset`.
+    Above `cut` a text is negative, below `usual` (the share of negatives in training) positive; between, nothing.
     """
 
     vocabulary: Vocabulary
@@ -162,9 +163,13 @@ def train(counts: Any, scores: Floats, negative: Floats, *, weight: Floats, stre
     leaning = sparse.hstack([seen @ sparse.diags_array(ratio), sparse.csr_array(RATIO_SCALE * scores)]).tocsr()
     other.fit(leaning, bad, sample_weight=weight)
     return Linear(
-        idf=idf, words=words, weights=one.coef_[0], ratio_weights=ratio * other.coef_[0, :words],
-        score_weights=RATIO_SCALE * other.coef_[0, words:], intercept=float(one.intercept_[0] + other.intercept_[0]) / 2,
-    )  # fmt: skip
+        idf=idf,
+        words=words,
+        weights=one.coef_[0],
+        ratio_weights=ratio * other.coef_[0, :words],
+        score_weights=RATIO_SCALE * other.coef_[0, words:],
+        intercept=float(one.intercept_[0] + other.intercept_[0]) / 2,
+    )
 
 
 def _seen(counts: Any, words: int) -> Any:
@@ -185,10 +190,8 @@ class Examples:
 
     def part(self, rows: NDArray[Any]) -> Examples:
         """These rows only."""
-        return Examples(
-            counts=self.counts[rows], scores=self.scores[rows], negative=self.negative[rows], weight=self.weight[rows],
-            group=self.group[rows], words=self.words,
-        )  # fmt: skip
+        taken = {name: getattr(self, name)[rows] for name in ("counts", "scores", "negative", "weight", "group")}
+        return Examples(**taken, words=self.words)
 
     def trained(self, *, strength: float) -> Linear:
         """A model of all these rows."""
@@ -233,27 +236,51 @@ def calibrated(margins: Floats, examples: Examples) -> tuple[float, float]:
     return max(float(fitted.coef_[0, 0]), 1e-3), float(fitted.intercept_[0])
 
 
-def best_cut(p: Floats, examples: Examples, *, macro_f1: Callable[[Floats], Floats]) -> float:
+def best_cut(p: Floats, examples: Examples) -> float:
     """The chance of negative above which to call a text negative, by macro F1 on unseen rows; within .2 and .6."""
     cuts = np.linspace(0.2, 0.6, 21)
     bad, w = examples.negative > 0.5, examples.weight
-    cells = [[w[bad & (p > c)].sum(), w[bad & (p <= c)].sum(), w[~bad & (p > c)].sum(), w[~bad & (p <= c)].sum()] for c in cuts]  # fmt: skip
-    found = np.nan_to_num(macro_f1(np.array(cells)))
+    counts = [[w[side & said].sum() for side in (bad, ~bad) for said in (p > cut, p <= cut)] for cut in cuts]
+    found = np.nan_to_num(macro_f1(np.array(counts)))
     # The middle of the best, so that a lucky spike does not decide.
     return float(np.mean(cuts[found >= found.max() - 1e-9]))
 
 
 def learnt(
-    examples: Examples, *, vocabulary: Vocabulary, marks: Sequence[frozenset[int]], strength: float, usual: float,
-    rng: np.random.Generator, macro_f1: Callable[[Floats], Floats],
-) -> Learnt:  # fmt: skip
-    """The model to read with: parts that each leave a fold of phrasings out, and the whole. `marks` of each row's text."""
+    examples: Examples,
+    *,
+    vocabulary: Vocabulary,
+    marks: Sequence[frozenset[int]],
+    strength: float,
+    usual: float,
+    rng: np.random.Generator,
+) -> Learnt:
+    """The model to read with: parts that each leave a fold of phrasings out, and the whole; `marks` of each row."""
     folds = examples.folds(FOLDS, rng=rng)
     margins, parts = examples.unseen_margins(folds, strength=strength)
     slope, offset = calibrated(margins, examples)
-    cut = best_cut(special.expit(slope * margins + offset), examples, macro_f1=macro_f1)
-    part_of = {mark: int(fold) for fold, own in zip(folds, marks, strict=True) for mark in own}
+    cut = best_cut(special.expit(slope * margins + offset), examples)
     return Learnt(
-        vocabulary=vocabulary, parts=parts, whole=examples.trained(strength=strength), part_of=part_of, slope=slope, offset=offset,
-        cut=cut, usual=min(usual, 0.8 * cut),
-    )  # fmt: skip
+        vocabulary=vocabulary,
+        parts=parts,
+        whole=examples.trained(strength=strength),
+        part_of={mark: int(fold) for fold, own in zip(folds, marks, strict=True) for mark in own},
+        slope=slope,
+        offset=offset,
+        cut=cut,
+        usual=min(usual, 0.8 * cut),
+    )
+
+
+def cells(truly: ArrayLike, said: ArrayLike) -> Floats:
+    """Indicator columns: truly and said negative, truly only, said only, neither."""
+    true, heard = np.asarray(truly, dtype=bool), np.asarray(said, dtype=bool)
+    return np.column_stack([true & heard, true & ~heard, ~true & heard, ~true & ~heard]).astype(float)
+
+
+def macro_f1(counts: Floats) -> Floats:
+    """The mean of both sides' F1 from (hit, missed, false, clear) in the last axis."""
+    hit, missed, false, clear = np.moveaxis(np.asarray(counts, dtype=float), -1, 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean: Floats = (2 * hit / (2 * hit + missed + false) + 2 * clear / (2 * clear + missed + false)) / 2
+    return mean

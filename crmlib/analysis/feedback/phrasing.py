@@ -14,11 +14,8 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-SHORT, LONG, LONGEST = (
-    3,
-    8,
-    24,
-)  # words: below, only the same words are one phrasing; from, two words may differ; beyond, one
+# Words below which only the same words are one phrasing, from which two may differ, and beyond which one.
+SHORT, LONG, LONGEST = 3, 8, 24
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*|\d+")
 
 

@@ -8,15 +8,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from crmlib.analysis.feedback.rates import Trend, period_of
+from crmlib import figures, formats, wording
+from crmlib.analysis.feedback.rates import period_of
 from crmlib.analysis.feedback.texts import Readings
 from crmlib.analysis.feedback.themes import THEMES
-from crmlib.findings import Due, Grade, Prediction
+from crmlib.analysis.feedback.trend import Trend
+from crmlib.analysis.forecasts import count_band
+from crmlib.findings import Due, Grade, Part, Prediction
 from crmlib.stats import Floats
 
 HORIZONS = (30, 90)
@@ -25,10 +29,10 @@ ORIGIN_STEP = 28  # days between the earlier days at which a forecast is tried
 MOST_ORIGINS, FEWEST_ORIGINS = 18, 4
 METHODS = ("year", "recent", "year by orders", "recent by orders")
 METHOD_WORDS = {
-    "year": "the daily mean of the last year carried on",
-    "recent": "the daily mean of the last eight weeks carried on",
-    "year by orders": "the last year's complaints per order times the orders expected from the same weeks a year ago",
-    "recent by orders": "the last eight weeks' complaints per order times the orders expected from the same weeks a year ago",
+    "year": "as in the last year",
+    "recent": "as in the last eight weeks",
+    "year by orders": "as often per order as in the last year, orders as a year ago",
+    "recent by orders": "as often per order as in the last eight weeks, orders as a year ago",
 }
 
 
@@ -36,8 +40,10 @@ METHOD_WORDS = {
 class Ahead:
     """Complaints by theme in the days from as_of on.
 
-    frame    theme, horizon_days, expected, low, high (of the count, 95 %), method, scatter (variance over mean of earlier errors)
-    tried    horizon_days, method, origins, deviance (mean Poisson deviance at earlier days), bias (forecast over actual − 1)
+    frame    theme, horizon_days, expected, low, high (of the count, 95 %), method, scatter (variance over mean of
+             earlier errors)
+    tried    horizon_days, method, origins, deviance (mean Poisson deviance at earlier days), bias (forecast over
+             actual − 1)
     """
 
     frame: pd.DataFrame
@@ -48,67 +54,74 @@ class Ahead:
 def ahead(readings: Readings, orders: pd.DataFrame, *, trend: Trend) -> Ahead:
     """How many complaints about each theme are to be expected in the next 30 and 90 days?
 
-    Of four plain forecasts the one that erred least at earlier days is used, the simplest of equals (2 %); a theme that clearly rose
-    or fell is carried on at its recent rate. Empty with too short a past for four such trials.
+    Of four plain forecasts the one that erred least at earlier days is used, the simplest of equals (2 %); a theme that
+    clearly rose or fell is carried on at its recent rate. Empty with too short a past for four such trials.
     """
-    columns = ["theme", "horizon_days", "expected", "low", "high", "method", "scatter"]
     period = period_of(readings, orders)
-    daily = _daily(readings, orders, start=period[0]) if period and period[1] == readings.as_of else None
-    rows, tries = [], []
-    for horizon in HORIZONS:
-        if daily is None:
-            break
-        size = len(daily)
-        origins = list(range(size - horizon, LONG_DAYS - 1, -ORIGIN_STEP))[:MOST_ORIGINS]
-        # Forecasts by orders need two years before the day; where enough such days are left, only those are tried.
-        two_years = [at for at in origins if at >= 2 * LONG_DAYS]
-        origins = two_years if len(two_years) > FEWEST_ORIGINS else origins
-        if len(origins) < FEWEST_ORIGINS:
-            continue
-        actual = np.array(
-            [daily[list(THEMES)].to_numpy()[at : at + horizon].sum(axis=0) for at in origins], dtype=float
-        )
-        usable = [method for method in METHODS if "orders" not in method or min(origins) >= 2 * LONG_DAYS]
-        said = {
-            method: np.array([_forecast(daily, at, horizon=horizon, method=method) for at in origins])
-            for method in usable
-        }
-        deviance = {method: _deviance(actual, found) for method, found in said.items()}
-        best = min(deviance.values())
-        method = next(name for name in usable if deviance[name] <= 1.02 * best)
-        tries += [
-            (horizon, name, len(origins), deviance[name], said[name].sum() / max(actual.sum(), 1.0) - 1)
-            for name in usable
-        ]
-        changed = (
-            set(trend.changes.loc[trend.changes["change"] != "no clear change", "theme"])
-            if len(trend.changes)
-            else set()
-        )
-        for place, theme in enumerate(THEMES):
-            used = method if theme not in changed or method.startswith("recent") else method.replace("year", "recent")
-            expected = float(_forecast(daily, size, horizon=horizon, method=used)[place])
-            # Few earlier errors measure their own spread badly: Student's margin over the normal one, for periods that do not overlap.
-            apart = max(2.0, (origins[0] - origins[-1]) / max(horizon, ORIGIN_STEP) + 1)
-            margin = (stats.t.ppf(0.975, apart) / stats.norm.ppf(0.975)) ** 2
-            own = slice(place, place + 1)
-            scatter = max(1.0, margin * max(_scatter(actual, said[used]), _scatter(actual[:, own], said[used][:, own])))
-            low, high = count_band(expected, scatter=scatter)
-            rows.append((theme, horizon, expected, low, high, used, scatter))
-    tried = pd.DataFrame(tries, columns=["horizon_days", "method", "origins", "deviance", "bias"])
-    return Ahead(frame=pd.DataFrame(rows, columns=columns), tried=tried, as_of=readings.as_of)
+    rows: list[tuple[Any, ...]] = []
+    tries: list[tuple[Any, ...]] = []
+    if period and period[1] == readings.as_of:
+        daily = _daily(readings, orders, start=period[0])
+        moved = trend.changes["change"] != "no clear change" if len(trend.changes) else []
+        changed = set(trend.changes.loc[moved, "theme"]) if len(trend.changes) else set()
+        for horizon in HORIZONS:
+            _try(daily, horizon, changed=changed, rows=rows, tries=tries)
+    return Ahead(
+        frame=pd.DataFrame(rows, columns=["theme", "horizon_days", "expected", "low", "high", "method", "scatter"]),
+        tried=pd.DataFrame(tries, columns=["horizon_days", "method", "origins", "deviance", "bias"]),
+        as_of=readings.as_of,
+    )
+
+
+def _try(
+    daily: pd.DataFrame, horizon: int, *, changed: set[str], rows: list[tuple[Any, ...]], tries: list[tuple[Any, ...]]
+) -> None:
+    """Try the methods at earlier days, forecast by the best, and add what came of it to `rows` and `tries`."""
+    size = len(daily)
+    origins = list(range(size - horizon, LONG_DAYS - 1, -ORIGIN_STEP))[:MOST_ORIGINS]
+    # Forecasts by orders need two years before the day; where enough such days are left, only those are tried.
+    two_years = [at for at in origins if at >= 2 * LONG_DAYS]
+    origins = two_years if len(two_years) > FEWEST_ORIGINS else origins
+    if len(origins) < FEWEST_ORIGINS:
+        return
+    counts = daily[list(THEMES)].to_numpy()
+    actual = np.array([counts[at : at + horizon].sum(axis=0) for at in origins], dtype=float)
+    said = {
+        method: np.array([_forecast(daily, at, horizon=horizon, method=method) for at in origins])
+        for method in METHODS
+        if "orders" not in method or min(origins) >= 2 * LONG_DAYS
+    }
+    deviance = {method: _deviance(actual, found) for method, found in said.items()}
+    method = next(name for name in said if deviance[name] <= 1.02 * min(deviance.values()))
+    for name, found in said.items():
+        tries.append((horizon, name, len(origins), deviance[name], found.sum() / max(actual.sum(), 1.0) - 1))
+    # Few earlier errors measure their own spread badly: Student's margin over the normal one, for periods apart.
+    apart = max(2.0, (origins[0] - origins[-1]) / max(horizon, ORIGIN_STEP) + 1)
+    margin = (stats.t.ppf(0.975, apart) / stats.norm.ppf(0.975)) ** 2
+    for place, theme in enumerate(THEMES):
+        used = method if theme not in changed or method.startswith("recent") else method.replace("year", "recent")
+        expected = float(_forecast(daily, size, horizon=horizon, method=used)[place])
+        own = slice(place, place + 1)
+        scatter = max(1.0, margin * max(_scatter(actual, said[used]), _scatter(actual[:, own], said[used][:, own])))
+        low, high = count_band(expected, scatter=scatter)
+        rows.append((theme, horizon, expected, low, high, used, scatter))
 
 
 def predictions(found: Ahead) -> tuple[Prediction, ...]:
     """The same as a later run will grade them: 'delivery_complaints_30d' and its like."""
     return tuple(
         Prediction(
-            id=f"{row.theme}_complaints_{row.horizon_days}d", label=f"{row.theme.capitalize()} complaints in the next {row.horizon_days} days",
-            unit="complaints", value=round(float(row.expected), 2), low=float(row.low), high=float(row.high), start=found.as_of,
+            id=f"{row.theme}_complaints_{row.horizon_days}d",
+            label=f"{row.theme.capitalize()} complaints in the next {row.horizon_days} days",
+            unit="complaints",
+            value=round(float(row.expected), 2),
+            low=float(row.low),
+            high=float(row.high),
+            start=found.as_of,
             end=found.as_of + timedelta(days=int(row.horizon_days)),
         )
         for row in found.frame.itertuples()
-    )  # fmt: skip
+    )
 
 
 def grade(readings: Readings, due: Sequence[Due]) -> tuple[Grade, ...]:
@@ -117,26 +130,16 @@ def grade(readings: Readings, due: Sequence[Due]) -> tuple[Grade, ...]:
     Counted by today's reading, so a reader that has changed since counts as error of the forecast.
     """
     grades = []
+    of_id = {f"{theme}_complaints_{days}d": theme for theme in THEMES for days in HORIZONS}
     said = readings.mentions[readings.mentions["complaint"]]
     days = readings.texts["day"].to_numpy()[said["row"].to_numpy()]
     for one in due:
-        theme = one.prediction.id.partition("_complaints_")[0]
-        if theme not in THEMES or one.prediction.end > readings.as_of:
+        theme = of_id.get(one.prediction.id)
+        if theme is None or one.prediction.end > readings.as_of:
             continue
         inside = (days >= np.datetime64(one.prediction.start)) & (days < np.datetime64(one.prediction.end))
         grades.append(Grade(due=one, actual=float((inside & (said["theme"] == theme).to_numpy()).sum())))
     return tuple(grades)
-
-
-def count_band(expected: float, *, scatter: float) -> tuple[float, float]:
-    """Where 95 % of counts with this mean fall whose variance is `scatter` times their mean; Poisson's where that is 1."""
-    if expected <= 0:
-        return 0.0, 3.0  # nothing seen: a Poisson mean up to 3 is compatible with no event
-    if scatter <= 1.0001:
-        return float(stats.poisson.ppf(0.025, expected)), float(stats.poisson.ppf(0.975, expected))
-    p = 1 / scatter
-    law = stats.nbinom(expected * p / (1 - p), p)
-    return float(law.ppf(0.025)), float(law.ppf(0.975))
 
 
 def _daily(readings: Readings, orders: pd.DataFrame, *, start: date) -> pd.DataFrame:
@@ -181,3 +184,66 @@ def _scatter(actual: Floats, expected: Floats) -> float:
     """Mean of squared errors over forecasts: how much wider than Poisson the outcomes fell."""
     mean = np.maximum(expected, 0.1)
     return float(((actual - mean) ** 2 / mean).mean())
+
+
+def part_ahead(readings: Readings, orders: pd.DataFrame, trend: Trend, due: Sequence[Due] = ()) -> Part:
+    """How many complaints are to be expected, and how did earlier such numbers (`due`) turn out?"""
+    found, grades = ahead(readings, orders, trend=trend), grade(readings, due)
+    marked, tables = _marked(grades), {"ahead": found.frame}
+    if found.frame.empty:
+        return Part(
+            title="We can't say how many complaints the next weeks bring",
+            sentence="That needs a year and a half of dated texts and orders up to this day.",
+            detail=True,
+            grades=grades,
+            certain=marked,
+            tables=tables,
+        )
+    shown = found.frame.assign(
+        name=found.frame["theme"].str.capitalize(),
+        span=[f"next {days} days" for days in found.frame["horizon_days"]],
+        how=found.frame["method"].map(METHOD_WORDS),
+    )
+    row = next(found.frame[found.frame["theme"] == trend.leading[0]].itertuples())
+    count = wording.counted(round(row.expected), f"{row.theme} complaint")
+    expect = f"Expect {'about ' if round(row.expected) else ''}{count} in the next {row.horizon_days} days"
+    return Part(
+        title=expect,
+        sentence=f"Between {row.low:.0f} and {row.high:.0f} would be no surprise; a later run says what came.",
+        detail=True,
+        chart=figures.table(
+            shown,
+            caption="Complaints to be expected by theme; 'from' and 'to' bound the count itself (95 %)",
+            labels={"name": "Theme", "span": "When", "expected": "Expected", "low": "From", "high": "To", "how": "If"},
+            formats={
+                "expected": lambda value: formats.number(value, digits=0 if value >= 10 else 1),
+                "low": formats.number,
+                "high": formats.number,
+            },
+            file="tables/ahead.csv",
+        ),
+        ahead=[f"{expect} ({row.low:.0f} to {row.high:.0f})."],
+        predictions=predictions(found),
+        grades=grades,
+        certain=marked,
+        method=[
+            "The numbers ahead come from the plainest forecast that erred least at "
+            f"{int(found.tried['origins'].max())} earlier days; their bands are as wide as those errors."
+        ],
+        tables=tables,
+    )
+
+
+def _marked(grades: Sequence[Grade]) -> list[str]:
+    """How earlier predictions turned out, as a sentence; none where none was due."""
+    inside = sum(
+        one.due.prediction.low is not None
+        and one.due.prediction.high is not None
+        and one.due.prediction.low <= one.actual <= one.due.prediction.high
+        for one in grades
+    )
+    if not grades:
+        return []
+    if len(grades) == 1:
+        return [f"The one earlier forecast that came due was {'inside' if inside else 'outside'} its range."]
+    return [f"Of {len(grades)} earlier forecasts, {inside or 'none'} came true within their range; 95 in 100 should."]

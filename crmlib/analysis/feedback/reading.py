@@ -10,53 +10,18 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from types import MappingProxyType
 from typing import Literal
 
 from crmlib.analysis.feedback.learning import Learnt, matrix
-from crmlib.analysis.feedback.lexicons import Scores
-from crmlib.analysis.feedback.moods import mood, scores
+from crmlib.analysis.feedback.lexicon import lexicon
+from crmlib.analysis.feedback.moods import Scores, mood, scores
 from crmlib.analysis.feedback.phrasing import signatures
 from crmlib.analysis.feedback.themes import clauses, mentions, names_fault, themes_of
 from crmlib.errors import UsageError
 
 Outcome = Literal["read", "no_signal", "other_language"]
 
-# Frequent words that are written in one of these languages only, so that one of them is a hint.
-_TEXTS = {
-    "en": """
-        the and is it's this that with for of are were have has had not very my they you but from would will
-        been i it we your our their there what which when good great love nice really quickly don't didn't
-        too to just all arrived delivery quality ordered than then only after before again product
-    """,
-    "de": """
-        der das und ist ich nicht sehr mit für auf ein eine einen leider aber auch wurde noch wie zu von dem
-        den sind bei schnell gut alles habe hat schon wieder lieferung qualität bestellt gerne super-schnell
-        kam
-    """,
-    "fr": """
-        le les des est et très pour avec une pas je nous vous mais dans sur qui que c'est bien livraison
-        produit reçu qualité rapide commande merci trop jamais été
-    """,
-    "es": """
-        el los las es muy para con una pero por que y lo mi se calidad envío producto bien rápido pedido
-        llegó gracias bueno buena nunca está
-    """,
-    "it": """
-        il gli è molto per con una ma che non di della sono prodotto qualità spedizione ottimo arrivato
-        veloce grazie consegna mai più
-    """,
-    "nl": """
-        het een en niet met voor zeer goed maar ook van ik op wel snel geleverd kwaliteit besteld bedankt
-        mooi levering erg heel
-    """,
-    "pl": """
-        jest nie bardzo się na z do dobra jakość szybko polecam przesyłka dostawa ale i produkt
-    """,
-}
-_WORDS: Mapping[str, frozenset[str]] = MappingProxyType(
-    {code: frozenset(text.split()) for code, text in _TEXTS.items()}
-)
+_WORDS = {code: frozenset(text.split()) for code, text in lexicon("languages").items()}
 _SHARED = {
     word for code, words in _WORDS.items() for other, more in _WORDS.items() if code != other for word in words & more
 }
@@ -65,10 +30,10 @@ _TOKEN = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 
 @dataclass(frozen=True)
 class Reading:
-    """One distinct text: what became of it and its polarity, −1 to 1; `mixed` where clauses of opposite mood stand in it.
+    """One distinct text: what became of it and its polarity, −1 to 1; `mixed` where clauses are of opposite mood.
 
-    `themes` holds the mood of each theme it mentions: of the clauses about it or, where those have none (`moodless`), of the
-    whole text. `against` are the themes spoken of negatively, `named` those of which a fault is named.
+    `themes` holds the mood of each theme it mentions: of the clauses about it or, where these have none (`moodless`),
+    of the whole text. `against` are the themes spoken of negatively, `named` those of which a fault is named.
     """
 
     outcome: Outcome
@@ -82,8 +47,8 @@ class Reading:
     def complaints(self, *, rating: float | None = None) -> frozenset[str]:
         """Which themes does it complain about, given the stars that came with it (None: no stars)?
 
-        Those spoken of negatively or with a named fault. Stars decide where the words leave room: with one or two, a theme
-        without a mood of its own counts too; with four or five, a mood without a named fault does not.
+        Those spoken of negatively or with a named fault. Stars decide where the words leave room: with one or two, a
+        theme without a mood of its own counts too; with four or five, a mood without a named fault does not.
         """
         low, high = (rating is not None and rating <= 2), (rating is not None and rating >= 4)
         return self.named | (frozenset() if high else self.against) | (self.moodless if low else frozenset())
@@ -93,8 +58,8 @@ class Reading:
 class Reader:
     """Reads English texts; says nothing below a strength of `abstain_below` (0 to 1), nor where nothing speaks.
 
-    With TextBlob's lexicon and rules of wording, unless it has `learnt` a model of the shop's own stars. `known` holds the
-    scores of texts met before by their key, so that none is scored twice.
+    With TextBlob's lexicon and rules of wording, unless it has `learnt` a model of the shop's own stars. `known` holds
+    the scores of texts met before by their key, so that none is scored twice.
     """
 
     abstain_below: float = 0.1

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 MIN_READ = 50  # texts that must be readable before any share is reported
 OUTCOMES = ("read", "no_signal", "other_language")
 SEGMENTS = ("acquisition_channel", "country", "gender", "age")  # what is known of customers, beside each text
+_CARRIED = ("feedback_id", "customer_id", "order_id", "product_id", "channel")
+_MARKS = ("answered", "mixed")
 AGES = (25, 35, 45, 55, 65)  # years at which a new age band begins
 
 
@@ -31,9 +33,10 @@ AGES = (25, 35, 45, 55, 65)  # years at which a new age band begins
 class Readings:
     """What became of every text.
 
-    texts     one row a text, by feedback_id: feedback_id, customer_id, order_id, product_id, channel, the SEGMENTS, day (NaT where undated), rating (NaN where unrated),
-              outcome (one of OUTCOMES), polarity, key (of the distinct text), answered, mixed (praise and blame in one), text (redacted, and kept only where
-              it may be quoted or answered: read negative, complaining, or one or two stars; else '')
+    texts     one row a text, by feedback_id: feedback_id, customer_id, order_id, product_id, channel, the SEGMENTS,
+              day (NaT where undated), rating (NaN where unrated), outcome (one of OUTCOMES), polarity, key (of the
+              distinct text), answered, mixed (praise and blame in one), text (redacted, and kept only where it may be
+              quoted or answered: read negative, complaining, or one or two stars; else '')
     mentions  one row a text and theme: row (of `texts`), theme, polarity, complaint
     """
 
@@ -51,9 +54,10 @@ class Readings:
 def facts(shop: Shop) -> ir.Table:
     """Grain: one kept text. The smallest table a reader of texts can do with: the rows themselves.
 
-    Columns feedback_id, text, created_at, day, customer_id, order_id, product_id, channel, rating, language, first_name, last_name
-    (of that very customer, to be taken out of quotes), the customer's SEGMENTS, answered (a ticket of the customer was first replied to at or after the
-    text). Empty where the shop lacks them. Raises NotAvailable without feedback.
+    Columns feedback_id, text, created_at, day, customer_id, order_id, product_id, channel, rating, language,
+    first_name, last_name (of that very customer, to be taken out of quotes), the customer's SEGMENTS, answered (a
+    ticket of the customer was first replied to at or after the text). Empty where the shop lacks them. Raises
+    NotAvailable without feedback.
     """
     texts = shop.table("feedback", "text").select(
         "feedback_id", "text", "created_at", "customer_id", "order_id", "product_id", "channel",
@@ -75,7 +79,7 @@ def facts(shop: Shop) -> ir.Table:
 
 
 def with_segments(shop: Shop, people: ir.Table) -> ir.Table:
-    """Customers with what is known of them, as text: acquisition_channel, country, gender, age (a band of years at as_of)."""
+    """Customers with what is known of them, as text: acquisition_channel, country, gender, age (a band at as_of)."""
     known = shop.table("customers")
     born = known["birth_date"].cast("date")
     years = ibis.literal(shop.as_of.year) - born.year() - (
@@ -87,10 +91,8 @@ def with_segments(shop: Shop, people: ir.Table) -> ir.Table:
         f"{AGES[-1]} and over",
     ]
     band = ibis.cases(*((years < limit, name) for limit, name in zip(AGES, names, strict=False)), else_=names[-1])
-    segments = known.select(
-        "customer_id", acquisition_channel=known["acquisition_channel"], country=known["country"], gender=known["gender"],
-        age=ibis.ifelse(born.isnull(), ibis.null("string"), band),
-    )  # fmt: skip
+    columns = ("customer_id", "acquisition_channel", "country", "gender")
+    segments = known.select(*columns, age=ibis.ifelse(born.isnull(), ibis.null("string"), band))
     return people.left_join(segments, "customer_id").drop("customer_id_right")
 
 
@@ -104,7 +106,7 @@ def order_days(shop: Shop) -> ir.Table:
 
 
 def orders_by_day(shop: Shop) -> pd.DataFrame:
-    """Against how many orders are complaints counted? One row a day: day, orders; no rows where the shop has no orders."""
+    """Against how many orders are complaints counted? One row a day: day, orders; no rows without orders."""
     if not shop.has("orders"):
         return pd.DataFrame({"day": pd.Series(dtype="datetime64[s]"), "orders": pd.Series(dtype="int64")})
     days = shop.fetch(order_days(shop))
@@ -131,36 +133,16 @@ def score(shop: Shop, texts: ir.Table, *, reader: Reader, at_least: int = MIN_RE
             against = reading.complaints(rating=record["rating"])
             mentions += [(len(rows), name, mood, name in against) for name, mood in reading.themes.items()]
             rows.append(_row(record, reading, reader=reader, key=key, complains=bool(against), own=own))
-    columns = [
-        "feedback_id",
-        "customer_id",
-        "order_id",
-        "product_id",
-        "channel",
-        *SEGMENTS,
-        "created_at",
-        "day",
-        "rating",
-        "outcome",
-        "polarity",
-        "key",
-        "answered",
-        "mixed",
-        "text",
-    ]
+    columns = [*_CARRIED, *SEGMENTS, "created_at", "day", "rating", "outcome", "polarity", "key", *_MARKS, "text"]
     frame = pd.DataFrame(rows, columns=columns)
-    frame = frame.assign(
-        day=pd.to_datetime(frame["day"]),
-        rating=pd.to_numeric(frame["rating"]).astype("float64"),
-        polarity=frame["polarity"].astype("float64"),
-        answered=frame["answered"].astype(bool),
-        mixed=frame["mixed"].astype(bool),
-    )
+    frame = frame.assign(day=pd.to_datetime(frame["day"]), rating=pd.to_numeric(frame["rating"]))
+    frame = frame.astype({"rating": "float64", "polarity": "float64", "answered": bool, "mixed": bool})
     counts = frame["outcome"].value_counts()
     if counts.get("read", 0) < at_least:
+        read, silent, other = (f"{counts.get(outcome, 0):,}" for outcome in OUTCOMES)
         raise NotEnoughData(
-            f"needs {at_least} texts it can read; of {len(frame):,} texts {counts.get('read', 0):,} could be read, "
-            f"{counts.get('no_signal', 0):,} had no clear direction and {counts.get('other_language', 0):,} are not English"
+            f"needs {at_least} texts it can read; of {len(frame):,} texts {read} could be read, {silent} had no clear "
+            f"direction and {other} are not English"
         )
     found = pd.DataFrame(mentions, columns=["row", "theme", "polarity", "complaint"])
     found = found.astype({"row": "int64", "theme": "object", "polarity": "float64", "complaint": "bool"})
@@ -192,8 +174,5 @@ def _row(
         names = (record["first_name"], record["last_name"])
         # Names and whole texts end here; only what is redacted goes on.
         text = redact(record["text"], names=names, ids=(record["order_id"], record["customer_id"]), known=own)
-    return (
-        record["feedback_id"], record["customer_id"], record["order_id"], record["product_id"], record["channel"],
-        *(record[name] for name in SEGMENTS), record["created_at"], record["day"], record["rating"], reading.outcome,
-        reading.polarity, key, bool(record["answered"]), reading.mixed, text,
-    )  # fmt: skip
+    known = [record[name] for name in (*_CARRIED, *SEGMENTS, "created_at", "day", "rating")]
+    return (*known, reading.outcome, reading.polarity, key, bool(record["answered"]), reading.mixed, text)

@@ -1,8 +1,9 @@
-"""How likely is each customer to order? The model's chances, held against what came, and mended where that is measurably better.
+"""How likely is each customer to order? The model's chances, mended where that measurably came closer to what came.
 
-The models let everybody's gaps vary like waiting for chance. Many people buy more regularly: once silent for longer than
-their own gaps, they are likelier gone than the models say. A logistic regression learns from windows of 90 days that are over how
-often customers with such a chance and such a silence did order (Platt 1999; Steyerberg 2019, chapter 20, on updating a model).
+The models let everybody's gaps vary like waiting for chance. Many people buy more regularly: once silent for longer
+than their own gaps, they are likelier gone than the models say. A logistic regression learns from windows of 90 days
+that are over how often customers with such a chance and such a silence did order (Platt 1999; Steyerberg 2019,
+chapter 20, on updating a model).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import special, stats
 
+from crmlib import wording
 from crmlib.analysis.lifetime_value.models import PurchaseModel
 from crmlib.analysis.lifetime_value.timing import Floats
 
@@ -30,7 +32,7 @@ _WEEK = 7.0
 
 @dataclass(frozen=True, kw_only=True)
 class Window:
-    """What came in the 90 days from `start`, by the model as it stood that day. patterns: as holdout_patterns has them."""
+    """What came in the 90 days from `start`, by the model as it stood that day; patterns as holdout_patterns has."""
 
     start: date
     patterns: pd.DataFrame
@@ -39,7 +41,7 @@ class Window:
 
 @dataclass(frozen=True, kw_only=True)
 class Mending:
-    """A fitted regression: `weights` of the traits of a history, less `centre` and over `scale`, and the constant first."""
+    """A fitted regression: `weights` of the traits of a history, less `centre`, over `scale`; the constant first."""
 
     weights: tuple[float, ...]
     centre: tuple[float, ...]
@@ -58,7 +60,7 @@ class Chances:
     mending     None where the model's own chances stand
     onward      whether chances beyond 90 days go on from the mended ones
     windows     how many windows of 90 days were over, and `judged` of them by what earlier ones taught
-    better      log loss per customer in the judged windows, mended less plain: value, low, high; nan where none was judged
+    better      log loss per customer in the judged windows, mended less plain: value, low, high; nan where none was
     farther     the same over the days kept aside, where those are twice as long or more
     drift       half of the 95 % range of a band's log-odds from one window to the next, beyond customers' own chance
     bands       band, customers, said, low, high, came, plain_said, plain_came, plain_customers: over the judged windows
@@ -76,8 +78,8 @@ class Chances:
     def none(self, model: PurchaseModel, patterns: pd.DataFrame, *, days: float) -> Floats:
         """Chance of no order in the next `days`; never less than that over a longer time.
 
-        Over more than 90 days hazards go on as the model has them, in the proportion to which those of the first 90 were mended.
-        Over fewer, the model's own chance of an order counts up to the mended one of 90 days.
+        Over more than 90 days hazards go on as the model has them, in the proportion to which those of the first 90
+        were mended. Over fewer, the model's own chance of an order counts up to the mended one of 90 days.
         """
         plain = model.p_none(patterns, days=days)
         if self.mending is None:
@@ -94,32 +96,32 @@ class Chances:
         return np.asarray(np.exp(np.log(mended) * np.maximum(farther, 1.0)))
 
     def half_width(self, usual: float) -> float:
-        """Half of the 95 % range of a band's log-odds for what moves many customers at once: as seen in judged windows, else `usual`."""
+        """Half of the 95 % range of a band's log-odds for what moves many at once: as seen in windows, else `usual`."""
         return self.drift if self.judged else usual
 
     def sentence(self) -> str:
-        """What was done with single chances, and why."""
+        """What was done with single chances, and why; '' where no window is over."""
         if not self.windows:
             return ""
         if not self.judged:
             return (
-                f"Single chances are the model's own: only {self.windows} windows of {DAYS} days are over, too few to learn from what came and "
-                "to test it."
+                f"Single chances are the model's own: only {wording.counted(self.windows, 'window')} of {DAYS} days "
+                f"{wording.noun(self.windows, 'is')} over, too few to learn from and to test."
             )
-        seen = f"{self.judged} window{'s' if self.judged > 1 else ''} of {DAYS} days they had not seen"
+        seen = f"in {wording.counted(self.judged, 'window')} of {DAYS} days that taught nothing"
         if self.mending is None:
-            return f"Single chances are the model's own: in {seen}, chances corrected by what had come before were not clearly closer."
+            return f"Single chances are the model's own: {seen}, corrected ones were not clearly closer."
+        farther = ""
+        if np.isfinite(self.farther[0]):
+            farther = (
+                ", and over the whole test"
+                if self.onward
+                else (f", but not over the whole test, so beyond {DAYS} days the model's own stand")
+            )
         return (
-            f"Single chances are corrected for how long somebody is silent by their own rhythm, which the model does not look at: in {seen}, "
-            f"they came closer to what customers did than the model's own{self._farther_words()}."
+            f"Single chances are corrected for how long somebody is silent by their own rhythm: {seen}, they came "
+            f"closer to what customers did than the model's own{farther}."
         )
-
-    def _farther_words(self) -> str:
-        if not np.isfinite(self.farther[0]):
-            return ""
-        if self.onward:
-            return ", and over the days kept aside as well"
-        return f", but not clearly over the days kept aside, so beyond {DAYS} days the model's own stand"
 
 
 def band_of(chance: pd.Series | Floats) -> NDArray[np.intp]:
@@ -128,6 +130,7 @@ def band_of(chance: pd.Series | Floats) -> NDArray[np.intp]:
 
 
 def band_names() -> list[str]:
+    """What the bands are called, in files and on the page."""
     return [f"{round(100 * low)}–{round(100 * high)} %" for low, high in pairwise(EDGES)]
 
 
@@ -149,7 +152,7 @@ def learn(windows: Sequence[Window]) -> Mending:
 
 
 def judge(windows: Sequence[Window]) -> Chances:
-    """Mend the chances or leave them? Each window is held against what only earlier ones taught; a tie goes to the model's own.
+    """Mend the chances or leave them? Each window is held against what only earlier ones taught; a tie mends nothing.
 
     The same customers stand behind every window, so the deviations of the windows' differences are added as if they
     always erred together.
@@ -171,7 +174,7 @@ def go_on(
 ) -> Chances:
     """Hold mended chances against what came over a longer time too: `patterns` and `model` of a look over `days`.
 
-    What was not over when the look began teaches nothing. Where too little was, they go on unjudged: 90 days of theirs were judged.
+    What was not over when the look began teaches nothing. Where too little was, they go on: 90 days were judged.
     """
     known = [window for window in windows if (model.until - window.start).days >= DAYS]
     if chances.mending is None or days < 2 * DAYS or len(known) < LEAST_LEARNT:
@@ -231,10 +234,10 @@ def _thinned(patterns: pd.DataFrame) -> pd.DataFrame:
 
 
 def _traits(patterns: pd.DataFrame, plain: Floats) -> Floats:
-    """What the regression looks at: the model's log-odds, how often somebody bought, how long they are silent, also by their own gaps.
+    """What the regression looks at: the model's log-odds, how often somebody bought, how long they are silent.
 
-    Silence over the own mean gap bends at one, two and four gaps, and counts for more the better the gap is known; silence
-    itself bends after a month and after a quarter.
+    Silence over the own mean gap bends at one, two and four gaps, and counts for more the better the gap is known;
+    silence itself bends after a month and after a quarter.
     """
     x, recency, t = (patterns[name].to_numpy(float) for name in ("frequency", "recency_days", "t_days"))
     odds = special.logit(np.clip(plain, _LEAST, 1 - _LEAST))
@@ -257,7 +260,7 @@ def _difference(parts: Sequence[tuple[Floats, Floats]]) -> tuple[float, float, f
 
 
 def _drift(looks: Sequence[_Seen], used: bool) -> float:
-    """Half of the 95 % range of a band's log-odds from one window to the next: moments beyond customers' chance, weighted by what is known."""
+    """Half of the 95 % range of a band's log-odds between windows: beyond customers' chance, weighted by knowledge."""
     errors, chances = [], []
     for look in looks:
         n, said, variance, came = look.by_band(look.mended if used else look.plain)
@@ -274,7 +277,7 @@ def _drift(looks: Sequence[_Seen], used: bool) -> float:
 
 
 def _bands(looks: Sequence[_Seen], used: bool) -> pd.DataFrame:
-    """Said and came by band over the judged windows, both ways, with 95 % of what came by chance and drift between windows."""
+    """Said and came by band over the judged windows, both ways, with 95 % ranges of chance and drift."""
     n, said, variance, came = sum(
         (look.by_band(look.mended if used else look.plain) for look in looks), np.zeros((4, len(EDGES) - 1))
     )
@@ -284,6 +287,7 @@ def _bands(looks: Sequence[_Seen], used: bool) -> pd.DataFrame:
         drift = _drift(looks, used) * share * (1 - share) / np.sqrt(len(looks))
         half = np.hypot(1.96 * off, drift)
         return pd.DataFrame(
-            {"band": band_names(), "customers": n.astype(int), "said": share, "low": np.maximum(share - half, 0), "high": np.minimum(share + half, 1),
-             "came": came / n, "plain_customers": plain.astype(int), "plain_said": plain_said / plain, "plain_came": plain_came / plain}
+            {"band": band_names(), "customers": n.astype(int), "said": share, "low": np.maximum(share - half, 0),
+             "high": np.minimum(share + half, 1), "came": came / n, "plain_customers": plain.astype(int),
+             "plain_said": plain_said / plain, "plain_came": plain_came / plain}
         ).query("customers > 0 or plain_customers > 0").reset_index(drop=True)  # fmt: skip

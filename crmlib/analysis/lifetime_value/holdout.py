@@ -1,64 +1,41 @@
-"""The days kept aside, by tenth and tier of customers and by week: what was forecast and what came."""
+"""Did the forecast of the days kept aside come true? By week, by tenth of customers, and for single chances."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import timedelta
 
 import numpy as np
 import pandas as pd
 
-from crmlib.analysis.forecasts import half_width
+from crmlib import figures, formats, wording
+from crmlib.analysis.forecasts import Total, band, half_width
+from crmlib.analysis.lifetime_value.chances import DAYS
 from crmlib.analysis.lifetime_value.methods import NOBODY
+from crmlib.analysis.lifetime_value.tiers import TIERS, between, tiers_then
 from crmlib.analysis.lifetime_value.timing import Floats
-from crmlib.analysis.lifetime_value.validation import Validation, top_share
+from crmlib.analysis.lifetime_value.validation import Validation, off_words
+from crmlib.findings import Check, Metric, Part
 
-TOP = "top tenth"
-# tier -> share of customers, best first
-TIERS = ((TOP, 0.1), ("next two tenths", 0.2), ("middle", 0.3), ("the rest", 0.4))
 _CLEAR = 0.01
+_FAR = 1.2  # times too many or too few: a tier that was so far off is named
 
 
 def calibration(validation: Validation) -> pd.DataFrame:
-    """Forecast and actual repeat orders of the holdout by tenth of customers, and by how much chance alone may part them."""
-    n = validation.patterns["customers"].to_numpy(float)
+    """Forecast and actual repeat orders of the holdout by tenth of customers, and how far chance may part them."""
+    n = validation.customers
     method = validation.chosen if validation.chosen != NOBODY else next(iter(validation.ranking))
     score = validation.expected.get(method, validation.ranking.get(method))
     assert score is not None
-    said, bought = validation.expected[validation.chosen], validation.patterns["purchases"].to_numpy(float)
+    said, bought = validation.expected[validation.chosen], validation.purchases
     tenths = [k / 10 for k in range(11)]
-    forecast, came = (_between(score, amount, n, tenths) for amount in (said, bought))
-    chance = 1.96 * np.sqrt(_between(score, np.square(bought - said), n, tenths))
-    return pd.DataFrame(
-        {
-            "tenth": range(1, 11),
-            "forecast": forecast,
-            "low": np.maximum(forecast - chance, 0),
-            "high": forecast + chance,
-            "came": came,
-        }
-    )
-
-
-def tiers_then(validation: Validation) -> pd.DataFrame:
-    """The same by tier, as the tiers of today share customers out: tier, forecast, came."""
-    n = validation.patterns["customers"].to_numpy(float)
-    said, bought = validation.expected[validation.chosen], validation.patterns["purchases"].to_numpy(float)
-    edges = [0.0, *np.cumsum([share for _, share in TIERS])]
-    forecast, came = (_between(said, amount, n, edges) for amount in (said, bought))
-    return pd.DataFrame({"tier": [name for name, _ in TIERS], "forecast": forecast, "came": came})
-
-
-def _between(score: Floats, amount: Floats, n: Floats, edges: Sequence[float]) -> Floats:
-    """How much of `amount` the customers between such shares of all hold, best by `score` first."""
-    total = float(n @ amount)
-    if total == 0:
-        return np.zeros(len(edges) - 1)
-    reached = [float(top_share(score, amount, n[None, :], share=edge)[0]) if edge else 0.0 for edge in edges]
-    return np.diff(reached) * total
+    forecast, came = (between(score, amount, n, tenths) for amount in (said, bought))
+    chance = 1.96 * np.sqrt(between(score, np.square(bought - said), n, tenths))
+    low, high = np.maximum(forecast - chance, 0), forecast + chance
+    return pd.DataFrame({"tenth": range(1, 11), "forecast": forecast, "low": low, "high": high, "came": came})
 
 
 def by_week(validation: Validation) -> pd.DataFrame:
+    """Orders a week before the test and in it: week, came, day, and for the test forecast with low and high."""
     weeks = validation.days // 7
     seen = validation.weekly.set_index("week")["purchases"]
     start = int(seen.index.min()) if len(seen) else 0
@@ -66,7 +43,7 @@ def by_week(validation: Validation) -> pd.DataFrame:
     index = pd.RangeIndex(min(start + 1, 0), weeks)
     frame = pd.DataFrame({"week": index, "came": seen.reindex(index, fill_value=0).to_numpy(float)})
     frame["day"] = pd.Timestamp(validation.start) + pd.to_timedelta(7 * frame["week"], unit="D")
-    n = validation.patterns["customers"].to_numpy(float)
+    n = validation.customers
     model = validation.models.get(validation.chosen)
     if model is not None:
         reached = [0.0, *(float(n @ model.expected(validation.patterns, days=7 * k)) for k in range(1, weeks + 1))]
@@ -74,7 +51,7 @@ def by_week(validation: Validation) -> pd.DataFrame:
     else:
         mean = np.full(weeks, validation.forecast / validation.days * 7)
     own = validation.cuts[0].own if np.isfinite(validation.cuts[0].own) else 0.0
-    clock = validation.holdout.fits.clock
+    clock = validation.fits.clock
     season = [
         clock.deviation((validation.start + timedelta(days=7 * k)), days=7) if clock else 0.0 for k in range(weeks)
     ]
@@ -89,7 +66,7 @@ def by_week(validation: Validation) -> pd.DataFrame:
 
 
 def _unrest(weeks: Floats) -> float:
-    """By what share single weeks jump beyond chance (campaigns, holidays), from one week to the next before the holdout."""
+    """By what share single weeks jump beyond chance (campaigns, holidays), from one to the next before the holdout."""
     weeks = weeks[weeks > 0][-52:]
     if len(weeks) < 8:
         return 0.0
@@ -98,7 +75,7 @@ def _unrest(weeks: Floats) -> float:
 
 
 def one_sided(weeks: pd.DataFrame) -> tuple[int, int, bool] | None:
-    """The longest stretch of the holdout's weeks that missed on one side: place of the first, how many, whether they came in above.
+    """The longest stretch of weeks that missed on one side: place of the first, how many, whether they came in above.
 
     None where weeks that miss like a fair coin would show a stretch as long in one holdout of a hundred or more.
     """
@@ -114,3 +91,201 @@ def one_sided(weeks: pd.DataFrame) -> tuple[int, int, bool] | None:
     if (len(above) - length + 2) * 0.5**length >= _CLEAR:
         return None
     return int(starts[longest]), length, bool(above[starts[longest]])
+
+
+def holdout_band(validation: Validation) -> Total | None:
+    """The range for the test as it could be stated on the day it began; None where the method gives none."""
+    own = validation.cuts[0].own
+    if validation.forecast <= 0 or not np.isfinite(own):
+        return None
+    return band(validation.forecast, own, validation.errors_known)
+
+
+def part_weeks(validation: Validation) -> Part:
+    """Did orders come as forecast, week by week? With how the test came out, for 'How certain is this?'."""
+    weeks = by_week(validation)
+    later = weeks[weeks["forecast"].notna()]
+    drift = _drift(validation, weeks)
+    lines = pd.concat(
+        [
+            later.assign(kind="forecast", orders=later["forecast"]),
+            weeks[weeks["week"] >= -52].assign(kind="actual", orders=weeks["came"], low=np.nan, high=np.nan),
+        ]
+    )
+    chart = figures.line(
+        lines, x="day", y="orders", group="kind", strong="actual", low="low", high="high",
+        what="repeat orders a week", form=formats.number, mark=(pd.Timestamp(validation.start), "test begins"),
+        caption="Shaded: where 19 weeks in 20 should lie.",
+        table=figures.tabulate(
+            later.assign(name=later["day"].dt.strftime("%d %b %Y")),
+            caption="Repeat orders by week of the test",
+            labels={"name": "Week from", "came": "Actual", "forecast": "Forecast", "low": "From", "high": "to"},
+            formats=dict.fromkeys(("came", "forecast", "low", "high"), formats.number),
+        ),
+    )  # fmt: skip
+    held = holdout_band(validation)
+    checks = [] if held is None or held.holds(validation.actual) else [_missed(validation, held)]
+    inside = int(((later["came"] >= later["low"]) & (later["came"] <= later["high"])).sum())
+    return Part(
+        title=f"Tested on {tried_on(validation)}, the forecast was {off_words(validation.off)}{drift}",
+        sentence=f"{formats.number(validation.forecast)} orders were expected, {formats.number(validation.actual)} "
+        f"came; {inside} of {wording.counted(len(later), 'week')} fell inside the shaded range."
+        if len(later)
+        else "",
+        chart=chart, metrics=_metrics(validation, held), checks=checks,
+        certain=[wording.sentences(_plainly(validation, held), _weak(tiers_then(validation)))],
+    )  # fmt: skip
+
+
+def _plainly(validation: Validation, held: Total | None) -> str:
+    """Whether the test stayed inside its range, and how it did in money, for somebody who reads one sentence."""
+    where = "came without a range"
+    if held is not None:
+        where = f"{'stayed inside' if held.holds(validation.actual) else 'missed'} its range"
+    sales = validation.sales_off
+    money = f"; in net sales it was {off_words(sales)}" if np.isfinite(sales) else ""
+    return f"{_subject(validation)} {where}{money}."
+
+
+def _missed(validation: Validation, held: Total) -> Check:
+    text = (
+        f"{_subject(validation)} was {formats.interval(held.low, held.high, 'orders')} orders; "
+        f"{wording.counted(validation.actual, 'order')} came."
+    )
+    return Check(name="holdout inside its range", verdict="warning", text=text)
+
+
+def _drift(validation: Validation, weeks: pd.DataFrame) -> str:
+    """From when on the forecast missed on one side for longer than chance does: ', and 13% too high from 1 April'."""
+    stretch = one_sided(weeks)
+    if stretch is None:
+        return ""
+    first, length, _ = stretch
+    later = weeks[weeks["forecast"].notna()]
+    run = later.iloc[first : first + length]
+    came = float(run["came"].sum())
+    if not came or length == len(later):
+        return ""
+    off = off_words(float(run["forecast"].sum()) / came - 1)
+    since, until = (wording.day(day.date(), near=validation.end) for day in run["day"].iloc[[0, -1]])
+    return f", and {off} from {since}" + ("" if first + length == len(later) else f" to {until}")
+
+
+def _weak(then: pd.DataFrame) -> str:
+    """The lower tiers, where the test expected a fifth or more too much or too little of them."""
+    share = dict(TIERS)
+    off = then[
+        (then["forecast"] > _FAR * np.maximum(then["came"], 1))
+        | (then["came"] > _FAR * np.maximum(then["forecast"], 1))
+    ]
+    below = off[off["tier"].map(lambda tier: tier in list(share)[2:])]
+    if below.empty:
+        return ""
+    much = bool((below["forecast"] > below["came"]).all())
+    little = bool((below["forecast"] < below["came"]).all())
+    part = formats.share(sum(share[tier] for tier in below["tier"]))
+    who = f"the bottom {part}" if below["tier"].iloc[-1] == list(share)[-1] else "the middle tier"
+    if not much and not little:
+        return f"Forecasts for {who} were far off: use them only to rank."
+    counts = f"{formats.number(below['forecast'].sum())} orders, {formats.number(below['came'].sum())} came"
+    limit = "upper" if much else "lower"
+    return (
+        f"It expected too {'much' if much else 'little'} from {who}: {counts}. Treat their figures as {limit} limits."
+    )
+
+
+def _metrics(validation: Validation, held: Total | None) -> list[Metric]:
+    known = int(validation.customers.sum())
+    repeat = int((validation.patterns["frequency"] > 0) @ validation.patterns["customers"])
+    value, low, high = (
+        end if np.isfinite(end) else None for end in validation.measure(validation.chosen, "error_share")
+    )
+    return [
+        Metric(
+            id="forecast_error", label=wording.upper(named(validation)), value=value, low=low, high=high,
+            unit="share", n=known, signed=True, headline=True, said=off_words(validation.off),
+            definition="forecast / actual − 1 over the test, worked out afterwards from what was known when it began, "
+            "95 % by resampling customers",
+        ),
+        Metric(id="repeat_customers", label="Customers with a repeat purchase before the test", value=repeat,
+               unit="customers", n=known,
+               definition="customers known before the test with at least two purchase days"),
+        Metric(id="holdout_actual", label="Repeat orders in the test", value=validation.actual, unit="orders", n=known,
+               definition="purchase days in the test of customers known before it"),
+        Metric(id="holdout_forecast", label="Forecast for the test", value=validation.forecast, unit="orders", n=known,
+               definition=f"the same as forecast by '{validation.chosen}', fitted on what came before; 95 % range of "
+               "what would come, by what was known then",
+               low=held.low if held else None, high=held.high if held else None),
+    ]  # fmt: skip
+
+
+def part_tenths(validation: Validation) -> Part:
+    """Did the customers from whom most was expected bring most? Orders in the test by forecast tenth."""
+    tenths = calibration(validation)
+    came, total = float(tenths["came"].iloc[0]), float(tenths["came"].sum())
+    outside = int(((tenths["came"] < tenths["low"]) | (tenths["came"] > tenths["high"])).sum())
+    chart = figures.columns(
+        tenths.assign(name=["top", *map(str, range(2, 10)), "last"]),
+        period="name", value="came", before="forecast", now_name="Actual", before_name="Forecast",
+        what="repeat orders in the test", form=formats.number,
+        caption="Tenths of customers by forecast, best first. Days with several orders count once.",
+        table=figures.tabulate(
+            tenths, caption="Forecast and actual repeat orders by tenth of customers",
+            labels={"tenth": "Tenth", "forecast": "Forecast", "low": "By chance from", "high": "to", "came": "Actual"},
+            formats=dict.fromkeys(("forecast", "low", "high", "came"), lambda value: formats.number(value, digits=1)),
+            file="calibration",
+        ),
+    )  # fmt: skip
+    return Part(
+        title=f"In the test, one in ten customers placed {formats.share(came / total)} of the orders"
+        if total
+        else "No order came in the test",
+        sentence=f"The top tenth was expected to place {formats.number(tenths['forecast'].iloc[0])} and placed "
+        f"{formats.number(came)}; {outside or 'none'} of the ten tenths {'was' if outside == 1 else 'were'} further "
+        "off than chance explains.",
+        chart=chart, detail=True, tables={"calibration": tenths},
+    )  # fmt: skip
+
+
+def part_chances(validation: Validation) -> Part:
+    """Did customers order as often as their chances said? By band of chance, in windows that had taught nothing."""
+    found = validation.chances
+    if found.bands is None:
+        return Part(method=[found.sentence() or "A simple rule is used, whose chances are not checked one by one."])
+    table = found.bands[found.bands["customers"] > 0]
+    table = table.assign(name=table["band"].str.replace(" ", ""))
+    inside = int(((table["came"] >= table["low"]) & (table["came"] <= table["high"])).sum())
+    windows, top = f"{wording.counted(found.judged, 'window')} of {DAYS} days", table.iloc[-1]
+    chart = figures.dots(
+        table, label="name", value="came", low="low", high="high",
+        what=f"ordered within {DAYS} days", form=formats.share,
+        caption=f"Dot: actual; line: forecast range. {wording.upper(windows)}, judged by what earlier ones taught.",
+        table=figures.tabulate(
+            table, caption="Chance of an order and what came of it",
+            labels={"name": "Chance", "customers": "Customers, over all windows", "said": "Forecast", "low": "From",
+                    "high": "to", "came": "Actual"},
+            formats={"customers": formats.number,
+                     **dict.fromkeys(("said", "low", "high", "came"), lambda value: formats.share(value, digits=1))},
+            file="chances",
+        ),
+    )  # fmt: skip
+    return Part(
+        title=f"Chances to order came true in {'all' if inside == len(table) else f'{inside} of'} {len(table)} groups",
+        sentence=f"Of the customers given a chance of {top['name']}, {formats.share(top['came'])} ordered; "
+        f"{formats.share(top['said'])} were expected to.",
+        chart=chart, detail=True, tables={"chances": found.bands}, method=[found.sentence()],
+    )  # fmt: skip
+
+
+def tried_on(validation: Validation) -> str:
+    """The days kept aside, as one says it."""
+    return "last year" if validation.days == 365 else f"the last {validation.days} days"
+
+
+def named(validation: Validation) -> str:
+    """The test as one names it: 'last year's forecast'."""
+    return "last year's forecast" if validation.days == 365 else f"forecast for {tried_on(validation)}"
+
+
+def _subject(validation: Validation) -> str:
+    return wording.upper(named(validation) if validation.days == 365 else f"the {named(validation)}")

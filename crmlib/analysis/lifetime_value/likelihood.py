@@ -1,7 +1,7 @@
 """The log-likelihood of compressed histories and its slopes, fast enough to be climbed many times.
 
-Slopes are those of the published formulas, term by term (Pareto/NBD: under the integral), and checked against differences. What depends on
-one number of a history only, of which there are few, is worked out once for each value that occurs.
+Slopes are those of the published formulas, term by term (Pareto/NBD: under the integral), and checked against
+differences. What depends on one number of a history only is worked out once for each value that occurs.
 """
 
 from __future__ import annotations

@@ -1,40 +1,162 @@
-"""Whom to call: lists that can be worked through, and the lot that says who is left alone."""
+"""Whom to contact? The best customers who are wavering, those who are gone, and wholesale buyers."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
-from crmlib.analysis.lifetime_value.scoring import Scores
+from crmlib import figures, formats, wording
+from crmlib.analysis.lifetime_value.scoring import BEST_SHARE, Scores
+from crmlib.analysis.outreach import LEAVE, WRITE, contactable, lots
+from crmlib.findings import Action, Metric, Part, Signal
 
 if TYPE_CHECKING:
     from crmlib.shop.shop import Shop
 
-QUIET, WHOLESALE = "quiet_customers", "wholesale_customers"
-CALL, LEAVE = "call", "leave alone"
-LEAST_FOR_A_LOT = 20  # halves of fewer tell nothing, so all are called
+WAVERING, WHOLESALE = "wavering_customers", "wholesale_customers"
+GONE = 0.9  # from this chance of no order on, somebody counts as gone
+LEAST_FOR_A_LOT = 100  # halves of fewer tell nothing, so all are written to
+_WITHIN_DAYS = 14
 _COLUMNS = ["customer_id", "past_revenue", "days_since_last_order", "p_no_order", "expected_orders", "expected_value"]
 
 
-def quiet_customers(shop: Shop, scores: Scores) -> pd.DataFrame:
-    """Good customers who will probably not order, the best by past sales first, each in a half by lot.
+@dataclass(frozen=True, kw_only=True)
+class Outlooks:
+    """How many of the best customers should order again, are wavering (10 to 50% chance left), or are gone."""
 
-    Columns customer_id, half ('call' or 'leave alone'), past_revenue, days_since_last_order, p_no_order, expected_orders,
-    expected_value, value_if_back (over the horizon, if they bought again as before). The lot depends on the shop's key and
-    the customer alone: whoever is drawn stays in that half in every later report.
+    best: int
+    wavering: int
+    gone: int
+
+    @property
+    def stopped(self) -> int:
+        """Those likelier than not to order nothing more in the horizon."""
+        return self.wavering + self.gone
+
+
+def outlooks(scores: Scores) -> Outlooks:
+    """The best fifth of customers by past sales, by their chance to order again; wholesale buyers count as ordering."""
+    quiet = scores.customers.loc[scores.customers["quiet"], "p_no_order"]
+    gone = int((quiet >= GONE).sum())
+    return Outlooks(best=len(scores.best), wavering=len(quiet) - gone, gone=gone)
+
+
+def wavering(scores: Scores) -> pd.DataFrame:
+    """The best customers with a chance of 10 to 50% left to order again, the best by past sales first.
+
+    Columns customer_id, past_revenue, days_since_last_order, p_no_order, expected_orders, expected_value,
+    value_if_back (over the horizon, if they bought again as before).
     """
-    people = scores.customers[scores.customers["quiet"]]
+    people = scores.customers[scores.customers["quiet"] & (scores.customers["p_no_order"] < GONE)]
     people = people.sort_values(["past_revenue", "customer_id"], ascending=[False, True], ignore_index=True)
-    halves = [CALL] * len(people)
-    if len(people) >= LEAST_FOR_A_LOT:
-        halves = [CALL if shop.lot(who, of=QUIET) else LEAVE for who in people["customer_id"]]
-    listed = people[_COLUMNS].assign(value_if_back=people["if_active"])
-    listed.insert(1, "half", halves)
-    return listed
+    return people[_COLUMNS].assign(value_if_back=people["if_active"])
 
 
-def wholesale_customers(scores: Scores) -> pd.DataFrame:
-    """Buyers whose orders are far larger than anybody else's, the largest by past sales first. Columns as above, without half."""
+def part_wavering(scores: Scores, *, shop: Shop, tested: bool = True) -> Part:
+    """The finding: how many of the best customers have probably stopped, and a list of those still worth a message.
+
+    Their number is a tile where a forecast so long was `tested`.
+    """
+    found = outlooks(scores)
+    reached = contactable(shop, wavering(scores))
+    people = reached.frame
+    drawn = len(people) >= LEAST_FOR_A_LOT
+    listed = people.assign(half=lots(people["customer_id"], shop=shop, of=WAVERING) if drawn else WRITE)
+    write = listed[listed["half"] == WRITE]
+    more = max(float((write["value_if_back"] - write["expected_value"]).sum()), 0.0)
+    worth = f"up to {wording.rounded_money(more, shop.currency)}" if more >= 1 else ""
+    rest = f" {wording.upper(wording.counted(len(listed) - len(write), 'other'))} chosen at random are left alone, "
+    why = wording.sentences(
+        f"They are among the best {formats.share(BEST_SHARE)} by past sales, with a chance of 10 to 50% left to order "
+        f"in the {scores.ahead}. The amount is the {scores.margin.called} they would bring beyond what is expected, if "
+        "all bought again as before; untested.",
+        reached.note,
+        f"{rest}to show what writing brings." if LEAVE in set(listed["half"]) else "",
+    )
+    action = Action(
+        what=f"Contact the {wording.counted(len(write), 'best customer')} who {wording.noun(len(write), 'is')} wavering"
+        if len(write) > 1
+        else "Contact the best customer who is wavering",
+        worth=worth, by=wording.working_day(shop.as_of, _WITHIN_DAYS), owner="service", file=f"lists/{WAVERING}.csv",
+        count=len(write), why=why, weight=more,
+    )  # fmt: skip
+    stopped = Metric(
+        id="stopped_customers", label="Best customers who probably stopped", value=found.stopped, unit="customers",
+        n=found.best, note=f"of {formats.number(found.best)}", headline=tested,
+        definition=f"customers in the top {formats.share(BEST_SHARE)} by past sales, likelier than not to order "
+        f"nothing in the {scores.ahead}; wholesale buyers count as ordering",
+    )  # fmt: skip
+    return Part(
+        title=_title(found), sentence=_sentence(found, scores), chart=_chart(found, scores), metrics=[stopped],
+        actions=[action] if len(write) else [], signals=_signals(found),
+        lists={WAVERING: listed} if len(listed) else {},
+    )  # fmt: skip
+
+
+def _title(found: Outlooks) -> str:
+    if not found.stopped:
+        return f"All of your best {wording.counted(found.best, 'customer')} should order again"
+    best, have = wording.counted(found.best, "customer"), wording.noun(found.stopped, "has")
+    return f"{formats.number(found.stopped)} of your best {best} {have} probably stopped"
+
+
+def _sentence(found: Outlooks, scores: Scores) -> str:
+    if not found.stopped:
+        return f"None is more likely than not to stay away for the {scores.ahead}."
+    gone = f"{formats.number(found.gone)} almost certainly for good" if found.gone else ""
+    still = f"{formats.number(found.wavering)} {wording.noun(found.wavering, 'is')} wavering" if found.wavering else ""
+    advice = "; don't spend calls on those who are gone" if found.gone and found.wavering else ""
+    return f"{wording.upper(wording.listed(filter(None, [gone, still])))}{advice}."
+
+
+def _signals(found: Outlooks) -> list[Signal]:
+    if found.stopped * 2 <= found.best:
+        return []
+    return [
+        Signal(id="best_stopped", text="More than half of your best customers have probably stopped.",
+               gone="Most of your best customers should order again.")
+    ]  # fmt: skip
+
+
+def _chart(found: Outlooks, scores: Scores) -> figures.Chart:
+    edges = np.linspace(0, 1, 11)
+    counts = np.histogram(1 - scores.best["p_no_order"], bins=edges)[0]
+    classes = pd.DataFrame(
+        {"chance": [f"{round(100 * low)}–{round(100 * low + 10)}%" for low in edges[:-1]], "customers": counts}
+    )
+    rows = pd.DataFrame(
+        {"who": ["should order again", "wavering", "almost certainly gone"],
+         "customers": [found.best - found.stopped, found.wavering, found.gone], "strong": [False, True, False]}
+    )  # fmt: skip
+    return figures.bars(
+        rows, label="who", value="customers", strong="strong", what="best customers", form=formats.number,
+        caption=f"Best {formats.share(BEST_SHARE)} by past sales. Wavering: 10 to 50% likely to order in the "
+        f"{scores.ahead}.",
+        table=figures.tabulate(
+            classes, caption=f"Best customers by their chance to order in the {scores.ahead}",
+            labels={"chance": "Chance", "customers": "Customers"}, formats={"customers": formats.number},
+        ),
+    )  # fmt: skip
+
+
+def part_wholesale(scores: Scores, *, shop: Shop) -> Part | None:
+    """The wholesale buyers, whose orders are far larger than anybody else's: a list, and what hangs on them."""
     people = scores.customers[scores.customers["wholesale"]]
-    return people.sort_values(["past_revenue", "customer_id"], ascending=[False, True], ignore_index=True)[_COLUMNS]
+    if people.empty:
+        return None
+    people = people.sort_values(["past_revenue", "customer_id"], ascending=[False, True], ignore_index=True)
+    value, whole = people["expected_value"].sum(), scores.customers["expected_value"].sum()
+    part = f": {formats.share(value / whole)} of expected {scores.margin.called}" if whole > 0 else ""
+    who = "wholesale customer" if len(people) == 1 else wording.counted(len(people), "wholesale customer")
+    worth = "" if part else wording.rounded_money(float(value), shop.currency)
+    action = Action(
+        what=f"Look after your {who}{part}", worth=worth, by=wording.working_day(shop.as_of, _WITHIN_DAYS),
+        owner="sales", file=f"lists/{WHOLESALE}.csv",
+        count=len(people), weight=max(float(people["if_active"].sum() - value), 0.0),
+        why="Their orders are far larger than anybody else's, so they are counted apart and forecast at their own "
+        "average.",
+    )  # fmt: skip
+    return Part(actions=[action], lists={WHOLESALE: people[_COLUMNS]})

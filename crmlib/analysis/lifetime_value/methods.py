@@ -59,22 +59,31 @@ class Look:
     fits: Fits
 
     @property
+    def days(self) -> int:
+        """How long it looks ahead."""
+        return (self.end - self.start).days
+
+    @property
     def customers(self) -> Floats:
+        """Customers of each row of patterns."""
         return self.patterns["customers"].to_numpy(float)
 
     @property
     def purchases(self) -> Floats:
+        """Purchase days in the window of one customer of each row."""
         return self.patterns["purchases"].to_numpy(float)
 
     @property
     def actual(self) -> int:
+        """Orders that came."""
         return int(self.purchases @ self.customers)
 
-    def forecast(self, method: str) -> float:
+    def total(self, method: str) -> float:
+        """Orders that a method expected."""
         return float(self.expected[method] @ self.customers)
 
     def loss(self, method: str) -> Floats:
-        """Poisson deviance of each row of patterns: the measure that decides, finite even for a method that says 'never'.
+        """Poisson deviance of each row of patterns: the measure that decides, finite even where a method says 'never'.
 
         A mean counts as at least half a purchase among all customers: less cannot be told from this many.
         """
@@ -90,7 +99,7 @@ class Look:
 
         A rule says nothing of chance, so for it what was seen of it stands in.
         """
-        total, model, days = self.forecast(method), self.fits.models.get(method), (self.end - self.start).days
+        total, model, days = self.total(method), self.fits.models.get(method), self.days
         if total <= 0:
             return float("nan")
         if model is None:
@@ -140,9 +149,10 @@ def fit_all(
     names: tuple[str, ...] = MODELS,
     months: pd.DataFrame | None = None,
 ) -> Fits:
-    """Fit the models of these `names`, on the season's clock where two years or more show one. Raises NotEnoughData as `fit` does.
+    """Fit the models of these `names`, on the season's clock where two years or more show one.
 
-    `months` is monthly_repeats where it has crossed already; what lies after `until` is not looked at.
+    Raises NotEnoughData as `fit` does. `months` is monthly_repeats where it has crossed already; what lies after
+    `until` is not looked at.
     """
     plain = fit(patterns, time_unit=time_unit, until=until)
     clock = None

@@ -40,7 +40,7 @@ class PurchaseModel:
 
     r, alpha shape the rates across customers (alpha in `time_unit`s). In BG/NBD and MBG/NBD a, b shape the chance of
     stopping after a purchase, in Pareto/NBD s, beta the rate of stopping. `log_covariance` is that of the
-    parameters' logarithms, None where the likelihood is too flat to give one. With a `clock`, time runs faster in the season.
+    parameters' logarithms, None where the likelihood is too flat for one. With a `clock`, time runs faster in season.
     """
 
     name: Name
@@ -66,7 +66,7 @@ class PurchaseModel:
         return np.asarray(np.exp(centre + spread @ rng.standard_normal((4, n))))
 
     def p_alive(self, patterns: pd.DataFrame) -> Floats:
-        """The model's chance that a pattern's customers still buy. No churn score: BG/NBD gives 1 to every one-time buyer."""
+        """The model's chance that customers still buy. No churn score: BG/NBD gives 1 to every one-time buyer."""
         return timing.p_alive(self.name, self.parameters, *self._data(patterns))
 
     def expected(self, patterns: pd.DataFrame, *, days: float) -> Floats:
@@ -78,7 +78,7 @@ class PurchaseModel:
         return timing.p_none(self.name, self.parameters, *self._data(patterns), self._ahead(days))
 
     def spread_of_total(self, patterns: pd.DataFrame, *, days: float) -> float:
-        """By what share the expected total may be off because parameters and season are not known exactly (one deviation).
+        """By what share the expected total may be off because parameters and season are not known (one deviation).
 
         The delta method on logarithms: the total's slope in each parameter, through their covariance.
         """
@@ -101,7 +101,7 @@ class PurchaseModel:
         """
         n = int(np.clip(2_000_000 // max(len(patterns), 1), 16, 400))
         rng = np.random.default_rng(0)
-        draws = timing.simulate(self.name, self.parameters, *self._data(patterns), self._ahead(days), n=n, rng=rng)
+        draws = timing.simulate(self.name, self.parameters, self._data(patterns), self._ahead(days), n=n, rng=rng)
         return np.asarray(draws.var(axis=1, ddof=1))
 
     def simulate(
@@ -113,10 +113,10 @@ class PurchaseModel:
         known. `chance` seeds the rest, for patterns that are simulated in parts.
         """
         theta, rng = self.draws(n, seed=seed), np.random.default_rng(seed + 1 if chance is None else chance)
-        return timing.simulate(self.name, theta, *self._data(patterns), self._ahead(days), n=n, rng=rng)
+        return timing.simulate(self.name, theta, self._data(patterns), self._ahead(days), n=n, rng=rng)
 
     def limits(self, patterns: pd.DataFrame, *, days: float) -> tuple[NDArray[np.uint16], NDArray[np.uint16]] | None:
-        """The 2.5 and 97.5 % points of one customer's purchases for each pattern: chance, and what is not known of the parameters.
+        """The 2.5 and 97.5 % points of one customer's purchases for each pattern: chance, and open parameters.
 
         Without simulation; None for Pareto/NBD, which has no such form. Parameters count by the eight points that have
         their mean and covariance (Julier and Uhlmann 1997).
@@ -129,7 +129,7 @@ class PurchaseModel:
             theta = theta * np.exp(np.hstack([apart, -apart]))
         (x, recency, t), ahead = self._data(patterns), self._ahead(days)
         parts = [
-            timing.limits(self.name, theta, x[some], recency[some], t[some], ahead, below=0.025, above=0.975)
+            timing.limits(self.name, theta, (x[some], recency[some], t[some]), ahead, below=0.025, above=0.975)
             for some in (slice(i, i + _CHUNK) for i in range(0, len(patterns), _CHUNK))
         ]
         low, high = (np.concatenate(part) for part in zip(*parts, strict=True))
@@ -267,7 +267,7 @@ def _nearer(logs: Floats, hessian: Floats, likelihood: Likelihood) -> Floats:
 
 
 def _climb(likelihood: Likelihood, logs: Floats) -> tuple[Floats, bool]:
-    """Uphill by the outer product of scores (Berndt, Hall, Hall and Hausman 1974), damped; whether the top was reached."""
+    """Uphill by the outer product of scores (Berndt, Hall, Hall and Hausman 1974), damped; was the top reached?"""
     damping = 1e-3
     value, scores = likelihood.both(logs)
     for _ in range(_MOST_STEPS):

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from crmlib.analysis.forecasts import band, half_width
+from crmlib import wording
+from crmlib.analysis.forecasts import Total, half_width
 from crmlib.analysis.lifetime_value.chances import DAYS as _BUYS_DAYS
 from crmlib.analysis.lifetime_value.chances import band_names, band_of
 from crmlib.analysis.lifetime_value.scoring import Scores
-from crmlib.findings import Due, Grade, Prediction
+from crmlib.findings import Due, Grade, Part, Prediction
+from crmlib.publishing import csv_rows
 from crmlib.shop import facts as shop_facts
 
 if TYPE_CHECKING:
     from crmlib.shop.shop import Shop
 
-_DAYS = (30, 90)
+AHEAD_DAYS = 90
+_DAYS = (30, AHEAD_DAYS)
 _BUYS = "buys_90d"
 LIST = "predictions"
 
@@ -32,35 +34,32 @@ def predictions(scores: Scores, *, shop: Shop) -> tuple[Prediction, ...]:
     """
     ahead, start = scores.forecaster, shop.as_of
     counts = ahead.patterns["customers"].to_numpy(float)
-    people = scores.customers
-    made = []
+    made: list[Prediction] = []
+
+    def said(id: str, label: str, unit: str, days: int, total: Total) -> None:
+        made.append(
+            Prediction(id=f"{id}_{days}d", label=f"{label} known customers in {days} days", unit=unit,
+                       value=total.value, low=total.low, high=total.high, n=len(scores.customers),
+                       start=start, end=start + timedelta(days=days))
+        )  # fmt: skip
+
     for days in dict.fromkeys((*_DAYS, scores.horizon_days)):
         expected = ahead.expected(days)
         # Variances of single histories, which are only summed, need few draws.
         draws = ahead.simulate(days, n=int(np.clip(2_000_000 // len(counts), 16, 100)), seed=days)
-        chance, own = float(np.sqrt(counts @ draws.var(axis=1, dtype=float))), ahead.spread(days, counts)
-        value = float(counts @ expected)
-        total = band(value, float(np.hypot(chance / max(value, 1e-12), own)), scores.errors)
-        made.append(
-            Prediction(
-                id=f"orders_{days}d", label=f"Orders by known customers in {days} days", unit="orders", value=value,
-                start=start, end=start + timedelta(days=days), low=total.low, high=total.high, n=len(people),
-            )
-        )  # fmt: skip
+        variance, own = draws.var(axis=1, dtype=float), ahead.spread(days, counts)
+        total = scores.total(float(counts @ expected), float(np.sqrt(counts @ variance)), own)
+        said("orders", "Orders by", "orders", days, total)
         if scores.spend is None:
             continue
-        per_order = _per_order(scores)
-        sales = float(expected[scores.row] @ per_order)
-        spread = np.sqrt(draws.var(axis=1, dtype=float)[scores.row] @ np.square(per_order)
-                         + expected[scores.row] @ np.square(per_order) * _order_variation(scores))  # fmt: skip
+        per_order, mean = _per_order(scores), expected[scores.row]
+        # Variance of one customer's orders over their squared mean is 1/p in Gamma-Gamma.
+        spread = np.sqrt(
+            variance[scores.row] @ np.square(per_order) + mean @ np.square(per_order) * (1 / scores.spend.p)
+        )
         own = float(np.hypot(own, scores.spend.mean_deviation))
-        money = band(sales, float(np.hypot(spread / max(sales, 1e-12), own)), scores.errors)
-        made.append(
-            Prediction(
-                id=f"sales_{days}d", label=f"Net sales to known customers in {days} days", unit=shop.currency or "amount",
-                value=sales, start=start, end=start + timedelta(days=days), low=money.low, high=money.high, n=len(people),
-            )
-        )  # fmt: skip
+        total = scores.total(float(mean @ per_order), float(spread), own)
+        said("sales", "Net sales to", shop.currency or "amount", days, total)
     return (*made, *_bands(scores, start))
 
 
@@ -81,11 +80,11 @@ def grade(shop: Shop, due: Sequence[Due]) -> tuple[Grade, ...]:
         if said.id.startswith(("orders_", "sales_")):
             column = "purchases" if said.id.startswith("orders_") else "revenue"
             grades.append(Grade(due=one, actual=_came(shop, column, start=said.start, end=said.end)))
-        elif said.id == _BUYS and one.lists is not None and (one.lists / f"{LIST}.csv").is_file():
-            who = _members(one.lists / f"{LIST}.csv", said.band)
-            buyers = _buyers(shop, start=said.start, end=said.end)
+        elif said.id == _BUYS and one.lists is not None:
+            rows = csv_rows(one.lists / f"{LIST}.csv")
+            who = pd.Series([row["customer_id"] for row in rows if row["band"] == said.band], dtype=str)
             if len(who):
-                grades.append(Grade(due=one, actual=float(who.isin(buyers).mean())))
+                grades.append(Grade(due=one, actual=float(who.isin(_buyers(shop, said.start, said.end)).mean())))
     return tuple(grades)
 
 
@@ -103,8 +102,9 @@ def _bands(scores: Scores, start: date) -> list[Prediction]:
         off = float(np.hypot(1.96 * np.sqrt((some * (1 - some)).sum()) / len(some), half * mean * (1 - mean)))
         made.append(
             Prediction(
-                id=_BUYS, label=f"Order within {_BUYS_DAYS} days, given a chance of {name}", unit="share", value=mean, start=start,
-                end=start + timedelta(days=_BUYS_DAYS), low=max(mean - off, 0.0), high=min(mean + off, 1.0), n=len(some), band=name,
+                id=_BUYS, label=f"Order within {_BUYS_DAYS} days, given a chance of {name}", unit="share", value=mean,
+                low=max(mean - off, 0.0), high=min(mean + off, 1.0), n=len(some), band=name,
+                start=start, end=start + timedelta(days=_BUYS_DAYS),
             )
         )  # fmt: skip
     return made
@@ -121,11 +121,6 @@ def _per_order(scores: Scores) -> np.ndarray:
     return np.where(expected > 0, own, mean)
 
 
-def _order_variation(scores: Scores) -> float:
-    """Variance of one customer's orders over their squared mean: 1/p in Gamma-Gamma."""
-    return 1 / scores.spend.p if scores.spend else 0.0
-
-
 def _came(shop: Shop, column: str, *, start: date, end: date) -> float:
     known = shop_facts.customer_history(shop, until=start).select("customer_id")
     later = shop_facts.later_purchases(shop, start=start, end=end).semi_join(known, "customer_id")
@@ -133,13 +128,21 @@ def _came(shop: Shop, column: str, *, start: date, end: date) -> float:
     return 0.0 if pd.isna(value) else float(value)
 
 
-def _buyers(shop: Shop, *, start: date, end: date) -> pd.Series:
+def _buyers(shop: Shop, start: date, end: date) -> pd.Series:
     later = shop_facts.later_purchases(shop, start=start, end=end).select("customer_id")
     return shop.fetch(later, max_rows=20_000_000)["customer_id"]
 
 
-def _members(file: Path, band_name: str) -> pd.Series:
-    rows = pd.read_csv(file, dtype=str, keep_default_na=False)
-    # An id that begins like a formula was written with a quote before it.
-    ids = rows.loc[rows["band"] == band_name, "customer_id"].str.replace(r"^'(?=[=+\-@\t\r])", "", regex=True)
-    return ids
+def part_predictions(scores: Scores, grades: Sequence[Grade], *, shop: Shop, tested: bool = True) -> Part:
+    """What is said of the days ahead, for a later run to grade, and the grades of earlier runs; nothing is drawn.
+
+    The next 90 days are put into words where a forecast of 90 days was tested.
+    """
+    said = predictions(scores, shop=shop)
+    money = {prediction.id: prediction for prediction in said}.get(f"sales_{AHEAD_DAYS}d")
+    ahead = []
+    if tested and money is not None:
+        amounts = [wording.rounded_money(end, shop.currency) for end in (money.low, money.high)]
+        until = wording.day(money.end - timedelta(days=1), near=shop.as_of)
+        ahead = [f"Known customers should bring between {amounts[0]} and {amounts[1]} of net sales by {until}."]
+    return Part(predictions=said, grades=grades, ahead=ahead, lists={LIST: predictions_list(scores)})

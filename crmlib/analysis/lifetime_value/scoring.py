@@ -2,137 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from datetime import timedelta
-from typing import TYPE_CHECKING, TypeVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from crmlib.analysis.forecasts import Errors, Total, band
-from crmlib.analysis.lifetime_value.chances import DAYS as _BUYS_DAYS
-from crmlib.analysis.lifetime_value.chances import Chances
-from crmlib.analysis.lifetime_value.holdout import TIERS, tiers_then
-from crmlib.analysis.lifetime_value.methods import (
-    HISTORY,
-    MODELS,
-    NOBODY,
-    RECENCY,
-    SAME_RATE,
-    Fits,
-    fit_all,
-    recency_bins,
-)
+from crmlib import figures, formats, wording
+from crmlib.analysis.forecasts import Total
+from crmlib.analysis.lifetime_value import chances
+from crmlib.analysis.lifetime_value.forecaster import CHUNK, Outlook, forecaster, side_by_side
+from crmlib.analysis.lifetime_value.margin import Margin, margin_of
+from crmlib.analysis.lifetime_value.methods import HISTORY
 from crmlib.analysis.lifetime_value.models import PurchaseModel
+from crmlib.analysis.lifetime_value.past import Past, part_past, past_year
 from crmlib.analysis.lifetime_value.season import year_before
-from crmlib.analysis.lifetime_value.spend import SpendModel, repeat_average, spend_of
+from crmlib.analysis.lifetime_value.spend import repeat_average, spend_of
+from crmlib.analysis.lifetime_value.tiers import TOP, WHOLESALE, tier_of, tiers, tiers_then
 from crmlib.analysis.lifetime_value.timing import Floats
-from crmlib.analysis.lifetime_value.validation import Validation
+from crmlib.analysis.lifetime_value.validation import Trust, Validation
 from crmlib.errors import NotEnoughData
+from crmlib.findings import Metric, Part
+from crmlib.formats import Estimate
 from crmlib.shop import facts as shop_facts
+from crmlib.stats.ranking import top_share_range
 
 if TYPE_CHECKING:
     from crmlib.shop.shop import Shop
 
+BEST_SHARE = 0.2  # the customers by past sales who are worth a call when they waver
 _DRAWS, _FEWER_DRAWS, _MANY = 400, 200, 50_000
-_CHUNK = 10_000  # histories or customers simulated at a time
-_MOST_CELLS = 20_000_000
 _STEPS = 12  # parts of the horizon for discounting
-WHOLESALE = "wholesale"
-
-_Part = TypeVar("_Part")
-_Made = TypeVar("_Made")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Margin:
-    """What is left of sales. `share` of net sales; `known_share` of sales have a cost; source: costs, parameter, none.
-
-    `at_risk` is the part of the margin that goes if nothing that was refunded came back fit for sale.
-    """
-
-    share: float
-    known_share: float
-    source: str
-    at_risk: float = 0.0
-
-    @property
-    def called(self) -> str:
-        """What amounts after it are called."""
-        return "net sales" if self.source == "none" else "margin"
+_COLUMNS = [
+    "customer_id", "expected_orders", "low_orders", "high_orders", "expected_value", "low_value", "high_value",
+    "p_no_order", "rank", "tier", "days_since_last_order", "past_revenue", "chance_90d", "if_active", "quiet",
+    "wholesale", "_row", "_variance",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
-class Forecaster:
-    """One method, taught with everything before as_of: what it expects of each history in any number of days."""
-
-    method: str
-    patterns: pd.DataFrame
-    fits: Fits
-    rule: Callable[[float], tuple[Floats, Floats]] | None
-    chances: Chances = field(default_factory=Chances)
-
-    @property
-    def model(self) -> PurchaseModel | None:
-        return self.fits.models.get(self.method)
-
-    def expected(self, days: float) -> Floats:
-        if self.model is not None:
-            return self.model.expected(self.patterns, days=days)
-        assert self.rule is not None
-        return self.rule(days)[0]
-
-    def p_none(self, days: float) -> Floats:
-        if self.model is not None:
-            return self.chances.none(self.model, self.patterns, days=days)
-        mean, extra = self._rule(days)
-        mixed, scale, shape = _gamma(mean, extra)
-        return np.where(mixed, (1 + scale) ** -shape, np.exp(-mean))
-
-    def spread(self, days: float, customers: Floats) -> float:
-        """By what share the total of so many customers of each history may be off because parameters are not known."""
-        if self.model is None:
-            return 0.0
-        return self.model.spread_of_total(self.patterns.assign(customers=customers), days=days)
-
-    def simulate(self, days: float, *, n: int, seed: int) -> NDArray[np.uint16]:
-        """Possible numbers of purchases for each history, shape (histories, n); each history once."""
-        if self.model is not None:
-            model = self.model
-
-            draws = np.empty((len(self.patterns), n), np.uint16)
-
-            def fill(start: int) -> None:
-                part = self.patterns.iloc[start : start + _CHUNK]
-                found = model.simulate(part, days=days, n=n, seed=seed, chance=seed + 1 + start)
-                draws[start : start + _CHUNK] = _small(found)
-
-            _side_by_side(fill, range(0, len(self.patterns), _CHUNK))
-            return draws
-        mean, extra = self._rule(days)
-        mixed, scale, shape = _gamma(mean, extra)
-        rng = np.random.default_rng(seed)
-        rates = np.where(mixed[:, None], scale[:, None] * rng.gamma(shape[:, None], 1.0, (len(mean), n)), mean[:, None])
-        return _small(rng.poisson(rates))
-
-    def _rule(self, days: float) -> tuple[Floats, Floats]:
-        assert self.rule is not None
-        return self.rule(days)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Scores:
+class Scores(Outlook):
     """Expected orders and value in [as_of, as_of + horizon_days).
 
     customers   customer_id, expected_orders, low_orders, high_orders, expected_value, low_value, high_value,
                 p_no_order, rank, tier, days_since_last_order, past_revenue, chance_90d (of an order within 90 days),
-                if_active (value if still buying), quiet, wholesale; best first; value in the shop's currency, empty
-                where spend cannot be forecast
-    tiers       tier, customers, expected_orders, expected_value, low_value, high_value, share (wholesale apart), p_no_order: totals with bands, as
-                wide as each tier's own miss in the days kept aside
+                if_active (value if still buying), quiet (one of the best, likelier not to order), wholesale; best
+                first; value in the shop's currency, empty where spend cannot be forecast
+    tiers       totals with ranges, as `tiers.tiers` has them
+    past        what customers brought in the twelve months before as_of
     year_before how busy the coming days were a year ago (1: as the whole year), where the method knows no season
     row         for each row of customers, that of `forecaster.patterns`
     """
@@ -140,84 +58,47 @@ class Scores:
     customers: pd.DataFrame
     tiers: pd.DataFrame
     row: NDArray[np.intp]
-    forecaster: Forecaster
-    spend: SpendModel | None
     margin: Margin
-    horizon_days: int
-    errors: Errors
+    past: Past
     orders: Total
     buyers: Total
     value: Total | None
     top_tenth: Total | None
-    at_stake: Total | None
     discount_rate: float
     year_before: float | None
 
     @property
     def method(self) -> str:
+        """The method used."""
         return self.forecaster.method
 
     @property
     def model(self) -> PurchaseModel | None:
+        """Its model; None for a simple rule."""
         return self.forecaster.model
 
     @property
     def wholesale(self) -> int:
+        """How many wholesale buyers there are."""
         return int(self.customers["wholesale"].sum())
 
     @property
-    def wholesale_share(self) -> float:
-        value = self.customers["expected_value"]
-        return float(value[self.customers["wholesale"]].sum() / max(value.sum(), 1e-12))
+    def best(self) -> pd.DataFrame:
+        """The best fifth of customers by past sales."""
+        past = self.customers["past_revenue"]
+        return self.customers[past >= past.quantile(1 - BEST_SHARE)]
 
+    @property
+    def ahead(self) -> str:
+        """The horizon in words: 'next 12 months'."""
+        return f"next {wording.span(self.horizon_days)}"
 
-def horizon_words(days: int) -> str:
-    return "in the next 12 months" if days == 365 else f"in the next {days} days"
-
-
-def margin_of(shop: Shop, *, assumed: float) -> Margin:
-    """What share of net sales is left after discounts and product costs? From the last year's lines with a unit cost.
-
-    `assumed` counts only where no cost is known; 1 means that sales are shown instead of margin.
-    """
-    nothing = Margin(share=assumed, known_share=0.0, source="parameter" if assumed < 1 else "none")
-    if not shop.has("orders") or not shop_facts.has_costs(shop):
-        return nothing
-    orders = shop_facts.order_margins(shop)
-    orders = orders.filter(orders["day"] >= shop.as_of - timedelta(days=365))
-    costed = orders["margin"].notnull()
-    sums = shop.fetch(
-        orders.aggregate(
-            goods=orders["goods"].sum(), known=orders["known"].sum(), margin=orders["margin"].sum(),
-            revenue=orders["revenue"].sum(where=costed), back=orders["returned_cost"].sum().fill_null(0),
-        )
-    ).iloc[0]  # fmt: skip
-    if not sums["known"] > 0 or not sums["revenue"] > 0:
-        return nothing
-    return Margin(
-        share=float(sums["margin"] / sums["revenue"]),
-        known_share=float(sums["known"] / sums["goods"]),
-        source="costs",
-        at_risk=float(sums["back"] / sums["margin"]) if sums["margin"] > 0 else 0.0,
-    )
-
-
-def forecaster(shop: Shop, patterns: pd.DataFrame, validation: Validation) -> Forecaster:
-    """The method `validation` chose, taught with everything before as_of; the next best that can be where it cannot."""
-    wanted = [validation.chosen, *(name for name in MODELS if name in validation.models), RECENCY, SAME_RATE]
-    for method in dict.fromkeys(wanted):
-        fits = Fits(models={}, failed=(), clock=None)
-        if method in MODELS:
-            fits = fit_all(shop, patterns, time_unit=validation.time_unit, until=shop.as_of, names=(method,))
-            if method in fits.models:
-                # What was learnt of one model's chances says nothing of another's.
-                likely = validation.chances if method == validation.chosen else Chances()
-                return Forecaster(method=method, patterns=patterns, fits=fits, rule=None, chances=likely)
-            continue
-        rule = _rule(shop, method, patterns, validation.days)
-        if rule is not None:
-            return Forecaster(method=method, patterns=patterns, fits=fits, rule=rule)
-    raise NotEnoughData("too few to conclude: no method could be taught with this shop")
+    def group_total(self, members: NDArray[np.bool_]) -> tuple[float, Total]:
+        """Expected value per customer of some of the customers (a mask), and their total with its range."""
+        some = self.customers[members].assign(_row=self.row[members])
+        spread = (some["high_value"] - some["low_value"]) / 3.92
+        total = self.money(some.assign(_variance=np.square(spread)))
+        return total.value / max(len(some), 1), total
 
 
 def score(
@@ -242,16 +123,53 @@ def score(
     patterns = groups.size().rename("customers").reset_index()
     row = groups.ngroup().to_numpy(np.intp)
     ahead = forecaster(shop, patterns, validation)
-    expected = ahead.expected(horizon_days)
-    # Whoever orders at all orders at least once: no chance of an order is above the orders expected.
-    none = np.maximum(ahead.p_none(horizon_days), 1 - expected)
-    soon = 1 - ahead.p_none(_BUYS_DAYS)
-    soon = np.minimum(soon, 1 - none) if horizon_days >= _BUYS_DAYS else np.maximum(soon, 1 - none)
+    paid = people["revenue"].notna().any() and (shop.has("orders", "total") or shop.has("order_lines"))
+    outlook = Outlook(forecaster=ahead, horizon_days=horizon_days, errors=validation.errors,
+                      spend=spend_of(people, until=shop.as_of) if paid else None)  # fmt: skip
     draws = ahead.simulate(horizon_days, n=_FEWER_DRAWS if len(patterns) > _MANY else _DRAWS, seed=seed)
+    expected, none, soon = _chances(outlook)
+    frame = _frame(people, outlook, (expected, none, soon), draws, row)
+    earnings = margin_of(shop, assumed=margin)
+    weight = earnings.share * _discount(outlook, discount_rate, expected)
+    frame = _ranked(_with_value(frame, people, outlook, draws, (expected, weight), seed))
     counts = patterns["customers"].to_numpy(float)
-    exact = ahead.model.limits(patterns, days=horizon_days) if ahead.model else None
+    own = ahead.spread(horizon_days, counts)
+    orders = outlook.total(float(counts @ expected), np.sqrt(counts @ _variances(draws)), own)
+    buyers = outlook.total(float(counts @ (1 - none)), np.sqrt(counts @ (none * (1 - none))), own, most=len(people))
+    value, top = None, None
+    if outlook.spend is not None:
+        value = outlook.money(frame)
+        held = top_share_range(frame.loc[~frame["wholesale"], "expected_value"].to_numpy(float), seed=seed)
+        top = Total(value=held[0], low=held[1], high=held[2])
+    return Scores(
+        forecaster=ahead, horizon_days=horizon_days, errors=outlook.errors, spend=outlook.spend,
+        customers=frame.drop(columns=["_row", "_variance"]).round(4),
+        tiers=tiers(frame, outlook, then=tiers_then(validation)), row=frame["_row"].to_numpy(np.intp), margin=earnings,
+        past=past_year(shop), orders=orders, buyers=buyers, value=value, top_tenth=top, discount_rate=discount_rate,
+        year_before=None if ahead.fits.clock else year_before(shop, days=horizon_days),
+    )  # fmt: skip
+
+
+def _chances(outlook: Outlook) -> tuple[Floats, Floats, Floats]:
+    """Of each history: purchases expected, chance of none, chance of one within 90 days; none contradicts another."""
+    ahead, days = outlook.forecaster, outlook.horizon_days
+    expected = ahead.expected(days)
+    # Whoever orders at all orders at least once: no chance of an order is above the orders expected.
+    none = np.maximum(ahead.p_none(days), 1 - expected)
+    soon = 1 - ahead.p_none(chances.DAYS)
+    return expected, none, np.minimum(soon, 1 - none) if days >= chances.DAYS else np.maximum(soon, 1 - none)
+
+
+def _frame(
+    people: pd.DataFrame, outlook: Outlook, of: tuple[Floats, Floats, Floats], draws: NDArray[np.uint16],
+    row: NDArray[np.intp],
+) -> pd.DataFrame:  # fmt: skip
+    """Orders and chances per customer, from those of the histories."""
+    expected, none, soon = of
+    model = outlook.forecaster.model
+    exact = model.limits(outlook.forecaster.patterns, days=outlook.horizon_days) if model else None
     low, high = exact or _quantiles(draws)
-    frame = pd.DataFrame(
+    return pd.DataFrame(
         {
             "customer_id": people["customer_id"],
             "expected_orders": expected[row],
@@ -264,148 +182,52 @@ def score(
             "_row": row,
         }
     )
-    errors = validation.errors
-    own = ahead.spread(horizon_days, counts)
-    chance = np.sqrt(counts @ _variances(draws))
-    orders = _band(float(counts @ expected), chance, own, errors)
-    doubt = np.sqrt(counts @ (none * (1 - none)))
-    buyers = _band(float(counts @ (1 - none)), doubt, own, errors, most=len(people))
-    spend = spend_of(people, until=shop.as_of) if people["revenue"].notna().any() and _has_money(shop) else None
-    earnings = margin_of(shop, assumed=margin)
-    frame = _with_value(frame, people, ahead, spend, earnings, draws, expected, horizon_days, discount_rate, seed)
-    frame = _ranked(frame)
-    value, top, stake = None, None, None
-    if spend is not None:
-        value = _money_band(frame, ahead, horizon_days, spend, errors)
-        top = _top_share(frame.loc[~frame["wholesale"], "expected_value"].to_numpy(float), seed)
-        quiet = frame[frame["quiet"]]
-        stake = _money_band(quiet, ahead, horizon_days, spend, errors, column="if_active") if len(quiet) else None
-    tiers = _tiers(frame, ahead, horizon_days, spend, errors, then=tiers_then(validation))
-    return Scores(
-        customers=frame.drop(columns=["_row", "_variance"]).round(4), tiers=tiers,
-        row=frame["_row"].to_numpy(np.intp), forecaster=ahead, spend=spend, margin=earnings,
-        horizon_days=horizon_days, errors=errors, orders=orders, buyers=buyers, value=value, top_tenth=top,
-        at_stake=stake, discount_rate=discount_rate,
-        year_before=None if ahead.fits.clock else year_before(shop, days=horizon_days),
-    )  # fmt: skip
-
-
-def group_total(scores: Scores, members: NDArray[np.bool_]) -> tuple[float, Total]:
-    """Expected value per customer of some of the customers (a mask over scores.customers), and their total with its band."""
-    assert scores.spend is not None
-    some = scores.customers[members].assign(_row=scores.row[members])
-    spread = (some["high_value"] - some["low_value"]) / 3.92
-    total = _money_band(
-        some.assign(_variance=np.square(spread)), scores.forecaster, scores.horizon_days, scores.spend, scores.errors
-    )
-    return total.value / max(len(some), 1), total
-
-
-def _has_money(shop: Shop) -> bool:
-    return shop.has("orders", "total") or shop.has("order_lines")
-
-
-def _rule(
-    shop: Shop, method: str, patterns: pd.DataFrame, holdout: int
-) -> Callable[[float], tuple[Floats, Floats]] | None:
-    """days -> mean purchases of each history by a simple rule, and their variance beyond chance."""
-    x, recency, t = (patterns[name].to_numpy(float) for name in HISTORY)
-    zero = np.zeros(len(patterns))
-    if method == NOBODY:
-        return lambda _: (zero, zero)
-    if method == SAME_RATE:
-        return lambda days: (x / np.maximum(t, 1) * days, zero)
-    bins = recency_bins(shop, start=shop.as_of, days=holdout)
-    if bins is None:
-        return None
-    rate, spread = bins.rates(t - recency), bins.spreads(t - recency)
-    # Differences between customers grow with the square of the time, chance only with the time.
-    return lambda days: (days / holdout * rate, (days / holdout) ** 2 * np.maximum(spread - rate, 0))
-
-
-def _gamma(mean: Floats, extra: Floats) -> tuple[NDArray[np.bool_], Floats, Floats]:
-    """A Gamma of rates makes counts negative binomial; without differences they are Poisson."""
-    mixed = extra > 1e-12
-    scale = np.where(mixed, extra / np.maximum(mean, 1e-12), 1.0)
-    return mixed, scale, np.where(mixed, mean / scale, 1.0)
-
-
-def _small(draws: NDArray[np.int64]) -> NDArray[np.uint16]:
-    return np.minimum(draws, np.iinfo(np.uint16).max).astype(np.uint16)
 
 
 def _variances(draws: NDArray[np.uint16]) -> Floats:
     """Of each row; some at a time, since on the way each draw is a float four times its size."""
-    starts = range(0, len(draws), _CHUNK)
-    return np.concatenate([draws[start : start + _CHUNK].var(axis=1, dtype=float) for start in starts])
+    starts = range(0, len(draws), CHUNK)
+    return np.concatenate([draws[start : start + CHUNK].var(axis=1, dtype=float) for start in starts])
 
 
 def _quantiles(draws: NDArray[np.uint16]) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
     """The 2.5 and 97.5 % points of each row: for counts, values that occur."""
-    n = draws.shape[1]
-    below, above = max(int(np.ceil(0.025 * n)) - 1, 0), int(np.ceil(0.975 * n)) - 1
-    split = np.partition(draws, (below, above), axis=1)
-    return split[:, below].copy(), split[:, above].copy()
-
-
-def _side_by_side(work: Callable[[_Part], _Made], parts: Iterable[_Part]) -> list[_Made]:
-    """Parts of one calculation on two cores: NumPy lets go of the interpreter while it draws."""
-    with ThreadPoolExecutor(2) as pool:
-        return list(pool.map(work, parts))
-
-
-def _band(value: float, chance: float, own: float, errors: Errors, *, most: float = np.inf) -> Total:
-    return band(value, float(np.hypot(chance / max(value, 1e-12), own)), errors, most=most)
-
-
-def _money_band(
-    some: pd.DataFrame,
-    ahead: Forecaster,
-    days: int,
-    spend: SpendModel,
-    errors: Errors,
-    *,
-    column: str = "expected_value",
-) -> Total:
-    """A sum of money over rows of customers, its band from their chance, the parameters and earlier errors."""
-    rows = np.bincount(some["_row"], minlength=len(ahead.patterns)).astype(float)
-    own = float(np.hypot(ahead.spread(days, rows), spend.mean_deviation))
-    return _band(float(some[column].sum()), float(np.sqrt(some["_variance"].sum())), own, errors)
+    low, high = np.quantile(draws, [0.025, 0.975], axis=1, method="inverted_cdf")
+    return low, high
 
 
 def _with_value(
-    frame: pd.DataFrame, people: pd.DataFrame, ahead: Forecaster, spend: SpendModel | None, earnings: Margin,
-    draws: NDArray[np.uint16], expected: Floats, days: int, rate: float, seed: int,
+    frame: pd.DataFrame, people: pd.DataFrame, outlook: Outlook, draws: NDArray[np.uint16],
+    of: tuple[Floats, Floats], seed: int,
 ) -> pd.DataFrame:  # fmt: skip
-    """Value per customer with its 95 % range and variance."""
+    """Value per customer with its 95 % range and variance. `of` each history: purchases, and what one unit is worth."""
+    expected, spend, ahead = of[0], outlook.spend, outlook.forecaster
     if spend is None:
         columns = ("expected_value", "low_value", "high_value", "_variance", "if_active")
         return frame.assign(**dict.fromkeys(columns, np.nan), wholesale=False)
     frequency, average = repeat_average(people)
     per_order, big = spend.per_order(people)
     row = frame["_row"].to_numpy(np.intp)
-    weight = earnings.share * _discount(ahead, days, rate, expected)[row]
+    weight = of[1][row]
 
     def some(start: int) -> tuple[Floats, Floats, Floats]:
-        part = slice(start, start + _CHUNK)
+        part = slice(start, start + CHUNK)
         purchases = draws[row[part]]
         money = spend.simulate(purchases, frequency[part], average[part], rng=np.random.default_rng([seed, start]))
         money = np.where(big[part, None], purchases * average[part, None], money)
         n = money.shape[1]
         below, above = int(0.025 * n), min(int(np.ceil(0.975 * n)), n - 1)
         variance = money.var(axis=1)
-        money.partition((below, above), axis=1)
+        money.partition((below, above), axis=1)  # a key is a place in the order
         # Copies: a view of one column would keep the whole table of draws.
         return money[:, below].copy(), money[:, above].copy(), variance
 
-    low, high, variance = (
-        np.concatenate(c) for c in zip(*_side_by_side(some, range(0, len(people), _CHUNK)), strict=True)
-    )
+    parts = side_by_side(some, range(0, len(people), CHUNK))
+    low, high, variance = (np.concatenate(column) for column in zip(*parts, strict=True))
     alive = ahead.model.p_alive(ahead.patterns) if ahead.model is not None else np.ones(len(ahead.patterns))
     return frame.assign(
         expected_value=expected[row] * per_order * weight, low_value=low * weight, high_value=high * weight,
-        _variance=variance * weight**2, if_active=_if_active(expected, alive)[row] * per_order * weight,
-        wholesale=big,
+        _variance=variance * weight**2, if_active=_if_active(expected, alive)[row] * per_order * weight, wholesale=big,
     )  # fmt: skip
 
 
@@ -414,60 +236,14 @@ def _if_active(expected: Floats, alive: Floats) -> Floats:
     return np.where(alive > 0, expected / np.where(alive > 0, alive, 1.0), 0.0)
 
 
-def _discount(ahead: Forecaster, days: int, rate: float, expected: Floats) -> Floats:
+def _discount(outlook: Outlook, rate: float, expected: Floats) -> Floats:
     """Per history, what a unit of money over the horizon is worth today."""
     if rate == 0:
         return np.ones(len(expected))
-    edges = np.linspace(0, days, _STEPS + 1)
+    edges = np.linspace(0, outlook.horizon_days, _STEPS + 1)
     worth = (1 + rate) ** (-(edges[1:] + edges[:-1]) / 2 / 365)
-    reached = np.stack([np.zeros(len(expected)), *(ahead.expected(edge) for edge in edges[1:])])
+    reached = np.stack([np.zeros(len(expected)), *(outlook.forecaster.expected(edge) for edge in edges[1:])])
     return np.where(expected > 0, worth @ np.diff(reached, axis=0) / np.maximum(expected, 1e-12), 1.0)
-
-
-def _top_share(value: Floats, seed: int) -> Total:
-    """Share of the total held by the top tenth, 95 % by drawing customers again."""
-    ordered = np.sort(value)[::-1]
-    rng = np.random.default_rng(seed)
-    tenth = max(len(ordered) / 10, 1)
-
-    def share(times: Floats) -> float:
-        room = np.clip(tenth - (np.cumsum(times) - times), 0, times)
-        return float(room @ ordered / max(float(times @ ordered), 1e-12))
-
-    # Poisson numbers of each customer: a sample drawn again without shuffling.
-    resamples = int(np.clip(_MOST_CELLS // len(ordered), 60, 200))
-    again = [share(rng.poisson(1.0, len(ordered)).astype(float)) for _ in range(resamples)]
-    low, high = np.quantile(again, [0.025, 0.975])
-    return Total(value=share(np.ones(len(ordered))), low=float(low), high=float(high))
-
-
-def _tiers(
-    frame: pd.DataFrame, ahead: Forecaster, days: int, spend: SpendModel | None, errors: Errors, *, then: pd.DataFrame
-) -> pd.DataFrame:
-    """Totals by tier. A range also holds what would come if the tier missed as it did in the days kept aside."""
-    missed = (then["came"] / then["forecast"].where(then["forecast"] > 0)).set_axis(then["tier"]).fillna(1.0)
-    rows: list[dict[str, object]] = []
-    whole = max(float(frame.loc[~frame["wholesale"], "expected_value"].sum()), 1e-12)
-    for tier in (WHOLESALE, *(name for name, _ in TIERS)):
-        some = frame[frame["tier"] == tier]
-        if some.empty:
-            continue
-        total = _money_band(some, ahead, days, spend, errors) if spend is not None else None
-        if total and tier in missed:
-            again = total.value * float(missed[tier])
-            total = Total(value=total.value, low=min(total.low, again), high=max(total.high, again))
-        elif total and len(some) == 1:
-            # One buyer's own range, as the list has it.
-            total = Total(
-                value=total.value, low=float(some["low_value"].iloc[0]), high=float(some["high_value"].iloc[0])
-            )
-        rows.append(
-            {"tier": tier, "customers": len(some), "expected_orders": float(some["expected_orders"].sum()),
-             "expected_value": total.value if total else np.nan, "low_value": total.low if total else np.nan,
-             "high_value": total.high if total else np.nan, "share": total.value / whole if total and tier != WHOLESALE else np.nan,
-             "p_no_order": float(some["p_no_order"].mean())}
-        )  # fmt: skip
-    return pd.DataFrame(rows)
 
 
 def _ranked(frame: pd.DataFrame) -> pd.DataFrame:
@@ -475,18 +251,107 @@ def _ranked(frame: pd.DataFrame) -> pd.DataFrame:
     frame = frame.sort_values(
         [by, "days_since_last_order", "customer_id"], ascending=[False, True, True], ignore_index=True
     )
-    loyal = frame["past_revenue"] >= frame["past_revenue"].quantile(0.8)
+    best = frame["past_revenue"] >= frame["past_revenue"].quantile(1 - BEST_SHARE)
     crowd = ~frame["wholesale"].to_numpy(bool)
-    place = (np.cumsum(crowd) - 1) / max(crowd.sum(), 1)
-    edges = np.cumsum([share for _, share in TIERS])[:-1]
-    names = np.array([name for name, _ in TIERS])
-    tier = np.where(crowd, names[np.searchsorted(edges, place + 1e-12, side="right")], WHOLESALE)
-    frame = frame.assign(
-        rank=np.arange(1, len(frame) + 1), tier=tier, quiet=loyal & (frame["p_no_order"] >= 0.5) & crowd
+    quiet = best & (frame["p_no_order"] >= 0.5) & crowd
+    return frame.assign(rank=np.arange(1, len(frame) + 1), tier=tier_of(crowd), quiet=quiet)[_COLUMNS]
+
+
+def part_value(scores: Scores, validation: Validation, *, currency: str) -> Part:
+    """The finding of the page: who brings the money, in the horizon, or in the past year where that is not known."""
+    told = _total_metrics(scores, validation, currency)
+    tables, people = {"tiers": scores.tiers}, {"customers": scores.customers}
+    if validation.trust(scores.horizon_days) is not Trust.TESTED:
+        past = part_past(scores.past, currency=currency)
+        return replace(past, metrics=(*past.metrics, *told), tables=tables, lists=people)
+    paid, called = scores.value is not None, scores.margin.called
+    shown = scores.tiers.assign(
+        name=[_tier_name(line.tier, line.customers) for line in scores.tiers.itertuples()],
+        strong=scores.tiers["tier"] == TOP,
+        then=_then(scores.tiers, tiers_then(validation)),
     )
-    columns = [
-        "customer_id", "expected_orders", "low_orders", "high_orders", "expected_value", "low_value", "high_value", "p_no_order",
-        "rank", "tier", "days_since_last_order", "past_revenue", "chance_90d", "if_active", "quiet", "wholesale",
-        "_row", "_variance",
+    by, what = ("expected_value", called) if paid else ("expected_orders", "orders")
+    chart = figures.bars(
+        shown, label="name", value=by, strong="strong", low="low_value" if paid else "",
+        high="high_value" if paid else "", what=f"expected {what}, {scores.ahead}" + (" (line: range)" if paid else ""),
+        form=lambda value: wording.rounded_money(value, currency) if paid else formats.number(value),
+        table=_table(shown, scores, currency),
+    )  # fmt: skip
+    crowd = scores.tiers[scores.tiers["tier"] != WHOLESALE]
+    share = crowd.loc[crowd["tier"] == TOP, by].sum() / max(crowd[by].sum(), 1e-12)
+    apart = ", wholesale apart" if scores.wholesale else ""
+    return Part(
+        title=f"One in ten brings {formats.share(share)} of {what}{apart}",
+        chart=chart, glance=True, metrics=told, tables=tables, lists=people,
+    )  # fmt: skip
+
+
+def _table(shown: pd.DataFrame, scores: Scores, currency: str) -> dict[str, object]:
+    def money(value: float) -> str:
+        return formats.money(round(value, -2), currency)
+
+    return figures.tabulate(
+        shown,
+        caption=f"Expected {scores.margin.called} in the {scores.ahead} by tier; 95% ranges",
+        labels={"name": "Tier", "customers": "Customers", "expected_orders": "Orders",
+                "expected_value": wording.upper(scores.margin.called), "low_value": "From", "high_value": "to",
+                "share": "Share", "p_no_order": "Chance of no order", "then": "Last test"},
+        formats={"customers": formats.number, "expected_orders": formats.number, "share": formats.share,
+                 "p_no_order": lambda value: "over 99%" if 0.995 <= value < 1 else formats.share(value),
+                 "expected_value": money, "low_value": money, "high_value": money},
+        file="tiers",
+    )  # fmt: skip
+
+
+def _then(tiers: pd.DataFrame, then: pd.DataFrame) -> list[str | None]:
+    """Orders expected of each tier in the test, and what came."""
+    spoken = {
+        line.tier: f"{formats.number(line.forecast)} expected, {formats.number(line.came)} came"
+        for line in then.itertuples()
+    }
+    return [spoken.get(tier) for tier in tiers["tier"]]
+
+
+def _tier_name(tier: str, customers: int) -> str:
+    names = {"middle": "next three tenths", "the rest": "other four tenths"}
+    return f"wholesale ({customers})" if tier == WHOLESALE else names.get(tier, tier)
+
+
+def _total_metrics(scores: Scores, validation: Validation, currency: str) -> list[Metric]:
+    n, money, called = len(scores.customers), currency or "amount", scores.margin.called
+    tested = validation.trust(scores.horizon_days) is Trust.TESTED
+    same = validation.days == scores.horizon_days and validation.sales_actual > 0
+    value = f"expected {called} in [as_of, as_of + {scores.horizon_days} days) from customers known at as_of"
+    value += f", discounted at {formats.share(scores.discount_rate)} a year" if scores.discount_rate else ""
+    crowd = n - scores.wholesale
+    return [
+        Metric.of(
+            _estimate(scores.value, money, n), id="expected_value", label=f"Expected {called}",
+            headline=tested and scores.value is not None, spread=True,
+            before=validation.sales_actual * scores.margin.share if same and scores.value is not None else None,
+            against="the year before" if same else "",
+            definition=f"{value}; range of what will come, from chance, open parameters and errors of earlier "
+            "forecasts; the year before: what customers known at its start brought",
+        ),
+        Metric.of(
+            _estimate(scores.orders, "orders", n), id="expected_orders", label="Expected orders",
+            headline=tested and scores.value is None, spread=True,
+            definition=f"expected customer-days with an order in the {scores.ahead}, by customers known at as_of",
+        ),
+        Metric.of(
+            _estimate(scores.buyers, "customers", n), id="active_customers", label="Customers who will order again",
+            headline=tested, note=f"of {formats.number(n)}",
+            definition=f"expected number of known customers with at least one order in the {scores.ahead}",
+        ),
+        Metric.of(
+            _estimate(scores.top_tenth, "share", crowd), id="top_tenth_value_share", label="Share from the top tenth",
+            definition=f"share of expected {called} from the tenth of customers with the highest, wholesale buyers "
+            "apart, 95 % by resampling customers",
+        ),
+        Metric(id="customers", label="Customers who bought", value=n, unit="customers", n=n, headline=not tested,
+               definition="distinct customers with a purchase before as_of"),
     ]  # fmt: skip
-    return frame[columns]
+
+
+def _estimate(total: Total | None, unit: str, n: int) -> Estimate:
+    return total.estimate(unit, n=n) if total else Estimate(value=None, unit=unit, n=n)

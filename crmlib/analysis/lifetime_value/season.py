@@ -51,7 +51,7 @@ class Clock:
         return float(np.interp(days, np.arange(whole + 1), reached[shift:] - reached[shift]))
 
     def deviation(self, until: date, *, days: float) -> float:
-        """By what share `ahead` may be off because the months are not known exactly (one deviation); none for a whole year."""
+        """By what share `ahead` may be off because months are not known exactly (one deviation); 0 for a whole year."""
         spread = np.log(np.array(self.high) / np.array(self.low)) / 3.92
         busy = np.array(self.busy)
         month = (np.datetime64(until, "D") + np.arange(max(int(np.ceil(days)), 1))).astype("datetime64[M]").astype(
@@ -61,7 +61,7 @@ class Clock:
         return float(np.sqrt(np.square((weight / weight.sum() - busy / busy.sum()) * spread).sum()))
 
     def _elapsed(self, start: int, end: int, until: date) -> tuple[Floats, int]:
-        """Clock time at the end of each day from `start` to `end`, counted from the day before `until`; where that day is."""
+        """Clock time at the end of each day from `start` to `end`, from the day before `until`; where that day is."""
         day = np.datetime64(until, "D") - 1 + np.arange(start, end + 1)
         month = day.astype("datetime64[M]").astype(int) % 12
         return np.cumsum(np.array(self.busy)[month]), -start
@@ -79,9 +79,9 @@ def monthly_repeats(shop: Shop, *, until: date) -> ir.Table:
 def season(months: pd.DataFrame, patterns: pd.DataFrame, *, theta: Floats, unit: int, until: date) -> Clock | None:
     """The clock of the yearly season, or None where two whole years do not show one.
 
-    `theta` is BG/NBD's without a clock. Each month's repeat purchases are divided by what the model expects of the customers
-    won by then, so that neither growth nor dropout looks like a season; years are centred; the months' differences must
-    exceed those between years (analysis of variance, p < .01) and are shrunk by what could be chance.
+    `theta` is BG/NBD's without a clock. Each month's repeat purchases are divided by what the model expects of the
+    customers won by then, so that neither growth nor dropout looks like a season; years are centred; the months'
+    differences must exceed those between years (analysis of variance, p < .01) and are shrunk by what could be chance.
     """
     ratios = _ratios(months, patterns, theta=theta, unit=unit, until=until)
     if ratios is None:
@@ -134,7 +134,7 @@ def _ratios(months: pd.DataFrame, patterns: pd.DataFrame, *, theta: Floats, unit
 
 
 def year_before(shop: Shop, *, days: int) -> float | None:
-    """How busy were the coming `days` a year ago, 1 as busy as the whole year? None without a year of data, or for whole years."""
+    """How busy were the coming `days` a year ago, 1 as the whole year? None under a year of data or for whole years."""
     if days % 365 == 0 or days > 365:
         return None
     repeats = shop_facts.purchase_days(shop)

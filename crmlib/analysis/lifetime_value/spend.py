@@ -86,8 +86,8 @@ class SpendModel:
 def fit_spend(shop: Shop, *, until: date | None = None) -> SpendModel | None:
     """How much do customers spend on a purchase day? Gamma-Gamma on repeat buyers' averages.
 
-    Wholesale buyers (average over exp(6 robust standard deviations) times the median) and averages of zero or below are left
-    out. None where the shop has no amounts, there are under 50 repeat buyers, the fit fails, or q <= 1 (no mean exists).
+    Wholesale buyers (average over exp(6 robust standard deviations) times the median) and averages of zero or below
+    are left out. None without amounts, under 50 repeat buyers, where the fit fails, or q <= 1 (no mean exists).
     """
     until = until or shop.as_of
     history = shop_facts.customer_history(shop, until=until)

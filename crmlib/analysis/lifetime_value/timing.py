@@ -15,6 +15,8 @@ from scipy.special import betaln, gammaln, hyp2f1
 
 Floats = NDArray[np.float64]
 Name = Literal["BG/NBD", "MBG/NBD", "Pareto/NBD"]
+History = tuple[Floats, Floats, Floats]  # x, recency, t
+_Shape = tuple[Floats, Floats, Floats, Floats]  # alpha, beta, k, s
 
 BG: Name = "BG/NBD"
 MBG: Name = "MBG/NBD"
@@ -39,7 +41,7 @@ def log_likelihood(name: Name, theta: Floats, x: Floats, recency: Floats, t: Flo
     base = gammaln(r + x) - gammaln(r) + r * np.log(alpha)
     if name == PARETO:
         s, beta = theta[2], theta[3]
-        return np.asarray(base + s * np.log(beta) + _log_silence(alpha, beta, r + x, s, recency, t)[0])
+        return np.asarray(base + s * np.log(beta) + _log_silence((alpha, beta, r + x, s), recency, t)[0])
     a, b, stayed = theta[2], theta[3], _stayed(name, x)
     base = base + betaln(a, b + stayed) - betaln(a, b) - (r + x) * np.log(alpha + t)
     return np.asarray(base + np.logaddexp(0.0, _log_odds_gone(name, theta, x, recency, t)))
@@ -49,7 +51,7 @@ def p_alive(name: Name, theta: Floats, x: Floats, recency: Floats, t: Floats) ->
     """Chance that a customer of each history still buys. In BG/NBD 1 for every one-time buyer."""
     if name == PARETO:
         r, alpha, s, beta = theta
-        whole, alive = _log_silence(alpha, beta, r + x, s, recency, t)
+        whole, alive = _log_silence((alpha, beta, r + x, s), recency, t)
         return np.asarray(np.exp(np.minimum(alive - whole, 0.0)))
     return np.asarray(1 / (1 + np.exp(np.minimum(_log_odds_gone(name, theta, x, recency, t), 700))))
 
@@ -83,7 +85,7 @@ def p_none(name: Name, theta: Floats, x: Floats, recency: Floats, t: Floats, lat
     if name == PARETO:
         s, beta = theta[2], theta[3]
         silent = np.exp(
-            _log_silence(alpha + t, beta + t, r + x, s, 0.0, later)[0]
+            _log_silence((alpha + t, beta + t, r + x, s), 0.0, later)[0]
             + (r + x) * np.log(alpha + t)
             + s * np.log(beta + t)
         )
@@ -93,13 +95,13 @@ def p_none(name: Name, theta: Floats, x: Floats, recency: Floats, t: Floats, lat
 
 
 def simulate(
-    name: Name, theta: Floats, x: Floats, recency: Floats, t: Floats, later: float, *, n: int, rng: np.random.Generator
+    name: Name, theta: Floats, history: History, later: float, *, n: int, rng: np.random.Generator
 ) -> NDArray[np.int64]:
     """`n` possible numbers of purchases in the next `later` for one customer of each history, shape (histories, n).
 
     `theta` has shape (4,), or (4, n) for parameters of its own in each column, or (4, histories, 1) in each row.
     """
-    x, recency, t = x[:, None], recency[:, None], t[:, None]
+    x, recency, t = (column[:, None] for column in history)
     if theta.ndim < 3:
         theta = theta[:, None, :] if theta.ndim == 2 else theta[:, None, None]
     shape = (len(x), n)
@@ -124,15 +126,16 @@ def simulate(
 
 
 def limits(
-    name: Name, theta: Floats, x: Floats, recency: Floats, t: Floats, later: float, *, below: float, above: float
+    name: Name, theta: Floats, history: History, later: float, *, below: float, above: float
 ) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
-    """The least numbers of purchases in the next `later` that hold a share of `below`, and of `above`, of what may come.
+    """The least numbers of purchases in the next `later` that hold a share of `below`, and of `above`, of what may be.
 
-    For BG/NBD and MBG/NBD, exactly: of a customer who still buys, k purchases or more want a rate that brings them (negative binomial)
-    and k − 1 times the luck not to stop (beta), and the two do not depend on each other. `theta` has shape (4, n): what is
-    taken is the mean over its columns. Histories in one dimension, as are both answers.
+    For BG/NBD and MBG/NBD, exactly: of a customer who still buys, k purchases or more want a rate that brings them
+    (negative binomial) and k − 1 times the luck not to stop (beta), which are independent. `theta` has shape (4, n):
+    what is taken is the mean over its columns. Histories in one dimension, as are both answers.
     """
     r, alpha, a, b = theta[..., None]
+    x, recency, t = history
     low, high = np.zeros((2, len(x)), np.uint16)
     rows = np.arange(len(x))
     stays, alive = b + _stayed(name, x), p_alive(name, theta[..., None], x, recency, t)
@@ -168,46 +171,46 @@ def _log_odds_gone(name: Name, theta: Floats, x: Floats, recency: Floats, t: Flo
     return np.where(stayed > 0, odds, -np.inf)
 
 
-def _log_silence(
-    alpha: Floats, beta: Floats, k: Floats, s: Floats, start: float | Floats, end: float | Floats
-) -> tuple[Floats, Floats]:
+def _log_silence(shape: _Shape, start: float | Floats, end: float | Floats) -> tuple[Floats, Floats]:
     """log of (α+end)^-k (β+end)^-s + s ∫ (α+τ)^-k (β+τ)^-(s+1) dτ from start to end, and of its first term.
 
     The published form is a difference of two hypergeometric functions that overflow for frequent buyers and cancel
     for recent ones. Here the integral is taken by Gauss and Legendre in y = log((m+τ)/(m+start)), m the smaller
     of α and β, up to where nothing is left: all terms positive, eleven digits in tests.
     """
-    alive, small, width, shape = _reach(alpha, beta, k, s, start, end)
-    total = np.zeros(shape)
-    for term, _, _, _ in _nodes(alpha, beta, k, s, start, small, width):
+    alive, small, width, size = _reach(shape, start, end)
+    total = np.zeros(size)
+    for term, _, _, _ in _nodes(shape, start, small, width):
         total = total + term
-    gone = _log_gone(total, width, small, alpha, beta, k, s, start)
-    return np.logaddexp(alive, gone), alive
+    return np.logaddexp(alive, _log_gone(total, width, small, shape, start)), alive
 
 
 def silence_terms(
     alpha: Floats, beta: Floats, k: Floats, s: Floats, start: Floats, end: Floats
 ) -> tuple[Floats, Floats, tuple[Floats, Floats, Floats, Floats, Floats]]:
-    """The same two, and means over when a customer may have stopped: of log(α+τ), log(β+τ), 1/(α+τ), 1/(β+τ); the chance that they have."""
-    alive, small, width, shape = _reach(alpha, beta, k, s, start, end)
-    total, log_a, log_b, by_a, by_b = (np.zeros(shape) for _ in range(5))
-    for term, a, b, tau in _nodes(alpha, beta, k, s, start, small, width):
+    """The same two, and means over when a customer may have stopped: of log(α+τ), log(β+τ), 1/(α+τ), 1/(β+τ).
+
+    The last is the chance that they have.
+    """
+    shape = (alpha, beta, k, s)
+    alive, small, width, size = _reach(shape, start, end)
+    total, log_a, log_b, by_a, by_b = (np.zeros(size) for _ in range(5))
+    for term, a, b, tau in _nodes(shape, start, small, width):
         total += term
         log_a += term * a
         log_b += term * b
         by_a += term / (alpha + tau)
         by_b += term / (beta + tau)
-    gone = _log_gone(total, width, small, alpha, beta, k, s, start)
+    gone = _log_gone(total, width, small, shape, start)
     whole = np.logaddexp(alive, gone)
     some = np.where(total > 0, total, 1.0)
     means = (log_a / some + np.log(alpha + start), log_b / some + np.log(beta + start), by_a / some, by_b / some)
     return whole, alive, (*means, np.exp(gone - whole))
 
 
-def _reach(
-    alpha: Floats, beta: Floats, k: Floats, s: Floats, start: float | Floats, end: float | Floats
-) -> tuple[Floats, Floats, Floats, tuple[int, ...]]:
-    """log of not having stopped; the smaller of α and β; how far y runs, and in which shape."""
+def _reach(shape: _Shape, start: float | Floats, end: float | Floats) -> tuple[Floats, Floats, Floats, tuple[int, ...]]:
+    """log of not having stopped; the smaller of α and β; how far y runs, and in which shape of arrays."""
+    alpha, beta, k, s = shape
     alive = -k * np.log(alpha + end) - s * np.log(beta + end)
     small = np.minimum(alpha, beta)
     # Beyond (α+τ)/(α+start) = e^(36/k) the integrand is below e^-36 of its start.
@@ -218,12 +221,13 @@ def _reach(
 
 
 def _nodes(
-    alpha: Floats, beta: Floats, k: Floats, s: Floats, start: float | Floats, small: Floats, width: Floats
+    shape: _Shape, start: float | Floats, small: Floats, width: Floats
 ) -> Iterator[tuple[Floats, Floats, Floats, Floats]]:
     """The integrand in y at each node times its weight, log((α+τ)/(α+start)), log((β+τ)/(β+start)), τ.
 
     Relative to the integrand at the start, so that nothing under- or overflows.
     """
+    alpha, beta, k, s = shape
     for node, weight in zip((_NODES + 1) / 2, _WEIGHTS / 2, strict=True):
         y = node * width
         tau = (small + start) * np.exp(y) - small
@@ -231,16 +235,8 @@ def _nodes(
         yield weight * np.exp(y - k * a - (s + 1) * b), a, b, tau
 
 
-def _log_gone(
-    total: Floats,
-    width: Floats,
-    small: Floats,
-    alpha: Floats,
-    beta: Floats,
-    k: Floats,
-    s: Floats,
-    start: float | Floats,
-) -> Floats:
+def _log_gone(total: Floats, width: Floats, small: Floats, shape: _Shape, start: float | Floats) -> Floats:
+    alpha, beta, k, s = shape
     with np.errstate(divide="ignore"):
         return np.asarray(
             np.log(s) + np.log(total * width * (small + start))

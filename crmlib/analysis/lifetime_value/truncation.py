@@ -22,8 +22,10 @@ _TOO_LARGE_SHARE = 0.05
 
 @dataclass(frozen=True, kw_only=True)
 class Beginning:
-    """How the data begins. `old` customers had an account well before the first day of data, None where that is not known;
-    `first_month` bought first in its first 30 days, `later_month` in a usual 30 days after (the median)."""
+    """How the data begins. `old` customers had an account well before the first day of data, None where not known.
+
+    `first_month` bought first in its first 30 days, `later_month` in a usual 30 days after (the median).
+    """
 
     customers: int
     old: int | None
@@ -32,20 +34,25 @@ class Beginning:
 
     @property
     def truncated(self) -> bool:
+        """Do too many customers only look new?"""
         if self.old is not None:
             return self.old > _TOO_LARGE_SHARE * self.customers
         return self.first_month > _TOO_MANY_TIMES * max(self.later_month, 1)
 
     def sentence(self) -> str:
+        """How the data begins and what that means."""
         if self.old is not None:
-            said = f"{self.old:,} of {self.customers:,} customers had an account more than {_OLD_ACCOUNT_DAYS} days before the data begins"
+            said = (
+                f"{self.old:,} of {self.customers:,} customers had an account more than {_OLD_ACCOUNT_DAYS} days "
+                "before the data begins"
+            )
         else:
             said = (
-                f"{self.first_month:,} customers bought first in the data's first {_MONTH} days, {self.later_month:,.0f} in a usual "
-                f"{_MONTH} days after"
+                f"{self.first_month:,} customers bought first in the data's first {_MONTH} days, "
+                f"{self.later_month:,.0f} in a usual {_MONTH} days after"
             )
         if self.truncated:
-            return f"{said}: some are not new but old customers whose earlier orders are missing, and are expected to buy too often or too rarely."
+            return f"{said}: some are old customers whose earlier orders are missing."
         return f"{said}: no sign that earlier orders are missing."
 
 

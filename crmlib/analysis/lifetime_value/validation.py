@@ -1,27 +1,29 @@
-"""Was the forecast right? Models beside simple rules on later times that they had not seen, from several earlier days."""
+"""Was the forecast right? Models beside simple rules on later times they had not seen, from several earlier days."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from enum import Enum
 from typing import TYPE_CHECKING
 
 import ibis
 import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from crmlib import figures, formats, wording
 from crmlib.analysis.forecasts import Errors, errors_of
 from crmlib.analysis.lifetime_value import chances
+from crmlib.analysis.lifetime_value.contest import choose, compare
 from crmlib.analysis.lifetime_value.methods import (
     HISTORY,
     MODELS,
     NOBODY,
     RECENCY,
-    SIMPLEST_FIRST,
+    SAME_RATE,
     Look,
     look,
     windows,
@@ -32,6 +34,7 @@ from crmlib.analysis.lifetime_value.spend import SpendModel, fit_spend
 from crmlib.analysis.lifetime_value.timing import Floats
 from crmlib.analysis.lifetime_value.truncation import Beginning, beginning
 from crmlib.errors import NotEnoughData
+from crmlib.findings import Check, Metric, Part
 from crmlib.shop import facts as shop_facts
 
 if TYPE_CHECKING:
@@ -39,10 +42,16 @@ if TYPE_CHECKING:
 
 _MOST_CUTS = 6
 _QUARTER, _YEAR = 91, 365
-_RESAMPLES, _LEAST_RESAMPLES, _MOST_CELLS = 400, 60, 20_000_000
-_CELLS_AT_ONCE = 5_000_000
-_Groups = tuple[NDArray[np.intp], NDArray[np.intp]]
 _FRESH_DAYS = 30
+MISSED = 0.25  # a forecast that was off by more is not led with
+
+
+class Trust(Enum):
+    """May a page lead with a forecast?"""
+
+    TESTED = "tested"
+    UNTESTED = "reaches beyond the longest time any forecast was tested over"
+    MISSED = "the last forecast missed by more than a quarter"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,10 +66,11 @@ class Cut:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Validation:
+class Validation(Look):
     """How the methods did on the last `holdout_days` before as_of, for customers known before, and from earlier days.
 
-    holdout    the look from the day the holdout begins; its models were fitted on what came before
+    Itself the look from the day the holdout begins; its models were fitted on what came before.
+
     looks      windows over which the methods were compared
     ranking    method -> score per row of the holdout's patterns, higher is likelier to buy
     measures   method, measure, value, low, high: 95 % intervals by resampling customers
@@ -74,7 +84,6 @@ class Validation:
     spend      fitted before the holdout; sales_forecast and sales_actual are net sales in it, nan without amounts
     """
 
-    holdout: Look
     looks: int
     ranking: Mapping[str, Floats]
     measures: pd.DataFrame
@@ -92,28 +101,14 @@ class Validation:
     sales_actual: float
 
     @property
-    def start(self) -> date:
-        return self.holdout.start
-
-    @property
-    def end(self) -> date:
-        return self.holdout.end
-
-    @property
-    def patterns(self) -> pd.DataFrame:
-        return self.holdout.patterns
-
-    @property
-    def expected(self) -> Mapping[str, Floats]:
-        return self.holdout.expected
-
-    @property
     def models(self) -> Mapping[str, PurchaseModel]:
-        return self.holdout.fits.models
+        """Those that could be fitted."""
+        return self.fits.models
 
     @property
     def failed(self) -> tuple[Unfit, ...]:
-        return self.holdout.fits.failed
+        """Those that could not, and why."""
+        return self.fits.failed
 
     @property
     def model(self) -> PurchaseModel | None:
@@ -121,16 +116,23 @@ class Validation:
         return self.models.get(self.chosen) or next((m for n in MODELS if (m := self.models.get(n))), None)
 
     @property
-    def actual(self) -> int:
-        return self.holdout.actual
-
-    @property
     def forecast(self) -> float:
-        return self.holdout.forecast(self.chosen)
+        """Repeat orders the chosen method expected in the holdout."""
+        return self.total(self.chosen)
 
     @property
-    def days(self) -> int:
-        return (self.end - self.start).days
+    def off(self) -> float:
+        """By what share orders were forecast too high in the holdout; infinite where none came."""
+        if not self.actual:
+            return float("inf") if self.forecast >= 1 else 0.0
+        return self.forecast / self.actual - 1
+
+    def trust(self, horizon_days: int) -> Trust:
+        """Was a forecast so long ever tested, and did the last one come within a quarter of what came?"""
+        if abs(self.off) > MISSED:
+            return Trust.MISSED
+        longest = max((cut.end - cut.start).days for cut in (*self.cuts, *self.known, *self.recent))
+        return Trust.TESTED if horizon_days <= longest else Trust.UNTESTED
 
     @property
     def errors(self) -> Errors:
@@ -141,11 +143,6 @@ class Validation:
     def errors_known(self) -> Errors:
         """Of the cuts that were over when the holdout began."""
         return _errors(self.known)
-
-    @property
-    def typical_error(self) -> float:
-        """Root mean square of log(actual / forecast) over the cuts: by what share totals were off."""
-        return self.errors.typical
 
     def measure(self, method: str, name: str) -> tuple[float, float, float]:
         """value, low, high of one measure; nan where the method has none."""
@@ -161,17 +158,6 @@ class Validation:
         if not np.isfinite(self.sales_forecast) or not self.sales_actual > 0:
             return float("nan")
         return self.sales_forecast / self.sales_actual - 1
-
-    def verdict(self) -> str:
-        """Which method is used and why, in words."""
-        seen = "the days kept aside" if self.looks == 1 else f"the days kept aside and {self.looks - 1} other windows"
-        if not self.models:
-            return f"No model could be fitted on this shop, so '{self.chosen}' is used."
-        if self.chosen in MODELS:
-            others = [name for name in MODELS if name in self.models and name != self.chosen]
-            than = " and no other model came clearly closer" if others else ""
-            return f"On {seen}, {self.chosen} came closer, customer by customer, than every simple rule{than}, so it is used."
-        return f"On {seen}, '{self.chosen}' came as close as the models, so the simpler rule is used."
 
 
 def holdout_length(shop: Shop, *, asked: int = 0) -> int:
@@ -203,9 +189,10 @@ def weekly_repeats(shop: Shop, *, start: date, end: date) -> ir.Table:
 def validate(shop: Shop, *, holdout_days: int, time_unit: TimeUnit = "day", seed: int = 0) -> Validation:
     """Do the models beat simple rules on the last `holdout_days` before as_of, which they have not seen?
 
-    The rules: nobody buys; everybody goes on at the rate so far; everybody does what customers as long silent did one holdout
-    earlier. Decided by one measure named here, Poisson deviance per customer, over the holdout and earlier days; a tie goes
-    to the simpler method. Raises NotEnoughData where too little came before the holdout, or the shop has stood still for 30 days.
+    The rules: nobody buys; everybody goes on at the rate so far; everybody does what customers as long silent did one
+    holdout earlier. Decided by one measure named here, Poisson deviance per customer, over the holdout and earlier
+    days; a tie goes to the simpler method. Raises NotEnoughData where too little came before the holdout, or the shop
+    has stood still for 30 days.
     """
     start, end = cut_day(shop, days=holdout_days), shop.as_of
     months = shop.fetch(monthly_repeats(shop, until=end))
@@ -214,7 +201,8 @@ def validate(shop: Shop, *, holdout_days: int, time_unit: TimeUnit = "day", seed
     assert first is not None and last is not None
     if (end - last).days > _FRESH_DAYS:
         raise NotEnoughData(
-            f"too few to conclude: the last order is {(end - last).days} days before {end}; needed is one in the last {_FRESH_DAYS}"
+            f"too few to conclude: the last order is {(end - last).days} days before {end}; "
+            f"needed is one in the last {_FRESH_DAYS}"
         )
     # A forecast that knows the season can only be judged by others that did.
     least = LEAST_SEASON_DAYS if holdout.fits.clock else 0
@@ -230,18 +218,20 @@ def validate(shop: Shop, *, holdout_days: int, time_unit: TimeUnit = "day", seed
         begins = _starts(first, start - timedelta(days=length), length, length // 2, overlap=True)
         known = _looks(shop, begins, length, time_unit, months)
     voters = {(at.start, at.end): at for at in (holdout, *earlier, *recent, *known)}
-    chosen, contests = _choose(list(voters.values()))
+    chosen, contests = choose(list(voters.values()))
     ranking = {name: mean for name, mean in holdout.expected.items() if name not in (NOBODY, RECENCY)}
     ranking[RECENCY] = -(holdout.patterns["t_days"] - holdout.patterns["recency_days"]).to_numpy(float)
     seen = windows(shop, list(voters.values()), method=chosen, first=first, time_unit=time_unit, months=months)
-    measures = pd.concat([_compare(holdout, ranking, seed=seed), contests], ignore_index=True)
+    measures = pd.concat([compare(holdout, ranking, seed=seed), contests], ignore_index=True)
     spend = fit_spend(shop, until=start)
+    expected, actual = _sales(shop, spend, holdout, chosen)
+    before = [at for at in voters.values() if at.end <= start]
     return Validation(
-        holdout=holdout, looks=len(voters), ranking=ranking, measures=measures, chosen=chosen, unaided=_unaided(voters.values(), start=start),
-        cuts=_cuts([holdout, *earlier], chosen), recent=_cuts(recent, chosen), known=_cuts(known, chosen),
-        chances=_chances(holdout, seen, chosen), weekly=shop.fetch(weekly_repeats(shop, start=start, end=end)), time_unit=time_unit,
-        beginning=beginning(shop), spend=spend,
-        **_sales(shop, spend, holdout, chosen),
+        **vars(holdout), looks=len(voters), ranking=ranking, measures=measures, chosen=chosen,
+        unaided=choose(before)[0] if before else "", cuts=_cuts([holdout, *earlier], chosen),
+        recent=_cuts(recent, chosen), known=_cuts(known, chosen), chances=_chances(holdout, seen, chosen),
+        weekly=shop.fetch(weekly_repeats(shop, start=start, end=end)), time_unit=time_unit, beginning=beginning(shop),
+        spend=spend, sales_forecast=expected, sales_actual=actual,
     )  # fmt: skip
 
 
@@ -250,8 +240,7 @@ def _chances(holdout: Look, seen: Sequence[chances.Window], chosen: str) -> chan
     model = holdout.fits.models.get(chosen)
     if model is None:
         return chances.Chances()
-    days = (holdout.end - holdout.start).days
-    return chances.go_on(chances.judge(seen), seen, patterns=holdout.patterns, model=model, days=days)
+    return chances.go_on(chances.judge(seen), seen, patterns=holdout.patterns, model=model, days=holdout.days)
 
 
 def _span(shop: Shop, *, until: date) -> tuple[date | None, date | None]:
@@ -264,7 +253,7 @@ def _span(shop: Shop, *, until: date) -> tuple[date | None, date | None]:
 
 
 def _known_length(first: date, start: date, days: int) -> int:
-    """How far a look back may reach that is over by `start`: as far as asked where the past is twice as long, else a third of it."""
+    """How far a look back over by `start` may reach: as asked where the past is twice as long, else a third of it."""
     past = (start - first).days
     return days if past >= 2 * days else max(min(days, past // 3), 7)
 
@@ -297,7 +286,7 @@ def _looks(shop: Shop, begins: Sequence[date], days: int, time_unit: TimeUnit, m
 
 def _cuts(looks: Sequence[Look], method: str) -> tuple[Cut, ...]:
     return tuple(
-        Cut(start=at.start, end=at.end, forecast=at.forecast(method), actual=at.actual, own=at.own_deviation(method))
+        Cut(start=at.start, end=at.end, forecast=at.total(method), actual=at.actual, own=at.own_deviation(method))
         for at in looks
         if method in at.expected
     )
@@ -307,46 +296,10 @@ def _errors(cuts: Sequence[Cut]) -> Errors:
     return errors_of([cut.actual for cut in cuts], [cut.forecast for cut in cuts], [cut.own for cut in cuts])
 
 
-def _unaided(looks: Iterable[Look], *, start: date) -> str:
-    before = [at for at in looks if at.end <= start]
-    return _choose(before)[0] if before else ""
-
-
-def _choose(looks: Sequence[Look]) -> tuple[str, pd.DataFrame]:
-    """The simplest method that none beats, and the paired differences that decided.
-
-    The same customers stand behind every cut, so the deviations of the cuts' differences are added as if they
-    always erred together: the interval over all cuts is then wide enough whatever their correlation.
-    """
-    rows: list[dict[str, object]] = []
-    holdout = looks[0]
-    chosen = next(method for method in SIMPLEST_FIRST if method in holdout.expected)
-    for method in SIMPLEST_FIRST[1:]:
-        both = [at for at in looks if method in at.expected and chosen in at.expected]
-        if method not in holdout.expected:
-            continue
-        sizes = np.array([at.customers.sum() for at in both])
-        means, deviations = np.array([_difference(at, method, chosen) for at in both]).T
-        value, half = float(sizes @ means / sizes.sum()), 1.96 * float(sizes @ deviations / sizes.sum())
-        rows.append({"method": method, "measure": f"deviance_minus_{chosen.replace(' ', '_')}",
-                     "value": value, "low": value - half, "high": value + half})  # fmt: skip
-        if value + half < 0:
-            chosen = method
-    return chosen, pd.DataFrame(rows, columns=["method", "measure", "value", "low", "high"])
-
-
-def _difference(at: Look, method: str, other: str) -> tuple[float, float]:
-    """Mean difference of the deviances per customer and its standard deviation over samples of customers."""
-    n = at.customers
-    apart = at.loss(method) - at.loss(other)
-    mean = float(n @ apart / n.sum())
-    return mean, float(np.sqrt(n @ np.square(apart - mean)) / n.sum())
-
-
-def _sales(shop: Shop, spend: SpendModel | None, holdout: Look, chosen: str) -> dict[str, float]:
+def _sales(shop: Shop, spend: SpendModel | None, holdout: Look, chosen: str) -> tuple[float, float]:
     """Net sales of the holdout, as forecast by purchases times spend, and as they came."""
     if spend is None:
-        return {"sales_forecast": float("nan"), "sales_actual": float("nan")}
+        return float("nan"), float("nan")
     history = shop_facts.customer_history(shop, until=holdout.start)
     later = shop_facts.later_purchases(shop, start=holdout.start, end=holdout.end)
     later = later.select("customer_id", later="revenue")
@@ -356,105 +309,120 @@ def _sales(shop: Shop, spend: SpendModel | None, holdout: Look, chosen: str) -> 
     people = shop.fetch(rows.order_by(*HISTORY, "repeat_revenue", "later"), max_rows=20_000_000)
     mean = holdout.patterns[HISTORY].assign(mean=holdout.expected[chosen]).drop_duplicates(HISTORY)
     purchases = people.merge(mean, on=HISTORY, how="left")["mean"].to_numpy(float)
-    return {
-        "sales_forecast": float(purchases @ spend.per_order(people)[0]),
-        "sales_actual": float(people["later"].sum()),
-    }
+    return float(purchases @ spend.per_order(people)[0]), float(people["later"].sum())
 
 
-def _compare(holdout: Look, ranking: Mapping[str, Floats], *, seed: int) -> pd.DataFrame:
-    """How close was each method, over shops made of the same customers drawn again?"""
-    n = holdout.customers
-    rng = np.random.default_rng(seed)
-    resamples = int(np.clip(_MOST_CELLS // len(n), _LEAST_RESAMPLES, _RESAMPLES))
-    # What is the same for every sample is worked out once: losses, and who stands where.
-    losses = {method: holdout.loss(method) for method in holdout.expected}
-    places = {method: (_groups(score), _groups(-score)) for method, score in ranking.items()}
+def part_methods(validation: Validation) -> Part:
+    """Do the models earn their place beside simple rules? The measures of each, folded, and how the choice was made."""
+    rows = []
+    for method in (*MODELS, RECENCY, SAME_RATE, NOBODY):
+        if method not in validation.expected and method not in validation.ranking:
+            continue
+        value, low, high = validation.measure(method, "top_tenth_share_minus_days_since_last_order")
+        rows.append(
+            {"method": method + (" (used)" if method == validation.chosen else ""),
+             **{name: validation.measure(method, name)[0]
+                for name in ("forecast", "error_share", "deviance", "top_tenth_share")},
+             "more": f"{_points(value)} ({_points(low)} to {_points(high)})" if np.isfinite(value) else None}
+        )  # fmt: skip
+    chart = figures.table(
+        pd.DataFrame(rows),
+        caption=f"Forecasts made on {formats.day(validation.start)} for {validation.days} days, "
+        f"when {wording.counted(validation.actual, 'repeat order')} came",
+        labels={"method": "Method", "forecast": "Forecast", "error_share": "Off by", "deviance": "Miss per customer",
+                "top_tenth_share": "Orders in its top tenth", "more": "Points more than days since last order"},
+        formats={"forecast": formats.number, "top_tenth_share": formats.share,
+                 "error_share": lambda value: formats.with_sign(formats.share(value), value),
+                 "deviance": lambda value: formats.number(value, digits=2)},
+        file="validation",
+    )  # fmt: skip
+    beaten = validation.chosen in MODELS
+    return Part(
+        title=f"{validation.chosen} beats the simple rules" if beaten else "A simple rule does as well as the models",
+        sentence=f"{verdict(validation)} Miss per customer is Poisson deviance, which decides: 0 is perfect.",
+        chart=chart, detail=True, tables={"validation": validation.measures}, metrics=_ranking_metrics(validation),
+        checks=[_converged(validation)],
+        method=[*_unaided_words(validation), _past_words(validation)],
+    )  # fmt: skip
 
-    def measured(weights: Floats) -> dict[tuple[str, str], Floats]:
-        return _measured(holdout, losses, places, weights)
 
-    found = [measured(n[None, :])]
-    # Few at a time where there are many histories: they do not all fit into memory at once.
-    at_once = max(_CELLS_AT_ONCE // len(n), 1)
-    for start in range(0, resamples, at_once):
-        again = rng.multinomial(int(n.sum()), n / n.sum(), size=min(at_once, resamples - start))
-        found.append(measured(again.astype(float)))
-    rows: list[dict[str, object]] = []
-    for method, measure in found[0]:
-        values = np.concatenate([one[method, measure] for one in found])
-        ranged = measure != "forecast" and np.isfinite(values[1:]).any()
-        low, high = np.nanquantile(values[1:], [0.025, 0.975]) if ranged else (np.nan, np.nan)
-        rows.append({"method": method, "measure": measure, "value": values[0], "low": low, "high": high})
-    return pd.DataFrame(rows)
+def verdict(validation: Validation) -> str:
+    """Which method is used and why, in words."""
+    seen, chosen = f"Over {wording.counted(validation.looks, 'test window')}", validation.chosen
+    if not validation.models:
+        return f"No model could be fitted on this shop, so '{chosen}' is used."
+    if chosen not in MODELS:
+        return f"{seen}, '{chosen}' came as close as the models, so the simpler rule is used."
+    others = [name for name in validation.models if name != chosen]
+    than = " and no other model was clearly closer" if others else ""
+    return f"{seen}, {chosen} came closer, customer by customer, than every simple rule{than}, so it is used."
 
 
-def _measured(
-    holdout: Look, losses: Mapping[str, Floats], places: Mapping[str, tuple[_Groups, _Groups]], weights: Floats
-) -> dict[tuple[str, str], Floats]:
-    """(method, measure) -> its value for each row of `weights`, which says how many customers have each history.
+def _converged(validation: Validation) -> Check:
+    failed = [f"{one.name} {one.reason}" for one in validation.failed]
+    text = f"Fitted: {', '.join(validation.models) or 'none'}."
+    text += f" Not fitted: {'; '.join(failed)}." if failed else ""
+    # One of three that cannot be fitted leaves a page as good as it is; it took no part in the choice.
+    return Check(name="models converged", verdict="ok" if validation.models else "warning", text=text)
 
-    `places` are the groups of each ranking's scores, from below and from above.
+
+def _ranking_metrics(validation: Validation) -> list[Metric]:
+    ranker = validation.model.name if validation.model else validation.chosen
+    n, defined = int(validation.customers.sum()), "chance that a buyer of the test was ranked above a non-buyer"
+    made = []
+    for id, label, by in (
+        ("holdout_auc", "Ranking by expected orders", ranker),
+        ("recency_auc", "Ranking by days since the last order", RECENCY),
+    ):
+        value, low, high = (end if np.isfinite(end) else None for end in validation.measure(by, "auc"))
+        made.append(
+            Metric(id=id, label=label, value=value, low=low, high=high, unit="index", n=n,
+                   definition=f"{defined}, by {by}")
+        )  # fmt: skip
+    return made
+
+
+def _unaided_words(validation: Validation) -> list[str]:
+    """What would have been chosen without the test, which had its say in the choice."""
+    if not validation.unaided:
+        text = "The test had its say in the choice of the method, so its error there is a little flattered."
+        return [text] if validation.looks > 1 else []
+    if validation.unaided == validation.chosen:
+        return ["Windows that were over before the test choose the same method, so its error there is not flattered."]
+    off = validation.measure(validation.unaided, "error_share")[0]
+    return [
+        "The test had its say in the choice: windows that were over before it choose "
+        f"'{validation.unaided}', which was {off_words(off)} there."
+    ]
+
+
+def _past_words(validation: Validation) -> str:
+    seen = (*validation.cuts, *validation.recent)
+    past = "; ".join(
+        f"{cut.start.isoformat()} for {(cut.end - cut.start).days} days: {cut.forecast:,.0f}, actual {cut.actual:,}"
+        for cut in seen
+    )
+    own = (
+        "more than the method's own doubt explains, so ranges are as wide as these errors suggest"
+        if validation.errors.worse_than_own
+        else "no more than the method's own doubt explains, so that doubt sets the ranges"
+    )
+    typical = formats.share(validation.errors.typical)
+    return f"{wording.counted(len(seen), 'look-back')} ({past}), typically off by {typical}: {own}."
+
+
+def off_words(off: float) -> str:
+    """How far a forecast was off: '4% too high'.
+
+    >>> off_words(0.038), off_words(-0.2), off_words(0.001), off_words(float("inf"))
+    ('4% too high', '20% too low', 'within 1%', 'wrong: nothing came')
     """
-    bought, total = holdout.purchases, holdout.customers.sum()
-    weights = np.asfortranarray(weights)  # read one history after the other
-    found: dict[tuple[str, str], Floats] = {}
-    came = weights @ bought
-    for method, mean in holdout.expected.items():
-        forecast = weights @ mean
-        found[method, "forecast"] = forecast
-        with np.errstate(divide="ignore", invalid="ignore"):
-            found[method, "error_share"] = forecast / came - 1
-        found[method, "rmse"] = np.sqrt(weights @ np.square(bought - mean) / total)
-        found[method, "bias"] = (forecast - came) / total
-        found[method, "deviance"] = weights @ losses[method] / total
-    shares = {}
-    for method, (upward, downward) in places.items():
-        found[method, "auc"] = _auc(upward, bought > 0, weights)
-        shares[method] = found[method, "top_tenth_share"] = _held_by_top(downward, bought, weights)
-    for method in shares:
-        if method != RECENCY:
-            found[method, "top_tenth_share_minus_days_since_last_order"] = shares[method] - shares[RECENCY]
-    return found
+    if not np.isfinite(off):
+        return "wrong: nothing came"
+    if abs(off) < 0.01:
+        return "within 1%"
+    return f"{formats.share(abs(off))} too {'high' if off > 0 else 'low'}"
 
 
-def weighted_auc(score: Floats, positive: NDArray[np.bool_], weights: Floats) -> Floats:
-    """Chance that a buyer is ranked above a non-buyer, ties half, for each row of `weights` (resamples, patterns)."""
-    return _auc(_groups(score), positive, weights)
-
-
-def _auc(groups: _Groups, positive: NDArray[np.bool_], weights: Floats) -> Floats:
-    order, starts = groups
-    # One line a history, so that memory is read in order.
-    lines = weights.T[order]
-    everybody = np.add.reduceat(lines, starts, axis=0)
-    lines *= positive[order, None]
-    buyers = np.add.reduceat(lines, starts, axis=0)
-    others = everybody - buyers
-    below = np.cumsum(others, axis=0) - others / 2
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(np.einsum("ij,ij->j", buyers, below) / (buyers.sum(axis=0) * others.sum(axis=0)))
-
-
-def top_share(score: Floats, amount: Floats, weights: Floats, *, share: float = 0.1) -> Floats:
-    """Share of `amount` held by the top `share` of customers by score; a tie at the edge is split evenly."""
-    return _held_by_top(_groups(-score), amount, weights, share=share)
-
-
-def _held_by_top(groups: _Groups, amount: Floats, weights: Floats, *, share: float = 0.1) -> Floats:
-    order, starts = groups
-    lines = weights.T[order]
-    size = np.add.reduceat(lines, starts, axis=0)
-    lines *= amount[order, None]
-    held = np.add.reduceat(lines, starts, axis=0)
-    room = share * size.sum(axis=0) - (np.cumsum(size, axis=0) - size)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        taken = np.where(size > 0, np.clip(room / size, 0, 1), 0.0)
-        return np.asarray(np.einsum("ij,ij->j", held, taken) / held.sum(axis=0))
-
-
-def _groups(score: Floats) -> _Groups:
-    """The order of the scores, and where each group of equal ones begins in it."""
-    order = np.argsort(score, kind="stable")
-    ordered = score[order]
-    return order, np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
+def _points(value: float) -> str:
+    return formats.with_sign(formats.number(100 * value, digits=1), value)

@@ -1,51 +1,45 @@
 """How good has the workbook been on this very shop? What earlier runs predicted, against what came.
 
-Each run keeps its predictions. When their time is over, the next run of the same report is handed them, grades them once,
-and its manifest keeps the grades. A grade counts as long as the run that made the prediction stands.
+Each run keeps its predictions. When their time is over, the next run of the same report is handed them, grades them
+once, and its manifest keeps the grades. A grade counts as long as the run that made the prediction stands.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 from crmlib import formats
-from crmlib.report.statuses import GOOD
+from crmlib.findings import Grade, Prediction
+from crmlib.publishing import DUE_FILE
+from crmlib.report.folder.manifest import Manifest, earlier_runs, place_of, write_json
+from crmlib.wording import counted, sentences
 
 PREDICTIONS = "lists/predictions.json"
-_Z = 1.959964  # the normal's 97.5 % point
+
+Key = tuple[str, str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Graded:
-    """A prediction with what came of it. `made` and `marked` are as-of days; `hindsight`: made after its time was over."""
+    """A prediction with what came of it; `made` is the day it was made as of, `hindsight`: after its time was over."""
 
-    id: str
-    label: str
-    unit: str
-    value: float
-    low: float | None
-    high: float | None
-    n: int | None
-    band: str
-    start: date
-    end: date
-    made: date
-    marked: date
+    told: Prediction
     actual: float
+    made: date
     hindsight: bool
 
     @property
     def inside(self) -> bool | None:
-        """Whether what came lies in the band; None without one."""
-        if self.low is None or self.high is None:
+        """Whether what came lies in the range; None without one."""
+        if self.told.low is None or self.told.high is None:
             return None
-        return self.low <= self.actual <= self.high
+        return self.told.low <= self.actual <= self.told.high
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +58,7 @@ class Line:
 
 @dataclass(frozen=True, kw_only=True)
 class Chance:
-    """People (or things) given a chance in one band: the mean chance said, the share that came true with its interval."""
+    """People (or things) given a chance in one band: the mean chance said, the share that came true, its interval."""
 
     label: str
     n: int
@@ -81,13 +75,12 @@ class Chance:
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """A report's track record. `due` are the predictions that came due; `inside` of `banded` lay in their 95 % band, and
-    of the groups of people given a chance `groups_inside` of `groups` did.
+    """A report's track record. `due` are the predictions whose time is over; of `banded`, those with a range, `inside`
+    were in it, and of the groups of people given a chance `groups_inside` of `groups`.
 
     Windows overlap, so the interval (`low`, `high`) counts `windows` separate stretches of time, not predictions.
     """
 
-    made: int
     due: int
     banded: int
     inside: int
@@ -103,34 +96,30 @@ class Record:
 
     @property
     def sentence(self) -> str:
-        """The record in one or two sentences."""
+        """The record in a sentence, and whether chances came true as often as said."""
         if not self.due:
-            when = f"; the first will on {formats.day(self.next_due)}" if self.next_due else ""
-            return f"No prediction has come due yet{when}."
+            when = f"; the first can be on {formats.day(self.next_due)}" if self.next_due else ""
+            return f"No forecast can be checked yet{when}."
         if not self.banded:
-            return f"{_count(self.due, 'prediction')} came due."
-        share = formats.share(self.inside / self.banded)
-        span = formats.interval(self.low, self.high, "share")
-        return (
-            f"{self.inside} of {_count(self.banded, 'prediction')} that came due lay inside their 95\N{NO-BREAK SPACE}% band: "
-            f"{share} ({span}), where 95\N{NO-BREAK SPACE}% is promised."
-        )
+            return sentences(f"{counted(self.due, 'forecast')} could be checked.", self.calibration)
+        share, span = formats.share(self.inside / self.banded), formats.interval(self.low, self.high, "share")
+        checked = f"{self.inside} of {counted(self.banded, 'forecast')} that could be checked"
+        told = f"{checked} had the actual number in their range: {share} ({span}). It should be 95%."
+        return sentences(told, self.calibration)
 
     @property
     def calibration(self) -> str:
-        """Whether chances came true as often as said; empty where none came due."""
+        """Whether chances came true as often as said; empty where none can be told."""
         if not self.chances:
             return ""
-        agree = sum(chance.verdict == "agrees" for chance in self.chances)
-        high = sum(chance.verdict == "too high" for chance in self.chances)
-        wrong = [f"{high} too high" if high else "", f"{len(self.chances) - agree - high} too low"]
-        rest = " and ".join(part for part in wrong if part and not part.startswith("0 "))
-        held = (
-            f" {self.groups_inside} of {_count(self.groups, 'group')} lay inside the band given for it."
-            if self.groups
-            else ""
+        told = [chance.verdict for chance in self.chances]
+        wrong = [f"{n} {word}" for word in ("too high", "too low") if (n := told.count(word))]
+        rest = f"; {' and '.join(wrong)}" if wrong else ""
+        groups = counted(self.groups, "group")
+        held = f" {self.groups_inside} of {groups} were inside the range given for them." if self.groups else ""
+        return (
+            f"Chances agreed with what happened in {told.count('agrees')} of {counted(len(told), 'band')}{rest}.{held}"
         )
-        return f"Chances agreed with what came in {agree} of {_count(len(self.chances), 'band')}{f'; {rest}' if rest else ''}.{held}"
 
     @property
     def caution(self) -> str:
@@ -138,7 +127,7 @@ class Record:
         parts = []
         if self.banded:
             stretch = "one stretch" if self.windows == 1 else f"{self.windows} separate stretches"
-            parts.append(f"Predictions overlap in time; the interval counts {stretch} of it, not predictions.")
+            parts.append(f"Forecasts overlap in time; the range in brackets counts {stretch} of it, not forecasts.")
         if self.hindsight:
             all_of = "All" if self.hindsight == self.due else f"{self.hindsight} of {self.due}"
             parts.append(
@@ -148,25 +137,33 @@ class Record:
         return " ".join(parts)
 
 
-def _count(n: int, what: str) -> str:
-    return f"{formats.number(n)} {what}{'' if n == 1 else 's'}"
+def lay_due(reports: Path, slug: str, *, as_of: date, out: Path) -> int:
+    """Put what earlier runs predicted and can be graded now where the notebook looks for it; how many there are."""
+    found = due(reports, slug, as_of=as_of)
+    if found:
+        write_json(out / DUE_FILE, found)
+    return len(found)
 
 
-def due(folders: Iterable[tuple[Path, Mapping[str, Any]]], *, as_of: date) -> list[dict[str, Any]]:
+def clear_due(out: Path) -> None:
+    """Take it away again: it names folders of this machine, and the grades are in the manifest."""
+    (out / DUE_FILE).unlink(missing_ok=True)
+
+
+def due(reports: Path, slug: str, *, as_of: date) -> list[dict[str, Any]]:
     """Predictions of earlier good runs whose time is over by `as_of` and that no earlier run has graded, oldest first.
 
-    `folders` are the good runs of one report and variant before `as_of`, with their manifests. The format is what
-    `crmlib.findings.due` reads.
+    The format is what `crmlib.publishing.due` reads.
     """
-    earlier = sorted(folders, key=lambda pair: str(pair[1]["as_of"]))
-    marked = {_key(grade) for _, said in earlier for grade in said.get("grades", ())}
+    earlier = sorted(earlier_runs(reports, slug, as_of), key=lambda run: run.as_of)
+    marked = {_key(grade) for run in earlier for grade in run.grades}
     found = []
-    for folder, said in earlier:
-        lists = folder / "lists"
-        for prediction in _kept(folder):
-            entry = {"prediction": prediction, "as_of": said["as_of"], "run_id": said["run_id"]}
-            if date.fromisoformat(prediction["end"]) <= as_of and _key(entry) not in marked:
-                found.append(entry | {"lists": str(lists.resolve()) if lists.is_dir() else None})
+    for run in earlier:
+        folder = place_of(reports, run)
+        lists = str((folder / "lists").resolve()) if (folder / "lists").is_dir() else None
+        for told in _kept(folder):
+            if date.fromisoformat(told["end"]) <= as_of and (run.run_id, told["id"], told["band"]) not in marked:
+                found.append({"prediction": told, "as_of": str(run.as_of), "run_id": run.run_id, "lists": lists})
     return found
 
 
@@ -178,49 +175,39 @@ def _kept(folder: Path) -> list[dict[str, Any]]:
         return []
 
 
-def _key(grade: Mapping[str, Any]) -> tuple[str, str, str]:
-    return (grade["run_id"], grade["prediction"]["id"], grade["prediction"]["band"])
+def _key(grade: Grade) -> Key:
+    return grade.due.run_id, grade.due.prediction.id, grade.due.prediction.band
 
 
-def graded(manifests: Iterable[Mapping[str, Any]]) -> tuple[Graded, ...]:
-    """All grades in the manifests of one report's standing runs, each prediction once, by the run that came first."""
-    standing = {said["run_id"]: said for said in manifests}
-    seen: dict[tuple[str, str, str], Graded] = {}
-    for said in sorted(standing.values(), key=lambda said: str(said["as_of"])):
-        for grade in said.get("grades", ()):
-            maker = standing.get(grade["run_id"])
-            if maker is None or grade["actual"] is None or _key(grade) in seen:
-                continue
-            told = grade["prediction"]
-            seen[_key(grade)] = Graded(
-                **{name: told[name] for name in ("id", "label", "unit", "value", "low", "high", "n", "band")},
-                start=date.fromisoformat(told["start"]),
-                end=date.fromisoformat(told["end"]),
-                made=date.fromisoformat(grade["as_of"]),
-                marked=date.fromisoformat(said["as_of"]),
-                actual=grade["actual"],
-                hindsight=str(maker["started_at"])[:10] > told["end"],
-            )
+def graded(runs: Iterable[Manifest]) -> tuple[Graded, ...]:
+    """All grades of one report's standing runs, each prediction once, by the run that came first."""
+    standing = {run.run_id: run for run in runs}
+    seen: dict[Key, Graded] = {}
+    for run in sorted(standing.values(), key=lambda run: run.as_of):
+        for grade in run.grades:
+            maker = standing.get(grade.due.run_id)
+            if maker is not None and math.isfinite(grade.actual) and _key(grade) not in seen:
+                told = grade.due.prediction
+                late = maker.started_at[:10] > told.end.isoformat()
+                seen[_key(grade)] = Graded(told=told, actual=grade.actual, made=grade.due.as_of, hindsight=late)
     return tuple(seen.values())
 
 
-def record(runs: Sequence[Mapping[str, Any]]) -> Record | None:
+def record(runs: Sequence[Manifest]) -> Record | None:
     """The track record over the standing runs of one report; None when none of them predicted anything."""
-    manifests = [said for said in runs if said["status"] in GOOD]
-    promises = [day for said in manifests for day in said.get("predicts", ())]
+    good = [run for run in runs if run.good]
+    promises = [day for run in good for day in run.predicts]
     if not promises:
         return None
-    grades = graded(manifests)
+    grades = graded(good)
     judged = [grade for grade in grades if grade.inside is not None]
-    banded = [grade for grade in judged if not grade.band]
+    banded = [grade for grade in judged if not grade.told.band]
     # Groups of one forecast are many and move together: they are counted apart, or they would drown the totals.
-    groups = [grade for grade in judged if grade.band]
+    groups = [grade for grade in judged if grade.told.band]
     inside, windows = sum(bool(grade.inside) for grade in banded), separate(banded)
-    low, high = wilson(inside / len(banded), windows) if banded else (None, None)
-    newest = max(str(said["as_of"]) for said in manifests)
-    ahead = [day for day in promises if day > newest]
+    low, high = _interval(inside / len(banded), windows) if banded else (None, None)
+    newest = max(run.as_of for run in good)
     return Record(
-        made=len(promises),
         due=len(grades),
         banded=len(banded),
         inside=inside,
@@ -230,7 +217,7 @@ def record(runs: Sequence[Mapping[str, Any]]) -> Record | None:
         low=low,
         high=high,
         hindsight=sum(grade.hindsight for grade in grades),
-        next_due=date.fromisoformat(min(ahead)) if ahead else None,
+        next_due=min((day for day in promises if day > newest), default=None),
         lines=tuple(_lines(grades)),
         chances=tuple(_chances(grades)),
     )
@@ -239,43 +226,45 @@ def record(runs: Sequence[Mapping[str, Any]]) -> Record | None:
 def separate(grades: Sequence[Graded]) -> int:
     """How many of the predictions' windows fit side by side without overlapping: the most there can be."""
     count, reached = 0, date.min
-    for grade in sorted(grades, key=lambda grade: (grade.end, grade.start)):
-        if grade.start >= reached:
-            count, reached = count + 1, grade.end
+    for told in sorted((grade.told for grade in grades), key=lambda told: (told.end, told.start)):
+        if told.start >= reached:
+            count, reached = count + 1, told.end
     return count
 
 
-def wilson(share: float, n: float) -> tuple[float, float]:
-    """Wilson's 95 % score interval of a share seen in `n` independent trials, which need not be whole."""
-    middle = (share + _Z * _Z / (2 * n)) / (1 + _Z * _Z / n)
-    half = _Z / (1 + _Z * _Z / n) * math.sqrt(share * (1 - share) / n + _Z * _Z / (4 * n * n))
-    return max(0.0, middle - half), min(1.0, middle + half)
+def _interval(share: float, n: float) -> tuple[float, float]:
+    """A share's interval from `n` independent trials, which need not be whole."""
+    # Loaded here: a run that is up to date does without numpy.
+    from crmlib.stats import share_interval
+
+    low, high = share_interval(share * n, n)
+    return float(low), float(high)
 
 
 def _lines(grades: Sequence[Graded]) -> Iterator[Line]:
-    for same in _groups(grades, lambda grade: grade.id if not grade.band else None):
-        last = max(same, key=lambda grade: (grade.end, grade.made))
+    for same in _groups(grades, lambda told: (told.id,) if not told.band else None):
+        last = max(same, key=lambda grade: (grade.told.end, grade.made))
         judged = [grade.inside for grade in same if grade.inside is not None]
-        said = formats.quantity(last.value, last.unit, low=last.low, high=last.high)
-        span = formats.interval(last.low, last.high, last.unit)
+        told, span = last.told, formats.interval(last.told.low, last.told.high, last.told.unit)
+        said = formats.quantity(told.value, told.unit, low=told.low, high=told.high)
         yield Line(
-            label=last.label,
+            label=told.label,
             due=len(same),
             banded=len(judged),
             inside=sum(map(bool, judged)),
             bias=_bias(same),
             said=f"{said} ({span})" if span else said,
-            came=formats.quantity(last.actual, last.unit),
-            day=formats.day(last.end),
+            came=formats.quantity(last.actual, told.unit),
+            day=formats.day(told.end),
         )
 
 
 def _bias(grades: Sequence[Graded]) -> str:
     """How far what came lay above or below what was said, over all: relative, or in points for shares."""
-    said, came = sum(grade.value for grade in grades), sum(grade.actual for grade in grades)
-    if grades[0].unit in ("share", "index") or said <= 0:
+    said, came, unit = sum(g.told.value for g in grades), sum(g.actual for g in grades), grades[0].told.unit
+    if unit in ("share", "index") or said <= 0:
         error = (came - said) / len(grades)
-        text = formats.movement(error, grades[0].unit, before=0)
+        text = formats.movement(error, unit, before=0)
     else:
         error = came / said - 1
         text = formats.share(abs(error), digits=0 if abs(error) >= 0.02 else 1)
@@ -285,20 +274,21 @@ def _bias(grades: Sequence[Graded]) -> str:
 
 
 def _chances(grades: Sequence[Graded]) -> Iterator[Chance]:
-    counted = [grade for grade in grades if grade.band and grade.n]
-    for same in _groups(counted, lambda grade: (grade.id, grade.band)):
-        n = sum(grade.n or 0 for grade in same)
-        came = sum(grade.actual * (grade.n or 0) for grade in same) / n
+    for same in _groups(grades, lambda told: (told.id, told.band) if told.band and told.n else None):
+        told, n = same[0].told, sum(grade.told.n or 0 for grade in same)
+        came = sum(grade.actual * (grade.told.n or 0) for grade in same) / n
         # The same people stand in overlapping windows: only separate ones count as new evidence.
-        low, high = wilson(came, n * separate(same) / len(same))
-        said = sum(grade.value * (grade.n or 0) for grade in same) / n
-        label = same[0].label if same[0].band in same[0].label else f"{same[0].label}, {same[0].band}"
+        low, high = _interval(came, n * separate(same) / len(same))
+        label = told.label if told.band in told.label else f"{told.label}, {told.band}"
+        said = sum(grade.told.value * (grade.told.n or 0) for grade in same) / n
         yield Chance(label=label, n=n, said=said, came=came, low=low, high=high)
 
 
-def _groups(grades: Iterable[Graded], key: Any) -> Iterator[list[Graded]]:
-    found: dict[Any, list[Graded]] = {}
+def _groups(
+    grades: Iterable[Graded], key: Callable[[Prediction], tuple[str, ...] | None]
+) -> Iterator[Sequence[Graded]]:
+    found: dict[tuple[str, ...], list[Graded]] = {}
     for grade in grades:
-        if (name := key(grade)) is not None:
+        if (name := key(grade.told)) is not None:
             found.setdefault(name, []).append(grade)
     yield from found.values()

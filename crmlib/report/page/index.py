@@ -1,156 +1,188 @@
-"""The index: every dated run of every report, what the newest ones say, what changed and why, and how good they were."""
+"""The index: the owner's page over all reports, and the forwarding pages, derived from the runs that stand."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, datetime
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date, timedelta
+from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 from crmlib import formats
-from crmlib.report.memory import record as track
-from crmlib.report.page import sparkline as spark
-from crmlib.report.statuses import GOOD, STATUS_WORDS
+from crmlib.findings import Action
+from crmlib.report.folder import store
+from crmlib.report.folder.manifest import (
+    Manifest,
+    dated_runs,
+    place_of,
+    set_aside,
+    write_json,
+    write_text,
+)
+from crmlib.report.memory import record
+from crmlib.report.page.rules import validate
+from crmlib.report.page.templates import render_template
+from crmlib.report.page.tiles import ranked
 
-OPEN_DAYS = 7  # newest days shown in full; older ones are folded by month
-_KEPT = ("report", "variant", "title", "as_of", "status", "run_id", "started_at", "lead", "reason", "headlines")
+SHOWN_FAILURES = 20
+OPEN_DAYS = 7  # newest days of all runs; older ones are folded by month
+OPEN_CHANGES, OPEN_ACTIONS = 4, 5
+GLANCE = "glance.json"  # the picture and the numbers that a report lends to the index
+_NO_HISTORY = "not enough history"
+_KEPT = ("report", "variant", "title", "as_of", "status", "run_id", "started_at", "headline", "reason", "tiles",
+         "data_through", "stale", "slug")  # fmt: skip
 
 
-def listed(manifest: Mapping[str, Any], *, slug: str, stands: bool) -> dict[str, Any]:
-    """What the index keeps of a run; one that does not stand in its day lies under failed/."""
-    place = f"{manifest['as_of']}/{slug}" if stands else f"failed/{manifest['run_id']}"
-    changes = manifest.get("changes") or {}
-    said = {key: changes.get(key, "") for key in ("since", "summary", "why")}
-    return {key: manifest[key] for key in _KEPT} | {
-        "data_through": manifest.get("data_through"),
-        "do_first": manifest.get("do_first", ""),
-        "stale": bool(manifest.get("stale")),
-        "changes": said if changes else None,
-        "path": f"{place}/report.html",
-        "slug": slug,
-    }
+def rebuild(reports: Path, *, shop: Mapping[str, str]) -> None:
+    """Derive latest/, latest.json, index.json and index.html from the manifests there are."""
+    with store.lock(reports, "index", wait=True):
+        runs = dated_runs(reports)
+        _write_latest(reports, runs)
+        failed = list(_failures(reports, runs))
+        listed = [_listed(run, path) for run, path in [*_placed(runs), *_placed(failed, stands=False)]]
+        write_json(reports / "index.json", {"shop": dict(shop), "runs": listed})
+        html = render_template("index.html.j2", **model(shop, runs, failed, glance=_glance(reports, runs)))
+        validate(html)
+        write_text(reports / "index.html", html)
 
 
-def trends(runs: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, str]]:
-    """By headline id, its line over the good runs of one report; `runs` are manifests or what the index keeps of them."""
-    points: dict[str, list[spark.Point]] = {}
-    last: dict[str, Mapping[str, Any]] = {}
-    for run in sorted((run for run in runs if run["status"] in GOOD), key=lambda run: str(run["as_of"])):
-        for tile in run["headlines"]:
-            if tile.get("number") is not None:
-                points.setdefault(tile["id"], []).append((date.fromisoformat(run["as_of"]), tile["number"]))
-                last[tile["id"]] = tile
-    return {
-        id: spark.line(values, label=last[id]["label"], unit=last[id]["counted_in"], spread=last[id]["spread"])
-        for id, values in points.items()
-    }
+def siblings(
+    reports: Path, *, slug: str, as_of: date, planned: Iterable[tuple[str, str, str]] = ()
+) -> list[tuple[str, str, bool]]:
+    """The line of links on a report's page: title, link, is it this one; in the order of the notebooks.
+
+    The same day's page where it stands, else the newest good one. `planned` are order, slug and title of the reports
+    run with this one: one that has nothing to show yet leads to the index, which is always there.
+    """
+    found: dict[str, tuple[str, str, str]] = {}
+    for run in dated_runs(reports):
+        same = run.as_of == as_of
+        if run.slug not in found and (same or run.good):
+            where = f"../{run.slug}/report.html" if same else f"../../latest/{run.slug}.html"
+            found[run.slug] = (run.order, _title(run), where)
+    for order, name, title in planned:
+        found.setdefault(name, (order, title, f"../../index.html#{name}"))
+    pages = sorted(found.items(), key=lambda page: (page[1][0], page[0]))
+    links = [(title, "report.html" if name == slug else link, name == slug) for name, (_, title, link) in pages]
+    return [("Overview", "../../index.html", False), *links]
 
 
 def model(
-    shop: Mapping[str, str], runs: Sequence[Mapping[str, Any]], manifests: Mapping[str, Sequence[Mapping[str, Any]]]
+    shop: Mapping[str, str],
+    runs: Sequence[Manifest],
+    failed: Sequence[Manifest] = (),
+    *,
+    glance: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """What the index shows. `runs` are listed, standing ones first and newest first; `manifests` by slug."""
-    stood = [run for run in runs if not run["path"].startswith("failed/")]
-    by_slug: dict[str, list[Mapping[str, Any]]] = {}
-    for run in stood:
-        by_slug.setdefault(run["slug"], []).append(run)
-    newest = [_entry(slug, same) for slug, same in by_slug.items()]
-    days: dict[str, list[dict[str, Any]]] = {}
-    for run in stood:
-        days.setdefault(run["as_of"], []).append(_row(run))
-    shown = [
-        {"day": rows[0]["day"], "short": _short(as_of, than=stood[0]["as_of"]), "month": _month(as_of), "runs": rows}
-        for as_of, rows in days.items()
-    ]
-    count = f"{formats.number(len(stood))} run" + ("s" if len(stood) != 1 else "")
-    through = max((run["data_through"] for run in stood if run["data_through"]), default=None)
+    """What the index shows of runs that stand, newest first, and of failures that no later run made good."""
+    by_slug: dict[str, list[Manifest]] = {}
+    for run in runs:
+        by_slug.setdefault(run.slug, []).append(run)
+    newest = [next((run for run in same if run.good), same[0]) for same in by_slug.values()]
+    answers = [run for run in newest if run.good]
+    as_of = max((run.as_of for run in runs), default=None)
+    lines = sorted((line for run in answers for line in ranked(run.changes, run)), key=lambda line: -line[1])
+    actions = sorted(((a, run) for run in answers for a in run.actions), key=lambda pair: -pair[0].weight)
+    through = max((date.fromisoformat(run.data_through) for run in answers if run.data_through), default=None)
+    days = list(dict.fromkeys(run.as_of for run in runs))[:OPEN_DAYS]
+    older = groupby(
+        (pair for pair in _placed(runs) if pair[0].as_of not in days), lambda pair: f"{pair[0].as_of:%B %Y}"
+    )
     return {
         "shop": shop["name"],
-        "summary": f"{count}, the newest as of {_day(stood[0]['as_of'])}" if stood else "No runs yet",
-        "through": _day(through) if through else "",
-        "stale": [entry["title"] for entry in newest if entry["stale"]],
-        "newest": newest,
-        "records": list(_records(newest, manifests)),
-        "failed": [_row(run) | {"at": _moment(run["started_at"])} for run in runs if run["path"].startswith("failed/")],
-        "days": shown[:OPEN_DAYS],
-        "months": _by_month(shown[OPEN_DAYS:]),
-    }
+        "as_of": as_of,
+        "through": through if through and as_of and through < as_of - timedelta(days=1) else None,
+        "glance": glance,
+        "tiles": _tiles(glance) if answers else [],
+        "changes": [text for text, _ in lines[:OPEN_CHANGES]],
+        "actions": [(action, _list(action, run)) for action, run in actions[:OPEN_ACTIONS]],
+        "ahead": next((line for run in answers for line in run.ahead), ""),
+        # Each with the run without an answer that came after it, if one did.
+        "reports": [(run, path, by_slug[run.slug][0]) for run, path in _placed(newest)],
+        "records": [(run, path, kept) for run, path in _placed(answers)
+                    if (kept := record.record(by_slug[run.slug])) and kept.due],
+        "failed": list(_placed(failed, stands=False)),
+        "days": days,
+        "recent": [pair for pair in _placed(runs) if pair[0].as_of in days],
+        "months": [(month, list(pairs)) for month, pairs in older],
+    }  # fmt: skip
 
 
-def _entry(slug: str, runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    chosen = next((run for run in runs if run["status"] in GOOD), runs[0])
-    good = chosen["status"] in GOOD
-    lines = trends(runs)
-    row = _row(chosen)
-    return row | {
-        "slug": slug,
-        "anchor": f"newest-{slug}",
-        "latest": f"latest/{slug}.html" if good else "",
-        "newer": _row(runs[0]) if chosen is not runs[0] else None,
-        "headlines": [tile | {"spark": lines.get(tile["id"])} for tile in row["headlines"]],
-    }
-
-
-def _records(
-    newest: Iterable[Mapping[str, Any]], manifests: Mapping[str, Sequence[Mapping[str, Any]]]
-) -> Iterable[dict[str, Any]]:
-    for entry in newest:
-        record = track.record(manifests.get(entry["slug"], ()))
-        if record is None:
-            continue
-        share = record.inside / record.banded if record.banded else None
-        yield {
-            "title": entry["title"],
-            "link": entry["link"],
-            "due": formats.number(record.due),
-            "inside": f"{record.inside} of {record.banded}" if record.banded else formats.DASH,
-            "share": formats.share(share) if share is not None else formats.DASH,
-            "interval": formats.interval(record.low, record.high, "share") or formats.DASH,
-            "bias": "; ".join(f"{line.label}: {line.bias}" for line in record.lines[:3]) or formats.DASH,
-            "next": formats.day(record.next_due) if record.next_due else formats.DASH,
-        }
-
-
-def _by_month(days: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    months: dict[str, list[Mapping[str, Any]]] = {}
-    for day in days:
-        months.setdefault(day["month"], []).append(day)
-    return [
-        {"month": month, "days": inside, "count": sum(len(day["runs"]) for day in inside)}
-        for month, inside in months.items()
+def _tiles(glance: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    """Sales of the last complete month and of twelve months, as the report with the picture says them."""
+    money = [
+        tile for tile in (glance or {}).get("tiles", ()) if len(unit := tile["counted_in"]) == 3 and unit.isupper()
     ]
+    tiles = [dict(tile) for tile in money[:2]]
+    tiles = tiles or [{"label": f"Net sales, {period}", "value": ""} for period in ("last month", "twelve months")]
+    empty = dict.fromkeys(("unit", "interval", "note", "arrow", "change", "spark"), "")
+    return [empty | tile | ({} if tile["value"] not in ("", formats.NOTHING) else {"value": _NO_HISTORY})
+            for tile in tiles]  # fmt: skip
 
 
-def _row(run: Mapping[str, Any]) -> dict[str, Any]:
-    title = f"{run['title']} ({run['variant']})" if run["variant"] else run["title"]
-    changes = run.get("changes")
-    return {
-        "title": title,
-        "link": run["path"],
-        "day": _day(run["as_of"]),
-        "status": run["status"],
-        "word": STATUS_WORDS[run["status"]],
-        "text": run["reason"] or run["lead"],
-        # Runs of earlier versions of this workbook said nothing of changes.
-        "headlines": [{"arrow": "", "change": ""} | tile for tile in run["headlines"]],
-        "do_first": run.get("do_first", ""),
-        "stale": run["stale"],
-        "changes": changes | {"since": _day(changes["since"])} if changes else None,
-    }
+def _list(action: Action, run: Manifest) -> str:
+    """Where an action's list lies, if it is there."""
+    return f"{run.as_of}/{run.slug}/{action.file}" if action.file in run.files else ""
 
 
-def _day(iso: str) -> str:
-    return formats.day(date.fromisoformat(iso))
+def _title(run: Manifest) -> str:
+    return f"{run.title} ({run.variant})" if run.variant else run.title
 
 
-def _short(iso: str, *, than: str) -> str:
-    """A day, with its year where that is not the newest run's."""
-    return formats.day(date.fromisoformat(iso), year=iso[:4] != than[:4])
+def _placed(runs: Iterable[Manifest], *, stands: bool = True) -> Iterator[tuple[Manifest, str]]:
+    """Runs with the path of their page; one that does not stand in its day lies under failed/."""
+    for run in runs:
+        place = f"{run.as_of}/{run.slug}" if stands else f"failed/{run.run_id}"
+        yield run, f"{place}/{run.page}"
 
 
-def _month(iso: str) -> str:
-    return f"{date.fromisoformat(iso):%B %Y}"
+def _listed(run: Manifest, path: str) -> dict[str, Any]:
+    """What index.json keeps of a run."""
+    tiles = [{name: value for name, value in tile.items() if name != "spark"} for tile in run.tiles]
+    return {key: getattr(run, key) for key in _KEPT} | {"as_of": str(run.as_of), "tiles": tiles, "path": path}
 
 
-def _moment(text: str) -> str:
-    at = datetime.fromisoformat(text)
-    return f"{formats.day(at.date())}, {at:%H:%M} UTC"
+def _glance(reports: Path, runs: Iterable[Manifest]) -> dict[str, Any] | None:
+    """What the newest good run that has one lends."""
+    for run in runs:
+        try:
+            if run.good:
+                found: dict[str, Any] = json.loads((place_of(reports, run) / GLANCE).read_text(encoding="utf-8"))
+                return found
+        except (OSError, ValueError):
+            continue
+    return None
+
+
+def _write_latest(reports: Path, runs: Iterable[Manifest]) -> None:
+    newest: dict[str, Manifest] = {}
+    for run in runs:
+        if run.good:
+            newest.setdefault(run.slug, run)
+    folder, said = reports / "latest", {}
+    for slug, run in sorted(newest.items()):
+        path = f"{run.as_of}/{slug}/report.html"
+        said[slug] = {"as_of": run.as_of.isoformat(), "status": run.status, "run_id": run.run_id, "path": path}
+        day = formats.day(run.as_of)
+        html = render_template("forward.html.j2", title=run.title, target=f"../{path}", as_of=day)
+        validate(html)
+        write_text(folder / f"{slug}.html", html)
+    for stray in folder.glob("*.html"):
+        if stray.stem not in newest:
+            stray.unlink()
+    if said or (reports / "latest.json").exists():
+        write_json(reports / "latest.json", said)
+
+
+def _failures(reports: Path, runs: Iterable[Manifest]) -> Iterator[Manifest]:
+    """Failed runs that no later run of the same report and day has made good, newest first."""
+    good = {(run.slug, run.as_of): run.started_at for run in runs}
+    seen: set[tuple[str, date]] = set()
+    for _, run in set_aside(reports, "failed"):
+        key = (run.slug, run.as_of)
+        if key not in seen and run.started_at > good.get(key, ""):
+            yield run
+        seen.add(key)
+        if len(seen) == SHOWN_FAILURES:
+            return

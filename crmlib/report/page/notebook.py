@@ -1,4 +1,4 @@
-"""The folded part of a page: a notebook's prose and code, with the outputs that may be shown."""
+"""What an executed notebook holds for its page: the findings, an analyst's own figures, prose and code."""
 
 from __future__ import annotations
 
@@ -7,18 +7,53 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from crmlib.report.page import privacy as personal
+from crmlib.findings import FINDINGS_MIME, PART_MIME, Chart, Part
+from crmlib.report.page import privacy
 
-FINDINGS_MIME = "application/vnd.crmlib.findings+json"
-FIGURE_MIME = "application/vnd.crmlib.figure+json"
+DETAIL = "detail"  # the tag of a notebook's cell whose own figures are folded behind the main findings
 LONGEST_OUTPUT = 20_000  # characters of one cell's text
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")
+
+
+def published(notebook: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The findings in the outputs of the last code cell, or None: then the notebook did not reach its end."""
+    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code" and "".join(cell["source"]).strip()]
+    for output in reversed(code[-1].get("outputs", []) if code else []):
+        payload = output.get("data", {}).get(FINDINGS_MIME)
+        if isinstance(payload, dict) and payload.get("complete") is True:
+            return payload
+    return None
+
+
+def own_parts(notebook: Mapping[str, Any], *, known: Iterable[str]) -> Iterator[Part]:
+    """What an analyst showed and did not publish: parts of other titles, and pictures under their prose's heading."""
+    seen, heading = set(known), ""
+    for number, cell in enumerate(notebook["cells"], start=1):
+        if cell["cell_type"] == "markdown":
+            heads = re.findall(r"^#{2,6} +(.+?) *#*$", "".join(cell["source"]), re.MULTILINE)
+            heading = heads[-1] if heads else heading
+        detail = DETAIL in cell.get("metadata", {}).get("tags", ())
+        for output in cell.get("outputs", []):
+            data = output.get("data", {})
+            shown = data.get(PART_MIME)
+            if isinstance(shown, dict) and shown.get("title") not in seen:
+                seen.add(shown["title"])
+                chart = Chart(**shown["chart"]) if shown["chart"] else None
+                yield Part(title=shown["title"], sentence=shown["sentence"], chart=chart, detail=detail)
+            elif shown is None and FINDINGS_MIME not in data and (png := _picture(data)):
+                chart = Chart(wide=png, alt=f"Figure of cell {number} of the notebook")
+                yield Part(title=heading or "A figure of the notebook", chart=chart, detail=detail)
+
+
+def _picture(data: Mapping[str, Any]) -> str:
+    png = "".join("".join(data.get("image/png", "")).split())
+    return f"data:image/png;base64,{png}" if re.fullmatch(r"iVBORw0KGgo[A-Za-z0-9+/]{33,}={0,2}", png) else ""
 
 
 def parts(notebook: Mapping[str, Any], scrub: Sequence[tuple[str, str]]) -> Iterator[dict[str, Any]]:
     """Prose as HTML, code as text with what it showed, cell by cell."""
     as_html = markdown()
-    for number, cell in enumerate(notebook["cells"], start=1):
+    for cell in notebook["cells"]:
         source = "".join(cell["source"])
         if cell["cell_type"] == "markdown":
             if html := as_html(source).strip():
@@ -26,7 +61,7 @@ def parts(notebook: Mapping[str, Any], scrub: Sequence[tuple[str, str]]) -> Iter
         elif cell["cell_type"] == "code" and source.strip():
             if "injected-parameters" in cell.get("metadata", {}).get("tags", []):
                 continue
-            outputs = list(_outputs(cell.get("outputs", []), number, scrub))
+            outputs = list(_outputs(cell.get("outputs", []), scrub))
             yield {"prose": "", "source": source.strip("\n"), "name": _first_words(source), "outputs": outputs}
 
 
@@ -36,20 +71,15 @@ def _first_words(source: str) -> str:
     return line if len(line) <= 72 else line[:71].rstrip() + "…"
 
 
-def _outputs(
-    outputs: Iterable[Mapping[str, Any]], number: int, scrub: Sequence[tuple[str, str]]
-) -> Iterator[dict[str, str]]:
+def _outputs(outputs: Iterable[Mapping[str, Any]], scrub: Sequence[tuple[str, str]]) -> Iterator[str]:
     for output in outputs:
         data = output.get("data", {})
-        if FIGURE_MIME in data or FINDINGS_MIME in data:
+        if {PART_MIME, FINDINGS_MIME} & data.keys() or _picture(data):
             continue
-        png = "".join("".join(data.get("image/png", "")).split())
-        if re.fullmatch(r"[A-Za-z0-9+/]+={0,2}", png):
-            yield {"png": f"data:image/png;base64,{png}", "alt": f"Output of cell {number}"}
-        elif output["output_type"] == "error":
-            yield {"text": plain(f"{output.get('ename')}: {output.get('evalue')}", scrub)}
+        if output["output_type"] == "error":
+            yield plain(f"{output.get('ename')}: {output.get('evalue')}", scrub)
         elif text := "".join(output.get("text", "") or data.get("text/plain", "")):
-            yield {"text": plain(text, scrub)}
+            yield plain(text, scrub)
 
 
 @cache
@@ -94,7 +124,7 @@ def plain(text: str, scrub: Sequence[tuple[str, str]] = ()) -> str:
     text = _ANSI.sub("", text)
     for path, instead in scrub:
         text = text.replace(path, instead)
-    text = personal.mask(text)
+    text = privacy.mask(text)
     if len(text) > LONGEST_OUTPUT:
         text = f"{text[:LONGEST_OUTPUT]}\n… {len(text) - LONGEST_OUTPUT:,} characters more"
     return text
@@ -102,8 +132,8 @@ def plain(text: str, scrub: Sequence[tuple[str, str]] = ()) -> str:
 
 def dropped(notebook: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The displays that no page shows: cell and type."""
-    shown = {FINDINGS_MIME, FIGURE_MIME, "text/plain", "image/png"}
-    ours = {FINDINGS_MIME, FIGURE_MIME}
+    shown = {FINDINGS_MIME, PART_MIME, "text/plain", "image/png"}
+    ours = {FINDINGS_MIME, PART_MIME}
     return [
         {"cell": number, "type": kind}
         for number, cell in enumerate(notebook["cells"], start=1)

@@ -19,7 +19,8 @@ PERSONAL = frozenset({"customer_id", "first_name", "last_name", "email", "phone"
 _EMAIL = re.compile(r"(?<![\w.+%-])[\w.+%-]{1,64}@[\w-]+(?:\.[\w-]+)*\.[^\W\d_]{2,}")
 # With a country code, or a leading zero and a break, so that no amount, id or date is taken for a telephone.
 _PHONE = re.compile(
-    r"(?<![\w.+])\+\d{10,15}(?!\w)|(?<![\w.+])\+\d{1,3}(?:[ /-]?\(?\d{1,5}\)?){2,5}(?<=\d)(?!\w)|(?<![\w.,-])0\d{2,5}[ /-]\d{3,8}(?:[ -]\d{2,5})?(?!\w)"
+    r"(?<![\w.+])\+\d{10,15}(?!\w)|(?<![\w.+])\+\d{1,3}(?:[ /-]?\(?\d{1,5}\)?){2,5}(?<=\d)(?!\w)"
+    r"|(?<![\w.,-])0\d{2,5}[ /-]\d{3,8}(?:[ -]\d{2,5})?(?!\w)"
 )
 _SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL", re.IGNORECASE)
 _SHORTEST_SECRET = 8

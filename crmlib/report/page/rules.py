@@ -29,9 +29,9 @@ SOFT_LIMIT, HARD_LIMIT = 1_000_000, 5_000_000  # bytes
 _TAGS = frozenset(
     re.findall(
         r"\w+",
-        """html head meta title style link body a header nav main section aside footer h1 h2 h3 h4 h5 h6 p ul ol li dl dt dd
-        div span strong em code pre br hr table caption thead tbody tfoot tr th td figure figcaption picture source img
-        details summary blockquote small time del wbr script""",
+        """html head meta title style link body a header nav main section aside footer h1 h2 h3 h4 h5 h6 p ul ol li dl
+        dt dd div span strong em code pre br hr table caption thead tbody tfoot tr th td figure figcaption picture
+        source img details summary blockquote small time del wbr script""",
     )
 )
 _DATA_IMAGE = re.compile(r"data:image/(svg\+xml|png);base64,[A-Za-z0-9+/]+={0,2}")

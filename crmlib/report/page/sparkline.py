@@ -1,4 +1,4 @@
-"""A headline number over the runs, as a line small enough for a tile."""
+"""A tile's number over runs or periods, as a line small enough for a tile."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import date
 from crmlib import formats
 
 WIDTH, HEIGHT, EDGE = 112, 28, 4
-LONGEST = 60  # runs drawn
+LONGEST = 60  # points drawn
 # The page's accent and its soft tint, light and dark.
 _STYLE = (
     "path{fill:none;stroke:#1b6ca9;stroke-width:1.5;stroke-linejoin:round}circle{fill:#1b6ca9}"
@@ -19,8 +19,8 @@ _STYLE = (
 Point = tuple[date, float]
 
 
-def line(points: Sequence[Point], *, label: str, unit: str, spread: float = 0.0) -> dict[str, str]:
-    """An image and what it shows in words; empty for fewer than three runs, which make no trend.
+def line(points: Sequence[Point], *, label: str, unit: str, spread: float = 0.0, steps: str = "runs") -> dict[str, str]:
+    """An image and what it shows in words; empty for fewer than three points, which make no trend.
 
     The height stands for at least `spread`, the width of the newest number's interval: what is noise looks flat.
     """
@@ -46,7 +46,7 @@ def line(points: Sequence[Point], *, label: str, unit: str, spread: float = 0.0)
     )
     ends = [formats.quantity(value, unit) for value in (start, end, min(values), max(values))]
     alt = (
-        f"{label} over {len(drawn)} runs, {formats.day(first)} to {formats.day(last)}: from {ends[0]} to {ends[1]}, "
+        f"{label} over {len(drawn)} {steps}, {formats.day(first)} to {formats.day(last)}: from {ends[0]} to {ends[1]}, "
         f"between {ends[2]} and {ends[3]}"
     )
     return {"src": "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode(), "alt": alt}

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
-from crmlib import formats
-from crmlib.report.page.page import Facts, counted, headlines, plain
+from crmlib import formats, wording
+from crmlib.findings import Action, Findings, from_json
+from crmlib.report.page.page import Facts, plain
+from crmlib.report.page.tiles import headlines, ranked
 from crmlib.report.statuses import STATUS_WORDS
 
 _LONGEST = 240
@@ -14,59 +17,36 @@ _LONGEST = 240
 
 def of_report(facts: Facts, payload: Mapping[str, Any]) -> str:
     """The summary of a published run; each of its five lines is one line whatever the data hold."""
-    tiles = headlines(payload, facts.changes)
-    lead = str(payload.get("lead") or facts.reason)
-    if tiles:
-        first = tiles[0]
-        span = f" ({first['interval']})" if first["interval"] else ""
-        unit = f" {first['unit']}" if first["unit"] else ""
-        lead = f"{first['label']} {first['value']}{unit}{span}. {lead}"
+    said = from_json(payload) if payload else Findings(report=facts.report, headline=facts.reason, parts=())
     changes = facts.changes
-    changed = (
-        f"Since {formats.day(changes.since)}: {changes.summary}"
-        if changes
-        else "Change: no earlier run to compare with."
-    )
-    why = (
-        f"Why: {changes.why}"
-        if changes
-        else f"Why: {facts.reason or 'the first run of this report that has an answer.'}"
-    )
-    sure = next(iter(payload.get("how_sure", ())), "")
-    do = first_action(payload) or "nothing from this page today."
-    return _lines(facts, lead, changed, why, f"Do first: {do}", sure)
+    lines = [text for text, _ in ranked(said.changes, changes)]
+    lines += [f"{tile['label']}: {tile['change']}." for tile in headlines(said, changes) if tile["arrow"]]
+    changed = wording.sentences(*lines) or ("nothing stands out." if changes else "first report.")
+    why = changes.why if changes else facts.reason or "There is no earlier run to compare with."
+    first = first_action(said.actions[0], near=facts.as_of) if said.actions else "nothing today."
+    sure = next(iter(said.certain), "")
+    return _lines(facts, said.headline, changed, why, first, sure)
 
 
 def of_failure(facts: Facts) -> str:
     """The summary of a run that left no report."""
-    return _lines(
-        facts,
-        "no report was made.",
-        "Change: earlier reports stand as they were.",
-        f"Why: {facts.reason}",
-        f"Do first: run it again: {facts.command}",
-        "",
-    )
+    changed = "earlier reports stand as they were."
+    return _lines(facts, "no report was made.", changed, facts.reason, f"run it again: {facts.command}", "")
 
 
-def _lines(facts: Facts, lead: str, changed: str, why: str, first: str, sure: str) -> str:
+def first_action(action: Action, *, near: date) -> str:
+    """An action in a line: what, worth, by when, who."""
+    by = f"by {wording.day(action.by, near=near)}" if action.by else ""
+    return f"{'; '.join(filter(None, (action.what, action.worth, by, action.owner)))}."
+
+
+def _lines(facts: Facts, headline: str, changed: str, why: str, first: str, sure: str) -> str:
     title = f"{facts.title} ({facts.variant})" if facts.variant else facts.title
     shop = f", {facts.shop_name}" if facts.shop_name else ""
-    head = f"{title}{shop}, {formats.day(facts.as_of)}, {STATUS_WORDS[facts.status].lower()}: {lead}"
-    last = f"How sure: {_cut(sure)} Page: report.html" if sure else "Page: report.html"
-    return "".join(f"{_cut(line)}\n" for line in (head, changed, why, first)) + f"{last}\n"
-
-
-def first_action(payload: Mapping[str, Any]) -> str:
-    """What to do first, for how many, why, by when and by whom; empty where there is nothing to do."""
-    actions = payload.get("actions", [])
-    if not actions:
-        return ""
-    action = actions[0]
-    count = f" ({many})" if (many := counted(action)) else ""
-    rest = [f"by {action['by']}" if action.get("by") else "", str(action.get("owner") or "")]
-    tail = ", ".join(part for part in rest if part)
-    return f"{action['what']}{count}, {action['why']}{f'; {tail}' if tail else ''}"
+    head = f"{title}{shop}, {formats.day(facts.as_of)}, {STATUS_WORDS[facts.status].lower()}: {headline}"
+    said = (head, f"Changed: {changed}", f"Why: {why}", f"First: {first}")
+    last = f"How certain: {_cut(sure)} Page: report.html" if sure else "Page: report.html"
+    return "".join(f"{_cut(line)}\n" for line in said) + f"{last}\n"
 
 
 def _cut(text: str) -> str:

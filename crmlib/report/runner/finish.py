@@ -3,227 +3,181 @@
 from __future__ import annotations
 
 import json
-import os
-import re
 import shlex
-import subprocess
-import sys
 import time
 from collections.abc import Mapping
-from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from crmlib import errors
 from crmlib.errors import CrmError, RunError, TimeOut
-from crmlib.report.folder import store as publish
-from crmlib.report.memory import changes as history
-from crmlib.report.memory import record as track
-from crmlib.report.page import index as overview
-from crmlib.report.page import page, summary
-from crmlib.report.page import privacy as personal
+from crmlib.findings import Findings, from_json
+from crmlib.report.folder import store
+from crmlib.report.folder.manifest import (
+    Manifest,
+    earlier_runs,
+    fingerprint,
+    place_of,
+    read_manifest,
+    sha256,
+    write_json,
+    write_text,
+)
+from crmlib.report.memory import changes, record
+from crmlib.report.memory.provenance import Surroundings
+from crmlib.report.page import index, page, privacy, summary, tiles
 from crmlib.report.page.rules import validate
-from crmlib.report.parameters import Report, Value
+from crmlib.report.parameters import Value
+from crmlib.report.plan import Job, Outcome, Plan
 from crmlib.report.statuses import GOOD
 
-
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """How one report's run ended. `path` is its page, the failure's page included; None when it never began.
-
-    `status` is the manifest's, or 'locked', or 'up_to_date' where the run that stands was left as it is.
-    """
-
-    report: str
-    status: str
-    exit_code: int
-    message: str = ""
-    path: Path | None = None
-    seconds: float = 0.0
+MOST_ACTIONS = 5  # kept in a manifest
+_METRIC = ("id", "label", "value", "unit", "n", "low", "high", "definition")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
-    """What every report of a run shares. `shop` is the folder, relative to `project`; `engine` works on its tables.
+class _Ending:
+    """A run that is over, however it ended; `event` is the last that was heard of it."""
 
-    `timeout` is for a whole notebook, `cell_timeout` for each of its cells, both in seconds; 0 is no limit of its own.
-    With `force` a report is run though it is up to date.
-    """
-
-    project: Path
-    reports: Path
-    shop: str
-    shop_name: str
-    as_of: date
-    engine: str = ""
-    variant: str = ""
-    timeout: float = 1800.0
-    cell_timeout: float = 0.0
-    force: bool = False
-
-    @property
-    def address(self) -> str:
-        """The shop as the notebooks get it: its folder, after the engine where one was asked for."""
-        return f"{self.engine}:{self.shop}" if self.engine else self.shop
-
-    @property
-    def holder(self) -> dict[str, str]:
-        """The shop as the reports folder remembers it."""
-        return {"name": self.shop_name, "folder": self.shop}
+    job: Job
+    event: Mapping[str, Any]
+    plan: Plan
+    around: Surroundings
+    seconds: float
 
     @property
     def scrub(self) -> list[tuple[str, str]]:
-        """Local paths that must not travel, and what stands for them."""
-        home = str(Path.home())
-        pairs = [(f"{self.project}/", "")]
-        return pairs + ([(f"{home}/", "~/")] if home != "/" else [])
+        return self.job.scrub(self.plan)
 
+    def facts(self, *, status: str, reason: str, files: Mapping[str, int | None]) -> page.Facts:
+        job, plan = self.job, self.plan
+        parameters = [
+            {"name": p.name, "value": _shown(job.values[p.name]), "default": _shown(p.default),
+             "help": f"{p.help} ({p.allowed})" if p.allowed else p.help}
+            for p in job.report.parameters if p.name in job.values
+        ]  # fmt: skip
+        return page.Facts(
+            run_id=job.run_id, report=job.report.name, title=job.report.title, as_of=plan.as_of, status=status,
+            shop_name=plan.shop_name, variant=plan.variant, reason=reason, seconds=self.seconds, parameters=parameters,
+            code=self.around.sentence, packages=self.around.packages, command=self._command(), files=files,
+            siblings=index.siblings(plan.reports, slug=plan.slug(job.report), as_of=plan.as_of, planned=plan.planned),
+        )  # fmt: skip
 
-@dataclass(kw_only=True)
-class Job:
-    number: int
-    report: Report
-    run_id: str
-    staging: Path
-    values: Mapping[str, Value]
-    held: ExitStack
-    started: datetime
-    made_from: Mapping[str, Any] = field(default_factory=dict)
-    clock: float = 0.0
-    cell: int = 0
-    cell_clock: float = 0.0
-    source: str = ""
-    overdue: str = ""
-    killed_at: float = 0.0
-    log: list[dict[str, Any]] = field(default_factory=list)
+    def _command(self) -> str:
+        """What reproduces this run: every value that is not the notebook's own default."""
+        job, plan = self.job, self.plan
+        words = ["crm", "run", job.report.name, "--shop", plan.address, "--as-of", plan.as_of.isoformat()]
+        words += ["--variant", plan.variant] if plan.variant else []
+        for name, value in job.values.items():
+            if value != job.report[name].default:
+                words += ["-p", f"{name}={_shown(value)}"]
+        return shlex.join(words)
 
-    def scrub(self, plan: Plan) -> list[tuple[str, str]]:
-        """Local paths that must not travel, and what stands for them."""
-        return [(f"{self.staging}/", ""), (str(self.staging), ""), *plan.scrub]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Surroundings:
-    version: str
-    commit: str
-    changed: bool
-    packages: Mapping[str, str]
-
-    @staticmethod
-    def look(project: Path) -> Surroundings:
-        from importlib import metadata
-
-        try:
-            version, needs = metadata.version("crmlib"), metadata.requires("crmlib") or []
-        except metadata.PackageNotFoundError:
-            version, needs = "unknown", ["papermill", "nbconvert", "pandas"]
-        names = sorted({_distribution(need) for need in needs if "extra ==" not in need})
-        packages = {"python": ".".join(map(str, sys.version_info[:3]))}
-        for name in names:
-            try:
-                packages[name] = metadata.version(name)
-            except metadata.PackageNotFoundError:
-                continue
-        commit = _git(project, "rev-parse", "--short=12", "HEAD")
-        changed = bool(commit and _git(project, "status", "--porcelain", "--", "crmlib", "notebooks"))
-        return Surroundings(version=version, commit=commit, changed=changed, packages=packages)
-
-    @property
-    def sentence(self) -> str:
-        commit = f", commit {self.commit}" if self.commit else ""
-        return f"Code: crmlib {self.version}{commit}{', with changes not committed' if self.changed else ''}."
-
-
-def _distribution(need: str) -> str:
-    match = re.match(r"[A-Za-z0-9._-]+", need)
-    return match[0] if match else need
-
-
-def _git(project: Path, *args: str) -> str:
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(project), *args],
-            capture_output=True,
-            text=True,
-            timeout=10,
-            env=os.environ | {"GIT_OPTIONAL_LOCKS": "0"},
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    return done.stdout.strip()
+    def manifest(self, facts: page.Facts, said: Findings, payload: Mapping[str, Any]) -> Manifest:
+        """What the run says of itself, but for its files and what earlier runs make of it."""
+        job, plan, around, shop = self.job, self.plan, self.around, payload.get("shop", {})
+        return Manifest(
+            run_id=job.run_id,
+            report=job.report.name,
+            variant=plan.variant,
+            title=job.report.title,
+            order=job.report.notebook.name[:2],
+            as_of=plan.as_of,
+            status=facts.status,
+            reason=facts.reason,
+            headline=said.headline,
+            changes=said.changes,
+            signals=said.signals,
+            running=tuple(metric.id for metric in said.metrics if metric.running),
+            actions=said.actions[:MOST_ACTIONS],
+            ahead=said.ahead,
+            watches=said.watches,
+            predicts=tuple(sorted(told.end for told in said.predictions)),
+            grades=said.grades,
+            shop=plan.holder,
+            data_through=shop.get("data_through"),
+            stale=bool(shop.get("stale")),
+            parameters=dict(job.values),
+            made_from=dict(job.made_from),
+            inputs=tuple(shop.get("tables", [])),
+            rows=payload.get("rows", {}),
+            started_at=job.started.isoformat(timespec="milliseconds"),
+            seconds=round(self.seconds, 2),
+            command=facts.command,
+            code={"version": around.version, "commit": around.commit, "changed": around.changed,
+                  "notebook": sha256(job.report.notebook)},
+            packages=dict(around.packages),
+        )  # fmt: skip
 
 
 def finish(job: Job, event: Mapping[str, Any], plan: Plan, around: Surroundings) -> Outcome:
+    """Publish what a run left or keep its failure, and bring the index up to date."""
     seconds = time.monotonic() - job.clock
-    history.clear_due(job.staging)
-    outcome = _settle(job, event, seconds, plan, around)
+    record.clear_due(job.staging)
+    outcome = _settle(_Ending(job=job, event=event, plan=plan, around=around, seconds=seconds))
     try:
-        publish.rebuild(plan.reports, shop=plan.holder)
+        index.rebuild(plan.reports, shop=plan.holder)
     except Exception as broken:
         message = f"{outcome.message} The index could not be rebuilt: {type(broken).__name__}: {broken}".strip()
         return replace(outcome, exit_code=outcome.exit_code or getattr(broken, "exit_code", 1), message=message)
     return outcome
 
 
-def _settle(job: Job, event: Mapping[str, Any], seconds: float, plan: Plan, around: Surroundings) -> Outcome:
+def _settle(end: _Ending) -> Outcome:
     try:
-        notebook = _read_executed(job, plan)
+        notebook = _read_executed(end)
         payload = page.published(notebook) if notebook else None
-        error = _error(job, event, notebook, payload, plan)
+        error = _error(end, notebook, payload)
         if error is None or error.exit_code == 0:
-            target = _publish(job, notebook or {"cells": []}, payload or {}, error, seconds, plan, around)
-            return Outcome(report=job.report.name, status=_status(payload or {}, error), exit_code=0,
-                           message=str(error or ""), path=target / "report.html", seconds=seconds)  # fmt: skip
+            return _publish(end, notebook or {"cells": []}, payload or {}, error)
     except CrmError as refused:
         error = refused
     except Exception as broken:
         # A full disk, or a fault of our own: this run failed, the others go on.
         error = RunError(f"the report could not be published: {type(broken).__name__}: {broken}")
-    return _fail(job, error, event, seconds, plan, around)
+    return _fail(end, error)
 
 
-def _read_executed(job: Job, plan: Plan) -> dict[str, Any] | None:
+def _read_executed(end: _Ending) -> dict[str, Any] | None:
     """The executed notebook without the staging folder's name and without personal data, and rewritten so."""
-    path = job.staging / "executed.ipynb"
+    path = end.job.staging / "executed.ipynb"
     try:
         # What an analyst showed is for whoever ran it: no web server that publishes the folder should hand it out.
         path.chmod(0o600)
         text = path.read_text(encoding="utf-8")
     except OSError:
         return None
-    for place, instead in job.scrub(plan):
+    for place, instead in end.scrub:
         text = text.replace(json.dumps(place, ensure_ascii=False)[1:-1], instead)
     notebook: dict[str, Any] = json.loads(text)
     notebook["cells"] = [
         cell for cell in notebook["cells"] if "papermill-error-cell-tag" not in cell.get("metadata", {}).get("tags", [])
     ]
-    personal.clean(notebook)
+    privacy.clean(notebook)
     made = notebook["metadata"].get("papermill", {})
-    made.update(input_path=job.report.notebook.name, output_path="executed.ipynb")
+    made.update(input_path=end.job.report.notebook.name, output_path="executed.ipynb")
     path.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return notebook
 
 
-def _error(
-    job: Job, event: Mapping[str, Any], notebook: Mapping[str, Any] | None, payload: object, plan: Plan
-) -> CrmError | None:
+def _error(end: _Ending, notebook: Mapping[str, Any] | None, payload: object) -> CrmError | None:
     """Why a run is no published report, as the error it stands for; None when it is one."""
+    job, plan, name = end.job, end.plan, end.job.report.name
     where = f"cell {job.cell}" if job.cell else "the start of the kernel"
     if job.overdue == "cell":
-        return TimeOut(f"{where} of {job.report.name} took longer than {page.duration(plan.cell_timeout)}")
+        return TimeOut(f"{where} of {name} took longer than {page.duration(plan.cell_timeout)}")
     if job.overdue:
-        return TimeOut(f"{job.report.name} took longer than {page.duration(plan.timeout)} and was stopped in {where}")
-    if event["event"] == "gone":
-        return RunError(f"the process that ran {job.report.name} ended at {where}")
-    said = event.get("error")
+        return TimeOut(f"{name} took longer than {page.duration(plan.timeout)} and was stopped in {where}")
+    if end.event["event"] == "gone":
+        return RunError(f"the process that ran {name} ended at {where}")
+    said = end.event.get("error")
     if said is None and payload is None:
-        stopped = [output for cell in (notebook or {"cells": []})["cells"] for output in cell.get("outputs", [])
-                   if output["output_type"] == "error"]  # fmt: skip
-        if stopped:
-            return RunError(f"{stopped[0].get('ename')} in {where} ended the notebook before its last cell")
+        outputs = [output for cell in (notebook or {"cells": []})["cells"] for output in cell.get("outputs", [])]
+        for output in outputs:
+            if output["output_type"] == "error":
+                return RunError(f"{output.get('ename')} in {where} ended the notebook before its last cell")
         return RunError("the notebook ran, but its last cell published no findings: end it with crm.publish(…)")
     if said is None:
         return None
@@ -237,180 +191,106 @@ def _error(
     return RunError(f"{said['ename']} in {where}: {said['evalue']}")
 
 
-def _status(payload: Mapping[str, Any], error: CrmError | None) -> str:
+def _status(said: Findings, error: CrmError | None) -> str:
     if error:
         return error.status
-    status = str(payload["status"])
     # A failed check and a clean status cannot both be true.
-    failed = any(check["verdict"] == "failed" for check in payload.get("checks", []))
-    return "warnings" if failed and status == "published" else status
+    failed = any(check.verdict == "failed" for check in said.checks)
+    return "warnings" if failed and said.status == "published" else said.status
 
 
-def _publish(
-    job: Job,
-    notebook: Mapping[str, Any],
-    payload: Mapping[str, Any],
-    error: CrmError | None,
-    seconds: float,
-    plan: Plan,
-    around: Surroundings,
-) -> Path:
-    status, reason = _status(payload, error), page.plain(str(error), job.scrub(plan)) if error else ""
-    _keep_predictions(job, payload)
-    _restrict_lists(job.staging)
+def _publish(end: _Ending, notebook: Mapping[str, Any], payload: Mapping[str, Any], error: CrmError | None) -> Outcome:
+    job, plan, staging = end.job, end.plan, end.job.staging
+    said = from_json(payload) if payload else Findings(report=job.report.name, headline="", parts=())
+    status, reason = _status(said, error), page.plain(str(error), end.scrub) if error else ""
+    if said.predictions:
+        # Kept beside the lists for the run that will grade them.
+        write_json(staging / record.PREDICTIONS, payload["predictions"])
+    _restrict_lists(staging)
     rows = payload.get("rows", {})
-    files = {path: rows.get(Path(path).stem) for path in _files(job.staging, "tables", "lists")}
-    files.pop(track.PREDICTIONS, None)
-    facts = _facts(job, plan, around, status=status, reason=reason, seconds=seconds, files=files)
-    _write_metrics(job, payload, status, plan)
-    manifest = _manifest(job, facts, payload, plan, around)
-    facts = _with_memory(job, facts, manifest, payload, plan)
-    html = page.render(notebook, facts, scrub=job.scrub(plan))
-    notes = validate(html)
-    for note in notes:
-        job.log.append({"event": "warning", "at": time.time(), "text": note})
+    files = {path: rows.get(Path(path).stem) for path in _files(staging, "tables", "lists")}
+    files.pop(record.PREDICTIONS, None)
+    _write_metrics(end, said, status)
+    facts = end.facts(status=status, reason=reason, files=files)
+    facts, manifest = _remember(end, facts, end.manifest(facts, said, payload), payload)
+    html = page.render(notebook, facts, scrub=end.scrub)
+    for note in validate(html):
+        _log(job, "warning", text=note)
     for display in page.dropped(notebook):
-        job.log.append({"event": "dropped", "at": time.time(), **display})
-    (job.staging / "report.html").write_text(html, encoding="utf-8")
-    manifest |= {"headlines": page.headlines(payload, facts.changes),
-                 "changes": facts.changes.to_json() if facts.changes else None}  # fmt: skip
-    publish.write_text(job.staging / "summary.txt", summary.of_report(facts, payload))
-    job.log.append({"event": "published", "at": time.time(), "status": status})
-    _write_log(job, plan)
-    manifest |= {
-        "files": {path: publish.fingerprint(job.staging / path) for path in _files(job.staging, ".", "tables", "lists")}
-    }
-    if status == "not_available" and _stands_good(manifest, plan):
+        _log(job, "dropped", **display)
+    (staging / "report.html").write_text(html, encoding="utf-8")
+    _write_glance(staging, said, manifest)
+    write_text(staging / "summary.txt", summary.of_report(facts, payload))
+    _log(job, "published", status=status)
+    _write_log(end)
+    if status == "not_available" and _stands_good(plan.reports, manifest):
         # A table that is missing today is no answer, and takes no answer's place.
-        return publish.keep_failure(plan.reports, job.staging, manifest | {"files": {}}, html=html)
-    return publish.publish(plan.reports, job.staging, manifest)
+        target = store.keep_failure(plan.reports, staging, manifest, html=html)
+    else:
+        listed = {path: fingerprint(staging / path) for path in _files(staging, ".", "tables", "lists")}
+        target = store.publish(plan.reports, staging, replace(manifest, files=listed))
+    return Outcome(report=job.report.name, status=status, exit_code=0, message=str(error or ""),
+                   path=target / "report.html", seconds=end.seconds)  # fmt: skip
 
 
-def _keep_predictions(job: Job, payload: Mapping[str, Any]) -> None:
-    """What this run says of the days ahead, kept beside its lists for the run that will grade it."""
-    if payload.get("predictions"):
-        publish.write_json(job.staging / track.PREDICTIONS, payload["predictions"])
+def _remember(
+    end: _Ending, facts: page.Facts, manifest: Manifest, payload: Mapping[str, Any]
+) -> tuple[page.Facts, Manifest]:
+    """Both with what changed since the last comparable run; the facts with how forecasts did over all runs."""
+    reports, slug, as_of = end.plan.reports, manifest.slug, end.plan.as_of
+    before = changes.last_comparable(reports, slug, as_of=as_of) if facts.status in GOOD else None
+    found = changes.compare(before, changes.present(end.job.staging, manifest)) if before else None
+    manifest = replace(manifest, tiles=tuple(page.headlines(payload, found)))
+    if found:
+        manifest = replace(manifest, compared=found.to_json(), came=found.came, went=found.went, missed=found.missed)
+    runs = [manifest, *earlier_runs(reports, slug, as_of)]
+    return replace(facts, changes=found, record=record.record(runs), trends=tiles.trends(runs)), manifest
 
 
-def _with_memory(
-    job: Job, facts: page.Facts, manifest: Mapping[str, Any], payload: Mapping[str, Any], plan: Plan
-) -> page.Facts:
-    """The facts with what changed since the last comparable run, and how headlines and predictions did over all runs."""
-    slug = publish.slug_of(job.report.name, plan.variant)
-    runs = [manifest, *publish.earlier_runs(plan.reports, slug, plan.as_of)]
-    facts = replace(facts, record=track.record(runs), trends=overview.trends(runs))
-    before = history.last_comparable(plan.reports, slug, as_of=plan.as_of)
-    if before is None or facts.status not in GOOD:
-        return facts
-    now = history.present(job.staging, manifest)
-    return replace(facts, changes=history.compare(before, now, watches=payload.get("watches", ())))
+def _write_glance(staging: Path, said: Findings, manifest: Manifest) -> None:
+    """The part that is lent to the index, with the tiles beside it."""
+    for part in said.parts:
+        if part.glance and part.chart:
+            chart = {name: getattr(part.chart, name) for name in ("wide", "narrow", "alt", "caption")}
+            glance = {"title": part.title, "sentence": part.sentence, "chart": chart, "tiles": list(manifest.tiles)}
+            return write_json(staging / index.GLANCE, glance)
 
 
-def _stands_good(manifest: Mapping[str, Any], plan: Plan) -> bool:
-    held = publish.read_manifest(publish.place_of(plan.reports, manifest))
-    return held is not None and held["status"] in GOOD
+def _stands_good(reports: Path, manifest: Manifest) -> bool:
+    held = read_manifest(place_of(reports, manifest))
+    return held is not None and held.good
 
 
-def _fail(
-    job: Job, error: CrmError, event: Mapping[str, Any], seconds: float, plan: Plan, around: Surroundings
-) -> Outcome:
+def _fail(end: _Ending, error: CrmError) -> Outcome:
+    job, plan = end.job, end.plan
     status = error.status if error.status in ("failed", "refused") else "failed"
-    message = page.plain(str(error), job.scrub(plan))
-    said = event.get("error") or {}
-    facts = _facts(job, plan, around, status=status, reason=message, seconds=seconds, files={})
-    job.log.append({"event": "failed", "at": time.time(), "status": status, "text": message})
+    message = page.plain(str(error), end.scrub)
+    said = end.event.get("error") or {}
+    facts = end.facts(status=status, reason=message, files={})
+    _log(job, "failed", status=status, text=message)
     path = None
     try:
         html = page.render_failure(facts, message=message, cell=str(said.get("source") or job.source),
-                                   traceback=str(said.get("traceback") or ""), scrub=job.scrub(plan))  # fmt: skip
+                                   traceback=str(said.get("traceback") or ""), scrub=end.scrub)  # fmt: skip
         validate(html)
-        publish.write_text(job.staging / "summary.txt", summary.of_failure(facts))
-        _write_log(job, plan)
-        manifest = _manifest(job, facts, {}, plan, around) | {"files": {}}
-        path = publish.keep_failure(plan.reports, job.staging, manifest, html=html) / "report.html"
+        write_text(job.staging / "summary.txt", summary.of_failure(facts))
+        _write_log(end)
+        manifest = end.manifest(facts, Findings(report=job.report.name, headline="", parts=()), {})
+        path = store.keep_failure(plan.reports, job.staging, manifest, html=html) / "report.html"
     except (OSError, CrmError) as also:
         message = f"{message} (and its page could not be written: {also})"
     return Outcome(report=job.report.name, status=status, exit_code=error.exit_code or 1, message=message,
-                   path=path, seconds=seconds)  # fmt: skip
-
-
-def _facts(
-    job: Job,
-    plan: Plan,
-    around: Surroundings,
-    *,
-    status: str,
-    reason: str,
-    seconds: float,
-    files: Mapping[str, int | None],
-) -> page.Facts:
-    parameters = [
-        {"name": p.name, "value": _shown(job.values[p.name]), "default": _shown(p.default),
-         "help": f"{p.help} ({p.allowed})" if p.allowed else p.help}
-        for p in job.report.parameters if p.name in job.values
-    ]  # fmt: skip
-    return page.Facts(
-        run_id=job.run_id, report=job.report.name, title=job.report.title, as_of=plan.as_of, status=status,
-        shop_name=plan.shop_name, variant=plan.variant, reason=reason, seconds=seconds, parameters=parameters,
-        code=around.sentence, packages=around.packages, command=_command(job, plan), files=files,
-    )  # fmt: skip
-
-
-def _command(job: Job, plan: Plan) -> str:
-    """What reproduces this run: every value that is not the notebook's own default."""
-    words = ["crm", "run", job.report.name, "--shop", plan.address, "--as-of", plan.as_of.isoformat()]
-    words += ["--variant", plan.variant] if plan.variant else []
-    for name, value in job.values.items():
-        if value != job.report[name].default:
-            words += ["-p", f"{name}={_shown(value)}"]
-    return shlex.join(words)
+                   path=path, seconds=end.seconds)  # fmt: skip
 
 
 def _shown(value: Value) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _write_metrics(job: Job, payload: Mapping[str, Any], status: str, plan: Plan) -> None:
-    keys = ("id", "label", "value", "unit", "n", "low", "high", "definition")
-    metrics = [{key: page.finite(metric.get(key)) for key in keys} for metric in payload.get("metrics", [])]
-    said = {"report": job.report.name, "as_of": plan.as_of.isoformat(), "status": status, "metrics": metrics}
-    publish.write_json(job.staging / "metrics.json", said)
-
-
-def _manifest(
-    job: Job, facts: page.Facts, payload: Mapping[str, Any], plan: Plan, around: Surroundings
-) -> dict[str, Any]:
-    shop = payload.get("shop", {})
-    return {
-        "run_id": job.run_id,
-        "report": job.report.name,
-        "variant": plan.variant,
-        "title": job.report.title,
-        "order": job.report.notebook.name[:2],
-        "as_of": plan.as_of.isoformat(),
-        "status": facts.status,
-        "reason": facts.reason,
-        "lead": payload.get("lead", ""),
-        "do_first": summary.first_action(payload),
-        "headlines": page.headlines(payload),
-        "shop": plan.holder,
-        "data_through": shop.get("data_through"),
-        "stale": bool(shop.get("stale")),
-        "parameters": dict(job.values),
-        "made_from": dict(job.made_from),
-        "inputs": shop.get("tables", []),
-        "rows": payload.get("rows", {}),
-        "predicts": sorted(said["end"] for said in payload.get("predictions", ())),
-        "grades": [grade | {"actual": page.finite(grade["actual"])} for grade in payload.get("grades", ())],
-        "page": "report.html",
-        "summary": "summary.txt",
-        "started_at": job.started.isoformat(timespec="milliseconds"),
-        "seconds": round(facts.seconds, 2),
-        "command": facts.command,
-        "code": {"version": around.version, "commit": around.commit, "changed": around.changed,
-                 "notebook": publish.fingerprint(job.report.notebook)["sha256"]},
-        "packages": dict(around.packages),
-    }  # fmt: skip
+def _write_metrics(end: _Ending, said: Findings, status: str) -> None:
+    metrics = [{key: page.finite(getattr(metric, key)) for key in _METRIC} for metric in said.metrics]
+    head = {"report": end.job.report.name, "as_of": end.plan.as_of.isoformat(), "status": status}
+    write_json(end.job.staging / "metrics.json", head | {"metrics": metrics})
 
 
 def _restrict_lists(staging: Path) -> None:
@@ -430,13 +310,16 @@ def _files(staging: Path, *folders: str) -> list[str]:
     )
 
 
-def _write_log(job: Job, plan: Plan) -> None:
+def _log(job: Job, event: str, **said: Any) -> None:
+    job.log.append({"event": event, "at": time.time(), **said})
+
+
+def _write_log(end: _Ending) -> None:
     lines = []
-    for event in job.log:
-        at = datetime.fromtimestamp(event["at"], UTC).isoformat(timespec="milliseconds")
-        # A traceback may quote the data; it stands on the failure's page, not in a log that travels.
-        error = (
-            {"error": {k: v for k, v in event["error"].items() if k in ("kind", "ename")}} if event.get("error") else {}
-        )
-        lines.append(page.plain(json.dumps({**event, "at": at, **error}, ensure_ascii=False), job.scrub(plan)))
-    publish.write_text(job.staging / "run.log.jsonl", "".join(line + "\n" for line in lines))
+    for event in end.job.log:
+        told = event | {"at": datetime.fromtimestamp(event["at"], UTC).isoformat(timespec="milliseconds")}
+        if told.get("error"):
+            # A traceback may quote the data; it stands on the failure's page, not in a log that travels.
+            told["error"] = {key: value for key, value in told["error"].items() if key in ("kind", "ename")}
+        lines.append(page.plain(json.dumps(told, ensure_ascii=False), end.scrub) + "\n")
+    write_text(end.job.staging / "run.log.jsonl", "".join(lines))

@@ -19,28 +19,27 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from crmlib.errors import CrmError, Locked
-from crmlib.report.folder import store as publish
+from crmlib.report.folder import store
+from crmlib.report.folder.manifest import is_listed
 from crmlib.report.key import KEY_VARIABLE, key_of
-from crmlib.report.memory import changes as history
+from crmlib.report.memory import record
+from crmlib.report.memory.provenance import Basis, Surroundings
 from crmlib.report.page import page
+from crmlib.report.page.index import rebuild
 from crmlib.report.parameters import Report, Value
+from crmlib.report.plan import Job, Outcome, Plan
 from crmlib.report.runner import fresh, worker
-from crmlib.report.runner.finish import Job, Outcome, Plan, Surroundings, finish
-
-__all__ = ["GRAVITY", "Interrupted", "Outcome", "Plan", "exit_code", "run"]
+from crmlib.report.runner.finish import finish
 
 GRACE = 5.0  # seconds a notebook that is out of time has between the interrupt and the kill
-
 SHARED_VARIABLE = "CRM_SHARED"  # the folder where the first kernel leaves the shop's tables for the others
-
-# Of several outcomes the gravest speaks for all.
-GRAVITY = (4, 3, 124, 2, 1, 75, 0)
+GRAVITY = (4, 3, 124, 2, 1, 75, 0)  # of several outcomes the gravest speaks for all
 
 
 class Interrupted(CrmError):
@@ -64,11 +63,13 @@ def run(
 
     A report whose run of this day was made from the same is left as it stands. `values` are checked parameters as
     `parameters.resolve` gives them. `say` hears each outcome as it comes, `progress` a line about where things stand.
-    Raises UsageError when the reports folder is another shop's, and Interrupted on SIGINT and SIGTERM, after clearing up.
+    Raises UsageError when the reports folder is another shop's, and Interrupted on SIGINT and SIGTERM, after clearing
+    up.
     """
     plan.reports.mkdir(parents=True, exist_ok=True)
-    publish.claim(plan.reports, shop=plan.holder)
-    basis = fresh.Basis.look(plan)
+    store.claim(plan.reports, shop=plan.holder)
+    plan = replace(plan, planned=tuple((r.notebook.name[:2], plan.slug(r), r.title) for r in reports))
+    basis = Basis.look(plan)
     outcomes: dict[str, Outcome] = {}
 
     def done(outcome: Outcome) -> None:
@@ -88,25 +89,37 @@ def run(
         jobs: list[Job] = []
         for report in reports:
             try:
-                prepared = _prepared(len(jobs), report, plan, values[report.name], basis)
-                job = everything.enter_context(prepared)
+                job = everything.enter_context(_prepared(len(jobs), report, plan, values[report.name], basis))
             except Locked as error:
-                done(Outcome(report=report.name, status="locked", exit_code=error.exit_code, message=str(error)))
-                continue
+                job = Outcome(report=report.name, status="locked", exit_code=error.exit_code, message=str(error))
             except OSError as error:
-                done(Outcome(report=report.name, status="failed", exit_code=1, message=f"could not begin: {error}"))
-                continue
+                job = Outcome(report=report.name, status="failed", exit_code=1, message=f"could not begin: {error}")
             if isinstance(job, Job):
                 jobs.append(job)
             else:
                 done(job)
         if jobs:
-            _supervise(jobs, plan, events, workers or os.cpu_count() or 1, done, progress or (lambda _: None))
+            private = Path(tempfile.mkdtemp(prefix="crm-"))
+            crew = _Crew(plan=plan, waiting=deque(jobs), events=events, private=private, progress=progress)
+            _supervise(crew, min(workers or os.cpu_count() or 1, len(jobs)), done)
             basis.remember(plan)
     if heard:
-        # It came when the last report was already being published: that was brought to its end, what follows is not begun.
+        # It came when the last report was already being published: that was ended, what follows is not begun.
         raise Interrupted(heard[0])
     return [outcomes[report.name] for report in reports]
+
+
+def _supervise(crew: _Crew, workers: int, done: Callable[[Outcome], None]) -> None:
+    try:
+        crew.prepare(workers)
+        # The runner's own imports happen while the kernels start.
+        page.warm_up()
+        around = Surroundings.look(crew.plan.project)
+        for job, event in crew.ended():
+            done(finish(job, event, crew.plan, around))
+            job.held.close()
+    finally:
+        crew.close()
 
 
 def exit_code(outcomes: Sequence[Outcome]) -> int:
@@ -117,23 +130,23 @@ def exit_code(outcomes: Sequence[Outcome]) -> int:
 
 @contextmanager
 def _prepared(
-    number: int, report: Report, plan: Plan, values: Mapping[str, Value], basis: fresh.Basis
+    number: int, report: Report, plan: Plan, values: Mapping[str, Value], basis: Basis
 ) -> Iterator[Job | Outcome]:
     """A report's lock and staging folder, given back whatever happens; or the outcome, where it is up to date."""
-    slug = publish.slug_of(report.name, plan.variant)
+    slug = plan.slug(report)
     with ExitStack() as held:
-        held.enter_context(publish.lock(plan.reports, slug, sign=False))
-        publish.recover(plan.reports, slug)
+        held.enter_context(store.lock(plan.reports, slug, sign=False))
+        store.recover(plan.reports, slug)
         made_from = basis.of(report, plan)
         if not fresh.why(plan, report, values, made_from):
             yield _up_to_date(report, plan)
             return
-        publish.sign_lock(plan.reports, slug)
+        store.sign_lock(plan.reports, slug)
         now = datetime.now(UTC)
-        run_id = publish.new_run_id(slug, now)
-        staging = publish.stage(plan.reports, run_id)
+        run_id = store.new_run_id(slug, now)
+        staging = store.stage(plan.reports, run_id)
         held.callback(shutil.rmtree, staging, ignore_errors=True)
-        history.lay_due(plan.reports, slug, as_of=plan.as_of, out=staging)
+        record.lay_due(plan.reports, slug, as_of=plan.as_of, out=staging)
         yield Job(
             number=number, report=report, run_id=run_id, staging=staging, values=values, held=held, started=now,
             made_from=made_from,
@@ -142,16 +155,15 @@ def _prepared(
 
 def _up_to_date(report: Report, plan: Plan) -> Outcome:
     place, manifest = fresh.standing(plan, report)
-    if manifest and not publish.is_listed(plan.reports, manifest):
-        publish.rebuild(plan.reports, shop=plan.holder)
+    if manifest and not is_listed(plan.reports, manifest):
+        rebuild(plan.reports, shop=plan.holder)
     return Outcome(report=report.name, status="up_to_date", exit_code=0, path=place / "report.html")
-
-
-# The supervisor: hands out jobs, listens, watches the clock.
 
 
 @dataclass(kw_only=True)
 class _Worker:
+    """A process that executes notebooks, and the job it has."""
+
     process: subprocess.Popen[str]
     log: Path
     runtime: str
@@ -160,17 +172,13 @@ class _Worker:
     def send(self, job: Job, plan: Plan) -> None:
         assert self.process.stdin
         self.job, job.clock = job, time.monotonic()
+        own = {"shop": plan.address, "as_of": plan.as_of.isoformat(), "out": str(job.staging)}
         order = {
             "number": job.number,
             "notebook": str(job.report.notebook),
             "output": str(job.staging / "executed.ipynb"),
             "cwd": str(plan.project),
-            "parameters": {
-                "shop": plan.address,
-                "as_of": plan.as_of.isoformat(),
-                "out": str(job.staging),
-                **job.values,
-            },
+            "parameters": own | dict(job.values),
         }
         try:
             self.process.stdin.write(json.dumps(order) + "\n")
@@ -178,49 +186,72 @@ class _Worker:
         except BrokenPipeError:
             pass  # its end is on the way through the events
 
+    def end(self) -> None:
+        worker.end_tree(self.process.pid)
+        worker.end_strays(self.runtime)
+
 
 Events = queue.SimpleQueue[tuple["_Worker | None", dict[str, Any]]]
 
 
-def _supervise(
-    jobs: Sequence[Job],
-    plan: Plan,
-    events: Events,
-    workers: int,
-    done: Callable[[Outcome], None],
-    progress: Callable[[str], None],
-) -> None:
-    waiting = deque(jobs)
-    crew: list[_Worker] = []
-    count = min(workers, len(jobs))
-    private = Path(tempfile.mkdtemp(prefix="crm-"))
-    try:
-        environment = os.environ | worker.prepare(private) | {KEY_VARIABLE: key_of(plan.reports)}
+@dataclass(kw_only=True)
+class _Crew:
+    """The workers of a run: hands out jobs, listens, watches the clock. `private` is a folder of this run alone."""
+
+    plan: Plan
+    waiting: deque[Job]
+    events: Events
+    private: Path
+    progress: Callable[[str], None] | None
+    environment: Mapping[str, str] = field(default_factory=dict)
+    members: list[_Worker] = field(default_factory=list)
+    finished: int = 0
+
+    def prepare(self, count: int) -> None:
+        """Set up what kernels find and where they may write, and let `count` workers begin."""
+        environment = os.environ | worker.prepare(self.private) | {KEY_VARIABLE: key_of(self.plan.reports)}
         # What a kernel leaves behind, killed or not, goes with the run: an engine's scratch files hold customers' rows.
-        scratch = private / "tmp"
-        scratch.mkdir(mode=0o700)
-        environment["TMPDIR"] = str(scratch)
-        if len(jobs) > 1:
-            shared = private / "shared"
-            shared.mkdir(mode=0o700)
-            environment[SHARED_VARIABLE] = str(shared)
-        threads = str(max(1, (os.cpu_count() or 1) // count))
+        folders = {"TMPDIR": "tmp"} | ({SHARED_VARIABLE: "shared"} if len(self.waiting) > 1 else {})
+        for variable, name in folders.items():
+            (self.private / name).mkdir(mode=0o700)
+            environment[variable] = str(self.private / name)
         for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-            environment.setdefault(name, threads)
-
-        def hire() -> None:
-            made = _hire(environment, private, len(crew), events)
-            crew.append(made)
-            made.send(waiting.popleft(), plan)
-
+            environment.setdefault(name, str(max(1, (os.cpu_count() or 1) // count)))
+        self.environment = environment
         for _ in range(count):
-            hire()
-        # The runner's own imports happen while the kernels start.
-        page.warm_up()
-        facts = Surroundings.look(plan.project)
-        finished = 0
-        while any(member.job for member in crew):
-            member, event = _next(events, crew, plan)
+            self.hire()
+
+    def hire(self) -> None:
+        """One worker more, with the next job."""
+        number = len(self.members)
+        log, own = self.private / f"worker-{number}.log", worker.runtime(self.private, number)
+        # -P: a file in the current folder is no module. Its own session: Ctrl-C reaches the runner alone.
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "crmlib.report.runner.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log.open("w"),
+            text=True,
+            encoding="utf-8",
+            env={**self.environment, **own},
+            start_new_session=True,
+        )
+        made = _Worker(process=process, log=log, runtime=own["JUPYTER_RUNTIME_DIR"])
+
+        def listen() -> None:
+            assert process.stdout
+            for line in process.stdout:
+                self.events.put((made, json.loads(line)))
+            self.events.put((made, {"event": "gone", "at": time.time()}))
+
+        threading.Thread(target=listen, daemon=True).start()
+        self.members.append(made)
+        made.send(self.waiting.popleft(), self.plan)
+
+    def ended(self) -> Iterator[tuple[Job, dict[str, Any]]]:
+        """Each job as it ends, with the last that was heard of it; what it was doing meanwhile is on the job."""
+        while any(member.job for member in self.members):
+            member, event = self._next()
             if event["event"] == "signal":
                 raise Interrupted(event["number"])
             if member is None or member.job is None:
@@ -235,68 +266,53 @@ def _supervise(
                 worker.interrupt(member.process.pid)
             if event["event"] in ("end", "gone", "kill"):
                 member.job = None
-                if event["event"] == "end" and waiting:
-                    member.send(waiting.popleft(), plan)
-                elif event["event"] != "end":
-                    worker.end_tree(member.process.pid)
-                    worker.end_strays(member.runtime)
-                    event = event | {"error": {"kind": "worker", "traceback": _tail(member.log)}}
-                    if waiting:
-                        hire()
-                done(finish(job, event, plan, facts))
-                job.held.close()
-                finished += 1
-            progress(_progress_line(crew, finished, len(jobs)))
-    finally:
-        for member in crew:
+                if event["event"] != "end":
+                    member.end()
+                    event |= {"error": {"kind": "worker", "traceback": _tail(member.log)}}
+                    if self.waiting:
+                        self.hire()
+                elif self.waiting:
+                    member.send(self.waiting.popleft(), self.plan)
+                yield job, event
+                self.finished += 1
+            if self.progress:
+                self.progress(self._line())
+
+    def _line(self) -> str:
+        """Where things stand."""
+        jobs = [member.job for member in self.members if member.job]
+        doing = [f"{job.report.name} {f'cell {job.cell}' if job.cell else 'starting'}" for job in jobs]
+        of = self.finished + len(jobs) + len(self.waiting)
+        return " · ".join([f"{self.finished} of {of} done", *doing])
+
+    def _next(self) -> tuple[_Worker | None, dict[str, Any]]:
+        """The next event; a limit that is reached is one, and so is the end of the grace after it."""
+        while True:
+            limits = [(*_limit(member.job, self.plan), member) for member in self.members if member.job]
+            at, limit, member = min(limits, key=lambda found: found[0])
+            left = at - time.monotonic()
+            if left <= 0:
+                kind = {"event": "kill"} if limit == "grace" else {"event": "overdue", "limit": limit}
+                return member, {**kind, "at": time.time()}
+            try:
+                return self.events.get(timeout=min(left, 0.5))
+            except queue.Empty:
+                continue
+
+    def close(self) -> None:
+        """Nothing of the run stays behind, whatever it was doing."""
+        for member in self.members:
             if member.process.stdin and not member.job:
                 member.process.stdin.close()
-        for member in crew:
+        for member in self.members:
             if member.job:
+                member.end()
+            try:
+                member.process.wait(timeout=5)
+            except subprocess.TimeoutExpired:
                 worker.end_tree(member.process.pid)
-                worker.end_strays(member.runtime)
-            _reap(member.process)
-        shutil.rmtree(private, ignore_errors=True)
-
-
-def _hire(environment: Mapping[str, str], private: Path, number: int, events: Events) -> _Worker:
-    log, own = private / f"worker-{number}.log", worker.runtime(private, number)
-    # -P: a file in the current folder cannot stand in for a module. Its own session: Ctrl-C reaches the runner alone.
-    process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "crmlib.report.runner.worker"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=log.open("w"),
-        text=True,
-        encoding="utf-8",
-        env={**environment, **own},
-        start_new_session=True,
-    )
-    made = _Worker(process=process, log=log, runtime=own["JUPYTER_RUNTIME_DIR"])
-
-    def listen() -> None:
-        assert process.stdout
-        for line in process.stdout:
-            events.put((made, json.loads(line)))
-        events.put((made, {"event": "gone", "at": time.time()}))
-
-    threading.Thread(target=listen, daemon=True).start()
-    return made
-
-
-def _next(events: Events, crew: Sequence[_Worker], plan: Plan) -> tuple[_Worker | None, dict[str, Any]]:
-    """The next event; a limit that is reached is one, and so is the end of the grace after it."""
-    while True:
-        limits = [(*_limit(member.job, plan), member) for member in crew if member.job]
-        at, limit, member = min(limits, key=lambda found: found[0])
-        left = at - time.monotonic()
-        if left <= 0:
-            kind = {"event": "kill"} if limit == "grace" else {"event": "overdue", "limit": limit}
-            return member, {**kind, "at": time.time()}
-        try:
-            return events.get(timeout=min(left, 0.5))
-        except queue.Empty:
-            continue
+                member.process.wait()
+        shutil.rmtree(self.private, ignore_errors=True)
 
 
 def _limit(job: Job, plan: Plan) -> tuple[float, str]:
@@ -309,14 +325,6 @@ def _limit(job: Job, plan: Plan) -> tuple[float, str]:
 
 def _tail(log: Path, size: int = 4000) -> str:
     return log.read_text(encoding="utf-8", errors="replace")[-size:]
-
-
-def _reap(process: subprocess.Popen[str]) -> None:
-    try:
-        process.wait(timeout=5)
-    except subprocess.TimeoutExpired:
-        worker.end_tree(process.pid)
-        process.wait()
 
 
 @contextmanager
@@ -332,12 +340,3 @@ def _signals(tell: Callable[[int], None]) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _progress_line(crew: Sequence[_Worker], finished: int, of: int) -> str:
-    running = [
-        f"{m.job.report.name} cell {m.job.cell}" if m.job.cell else f"{m.job.report.name} starting"
-        for m in crew
-        if m.job
-    ]
-    return f"{finished} of {of} done" + (" · " + " · ".join(running) if running else "")

@@ -13,7 +13,8 @@ import signal
 import sys
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -66,11 +67,11 @@ def main() -> None:
         try:
             _execute(job, say)
         except BaseException as error:
-            say("end", error={"kind": "worker", "ename": type(error).__name__, "evalue": str(error), "traceback": ""})
+            say("end", error=_fault("worker", type(error).__name__, str(error)))
 
 
 def end_tree(pid: int, *, grace: float = 2.0) -> None:
-    """End a process with all its descendants: ask, wait, kill. Kernels have sessions of their own, so no group will do."""
+    """End a process with all its descendants: ask, wait, kill. Kernels have sessions of their own: no group will do."""
     import psutil  # type: ignore[import-untyped]
 
     try:
@@ -89,7 +90,7 @@ def end_tree(pid: int, *, grace: float = 2.0) -> None:
 
 
 def end_strays(folder: str) -> None:
-    """End what a worker that is gone has left: nobody's children any more, but its runtime folder is in their environment."""
+    """End what a worker that is gone has left: nobody's children, but with its runtime folder in their environment."""
     import psutil
 
     for process in psutil.process_iter():
@@ -130,20 +131,56 @@ def _watch(parent: int) -> None:
     os._exit(1)
 
 
-def _execute(job: dict[str, Any], say: Any) -> None:
-    from crmlib.report.page.page import lean_imports
+@contextmanager
+def _lean_imports() -> Iterator[None]:
+    """Import nbformat's dependents in half the time: jsonschema's optional check of one address format builds a
+    grammar for 1.3 s, and no notebook has such an address."""
+    name = "rfc3987_syntax"
+    if name in sys.modules:
+        yield
+        return
+    sys.modules[name] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        sys.modules.pop(name, None)
 
-    with lean_imports():
+
+def _execute(job: dict[str, Any], say: Any) -> None:
+    with _lean_imports():
         import nbformat
-        from papermill import execute_notebook
-        from papermill.exceptions import PapermillExecutionError
-        from traitlets.config import Config
+
+    written_for = nbformat.read(job["notebook"], as_version=4).metadata.get("kernelspec", {})
+    asked = written_for.get("name", "python3")
+    if asked not in ("python3", KERNEL):
+        text = (f"{Path(job['notebook']).name} asks for the kernel {asked!r}; reports run on this environment's own "
+                "Python: choose the kernel python3 in the notebook")  # fmt: skip
+        return say("end", error=_fault("notebook", "NoSuchKernel", text))
+    say("start")
+    started: dict[int, float] = {}
+    error = _attempt(job, say, started)
+    if error and not started:
+        # Nothing of the notebook has run yet: a kernel that did not start may do so the second time.
+        say("retry", reason=f"{error['ename']}: {error['evalue']}")
+        error = _attempt(job, say, started)
+    say("end", error=error)
+
+
+def _fault(kind: str, ename: str, evalue: str, traceback: str = "", **more: str) -> dict[str, str]:
+    return {"kind": kind, "ename": ename, "evalue": evalue, "traceback": traceback, **more}
+
+
+def _attempt(job: dict[str, Any], say: Any, started: dict[int, float]) -> dict[str, str] | None:
+    """Run a notebook to its end; `started` takes the moment of each cell. What stopped it, if anything did."""
+    import nbformat
+    from papermill import execute_notebook
+    from papermill.exceptions import PapermillExecutionError
+    from traitlets.config import Config
 
     # Unix sockets in a private folder: no port to race for, nothing on the network.
     sockets = Path(os.environ["JUPYTER_RUNTIME_DIR"]) / f"{job['number']}"
     local = len(os.fsencode(sockets)) < _LONGEST_SOCKET - 10
     manager = {"transport": "ipc", "ip": str(sockets)} if local else {}
-    started: dict[int, float] = {}
     injected = 0
 
     def number(cell: Any, cell_index: int) -> int:
@@ -161,15 +198,7 @@ def _execute(job: dict[str, Any], say: Any) -> None:
         seconds = round(time.monotonic() - started.get(cell_index, time.monotonic()), 3)
         say("cell_done", number=number(cell, cell_index), seconds=seconds)
 
-    written_for = nbformat.read(job["notebook"], as_version=4).metadata.get("kernelspec", {})
-    asked = written_for.get("name", "python3")
-    if asked not in ("python3", KERNEL):
-        text = (f"{Path(job['notebook']).name} asks for the kernel {asked!r}; reports run on this environment's own "
-                "Python: choose the kernel python3 in the notebook")  # fmt: skip
-        say("end", error={"kind": "notebook", "ename": "NoSuchKernel", "evalue": text, "traceback": ""})
-        return
-
-    def attempt() -> None:
+    try:
         execute_notebook(
             nbformat.read(job["notebook"], as_version=4),
             job["output"],
@@ -185,24 +214,13 @@ def _execute(job: dict[str, Any], say: Any) -> None:
             on_cell_execute=starts,
             on_cell_executed=ends,
         )
-
-    say("start")
-    error: dict[str, Any] | None = None
-    for chance in (1, 2):
-        try:
-            attempt()
-        except PapermillExecutionError as failure:
-            error = {"kind": "cell", "ename": failure.ename, "evalue": failure.evalue,
-                     "traceback": "\n".join(failure.traceback), "source": failure.source}  # fmt: skip
-        except Exception as failure:
-            if chance == 1 and not started:
-                # Nothing of the notebook has run yet: a kernel that did not start may do so the second time.
-                say("retry", reason=f"{type(failure).__name__}: {failure}")
-                continue
-            kind = "kernel" if type(failure).__name__ == "DeadKernelError" else "worker"
-            error = {"kind": kind, "ename": type(failure).__name__, "evalue": str(failure), "traceback": ""}
-        break
-    say("end", error=error)
+    except PapermillExecutionError as failure:
+        trace = "\n".join(failure.traceback)
+        return _fault("cell", failure.ename, failure.evalue, trace, source=failure.source)
+    except Exception as failure:
+        kind = "kernel" if type(failure).__name__ == "DeadKernelError" else "worker"
+        return _fault(kind, type(failure).__name__, str(failure))
+    return None
 
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@ from crmlib.errors import UsageError, nearest
 from crmlib.shop.intake.files import Source
 
 DUCKDB, SPARK = "duckdb", "spark"
+FOLDER_VARIABLE = "CRM_SHARED"  # names the folder where the notebooks of a run share what one of them has read
+BLANK = "blank_row"  # a row of separators, as spreadsheets save where somebody once wrote: it is none, and not counted
 ENGINES = (DUCKDB, SPARK)
 
 
@@ -24,7 +26,7 @@ class Raw:
 
     rows    the file's columns under our names, and a yes/no column named by `flag` for each reason in `broken`; `_row`
             (from 1, in the order of the file) only where the engine does not keep rows in their order
-    names   the file's column names -> ours: one that begins with an underscore, as working columns do, reads 'column _id'
+    names   the file's column names -> ours: one that begins with an underscore, as working columns do, is 'column _id'
     broken  the reasons by which this file's rows may be broken; the first that applies counts
     """
 
@@ -49,7 +51,7 @@ class Engine(Protocol):
         """The same for a table of the shop, which lasts as long as the shop is open, and longer where it is shared."""
 
     def keep_in_order(self, name: str, expression: ir.Table) -> ir.Table:
-        """The same for raw rows that were read into something: what is kept has `_row`, from 1 in the order of the file."""
+        """The same for raw rows that were read into something, with `_row`, from 1 in the order of the file."""
 
     def drop(self, name: str) -> None:
         """Forget what was kept, or was not."""
@@ -72,19 +74,19 @@ class Sharing(Protocol):
         """Tables that were stored there, to be read by anybody and changed by nobody."""
 
 
-def open_engine(engine: Any, *, scratch: Path) -> Engine:
+def open_engine(engine: Any, *, scratch: Path, folder: Path | None = None) -> Engine:
     """The engine of that name, or the one of an open Spark session. UsageError where it is neither.
 
-    Only the engine that is asked for is loaded.
+    Only the engine that is asked for is loaded. It reads files below `folder` and uses `scratch` for its own.
     """
     if engine == DUCKDB:
         from crmlib.shop.engines.duckdb import DuckDB
 
-        return DuckDB(scratch)
+        return DuckDB(scratch, folder=folder)
     if engine == SPARK or hasattr(engine, "sparkContext"):
         from crmlib.shop.engines.spark import Spark
 
-        return Spark(scratch, session=None if engine == SPARK else engine)
+        return Spark(scratch, folder=folder, session=None if engine == SPARK else engine)
     if isinstance(engine, str):
         raise UsageError(f"there is no engine '{engine}'; {nearest(engine, ENGINES)}")
     raise UsageError(f"an engine is 'duckdb', 'spark' or an open Spark session, not {type(engine).__name__}")
@@ -96,8 +98,8 @@ def flag(reason: str) -> str:
 
 
 def our_names(theirs: tuple[str, ...]) -> dict[str, str]:
-    """The file's column names -> ours."""
-    return {name: f"column {name}" if name.startswith("_") else name for name in theirs}
+    """The file's column names -> ours; `rowid` is the engine's own word for the place of a row."""
+    return {name: f"column {name}" if name.startswith("_") or name.lower() == "rowid" else name for name in theirs}
 
 
 def without_decimals(expression: ir.Table) -> ir.Table:

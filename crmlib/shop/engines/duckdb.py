@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,7 +15,7 @@ import ibis
 import ibis.expr.types as ir
 import pandas as pd
 
-from crmlib.shop.engines import DUCKDB, Raw, flag, our_names, without_decimals
+from crmlib.shop.engines import BLANK, DUCKDB, FOLDER_VARIABLE, Raw, flag, our_names, without_decimals
 from crmlib.shop.intake import encoding as text
 from crmlib.shop.intake.files import Source, parquet_names
 
@@ -21,18 +23,37 @@ _OVERFLOW = 8  # surplus fields a ragged CSV row may have and still be set aside
 _SHARED = "shared"  # the database of what is stored for others
 _THERE = (_SHARED, "main")
 _MEMORY = "1GB"  # the engine's own; what does not fit spills to disk
+_SPILL = "50GB"
 
 
 class DuckDB:
-    """One embedded database for one shop; `scratch` takes what does not fit into its memory."""
+    """One embedded database for one shop; `scratch` takes what does not fit into its memory.
+
+    It reads and writes below `scratch`, `folder`, `also` and the place where shops are shared, and nowhere else.
+    """
 
     name = DUCKDB
     fault: tuple[type[Exception], ...] = (duckdb.Error,)
 
-    def __init__(self, scratch: Path) -> None:
+    def __init__(self, scratch: Path, *, folder: Path | None = None, also: Path | None = None) -> None:
         self._backend = ibis.duckdb.connect(
-            temp_directory=str(scratch), memory_limit=_MEMORY, autoinstall_known_extensions=False
+            temp_directory=str(scratch), memory_limit=_MEMORY, max_temp_directory_size=_SPILL,
+            autoinstall_known_extensions=False, autoload_known_extensions=False,
+        )  # fmt: skip
+        shared = os.environ.get(FOLDER_VARIABLE, "")
+        places = [place for place in (scratch, folder, also, Path(shared) if shared else None) if place is not None]
+        # A link in a shop's folder leads where it leads; its owner put it there.
+        files = (
+            [str(path.resolve()) for path in folder.iterdir() if path.is_symlink()]
+            if folder and folder.is_dir()
+            else []
         )
+        real = [*places, *(place.resolve() for place in places)]
+        both = sorted({str(place) for place in real} | {_literally(place) for place in real})
+        self._backend.con.execute("SET allowed_directories = ?", [both])
+        self._backend.con.execute("SET allowed_paths = ?", [files])
+        self._backend.con.execute("SET enable_external_access = false")
+        self._backend.con.execute("SET lock_configuration = true")
         self._storing = False
 
     def raw(self, source: Source) -> Raw:
@@ -64,7 +85,7 @@ class DuckDB:
         return {name: self._backend.table(name, database=_THERE) for name in names}
 
     def keep_in_order(self, name: str, expression: ir.Table) -> ir.Table:
-        # The engine keeps the order of what it reads, on all cores at once; counting the rows on their way would take one.
+        # The engine keeps the order of what it reads, on all cores at once; counting rows on their way would take one.
         kept = self.keep(name, expression)
         return kept.mutate(_row=kept.rowid() + 1)
 
@@ -87,7 +108,7 @@ class DuckDB:
             yield batch.to_pandas()
 
     def _parquet(self, source: Source) -> tuple[ir.Table, dict[str, str], dict[str, ir.BooleanValue]]:
-        rows = self._backend.read_parquet(source.read_path, table_name=f"_raw_{source.table}")
+        rows = self._backend.read_parquet(_literally(source.read_path), table_name=f"_raw_{source.table}")
         text.no_twins(parquet_names(source.read_path), name=source.path.name)
         names = our_names(tuple(rows.columns))
         return rows.rename({ours: theirs for theirs, ours in names.items()}), names, {}
@@ -97,14 +118,25 @@ class DuckDB:
         marks = [text.MARK] if source.marked else []
         surplus = [f"_surplus_{i}" for i in range(_OVERFLOW)]
         options: dict[str, Any] = {
-            "header": True, "auto_detect": False, "delim": source.delimiter, "quote": '"', "escape": '"', "strict_mode": False,
+            "header": True, "auto_detect": False, "delim": source.delimiter, "quote": '"', "escape": '"',
+            "strict_mode": False,
             # Empty fields stay empty texts, so that only the padding of a short row is null.
             "nullstr": "\x01", "null_padding": True, "skip": source.skip,
             # Where a row may run over lines, they can be told apart from the start of the file only.
             "parallel": source.one_line_rows,
             "columns": dict.fromkeys([*marks, *names.values(), *surplus], "VARCHAR"),
         }  # fmt: skip
-        rows = self._backend.read_csv(source.read_path, table_name=f"_raw_{source.table}", **options)
+        rows = self._backend.read_csv(_literally(source.read_path), table_name=f"_raw_{source.table}", **options)
         broken = {mark: rows[text.MARK] == mark for mark in (text.BROKEN_QUOTE, text.TOO_LONG) if source.marked}
-        last = names[source.header[-1]]
-        return rows, names, broken | {"ragged_row": rows[last].isnull() | rows[surplus[0]].notnull()}
+        last, beyond = names[source.header[-1]], rows[surplus[0]]
+        # Some exports end each row, but not the header, with a separator.
+        wide = ibis.ifelse(beyond.notnull(), (beyond != "") | rows[surplus[1]].notnull(), False)
+        fields = [rows[name] for name in (*names.values(), *surplus)]
+        nothing = [field.fill_null("").strip() == "" for field in fields]
+        blank = ibis.ifelse(nothing[0], ibis.and_(*nothing[1:]), False)
+        return rows, names, {BLANK: blank, **broken, "ragged_row": rows[last].isnull() | wide}
+
+
+def _literally(path: Path) -> str:
+    """A path that the engine does not take for a pattern: a shop may be called 'shop [EU]'."""
+    return re.sub(r"[*?\[]", lambda sign: f"[{sign[0]}]", str(path))

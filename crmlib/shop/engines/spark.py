@@ -41,13 +41,13 @@ class Spark:
 
     name = SPARK
 
-    def __init__(self, scratch: Path, *, session: SparkSession | None = None) -> None:
+    def __init__(self, scratch: Path, *, folder: Path | None = None, session: SparkSession | None = None) -> None:
         _require()
         with _quietly():
             from pyspark.errors import PySparkException
 
             whole = session or _session()
-            self._scratch = scratch
+            self._scratch, self._folder = scratch, folder
             self._work = _work(whole, scratch)
             # A shared folder would keep what a process leaves.
             weakref.finalize(self, shutil.rmtree, self._work, ignore_errors=True)
@@ -120,9 +120,9 @@ class Spark:
 
     def _csv(self, source: Source) -> Raw:
         """A CSV has an order and quotes that span lines: one reader goes through it, the same as for DuckDB."""
-        found = DuckDB(self._scratch)
-        raw = found.raw(source)
         self._work.mkdir(parents=True, exist_ok=True)
+        found = DuckDB(self._scratch, folder=self._folder, also=self._work)
+        raw = found.raw(source)
         copy = self._work / f"raw-{source.table}.parquet"
         found.write(raw.rows.mutate(_row=ibis.row_number() + 1), copy)
         return Raw(self._view(f"_raw_{source.table}", self._session.read.parquet(str(copy))), raw.names, raw.broken)
@@ -187,8 +187,8 @@ def _require() -> None:
 
 
 def _session(*, cores: int = os.cpu_count() or 1) -> SparkSession:
-    """The session that is open in this process; else one as SPARK_CONF_DIR says, else one on this machine that speaks to
-    nobody. It outlives the shop it was opened for, so what it writes lies apart."""
+    """The session that is open in this process; else one as SPARK_CONF_DIR says, else one on this machine that speaks
+    to nobody. It outlives the shop it was opened for, so what it writes lies apart."""
     from pyspark.sql import SparkSession
 
     if found := SparkSession.getActiveSession():
@@ -198,7 +198,8 @@ def _session(*, cores: int = os.cpu_count() or 1) -> SparkSession:
         "spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1", "spark.driver.memory": "2g",
         "spark.ui.enabled": "false", "spark.ui.showConsoleProgress": "false", "spark.log.level": "ERROR",
         "spark.sql.shuffle.partitions": str(max(2, cores)), "spark.sql.warehouse.dir": f"{home.name}/warehouse",
-        "spark.sql.files.openCostInBytes": "1048576", "spark.sql.catalogImplementation": "in-memory", "spark.local.dir": home.name,
+        "spark.sql.files.openCostInBytes": "1048576", "spark.sql.catalogImplementation": "in-memory",
+        "spark.local.dir": home.name,
     }  # fmt: skip
     builder = SparkSession.builder.appName("crmlib")
     if "SPARK_CONF_DIR" not in os.environ:
@@ -223,8 +224,8 @@ def _work(session: SparkSession, scratch: Path) -> Path:
         return Path(named) / scratch.name
     if not session.conf.get("spark.master", "").startswith("local"):
         raise UsageError(
-            f"a Spark cluster needs a folder that the driver and all executors can reach: set {WORK} in the session, and put the "
-            "shop's folder where they can read it too"
+            f"a Spark cluster needs a folder that the driver and all executors can reach: set {WORK} in the session, "
+            "and put the shop's folder where they can read it too"
         )
     return scratch / "spark"
 
@@ -260,7 +261,7 @@ def _in_steps() -> Iterator[None]:
 @contextmanager
 def _quietly() -> Iterator[None]:
     with warnings.catch_warnings():
-        # Pandas 3 is newer than what PySpark was tested with upstream; the agreement tests here cover what is used of it.
+        # Pandas 3 is newer than what PySpark was tested with; the agreement tests here cover what is used of it.
         warnings.filterwarnings("ignore", message="PySpark does not yet fully support pandas", category=FutureWarning)
         warnings.simplefilter("ignore", DeprecationWarning)
         yield

@@ -1,19 +1,34 @@
 """Lazy tables that several analyses share; each says its grain and what it is not enough for."""
 
-from crmlib.shop.facts.baskets import basket_items, item_money
+from crmlib.shop.facts.baskets import basket_items, goods, item_money
 from crmlib.shop.facts.customers import customer_history, history_patterns, later_purchases, purchase_days
-from crmlib.shop.facts.orders import has_costs, line_money, monthly, net_orders, order_margins
+from crmlib.shop.facts.orders import (
+    credit_notes,
+    has_costs,
+    line_money,
+    lone_credits,
+    may_have_credits,
+    monthly,
+    net_orders,
+    order_margins,
+    sales,
+)
 
 __all__ = [
     "basket_items",
+    "credit_notes",
     "customer_history",
+    "goods",
     "has_costs",
     "history_patterns",
     "item_money",
     "later_purchases",
     "line_money",
+    "lone_credits",
+    "may_have_credits",
     "monthly",
     "net_orders",
     "order_margins",
     "purchase_days",
+    "sales",
 ]

@@ -9,14 +9,20 @@ from crmlib.shop.facts.orders import line_money, net_orders
 from crmlib.shop.shop import Shop
 
 
+def goods(shop: Shop, lines: ir.Table | None = None) -> ir.Table:
+    """Order lines without those that are money only: postage, fees, tips, gift cards. Grain and columns as they are."""
+    lines = shop.table("order_lines") if lines is None else lines
+    return lines.filter(~lines["product_id"].isin(list(shop.not_goods))) if shop.not_goods else lines
+
+
 def basket_items(shop: Shop, *, level: str = "product") -> ir.Table:
     """Grain: one distinct item of one basket. Columns order_id, customer_id (empty: guest), day, item.
 
     `level` is product, category or brand. A basket is a kept order with at least one positive line; items of quantity
-    zero or below do not count, several pieces count once. Without an orders table customer_id and day are empty.
-    Exact for itemsets of any size; not enough for quantities or money.
+    zero or below do not count, nor postage, fees and gift cards, several pieces count once. Without an orders table
+    customer_id and day are empty. Exact for itemsets of any size; not enough for quantities or money.
     """
-    lines = shop.table("order_lines")
+    lines = goods(shop)
     if shop.has("order_lines", "quantity"):
         lines = lines.filter((lines["quantity"] > 0).fill_null(False))
     if level == "product":
@@ -38,8 +44,8 @@ def item_money(shop: Shop, *, level: str = "product") -> ir.Table:
     cost are of lines whose unit cost is known, from the line or else from the product. NotAvailable without prices
     or quantities. Enough for averages per piece; not enough for what one order earned.
     """
-    lines = shop.table("order_lines", "quantity")
-    lines = lines.mutate(_money=line_money(shop)).filter((lines["quantity"] > 0).fill_null(False))
+    lines = shop.table("order_lines", "quantity").mutate(_money=line_money(shop))
+    lines = goods(shop, lines).filter((lines["quantity"] > 0).fill_null(False))
     if shop.has("orders"):
         lines = lines.semi_join(net_orders(shop), "order_id")
     cost = lines["unit_cost"]

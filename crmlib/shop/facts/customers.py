@@ -7,17 +7,40 @@ from datetime import date
 import ibis
 import ibis.expr.types as ir
 
-from crmlib.shop.facts.orders import net_orders
+from crmlib.shop.facts.orders import lone_credits, may_have_credits, net_orders
 from crmlib.shop.shop import Shop
 
 
 def purchase_days(shop: Shop) -> ir.Table:
     """Grain: a customer's day with at least one order, guests out. Columns customer_id, day, orders, revenue.
 
-    Orders of one day are one purchase, as every purchase-timing model counts. Not enough for baskets or order values.
+    Orders of one day are one purchase, as every purchase-timing model counts. What a credit note gave back is taken
+    from the customer's latest purchase day before it. Not enough for baskets or order values.
     """
+    return _days(shop, until=None)
+
+
+def _days(shop: Shop, *, until: date | None) -> ir.Table:
+    """Purchase days before `until`, as they were known then: a credit note of a later day had not been written."""
     orders = net_orders(shop).filter(lambda t: t.customer_id.notnull())
-    return orders.group_by("customer_id", "day").aggregate(orders=orders.count(), revenue=orders["revenue"].sum())
+    days = orders.group_by("customer_id", "day").aggregate(orders=orders.count(), revenue=orders["revenue"].sum())
+    if until is not None:
+        days = days.filter(days["day"] < ibis.literal(until))
+    if not may_have_credits(shop):
+        return days
+    notes = lone_credits(shop).filter(lambda t: t.customer_id.notnull())
+    if until is not None:
+        notes = notes.filter(notes["day"] < ibis.literal(until))
+    notes = notes.select("customer_id", "order_id", _noted="day", _amount="revenue")
+    before = (
+        days.select("customer_id", "day").inner_join(notes, "customer_id").filter(lambda t: t["day"] <= t["_noted"])
+    )
+    latest = before.group_by("customer_id", "order_id", "_amount").aggregate(day=before["day"].max())
+    back = latest.group_by("customer_id", "day").aggregate(_back=latest["_amount"].sum())
+    both = days.left_join(back, ["customer_id", "day"])
+    return both.select(
+        "customer_id", "day", "orders", revenue=(both["revenue"] + both["_back"].fill_null(0)).cast("decimal(38, 4)")
+    )
 
 
 def customer_history(shop: Shop, *, until: date) -> ir.Table:
@@ -27,8 +50,7 @@ def customer_history(shop: Shop, *, until: date) -> ir.Table:
     (first to the last day observed, `until` − 1), repeat_revenue (on repeat days), revenue (all).
     Exact for models of purchase timing; not enough for gaps, seasons or single orders.
     """
-    days = purchase_days(shop)
-    days = days.filter(days["day"] < ibis.literal(until))
+    days = _days(shop, until=until)
     first = days["day"].min().over(group_by="customer_id")
     days = days.mutate(_repeat=days["day"] > first)
     history = days.group_by("customer_id").aggregate(
@@ -56,6 +78,6 @@ def history_patterns(history: ir.Table) -> ir.Table:
 
 def later_purchases(shop: Shop, *, start: date, end: date) -> ir.Table:
     """Grain: a customer with at least one purchase day in [start, end). Columns customer_id, purchases, revenue."""
-    days = purchase_days(shop)
-    days = days.filter(days["day"] >= ibis.literal(start), days["day"] < ibis.literal(end))
+    days = _days(shop, until=end)
+    days = days.filter(days["day"] >= ibis.literal(start))
     return days.group_by("customer_id").aggregate(purchases=days.count(), revenue=days["revenue"].sum().fill_null(0))

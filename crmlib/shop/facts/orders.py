@@ -11,8 +11,6 @@ import ibis.expr.types as ir
 from crmlib.errors import NotAvailable
 from crmlib.shop.shop import Shop
 
-_CANCELLED = ["cancelled", "canceled", "voided"]
-
 
 def line_money(shop: Shop) -> ir.DecimalColumn:
     """The price of each order line: line_total, else unit_price × quantity. NotAvailable without either."""
@@ -25,35 +23,127 @@ def line_money(shop: Shop) -> ir.DecimalColumn:
 
 
 def net_orders(shop: Shop) -> ir.Table:
-    """Grain: one order that was not cancelled. Columns order_id, customer_id (empty: guest), ordered_at, day, revenue.
+    """Grain: one order that stands: neither cancelled, nor undone by a credit note of the same amount, nor one itself.
 
-    revenue is total − refunded in the shop's currency; without totals the lines' sum stands for it, and without both
-    it is empty. Not enough for products, nor for what a cancelled order would have been.
+    Columns order_id, customer_id (empty: guest), ordered_at, day, revenue: total − refunded in the shop's currency,
+    less what refund rows gave back for it; without totals the lines' sum stands for it, and without both it is empty.
+    Not enough for sales where the shop has credit notes: ask `sales`. Not enough for products, nor for what a cancelled
+    order would have been.
     """
-    orders = shop.table("orders")
-    standing = orders.filter(
-        orders["cancelled_at"].isnull(), ~orders["status"].lower().isin(_CANCELLED).fill_null(False)
-    )
-    gross = standing["total"]
-    if not shop.has("orders", "total") and _lines_have_money(shop):
-        lines = shop.table("order_lines").mutate(_money=line_money(shop))
-        sums = lines.group_by("order_id").aggregate(_gross=lines["_money"].sum())
-        standing = standing.left_join(sums, "order_id").drop("order_id_right")
-        gross = standing["_gross"]
+    standing = _standing(shop)
+    refunded = standing["refunded"].fill_null(0)
+    if may_have_credits(shop):
+        notes = credit_notes(shop)
+        undone = notes.filter(notes["cancels"].notnull()).select(order_id="cancels")
+        back = notes.filter(notes["reduces"].notnull()).group_by(_of="reduces").aggregate(_back=-notes["amount"].sum())
+        standing = standing.filter(~(standing["_gross"] < 0).fill_null(False)).anti_join(undone, "order_id")
+        standing = standing.left_join(back, standing["order_id"] == back["_of"])
+        # A shop that writes both means the same money.
+        refunded = ibis.greatest(standing["refunded"].fill_null(0), standing["_back"].fill_null(0))
     return standing.select(
         "order_id",
         "customer_id",
         "ordered_at",
         day=standing["ordered_at"].date(),
-        revenue=(gross - standing["refunded"].fill_null(0)).cast("decimal(18, 4)"),
+        revenue=(standing["_gross"] - refunded).cast("decimal(18, 4)"),
     )
 
 
+def sales(shop: Shop) -> ir.Table:
+    """Grain: an order that stands, or a credit note that stands alone. Columns as `net_orders`, and orders (1 or 0).
+
+    The sum of revenue is what was sold, each credit note on its own day; that of orders is how many orders there are.
+    """
+    orders = net_orders(shop).mutate(orders=ibis.literal(1, type="int64"))
+    if not may_have_credits(shop):
+        return orders
+    alone = lone_credits(shop).mutate(orders=ibis.literal(0, type="int64"))
+    return orders.union(alone.select(*orders.columns))
+
+
+def may_have_credits(shop: Shop) -> bool:
+    """Are there orders below zero, as far as the counts of a shop's oddities tell?"""
+    if not shop.has("orders"):
+        return False
+    odd = shop.audits["orders"].oddities
+    if shop.has("orders", "total"):
+        return bool(odd.get("credit_note", 0) + odd.get("refund_row", 0))
+    return shop.has("order_lines") and bool(shop.audits["order_lines"].oddities.get("negative_quantity", 0))
+
+
+def credit_notes(shop: Shop) -> ir.Table:
+    """Grain: an order below zero. Columns order_id, customer_id, ordered_at, day, amount, reduces, cancels.
+
+    `reduces` is the order whose refund it is, by parent_id; `cancels` the latest order before it of the same customer
+    and amount that no other note undoes. Where both are empty it reduces sales on its own day.
+    """
+    rows = _standing(shop).filter(lambda t: t["_gross"] < 0)
+    known = shop.table("orders").filter(lambda t: ~(t["total"] < 0).fill_null(False)).select(reduces="order_id")
+    notes = rows.left_join(known, rows["parent_id"] == known["reduces"]).select(
+        "order_id", "customer_id", "ordered_at", "reduces", amount="_gross", day=rows["ordered_at"].date()
+    )
+    pairs = _pairs(shop, notes.filter(notes["reduces"].isnull() & notes["customer_id"].notnull()))
+    notes = notes.left_join(pairs, notes["order_id"] == pairs["_note"])
+    return shop.keep(notes.select("order_id", "customer_id", "ordered_at", "day", "amount", "reduces", "cancels"))
+
+
+def lone_credits(shop: Shop) -> ir.Table:
+    """Credit notes that neither reduce nor cancel an order: columns as `net_orders`, revenue below zero."""
+    notes = credit_notes(shop).filter(lambda t: t["reduces"].isnull() & t["cancels"].isnull())
+    return notes.select("order_id", "customer_id", "ordered_at", "day", revenue=notes["amount"].cast("decimal(18, 4)"))
+
+
+def _pairs(shop: Shop, notes: ir.Table) -> ir.Table:
+    """Which order does each note undo? Columns _note, cancels.
+
+    Orders and notes of one customer and amount are opening and closing brackets in time: what a note closes is the
+    latest order still open. At each depth they alternate, so that the n-th opening belongs to the n-th closing.
+    """
+    key = ["customer_id", "_amount"]
+    minus = notes.select("order_id", "customer_id", "ordered_at", _amount=-notes["amount"], _step=ibis.literal(-1))
+    orders = _standing(shop)
+    plus = orders.filter(orders["_gross"] > 0).select(
+        "order_id", "customer_id", "ordered_at", _amount="_gross", _step=ibis.literal(1)
+    )
+    both = plus.semi_join(minus, key).union(minus)
+    at = [both["ordered_at"], both["_step"].desc(), both["order_id"]]
+    depth = both["_step"].sum().over(ibis.cumulative_window(group_by=key, order_by=at))
+    both = both.mutate(_level=ibis.ifelse(both["_step"] > 0, depth, depth + 1))
+    place = ibis.row_number().over(
+        ibis.window(group_by=[*key, "_level", "_step"], order_by=[both["ordered_at"], both["order_id"]])
+    )
+    both = both.mutate(_place=place)
+    # Below the ground a closing comes first, and has nothing to close.
+    down = both.filter(both["_step"] < 0)
+    down = down.select(*key, "_level", _note="order_id", _place=down["_place"] - (down["_level"] <= 0).cast("int64"))
+    up = both.filter(both["_step"] > 0).select(*key, "_level", "_place", cancels="order_id")
+    return down.inner_join(up, [*key, "_level", "_place"]).select("_note", "cancels")
+
+
+def _standing(shop: Shop) -> ir.Table:
+    """Orders whose state does not take them out, with `_gross`, what they came to before anything was given back."""
+    orders = shop.table("orders")
+    standing = orders.filter(orders["cancelled_at"].isnull())
+    if out := shop.statuses("out"):
+        standing = standing.filter(~standing["status"].isin(out).fill_null(False))
+    if shop.has("orders", "total") or not _lines_have_money(shop):
+        standing = standing.mutate(_gross=standing["total"])
+    else:
+        lines = shop.table("order_lines").mutate(_money=line_money(shop))
+        sums = lines.group_by("order_id").aggregate(_gross=lines["_money"].sum())
+        standing = standing.left_join(sums, "order_id").drop("order_id_right")
+    if not shop.has("orders", "refunded") and (back := shop.statuses("given_back")):
+        # A state that says refunded, and no column that says how much: all of it.
+        given = standing["status"].isin(back).fill_null(False) & (standing["_gross"] > 0)
+        standing = standing.mutate(refunded=ibis.ifelse(given, standing["_gross"], standing["refunded"]))
+    return standing
+
+
 def monthly(shop: Shop) -> ir.Table:
-    """Grain: a calendar month of the shop's time zone with orders. Columns month (its first day), orders, revenue."""
-    orders = net_orders(shop)
-    months = orders.group_by(month=orders["day"].truncate("M"))
-    return months.aggregate(orders=orders.count(), revenue=orders["revenue"].sum()).order_by("month")
+    """Grain: a calendar month of the shop's time zone with sales. Columns month (its first day), orders, revenue."""
+    sold = sales(shop)
+    months = sold.group_by(month=sold["day"].truncate("M"))
+    return months.aggregate(orders=sold["orders"].sum(), revenue=sold["revenue"].sum()).order_by("month")
 
 
 def has_costs(shop: Shop) -> bool:
@@ -63,11 +153,12 @@ def has_costs(shop: Shop) -> bool:
 
 
 def order_margins(shop: Shop) -> ir.Table:
-    """Grain: an order that was not cancelled, with lines. What is left of it after discounts, refunds and product costs.
+    """Grain: an order that stands, with lines. What is left of it after discounts, refunds and product costs.
 
     Columns order_id, customer_id, day, revenue, goods (its lines' money), known (that of lines with a cost), margin and
-    returned_cost (what the goods that came back had cost), both empty where no line has a cost. Lines without a cost are taken to earn as the order's others do; what was given back counts as
-    goods that came back; shipping is neither earned nor spent. A shop without costs has none: ask `has_costs` first.
+    returned_cost (what the goods that came back had cost), both empty where no line has a cost. Lines without a cost
+    are taken to earn as the order's others do; what was given back counts as goods that came back; shipping is neither
+    earned nor spent. A shop without costs has none: ask `has_costs` first.
     """
     lines = shop.table("order_lines").mutate(_money=line_money(shop))
     cost = lines["unit_cost"] if shop.has("order_lines", "unit_cost") else ibis.null("decimal(18, 4)")

@@ -10,8 +10,9 @@ import codecs
 import csv
 import io
 import itertools
+import re
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,9 @@ DELIMITERS = ",;\t|"
 LONGEST_ROW = 1_000_000  # characters; the engine's own limit is two million bytes
 MARK = "_mark"  # the column that says what is wrong with a line
 BROKEN_QUOTE, TOO_LONG = "broken_quote", "too_long"
-_LONGEST_RECORD = 100  # lines one quoted text may run over in a file whose quotes are broken
+_LONGEST_RECORD = 1000  # lines one quoted text may run over in a file whose quotes are broken
+_PREAMBLE = 30  # lines some reports write before their header
+_UNSEEN = re.compile("[\ufeff\u200b-\u200d\u2060]")  # zero-width signs
 _CHUNK, _BLOCK = 1 << 20, 1 << 22
 _NEWLINE, _RETURN, _QUOTE = 10, 13, 34
 Flags = np.ndarray[tuple[int], np.dtype[np.bool_]]
@@ -42,7 +45,7 @@ _OTHERS = (
 def encoding_of(first: bytes, *, utf8: bool, name: str) -> str:
     """The encoding of a file that begins with `first`; `utf8` says whether all of it is valid UTF-8.
 
-    What is neither UTF-8 nor UTF-16 nor UTF-32 is taken for Windows-1252. Raises DataError where it is no text.
+    What is neither UTF-8 nor UTF-16 nor UTF-32 is judged by its letters. Raises DataError where it is no text.
     """
     for bom, encoding in _BOMS:
         if first.startswith(bom):
@@ -56,7 +59,35 @@ def encoding_of(first: bytes, *, utf8: bool, name: str) -> str:
         return "utf-16-le" if odd > even else "utf-16-be"
     if b"\0" in head.partition(b"\n")[0] or head.count(0) > len(head) / 50:
         raise DataError(f"{name} is not a text file: export it as CSV, in UTF-8")
-    return "utf-8" if utf8 else "cp1252"
+    return "utf-8" if utf8 else _of_letters(first)
+
+
+def _of_letters(first: bytes) -> str:
+    """Which of the old encodings makes words of these bytes; Windows-1252 where none does better."""
+    # Lines without a sign beyond ASCII say nothing, and the last may be cut in the middle of a sign.
+    whole = first if len(first) < _CHUNK else first[: first.rfind(b"\n") + 1]
+    telling = b"\n".join([line for line in re.split(b"[\r\n]+", whole) if not line.isascii()][:2000])
+    try:
+        # Kana is two bytes, of which the first is no letter in any of the others.
+        if re.search("[ぁ-んァ-ヶ]", telling.decode("cp932")):
+            return "cp932"
+    except UnicodeDecodeError:
+        pass
+    high = re.findall(b"[\xc0-\xff]+", telling)
+    if sum(len(run) for run in high if len(run) > 2) * 2 > sum(byte > 127 for byte in telling):
+        return "cp1251"
+    spoilt = {encoding: _spoilt(telling, encoding) for encoding in ("cp1252", "cp1250", "mac_roman")}
+    best = min(spoilt, key=lambda encoding: spoilt[encoding])
+    # Carons are Central European, and its other letters are letters in Windows-1252 too.
+    central = re.search(rb"[\x8a\x8e\x9a\x9e]", telling) and re.search(rb"[\xe6\xe8\xec\xf0\xf8\xf9]", telling)
+    return "cp1250" if best == "cp1252" and central else best
+
+
+def _spoilt(text: bytes, encoding: str) -> int:
+    """Signs within words that are no letters."""
+    return len(
+        re.findall(r"(?<=[^\W\d_])(?:\ufffd|[^\w\s\x00-\x7f’‘–·])(?=[^\W\d_])", text.decode(encoding, "replace"))
+    )
 
 
 def recode(path: Path, copy: Path, encoding: str) -> Path:
@@ -70,26 +101,68 @@ def recode(path: Path, copy: Path, encoding: str) -> Path:
     return copy
 
 
-def header_of(path: Path, *, name: str) -> tuple[tuple[str, ...], str, int]:
-    """Column names, delimiter, and the lines that come before them: empty ones, and the 'sep=;' of some exports.
+@dataclass(frozen=True)
+class Header:
+    """Column names, delimiter, the lines that come before them, and the names that stood there twice."""
 
-    A column without a name gets its place as one. Raises DataError where two names differ in nothing but their case.
+    names: tuple[str, ...]
+    delimiter: str
+    skip: int
+    twice: tuple[str, ...] = ()
+
+
+def header_of(path: Path, *, name: str, wanted: Set[str] = frozenset()) -> Header:
+    """The header of a file: its first line, or the first that has all the `wanted` names where the first has not.
+
+    Empty lines, the 'sep=;' of some exports and the title lines of some reports are skipped. A column without a name
+    gets its place as one; a second of the same name is 'email (2)'. Raises DataError where one of `wanted` is twice.
     """
-    skip, delimiter = 0, ""
     with path.open(encoding="utf-8-sig", newline="") as file:
-        for line in file:
-            bare = line.strip()
+        lines = list(itertools.islice(file, _PREAMBLE))
+        skip, delimiter = 0, ""
+        for line in lines:
+            bare = _UNSEEN.sub("", line).strip()
             if bare and not (skip == 0 and bare[:4].lower() == "sep=" and len(bare) == 5):
                 break
             delimiter = bare[-1:] if bare else delimiter
             skip += 1
         else:
-            return (), delimiter or ",", skip
-        delimiter = delimiter or max(DELIMITERS, key=_outside_quotes(line).count)
-        names = next(csv.reader(itertools.chain([line], file), delimiter=delimiter), [])
-    header = tuple(name.strip() or f"column {place}" for place, name in enumerate(names, start=1))
-    no_twins(header, name=name)
-    return header, delimiter, skip
+            return Header((), delimiter or ",", skip)
+        found = _names(lines[skip:], file, delimiter), delimiter or _separator(lines[skip])
+        for place, line in enumerate(lines[skip:] if wanted else (), start=skip):
+            names = _names(lines[place:], file, delimiter) if place == skip else _names([line], (), "")
+            if wanted <= {column.casefold() for column in names}:
+                skip, found = place, (names, delimiter or _separator(line))
+                break
+    return _unique(Header(tuple(found[0]), found[1], skip), name=name, wanted=wanted)
+
+
+def _separator(line: str) -> str:
+    return max(DELIMITERS, key=_outside_quotes(line).count)
+
+
+def _names(lines: Sequence[str], more: Iterable[str], delimiter: str) -> list[str]:
+    rows = csv.reader(itertools.chain(lines, more), delimiter=delimiter or _separator(lines[0]))
+    return [_UNSEEN.sub("", column).strip() for column in next(rows, [])]
+
+
+def _unique(header: Header, *, name: str, wanted: Set[str]) -> Header:
+    names: list[str] = []
+    taken: set[str] = set()
+    twice = []
+    for place, column in enumerate(header.names, start=1):
+        unique = column = column or f"column {place}"
+        number = 1
+        while unique.casefold() in taken:
+            number += 1
+            unique = f"{column} ({number})"
+        if number > 1:
+            twice.append(column)
+        taken.add(unique.casefold())
+        names.append(unique)
+    folded = {column.casefold() for column in twice}
+    no_twins([column for column in header.names if column.casefold() in folded & wanted], name=name)
+    return Header(tuple(names), header.delimiter, header.skip, tuple(dict.fromkeys(twice)))
 
 
 def no_twins(header: Sequence[str], *, name: str) -> None:
@@ -105,7 +178,10 @@ def no_twins(header: Sequence[str], *, name: str) -> None:
 
 @dataclass(frozen=True)
 class Quotes:
-    """`sound`: all quotes close where a field ends, and no row is longer than LONGEST_ROW. `one_line_rows`: none runs over lines."""
+    """`sound`: all quotes close where a field ends, and no row is longer than LONGEST_ROW.
+
+    `one_line_rows`: none runs over lines.
+    """
 
     sound: bool
     one_line_rows: bool
@@ -200,11 +276,14 @@ def _rows(lines: Iterator[str], *, delimiter: str, columns: int) -> Iterator[tup
             ahead.popleft()
             yield TOO_LONG, [line[:100].rstrip("\n")]
             continue
-        row, still_open = _parse(line, delimiter)
+        row, still_open = _parse(line, delimiter, columns)
         used, text = 1, line
         while row is None and still_open and used < _LONGEST_RECORD and (more := peek(used)) is not None:
             text, used = text + more, used + 1
-            row, still_open = _parse(text, delimiter) if len(text) <= LONGEST_ROW else (None, False)
+            if len(text) > LONGEST_ROW:
+                still_open = False
+            elif '"' in more:
+                row, still_open = _parse(text, delimiter, columns)
         if row is None or (used > 1 and len(row) != columns):
             ahead.popleft()
             yield BROKEN_QUOTE, [line[:100].rstrip("\n")]
@@ -214,12 +293,17 @@ def _rows(lines: Iterator[str], *, delimiter: str, columns: int) -> Iterator[tup
         yield "", row
 
 
-def _parse(text: str, delimiter: str) -> tuple[list[str] | None, bool]:
+def _parse(text: str, delimiter: str, columns: int) -> tuple[list[str] | None, bool]:
     """The fields of one row, or None and whether a quote is still open at its end."""
     try:
         rows = list(csv.reader(io.StringIO(text), delimiter=delimiter, strict=True))
     except csv.Error as error:
-        return None, "unexpected end of data" in str(error)
+        if "unexpected end of data" in str(error):
+            return None, True
+        # Editors that line columns up put blanks behind a closing quote.
+        lined_up = re.sub(rf'"[ \t]+(?={re.escape(delimiter)}|\r?\n|$)', '"', text)
+        rows = list(csv.reader(io.StringIO(lined_up), delimiter=delimiter))
+        return (rows[0], False) if lined_up != text and [len(row) for row in rows] == [columns] else (None, False)
     return (rows[0], False) if len(rows) == 1 else (None, False)
 
 

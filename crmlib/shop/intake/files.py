@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import hashlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from crmlib.shop.intake import encoding as text
 from crmlib.shop.tables import TABLES
 
 _CHUNK = 1 << 20
+_MOST_COLUMNS = 2_000
+_TABULAR = (".csv", ".tsv", ".parquet", ".xlsx", ".xls", ".ods", ".txt", ".gz", ".zip", ".json", ".jsonl")
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,7 @@ class Source:
 
     A `marked` copy has one more column in front, which says why a line cannot be used. `skip` lines come before the
     header. `encoding` is what the file was taken for. With `one_line_rows` no row runs over the end of its line.
+    `stamp` is the file's size and time when it was hashed; `twice` the column names it has more than once.
     """
 
     table: str
@@ -32,6 +36,8 @@ class Source:
     marked: bool = False
     encoding: str = "utf-8"
     one_line_rows: bool = False
+    stamp: tuple[int, int, int] = (0, 0, 0)
+    twice: tuple[str, ...] = ()
 
     @property
     def recoded(self) -> bool:
@@ -42,8 +48,10 @@ class Source:
         return self.path.suffix.lower() == ".parquet"
 
 
-def find_sources(folder: Path, *, scratch: Path) -> list[Source]:
+def find_sources(folder: Path, *, scratch: Path, columns: Mapping[str, Mapping[str, str]]) -> list[Source]:
     """The tables of a shop, in canonical order; `scratch` takes UTF-8 copies of files in other encodings.
+
+    `columns` are shop.toml's, by which a header is known where other lines come before it.
 
     Raises DataError where the folder is missing, holds no table, holds one twice, or a file is empty.
     """
@@ -64,7 +72,24 @@ def find_sources(folder: Path, *, scratch: Path) -> list[Source]:
         raise DataError(
             f"shop '{folder.name}' holds no table: expected files such as orders.csv or feedback.csv.{hint}"
         )
-    return [_source(table, files[table], scratch) for table in TABLES if table in files]
+    return [_source(table, files[table], scratch, columns.get(table, {})) for table in TABLES if table in files]
+
+
+def unread_files(folder: Path, sources: Iterable[Source]) -> tuple[str, ...]:
+    """Tables of other names that lie beside those that are read, such as orders_2.csv."""
+    read = {source.path.name for source in sources}
+    others = (path for path in folder.iterdir() if path.suffix.lower() in _TABULAR and path.name not in read)
+    return tuple(sorted(path.name for path in others if path.is_file() and not path.name.startswith((".", "~"))))
+
+
+def unchanged(source: Source) -> None:
+    """Raises DataError where a file is no longer what it was when it was first looked at."""
+    try:
+        same = _stamp(source.path) == source.stamp and _hash(source.path) == source.sha256
+    except OSError:
+        same = False
+    if not same:
+        raise DataError(f"{source.path.name} changed while it was read: run again once its export is complete")
 
 
 def column_map(source: Source, present: tuple[str, ...], mapping: dict[str, str]) -> dict[str, str]:
@@ -88,8 +113,9 @@ def column_map(source: Source, present: tuple[str, ...], mapping: dict[str, str]
             found[column.name] = folded[column.name]
         elif column.required:
             raise DataError(
-                f"{source.path.name} has no column '{column.name}', which {table.name} needs; {nearest(column.name, present)} "
-                f"Rename it, or map it in shop.toml under [columns.{table.name}]."
+                f"{source.path.name} has no column '{column.name}', which {table.name} needs; "
+                f"{nearest(column.name, present)} Rename it, or map it in shop.toml under [columns.{table.name}]."
+                f"{_header_taken(source)}"
             )
     return found
 
@@ -101,36 +127,60 @@ def parquet_names(path: Path) -> tuple[str, ...]:
     return tuple(parquet.read_schema(path).names)
 
 
-def _source(table: str, path: Path, scratch: Path) -> Source:
+def _header_taken(source: Source) -> str:
+    if source.parquet or len(source.header) > 1:
+        return ""
+    return f" Its line {source.skip + 1} was taken as the header, with columns apart by '{source.delimiter}'."
+
+
+def _source(table: str, path: Path, scratch: Path, mapping: Mapping[str, str]) -> Source:
     needs = f"it needs at least a header line with {', '.join(TABLES[table].required)}"
     try:
+        stamp = _stamp(path)
         look = _look(path)
     except OSError as error:
         raise DataError(f"{path.name} cannot be opened: {error.strerror}") from None
     if not look.first.removeprefix(codecs.BOM_UTF8).strip():
         raise DataError(f"{path.name} is empty: {needs}")
     if path.suffix.lower() == ".parquet":
-        return Source(table, path, path, look.sha256)  # the engine reads its header
+        return Source(table, path, path, look.sha256, stamp=stamp)  # the engine reads its header
     encoding = text.encoding_of(look.first, utf8=look.utf8, name=path.name)
     plain = path if encoding == "utf-8" else text.recode(path, scratch / f"{table}.csv", encoding)
-    header, delimiter, skip = text.header_of(plain, name=path.name)
-    if not header:
+    wanted = {mapping.get(name, name).strip().casefold() for name in TABLES[table].required}
+    header = text.header_of(plain, name=path.name, wanted=wanted)
+    if not header.names:
         raise DataError(f"{path.name} is empty: {needs}")
+    if len(header.names) > _MOST_COLUMNS:
+        raise DataError(
+            f"{path.name} has {len(header.names):,} columns; export those that are needed, {_MOST_COLUMNS:,} at most"
+        )
     quotes = text.Quotes(sound=True, one_line_rows=True)
     if look.quoted or plain != path:
-        quotes = text.quotes_of(plain, delimiter=delimiter)
-    marked = not quotes.sound
+        quotes = text.quotes_of(plain, delimiter=header.delimiter)
+    skip, marked = header.skip, not quotes.sound
     if marked:
         mended = scratch / f"{table}-marked.csv"
-        plain = text.mend(plain, mended, delimiter=delimiter, columns=len(header), skip=skip)
+        plain = text.mend(plain, mended, delimiter=header.delimiter, columns=len(header.names), skip=skip)
         skip = 0
-    return Source(table, path, plain, look.sha256, header, delimiter, skip=skip, marked=marked, encoding=encoding,
-                  one_line_rows=quotes.one_line_rows)  # fmt: skip
+    return Source(
+        table, path, plain, look.sha256, header.names, header.delimiter, skip=skip, marked=marked, encoding=encoding,
+        one_line_rows=quotes.one_line_rows, stamp=stamp, twice=header.twice,
+    )  # fmt: skip
+
+
+def _stamp(path: Path) -> tuple[int, int, int]:
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns, found.st_ino
+
+
+def _hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @dataclass(frozen=True)
 class _Look:
-    """One pass over a file: its hash and beginning, whether it is UTF-8, and whether quotes or giant lines need care."""
+    """One pass over a file: its hash and beginning, whether it is UTF-8, whether quotes or giant lines need care."""
 
     sha256: str
     first: bytes

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
@@ -15,12 +16,40 @@ from crmlib.errors import DataError, nearest
 from crmlib.shop.tables import TABLES
 
 _ENGINE = re.compile(r"(duckdb|spark):(?=.)")
-_KNOWN = ("name", "timezone", "currency", "max_age", "as_of", "columns", "parameters", "owners")
+_KNOWN = (
+    "name", "timezone", "currency", "max_age", "as_of", "country", "dates", "decimals", "not_goods",
+    "columns", "parameters", "owners", "team", "closures", "campaigns",
+)  # fmt: skip
+_WORDS = {"dates": ("month-first", "day-first"), "decimals": ("comma", "point")}
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+
+
+@dataclass(frozen=True)
+class Team:
+    """What the people of a shop can do: contacts a week, the days they work, and the hours, as 9 and 17."""
+
+    contacts_per_week: int | None = None
+    working_days: tuple[str, ...] = _DAYS[:5]
+    hours: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Span:
+    """Days, both included, that should not bend a season, and what they were."""
+
+    start: date
+    end: date
+    name: str = ""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """shop.toml, checked. `columns` maps table -> canonical name -> the name in the file, `owners` a role such as 'service' -> who acts."""
+    """shop.toml, checked.
+
+    `columns` maps table -> canonical name -> the name in the file, `owners` a role such as 'service' -> who acts.
+    `dates` and `decimals` decide what a column alone cannot; `not_goods` are products that are money only, by id or
+    name.
+    """
 
     name: str
     timezone: str = "UTC"
@@ -30,6 +59,13 @@ class Settings:
     columns: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     owners: Mapping[str, str] = field(default_factory=dict)
+    country: str = ""
+    dates: str = ""
+    decimals: str = ""
+    not_goods: tuple[str, ...] = ()
+    team: Team = Team()
+    closures: tuple[Span, ...] = ()
+    campaigns: tuple[Span, ...] = ()
 
 
 def engine_and_folder(shop: str | Path) -> tuple[str, str]:
@@ -57,32 +93,97 @@ def read_settings(folder: Path) -> Settings:
     for key in raw:
         if key not in _KNOWN:
             raise DataError(f"shop.toml has no setting '{key}'; {nearest(key, _KNOWN)}")
-    for key in ("name", "timezone", "currency", "max_age"):
+    for key in ("name", "timezone", "currency", "max_age", "country", *_WORDS):
         if key in raw and not isinstance(raw[key], str):
             raise DataError(f'shop.toml: {key} must be text in quotes, such as {key} = "…"')
-    as_of = raw.get("as_of")
-    if isinstance(as_of, str):
-        try:
-            as_of = date.fromisoformat(as_of)
-        except ValueError:
-            raise DataError(f"shop.toml: as_of must be a day such as 1998-07-01, not '{as_of}'") from None
-    if isinstance(as_of, datetime) or not isinstance(as_of, date | None):
-        raise DataError(f"shop.toml: as_of must be a day such as 1998-07-01, not {as_of!r}")
+    for key, words in _WORDS.items():
+        if key in raw and raw[key] not in words:
+            raise DataError(
+                f"""shop.toml: {key} must be {" or ".join(f'"{word}"' for word in words)}, not '{raw[key]}'"""
+            )
+    if not re.fullmatch("([A-Z]{2})?", raw.get("country", "")):
+        raise DataError(f"""shop.toml: country must be two letters such as "DE", not '{raw["country"]}'""")
     timezone = raw.get("timezone", "UTC")
     try:
         ZoneInfo(timezone)
     except (KeyError, ValueError, OSError):
         raise DataError(f"shop.toml: unknown time zone '{timezone}'; use a name such as Europe/Berlin") from None
+    as_of = raw.get("as_of")
     return Settings(
         name=raw.get("name", folder.name),
         timezone=timezone,
         currency=raw.get("currency", ""),
         max_age=raw.get("max_age"),
-        as_of=as_of,
+        as_of=None if as_of is None else _day(as_of, "as_of"),
         columns=_columns(raw.get("columns", {})),
         parameters=_parameters(raw.get("parameters", {})),
         owners=_owners(raw.get("owners", {})),
+        country=raw.get("country", ""),
+        dates=raw.get("dates", ""),
+        decimals=raw.get("decimals", ""),
+        not_goods=_not_goods(raw.get("not_goods", [])),
+        team=_team(raw.get("team", {})),
+        closures=_spans(raw.get("closures", []), "closures"),
+        campaigns=_spans(raw.get("campaigns", []), "campaigns"),
     )
+
+
+def _day(value: Any, name: str) -> date:
+    if isinstance(value, str):
+        with suppress(ValueError):
+            value = date.fromisoformat(value)
+    if isinstance(value, datetime) or not isinstance(value, date):
+        said = f"'{value}'" if isinstance(value, str) else repr(value)
+        raise DataError(f"shop.toml: {name} must be a day such as 1998-07-01, not {said}")
+    return value
+
+
+def _not_goods(raw: Any) -> tuple[str, ...]:
+    if not isinstance(raw, list) or not all(isinstance(product, str) for product in raw):
+        raise DataError('shop.toml: write products that are no goods as not_goods = ["POST", "Gift wrap"]')
+    return tuple(raw)
+
+
+def _team(raw: Any) -> Team:
+    shape = 'shop.toml: write [team] as contacts_per_week = 40, working_days = ["Mon", "Tue"], hours = "9-17"'
+    known = ("contacts_per_week", "working_days", "hours")
+    if not isinstance(raw, dict):
+        raise DataError(shape)
+    for key in raw:
+        if key not in known:
+            raise DataError(f"shop.toml: [team] has no setting '{key}'; {nearest(key, known)}")
+    contacts, days, hours = raw.get("contacts_per_week"), raw.get("working_days", _DAYS[:5]), raw.get("hours")
+    if contacts is not None and (type(contacts) is not int or contacts < 0):
+        raise DataError(f"{shape}; contacts_per_week is {contacts!r}")
+    if not isinstance(days, list | tuple) or not days or any(day not in _DAYS for day in days):
+        raise DataError(f"{shape}; working_days are some of {', '.join(_DAYS)}")
+    found = re.fullmatch(
+        r"(\d{1,2})(?::(\d\d))?\s*[-–]\s*(\d{1,2})(?::(\d\d))?", hours if isinstance(hours, str) else ""
+    )
+    if hours is not None and not found:
+        raise DataError(f"{shape}; hours are {hours!r}")
+    span = (int(found[1]) + int(found[2] or 0) / 60, int(found[3]) + int(found[4] or 0) / 60) if found else None
+    if span and not 0 <= span[0] < span[1] <= 24:
+        raise DataError(f"{shape}; hours end before they begin, or after midnight: {hours!r}")
+    return Team(contacts, tuple(days), span)
+
+
+def _spans(raw: Any, name: str) -> tuple[Span, ...]:
+    shape = (
+        f'shop.toml: write each of the {name} as [[{name}]] and below it from = 2026-08-01, to = 2026-08-14, name = "…"'
+    )
+    if not isinstance(raw, list) or not all(isinstance(entry, dict) for entry in raw):
+        raise DataError(shape)
+    found = []
+    for entry in raw:
+        if set(entry) - {"from", "to", "name"} or "from" not in entry or not isinstance(entry.get("name", ""), str):
+            raise DataError(f"{shape}; one has {', '.join(entry) or 'nothing'}")
+        start = _day(entry["from"], f"{name} from")
+        end = _day(entry.get("to", start), f"{name} to")
+        if end < start:
+            raise DataError(f"shop.toml: one of the {name} ends on {end}, before it begins on {start}")
+        found.append(Span(start, end, entry.get("name", "")))
+    return tuple(found)
 
 
 def _columns(raw: Any) -> Mapping[str, Mapping[str, str]]:

@@ -15,7 +15,7 @@ from crmlib.shop.samples.folder import settings, staged
 
 
 def make(folder: Path) -> tuple[Path, Path]:
-    """Write both shops below `folder`: cdnow (69,659 orders) and cdnow-sample (6,919), each an orders.csv and a shop.toml.
+    """Write both shops below `folder`: cdnow (69,659 orders) and cdnow-sample (6,919), each orders.csv and shop.toml.
 
     Nothing is dropped: orders of zero dollars and rows that look alike stay, each with a number of its own.
     """

@@ -39,7 +39,7 @@
     });
     body.append(...rows.map(({ row }) => row));
   };
-  for (const table of all("table")) {
+  for (const table of all("table:not(.actions)")) {
     // A few rows are read faster than sorted.
     if (!table.tHead || table.tBodies[0].rows.length < 4) continue;
     all("th[scope=col]", table.tHead).forEach((heading, column) => {
@@ -72,7 +72,7 @@
       const words = field.value.toLowerCase().split(/\s+/).filter(Boolean);
       let shown = 0;
       for (const run of runs) {
-        const text = run.dataset.run.toLowerCase() + " " + run.textContent.toLowerCase();
+        const text = run.textContent.toLowerCase();
         run.hidden = !words.every((word) => text.includes(word));
         shown += run.hidden ? 0 : 1;
       }
@@ -80,7 +80,7 @@
       folds.forEach(({ fold, open }) => { fold.open = words.length ? true : open; });
       count.textContent = words.length ? `${shown} of ${runs.length} runs` : "";
     });
-    list.querySelector("h2").after(
+    list.querySelector("summary").after(
       make("p", { className: "filter" }, make("label", { htmlFor: "filter", textContent: list.dataset.filter }), field, count),
     );
   }

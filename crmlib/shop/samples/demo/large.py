@@ -12,6 +12,8 @@ from typing import Any
 
 import pandas as pd
 
+from crmlib.shop.samples.demo.simulation import simulate
+
 BLOCK = 20_000  # customers simulated at a time, about a million order lines
 _IDS = ("customer_id", "order_id", "feedback_id")
 _ONCE = ("products", "assignments", "outcomes")
@@ -32,8 +34,6 @@ def sizes(customers: int) -> list[int]:
 
 def blocks(customers: int, *, seed: int) -> Iterator[tuple[dict[str, pd.DataFrame], dict[str, Any]]]:
     """The tables of one block after the other, with ids that no other block has, and what is true of it."""
-    from crmlib.shop.samples.demo import simulate
-
     for number, size in enumerate(sizes(customers)):
         shop = simulate(seed=seed + number, customers=size)
         tables = {name: frame for name, frame in shop.tables.items() if number == 0 or name not in _ONCE}

@@ -206,8 +206,8 @@ def _plant(
             )
             table.loc[row, ["text", "rating"]] = [text, _stars(rng, [said.polarity]).iat[0]]
             for name, value in (
-                ("phrasing_id", said.phrasing_id), ("polarity", said.polarity), ("themes", said.themes), ("personal", said.personal),
-                ("typo", typo), ("planted", kind),
+                ("phrasing_id", said.phrasing_id), ("polarity", said.polarity), ("themes", said.themes),
+                ("personal", said.personal), ("typo", typo), ("planted", kind),
             ):  # fmt: skip
                 meant.at[row, name] = value
 

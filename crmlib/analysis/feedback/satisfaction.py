@@ -1,0 +1,177 @@
+"""How many customers are unhappy now, beside the year before? By their stars, or by their words where stars are few."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from crmlib import figures, formats, wording
+from crmlib.analysis.feedback.learning import MIN_RATED
+from crmlib.analysis.feedback.trend import HISTORY, SMOOTH_WEEKS, Trend, about, blocks, clearness, compared, lately
+from crmlib.findings import Change, Chart, Metric, Part, Signal
+from crmlib.formats import Estimate
+from crmlib.stats import share_interval
+
+Basis = Literal["stars", "words"]
+# Ratings needed in both periods, and texts that must be understood before words stand in for stars.
+_LEAST: dict[Basis, int] = {"stars": MIN_RATED, "words": 50}
+_GONE = "The unhappy share is again about what it was."
+_UNHAPPY = {"stars": "unhappy ratings", "words": "negative texts"}
+_COLUMNS = {"stars": ("unhappy", "rated"), "words": ("negative", "read")}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Satisfaction:
+    """The unhappy share in the last weeks and in those before; None without enough dated texts in both.
+
+    `basis` says what was counted: ratings of one and two stars, or texts that read as negative (not corrected).
+    `change` is what holds at 5 % against the scatter of the earlier weeks; `stars` and `stars_before` are mean ratings.
+    """
+
+    basis: Basis
+    recent: Estimate
+    before: float
+    ratio: float
+    p_value: float
+    change: Literal["rose", "fell", "no clear change"]
+    stars: float | None
+    stars_before: float | None
+
+    @property
+    def noun(self) -> str:
+        """What is counted, in words."""
+        return "one- and two-star ratings" if self.basis == "stars" else "texts that read as negative"
+
+
+def satisfaction(trend: Trend) -> Satisfaction | None:
+    """Is a larger share of customers unhappy in the last weeks than in the year before?
+
+    Given their sum, unhappy texts of the last weeks are binomial with these weeks' share of all rated (or read) texts.
+    """
+    recent, before = _periods(trend)
+    for basis, least in _LEAST.items():
+        count, per = _COLUMNS[basis]
+        found = compared(trend.weeks, [count], per=per, recent_weeks=trend.recent_weeks)
+        if found is None or min(found[-1]) < least:
+            continue
+        ratio, _, _, p, (now, then) = found
+        low, high = (float(end) for end in share_interval(recent[count], now))
+        share, earlier = float(recent[count] / now), float(before[count] / then)
+        clear = p[0] < 0.05 and share != earlier
+        return Satisfaction(
+            basis=basis,
+            recent=Estimate(value=share, low=low, high=high, unit="share", n=int(now)),
+            before=earlier,
+            ratio=float(ratio[0]),
+            p_value=float(p[0]),
+            change=("rose" if share > earlier else "fell") if clear else "no clear change",
+            stars=float(recent["stars"] / now) if basis == "stars" else None,
+            stars_before=float(before["stars"] / then) if basis == "stars" else None,
+        )
+    return None
+
+
+def _periods(trend: Trend) -> tuple[pd.Series, pd.Series]:
+    sums = trend.weeks.drop(columns="week")
+    before = sums.iloc[: -trend.recent_weeks].tail(trend.before_weeks)
+    return sums.tail(trend.recent_weeks).sum(), before.sum()
+
+
+def part_unhappy(found: Satisfaction | None, trend: Trend) -> Part | None:
+    """How many are unhappy, week by week, and which theme rose; None without enough dated texts."""
+    if found is None:
+        theme = lately(trend, trend.leading[0], headline=True)
+        return Part(metrics=[theme]) if theme else None
+    more = {"rose": "More", "fell": "Fewer", "no clear change": "As many"}[found.change]
+    title = f"{more} {_UNHAPPY[found.basis]} as in {trend.against}"
+    changes, signals = [], []
+    if found.change != "no clear change":
+        title = f"{more} {_UNHAPPY[found.basis]} since {trend.since:%B}"
+        share, weeks = formats.share(found.recent.value), wording.span(7 * trend.recent_weeks)
+        noun = wording.upper(_UNHAPPY[found.basis])
+        text = f"{noun} {found.change} to {share} in {weeks}, from {formats.share(found.before)}."
+        changes.append(Change(text=text, size=_size(found, trend)))
+        text = f"There are {more.lower()} {_UNHAPPY[found.basis]} than in {trend.against}."
+        signals.append(Signal(id=f"unhappy:{found.change}", text=text, gone=_GONE))
+    method = (
+        f"The last {trend.recent_weeks} weeks are held against the {trend.before_weeks} before. Where counts scatter "
+        "from week to week more than chance would have it, a change must be larger to be called one."
+    )
+    return Part(
+        title=title,
+        chart=_chart(found, trend),
+        glance=True,
+        metrics=_metrics(found, trend),
+        changes=changes,
+        signals=signals,
+        method=[method],
+    )
+
+
+def _size(found: Satisfaction, trend: Trend) -> float:
+    """How clear the change is, just below a theme's that rose, which says more."""
+    own = clearness(found.p_value)
+    rose = trend.changes.loc[trend.changes["change"] == "rose", "p_adjusted"]
+    return min(own, 0.99 * clearness(float(rose.min()))) if len(rose) else own
+
+
+def _metrics(found: Satisfaction, trend: Trend) -> list[Metric]:
+    count, per = _COLUMNS[found.basis]
+    theme = lately(trend, trend.leading[0], headline=True)
+    unhappy = Metric.of(
+        found.recent,
+        id="unhappy_lately",
+        label="Unhappy customers",
+        headline=True,
+        before=found.before,
+        against=trend.against,
+        history=_history(trend, count, per),
+        definition=f"share of {found.noun} in the last {trend.recent_weeks} whole weeks; Wilson's 95 % interval",
+    )
+    stars = Metric(
+        id="stars_lately",
+        label="Average stars",
+        value=found.stars,
+        unit="index",
+        n=found.recent.n,
+        headline=True,
+        before=found.stars_before,
+        against=trend.against,
+        history=_history(trend, "stars", "rated"),
+        definition=f"mean of the ratings of the last {trend.recent_weeks} whole weeks",
+    )
+    return [unhappy, *([theme] if theme else []), *([stars] if found.stars is not None else [])]
+
+
+def _history(trend: Trend, count: str, per: str) -> tuple[tuple[str, float], ...]:
+    rows = [row for _, row in blocks(trend).tail(HISTORY).iterrows() if row[per]]
+    return tuple((f"{row['week']:%Y-%m-%d}", float(row[count] / row[per])) for row in rows)
+
+
+def _chart(found: Satisfaction, trend: Trend) -> Chart:
+    count, per = _COLUMNS[found.basis]
+    rolled = trend.weeks[[count, per]].rolling(SMOOTH_WEEKS).sum()
+    rolled = rolled.assign(week=trend.weeks["week"] + pd.Timedelta(days=6), share=rolled[count] / rolled[per])
+    rolled = rolled[rolled[per] > 0].tail(trend.before_weeks + trend.recent_weeks)
+    rose = trend.moved[trend.moved["change"] == "rose"]
+    name = f": {about(rose.index[0], trend.cause(rose.index[0]))}" if len(rose) and found.change == "rose" else ""
+    four = blocks(trend).tail(HISTORY)[::-1]
+    four = four.assign(name=four["week"].dt.strftime("%d %b %Y"), share=four[count] / four[per].replace(0, np.nan))
+    return figures.line(
+        rolled,
+        x="week",
+        y="share",
+        what="Unhappy share",
+        form=formats.share,
+        mark=(trend.since, f"last {trend.recent_weeks} weeks{name}"),
+        caption=f"{wording.upper(found.noun)}, four weeks at a time.",
+        table=figures.tabulate(
+            four,
+            caption="Unhappy customers in four weeks each, newest first",
+            labels={"name": "Four weeks from", per: "Counted", count: "Unhappy", "share": "Share"},
+            formats={per: formats.number, count: formats.people, "share": formats.share},
+        ),
+    )

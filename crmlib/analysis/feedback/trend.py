@@ -1,0 +1,419 @@
+"""Is a theme complained about more than before, and what do the new complaints name? Eight weeks against a year."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from crmlib import figures, formats, wording
+from crmlib.analysis.feedback.quotes import foremost, quotes
+from crmlib.analysis.feedback.rates import author, period_of
+from crmlib.analysis.feedback.redaction import shorten
+from crmlib.analysis.feedback.texts import Readings
+from crmlib.analysis.feedback.themes import OWNERS, THEMES
+from crmlib.findings import Action, Change, Chart, Metric, Part, Signal
+from crmlib.stats import Floats, adjust, dispersion, rate_interval, rate_ratio
+
+RECENT_WEEKS, BEFORE_WEEKS, SMOOTH_WEEKS = 8, 52, 4
+HISTORY = 15  # times four weeks in the line of a tile
+MIN_WRITERS = 5  # recent complaints that must share a word before it is looked at
+ACT_WITHIN_DAYS = 14
+_WORD = re.compile(r"[^\W\d_][\w'’-]{3,}")
+_COMMON = """
+    that this with have from been they were your would could should when what which there their about after before
+    again still just only very much more most than then them into over also even because never ever order ordered parcel
+    delivery delivered arrived arrive weeks days week until where didn don't didn't wasn't isn't can't couldn't doesn't
+    they're it's i've it'd
+"""
+_RATES = ["recent", "before", "recent_rate", "before_rate", "ratio", "low", "high"]
+_CHANGES = ["theme", *_RATES, "p_value", "p_adjusted", "change"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cause:
+    """A word that recent complaints about `theme` share: `recent` of `recent_all` writers, `before` of `before_all`."""
+
+    theme: str
+    word: str
+    recent: int
+    recent_all: int
+    before: int
+    before_all: int
+
+    @property
+    def is_name(self) -> bool:
+        """Is it written like a name, such as a carrier's?"""
+        return self.word[:1].isupper()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trend:
+    """Complaints and ratings by week, and the last weeks against those before.
+
+    weeks    week (first day), orders, one column a theme; rated, unhappy (one or two stars), stars (their sum), read,
+             negative (as read); oldest first, whole weeks up to the last day that has orders (or texts)
+    changes  theme, recent, before (complaints), recent_rate, before_rate (per 1,000 orders), ratio, low, high (95 % for
+             all themes at once), p_value, p_adjusted, change ('rose', 'fell', 'no clear change'); no rows with too few
+             weeks
+    """
+
+    weeks: pd.DataFrame
+    changes: pd.DataFrame
+    recent_weeks: int
+    causes: tuple[Cause, ...] = ()
+
+    @property
+    def before_weeks(self) -> int:
+        """How many weeks the last ones are held against."""
+        return max(0, min(BEFORE_WEEKS, len(self.weeks) - self.recent_weeks))
+
+    @property
+    def since(self) -> pd.Timestamp:
+        """First day of the last weeks."""
+        return pd.Timestamp(self.weeks["week"].iloc[-self.recent_weeks])
+
+    @property
+    def end(self) -> pd.Timestamp:
+        """The day after the last week."""
+        return pd.Timestamp(self.weeks["week"].iloc[-1]) + pd.Timedelta(weeks=1)
+
+    @property
+    def against(self) -> str:
+        """What the last weeks are held against, in words."""
+        return (
+            "the year before"
+            if self.before_weeks == BEFORE_WEEKS
+            else f"the {wording.span(7 * self.before_weeks)} before"
+        )
+
+    @property
+    def rose(self) -> list[str]:
+        """The themes that rose, in the order of THEMES."""
+        found = set(self.changes.loc[self.changes["change"] == "rose", "theme"])
+        return [theme for theme in THEMES if theme in found]
+
+    @property
+    def moved(self) -> pd.DataFrame:
+        """The themes that rose, largest rise first, then those that fell; indexed by theme."""
+        clear = self.changes[self.changes["change"] != "no clear change"].set_index("theme")
+        fell = clear["change"] == "fell"
+        return clear.iloc[np.lexsort((np.where(fell, clear["ratio"], -clear["ratio"]), fell))]
+
+    @property
+    def leading(self) -> list[str]:
+        """Up to three themes worth naming: those that rose first, then by number."""
+        totals = self.weeks[list(THEMES)]
+        if len(self.changes):
+            totals = totals.tail(self.recent_weeks + self.before_weeks)
+        by_number = totals.sum().sort_values(ascending=False, kind="stable").index
+        return sorted(by_number, key=lambda theme: theme not in self.rose)[:3]
+
+    def cause(self, theme: str) -> Cause | None:
+        """The word behind a theme's rise, if one is clear."""
+        return next((cause for cause in self.causes if cause.theme == theme), None)
+
+
+def trend(readings: Readings, orders: pd.DataFrame, *, recent_weeks: int = RECENT_WEEKS) -> Trend:
+    """Did complaints about a theme rise against orders in the last weeks, and what do they name?
+
+    The last `recent_weeks` whole weeks against up to 52 before: `stats.rate_ratio` with the earlier weeks' own scatter,
+    p-values by Holm over all themes. Without orders the weeks hold ratings alone. Undated texts count in no week.
+    """
+    texts = readings.texts
+    dated = texts["day"].dropna()
+    period = period_of(readings, orders)
+    if not period and len(dated):
+        period = dated.min().date(), min(readings.as_of, dated.max().date() + timedelta(days=1))
+    start, end = (pd.Timestamp(day) for day in period or (readings.as_of, readings.as_of))
+    count = (end - start).days // 7
+    first = end - pd.Timedelta(weeks=count)
+    weeks = pd.DataFrame({"week": pd.date_range(first, periods=count, freq="7D")})
+
+    def per_week(days: pd.Series, weights: pd.Series | None = None) -> Floats:
+        kept = ((days >= first) & (days < end)).to_numpy()
+        index = ((days[kept] - first).dt.days // 7).to_numpy(np.int64)
+        weight = np.ones(len(index)) if weights is None else weights.to_numpy(float)[kept]
+        return np.bincount(index, weights=weight, minlength=count).astype(np.float64)[:count]
+
+    weeks["orders"] = per_week(orders["day"], orders["orders"]).astype("int64")
+    days, said = texts["day"], readings.mentions[readings.mentions["complaint"]]
+    for theme in THEMES:
+        weeks[theme] = per_week(days.iloc[said.loc[said["theme"] == theme, "row"]]).astype("int64")
+    weeks["rated"] = per_week(days, texts["rating"].notna())
+    weeks["unhappy"] = per_week(days, texts["rating"] <= 2)
+    weeks["stars"] = per_week(days, texts["rating"].fillna(0))
+    weeks["read"] = per_week(days, texts["outcome"] == "read")
+    weeks["negative"] = per_week(days, (texts["outcome"] == "read") & (texts["polarity"] < 0))
+    found = Trend(weeks=weeks, changes=changes(weeks, recent_weeks), recent_weeks=recent_weeks)
+    return replace(found, causes=causes(readings, found))
+
+
+def compared(
+    weeks: pd.DataFrame, names: Sequence[str], *, per: str, recent_weeks: int
+) -> tuple[Floats, Floats, Floats, Floats, tuple[float, float]] | None:
+    """Ratio, low, high and p of the last weeks' rate against the earlier ones', and what each counts are out of.
+
+    None with fewer weeks before than lately, or with nothing to count against.
+    """
+    recent, before = weeks.iloc[-recent_weeks:], weeks.iloc[:-recent_weeks].iloc[-BEFORE_WEEKS:]
+    exposed = float(recent[per].sum()), float(before[per].sum())
+    if len(before) < recent_weeks or min(exposed) == 0:
+        return None
+    now, then = recent[list(names)].sum().to_numpy(float), before[list(names)].sum().to_numpy(float)
+    scatter, freedom = dispersion(before[list(names)].to_numpy(float), before[per].to_numpy(float))
+    found = rate_ratio(now, then, exposed=exposed, scatter=scatter, freedom=freedom, comparisons=len(names))
+    return *found, exposed
+
+
+def changes(weeks: pd.DataFrame, recent_weeks: int) -> pd.DataFrame:
+    """Each theme's last weeks against the earlier ones, as `Trend.changes` has it."""
+    names = list(THEMES)
+    found = compared(weeks, names, per="orders", recent_weeks=recent_weeks)
+    if found is None:
+        return pd.DataFrame(columns=_CHANGES)
+    ratio, low, high, p, exposed = found
+    now = weeks.iloc[-recent_weeks:][names].sum().to_numpy(np.int64)
+    then = weeks.iloc[:-recent_weeks].iloc[-BEFORE_WEEKS:][names].sum().to_numpy(np.int64)
+    adjusted = adjust(p, method="holm")
+    words = np.where(adjusted >= 0.05, "no clear change", np.where(ratio > 1, "rose", "fell"))
+    rates = 1000 * now / exposed[0], 1000 * then / exposed[1]
+    values = (names, now, then, *rates, ratio, low, high, p, adjusted, words)
+    return pd.DataFrame(dict(zip(_CHANGES, values, strict=True)))
+
+
+def causes(readings: Readings, trend: Trend) -> tuple[Cause, ...]:
+    """For each theme that rose: the word its recent complaints have gained most, if that is clear (Fisher, Holm).
+
+    Read in redacted texts, so no name of a customer can be the word; writers count once. At most one a theme.
+    """
+    if trend.changes.empty:
+        return ()
+    start = trend.weeks["week"].iloc[max(0, len(trend.weeks) - trend.recent_weeks - BEFORE_WEEKS)]
+    said = readings.mentions[readings.mentions["complaint"]]
+    found = []
+    for theme in trend.rose:
+        texts = readings.texts.iloc[said.loc[said["theme"] == theme, "row"]]
+        texts = texts.assign(author=author(texts))[(texts["day"] >= start) & (texts["day"] < trend.end)]
+        recent, before = texts[texts["day"] >= trend.since], texts[texts["day"] < trend.since]
+        new, old = _writers(recent), _writers(before)
+        size, earlier = recent["author"].nunique(), before["author"].nunique()
+        words = [word for word, writers in new.items() if len(writers) >= MIN_WRITERS]
+        if not words:
+            continue
+        counts = [(len(new[word]), len(old.get(word, set()))) for word in words]
+        p = [stats.fisher_exact([[a, size - a], [b, earlier - b]], alternative="greater")[1] for a, b in counts]
+        adjusted = adjust(p, method="holm")
+        best = min(range(len(words)), key=lambda i: (adjusted[i], words[i]))
+        if adjusted[best] < 0.05:
+            (now, then), spelt = counts[best], _spelling(recent["text"], words[best])
+            found.append(Cause(theme=theme, word=spelt, recent=now, recent_all=size, before=then, before_all=earlier))
+    return tuple(found)
+
+
+def _writers(texts: pd.DataFrame) -> dict[str, set[str]]:
+    """Who used each word, common ones out."""
+    used: dict[str, set[str]] = {}
+    common = set(_COMMON.split())
+    for text, writer in zip(texts["text"], texts["author"], strict=True):
+        for word in {match.casefold() for match in _WORD.findall(re.sub(r"\[[\w-]+\]", " ", text))} - common:
+            used.setdefault(word, set()).add(writer)
+    return used
+
+
+def _spelling(texts: pd.Series, word: str) -> str:
+    """How the word is mostly written."""
+    forms = texts.str.findall(rf"(?i)\b{re.escape(word)}\b").explode().dropna()
+    return str(forms.value_counts().index[0])
+
+
+def blocks(trend: Trend) -> pd.DataFrame:
+    """Sums of four weeks each, counted back from the last, oldest first; `week` is the first day of each."""
+    back = trend.weeks.iloc[::-1].reset_index(drop=True)
+    sums = {"week": "last", **dict.fromkeys(back.columns.drop("week"), "sum")}
+    return back.groupby(lambda row: row // SMOOTH_WEEKS).agg(sums)[::-1]
+
+
+def lately(trend: Trend, theme: str, *, headline: bool) -> Metric | None:
+    """A theme's complaints per 1,000 orders in the last weeks beside those before, as a tile; None without both."""
+    if trend.changes.empty:
+        return None
+    change = trend.changes.set_index("theme").loc[theme]
+    orders = int(trend.weeks["orders"].iloc[-trend.recent_weeks :].sum())
+    low, high = (float(end) for end in rate_interval(change["recent"], orders / 1000))
+    sums = blocks(trend).tail(HISTORY)
+    line = [
+        (f"{row['week']:%Y-%m-%d}", 1000 * row[theme] / row["orders"]) for _, row in sums.iterrows() if row["orders"]
+    ]
+    return Metric(
+        id=f"{theme}_complaints_lately",
+        label=f"{theme.capitalize()} complaints per 1,000 orders",
+        value=float(change["recent_rate"]),
+        unit="complaints",
+        n=orders,
+        low=low,
+        high=high,
+        headline=headline,
+        before=float(change["before_rate"]),
+        against=trend.against,
+        history=tuple(line),
+        definition=f"complaints of the theme in the last {trend.recent_weeks} whole weeks per 1,000 orders of those "
+        "weeks; Garwood's 95 % interval of the count",
+    )
+
+
+def clearness(p: float) -> float:
+    """How clear a change is, 0 to 1: a p of one in a million and below counts as 1.
+
+    >>> clearness(1), clearness(1e-3), clearness(0)
+    (0.0, 0.5, 1.0)
+    """
+    return min(1.0, max(0.0, -float(np.log10(max(p, 1e-300))) / 6))
+
+
+def part_trend(readings: Readings, trend: Trend) -> Part:
+    """Which themes rose or fell in the last weeks? Lines of the leading themes, four weeks at a time."""
+    moved, first = trend.moved, trend.leading[0]
+    by = wording.working_day(readings.as_of, ACT_WITHIN_DAYS)
+    others = (lately(trend, theme, headline=False) for theme in moved.index if theme != first)
+    method = (
+        f"A theme is said to have risen or fallen by p-values with Holm's correction for all {len(THEMES)} themes, "
+        "against the scatter of the earlier weeks; ranges carry Bonferroni's."
+    )
+    return Part(
+        title=_title(trend),
+        sentence=_sentence(trend, foremost(quotes(readings, trend), trend)),
+        chart=_chart(trend),
+        metrics=[metric for metric in others if metric],
+        changes=[_change(theme, row, trend) for theme, row in moved.iterrows()],
+        signals=[_signal(theme, row["change"]) for theme, row in moved.iterrows()],
+        actions=[_action(theme, moved.loc[theme], trend, by=by) for theme in moved.index if theme in trend.rose],
+        method=[method] if len(trend.changes) else [],
+    )
+
+
+def risen(ratio: float) -> str:
+    """How a number of things has grown or shrunk, as a verb.
+
+    >>> risen(2.1), risen(4.1), risen(1.3), risen(0.5), risen(0.7), risen(6)
+    ('have doubled', 'have quadrupled', 'have risen', 'have halved', 'have fallen', 'are about six times as many')
+    """
+    if ratio >= 4.5:
+        return "have risen more than tenfold" if ratio > 10.5 else f"are {wording.times(ratio)}"
+    for least, verb in ((3.5, "quadrupled"), (2.5, "tripled"), (1.85, "doubled"), (1, "risen"), (0.55, "fallen")):
+        if ratio >= least:
+            return f"have {verb}"
+    return "have halved" if ratio >= 0.45 else "have fallen by more than half"
+
+
+def about(theme: str, cause: Cause | None) -> str:
+    """The complaints of a theme, with whom they name: 'Delivery complaints about DHL'."""
+    return f"{theme.capitalize()} complaints" + (f" about {cause.word}" if cause and cause.is_name else "")
+
+
+def _title(trend: Trend) -> str:
+    if trend.changes.empty:
+        return "Too few weeks to say whether complaints are rising"
+    moved = trend.moved
+    if moved.empty:
+        return f"No theme is complained about more or less than in {trend.against}"
+    verb = moved["change"].iloc[0]
+    names = wording.listed(moved.index[moved["change"] == verb])
+    if len(moved) > 1:
+        return f"{names.capitalize()} complaints {verb}"
+    return f"{names.capitalize()} complaints {risen(moved['ratio'].iloc[0])}"
+
+
+def _sentence(trend: Trend, quote: str) -> str:
+    if trend.changes.empty:
+        return "A comparison needs at least sixteen whole weeks of texts and orders."
+    weeks = f"the last {wording.span(7 * trend.recent_weeks)}"
+    moved = trend.moved
+    if moved.empty:
+        count = int(trend.changes["recent"].sum())
+        return f"With {wording.counted(count, 'complaint')} in {weeks}, only a large change would show."
+    theme = moved.index[0]
+    cause = trend.cause(theme)
+    if cause is None:
+        if theme not in trend.rose:
+            return f"That is against {trend.against}."
+        return f"One wrote: ‘{shorten(quote, limit=120)}’" if quote else "No single word stands behind it."
+    name = cause.word if cause.is_name else f"the word ‘{cause.word}’"
+    who = f"{formats.number(cause.recent)} of {wording.counted(cause.recent_all, 'writer')}"
+    earlier = f"{formats.number(cause.before)} of {formats.number(cause.before_all)} did before"
+    return f"{who} {wording.noun(cause.recent, 'names', 'name')} {name}; {earlier}." + (
+        f" One wrote: ‘{shorten(quote, limit=120)}’" if quote else ""
+    )
+
+
+def _change(theme: str, row: pd.Series, trend: Trend) -> Change:
+    weeks = wording.span(7 * trend.recent_weeks)
+    return Change(
+        text=f"{about(theme, trend.cause(theme))} {risen(row['ratio'])}: {row['recent_rate']:.1f} per 1,000 orders in "
+        f"the last {weeks}, {row['before_rate']:.1f} in {trend.against}.",
+        size=clearness(row["p_adjusted"]),
+    )
+
+
+def _signal(theme: str, change: str) -> Signal:
+    word, against = ("risen", "above") if change == "rose" else ("fallen", "below")
+    return Signal(
+        id=f"{change}:{theme}",
+        text=f"{theme.capitalize()} complaints have {word}.",
+        gone=f"{theme.capitalize()} complaints are no longer clearly {against} the year before.",
+    )
+
+
+def _action(theme: str, row: pd.Series, trend: Trend, *, by: date) -> Action:
+    cause, count = trend.cause(theme), int(row["recent"])
+    texts = f"this {theme} complaint" if count == 1 else f"these {formats.number(count)} {theme} complaints"
+    what = f"Read {texts} and find the cause"
+    why = f"The texts of the last {wording.span(7 * trend.recent_weeks)} are listed."
+    if cause:
+        what = f"Ask {cause.word} about {texts}" if cause.is_name else f"Read {texts}, those with ‘{cause.word}’ first"
+        why += (
+            f" {cause.recent:,} of {cause.recent_all:,} people name ‘{cause.word}’; before, {cause.before:,} of "
+            f"{cause.before_all:,} did. Being named is no proof of fault: read the texts first."
+        )
+    return Action(what=what, why=why, count=count, by=by, owner=OWNERS[theme], file="lists/complaints.csv")
+
+
+def _chart(trend: Trend) -> Chart | None:
+    """The leading themes per 1,000 orders, four weeks at a time, the first with its band."""
+    weeks, names = trend.weeks, trend.leading
+    rolled = weeks[["orders", *THEMES]].rolling(SMOOTH_WEEKS).sum().assign(week=weeks["week"] + pd.Timedelta(days=6))
+    rolled = rolled[rolled["orders"] > 0].tail(BEFORE_WEEKS + trend.recent_weeks)
+    if rolled.empty:
+        return None
+    lines = []
+    for name in names[::-1]:
+        line = rolled[["week"]].assign(theme=name.capitalize(), rate=1000 * rolled[name] / rolled["orders"])
+        low, high = rate_interval(rolled[name], rolled["orders"] / 1000)
+        first = name == names[0]
+        lines.append(line.assign(low=low if first else np.nan, high=high if first else np.nan))
+    shown = rolled.iloc[::-SMOOTH_WEEKS]
+    shown = shown.assign(until=shown["week"].dt.strftime("%d %b %Y"))
+    return figures.line(
+        pd.concat(lines, ignore_index=True),
+        x="week",
+        y="rate",
+        group="theme",
+        strong=names[0].capitalize(),
+        low="low",
+        high="high",
+        what="Complaints per 1,000 orders",
+        form=formats.number,
+        mark=(trend.since, f"last {trend.recent_weeks} weeks") if len(trend.changes) else None,
+        caption=f"Four weeks at a time; the band shows how far chance may move {names[0]}.",
+        table=figures.tabulate(
+            shown,
+            caption="Complaints by theme in four weeks each, newest first",
+            labels={"until": "Four weeks to", "orders": "Orders"} | {theme: theme.capitalize() for theme in THEMES},
+            formats={"orders": formats.number} | dict.fromkeys(THEMES, formats.people),
+        ),
+    )

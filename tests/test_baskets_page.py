@@ -1,0 +1,196 @@
+"""What the baskets page says, for none, one and many, and where it would not be true."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from crmlib.analysis import baskets as bk
+from crmlib.analysis.baskets import season, strata, suggestions, validation
+from crmlib.analysis.baskets.owners import part_owners
+from crmlib.analysis.baskets.page import headline
+from tests.test_baskets import SHOP, made
+from tests.test_baskets_beyond import verdicts
+
+TWO = made(np.ones((3, 2), dtype=np.int64))
+
+
+def pairs(count: int) -> pd.DataFrame:
+    """So many suggestions, with what a headline asks of them."""
+    return pd.DataFrame({"pair": [(0, i) for i in range(count)]})
+
+
+@pytest.mark.parametrize(
+    ("above", "suggested", "said", "want"),
+    [
+        (0, 0, {}, "No two products are bought together unusually often. Keep showing bestsellers."),
+        (3, 0, {}, "No two products go together clearly enough to be shown. Keep showing bestsellers."),
+        (1, 1, {}, "One pair of products is bought together unusually often. Test it before showing it widely."),
+        (9, 2, {}, "Two pairs of products are bought together unusually often. Test them before showing them widely."),
+        (1, 1, {"any": "better"}, "In the basket, suggest the matching product. One pair of products is worth a test."),
+        (30, 12, {"small": "better", "large": "beaten"},
+         "In small baskets, suggest the matching product; in large baskets, a bestseller. 12 pairs of products are "
+         "worth a test."),
+        (9, 9, {"any": "beaten"}, "Keep showing bestsellers: they were bought more often than the matching product."),
+        (9, 9, {"any": "tie"}, "Keep showing bestsellers: they were bought at least as often as the matching product."),
+    ],
+)  # fmt: skip
+def test_the_headline_is_what_to_show(above: int, suggested: int, said: dict[str, str], want: str) -> None:
+    rules: Any = SimpleNamespace(pairs=above)
+    found = headline(TWO, rules, pairs(suggested), verdicts(**said))
+    assert found == want and len(found.split()) <= 25
+
+
+def seasons(*kinds: str) -> pd.DataFrame:
+    """Pairs the season explains, may explain, or does not."""
+    return pd.DataFrame(
+        {"first": "Hat", "second": "Towel", "count": 172, "explained": [kind == "explained" for kind in kinds],
+         "beyond": [kind == "beyond" for kind in kinds]}
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kinds", "part", "title", "sentence"),
+    [
+        (["explained", "beyond"], 1.0, "Hat and Towel sell together only because both sell from June to August",
+         "All of their 172 baskets are from those months; month by month, they do not stand out."),
+        (["explained", "unclear"], 0.8, "Hat and Towel sell together only because both sell from June to August",
+         "80% of their 172 baskets are from those months; month by month, neither they nor 1 other pair stand out."),
+        (["unclear", "unclear", "unclear"], 0.5,
+         "Hat and Towel may sell together only because both sell from June to August",
+         "50% of their 172 baskets are from those months; month by month, neither they nor 2 other pairs stand out."),
+        (["beyond"], 0.3, "The pair is not made by the season",
+         "Compared month by month, the products are still bought together more often than expected."),
+        (["beyond", "beyond"], 0.3, "None of the 2 pairs is made by the season",
+         "Compared month by month, the products are still bought together more often than expected."),
+    ],
+)  # fmt: skip
+def test_the_season_is_blamed_only_where_it_is_at_fault(
+    kinds: list[str], part: float, title: str, sentence: str
+) -> None:
+    assert season._said(seasons(*kinds), ("Jun–Aug", part)) == (title, sentence)
+
+
+def followed(*verdicts: str, **more: Any) -> bk.Validation:
+    """A validation in which pairs found earlier came to this."""
+    found = pd.DataFrame({"verdict": verdicts, "itemset": [(0, 1)] * len(verdicts)}).assign(
+        times=2.0, times_low=1.5, times_high=3.0
+    )
+    return bk.Validation(
+        cut=date(2026, 1, 1), why="", found=found, shown=found.head(0), before=found.head(0), days_later=274, **more
+    )
+
+
+@pytest.mark.parametrize(
+    ("held", "more", "verdict"),
+    [
+        (["held"], {}, "The one pair found in the first three quarters of the time held up in the last 9 months."),
+        (["held", "held"], {"season": 1},
+         "Both pairs found in the first three quarters of the time held up in the last 9 "
+         "months. 1 more pair stood out by the season alone and was not followed."),
+        (["held", "gone", "unclear"], {"season": 2},
+         "1 of 3 pairs found in the first three quarters of the time held up in "
+         "the last 9 months, 1 reversed and 1 could not be told. 2 more pairs stood out by the season alone and were "
+         "not followed."),
+        (["unclear"], {},
+         "None of 1 pair found in the first three quarters of the time held up in the last 9 months, 1 could "
+         "not be told."),
+        ([], {}, "No pair stood out in the first three quarters of the time, so there was none to follow."),
+        ([], {"season": 1},
+         "No pair stood out but by the season alone in the first three quarters of the time, so there was "
+         "none to follow."),
+    ],
+)  # fmt: skip
+def test_what_held_up_is_counted(held: list[str], more: dict[str, int], verdict: str) -> None:
+    found = followed(*held, **more)
+    assert found.verdict == verdict
+    part = validation.held_up(found, TWO)
+    tiles = [metric.id for metric in part.metrics if metric.headline]
+    assert part.shown == bool(held) and tiles == (["pairs_held"] if held else [])
+
+
+def test_what_holds_for_all_is_said_only_if_it_does() -> None:
+    parts = pd.DataFrame(
+        [
+            ((0, 1), "A", "B", "customers", "new", 2.0, False),
+            ((0, 1), "A", "B", "basket size", "11 or more", 1.2, False),
+        ],
+        columns=["pair", "first", "second", "dimension", "part", "times", "turned"],
+    )
+    holds = strata.part_of(parts, asked=1)
+    assert holds.title == "The pairs hold for new and returning customers, in small and large baskets"
+    assert strata.part_of(parts.tail(1), asked=1).title == "The pairs hold in small and large baskets"
+    weaker = strata.part_of(parts.assign(times=[2.0, 0.9]), asked=1)
+    assert weaker.title == "No pair reverses for new and returning customers, in small or large baskets"
+    assert not holds.checks and not weaker.checks and not strata.part_of(parts.head(0), asked=0).shown
+
+
+@pytest.mark.parametrize(
+    ("reasons", "title", "sentence"),
+    [
+        (["few"], "One pair stands out but is not worth a test", "It has fewer than 30 buyers."),
+        (["few", "few"], "Two pairs stand out but are not worth a test", "They have fewer than 30 buyers."),
+        (["season", "group", "few", "relatives", "relatives"], "Five pairs stand out but are not worth a test",
+         "1 follows the season, 1 belongs to one group of customers, 1 has fewer than 30 buyers and 2 are sizes or sets "
+         "of one another."),
+    ],
+)  # fmt: skip
+def test_why_a_pair_is_not_suggested(reasons: list[str], title: str, sentence: str) -> None:
+    n = len(reasons)
+    table = pd.DataFrame(
+        {
+            "itemset": [(0, i + 1) for i in range(n)], "antecedent": [(0,)] * n,
+            "consequent": [(i + 1,) for i in range(n)],
+            "above": True, "confidence": 0.5, "count": 50, "times": 2.0, "times_low": 1.8, "times_high_in_months": 1.1,
+            "beyond_season": [reason != "season" for reason in reasons],
+            "beyond_groups": [reason != "group" for reason in reasons],
+            "customers": [10 if reason == "few" else 40 for reason in reasons],
+        }
+    )  # fmt: skip
+    rules: Any = SimpleNamespace(table=table, months_judged=True)
+    many = made(np.ones((2, n + 1), dtype=np.int64))
+    part = suggestions.part_not_suggested(rules, many, pairs(0))
+    assert part is not None and (part.title, part.sentence) == (title, sentence) and part.detail
+    everything = pd.DataFrame({"pair": list(table["itemset"])})
+    assert suggestions.part_not_suggested(rules, many, everything) is None
+
+
+@pytest.mark.parametrize(
+    ("count", "what"), [(1, "E-mail 1 customer about a bestseller"), (3, "E-mail 3 customers about a bestseller")]
+)
+def test_whom_to_write_to(count: int, what: str) -> None:
+    owners = pd.DataFrame(
+        {"customer_id": [f"c{i}" for i in range(count + 1)], "lot": ["leave alone"] + ["write"] * count}
+    )
+    part = part_owners(owners, TWO, matching=False, shop=SHOP)
+    assert [action.what for action in part.actions] == [what] and not part.shown
+    assert part.actions[0].by == date(2026, 11, 2)  # 31 October is a Saturday
+    assert part_owners(owners.head(1), TWO, matching=False, shop=SHOP).actions == ()
+
+
+def years(before: float, now: float, *, days: int = 730) -> bk.Baskets:
+    """Baskets of one or two products, four a day, with these shares of two by year."""
+    rng = np.random.default_rng(1)
+    when = pd.Timestamp("2026-10-01") - pd.to_timedelta(np.repeat(np.arange(days, 0, -1), 4), unit="D")
+    share = np.where(when < pd.Timestamp("2025-10-01"), before, now)
+    held = np.stack([np.ones(len(when)), rng.random(len(when)) < share], axis=1).astype(np.int64)
+    return replace(made(held, days=when), as_of=date(2026, 10, 1))
+
+
+def test_baskets_are_compared_with_the_year_before() -> None:
+    more = bk.part_sizes(years(0.4, 0.6))
+    tile = next(metric for metric in more.metrics if metric.headline)
+    assert tile.before == pytest.approx(0.4, abs=0.05) and tile.value == pytest.approx(0.6, abs=0.05)
+    assert len(tile.history) == 24 and len(more.changes) == 1
+    assert more.changes[0].text.endswith("points on the year before.") and ", up " in more.changes[0].text
+    same = bk.part_sizes(years(0.5, 0.5))
+    assert same.changes == () and next(metric for metric in same.metrics if metric.headline).before is not None
+    young = bk.part_sizes(years(0.5, 0.5, days=200))
+    assert young.changes == () and next(metric for metric in young.metrics if metric.headline).before is None
+    assert [metric.id for metric in bk.part_sizes(TWO).metrics if metric.headline] == []

@@ -1,0 +1,120 @@
+"""The index as the owner meets it: what it takes from which run, and what stands there when something is missing."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+from crmlib.findings import Action, Change
+from crmlib.report.folder import store
+from crmlib.report.folder.manifest import Manifest
+from crmlib.report.page import index
+from crmlib.report.page.rules import validate
+from crmlib.report.page.templates import render_template
+from tests.pages_helpers import AS_OF, part
+from tests.test_pages import run_of, tile_of
+
+SHOP = {"name": "Tea", "folder": "data/tea"}
+
+
+def shown(*runs: Manifest, **more: Any) -> str:
+    html = render_template("index.html.j2", **index.model(SHOP, runs, **more))
+    assert validate(html) == []
+    return html
+
+
+def put(reports: Path, run: Manifest) -> Manifest:
+    staging = store.stage(reports, run.run_id)
+    (staging / "report.html").write_text("page", encoding="utf-8")
+    store.publish(reports, staging, run)
+    return run
+
+
+def test_without_a_year_of_data_or_a_picture_it_says_not_enough_history() -> None:
+    html = shown(run_of("small", title="Small"))
+    assert html.count("not enough history") == 2 and "Net sales, last month" in html
+    glance = {"title": "Sales", "sentence": "", "chart": part()["chart"],
+              "tiles": [tile_of("September"), tile_of("Twelve months") | {"value": "not available", "change": ""},
+                        tile_of("Orders") | {"counted_in": "orders"}]}  # fmt: skip
+    html = shown(run_of("small", title="Small"), glance=glance)
+    assert html.count("not enough history") == 1 and "<dt>Orders" not in html and "<figure>" in html
+
+
+def test_no_run_says_how_to_make_one() -> None:
+    assert "No report has been published yet" in shown() and "not enough history" not in shown()
+
+
+def test_actions_are_ranked_by_money_then_by_report_and_at_most_five() -> None:
+    def run(report: str, *weights: float) -> Manifest:
+        actions = tuple(
+            Action(what=f"{report} {i}", weight=weight, file="lists/a.csv") for i, weight in enumerate(weights)
+        )
+        return run_of(report, title=report, actions=actions, files={"lists/a.csv": {}} if report == "one" else {})
+
+    html = shown(run("one", 0, 5, 0), run("two", 100, 0), run("three", 0))
+    order = [html.index(f">{what}<") for what in ("two 0", "one 1", "one 0", "one 2", "two 1")]
+    assert order == sorted(order) and "three 0" not in html
+    assert 'href="2026-11-22/one/lists/a.csv"' in html and "two/lists" not in html
+
+
+def test_what_changed_is_ranked_over_all_reports() -> None:
+    one = run_of("one", title="One", changes=(Change(text="Small.", size=0.1), Change(text="Middle.", size=0.45)))
+    two = run_of("two", title="Two", changes=(Change(text="Surge.", size=0.9),), came=("New.",), missed=("Missed.",))
+    html = shown(one, two)
+    order = [html.index(text) for text in ("Surge.", "Missed.", "Middle.", "New.")]
+    assert order == sorted(order) and "Small." not in html
+    assert "Nothing stands out." in shown(run_of("one", title="One"))
+
+
+def test_a_newer_run_without_an_answer_stands_beside_the_good_one() -> None:
+    good = run_of("one", title="One", as_of=AS_OF - timedelta(days=1), headline="Good.")
+    html = shown(run_of("one", title="One", status="too_few", reason="n = 5"), good)
+    assert "Good." in html and "has no answer: n = 5" in html
+    assert "has no answer" not in shown(good)
+
+
+def test_the_day_of_the_data_is_said_only_where_it_differs() -> None:
+    assert "data to" not in shown(run_of("one", title="One", data_through="2026-11-21"))
+    assert "data to 18" in shown(run_of("one", title="One", data_through="2026-11-18"))
+
+
+def test_siblings_are_the_reports_there_are_and_those_under_way(tmp_path: Path) -> None:
+    put(tmp_path, run_of("baskets", run_id="1", title="Baskets"))
+    put(tmp_path, run_of("feedback", run_id="2", title="Feedback", as_of=date(2026, 11, 15)))
+    put(tmp_path, run_of("old", run_id="3", title="Old", as_of=date(2026, 11, 15), status="too_few"))
+    planned = [("04", "small", "Small"), ("13", "next", "Next")]
+    links = index.siblings(tmp_path, slug="small", as_of=AS_OF, planned=planned)
+    assert links == [
+        ("Overview", "../../index.html", False),
+        ("Small", "report.html", True),
+        ("Baskets", "../baskets/report.html", False),
+        ("Feedback", "../../latest/feedback.html", False),
+        ("Next", "../../index.html#next", False),
+    ]
+
+
+def test_the_picture_is_that_of_the_newest_run_that_lends_one(tmp_path: Path) -> None:
+    for day, title in ((20, "Older"), (21, "Newer"), (22, "")):
+        run = put(tmp_path, run_of("small", run_id=str(day), title="Small", as_of=date(2026, 11, day)))
+        if title:
+            glance = {"title": title, "sentence": "", "chart": part()["chart"], "tiles": []}
+            (tmp_path / str(run.as_of) / "small" / index.GLANCE).write_text(json.dumps(glance))
+    index.rebuild(tmp_path, shop=SHOP)
+    assert "<h1>Newer</h1>" in (tmp_path / "index.html").read_text()
+
+
+def test_the_index_of_hundreds_of_days_stays_light() -> None:
+    tiles = tuple(tile_of("Expected margin in the next 12 months") for _ in range(4))
+    runs = [
+        run_of(report, title=report.title(), as_of=AS_OF - timedelta(days=day), tiles=tiles)
+        for day in range(300)
+        for report in ("one", "two", "three")
+    ]
+    html = shown(*runs)
+    assert html.count("<tr data-run>") == 900 and html.count("<details data-group>") == 11
+    assert len(html) < 600_000
+    listed = index._listed(replace(runs[0], tiles=(tile_of("m") | {"spark": {"src": "data:"}},)), "x")
+    assert "spark" not in listed["tiles"][0] and listed["as_of"] == "2026-11-22"
