@@ -1,4 +1,4 @@
-"""Apostrophes, denials, emoji, words of goods and texts without end: what a text comes to before its wording is read."""
+"""Apostrophes, denials, emoji, words of goods, texts without end: what a text comes to before its wording is read."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ def test_words_that_only_look_alike_stay(text: str) -> None:
     assert normalise(text) == {"cant": "can't"}.get(text, text)
 
 
-NO_PROBLEMS = """no issues|never had a problem|without any trouble|Haven't had a single problem|Zero complaints|0 complaints
-no probs|Have not experienced any problem so far|Problem free|No faults found|cant complain|Didnt have any problems
+NO_PROBLEMS = """no issues|never had a problem|without any trouble|Haven't had a single problem|Zero complaints
+0 complaints|no probs|Have not experienced any problem so far|Problem free|No faults found|cant complain|Didnt have any problems
 Issues? None.|NO ISSUES!!!|It didn’t break|no leaks, no cracks|Finally no more leaking bottles|No problems or complaints
 The only complaint I have is that I didn't order more|My only regret is not ordering two|All good. No complaints.
 This isn't a bad idea|This isnt a bad idea|Thank you for all your hard work|I appreciate your hard work

@@ -1,4 +1,4 @@
-"""The reader that was taught on labelled sentences: better than the wording alone, and silent where nothing is judged."""
+"""The reader taught on labelled sentences: better than the wording alone, and silent where nothing is judged."""
 
 from __future__ import annotations
 
@@ -113,5 +113,5 @@ def test_taught_on_one_it_reads_the_other_better_than_the_rules(learnt_on: str, 
 
 
 def test_a_folder_without_the_sentences_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="lacks yelp_labelled.txt and imdb_labelled.txt"):
+    with pytest.raises(UsageError, match=r"lacks yelp_labelled\.txt and imdb_labelled\.txt"):
         taught.main(tmp_path, to=tmp_path / "taught.npz")
