@@ -70,7 +70,8 @@ class Taught:
         verdict = VERDICT * np.sign(wording) * np.maximum(np.abs(wording), LEAST)
         spoken = margins - np.where(alone, verdict, VOICE * wording)
         # A question has no mood of its own, unless the wording hears a complaint in it.
-        log_odds = np.where(np.abs(wording) >= HEARD, spoken, np.where(asks, 0.0, SILENT * margins))
+        unspoken = np.where(asks | (np.abs(SILENT * margins) < SURE), 0.0, SILENT * margins)
+        log_odds = np.where(np.abs(wording) >= HEARD, spoken, unspoken)
         found: Floats = -np.tanh(log_odds * np.arctanh(HEARD) / SURE)
         return found
 
