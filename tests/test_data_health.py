@@ -241,3 +241,36 @@ def test_months_are_counted_against_last_years(write_shop, now, title):
     ]
     health = data_health.measure(crm.connect(write_shop(orders=orders), as_of="2026-01-01"))
     assert data_health.part_months(health).title == title
+
+
+def test_credit_notes_reduce_sales_and_are_no_orders(write_shop):
+    rows = [("1", "2025-01-05", "a", "100"), ("2", "2025-01-06", "b", "40"), ("3", "2025-01-20", "a", "-30")]
+    orders = [dict(zip(("order_id", "ordered_at", "customer_id", "total"), row, strict=True)) for row in rows]
+    said = page_of(crm.connect(write_shop(orders=orders), as_of="2025-02-01"))
+    assert (said["orders"].value, said["customers"].value, said["revenue"].value) == (2, 2, 110)
+    assert said.tables["months"]["revenue"].tolist() == [110]
+
+
+@pytest.mark.parametrize(
+    ("states", "title"),
+    [(["completed", "storniert"], "All order states are known"),
+     (["completed", "blub"], "‘blub’ is counted as sales"),
+     (["blub", "zap"], "‘blub’ and ‘zap’ are counted as sales")],
+)  # fmt: skip
+def test_states_of_orders_are_told(write_shop, states, title):
+    orders = [
+        {"order_id": str(n), "ordered_at": "2025-01-05", "total": "10", "status": s} for n, s in enumerate(states)
+    ]
+    part = data_health.part_states(crm.connect(write_shop(orders=orders), as_of="2025-02-01"))
+    assert part.title == title
+    assert part.detail == (title == "All order states are known")
+
+
+def test_files_that_were_not_read_are_named(write_shop):
+    folder = write_shop(orders=[{"order_id": "1", "ordered_at": "2025-01-05"}])
+    assert data_health.part_files(crm.connect(folder, as_of="2025-02-01")) is None
+    (folder / "orders_2.csv").write_text("order_id,ordered_at\n2,2025-01-05\n")
+    (folder / "notes.json").write_text("{}")
+    part = data_health.part_files(crm.connect(folder, as_of="2025-02-01"))
+    assert part.title == "1 file beside the tables was not read"
+    assert [action.what for action in part.actions] == ["Rename orders_2.csv if it should count"]

@@ -8,6 +8,7 @@ from crmlib.analysis.data_health.facts import Health, guest_orders, measure, ord
 from crmlib.analysis.data_health.gaps import part_checks, part_fields, part_guests
 from crmlib.analysis.data_health.months import part_months
 from crmlib.analysis.data_health.page import page
+from crmlib.analysis.data_health.reading import part_files, part_states
 from crmlib.analysis.data_health.rows import part_faults, part_rows
 
 __all__ = [
@@ -19,9 +20,11 @@ __all__ = [
     "part_checks",
     "part_faults",
     "part_fields",
+    "part_files",
     "part_guests",
     "part_months",
     "part_rows",
+    "part_states",
     "refunds",
     "unlisted_buyers",
 ]

@@ -126,9 +126,12 @@ def unlisted_buyers(shop: Shop) -> ir.Table:
 
 def order_totals(shop: Shop) -> ir.Table:
     """Grain: one row. Columns customers (distinct buyers), orders, revenue (net, in the shop's currency)."""
-    orders = facts.net_orders(shop)
-    return orders.aggregate(
-        customers=orders["customer_id"].nunique(), orders=orders.count(), revenue=orders["revenue"].sum()
+    sold = facts.sales(shop)
+    counted = sold["orders"] > 0
+    return sold.aggregate(
+        customers=sold["customer_id"].nunique(where=counted),
+        orders=sold["orders"].sum().fill_null(0),
+        revenue=sold["revenue"].sum(),
     )
 
 

@@ -8,6 +8,7 @@ from crmlib import wording
 from crmlib.analysis.data_health.facts import Health
 from crmlib.analysis.data_health.gaps import part_checks, part_fields, part_guests
 from crmlib.analysis.data_health.months import compare, month_title, part_months
+from crmlib.analysis.data_health.reading import part_files, part_states
 from crmlib.analysis.data_health.rows import part_faults, part_rows
 from crmlib.findings import Findings, Part, compose
 
@@ -21,6 +22,8 @@ def page(health: Health, *, shop: Shop) -> Findings:
     parts = [
         part_months(health, rule=shop.money_rule()),
         part_faults(health),
+        part_states(shop),
+        part_files(shop),
         part_guests(health),
         part_fields(health),
         part_rows(health),
