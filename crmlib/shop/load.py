@@ -183,6 +183,9 @@ class _Taking:
             money={code: float(found.loc[code, "money"]) for code in outcomes},
         )
         self.tables[name] = without_ours(kept)
+        # No table that is still to come asks for this one's first rows: products, which lines ask for, come after them.
+        for reading in ("_first", "_second"):
+            works.drop(f"{reading}_{name}")
 
     def _products(self) -> ir.Table | None:
         if "products" not in self.typed:
