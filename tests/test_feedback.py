@@ -32,6 +32,7 @@ from crmlib.analysis.feedback.texts import Readings
 from crmlib.analysis.feedback.themes import FAULTS, OWNERS, PATTERNS, THEMES, clauses, mentions, names_fault, themes_of
 from crmlib.analysis.feedback.trend import Trend, lately
 from crmlib.analysis.feedback.trend import changes as changes_of
+from crmlib.analysis.feedback.trend import quotes_of as quotes_lately
 from crmlib.errors import NotAvailable, NotEnoughData, UsageError
 from crmlib.findings import Findings
 from crmlib.stats import dispersion, rate_ratio
@@ -785,7 +786,7 @@ def test_a_theme_that_rose_is_quoted_from_the_weeks_it_rose_in(write_shop: Calla
     weeks = pd.DataFrame({"week": pd.date_range("2025-01-04", periods=53, freq="7D")})
     for change, first in (("rose", "Poor delivery service this time"), ("no clear change", "Horrible delivery")):
         trend = Trend(weeks=weeks, changes=pd.DataFrame({"theme": ["delivery"], "change": [change]}), recent_weeks=8)
-        assert quotes_of(readings, trend)["text"].iloc[0] == first
+        assert quotes_lately(readings, trend)["text"].iloc[0] == first
 
 
 def test_what_carries_no_stars_is_quoted_only_where_nothing_is_surer(write_shop: Callable[..., Path]) -> None:

@@ -231,7 +231,7 @@ def test_a_model_is_used_where_it_is_better(write_shop: Callable[..., Path]) -> 
     readings = feedback.score(shop, feedback.facts(shop), reader=found.reader)
     assert feedback.validate(readings, draws=100).macro_f1 > 0.9  # type: ignore[operator]
     part = feedback.part_readers(found)
-    assert part.title == "A model of the shop's own stars reads better than readers that know no shop"
+    assert part.title == "A model of the shop's own stars reads better than every other"
     assert part.sentence == "So the model is used." and found.used == "model"
 
 
@@ -318,6 +318,8 @@ def test_repeated_phrasings_flatter_a_random_split(demo_folder: Path) -> None:
 def test_on_the_demo_shop_the_taught_reader_is_ahead_and_reads(demo_learning: contest.Learning) -> None:
     """Its macro F1 is .83 on later texts, that of the rules .81."""
     assert demo_learning.used == "taught"
+    title = "A model of the shop's own stars reads no better than a reader taught on 2,000 public sentences"
+    assert feedback.part_readers(demo_learning).title == title
     assert demo_learning.of("taught")[0] > demo_learning.of("rules")[0] + 0.01  # type: ignore[operator]
     assert "So a reader taught on 2,000 public sentences reads." in feedback.part_readers(demo_learning).method[0]
 

@@ -289,8 +289,8 @@ def part_readers(learning: Learning) -> Part:
         title = f"{wording.upper(used)} reads the texts; there is no model of this shop yet"
         sentence = f"{wording.upper(learning.reason)}."
     else:
-        better = "better" if learning.chosen else "no better"
-        title = f"A model of the shop's own stars reads {better} than readers that know no shop"
+        better = "better than every other" if learning.chosen else f"no better than {NAMES[_rival(learning)]}"
+        title = f"A model of the shop's own stars reads {better}"
         sentence = "So the model is used." if learning.chosen else f"So a simpler one is used: {used}."
         labels |= {"lead": "Lead of the shop's own model", "lead_low": "Lead from", "lead_high": "Lead to"}
     table = figures.tabulate(
@@ -329,6 +329,12 @@ _TAUGHT_WORDS = (
 )
 
 
+def _rival(learning: Learning) -> str:
+    """The reader that the model is least clearly ahead of."""
+    others = learning.contest[learning.contest["reader"] != "model"]
+    return str(others.sort_values("lead_low")["reader"].iloc[0])
+
+
 def _two(value: float) -> str:
     return formats.number(value, digits=2)
 
@@ -346,7 +352,7 @@ def _judged_words(learning: Learning) -> str:
         f"{learning.phrasings:,} phrasings left out of training, macro F1 is {said}."
     )
     if not learning.chosen:
-        rival = learning.contest[learning.contest["reader"] != "model"].sort_values("lead_low").iloc[0]
+        rival = learning.contest.set_index("reader", drop=False).loc[_rival(learning)]
         lead = f"between {_two(rival['lead_low'])} and {_two(rival['lead_high'])}"
         text += f" Against {NAMES[rival['reader']]} the model's lead is {lead}: a tie goes to the simpler."
         text += f" So {NAMES[learning.used]} reads."
