@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import crmlib as crm
+from crmlib.analysis import feedback
 from crmlib.errors import CrmError, DataError
 from crmlib.shop import facts
 from tests.conftest import ROOT
@@ -76,6 +77,16 @@ NAMES = {
     "05_bom/sib_latin1_like_macroman": ["Café crème", "Größe"], "05_bom/sib_shiftjis": ["湯のみ", "急須"],
 }  # fmt: skip
 
+NOT_ENGLISH = {
+    "41_hearts": {"F0004"}, "44_other_languages": {"F0001", "F0002"},
+    "44_other_languages/sib_more": {f"F{n:04d}" for n in range(1, 9)},
+}  # fmt: skip
+WORDLESS = {"41_hearts": {"F0002", "F0003", "F0005", "F0006"}, "44_other_languages": {"F0004", "F0005"}}
+NEGATIVE = {"42_apostrophes": {"F0001", "F0002"}, "43_lexicon_words": {"F0003"}}
+NOT_POSITIVE = {"43_lexicon_words": {"F0003", "F0004"}}
+MAY_BE_NEGATIVE = {"43_lexicon_words": {"F0003", "F0004"}, "44_other_languages/sib_more": {"F0010"}}
+FEEDBACK = [name for name in SHOPS if "40" <= name[:2] <= "45"]
+
 pytestmark = pytest.mark.skipif(not SHOPS, reason="../shared/cases is not here")
 
 
@@ -128,3 +139,38 @@ def test_what_only_some_cases_hold() -> None:
     assert days["n"].tolist() == [24, 25, 24]
     leap = crm.connect(CASES / "21_leap_birthday").fetch("customers").set_index("customer_id")["birth_date"]
     assert f"{leap['a']:%Y-%m-%d}" == "2000-02-29"
+
+
+def _read(name: str) -> dict[str, str]:
+    """What the report's reader, chosen as the report chooses it, makes of each text."""
+    shop = crm.connect(CASES / name)
+    texts = feedback.facts(shop)
+    reader = feedback.learn(shop, texts, reader=feedback.Reader(), draws=20).reader
+    found = feedback.score(shop, texts, reader=reader, at_least=0).texts
+    moods = ["negative" if mood < 0 else "positive" for mood in found["polarity"]]
+    said = [mood if out == "read" else out for mood, out in zip(moods, found["outcome"], strict=True)]
+    return dict(zip(found["feedback_id"], said, strict=True))
+
+
+@pytest.mark.parametrize("name", FEEDBACK or ["none"])
+def test_every_text_of_a_case_reads_as_it_should(name: str) -> None:
+    said = _read(name)
+    assert said
+
+    def such(*kinds: str) -> set[str]:
+        return {one for one, kind in said.items() if kind in kinds}
+
+    assert such("other_language") == NOT_ENGLISH.get(name, set())
+    wordless = set(said) if name.startswith("45") else WORDLESS.get(name, set())
+    assert wordless <= such("no_signal")
+    negative = set(said) if name.startswith("42") else NEGATIVE.get(name, set())
+    assert negative <= such("negative") <= negative | MAY_BE_NEGATIVE.get(name, set())
+    assert not such("positive") & NOT_POSITIVE.get(name, set())
+
+
+def test_every_way_to_write_an_apostrophe_reads_the_same() -> None:
+    marks = ("'", "\u2019", "\u02bc", "`", "\u00b4", "\u2018", "\u201b", "")
+    reader = feedback.Reader()
+    for text in ("isn{}t great", "It wasn{}t good and doesn{}t work", "They don{}t answer"):
+        found = {reader.read(text.replace("{}", mark)).polarity for mark in marks}
+        assert len(found) == 1 and max(found) < -0.1

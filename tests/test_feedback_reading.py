@@ -58,7 +58,9 @@ def test_lexicons_read_the_uci_sentences_as_well_as_published(name: str, by_text
     right = {column: np.mean((found[:, column] > 0) != negative) for column in (0, 1, 4)}
     assert len(texts) == 1000
     assert right[0] == pytest.approx(by_textblob, abs=0.0005)
-    assert right[1] == pytest.approx(by_vader, abs=0.0005)
+    assert np.mean((np.array([vader(text) for text in texts]) > 0) != negative) == pytest.approx(by_vader, abs=0.0005)
+    # In plain form, as it is asked here, it reads no worse.
+    assert right[1] >= by_vader - 0.0005
     assert right[4] > by_textblob + 0.02
 
 
@@ -225,20 +227,54 @@ def test_a_model_is_used_where_it_is_better(write_shop: Callable[..., Path]) -> 
     shop = _rated_shop(write_shop, size=320, private=True)
     found = feedback.learn(shop, feedback.facts(shop), reader=READER, draws=200)
     assert found.chosen and found.of("model")[0] > 0.9 > 0.6 > found.of("textblob")[0]  # type: ignore[operator]
-    assert (found.contest.set_index("reader").loc[["rules", "textblob", "vader"], "lead_low"] > 0).all()
+    assert (found.contest.set_index("reader").loc[["taught", "rules", "textblob", "vader"], "lead_low"] > 0).all()
     readings = feedback.score(shop, feedback.facts(shop), reader=found.reader)
     assert feedback.validate(readings, draws=100).macro_f1 > 0.9  # type: ignore[operator]
-    assert (
-        feedback.part_readers(found).title == "A model of the shop's own stars reads better than word lists with rules"
-    )
+    part = feedback.part_readers(found)
+    assert part.title == "A model of the shop's own stars reads better than every other"
+    assert part.sentence == "So the model is used." and found.used == "model"
 
 
 def test_a_tie_goes_to_the_simpler(write_shop: Callable[..., Path]) -> None:
-    """Where the lexicon knows every word, a model cannot be better, and TextBlob with rules reads."""
+    """Where the lexicon knows every word, a model cannot be better; nor can the taught reader, and the rules read."""
     shop = _rated_shop(write_shop, size=320, private=False)
     found = feedback.learn(shop, feedback.facts(shop), reader=READER, draws=200)
     assert found.of("model")[0] is not None and not found.chosen and found.reader.learnt is None
-    assert "not clearly better" in found.reason and "simpler" in feedback.part_readers(found).sentence
+    part = feedback.part_readers(found)
+    assert "not clearly better" in found.reason
+    assert found.used == "rules" and part.sentence == "So a simpler one is used: TextBlob with rules."
+    assert part.method[0].endswith("a tie goes to the simpler. So TextBlob with rules reads.") or found.reciting
+
+
+def _rival(taught: float, rules: float) -> pd.DataFrame:
+    return pd.DataFrame({"reader": ["taught", "rules"], "macro_f1": [taught, rules]})
+
+
+@pytest.mark.parametrize(("taught", "rules", "used"), [(0.84, 0.81, True), (0.81, 0.84, False), (0.8, 0.8, False)])
+def test_the_taught_reader_gives_way_to_the_rules_by_the_shops_stars(taught: float, rules: float, used: bool) -> None:
+    assert contest._ahead(READER, _rival(taught, rules)).taught is used
+    assert not contest._ahead(feedback.Reader(taught=False), _rival(taught, rules)).taught
+
+
+def test_without_stars_the_taught_reader_reads_and_the_page_names_it(write_shop: Callable[..., Path]) -> None:
+    rows = [
+        {"feedback_id": f"F{i}", "text": text, "created_at": "2024-03-01"}
+        for i, text in enumerate(["Lovely cup, thank you", "Never arrived"] * 30)
+    ]
+    shop = crm.connect(write_shop(feedback=rows))
+    found = feedback.learn(shop, feedback.facts(shop), reader=READER, draws=50)
+    assert found.used == "taught" and found.contest.empty and found.of("taught") == (None, None, None)
+    part = feedback.part_readers(found)
+    assert part.title.startswith("A reader taught on 2,000 public sentences reads the texts")
+    assert part.method[0].endswith("So a reader taught on 2,000 public sentences reads.")
+    assert "Kotzias and others 2015" in part.method[1] and "CC BY 4.0" in part.method[1]
+
+
+def test_names_say_who_reads() -> None:
+    assert feedback.Reader().name == contest.NAMES["taught"] == "a reader taught on 2,000 public sentences"
+    assert feedback.Reader(taught=False).name == contest.NAMES["rules"]
+    plain = "Do not hesitate to order"
+    assert feedback.Reader(taught=False).read(plain).polarity == scores(plain).wording
 
 
 def test_stars_without_relation_to_the_texts_teach_nothing(write_shop: Callable[..., Path]) -> None:
@@ -277,6 +313,15 @@ def test_repeated_phrasings_flatter_a_random_split(demo_folder: Path) -> None:
         margins, _ = examples.unseen_margins(examples.folds(5, rng=np.random.default_rng(0)), strength=6.0)
         found[name] = f1_score(negative > 0.5, margins > 0, average="macro")
     assert found["random"] > found["phrasing"] + 0.1
+
+
+def test_on_the_demo_shop_the_taught_reader_is_ahead_and_reads(demo_learning: contest.Learning) -> None:
+    """Its macro F1 is .83 on later texts, that of the rules .81."""
+    assert demo_learning.used == "taught"
+    title = "A model of the shop's own stars reads no better than a reader taught on 2,000 public sentences"
+    assert feedback.part_readers(demo_learning).title == title
+    assert demo_learning.of("taught")[0] > demo_learning.of("rules")[0] + 0.01  # type: ignore[operator]
+    assert "So a reader taught on 2,000 public sentences reads." in feedback.part_readers(demo_learning).method[0]
 
 
 def test_no_model_has_seen_what_it_is_judged_on(demo_learning: contest.Learning) -> None:

@@ -28,8 +28,8 @@ _LANGUAGES = """
 _SHOPPERS = """
     ace amazeballs app awsome bonsai brill chuffed colour colours comfy decor doa doddle dunno emoji fab fave favourite
     fiddly flavour flavours gifted gonna gorg grey gutted hubby jewellery kinda latte lol luv meh mum naff nan nope omg
-    online oversized ppl pls pricey prob probs rec reorder reordered refund refunds sizing sooo stylish thx tho tracking ugh
-    unboxed unboxing unwearable wanna website wifi wow xmas xxl yay yep yum yummy
+    online oversized ppl pls pricey prob probs rec reorder reordered refund refunds sizing sooo stylish thx tho tracking
+    ugh unboxed unboxing unwearable wanna website wifi wow xmas xxl yay yep yum yummy
     appliqué brûlée café cafés cliché crème déjà décor entrée fiancé fiancée jalapeño jalapeños naïve piñata purée rosé
 """
 _SHORT = """

@@ -13,6 +13,7 @@ from functools import cache, lru_cache
 from typing import Any
 
 from crmlib.analysis.feedback.lexicon import lexicon, pattern
+from crmlib.analysis.feedback.normalising import LONGEST, normalise, with_emoji, without_product_words
 from crmlib.analysis.feedback.themes import FAULTS, names_fault
 
 # Moods of phrases that carry no word of mood, about those of 'bad' and 'good'.
@@ -201,6 +202,7 @@ def _weighed(sentence: str) -> list[tuple[float, float]]:
 
 def _words(clause: str) -> float:
     """The mood of a clause's words: TextBlob's, with what a negator reaches; VADER's where TextBlob knows none."""
+    clause = without_product_words(clause)
     denied = _with_denials(clause)
     strength = textblob(denied)
     if strength:
@@ -255,5 +257,7 @@ def _sour(text: str) -> bool:
 
 def scores(text: str) -> Scores:
     """All that the lexicons and the wording say of a text."""
-    said, own = vader_shares(text), mood(text)
-    return Scores(textblob(text), said["compound"], said["pos"], said["neg"], own.polarity, own.mixed)
+    plain = normalise(text)
+    said, own = vader_shares(plain), mood(plain)
+    wording = with_emoji(own.polarity, text)
+    return Scores(textblob(text[:LONGEST]), said["compound"], said["pos"], said["neg"], wording, own.mixed)

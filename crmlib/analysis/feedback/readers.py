@@ -1,7 +1,8 @@
-"""Who reads this shop best: a model of its own stars, TextBlob with rules, TextBlob alone, or VADER?
+"""Who reads this shop best: a model of its own stars, one taught on public sentences, TextBlob with rules, or VADER?
 
-Judged on texts later than any a model was trained on and in phrasings it has not seen. The model is used only where it
-is better than each of the others beyond the noise of that comparison; else TextBlob with rules reads.
+Judged on texts later than any a model was trained on and in phrasings it has not seen. The shop's model is used only
+where it is better than each of the others beyond the noise of that comparison. Else the reader taught on the sentences
+of others reads, unless TextBlob with rules does as well on the shop's own stars.
 """
 
 from __future__ import annotations
@@ -19,9 +20,12 @@ import pandas as pd
 
 from crmlib import figures, formats, wording
 from crmlib.analysis.feedback import learning, phrasing
+from crmlib.analysis.feedback.language import is_english
 from crmlib.analysis.feedback.learning import MIN_RATED, cells, macro_f1
 from crmlib.analysis.feedback.moods import Scores, scores
-from crmlib.analysis.feedback.reading import Reader, is_english, text_key
+from crmlib.analysis.feedback.normalising import bounded
+from crmlib.analysis.feedback.reading import Reader, text_key
+from crmlib.analysis.feedback.taught import NAME, SENTENCES, shipped
 from crmlib.findings import Metric, Part
 from crmlib.stats.resampling import resampled
 
@@ -29,7 +33,13 @@ if TYPE_CHECKING:
     from crmlib.shop.shop import Shop
 
 NAMES: Mapping[str, str] = MappingProxyType(
-    {"model": "the shop's own model", "rules": "TextBlob with rules", "textblob": "TextBlob alone", "vader": "VADER"}
+    {
+        "model": "the shop's own model",
+        "taught": NAME,
+        "rules": "TextBlob with rules",
+        "textblob": "TextBlob alone",
+        "vader": "VADER",
+    }
 )
 READERS = tuple(NAMES)
 MIN_PHRASINGS = 60  # phrasings on either side of the stars below which nothing is learnt
@@ -60,6 +70,11 @@ class Learning:
         """Does the model read?"""
         return self.reader.learnt is not None
 
+    @property
+    def used(self) -> str:
+        """Who reads: one of READERS."""
+        return "model" if self.chosen else ("taught" if self.reader.taught else "rules")
+
     def of(self, reader: str) -> tuple[float | None, float | None, float | None]:
         """Macro F1 of a reader with its interval; all None where it was not judged."""
         row = self.contest[self.contest["reader"] == reader]
@@ -69,7 +84,7 @@ class Learning:
 
 
 def learn(shop: Shop, texts: ir.Table, *, reader: Reader, seed: int = 0, draws: int = 1000) -> Learning:
-    """Does a model of this shop's own stars read better than lexicons, and who should read?
+    """Does a model of this shop's own stars read better than readers that know no shop, and who should read?
 
     One and two stars are negative, four and five positive, three and none teach nothing. `seed` draws folds and
     resamples.
@@ -100,8 +115,9 @@ def learn(shop: Shop, texts: ir.Table, *, reader: Reader, seed: int = 0, draws: 
         usual = float(usable["bad"].mean())
         model = learning.learnt(examples, vocabulary=vocabulary, marks=marks, strength=strength, usual=usual, rng=rng)
         reader = replace(reader, learnt=model)
-        reason = "a model learnt from this shop's own stars reads: it beat every lexicon on later texts it had not seen"
+        reason = "a model learnt from this shop's own stars reads: it beat every other on later texts it had not seen"
     else:
+        reader = _ahead(reader, contest)
         reason = (
             "a model learnt from this shop's own stars was tried and is not used: it is not clearly better than "
             f"{NAMES[rivals['reader'].iloc[0]]}"
@@ -129,8 +145,8 @@ def _rated(shop: Shop, texts: ir.Table) -> tuple[pd.DataFrame, dict[int, Scores]
             if key not in known:
                 if not is_english(row.text, language=row.language if isinstance(row.language, str) else None):
                     continue
-                known[key], marks[key] = scores(row.text), phrasing.signatures(row.text)
-            rows.append((key, row.text, row.day, row.rating <= 2, marks[key]))
+                known[key], marks[key] = scores(row.text), phrasing.signatures(bounded(row.text))
+            rows.append((key, bounded(row.text), row.day, row.rating <= 2, marks[key]))
     frame = pd.DataFrame(rows, columns=["key", "text", "day", "bad", "marks"])
     frame = frame.assign(day=pd.to_datetime(frame["day"]), bad=frame["bad"].astype(bool))
     by_day = frame.sort_values("day", kind="stable", na_position="first")
@@ -209,14 +225,26 @@ def _judged(
             ("reciting", [frozenset[int]()] * len(once)),
         )
     }
-    said = pd.DataFrame(called | _lexicons(once["key"], known), index=once["key"])
+    said = pd.DataFrame(called, index=once["key"]).join(_strangers(once, known))
     return after[["bad", "group"]].assign(**{name: said[name].loc[after["key"]].to_numpy() for name in said})
 
 
-def _lexicons(keys: pd.Series, known: Mapping[int, Scores]) -> dict[str, Any]:
-    """Negative below 0; where a lexicon hears nothing it goes with the many, who are content."""
-    fields = {"rules": "wording", "textblob": "textblob", "vader": "vader"}
-    return {name: [getattr(known[key], field) < 0 for key in keys] for name, field in fields.items()}
+def _strangers(once: pd.DataFrame, known: Mapping[int, Scores]) -> pd.DataFrame:
+    """What readers that know no shop call negative, by key: a strength below 0.
+
+    Where one hears nothing it goes with the many, who are content.
+    """
+    scored = [known[key] for key in once["key"]]
+    said: dict[str, Any] = {"taught": shipped().strengths(once["text"].tolist(), scored) < 0}
+    for name, field in {"rules": "wording", "textblob": "textblob", "vader": "vader"}.items():
+        said[name] = [getattr(score, field) < 0 for score in scored]
+    return pd.DataFrame(said, index=once["key"])
+
+
+def _ahead(reader: Reader, contest: pd.DataFrame) -> Reader:
+    """The taught reader where it is ahead of the rules on the shop's own stars, else the rules alone: the simpler."""
+    value = contest.set_index("reader")["macro_f1"]
+    return replace(reader, taught=bool(reader.taught and value["taught"] > value["rules"]))
 
 
 def _contest(rows: pd.DataFrame, *, readers: Sequence[str], rng: np.random.Generator, draws: int) -> pd.DataFrame:
@@ -237,30 +265,33 @@ def _contest(rows: pd.DataFrame, *, readers: Sequence[str], rng: np.random.Gener
 
 
 def _untaught(rated: pd.DataFrame, *, reader: Reader, rng: np.random.Generator, draws: int, reason: str) -> Learning:
-    """Without a model the lexicons are graded on all rated texts, where there are enough of either side."""
+    """Without a model the other readers are graded on all rated texts, where there are enough of either side."""
     contest = pd.DataFrame(columns=["reader", "macro_f1", "low", "high", "lead", "lead_low", "lead_high"])
     bad = int(rated["bad"].sum())
     if min(bad, len(rated) - bad) < MIN_RATED:
         return Learning(reader=reader, contest=contest, tested=0, phrasings=0, reason=reason)
-    rows = rated.assign(**_lexicons(rated["key"], reader.known))
+    rows = rated.join(_strangers(rated.drop_duplicates("key"), reader.known), on="key")
     contest = _contest(rows, readers=READERS[1:], rng=rng, draws=draws)
     phrasings = int(rated["group"].nunique())
+    reader = _ahead(reader, contest)
     return Learning(reader=reader, contest=contest, tested=len(rated), phrasings=phrasings, reason=reason)
 
 
 def part_readers(learning: Learning) -> Part:
     """Who reads best? Macro F1 with its range, each reader on the same texts."""
-    used = "model" if learning.chosen else "rules"
+    used = NAMES[learning.used]
     frame = learning.contest.sort_values("macro_f1", ascending=False, kind="stable")
-    frame = frame.assign(name=[wording.upper(NAMES[name]) for name in frame["reader"]], used=frame["reader"] == used)
+    frame = frame.assign(
+        name=[wording.upper(NAMES[name]) for name in frame["reader"]], used=frame["reader"] == learning.used
+    )
     labels = {"name": "Reader", "macro_f1": "Macro F1", "low": "From", "high": "To"}
     if learning.of("model")[0] is None:
-        title = "Word lists and rules read the texts; there is no model of this shop yet"
+        title = f"{wording.upper(used)} reads the texts; there is no model of this shop yet"
         sentence = f"{wording.upper(learning.reason)}."
     else:
-        better = "better than" if learning.chosen else "no better than"
-        title = f"A model of the shop's own stars reads {better} word lists with rules"
-        sentence = f"So {'the model' if learning.chosen else 'the simpler, TextBlob with rules,'} is used."
+        better = "better than every other" if learning.chosen else f"no better than {NAMES[_rival(learning)]}"
+        title = f"A model of the shop's own stars reads {better}"
+        sentence = "So the model is used." if learning.chosen else f"So a simpler one is used: {used}."
         labels |= {"lead": "Lead of the shop's own model", "lead_low": "Lead from", "lead_high": "Lead to"}
     table = figures.tabulate(
         frame,
@@ -287,9 +318,21 @@ def part_readers(learning: Learning) -> Part:
         detail=True,
         chart=chart if len(frame) else None,
         metrics=_metrics(learning),
-        method=[_judged_words(learning)],
+        method=[_judged_words(learning), _TAUGHT_WORDS],
         tables={"readers": learning.contest},
     )
+
+
+_TAUGHT_WORDS = (
+    f"The public sentences are {SENTENCES:,} from Yelp and IMDb, labelled positive or negative by hand (Kotzias and "
+    "others 2015, UCI Sentiment Labelled Sentences, licensed CC BY 4.0)."
+)
+
+
+def _rival(learning: Learning) -> str:
+    """The reader that the model is least clearly ahead of."""
+    others = learning.contest[learning.contest["reader"] != "model"]
+    return str(others.sort_values("lead_low")["reader"].iloc[0])
 
 
 def _two(value: float) -> str:
@@ -299,19 +342,32 @@ def _two(value: float) -> str:
 def _judged_words(learning: Learning) -> str:
     """How the readers were judged, and what came of it."""
     if learning.of("model")[0] is None:
-        return f"The software is checked against your own star ratings; {learning.reason}."
+        text = (
+            f"The software is checked against your own star ratings; {learning.reason}. So {NAMES[learning.used]} reads"
+        )
+        return f"{text}{_two_compared(learning)}."
     said = ", ".join(f"{_two(learning.of(name)[0] or 0)} for {NAMES[name]}" for name in READERS)
     text = (
         f"We checked the software against your own star ratings: on {learning.tested:,} later texts in "
         f"{learning.phrasings:,} phrasings left out of training, macro F1 is {said}."
     )
     if not learning.chosen:
-        rival = learning.contest[learning.contest["reader"] != "model"].sort_values("lead_low").iloc[0]
+        rival = learning.contest.set_index("reader", drop=False).loc[_rival(learning)]
         lead = f"between {_two(rival['lead_low'])} and {_two(rival['lead_high'])}"
         text += f" Against {NAMES[rival['reader']]} the model's lead is {lead}: a tie goes to the simpler."
+        text += f" So {NAMES[learning.used]} reads."
     if learning.reciting is not None:
         text += f" Had it known their phrasing, the model would seem to reach {learning.reciting:.2f}."
     return text
+
+
+def _two_compared(learning: Learning) -> str:
+    """How the two that may read without a model did on the shop's stars; nothing where there are too few."""
+    other = "rules" if learning.used == "taught" else "taught"
+    own, others = learning.of(learning.used)[0], learning.of(other)[0]
+    if own is None or others is None:
+        return ""
+    return f": on your stars its macro F1 is {_two(own)}, that of {NAMES[other]} {_two(others)}"
 
 
 def _metrics(learning: Learning) -> list[Metric]:

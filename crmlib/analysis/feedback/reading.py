@@ -5,27 +5,22 @@ Nothing here sees a shop: a text goes in, a frozen reading comes out, the same e
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Literal
 
+from crmlib.analysis.feedback.language import is_english
 from crmlib.analysis.feedback.learning import Learnt, matrix
-from crmlib.analysis.feedback.lexicon import lexicon
 from crmlib.analysis.feedback.moods import Scores, mood, scores
+from crmlib.analysis.feedback.normalising import bounded, normalise
 from crmlib.analysis.feedback.phrasing import signatures
+from crmlib.analysis.feedback.taught import NAME, shipped
 from crmlib.analysis.feedback.themes import clauses, mentions, names_fault, themes_of
 from crmlib.errors import UsageError
 
 Outcome = Literal["read", "no_signal", "other_language"]
-
-_WORDS = {code: frozenset(text.split()) for code, text in lexicon("languages").items()}
-_SHARED = {
-    word for code, words in _WORDS.items() for other, more in _WORDS.items() if code != other for word in words & more
-}
-_TOKEN = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 
 
 @dataclass(frozen=True)
@@ -58,12 +53,14 @@ class Reading:
 class Reader:
     """Reads English texts; says nothing below a strength of `abstain_below` (0 to 1), nor where nothing speaks.
 
-    With TextBlob's lexicon and rules of wording, unless it has `learnt` a model of the shop's own stars. `known` holds
-    the scores of texts met before by their key, so that none is scored twice.
+    With a model of the shop's own stars if it has `learnt` one, else as `taught` on public sentences, else with
+    TextBlob's lexicon and rules of wording alone. `known` holds the scores of texts met before by their key, so that
+    none is scored twice.
     """
 
     abstain_below: float = 0.1
     learnt: Learnt | None = None
+    taught: bool = True
     known: Mapping[int, Scores] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -73,14 +70,16 @@ class Reader:
     @property
     def name(self) -> str:
         """What reads, in words."""
-        return "the shop's own model" if self.learnt else "TextBlob with rules"
+        if self.learnt:
+            return "the shop's own model"
+        return NAME if self.taught else "TextBlob with rules"
 
     def direction(self, strength: float) -> int:
         """−1 negative, 1 positive, 0 where the reader abstains."""
         return 0 if strength == 0 or abs(strength) < self.abstain_below else (-1 if strength < 0 else 1)
 
     def read(self, text: str, *, language: str | None = None) -> Reading:
-        """How does this text read? `language` as the shop has it; without one it is guessed from frequent words."""
+        """How does this text read? `language` as the shop has it; without one it is guessed from its words."""
         return self.read_all([text], languages=[language])[0]
 
     def read_all(self, texts: Sequence[str], *, languages: Sequence[str | None]) -> list[Reading]:
@@ -88,16 +87,21 @@ class Reader:
         english = [is_english(text, language=said) for text, said in zip(texts, languages, strict=True)]
         ours = [text for text, own in zip(texts, english, strict=True) if own]
         found = [self.known.get(text_key(text)) or scores(text) for text in ours]
-        strengths = [score.wording for score in found]
         if self.learnt and ours:
-            strengths = self.learnt.strengths(ours, matrix(found), marks=[signatures(text) for text in ours]).tolist()
+            short = [bounded(text) for text in ours]
+            marks = [signatures(text) for text in short]
+            strengths = self.learnt.strengths(short, matrix(found), marks=marks).tolist()
+        elif self.taught:
+            strengths = shipped().strengths(ours, found).tolist()
+        else:
+            strengths = [score.wording for score in found]
         read = iter(
             [self._reading(text, strength, score) for text, strength, score in zip(ours, strengths, found, strict=True)]
         )
         return [next(read) if own else Reading("other_language", 0.0) for own in english]
 
     def _reading(self, text: str, strength: float, score: Scores) -> Reading:
-        plain = text.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
+        plain = normalise(text)
         outcome: Outcome = "read" if self.direction(strength) else "no_signal"
         themes: dict[str, float] = {}
         named, moodless = set(), set()
@@ -121,22 +125,3 @@ def normal(text: str) -> str:
 def text_key(text: str) -> int:
     """A 63-bit key of a text's normal form, the same on every machine."""
     return int.from_bytes(blake2b(normal(text).encode("utf-8", "replace"), digest_size=8).digest(), "big") >> 1
-
-
-def is_english(text: str, *, language: str | None = None) -> bool:
-    """Is this text English? By the shop's `language` if given, else by frequent words and by script.
-
-    A text with no known word at all counts as English; a text mostly in a script other than Latin does not.
-
-    >>> is_english("Sehr schön, kam schnell"), is_english("Lovely"), is_english("whatever", language="de")
-    (False, True, False)
-    """
-    if language and language.strip():
-        return language.strip().casefold().replace("_", "-").split("-")[0] in ("en", "eng", "english")
-    letters = [char for char in text if char.isalpha()]
-    foreign = sum("LATIN" not in unicodedata.name(char, "") for char in letters)
-    if letters and foreign > len(letters) / 2:
-        return False
-    tokens = [token.replace("’", "'") for token in _TOKEN.findall(text.casefold())]
-    hits = {code: sum(token in words and token not in _SHARED for token in tokens) for code, words in _WORDS.items()}
-    return hits["en"] >= max(count for code, count in hits.items() if code != "en")

@@ -29,6 +29,8 @@ from crmlib.errors import UsageError
 from crmlib.stats import Floats
 
 FILE = Path(__file__).with_name("taught.npz")
+SENTENCES = 2000  # that it was taught on
+NAME = f"a reader taught on {SENTENCES:,} public sentences"
 SOURCES = ("yelp_labelled.txt", "imdb_labelled.txt")
 IN_WORDS, IN_CHARS = 2, 5  # sentences that must hold a word n-gram, a character n-gram
 STRENGTH = 6.0  # inverse regularisation
@@ -72,7 +74,7 @@ class Taught:
         # A question has no mood of its own, unless the wording hears a complaint in it.
         unspoken = np.where(asks | (np.abs(SILENT * margins) < SURE), 0.0, SILENT * margins)
         log_odds = np.where(np.abs(wording) >= HEARD, spoken, unspoken)
-        found: Floats = -np.tanh(log_odds * np.arctanh(HEARD) / SURE)
+        found: Floats = 0.0 - np.tanh(log_odds * np.arctanh(HEARD) / SURE)
         return found
 
 

@@ -13,6 +13,7 @@ import ibis
 import ibis.expr.types as ir
 import pandas as pd
 
+from crmlib.analysis.feedback.normalising import bounded
 from crmlib.analysis.feedback.reading import Reader, Reading, text_key
 from crmlib.analysis.feedback.redaction import redact
 from crmlib.errors import NotEnoughData
@@ -173,6 +174,6 @@ def _row(
     if negative or disliked or complains:
         names = (record["first_name"], record["last_name"])
         # Names and whole texts end here; only what is redacted goes on.
-        text = redact(record["text"], names=names, ids=(record["order_id"], record["customer_id"]), known=own)
+        text = redact(bounded(record["text"]), names=names, ids=(record["order_id"], record["customer_id"]), known=own)
     known = [record[name] for name in (*_CARRIED, *SEGMENTS, "created_at", "day", "rating")]
     return (*known, reading.outcome, reading.polarity, key, bool(record["answered"]), reading.mixed, text)

@@ -13,6 +13,7 @@ from crmlib import figures, formats, wording
 from crmlib.analysis.feedback.learning import MIN_RATED, cells, macro_f1
 from crmlib.analysis.feedback.rates import FEW, author
 from crmlib.analysis.feedback.reliability import HARD_DEVELOPMENT, HARD_FRESH, HARD_FRESH_FIRST
+from crmlib.analysis.feedback.taught import NAME
 from crmlib.analysis.feedback.texts import OUTCOMES, Readings
 from crmlib.findings import Caveat, Check, Metric, Part
 from crmlib.formats import Estimate
@@ -351,8 +352,8 @@ def _method(readings: Readings, validation: Validation) -> list[str]:
         f"{formats.share(1 - (share.specificity or 0))} of the others negative. That is taken out: {value.text} "
         f"({value.span}); unrated texts are assumed to be misread as often.",
         "stars": "The share cannot be corrected: the reader tells low stars hardly better from the rest than a coin.",
-        "raw": "With few stars the share is not corrected and usually too low: on 1,000 restaurant sentences, half of "
-        "them negative, TextBlob alone reads a quarter as negative.",
+        "raw": "With few stars the share is not corrected: it holds the reader's errors. A lexicon's is usually too "
+        "low: on 1,000 restaurant sentences, half of them negative, TextBlob alone reads a quarter as negative.",
     }[share.method]
     graded = "The reading could not be graded: fewer than twenty readable texts with low, or with high stars."
     if validation.macro_f1 is not None:
@@ -365,8 +366,8 @@ def _method(readings: Readings, validation: Validation) -> list[str]:
         come_by,
         graded,
         f"Of {hard.sentences} hard sentences (negation, ‘but’, polite complaints, sizing, late delivery, sarcasm) "
-        f"written apart from its rules, TextBlob with rules reads {hard.right} right, {hard.wrong} wrong and says "
-        f"nothing of {hard.silent}; before its rules were last improved {HARD_FRESH_FIRST.right} were right, so the "
-        f"later figure flatters. TextBlob alone reads {hard.textblob} right. Of the {HARD_DEVELOPMENT.sentences} that "
-        f"shaped the rules it reads {HARD_DEVELOPMENT.right}.",
+        f"written apart from the rules, {NAME} reads {hard.right} right, {hard.wrong} wrong and says "
+        f"nothing of {hard.silent}; at their first reading, by TextBlob with rules, {HARD_FRESH_FIRST.right} were "
+        f"right, so the later figure flatters. TextBlob alone reads {hard.textblob} right. Of the "
+        f"{HARD_DEVELOPMENT.sentences} that shaped the rules {HARD_DEVELOPMENT.right} are read right.",
     ]
