@@ -116,12 +116,39 @@ def select(notebooks: Path, names: Sequence[str] = ()) -> list[Report]:
     return [read_report(path) for name, path in found.items() if not names or name in names]
 
 
+def usable(notebooks: Path) -> tuple[list[Report], list[str]]:
+    """All reports whose notebooks can be read, and for each that cannot, why: one of them does not stop the others.
+
+    UsageError where none can.
+    """
+    reports, faults = [], []
+    for path in find_reports(notebooks).values():
+        try:
+            reports.append(read_report(path))
+        except UsageError as error:
+            faults.append(str(error))
+    if not reports:
+        raise UsageError(faults[0] if faults else f"no notebooks in {notebooks}: a report is a file like 08_baskets.ipynb")
+    return reports, faults
+
+
 def read_report(notebook: Path) -> Report:
     """Title and parameters of one notebook. UsageError where the notebook does not keep the convention."""
     try:
-        cells: list[dict[str, Any]] = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-    except (OSError, ValueError, KeyError) as error:
-        raise UsageError(f"{notebook.name} cannot be read as a notebook: {error}") from error
+        return _read(notebook, json.loads(notebook.read_text(encoding="utf-8")))
+    except UsageError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, SyntaxError, tokenize.TokenError) as error:
+        what = error.strerror if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
+        raise UsageError(f"{notebook.name} cannot be read as a notebook: {what}") from error
+
+
+def _read(notebook: Path, written: Mapping[str, Any]) -> Report:
+    cells: list[dict[str, Any]] = written["cells"]
+    about = written.get("metadata", {})
+    language = about.get("kernelspec", {}).get("language") or about.get("language_info", {}).get("name") or "python"
+    if str(language).casefold() not in ("python", "ipython"):
+        raise UsageError(f"{notebook.name} is written in {language}; reports run on this environment's own Python")
     match = _FILE.fullmatch(notebook.name)
     name = match[1] if match else notebook.stem
     title = next((title for cell in cells if (title := heading(cell))), name.replace("_", " ").capitalize())
