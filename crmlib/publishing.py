@@ -93,7 +93,7 @@ def csv_text(frame: pd.DataFrame, *, mask: bool = True) -> str:
     """A frame as CSV no spreadsheet will run: a quote stands before text that begins like a formula.
 
     The same within a text after a semicolon, tab or line end, where a spreadsheet of other habits would begin a cell.
-    E-mail addresses and telephone numbers, as a product's name or a channel may hold, are masked; not in customer lists.
+    E-mail addresses and telephone numbers, as a product's name or a channel may hold, are masked but in lists.
     """
 
     def tame(value: object) -> object:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import stat
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -119,7 +117,9 @@ def test_rows_of_customers_leave_no_output_whatever_their_form(source: str, text
 
 def test_what_was_taken_out_is_known_in_later_cells_too() -> None:
     names = PEOPLE["last_name"].tolist()
-    shown = cleaned(("names = people['last_name'].tolist()\nlen(names)", "2"), ("names", names), ("for n in names:\n    n", "Zqlee"))
+    shown = cleaned(
+        ("names = people['last_name'].tolist()\nlen(names)", "2"), ("names", names), ("for n in names:\n    n", "Zqlee")
+    )
     assert shown[0] == "2" and all("left out" in text for text in shown[1:])
 
 

@@ -131,9 +131,12 @@ def test_a_shop_is_looked_for_here_first(project: Path, monkeypatch: pytest.Monk
 # The terminal
 
 
+ORDERS = "order_id,ordered_at,total,status\n1,2026-11-01,10,{odd}\n{odd},x,1,\n"
+
+
 def test_nothing_of_the_data_moves_the_terminal(project: Path) -> None:
     odd = "a\x1b[2J\x1b]0;title\x07b"
-    (project / "data" / "shop" / "orders.csv").write_text(f"order_id,ordered_at,total,status\n1,2026-11-01,10,{odd}\n{odd},x,1,\n")
+    (project / "data" / "shop" / "orders.csv").write_text(ORDERS.format(odd=odd))
     write_notebook(project, "02_odd", [code("1")], title=odd)
     for words in (["check", "--shop", "data/shop"], ["list"], ["run", odd], ["check", "--shop", odd]):
         output = CliRunner().invoke(cli.main, words, color=True).output

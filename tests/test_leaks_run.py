@@ -1,4 +1,4 @@
-"""Runs with real kernels in which a cell prints secrets and an error quotes a row, in a folder with braces in its name."""
+"""Runs with real kernels, in a folder with braces in its name: a cell prints secrets, an error quotes a row."""
 
 from __future__ import annotations
 
@@ -73,7 +73,9 @@ def test_an_error_that_quotes_a_row_is_told_by_type_cell_and_line(site: Site, na
     told = texts(reports) | {name: outcome.message for name, outcome in outcomes.items()}
     assert not {n: hit for n, text in told.items() for hit in re.findall("Zqkim|Zqlee|1971-03-07|3704 0044", text)}
     kind = {"quotes": "ValueError", "namesake": "DataError"}[name]
-    assert re.match(rf"{kind} in cell 3, line [345]; the whole error is in reports/failed/\S+/{WHOLE}", outcomes[name].message)
+    assert re.match(
+        rf"{kind} in cell 3, line [345]; the whole error is in reports/failed/\S+/{WHOLE}", outcomes[name].message
+    )
     page = outcomes[name].path
     assert page is not None
     whole = page.parent / WHOLE

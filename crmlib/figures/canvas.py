@@ -139,7 +139,7 @@ def _drawing(paint: Callable[[Axes, bool], None], *, narrow: bool, size: tuple[f
 
 
 def _mask_labels(canvas: Any) -> None:
-    """No text of a drawing names a contact, or holds a character that would make it invalid; names come from the data."""
+    """No text of a drawing names a contact or holds what XML forbids; its words come from the data."""
     from matplotlib.text import Text
 
     for axes in canvas.axes:

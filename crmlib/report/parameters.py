@@ -128,7 +128,9 @@ def usable(notebooks: Path) -> tuple[list[Report], list[str]]:
         except UsageError as error:
             faults.append(str(error))
     if not reports:
-        raise UsageError(faults[0] if faults else f"no notebooks in {notebooks}: a report is a file like 08_baskets.ipynb")
+        raise UsageError(
+            faults[0] if faults else f"no notebooks in {notebooks}: a report is a file like 08_baskets.ipynb"
+        )
     return reports, faults
 
 
@@ -138,7 +140,16 @@ def read_report(notebook: Path) -> Report:
         return _read(notebook, json.loads(notebook.read_text(encoding="utf-8")))
     except UsageError:
         raise
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, SyntaxError, tokenize.TokenError) as error:
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+        SyntaxError,
+        tokenize.TokenError,
+    ) as error:
         what = error.strerror if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
         raise UsageError(f"{notebook.name} cannot be read as a notebook: {what}") from error
 

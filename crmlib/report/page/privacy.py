@@ -13,6 +13,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
@@ -32,7 +33,9 @@ _KNOWN_FORMS = re.compile(
 )
 _RANDOM = re.compile(r"[0-9a-fA-F]{32,}|(?=[^a-z]*[a-z])(?=[^A-Z]*[A-Z])(?=\D*\d)[A-Za-z0-9+/_=-]{24,}")
 _CREDENTIALS = re.compile(r"\w+://[^/\s:@]*:([^/\s@]+)@")
-_WORDS = frozenset("public private default enabled disabled required optional password secret nothing".split())
+_WORDS = frozenset(
+    ["public", "private", "default", "enabled", "disabled", "required", "optional", "password", "secret", "nothing"]
+)
 _SHORTEST_SECRET = 6
 _APART = 12  # a secret shorter than this is one only where it is no part of a longer word
 _DRAWN = ("wide", "narrow")  # figures as SVG: numbers in them are places
@@ -41,7 +44,7 @@ _kept: set[str] = set()
 
 
 def keep(secret: str) -> None:
-    """Mask this from now on, as the secrets of the environment: the key of the reports folder, which is in no variable."""
+    """Mask this from now on as the environment's secrets are: the reports folder's key is in no variable of ours."""
     _kept.add(secret)
 
 
@@ -74,7 +77,9 @@ def secrets_of(environment: Mapping[str, str]) -> list[str]:
     found = set(_kept)
     for name, value in environment.items():
         found |= {form for word in _CREDENTIALS.findall(value) for form in (word, unquote(word))}
-        if (_SECRET_NAME.search(name) or _RANDOM.fullmatch(value) or _KNOWN_FORMS.search(value)) and not _is_path(value):
+        if (_SECRET_NAME.search(name) or _RANDOM.fullmatch(value) or _KNOWN_FORMS.search(value)) and not _is_path(
+            value
+        ):
             found |= {value, *(line for line in value.splitlines() if len(line) >= _APART)}
     found |= {form for value in found for form in (repr(value)[1:-1], json.dumps(value)[1:-1])}
     return sorted(
@@ -86,8 +91,8 @@ def secrets_of(environment: Mapping[str, str]) -> list[str]:
 def _is_path(value: str) -> bool:
     """A path to a key file is no secret, and masking it would spoil every message that names the folder."""
     try:
-        return any(os.path.exists(os.path.expanduser(place)) for place in (value, *value.split(os.pathsep)) if place)
-    except ValueError:
+        return "/" in value and all(Path(place).expanduser().exists() for place in value.split(os.pathsep))
+    except (OSError, ValueError, RuntimeError):
         return False
 
 
@@ -161,7 +166,9 @@ def personal_columns(text: str) -> list[str]:
     return sorted(found)
 
 
-_TYPES = re.compile(r"object|string(\[\w+\])?|str|category|u?int\d*|float\d*|bool(ean)?|datetime\d*.*|\d+", re.IGNORECASE)
+_TYPES = re.compile(
+    r"object|string(\[\w+\])?|str|category|u?int\d*|float\d*|bool(ean)?|datetime\d*.*|\d+", re.IGNORECASE
+)
 _PLAIN_WORDS = re.compile(
     r"dtype|Name|Length|object|string|str|category|u?int\d*|float\d*|bool|np|array|Index|Categories|datetime\d+|ns|us"
     r"|RangeIndex|Series|shape|size|columns|rows|[Tt]rue|[Ff]alse|None|nan|NaN|NaT|NA|e|python|pyarrow|[a-z]+64"
@@ -177,7 +184,7 @@ def _shows_values(text: str) -> bool:
 
 
 def _names_people(cell: Mapping[str, Any], tainted: set[str]) -> bool:
-    """Does a cell take values out of columns that name customers, or show what an earlier one took? Adds to `tainted`."""
+    """Does a cell show values out of columns that name customers, or what an earlier one took? Adds to `tainted`."""
     if cell.get("cell_type", "code") != "code":
         return False
     try:
@@ -201,7 +208,9 @@ def _names_people(cell: Mapping[str, Any], tainted: set[str]) -> bool:
             given, targets = node.iter, [node.target]
         if given is not None and takes(given):
             tainted.update(part.id for target in targets for part in ast.walk(target) if isinstance(part, ast.Name))
-    shown = [node for node in tree.body if not isinstance(node, ast.Assign | ast.AnnAssign | ast.Import | ast.ImportFrom)]
+    shown = [
+        node for node in tree.body if not isinstance(node, ast.Assign | ast.AnnAssign | ast.Import | ast.ImportFrom)
+    ]
     return any(takes(node) for node in shown)
 
 
