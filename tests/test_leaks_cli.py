@@ -77,11 +77,17 @@ BROKEN = {
     "03_list": "[1, 2]",
     "04_empty": "",
     "05_bare": json.dumps({"cells": []}),
-    "06_syntax": json.dumps({"cells": [{"cell_type": "code", "source": ["shop: str = ("], "metadata": {"tags": ["parameters"]}}]}),
-    "07_julia": json.dumps({"cells": [{"cell_type": "code", "source": [PARAMETERS], "metadata": {"tags": ["parameters"]}}],
-                            "metadata": {"kernelspec": {"name": "julia-1.11", "language": "julia"}}}),
+    "06_syntax": json.dumps(
+        {"cells": [{"cell_type": "code", "source": ["shop: str = ("], "metadata": {"tags": ["parameters"]}}]}
+    ),
+    "07_julia": json.dumps(
+        {
+            "cells": [{"cell_type": "code", "source": [PARAMETERS], "metadata": {"tags": ["parameters"]}}],
+            "metadata": {"kernelspec": {"name": "julia-1.11", "language": "julia"}},
+        }
+    ),
     "08_odd": json.dumps({"cells": [3, None]}),
-}  # fmt: skip
+}
 
 
 def test_a_broken_or_foreign_notebook_is_named_and_the_others_run(project: Path) -> None:
@@ -103,9 +109,15 @@ def test_a_broken_or_foreign_notebook_is_named_and_the_others_run(project: Path)
 
 @pytest.mark.parametrize(
     "words",
-    [["--shop", "data/gone"], ["--shop", "data/shop", "-p", "nothing=1"], ["--shop", "data/shop", "--as-of", "2062-10-01"],
-     ["--shop", "data/shop", "--as-of", "some day"], ["other", "--shop", "data/shop"], ["--shop", "data/shop", "--timeout", "x"]],
-)  # fmt: skip
+    [
+        ["--shop", "data/gone"],
+        ["--shop", "data/shop", "-p", "nothing=1"],
+        ["--shop", "data/shop", "--as-of", "2062-10-01"],
+        ["--shop", "data/shop", "--as-of", "some day"],
+        ["other", "--shop", "data/shop"],
+        ["--shop", "data/shop", "--timeout", "x"],
+    ],
+)
 def test_the_failure_hook_is_called_whenever_nothing_could_begin(project: Path, words: list[str]) -> None:
     heard = 'printf "%s|%s|%s|%s\\n" "$CRM_REPORT" "$CRM_STATUS" "$CRM_EXIT" "$CRM_MESSAGE" >> heard.txt'
     done = crm("run", "good", *words, "--on-failure", heard, "--on-success", "touch success")
