@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import stat
+import subprocess
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from crmlib.report.parameters import resolve, select
 from crmlib.report.plan import Outcome
 from crmlib.report.runner.finish import WHOLE
 from crmlib.report.runner.supervisor import run
+from tests.conftest import ROOT
 from tests.pages_helpers import code, make_plan, make_project, payload, show, write_notebook
 
 AWS = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
@@ -102,3 +105,24 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def test_what_is_zipped_or_served_by_the_readme_is_for_everybody(site: Site, tmp_path: Path) -> None:
+    reports, _ = site
+    readme = (ROOT / "reports" / "README.md").read_text(encoding="utf-8")
+    (rule,) = re.findall(r"^location ~ (.+) \{ return 404; \}$", readme, re.MULTILINE)
+    (line,) = re.findall(r"^tar .+$", readme, re.MULTILINE)
+    lists = reports / "2026-11-22" / "prints" / "lists"
+    lists.mkdir()
+    (lists / "late.csv").write_text("customer_id\n1\n")
+    (tmp_path / "reports").mkdir()
+    (tmp_path / "reports" / "myshop").symlink_to(reports)
+    subprocess.run(["/bin/sh", "-c", line.replace("tar ", "tar -h ", 1)], cwd=tmp_path, check=True)
+    with tarfile.open(tmp_path / "pages.tar.gz") as tar:
+        packed = {name.removeprefix("reports/myshop") for name in tar.getnames()}
+    everything = {"/" + path.relative_to(reports).as_posix() for path in reports.rglob("*")}
+    private = {name for name in everything if stat.S_IMODE((reports / name[1:]).stat().st_mode) & 0o077 == 0}
+    assert {Path(name).name for name in private} >= {".key", "executed.ipynb", WHOLE, ".staging"}
+    for public in (packed, {name for name in everything if not re.search(rule, name)}):
+        assert "/2026-11-22/prints/report.html" in public and not public & (private | {"/.key"})
+        assert not [name for name in public if "lists" in name or "executed" in name]
