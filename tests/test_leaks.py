@@ -107,12 +107,25 @@ def test_paths_and_plain_words_are_no_secrets(monkeypatch: pytest.MonkeyPatch, t
         ("people.last_name.values", PEOPLE["last_name"].to_numpy()),
         ("for name in people['last_name']:\n    print(name)", "Zqkim\nZqlee"),
         ("print(', '.join(people['first_name']))", "Zqanna, Zqbob"),
+        ("people = crm.fetch('customers')\npeople.values.tolist()", PEOPLE.to_numpy().tolist()),
+        (
+            "people = pd.read_csv('data/shop/customers.csv')\nprint(*people.itertuples(index=False, name=None))",
+            "Zqkim Zqlee",
+        ),
+        ("print(people['birth_date'].iloc[0])", "17.03.1971"),
         ("people['customer_id'].str[1:].astype(int).tolist()", [17, 18]),
     ],
 )
 def test_rows_of_customers_leave_no_output_whatever_their_form(source: str, text: object) -> None:
     (shown,) = cleaned((source, text))
     assert "left out" in shown and "Zq" not in shown and "17" not in shown
+
+
+def test_a_frame_in_markup_is_left_out_too() -> None:
+    for kind, shown in {"text/html": PEOPLE.to_html(), "application/json": PEOPLE.to_dict()}.items():
+        output = nbformat.v4.new_output("display_data", data={kind: shown, "text/plain": "<object>"})
+        cell = privacy.clean({"cells": [{"source": "show(people)", "outputs": [output]}]})["cells"][0]
+        assert "left out" in str(cell) and "Zq" not in str(cell)
 
 
 def test_what_was_taken_out_is_known_in_later_cells_too() -> None:

@@ -26,13 +26,21 @@ ROW = "Zqkim Zqlee, 1971-03-07, 12 rue de la Paix, DE89 3704 0044 0532 0130 00"
 # Written so that only what the error says has the row, not the cell.
 RAISES = "row = bytes.fromhex('{}').decode()\ndef judge():\n    raise {}(f'cannot be judged: {{row}}')\njudge()"
 KINDS = {
-    "01_prints": [code("import os, resource\nprint(dict(os.environ))\nprint(os.environ['CRM_KEY'])"),
-                  code("print('core', resource.getrlimit(resource.RLIMIT_CORE))"), DONE],
+    "01_prints": [
+        code("import os, resource\nprint(dict(os.environ))\nprint(os.environ['CRM_KEY'])"),
+        code(
+            "from pathlib import Path\nPath(out, 'tables').mkdir()\n"
+            "value = os.environ['AWS_SECRET_ACCESS_KEY']\n"
+            "Path(out, 'tables', 'own.csv').write_text(f'a,b\\nanna@leak.example,{value}\\n')"
+        ),
+        code("print('core', resource.getrlimit(resource.RLIMIT_CORE))"),
+        DONE,
+    ],
     "02_quotes": [code(RAISES.format(ROW.encode().hex(), "ValueError")), DONE],
     # An error of another library that is called as one of ours.
     "03_namesake": [code("class DataError(Exception): ...\n" + RAISES.format(ROW.encode().hex(), "DataError")), DONE],
     "04_ours": [code("from crmlib.errors import DataError\nraise DataError('two currencies: EUR, USD')"), DONE],
-}  # fmt: skip
+}
 
 Site = tuple[Path, dict[str, Outcome]]
 
@@ -67,6 +75,7 @@ def test_no_secret_is_in_anything_that_was_left(site: Site) -> None:
     key = (reports / ".key").read_text().strip()
     told = texts(reports) | {name: outcome.message for name, outcome in outcomes.items()}
     assert len(told) > 15 and "[secret]" in told["2026-11-22/prints/executed.ipynb"]
+    assert told["2026-11-22/prints/tables/own.csv"] == "a,b\n[e-mail],[secret]\n"
     assert not {name: hit for name, text in told.items() for hit in (key, AWS, "s3cr-et-pw") if hit in text}
 
 

@@ -12,7 +12,7 @@ import html as markup
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -39,6 +39,11 @@ _WORDS = frozenset(
 _SHORTEST_SECRET = 6
 _APART = 12  # a secret shorter than this is one only where it is no part of a longer word
 _DRAWN = ("wide", "narrow")  # figures as SVG: numbers in them are places
+
+_CUSTOMERS = re.compile(r"\bcustomers\b")
+_ROWS = frozenset(
+    ["values", "tolist", "to_list", "to_numpy", "to_records", "itertuples", "iterrows", "rows", "fetchall"]
+)
 
 _kept: set[str] = set()
 
@@ -98,17 +103,17 @@ def _is_path(value: str) -> bool:
 
 def clean(notebook: dict[str, Any]) -> dict[str, Any]:
     """An executed notebook whose outputs can stand beside a page; changed in place and returned."""
-    secrets, tainted = secrets_of(os.environ), set[str]()
+    secrets, tainted, tables = secrets_of(os.environ), set[str](), set[str]()
     for cell in notebook["cells"]:
         if source := cell.get("source"):
             lines = [source] if isinstance(source, str) else source
             cell["source"] = without_secrets("".join(lines), secrets).splitlines(keepends=True)
-        names = _names_people(cell, tainted)
+        names = _names_people(cell, tainted, tables)
         for output in cell.get("outputs", []):
             if output.get("output_type") == "error":
                 _shorten_error(output)
             data = output.get("data", {})
-            said = "".join(output.get("text", "")) or "".join(data.get("text/plain", ""))
+            said = "\n".join(filter(None, ("".join(output.get("text", "")), *_texts(data))))
             ours = {FINDINGS_MIME, PART_MIME} & data.keys()
             columns = personal_columns(said)
             if not ours and (columns or (names and _shows_values(said))):
@@ -120,6 +125,17 @@ def clean(notebook: dict[str, Any]) -> dict[str, Any]:
                 if key in output:
                     output[key] = _walk(output[key], secrets)
     return notebook
+
+
+def _texts(data: Mapping[str, Any]) -> Iterator[str]:
+    """What a display says in each of its forms; of markup the words alone."""
+    for kind, shown in data.items():
+        if kind in ("text/html", "text/markdown", "text/latex"):
+            yield re.sub(r"<[^<>]*>", "\n", "".join(shown))
+        elif kind == "application/json":
+            yield json.dumps(shown)
+        elif kind.startswith("text/"):
+            yield "".join(shown)
 
 
 def is_ours(ename: object, evalue: str, traceback: str) -> bool:
@@ -177,14 +193,14 @@ _PLAIN_WORDS = re.compile(
 
 def _shows_values(text: str) -> bool:
     """Does an output hold more than a number or two: words, texts in quotes, a list?"""
-    if re.search(r"\[[^\[\]]*[,\s][^\[\]]*\d", text) or re.search(r"['\"][^'\"\n]+['\"]", text):
+    if re.search(r"\[[^\[\]]*[,\s][^\[\]]*\d|['\"][^'\"\n]+['\"]|\b\d{1,4}[-./]\d{1,2}[-./]\d{1,4}\b", text):
         return True
     words = re.findall(r"[^\W\d_]\w*", text)
     return any(not _PLAIN_WORDS.fullmatch(word) and word not in PERSONAL for word in words)
 
 
-def _names_people(cell: Mapping[str, Any], tainted: set[str]) -> bool:
-    """Does a cell show values out of columns that name customers, or what an earlier one took? Adds to `tainted`."""
+def _names_people(cell: Mapping[str, Any], tainted: set[str], tables: set[str]) -> bool:
+    """Does a cell show values out of columns that name customers, or what an earlier one took? Adds to both sets."""
     if cell.get("cell_type", "code") != "code":
         return False
     try:
@@ -195,7 +211,7 @@ def _names_people(cell: Mapping[str, Any], tainted: set[str]) -> bool:
     def takes(node: ast.AST) -> bool:
         return any(
             (isinstance(part, ast.Subscript) and _columns(part.slice) & PERSONAL)
-            or (isinstance(part, ast.Attribute) and part.attr in PERSONAL)
+            or (isinstance(part, ast.Attribute) and (part.attr in PERSONAL or _whole_rows(part, tables)))
             or (isinstance(part, ast.Name) and part.id in tainted)
             for part in ast.walk(node)
         )
@@ -206,12 +222,28 @@ def _names_people(cell: Mapping[str, Any], tainted: set[str]) -> bool:
             given, targets = node.value, node.targets if isinstance(node, ast.Assign) else [node.target]
         elif isinstance(node, ast.For | ast.comprehension):
             given, targets = node.iter, [node.target]
+        if given is not None and _of_customers(given, tables):
+            tables.update(part.id for target in targets for part in ast.walk(target) if isinstance(part, ast.Name))
         if given is not None and takes(given):
             tainted.update(part.id for target in targets for part in ast.walk(target) if isinstance(part, ast.Name))
     shown = [
         node for node in tree.body if not isinstance(node, ast.Assign | ast.AnnAssign | ast.Import | ast.ImportFrom)
     ]
     return any(takes(node) for node in shown)
+
+
+def _whole_rows(part: ast.Attribute, tables: set[str]) -> bool:
+    """Is it all of a customer's row, in a form that names no column?"""
+    return part.attr in _ROWS and _of_customers(part.value, tables)
+
+
+def _of_customers(node: ast.AST, tables: set[str]) -> bool:
+    return any(
+        (isinstance(part, ast.Constant) and isinstance(part.value, str) and _CUSTOMERS.search(part.value))
+        or (isinstance(part, ast.Attribute) and part.attr == "customers")
+        or (isinstance(part, ast.Name) and part.id in tables)
+        for part in ast.walk(node)
+    )
 
 
 def _columns(key: ast.AST) -> set[str]:

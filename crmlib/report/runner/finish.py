@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from crmlib import errors
+from crmlib import errors, masking
 from crmlib.errors import CrmError, RunError, TimeOut
 from crmlib.findings import Findings, from_json
 from crmlib.report.folder import store
@@ -76,7 +76,7 @@ class _Ending:
         for name, value in job.values.items():
             if value != job.report[name].default:
                 words += ["-p", f"{name}={_shown(value)}"]
-        return shlex.join(words)
+        return privacy.without_secrets(shlex.join(words))
 
     def manifest(self, facts: page.Facts, said: Findings, payload: Mapping[str, Any]) -> Manifest:
         """What the run says of itself, but for its files and what earlier runs make of it."""
@@ -226,6 +226,7 @@ def _publish(end: _Ending, notebook: Mapping[str, Any], payload: Mapping[str, An
         # Kept beside the lists for the run that will grade them.
         write_json(staging / record.PREDICTIONS, payload["predictions"])
     _restrict_lists(staging)
+    _mask_tables(staging)
     rows = payload.get("rows", {})
     files = {path: rows.get(Path(path).stem) for path in _files(staging, "tables", "lists")}
     files.pop(record.PREDICTIONS, None)
@@ -332,6 +333,16 @@ def _restrict_lists(staging: Path) -> None:
         lists.chmod(0o700)
         for file in lists.iterdir():
             file.chmod(0o600)
+
+
+def _mask_tables(staging: Path) -> None:
+    """Tables that a cell wrote by itself hold no contact and no secret either; what is no text stays as it is."""
+    for file in (staging / "tables").glob("*"):
+        if file.is_file() and not file.is_symlink():
+            text = file.read_bytes().decode("utf-8", "surrogateescape")
+            masked = masking.contacts(privacy.without_secrets(text))
+            if masked != text:
+                file.write_bytes(masked.encode("utf-8", "surrogateescape"))
 
 
 def _files(staging: Path, *folders: str) -> list[str]:
