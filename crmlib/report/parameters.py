@@ -124,7 +124,11 @@ def usable(notebooks: Path) -> tuple[list[Report], list[str]]:
     reports, faults = [], []
     for path in find_reports(notebooks).values():
         try:
-            reports.append(read_report(path))
+            report = read_report(path)
+            if (language := _language(path)) not in ("python", "ipython"):
+                faults.append(f"{path.name} is written in {language}; reports run on this environment's own Python")
+            else:
+                reports.append(report)
         except UsageError as error:
             faults.append(str(error))
     if not reports:
@@ -154,12 +158,14 @@ def read_report(notebook: Path) -> Report:
         raise UsageError(f"{notebook.name} cannot be read as a notebook: {what}") from error
 
 
+def _language(notebook: Path) -> str:
+    about = json.loads(notebook.read_text(encoding="utf-8")).get("metadata", {})
+    said = about.get("kernelspec", {}).get("language") or about.get("language_info", {}).get("name")
+    return str(said or "python").casefold()
+
+
 def _read(notebook: Path, written: Mapping[str, Any]) -> Report:
     cells: list[dict[str, Any]] = written["cells"]
-    about = written.get("metadata", {})
-    language = about.get("kernelspec", {}).get("language") or about.get("language_info", {}).get("name") or "python"
-    if str(language).casefold() not in ("python", "ipython"):
-        raise UsageError(f"{notebook.name} is written in {language}; reports run on this environment's own Python")
     match = _FILE.fullmatch(notebook.name)
     name = match[1] if match else notebook.stem
     title = next((title for cell in cells if (title := heading(cell))), name.replace("_", " ").capitalize())

@@ -128,10 +128,11 @@ def clean(notebook: dict[str, Any]) -> dict[str, Any]:
 
 
 def _texts(data: Mapping[str, Any]) -> Iterator[str]:
-    """What a display says in each of its forms; of markup the words alone."""
+    """What a display says in each of its forms."""
     for kind, shown in data.items():
-        if kind in ("text/html", "text/markdown", "text/latex"):
-            yield re.sub(r"<[^<>]*>", "\n", "".join(shown))
+        if kind == "text/html":
+            # The headings of its tables; what else it says may speak of columns without showing one.
+            yield "\n".join(re.findall(r"<th[^<>]*>\s*(\w+)\s*</th>", "".join(shown)))
         elif kind == "application/json":
             yield json.dumps(shown)
         elif kind.startswith("text/"):
