@@ -1,4 +1,4 @@
-"""The cases of ../shared/cases, each held to what its EXPECT.md says of reading; CRM_CASES names another place for them."""
+"""The cases of ../shared/cases, each held to what its EXPECT.md says of reading; CRM_CASES names another place."""
 
 from __future__ import annotations
 
@@ -19,24 +19,29 @@ SHOPS = sorted({str(path.parent.relative_to(CASES)) for path in CASES.rglob("*.c
 SOLD = {
     "01_leading_zeros": (2, 30, 0), "03_preamble": (1, 12.5, 0), "03_preamble/sib_blank_first": (1, 12.5, 0),
     "03_preamble/sib_delim_in_title": (1, 12.5, 0), "03_preamble/sib_three_lines": (1, 12.5, 0),
-    "03_preamble/sib_footer": (2, 20, 2), "08_excel_serial_dates": (2, 30, 0), "08_excel_serial_dates/sib_mixed": (1, 20, 1),
+    "03_preamble/sib_footer": (2, 20, 2), "08_excel_serial_dates": (2, 30, 0),
+    "08_excel_serial_dates/sib_mixed": (1, 20, 1),
     "10_overlapping_names/sib_concat_id": (2, 30, 0), "15_decimal_comma": (3, 1256.4, 0),
     "15_decimal_comma/sib_apostrophe": (3, 1256.4, 0), "15_decimal_comma/sib_comma_thousand": (3, 1255.9, 0),
     "15_decimal_comma/sib_thousand_point": (4, 3755.9, 0), "15_decimal_comma/sib_three_decimals": (3, 1256.4, 0),
     "15_decimal_comma/sib_minus": (1, -5.5, 0), "15_decimal_comma/sib_mixed_signed_shop": (1085, 31413.38, 0),
     "16_dst_month": (2, 30, 0), "16_dst_month/sib_spring": (2, 30, 0), "18_new_years_eve": (2, 30, 0),
-    "19_minutes_are_months/sib_pm": (4, 100, 0), "22_zero_dates": (500, 5000, 4), "22_zero_dates/sib_2000": (300, 3000, 2),
+    "19_minutes_are_months/sib_pm": (4, 100, 0), "22_zero_dates": (500, 5000, 4),
+    "22_zero_dates/sib_2000": (300, 3000, 2),
     "22_zero_dates/sib_berlin_epoch": (1, 10, 1), "30_refund_definitions": (2, 119, 0), "31_refund_rows": (1, 60, 0),
     "31_refund_rows/sib_many": (1033, 29319.48, 0), "26_returns_and_free": (1037, 30777.2, 0),
     "26_returns_and_free/sib_refunded": (1037, 30777.2, 0), "32_cancelled_still_paid": (1, 10, 0),
-    "71_trailing_delimiter": (2, 30, 0), "71_trailing_delimiter/sib_newline": (2, 30, 0), "73_very_ragged": (51, 510, 3),
+    "71_trailing_delimiter": (2, 30, 0), "71_trailing_delimiter/sib_newline": (2, 30, 0),
+    "73_very_ragged": (51, 510, 3),
     "84_partial_shop/sib_all_aside": (2, 30, 0), "84_partial_shop/sib_no_customer": (2, 30, 0),
 }  # fmt: skip
-for _name in ("sib_bom_sep", "sib_cr_only", "sib_double_bom", "sib_nbsp_header", "sib_quoted", "sib_utf16be", "sib_utf16le",
+for _name in ("sib_bom_sep", "sib_cr_only", "sib_double_bom", "sib_nbsp_header", "sib_quoted", "sib_utf16be",
+              "sib_utf16le",
               "sib_utf16le_nobom", "sib_utf16le_quoted_tab", "sib_utf32", "sib_zero_width_header"):  # fmt: skip
     SOLD[f"05_bom/{_name}"] = (2, 20, 0)
 for _name in ("13_blank_lines", "13_blank_lines/sib_commas", "13_blank_lines/sib_crlf", "13_blank_lines/sib_quoted",
-              "13_blank_lines/sib_spaces", "14_header_twice/sib_empty_headers", "14_header_twice/sib_tags"):  # fmt: skip
+              "13_blank_lines/sib_spaces", "14_header_twice/sib_empty_headers",
+              "14_header_twice/sib_tags"):  # fmt: skip
     SOLD[_name] = (2, 30, 0)
 REFUSED = {
     "07_scientific_ids": r"rounded.*order_id = \"Name\"",
@@ -53,14 +58,17 @@ LISTED = {  # of the first table: rows kept, rows set aside
     "04_stray_quote": (1501, 0), "04_stray_quote/sib_backslash": (2, 1), "04_stray_quote/sib_blank_after_quote": (3, 0),
     "04_stray_quote/sib_opens": (3, 1), "04_stray_quote/sib_two_marks": (3, 0), "11_twenty_digit_id": (99, 1),
     "12_crlf_in_cell": (2, 0), "12_crlf_in_cell/sib_blank_lines_inside": (2, 0), "12_crlf_in_cell/sib_cr": (2, 0),
-    "12_crlf_in_cell/sib_lf_in_crlf": (2, 0), "12_crlf_in_cell/sib_many": (2, 0), "12_crlf_in_cell/sib_many_and_stray": (2, 1),
+    "12_crlf_in_cell/sib_lf_in_crlf": (2, 0), "12_crlf_in_cell/sib_many": (2, 0),
+    "12_crlf_in_cell/sib_many_and_stray": (2, 1),
     "12_crlf_in_cell/sib_fabricated_rows": (2, 1), "14_header_twice": (1, 0), "17_long_day": (73, 0),
     "17_long_day/sib_naive": (73, 0), "17_long_day/sib_utc": (73, 0), "17_long_day/sib_spring": (71, 0),
-    "18_new_years_eve/sib_time_forms": (33, 5), "73_very_ragged/sib_wider": (0, 50), "73_very_ragged/sib_wider_40": (0, 50),
+    "18_new_years_eve/sib_time_forms": (33, 5), "73_very_ragged/sib_wider": (0, 50),
+    "73_very_ragged/sib_wider_40": (0, 50),
 }  # fmt: skip
 ODD = {
     "01_leading_zeros": ("orders", "lost_zeros", 1), "19_minutes_are_months": ("orders", "minutes_are_months", 196),
-    "22_zero_dates": ("customers", "impossible_value", 120), "32_cancelled_still_paid": ("orders", "cancelled_with_money", 8),
+    "22_zero_dates": ("customers", "impossible_value", 120),
+    "32_cancelled_still_paid": ("orders", "cancelled_with_money", 8),
     "31_refund_rows": ("orders", "refund_row", 1),
 }  # fmt: skip
 NAMES = {

@@ -16,12 +16,13 @@ from tests.conftest import SHARED_DATA
 PLATFORMS = Path(os.environ.get("CRM_DATA") or SHARED_DATA) / "platforms"
 pytestmark = pytest.mark.skipif(not PLATFORMS.is_dir(), reason="../shared/data is not here")
 
+GOODS = {"product_id": "Handle", "name": "Title", "list_price": "Variant Price"}
 # file, table, mapping, rows read, rows set aside by reason
 READ = [
     ("etsy_sold_orders.csv", "orders", {"order_id": "Order ID", "ordered_at": "Sale Date", "total": "Order Total",
      "customer_id": "Buyer User ID"}, 2828, {}),
-    ("shopify_orders_after_a_spreadsheet.csv", "orders", {"order_id": "Name", "ordered_at": "Created at", "total": "Total"},
-     130, {"repeated_key": 36}),
+    ("shopify_orders_after_a_spreadsheet.csv", "orders", {"order_id": "Name", "ordered_at": "Created at",
+     "total": "Total"}, 130, {"repeated_key": 36}),
     ("shopify_orders_export.csv", "orders", {"order_id": "Name", "ordered_at": "Created at", "customer_id": "Email",
      "total": "Total", "status": "Financial Status", "refunded": "Refunded Amount"}, 811, {"repeated_key": 402}),
     ("shopify_customers_export.csv", "customers", {"customer_id": "Email", "first_name": "First Name"}, 1511,
@@ -31,9 +32,8 @@ READ = [
      "line_total": "Gross Sales"}, None, {}),
     ("square_items_4.csv", "order_lines", {"order_id": "Transaction ID", "product_id": "Item", "quantity": "Qty",
      "line_total": "Net Sales"}, None, {}),
-    ("shopify_products.csv", "products", {"product_id": "Handle", "name": "Title", "list_price": "Variant Price"}, None, None),
-    ("shopify_products_padded.csv", "products", {"product_id": "Handle", "name": "Title", "list_price": "Variant Price"},
-     None, None),
+    ("shopify_products.csv", "products", GOODS, None, None),
+    ("shopify_products_padded.csv", "products", GOODS, None, None),
 ]  # fmt: skip
 
 

@@ -47,8 +47,10 @@ def test_dates_of_other_forms(tmp_path: Path) -> None:
     written = {
         "8.11.2018": "2018-11-08 00:00", "08.11.18 9:30": "2018-11-08 09:30", "14-JUL-08": "2008-07-14 00:00",
         "1-Nov-08": "2008-11-01 00:00", "Jun 18, 2026": "2026-06-18 00:00", "18 June 2026 14:00": "2026-06-18 14:00",
-        "3. März 2024": "2024-03-03 00:00", "5 déc. 2023": "2023-12-05 00:00", "Mon, 05 Jan 2026 10:00:00 +0000": "2026-01-05 10:00",
-        "2022-12-31T19:50-06:00": "2023-01-01 01:50", "2022-12-31T19:50Z": "2022-12-31 19:50", "2022/12/31 19:50": "2022-12-31 19:50",
+        "3. März 2024": "2024-03-03 00:00", "5 déc. 2023": "2023-12-05 00:00",
+        "Mon, 05 Jan 2026 10:00:00 +0000": "2026-01-05 10:00",
+        "2022-12-31T19:50-06:00": "2023-01-01 01:50", "2022-12-31T19:50Z": "2022-12-31 19:50",
+        "2022/12/31 19:50": "2022-12-31 19:50",
         "2026-04-05 14:04:00 PM": "2026-04-05 14:04", "2026-04-05 02:04 pm": "2026-04-05 14:04",
         "2026-04-05 12:00:00 AM": "2026-04-05 00:00", "2024-11-10 09:01:12 -0800": "2024-11-10 17:01",
     }  # fmt: skip
@@ -250,6 +252,13 @@ def test_old_encodings_are_known_by_their_words_and_said(tmp_path: Path, encodin
     shop = shop_of(tmp_path, text.encode(encoding), name="products.csv")
     assert shop.fetch(shop.table("products").order_by("product_id"))["name"].tolist() == names
     assert shop.notes()["code"].tolist() == ["encoding"]
+
+
+def test_some_bytes_that_are_none_do_not_make_another_encoding(tmp_path: Path) -> None:
+    text = "product_id,name\n" + "".join(f"{i},Größe Café\n" for i in range(20))
+    for bom in (b"", b"\xef\xbb\xbf"):
+        shop = shop_of(tmp_path, bom + text.encode() + b"x,\xb2\n", name="products.csv")
+        assert shop.fetch("products")["name"].value_counts().to_dict() == {"Größe Café": 20, "\ufffd": 1}
 
 
 @pytest.mark.parametrize(

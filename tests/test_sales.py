@@ -49,7 +49,8 @@ def test_orders_that_never_were_are_no_sales_and_unknown_states_are_kept_and_lis
     assert sums(shop) == (4, 30)
     found = shop.states()
     assert found.set_index("status")["kind"].to_dict() == {
-        "paid": "sale", "wc-cancelled": "out", "failed": "out", "storniert": "out", "5": "unknown", "refunded": "given_back"
+        "paid": "sale", "wc-cancelled": "out", "failed": "out", "storniert": "out", "5": "unknown",
+        "refunded": "given_back",
     }  # fmt: skip
     assert found[found["kind"] == "unknown"][["status", "orders", "money"]].values.tolist() == [["5", 1, 10.0]]
     assert shop.passport()["states"][0]["status"] == "paid"

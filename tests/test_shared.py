@@ -114,9 +114,9 @@ def test_a_run_reads_the_files_once_and_leaves_no_rows_behind(write_shop, tmp_pa
     notes = tmp_path / "notes"
     notes.mkdir()
     told = (
-        "import os, pathlib; import crmlib as crm; from crmlib.shop import taking\n"
-        "read = []; plain = taking.take_in\n"
-        "taking.take_in = lambda *a, **k: read.append(1) or plain(*a, **k)\n"
+        "import os, pathlib; import crmlib as crm; from crmlib.shop import load\n"
+        "read = []; plain = load.take_in\n"
+        "load.take_in = lambda *a, **k: read.append(1) or plain(*a, **k)\n"
         f"crm.connect({str(write_shop(orders=ORDERS))!r}, as_of=as_of)\n"
         f"pathlib.Path({str(notes)!r}, os.environ['CRM_SHARED'].replace('/', '!') + f'@{{os.getpid()}}')"
         ".write_text(str(len(read)))"

@@ -15,6 +15,7 @@ from crmlib.analysis.baskets.facts import Baskets, between
 from crmlib.analysis.baskets.hits import BESIDE, SUGGESTION, HitRates, beside_rate, first_choice, later_range
 from crmlib.analysis.baskets.validation import Validation, held_up, recount
 from crmlib.findings import Due, Grade, Part, Prediction
+from crmlib.publishing import csv_rows
 from crmlib.shop.shop import Shop
 
 DAYS_AHEAD = 90
@@ -69,7 +70,7 @@ def grade(shop: Shop, due: tuple[Due, ...]) -> tuple[Grade, ...]:
         file = said.lists / f"{LIST}.csv" if said.lists else None
         if file is None or not file.is_file() or said.prediction.id not in (PAIRS_HELD, HIT_RATE):
             continue
-        pairs = pd.read_csv(file, dtype={"item_id": str, "suggest_id": str, "level": str}, keep_default_na=False)
+        pairs = pd.DataFrame(csv_rows(file)).astype({"share": float})
         ids = tuple(sorted({*pairs["item_id"], *pairs["suggest_id"]}))
         span = said.prediction
         baskets = between(shop, level=str(pairs["level"].iloc[0]), ids=ids, start=span.start, end=span.end)

@@ -132,7 +132,7 @@ def part_pairs(rules: Rules, baskets: Baskets, suggestions: pd.DataFrame, valida
                 text=f"{row.item} and {row.suggest} are bought together unusually often.",
                 gone=f"{row.item} and {row.suggest} no longer stand out as a pair.",
             )
-            for row in suggestions.itertuples()
+            for row in suggestions.head(10).itertuples()
         ],
         method=[
             f"The multiples are pulled towards what all {formats.number(rules.prior.pairs)} pairs of frequent {many} "

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 
 from crmlib import figures, formats, wording
-from crmlib.analysis.feedback.quotes import QUOTE_DAYS, quotes, since
+from crmlib.analysis.feedback.quotes import QUOTE_DAYS, since
 from crmlib.analysis.feedback.rates import FEW
 from crmlib.analysis.feedback.texts import Readings
 from crmlib.analysis.feedback.themes import OWNERS, THEMES
-from crmlib.analysis.feedback.trend import ACT_WITHIN_DAYS, Trend
+from crmlib.analysis.feedback.trend import ACT_WITHIN_DAYS, Trend, quotes_of
 from crmlib.findings import Action, Metric, Part
 
 REPLY_DAYS = 30  # how far back the reply queue looks
@@ -100,7 +100,7 @@ def part_answers(readings: Readings, *, tickets: bool) -> Part:
 
 def part_quotes(readings: Readings, trend: Trend) -> Part:
     """What do people write? Quotes by theme, and the complaints that are worth reading."""
-    found, listed = quotes(readings, trend), complaints(readings, trend)
+    found, listed = quotes_of(readings, trend), complaints(readings, trend)
     frame = found.assign(
         name=found["theme"].str.capitalize(),
         stars=[formats.number(value) if value == value else "none" for value in found["rating"]],

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import pandas as pd
 
 from crmlib.analysis.feedback.redaction import shorten
 from crmlib.analysis.feedback.texts import Readings
 from crmlib.analysis.feedback.themes import THEMES
-
-if TYPE_CHECKING:
-    from crmlib.analysis.feedback.trend import Trend
 
 QUOTE_DAYS = 365
 
@@ -22,12 +19,14 @@ def since(readings: Readings, days: int) -> pd.Timestamp:
     return pd.Timestamp(readings.as_of) - pd.Timedelta(days=days)
 
 
-def quotes(readings: Readings, trend: Trend | None = None, *, per_theme: int = 3) -> pd.DataFrame:
+def quotes(
+    readings: Readings, *, rose: Sequence[str] = (), from_day: pd.Timestamp | None = None, per_theme: int = 3
+) -> pd.DataFrame:
     """What did people write? Up to `per_theme` redacted quotes a theme: theme, text, rating, day, polarity.
 
     Rule: texts of the last year that read negative about the theme, never abstained from, not given four or five stars;
-    only those with one or two stars where a theme has any; of a theme that rose by `trend`, those of the weeks it rose
-    in first; then those about one theme alone, the most negative, the newest; no wording much like another.
+    only those with one or two stars where a theme has any; of a theme that `rose`, those written since `from_day`
+    first; then those about one theme alone, the most negative, the newest; no wording much like another.
     """
     clear = readings.mentions["polarity"].map(readings.reader.direction) < 0
     found = readings.mentions[readings.mentions["complaint"] & clear]
@@ -38,9 +37,8 @@ def quotes(readings: Readings, trend: Trend | None = None, *, per_theme: int = 3
     joined = joined.assign(unsure=~(joined["rating"] <= 2), order=joined["theme"].map(THEMES.index))
     # Without stars a text may be praise that was misread, so it is quoted only where there is nothing surer.
     joined = joined[~joined["unsure"] | joined.groupby("theme")["unsure"].transform("all")]
-    risen = trend.rose if trend is not None else []
-    first = trend.since if trend is not None and risen else pd.Timestamp(readings.as_of)
-    joined["before"] = joined["theme"].isin(risen) & ~(joined["day"] >= first)
+    first = from_day if from_day is not None else pd.Timestamp(readings.as_of)
+    joined["before"] = joined["theme"].isin(rose) & ~(joined["day"] >= first)
     joined["several"] = joined["feedback_id"].map(texts["feedback_id"].value_counts())
     order = ["order", "before", "several", "polarity", "day", "feedback_id"]
     joined = joined.sort_values(order, ascending=[True, True, True, True, False, True], na_position="last")
@@ -56,15 +54,3 @@ def quotes(readings: Readings, trend: Trend | None = None, *, per_theme: int = 3
     best = joined.loc[chosen]
     best = best.assign(text=best["text"].map(shorten))
     return best[["theme", "text", "rating", "day", "polarity"]].reset_index(drop=True)
-
-
-def foremost(found: pd.DataFrame, trend: Trend) -> str:
-    """The quote to lead with: of the theme that rose most and naming its cause, where there is one."""
-    order = [*(theme for theme in trend.moved.index if theme in trend.rose), *found["theme"]] if len(found) else []
-    for theme in order:
-        texts = found.loc[found["theme"] == theme, "text"]
-        cause = trend.cause(theme)
-        named = texts[texts.str.contains(cause.word, case=False, regex=False)] if cause else texts
-        if len(texts):
-            return str((named if len(named) else texts).iloc[0])
-    return ""

@@ -12,7 +12,7 @@ import pandas as pd
 from scipy import stats
 
 from crmlib import figures, formats, wording
-from crmlib.analysis.feedback.quotes import foremost, quotes
+from crmlib.analysis.feedback.quotes import quotes
 from crmlib.analysis.feedback.rates import author, period_of
 from crmlib.analysis.feedback.redaction import shorten
 from crmlib.analysis.feedback.texts import Readings
@@ -287,7 +287,7 @@ def part_trend(readings: Readings, trend: Trend) -> Part:
     )
     return Part(
         title=_title(trend),
-        sentence=_sentence(trend, foremost(quotes(readings, trend), trend)),
+        sentence=_sentence(trend, foremost(quotes_of(readings, trend), trend)),
         chart=_chart(trend),
         metrics=[metric for metric in others if metric],
         changes=[_change(theme, row, trend) for theme, row in moved.iterrows()],
@@ -417,3 +417,20 @@ def _chart(trend: Trend) -> Chart | None:
             formats={"orders": formats.number} | dict.fromkeys(THEMES, formats.people),
         ),
     )
+
+
+def quotes_of(readings: Readings, trend: Trend) -> pd.DataFrame:
+    """What people wrote, of themes that rose what they wrote in those weeks first."""
+    return quotes(readings, rose=trend.rose, from_day=trend.since if trend.rose else None)
+
+
+def foremost(found: pd.DataFrame, trend: Trend) -> str:
+    """The quote to lead with: of the theme that rose most and naming its cause, where there is one."""
+    order = [*(theme for theme in trend.moved.index if theme in trend.rose), *found["theme"]] if len(found) else []
+    for theme in order:
+        texts = found.loc[found["theme"] == theme, "text"]
+        cause = trend.cause(theme)
+        named = texts[texts.str.contains(cause.word, case=False, regex=False)] if cause else texts
+        if len(texts):
+            return str((named if len(named) else texts).iloc[0])
+    return ""

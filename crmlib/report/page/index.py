@@ -83,7 +83,9 @@ def model(
     answers = [run for run in newest if run.good]
     as_of = max((run.as_of for run in runs), default=None)
     lines = sorted((line for run in answers for line in ranked(run.changes, run)), key=lambda line: -line[1])
-    actions = sorted(((a, run) for run in answers for a in run.actions), key=lambda pair: -pair[0].weight)
+    # What matters most to each report before what comes second there; within that by the money at stake.
+    ranks = [(place, -a.weight, n, a, run) for n, run in enumerate(answers) for place, a in enumerate(run.actions)]
+    actions = [(action, run) for *_, action, run in sorted(ranks, key=lambda rank: rank[:3])]
     through = max((date.fromisoformat(run.data_through) for run in answers if run.data_through), default=None)
     days = list(dict.fromkeys(run.as_of for run in runs))[:OPEN_DAYS]
     older = groupby(

@@ -24,6 +24,7 @@ from crmlib.errors import DataError
 DELIMITERS = ",;\t|"
 LONGEST_ROW = 1_000_000  # characters; the engine's own limit is two million bytes
 MARK = "_mark"  # the column that says what is wrong with a line
+DAMAGED = "utf-8-sig"  # UTF-8 but for some bytes, which become question marks
 BROKEN_QUOTE, TOO_LONG = "broken_quote", "too_long"
 _LONGEST_RECORD = 1000  # lines one quoted text may run over in a file whose quotes are broken
 _PREAMBLE = 30  # lines some reports write before their header
@@ -49,7 +50,7 @@ def encoding_of(first: bytes, *, utf8: bool, name: str) -> str:
     """
     for bom, encoding in _BOMS:
         if first.startswith(bom):
-            return encoding
+            return encoding if utf8 or encoding != "utf-8" else DAMAGED
     head = first[:4096]
     for magic, what in _OTHERS:
         if head.lstrip()[:16].lower().startswith(magic.lower()):
@@ -59,7 +60,12 @@ def encoding_of(first: bytes, *, utf8: bool, name: str) -> str:
         return "utf-16-le" if odd > even else "utf-16-be"
     if b"\0" in head.partition(b"\n")[0] or head.count(0) > len(head) / 50:
         raise DataError(f"{name} is not a text file: export it as CSV, in UTF-8")
-    return "utf-8" if utf8 else _of_letters(first)
+    if utf8:
+        return "utf-8"
+    read = first.decode("utf-8", "replace")
+    wrong = read.count("\ufffd")
+    # A few bytes that are none do not make another encoding of a text of many that are.
+    return DAMAGED if sum(not sign.isascii() for sign in read) > 4 * max(wrong, 1) else _of_letters(first)
 
 
 def _of_letters(first: bytes) -> str:
