@@ -11,6 +11,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from crmlib import masking
 from crmlib.findings import FINDINGS_MIME, Due, Findings, due_from
 
 if TYPE_CHECKING:
@@ -72,7 +73,8 @@ def publish(findings: Findings, *, shop: Source, out: str | Path = "") -> Publis
     if out:
         _write(Path(out) / "tables", texts, mode=0o755)
         if findings.lists:
-            _write(Path(out) / "lists", {name: csv_text(frame) for name, frame in findings.lists.items()}, mode=0o700)
+            lists = {name: csv_text(frame, mask=False) for name, frame in findings.lists.items()}
+            _write(Path(out) / "lists", lists, mode=0o700)
     else:
         payload["tables"] = {name: text for name, text in texts.items() if len(text.encode()) <= LARGEST_TABLE}
     payload["rows"] = {name: len(frame) for name, frame in {**findings.tables, **findings.lists}.items()}
@@ -87,14 +89,17 @@ def due(out: str | Path) -> tuple[Due, ...]:
     return tuple(due_from(said) for said in json.loads(file.read_text(encoding="utf-8")))
 
 
-def csv_text(frame: pd.DataFrame) -> str:
+def csv_text(frame: pd.DataFrame, *, mask: bool = True) -> str:
     """A frame as CSV no spreadsheet will run: a quote stands before text that begins like a formula.
 
     The same within a text after a semicolon, tab or line end, where a spreadsheet of other habits would begin a cell.
+    E-mail addresses and telephone numbers, as a product's name or a channel may hold, are masked but in lists.
     """
 
     def tame(value: object) -> object:
-        return _FORMULA.sub(r"\1'", value) if isinstance(value, str) else value
+        if not isinstance(value, str):
+            return value
+        return _FORMULA.sub(r"\1'", masking.contacts(value) if mask else value)
 
     text_columns = frame.select_dtypes(include=["object", "string", "category"]).columns
     safe = frame.assign(**{column: frame[column].astype(object).map(tame) for column in text_columns})

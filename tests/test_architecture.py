@@ -20,14 +20,15 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 OPEN = ("crmlib.errors", "crmlib.formats")
 ALLOWED = {
     "cli": ("crmlib.report", "crmlib.shop.intake", "crmlib.shop.samples", "crmlib"),
-    "report": ("crmlib.report", "crmlib.findings", "crmlib.publishing", "crmlib.stats", "crmlib.wording"),
+    "report": ("crmlib.report", "crmlib.findings", "crmlib.publishing", "crmlib.stats", "crmlib.wording", "crmlib.masking"),
     "shop": ("crmlib.shop",),
     "stats": ("crmlib.stats",),
-    "publishing": ("crmlib.findings", "crmlib.wording", "crmlib.stats"),
+    "publishing": ("crmlib.findings", "crmlib.wording", "crmlib.stats", "crmlib.masking"),
     "findings": ("crmlib.wording", "crmlib.display"),
     "display": (),
-    "figures": ("crmlib.figures", "crmlib.findings", "crmlib.wording", "crmlib.stats"),
+    "figures": ("crmlib.figures", "crmlib.findings", "crmlib.wording", "crmlib.stats", "crmlib.masking"),
     "wording": (),
+    "masking": (),
     "formats": (),
     "ipython": ("crmlib", "crmlib.figures"),
     "errors": (),

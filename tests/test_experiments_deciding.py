@@ -232,3 +232,11 @@ def test_a_quantile_of_several_arms_holds_for_all_of_them_together(write_shop):
         assert row["high"] == pytest.approx(middle - middle0 + math.hypot(high - middle, middle0 - low0))
         alone = explains.loc[("spent@0.75", arm)]
         assert alone["level"] == pytest.approx(0.95) and alone["high"] - alone["low"] < row["high"] - row["low"]
+
+
+def test_a_test_of_ratios_and_quantiles_alone_has_no_margin_and_says_so():
+    from crmlib.analysis.experiments.worth import margin_row
+
+    rows = pd.DataFrame({"metric": ["margin/orders", "margin@0.5"], "primary": [True, False]})
+    assert margin_row(rows) is None
+    assert margin_row(pd.DataFrame({"metric": ["margin", "orders"], "primary": [False, True]}))["metric"] == "margin"

@@ -444,9 +444,9 @@ def test_no_name_leaves_its_folder(tmp_path: Path, text: str) -> None:
 def test_an_error_says_its_text_and_runs_none_of_it(text: str) -> None:
     facts = page.Facts(run_id="r", report=text, title=text, as_of=pd.Timestamp("2026-01-01").date(), status="failed",
                        shop_name=text, variant=text, command=text, code=text)  # fmt: skip
-    html = page.render_failure(facts, message=text, cell=text, traceback=text)
+    html = page.render_failure(facts, message=text, cell=text)
     validate(html)
-    plain = page.render_failure(facts, message="x", cell="x", traceback="x")
+    plain = page.render_failure(facts, message="x", cell="x")
     assert [tag for tag, _ in Markup(html).elements] == [tag for tag, _ in Markup(plain).elements]
 
 

@@ -152,8 +152,9 @@ def test_no_kernel_outlives_its_end(killed: dict[str, Any], project: Path) -> No
 
 
 def test_an_interrupt_shows_where_the_time_went(killed: dict[str, Any]) -> None:
-    page = killed["outcomes"]["overdue_cell"].path.read_text()
-    assert "KeyboardInterrupt" in page and "time.sleep(600)" in page
+    page = killed["outcomes"]["overdue_cell"].path
+    whole = (page.parent / "error.txt").read_text()
+    assert "KeyboardInterrupt" in whole and "time.sleep(600)" in whole and "time.sleep(600)" in page.read_text()
     log = (killed["outcomes"]["overdue_cell"].path.parent / "run.log.jsonl").read_text().splitlines()
     events = [json.loads(line) for line in log]
     assert [e["event"] for e in events if e["event"] in ("overdue", "kill")] == ["overdue"]

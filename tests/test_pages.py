@@ -485,7 +485,7 @@ def test_hostile_text_changes_no_failure_and_no_index(text: str, tmp_path: Path)
     def failure(words: str) -> str:
         facts = page.Facts(run_id="r", report="s", title=words, as_of=AS_OF, status="failed", command=words,
                            shop_name=words, variant=words, code=words)  # fmt: skip
-        return page.render_failure(facts, message=words, cell=words, traceback=words)
+        return page.render_failure(facts, message=words, cell=words)
 
     def index(words: str) -> str:
         run = run_of("s", variant=words, title=words, headline=words, reason=words, ahead=(words,), came=(words,),
@@ -650,7 +650,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     facts = page.Facts(
         run_id=staging.name, report="broken", title="Broken", as_of=AS_OF, status="failed", command=long_word
     )
-    html = page.render_failure(facts, message=long_word, cell=long_word, traceback="\n".join(INJECTIONS))
+    html = page.render_failure(facts, message=long_word, cell="\n".join([long_word, *INJECTIONS]))
     broken = run_of("broken", run_id=staging.name, title="Broken", status="failed", reason=long_word,
                     started_at="2026-11-22T07:00:00+00:00")  # fmt: skip
     publish.keep_failure(reports, staging, broken, html=html)

@@ -246,6 +246,7 @@ def test_a_report_without_an_answer_has_a_page_and_no_numbers(ran: dict[str, Any
 def test_a_failure_page_shows_the_cell_and_lets_nothing_run(ran: dict[str, Any]) -> None:
     html = ran["outcomes"]["raises"].path.read_text()
     assert "raise ValueError(" in html and "&lt;script&gt;window.hit=1&lt;/script&gt;" in html
+    assert "ValueError in cell 4, line 2" in html
     assert "<script" not in html
     killed = ran["outcomes"]["killed"].path.read_text()
     assert "os.kill(os.getpid(), 9)" in killed

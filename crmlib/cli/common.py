@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from crmlib import masking
 from crmlib.errors import CrmError, UsageError
 
 if TYPE_CHECKING:
     from datetime import date
+
+    from crmlib.report.parameters import Report
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -31,7 +34,7 @@ class Group(click.Group):
         try:
             return super().invoke(ctx)
         except CrmError as error:
-            click.echo(f"crm: {error}", err=True)
+            say(f"crm: {error}", err=True)
             ctx.exit(error.exit_code or 1)
         except KeyboardInterrupt:
             click.echo("crm: interrupted", err=True)
@@ -75,7 +78,9 @@ def shop_folder(project: Path, shop: str) -> tuple[Path, str, str]:
     from crmlib.shop.intake.settings import engine_and_folder
 
     engine, shop = engine_and_folder(shop)
-    place = (project / Path(shop).expanduser()).resolve()
+    named = Path(shop).expanduser()
+    # As a notebook reads it: from where one stands, and only then from the project's root.
+    place = (named if named.is_dir() else project / named).resolve()
     if not place.is_dir():
         hint = "; `crm demo` makes the demo shop" if shop == "data/demo" else ""
         raise UsageError(f"there is no shop folder {shop} (looked in {place}){hint}")
@@ -126,9 +131,24 @@ def near(path: Path) -> str:
     return path.relative_to(Path.cwd()).as_posix() if path.is_relative_to(Path.cwd()) else str(path)
 
 
+def usable_reports(notebooks: Path) -> list[Report]:
+    """All reports there are; a notebook that is none is named on stderr and left out."""
+    from crmlib.report import parameters
+
+    reports, faults = parameters.usable(notebooks)
+    for fault in faults:
+        say(f"crm: left out: {fault}", err=True)
+    return reports
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """A line whose words may come from the data: nothing in it moves the cursor, colours or links."""
+    click.echo(masking.printable(text), err=err)
+
+
 def echo_columns(rows: Iterable[tuple[str, ...]]) -> None:
     """Rows of text as lines with aligned columns."""
-    lines = list(rows)
+    lines = [tuple(map(masking.printable, row)) for row in rows]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for row in lines:
         click.echo("  ".join(f"{text:<{width}}" for text, width in zip(row, widths, strict=True)).rstrip())

@@ -76,9 +76,9 @@ def diff(report: str, before: str, after: str, folder: str, variant: str) -> Non
     told["tables"] = [table.line for table in found.tables if table.line] + list(found.replaced)
     told["findings"] = [*found.came, *found.went, *found.missed]
     for heading, lines in told.items():
-        click.echo(f"\n{heading}: " + ("the same" if not lines else ""))
+        common.say(f"\n{heading}: " + ("the same" if not lines else ""))
         for line in lines:
-            click.echo(f"  {line}")
+            common.say(f"  {line}")
 
 
 @click.command()
@@ -98,7 +98,7 @@ def verify(day: str | None, folder: str, verbose: bool) -> None:
     if not found:
         raise UsageError(f"no run of {day} in {folder}" if day else f"no run in {folder}")
     for fault in faults:
-        click.echo(f"crm: {fault}", err=True)
+        common.say(f"crm: {fault}", err=True)
     if not faults and (verbose or sys.stdout.isatty()):
         click.echo(f"{found} run{'s' if found > 1 else ''} as published")
     sys.exit(1 if faults else 0)

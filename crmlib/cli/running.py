@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -58,21 +59,25 @@ def run(as_of: str | None, on_success: str | None, on_failure: str | None, **opt
     Both commands find CRM_REPORT, CRM_STATUS, CRM_EXIT, CRM_MESSAGE, CRM_PAGE, CRM_SUMMARY, CRM_FOLDER, CRM_INDEX,
     CRM_AS_OF and CRM_SHOP in their environment. A report that was up to date calls neither.
     """
-    asked = _asked(as_of, **options)
+    try:
+        asked = _asked(as_of, **options)
+    except CrmError as error:
+        if on_failure and not options["dry_run"]:
+            _call("--on-failure", on_failure, [_not_begun(error)], _as_typed(as_of, **options))
+        raise
     if options["dry_run"]:
         _say_what_would_run([(asked.plan, asked.reports)], asked.values)
         return
     ended: list[Outcome] = []
     try:
         code = _run(asked, [(asked.plan, asked.reports)], ended, **options)
-    except CrmError as error:
-        from crmlib.report.plan import Outcome
-
-        ended.append(Outcome(report="", status="failed", exit_code=error.exit_code or 1, message=str(error)))
+    except (CrmError, OSError) as error:
+        ended.append(_not_begun(error))
         raise
     finally:
-        _call("--on-success", on_success, [o for o in ended if not o.exit_code and o.status != "up_to_date"], asked)
-        _call("--on-failure", on_failure, [o for o in ended if o.exit_code], asked)
+        good = [o for o in ended if not o.exit_code and o.status != "up_to_date"]
+        _call("--on-success", on_success, good, asked.plan)
+        _call("--on-failure", on_failure, [o for o in ended if o.exit_code], asked.plan)
     sys.exit(code)
 
 
@@ -125,7 +130,10 @@ def _asked(as_of: str | None, **options: Any) -> _Asked:
         raise UsageError("name the reports to run, or say --all; `crm list` shows what there is")
     variant, project = common.variant_name(options["variant"]), common.project_folder()
     notebooks = project / "notebooks"
-    chosen = parameters.select(notebooks, list(dict.fromkeys(options["reports"])))
+    if options["everything"]:
+        chosen = common.usable_reports(notebooks)
+    else:
+        chosen = parameters.select(notebooks, list(dict.fromkeys(options["reports"])))
     place, label, engine = common.shop_folder(project, options["shop"])
     by_cell = options["cell_timeout"]
     timeout = common.seconds(options["timeout"])
@@ -135,6 +143,9 @@ def _asked(as_of: str | None, **options: Any) -> _Asked:
     known = parameters.find_reports(notebooks)
     values = parameters.resolve(chosen, options["given"], defaults=settings.parameters, known=known)
     today = common.today(settings.timezone)
+    if day and day > max(today, settings.as_of or today):
+        # `latest` would stay there, and what is pruned would be the runs of days that have been.
+        raise UsageError(f"--as-of {day} is yet to come; the last day can be {max(today, settings.as_of or today)}")
     plan = Plan(
         project=project,
         reports=(project / options["folder"]).resolve(),
@@ -148,6 +159,31 @@ def _asked(as_of: str | None, **options: Any) -> _Asked:
         force=options["force"],
     )
     return _Asked(plan=plan, reports=chosen, values=values, today=today)
+
+
+def _as_typed(as_of: str | None, **options: Any) -> Plan:
+    """What a hook can be told where the words on the command line came to nothing."""
+    from datetime import date
+
+    from crmlib.report.plan import Plan
+
+    try:
+        project = common.project_folder()
+    except UsageError:
+        project = Path.cwd()
+    try:
+        day = date.fromisoformat(as_of or "")
+    except ValueError:
+        day = common.today("")
+    reports = (project / options["folder"]).resolve()
+    return Plan(project=project, reports=reports, shop=options["shop"], shop_name=options["shop"], as_of=day)
+
+
+def _not_begun(error: Exception) -> Outcome:
+    from crmlib.report.plan import Outcome
+
+    code = getattr(error, "exit_code", 1) or 1
+    return Outcome(report="", status="failed", exit_code=code, message=str(error))
 
 
 def _run(asked: _Asked, todo: Sequence[tuple[Plan, list[Report]]], ended: list[Outcome], **options: Any) -> int:
@@ -178,7 +214,7 @@ def _say(outcome: Outcome, progress: Callable[[str], None], aloud: bool) -> None
     page = common.near(outcome.path) if outcome.path else ""
     if outcome.exit_code:
         where = f" ({page})" if page else ""
-        click.echo(f"crm: {outcome.report} {outcome.status}: {outcome.message}{where}", err=True)
+        common.say(f"crm: {outcome.report} {outcome.status}: {outcome.message}{where}", err=True)
     elif aloud:
         click.echo(f"{outcome.report:<16}  {outcome.status.replace('_', ' '):<13}  {page}")
 
@@ -196,10 +232,10 @@ def _say_what_would_run(todo: Sequence[tuple[Plan, list[Report]]], values: Mappi
     common.echo_columns(rows)
 
 
-def _call(option: str, command: str | None, outcomes: Sequence[Outcome], asked: _Asked) -> None:
+def _call(option: str, command: str | None, outcomes: Sequence[Outcome], plan: Plan) -> None:
     if not command or not outcomes:
         return
     from crmlib.report import hooks
 
-    for fault in hooks.call(command, outcomes, asked.plan):
+    for fault in hooks.call(command, outcomes, plan):
         click.echo(f"crm: {option} {fault}", err=True)

@@ -12,9 +12,7 @@ _SAMPLES = ("demo", "complete-journey", "cdnow")
 @click.command("list")
 def list_reports() -> None:
     """Name the reports there are."""
-    from crmlib.report import parameters
-
-    found = parameters.select(common.project_folder() / "notebooks")
+    found = common.usable_reports(common.project_folder() / "notebooks")
     common.echo_columns((report.name, report.title) for report in found)
 
 
@@ -40,11 +38,11 @@ def check(shop: str) -> None:
     import crmlib
 
     connected = crmlib.connect(place, engine=engine)
-    click.echo(connected.reconciliation().to_string(index=False))
+    common.say(connected.reconciliation().to_string(index=False))
     faults = connected.passport()["faults"]
     for fault in faults:
         treated = "kept" if fault["kept"] else "set aside"
-        click.echo(f"{fault['table']}: {fault['rows']:,} rows {treated}: {fault['meaning']} ({fault['code']})")
+        common.say(f"{fault['table']}: {fault['rows']:,} rows {treated}: {fault['meaning']} ({fault['code']})")
     if not faults:
         click.echo("No faults found.")
 

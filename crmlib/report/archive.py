@@ -120,7 +120,9 @@ def prunable(reports: Path, *, keep: int | None = None, before: date | None = No
     """
     limit = before.isoformat() if before else ""
     gone = []
-    for runs in _by_slug(dated_runs(reports)).values():
+    for newest_first in _by_slug(dated_runs(reports)).values():
+        # A run as of a day that had not come when it was made takes no place of those of days that had.
+        runs = sorted(newest_first, key=_foretold)
         good = next((run for run in runs if run.good), runs[0])
         old = runs[keep:] if keep is not None else [run for run in runs if str(run.as_of) < limit]
         gone += [place_of(reports, run) for run in old if run is not good]
@@ -131,6 +133,11 @@ def prunable(reports: Path, *, keep: int | None = None, before: date | None = No
             old_ones = same[keep:] if keep is not None else [s for s in same if s[1].started_at[:10] < limit]
             gone += [folder for folder, _ in old_ones]
     return sorted(gone)
+
+
+def _foretold(run: Manifest) -> bool:
+    # A day's difference may be the time zone's.
+    return bool(run.started_at) and run.as_of > date.fromisoformat(run.started_at[:10]) + timedelta(days=1)
 
 
 def prune(reports: Path, folders: Sequence[Path]) -> list[str]:

@@ -116,12 +116,56 @@ def select(notebooks: Path, names: Sequence[str] = ()) -> list[Report]:
     return [read_report(path) for name, path in found.items() if not names or name in names]
 
 
+def usable(notebooks: Path) -> tuple[list[Report], list[str]]:
+    """All reports whose notebooks can be read, and for each that cannot, why: one of them does not stop the others.
+
+    UsageError where none can.
+    """
+    reports, faults = [], []
+    for path in find_reports(notebooks).values():
+        try:
+            report = read_report(path)
+            if (language := _language(path)) not in ("python", "ipython"):
+                faults.append(f"{path.name} is written in {language}; reports run on this environment's own Python")
+            else:
+                reports.append(report)
+        except UsageError as error:
+            faults.append(str(error))
+    if not reports:
+        raise UsageError(
+            faults[0] if faults else f"no notebooks in {notebooks}: a report is a file like 08_baskets.ipynb"
+        )
+    return reports, faults
+
+
 def read_report(notebook: Path) -> Report:
     """Title and parameters of one notebook. UsageError where the notebook does not keep the convention."""
     try:
-        cells: list[dict[str, Any]] = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-    except (OSError, ValueError, KeyError) as error:
-        raise UsageError(f"{notebook.name} cannot be read as a notebook: {error}") from error
+        return _read(notebook, json.loads(notebook.read_text(encoding="utf-8")))
+    except UsageError:
+        raise
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+        SyntaxError,
+        tokenize.TokenError,
+    ) as error:
+        what = error.strerror if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
+        raise UsageError(f"{notebook.name} cannot be read as a notebook: {what}") from error
+
+
+def _language(notebook: Path) -> str:
+    about = json.loads(notebook.read_text(encoding="utf-8")).get("metadata", {})
+    said = about.get("kernelspec", {}).get("language") or about.get("language_info", {}).get("name")
+    return str(said or "python").casefold()
+
+
+def _read(notebook: Path, written: Mapping[str, Any]) -> Report:
+    cells: list[dict[str, Any]] = written["cells"]
     match = _FILE.fullmatch(notebook.name)
     name = match[1] if match else notebook.stem
     title = next((title for cell in cells if (title := heading(cell))), name.replace("_", " ").capitalize())

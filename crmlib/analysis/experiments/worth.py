@@ -72,7 +72,9 @@ def worth(results: Results, *, offer_cost: float = 0.0, units_a_month: float = 0
 def margin_row(rows: pd.DataFrame) -> pd.Series | None:
     """The row of one arm that speaks of margin for each unit, tested or not; the primary one first."""
     plain = rows[~rows["metric"].str.contains("/|@", regex=True)]
-    named = plain[[any(word in words(metric).casefold() for word in MARGIN) for metric in plain["metric"]]]
+    speaks = [any(word in words(metric).casefold() for word in MARGIN) for metric in plain["metric"]]
+    # An empty list would choose no columns instead of no rows.
+    named = plain[pd.Series(speaks, index=plain.index, dtype=bool)]
     ranked = named.sort_values(["primary", "metric"], ascending=[False, True], kind="stable")
     return None if ranked.empty else ranked.iloc[0]
 

@@ -30,8 +30,14 @@ def new_run_id(slug: str, now: datetime) -> str:
 
 
 def claim(reports: Path, *, shop: Mapping[str, str]) -> None:
-    """Make sure the folder belongs to this shop. UsageError when it holds another one's reports."""
-    held = holder(reports)
+    """Make sure the folder belongs to this shop: of two that begin together in a new one, the first has it.
+
+    UsageError when it holds another one's reports.
+    """
+    with lock(reports, "@claim", wait=True, sign=False):
+        held = holder(reports)
+        if not held.get("folder"):
+            write_json(reports / "index.json", {"shop": dict(shop), "runs": []})
     if held.get("folder") and held["folder"] != shop["folder"]:
         raise UsageError(
             f"{reports.name}/ holds the reports of the shop {held.get('name') or held['folder']!r} in "
@@ -71,8 +77,12 @@ def sign_lock(reports: Path, name: str) -> None:
 
 def stage(reports: Path, run_id: str) -> Path:
     """A fresh folder for a run, out of every reader's sight."""
-    folder = reports / ".staging" / run_id
-    folder.mkdir(parents=True)
+    hidden = reports / ".staging"
+    hidden.mkdir(parents=True, exist_ok=True)
+    # Until a run is published its lists have not been restricted.
+    hidden.chmod(0o700)
+    folder = hidden / run_id
+    folder.mkdir()
     return folder
 
 
@@ -102,6 +112,7 @@ def publish(reports: Path, staging: Path, manifest: Manifest) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
     # The manifest comes last: a staging folder that has one is complete.
     write_json(staging / FILE, manifest.to_json())
+    _settle(staging)
     if not target.exists():
         staging.rename(target)
         return target
@@ -125,6 +136,20 @@ def keep_failure(reports: Path, staging: Path, manifest: Manifest, *, html: str)
     target.parent.mkdir(parents=True, exist_ok=True)
     staging.rename(target)
     return target
+
+
+def _settle(folder: Path) -> None:
+    """Have the disk hold a run's files before its name does: a power cut leaves the old run or the new, never half."""
+    for path in [*folder.rglob("*"), folder]:
+        if path.is_file() or path.is_dir():
+            number = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(number)
+            except OSError as error:
+                if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF):
+                    raise
+            finally:
+                os.close(number)
 
 
 def _supersede(reports: Path, folder: Path, run_id: str) -> None:

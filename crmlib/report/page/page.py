@@ -88,9 +88,7 @@ def render(notebook: Mapping[str, Any], facts: Facts, *, scrub: Sequence[tuple[s
     )
 
 
-def render_failure(
-    facts: Facts, *, message: str, cell: str = "", traceback: str = "", scrub: Sequence[tuple[str, str]] = ()
-) -> str:
+def render_failure(facts: Facts, *, message: str, cell: str = "", scrub: Sequence[tuple[str, str]] = ()) -> str:
     """The page a failed run leaves: what went wrong, where, and how to run it again."""
     return render_template(
         "failed.html.j2",
@@ -98,8 +96,7 @@ def render_failure(
         status=STATUS_WORDS[facts.status],
         as_of=formats.day(facts.as_of),
         message=plain(message, scrub),
-        cell=cell,
-        traceback=plain(traceback, scrub),
+        cell=plain(cell, scrub),
     )
 
 

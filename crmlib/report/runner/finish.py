@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import time
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from crmlib import errors
+from crmlib import errors, masking
 from crmlib.errors import CrmError, RunError, TimeOut
 from crmlib.findings import Findings, from_json
 from crmlib.report.folder import store
@@ -34,6 +36,7 @@ from crmlib.report.plan import Job, Outcome, Plan
 from crmlib.report.statuses import GOOD
 
 MOST_ACTIONS = 5  # kept in a manifest
+WHOLE = "error.txt"  # in a failed run's folder: the error with its own words
 _METRIC = ("id", "label", "value", "unit", "n", "low", "high", "definition")
 
 
@@ -73,7 +76,7 @@ class _Ending:
         for name, value in job.values.items():
             if value != job.report[name].default:
                 words += ["-p", f"{name}={_shown(value)}"]
-        return shlex.join(words)
+        return privacy.without_secrets(shlex.join(words))
 
     def manifest(self, facts: page.Facts, said: Findings, payload: Mapping[str, Any]) -> Manifest:
         """What the run says of itself, but for its files and what earlier runs make of it."""
@@ -120,7 +123,7 @@ def finish(job: Job, event: Mapping[str, Any], plan: Plan, around: Surroundings)
     try:
         index.rebuild(plan.reports, shop=plan.holder)
     except Exception as broken:
-        message = f"{outcome.message} The index could not be rebuilt: {type(broken).__name__}: {broken}".strip()
+        message = f"{outcome.message} The index could not be rebuilt: {_named(broken)}".strip()
         return replace(outcome, exit_code=outcome.exit_code or getattr(broken, "exit_code", 1), message=message)
     return outcome
 
@@ -136,8 +139,19 @@ def _settle(end: _Ending) -> Outcome:
         error = refused
     except Exception as broken:
         # A full disk, or a fault of our own: this run failed, the others go on.
-        error = RunError(f"the report could not be published: {type(broken).__name__}: {broken}")
+        error = RunError(f"the report could not be published: {_named(broken)}")
+        return _fail(end, error, whole="".join(traceback.format_exception(broken)))
     return _fail(end, error)
+
+
+def _named(broken: Exception) -> str:
+    """What can be said of an error of another's making; its own words may hold a row."""
+    if isinstance(broken, CrmError):
+        return str(broken)
+    if isinstance(broken, OSError):
+        return broken.strerror or type(broken).__name__
+    last = traceback.extract_tb(broken.__traceback__)[-1:]
+    return type(broken).__name__ + "".join(f" in {Path(frame.filename).name}, line {frame.lineno}" for frame in last)
 
 
 def _read_executed(end: _Ending) -> dict[str, Any] | None:
@@ -185,10 +199,15 @@ def _error(end: _Ending, notebook: Mapping[str, Any] | None, payload: object) ->
         return RunError(f"the kernel died in {where}: out of memory, or killed from outside")
     if said["kind"] == "notebook":
         return RunError(said["evalue"])
-    kind = getattr(errors, str(said["ename"]), None) if said["kind"] == "cell" else None
-    if isinstance(kind, type) and issubclass(kind, CrmError):
+    if _is_ours(said):
+        kind: type[CrmError] = getattr(errors, said["ename"])
         return kind(said["evalue"])
-    return RunError(f"{said['ename']} in {where}: {said['evalue']}")
+    line = privacy.line_of(said.get("traceback", ""))
+    return RunError(f"{said['ename']} in {where}{f', line {line}' if line else ''}")
+
+
+def _is_ours(said: Mapping[str, Any]) -> bool:
+    return said["kind"] == "cell" and privacy.is_ours(said["ename"], said["evalue"], said.get("traceback", ""))
 
 
 def _status(said: Findings, error: CrmError | None) -> str:
@@ -207,6 +226,7 @@ def _publish(end: _Ending, notebook: Mapping[str, Any], payload: Mapping[str, An
         # Kept beside the lists for the run that will grade them.
         write_json(staging / record.PREDICTIONS, payload["predictions"])
     _restrict_lists(staging)
+    _mask_tables(staging)
     rows = payload.get("rows", {})
     files = {path: rows.get(Path(path).stem) for path in _files(staging, "tables", "lists")}
     files.pop(record.PREDICTIONS, None)
@@ -229,7 +249,7 @@ def _publish(end: _Ending, notebook: Mapping[str, Any], payload: Mapping[str, An
     else:
         listed = {path: fingerprint(staging / path) for path in _files(staging, ".", "tables", "lists")}
         target = store.publish(plan.reports, staging, replace(manifest, files=listed))
-    return Outcome(report=job.report.name, status=status, exit_code=0, message=str(error or ""),
+    return Outcome(report=job.report.name, status=status, exit_code=0, message=reason,
                    path=target / "report.html", seconds=end.seconds)  # fmt: skip
 
 
@@ -261,26 +281,40 @@ def _stands_good(reports: Path, manifest: Manifest) -> bool:
     return held is not None and held.good
 
 
-def _fail(end: _Ending, error: CrmError) -> Outcome:
+def _fail(end: _Ending, error: CrmError, *, whole: str = "") -> Outcome:
     job, plan = end.job, end.plan
     status = error.status if error.status in ("failed", "refused") else "failed"
     message = page.plain(str(error), end.scrub)
     said = end.event.get("error") or {}
+    if said.get("traceback") and not _is_ours(said):
+        whole = f"{said['traceback']}\n{said.get('ename', '')}: {said.get('evalue', '')}\n{whole}"
+    if whole:
+        _keep_whole(job.staging / WHOLE, page.plain(whole, end.scrub))
+        message += f"; the whole error is in {plan.reports.name}/failed/{job.run_id}/{WHOLE}, for its owner alone"
     facts = end.facts(status=status, reason=message, files={})
     _log(job, "failed", status=status, text=message)
     path = None
     try:
-        html = page.render_failure(facts, message=message, cell=str(said.get("source") or job.source),
-                                   traceback=str(said.get("traceback") or ""), scrub=end.scrub)  # fmt: skip
+        html = page.render_failure(facts, message=message, cell=str(said.get("source") or job.source), scrub=end.scrub)
         validate(html)
         write_text(job.staging / "summary.txt", summary.of_failure(facts))
         _write_log(end)
         manifest = end.manifest(facts, Findings(report=job.report.name, headline="", parts=()), {})
         path = store.keep_failure(plan.reports, job.staging, manifest, html=html) / "report.html"
     except (OSError, CrmError) as also:
-        message = f"{message} (and its page could not be written: {also})"
+        message = f"{message} (and its page could not be written: {_named(also)})"
     return Outcome(report=job.report.name, status=status, exit_code=error.exit_code or 1, message=message,
                    path=path, seconds=end.seconds)  # fmt: skip
+
+
+def _keep_whole(file: Path, text: str) -> None:
+    """What an error says in full may quote a customer's row: it is for who ran the report, and travels nowhere."""
+    try:
+        file.unlink(missing_ok=True)
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as out:
+            out.write(text.encode("utf-8", "replace").decode() + "\n")
+    except OSError:
+        pass  # a full disk: the error itself is told all the same
 
 
 def _shown(value: Value) -> str:
@@ -301,6 +335,16 @@ def _restrict_lists(staging: Path) -> None:
             file.chmod(0o600)
 
 
+def _mask_tables(staging: Path) -> None:
+    """Tables that a cell wrote by itself hold no contact and no secret either; what is no text stays as it is."""
+    for file in (staging / "tables").glob("*"):
+        if file.is_file() and not file.is_symlink():
+            text = file.read_bytes().decode("utf-8", "surrogateescape")
+            masked = masking.contacts(privacy.without_secrets(text))
+            if masked != text:
+                file.write_bytes(masked.encode("utf-8", "surrogateescape"))
+
+
 def _files(staging: Path, *folders: str) -> list[str]:
     return sorted(
         path.relative_to(staging).as_posix()
@@ -319,7 +363,7 @@ def _write_log(end: _Ending) -> None:
     for event in end.job.log:
         told = event | {"at": datetime.fromtimestamp(event["at"], UTC).isoformat(timespec="milliseconds")}
         if told.get("error"):
-            # A traceback may quote the data; it stands on the failure's page, not in a log that travels.
+            # What an error says may quote the data, and a log travels.
             told["error"] = {key: value for key, value in told["error"].items() if key in ("kind", "ename")}
         lines.append(page.plain(json.dumps(told, ensure_ascii=False), end.scrub) + "\n")
     write_text(end.job.staging / "run.log.jsonl", "".join(lines))

@@ -13,7 +13,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections import deque
@@ -30,11 +29,11 @@ from crmlib.report.folder.manifest import is_listed
 from crmlib.report.key import KEY_VARIABLE, key_of
 from crmlib.report.memory import record
 from crmlib.report.memory.provenance import Basis, Surroundings
-from crmlib.report.page import page
+from crmlib.report.page import page, privacy
 from crmlib.report.page.index import rebuild
 from crmlib.report.parameters import Report, Value
 from crmlib.report.plan import Job, Outcome, Plan
-from crmlib.report.runner import fresh, worker
+from crmlib.report.runner import fresh, scratch, worker
 from crmlib.report.runner.finish import finish
 
 GRACE = 5.0  # seconds a notebook that is out of time has between the interrupt and the kill
@@ -99,7 +98,7 @@ def run(
             else:
                 done(job)
         if jobs:
-            private = Path(tempfile.mkdtemp(prefix="crm-"))
+            private = everything.enter_context(scratch.private())
             crew = _Crew(plan=plan, waiting=deque(jobs), events=events, private=private, progress=progress)
             _supervise(crew, min(workers or os.cpu_count() or 1, len(jobs)), done)
             basis.remember(plan)
@@ -209,7 +208,9 @@ class _Crew:
 
     def prepare(self, count: int) -> None:
         """Set up what kernels find and where they may write, and let `count` workers begin."""
-        environment = os.environ | worker.prepare(self.private) | {KEY_VARIABLE: key_of(self.plan.reports)}
+        key = key_of(self.plan.reports)
+        privacy.keep(key)
+        environment = os.environ | worker.prepare(self.private) | {KEY_VARIABLE: key}
         # What a kernel leaves behind, killed or not, goes with the run: an engine's scratch files hold customers' rows.
         folders = {"TMPDIR": "tmp"} | ({SHARED_VARIABLE: "shared"} if len(self.waiting) > 1 else {})
         for variable, name in folders.items():
@@ -312,7 +313,6 @@ class _Crew:
             except subprocess.TimeoutExpired:
                 worker.end_tree(member.process.pid)
                 member.process.wait()
-        shutil.rmtree(self.private, ignore_errors=True)
 
 
 def _limit(job: Job, plan: Plan) -> tuple[float, str]:

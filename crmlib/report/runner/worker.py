@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shutil
 import signal
 import sys
@@ -61,6 +62,8 @@ def main() -> None:
             channel.write(json.dumps({"event": event, "at": time.time(), **detail}) + "\n")
             channel.flush()
 
+    # A dump of a kernel's memory is a file of customers' rows; kernels have this from here.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     threading.Thread(target=_watch, args=(os.getppid(),), daemon=True).start()
     for line in sys.stdin:
         job = json.loads(line)
@@ -161,7 +164,7 @@ def _execute(job: dict[str, Any], say: Any) -> None:
     error = _attempt(job, say, started)
     if error and not started:
         # Nothing of the notebook has run yet: a kernel that did not start may do so the second time.
-        say("retry", reason=f"{error['ename']}: {error['evalue']}")
+        say("retry", reason=error["ename"])
         error = _attempt(job, say, started)
     say("end", error=error)
 
@@ -198,10 +201,14 @@ def _attempt(job: dict[str, Any], say: Any, started: dict[int, float]) -> dict[s
         seconds = round(time.monotonic() - started.get(cell_index, time.monotonic()), 3)
         say("cell_done", number=number(cell, cell_index), seconds=seconds)
 
+    def literal(path: str) -> str:
+        """A path that papermill takes as it is: it would fill in what stands in braces."""
+        return path.replace("{", "{{").replace("}", "}}")
+
     try:
         execute_notebook(
             nbformat.read(job["notebook"], as_version=4),
-            job["output"],
+            literal(job["output"]),
             job["parameters"],
             kernel_name=KERNEL,
             language="python",
