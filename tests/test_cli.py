@@ -131,6 +131,17 @@ def test_quiet_where_nobody_watches_unless_asked(project: Path, runs: list[dict[
     )
 
 
+def test_a_report_without_an_answer_says_why(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def without(*_: Any, say: Any, **__: Any) -> list[Outcome]:
+        ended = Outcome(report="baskets", status="not_available", exit_code=0, message="needs order_lines")
+        say(ended)
+        return [ended]
+
+    monkeypatch.setattr("crmlib.report.runner.supervisor.run", without)
+    said = crm("run", "baskets", "--shop", "data/shop", "-v").output
+    assert "baskets           not available" in said and said.endswith(": needs order_lines\n")
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
