@@ -375,5 +375,6 @@ def lacks(frame: pd.DataFrame, *columns: str) -> None:
 
 def _as_on_a_tile(form: Form) -> Form:
     """An axis may round 14.3% to 14%; the table below a tile that says 14.3% may not."""
-    unit = {formats.share: "share", formats.number: ""}.get(form)
+    units: dict[Any, str] = {formats.share: "share", formats.number: ""}
+    unit = units.get(form)
     return form if unit is None else lambda value: formats.quantity(value, unit)
