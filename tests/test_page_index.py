@@ -57,7 +57,7 @@ def test_no_run_says_how_to_make_one() -> None:
     assert "No report has been published yet" in shown() and "not enough history" not in shown()
 
 
-def test_actions_are_ranked_by_money_then_by_report_and_at_most_five() -> None:
+def test_what_matters_most_to_each_report_leads_then_money_and_at_most_five() -> None:
     def run(report: str, *weights: float) -> Manifest:
         actions = tuple(
             Action(what=f"{report} {i}", weight=weight, file="lists/a.csv") for i, weight in enumerate(weights)
@@ -65,8 +65,8 @@ def test_actions_are_ranked_by_money_then_by_report_and_at_most_five() -> None:
         return run_of(report, title=report, actions=actions, files={"lists/a.csv": {}} if report == "one" else {})
 
     html = shown(run("one", 0, 5, 0), run("two", 100, 0), run("three", 0))
-    order = [html.index(f">{what}<") for what in ("two 0", "one 1", "one 0", "one 2", "two 1")]
-    assert order == sorted(order) and "three 0" not in html
+    order = [html.index(f">{what}<") for what in ("two 0", "one 0", "three 0", "one 1", "two 1")]
+    assert order == sorted(order) and "one 2" not in html
     assert 'href="2026-11-22/one/lists/a.csv"' in html and "two/lists" not in html
 
 
