@@ -94,8 +94,11 @@ def new(name: str, title: str) -> None:
     """
     from crmlib.report import scaffold
 
-    for path in scaffold.create(common.project_folder(), name, title=title):
+    made, changed = scaffold.create(common.project_folder(), name, title=title)
+    for path in made:
         click.echo(f"wrote {common.near(path)}")
+    for path in changed:
+        click.echo(f"added a line to {common.near(path)}")
     click.echo(f"next: crm run {name} -v; pytest tests/test_{name}.py")
 
 

@@ -18,8 +18,8 @@ _NAME = re.compile(r"[a-z][a-z_]{1,38}[a-z]")
 _KEPT = "the shares of 7 days add up to 100%\n"  # what the cell that is compared prints
 
 
-def create(project: Path, name: str, *, title: str = "") -> list[Path]:
-    """Write a report's notebook, module and test and name it where reports are named; the files made and changed.
+def create(project: Path, name: str, *, title: str = "") -> tuple[list[Path], list[Path]]:
+    """Write a report's notebook, module and test and name it where reports are named; the files made, those changed.
 
     Raises UsageError, before anything is written, for a name that will not do or a project that has no place for it.
     """
@@ -31,7 +31,7 @@ def create(project: Path, name: str, *, title: str = "") -> list[Path]:
     }
     for path, text in {**made, **changed}.items():
         write_text(path, text)
-    return [*made, *changed]
+    return list(made), list(changed)
 
 
 def _new_files(project: Path, name: str, title: str) -> dict[Path, str]:
