@@ -6,14 +6,12 @@ import subprocess
 import sys
 from datetime import date
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
 from crmlib import cli
-from crmlib.errors import DataError
 from crmlib.report.page.page import FINDINGS_MIME
 from crmlib.report.plan import Outcome, Plan
 from tests.pages_helpers import code, make_project, payload, show, write_notebook
@@ -199,24 +197,41 @@ def test_list_and_params(project: Path) -> None:
     assert "has no parameters of its own" in crm("params", "feedback").output
 
 
-def test_check_prints_the_reconciliation_and_the_faults(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import pandas as pd
-
-    import crmlib
-
-    frame = pd.DataFrame({"table": ["orders"], "read": [12], "kept": [10], "set_aside": [1], "after_as_of": [1]})
-    fault = {"table": "orders", "code": "no_time", "meaning": "the time is missing", "rows": 1, "kept": False}
-    shop = SimpleNamespace(reconciliation=lambda: frame, passport=lambda: {"faults": [fault]})
-    monkeypatch.setattr(crmlib, "connect", lambda folder, engine: shop, raising=False)
-    shown = crm("check", "--shop", "data/shop").output
-    assert "set_aside" in shown and "orders: 1 rows set aside: the time is missing (no_time)" in shown
-
-    def refuse(folder: Path, engine: str) -> None:
-        raise DataError("orders has no column ordered_at; there are: at, id")
-
-    monkeypatch.setattr(crmlib, "connect", refuse, raising=False)
+def test_check_is_a_guide_to_what_is_there_what_is_missing_and_what_to_do(project: Path) -> None:
+    shop = project / "data" / "shop"
+    for name, needed in (("08_baskets", ["order_lines"]), ("12_feedback", ["feedback or orders.total"])):
+        path = project / "notebooks" / f"{name}.ipynb"
+        notebook = json.loads(path.read_text())
+        path.write_text(json.dumps(notebook | {"metadata": {"crm": {"needs": needed}}}))
+    rows = '1,2026-11-01,10,a\n2,2026-11-02,0,b\n3,never,10,"\x1b[31mred"\n'
+    (shop / "orders.csv").write_text(f"order_id,Placed,total,\x1b[31mNote\n{rows}")
+    (shop / "shop.toml").write_text('[columns.orders]\nordered_at = "Placed"\n')
+    for number in range(27):
+        (shop / f"export_{number:02}.csv").write_text("a\n1\n")
     done = crm("check", "--shop", "data/shop")
-    assert (done.exit_code, done.output) == (3, "crm: orders has no column ordered_at; there are: at, id\n")
+    said = " ".join(done.output.split())
+    assert done.exit_code == 0 and "\x1b" not in done.output
+    for line in (
+        "table read used not used later",
+        'orders.csv read: order_id, ordered_at = "Placed", total missing: customer_id, status',
+        "In shop.toml, below [columns.orders]: customer_id =",
+        "orders: 1 row not used: the date cannot be read",
+        "orders: 1 row used: an order whose total is zero (zero_total)",
+        "export_18.csv, export_19.csv and 7 more. Only CSV and Parquet files named after a table are",
+        "baskets needs order_lines feedback can run",
+        "1 of 2 reports can run. Next: crm run --all --shop data/shop -v",
+    ):
+        assert line in said, line
+
+
+def test_check_ends_with_3_where_nothing_can_be_used(project: Path) -> None:
+    orders = project / "data" / "shop" / "orders.csv"
+    orders.write_text("order_id,ordered_at,total\n")
+    done = crm("check", "--shop", "data/shop")
+    assert done.exit_code == 3 and "Nothing can be used: no row of any table." in done.output
+    orders.write_text("id,at\n1,2026-11-01\n")
+    done = crm("check", "--shop", "data/shop")
+    assert done.exit_code == 3 and done.output.startswith("crm: orders.csv has no column 'order_id'")
 
 
 def test_demo_makes_a_shop_once(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""crm list, params, check, demo, new: what there is to run, and on what."""
+"""crm list, params, demo, new: what there is to run, and on what."""
 
 from __future__ import annotations
 
@@ -30,23 +30,6 @@ def params(report: str) -> None:
         click.echo(f"{found.name} has no parameters of its own")
     rows = [(p.name, p.type, _default(p.default), p.allowed, p.help) for p in settable]
     common.echo_columns(rows)
-
-
-@click.command()
-@common.shop_option
-def check(shop: str) -> None:
-    """Say what of a shop's tables was kept or set aside, and why."""
-    place, _, engine = common.shop_folder(common.project_folder(), shop)
-    import crmlib
-
-    connected = crmlib.connect(place, engine=engine)
-    click.echo(connected.reconciliation().to_string(index=False))
-    faults = connected.passport()["faults"]
-    for fault in faults:
-        treated = "kept" if fault["kept"] else "set aside"
-        click.echo(f"{fault['table']}: {fault['rows']:,} rows {treated}: {fault['meaning']} ({fault['code']})")
-    if not faults:
-        click.echo("No faults found.")
 
 
 @click.command()

@@ -15,9 +15,12 @@ import tokenize
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from crmlib.errors import UsageError, nearest
+
+if TYPE_CHECKING:
+    from crmlib.shop.shop import Shop
 
 Value = str | int | float | bool
 TYPES: dict[str, type[Value]] = {"str": str, "int": int, "float": float, "bool": bool}
@@ -79,12 +82,17 @@ class Parameter:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """A notebook as the runner knows it, by its file alone."""
+    """A notebook as the runner knows it, by its file alone.
+
+    `needs` is what its metadata says under crm: tables and columns without which it has no answer, each with its
+    alternatives, such as 'outcomes or orders.customer_id'.
+    """
 
     name: str
     title: str
     notebook: Path
     parameters: tuple[Parameter, ...]
+    needs: tuple[str, ...] = ()
 
     def __getitem__(self, name: str) -> Parameter:
         for parameter in self.parameters:
@@ -119,7 +127,8 @@ def select(notebooks: Path, names: Sequence[str] = ()) -> list[Report]:
 def read_report(notebook: Path) -> Report:
     """Title and parameters of one notebook. UsageError where the notebook does not keep the convention."""
     try:
-        cells: list[dict[str, Any]] = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+        whole = json.loads(notebook.read_text(encoding="utf-8"))
+        cells: list[dict[str, Any]] = whole["cells"]
     except (OSError, ValueError, KeyError) as error:
         raise UsageError(f"{notebook.name} cannot be read as a notebook: {error}") from error
     match = _FILE.fullmatch(notebook.name)
@@ -132,7 +141,18 @@ def read_report(notebook: Path) -> Report:
     missing = [name for name in RESERVED if name not in {parameter.name for parameter in parameters}]
     if missing:
         raise UsageError(f"{notebook.name}: the parameters cell lacks {', '.join(missing)}")
-    return Report(name=name, title=title, notebook=notebook, parameters=parameters)
+    needs = tuple(map(str, whole.get("metadata", {}).get("crm", {}).get("needs", ())))
+    return Report(name=name, title=title, notebook=notebook, parameters=parameters, needs=needs)
+
+
+def unmet(report: Report, shop: Shop) -> list[str]:
+    """Which of a report's needs does a shop not meet, by columns that are there and rows that can be used?"""
+
+    def met(place: str) -> bool:
+        table, *columns = place.split(".")
+        return shop.has(table, *columns) and shop.audits[table].kept > 0
+
+    return [need for need in report.needs if not any(map(met, need.split(" or ")))]
 
 
 def heading(cell: Mapping[str, Any]) -> str:

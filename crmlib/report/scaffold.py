@@ -77,7 +77,7 @@ def _filled(part: str, words: Mapping[str, str]) -> str:
 def _notebook(words: Mapping[str, str]) -> str:
     cells = [_cell(number, text) for number, text in enumerate(_filled("notebook", words).split("%% ")[1:])]
     kernel = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
-    metadata = {"kernelspec": kernel, "language_info": {"name": "python"}}
+    metadata = {"crm": {"needs": ["orders"]}, "kernelspec": kernel, "language_info": {"name": "python"}}
     notebook = {"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
     return json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
 
