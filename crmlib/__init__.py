@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from crmlib.analysis import baskets, data_health, experiments, feedback, lifetime_value
     from crmlib.findings import Part, compose
+    from crmlib.ipython import connect
     from crmlib.publishing import due, publish
-    from crmlib.shop.shop import Shop, connect
+    from crmlib.shop.shop import Shop
 
 __version__ = "0.2.0"
 __all__ = [
@@ -39,7 +40,7 @@ __all__ = [
 
 _FUNCTIONS = {
     "Shop": "crmlib.shop.shop",
-    "connect": "crmlib.shop.shop",
+    "connect": "crmlib.ipython",
     "Part": "crmlib.findings",
     "compose": "crmlib.findings",
     "due": "crmlib.publishing",

@@ -31,7 +31,6 @@ def check(shop: str) -> None:
     place, label, engine = common.shop_folder(common.project_folder(), shop)
     import crmlib
     from crmlib.report import parameters
-    from crmlib.report.parameters import unmet
 
     connected = crmlib.connect(place, engine=engine)
     try:
@@ -60,6 +59,16 @@ def needs(wanted: Iterable[str]) -> str:
     'assignments, and outcomes or orders with customer_id'
     """
     return ", and ".join(re.sub(r"\.(\w+)", r" with \1", need) for need in wanted) or "any table"
+
+
+def unmet(report: Report, shop: Shop) -> list[str]:
+    """Which of a report's needs does a shop not meet, by columns that are there and rows that can be used?"""
+
+    def met(place: str) -> bool:
+        table, *columns = place.split(".")
+        return shop.has(table, *columns) and shop.audits[table].kept > 0
+
+    return [need for need in report.needs if not any(map(met, need.split(" or ")))]
 
 
 def _data(shop: Shop) -> Iterator[str]:

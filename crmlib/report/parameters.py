@@ -15,12 +15,9 @@ import tokenize
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from crmlib.errors import UsageError, nearest
-
-if TYPE_CHECKING:
-    from crmlib.shop.shop import Shop
 
 Value = str | int | float | bool
 TYPES: dict[str, type[Value]] = {"str": str, "int": int, "float": float, "bool": bool}
@@ -137,22 +134,12 @@ def read_report(notebook: Path) -> Report:
     tagged = [cell for cell in cells if "parameters" in cell.get("metadata", {}).get("tags", [])]
     if len(tagged) != 1:
         raise UsageError(f"{notebook.name} needs exactly one cell tagged 'parameters'; it has {len(tagged)}")
-    parameters = tuple(_parse_cell("".join(tagged[0]["source"]), notebook.name))
+    parameters = tuple(parse_cell("".join(tagged[0]["source"]), notebook.name))
     missing = [name for name in RESERVED if name not in {parameter.name for parameter in parameters}]
     if missing:
         raise UsageError(f"{notebook.name}: the parameters cell lacks {', '.join(missing)}")
     needs = tuple(map(str, whole.get("metadata", {}).get("crm", {}).get("needs", ())))
     return Report(name=name, title=title, notebook=notebook, parameters=parameters, needs=needs)
-
-
-def unmet(report: Report, shop: Shop) -> list[str]:
-    """Which of a report's needs does a shop not meet, by columns that are there and rows that can be used?"""
-
-    def met(place: str) -> bool:
-        table, *columns = place.split(".")
-        return shop.has(table, *columns) and shop.audits[table].kept > 0
-
-    return [need for need in report.needs if not any(map(met, need.split(" or ")))]
 
 
 def heading(cell: Mapping[str, Any]) -> str:
@@ -234,7 +221,8 @@ def _split(text: str) -> tuple[str, str]:
     return name.strip(), value
 
 
-def _parse_cell(source: str, where: str) -> list[Parameter]:
+def parse_cell(source: str, where: str) -> list[Parameter]:
+    """The parameters of a cell's source. UsageError for a line that is none, and a default that does not fit."""
     comments = {
         token.start[0]: token.string.lstrip("# ").strip()
         for token in tokenize.generate_tokens(io.StringIO(source).readline)
