@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from crmlib.analysis import baskets, data_health, experiments, feedback, lifetime_value
+    from crmlib.figures.own import page
     from crmlib.findings import Part, compose
     from crmlib.ipython import connect
     from crmlib.publishing import due, publish
@@ -35,6 +36,7 @@ __all__ = [
     "experiments",
     "feedback",
     "lifetime_value",
+    "page",
     "publish",
 ]
 
@@ -44,6 +46,7 @@ _FUNCTIONS = {
     "Part": "crmlib.findings",
     "compose": "crmlib.findings",
     "due": "crmlib.publishing",
+    "page": "crmlib.figures.own",
     "publish": "crmlib.publishing",
 }
 

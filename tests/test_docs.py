@@ -67,6 +67,7 @@ def test_readme_commands_exist():
         "crmlib.cli.checking",
         "crmlib.errors",
         "crmlib.figures.charts",
+        "crmlib.figures.own",
         "crmlib.findings",
         "crmlib.formats",
         "crmlib.report.memory.tables",

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from crmlib import figures, formats
+import crmlib as crm
+from crmlib import figures, findings, formats
 from crmlib.errors import CrmError
 from crmlib.figures.charts import log_ticks
 
@@ -179,3 +180,23 @@ def test_the_same_frame_gives_the_same_bytes():
         return figures.bars(ROWS, label="name", value="value", what="share", form=percent)
 
     assert make() == make()
+
+
+def test_a_page_of_ones_own_from_a_frame_and_an_axes():
+    import matplotlib.pyplot as plt
+
+    open_before = plt.get_fignums()
+    weeks = DAYS.set_index("day").head(3)
+    ax = weeks.plot(xlabel="week", ylabel="refund share")
+    made = crm.page("Refunds rise.", weeks, ax, sentence="By a half.", caveats=[findings.Caveat(text="Few weeks.")])
+    (part,) = made.parts
+    assert part.chart.wide.startswith("data:image/png;base64,") and part.chart.wide != part.chart.narrow
+    assert part.chart.alt == "Figure: refund share by week"
+    assert part.title == "Refunds rise." and made.caveats[0].text == "Few weeks."
+    assert list(made.tables["page"].columns) == ["day", "share"] and part.chart.table["rows"][0][1] == "0.10"
+    assert plt.get_fignums() == open_before
+    with pytest.raises(CrmError, match="label its axes"):
+        crm.page("x", weeks, plt.figure().add_subplot())
+    with pytest.raises(CrmError, match="leave out customer_id"):
+        crm.page("x", pd.DataFrame({"customer_id": ["a"]}))
+    plt.close("all")
