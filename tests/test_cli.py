@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -361,3 +362,27 @@ def test_limits_and_force_reach_the_plan(project: Path, runs: list[dict[str, Any
     assert (
         "--cell-timeout wants a time" in crm("run", "baskets", "--shop", "data/shop", "--cell-timeout", "soon").output
     )
+
+
+def test_init_makes_a_workbook_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = crm("init", "mine")
+    assert done.exit_code == 0 and "wrote mine/data/myshop/shop.toml" in done.output
+    assert crm("init", "mine").exit_code == 2
+    monkeypatch.chdir(tmp_path / "mine")
+    shipped = {path.name for path in (ROOT / "notebooks").glob("*.ipynb")}
+    assert {path.name for path in Path("notebooks").iterdir()} == shipped
+    assert f"cd {tmp_path / 'mine'} && " in Path("crontab.txt").read_text()
+    # It is a project of its own, whose shop is there to be filled in.
+    assert "baskets" in crm("list").output
+    Path("data/myshop/orders.csv").write_text("order_id,ordered_at,total\n1,2026-11-01,10\n")
+    assert "data_health     can run" in crm("check", "--shop", "data/myshop").output
+
+
+def test_the_wheel_ships_the_notebooks_and_containers_run_as_nobody_special() -> None:
+    built = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert built["force-include"] == {"notebooks": "crmlib/notebooks"}
+    lines = (ROOT / "Containerfile").read_text().splitlines()
+    assert lines.index("USER crm") < lines.index('CMD ["make", "reports"]')
+    lab = subprocess.run(["make", "-n", "lab"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert ("jupyter lab --allow-root" in lab) == (os.getuid() == 0) and "jupyter lab notebooks" not in lab

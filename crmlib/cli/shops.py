@@ -1,6 +1,8 @@
-"""crm list, params, demo, new: what there is to run, and on what."""
+"""crm list, params, demo, new, init: what there is to run, and on what."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import click
 
@@ -83,6 +85,23 @@ def new(name: str, title: str) -> None:
     for path in changed:
         click.echo(f"added a line to {common.near(path)}")
     click.echo(f"next: crm run {name} -v; pytest tests/test_{name}.py")
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+def init(folder: Path) -> None:
+    """Make a workbook in a new folder: notebooks, a shop to fill in, a cron line."""
+    import shutil
+    import sys
+
+    from crmlib.report import workbook
+
+    beside = Path(sys.executable).with_name("crm")
+    for path in workbook.init(folder, crm=str(beside) if beside.is_file() else shutil.which("crm") or "crm"):
+        click.echo(f"wrote {common.near(path.resolve())}")
+    click.echo(
+        f"next: cd {common.near(folder.resolve())}; crm demo && crm run --all -v; your own tables go into data/myshop"
+    )
 
 
 def _default(value: object) -> str:
