@@ -99,9 +99,8 @@ def init(folder: Path) -> None:
     beside = Path(sys.executable).with_name("crm")
     for path in workbook.init(folder, crm=str(beside) if beside.is_file() else shutil.which("crm") or "crm"):
         click.echo(f"wrote {common.near(path.resolve())}")
-    click.echo(
-        f"next: cd {common.near(folder.resolve())}; crm demo && crm run --all -v; your own tables go into data/myshop"
-    )
+    click.echo(f"next: cd {common.near(folder.resolve())}; crm demo; crm run --all -v")
+    click.echo("your own tables go into data/myshop; crm check --shop data/myshop says what they are enough for")
 
 
 def _default(value: object) -> str:
