@@ -183,6 +183,9 @@ class _Taking:
             money={code: float(found.loc[code, "money"]) for code in outcomes},
         )
         self.tables[name] = without_ours(kept)
+        # No table that is still to come asks for this one's first rows: products, which lines ask for, come after them.
+        for reading in ("_first", "_second"):
+            works.drop(f"{reading}_{name}")
 
     def _products(self) -> ir.Table | None:
         if "products" not in self.typed:
@@ -293,19 +296,19 @@ def _states(works: Engine, orders: ir.Table) -> tuple[State, ...]:
 def _not_goods(works: Engine, tables: Mapping[str, ir.Table], settings: Settings) -> dict[str, str]:
     """Products that are money only, by id: what they are."""
     words = vocabulary.NOT_GOODS | {word.strip().lower(): "not_goods" for word in settings.not_goods}
+    # There may be many rows: no word is made of each, to be compared.
+    forms = {form for word in words for form in (word, word.upper(), word.title(), word.capitalize())}
+    written = sorted(forms | set(settings.not_goods))
     found: dict[str, str] = {}
     told = []
     if "order_lines" in tables:
         lines = tables["order_lines"]
-        # Many lines: no word is made of each, to be compared.
-        written = sorted({form for word in words for form in (word, word.upper(), word.title(), word.capitalize())})
-        told.append(lines.filter(lines["product_id"].isin([*written, *settings.not_goods])).select("product_id"))
+        told.append(lines.filter(lines["product_id"].isin(written)).select("product_id"))
     if "products" in tables:
         products = tables["products"]
-        product, name, kind = (products[column].strip().lower() for column in ("product_id", "name", "kind"))
-        other = kind.notnull() & ~kind.isin(["goods", "product", "simple", "variable", "physical", ""])
-        known = (product.isin(list(words)) | name.isin(list(words)) | other).fill_null(False)
-        told.append(products.filter(known).select("product_id", "name", "kind"))
+        goods = products["kind"].fill_null("").lower().isin(["goods", "product", "simple", "variable", "physical", ""])
+        named = products["product_id"].isin(written) | products["name"].isin(written).fill_null(False)
+        told.append(products.filter(named | ~goods).select("product_id", "name", "kind"))
     for rows in told:
         for row in works.frame(rows.distinct().order_by("product_id").limit(10_000)).itertuples(index=False):
             said = [value.strip().lower() for value in row if isinstance(value, str)]

@@ -78,7 +78,7 @@ def frequent_itemsets(held: Matrix, *, least: int, max_items: int) -> Itemsets:
                 if len(partners) > 1:
                     rows = by_column.indices[by_column.indptr[item] : by_column.indptr[item + 1]]
                     table = columns[rows][:, partners].toarray().astype(np.float32)
-                    _extend(counts, (item,), partners, table, names=frequent, least=least, max_items=max_items)
+                    _extend(counts, (int(frequent[item]),), frequent[partners], table, least=least, max_items=max_items)
     return Itemsets(counts=counts, baskets=held.shape[0], least=least, max_items=max_items)
 
 
@@ -88,18 +88,16 @@ def _extend(
     partners: Ints,
     table: NDArray[np.float32],
     *,
-    names: Ints,
     least: int,
     max_items: int,
 ) -> None:
-    """Add the frequent sets of `prefix` and two or more `partners`. `table` has the rows that hold the prefix."""
+    """Add the frequent sets of `prefix` and two or more `partners`: the columns of `table`, rows with the prefix."""
     # Whole numbers are exact in single precision up to 16.8 million, and no shop carries more baskets than five.
     both = np.triu(table.T @ table, k=1)
     first, second = np.nonzero(both >= least)
-    known = tuple(int(names[i]) for i in prefix)
     tallies = both[first, second].astype(np.int64).tolist()
-    pairs = zip(names[partners[first]].tolist(), names[partners[second]].tolist(), strict=True)
-    counts.update({(*known, *pair): tally for pair, tally in zip(pairs, tallies, strict=True)})
+    pairs = zip(partners[first].tolist(), partners[second].tolist(), strict=True)
+    counts.update({(*prefix, *pair): tally for pair, tally in zip(pairs, tallies, strict=True)})
     if len(prefix) + 2 == max_items:
         return
     for place in np.unique(first):
@@ -107,7 +105,7 @@ def _extend(
         if len(further) > 1:
             rows = table[table[:, place] > 0][:, further]
             after = (*prefix, int(partners[place]))
-            _extend(counts, after, partners[further], rows, names=names, least=least, max_items=max_items)
+            _extend(counts, after, partners[further], rows, least=least, max_items=max_items)
 
 
 def column_sums(held: Matrix) -> Ints:

@@ -15,7 +15,7 @@ import ibis
 import ibis.expr.types as ir
 import pandas as pd
 
-from crmlib.shop.engines import BLANK, DUCKDB, FOLDER_VARIABLE, Raw, flag, our_names, without_decimals
+from crmlib.shop.engines.protocol import BLANK, DUCKDB, FOLDER_VARIABLE, Raw, flag, our_names, without_decimals
 from crmlib.shop.intake import encoding as text
 from crmlib.shop.intake.files import Source, parquet_names
 

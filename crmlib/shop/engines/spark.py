@@ -22,8 +22,8 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from crmlib.errors import UsageError
-from crmlib.shop.engines import SPARK, Raw, our_names, without_decimals
 from crmlib.shop.engines.duckdb import DuckDB
+from crmlib.shop.engines.protocol import SPARK, Raw, our_names, without_decimals
 from crmlib.shop.intake import encoding as text
 from crmlib.shop.intake.files import Source
 
