@@ -29,7 +29,7 @@ test-spark: $(SPARK_READY)
 	CRM_SPARK=1 $(SPARK_BIN)/python -m pytest -m spark
 
 lab: $(READY) data/demo/orders.csv
-	$(BIN)/jupyter lab notebooks
+	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root)
 
 bench: $(READY)
 	$(BIN)/python -m tests.benchmarks

@@ -18,9 +18,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from crmlib.analysis import baskets, data_health, experiments, feedback, lifetime_value
+    from crmlib.figures.own import page
     from crmlib.findings import Part, compose
+    from crmlib.ipython import connect
     from crmlib.publishing import due, publish
-    from crmlib.shop.shop import Shop, connect
+    from crmlib.shop.shop import Shop
 
 __version__ = "0.2.0"
 __all__ = [
@@ -34,15 +36,17 @@ __all__ = [
     "experiments",
     "feedback",
     "lifetime_value",
+    "page",
     "publish",
 ]
 
 _FUNCTIONS = {
     "Shop": "crmlib.shop.shop",
-    "connect": "crmlib.shop.shop",
+    "connect": "crmlib.ipython",
     "Part": "crmlib.findings",
     "compose": "crmlib.findings",
     "due": "crmlib.publishing",
+    "page": "crmlib.figures.own",
     "publish": "crmlib.publishing",
 }
 

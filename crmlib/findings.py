@@ -13,8 +13,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
-from crmlib import display
-from crmlib.errors import UsageError
+from crmlib import display, formats
+from crmlib.errors import UsageError, nearest
 from crmlib.formats import Estimate
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 FINDINGS_MIME = "application/vnd.crmlib.findings+json"
 PART_MIME = "application/vnd.crmlib.part+json"
 MOST_TILES = 4
+# Who may be asked to act; shop.toml's [owners] says who that is. data/README.md lists them.
+ROLES = ("service", "marketing", "sales", "purchasing", "shop")
 
 Status = Literal["published", "warnings", "too_few"]
 
@@ -75,8 +77,8 @@ class Metric:
 class Action:
     """Something to do, in a line: the verb first and how many, what it is worth, by when, who, and the list.
 
-    `what` is a whole line: 'Contact the 39 best customers who are wavering'. `owner` is a role of shop.toml's [owners],
-    such as 'service'; a shop that names nobody shows nobody. `weight` is the money at stake in the shop's currency, by
+    `what` is a whole line: 'Contact the 39 best customers who are wavering'. `owner` is one of ROLES, whom shop.toml's
+    [owners] names; a shop that names nobody shows nobody. `weight` is the money at stake in the shop's currency, by
     which the index ranks over all reports; 0 where it is not known. `why` is for whoever asks, folded on the page.
     """
 
@@ -379,14 +381,17 @@ class Findings:
 def compose(report: str, headline: str, parts: Sequence[Part | None], *, status: Status | None = None) -> Findings:
     """A report from its parts, in the order of the page; what is None is left out.
 
-    Without a `status` a check that is not 'ok' makes it 'warnings'. Raises UsageError for more than four tiles and for
-    ids or file names that repeat.
+    Without a `status` a check that is not 'ok' makes it 'warnings'. Raises UsageError, for whoever writes a report, for
+    an empty headline, more than four tiles, ids or file names that repeat, a `before` without `against`, a unit that is
+    none and an owner who is none of ROLES.
 
     >>> compose("returns", "Few orders come back.", [Part(title="3% come back", sentence="As last year.")]).status
     'published'
     """
     there = tuple(part for part in parts if part is not None)
     made = Findings(report=report, headline=headline, parts=there)
+    if not headline.strip():
+        raise UsageError("a page needs a headline that says what happened and what it means")
     for what, names in (
         ("metric ids", [metric.id for metric in made.metrics]),
         ("tables", [name for part in there for name in (*part.tables, *part.lists)]),
@@ -395,9 +400,22 @@ def compose(report: str, headline: str, parts: Sequence[Part | None], *, status:
             raise UsageError(f"{what} repeat: {twice}")
     if len(made.tiles) > MOST_TILES:
         raise UsageError(f"a page has at most {MOST_TILES} tiles; headline=True is set on {[m.id for m in made.tiles]}")
+    for metric in made.metrics:
+        _fits(metric)
+    for owner in (action.owner for action in made.actions if action.owner):
+        if owner not in ROLES:
+            raise UsageError(f"no action can be given to {owner!r}; {nearest(owner, ROLES)}")
     if status is None:
         status = "warnings" if any(check.verdict != "ok" for check in made.checks) else "published"
     return replace(made, status=status)
+
+
+def _fits(metric: Metric) -> None:
+    """UsageError for a metric that a page would say wrongly."""
+    if meant := formats.misspelt(metric.unit):
+        raise UsageError(f"metric {metric.id}: the unit {metric.unit!r} is none; write {meant}. Units: {formats.UNITS}")
+    if metric.before is not None and not metric.against:
+        raise UsageError(f"metric {metric.id}: `before` needs `against`, the period it is of: 'the year before'")
 
 
 def from_json(said: Mapping[str, Any]) -> Findings:

@@ -9,6 +9,15 @@ from datetime import date
 MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
 NOTHING = "not available"
 FEW_PEOPLE = 5
+UNITS = (
+    "'share' (0 to 1), 'index' (two decimals), 'months', 'days', a currency's three capital letters, "
+    "or the name of what is counted: 'orders'"
+)
+_MEANT = {
+    "share": ("%", "percent", "per cent", "percentage", "percentages", "pct", "shares", "proportion", "ratio", "rate"),
+    "index": ("indices", "indexes", "indx"),
+    "the shop's currency code": ("€", "$", "£", "eur", "usd", "gbp", "euro", "euros", "dollar", "dollars", "currency"),
+}
 _SYMBOLS = {"EUR": "€", "USD": "$", "GBP": "£", "JPY": "¥", "INR": "₹"}
 
 
@@ -73,6 +82,17 @@ def day(value: date, *, year: bool = True) -> str:
     """A day in words: '1 July 1998'."""
     text = f"{value.day}\N{NO-BREAK SPACE}{value:%B}"
     return f"{text} {value.year}" if year else text
+
+
+def misspelt(unit: str) -> str:
+    """What was meant by a unit that would be taken for the name of a counted thing; '' for one that is right.
+
+    >>> misspelt("percent"), misspelt("orders"), misspelt("EUR")
+    ('share', '', '')
+    """
+    if len(unit) == 3 and unit.isupper():
+        return ""
+    return next((right for right, wrong in _MEANT.items() if unit.strip().casefold() in wrong), "")
 
 
 def _digits(low: float | None, high: float | None) -> int | None:

@@ -9,13 +9,56 @@ Nothing happens on import; `%unload_ext crmlib` puts everything back.
 
 from __future__ import annotations
 
+import functools
+import os
+import sys
 from typing import Any
 
 from crmlib.errors import nearest
+from crmlib.shop import shop as _shop
+from crmlib.shop.sharing import FOLDER_VARIABLE
 
 # Frames as an analyst reads them: no row of dots in the middle of twelve columns, no twelve decimals.
 _FRAMES = {"display.max_columns": 30, "display.max_colwidth": 60, "display.precision": 3, "display.width": 140}
 _MEMORY = "_crmlib_before"
+
+
+@functools.wraps(_shop.connect)
+def connect(*place: Any, **said: Any) -> _shop.Shop:
+    # The docstring is that of the shop's own.
+    if shell := _shell():
+        check_parameters(shell)
+        if FOLDER_VARIABLE not in os.environ:
+            import ibis
+
+            # For whoever looks; a run's page shows no rows.
+            ibis.options.interactive = True
+    return _shop.connect(*place, **said)
+
+
+def check_parameters(shell: Any) -> None:
+    """Hold the values of a notebook's parameters to what its own cell allows, as the command line does.
+
+    UsageError names the parameter, its value and what is allowed. A notebook without such a cell is let be.
+    """
+    from crmlib.report import parameters
+
+    cells = [cell for cell in shell.user_ns.get("In", ()) if all(f"{name}: str" in cell for name in ("shop", "as_of"))]
+    if not cells:
+        return
+    try:
+        found = parameters.parse_cell(cells[-1], "this notebook")
+    except SyntaxError:
+        return
+    for parameter in found:
+        if parameter.name not in parameters.RESERVED:
+            parameter.check(shell.user_ns.get(parameter.name, parameter.default))
+
+
+def _shell() -> Any:
+    """The notebook this runs in, or None."""
+    ipython = sys.modules.get("IPython")
+    return ipython.get_ipython() if ipython else None
 
 
 def load(shell: Any) -> None:

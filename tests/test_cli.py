@@ -4,16 +4,15 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 from datetime import date
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
 from crmlib import cli
-from crmlib.errors import DataError
 from crmlib.report.page.page import FINDINGS_MIME
 from crmlib.report.plan import Outcome, Plan
 from tests.pages_helpers import code, make_project, payload, show, write_notebook
@@ -131,6 +130,17 @@ def test_quiet_where_nobody_watches_unless_asked(project: Path, runs: list[dict[
     )
 
 
+def test_a_report_without_an_answer_says_why(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def without(*_: Any, say: Any, **__: Any) -> list[Outcome]:
+        ended = Outcome(report="baskets", status="not_available", exit_code=0, message="needs order_lines")
+        say(ended)
+        return [ended]
+
+    monkeypatch.setattr("crmlib.report.runner.supervisor.run", without)
+    said = crm("run", "baskets", "--shop", "data/shop", "-v").output
+    assert "baskets           not available" in said and said.endswith(": needs order_lines\n")
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
@@ -188,24 +198,41 @@ def test_list_and_params(project: Path) -> None:
     assert "has no parameters of its own" in crm("params", "feedback").output
 
 
-def test_check_prints_the_reconciliation_and_the_faults(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import pandas as pd
-
-    import crmlib
-
-    frame = pd.DataFrame({"table": ["orders"], "read": [12], "kept": [10], "set_aside": [1], "after_as_of": [1]})
-    fault = {"table": "orders", "code": "no_time", "meaning": "the time is missing", "rows": 1, "kept": False}
-    shop = SimpleNamespace(reconciliation=lambda: frame, passport=lambda: {"faults": [fault]})
-    monkeypatch.setattr(crmlib, "connect", lambda folder, engine: shop, raising=False)
-    shown = crm("check", "--shop", "data/shop").output
-    assert "set_aside" in shown and "orders: 1 rows set aside: the time is missing (no_time)" in shown
-
-    def refuse(folder: Path, engine: str) -> None:
-        raise DataError("orders has no column ordered_at; there are: at, id")
-
-    monkeypatch.setattr(crmlib, "connect", refuse, raising=False)
+def test_check_is_a_guide_to_what_is_there_what_is_missing_and_what_to_do(project: Path) -> None:
+    shop = project / "data" / "shop"
+    for name, needed in (("08_baskets", ["order_lines"]), ("12_feedback", ["feedback or orders.total"])):
+        path = project / "notebooks" / f"{name}.ipynb"
+        notebook = json.loads(path.read_text())
+        path.write_text(json.dumps(notebook | {"metadata": {"crm": {"needs": needed}}}))
+    rows = '1,2026-11-01,10,a\n2,2026-11-02,0,b\n3,never,10,"\x1b[31mred"\n'
+    (shop / "orders.csv").write_text(f"order_id,Placed,total,\x1b[31mNote\n{rows}")
+    (shop / "shop.toml").write_text('[columns.orders]\nordered_at = "Placed"\n')
+    for number in range(27):
+        (shop / f"export_{number:02}.csv").write_text("a\n1\n")
     done = crm("check", "--shop", "data/shop")
-    assert (done.exit_code, done.output) == (3, "crm: orders has no column ordered_at; there are: at, id\n")
+    said = " ".join(done.output.split())
+    assert done.exit_code == 0 and "\x1b" not in done.output
+    for line in (
+        "table read used not used later",
+        'orders.csv read: order_id, ordered_at = "Placed", total missing: customer_id, status',
+        "In shop.toml, below [columns.orders]: customer_id =",
+        "orders: 1 row not used: the date cannot be read",
+        "orders: 1 row used: an order whose total is zero (zero_total)",
+        "export_18.csv, export_19.csv and 7 more. Only CSV and Parquet files named after a table are",
+        "baskets needs order_lines feedback can run",
+        "1 of 2 reports can run. Next: crm run --all --shop data/shop -v",
+    ):
+        assert line in said, line
+
+
+def test_check_ends_with_3_where_nothing_can_be_used(project: Path) -> None:
+    orders = project / "data" / "shop" / "orders.csv"
+    orders.write_text("order_id,ordered_at,total\n")
+    done = crm("check", "--shop", "data/shop")
+    assert done.exit_code == 3 and "Nothing can be used: no row of any table." in done.output
+    orders.write_text("id,at\n1,2026-11-01\n")
+    done = crm("check", "--shop", "data/shop")
+    assert done.exit_code == 3 and done.output.startswith("crm: orders.csv has no column 'order_id'")
 
 
 def test_demo_makes_a_shop_once(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -335,3 +362,27 @@ def test_limits_and_force_reach_the_plan(project: Path, runs: list[dict[str, Any
     assert (
         "--cell-timeout wants a time" in crm("run", "baskets", "--shop", "data/shop", "--cell-timeout", "soon").output
     )
+
+
+def test_init_makes_a_workbook_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = crm("init", "mine")
+    assert done.exit_code == 0 and "wrote mine/data/myshop/shop.toml" in done.output
+    assert crm("init", "mine").exit_code == 2
+    monkeypatch.chdir(tmp_path / "mine")
+    shipped = {path.name for path in (ROOT / "notebooks").glob("*.ipynb")}
+    assert {path.name for path in Path("notebooks").iterdir()} == shipped
+    assert f"cd {tmp_path / 'mine'} && " in Path("crontab.txt").read_text()
+    # It is a project of its own, whose shop is there to be filled in.
+    assert "baskets" in crm("list").output
+    Path("data/myshop/orders.csv").write_text("order_id,ordered_at,total\n1,2026-11-01,10\n")
+    assert "data_health     can run" in crm("check", "--shop", "data/myshop").output
+
+
+def test_the_wheel_ships_the_notebooks_and_containers_run_as_nobody_special() -> None:
+    built = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert built["force-include"] == {"notebooks": "crmlib/notebooks"}
+    lines = (ROOT / "Containerfile").read_text().splitlines()
+    assert lines.index("USER crm") < lines.index('CMD ["make", "reports"]')
+    lab = subprocess.run(["make", "-n", "lab"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert ("jupyter lab --allow-root" in lab) == (os.getuid() == 0) and "jupyter lab notebooks" not in lab

@@ -8,6 +8,8 @@ import re
 
 import pytest
 
+from crmlib.cli.checking import needs
+from crmlib.report.parameters import select
 from crmlib.shop.quality import KEPT, SET_ASIDE
 from crmlib.shop.tables import TABLES
 from tests.conftest import ROOT
@@ -44,6 +46,11 @@ def test_readme_names_every_notebook_and_its_files_exist():
         assert (ROOT / target).exists(), target
 
 
+def test_readme_says_what_each_notebook_needs():
+    for report in select(ROOT / "notebooks"):
+        assert re.search(rf"^\| \[notebooks/\d\d_{report.name}\.ipynb\].*\| {needs(report.needs)} \|$", README, re.M)
+
+
 def test_readme_commands_exist():
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     named = set(re.findall(r"\bmake ([a-z]+)\b", README))
@@ -57,8 +64,10 @@ def test_readme_commands_exist():
 @pytest.mark.parametrize(
     "module",
     [
+        "crmlib.cli.checking",
         "crmlib.errors",
         "crmlib.figures.charts",
+        "crmlib.figures.own",
         "crmlib.findings",
         "crmlib.formats",
         "crmlib.report.memory.tables",

@@ -118,6 +118,15 @@ def test_asking_for_what_is_not_there_names_what_is(write_shop):
     assert not shop.has("orders", "coupon")
 
 
+def test_a_name_that_no_shop_has_is_a_slip_and_not_an_absence(write_shop):
+    shop = crm.connect(write_shop(orders=[{**row, "gift_note": "hi"} for row in ORDERS]))
+    with pytest.raises(UsageError, match="orders have no column 'totl'; did you mean 'total'"):
+        shop.table("orders", "totl")
+    with pytest.raises(UsageError, match="no shop has a table 'order'; did you mean 'orders'"):
+        shop.table("order")
+    assert "gift_note" in shop.table("orders", "gift_note").columns
+
+
 @pytest.mark.usefixtures("each_engine")
 def test_columns_are_mapped_and_extra_ones_stay(write_shop):
     rows = [{"Name": "#1", "Created at": "2025-01-02 10:00:00 +0100", "Total": "5", "Vendor note": "x"}]

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from crmlib import figures, formats
+import crmlib as crm
+from crmlib import figures, findings, formats
 from crmlib.errors import CrmError
 from crmlib.figures.charts import log_ticks
 
@@ -77,11 +78,59 @@ def test_lines_are_named_at_their_ends():
                          mark=(DAYS["day"].iloc[-8], "last eight weeks"))  # fmt: skip
     for word in ("delivery", "fit", "last eight weeks"):
         assert word in texts(chart.wide)
-    assert chart.alt == "Lines: unhappy, for delivery and fit, from 5.0% to 30.0%."
+    assert chart.alt == "Lines: unhappy, for delivery and fit, between 5.0% and 30.0%."
 
 
 def test_one_point_is_no_line_and_no_crash():
-    assert figures.line(DAYS.head(1), x="day", y="share", what="unhappy", form=percent).alt.startswith("Line: unhappy")
+    chart = figures.line(DAYS.head(1), x="day", y="share", what="unhappy", form=percent)
+    assert chart.alt == "Points: unhappy, between 10.0% and 10.0%."
+    nothing = figures.line(DAYS.head(1).assign(share=math.nan), x="day", y="share", what="unhappy", form=percent)
+    assert not nothing.wide and nothing.table["rows"] == [["11\xa0Jan 2026", "–"]]
+
+
+def test_the_numbers_behind_a_line_are_days_with_their_ranges_newest_first():
+    frame = DAYS.assign(low=DAYS["share"] - 0.004, high=DAYS["share"] + 0.004).head(2)
+    chart = figures.line(frame, x="day", y="share", low="low", high="high", what="refunded", form=formats.share)
+    assert [column["label"] for column in chart.table["columns"]] == ["Day", "Refunded", "From", "To"]
+    assert chart.table["rows"][1] == ["11\xa0Jan 2026", "10.0%", "9.6%", "10.4%"]
+    assert chart.table["rows"][0][0] == "18\xa0Jan 2026"
+    weeks = frame.assign(day=frame["day"].dt.to_period("W"))
+    assert figures.line(weeks, x="day", y="share", what="refunded", form=formats.share).wide
+
+
+def test_a_line_stands_beside_its_reference():
+    plain, compared = (
+        figures.line(DAYS, x="day", y="share", what="refunded", form=formats.share, reference=level).wide
+        for level in (None, 0.5)
+    )
+    assert "50%" in texts(compared) and "50%" not in texts(plain)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"y": "shre"}, "no column 'shre'; did you mean 'share'"),
+        ({"low": "least", "high": "share"}, "no column 'least'; there are: day, share"),
+        ({"mark": "5 January"}, "mark is an x and the words at it"),
+        ({"x": "share"}, "'share' holds no days"),
+    ],
+)
+def test_a_slip_in_a_call_is_one_line_that_says_what_there_is(wrong, says):
+    with pytest.raises(CrmError, match=says) as error:
+        figures.line(DAYS, **{"x": "day", "y": "share", "what": "refunded", "form": formats.share} | wrong)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("draw", [figures.dots, figures.bars, figures.columns, figures.grid])
+def test_every_chart_names_a_column_that_is_not_there(draw):
+    said = {
+        figures.dots: {"label": "name", "value": "x", "low": "low", "high": "high"},
+        figures.bars: {"label": "name", "value": "x"},
+        figures.columns: {"period": "name", "value": "x"},
+        figures.grid: {"row": "name", "column": "name", "value": "x"},
+    }[draw]
+    with pytest.raises(CrmError, match="no column 'x'; there are: first, high"):
+        draw(ROWS, **said, what="x", form=formats.share)
 
 
 def test_what_came_stands_beside_the_forecast():
@@ -131,3 +180,23 @@ def test_the_same_frame_gives_the_same_bytes():
         return figures.bars(ROWS, label="name", value="value", what="share", form=percent)
 
     assert make() == make()
+
+
+def test_a_page_of_ones_own_from_a_frame_and_an_axes():
+    import matplotlib.pyplot as plt
+
+    open_before = plt.get_fignums()
+    weeks = DAYS.set_index("day").head(3)
+    ax = weeks.plot(xlabel="week", ylabel="refund share")
+    made = crm.page("Refunds rise.", weeks, ax, sentence="By a half.", caveats=[findings.Caveat(text="Few weeks.")])
+    (part,) = made.parts
+    assert part.chart.wide.startswith("data:image/png;base64,") and part.chart.wide != part.chart.narrow
+    assert part.chart.alt == "Figure: refund share by week"
+    assert part.title == "Refunds rise." and made.caveats[0].text == "Few weeks."
+    assert list(made.tables["page"].columns) == ["day", "share"] and part.chart.table["rows"][0][1] == "0.10"
+    assert plt.get_fignums() == open_before
+    with pytest.raises(CrmError, match="label its axes"):
+        crm.page("x", weeks, plt.figure().add_subplot())
+    with pytest.raises(CrmError, match="leave out customer_id"):
+        crm.page("x", pd.DataFrame({"customer_id": ["a"]}))
+    plt.close("all")

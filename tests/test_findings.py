@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import tempfile
+import tomllib
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -17,6 +20,7 @@ from crmlib import publishing
 from crmlib.errors import UsageError
 from crmlib.findings import (
     PART_MIME,
+    ROLES,
     Action,
     Caveat,
     Change,
@@ -33,6 +37,8 @@ from crmlib.findings import (
     from_json,
 )
 from crmlib.formats import Estimate
+from crmlib.shop.samples.demo import _OWNERS
+from tests.conftest import ROOT
 
 SHARE = Estimate(value=0.25, low=0.2, high=0.3, unit="share", n=400)
 TABLE = {"caption": "c", "columns": [{"label": "<i>", "numeric": True}], "rows": [["<u>"]], "total": 1, "file": ""}
@@ -104,6 +110,27 @@ def test_what_repeats_or_is_too_much_is_refused():
         compose("x", "y", [Part(tables={"t": pd.DataFrame()}), Part(lists={"t": pd.DataFrame()})])
     with pytest.raises(UsageError, match="at most 4 tiles"):
         compose("x", "y", [Part(metrics=[metric(str(n), headline=True) for n in range(5)])])
+
+
+@pytest.mark.parametrize(
+    ("headline", "part", "says"),
+    [
+        (" ", {}, "needs a headline"),
+        ("y", {"metrics": [replace(metric("a"), before=2.0)]}, "metric a: `before` needs `against`"),
+        ("y", {"metrics": [replace(metric("a"), unit="percent")]}, "write share. Units: 'share'"),
+        ("y", {"metrics": [replace(metric("a"), unit="€")]}, "write the shop's currency code"),
+        ("y", {"actions": [Action(what="Call", owner="servise")]}, "given to 'servise'; did you mean 'service'"),
+    ],
+)
+def test_what_a_page_would_say_wrongly_is_refused(headline, part, says):
+    with pytest.raises(UsageError, match=re.escape(says)):
+        compose("x", headline, [Part(**part)])
+
+
+def test_the_roles_are_those_of_the_codebook_and_the_demo_shop():
+    codebook = (ROOT / "data" / "README.md").read_text(encoding="utf-8")
+    assert f"by role: {', '.join(ROLES)}\n" in codebook
+    assert tuple(tomllib.loads(_OWNERS)["owners"]) == ROLES
 
 
 def test_a_published_table_no_longer_changes():

@@ -20,7 +20,7 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
 import crmlib as crm
-from crmlib import errors, figures, findings
+from crmlib import errors, figures, findings, ipython
 from tests.conftest import ROOT
 
 ATTACK = "<img src=x onerror=window.hit=1>"
@@ -197,3 +197,42 @@ def test_the_examples_run_on_the_demo_shop(demo_shop: crm.Shop) -> None:
         assert found.failed == 0, module.__name__
         attempted += found.attempted
     assert attempted >= 18
+
+
+CELL = 'shop: str = "x"  # folder\nas_of: str = ""  # day\nout: str = ""\nmin_support: float = 0.01  # in (0, 1]\n'
+
+
+@pytest.mark.parametrize(
+    ("cell", "later", "says"),
+    [
+        (CELL.replace("0.01", "2.0"), "", r"min_support must lie in \(0, 1\]; 2.0 does not"),
+        (CELL.replace("0.01", "'much'"), "", "min_support is a number; 'much' is not"),
+        (CELL, "min_support = 7", r"min_support must lie in \(0, 1\]; 7.0 does not"),
+        (CELL, "", ""),
+        ("min_support: float = 2.0  # in (0, 1]", "", ""),
+    ],
+)
+def test_parameters_are_held_to_their_cell_in_a_notebook_too(shell: InteractiveShell, cell, later, says) -> None:
+    shell.run_cell(cell, store_history=True)
+    shell.run_cell(later, store_history=True)
+    if says:
+        with pytest.raises(errors.UsageError, match=says):
+            ipython.check_parameters(shell)
+    else:
+        ipython.check_parameters(shell)
+
+
+def test_in_a_notebook_a_table_shows_rows_and_in_a_run_it_does_not(
+    shell: InteractiveShell, hostile: crm.Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ibis
+
+    monkeypatch.setattr(ipython, "_shell", lambda: shell)
+    monkeypatch.setattr(ibis.options, "interactive", False)
+    place = hostile._record.audits["orders"].source.path.parent
+    monkeypatch.setenv(ipython.FOLDER_VARIABLE, "")
+    assert "cp1252" not in repr(crm.connect(place).table("orders")) and not ibis.options.interactive
+    monkeypatch.delenv(ipython.FOLDER_VARIABLE)
+    shown = repr(crm.connect(place).table("orders").select("order_id", "status"))
+    assert "Köln" in shown and ibis.options.interactive
+    assert len(crm.connect(place).fetch("orders")) == 2

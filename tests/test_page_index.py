@@ -33,21 +33,31 @@ def put(reports: Path, run: Manifest) -> Manifest:
     return run
 
 
-def test_without_a_year_of_data_or_a_picture_it_says_not_enough_history() -> None:
+def test_without_a_report_that_lends_sales_it_says_which_to_run_and_nothing_untrue() -> None:
     html = shown(run_of("small", title="Small"))
-    assert html.count("not enough history") == 2 and "Net sales, last month" in html
-    glance = {"title": "Sales", "sentence": "", "chart": part()["chart"],
+    assert "Run <code>data_health</code> to see sales here." in html
+    assert "not enough history" not in html and "Net sales" not in html
+    # It ran, and this shop has no sales to show.
+    html = shown(run_of("small", title="Small"), run_of("data_health", title="Data health"))
+    assert "to see sales here" not in html and "not enough history" not in html
+
+
+def test_a_lent_number_that_is_missing_lacks_history() -> None:
+    glance = {"title": "Sales", "sentence": "Up.", "chart": part()["chart"],
               "tiles": [tile_of("September"), tile_of("Twelve months") | {"value": "not available", "change": ""},
                         tile_of("Orders") | {"counted_in": "orders"}]}  # fmt: skip
     html = shown(run_of("small", title="Small"), glance=glance)
     assert html.count("not enough history") == 1 and "<dt>Orders" not in html and "<figure>" in html
+    assert '<figcaption><span class="meaning">Up.</span> ' in html
+    alone = shown(run_of("small", title="Small"), glance=glance | {"tiles": []})
+    assert "<figure>" in alone and "not enough history" not in alone
 
 
 def test_no_run_says_how_to_make_one() -> None:
     assert "No report has been published yet" in shown() and "not enough history" not in shown()
 
 
-def test_actions_are_ranked_by_money_then_by_report_and_at_most_five() -> None:
+def test_what_matters_most_to_each_report_leads_then_money_and_at_most_five() -> None:
     def run(report: str, *weights: float) -> Manifest:
         actions = tuple(
             Action(what=f"{report} {i}", weight=weight, file="lists/a.csv") for i, weight in enumerate(weights)
@@ -55,8 +65,8 @@ def test_actions_are_ranked_by_money_then_by_report_and_at_most_five() -> None:
         return run_of(report, title=report, actions=actions, files={"lists/a.csv": {}} if report == "one" else {})
 
     html = shown(run("one", 0, 5, 0), run("two", 100, 0), run("three", 0))
-    order = [html.index(f">{what}<") for what in ("two 0", "one 1", "one 0", "one 2", "two 1")]
-    assert order == sorted(order) and "three 0" not in html
+    order = [html.index(f">{what}<") for what in ("two 0", "one 0", "three 0", "one 1", "two 1")]
+    assert order == sorted(order) and "one 2" not in html
     assert 'href="2026-11-22/one/lists/a.csv"' in html and "two/lists" not in html
 
 

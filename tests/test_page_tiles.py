@@ -14,7 +14,7 @@ from crmlib.report.page import sparkline as spark
 from crmlib.report.page import summary
 from crmlib.report.page.page import Facts
 from crmlib.report.page.tiles import ranked, trends
-from tests.pages_helpers import action, metric, payload
+from tests.pages_helpers import action, metric, page_of, part, payload
 from tests.test_pages import memory, run_of, tile_of
 
 
@@ -94,3 +94,11 @@ def test_noise_within_the_interval_looks_flat() -> None:
 
     assert max(heights()) - min(heights()) == pytest.approx(20)
     assert max(heights(spread=50.0)) - min(heights(spread=50.0)) == pytest.approx(20 * 5 / 50, abs=0.11)
+
+
+def test_what_the_first_finding_means_stands_below_its_picture_and_not_among_folded_numbers() -> None:
+    html = page_of(payload(parts=[part()]))
+    meaning = '<span class="meaning">Three in ten baskets fall on a Monday.</span> Baskets by weekday.</figcaption>'
+    assert meaning in html and html.count("Three in ten baskets") == 1
+    bare = page_of(payload(parts=[part(sentence="", chart={"caption": ""})]))
+    assert "<figcaption>" not in bare

@@ -37,6 +37,8 @@ def copy(tmp_path_factory: pytest.TempPathFactory, demo_folder: Path) -> Path:
     shutil.copytree(demo_folder, made / "data" / "demo")
     done = crm(made, "new", "order_weekdays", "--title", "Which weekday brings the orders?")
     assert done.returncode == 0, done.stderr
+    assert "wrote crmlib/analysis/order_weekdays.py\n" in done.stdout
+    assert "added a line to crmlib/__init__.py\nadded a line to README.md\n" in done.stdout
     return made
 
 

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import click
 
-from crmlib.cli import keeping, running, shops
+from crmlib.cli import checking, keeping, running, shops
 from crmlib.cli.common import Group
 
 __all__ = ["main"]
 
 _COMMANDS = (
     running.run, running.backfill, keeping.status, keeping.diff, keeping.verify, keeping.prune, keeping.open_page,
-    shops.list_reports, shops.params, shops.check, shops.demo, shops.new,
+    shops.list_reports, shops.params, checking.check, shops.demo, shops.new, shops.init,
 )  # fmt: skip
 
 main = click.version_option(package_name="crmlib", prog_name="crm")(

@@ -216,7 +216,9 @@ def _say(outcome: Outcome, progress: Callable[[str], None], aloud: bool) -> None
         where = f" ({page})" if page else ""
         common.say(f"crm: {outcome.report} {outcome.status}: {outcome.message}{where}", err=True)
     elif aloud:
-        click.echo(f"{outcome.report:<16}  {outcome.status.replace('_', ' '):<13}  {page}")
+        # Why there is no answer stands beside it: a silent 'not available' sends nobody to the column that is missing.
+        why = f": {outcome.message}" if outcome.message else ""
+        click.echo(f"{outcome.report:<16}  {outcome.status.replace('_', ' '):<13}  {page}{why}")
 
 
 def _say_what_would_run(todo: Sequence[tuple[Plan, list[Report]]], values: Mapping[str, Mapping[str, Value]]) -> None:

@@ -1,6 +1,8 @@
-"""crm list, params, check, demo, new: what there is to run, and on what."""
+"""crm list, params, demo, new, init: what there is to run, and on what."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import click
 
@@ -28,23 +30,6 @@ def params(report: str) -> None:
         click.echo(f"{found.name} has no parameters of its own")
     rows = [(p.name, p.type, _default(p.default), p.allowed, p.help) for p in settable]
     common.echo_columns(rows)
-
-
-@click.command()
-@common.shop_option
-def check(shop: str) -> None:
-    """Say what of a shop's tables was kept or set aside, and why."""
-    place, _, engine = common.shop_folder(common.project_folder(), shop)
-    import crmlib
-
-    connected = crmlib.connect(place, engine=engine)
-    common.say(connected.reconciliation().to_string(index=False))
-    faults = connected.passport()["faults"]
-    for fault in faults:
-        treated = "kept" if fault["kept"] else "set aside"
-        common.say(f"{fault['table']}: {fault['rows']:,} rows {treated}: {fault['meaning']} ({fault['code']})")
-    if not faults:
-        click.echo("No faults found.")
 
 
 @click.command()
@@ -92,9 +77,28 @@ def new(name: str, title: str) -> None:
     """
     from crmlib.report import scaffold
 
-    for path in scaffold.create(common.project_folder(), name, title=title):
+    made, changed = scaffold.create(common.project_folder(), name, title=title)
+    for path in made:
         click.echo(f"wrote {common.near(path)}")
+    for path in changed:
+        click.echo(f"added a line to {common.near(path)}")
     click.echo(f"next: crm run {name} -v; pytest tests/test_{name}.py")
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+def init(folder: Path) -> None:
+    """Make a workbook in a new folder: notebooks, a shop to fill in, a cron line."""
+    import shutil
+    import sys
+
+    from crmlib.report import workbook
+
+    beside = Path(sys.executable).with_name("crm")
+    for path in workbook.init(folder, crm=str(beside) if beside.is_file() else shutil.which("crm") or "crm"):
+        click.echo(f"wrote {common.near(path.resolve())}")
+    click.echo(f"next: cd {common.near(folder.resolve())}; crm demo; crm run --all -v")
+    click.echo("your own tables go into data/myshop; crm check --shop data/myshop says what they are enough for")
 
 
 def _default(value: object) -> str:

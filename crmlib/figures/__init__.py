@@ -15,7 +15,8 @@ from crmlib.figures.canvas import (
     reset_theme,
     set_theme,
 )
-from crmlib.figures.charts import Form, bars, columns, cumulative, dots, grid, line
+from crmlib.figures.charts import Form, bars, columns, dots, grid
+from crmlib.figures.lines import cumulative, line
 from crmlib.figures.tables import masked, missing, table, tabulate
 from crmlib.findings import Chart
 

@@ -132,7 +132,7 @@ def _drawing(paint: Callable[[Axes, bool], None], *, narrow: bool, size: tuple[f
         paint(ax, narrow)
         _mask_labels(canvas)
         if _marks(ax) > MOST_MARKS:
-            return _png(canvas)
+            return png(canvas)
         buffer = io.StringIO()
         canvas.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     return _recolour(buffer.getvalue())
@@ -161,7 +161,7 @@ def _marks(ax: Axes) -> int:
     return scattered + sum(np.size(line.get_xdata()) for line in marked) + len(ax.patches)
 
 
-def _png(canvas: Any) -> str:
+def png(canvas: Any) -> str:
     """A PNG of few colours on the page's own paper, which is light in the dark too: its inks are light paper's."""
     from PIL import Image
 

@@ -16,7 +16,8 @@ import numpy as np
 import pandas as pd
 
 from crmlib import formats, wording
-from crmlib.figures.canvas import ACCENT, CYCLE, GREEN, GREY, INK, MUTED, PAPER, SOFT, draw
+from crmlib.errors import CrmError, nearest
+from crmlib.figures.canvas import ACCENT, GREEN, GREY, INK, MUTED, PAPER, SOFT, draw
 from crmlib.figures.tables import tabulate
 from crmlib.findings import Chart
 
@@ -53,9 +54,10 @@ def dots(
     `worth` marks the smallest value worth having. `colour` names a column of colours, else `strong` decides. Rows whose
     range is not finite are left to the table.
     """
+    lacks(frame, label, value, low, high, strong, colour)
     finite = frame[np.isfinite(frame[[value, low, high]].astype(float)).all(axis=1)]
     shown = finite.head(rows)
-    table = table or _behind(frame, label, {value: wording.upper(what), low: "From", high: "To"}, form)
+    table = table or behind(frame, label, {value: wording.upper(what), low: "From", high: "To"}, form)
     if shown.empty:
         return Chart(table=table)
     marked = shown[strong].astype(bool) if strong else pd.Series(True, index=shown.index)
@@ -105,9 +107,10 @@ def bars(
     rows: int = MOST_ROWS,
 ) -> Chart:
     """Amounts as horizontal bars from zero, each with its number at its end; a line shows its range."""
+    lacks(frame, label, value, low, high, strong)
     shown = frame.head(rows)
-    behind = {value: wording.upper(what)} | ({low: "From", high: "To"} if low else {})
-    table = table or _behind(frame, label, behind, form)
+    said = {value: wording.upper(what)} | ({low: "From", high: "To"} if low else {})
+    table = table or behind(frame, label, said, form)
     if shown.empty:
         return Chart(table=table)
     names, values = [str(name) for name in shown[label]], shown[value].astype(float).to_numpy()
@@ -128,11 +131,11 @@ def bars(
         ax.set_xlim(min(0.0, 1.1 * values.min()), reach * (1.35 if narrow else 1.18))
         ax.set_ylim(places[-1] + 0.6 * step, places[0] - (1.1 if narrow else 0.6) * step)
         row_labels(ax, places, names, narrow=narrow, lift=0.13)
-        _ticks(ax, narrow=narrow)
+        few_ticks(ax, narrow=narrow)
         ax.grid(visible=False)
         ax.xaxis.set_major_formatter(lambda at, _: form(at))
         ax.set(xlabel=what, ylabel="")
-        _no_math(ax)
+        no_math(ax)
 
     first = int(np.nanargmax(values))
     alt = f"Bars: {what}, {wording.counted(len(shown), 'row')}, largest {names[first]}, {form(values[first])}."
@@ -158,9 +161,10 @@ def columns(
 
     A period that `unfinished` marks is drawn softer.
     """
+    lacks(frame, period, value, before, unfinished)
     names, values = [str(name) for name in frame[period]], frame[value].astype(float).to_numpy()
-    behind = {value: wording.upper(what)} | ({before: before_name} if before else {})
-    table = table or _behind(frame, period, behind, form)
+    said = {value: wording.upper(what)} | ({before: before_name} if before else {})
+    table = table or behind(frame, period, said, form)
     if frame.empty:
         return Chart(table=table)
     open_ = frame[unfinished].astype(bool).to_numpy() if unfinished else np.zeros(len(frame), dtype=bool)
@@ -177,115 +181,17 @@ def columns(
         every = max(1, math.ceil(len(shown) / (4 if narrow else 12)))
         ticks = list(range(len(shown) - 1, -1, -every))[::-1]
         ax.set_xticks(ticks, [names[keep][i] for i in ticks])
-        _levels(ax)
+        levels(ax)
         ax.yaxis.set_major_formatter(lambda amount, _: form(amount))
         top = np.nanmax([*shown, *was, 0])
         ax.set_ylim(min(0.0, np.nanmin(shown)), 1.16 * top or 1)
         if paired:
             _key(ax, [(before_name, MUTED), (now_name, ACCENT)])
         ax.set(xlabel="", ylabel=what)
-        _no_math(ax)
+        no_math(ax)
 
     alt = f"Columns: {what}, {names[0]} to {names[-1]}, from {form(np.nanmin(values))} to {form(np.nanmax(values))}."
     return draw(paint, alt=alt, caption=caption, table=table, height=3.6, narrow_height=3.2)
-
-
-def line(
-    frame: pd.DataFrame,
-    *,
-    x: str,
-    y: str,
-    what: str,
-    form: Form,
-    group: str = "",
-    low: str = "",
-    high: str = "",
-    strong: str = "",
-    across: str = "",
-    x_form: Callable[[float], str] | None = None,
-    mark: tuple[Any, str] | None = None,
-    zero: bool = True,
-    caption: str = "",
-    table: Mapping[str, Any] | None = None,
-) -> Chart:
-    """Values over time or another measure, a line for each `group`, named at its end; a band where there is a range.
-
-    With `strong`, the group of that name is drawn in the accent and the others in grey. `mark` is an x and the words
-    at it: where a period begins. `x_form` and the axis' name `across` are for an x that is no date.
-    """
-    table = table or _behind(frame, x, {y: wording.upper(what)}, form)
-    if frame.empty:
-        return Chart(table=table)
-    groups = [(str(name), part) for name, part in frame.groupby(group, sort=False)] if group else [("", frame)]
-    inks = dict(zip((name for name, _ in groups), _inks([name for name, _ in groups], strong), strict=True))
-
-    def paint(ax: Axes, narrow: bool) -> None:
-        ends = []
-        for name, part in groups:
-            ink = inks[name]
-            if low:
-                ax.fill_between(part[x], part[low].astype(float), part[high].astype(float), color=ink, alpha=0.16,
-                                linewidth=0)  # fmt: skip
-            ax.plot(
-                part[x], part[y].astype(float), color=ink, linewidth=2.4 if name == strong or len(groups) == 1 else 1.6
-            )
-            last = part.dropna(subset=[y])
-            if name and len(last):
-                ends.append((last[x].iloc[-1], float(last[y].iloc[-1]), "\n".join(textwrap.wrap(name, 14)), ink))
-        bottom, top = ax.get_ylim()
-        least = float(np.nanmin(frame[[y, low] if low else [y]].astype(float)))
-        ax.set_ylim(0 if zero and least >= 0 else bottom, top + 0.12 * (top - bottom))
-        if frame[x].nunique() > 1:
-            ax.set_xlim(frame[x].min(), frame[x].max())
-        if mark is not None:
-            ax.axvline(mark[0], color=MUTED, linewidth=1, linestyle=":")
-            first, last = ax.get_xlim()
-            late = ax.convert_xunits(mark[0]) > (first + last) / 2  # type: ignore[no-untyped-call]
-            ax.annotate("\n".join(textwrap.wrap(mark[1], 26 if narrow else 60)), (mark[0], ax.get_ylim()[1]),
-                        xytext=(-4 if late else 4, -4), textcoords="offset points", va="top",
-                        ha="right" if late else "left", color=MUTED)  # fmt: skip
-        label_ends(ax, ends, gap=0.13 if narrow else 0.08)
-        if x_form is None:
-            time_axis(ax, narrow=narrow)
-        else:
-            _ticks(ax, narrow=narrow)
-            ax.xaxis.set_major_formatter(lambda at, _: x_form(at))
-        _levels(ax)
-        ax.yaxis.set_major_formatter(lambda at, _: form(at))
-        ax.set(xlabel=across, ylabel="\n".join(textwrap.wrap(what, 34)))
-        _no_math(ax)
-
-    values = frame[y].astype(float)
-    names = f", for {wording.listed([name for name, _ in groups], most=6)}" if group else ""
-    alt = f"{'Lines' if len(groups) > 1 else 'Line'}: {what}{names}, from {form(values.min())} to {form(values.max())}."
-    return draw(paint, alt=alt, caption=caption, table=table, height=3.6, narrow_height=3.2)
-
-
-def cumulative(
-    frame: pd.DataFrame,
-    *,
-    x: str,
-    actual: str,
-    forecast: str,
-    low: str = "",
-    high: str = "",
-    what: str,
-    form: Form,
-    caption: str = "",
-    table: Mapping[str, Any] | None = None,
-) -> Chart:
-    """What came, summed up day by day, beside what was forecast, with the forecast's band."""
-    long = pd.concat(
-        [
-            frame[[x]].assign(
-                _y=frame[forecast], _kind="forecast", _low=frame[low or forecast], _high=frame[high or forecast]
-            ),
-            frame[[x]].assign(_y=frame[actual], _kind="actual", _low=np.nan, _high=np.nan),
-        ]
-    )
-    table = table or _behind(frame, x, {actual: "Actual", forecast: "Forecast"}, form)
-    return line(long, x=x, y="_y", group="_kind", strong="actual", low="_low", high="_high", what=what, form=form,
-                caption=caption, table=table)  # fmt: skip
 
 
 def grid(
@@ -302,9 +208,10 @@ def grid(
     table: Mapping[str, Any] | None = None,
 ) -> Chart:
     """A value for each pair of row and column, written in its cell; the darker, the larger. Empty cells are dashes."""
+    lacks(frame, row, column, value)
     wide = frame.pivot(index=row, columns=column, values=value)
     wide = wide.reindex(index=frame[row].drop_duplicates(), columns=frame[column].drop_duplicates()).astype(float)
-    table = table or _behind(frame, row, {column: wording.upper(column), value: wording.upper(what)}, form)
+    table = table or behind(frame, row, {column: wording.upper(column), value: wording.upper(what)}, form)
     if wide.empty:
         return Chart(table=table)
 
@@ -325,7 +232,7 @@ def grid(
         )
         ax.set_ylim(len(wide) - 0.5, -0.5)
         ax.set(xlabel=across, ylabel=down)
-        _no_math(ax)
+        no_math(ax)
 
     span = f"from {form(bottom)} to {form(top)}"
     alt = f"Grid: {what}, {len(wide)} rows by {wide.shape[1]} columns, {span}."
@@ -347,36 +254,6 @@ def row_labels(
         ax.set_yticks(y, ["\n".join(textwrap.wrap(label, 44)) for label in labels])
         for tick in ax.get_yticklabels():
             tick.set(parse_math=False, color=INK)
-
-
-def label_ends(ax: Axes, ends: Sequence[tuple[Any, float, str, str]], *, gap: float = 0.06) -> None:
-    """Write labels beside line ends, (x, y, text, colour) each, pushed apart so that none overlap.
-
-    `gap` is the least distance between labels as a share of the axis' height. Linear axes only.
-    """
-    low, high = ax.get_ylim()
-    step = gap * (high - low)
-    placed: float | None = None
-    for x, y, text, colour in sorted(ends, key=lambda end: end[1]):
-        at = y if placed is None else max(y, placed + step)
-        ax.annotate(text, (x, at), xytext=(6, 0), textcoords="offset points", va="center", color=colour,
-                    fontweight="bold", annotation_clip=False)  # fmt: skip
-        placed = at
-
-
-def time_axis(ax: Axes, *, narrow: bool) -> None:
-    """Few, short dates along the x axis, which must already hold its marks."""
-    from matplotlib.dates import ConciseDateFormatter, DayLocator, MonthLocator
-
-    first, last = ax.get_xlim()
-    days, most = max(last - first, 1.0), 4 if narrow else 8
-    months = next((step for step in (1, 2, 3, 6, 12) if days / 30.4 / step <= most), 12)
-    # Whole steps from January on, so that years begin at a tick.
-    locator = (
-        MonthLocator(bymonth=range(1, 13, months)) if days > 75 else DayLocator(interval=max(1, math.ceil(days / most)))
-    )
-    ax.xaxis.set_major_locator(locator)
-    ax.xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))
 
 
 def log_ticks(low: float, high: float) -> list[float]:
@@ -410,11 +287,11 @@ def _measure_axis(ax: Axes, low: float, high: float, *, form: Form, what: str, n
     else:
         margin = 0.06 * (high - low or 1)
         ax.set_xlim(low - margin, high + margin)
-        _ticks(ax, narrow=narrow)
+        few_ticks(ax, narrow=narrow)
     ax.grid(visible=False)
     ax.xaxis.set_major_formatter(lambda at, _: form(at))
     ax.set(xlabel=f"{what} (log scale)" if log else what, ylabel="")
-    _no_math(ax)
+    no_math(ax)
 
 
 def _named_rows(ax: Axes, names: Sequence[str], *, narrow: bool, bold: Sequence[bool]) -> list[float]:
@@ -453,12 +330,6 @@ def _height(names: Sequence[str], *, narrow: bool) -> float:
     return sum(_LINE * len(_wrapped(name, narrow)) + 0.36 for name in names) + 0.75
 
 
-def _inks(names: Sequence[str], strong: str) -> list[str]:
-    if strong:
-        return [ACCENT if name == strong else MUTED for name in names]
-    return [CYCLE[i % len(CYCLE)] for i in range(len(names))]
-
-
 def _key(ax: Axes, names: Sequence[tuple[str, str]]) -> None:
     """What each colour is, in words of that colour, above the drawing on the right."""
     from matplotlib.offsetbox import AnchoredOffsetbox, HPacker, TextArea
@@ -468,27 +339,42 @@ def _key(ax: Axes, names: Sequence[tuple[str, str]]) -> None:
     ax.add_artist(AnchoredOffsetbox(loc="upper right", child=box, frameon=False, pad=0.2, borderpad=0.1))
 
 
-def _ticks(ax: Axes, *, narrow: bool) -> None:
+def few_ticks(ax: Axes, *, narrow: bool) -> None:
     from matplotlib.ticker import MaxNLocator
 
     # Steps that a label without decimals can say.
     ax.xaxis.set_major_locator(MaxNLocator(nbins=4 if narrow else 7, steps=[1, 2, 5, 10]))
 
 
-def _levels(ax: Axes) -> None:
+def levels(ax: Axes) -> None:
     from matplotlib.ticker import MaxNLocator
 
     ax.yaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
 
 
-def _no_math(ax: Axes) -> None:
+def no_math(ax: Axes) -> None:
     # A shop's own names may hold dollar signs, which would be read as formulas.
     for text in (*ax.texts, *ax.get_xticklabels(), *ax.get_yticklabels()):
         text.set_parse_math(False)
 
 
-def _behind(frame: pd.DataFrame, label: str, columns: Mapping[str, str], form: Form) -> dict[str, Any]:
-    """The numbers behind a chart where the caller has no table of his own."""
+def behind(frame: pd.DataFrame, label: str, columns: Mapping[str, str], form: Form) -> dict[str, Any]:
+    """The numbers behind a chart where the caller has no table of his own; no coarser than a tile would say them."""
+    lacks(frame, label, *columns)
     numeric = [name for name in columns if pd.api.types.is_numeric_dtype(frame[name])]
     labels = {label: wording.upper(label.replace("_", " ")), **columns}
-    return tabulate(frame, caption="The numbers behind the chart", labels=labels, formats=dict.fromkeys(numeric, form))
+    said = dict.fromkeys(numeric, _as_on_a_tile(form))
+    return tabulate(frame, caption="The numbers behind the chart", labels=labels, formats=said)
+
+
+def lacks(frame: pd.DataFrame, *columns: str) -> None:
+    """CrmError in one line where a frame has no such column."""
+    if wrong := [name for name in columns if name and name not in frame.columns]:
+        raise CrmError(f"the frame has no column '{wrong[0]}'; {nearest(wrong[0], map(str, frame.columns))}")
+
+
+def _as_on_a_tile(form: Form) -> Form:
+    """An axis may round 14.3% to 14%; the table below a tile that says 14.3% may not."""
+    units: dict[Any, str] = {formats.share: "share", formats.number: ""}
+    unit = units.get(form)
+    return form if unit is None else lambda value: formats.quantity(value, unit)

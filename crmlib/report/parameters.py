@@ -79,12 +79,17 @@ class Parameter:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """A notebook as the runner knows it, by its file alone."""
+    """A notebook as the runner knows it, by its file alone.
+
+    `needs` is what its metadata says under crm: tables and columns without which it has no answer, each with its
+    alternatives, such as 'outcomes or orders.customer_id'.
+    """
 
     name: str
     title: str
     notebook: Path
     parameters: tuple[Parameter, ...]
+    needs: tuple[str, ...] = ()
 
     def __getitem__(self, name: str) -> Parameter:
         for parameter in self.parameters:
@@ -172,11 +177,12 @@ def _read(notebook: Path, written: Mapping[str, Any]) -> Report:
     tagged = [cell for cell in cells if "parameters" in cell.get("metadata", {}).get("tags", [])]
     if len(tagged) != 1:
         raise UsageError(f"{notebook.name} needs exactly one cell tagged 'parameters'; it has {len(tagged)}")
-    parameters = tuple(_parse_cell("".join(tagged[0]["source"]), notebook.name))
+    parameters = tuple(parse_cell("".join(tagged[0]["source"]), notebook.name))
     missing = [name for name in RESERVED if name not in {parameter.name for parameter in parameters}]
     if missing:
         raise UsageError(f"{notebook.name}: the parameters cell lacks {', '.join(missing)}")
-    return Report(name=name, title=title, notebook=notebook, parameters=parameters)
+    needs = tuple(map(str, written.get("metadata", {}).get("crm", {}).get("needs", ())))
+    return Report(name=name, title=title, notebook=notebook, parameters=parameters, needs=needs)
 
 
 def heading(cell: Mapping[str, Any]) -> str:
@@ -258,7 +264,8 @@ def _split(text: str) -> tuple[str, str]:
     return name.strip(), value
 
 
-def _parse_cell(source: str, where: str) -> list[Parameter]:
+def parse_cell(source: str, where: str) -> list[Parameter]:
+    """The parameters of a cell's source. UsageError for a line that is none, and a default that does not fit."""
     comments = {
         token.start[0]: token.string.lstrip("# ").strip()
         for token in tokenize.generate_tokens(io.StringIO(source).readline)

@@ -18,8 +18,8 @@ _NAME = re.compile(r"[a-z][a-z_]{1,38}[a-z]")
 _KEPT = "the shares of 7 days add up to 100%\n"  # what the cell that is compared prints
 
 
-def create(project: Path, name: str, *, title: str = "") -> list[Path]:
-    """Write a report's notebook, module and test and name it where reports are named; the files made and changed.
+def create(project: Path, name: str, *, title: str = "") -> tuple[list[Path], list[Path]]:
+    """Write a report's notebook, module and test and name it where reports are named; the files made, those changed.
 
     Raises UsageError, before anything is written, for a name that will not do or a project that has no place for it.
     """
@@ -31,7 +31,7 @@ def create(project: Path, name: str, *, title: str = "") -> list[Path]:
     }
     for path, text in {**made, **changed}.items():
         write_text(path, text)
-    return [*made, *changed]
+    return list(made), list(changed)
 
 
 def _new_files(project: Path, name: str, title: str) -> dict[Path, str]:
@@ -77,7 +77,7 @@ def _filled(part: str, words: Mapping[str, str]) -> str:
 def _notebook(words: Mapping[str, str]) -> str:
     cells = [_cell(number, text) for number, text in enumerate(_filled("notebook", words).split("%% ")[1:])]
     kernel = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
-    metadata = {"kernelspec": kernel, "language_info": {"name": "python"}}
+    metadata = {"crm": {"needs": ["orders"]}, "kernelspec": kernel, "language_info": {"name": "python"}}
     notebook = {"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
     return json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
 

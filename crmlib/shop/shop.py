@@ -15,13 +15,14 @@ import ibis
 import ibis.expr.types as ir
 import pandas as pd
 
-from crmlib.errors import DataError, NotAvailable, TooManyRows, UsageError
+from crmlib.errors import DataError, NotAvailable, TooManyRows, UsageError, nearest
 from crmlib.shop import display, quality
 from crmlib.shop import privacy as pseudonyms
 from crmlib.shop import sharing as shared
 from crmlib.shop.engines import DUCKDB, Engine, open_engine
 from crmlib.shop.intake.settings import Settings, engine_and_folder, read_settings
 from crmlib.shop.load import Audit, Record
+from crmlib.shop.tables import TABLES
 
 _NUMBERS = itertools.count()  # names of what is kept; shops may share an engine
 
@@ -77,7 +78,9 @@ class Shop:
         return table in self.audits and self.audits[table].present.issuperset(columns)
 
     def table(self, name: str, *columns: str) -> ir.Table:
-        """The usable rows of a table, lazily. Raises NotAvailable where the table or one of `columns` is missing.
+        """The usable rows of a table, lazily. NotAvailable where this shop lacks the table or one of `columns`.
+
+        UsageError for a name that no shop has: neither data/README.md nor the file knows it.
 
         Every canonical column is there, empty where the shop lacks it; times are local moments, money is exact.
 
@@ -85,10 +88,16 @@ class Shop:
         >>> store.fetch(orders.aggregate(largest=orders["total"].max())).shape
         (1, 1)
         """
+        if name not in TABLES:
+            raise UsageError(f"no shop has a table '{name}'; {nearest(name, TABLES)}")
         if name not in self.audits:
             raise NotAvailable(f"needs {name}; this shop has {', '.join(self.audits)}")
-        lacking = [column for column in columns if column not in self.audits[name].present]
-        if lacking:
+        canonical = TABLES[name].names
+        # Columns of the shop's own stand in the table beside ours.
+        there = self.audits[name].present | (set(self._tables[name].columns) - set(canonical))
+        if unknown := [column for column in columns if column not in there.union(canonical)]:
+            raise UsageError(f"{name} have no column '{unknown[0]}'; {nearest(unknown[0], there.union(canonical))}")
+        if lacking := [column for column in columns if column not in there]:
             raise NotAvailable(f"needs {name}.{' and '.join(lacking)}; this shop's {name} do not have it")
         return self._tables[name]
 

@@ -21,6 +21,7 @@ from crmlib.report.folder.manifest import (
     write_text,
 )
 from crmlib.report.memory import record
+from crmlib.report.page.page import HEALTH
 from crmlib.report.page.rules import validate
 from crmlib.report.page.templates import render_template
 from crmlib.report.page.tiles import ranked
@@ -97,6 +98,8 @@ def model(
         "through": through if through and as_of and through < as_of - timedelta(days=1) else None,
         "glance": glance,
         "tiles": _tiles(glance) if answers else [],
+        # Sales stand here once the report that lends them has run; before that there is nothing to say of them.
+        "invite": bool(answers) and not glance and not any(run.report == HEALTH for run in runs),
         "changes": [text for text, _ in lines[:OPEN_CHANGES]],
         "actions": [(action, _list(action, run)) for action, run in actions[:OPEN_ACTIONS]],
         "ahead": next((line for run in answers for line in run.ahead), ""),
@@ -117,7 +120,6 @@ def _tiles(glance: Mapping[str, Any] | None) -> list[dict[str, Any]]:
         tile for tile in (glance or {}).get("tiles", ()) if len(unit := tile["counted_in"]) == 3 and unit.isupper()
     ]
     tiles = [dict(tile) for tile in money[:2]]
-    tiles = tiles or [{"label": f"Net sales, {period}", "value": ""} for period in ("last month", "twelve months")]
     empty = dict.fromkeys(("unit", "interval", "note", "arrow", "change", "spark"), "")
     return [empty | tile | ({} if tile["value"] not in ("", formats.NOTHING) else {"value": _NO_HISTORY})
             for tile in tiles]  # fmt: skip

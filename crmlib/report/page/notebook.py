@@ -41,7 +41,8 @@ def own_parts(notebook: Mapping[str, Any], *, known: Iterable[str]) -> Iterator[
                 chart = Chart(**shown["chart"]) if shown["chart"] else None
                 yield Part(title=shown["title"], sentence=shown["sentence"], chart=chart, detail=detail)
             elif shown is None and FINDINGS_MIME not in data and (png := _picture(data)):
-                chart = Chart(wide=png, alt=f"Figure of cell {number} of the notebook")
+                alt = f"Figure of cell {number} of the notebook" + (f": {heading}" if heading else "")
+                chart = Chart(wide=png, alt=alt)
                 yield Part(title=heading or "A figure of the notebook", chart=chart, detail=detail)
 
 

@@ -68,7 +68,8 @@ def find_sources(folder: Path, *, scratch: Path, columns: Mapping[str, Mapping[s
         files[path.stem.lower()] = path
     if not files:
         others = [path.stem for path in sorted(folder.glob("*.csv")) + sorted(folder.glob("*.parquet"))]
-        hint = f" It has {', '.join(others[:5])}." if others else ""
+        more = f" and {len(others) - 20} more" if len(others) > 20 else ""
+        hint = f" It has {', '.join(others[:20])}{more}: rename one to its table's name." if others else ""
         raise DataError(
             f"shop '{folder.name}' holds no table: expected files such as orders.csv or feedback.csv.{hint}"
         )
