@@ -119,8 +119,8 @@ def _amount(health: Health, value: float) -> str:
 def _on_last_year(compared: Compared, unit: str) -> str:
     if compared.before is None or not compared.before > 0:
         return ""
-    moved = wording.change(compared.now, compared.before, unit)
-    return ", the same as last year" if moved == "unchanged" else f", {moved} on last year"
+    moved = wording.change(compared.now, compared.before, unit, against="last year")
+    return ", the same as last year" if moved.startswith("unchanged") else f", {moved}"
 
 
 def _sales(health: Health) -> list[Metric]:
@@ -180,8 +180,8 @@ def _month_changes(health: Health, month: Compared | None) -> list[Change]:
     ):
         if compared is not None and compared.before and compared.portion >= 0.005:
             what = "sales" if health.measure == "revenue" else "orders"
-            moved = wording.change(compared.now, compared.before, health.unit)
-            changes.append(Change(text=f"{name} {what} were {moved} on last year.", size=min(1.0, compared.portion)))
+            moved = wording.change(compared.now, compared.before, health.unit, against="last year")
+            changes.append(Change(text=f"{name} {what} were {moved}.", size=min(1.0, compared.portion)))
     return changes
 
 
