@@ -198,7 +198,7 @@ def test_orders_that_are_missing_from_the_months_are_said_with_their_money(write
     )  # fmt: skip
     # 15 February 2025 is a Saturday.
     assert (first.by, first.weight) == (date(2025, 2, 17), 42)
-    below = [row | {"order_id": str(n), "total": "-900", "tax": "5"} for n, row in enumerate(bad[:1], 7)]
+    below = [row | {"order_id": str(n), "total": "-900", "tax": "5", "ordered_at": "2025-01-05"} for n, row in enumerate(bad[:1], 7)]
     told = data_health.measure(crm.connect(write_shop("below", orders=good + bad[:1] + below), as_of="2025-02-01"))
     assert told.money_missing == 30  # a total below zero is never worth more than nothing
     clean = page_of(crm.connect(write_shop("clean", orders=good, toml='currency = "EUR"'), as_of="2025-02-01"))
