@@ -96,7 +96,9 @@ def _a_year_earlier(health: Health) -> pd.Series:
 
 def _month_table(health: Health) -> pd.DataFrame:
     months = health.months[["month", "orders", "revenue"]]
-    return months.assign(month=months["month"].dt.strftime("%Y-%m"), year_before_as_known_then=_a_year_earlier(health))
+    return months.assign(
+        month=months["month"].dt.strftime("%Y-%m"), year_before_as_known_then=_a_year_earlier(health).round(2)
+    )
 
 
 def month_title(health: Health, month: Compared | None) -> str:
