@@ -187,7 +187,10 @@ def measure(shop: Shop) -> Health:
 
 def _last_new(shop: Shop) -> date | None:
     day = shop.fetch(newest_customer(shop))["day"].iloc[0]
-    return None if pd.isna(day) else pd.Timestamp(day).date()
+    if pd.isna(day):
+        return None
+    last: date = pd.Timestamp(day).date()
+    return last
 
 
 def _year_before(day: date) -> date:
