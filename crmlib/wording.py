@@ -108,12 +108,24 @@ def times(ratio: float, *, many: bool = True, word: str = "") -> str:
     return f"about {small(round(ratio))} times {as_many}"
 
 
-def change(now: float, before: float, unit: str) -> str:
-    """How a number moved between two periods, to follow a verb or stand in a tile.
+def change(now: float, before: float, unit: str, *, against: str = "") -> str:
+    """How a number moved between two periods, to follow a verb or stand in a tile; `against` names the earlier one.
 
     >>> change(110, 100, "EUR"), change(0.28, 0.13, "share"), change(100, 100, "orders")
     ('up 10%', 'up 15 points', 'unchanged')
+    >>> change(13.6, 3.4, "complaints", against="the year before"), change(200, 100, "EUR", against="last year")
+    ('about four times as many as the year before', 'about twice as much as last year')
+    >>> change(3.62, 4.18, "index", against="the year before"), change(100, 90, "EUR", against="last year")
+    ('from 4.18 the year before', 'up 11% on last year')
+    >>> change(5, 0, "orders", against="last year"), change(50, 5, "orders"), change(4.18, 4.18, "index")
+    ('up from 0 last year', 'at least ten times as many', 'unchanged')
     """
+    words = _moved(now, before, unit)
+    joint = " " if "from " in words else " as " if words.endswith((" as many", " as much")) else " on "
+    return f"{words}{joint}{against}" if against else words
+
+
+def _moved(now: float, before: float, unit: str) -> str:
     if unit == "share":
         points = 100 * (now - before)
         if abs(points) < 0.05:
@@ -123,10 +135,17 @@ def change(now: float, before: float, unit: str) -> str:
     if not before:
         return "unchanged" if now == before else f"up from {formats.quantity(before, unit)}"
     portion = now / before - 1
+    # An average of stars is no amount of which a part could be lost.
+    if unit == "index":
+        was = formats.quantity(before, unit)
+        return "unchanged" if was == formats.quantity(now, unit) else f"from {was}"
     if abs(portion) < 0.005:
         return "unchanged"
     if portion >= 1:
-        return f"up {times(now / before, many=False).removesuffix(' as much')}" if portion < 9 else "up tenfold or more"
+        money_unit = unit == "amount" or (len(unit) == 3 and unit.isupper())
+        if portion < 9:
+            return times(now / before, many=not money_unit)
+        return f"at least ten times as {'much' if money_unit else 'many'}"
     return f"{'up' if portion > 0 else 'down'} {share(abs(portion))}"
 
 

@@ -737,12 +737,18 @@ def test_the_demo_shops_tests_are_read_rightly(demo_shop, demo_folder):
     ]
     assert findings["open"].value == 2 and rows.loc["new_header", "decision"] == "open"
     assert [(action.what, action.worth) for action in findings.actions] == [
-        ("Decide whether to keep free shipping", "1 chance in 7 that it loses money"),
+        ("Decide whether to keep free shipping", "€1,800 margin a month, uncertain"),
         ("Ignore the sorting test: 1,200 visitors are missing from treatment", ""),
         ("Let the gift note test run to its end", ""),
         ("Leave new header out, or plan a longer test", ""),
     ]
     assert "A clear answer would take about nine months more." in findings.actions[0].why
+    assert findings.actions[0].why.endswith("There is 1 chance in 7 that it loses money.")
+    part = next(part for part in findings.parts if "worth" in part.tables)
+    shown = {row[0]: row for row in part.chart.table["rows"]}
+    assert shown["free shipping"][-1] == "1 chance in 7" and "(" in shown["free shipping"][2]
+    # What shows no difference has no amount or chance that might be read as advice.
+    assert shown["new header"][-1] == "no clear difference" and shown["new header"][2].startswith("between −€")
     assert all(action.by and action.by.weekday() < 5 for action in findings.actions)
     assert findings.ahead == ("The gift note test can be read from 14\N{NO-BREAK SPACE}October 2026.",)
     assert findings["primary_effect"].note == "from 6.4%" and findings["margin_a_month"].spread
@@ -1023,7 +1029,7 @@ def test_findings_keep_the_contract(demo_shop):
     assert findings["primary_effect"].label == "Free shipping: conversion" and findings["primary_effect"].signed
     assert (
         findings.headline == "Free shipping sells more, but we can't tell if it pays. "
-        "No other test has a result yet; the sorting test is unusable."
+        "New header shows no clear difference; the sorting test is unusable."
     )
     assert findings["units"].label == "Visitors assigned"
     assert findings.certain[0].startswith("About 95 of 100 such tests") and len(findings.certain[0]) < 200

@@ -85,7 +85,7 @@ def test_every_state_there_is_is_reached_and_leads_to_what_it_should(judged):
     assert "Any effect is smaller than 2.2 points" in rows.loc["no_difference", "why"]
     assert judged.findings.headline == (
         "Higher sells more. Three other versions have a result too. "
-        "No other test has a result yet; the void test is unusable."
+        "Open shows no clear difference; the void test is unusable."
     )
     assert [action.what for action in judged.findings.actions] == [
         "Give higher to everybody",

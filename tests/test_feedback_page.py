@@ -17,11 +17,11 @@ from crmlib.analysis.feedback.predictions import _marked
 from crmlib.analysis.feedback.reading import Reader
 from crmlib.analysis.feedback.texts import Readings
 from crmlib.analysis.feedback.themes import THEMES
-from crmlib.analysis.feedback.trend import Cause, Trend, changes
+from crmlib.analysis.feedback.trend import Cause, Trend, changes, share_naming
 from crmlib.findings import Due, Grade, Prediction
 
 AS_OF = date(2026, 10, 1)
-NAMED = Cause(theme="delivery", word="DHL", recent=9, recent_all=12, before=1, before_all=80)
+NAMED = Cause(theme="delivery", word="DHL", recent=9, recent_all=12, before=1, before_all=80, texts=40)
 
 
 def _trend(
@@ -70,7 +70,7 @@ def _validation(stars: list[float]) -> object:
         (
             _trend(8, 2, unhappy=(6, 3), cause=NAMED),
             "One- and two-star ratings have doubled: 30% in the last eight weeks, 15% in the year before. "
-            "Delivery complaints about DHL rose most.",
+            "Delivery complaints rose most; over half name DHL.",
         ),
         (
             _trend(8, 2, unhappy=(6, 3), cause=replace(NAMED, word="late")),
@@ -151,17 +151,19 @@ def test_quiet_weeks_rarely_change_the_unhappy_share() -> None:
 def test_the_unhappy_part_says_what_its_line_shows() -> None:
     trend = _trend(8, 2, unhappy=(6, 3), cause=NAMED)
     part = feedback.part_unhappy(feedback.satisfaction(trend), trend)
-    assert part is not None and part.title == "Unhappy ratings have been more common since August" and part.glance
+    assert part is not None and part.glance
+    assert part.title == "One- and two-star ratings have been more common since August"
     assert [metric.id for metric in part.metrics] == ["unhappy_lately", "delivery_complaints_lately", "stars_lately"]
     assert part.metrics[0].history[-1] == ("2026-09-03", 0.3)
     (change,), (signal,) = part.changes, part.signals
-    assert change.text == "Unhappy ratings rose to 30% in eight weeks, from 15%."
-    assert signal.id == "unhappy:rose" and signal.text == "Unhappy ratings are more common than in the year before."
+    assert change.text == "One- and two-star ratings rose to 30% in eight weeks, from 15%."
+    assert signal.id == "unhappy:rose"
+    assert signal.text == "One- and two-star ratings are more common than in the year before."
     # The theme behind it comes first among what changed.
     (theme,) = feedback.part_trend(_readings([(1.0, "delivery", "Bad")]), trend).changes
     assert theme.size > change.size > 0.3
     same = feedback.part_unhappy(feedback.satisfaction(_trend(2, 2)), _trend(2, 2))
-    assert same is not None and same.title == "No clear change in unhappy ratings" and not same.changes
+    assert same is not None and same.title == "No clear change in one- and two-star ratings" and not same.changes
     assert feedback.part_unhappy(None, _trend(2, 2, weeks=10)) is None
 
 
@@ -171,7 +173,7 @@ def test_the_unhappy_part_says_what_its_line_shows() -> None:
         (
             _trend(8, 2, cause=NAMED), "Delivery complaints have quadrupled",
             "9 of 12 writers name DHL; 1 of 80 did before. One wrote: ‘DHL lost it’",
-            ["Ask DHL about these 64 delivery complaints"],
+            ["Ask DHL about the 40 complaints that name it"],
         ),
         (
             _trend(8, 2, cause=replace(NAMED, word="lost", recent=1)), "Delivery complaints have quadrupled",
@@ -204,6 +206,54 @@ def test_the_trend_says_what_rose_and_whom_it_names(
     assert all(action.by == date(2026, 10, 15) and action.owner == "service" for action in part.actions)
 
 
+@pytest.mark.parametrize(
+    ("texts", "share", "change", "what"),
+    [
+        (64, "all name DHL", "64 of the last 64 name DHL", "Ask DHL about the 64 complaints that name it"),
+        (33, "over half name DHL", "33 of the last 64 name DHL", "Ask DHL about the 33 complaints that name it"),
+        (32, "some name DHL", "32 of the last 64 name DHL", "Ask DHL about the 32 complaints that name it"),
+        (1, "some name DHL", "1 of the last 64 names DHL", "Ask DHL about the complaint that names it"),
+        (0, "", "", "Read these 64 delivery complaints and find the cause"),
+    ],
+)
+def test_the_rise_is_of_the_theme_and_the_name_stands_beside_it(texts: int, share: str, change: str, what: str) -> None:
+    """The rate is of all delivery complaints, so no sentence may say that those about DHL rose by as much."""
+    trend = _trend(8, 2, cause=replace(NAMED, texts=texts) if texts else None)
+    part = feedback.part_trend(_readings([(1.0, "delivery", "DHL lost it")]), trend)
+    rates = "Delivery complaints have quadrupled: 20.0 per 1,000 orders in the last eight weeks, 5.0 in the year before"
+    assert part.changes[0].text == f"{rates}{f'; {change}' if change else ''}."
+    assert share_naming(trend, "delivery") == share and part.actions[0].what == what
+    assert part.actions[0].count == (texts or 64)
+    word = _trend(8, 2, cause=replace(NAMED, word="lost", texts=texts))
+    assert feedback.part_trend(_readings([]), word).changes[0].text == f"{rates}."
+    assert "about DHL" not in headline(None, trend, _validation([1.0]))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("counts", "title", "sentence"),
+    [
+        ({}, "No complaint about any of the seven themes was found", "Customers may use words the software does not know."),
+        ({"delivery": 1}, "No complaint is clearly the most common", "Found most often: delivery, 1 text."),
+        ({"delivery": 30, "quality": 29}, "No complaint is clearly the most common", "Found most often: delivery, 30 texts."),
+        ({"delivery": 90, "quality": 20}, "Delivery is the most common complaint", "90 texts."),
+    ],
+)  # fmt: skip
+def test_only_the_first_theme_is_ranked(counts: dict[str, int], title: str, sentence: str) -> None:
+    rows = [(1.0, theme, "Bad") for theme, n in counts.items() for _ in range(n)]
+    part = feedback.part_rates(_readings(rows), pd.DataFrame({"day": pd.Series(dtype="datetime64[ns]"), "orders": []}))
+    assert (part.title, part.sentence) == (title, sentence)
+
+
+def test_the_tile_says_what_was_counted() -> None:
+    """Stars are those of who rated, not of all customers."""
+    trend = _trend(2, 2)
+    words = replace(trend, weeks=trend.weeks.assign(rated=0.0))
+    for found, label in ((trend, "One- and two-star ratings"), (words, "Texts that read as negative")):
+        part = feedback.part_unhappy(feedback.satisfaction(found), found)
+        assert part is not None and part.metrics[0].label == label and part.chart is not None
+        assert "customers" not in f"{part.title} {part.chart.alt} {part.chart.table}".casefold()
+
+
 def test_what_is_to_be_answered_is_counted() -> None:
     for count, what in ((0, None), (1, "Answer this unhappy text"), (3, "Answer these 3 unhappy texts")):
         rows = [(1.0, "price", "Bad")] * count
@@ -221,7 +271,8 @@ def test_what_is_to_be_answered_is_counted() -> None:
     [
         ([1.0], "Read this price complaint and find the cause"),
         ([1.0, 2.0, np.nan], "Read these 3 price complaints and find the cause"),
-        ([1.0, 2.0, 5.0], "Check these 3 price complaints; the software may have misread many"),
+        ([1.0, 2.0, 5.0], None),
+        ([5.0, *[1.0] * 9], "Read these 10 price complaints and find the cause"),
         ([5.0, 4.0, 1.0], None),
         ([np.nan], "Read this price complaint and find the cause"),
     ],

@@ -76,7 +76,23 @@ def test_what_changed_is_ranked_over_all_reports() -> None:
     html = shown(one, two)
     order = [html.index(text) for text in ("Surge.", "Missed.", "Middle.", "New.")]
     assert order == sorted(order) and "Small." not in html
-    assert "Nothing stands out." in shown(run_of("one", title="One"))
+
+
+def test_where_nothing_is_like_it_nothing_can_stand_out() -> None:
+    """Quiet weeks and no history are not the same."""
+    quiet, young = "Nothing stands out.", "Not enough history to compare."
+    alone = run_of("one", title="One", tiles=(tile_of("m") | {"change": "", "arrow": ""},))
+    before = run_of("one", run_id="q", title="One", as_of=AS_OF - timedelta(days=7))
+    for runs, said, unsaid in (
+        ((alone,), young, quiet),
+        ((run_of("one", title="One"),), young, quiet),
+        ((alone, run_of("two", title="Two", tiles=(tile_of("n"),))), quiet, young),
+        ((alone, before), quiet, young),
+        ((alone, replace(before, status="too_few")), young, quiet),
+        ((replace(alone, changes=(Change(text="Up.", size=0.1),)),), "Up.", young),
+    ):
+        html = shown(*runs)
+        assert said in html and unsaid not in html
 
 
 def test_a_newer_run_without_an_answer_stands_beside_the_good_one() -> None:

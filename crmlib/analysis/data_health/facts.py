@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from crmlib.shop.shop import Shop
 
 _ALL_ROWS = 5_000_000
+_LONG = 3  # months without a new customer that are worth saying
 
 # What a shop would learn from a column it does not have yet: table, column, what it would show.
 _FIELDS = (
@@ -44,6 +45,7 @@ class Health:
     newest          table, day (its newest row)
     missing         code, meaning, orders, money: orders that could not be used and stand nowhere else
     set_aside       table, row, code: the rows that could not be used
+    last_new        day on which a customer last ordered for the first time; None without customers
     unlisted        buyers who are missing from the customer list; None without one
     fields          table, column, shows: columns the shop lacks, and what they would show
     """
@@ -60,6 +62,7 @@ class Health:
     set_aside: pd.DataFrame
     customers: int | None
     unlisted: int | None
+    last_new: date | None
     orders: int | None
     order_lines: int | None
     revenue: float | None
@@ -72,8 +75,16 @@ class Health:
 
     @property
     def money_missing(self) -> float:
-        """What orders that could not be used say they cost, as far as it can be read."""
-        return float(self.missing["money"].astype(float).abs().sum())
+        """What orders that could not be used say they brought; totals below zero, which make them faults, apart."""
+        return float(self.missing["money"].astype(float).clip(lower=0).sum())
+
+    @property
+    def nobody_new(self) -> date | None:
+        """Since when nobody has bought for the first time, if that is three months or more while others still buy."""
+        newest = self.newest.set_index("table")["day"].get("orders")
+        if self.last_new is None or newest is None:
+            return None
+        return self.last_new if pd.Timestamp(self.last_new) < newest - pd.DateOffset(months=_LONG) else None
 
     @property
     def last_month_is_partial(self) -> bool:
@@ -124,6 +135,13 @@ def unlisted_buyers(shop: Shop) -> ir.Table:
     return unlisted.aggregate(customers=unlisted["customer_id"].nunique())
 
 
+def newest_customer(shop: Shop) -> ir.Table:
+    """Grain: one row. Column day: when somebody last ordered for the first time."""
+    orders = facts.net_orders(shop).filter(lambda t: t.customer_id.notnull())
+    first = orders.group_by("customer_id").aggregate(day=orders["day"].min())
+    return first.aggregate(day=first["day"].max())
+
+
 def order_totals(shop: Shop) -> ir.Table:
     """Grain: one row. Columns customers (distinct buyers), orders, revenue (net, in the shop's currency)."""
     sold = facts.sales(shop)
@@ -162,11 +180,20 @@ def measure(shop: Shop) -> Health:
         set_aside=shop.fetch(shop.set_aside(), max_rows=_ALL_ROWS),
         customers=int(totals["customers"]) if totals is not None and known else None,
         unlisted=int(shop.fetch(unlisted_buyers(shop))["customers"].iloc[0]) if listed else None,
+        last_new=_last_new(shop) if known else None,
         orders=int(totals["orders"]) if totals is not None else None,
         order_lines=shop.audits["order_lines"].kept if shop.has("order_lines") else None,
         revenue=float(totals["revenue"]) if totals is not None and not pd.isna(totals["revenue"]) else None,
         like_for_like=not shop.has("orders", "refunded") or shop.has("orders", "refunded_at"),
     )
+
+
+def _last_new(shop: Shop) -> date | None:
+    day = shop.fetch(newest_customer(shop))["day"].iloc[0]
+    if pd.isna(day):
+        return None
+    last: date = pd.Timestamp(day).date()
+    return last
 
 
 def _year_before(day: date) -> date:

@@ -49,7 +49,6 @@ def part_months(health: Health, *, rule: str = "") -> Part:
     metrics = [*_sales(health), *_totals(health, rule)]
     if health.months.empty:
         return Part(metrics=metrics, tables={"months": _month_table(health)})
-    month = compare(health, 1)
     frame = health.months.assign(
         name=health.months["month"].dt.strftime("%b %y"),
         before=_a_year_earlier(health),
@@ -57,14 +56,19 @@ def part_months(health: Health, *, rule: str = "") -> Part:
     )
     what = "Net sales" if health.measure == "revenue" else "Orders"
     form = _form(health)
+    compared = frame["before"].notna().any()
     labels = {"name": "Month", "orders": "Orders"} | ({"revenue": "Net sales"} if health.measure == "revenue" else {})
+    labels |= (
+        {"before": "Year before, as known then" if health.measure == "revenue" else "Year before"} if compared else {}
+    )
     chart = figures.columns(
-        frame.tail(_YEAR if frame["before"].notna().any() else 36),
-        period="name", value=health.measure, before="before" if frame["before"].notna().any() else "",
+        frame.tail(_YEAR if compared else 36),
+        period="name", value=health.measure, before="before" if compared else "",
         unfinished="unfinished", what=f"{what} by month", form=form,
         caption="The last month is not over." if health.last_month_is_partial else "",
         table=figures.tabulate(frame[::-1], caption=f"{what} by month, newest first", labels=labels,
-                               formats={"orders": formats.number, "revenue": formats.number}, file="tables/months.csv"),
+                               formats=dict.fromkeys(("orders", "revenue", "before"), formats.number),
+                               file="tables/months.csv"),
     )  # fmt: skip
     return Part(
         title=_months_title(health),
@@ -72,7 +76,7 @@ def part_months(health: Health, *, rule: str = "") -> Part:
         chart=chart,
         glance=True,
         metrics=metrics,
-        changes=_month_changes(health, month),
+        changes=_year_change(health),
         tables={"months": _month_table(health)},
     )
 
@@ -83,13 +87,18 @@ def _form(health: Health) -> figures.Form:
 
 
 def _a_year_earlier(health: Health) -> pd.Series:
-    column = health.months.set_index("month")[health.measure]
-    return pd.Series(column.reindex(health.months["month"] - pd.DateOffset(years=1)).to_numpy(dtype=float))
+    """Each of the last months' year before as it was known then: later refunds had not been given back yet."""
+    column = health.months.set_index("month")["orders" if health.measure == "orders" else "then"]
+    before = pd.Series(column.reindex(health.months["month"] - pd.DateOffset(years=1)).to_numpy(dtype=float))
+    # `then` is what was known a year before as_of, which is no earlier day than that of older months.
+    return before.where(before.index >= len(before) - _YEAR - health.last_month_is_partial)
 
 
 def _month_table(health: Health) -> pd.DataFrame:
     months = health.months[["month", "orders", "revenue"]]
-    return months.assign(month=months["month"].dt.strftime("%Y-%m"))
+    return months.assign(
+        month=months["month"].dt.strftime("%Y-%m"), year_before_as_known_then=_a_year_earlier(health).round(2)
+    )
 
 
 def month_title(health: Health, month: Compared | None) -> str:
@@ -101,15 +110,23 @@ def month_title(health: Health, month: Compared | None) -> str:
 
 
 def _months_title(health: Health) -> str:
-    """How many of the last twelve months were above those of the year before."""
+    """How many of the last twelve months were above those of the year before; without these the best month."""
     what = "Sales" if health.measure == "revenue" else "Orders"
     full = health.full_months.assign(before=_a_year_earlier(health)).tail(_YEAR).dropna(subset=["before"])
     if len(full) < _YEAR:
-        return f"{what} by month"
+        return _best_month(health, what)
     above = int((full[health.measure] > full["before"]).sum())
     if above in (0, _YEAR):
         return f"{what} were {'above' if above else 'below'} last year's in every month"
     return f"{what} were above last year's in {above} of the last 12 months"
+
+
+def _best_month(health: Health, what: str) -> str:
+    full = health.full_months.tail(_YEAR)
+    if len(full) < 2 or full[health.measure].nunique() == 1:
+        return f"{what}: too few months to compare" if len(full) < 2 else f"{what} were the same in every month"
+    best = full.loc[full[health.measure].idxmax(), "month"]
+    return f"{what} were highest in {best:%B %Y}"
 
 
 def _amount(health: Health, value: float) -> str:
@@ -119,8 +136,8 @@ def _amount(health: Health, value: float) -> str:
 def _on_last_year(compared: Compared, unit: str) -> str:
     if compared.before is None or not compared.before > 0:
         return ""
-    moved = wording.change(compared.now, compared.before, unit)
-    return ", the same as last year" if moved == "unchanged" else f", {moved} on last year"
+    moved = wording.change(compared.now, compared.before, unit, against="last year")
+    return ", the same as last year" if moved.startswith("unchanged") else f", {moved}"
 
 
 def _sales(health: Health) -> list[Metric]:
@@ -171,18 +188,14 @@ def _totals(health: Health, rule: str) -> list[Metric]:
     ]  # fmt: skip
 
 
-def _month_changes(health: Health, month: Compared | None) -> list[Change]:
+def _year_change(health: Health) -> list[Change]:
+    """Twelve months beside those before; the last month's change is the headline and is not said again."""
     year = compare(health, _YEAR)
-    changes = []
-    for compared, name in (
-        (month, f"{health.full_months['month'].iloc[-1]:%B}" if month else ""),
-        (year, "Twelve-month"),
-    ):
-        if compared is not None and compared.before and compared.portion >= 0.005:
-            what = "sales" if health.measure == "revenue" else "orders"
-            moved = wording.change(compared.now, compared.before, health.unit)
-            changes.append(Change(text=f"{name} {what} were {moved} on last year.", size=min(1.0, compared.portion)))
-    return changes
+    if year is None or not year.before or year.portion < 0.005:
+        return []
+    what = "sales" if health.measure == "revenue" else "orders"
+    moved = wording.change(year.now, year.before, health.unit, against="last year")
+    return [Change(text=f"Twelve-month {what} were {moved}.", size=min(1.0, year.portion))]
 
 
 def _to_compare(health: Health) -> str:

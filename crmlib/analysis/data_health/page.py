@@ -15,6 +15,8 @@ from crmlib.findings import Findings, Part, compose
 if TYPE_CHECKING:
     from crmlib.shop.shop import Shop
 
+_LITTLE = 0.01  # of a month's sales
+
 
 def page(health: Health, *, shop: Shop) -> Findings:
     """What the shop's owner should know of the data before reading any other page."""
@@ -35,8 +37,19 @@ def page(health: Health, *, shop: Shop) -> Findings:
 def _headline(health: Health, checks: Part) -> str:
     failed = [check.text for check in checks.checks if check.verdict == "failed"]
     month = compare(health, 1)
-    sales = f"{month_title(health, month)}." if month is not None else ""
+    sales = f"{month_title(health, month)}{_nobody_new(health)}." if month is not None else ""
+    lost = health.money_missing
+    # Next to nothing is no news: sales lead.
+    little = health.measure == "revenue" and month is not None and 0 < lost < _LITTLE * month.now
+    if little and not failed:
+        return wording.sentences(sales, _usable(health))
     return wording.sentences(failed[0] if failed else _usable(health), sales)
+
+
+def _nobody_new(health: Health) -> str:
+    """That nobody has joined for months, without which sales that fall say little of the shop."""
+    since = health.nobody_new
+    return f"; no new customers since {since:%B %Y}" if since else ""
 
 
 def _usable(health: Health) -> str:
@@ -45,8 +58,7 @@ def _usable(health: Health) -> str:
     if not aside:
         return f"All {wording.counted(read, 'row')} could be used." if read != 1 else "The only row could be used."
     count, lost = int(health.missing["orders"].sum()), health.money_missing
-    if count and lost:
-        return (
-            f"{wording.counted(count, 'order')} worth {wording.rounded_money(lost, health.currency)} could not be used."
-        )
+    if count:
+        worth = f" worth {wording.rounded_money(lost, health.currency)}" if lost else ""
+        return f"{wording.counted(count, 'order')}{worth} could not be used."
     return f"{aside:,} of {read:,} rows could not be used; no order is missing because of it."

@@ -18,6 +18,15 @@ from crmlib.analysis.experiments.verdicts import DECIDED, READ, State, Verdicts,
 from crmlib.analysis.experiments.worth import part_worth
 from crmlib.findings import Caveat, Findings, Grade, Part, Status, compose
 
+# What is said of several tests without a result, in the order in which two of these states are told.
+_SEVERAL = {
+    State.OPEN: "tests show no clear difference",
+    State.VOID: "tests are unusable",
+    State.RUNNING: "tests are still running",
+    State.TOO_FEW: "tests are too small to tell",
+    State.NO_OUTCOMES: "tests had nothing measured",
+}
+
 
 def page(verdicts: Verdicts, *, looks: Looks, segments: Segments, grades: Sequence[Grade] = ()) -> Findings:
     """What do the tests say, what should be done, and how far can that be trusted?"""
@@ -45,19 +54,15 @@ def headline(verdicts: Verdicts) -> str:
     """What the tests say, in one or two sentences: those with a result, then the rest."""
     table, clear = verdicts.table, verdicts.clear
     rest = table[~table["experiment"].isin(clear["experiment"])].drop_duplicates("experiment")
-    void = rest[rest["state"] == State.VOID]
     first = [f"{said}." for said in clear["said"].head(2 if len(clear) == 2 else 1)]
     if len(clear) > 2:
         first.append(f"{wording.upper(wording.small(len(clear) - 1))} other versions have a result too.")
-    if len(rest) == 1:
-        first.append(f"{rest['said'].iloc[0]}.")
-    elif len(rest):
-        several = f"{wording.small(len(void))} tests are unusable"
-        unusable = wording.lower(void["said"].iloc[0]) if len(void) == 1 else several
-        yet = " yet" if (rest["state"] == State.RUNNING).any() else ""
-        none = f"no {'other ' if first else ''}test has a result{yet}" if len(rest) > len(void) else ""
-        first.append(f"{wording.upper('; '.join(filter(None, [none, unusable if len(void) else ''])))}.")
-    return " ".join(first)
+    clauses = []
+    for state, several in _SEVERAL.items():
+        said = rest.loc[rest["state"] == state, "said"]
+        if len(said) and len(clauses) < 2:
+            clauses.append(wording.lower(said.iloc[0]) if len(said) == 1 else f"{wording.small(len(said))} {several}")
+    return wording.sentences(*first, f"{wording.upper('; '.join(clauses))}." if clauses else "")
 
 
 def part_trust(results: Results) -> Part:

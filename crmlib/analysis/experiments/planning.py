@@ -143,9 +143,9 @@ def part_plan(results: Results, *, worthwhile: float = 0.0) -> Part:
         | {"wish": "To find", "needed": "Needed in each version", "needed_days": "Days at its pace"},
         formats=dict.fromkeys(["units", "needed", "needed_days"], formats.number),
     )
-    tests = "Your tests" if len(found) > 1 else "This test"
-    title = f"{tests} can only detect changes above about {_span(found)}"
-    return Part(title=title, sentence=f"Half that change takes four times the {facts.unit}.", chart=chart)
+    tests = "Your tests easily miss" if len(found) > 1 else "This test easily misses"
+    title = f"{tests} changes under about {_span(found)}"
+    return Part(title=title, sentence=f"Finding half that change takes four times the {facts.unit}.", chart=chart)
 
 
 def _span(found: pd.DataFrame) -> str:

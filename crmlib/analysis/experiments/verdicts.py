@@ -74,7 +74,7 @@ _TOLD = {
     State.LOWER: ("worse", "{name} is worse"),
     State.NO_DIFFERENCE: ("no difference worth having", "{name} makes no difference worth having"),
     State.NO_GAIN: ("no gain worth having", "{name} brings no gain worth having"),
-    State.OPEN: ("no clear answer", "{name} shows no clear difference"),
+    State.OPEN: ("no clear difference", "{name} shows no clear difference"),
     State.RUNNING: ("still running", "the {name} test is still running"),
     State.VOID: ("unusable", "the {name} test is unusable"),
     State.TOO_FEW: ("too few to tell", "the {name} test is too small to tell"),
@@ -375,11 +375,11 @@ def _counts(verdicts: Verdicts) -> list[Metric]:
     units = int(verdicts.facts.arms["units"].sum())
     counted = {
         "experiments": (total, "Tests", "experiments with at least one unit assigned before as_of"),
-        "decided": (len(verdicts.of(*DECIDED)), "Tests with a clear answer",
+        "decided": (len(verdicts.of(*DECIDED)), "Tests with a clear decision",
                     "read with a sound split, and measure, margin and guardrails say what to do"),
         "running": (len(verdicts.of(State.RUNNING)), "Tests still running",
                     f"at least one of its {unit} had not been followed for a whole window by as_of"),
-        "open": (len(verdicts.of(State.OPEN)), "Tests without a clear answer",
+        "open": (len(verdicts.of(State.OPEN)), "Tests without a clear decision",
                  "read at its end, but the measure, margin or what must not get worse is unclear"),
         "void": (len(verdicts.of(State.VOID)), "Unusable tests",
                  f"split or outcomes broken at p < {BLOCKED:g}; no effect is shown"),
@@ -408,12 +408,15 @@ def _action(verdicts: Verdicts, row: Verdict) -> Action:
     # What nothing is shown of has no worth to show beside what has.
     money = verdicts.worth.of(row.experiment, row.variant) if row.side else None
     brings = f"{month_of(money, facts.currency).text} margin a month" if money else ""
+    why = f"{row.why}{' Its split is doubtful.' if row.experiment in checks.doubtful else ''}"
     if money and row.proviso == Proviso.UNPAID:
-        brings = f"{loss_text(money['loss'])} that it loses money"
+        brings += ", uncertain"
+        if loss := loss_text(money["loss"]):
+            why = f"{why} There is {loss} that it loses money."
     return Action(
         what=_what(verdicts, row),
         worth=brings,
-        why=f"{row.why}{' Its split is doubtful.' if row.experiment in checks.doubtful else ''}",
+        why=why,
         by=wording.working_day(row.by or facts.as_of, 0 if row.by else DECIDE_WITHIN),
         owner="marketing",
         count=row.units,

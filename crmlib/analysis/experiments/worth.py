@@ -115,11 +115,16 @@ def part_worth(found: Worth, *, largest: tuple[str, str] = ("", "")) -> Part:
     if not rows:
         return part
     months = [month_of(one, currency) for one in rows]
+    # Of a test that shows no difference neither amount nor chance may look like advice.
+    clear = [_is_clear(found.results, one) for one in rows]
     shown = found.table.assign(
         test=[facts.name(one["experiment"], one["variant"]) for one in rows],
         each=[effect_text(one | {"effect": one["per_unit"], "kind": "money"}, currency) for one in rows],
-        said=[f"{one.text} ({one.span})" for one in months],
-        risk=[loss_text(one["loss"]) or "told at the end" for one in rows],
+        said=[f"{one.text} ({one.span})" if sure else one.between for one, sure in zip(months, clear, strict=True)],
+        risk=[
+            (loss_text(one["loss"]) or "told at the end") if sure else "no clear difference"
+            for one, sure in zip(rows, clear, strict=True)
+        ],
     )
     best = row or max(rows, key=lambda one: one["units"])
     cost = f", after {formats.money(found.offer_cost, currency, digits=2)} for the offer" if found.offer_cost else ""
@@ -143,6 +148,13 @@ def part_worth(found: Worth, *, largest: tuple[str, str] = ("", "")) -> Part:
         method=[f"{method}error were normal; it says nothing of whether the effect will last."],
         detail=False,
     )
+
+
+def _is_clear(results: Results, row: Mapping[str, Any]) -> bool:
+    """Does the measure that decides differ clearly in this arm?"""
+    table = results.table[results.table["primary"] & (results.table["experiment"] == row["experiment"])]
+    mine = table[table["variant"] == row["variant"]]
+    return bool(((mine["low"] > 0) | (mine["high"] < 0)).any())
 
 
 def _tile(found: Worth, row: Mapping[str, Any] | None) -> Metric:

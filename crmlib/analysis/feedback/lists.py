@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
 import pandas as pd
 
@@ -12,12 +10,12 @@ from crmlib.analysis.feedback.quotes import QUOTE_DAYS, since
 from crmlib.analysis.feedback.rates import FEW
 from crmlib.analysis.feedback.texts import Readings
 from crmlib.analysis.feedback.themes import OWNERS, THEMES
-from crmlib.analysis.feedback.trend import ACT_WITHIN_DAYS, Trend, quotes_of
+from crmlib.analysis.feedback.trend import ACT_WITHIN_DAYS, Trend, naming, quotes_of
 from crmlib.findings import Action, Metric, Part
 
 REPLY_DAYS = 30  # how far back the reply queue looks
 REPLY_WITHIN_DAYS = 3
-DOUBTFUL, MISREAD = 0.2, 0.5  # share of a theme's rated complaints with four or five stars
+MISREAD = 0.2  # share of a theme's rated complaints with four or five stars from which its texts are no task
 
 
 def reply_queue(readings: Readings, *, days: int = REPLY_DAYS) -> pd.DataFrame:
@@ -56,7 +54,7 @@ def complaints(readings: Readings, trend: Trend) -> pd.DataFrame:
         cause = trend.cause(theme)
         named = pd.Series(False, index=texts.index)
         if cause:
-            named = texts["text"].str.contains(rf"(?i)\b{re.escape(cause.word)}\b")
+            named = naming(texts["text"], cause.word)
         names = np.where(named, cause.word if cause else "", "")
         texts = texts.assign(theme=theme, date=texts["day"].dt.date, names=names, later=~named)
         order = texts.sort_values(["later", "day", "feedback_id"], ascending=[True, False, True])
@@ -124,7 +122,7 @@ def part_quotes(readings: Readings, trend: Trend) -> Part:
 
 
 def _reading_task(theme: str, texts: pd.DataFrame, readings: Readings) -> Action | None:
-    """Reading the complaints of a frequent theme; None where stars say that most of them were misread."""
+    """Reading the complaints of a frequent theme; None where stars say that many of them were misread."""
     rated = texts["rating"].dropna()
     misread = float((rated >= 4).mean()) if len(rated) else 0.0
     if misread >= MISREAD:
@@ -133,9 +131,7 @@ def _reading_task(theme: str, texts: pd.DataFrame, readings: Readings) -> Action
     these = f"this {theme} complaint" if count == 1 else f"these {formats.number(count)} {theme} complaints"
     happy = int((rated >= 4).sum())
     return Action(
-        what=f"Check {these}; the software may have misread many"
-        if misread >= DOUBTFUL
-        else f"Read {these} and find the cause",
+        what=f"Read {these} and find the cause",
         why=f"Of the last year; {happy:,} of {wording.counted(len(rated), 'rated text')} carry four or five stars.",
         count=count,
         by=wording.working_day(readings.as_of, ACT_WITHIN_DAYS),

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from crmlib import formats, wording
 from crmlib.analysis.feedback.satisfaction import Satisfaction
-from crmlib.analysis.feedback.trend import Trend, about, risen
+from crmlib.analysis.feedback.trend import Trend, risen, share_naming
 from crmlib.analysis.feedback.validation import Validation
 from crmlib.findings import Findings, Metric, Part, compose
 
@@ -32,21 +32,23 @@ def headline(satisfaction: Satisfaction | None, trend: Trend, validation: Valida
     """What happened and what it means: the unhappy share and the theme that rose, or what can be said instead."""
     weeks = f"the last {wording.span(7 * trend.recent_weeks)}"
     risen_themes = [theme for theme in trend.moved.index if theme in trend.rose]
-    whom = about(risen_themes[0], trend.cause(risen_themes[0])) if risen_themes else ""
-    theme = f"{whom} {risen(trend.moved['ratio'].iloc[0])}" if whom else ""
+    which = f"{risen_themes[0].capitalize()} complaints" if risen_themes else ""
+    theme = f"{which} {risen(trend.moved['ratio'].iloc[0])}" if which else ""
+    # The name stands apart: the rise is that of all complaints of the theme.
+    naming = f"; {named}" if which and (named := share_naming(trend, risen_themes[0])) else ""
     if satisfaction is None:
-        return f"{theme} in {weeks}." if theme else _over_all(validation)
+        return f"{theme} in {weeks}{naming}." if theme else _over_all(validation)
     share, before = formats.share(satisfaction.recent.value), formats.share(satisfaction.before)
     noun = satisfaction.noun
     if satisfaction.change == "no clear change":
         if theme:
-            return f"{theme} in {weeks}. {wording.upper(noun)} have not clearly changed: {share}."
+            return f"{theme} in {weeks}{naming}. {wording.upper(noun)} have not clearly changed: {share}."
         lead = f"No clear change in {noun}: {share} in {weeks}, {before} in {trend.against}."
         return f"{lead} No complaint clearly rose."
     lead = f"{wording.upper(noun)} {risen(satisfaction.ratio)}: {share} in {weeks}, {before} in {trend.against}."
     if satisfaction.change == "fell":
         return wording.sentences(lead, f"But {wording.lower(theme)}." if theme else "")
-    return wording.sentences(lead, f"{whom} rose most." if whom else "No single theme explains it.")
+    return wording.sentences(lead, f"{which} rose most{naming}." if which else "No single theme explains it.")
 
 
 def _over_all(validation: Validation) -> str:

@@ -85,17 +85,17 @@ def part_rates(readings: Readings, orders: pd.DataFrame) -> Part:
     frame["name"], frame["first"] = frame["theme"].str.capitalize(), frame.index == 0
     if not found.orders:
         frame["low"], frame["high"] = rate_interval(frame["negative"], 1.0)
-    top, second = frame.iloc[0], frame.iloc[1]
+    top, clear = frame.iloc[0], bool(frame["low"].iloc[0] > frame["high"].iloc[1])
     title = "No complaint about any of the seven themes was found"
     sentence, chart = "Customers may use words the software does not know.", Chart(table=_table(frame, found))
     if frame["in_period"].any():
-        title = f"{top['name']} is the most common complaint"
-        if top["low"] <= second["high"]:
-            title = f"{top['name']} and {second['theme']} are the most common complaints"
+        # Themes are missed unequally often, so no order below the first is told.
+        title = f"{top['name']} is the most common complaint" if clear else "No complaint is clearly the most common"
         span = f" over {wording.span((found.end - found.start).days)}" if found.start and found.end else ""
-        most, then = (formats.number(row[column], digits=digits) for row in (top, second))
-        unit = f"per 1,000 orders{span}" if found.orders else "texts"
-        sentence = f"{most} {unit}, then {second['theme']} with {then}."
+        most = wording.counted(int(top["negative"]), "text")
+        if found.orders:
+            most = f"{formats.number(top[column], digits=digits)} per 1,000 orders{span}"
+        sentence = f"{wording.upper(most)}." if clear else f"Found most often: {top['theme']}, {most}."
         chart = figures.bars(
             frame,
             label="name",

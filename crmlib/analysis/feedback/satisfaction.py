@@ -10,7 +10,7 @@ import pandas as pd
 
 from crmlib import figures, formats, wording
 from crmlib.analysis.feedback.learning import MIN_RATED
-from crmlib.analysis.feedback.trend import HISTORY, SMOOTH_WEEKS, Trend, about, blocks, clearness, compared, lately
+from crmlib.analysis.feedback.trend import HISTORY, SMOOTH_WEEKS, Trend, blocks, clearness, compared, lately
 from crmlib.findings import Change, Chart, Metric, Part, Signal
 from crmlib.formats import Estimate
 from crmlib.stats import share_interval
@@ -18,8 +18,7 @@ from crmlib.stats import share_interval
 Basis = Literal["stars", "words"]
 # Ratings needed in both periods, and texts that must be understood before words stand in for stars.
 _LEAST: dict[Basis, int] = {"stars": MIN_RATED, "words": 50}
-_GONE = "The unhappy share is again about what it was."
-_UNHAPPY = {"stars": "unhappy ratings", "words": "negative texts"}
+_ONE = {"stars": "One or two stars", "words": "Negative"}
 _COLUMNS = {"stars": ("unhappy", "rated"), "words": ("negative", "read")}
 
 
@@ -85,7 +84,7 @@ def part_unhappy(found: Satisfaction | None, trend: Trend) -> Part | None:
     if found is None:
         theme = lately(trend, trend.leading[0], headline=True)
         return Part(metrics=[theme]) if theme else None
-    noun = _UNHAPPY[found.basis]
+    noun = found.noun
     title, changes, signals = f"No clear change in {noun}", [], []
     if found.change != "no clear change":
         common = "more common" if found.change == "rose" else "rarer"
@@ -94,7 +93,8 @@ def part_unhappy(found: Satisfaction | None, trend: Trend) -> Part | None:
         text = f"{wording.upper(noun)} {found.change} to {share} in {weeks}, from {formats.share(found.before)}."
         changes.append(Change(text=text, size=_size(found, trend)))
         text = f"{wording.upper(noun)} are {common} than in {trend.against}."
-        signals.append(Signal(id=f"unhappy:{found.change}", text=text, gone=_GONE))
+        gone = f"The share of {noun} is again about what it was."
+        signals.append(Signal(id=f"unhappy:{found.change}", text=text, gone=gone))
     method = (
         f"The last {trend.recent_weeks} weeks are held against the {trend.before_weeks} before. Where counts scatter "
         "from week to week more than chance would have it, a change must be larger to be called one."
@@ -123,7 +123,7 @@ def _metrics(found: Satisfaction, trend: Trend) -> list[Metric]:
     unhappy = Metric.of(
         found.recent,
         id="unhappy_lately",
-        label="Unhappy customers",
+        label=wording.upper(found.noun),
         headline=True,
         before=found.before,
         against=trend.against,
@@ -156,21 +156,21 @@ def _chart(found: Satisfaction, trend: Trend) -> Chart:
     rolled = rolled.assign(week=trend.weeks["week"] + pd.Timedelta(days=6), share=rolled[count] / rolled[per])
     rolled = rolled[rolled[per] > 0].tail(trend.before_weeks + trend.recent_weeks)
     rose = trend.moved[trend.moved["change"] == "rose"]
-    name = f": {about(rose.index[0], trend.cause(rose.index[0]))}" if len(rose) and found.change == "rose" else ""
+    name = f": {rose.index[0].capitalize()} complaints rose" if len(rose) and found.change == "rose" else ""
     four = blocks(trend).tail(HISTORY)[::-1]
     four = four.assign(name=four["week"].dt.strftime("%d %b %Y"), share=four[count] / four[per].replace(0, np.nan))
     return figures.line(
         rolled,
         x="week",
         y="share",
-        what="Unhappy share",
+        what=f"Share of {found.noun}",
         form=formats.share,
         mark=(trend.since, f"last {trend.recent_weeks} weeks{name}"),
-        caption=f"{wording.upper(found.noun)}, four weeks at a time.",
+        caption="Four weeks at a time.",
         table=figures.tabulate(
             four,
-            caption="Unhappy customers in four weeks each, newest first",
-            labels={"name": "Four weeks from", per: "Counted", count: "Unhappy", "share": "Share"},
+            caption=f"{wording.upper(found.noun)} in four weeks each, newest first",
+            labels={"name": "Four weeks from", per: "Counted", count: _ONE[found.basis], "share": "Share"},
             formats={per: formats.number, count: formats.people, "share": formats.share},
         ),
     )

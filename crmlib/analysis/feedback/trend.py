@@ -37,7 +37,10 @@ _CHANGES = ["theme", *_RATES, "p_value", "p_adjusted", "change"]
 
 @dataclass(frozen=True, kw_only=True)
 class Cause:
-    """A word that recent complaints about `theme` share: `recent` of `recent_all` writers, `before` of `before_all`."""
+    """A word that recent complaints about `theme` share: `recent` of `recent_all` writers, `before` of `before_all`.
+
+    `texts` are the recent complaints that have the word: a writer may have written several.
+    """
 
     theme: str
     word: str
@@ -45,6 +48,7 @@ class Cause:
     recent_all: int
     before: int
     before_all: int
+    texts: int
 
     @property
     def is_name(self) -> bool:
@@ -212,7 +216,9 @@ def causes(readings: Readings, trend: Trend) -> tuple[Cause, ...]:
         best = min(range(len(words)), key=lambda i: (adjusted[i], words[i]))
         if adjusted[best] < 0.05:
             (now, then), spelt = counts[best], _spelling(recent["text"], words[best])
-            found.append(Cause(theme=theme, word=spelt, recent=now, recent_all=size, before=then, before_all=earlier))
+            texts_with = int(naming(recent["text"], words[best]).sum())
+            found.append(Cause(theme=theme, word=spelt, recent=now, recent_all=size, before=then, before_all=earlier,
+                               texts=texts_with))  # fmt: skip
     return tuple(found)
 
 
@@ -224,6 +230,11 @@ def _writers(texts: pd.DataFrame) -> dict[str, set[str]]:
         for word in {match.casefold() for match in _WORD.findall(re.sub(r"\[[\w-]+\]", " ", text))} - common:
             used.setdefault(word, set()).add(writer)
     return used
+
+
+def naming(texts: pd.Series, word: str) -> pd.Series:
+    """Which texts have this word?"""
+    return texts.str.contains(rf"(?i)\b{re.escape(word)}\b")
 
 
 def _spelling(texts: pd.Series, word: str) -> str:
@@ -311,9 +322,13 @@ def risen(ratio: float) -> str:
     return "have halved" if ratio >= 0.45 else "have fallen by more than half"
 
 
-def about(theme: str, cause: Cause | None) -> str:
-    """The complaints of a theme, with whom they name: 'Delivery complaints about DHL'."""
-    return f"{theme.capitalize()} complaints" + (f" about {cause.word}" if cause and cause.is_name else "")
+def share_naming(trend: Trend, theme: str) -> str:
+    """How many of a theme's last complaints name whom: 'over half name DHL'; '' where no name stands behind them."""
+    cause = trend.cause(theme)
+    if not cause or not cause.is_name:
+        return ""
+    portion = cause.texts / trend.moved.loc[theme, "recent"]
+    return f"{'all' if portion == 1 else 'over half' if portion > 0.5 else 'some'} name {cause.word}"
 
 
 def _title(trend: Trend) -> str:
@@ -352,10 +367,14 @@ def _sentence(trend: Trend, quote: str) -> str:
 
 
 def _change(theme: str, row: pd.Series, trend: Trend) -> Change:
-    weeks = wording.span(7 * trend.recent_weeks)
+    weeks, cause = wording.span(7 * trend.recent_weeks), trend.cause(theme)
+    named = ""
+    if cause and cause.is_name:
+        verb = wording.noun(cause.texts, "names", "name")
+        named = f"; {cause.texts:,} of the last {row['recent']:,} {verb} {cause.word}"
     return Change(
-        text=f"{about(theme, trend.cause(theme))} {risen(row['ratio'])}: {row['recent_rate']:.1f} per 1,000 orders in "
-        f"the last {weeks}, {row['before_rate']:.1f} in {trend.against}.",
+        text=f"{theme.capitalize()} complaints {risen(row['ratio'])}: {row['recent_rate']:.1f} per 1,000 orders in "
+        f"the last {weeks}, {row['before_rate']:.1f} in {trend.against}{named}.",
         size=clearness(row["p_adjusted"]),
     )
 
@@ -374,8 +393,13 @@ def _action(theme: str, row: pd.Series, trend: Trend, *, by: date) -> Action:
     texts = f"this {theme} complaint" if count == 1 else f"these {formats.number(count)} {theme} complaints"
     what = f"Read {texts} and find the cause"
     why = f"The texts of the last {wording.span(7 * trend.recent_weeks)} are listed."
+    if cause and cause.is_name:
+        texts = "complaint that names" if cause.texts == 1 else f"{formats.number(cause.texts)} complaints that name"
+        what, count = f"Ask {cause.word} about the {texts} it", cause.texts
+        why = f"{why[:-1]}, those that name {cause.word} first."
+    elif cause:
+        what = f"Read {texts}, those with ‘{cause.word}’ first"
     if cause:
-        what = f"Ask {cause.word} about {texts}" if cause.is_name else f"Read {texts}, those with ‘{cause.word}’ first"
         why += (
             f" {cause.recent:,} of {cause.recent_all:,} people name ‘{cause.word}’; before, {cause.before:,} of "
             f"{cause.before_all:,} did. Being named is no proof of fault: read the texts first."

@@ -101,6 +101,7 @@ def model(
         # Sales stand here once the report that lends them has run; before that there is nothing to say of them.
         "invite": bool(answers) and not glance and not any(run.report == HEALTH for run in runs),
         "changes": [text for text, _ in lines[:OPEN_CHANGES]],
+        "quiet": "Nothing stands out." if _comparable(answers, by_slug) else "Not enough history to compare.",
         "actions": [(action, _list(action, run)) for action, run in actions[:OPEN_ACTIONS]],
         "ahead": next((line for run in answers for line in run.ahead), ""),
         # Each with the run without an answer that came after it, if one did.
@@ -123,6 +124,14 @@ def _tiles(glance: Mapping[str, Any] | None) -> list[dict[str, Any]]:
     empty = dict.fromkeys(("unit", "interval", "note", "arrow", "change", "spark"), "")
     return [empty | tile | ({} if tile["value"] not in ("", formats.NOTHING) else {"value": _NO_HISTORY})
             for tile in tiles]  # fmt: skip
+
+
+def _comparable(answers: Iterable[Manifest], by_slug: Mapping[str, Sequence[Manifest]]) -> bool:
+    """Has any report a number beside its like, or an earlier good run?"""
+    return any(
+        any(tile["change"] for tile in run.tiles) or any(other.good and other is not run for other in by_slug[run.slug])
+        for run in answers
+    )
 
 
 def _list(action: Action, run: Manifest) -> str:

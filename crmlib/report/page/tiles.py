@@ -58,7 +58,8 @@ def tile(metric: Metric, changes: Changes | None = None, trend: Mapping[str, str
 def _moved(metric: Metric, changes: Changes | None) -> tuple[str, str]:
     """An arrow and how the number moved; both empty where there is nothing to compare with."""
     if metric.before is not None and metric.value is not None:
-        words = f"{wording.change(metric.value, metric.before, metric.unit)} on {metric.against or 'the period before'}"
+        against = metric.against or "the period before"
+        words = wording.change(metric.value, metric.before, metric.unit, against=against)
         up = metric.value > metric.before
         return ("" if words.startswith("unchanged") else UP if up else DOWN), words
     moved = changes.metrics.get(metric.id) if changes and not metric.running else None
