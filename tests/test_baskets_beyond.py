@@ -554,6 +554,20 @@ def test_reminders_are_for_who_bought_the_first_lately_and_not_the_second_since(
     assert all(by - last == timedelta(days=60) for by, last in zip(listed["by"], listed["last_bought"], strict=True))
 
 
+def test_a_customer_is_reminded_of_one_thing_even_with_two_on_the_way(rng: np.random.Generator) -> None:
+    baskets = replace(planted_refills(rng), as_of=date(2025, 11, 20))
+    found = after.sequences(baskets, bk.fit(baskets, max_items=2), window_days=60)
+    once = after.reminders(found, baskets, shop=SHOP)
+    again = replace(found, table=pd.concat([found.table.head(1)] * 2).assign(then=["one", "two"]))
+    twice = after.reminders(again, baskets, shop=SHOP)
+    assert twice["customer_id"].is_unique and set(twice["customer_id"]) <= set(once["customer_id"])
+    part = after.part_of(again, twice, bk.fit(baskets, max_items=2), shop=SHOP)
+    listed = part.lists["reminders"]
+    assert part.actions[0].count == (listed["lot"] == "write").sum()
+    assert part.actions[0].what.endswith(" customers of the product that usually comes next")
+    assert after.reminders(replace(found, table=found.table.head(0)), baskets, shop=SHOP).empty
+
+
 def test_predictions_are_marked_by_a_later_run(demo_found: tuple[Any, ...], tmp_path: Path) -> None:
     folder, _, _, _ = demo_found
     then = crm.connect(folder, as_of="2026-07-01")

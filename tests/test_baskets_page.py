@@ -122,6 +122,10 @@ def test_what_held_up_is_counted(held: list[str], more: dict[str, int], verdict:
     part = validation.held_up(found, TWO)
     tiles = [metric.id for metric in part.metrics if metric.headline]
     assert part.shown == bool(held) and tiles == (["pairs_held"] if held else [])
+    assert part.certain == (verdict,) and part.method == ()
+    # The same of the first half is for whoever asks.
+    twice = validation.held_up(replace(found, before=found.found), TWO)
+    assert len(" ".join(twice.certain).split("held up")) <= 2 and len(twice.method) == bool(held)
 
 
 def test_what_holds_for_all_is_said_only_if_it_does() -> None:
