@@ -531,6 +531,7 @@ def test_nobody_has_stopped_where_the_chance_of_it_was_not_tested(cdnow_sample, 
     said = [part.title, part.sentence, part.metrics[0].label, str(part.chart), *map(str, part.signals)]
     said += [text for action in part.actions for text in (action.what, action.why)]
     assert not re.search("probably stopped|for good|wavering|gone[^=]|almost certainly", " ".join(said))
+    assert all("1 other with less is left out." in action.why for action in part.actions if 0.95 in chances)
     assert [signal.id for signal in part.signals] == (["best_stopped"] if len(what) and chances[0] == 0.6 else [])
 
 

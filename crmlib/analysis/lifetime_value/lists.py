@@ -21,6 +21,7 @@ WAVERING, WHOLESALE = "wavering_customers", "wholesale_customers"
 GONE = 0.9  # from this chance of no order on, somebody counts as gone
 LEAST_FOR_A_LOT = 100  # halves of fewer tell nothing, so all are written to
 _WITHIN_DAYS = 14
+_DOUBTS = {Trust.TESTED: "", Trust.UNTESTED: "an untested chance", Trust.MISSED: "a chance that has not held"}
 _COLUMNS = ["customer_id", "past_revenue", "days_since_last_order", "p_no_order", "expected_orders", "expected_value"]
 
 
@@ -63,7 +64,7 @@ def part_wavering(scores: Scores, validation: Validation, *, shop: Shop) -> Part
     set on the list then, and their number is no tile.
     """
     found, trust = outlooks(scores), validation.trust(scores.horizon_days)
-    tested = trust is Trust.TESTED
+    tested, doubt = trust is Trust.TESTED, _DOUBTS[trust]
     reached = contactable(shop, wavering(scores))
     people = reached.frame
     drawn = len(people) >= LEAST_FOR_A_LOT
@@ -74,11 +75,11 @@ def part_wavering(scores: Scores, validation: Validation, *, shop: Shop) -> Part
         label="Best customers who probably stopped" if tested else "Best customers silent unusually long",
         value=found.stopped, unit="customers", n=found.best, note=f"of {formats.number(found.best)}", headline=tested,
         definition=f"customers in the top {formats.share(BEST_SHARE)} by past sales, likelier than not to order "
-        f"nothing in the {scores.ahead}{'' if tested else ' by an untested chance'}; wholesale buyers count as "
+        f"nothing in the {scores.ahead}{doubt and f' by {doubt}'}; wholesale buyers count as "
         "ordering",
     )  # fmt: skip
     return Part(
-        title=title, sentence=sentence, chart=_chart(found, scores, tested=tested), metrics=[stopped],
+        title=title, sentence=sentence, chart=_chart(found, scores, doubt=doubt), metrics=[stopped],
         actions=_contact(listed, scores, shop=shop, note=reached.note, tested=tested),
         signals=_signals(found, tested=tested), lists={WAVERING: listed} if len(listed) else {},
     )  # fmt: skip
@@ -100,13 +101,15 @@ def _contact(listed: pd.DataFrame, scores: Scores, *, shop: Shop, note: str, tes
         rest += "alone, to show what writing brings."
     else:
         rest = f"Nobody is left alone for comparison: halves of fewer than {LEAST_FOR_A_LOT} would show nothing."
-    who = f"{wording.noun(n, 'It is', 'They are')} among the best {formats.share(BEST_SHARE)} by past sales, with a "
+    who = f"{wording.noun(n, 'This customer is', 'They are')} among the best {formats.share(BEST_SHARE)} by past sales, with a "
     who += f"chance of 10 to 50% left to order in the {scores.ahead}"
+    gone = outlooks(scores).gone
+    lost = f"{wording.upper(wording.counted(gone, 'other'))} with less {wording.noun(gone, 'is')} left out."
     amount = f"The amount is the {scores.margin.called} they would bring beyond what is expected, if all bought again "
     why = wording.sentences(
-        f"{who}." if tested else f"{who} by the model, which no forecast so long has borne out.",
+        f"{who}." if tested else f"{who} by the model, which no test has borne out.",
         f"{amount}as before; untested." if more >= 1 else "",
-        note, rest,
+        lost if gone and not tested else "", note, rest,
     )  # fmt: skip
     return [
         Action(
@@ -158,7 +161,7 @@ def _signals(found: Outlooks, *, tested: bool) -> list[Signal]:
     return [Signal(id="best_stopped", text=f"More than half of your best customers {said}.", gone=gone)]
 
 
-def _chart(found: Outlooks, scores: Scores, *, tested: bool) -> figures.Chart:
+def _chart(found: Outlooks, scores: Scores, *, doubt: str) -> figures.Chart:
     edges = np.linspace(0, 1, 11)
     counts = np.histogram(1 - scores.best["p_no_order"], bins=edges)[0]
     classes = pd.DataFrame(
@@ -167,17 +170,17 @@ def _chart(found: Outlooks, scores: Scores, *, tested: bool) -> figures.Chart:
     rows = [("should order again", found.best - found.stopped, False), ("wavering", found.wavering, True),
             ("almost certainly gone", found.gone, False)]  # fmt: skip
     caption = f"Wavering: 10 to 50% likely to order in the {scores.ahead}."
-    if not tested:
+    if doubt:
         rows = [("silent no longer than usual", found.best - found.stopped, False),
                 ("silent unusually long", found.stopped, True)]  # fmt: skip
-        caption = f"Unusually long: under 50% likely to order in the {scores.ahead}, by an untested chance."
+        caption = f"Unusually long: under 50% likely to order in the {scores.ahead}, by {doubt}."
     return figures.bars(
         pd.DataFrame(rows, columns=["who", "customers", "strong"]),
         label="who", value="customers", strong="strong", what="best customers", form=formats.number,
         caption=f"Best {formats.share(BEST_SHARE)} by past sales. {caption}",
         table=figures.tabulate(
             classes,
-            caption=f"Best customers by their {'' if tested else 'untested '}chance to order in the {scores.ahead}",
+            caption=f"Best customers by {doubt or 'their chance'} to order in the {scores.ahead}",
             labels={"chance": "Chance", "customers": "Customers"}, formats={"customers": formats.number},
         ),
     )  # fmt: skip
