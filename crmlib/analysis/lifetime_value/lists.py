@@ -101,8 +101,8 @@ def _contact(listed: pd.DataFrame, scores: Scores, *, shop: Shop, note: str, tes
         rest += "alone, to show what writing brings."
     else:
         rest = f"Nobody is left alone for comparison: halves of fewer than {LEAST_FOR_A_LOT} would show nothing."
-    who = f"{wording.noun(n, 'This customer is', 'They are')} among the best {formats.share(BEST_SHARE)} by past sales, with a "
-    who += f"chance of 10 to 50% left to order in the {scores.ahead}"
+    who = f"{wording.noun(n, 'This customer is', 'They are')} among the best {formats.share(BEST_SHARE)} by past "
+    who += f"sales, with a chance of 10 to 50% left to order in the {scores.ahead}"
     gone = outlooks(scores).gone
     lost = f"{wording.upper(wording.counted(gone, 'other'))} with less {wording.noun(gone, 'is')} left out."
     amount = f"The amount is the {scores.margin.called} they would bring beyond what is expected, if all bought again "
