@@ -563,7 +563,7 @@ def test_the_demo_shops_pairs_are_found_again(demo_shop: SimpleNamespace) -> Non
     assert len(validation.found) >= 6 and validation.count("gone") == 0
     # The cut before that: fewer baskets to find them in, and a quarter of the time to follow them.
     assert len(validation.before) >= 4 and not (validation.before["verdict"] == "gone").any()
-    assert "found in the first half of the time held up in the quarter that came next" in validation.verdict
+    assert "found in the first half of the time held up in the quarter that came next" in validation.verdict_before
     findings = said(baskets, rules, validation, suggestions)
     assert findings["suggestions"].value == len(named)
     shown = bk.part_season(rules, baskets, suggestions)

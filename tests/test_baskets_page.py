@@ -12,13 +12,15 @@ import pandas as pd
 import pytest
 
 from crmlib.analysis import baskets as bk
-from crmlib.analysis.baskets import season, strata, suggestions, validation
+from crmlib.analysis.baskets import hits, season, strata, suggestions, validation
 from crmlib.analysis.baskets.owners import part_owners
 from crmlib.analysis.baskets.page import headline
 from tests.test_baskets import SHOP, made
 from tests.test_baskets_beyond import verdicts
 
 TWO = made(np.ones((3, 2), dtype=np.int64))
+# Customer c0 owns i000, c1 i002, the others i003.
+FOUR = replace(made(np.eye(4, dtype=np.int64)[[0, 2, 3, 3]]), customer_ids=("c0", "c1", "c2", "c3"))
 
 
 def pairs(count: int) -> pd.DataFrame:
@@ -33,12 +35,19 @@ def pairs(count: int) -> pd.DataFrame:
         (3, 0, {}, "No two products go together clearly enough to be shown. Keep showing bestsellers."),
         (1, 1, {}, "One pair of products is bought together unusually often. Test it before showing it widely."),
         (9, 2, {}, "Two pairs of products are bought together unusually often. Test them before showing them widely."),
-        (1, 1, {"any": "better"}, "In the basket, suggest the matching product. One pair of products is worth a test."),
+        (1, 1, {"any": "better"}, "In the basket, suggest the matching product. One pair is worth a test."),
         (30, 12, {"small": "better", "large": "beaten"},
-         "In small baskets, suggest the matching product; in large baskets, a bestseller. 12 pairs of products are "
-         "worth a test."),
+         "In small baskets, suggest the matching product; in large baskets, a bestseller. The ten best pairs are worth "
+         "a test."),
+        (8, 8, {"small": "better", "large": "beaten", "later": "tie"},
+         "In small baskets, suggest the matching product; in large baskets, a bestseller; in e-mails neither was "
+         "clearly better. Eight pairs are worth a test."),
+        (9, 9, {"any": "beaten", "later": "better"},
+         "In e-mails, suggest the matching product; in the basket, a bestseller."),
+        (9, 9, {"small": "beaten", "large": "beaten", "later": "tie"},
+         "Keep showing bestsellers in small baskets and in large baskets; in e-mails neither was clearly better."),
         (9, 9, {"any": "beaten"}, "Keep showing bestsellers: they were bought more often than the matching product."),
-        (9, 9, {"any": "tie"}, "Keep showing bestsellers: they were bought at least as often as the matching product."),
+        (9, 9, {"any": "tie"}, "Keep showing bestsellers: the matching product was not clearly bought more often."),
     ],
 )  # fmt: skip
 def test_the_headline_is_what_to_show(above: int, suggested: int, said: dict[str, str], want: str) -> None:
@@ -113,6 +122,10 @@ def test_what_held_up_is_counted(held: list[str], more: dict[str, int], verdict:
     part = validation.held_up(found, TWO)
     tiles = [metric.id for metric in part.metrics if metric.headline]
     assert part.shown == bool(held) and tiles == (["pairs_held"] if held else [])
+    assert part.certain == (verdict,) and part.method == ()
+    # The same of the first half is for whoever asks.
+    twice = validation.held_up(replace(found, before=found.found), TWO)
+    assert len(" ".join(twice.certain).split("held up")) <= 2 and len(twice.method) == bool(held)
 
 
 def test_what_holds_for_all_is_said_only_if_it_does() -> None:
@@ -161,17 +174,70 @@ def test_why_a_pair_is_not_suggested(reasons: list[str], title: str, sentence: s
     assert suggestions.part_not_suggested(rules, many, everything) is None
 
 
+def writers(*who: str, suggest: int = 0, bestseller: int = 1) -> pd.DataFrame:
+    """Owners by lot, with what each would be written to about."""
+    return pd.DataFrame(
+        {"customer_id": [f"c{i}" for i in range(len(who))], "lot": who, "suggest_id": f"i{suggest:03}",
+         "bestseller_id": f"i{bestseller:03}"}
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("count", "what"), [(1, "E-mail 1 customer about a bestseller"), (3, "E-mail 3 customers about a bestseller")]
 )
 def test_whom_to_write_to(count: int, what: str) -> None:
-    owners = pd.DataFrame(
-        {"customer_id": [f"c{i}" for i in range(count + 1)], "lot": ["leave alone"] + ["write"] * count}
-    )
-    part = part_owners(owners, TWO, matching=False, shop=SHOP)
+    owners = writers("leave alone", *["write"] * count)
+    part = part_owners(owners, FOUR, matching=False, shop=SHOP)
     assert [action.what for action in part.actions] == [what] and not part.shown
     assert part.actions[0].by == date(2026, 11, 2)  # 31 October is a Saturday
-    assert part_owners(owners.head(1), TWO, matching=False, shop=SHOP).actions == ()
+    assert part_owners(owners.head(1), FOUR, matching=False, shop=SHOP).actions == ()
+    # Neither clearly better: the list stands, nobody is told to write.
+    tie = part_owners(owners, FOUR, matching=None, shop=SHOP)
+    assert tie.actions == () and len(tie.lists["owns_one_side"]) == count + 1
+
+
+@pytest.mark.parametrize(
+    ("replaced", "left", "said"),
+    [
+        ([], 4, ""),
+        ([("i000", "i002")], 4, ""),
+        ([("i000", "i001")], 3, "1 customer who owns one that replaces it is left out."),
+        ([("i001", "i000"), ("i001", "i002")], 2, "2 customers who own one that replaces it are left out."),
+    ],
+)
+def test_nobody_is_written_to_about_what_replaces_a_thing_they_own(
+    replaced: list[tuple[str, str]], left: int, said: str
+) -> None:
+    owners = writers(*["write"] * 4)
+    table = pd.DataFrame(replaced, columns=["first", "second"])
+    part = part_owners(owners, FOUR, matching=False, shop=SHOP, replaced=table)
+    assert len(part.lists["owns_one_side"]) == part.actions[0].count == left
+    assert part.metrics[0].value == 4
+    assert said in part.actions[0].why and ("left out" in part.actions[0].why) == bool(said)
+
+
+def priced(count: int, room: float) -> pd.DataFrame:
+    """So many suggestions, each with this much room."""
+    return pd.DataFrame({"room": [room] * count, "room_low": room / 2, "room_high": 2 * room})
+
+
+@pytest.mark.parametrize(
+    ("count", "room", "what", "worth"),
+    [
+        (0, 1.0, "", ""),
+        (1, 348.0, "Test this pair on half of visitors", "about 350 margin per 1,000 baskets at most, untested"),
+        (8, 43.5, "Test these 8 pairs on half of visitors", "about 350 margin per 1,000 baskets at most, untested"),
+        (234, 34.8, "Test the 10 best pairs on half of visitors",
+         "about 350 margin per 1,000 baskets at most, untested"),
+        (2, np.nan, "Test these 2 pairs on half of visitors", "untested"),
+        (2, -5.0, "Test these 2 pairs on half of visitors", "untested"),
+    ],
+)  # fmt: skip
+def test_what_a_test_of_pairs_may_bring_at_most(count: int, room: float, what: str, worth: str) -> None:
+    found = hits._to_test(verdicts(any="better"), priced(count, room), TWO)
+    assert [(action.what, action.worth) for action in found] == ([(what, worth)] if what else [])
+    for said in ({"any": "tie"}, {"any": "beaten", "later": "better"}, {"small": "beaten", "large": "tie"}):
+        assert hits._to_test(verdicts(**said), priced(count, room), TWO) == []
 
 
 def years(before: float, now: float, *, days: int = 730) -> bk.Baskets:

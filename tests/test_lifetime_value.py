@@ -290,7 +290,7 @@ def test_a_simple_rule_that_wins_is_shipped_and_said(cdnow_sample, method):
     if wanted is not None:
         # The recency rule repeats what the same bins did one holdout before: the same order of size.
         assert total == pytest.approx(wanted, rel=0.5, abs=1)
-    for part in (clv.part_tenths(simple), clv.part_weeks(simple), clv.part_wavering(scores, shop=cdnow_sample)):
+    for part in (clv.part_tenths(simple), clv.part_weeks(simple), clv.part_wavering(scores, simple, shop=cdnow_sample)):
         assert part.title and part.chart.alt
     assert clv.part_chances(simple).method
     assert clv.part_value(scores, simple, currency="USD").metrics

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import date, timedelta
 
@@ -138,8 +139,10 @@ def test_a_channel_that_does_not_pay_is_an_action_with_what_each_customer_loses(
     (cut,) = part.actions
     known, last = found.table.set_index("channel").loc["coupon_site"], found.curves.groupby("channel")["earned"].last()
     cost, earned = known["cost"], last["coupon_site"]
-    assert cut.what == f"Cut or renegotiate the coupon site channel: customers cost €{cost:.0f}, earn €{earned:.0f}"
-    assert cut.worth == f"€{cost - earned:.0f} lost on each"
+    assert cut.what == "Cut or renegotiate the coupon site channel"
+    assert cut.worth == f"€{cost - earned:.0f} lost on each customer in {found.months} months"
+    assert cut.why.startswith(f"A customer costs €{cost:.0f} and earns €{earned:.0f} in {found.months} months (range ")
+    assert f"each over the customers known for all of it; {known['known']:.0f} customers are known for all" in cut.why
     assert cut.by.weekday() < 5
     assert cut.weight == pytest.approx((cost - earned) * found.lately["coupon_site"])
     assert 0 < found.lately["coupon_site"] < known["customers"]
@@ -390,6 +393,10 @@ def test_a_page_leads_with_no_forecast_after_a_miss_of_more_than_a_quarter(shop,
     assert missed.off == pytest.approx(600 / 458 - 1)
     assert missed.trust(365) is Trust.MISSED
     assert led(missed, scores).startswith("We can't forecast")
+    # To rank only is said once.
+    for checks, lines in ((missed, 1), (year, 1)):
+        limits = [line.text for line in clv.page(checks, scores, shop=shop).caveats]
+        assert sum("to rank" in text or "the ranking" in text for text in limits) == lines
     assert any(
         "The last forecast missed by 31%" in caveat.text for caveat in clv.page(missed, scores, shop=shop).caveats
     )
@@ -428,6 +435,24 @@ def test_headlines_for_money_orders_and_other_horizons(scored):
     )
 
 
+@pytest.mark.parametrize(
+    ("now", "then", "said"),
+    [
+        (0, 100, "the year before, from 100% fewer customers"), (100, 0, "the year before"),
+        (101, 100, "the year before"), (139, 100, "the year before, from 39% more customers"),
+        (80, 100, "the year before, from 20% fewer customers"),
+    ],
+)  # fmt: skip
+def test_money_of_two_years_is_compared_with_how_many_brought_it(now, then, said):
+    assert scoring._against(now, then) == said
+
+
+def test_all_who_ever_bought_are_not_taken_for_those_of_the_year(scored):
+    told = {metric.id: metric for metric in clv.part_value(scored[1], scored[0], currency="EUR").metrics}
+    assert told["customers"].label == "Customers who ever bought" and told["customers"].headline
+    assert told["past_buyers"].label == "Customers who bought in the past 12 months"
+
+
 def test_what_came_in_the_past_year_by_hand(write_shop):
     days = [("a", "2024-01-05", 7), ("a", "2024-06-05", 10), ("b", "2024-08-01", 30), ("", "2024-09-01", 99)]
     orders = [{"order_id": i, "customer_id": who, "ordered_at": at, "total": sum_}
@@ -444,6 +469,11 @@ def test_what_came_in_the_past_year_by_hand(write_shop):
 
 
 # ---- whom to contact
+
+
+def over_a_year(checked: clv.Validation) -> clv.Validation:
+    """The same as if the forecast had been checked over a year."""
+    return replace(checked, cuts=tuple(replace(cut, end=cut.start + timedelta(days=365)) for cut in checked.cuts))
 
 
 def quiet_scores(scores: clv.Scores, *chances: float) -> clv.Scores:
@@ -465,7 +495,8 @@ def quiet_scores(scores: clv.Scores, *chances: float) -> clv.Scores:
     ],
 )  # fmt: skip
 def test_best_customers_who_stopped_none_one_many(cdnow_sample, scored, chances, title, sentence):
-    part = clv.part_wavering(quiet_scores(scored[1], *chances), shop=cdnow_sample)
+    part = clv.part_wavering(quiet_scores(scored[1], *chances), over_a_year(scored[0]), shop=cdnow_sample)
+    assert part.metrics[0].headline
     assert part.title == title
     assert part.sentence.startswith(sentence)
     wavering = sum(0.5 <= c < 0.9 for c in chances)
@@ -475,8 +506,49 @@ def test_best_customers_who_stopped_none_one_many(cdnow_sample, scored, chances,
     assert ("wavering_customers" in part.lists) == bool(wavering)
 
 
+@pytest.mark.parametrize(
+    ("chances", "title", "what"),
+    [
+        ([0.1, 0.2, 0.3], "None of your best 3 customers is silent unusually long", []),
+        ([0.1, 0.6, 0.3], "1 of your best 3 customers is silent unusually long",
+         ["Contact one of your best customers, silent unusually long"]),
+        ([0.1, 0.95, 0.3], "1 of your best 3 customers is silent unusually long", []),
+        ([0.6, 0.95, 0.7], "3 of your best 3 customers are silent unusually long",
+         ["Contact two of your best customers, silent unusually long"]),
+    ],
+)  # fmt: skip
+def test_nobody_has_stopped_where_the_chance_of_it_was_not_tested(cdnow_sample, scored, chances, title, what):
+    checked, scores = scored[0], quiet_scores(scored[1], *chances)
+    assert checked.trust(scores.horizon_days) is Trust.UNTESTED
+    part = clv.part_wavering(scores, checked, shop=cdnow_sample)
+    assert part.title == title
+    assert part.sentence == (
+        "Who stays away for the next 12 months can't be said: no forecast so long has been tested."
+    )
+    assert [action.what for action in part.actions] == what
+    # No money hangs on a chance that may be wrong, and no number of it is a tile.
+    assert all((action.worth, action.weight) == ("", 0) for action in part.actions) and not part.metrics[0].headline
+    said = [part.title, part.sentence, part.metrics[0].label, str(part.chart), *map(str, part.signals)]
+    said += [text for action in part.actions for text in (action.what, action.why)]
+    assert not re.search("probably stopped|for good|wavering|gone[^=]|almost certainly", " ".join(said))
+    assert all("1 other with less is left out." in action.why for action in part.actions if 0.95 in chances)
+    assert [signal.id for signal in part.signals] == (["best_stopped"] if len(what) and chances[0] == 0.6 else [])
+
+
+def test_after_a_miss_no_money_is_set_on_a_list(cdnow_sample, scored):
+    missed = holdout_of(over_a_year(scored[0]), said=SAID, came=[150, 120, 90, 60, 20, 10, 5, 2, 1, 0])
+    assert missed.trust(365) is Trust.MISSED
+    part = clv.part_wavering(quiet_scores(scored[1], 0.6, 0.7), missed, shop=cdnow_sample)
+    (action,) = part.actions
+    assert (action.worth, action.weight) == ("", 0)
+    assert part.sentence.endswith("can't be said: the last forecast missed by more than a quarter.")
+    assert "Nobody is left alone for comparison: halves of fewer than 100 would show nothing." in action.why
+    held = clv.part_wavering(quiet_scores(scored[1], 0.6, 0.7), over_a_year(scored[0]), shop=cdnow_sample).actions[0]
+    assert held.worth.startswith("up to $") and held.weight > 0
+
+
 def test_only_the_wavering_who_may_be_written_to_are_listed_best_first(shop, scored):
-    checked, scores = scored
+    checked, scores = over_a_year(scored[0]), scored[1]
     said = clv.page(checked, scores, shop=shop)
     listed, quiet = said.lists["wavering_customers"], scores.customers[scores.customers["quiet"]]
     wavering = quiet[quiet["p_no_order"] < 0.9]
@@ -495,15 +567,15 @@ def test_only_the_wavering_who_may_be_written_to_are_listed_best_first(shop, sco
 
 
 def test_of_many_wavering_half_are_left_alone_and_stay_so(shop, scored, monkeypatch):
-    _, scores = scored
+    checked, scores = over_a_year(scored[0]), scored[1]
     monkeypatch.setattr(lists, "LEAST_FOR_A_LOT", 3)
-    part = clv.part_wavering(scores, shop=shop)
+    part = clv.part_wavering(scores, checked, shop=shop)
     listed = part.lists["wavering_customers"].set_index("customer_id")["half"]
     assert set(listed) == {"write", "leave alone"}
     assert part.actions[0].count == (listed == "write").sum()
     assert "chosen at random are left alone, to show what writing brings." in part.actions[0].why
     fewer = replace(scores, customers=scores.customers[scores.customers["customer_id"] != listed.index[0]])
-    again = clv.part_wavering(fewer, shop=shop).lists["wavering_customers"].set_index("customer_id")["half"]
+    again = clv.part_wavering(fewer, checked, shop=shop).lists["wavering_customers"].set_index("customer_id")["half"]
     both = listed.index.intersection(again.index)
     assert again[both].equals(listed[both])
 
@@ -560,7 +632,7 @@ def test_a_drift_is_told_with_its_days(scored):
 
 
 def test_wholesale_buyers_have_a_list_of_their_own(shop, scored):
-    checked, scores = scored
+    checked, scores = over_a_year(scored[0]), scored[1]
     said = clv.page(checked, scores, shop=shop)
     (keep,) = [action for action in said.actions if action.what.startswith("Look after")]
     share = (
@@ -569,6 +641,9 @@ def test_wholesale_buyers_have_a_list_of_their_own(shop, scored):
     )
     assert keep.what == f"Look after your wholesale customer: {share:.0%} of expected margin"
     assert keep.file == "lists/wholesale_customers.csv"
+    # What they should bring was not tested over so long.
+    plain = lists.part_wholesale(scores, shop=shop, tested=False).actions[0]
+    assert (plain.what, plain.worth, plain.weight) == ("Look after your wholesale customer", "", 0)
     assert len(said.lists["wholesale_customers"]) == keep.count == scores.wholesale == 1
     two = scores.customers.assign(wholesale=[True, True] + [False] * (len(scores.customers) - 2))
     assert (

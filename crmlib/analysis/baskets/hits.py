@@ -26,6 +26,7 @@ SUGGESTION, BESTSELLER = "suggestion", "bestseller"
 BEATEN, TIE, BETTER = "beaten", "tie", "better"
 ALL, FEW_ITEMS, MANY_ITEMS = "all", f"under {LARGE} items", f"{LARGE} items or more"
 LEAST_TRIALS = 100
+MOST_TO_TEST = 10  # pairs a test can be set up for at a time
 _RATES = ["place", "size", "method", "trials", "customers", "hits", "rate", "low", "high"]
 _DIFFERENCES = ["place", "size", "difference", "low", "high", "se", "verdict"]
 # Each place and size of basket: in advice, in a finding, as a row.
@@ -193,30 +194,48 @@ def later_range(rate: float, *, se: float, days: int, days_ahead: int) -> tuple[
     return max(rate - float(reach), 0.0), min(rate + float(reach), 1.0)
 
 
+def worth_a_test(rates: HitRates) -> bool:
+    """Is there a place beside a product where pairs may do better: bought more often there, or not measured at all?"""
+    return not rates.verdicts or any(place == BESIDE for place, _ in rates.better)
+
+
 def advised(rates: HitRates, *, level: str = "product") -> str:
-    """What to show where, in a sentence; '' where nothing was measured."""
+    """What to show where, in a sentence; '' where nothing was measured. Of a tie nothing is advised."""
     one, _ = WORDS[level]
     if not rates.verdicts:
         return ""
-    if not rates.better:
-        beaten = set(rates.verdicts.values()) == {BEATEN}
-        often = "more often than" if beaten else "at least as often as"
-        return f"Keep showing bestsellers: they were bought {often} the matching {one}."
-    pair, rest = _split(rates, 0)
-    said = f"{wording.upper(wording.listed(pair))}, suggest the matching {one}"
-    return f"{said}; {wording.listed(rest)}, a bestseller." if rest else f"{said}."
+    pair, best, open_ = (wording.listed(_where(rates, verdict, 0)) for verdict in (BETTER, BEATEN, TIE))
+    if not pair:
+        if not best:
+            return f"Keep showing bestsellers: the matching {one} was not clearly bought more often."
+        if not open_:
+            return f"Keep showing bestsellers: they were bought more often than the matching {one}."
+        return f"Keep showing bestsellers {best}; {open_} neither was clearly better."
+    said = f"{wording.upper(pair)}, suggest the matching {one}"
+    said += f"; {best}, a bestseller" if best else ""
+    return f"{said}; {open_} neither was clearly better." if open_ else f"{said}."
 
 
-def _split(rates: HitRates, words: int) -> tuple[list[str], list[str]]:
-    """Where the pair was bought more often, and where not."""
-    said = [(place in rates.better, _WORDS[place][words]) for place in rates.verdicts]
-    return [text for better, text in said if better], [text for better, text in said if not better]
+def _where(rates: HitRates, verdict: str, words: int) -> list[str]:
+    """The places of this verdict, as `_WORDS` has them."""
+    return [_WORDS[place][words] for place, said in rates.verdicts.items() if said == verdict]
 
 
-def part_hits(rates: HitRates, suggestions: pd.DataFrame, baskets: Baskets, *, shop: Shop) -> Part:
-    """Is what would be suggested bought more often than a bestseller, what is there to test and whom to write to?"""
-    matching = (TO_CUSTOMER, ALL) in rates.better
-    owners = part_owners(owns_not(suggestions, baskets, shop=shop), baskets, matching=matching, shop=shop)
+def part_hits(
+    rates: HitRates, suggestions: pd.DataFrame, baskets: Baskets, *, shop: Shop, replaced: pd.DataFrame | None = None
+) -> Part:
+    """Is what would be suggested bought more often than a bestseller, what is there to test and whom to write to?
+
+    Nobody is written to about what replaces a thing they own: `replaced` is the table of `part_substitutes`.
+    """
+    as_next = rates.verdicts.get((TO_CUSTOMER, ALL), "")
+    owners = part_owners(
+        owns_not(suggestions, baskets, shop=shop),
+        baskets,
+        matching=None if as_next == TIE else as_next == BETTER,
+        shop=shop,
+        replaced=replaced,
+    )
     ours, theirs = rates.rate(BESIDE, SUGGESTION), rates.rate(BESIDE, BESTSELLER)
     value, low, high = (float(ours[name]) if ours is not None else None for name in ("rate", "low", "high"))
     metric = Metric(
@@ -286,30 +305,45 @@ def _chart(rates: HitRates) -> Chart:
 
 
 def _title(rates: HitRates) -> str:
-    pair, rest = _split(rates, 1)
-    if not pair:
-        same = "as often as" if set(rates.verdicts.values()) == {TIE} else "no more often than"
-        return f"The matching product was bought {same} a bestseller"
-    but = f", but not {' or '.join(rest)}" if rest else ""
-    return f"The matching product was bought more often than a bestseller {wording.listed(pair)}{but}"
+    pair, best, open_ = (_where(rates, verdict, 1) for verdict in (BETTER, BEATEN, TIE))
+    if pair:
+        clearly = "clearly " if open_ else ""
+        rest = [where for place, where in zip(rates.verdicts, _places(rates), strict=True) if place not in rates.better]
+        but = f", but not {clearly}{' or '.join(rest)}" if rest else ""
+        return f"The matching product was bought more often than a bestseller {wording.listed(pair)}{but}"
+    if not best:
+        return "The matching product was not clearly bought more often than a bestseller"
+    said = f"The matching product was bought less often than a bestseller {wording.listed(best)}"
+    return f"{said}, and not clearly more often {' or '.join(open_)}" if open_ else said
+
+
+def _places(rates: HitRates) -> list[str]:
+    return [_WORDS[place][1] for place in rates.verdicts]
 
 
 def _to_test(rates: HitRates, suggestions: pd.DataFrame, baskets: Baskets) -> list[Action]:
-    """The pairs to test; none where bestsellers were bought more often in every kind of basket."""
-    beside = {verdict for (place, _), verdict in rates.verdicts.items() if place == BESIDE}
-    if suggestions.empty or beside == {BEATEN}:
+    """The best pairs to test; none where bestsellers did as well or better in every kind of basket."""
+    if suggestions.empty or not worth_a_test(rates):
         return []
-    extra, worth = room(suggestions, baskets), "untested"
-    if extra.high is not None:
-        worth = f"up to {wording.rounded_money(extra.high, baskets.currency)} margin per 1,000 baskets, untested"
+    best = suggestions.head(MOST_TO_TEST)
+    count, extra, worth = len(best), room(best, baskets), "untested"
+    if extra.value is not None and extra.value > 0:
+        amount = wording.rounded_money(float(f"{extra.value:.2g}"), baskets.currency)
+        worth = f"about {amount} margin per 1,000 baskets at most, untested"
+    which = "this pair" if count == 1 else f"these {count} pairs"
+    if len(suggestions) > count:
+        which = f"the {count} best pairs"
     action = Action(
-        what=f"Test {f'these {len(suggestions)} pairs' if len(suggestions) > 1 else 'this pair'} on half of visitors",
+        what=f"Test {which} on half of visitors",
         worth=worth,
         by=wording.working_day(baskets.as_of, FRESH.days) if baskets.as_of else None,
         owner="shop",
         file="tables/suggestions.csv",
-        count=len(suggestions),
+        count=count,
         weight=max(extra.low or 0.0, 0.0) * baskets.yearly / 1000,
-        why="Pairs say what goes together; only a test says what showing them adds.",
+        why="Pairs say what goes together; only a test says what showing them adds. The amount is what it comes to if "
+        "showing a product wins everybody whom habit does not yet."
+        if worth != "untested"
+        else "Pairs say what goes together; only a test says what showing them adds.",
     )
     return [action]

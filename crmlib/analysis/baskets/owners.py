@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from crmlib import wording
 from crmlib.analysis.baskets.facts import Baskets, Ints, tally
 from crmlib.analysis.baskets.mining import column_sums
+from crmlib.analysis.baskets.relatives import related
 from crmlib.analysis.outreach import LEAVE, WRITE, contactable, lots
 from crmlib.findings import Action, Part
 
@@ -48,10 +49,44 @@ def owns_not(suggestions: pd.DataFrame, baskets: Baskets, *, shop: Shop) -> pd.D
     return table[list(COLUMNS)].sort_values(["share", "customer_id"], ascending=[False, True], ignore_index=True)
 
 
-def part_owners(owners: pd.DataFrame, baskets: Baskets, *, matching: bool, shop: Shop) -> Part:
-    """The list of owners who may be written to, about the `matching` product or a bestseller; nothing to see."""
-    people = contactable(shop, owners)
-    write = int((people.frame["lot"] == WRITE).sum())
+def replaces_owned(
+    owners: pd.DataFrame, baskets: Baskets, *, column: str, replaced: pd.DataFrame | None = None
+) -> Flags:
+    """Whose item in `column` ('suggest', 'bestseller') is only another size or set of what they own, or replaces it?
+
+    `replaced` is the table of substitutes, with first and second (names). One flag a row of owners.
+    """
+    wanted, who = list(owners[f"{column}_id"]), list(owners["customer_id"])
+    names, place = pd.Index(baskets.names), pd.Index(baskets.ids)
+    pairs = replaced[["first", "second"]] if replaced is not None else pd.DataFrame(columns=["first", "second"])
+    ends = [names.get_indexer(list(pairs[side])) for side in ("first", "second")]
+    customers, has = pd.Index(baskets.customer_ids).get_indexer(who), owned(baskets)
+    answer = np.zeros(len(owners), dtype=bool)
+    for item in sorted(set(place.get_indexer(wanted))):
+        alike = [other for other in range(len(place)) if other != item and related(baskets, item, other)]
+        alike += [b if a == item else a for a, b in zip(*ends, strict=True) if item in (a, b)]
+        rows = np.flatnonzero(place.get_indexer(wanted) == item)
+        answer[rows] = has[np.ix_(customers[rows], np.array(alike, dtype=np.int64))].any(axis=1)
+    return answer
+
+
+def part_owners(
+    owners: pd.DataFrame, baskets: Baskets, *, matching: bool | None, shop: Shop, replaced: pd.DataFrame | None = None
+) -> Part:
+    """The list of owners who may be written to, about the `matching` product or a bestseller; nothing to see.
+
+    Left out is who owns another size of that product, or one of the `replaced` pairs with it. None writes to nobody:
+    neither was clearly bought more often.
+    """
+    column = "suggest" if matching else "bestseller"
+    off = replaces_owned(owners, baskets, column=column, replaced=replaced)
+    people = contactable(shop, owners[~off])
+    write = int((people.frame["lot"] == WRITE).sum()) if matching is not None else 0
+    alike = ""
+    if off.any():
+        alike = f"{wording.upper(wording.counted(int(off.sum()), 'customer'))} who "
+        alike += f"{wording.noun(int(off.sum()), 'owns', 'own')} one that replaces it "
+        alike += f"{wording.noun(int(off.sum()), 'is')} left out. "
     action = Action(
         what=f"E-mail {wording.counted(write, 'customer')} about "
         f"{'the matching product' if matching else 'a bestseller'}",
@@ -61,7 +96,7 @@ def part_owners(owners: pd.DataFrame, baskets: Baskets, *, matching: bool, shop:
         file=f"lists/{OWNERS}.csv",
         count=write,
         why="They own one product of a pair; what to write about is in column "
-        f"{'suggest' if matching else 'bestseller'}. Those marked '{LEAVE}' show what the e-mail adds. {people.note}",
+        f"{column}. {alike}Those marked '{LEAVE}' show what the e-mail adds. {people.note}",
     )
     definition = "Customers who bought one side of a suggested pair and never the other."
     count, known = len(owners), len(baskets.customer_ids)

@@ -196,11 +196,11 @@ def closed(baskets: Baskets, *, window_days: int) -> NDArray[np.bool_]:
 
 
 def reminders(found: Sequences, baskets: Baskets, *, shop: Shop) -> pd.DataFrame:
-    """Who bought the first of a sequence within the window and not the second since? One row a customer and sequence.
+    """Who bought the first of a sequence within the window and not the second since? One row a customer.
 
     Columns customer_id, lot ('write' or 'leave alone', by the shop's key), bought_id, bought, last_bought,
     remind_of_id, remind_of, by (the day the window ends). What comes first of the sequences first, then who must be
-    reminded soonest.
+    reminded soonest; of several sequences a customer is reminded of the first.
     """
     window, parts = pd.Timedelta(days=found.window_days), [pd.DataFrame(columns=list(_REMIND))]
     for first, then in found.table["pair"]:
@@ -216,7 +216,8 @@ def reminders(found: Sequences, baskets: Baskets, *, shop: Shop) -> pd.DataFrame
         named = [words[item] for item in (first, then) for words in (baskets.ids, baskets.names)]
         said = (ids, drawn, *named[:2], days, *named[2:], ends)
         parts.append(pd.DataFrame(dict(zip(_REMIND, said, strict=True))))
-    return pd.concat(parts[1:] or parts, ignore_index=True)
+    everyone = pd.concat(parts[1:] or parts, ignore_index=True)
+    return everyone.drop_duplicates("customer_id", ignore_index=True)
 
 
 def _last_day(baskets: Baskets, item: int) -> pd.Series[pd.Timestamp]:
@@ -304,7 +305,7 @@ def part_of(found: Sequences, due: pd.DataFrame, rules: Rules, *, shop: Shop) ->
         return Part(metrics=[metric], tables=tables)
     people = contactable(shop, due)
     listed = people.frame
-    write = int(listed.loc[listed["lot"] == WRITE, "customer_id"].nunique())
+    write = int((listed["lot"] == WRITE).sum())
     top, actions = table.iloc[0], []
     if write:
         about = f"{top['then']}" if len(table) == 1 else "the product that usually comes next"

@@ -22,6 +22,7 @@ _LIMITS = (
     "Bought together does not mean that showing one sells the other: only a test can tell.",
     "Promotions and page placement create pairs too, and stock is not in the data.",
 )
+_LISTED = 10
 _COSTS_KNOWN = 0.8  # share of sales with known costs, below which the page says so
 _MEASURES = {"baskets": "count", "expected": "expected", "customers": "customers", "share": "confidence",
              "times": "times_shrunk", "times_low": "shrunk_low", "times_high": "shrunk_high", "extra_low": "extra_low",
@@ -159,13 +160,14 @@ def _chart(suggestions: pd.DataFrame, baskets: Baskets, validation: Validation) 
         worth = {"room": "Room, margin per 1,000 baskets", "room_low": "From", "room_high": "To"}
     behind = figures.tabulate(
         named,
-        caption="Pairs worth a test",
+        caption="Pairs bought together unusually often",
         labels={"item": "Shown with", "suggest": "Suggest", "baskets": "Baskets with both", "expected": "Expected",
                 "customers": "Customers", "share": "Of its baskets", "times": "Times as often", "times_low": "From",
                 "times_high": "To", "lately": wording.upper(validation.lately), "later": "Held up later", **worth},
         formats=dict.fromkeys(("baskets", "expected", "customers"), formats.number) | {"share": formats.share}
         | dict.fromkeys(("times", "times_low", "times_high", "lately"), formats.multiple)
         | dict.fromkeys(worth, lambda v: formats.money(v, baskets.currency) if money else formats.number(v, digits=1)),
+        rows=_LISTED,
         file="tables/suggestions.csv",
     )  # fmt: skip
     first = f"The first {SHOWN} of {formats.number(len(named))} pairs. " if len(named) > SHOWN else ""
@@ -186,7 +188,7 @@ def _metrics(rules: Rules, baskets: Baskets, suggestions: pd.DataFrame) -> list[
     )
     return [
         replace(above, headline=True, note=f"of {formats.number(compared)} compared"),
-        tally("suggestions", "Pairs worth a test", len(suggestions), rules.pairs, worth),
+        tally("suggestions", "Pairs clear enough to be shown", len(suggestions), rules.pairs, worth),
         Metric.of(
             room(suggestions, baskets),
             id="room_per_1000",

@@ -62,9 +62,12 @@ class Validation:
         if self.season:
             more = wording.counted(self.season, "more pair")
             said += f" {more} stood out by the season alone and {wording.noun(self.season, 'was')} not followed."
-        if len(self.before):
-            said += f" {_held(self.before, 'first half of the time', 'quarter that came next')}."
         return said
+
+    @property
+    def verdict_before(self) -> str:
+        """The same of pairs found in the first half, in a sentence; '' where there are none."""
+        return f"{_held(self.before, 'first half of the time', 'quarter that came next')}." if len(self.before) else ""
 
     @property
     def lately(self) -> str:
@@ -179,4 +182,5 @@ def held_up(validation: Validation, baskets: Baskets) -> Part:
             Metric.of(share, id="held_later", label="Share of pairs that held up later", definition=definition),
         ],
         certain=[validation.verdict],
+        method=[before] if (before := validation.verdict_before) else [],
     )

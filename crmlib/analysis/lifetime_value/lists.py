@@ -10,7 +10,8 @@ import pandas as pd
 
 from crmlib import figures, formats, wording
 from crmlib.analysis.lifetime_value.scoring import BEST_SHARE, Scores
-from crmlib.analysis.outreach import LEAVE, WRITE, contactable, lots
+from crmlib.analysis.lifetime_value.validation import Trust, Validation
+from crmlib.analysis.outreach import WRITE, contactable, lots
 from crmlib.findings import Action, Metric, Part, Signal
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ WAVERING, WHOLESALE = "wavering_customers", "wholesale_customers"
 GONE = 0.9  # from this chance of no order on, somebody counts as gone
 LEAST_FOR_A_LOT = 100  # halves of fewer tell nothing, so all are written to
 _WITHIN_DAYS = 14
+_DOUBTS = {Trust.TESTED: "", Trust.UNTESTED: "an untested chance", Trust.MISSED: "a chance that has not held"}
 _COLUMNS = ["customer_id", "past_revenue", "days_since_last_order", "p_no_order", "expected_orders", "expected_value"]
 
 
@@ -55,45 +57,67 @@ def wavering(scores: Scores) -> pd.DataFrame:
     return people[_COLUMNS].assign(value_if_back=people["if_active"])
 
 
-def part_wavering(scores: Scores, *, shop: Shop, tested: bool = True) -> Part:
+def part_wavering(scores: Scores, validation: Validation, *, shop: Shop) -> Part:
     """The finding: how many of the best customers have probably stopped, and a list of those still worth a message.
 
-    Their number is a tile where a forecast so long was `tested`.
+    Where no forecast so long has held, nobody is said to have stopped, only to be silent unusually long; no money is
+    set on the list then, and their number is no tile.
     """
-    found = outlooks(scores)
+    found, trust = outlooks(scores), validation.trust(scores.horizon_days)
+    tested, doubt = trust is Trust.TESTED, _DOUBTS[trust]
     reached = contactable(shop, wavering(scores))
     people = reached.frame
     drawn = len(people) >= LEAST_FOR_A_LOT
     listed = people.assign(half=lots(people["customer_id"], shop=shop, of=WAVERING) if drawn else WRITE)
-    write = listed[listed["half"] == WRITE]
-    more = max(float((write["value_if_back"] - write["expected_value"]).sum()), 0.0)
-    worth = f"up to {wording.rounded_money(more, shop.currency)}" if more >= 1 else ""
-    rest = f" {wording.upper(wording.counted(len(listed) - len(write), 'other'))} chosen at random are left alone, "
-    why = wording.sentences(
-        f"They are among the best {formats.share(BEST_SHARE)} by past sales, with a chance of 10 to 50% left to order "
-        f"in the {scores.ahead}. The amount is the {scores.margin.called} they would bring beyond what is expected, if "
-        "all bought again as before; untested.",
-        reached.note,
-        f"{rest}to show what writing brings." if LEAVE in set(listed["half"]) else "",
-    )
-    action = Action(
-        what=f"Contact the {wording.counted(len(write), 'best customer')} who {wording.noun(len(write), 'is')} wavering"
-        if len(write) > 1
-        else "Contact the best customer who is wavering",
-        worth=worth, by=wording.working_day(shop.as_of, _WITHIN_DAYS), owner="service", file=f"lists/{WAVERING}.csv",
-        count=len(write), why=why, weight=more,
-    )  # fmt: skip
+    title, sentence = (_title(found), _sentence(found, scores)) if tested else (_silent(found), _unknown(scores, trust))
     stopped = Metric(
-        id="stopped_customers", label="Best customers who probably stopped", value=found.stopped, unit="customers",
-        n=found.best, note=f"of {formats.number(found.best)}", headline=tested,
+        id="stopped_customers",
+        label="Best customers who probably stopped" if tested else "Best customers silent unusually long",
+        value=found.stopped, unit="customers", n=found.best, note=f"of {formats.number(found.best)}", headline=tested,
         definition=f"customers in the top {formats.share(BEST_SHARE)} by past sales, likelier than not to order "
-        f"nothing in the {scores.ahead}; wholesale buyers count as ordering",
+        f"nothing in the {scores.ahead}{doubt and f' by {doubt}'}; wholesale buyers count as "
+        "ordering",
     )  # fmt: skip
     return Part(
-        title=_title(found), sentence=_sentence(found, scores), chart=_chart(found, scores), metrics=[stopped],
-        actions=[action] if len(write) else [], signals=_signals(found),
-        lists={WAVERING: listed} if len(listed) else {},
+        title=title, sentence=sentence, chart=_chart(found, scores, doubt=doubt), metrics=[stopped],
+        actions=_contact(listed, scores, shop=shop, note=reached.note, tested=tested),
+        signals=_signals(found, tested=tested), lists={WAVERING: listed} if len(listed) else {},
     )  # fmt: skip
+
+
+def _contact(listed: pd.DataFrame, scores: Scores, *, shop: Shop, note: str, tested: bool) -> list[Action]:
+    write = listed[listed["half"] == WRITE]
+    if write.empty:
+        return []
+    n, left = len(write), len(listed) - len(write)
+    more = max(float((write["value_if_back"] - write["expected_value"]).sum()), 0.0) if tested else 0.0
+    what = f"Contact the {wording.counted(n, 'best customer')} who are wavering"
+    if n == 1:
+        what = "Contact the best customer who is wavering"
+    if not tested:
+        what = f"Contact {wording.small(n)} of your best customers, silent unusually long"
+    if left:
+        rest = f"{wording.upper(wording.counted(left, 'other'))} chosen at random {wording.noun(left, 'is')} left "
+        rest += "alone, to show what writing brings."
+    else:
+        rest = f"Nobody is left alone for comparison: halves of fewer than {LEAST_FOR_A_LOT} would show nothing."
+    who = f"{wording.noun(n, 'This customer is', 'They are')} among the best {formats.share(BEST_SHARE)} by past "
+    who += f"sales, with a chance of 10 to 50% left to order in the {scores.ahead}"
+    gone = outlooks(scores).gone
+    lost = f"{wording.upper(wording.counted(gone, 'other'))} with less {wording.noun(gone, 'is')} left out."
+    amount = f"The amount is the {scores.margin.called} they would bring beyond what is expected, if all bought again "
+    why = wording.sentences(
+        f"{who}." if tested else f"{who} by the model, which no test has borne out.",
+        f"{amount}as before; untested." if more >= 1 else "",
+        lost if gone and not tested else "", note, rest,
+    )  # fmt: skip
+    return [
+        Action(
+            what=what, worth=f"up to {wording.rounded_money(more, shop.currency)}" if more >= 1 else "",
+            by=wording.working_day(shop.as_of, _WITHIN_DAYS), owner="service", file=f"lists/{WAVERING}.csv",
+            count=n, why=why, weight=more,
+        )
+    ]  # fmt: skip
 
 
 def _title(found: Outlooks) -> str:
@@ -112,50 +136,73 @@ def _sentence(found: Outlooks, scores: Scores) -> str:
     return f"{wording.upper(wording.listed(filter(None, [gone, still])))}{advice}."
 
 
-def _signals(found: Outlooks) -> list[Signal]:
+def _silent(found: Outlooks) -> str:
+    best = wording.counted(found.best, "customer")
+    if not found.stopped:
+        return f"None of your best {best} is silent unusually long"
+    silent = f"{wording.noun(found.stopped, 'is')} silent unusually long"
+    return f"{formats.number(found.stopped)} of your best {best} {silent}"
+
+
+def _unknown(scores: Scores, trust: Trust) -> str:
+    why = "no forecast so long has been tested"
+    if trust is Trust.MISSED:
+        why = "the last forecast missed by more than a quarter"
+    return f"Who stays away for the {scores.ahead} can't be said: {why}."
+
+
+def _signals(found: Outlooks, *, tested: bool) -> list[Signal]:
     if found.stopped * 2 <= found.best:
         return []
-    return [
-        Signal(id="best_stopped", text="More than half of your best customers have probably stopped.",
-               gone="Most of your best customers should order again.")
-    ]  # fmt: skip
+    said = "have probably stopped" if tested else "are silent unusually long"
+    gone = "Most of your best customers should order again."
+    if not tested:
+        gone = "No longer are most of your best customers silent unusually long."
+    return [Signal(id="best_stopped", text=f"More than half of your best customers {said}.", gone=gone)]
 
 
-def _chart(found: Outlooks, scores: Scores) -> figures.Chart:
+def _chart(found: Outlooks, scores: Scores, *, doubt: str) -> figures.Chart:
     edges = np.linspace(0, 1, 11)
     counts = np.histogram(1 - scores.best["p_no_order"], bins=edges)[0]
     classes = pd.DataFrame(
         {"chance": [f"{round(100 * low)}–{round(100 * low + 10)}%" for low in edges[:-1]], "customers": counts}
     )
-    rows = pd.DataFrame(
-        {"who": ["should order again", "wavering", "almost certainly gone"],
-         "customers": [found.best - found.stopped, found.wavering, found.gone], "strong": [False, True, False]}
-    )  # fmt: skip
+    rows = [("should order again", found.best - found.stopped, False), ("wavering", found.wavering, True),
+            ("almost certainly gone", found.gone, False)]  # fmt: skip
+    caption = f"Wavering: 10 to 50% likely to order in the {scores.ahead}."
+    if doubt:
+        rows = [("silent no longer than usual", found.best - found.stopped, False),
+                ("silent unusually long", found.stopped, True)]  # fmt: skip
+        caption = f"Unusually long: under 50% likely to order in the {scores.ahead}, by {doubt}."
     return figures.bars(
-        rows, label="who", value="customers", strong="strong", what="best customers", form=formats.number,
-        caption=f"Best {formats.share(BEST_SHARE)} by past sales. Wavering: 10 to 50% likely to order in the "
-        f"{scores.ahead}.",
+        pd.DataFrame(rows, columns=["who", "customers", "strong"]),
+        label="who", value="customers", strong="strong", what="best customers", form=formats.number,
+        caption=f"Best {formats.share(BEST_SHARE)} by past sales. {caption}",
         table=figures.tabulate(
-            classes, caption=f"Best customers by their chance to order in the {scores.ahead}",
+            classes,
+            caption=f"Best customers by {doubt or 'their chance'} to order in the {scores.ahead}",
             labels={"chance": "Chance", "customers": "Customers"}, formats={"customers": formats.number},
         ),
     )  # fmt: skip
 
 
-def part_wholesale(scores: Scores, *, shop: Shop) -> Part | None:
-    """The wholesale buyers, whose orders are far larger than anybody else's: a list, and what hangs on them."""
+def part_wholesale(scores: Scores, *, shop: Shop, tested: bool = True) -> Part | None:
+    """The wholesale buyers, whose orders are far larger than anybody else's: a list, and what hangs on them.
+
+    What they should bring is said where a forecast so long was `tested`.
+    """
     people = scores.customers[scores.customers["wholesale"]]
     if people.empty:
         return None
     people = people.sort_values(["past_revenue", "customer_id"], ascending=[False, True], ignore_index=True)
     value, whole = people["expected_value"].sum(), scores.customers["expected_value"].sum()
-    part = f": {formats.share(value / whole)} of expected {scores.margin.called}" if whole > 0 else ""
+    part = f": {formats.share(value / whole)} of expected {scores.margin.called}" if whole > 0 and tested else ""
     who = "wholesale customer" if len(people) == 1 else wording.counted(len(people), "wholesale customer")
-    worth = "" if part else wording.rounded_money(float(value), shop.currency)
+    worth = "" if part or not tested else wording.rounded_money(float(value), shop.currency)
     action = Action(
         what=f"Look after your {who}{part}", worth=worth, by=wording.working_day(shop.as_of, _WITHIN_DAYS),
         owner="sales", file=f"lists/{WHOLESALE}.csv",
-        count=len(people), weight=max(float(people["if_active"].sum() - value), 0.0),
+        count=len(people), weight=max(float(people["if_active"].sum() - value), 0.0) if tested else 0.0,
         why="Their orders are far larger than anybody else's, so they are counted apart and forecast at their own "
         "average.",
     )  # fmt: skip

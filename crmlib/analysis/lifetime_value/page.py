@@ -36,12 +36,13 @@ def page(
     grades: Sequence[Grade] = (),
 ) -> Findings:
     """What a shop's owner should know of the value of the customers."""
+    tested = validation.trust(scores.horizon_days) is Trust.TESTED
     parts = [
         part_value(scores, validation, currency=shop.currency),
-        part_wavering(scores, shop=shop, tested=validation.trust(scores.horizon_days) is Trust.TESTED),
+        part_wavering(scores, validation, shop=shop),
         part_channels(channels, shop=shop) if channels is not None else None,
         part_weeks(validation),
-        part_wholesale(scores, shop=shop),
+        part_wholesale(scores, shop=shop, tested=tested),
         part_tenths(validation),
         part_chances(validation),
         part_methods(validation),
@@ -121,9 +122,10 @@ def _caveats(validation: Validation, scores: Scores, channels: Channels | None) 
         own.append("Some customers who look new are old ones whose earlier orders are missing.")
     if channels is not None and channels.missing:
         own.append(f"Payback by channel is missing: the data lacks {channels.missing}.")
+    if trust is not Trust.MISSED:
+        own.append("Use the ranking; don't rely on the figure for any one customer.")
     return [
         *own,
-        "Use the ranking; don't rely on the figure for any one customer.",
         "New customers are not in these figures: what they bring comes on top.",
         "A new range, a price rise or a missed season breaks a forecast that only knows the past.",
     ]

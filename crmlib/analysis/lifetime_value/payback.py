@@ -318,15 +318,17 @@ def _sentence(channels: Channels) -> str:
 def _action(line: Any, channels: Channels, shop: Shop) -> Action:
     channel, cost, earned = str(line.channel), line.cost, line.earned_by_then
     lost, new = cost - earned, channels.lately.get(channel, 0)
+    whole = [formats.money(value, shop.currency) for value in (cost, earned)]
     return Action(
-        what=f"Cut or renegotiate the {_spoken(channel)} channel: customers cost {formats.money(cost, shop.currency)}, "
-        f"earn {formats.money(earned, shop.currency)}",
-        worth=f"{formats.money(lost, shop.currency)} lost on each",
+        what=f"Cut or renegotiate the {_spoken(channel)} channel",
+        worth=f"{formats.money(lost, shop.currency)} lost on each customer in {channels.months} months",
         by=wording.working_day(shop.as_of, _ACT_WITHIN_DAYS), owner="marketing", file="tables/channels.csv",
         count=new, weight=float(lost * new),
-        why=f"It brought {wording.counted(new, 'new customer')} in the last 12 months. Range of what one earns: "
-        f"{formats.interval(line.low_by_then, line.high_by_then, shop.currency or 'amount')}, "
-        f"from the {line.known:,} known for {channels.months} months.",
+        why=f"A customer costs {whole[0]} and earns {whole[1]} in {channels.months} months (range "
+        f"{formats.interval(line.low_by_then, line.high_by_then, shop.currency or 'amount')}): the months added up, "
+        f"each over the customers known for all of it; {wording.counted(line.known, 'customer')} "
+        f"{wording.noun(line.known, 'is')} known for all {channels.months}. "
+        f"It brought {wording.counted(new, 'new customer')} in the last 12 months.",
     )  # fmt: skip
 
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 BEST_SHARE = 0.2  # the customers by past sales who are worth a call when they waver
 _DRAWS, _FEWER_DRAWS, _MANY = 400, 200, 50_000
+_AS_MANY = 0.02  # a number of customers this close is the same
 _STEPS = 12  # parts of the horizon for discounting
 _COLUMNS = [
     "customer_id", "expected_orders", "low_orders", "high_orders", "expected_value", "low_value", "high_value",
@@ -329,7 +330,7 @@ def _total_metrics(scores: Scores, validation: Validation, currency: str) -> lis
             _estimate(scores.value, money, n), id="expected_value", label=f"Expected {called}",
             headline=tested and scores.value is not None, spread=True,
             before=validation.sales_actual * scores.margin.share if same and scores.value is not None else None,
-            against="the year before" if same else "",
+            against=_against(n, int(validation.patterns["customers"].sum())) if same else "",
             definition=f"{value}; range of what will come, from chance, open parameters and errors of earlier "
             "forecasts; the year before: what customers known at its start brought",
         ),
@@ -348,9 +349,17 @@ def _total_metrics(scores: Scores, validation: Validation, currency: str) -> lis
             definition=f"share of expected {called} from the tenth of customers with the highest, wholesale buyers "
             "apart, 95 % by resampling customers",
         ),
-        Metric(id="customers", label="Customers who bought", value=n, unit="customers", n=n, headline=not tested,
+        Metric(id="customers", label="Customers who ever bought", value=n, unit="customers", n=n, headline=not tested,
                definition="distinct customers with a purchase before as_of"),
     ]  # fmt: skip
+
+
+def _against(now: int, then: int) -> str:
+    """The year before, with how many more customers there are to bring the money now."""
+    if not then or abs(now / then - 1) < _AS_MANY:
+        return "the year before"
+    share = formats.share(abs(now / then - 1))
+    return f"the year before, from {share} {'more' if now > then else 'fewer'} customers"
 
 
 def _estimate(total: Total | None, unit: str, n: int) -> Estimate:
