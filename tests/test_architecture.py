@@ -20,7 +20,14 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 OPEN = ("crmlib.errors", "crmlib.formats")
 ALLOWED = {
     "cli": ("crmlib.report", "crmlib.shop.intake", "crmlib.shop.samples", "crmlib"),
-    "report": ("crmlib.report", "crmlib.findings", "crmlib.publishing", "crmlib.stats", "crmlib.wording", "crmlib.masking"),
+    "report": (
+        "crmlib.report",
+        "crmlib.findings",
+        "crmlib.publishing",
+        "crmlib.stats",
+        "crmlib.wording",
+        "crmlib.masking",
+    ),
     "shop": ("crmlib.shop",),
     "stats": ("crmlib.stats",),
     "publishing": ("crmlib.findings", "crmlib.wording", "crmlib.stats", "crmlib.masking"),
