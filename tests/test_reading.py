@@ -287,7 +287,7 @@ def test_of_two_columns_of_one_name_the_first_is_read_and_said(tmp_path: Path) -
 
 
 def test_a_header_that_is_not_found_is_shown(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no column 'order_id'.*line 1 was taken as the header, with columns apart by"):
+    with pytest.raises(DataError, match=r"no column 'order_id'.*line 1 was taken as the header, with columns apart by"):
         shop_of(tmp_path, "Extract of today\nsome words\n")
 
 

@@ -57,7 +57,7 @@ def headline(verdicts: Verdicts) -> str:
     first = [f"{said}." for said in clear["said"].head(2 if len(clear) == 2 else 1)]
     if len(clear) > 2:
         first.append(f"{wording.upper(wording.small(len(clear) - 1))} other versions have a result too.")
-    clauses = []
+    clauses: list[str] = []
     for state, several in _SEVERAL.items():
         said = rest.loc[rest["state"] == state, "said"]
         if len(said) and len(clauses) < 2:
