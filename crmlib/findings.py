@@ -7,7 +7,7 @@ sentences back: what the runner, the index and the next run need travels as valu
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from types import MappingProxyType
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from crmlib import display, formats
 from crmlib.errors import UsageError, nearest
 from crmlib.formats import Estimate
+from crmlib.plain import plain, typed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -369,7 +370,7 @@ class Findings:
             "method": list(self.method),
             "ahead": list(self.ahead),
             **{
-                name: [_plain(asdict(item)) for item in getattr(self, name)]
+                name: [plain(asdict(item)) for item in getattr(self, name)]
                 for name in ("metrics", "actions", "changes", "signals", "checks", "predictions", "grades", "watches")
             },
         }
@@ -422,7 +423,7 @@ def from_json(said: Mapping[str, Any]) -> Findings:
     """Findings as another program or a later run reads them back; frames stay in their files."""
     kinds = {"metrics": Metric, "actions": Action, "changes": Change, "signals": Signal, "checks": Check,
              "predictions": Prediction, "watches": Watch}  # fmt: skip
-    carried: dict[str, Any] = {name: tuple(_typed(kinds[name], item) for item in said.get(name, ())) for name in kinds}
+    carried: dict[str, Any] = {name: tuple(typed(kinds[name], item) for item in said.get(name, ())) for name in kinds}
     carried |= {name: said.get(name, ()) for name in ("certain", "method", "ahead")}
     grades = tuple(Grade(due=due_from(grade["due"]), actual=grade["actual"]) for grade in said.get("grades", ()))
     shown = [
@@ -437,31 +438,8 @@ def due_from(said: Mapping[str, Any]) -> Due:
     """A prediction that has come due, as JSON keeps it."""
     lists = said.get("lists")
     return Due(
-        prediction=_typed(Prediction, said["prediction"]),
+        prediction=typed(Prediction, said["prediction"]),
         as_of=date.fromisoformat(said["as_of"]),
         run_id=said["run_id"],
         lists=Path(lists) if lists else None,
     )
-
-
-def _typed(kind: type[Any], said: Mapping[str, Any]) -> Any:
-    """One dataclass of this module from plain values; keys of later versions are passed over."""
-    known = {item.name for item in fields(kind)}
-    values = {name: value for name, value in said.items() if name in known}
-    for name in ("start", "end", "by"):
-        if isinstance(values.get(name), str) and kind in (Prediction, Action):
-            values[name] = date.fromisoformat(values[name])
-    if kind is Metric:
-        values["history"] = tuple((day, value) for day, value in values.get("history", ()))
-    if kind is Watch:
-        values["key"] = tuple(values["key"])
-    return kind(**values)
-
-
-def _plain(value: Any) -> Any:
-    """Days and paths as text, tuples as lists."""
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return value.isoformat() if isinstance(value, date) else str(value) if isinstance(value, Path) else value

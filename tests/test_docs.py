@@ -70,6 +70,7 @@ def test_readme_commands_exist():
         "crmlib.figures.own",
         "crmlib.findings",
         "crmlib.formats",
+        "crmlib.plain",
         "crmlib.report.memory.tables",
         "crmlib.shop.intake.settings",
         "crmlib.stats.corrections",

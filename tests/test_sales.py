@@ -25,7 +25,35 @@ def order(number: object, day: str, customer: str, total: float, **more: object)
     return {"order_id": number, "ordered_at": day, "customer_id": customer, "total": total, **more}
 
 
-OUT = ["voided", "Cancelled", "CANCELLED ", "canceled", "wc-cancelled", "wc-failed", "failed", "storniert", "trash", "expired", "wc-checkout-draft", "Canceled - fraud", "cancelled_by_customer", "order_cancelled", "annulé", "void", "declined", "Cancelado", "draft", "Annulée", "geannuleerd", "anulowane", "zrušeno", "отменён", "キャンセル", "Payment failed", "auto-draft"]
+OUT = [
+    "voided",
+    "Cancelled",
+    "CANCELLED ",
+    "canceled",
+    "wc-cancelled",
+    "wc-failed",
+    "failed",
+    "storniert",
+    "trash",
+    "expired",
+    "wc-checkout-draft",
+    "Canceled - fraud",
+    "cancelled_by_customer",
+    "order_cancelled",
+    "annulé",
+    "void",
+    "declined",
+    "Cancelado",
+    "draft",
+    "Annulée",
+    "geannuleerd",
+    "anulowane",
+    "zrušeno",
+    "отменён",
+    "キャンセル",
+    "Payment failed",
+    "auto-draft",
+]
 SALE = "paid,Completed,wc-processing,shipped,pending,on-hold,partially_refunded,bezahlt,fulfilled,authorized".split(",")  # noqa: SIM905
 
 

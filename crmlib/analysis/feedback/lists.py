@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 
 from crmlib import figures, formats, wording
-from crmlib.analysis.feedback.quotes import QUOTE_DAYS, since
+from crmlib.analysis.feedback.quotes import QUOTE_DAYS, naming, since
 from crmlib.analysis.feedback.rates import FEW
 from crmlib.analysis.feedback.texts import Readings
 from crmlib.analysis.feedback.themes import OWNERS, THEMES
-from crmlib.analysis.feedback.trend import ACT_WITHIN_DAYS, Trend, naming, quotes_of
+from crmlib.analysis.feedback.trend import ACT_WITHIN_DAYS, Trend, quotes_of
 from crmlib.findings import Action, Metric, Part
 
 REPLY_DAYS = 30  # how far back the reply queue looks

@@ -54,3 +54,14 @@ def quotes(
     best = joined.loc[chosen]
     best = best.assign(text=best["text"].map(shorten))
     return best[["theme", "text", "rating", "day", "polarity"]].reset_index(drop=True)
+
+
+def naming(texts: pd.Series, word: str) -> pd.Series:
+    """Which texts have this word?"""
+    return texts.str.contains(rf"(?i)\b{re.escape(word)}\b")
+
+
+def spelling(texts: pd.Series, word: str) -> str:
+    """How the word is mostly written."""
+    forms = texts.str.findall(rf"(?i)\b{re.escape(word)}\b").explode().dropna()
+    return str(forms.value_counts().index[0])

@@ -12,7 +12,7 @@ import pandas as pd
 from scipy import stats
 
 from crmlib import figures, formats, wording
-from crmlib.analysis.feedback.quotes import quotes
+from crmlib.analysis.feedback.quotes import naming, quotes, spelling
 from crmlib.analysis.feedback.rates import author, period_of
 from crmlib.analysis.feedback.redaction import shorten
 from crmlib.analysis.feedback.texts import Readings
@@ -215,7 +215,7 @@ def causes(readings: Readings, trend: Trend) -> tuple[Cause, ...]:
         adjusted = adjust(p, method="holm")
         best = min(range(len(words)), key=lambda i: (adjusted[i], words[i]))
         if adjusted[best] < 0.05:
-            (now, then), spelt = counts[best], _spelling(recent["text"], words[best])
+            (now, then), spelt = counts[best], spelling(recent["text"], words[best])
             texts_with = int(naming(recent["text"], words[best]).sum())
             found.append(Cause(theme=theme, word=spelt, recent=now, recent_all=size, before=then, before_all=earlier,
                                texts=texts_with))  # fmt: skip
@@ -230,17 +230,6 @@ def _writers(texts: pd.DataFrame) -> dict[str, set[str]]:
         for word in {match.casefold() for match in _WORD.findall(re.sub(r"\[[\w-]+\]", " ", text))} - common:
             used.setdefault(word, set()).add(writer)
     return used
-
-
-def naming(texts: pd.Series, word: str) -> pd.Series:
-    """Which texts have this word?"""
-    return texts.str.contains(rf"(?i)\b{re.escape(word)}\b")
-
-
-def _spelling(texts: pd.Series, word: str) -> str:
-    """How the word is mostly written."""
-    forms = texts.str.findall(rf"(?i)\b{re.escape(word)}\b").explode().dropna()
-    return str(forms.value_counts().index[0])
 
 
 def blocks(trend: Trend) -> pd.DataFrame:
