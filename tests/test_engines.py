@@ -21,7 +21,7 @@ import pytest
 
 import crmlib as crm
 import crmlib.analysis
-from crmlib.analysis import data_health, feedback
+from crmlib.analysis import feedback
 from crmlib.analysis.experiments import looks, moments, segments
 from crmlib.analysis.feedback import breakdown, texts
 from crmlib.analysis.lifetime_value import methods, models, payback, validation
@@ -34,6 +34,7 @@ from tests.conftest import ROOT, ShopWriter
 
 # The package has a function of that name.
 reduction = importlib.import_module("crmlib.analysis.experiments.facts")
+health = importlib.import_module("crmlib.analysis.data_health.facts")
 
 baskets, mining = (importlib.import_module(f"crmlib.analysis.baskets.{name}") for name in ("facts", "mining"))
 CUT, END = date(2026, 4, 1), date(2026, 8, 1)
@@ -87,10 +88,11 @@ CASES: dict[str, Callable[[crm.Shop], Any]] = {
     "shop.facts.baskets.item_money": lambda s: facts.item_money(s, level="category"),
     "shop.facts.orders.monthly": facts.monthly,
     "shop.facts.orders.order_margins": facts.order_margins,
-    "analysis.data_health.guest_orders": data_health.guest_orders,
-    "analysis.data_health.order_totals": data_health.order_totals,
-    "analysis.data_health.refunds": data_health.refunds,
-    "analysis.data_health.unlisted_buyers": data_health.unlisted_buyers,
+    "analysis.data_health.facts.newest_customer": health.newest_customer,
+    "analysis.data_health.facts.guest_orders": health.guest_orders,
+    "analysis.data_health.facts.order_totals": health.order_totals,
+    "analysis.data_health.facts.refunds": health.refunds,
+    "analysis.data_health.facts.unlisted_buyers": health.unlisted_buyers,
     "analysis.baskets.facts._items": lambda s: baskets._items(s, "brand"),
     "analysis.baskets.facts.basket_table": lambda s: baskets.basket_table(s, level="category"),
     "analysis.baskets.facts.grouped": lambda s: baskets.grouped(s, items(s)),
@@ -107,7 +109,7 @@ CASES: dict[str, Callable[[crm.Shop], Any]] = {
         s, s.table("customers").select("customer_id")
     ),
     "analysis.feedback.texts.order_days": texts.order_days,
-    "analysis.lifetime_value.clock.monthly_repeats": lambda s: clock.monthly_repeats(s, until=END),
+    "analysis.lifetime_value.season.monthly_repeats": lambda s: clock.monthly_repeats(s, until=END),
     "analysis.lifetime_value.methods.holdout_patterns": lambda s: methods.holdout_patterns(s, start=CUT, end=END),
     "analysis.lifetime_value.models.facts": models.facts,
     "analysis.lifetime_value.payback.earnings": lambda s: payback.earnings(s, share=0.4),
