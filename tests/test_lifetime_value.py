@@ -247,7 +247,8 @@ def test_planted_parameters_and_totals_are_found_again():
 
 def test_too_few_is_an_answer(write_shop):
     rows = [
-        {"order_id": i, "ordered_at": f"2025-01-{1 + i % 28:02d}", "customer_id": i % 5, "total": 10} for i in range(40)
+        {"order_id": i, "ordered_at": f"2025-01-{1 + i % 28:02d}", "customer_id": 1 + i % 5, "total": 10}
+        for i in range(40)
     ]
     shop = crm.connect(write_shop(orders=rows), as_of="2025-03-01")
     with pytest.raises(

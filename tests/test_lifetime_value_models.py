@@ -338,9 +338,10 @@ def test_out_of_season_is_measured_where_the_season_cannot_be_learnt(write_shop)
 
 def test_old_customers_who_look_new_are_warned_of(write_shop, cdnow_sample):
     orders = [
-        {"order_id": i, "customer_id": i, "ordered_at": f"2025-{1 + i % 6:02d}-{1 + i % 28:02d}"} for i in range(60)
+        {"order_id": i, "customer_id": f"C{i}", "ordered_at": f"2025-{1 + i % 6:02d}-{1 + i % 28:02d}"}
+        for i in range(60)
     ]
-    old = [{"customer_id": i, "created_at": "2023-05-01" if i < 20 else "2025-01-01"} for i in range(60)]
+    old = [{"customer_id": f"C{i}", "created_at": "2023-05-01" if i < 20 else "2025-01-01"} for i in range(60)]
     found = beginning(crm.connect(write_shop(orders=orders, customers=old)))
     assert (found.old, found.truncated) == (20, True)
     assert "20 of 60 customers had an account more than 30 days before the data begins" in found.sentence()

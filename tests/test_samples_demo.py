@@ -73,7 +73,9 @@ def test_folder_holds_the_tables_settings_and_truth(folder: Path) -> None:
         "timezone": "Europe/Berlin",
         "currency": "EUR",
         "as_of": date(2026, 10, 1),
-    }
+        "owners": {"service": "Service", "marketing": "Marketing", "sales": "Sales", "purchasing": "Purchasing",
+                   "shop": "Shop system"},
+    }  # fmt: skip
     shop = demo.simulate(customers=300)
     assert json.loads((folder / "truth.json").read_text(encoding="utf-8")) == shop.truth
     for name, frame in shop.tables.items():
@@ -702,7 +704,8 @@ def test_a_large_shop_is_written_block_by_block(tmp_path: Path, monkeypatch: pyt
     assert {table: audit.read for table, audit in store.audits.items()} == truth["rows"]
     for table, audit in store.audits.items():
         assert audit.set_aside.keys() == small.audits[table].set_aside.keys()
-        assert audit.oddities.keys() == small.audits[table].oddities.keys()
+        # In a small shop the wholesale buyer has more of all orders than any person.
+        assert audit.oddities.keys() == small.audits[table].oddities.keys() - {"one_customer"}
     # Every line has its order, and no id of one block is another's: as many keys repeat as were planted.
     assert store.audits["orders"].set_aside["repeated_key"] == sum(
         truth["dirt"]["orders"][kind] for kind in ("repeated_key", "identical_row")

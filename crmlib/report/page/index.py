@@ -129,7 +129,8 @@ def _tiles(glance: Mapping[str, Any] | None) -> list[dict[str, Any]]:
 def _comparable(answers: Iterable[Manifest], by_slug: Mapping[str, Sequence[Manifest]]) -> bool:
     """Has any report a number beside its like, or an earlier good run?"""
     return any(
-        any(tile["change"] for tile in run.tiles) or any(other.good and other is not run for other in by_slug[run.slug])
+        any(tile.get("change") for tile in run.tiles)
+        or any(other.good and other is not run for other in by_slug[run.slug])
         for run in answers
     )
 
