@@ -61,11 +61,12 @@ def past_year(shop: Shop) -> Past:
     paid = shop.has("orders", "total") or shop.has("order_lines")
     last = np.cumsum([share for _, share in TIERS])
     place = np.searchsorted(last, (tenths["tenth"].to_numpy(float) + 0.5) / 10)
-    sales = np.bincount(place, weights=tenths["sales"].to_numpy(float), minlength=len(TIERS))
+    # To the cent: the order in which a sum is made must not show.
+    sales = np.bincount(place, weights=tenths["sales"].to_numpy(float), minlength=len(TIERS)).round(2)
     return Past(
-        start=max(first, start), whole=first <= start, sales=float(sales.sum()) if paid else float("nan"),
+        start=max(first, start), whole=first <= start, sales=round(float(sales.sum()), 2) if paid else float("nan"),
         customers=int(tenths["customers"].sum()),
-        before=float(before) if before is not None and paid and before == before else None,
+        before=round(float(before), 2) if before is not None and paid and before == before else None,
         tiers=pd.DataFrame({"tier": [name for name, _ in TIERS], "value": sales}),
     )  # fmt: skip
 
