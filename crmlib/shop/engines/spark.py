@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import itertools
 import os
+import re
 import shutil
 import tempfile
 import warnings
@@ -131,7 +132,8 @@ class Spark:
         """A Parquet file is read by all executors; it knows the place of each of its rows."""
         schema = parquet.read_schema(source.read_path)
         text.no_twins(schema.names, name=source.path.name)
-        rows = self._session.read.parquet(str(source.read_path))
+        # A shop may be called 'shop [EU]': its path is no pattern.
+        rows = self._session.read.parquet(re.sub(r"([*?\[\]{}\\])", r"\\\1", str(source.read_path)))
         names = our_names(tuple(rows.columns))
         place = rows.metadataColumn("_metadata")["row_index"]
         columns = [
