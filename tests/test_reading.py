@@ -57,6 +57,43 @@ def test_dates_of_other_forms(tmp_path: Path) -> None:
     assert dict(zip(written, days(orders_of(tmp_path, "ordered_at", list(written))), strict=True)) == written
 
 
+@pytest.mark.usefixtures("each_engine")
+@pytest.mark.parametrize(
+    "written",
+    [
+        {"2022-12-31 19:50:00 CET": "2022-12-31 18:50", "2022-07-31 19:50 CEST": "2022-07-31 17:50",
+         "12/31/2022 7:50 PM EST": "2023-01-01 00:50", "31.12.2022 19:50 MEZ": "2022-12-31 18:50",
+         "Sep 4, 2026 1:05:07 AM PDT": "2026-09-04 08:05", "2022-12-31 19:50 IST": "",
+         "2022-12-31T19:50:00.000+01:00[Europe/Berlin]": "2022-12-31 18:50",
+         "Sat Dec 31 2022 19:50:00 GMT-0600 (CST)": "2023-01-01 01:50", "2022-12-31 19:50:00 UTC+1": "2022-12-31 18:50",
+         "Sat Dec 31 19:50:00 CET 2022": "2022-12-31 18:50", "Sun Jan  1 19:50:00 2023": "2023-01-01 19:50"},
+        {"20221231T195000Z": "2022-12-31 19:50", "20221231T1950": "2022-12-31 19:50",
+         "20221231T195000+0100": "2022-12-31 18:50", "20221231195000": "2022-12-31 19:50"},
+        {"Sep-18-26": "2026-09-18 00:00", "05-oct.-26": "2026-10-05 00:00", "10-Dez-25": "2025-12-10 00:00",
+         "September 24, 2026": "2026-09-24 00:00", "31st December 2022": "2022-12-31 00:00",
+         "31-DEC-22 07.50.00.000000 PM": "2022-12-31 19:50", "31.12.2022 19.50 Uhr": "2022-12-31 19:50",
+         "31 déc. 2022 à 19h50": "2022-12-31 19:50", "31.12.2022 07:50 p. m.": "2022-12-31 19:50",
+         "2022年12月31日 19:50": "2022-12-31 19:50", "2022. 12. 31.": "2022-12-31 00:00",
+         "2022-12-31 19:50:00,123": "2022-12-31 19:50", "2022-12-31 25:00": ""},
+        {"2022-W07-3": "2022-02-16 00:00", "2022W527": "2023-01-01 00:00", "2020-W53-5": "2021-01-01 00:00",
+         "2022-W53-1": ""},
+    ],
+    ids=["zones", "digits", "signs", "weeks"],
+)  # fmt: skip
+def test_times_as_platforms_and_programs_write_them(tmp_path: Path, written: dict[str, str]) -> None:
+    assert dict(zip(written, days(orders_of(tmp_path, "ordered_at", list(written))), strict=True)) == written
+
+
+def test_cst_is_central_but_in_asia(tmp_path: Path) -> None:
+    for zone, day in (("America/Chicago", "2022-12-31 19:50"), ("Asia/Shanghai", "2022-12-31 19:50")):
+        found = orders_of(tmp_path, "ordered_at", ["2022-12-31 19:50 CST"], toml=f'timezone = "{zone}"')
+        assert days(found) == [day]
+
+
+def test_a_week_among_dates_is_set_aside(tmp_path: Path) -> None:
+    assert days(orders_of(tmp_path, "ordered_at", ["2022-02-16", "2022-W07-3"])) == ["2022-02-16 00:00", ""]
+
+
 def test_what_a_column_cannot_tell_is_told_by_its_neighbours_or_asked_for(tmp_path: Path) -> None:
     values = ["11/8/2018", "1/2/2018", "3/4/2018"]
     with pytest.raises(DataError, match=r"'1/2/2018', '11/8/2018', '3/4/2018'.*dates = \"month-first\""):

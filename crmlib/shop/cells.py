@@ -15,7 +15,7 @@ import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 
 from crmlib.shop.tables import Column
-from crmlib.shop.vocabulary import CURRENCIES, MONTHS, is_guest
+from crmlib.shop.vocabulary import CURRENCIES, MONTHS, ZONES, is_guest
 
 MONEY = dt.Decimal(18, 4)  # exact sums, the same on every run
 APART = "\x1f"  # between the texts of a row that wait for the second reading
@@ -35,34 +35,53 @@ _NOTHING_ELSE = r"^(NULL|\\N|NaN|NaT|<NA>|#N/A|null|None|nan)?$"
 _NO_DATE = r"^0{2,4}[-/.]00?[-/.]0{2,4}([T ][0:.]*Z?)?$|^0001-01-01"
 
 # Pieces of dates.
-_CLOCK = r"\d{1,2}:\d{1,2}(:\d{1,2}(\.\d*)?)?( ?[AP]\.?M\.?)?"
-_ZONE = r" ?(Z|UTC|GMT|[+-](?:0\d|1[0-4])(?::?[0-5]\d)?)"
-_HALVES = r"\d ?([AP])\.?M"
-_ZONED = rf":\d{{1,2}}(?:\.\d*)?(?: ?[AP]\.?M\.?)?{_ZONE}$"
-_END = rf"([T ,]+(AT |UM )?{_CLOCK}({_ZONE})?)?$"
+_CLOCK = r"\d{1,2}:\d{1,2}(:\d{1,2}([.,]\d*)?)?( ?[AP]\.? ?M\.?)?"
+_ZONE = rf" ?(Z|UTC|GMT|{'|'.join(ZONES)}|[+-](?:0\d|1[0-4])(?::?[0-5]\d)?)"
+_HALVES = r"\d ?([AP])\.? ?M"
+_ZONED = rf":\d{{1,2}}(?:[.,]\d*)?(?: ?[AP]\.? ?M\.?)?{_ZONE}$"
+_END = rf"([T ,]+((AT|UM|À|A LAS|OM|ALLE) )?{_CLOCK}({_ZONE})?)?$"
 _LETTERS = r"[A-Za-zÀ-žА-яЁё]"
+_NTH = r"(?:\.|ST|ND|RD|TH)?"
 _WEEKDAY = rf"^({_LETTERS}{{2,10}}\.?,? )?"
 SHAPES = {  # of the texts that hold a day, in capitals
-    "year_first": r"^\d{4}[-/.]\d{1,2}[-/.]\d{1,2}" + _END,
+    "year_first": r"^\d{4}[-/.] ?\d{1,2}[-/.] ?\d{1,2}\.?" + _END,
     "year_last": r"^\d{1,2}[-/]\d{1,2}[-/](\d{4}|\d{2})" + _END,
     "dotted": r"^\d{1,2}\. ?\d{1,2}\. ?(\d{4}|\d{2})" + _END,
     "day_month": _WEEKDAY
-    + rf"\d{{1,2}}\.?[ /.-]+(DE |OF )?{_LETTERS}{{3,10}}\.?,?[ /.-]+(DE )?(\d{{4}}|\d{{2}})"
+    + rf"\d{{1,2}}{_NTH}[ /.-]+(DE |OF )?{_LETTERS}{{3,10}}\.?,?[ /.-]+(DE )?(\d{{4}}|\d{{2}})"
     + _END,
-    "month_day": _WEEKDAY + rf"{_LETTERS}{{3,10}}\.? \d{{1,2}}(ST|ND|RD|TH)?,? \d{{4}}" + _END,
+    "month_day": _WEEKDAY + rf"{_LETTERS}{{3,10}}\.?[ -]\d{{1,2}}{_NTH},?[ -](\d{{4}}|\d{{2}})" + _END,
 }
 _PLACES = {  # of the number or word in such a text that says the day, month and year
-    "year_first": (r"^\d+.\d+.(\d+)", r"^\d+.(\d+)", r"^(\d+)"),
+    "year_first": (r"^\d+. ?\d+. ?(\d+)", r"^\d+. ?(\d+)", r"^(\d+)"),
     # Nobody writes a month before a point.
     "dotted": (r"^(\d+)", r"^\d+\. ?(\d+)", r"^\d+\. ?\d+\. ?(\d+)"),
     "day_first": (r"^(\d+)", r"^\d+.(\d+)", r"^\d+.\d+.(\d+)"),
     "month_first": (r"^\d+.(\d+)", r"^(\d+)", r"^\d+.\d+.(\d+)"),
-    "day_month": (rf"^(?:{_LETTERS}+\.?,? )?(\d+)", rf"\d\.?[ /.-]+(?:DE |OF )?({_LETTERS}+)",
-                  rf"\d\.?[ /.-]+(?:DE |OF )?{_LETTERS}+\.?,?[ /.-]+(?:DE )?(\d+)"),
-    "month_day": (rf"{_LETTERS}\.? (\d+)", rf"({_LETTERS}+)\.? \d", r"\d(?:ST|ND|RD|TH)?,? (\d{4})"),
+    "day_month": (rf"^(?:{_LETTERS}+\.?,? )?(\d+)", rf"\d{_NTH}[ /.-]+(?:DE |OF )?({_LETTERS}+)",
+                  rf"\d{_NTH}[ /.-]+(?:DE |OF )?{_LETTERS}+\.?,?[ /.-]+(?:DE )?(\d+)"),
+    "month_day": (rf"{_LETTERS}\.?[ -](\d+)", rf"({_LETTERS}+)\.?[ -]\d", rf"\d{_NTH},?[ -](\d{{4}}|\d{{2}})"),
 }  # fmt: skip
 COUNTED = {"serial": r"^[2-6]\d{4}([.,]\d+)?$", "unix": r"^\d{9,10}$", "unix_ms": r"^\d{12,13}$",
-           "compact": r"^(19|20)\d\d(0[1-9]|1[0-2])([0-2]\d|3[01])$"}  # fmt: skip
+           "compact": r"^(19|20)\d\d(0[1-9]|1[0-2])([0-2]\d|3[01])$",
+           "week": r"^(19|20)\d\d-?W(0[1-9]|[1-4]\d|5[0-3])-?[1-7]$"}  # fmt: skip
+# Ways to write a moment that others differ from by their signs only, and what those write.
+_ODD = (
+    r"^\d{8}[T ]?\d{4}|[\])日]\.?$|日 |[A-Z] ?[+-]\d|UHR$|H\d\d|:\d\d [A-Z ]*\d{4}$"
+    r"|[ ,]\d{1,2}\.\d\d($|[ .]\D|\.\d\d($|[ .]))"
+)
+_EVEN = (
+    (r"^(\d{4})(\d\d)(\d\d)[T ]?(\d\d)(\d\d)(\d\d)", r"\1-\2-\3T\4:\5:\6"),
+    (r"^(\d{4})(\d\d)(\d\d)[T ](\d\d)(\d\d)", r"\1-\2-\3T\4:\5"),
+    (r" ?\[[A-Z_/]+\]$| ?\([^()]*\)$| UHR$|日", ""),
+    ("[年月]", "-"),
+    (r" ?(?:GMT|UTC) ?([+-])(\d)$", r"\1" + "0" + r"\2"),
+    (r" ?(?:GMT|UTC) ?([+-]\d)", r" \1"),
+    (r"(\d)H(\d\d)", r"\1:\2"),
+    (r"([ ,]\d{1,2})\.(\d\d)($|[ .])", r"\1:\2\3"),
+    (r"([ ,]\d{1,2}:\d\d)\.(\d\d)", r"\1:\2"),
+    (rf"^(?:[A-Z]{{3}},? )?([A-Z]{{3}}) (\d{{1,2}}) (\d\d:\d\d:\d\d)({_ZONE})? (\d{{4}})$", r"\1 \2, \6 \3\4"),
+)
 
 # Pieces of amounts.
 _BLANKS = r"[ \x{A0}\x{202F}\x{2009}'’]"  # between groups of three, as in 1 234,50 and 1'234.50
@@ -86,7 +105,7 @@ class Manner:
 
     shapes    of its dates, as in SHAPES; `order` of day and month where the year is last, 'day_first' or 'month_first'
     halves    some times say AM or PM; `zoned`: some say how far they are from Greenwich
-    counted   'serial', 'unix', 'unix_ms' or 'compact', where all its dates are numbers of that kind
+    counted   'serial', 'unix', 'unix_ms', 'compact' or 'week', where all its dates are numbers of that kind
     decimals  'point' or 'comma', what 1.234 means; empty where the column says both or nothing
     whole     ids such as 12345.0 are whole numbers
     """
@@ -178,7 +197,11 @@ def parted(whole: ir.StringValue, place: int, column: Column) -> ir.StringValue:
     """The waiting text of one column, empty where it has none; dates in capitals, with plain blanks and signs."""
     text = whole.split(APART)[place].fill_null("")
     if column.kind in ("time", "date"):
-        return text.upper().re_replace(r"\s+", " ").re_replace("[−–]", "-")
+        up = text.upper().re_replace(r"\s+", " ").re_replace("[−–]", "-")
+        even = up
+        for odd, plain in _EVEN:
+            even = even.re_replace(odd, plain)
+        return ibis.ifelse(up.re_search(_ODD), even, up)
     return text
 
 
@@ -282,7 +305,7 @@ def _moment(up: ir.StringValue, manner: Manner, timezone: str, *, born: bool) ->
     if not days:
         return ibis.null(dt.timestamp)
     day = ibis.cases(*days, else_=ibis.null("string"))
-    clock = up.re_extract(r"[T ,](\d{1,2}:\d{1,2}(:\d{1,2}(\.\d*)?)?)", 1)
+    clock = up.re_extract(r"[T ,](\d{1,2}:\d{1,2}(:\d{1,2}([.,]\d*)?)?)", 1).replace(",", ".")
     clock = ibis.cases((clock == "", "00:00:00"), (clock.re_search(r"^\d+:\d+$"), clock + ":00"), else_=clock)
     local = (day + " " + clock).try_cast(dt.timestamp)
     if manner.halves:
@@ -294,6 +317,8 @@ def _moment(up: ir.StringValue, manner: Manner, timezone: str, *, born: bool) ->
         return local
     zone = up.re_extract(_ZONED, 1)
     far = zone.re_extract(r"^[+-][\d:]+$", 0).replace(":", "")
+    named = {name: hours for name, hours in ZONES.items() if name != "CST" or not timezone.startswith("Asia/")}
+    far = ibis.cases(*((zone == name, hours) for name, hours in named.items()), (zone == "CST", "+0800"), else_=far)
     far = ibis.cases(
         (far == "", "+00:00"), (far.length() == 3, far + ":00"), else_=far.left(3) + ":" + far.right(2)
     )  # fmt: skip
@@ -315,6 +340,13 @@ def _day(up: ir.StringValue, shape: str, order: str, *, born: bool) -> ir.String
 
 def _counted(text: ir.StringValue, kind: str, timezone: str) -> ir.Value:
     """A day that is written as a number: of days since 1900, seconds or milliseconds since 1970, or its own digits."""
+    if kind == "week":
+        digits = text.re_replace("[^0-9]", "")
+        week, weekday = (digits.substr(place, size).try_cast("int64") for place, size in ((4, 2), (6, 1)))
+        fourth = (digits.left(4) + "-01-04").try_cast(dt.timestamp)  # of January, which is always in the first week
+        past = (week - 1) * 7 + weekday - 1 - fourth.day_of_week.index().cast("int64")
+        day = fourth + past.as_interval("D")
+        return ibis.ifelse(day.week_of_year() == week, day, ibis.null(dt.timestamp))
     if kind == "compact":
         return (text.left(4) + "-" + text.substr(4, 2) + "-" + text.right(2)).try_cast(dt.timestamp)
     number = ibis.ifelse(text.re_search(COUNTED[kind]), text.replace(",", "."), ibis.null("string")).try_cast("float64")

@@ -97,6 +97,15 @@ MONTHS = (
     "SEP|SET|WRZ|ZÁŘ|СЕН", "OCT|OKT|OTT|OUT|PAŹ|ŘÍJ|ОКТ", "NOV|LIS|НОЯ", "DEC|DEZ|DIC|DÉC|DES|GRU|PRO|ДЕК",
 )  # fmt: skip
 
+# Zones by the letters people write behind a time; IST, which is Indian, Irish and Israeli, is none of them.
+ZONES = {
+    "WEST": "+0100", "WET": "+0000", "BST": "+0100", "CEST": "+0200", "CET": "+0100", "MESZ": "+0200", "MEZ": "+0100",
+    "EEST": "+0300", "EET": "+0200", "MSK": "+0300", "EST": "-0500", "EDT": "-0400", "CST": "-0600", "CDT": "-0500",
+    "MST": "-0700", "MDT": "-0600", "PST": "-0800", "PDT": "-0700", "AKST": "-0900", "AKDT": "-0800", "HST": "-1000",
+    "JST": "+0900", "KST": "+0900", "HKT": "+0800", "SGT": "+0800", "AEST": "+1000", "AEDT": "+1100", "NZST": "+1200",
+    "NZDT": "+1300",
+}  # fmt: skip
+
 
 def state(status: str) -> str:
     """What the status of an order says: 'out', 'given_back', 'sale', 'open', or 'unknown'.

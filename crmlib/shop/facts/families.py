@@ -276,5 +276,6 @@ def _products(shop: Shop) -> pd.DataFrame:
     rows = rows.order_by(rows["lines"].desc(), "product_id").limit(_MOST)
     frame = shop.fetch(rows, max_rows=_MOST)
     # 'P0017' is no name.
-    named = frame["name"].str.contains(r"[^\W\d_]{3,}.*[^\W\d_]{2,}", regex=True)
+    said = {word for wanted in shop.settings.families.values() for word in wanted}
+    named = frame["product_id"].isin(said) | frame["name"].str.contains(r"[^\W\d_]{3,}.*[^\W\d_]{2,}", regex=True)
     return frame[named].reset_index(drop=True).assign(kind=lambda t: t["kind"].where(t["kind"] != "|", ""))
