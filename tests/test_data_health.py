@@ -153,6 +153,21 @@ def test_months_without_orders_count_as_nothing(write_shop):
     said = page_of(crm.connect(write_shop(orders=orders), as_of="2025-03-01"))
     assert said["sales_12m"].value == 17
     assert said["sales_12m"].before is None
+    months = said.tables["months"].set_index("month")
+    assert months.index.tolist() == [f"{day:%Y-%m}" for day in pd.date_range("2024-02-01", "2025-02-01", freq="MS")]
+    assert months["revenue"].tolist() == [8, *[0] * 9, 5, 0, 12] and months["orders"].sum() == 3
+
+
+def test_months_are_nothing_up_to_the_newest_event_of_any_table_and_unknown_after_it(write_shop):
+    orders = [{"order_id": "1", "ordered_at": "2025-01-10", "total": "8"}]
+    feedback = [{"feedback_id": "1", "text": "Fine tea.", "created_at": "2025-03-05"}]
+    alive = data_health.measure(crm.connect(write_shop(orders=orders, feedback=feedback), as_of="2025-03-20"))
+    assert alive.months["orders"].tolist() == [1, 0, 0] and alive.last_month_is_partial
+    old = data_health.measure(crm.connect(write_shop("old", orders=orders), as_of="2025-03-20"))
+    assert old.months["orders"].tolist() == [1]
+    unpriced = [{name: row[name] for name in ("order_id", "ordered_at")} for row in orders]
+    none = data_health.measure(crm.connect(write_shop("none", orders=unpriced, feedback=feedback), as_of="2025-03-20"))
+    assert none.months["orders"].tolist() == [1, 0, 0] and none.months["revenue"].isna().all()
 
 
 def test_refunds_still_to_come_do_not_look_like_growth(write_shop):
@@ -166,7 +181,7 @@ def test_refunds_still_to_come_do_not_look_like_growth(write_shop):
     rows[30] |= {"refunded": "10", "refunded_at": "2025-10-20"}
     store = crm.connect(write_shop(orders=rows, toml='currency = "EUR"'), as_of="2025-10-01")
     health = data_health.measure(store)
-    assert health.months["revenue"].tolist() == [200.0, 250.0]
+    assert health.months["revenue"].tolist() == [200.0, *[0.0] * 11, 250.0]
     part = data_health.part_months(health)
     assert page_of(store).headline.endswith("September sales were €250, the same as last year.")
     # The table says what last year is: €250 as known then, of which €50 were given back since.

@@ -427,6 +427,12 @@ def test_how_money_is_counted_stands_only_where_there_is_money() -> None:
     assert "total less refunds" in page_of(payload(metrics=[metric(unit="EUR")]))
 
 
+def test_the_zone_of_its_days_stands_on_every_page() -> None:
+    assert "Days begin at midnight in Europe/Berlin." in page_of(payload())
+    named = page_of(payload(shop=passport(timezone="UTC")))
+    assert "Days begin at midnight in UTC; shop.toml can name another zone." in named
+
+
 def test_prose_is_rendered_below_the_sections_own_heading() -> None:
     text = "# A title\n\n## Facts\n\n#### Deep\n\n| a | b |\n|--|--:|\n| x | 1 |\n\n<b>raw</b> [paper](https://doi.org/10/x)"
     html = page_of(payload(), cells=[prose(text)])

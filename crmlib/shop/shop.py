@@ -316,6 +316,7 @@ class Shop:
             "name": self.settings.name,
             "folder": self.folder,
             "currency": self.currency,
+            "timezone": self.settings.timezone,
             "data_through": self.data_through.isoformat() if self.data_through else None,
             "stale": self.stale(),
             "max_age": self.settings.max_age,

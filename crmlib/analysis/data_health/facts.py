@@ -201,11 +201,22 @@ def _year_before(day: date) -> date:
 
 
 def _months(shop: Shop) -> pd.DataFrame:
-    months = shop.fetch(facts.monthly(shop))
+    months = _every(shop.fetch(facts.monthly(shop)), shop)
     if not shop.has("orders", "refunded"):
         return months.assign(refunds=0.0, then=months["revenue"])
     both = months.merge(shop.fetch(refunds(shop)), on="month", how="left").fillna({"refunds": 0.0, "late": 0.0})
     return both.assign(then=both["revenue"] + both["late"]).drop(columns="late")
+
+
+def _every(months: pd.DataFrame, shop: Shop) -> pd.DataFrame:
+    """Months without an order are zeros, up to the shop's newest event: what is after it nobody has told us."""
+    if months.empty or shop.data_through is None:
+        return months
+    last = max(months["month"].iloc[-1], pd.Timestamp(shop.data_through).replace(day=1))
+    every = pd.DataFrame({"month": pd.date_range(months["month"].iloc[0], last, freq="MS").astype(months["month"].dtype)})
+    money = 0.0 if months["revenue"].notna().any() else float("nan")
+    filled = every.merge(months, on="month", how="left").fillna({"orders": 0, "revenue": money})
+    return filled.astype({"orders": months["orders"].dtype})
 
 
 def _missing(shop: Shop) -> pd.DataFrame:

@@ -132,6 +132,7 @@ def _source(shop: Mapping[str, Any], said: Findings, facts: Facts) -> dict[str, 
         # The report on the data itself tells them one by one.
         "rows": "" if facts.report == HEALTH and read == kept + aside + after else unused,
         "money": shop.get("money", "") if money else "",
+        "zone": shop.get("timezone", ""),
         "not_as_known": shop.get("not_as_known", []),
         "duration": duration(facts.seconds),
         "metrics": [(metric, metric.estimate.text, metric.estimate.span) for metric in said.metrics],
