@@ -219,6 +219,9 @@ def test_orders_that_are_missing_from_the_months_are_said_with_their_money(write
     ]
     told = data_health.measure(crm.connect(write_shop("below", orders=good + bad[:1] + below), as_of="2025-02-01"))
     assert told.money_missing == 30  # a total below zero is never worth more than nothing
+    back = [bad[0], bad[0] | {"order_id": "8", "total": "-20"}]
+    told = data_health.measure(crm.connect(write_shop("back", orders=good + back), as_of="2025-02-01"))
+    assert told.money_missing == 30, "what one order gave back makes the loss of another no smaller"
     clean = page_of(crm.connect(write_shop("clean", orders=good, toml='currency = "EUR"'), as_of="2025-02-01"))
     assert clean.headline == "All 5 rows could be used. January sales were €50."
     assert "missing" not in clean.parts[0].sentence

@@ -384,6 +384,11 @@ def test_what_a_shop_says_of_itself(tmp_path: Path) -> None:
         ("[team]\ncontacts_per_week = -1", "contacts_per_week is -1"),
         ('[team]\nworking_days = ["Monday"]', "working_days are some of Mon"),
         ('[team]\nhours = "17-9"', "hours end before they begin"),
+        ('[owners]\nservise = "Ann"', "no role 'servise'; did you mean 'service'"),
+        ("[owners]\nservice = 3", "service = "),
+        ('curency = "EUR"', "no setting 'curency'; did you mean 'currency'"),
+        ('[columns.order]\ntotal = "x"', "did you mean 'orders'"),
+        ('[columns.orders]\ntotl = "x"', "did you mean 'total'"),
         ("[[closures]]\nto = 2026-01-01", r"\[\[closures\]\]"),
         ("[[campaigns]]\nfrom = 2026-02-01\nto = 2026-01-01", "ends on 2026-01-01, before it begins"),
     ],
@@ -391,3 +396,10 @@ def test_what_a_shop_says_of_itself(tmp_path: Path) -> None:
 def test_a_setting_that_cannot_be_is_refused(tmp_path: Path, toml: str, message: str) -> None:
     with pytest.raises(DataError, match=message):
         shop_of(tmp_path, "order_id,ordered_at\n1,2026-01-05\n", toml=toml)
+
+
+def test_roles_are_those_that_actions_name() -> None:
+    from crmlib import findings
+    from crmlib.shop.intake import settings
+
+    assert settings._ROLES == findings.ROLES

@@ -31,7 +31,7 @@ _DEFAULTS = ("1980-01-01", "1980-01-04", "1990-01-01", "1999-11-30", "2000-01-01
 class Audit:
     """What became of one table's rows: read = kept + set_aside + after_as_of.
 
-    `money` is what set-aside orders say they cost.
+    `money` is what set-aside orders say they cost, credit notes among them left out.
     """
 
     source: Source

@@ -290,9 +290,14 @@ def usable(rows: ir.Table, table: Table, *, as_of: date, out: ir.Table, no_birth
 
 
 def counts(out: ir.Table) -> ir.Table:
-    """Exceptions by outcome: `reason` ('after_as_of' where nothing else is wrong), `rows`, `money` (their totals)."""
+    """Exceptions by outcome: `reason` ('after_as_of' where nothing else is wrong), `rows`, `money`.
+
+    Money is the sum of totals above zero: what was given back for one order does not make another's loss smaller.
+    """
     outcome = out["_reason"].fill_null("after_as_of")
-    money = out["total"].sum().fill_null(0).cast("float64") if "total" in out.columns else ibis.literal(0.0)
+    money = ibis.literal(0.0)
+    if "total" in out.columns:
+        money = ibis.greatest(out["total"], 0).sum().fill_null(0).cast("float64")
     return out.group_by(reason=outcome).aggregate(rows=out.count(), money=money).order_by("reason")
 
 

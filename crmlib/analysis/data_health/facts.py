@@ -75,8 +75,8 @@ class Health:
 
     @property
     def money_missing(self) -> float:
-        """What orders that could not be used say they brought; totals below zero, which make them faults, apart."""
-        return float(self.missing["money"].astype(float).clip(lower=0).sum())
+        """What orders that could not be used say they brought; totals below zero apart."""
+        return float(self.missing["money"].astype(float).sum())
 
     @property
     def nobody_new(self) -> date | None:
@@ -213,7 +213,9 @@ def _every(months: pd.DataFrame, shop: Shop) -> pd.DataFrame:
     if months.empty or shop.data_through is None:
         return months
     last = max(months["month"].iloc[-1], pd.Timestamp(shop.data_through).replace(day=1))
-    every = pd.DataFrame({"month": pd.date_range(months["month"].iloc[0], last, freq="MS").astype(months["month"].dtype)})
+    every = pd.DataFrame(
+        {"month": pd.date_range(months["month"].iloc[0], last, freq="MS").astype(months["month"].dtype)}
+    )
     money = 0.0 if months["revenue"].notna().any() else float("nan")
     filled = every.merge(months, on="month", how="left").fillna({"orders": 0, "revenue": money})
     return filled.astype({"orders": months["orders"].dtype})

@@ -21,6 +21,7 @@ _KNOWN = (
     "families", "columns", "parameters", "owners", "team", "closures", "campaigns",
 )  # fmt: skip
 _WORDS = {"dates": ("month-first", "day-first"), "decimals": ("comma", "point")}
+_ROLES = ("service", "marketing", "sales", "purchasing", "shop")
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
@@ -221,4 +222,7 @@ def _parameters(raw: Any) -> Mapping[str, Mapping[str, Any]]:
 def _owners(raw: Any) -> Mapping[str, str]:
     if not isinstance(raw, dict) or not all(isinstance(name, str) for name in raw.values()):
         raise DataError('shop.toml: write who acts as [owners] and below it service = "support"')
+    for role in raw:
+        if role not in _ROLES:
+            raise DataError(f"shop.toml: [owners] has no role '{role}'; {nearest(role, _ROLES)}")
     return raw
