@@ -129,13 +129,13 @@ def shown_figures() -> None:
     """Mask the labels of whatever figure IPython shows from now on: in a run's kernel, whose pages travel."""
     from IPython.core import pylabtools
 
-    show = pylabtools.print_figure
+    show: Callable[..., Any] = pylabtools.print_figure
 
     def print_figure(canvas: Any, *form: Any, **more: Any) -> Any:
         figure(canvas)
         return show(canvas, *form, **more)
 
-    pylabtools.print_figure = print_figure
+    setattr(pylabtools, show.__name__, print_figure)
 
 
 def printable(text: str) -> str:

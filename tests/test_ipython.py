@@ -50,6 +50,10 @@ def test_a_shop_shows_its_tables_and_what_to_call_next(hostile: crm.Shop) -> Non
     assert re.search(r"orders</th><td[^>]*>2</td><td[^>]*>1</td><td[^>]*>0</td>", html)
     for words in ("as of 2025-02-01", "data through 2025-01-01", "EUR", "orders.csv read as cp1252", "ordered_at"):
         assert words in html
+    assert "crm run takes today" not in html
+    # Without a day the notebook's is not the schedule's, and it says so.
+    place = hostile._record.audits["orders"].source.path.parent
+    assert "the day after the latest event; crm run takes today, 2" in crm.connect(place)._repr_html_()
     # What it says to call can be called.
     shop = hostile
     for call in re.findall(r"<code>(shop\.[^<]+)</code>", html):
