@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SHOP ?= data/demo
+UV := uv==0.13.9
 READY := $(VENV)/.installed
 COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --quiet
 
@@ -53,7 +54,7 @@ $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; name it: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing into $(VENV)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(UV)
 	@$(BIN)/uv pip sync --quiet --python $(BIN)/python requirements.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $@
@@ -62,7 +63,7 @@ $(SPARK_READY): requirements.lock requirements-spark.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; name it: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
 	@test -x $(SPARK_BIN)/python || $(PYTHON) -m venv $(SPARK_VENV)
 	@echo "installing into $(SPARK_VENV)"
-	@$(SPARK_BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@$(SPARK_BIN)/python -m pip install --quiet --disable-pip-version-check $(UV)
 	@$(SPARK_BIN)/uv pip sync --quiet --python $(SPARK_BIN)/python requirements.lock requirements-spark.lock
 	@$(SPARK_BIN)/uv pip install --quiet --python $(SPARK_BIN)/python --no-deps --editable .
 	@touch $@

@@ -246,7 +246,7 @@ class Part:
         return {name: getattr(self, name) for name in ("title", "sentence", "detail", "glance")} | {"chart": chart}
 
     def __repr__(self) -> str:
-        return f"Part({self.title!r})"
+        return f"Part({self.title or self.sentence!r})"
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         return {

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, is_dataclass
 from datetime import date
+from typing import Any
 
 MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
 NOTHING = "not available"
@@ -222,3 +224,33 @@ class Estimate:
             return f"between {share(low)} and {share(high)}"
         ends = [quantity(end, self.unit, low=low, high=high) for end in (low, high)]
         return f"between {ends[0]} and {ends[1]}"
+
+
+def outline(result: Any) -> str:
+    """What a result holds, a line for each field, in words: the `__repr__` of what notebooks show.
+
+    >>> print(outline(Estimate(value=612_345, low=540_000, high=690_000, unit="EUR")).partition("\\n")[0])
+    Estimate: A number with its range, unit and n; `low` and `high` are None for complete counts.
+    """
+    about = " ".join((type(result).__doc__ or "").split("\n\n")[0].split())
+    told = [f"  {field.name:<15} {_told(getattr(result, field.name))}" for field in fields(result) if field.repr]
+    return "\n".join([f"{type(result).__name__}: {about}", *told])
+
+
+def _told(value: Any) -> str:
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: DASH}[value]
+    if isinstance(value, int | float):
+        return quantity(value, "")
+    if isinstance(value, Estimate):
+        return f"{value.text} ({value.span})" if value.span else value.text
+    if (columns := getattr(value, "columns", None)) is not None:
+        text = f"{len(value):,} rows of {', '.join(map(str, columns))}"
+    elif isinstance(value, Mapping):
+        text = f"{len(value):,}: {', '.join(map(str, value))}" if value else DASH
+    elif isinstance(value, tuple | list | set | frozenset):
+        text = f"{len(value):,}: {', '.join(map(_told, value))}" if value else DASH
+    else:
+        text = type(value).__name__ if is_dataclass(value) else str(value) or DASH
+    text = " ".join(text.split())
+    return text if len(text) <= 100 else f"{text[:99].rstrip(' ,')}…"

@@ -7,6 +7,8 @@ is read more strictly, in `analysis.feedback`.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from typing import Any
 
 # Between the groups of a telephone number; a line end only where `label` has made it a blank.
 _GAP = r"[ \u00a0\u2007\u2009\u202f./\N{NON-BREAKING HYPHEN}\N{EN DASH}-]"
@@ -84,6 +86,15 @@ def personal(text: str) -> str:
     'lives at [address], [date of birth]'
     """
     text = contacts(_ACCOUNT.sub(lambda found: "[account]" if _is_account(found[0]) else found[0], text))
+    return whereabouts(text)
+
+
+def whereabouts(text: str) -> str:
+    """The text without streets and dates of birth, as English, French, German and Spanish write them.
+
+    >>> whereabouts("Calle de Alcalá, 45; née le 7 mars 1971")
+    '[address]; [date of birth]'
+    """
     return _BORN.sub("[date of birth]", _STREET.sub("[address]", text))
 
 
@@ -98,6 +109,33 @@ def label(text: str) -> str:
 def drawable(text: str) -> str:
     """The text without the characters that XML forbids; one of them, and no browser shows the drawing."""
     return _NO_XML.sub("", text)
+
+
+def figure(canvas: Any) -> None:
+    """No text of a drawing names a contact or holds what XML forbids; its words come from the data."""
+    for axes in canvas.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            for form in (axis.get_major_formatter(), axis.get_minor_formatter()):
+                form.format_ticks = _masked(form.format_ticks)
+    for text in canvas.findobj(lambda artist: hasattr(artist, "set_text")):
+        text.set_text(label(text.get_text()))
+
+
+def _masked(written: Callable[[Any], list[str]]) -> Callable[[Any], list[str]]:
+    return lambda places: [label(name) for name in written(places)]
+
+
+def shown_figures() -> None:
+    """Mask the labels of whatever figure IPython shows from now on: in a run's kernel, whose pages travel."""
+    from IPython.core import pylabtools
+
+    show: Callable[..., Any] = pylabtools.print_figure
+
+    def print_figure(canvas: Any, *form: Any, **more: Any) -> Any:
+        figure(canvas)
+        return show(canvas, *form, **more)
+
+    setattr(pylabtools, show.__name__, print_figure)
 
 
 def printable(text: str) -> str:

@@ -23,6 +23,9 @@ SKIPS_ALLOWED = ("../shared/data is not here", "../shared/cases is not here", "S
 
 ShopWriter = Callable[..., Path]
 
+# Lots and pseudonyms come from a key: with one of their own, tests say the same on every machine and day.
+os.environ["CRM_KEY"] = "the key of the tests"
+
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:

@@ -59,7 +59,7 @@ def test_only_missing_or_failed_days_or_other_parameters_oldest_first(
 
     def fake(reports: Any, *, plan: Plan, values: Any, say: Any, **more: Any) -> list[Outcome]:
         asked.append(plan.as_of.isoformat())
-        status = {"2026-11-02": "failed", "2026-11-03": "not_available"}.get(asked[-1], "published")
+        status = {"2024-11-02": "failed", "2024-11-03": "not_available"}.get(asked[-1], "published")
         outcome = Outcome(report="baskets", status=status, exit_code=3 if status == "failed" else 0)
         if status != "failed":
             run_id = f"20261122-06000{len(asked) % 10}-baskets-00a1"
@@ -73,24 +73,24 @@ def test_only_missing_or_failed_days_or_other_parameters_oldest_first(
 
     def backfill(*more: str) -> int:
         asked.clear()
-        words = ["backfill", "baskets", "--shop", "data/shop", "--from", "2026-11-01", "--to", "2026-11-04", *more]
+        words = ["backfill", "baskets", "--shop", "data/shop", "--from", "2024-11-01", "--to", "2024-11-04", *more]
         return CliRunner().invoke(cli.main, words, catch_exceptions=False).exit_code
 
-    assert backfill() == 3 and asked == ["2026-11-01", "2026-11-02", "2026-11-03", "2026-11-04"]
-    assert backfill() == 3 and asked == ["2026-11-02", "2026-11-03"]
+    assert backfill() == 3 and asked == ["2024-11-01", "2024-11-02", "2024-11-03", "2024-11-04"]
+    assert backfill() == 3 and asked == ["2024-11-02", "2024-11-03"]
     assert backfill("-p", "level=brand") == 3 and len(asked) == 4
-    assert backfill("-p", "level=brand") == 3 and asked == ["2026-11-02", "2026-11-03"]
+    assert backfill("-p", "level=brand") == 3 and asked == ["2024-11-02", "2024-11-03"]
     assert backfill("--force", "-p", "level=brand") == 3 and len(asked) == 4
-    words = ["backfill", "baskets", "--shop", "data/shop", "--from", "2026-11-01", "--to", "2999-01-01"]
+    words = ["backfill", "baskets", "--shop", "data/shop", "--from", "2024-11-01", "--to", "2999-01-01"]
     done = CliRunner().invoke(cli.main, words, catch_exceptions=False)
     assert done.exit_code == 2 and "is yet to come" in done.output
 
 
 def test_a_backfill_that_was_stopped_goes_on_where_it_stopped(project: Path) -> None:
-    line = [sys.executable, "-m", "crmlib", "backfill", "--all", "--shop", "data/shop", "--from", "2026-08-01",
-            "--to", "2026-10-31", "--every", "month-end", "-v"]  # fmt: skip
+    line = [sys.executable, "-m", "crmlib", "backfill", "--all", "--shop", "data/shop", "--from", "2024-08-01",
+            "--to", "2024-10-31", "--every", "month-end", "-v"]  # fmt: skip
     more: dict[str, Any] = {"cwd": project, "env": os.environ | {"PYTHONPATH": str(ROOT)}, "text": True}
-    first = project / "reports" / "2026-09-01" / "baskets"
+    first = project / "reports" / "2024-09-01" / "baskets"
     process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **more)
     end = time.monotonic() + 60
     while not (first / "manifest.json").exists() and time.monotonic() < end:
@@ -99,14 +99,14 @@ def test_a_backfill_that_was_stopped_goes_on_where_it_stopped(project: Path) -> 
     _, said = process.communicate(timeout=30)
     assert process.returncode == 143 and "interrupted by SIGTERM" in said
     stood = (first / "manifest.json").read_bytes()
-    assert not (project / "reports" / "2026-11-01").exists()
+    assert not (project / "reports" / "2024-11-01").exists()
     done = subprocess.run(line, capture_output=True, check=False, **more)
-    assert done.returncode == 0 and "2026-09-01" not in done.stdout
+    assert done.returncode == 0 and "2024-09-01" not in done.stdout
     assert sorted(path.name for path in (project / "reports").glob("????-??-??")) == [
-        "2026-09-01",
-        "2026-10-01",
-        "2026-11-01",
+        "2024-09-01",
+        "2024-10-01",
+        "2024-11-01",
     ]
     assert (first / "manifest.json").read_bytes() == stood
     again = subprocess.run(line, capture_output=True, check=False, **more)
-    assert (again.returncode, again.stdout) == (0, "all 3 days from 2026-09-01 to 2026-11-01 are there\n")
+    assert (again.returncode, again.stdout) == (0, "all 3 days from 2024-09-01 to 2024-11-01 are there\n")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -85,7 +86,7 @@ def test_what_is_typed_wins(
         "--shop",
         str(shop),
         "--as-of",
-        "2026-11-21",
+        "2024-11-21",
         "-p",
         "min_support=0.001",
         "--timeout",
@@ -97,7 +98,7 @@ def test_what_is_typed_wins(
     (seen,) = runs
     plan = seen["plan"]
     assert seen["values"] == {"baskets": {"level": "brand", "min_support": 0.001}}
-    assert (plan.shop, plan.as_of.isoformat(), plan.timeout, plan.variant) == (str(shop), "2026-11-21", 90, "low")
+    assert (plan.shop, plan.as_of.isoformat(), plan.timeout, plan.variant) == (str(shop), "2024-11-21", 90, "low")
     assert plan.reports == project / "out" and seen["workers"] == 3
 
 
@@ -253,11 +254,11 @@ def test_demo_makes_a_shop_once(project: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_the_whole_way_from_the_command_line(project: Path) -> None:
-    command = [sys.executable, "-m", "crmlib", "run", "baskets", "--shop", "data/shop", "--as-of", "2026-11-22"]
+    command = [sys.executable, "-m", "crmlib", "run", "baskets", "--shop", "data/shop", "--as-of", "2024-11-22"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, capture_output=True, text=True, cwd=project / "data", env=environment)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert (project / "reports" / "2026-11-22" / "baskets" / "report.html").is_file()
+    assert (project / "reports" / "2024-11-22" / "baskets" / "report.html").is_file()
     assert (project / "reports" / "index.html").is_file() and (
         project / "reports" / "latest" / "baskets.html"
     ).is_file()
@@ -282,7 +283,7 @@ def told(project: Path) -> list[dict[str, str]]:
 @pytest.fixture
 def ending(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Baskets is published, feedback is up to date, and a third fails with words that a shell would run."""
-    folder = project / "reports" / "2026-11-22" / "baskets"
+    folder = project / "reports" / "2024-11-22" / "baskets"
     folder.mkdir(parents=True)
     (folder / "summary.txt").write_text("Ten baskets.\n")
     outcomes = [
@@ -304,14 +305,14 @@ def ending(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_commands_are_told_in_their_environment_once_a_report(ending: Path) -> None:
     command = hook(ending)
-    words = ["run", "--all", "--shop", "data/shop", "--as-of", "2026-11-22"]
+    words = ["run", "--all", "--shop", "data/shop", "--as-of", "2024-11-22"]
     done = crm(*words, "--on-success", command, "--on-failure", f'{command} "$CRM_MESSAGE"')
     assert done.exit_code == 124
     success, failure = told(ending)
-    folder = ending / "reports" / "2026-11-22" / "baskets"
+    folder = ending / "reports" / "2024-11-22" / "baskets"
     assert success == {
         "CRM_REPORT": "baskets", "CRM_STATUS": "warnings", "CRM_EXIT": "0", "CRM_MESSAGE": "",
-        "CRM_AS_OF": "2026-11-22",
+        "CRM_AS_OF": "2024-11-22",
         "CRM_PAGE": str(folder / "report.html"), "CRM_SUMMARY": str(folder / "summary.txt"), "CRM_FOLDER": str(folder),
         "CRM_INDEX": str(ending / "reports" / "index.html"), "CRM_SHOP": "shop",
     }  # fmt: skip
@@ -343,12 +344,12 @@ def test_a_run_that_never_began_is_a_failure_too(project: Path) -> None:
 
 def test_a_dry_run_says_what_would_run_and_why_and_writes_nothing(project: Path, runs: list[dict[str, Any]]) -> None:
     done = crm(
-        "run", "--all", "--shop", "data/shop", "--as-of", "2026-11-22", "--dry-run", "--on-success", hook(project)
+        "run", "--all", "--shop", "data/shop", "--as-of", "2024-11-22", "--dry-run", "--on-success", hook(project)
     )
     assert done.exit_code == 0 and runs == [] and told(project) == []
     assert done.output.splitlines() == [
-        "2026-11-22  baskets   would run  no run of this day yet",
-        "2026-11-22  feedback  would run  no run of this day yet",
+        "2024-11-22  baskets   would run  no run of this day yet",
+        "2024-11-22  feedback  would run  no run of this day yet",
     ]
     assert not (project / "reports").exists()
 
@@ -366,6 +367,9 @@ def test_limits_and_force_reach_the_plan(project: Path, runs: list[dict[str, Any
 
 def test_init_makes_a_workbook_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    odd = tmp_path / "50% of shops"
+    assert crm("init", str(odd)).exit_code == 0
+    assert f"cd '{tmp_path}/50\\% of shops' && " in (odd / "crontab.txt").read_text()
     done = crm("init", "mine")
     assert done.exit_code == 0 and "wrote mine/data/myshop/shop.toml" in done.output
     assert crm("init", "mine").exit_code == 2
@@ -380,9 +384,18 @@ def test_init_makes_a_workbook_anywhere(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_the_wheel_ships_the_notebooks_and_containers_run_as_nobody_special() -> None:
-    built = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    built = project["tool"]["hatch"]["build"]["targets"]["wheel"]
+    # What builds and installs is pinned as what is installed is.
+    assert re.fullmatch(r"hatchling==[\d.]+", project["build-system"]["requires"][0])
+    assert re.search(r"^UV := uv==[\d.]+$", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert built["force-include"] == {"notebooks": "crmlib/notebooks"}
     lines = (ROOT / "Containerfile").read_text().splitlines()
+    readme = (ROOT / "README.md").read_text()
+    assert [line[4:] in readme for line in lines if line.startswith("#   podman")] == [True, True]
+    # Neither shops, pages nor the key get into an image.
+    ignored = (ROOT / ".containerignore").read_text().splitlines()
+    assert {"data/*", "reports/*", ".git", "!data/README.md", "!reports/README.md"} <= set(ignored)
     assert lines.index("USER crm") < lines.index('CMD ["make", "reports"]')
     lab = subprocess.run(["make", "-n", "lab"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert ("jupyter lab --allow-root" in lab) == (os.getuid() == 0) and "jupyter lab notebooks" not in lab

@@ -106,6 +106,10 @@ def test_an_always_valid_effect_is_the_same_effect_with_a_wider_interval(rng):
     radius = sigma * math.sqrt(2 * (t * rho2 + 1) / (t**2 * rho2) * math.log(math.sqrt(t * rho2 + 1) / alpha))
     assert found.high - found.effect == pytest.approx(radius)
     assert (found.low > 0) == (found.relative_low > 0)
+    # All against none: the always-valid width has no spread to rest on.
+    constant = effects.share_effect(120, 120, 0, 120, confidence=0.95)
+    found = effects.at_every_look(constant, n=120, n_control=120, confidence=0.95, planned=PLANNED)
+    assert found.effect == 1 and math.isnan(found.low) and math.isnan(found.p_value)
 
 
 # ---- the split -------------------------------------------------------------------------------------------------------

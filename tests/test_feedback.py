@@ -294,6 +294,16 @@ PERSONAL = [
     ("my name is Greta Honigtau", "Honigtau"),
     ("Too late. Regards, Greta Honigtau", "Honigtau"),
     ("born 12.03.1985", "1985"),
+    ("J'habite 12 rue de la Paix à Paris", "Paix"),
+    ("livré au 3 bis, avenue du général leclerc", "général"),
+    ("7 place de l'église", "église"),
+    ("Vivo en Calle de Alcalá, 45", "Alcal"),
+    ("mi casa es c/ mayor 12", "mayor"),
+    ("vivo en la avenida de los reyes católicos nº 4", "reyes"),
+    ("née le 7 mars 1971", "1971"),
+    ("nací; nacido el 7 de marzo de 1971", "marzo"),
+    ("my date of birth: March 7, 1971", "1971"),
+    ("geboren am 7. März 1971", "1971"),
 ]
 
 
@@ -323,7 +333,12 @@ def test_the_writers_own_name_is_taken_out(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["Arrived 3 days late, 2 of 4 cups broken!", "I paid 49.90 for 500 ml.", "Size 38 is like a 40, sold in 2024."],
+    [
+        "5 place mats arrived, 3 courses of tea.",
+        "Arrived 3 days late, 2 of 4 cups broken!",
+        "I paid 49.90 for 500 ml.",
+        "Size 38 is like a 40, sold in 2024.",
+    ],
 )
 def test_what_names_nobody_stays(text: str) -> None:
     assert redact(text, names=["Anna", "Muster"]) == text

@@ -163,6 +163,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict[
         write_notebook(project, name, cells, title=f"{WRITABLE[0]} {name}", parameters='label: str = "x"  # a text\n')
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CRM_TEST_API_KEY", SECRET)
+        patch.delenv("CRM_KEY")
         plan = make_plan(project, shop=str(shop), shop_name=WRITABLE[0], as_of=pd.Timestamp("2026-10-01").date())
         real, own = select(ROOT / "notebooks"), select(project / "notebooks")
         values = resolve(real, ()) | resolve(own, [f"label={WRITABLE[5]}"])

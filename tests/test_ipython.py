@@ -50,6 +50,10 @@ def test_a_shop_shows_its_tables_and_what_to_call_next(hostile: crm.Shop) -> Non
     assert re.search(r"orders</th><td[^>]*>2</td><td[^>]*>1</td><td[^>]*>0</td>", html)
     for words in ("as of 2025-02-01", "data through 2025-01-01", "EUR", "orders.csv read as cp1252", "ordered_at"):
         assert words in html
+    assert "crm run takes today" not in html
+    # Without a day the notebook's is not the schedule's, and it says so.
+    place = hostile._record.audits["orders"].source.path.parent
+    assert "the day after the latest event; crm run takes today, 2" in crm.connect(place)._repr_html_()
     # What it says to call can be called.
     shop = hostile
     for call in re.findall(r"<code>(shop\.[^<]+)</code>", html):
@@ -108,6 +112,8 @@ def test_the_extension_brings_the_name_and_the_look_and_takes_the_look_back(shel
         ("crm.basket", "crmlib has no 'basket'; did you mean 'baskets'?", 0),
         ("crm.data_health.mesure", "data_health has no 'mesure'; did you mean 'measure'", 0),
         ("crm.connect('nowhere-at-all')", "DataError: there is no shop at", 0),
+        ("min_support = 1\nmin_suport", "NameError: there is no 'min_suport'; did you mean 'min_support'?", 0),
+        ("quite_another", "name 'quite_another' is not defined", 1),
         ("''.lowr", "'str' object has no attribute 'lowr'", 1),
         ("1 / 0", "division by zero", 1),
     ],
@@ -210,16 +216,39 @@ CELL = 'shop: str = "x"  # folder\nas_of: str = ""  # day\nout: str = ""\nmin_su
         (CELL, "min_support = 7", r"min_support must lie in \(0, 1\]; 7.0 does not"),
         (CELL, "", ""),
         ("min_support: float = 2.0  # in (0, 1]", "", ""),
+        # As papermill writes them, or an analyst in a cell below.
+        (CELL, "# Parameters\nmin_suport = 0.5", "no parameter 'min_suport'; did you mean 'min_support'"),
+        (CELL, "min_suport = len('a')\nanother = 3", ""),
     ],
 )
 def test_parameters_are_held_to_their_cell_in_a_notebook_too(shell: InteractiveShell, cell, later, says) -> None:
     shell.run_cell(cell, store_history=True)
     shell.run_cell(later, store_history=True)
+    shell.run_cell("shop  # where check_parameters is called", store_history=True)
     if says:
         with pytest.raises(errors.UsageError, match=says):
             ipython.check_parameters(shell)
     else:
         ipython.check_parameters(shell)
+
+
+def test_the_cell_that_opens_the_shop_runs_twice_and_then_errors_are_short(
+    shell: InteractiveShell, hostile: crm.Shop, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import ibis
+
+    monkeypatch.setattr(ipython, "_shell", lambda: shell)
+    monkeypatch.setattr(ibis.options, "interactive", False)
+    monkeypatch.delenv(ipython.FOLDER_VARIABLE, raising=False)
+    place = hostile._record.audits["orders"].source.path.parent
+    shell.run_cell(f"shop: str = {str(place)!r}\nas_of: str = ''\nmin_share: float = 0.5\n", store_history=True)
+    opening = "import crmlib as crm\nshop = crm.connect(shop, as_of=as_of)"
+    first, second = (shell.run_cell(opening, store_history=True) for _ in range(2))
+    assert first.success and second.success and shell.user_ns["shop"].folder == str(place)
+    capsys.readouterr()
+    shell.run_cell("min_shar * 2", store_history=True)
+    shown = capsys.readouterr().out
+    assert shown.strip() == "NameError: there is no 'min_shar'; did you mean 'min_share', a parameter of this notebook?"
 
 
 def test_in_a_notebook_a_table_shows_rows_and_in_a_run_it_does_not(

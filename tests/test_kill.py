@@ -283,7 +283,7 @@ def full(project: Path, scratch: Path, room: int) -> tuple[int, str, dict[str, b
     script = (
         'set -e; mount -t tmpfs -o size="$1" none "$2"; cp -a "$3/." "$2"; '
         'free=$(df --output=avail -B1 "$2" | tail -1); head -c $((free - $4)) /dev/zero > "$2/filler"; set +e; '
-        '"$5" -m crmlib run slow --force --shop data/shop --as-of 2026-11-22 --reports "$2"; code=$?; '
+        '"$5" -m crmlib run slow --force --shop data/shop --as-of 2024-11-22 --reports "$2"; code=$?; '
         'rm "$2/filler"; cp -a "$2" "$6"; exit $code'
     )
     place, after = scratch / "disk", scratch / "after"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import stat
@@ -34,6 +35,11 @@ KINDS = {
             "Path(out, 'tables', 'own.csv').write_text(f'a,b\\nanna@leak.example,{value}\\n')"
         ),
         code("print('core', resource.getrlimit(resource.RLIMIT_CORE))"),
+        code(
+            "from matplotlib import pyplot\nfigure, axes = pyplot.subplots(figsize=(1, 1))\n"
+            "axes.set_title('to anna' + '@leak.example')\npyplot.show()"
+        ),
+        code("print('drawn', 'leak' in axes.get_title(), axes.get_title())"),
         DONE,
     ],
     "02_quotes": [code(RAISES.format(ROW.encode().hex(), "ValueError")), DONE],
@@ -42,6 +48,8 @@ KINDS = {
     "04_ours": [code("from crmlib.errors import DataError\nraise DataError('two currencies: EUR, USD')"), DONE],
 }
 
+LABEL = f"prints.label=for anna@leak.example, {AWS}"
+
 Site = tuple[Path, dict[str, Outcome]]
 
 
@@ -49,13 +57,13 @@ Site = tuple[Path, dict[str, Outcome]]
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     project = make_project(tmp_path_factory.mktemp("leaks") / "our {shop} {0} {{}}")
     for name, cells in KINDS.items():
-        write_notebook(project, name, cells)
+        write_notebook(project, name, cells, parameters='label: str = "x"  # a text\n' if name == "01_prints" else "")
     reports = select(project / "notebooks")
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("CRM_KEY", raising=False)
         patch.setenv("AWS_SECRET_ACCESS_KEY", AWS)
         patch.setenv("DATABASE", "postgresql://shop:s3cr-et-pw@db.example/shop")
-        outcomes = run(reports, plan=make_plan(project), values=resolve(reports, ()), workers=2)
+        outcomes = run(reports, plan=make_plan(project), values=resolve(reports, [LABEL]), workers=2)
     yield project / "reports", {outcome.report: outcome for outcome in outcomes}
 
 
@@ -77,6 +85,20 @@ def test_no_secret_is_in_anything_that_was_left(site: Site) -> None:
     assert len(told) > 15 and "[secret]" in told["2026-11-22/prints/executed.ipynb"]
     assert told["2026-11-22/prints/tables/own.csv"] == "a,b\n[e-mail],[secret]\n"
     assert not {name: hit for name, text in told.items() for hit in (key, AWS, "s3cr-et-pw") if hit in text}
+
+
+def test_a_parameter_that_names_somebody_or_holds_a_secret_is_kept_masked(site: Site) -> None:
+    reports, _ = site
+    told = texts(reports)
+    assert json.loads(told["2026-11-22/prints/manifest.json"])["parameters"] == {"label": "for [e-mail], [secret]"}
+    assert not [name for name, text in told.items() if "for anna@leak.example" in text]
+    assert "-p &#39;label=for [e-mail], [secret]&#39;" in told["2026-11-22/prints/report.html"]
+
+
+def test_a_figure_that_a_cell_shows_names_no_contact(site: Site) -> None:
+    reports, _ = site
+    notebook = texts(reports)["2026-11-22/prints/executed.ipynb"]
+    assert "drawn False to [e-mail]" in notebook and "image/png" in notebook
 
 
 @pytest.mark.parametrize("name", ["quotes", "namesake"])

@@ -67,7 +67,7 @@ def test_parameters_come_first_and_findings_last(path):
     assert all(re.fullmatch(r"\w+: (str|int|float|bool) = .+  # .{10,}", line) for line in lines)
     # Plain papermill reads the same names, or it would warn of unknown parameters.
     assert list(inspect_notebook(str(path))) == names
-    assert re.search(r"crm\.publish\([^\n]*, shop=store, out=out\)$", cells[-1].source)
+    assert re.search(r"crm\.publish\([^\n]*, shop=shop, out=out\)$", cells[-1].source)
 
 
 @each

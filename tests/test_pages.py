@@ -404,6 +404,8 @@ def test_an_analysts_own_part_and_picture_follow_the_published_ones() -> None:
     good = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(40)).decode()
     cells = [
         code("a", outputs=[displayed(findings.PART_MIME, part()), displayed(findings.PART_MIME, part(title="Mine"))]),
+        # Nothing to see: no finding, no empty heading and no link without words.
+        code("a", outputs=[displayed(findings.PART_MIME, part(title="", sentence="") | {"chart": None})]),
         prose("## A cloud"),
         code("b", outputs=[displayed("image/png", good)]),
         code("c", tags=["detail"], outputs=[displayed(findings.PART_MIME, part(title="Folded"))]),
@@ -412,8 +414,8 @@ def test_an_analysts_own_part_and_picture_follow_the_published_ones() -> None:
     validate(html)
     found = re.findall(r'<h2 id="finding-\d">(.*?)</h2>', html)
     assert found == ["Second", "Mine", "A cloud"] and html.count(">Mondays sell most<") == 1
-    assert html.count(f'src="data:image/png;base64,{good}"') == 1 and "Figure of cell 4 of the notebook" in html
-    assert html.index("<h3>Folded</h3>") > html.index('id="details"')
+    assert html.count(f'src="data:image/png;base64,{good}"') == 1 and "Figure of cell 5 of the notebook" in html
+    assert "></a>" not in html and html.index("<h3>Folded</h3>") > html.index('id="details"')
 
 
 def test_the_track_record_is_hidden_until_something_is_due() -> None:

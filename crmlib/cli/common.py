@@ -43,7 +43,7 @@ class Group(click.Group):
             raise
         except OSError as error:
             # A full disk, a folder that may not be written: the words of the system say it best.
-            click.echo(f"crm: {error.strerror or error}{f': {error.filename}' if error.filename else ''}", err=True)
+            say(f"crm: {error.strerror or error}{f': {error.filename}' if error.filename else ''}", err=True)
             ctx.exit(1)
 
 

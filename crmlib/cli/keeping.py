@@ -19,11 +19,12 @@ if TYPE_CHECKING:
 @click.argument("reports", nargs=-1, metavar="[REPORT]...")
 @common.reports_option
 @click.option("--max-age", metavar="TIME", help="Exit 1 if a report's newest run is older: 26h, 8d.")
-def status(reports: tuple[str, ...], folder: str, max_age: str | None) -> None:
+@click.option("-v", "--verbose", is_flag=True, help="Show all of them even where nobody watches.")
+def status(reports: tuple[str, ...], folder: str, max_age: str | None, verbose: bool) -> None:
     """Show each report's newest run, and whether it is late.
 
     The age is that of the newest day's run, counted from when it was made. A report that never was tried is not late,
-    unless it is named here.
+    unless it is named here. With --max-age, where nobody watches, only what is late is said, on stderr.
     """
     from datetime import UTC, datetime, timedelta
 
@@ -40,14 +41,20 @@ def status(reports: tuple[str, ...], folder: str, max_age: str | None) -> None:
     # One that is named is expected.
     never = {state.slug for state in chosen if state.made_at is None and state.slug in reports}
     late = never | {state.slug for state in chosen if state.is_late(now, limit)} if limit else set()
-    rows = []
+    rows, told = [], verbose or limit is None or sys.stdout.isatty()
     for state in chosen:
         age = f"{_age(now - state.made_at)} ago" if state.made_at else ""
         notes = ["late"] if state.slug in late else []
         notes += [f"last try failed: {state.failed.reason}"] if state.failed else []
         rows.append((state.slug, str(state.run.as_of) if state.run else DASH, state.word, age, "; ".join(notes)))
-    common.echo_columns(rows)
+        if state.slug in late:
+            last = f"its newest run was made {age}" if age else "it has no run"
+            common.say(f"crm: {state.slug} is late: {'; '.join([last, *notes[1:]])}", err=True)
+    if told:
+        common.echo_columns(rows)
     nothing = limit is not None and not any(state.made_at for state in chosen)
+    if nothing and not late:
+        click.echo(f"crm: no report has a run in {folder}", err=True)
     sys.exit(1 if late or nothing else 0)
 
 

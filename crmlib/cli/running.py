@@ -61,7 +61,7 @@ def run(as_of: str | None, on_success: str | None, on_failure: str | None, **opt
     """
     try:
         asked = _asked(as_of, **options)
-    except CrmError as error:
+    except (CrmError, OSError) as error:
         if on_failure and not options["dry_run"]:
             _call("--on-failure", on_failure, [_not_begun(error)], _as_typed(as_of, **options))
         raise
@@ -218,7 +218,7 @@ def _say(outcome: Outcome, progress: Callable[[str], None], aloud: bool) -> None
     elif aloud:
         # Why there is no answer stands beside it: a silent 'not available' sends nobody to the column that is missing.
         why = f": {outcome.message}" if outcome.message else ""
-        click.echo(f"{outcome.report:<16}  {outcome.status.replace('_', ' '):<13}  {page}{why}")
+        common.say(f"{outcome.report:<16}  {outcome.status.replace('_', ' '):<13}  {page}{why}")
 
 
 def _say_what_would_run(todo: Sequence[tuple[Plan, list[Report]]], values: Mapping[str, Mapping[str, Value]]) -> None:

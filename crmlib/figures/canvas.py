@@ -130,28 +130,12 @@ def _drawing(paint: Callable[[Axes, bool], None], *, narrow: bool, size: tuple[f
         ax = canvas.add_subplot()
         ax.grid(axis="x", visible=False)
         paint(ax, narrow)
-        _mask_labels(canvas)
+        masking.figure(canvas)
         if _marks(ax) > MOST_MARKS:
             return png(canvas)
         buffer = io.StringIO()
         canvas.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     return _recolour(buffer.getvalue())
-
-
-def _mask_labels(canvas: Any) -> None:
-    """No text of a drawing names a contact or holds what XML forbids; its words come from the data."""
-    from matplotlib.text import Text
-
-    for axes in canvas.axes:
-        for axis in (axes.xaxis, axes.yaxis):
-            for form in (axis.get_major_formatter(), axis.get_minor_formatter()):
-                form.format_ticks = _masking(form.format_ticks)
-    for text in canvas.findobj(Text):
-        text.set_text(masking.label(text.get_text()))
-
-
-def _masking(written: Callable[[Any], list[str]]) -> Callable[[Any], list[str]]:
-    return lambda places: [masking.label(name) for name in written(places)]
 
 
 def _marks(ax: Axes) -> int:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from crmlib import formats, wording
+from crmlib import formats, masking, wording
 from crmlib.errors import CrmError
 from crmlib.figures.canvas import png
 from crmlib.figures.tables import tabulate
@@ -20,7 +20,7 @@ _PHONE = (3.6, 3.4)  # inches
 
 
 def page(headline: str, frame: pd.DataFrame, ax: Axes | None = None, *, alt: str = "", **said: Any) -> Findings:
-    """A page to publish from a frame and an axes: `crm.publish(crm.page("…", frame, ax), shop=store, out=out)`.
+    """A page to publish from a frame and an axes: `crm.publish(crm.page("…", frame, ax), shop=shop, out=out)`.
 
     The axes' title is the finding's; its labels are the words for whoever hears the page, or `alt` is. `said` goes to
     the finding: `sentence`, `metrics`, `actions`, `caveats` and what else a Part takes. Draw in the same cell, or the
@@ -45,10 +45,11 @@ def _drawn(ax: Axes, alt: str, table: dict[str, Any]) -> Chart:
     from matplotlib import pyplot
 
     along = " by ".join(filter(None, (ax.get_ylabel(), ax.get_xlabel())))
-    alt = alt or ": ".join(filter(None, (ax.get_title(), along)))
+    alt = masking.label(alt or ": ".join(filter(None, (ax.get_title(), along))))
     if not alt.strip():
         raise CrmError("say what the figure shows: label its axes, or pass alt=")
     figure: Any = ax.get_figure()
+    masking.figure(figure)
     wide, size = png(figure), figure.get_size_inches()
     figure.set_size_inches(*_PHONE)
     narrow = png(figure)

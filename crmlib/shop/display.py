@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from html import escape
 
 from crmlib.shop.intake.settings import Settings
@@ -35,6 +35,17 @@ def shop_html(
         + "".join(f"<p>{escape(note)}</p>" for note in notes)
         + f"<details><summary>Next</summary><ul>{calls}</ul></details>"
     )
+
+
+def another_day(as_of: date, data_through: date | None, today: date) -> list[str]:
+    """Where no day was said, a notebook's as-of is not that of the command line: which is which.
+
+    >>> another_day(date(2026, 10, 1), date(2026, 9, 30), date(2026, 11, 2))
+    ['as of the day after the latest event; crm run takes today, 2026-11-02, unless it is told a day']
+    """
+    if data_through is None or as_of != data_through + timedelta(days=1) or as_of >= today:
+        return []
+    return [f"as of the day after the latest event; crm run takes today, {today}, unless it is told a day"]
 
 
 def _row(name: str, audit: Audit) -> str:

@@ -56,7 +56,8 @@ class Shop:
     def _repr_html_(self) -> str:
         return display.shop_html(
             self.settings, self.audits, as_of=self.as_of, data_through=self.data_through,
-            remarks=[f"not as known then: {note}" for note in self.not_as_known()],
+            remarks=[*display.another_day(self.as_of, self.data_through, self.today),
+                     *(f"not as known then: {note}" for note in self.not_as_known())],
         )  # fmt: skip
 
     @property

@@ -346,7 +346,7 @@ def _carried(shop: Shop, table: pd.DataFrame, where: tuple[Ints, Ints], *, level
 def _one_in(shop: Shop) -> int:
     """Of how many customers one is drawn, so that the rows of all that are fit. With room for the draw's own chance."""
     most = {"orders": 0.95 * _MAX_BASKETS, "order_lines": 0.95 * _MAX_LINES}
-    return max(1, *(math.ceil(shop.audits[name].kept / room) for name, room in most.items() if shop.has(name)))
+    return max([1, *(math.ceil(shop.audits[name].kept / room) for name, room in most.items() if shop.has(name))])
 
 
 def _day_after(days: pd.Series[pd.Timestamp], *, share: float) -> date | None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
-from mlxtend.frequent_patterns import association_rules
 from numpy.typing import NDArray
 from scipy import sparse
 
@@ -174,6 +174,9 @@ def measures(rules: pd.DataFrame, itemsets: Itemsets) -> pd.DataFrame:
     names = ["support", "confidence", "lift", "leverage", "conviction", "zhangs_metric"]
     if rules.empty:
         return pd.DataFrame(columns=names, index=rules.index, dtype=float)
+    with warnings.catch_warnings():
+        # Its import has every library's deprecations shown from then on, in red in a notebook.
+        from mlxtend.frequent_patterns import association_rules
     needed = {s for side in ("antecedent", "consequent", "itemset") for s in rules[side]}
     needed |= {part for s in set(rules["itemset"]) for size in range(1, len(s)) for part in combinations(s, size)}
     ordered = sorted(needed)

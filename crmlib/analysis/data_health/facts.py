@@ -10,6 +10,7 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from crmlib.errors import DataError
+from crmlib.formats import outline
 from crmlib.shop import facts
 from crmlib.shop.quality import SET_ASIDE
 from crmlib.shop.tables import TABLES
@@ -49,6 +50,8 @@ class Health:
     unlisted        buyers who are missing from the customer list; None without one
     fields          table, column, shows: columns the shop lacks, and what they would show
     """
+
+    __repr__ = outline
 
     as_of: date
     currency: str

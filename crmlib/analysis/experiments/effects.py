@@ -134,7 +134,13 @@ def quantile_effect(arm: Sums, control: Sums, *, confidence: float) -> Effect:
 
 
 def at_every_look(found: Effect, *, n: float, n_control: float, confidence: float, planned: float) -> Effect:
-    """The same effect with an interval and a p-value that hold whenever one looks (`sequential.widening`)."""
+    """The same effect with an interval and a p-value that hold whenever one looks (`sequential.widening`).
+
+    Neither where both arms are constant, all none against all one: no spread is known that the width could rest on.
+    """
+    if not found.error > 0:
+        nan = math.nan
+        return replace(found, low=nan, high=nan, p_value=nan, relative=nan, relative_low=nan, relative_high=nan)
     alpha = 1 - confidence
     factor = float(widening(n, n_control, alpha=alpha, planned=planned))
     low, high = fieller(*found.means, *found.variances, factor=factor)

@@ -14,6 +14,7 @@ from crmlib.analysis.experiments import moments as reduced
 from crmlib.analysis.experiments.measures import effect_text, parts_of, unit_called, words
 from crmlib.analysis.experiments.moments import EXACT
 from crmlib.errors import NotAvailable, NotEnoughData, UsageError, nearest
+from crmlib.formats import outline
 from crmlib.shop.facts import net_orders
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ class Facts:
     source    'outcomes' or 'orders': where the metrics come from
     unit      what was assigned, in the plural: 'visitors'
     """
+
+    __repr__ = outline
 
     as_of: date
     source: str

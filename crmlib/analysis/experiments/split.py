@@ -83,7 +83,7 @@ class Checks:
         return frozenset(rows["experiment"]) & frozenset(self.ratios["experiment"])
 
     def __repr__(self) -> str:
-        return f"Checks({len(self.table)} of {len(self.controls)} experiments)"
+        return f"Checks({len(self.table)} checks of {wording.counted(len(self.controls), 'experiment')})"
 
 
 def plans(variants: Mapping[str, list[str]], split: str) -> dict[str, dict[str, float]]:

@@ -27,6 +27,7 @@ from crmlib.analysis.feedback.normalising import bounded
 from crmlib.analysis.feedback.reading import Reader, text_key
 from crmlib.analysis.feedback.taught import NAME, SENTENCES, shipped
 from crmlib.findings import Metric, Part
+from crmlib.formats import outline
 from crmlib.stats.resampling import resampled
 
 if TYPE_CHECKING:
@@ -56,6 +57,8 @@ class Learning:
     tested    texts judged, `phrasings` how many different; `origins` the days up to which the models were trained
     reciting  macro F1 of the model on the same texts when it may have seen their phrasing: flattering, decides nothing
     """
+
+    __repr__ = outline
 
     reader: Reader
     contest: pd.DataFrame

@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Collection, Iterable
 
+from crmlib import masking
 from crmlib.analysis.feedback.lexicon import lexicon, pattern
 
 _RULES = tuple(
@@ -47,6 +48,8 @@ def redact(
     clean = "".join(str(unicodedata.digit(char)) if char.isdigit() and not char.isascii() else char for char in clean)
     for code in sorted({str(value).strip() for value in ids if value and str(value).strip()}, key=len, reverse=True):
         clean = re.sub(rf"(?<!\w){re.escape(code)}(?!\w)", "[number]", clean, flags=re.IGNORECASE)
+    # Before the rules that take a number for itself.
+    clean = masking.whereabouts(clean)
     for rule, mark in _RULES:
         clean = rule.sub(mark, clean)
     clean = _NAMED.sub(lambda match: _without_given(match, known), clean)

@@ -12,7 +12,7 @@ from crmlib import figures, formats, wording
 from crmlib.analysis.feedback.learning import MIN_RATED
 from crmlib.analysis.feedback.trend import HISTORY, SMOOTH_WEEKS, Trend, blocks, clearness, compared, lately
 from crmlib.findings import Change, Chart, Metric, Part, Signal
-from crmlib.formats import Estimate
+from crmlib.formats import Estimate, outline
 from crmlib.stats import share_interval
 
 Basis = Literal["stars", "words"]
@@ -29,6 +29,8 @@ class Satisfaction:
     `basis` says what was counted: ratings of one and two stars, or texts that read as negative (not corrected).
     `change` is what holds at 5 % against the scatter of the earlier weeks; `stars` and `stars_before` are mean ratings.
     """
+
+    __repr__ = outline
 
     basis: Basis
     recent: Estimate

@@ -17,6 +17,7 @@ from crmlib.analysis.feedback.normalising import bounded
 from crmlib.analysis.feedback.reading import Reader, Reading, text_key
 from crmlib.analysis.feedback.redaction import redact
 from crmlib.errors import NotEnoughData
+from crmlib.formats import outline
 from crmlib.shop import facts as shop_facts
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ class Readings:
               quoted or answered: read negative, complaining, or one or two stars; else '')
     mentions  one row a text and theme: row (of `texts`), theme, polarity, complaint
     """
+
+    __repr__ = outline
 
     texts: pd.DataFrame
     mentions: pd.DataFrame

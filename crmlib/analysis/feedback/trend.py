@@ -18,6 +18,7 @@ from crmlib.analysis.feedback.redaction import shorten
 from crmlib.analysis.feedback.texts import Readings
 from crmlib.analysis.feedback.themes import OWNERS, THEMES
 from crmlib.findings import Action, Change, Chart, Metric, Part, Signal
+from crmlib.formats import outline
 from crmlib.stats import Floats, adjust, dispersion, rate_interval, rate_ratio
 
 RECENT_WEEKS, BEFORE_WEEKS, SMOOTH_WEEKS = 8, 52, 4
@@ -66,6 +67,8 @@ class Trend:
              all themes at once), p_value, p_adjusted, change ('rose', 'fell', 'no clear change'); no rows with too few
              weeks
     """
+
+    __repr__ = outline
 
     weeks: pd.DataFrame
     changes: pd.DataFrame

@@ -16,7 +16,7 @@ from crmlib.analysis.feedback.reliability import HARD_DEVELOPMENT, HARD_FRESH, H
 from crmlib.analysis.feedback.taught import NAME
 from crmlib.analysis.feedback.texts import OUTCOMES, Readings
 from crmlib.findings import Caveat, Check, Metric, Part
-from crmlib.formats import Estimate
+from crmlib.formats import Estimate, outline
 from crmlib.stats import Floats, share_interval
 from crmlib.stats.resampling import resampled
 
@@ -58,6 +58,8 @@ class Validation:
     accuracy   kind (negative, positive), n, right, share, low, high (of the texts it could read); n_all, share_all (of
                all rated)
     """
+
+    __repr__ = outline
 
     graded: int
     distinct: int

@@ -19,6 +19,7 @@ from crmlib.analysis.lifetime_value.models import PurchaseModel, TimeUnit, Unfit
 from crmlib.analysis.lifetime_value.season import LEAST_SEASON_DAYS, Clock, monthly_repeats, season
 from crmlib.analysis.lifetime_value.timing import BG, MBG, NAMES, PARETO, Floats
 from crmlib.errors import NotEnoughData
+from crmlib.formats import outline
 from crmlib.shop import facts as shop_facts
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ _UNIT = {"day": 1, "week": 7}
 @dataclass(frozen=True, kw_only=True)
 class Fits:
     """The three models as far as they could be fitted, why others could not, and the season they were told of."""
+
+    __repr__ = outline
 
     models: Mapping[str, PurchaseModel]
     failed: tuple[Unfit, ...]

@@ -16,6 +16,7 @@ from crmlib import figures, formats, wording
 from crmlib.analysis.lifetime_value.scoring import Scores
 from crmlib.analysis.lifetime_value.timing import Floats
 from crmlib.findings import Action, Metric, Part, Signal
+from crmlib.formats import outline
 from crmlib.shop import facts as shop_facts
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ class Channels:
     called    what is earned: margin, or net sales where no costs are known
     lately    channel -> customers won in the last twelve months
     """
+
+    __repr__ = outline
 
     missing: str
     table: pd.DataFrame = field(default_factory=pd.DataFrame)

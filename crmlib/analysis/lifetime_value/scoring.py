@@ -24,7 +24,7 @@ from crmlib.analysis.lifetime_value.timing import Floats
 from crmlib.analysis.lifetime_value.validation import Trust, Validation
 from crmlib.errors import NotEnoughData
 from crmlib.findings import Metric, Part
-from crmlib.formats import Estimate
+from crmlib.formats import Estimate, outline
 from crmlib.shop import facts as shop_facts
 from crmlib.stats.ranking import top_share_range
 
@@ -55,6 +55,8 @@ class Scores(Outlook):
     year_before how busy the coming days were a year ago (1: as the whole year), where the method knows no season
     row         for each row of customers, that of `forecaster.patterns`
     """
+
+    __repr__ = outline
 
     customers: pd.DataFrame
     tiers: pd.DataFrame

@@ -35,6 +35,7 @@ from crmlib.analysis.lifetime_value.timing import Floats
 from crmlib.analysis.lifetime_value.truncation import Beginning, beginning
 from crmlib.errors import NotEnoughData
 from crmlib.findings import Check, Metric, Part
+from crmlib.formats import outline
 from crmlib.shop import facts as shop_facts
 
 if TYPE_CHECKING:
@@ -83,6 +84,8 @@ class Validation(Look):
     weekly     week from the holdout's start, purchases
     spend      fitted before the holdout; sales_forecast and sales_actual are net sales in it, nan without amounts
     """
+
+    __repr__ = outline
 
     looks: int
     ranking: Mapping[str, Floats]

@@ -37,9 +37,12 @@ def own_parts(notebook: Mapping[str, Any], *, known: Iterable[str]) -> Iterator[
             data = output.get("data", {})
             shown = data.get(PART_MIME)
             if isinstance(shown, dict) and shown.get("title") not in seen:
+                if not (shown["sentence"] or shown["chart"]):
+                    continue  # a part with nothing to see, as one without a finding is
                 seen.add(shown["title"])
                 chart = Chart(**shown["chart"]) if shown["chart"] else None
-                yield Part(title=shown["title"], sentence=shown["sentence"], chart=chart, detail=detail)
+                title = shown["title"] or heading or "A finding of the notebook"
+                yield Part(title=title, sentence=shown["sentence"], chart=chart, detail=detail)
             elif shown is None and FINDINGS_MIME not in data and (png := _picture(data)):
                 alt = f"Figure of cell {number} of the notebook" + (f": {heading}" if heading else "")
                 chart = Chart(wide=png, alt=alt)

@@ -106,8 +106,10 @@ def clean(notebook: dict[str, Any]) -> dict[str, Any]:
     secrets, tainted, tables = secrets_of(os.environ), set[str](), set[str]()
     for cell in notebook["cells"]:
         if source := cell.get("source"):
-            lines = [source] if isinstance(source, str) else source
-            cell["source"] = without_secrets("".join(lines), secrets).splitlines(keepends=True)
+            text = source if isinstance(source, str) else "".join(source)
+            given = "injected-parameters" in cell.get("metadata", {}).get("tags", ())
+            text = mask(text, secrets=secrets) if given else without_secrets(text, secrets)
+            cell["source"] = text.splitlines(keepends=True)
         names = _names_people(cell, tainted, tables)
         for output in cell.get("outputs", []):
             if output.get("output_type") == "error":

@@ -102,7 +102,7 @@ class _Ending:
             shop=plan.holder,
             data_through=shop.get("data_through"),
             stale=bool(shop.get("stale")),
-            parameters=dict(job.values),
+            parameters={name: _kept(value) for name, value in job.values.items()},
             made_from=dict(job.made_from),
             inputs=tuple(shop.get("tables", [])),
             rows=payload.get("rows", {}),
@@ -171,6 +171,7 @@ def _read_executed(end: _Ending) -> dict[str, Any] | None:
     ]
     privacy.clean(notebook)
     made = notebook["metadata"].get("papermill", {})
+    made["parameters"] = {name: _kept(value) for name, value in made.get("parameters", {}).items()}
     made.update(input_path=end.job.report.notebook.name, output_path="executed.ipynb")
     path.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return notebook
@@ -318,7 +319,12 @@ def _keep_whole(file: Path, text: str) -> None:
 
 
 def _shown(value: Value) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return str(value).lower() if isinstance(value, bool) else str(_kept(value))
+
+
+def _kept(value: Value) -> Value:
+    """A parameter's value as a page and a manifest may have it; one that is masked never counts as the same again."""
+    return privacy.mask(value) if isinstance(value, str) else value
 
 
 def _write_metrics(end: _Ending, said: Findings, status: str) -> None:

@@ -35,6 +35,9 @@ def prepare(folder: Path) -> dict[str, str]:
     kernel = {"argv": argv, "display_name": "crmlib", "language": "python"}
     (spec / "kernel.json").write_text(json.dumps(kernel), encoding="utf-8")
     package = str(Path(__file__).parents[3])
+    startup = folder / "ipython" / "profile_default" / "startup"
+    startup.mkdir(parents=True)
+    (startup / "masking.py").write_text("__import__('crmlib.masking').masking.shown_figures()\n", encoding="utf-8")
     return {
         "PYTHONPATH": os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")])),
         "JUPYTER_PATH": str(folder),
