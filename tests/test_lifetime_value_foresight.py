@@ -566,14 +566,29 @@ def test_only_the_wavering_who_may_be_written_to_are_listed_best_first(shop, sco
     assert contact.worth == f"up to {wording.rounded_money(more, 'EUR')}"
 
 
-def test_of_many_wavering_half_are_left_alone_and_stay_so(shop, scored, monkeypatch):
+@pytest.mark.parametrize(
+    ("left", "said"),
+    [
+        (0, "Nobody is left alone for comparison: halves of fewer than 100 would show nothing."),
+        (1, "1 other chosen at random is left alone, to show what writing brings."),
+        (2, "2 others chosen at random are left alone, to show what writing brings."),
+    ],
+)
+def test_how_many_are_left_alone_none_one_many(left, said):
+    assert lists._left_alone(left) == said
+
+
+@pytest.mark.parametrize("key", ["a key of this test 1", "a key of this test 2"])
+def test_of_many_wavering_half_are_left_alone_and_stay_so(folder, made, scored, monkeypatch, key):
+    monkeypatch.setenv("CRM_KEY", key)
+    shop = crm.connect(folder, as_of=made.truth["as_of"])
     checked, scores = over_a_year(scored[0]), scored[1]
     monkeypatch.setattr(lists, "LEAST_FOR_A_LOT", 3)
     part = clv.part_wavering(scores, checked, shop=shop)
     listed = part.lists["wavering_customers"].set_index("customer_id")["half"]
     assert set(listed) == {"write", "leave alone"}
     assert part.actions[0].count == (listed == "write").sum()
-    assert "chosen at random are left alone, to show what writing brings." in part.actions[0].why
+    assert lists._left_alone(int((listed == "leave alone").sum())) in part.actions[0].why
     fewer = replace(scores, customers=scores.customers[scores.customers["customer_id"] != listed.index[0]])
     again = clv.part_wavering(fewer, checked, shop=shop).lists["wavering_customers"].set_index("customer_id")["half"]
     both = listed.index.intersection(again.index)

@@ -96,11 +96,6 @@ def _contact(listed: pd.DataFrame, scores: Scores, *, shop: Shop, note: str, tes
         what = "Contact the best customer who is wavering"
     if not tested:
         what = f"Contact {wording.small(n)} of your best customers, silent unusually long"
-    if left:
-        rest = f"{wording.upper(wording.counted(left, 'other'))} chosen at random {wording.noun(left, 'is')} left "
-        rest += "alone, to show what writing brings."
-    else:
-        rest = f"Nobody is left alone for comparison: halves of fewer than {LEAST_FOR_A_LOT} would show nothing."
     who = f"{wording.noun(n, 'This customer is', 'They are')} among the best {formats.share(BEST_SHARE)} by past "
     who += f"sales, with a chance of 10 to 50% left to order in the {scores.ahead}"
     gone = outlooks(scores).gone
@@ -109,7 +104,7 @@ def _contact(listed: pd.DataFrame, scores: Scores, *, shop: Shop, note: str, tes
     why = wording.sentences(
         f"{who}." if tested else f"{who} by the model, which no test has borne out.",
         f"{amount}as before; untested." if more >= 1 else "",
-        lost if gone and not tested else "", note, rest,
+        lost if gone and not tested else "", note, _left_alone(left),
     )  # fmt: skip
     return [
         Action(
@@ -118,6 +113,13 @@ def _contact(listed: pd.DataFrame, scores: Scores, *, shop: Shop, note: str, tes
             count=n, why=why, weight=more,
         )
     ]  # fmt: skip
+
+
+def _left_alone(n: int) -> str:
+    if not n:
+        return f"Nobody is left alone for comparison: halves of fewer than {LEAST_FOR_A_LOT} would show nothing."
+    others = wording.upper(wording.counted(n, "other"))
+    return f"{others} chosen at random {wording.noun(n, 'is')} left alone, to show what writing brings."
 
 
 def _title(found: Outlooks) -> str:
