@@ -3,7 +3,9 @@ groups."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -45,15 +47,46 @@ class Pairs:
         return len(self.first)
 
 
-def all_pairs(baskets: Baskets, *, chance: SizeClasses, least: int) -> Pairs:
-    """Count and chance for all pairs of items in at least `least` baskets. UsageError where they are too many to lay
-    out."""
-    items = np.flatnonzero(mining.column_sums(baskets.held) >= least)
-    if len(items) > MOST_ITEMS:
+def support_of(count: int, baskets: int) -> float:
+    """The lowest support of two digits that asks for at least so many baskets.
+
+    >>> support_of(7, 100), support_of(13, 999)
+    (0.07, 0.014)
+    """
+    share = Fraction(count, baskets)
+    places = 1 - math.floor(math.log10(share))
+    return math.ceil(share * 10**places) / 10**places
+
+
+def within_reach(baskets: Baskets) -> None:
+    """UsageError, with the support that would do, where more items are frequent than can be compared."""
+    totals = np.sort(mining.column_sums(baskets.held))[::-1]
+    frequent = int((totals >= baskets.least).sum())
+    if frequent > MOST_ITEMS:
+        support = support_of(int(totals[MOST_ITEMS]) + 1, baskets.n)
         raise UsageError(
-            f"{len(items):,} items are in {least:,} baskets or more and {MOST_ITEMS:,} can be compared with each "
-            f"other: raise min_support (now {baskets.min_support:g}) or take level='category'"
+            f"{frequent:,} items are in {baskets.least:,} baskets or more and {MOST_ITEMS:,} can be compared with each "
+            f"other: take min_support {support:g} (now {baskets.min_support:g}) or level='category'"
         )
+
+
+def frequent(baskets: Baskets, *, max_items: int) -> mining.Itemsets:
+    """The frequent sets; UsageError with the support that fits where more come than can be laid out."""
+    within_reach(baskets)
+    try:
+        return mining.frequent_itemsets(baskets.held, least=baskets.least, max_items=max_items)
+    except mining.TooManySets:
+        fits = mining.least_that_fits(baskets.held, least=baskets.least, max_items=max_items)
+    raise UsageError(
+        f"more than {mining.MOST_SPLITS:,} rules of up to {max_items} items would come of min_support "
+        f"{baskets.min_support:g} ({baskets.least:,} baskets): take {support_of(fits, baskets.n):g} ({fits:,} baskets)"
+        + (" or a smaller max_items" if max_items > 2 else "")
+    )
+
+
+def all_pairs(baskets: Baskets, *, chance: SizeClasses, least: int) -> Pairs:
+    """Count and chance for all pairs of items in at least `least` baskets; they must be `within_reach`."""
+    items = np.flatnonzero(mining.column_sums(baskets.held) >= least)
     above = np.triu_indices(len(items), k=1)
     columns = sparse.csr_array(baskets.held[:, items])
     count = (columns.T @ columns).toarray()[above].astype(np.int64)

@@ -10,11 +10,18 @@ import numpy as np
 import pandas as pd
 from scipy import stats as distributions
 
-from crmlib import formats, stats
+from crmlib import formats, stats, wording
 from crmlib.analysis.baskets import clusters, mining
 from crmlib.analysis.baskets.chance import SizeClasses, fit_size_classes
-from crmlib.analysis.baskets.facts import Baskets, Floats, minimum_count, tally
-from crmlib.analysis.baskets.pairs import Pairs, all_pairs, expected_by, group_rows, months_known
+from crmlib.analysis.baskets.facts import MIN_BASKETS, Baskets, Floats, tally
+from crmlib.analysis.baskets.pairs import (
+    Pairs,
+    all_pairs,
+    expected_by,
+    frequent,
+    group_rows,
+    months_known,
+)
 from crmlib.errors import NotEnoughData, UsageError
 from crmlib.findings import Check, Part
 from crmlib.stats import shrinkage
@@ -22,7 +29,6 @@ from crmlib.stats import shrinkage
 FALSE_DISCOVERIES = 0.05  # the rate declared where q_max asks for no filter
 LEAST_CUSTOMERS = 30  # behind a pair that is recommended; fewer may be a handful of habits
 MIN_MULTIPLE = 100  # baskets with two or more items, below which nothing is concluded
-FEW_BASKETS = 5  # behind a rule; where fewer suffice the page warns
 _MEASURES = (
     "count", "customers", "support", "confidence", "lift", "lift_low", "lift_high", "p_value", "q_value", "leverage",
     "conviction", "zhang", "expected", "times", "times_low", "times_high", "times_shrunk", "shrunk_low", "shrunk_high",
@@ -91,22 +97,23 @@ def fit(
 ) -> Rules:
     """Which rules do these baskets hold, and which go together more often than chance, given basket size?
 
-    A rule must be in ceil(support × baskets) baskets and have the confidence asked for, both compared exactly. Its
-    p-value is the larger of two: a Poisson tail of its count over what the configuration model expects of sizes and
-    totals, and a t-test on the log of that ratio with customers as clusters, so that no household makes a rule alone.
-    q is Benjamini and Hochberg's, over every candidate split and before the cut on confidence. Best first means by the
-    lower bound of the margin beyond chance after shrinkage, or of the baskets where costs are not known. Raises
-    NotEnoughData where fewer than `min_multiple` baskets hold two items, UsageError for parameters out of range.
+    A rule must be in `baskets.least` baskets and have the confidence asked for, both compared exactly. Its p-value is
+    the larger of two: a Poisson tail of its count over what the configuration model expects of sizes and totals, and a
+    t-test on the log of that ratio with customers as clusters, so that no household makes a rule alone. q is Benjamini
+    and Hochberg's, over every candidate split and before the cut on confidence. Best first means by the lower bound of
+    the margin beyond chance after shrinkage, or of the baskets where costs are not known. Raises NotEnoughData where
+    fewer than `min_multiple` baskets hold two items, UsageError for parameters out of range, and, with the support
+    that would do, where more rules come than memory holds.
     """
-    if not 2 <= max_items <= 5 or not 0 <= min_confidence <= 1 or not 0 < q_max <= 1:
-        raise UsageError("max_items lies in [2, 5], min_confidence in [0, 1], q_max in (0, 1]")
+    if not 2 <= max_items <= 10 or not 0 <= min_confidence <= 1 or not 0 < q_max <= 1:
+        raise UsageError("max_items lies in [2, 10], min_confidence in [0, 1], q_max in (0, 1]")
     multiple = int((baskets.sizes >= 2).sum())
     if multiple < min_multiple:
         raise NotEnoughData(
             f"rules need {min_multiple:,} baskets of two or more items; {multiple:,} of {baskets.n:,} baskets are"
         )
-    least = minimum_count(baskets.min_support, baskets.n)
-    itemsets = mining.frequent_itemsets(baskets.held, least=least, max_items=max_items)
+    least = baskets.least
+    itemsets = frequent(baskets, max_items=max_items)
     chance = fit_size_classes(baskets)
     pairs = all_pairs(baskets, chance=chance, least=least)
     prior = shrinkage.fit_prior(pairs.count, pairs.expected)
@@ -394,15 +401,15 @@ def part_rules(rules: Rules, baskets: Baskets, suggestions: pd.DataFrame) -> Par
     gap = formats.share(rules.chance.gap, digits=2)
     fitted = f"Fitted item totals and basket sizes differ from the observed by at most {gap}."
     checks = [Check(name="chance model", verdict="ok" if rules.chance.gap < 0.01 else "warning", text=fitted)]
-    if rules.least < FEW_BASKETS:
-        text = f"A rule may rest on {rules.least} baskets; raise min_support unless you look for rare pairs on purpose."
+    if rules.least < MIN_BASKETS:
+        text = f"A rule may rest on {wording.counted(rules.least, 'basket')}: raise min_baskets."
         checks.append(Check(name="minimum count", verdict="warning", text=text))
     rate = f"{100 * rules.rate:.0f}"
     mined = (
         f"All splits of sets of up to {rules.max_items} items in {rules.least:,} baskets or more, with confidence of "
     )
     kept = "Of these, rules within the false-discovery rate"
-    ceiling = f"ceil({baskets.min_support:g} × {baskets.n:,}) in exact arithmetic."
+    ceiling = f"ceil({baskets.min_support:g} × {baskets.n:,}) in exact arithmetic, at least {baskets.min_baskets}."
     every = "Every pair of frequent sets that could have been a rule, found or not."
     lean = "." if rules.keep_redundant else " and not redundant beside a shorter rule."
     return Part(

@@ -8,7 +8,8 @@ from scipy import special
 
 from crmlib import figures, formats, stats, wording
 from crmlib.analysis.baskets import clusters, mining
-from crmlib.analysis.baskets.facts import EDGES, Baskets, Floats, Ints, tally
+from crmlib.analysis.baskets.expressions import EDGES
+from crmlib.analysis.baskets.facts import Baskets, Floats, Ints, tally
 from crmlib.analysis.baskets.mining import Itemset
 from crmlib.analysis.baskets.pairs import expected_by, group_rows, months_known
 from crmlib.analysis.baskets.rules import Rules, count_pairs, directions

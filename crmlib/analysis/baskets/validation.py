@@ -13,7 +13,7 @@ from crmlib.analysis.baskets.facts import Baskets, tally
 from crmlib.analysis.baskets.mining import Itemset
 from crmlib.analysis.baskets.pairs import expected_by, months_known, times_chart
 from crmlib.analysis.baskets.rules import Rules, above_chance, count_pairs, fit, within_range
-from crmlib.errors import NotEnoughData
+from crmlib.errors import NotEnoughData, UsageError
 from crmlib.findings import Metric, Part
 from crmlib.formats import Estimate
 
@@ -94,10 +94,12 @@ def validate(baskets: Baskets, rules: Rules) -> Validation:
         found = _found(baskets.part("earlier"), rules)
     except NotEnoughData as error:
         return _nothing(f"The earlier part is too small to find rules in: {error}.")
+    except UsageError:
+        return _nothing("In the earlier part more pairs are frequent than can be compared, so none was followed.")
     followed = _beyond_season(found)
     try:
         before = recount(_beyond_season(_found(baskets.part("first half"), rules)), baskets.part("third quarter"))
-    except NotEnoughData:
+    except (NotEnoughData, UsageError):
         before = _EMPTY
     return Validation(
         cut=baskets.cut,
