@@ -2,6 +2,7 @@
 
 from crmlib.shop.facts.baskets import basket_items, goods, item_money
 from crmlib.shop.facts.customers import customer_history, history_patterns, later_purchases, purchase_days
+from crmlib.shop.facts.families import families
 from crmlib.shop.facts.orders import (
     credit_notes,
     has_costs,
@@ -18,6 +19,7 @@ __all__ = [
     "basket_items",
     "credit_notes",
     "customer_history",
+    "families",
     "goods",
     "has_costs",
     "history_patterns",

@@ -18,7 +18,7 @@ from crmlib.shop.tables import TABLES
 _ENGINE = re.compile(r"(duckdb|spark):(?=.)")
 _KNOWN = (
     "name", "timezone", "currency", "max_age", "as_of", "country", "dates", "decimals", "not_goods",
-    "columns", "parameters", "owners", "team", "closures", "campaigns",
+    "families", "columns", "parameters", "owners", "team", "closures", "campaigns",
 )  # fmt: skip
 _WORDS = {"dates": ("month-first", "day-first"), "decimals": ("comma", "point")}
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -48,7 +48,7 @@ class Settings:
 
     `columns` maps table -> canonical name -> the name in the file, `owners` a role such as 'service' -> who acts.
     `dates` and `decimals` decide what a column alone cannot; `not_goods` are products that are money only, by id or
-    name.
+    name; `families` maps a family of products to ids, names or beginnings of names.
     """
 
     name: str
@@ -63,6 +63,7 @@ class Settings:
     dates: str = ""
     decimals: str = ""
     not_goods: tuple[str, ...] = ()
+    families: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     team: Team = Team()
     closures: tuple[Span, ...] = ()
     campaigns: tuple[Span, ...] = ()
@@ -122,6 +123,7 @@ def read_settings(folder: Path) -> Settings:
         dates=raw.get("dates", ""),
         decimals=raw.get("decimals", ""),
         not_goods=_not_goods(raw.get("not_goods", [])),
+        families=_families(raw.get("families", {})),
         team=_team(raw.get("team", {})),
         closures=_spans(raw.get("closures", []), "closures"),
         campaigns=_spans(raw.get("campaigns", []), "campaigns"),
@@ -142,6 +144,14 @@ def _not_goods(raw: Any) -> tuple[str, ...]:
     if not isinstance(raw, list) or not all(isinstance(product, str) for product in raw):
         raise DataError('shop.toml: write products that are no goods as not_goods = ["POST", "Gift wrap"]')
     return tuple(raw)
+
+
+def _families(raw: Any) -> Mapping[str, tuple[str, ...]]:
+    if not isinstance(raw, dict) or not all(isinstance(products, list) for products in raw.values()):
+        raise DataError('shop.toml: write families of products as [families] and below it "Jumbo bag" = ["Jumbo bag"]')
+    if empty := [name for name, products in raw.items() if not all(isinstance(p, str) and p for p in products)]:
+        raise DataError(f"shop.toml: [families] {empty[0]} must be ids, names or beginnings of names in quotes")
+    return {name: tuple(products) for name, products in raw.items()}
 
 
 def _team(raw: Any) -> Team:
