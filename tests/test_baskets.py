@@ -618,7 +618,7 @@ def test_findings_keep_the_contract(demo_shop: SimpleNamespace) -> None:
     expected = ["antecedents", "consequents", "count", "customers", "support", "confidence", "lift", "lift_low",
                 "lift_high", "p_value", "q_value", "antecedent_names", "consequent_names"]  # fmt: skip
     assert set(expected) <= set(table.columns) and set(findings.tables) == {
-        "rules", "suggestions", "strata", "substitutes", "sequences", "hit_rates"
+        "rules", "suggestions", "strata", "substitutes", "sequences", "hit_rates", "next_items"
     }  # fmt: skip
     assert set(findings.lists) - {"reminders"} == {"owns_one_side", "suggested_pairs"}
     assert all(

@@ -11,6 +11,9 @@ import ibis.expr.types as ir
 from crmlib.shop import facts as shared
 from crmlib.shop.shop import Shop
 
+# Within so many days of a letter an order is taken for its answer.
+_ANSWERS = 3
+_LETTERS = ("mail", "sms", "newsletter", "whatsapp", "push")
 GROUPS = ("customers", "channel")
 NEW, RETURNING, GUEST, UNKNOWN = "new", "returning", "guest", "unknown"
 # Baskets of one class differ by at most a third in size; up to five items each size is its own.
@@ -22,8 +25,8 @@ def items_of(shop: Shop, level: str = "product") -> ir.Table:
 
 
 def basket_table(shop: Shop, *, level: str = "product") -> ir.Table:
-    """Grain: a basket, that is a kept order with at least one positive line. Columns order_id, customer_id, day, size
-    and the groups the basket belongs to (`grouped`).
+    """Grain: a basket, that is a kept order with at least one positive line. Columns order_id, customer_id, day, size,
+    prompted (`prompted_orders`) and the groups the basket belongs to (`grouped`).
 
     size counts distinct items at `level`, 0 where none of its products has one; such a basket still counts.
     """
@@ -33,7 +36,11 @@ def basket_table(shop: Shop, *, level: str = "product") -> ir.Table:
     )
     sizes = items.group_by("order_id").aggregate(size=items.count())
     joined = baskets.left_join(sizes, "order_id").drop("order_id_right")
-    return joined.mutate(size=joined["size"].fill_null(0))
+    joined = joined.mutate(size=joined["size"].fill_null(0))
+    if (prompted := prompted_orders(shop)) is None:
+        return joined.mutate(prompted=ibis.literal(False))
+    marked = joined.left_join(prompted.mutate(_by=ibis.literal(True)), "order_id")
+    return marked.mutate(prompted=marked["_by"].fill_null(False)).drop("order_id_right", "_by")
 
 
 def grouped(shop: Shop, table: ir.Table) -> ir.Table:
@@ -52,6 +59,29 @@ def grouped(shop: Shop, table: ir.Table) -> ir.Table:
         joined = table.left_join(source, "customer_id").drop("customer_id_right")
         table = joined.mutate(channel=joined["channel"].fill_null(UNKNOWN))
     return table
+
+
+def prompted_orders(shop: Shop) -> ir.Table | None:
+    """Grain: an order with a coupon, of a campaign, or of somebody written to in the three days before. Column
+    order_id; None where the shop knows of none of these."""
+    orders, found = shop.table("orders") if shop.has("orders") else None, []
+    if orders is None:
+        return None
+    for column in ("coupon", "campaign_id"):
+        if shop.has("orders", column):
+            found.append(orders.filter(orders[column].fill_null("").strip() != "").select("order_id"))
+    if shop.has("touches", "channel"):
+        touches = shop.table("touches")
+        letter = reduce(operator.or_, [touches["channel"].lower().contains(word) for word in _LETTERS])
+        if shop.has("touches", "kind"):
+            letter &= ~touches["kind"].lower().isin(["visit", "bounce", "unsubscribe"]).fill_null(False)
+        sent = touches.filter(letter.fill_null(False)).select(_who="customer_id", _sent=touches["at"])
+        after = orders.inner_join(sent, orders["customer_id"] == sent["_who"])
+        soon = (after["ordered_at"] >= after["_sent"]) & (
+            after["ordered_at"] < after["_sent"] + ibis.interval(days=_ANSWERS)
+        )
+        found.append(after.filter(soon).select("order_id"))
+    return reduce(lambda a, b: a.union(b), found).distinct() if found else None
 
 
 def item_totals(shop: Shop, *, level: str = "product") -> ir.Table:

@@ -32,6 +32,7 @@ from crmlib.shop.shop import Shop
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 Matrix = Any  # scipy.sparse.csc_array of zeros and ones, baskets × items
 
 WORDS = {
@@ -79,6 +80,8 @@ class Baskets:
     as_of        the day before which all this was seen
     undrawn      baskets of the shop that are not among these
     one_in       above 1: these are the baskets of one customer in so many, drawn by lot, since there are too many
+    families     the family of each item (one thing in several sizes, colours or designs), '' where it stands alone
+    prompted     which baskets a coupon, a campaign or a letter prompted; empty where the shop does not know
     min_baskets  that must hold a rule, whatever `min_support` says
     wholesale    items in each basket that was left out since it holds many times as many as nine in ten do
     """
@@ -107,6 +110,8 @@ class Baskets:
     middle: date | None = None
     undrawn: int = 0
     one_in: int = 1
+    families: tuple[str, ...] = ()
+    prompted: Flags = field(default_factory=lambda: np.empty(0, dtype=bool))
     min_baskets: int = 1
     wholesale: tuple[int, ...] = ()
 
@@ -159,6 +164,7 @@ class Baskets:
             days=self.days.iloc[here],
             months=self.months.iloc[here],
             held=self.held[here],
+            prompted=self.prompted[here] if len(self.prompted) else self.prompted,
             cut=None,
             middle=None,
             profiles={("all", c): profile for (name, c), profile in self.profiles.items() if name == period},
@@ -192,9 +198,7 @@ def size_class(sizes: Ints) -> Ints:
     return np.searchsorted(np.array(EDGES), sizes, side="right").astype(np.int64)
 
 
-def facts(
-    shop: Shop, *, level: str, min_support: float, min_baskets: int = 1, least_baskets: int = 1
-) -> Baskets:
+def facts(shop: Shop, *, level: str, min_support: float, min_baskets: int = 1, least_baskets: int = 1) -> Baskets:
     """What do the baskets of this shop hold? Carries every basket's size, and the items that can be frequent.
 
     `level` is product, category or brand; `min_support` the share of baskets that will be asked for, `min_baskets`
@@ -304,6 +308,8 @@ def _carried(shop: Shop, table: pd.DataFrame, where: tuple[Ints, Ints], *, level
         ids=ids,
         names=names,
         kinds=kinds,
+        families=_families(shop, ids, level=level),
+        prompted=table["prompted"].to_numpy(dtype=bool),
         held=sparse.csc_array((ones, where), shape=(len(table), len(ids))),
         cut=None,
         profiles={},
@@ -380,6 +386,13 @@ def _money(shop: Shop, ids: tuple[str, ...], *, level: str) -> tuple[Floats, Flo
     sales = float(table["sales"].sum())
     share = float(table["known_sales"].sum()) / sales if sales > 0 else 0.0
     return prices.to_numpy(), margins.to_numpy(), share
+
+
+def _families(shop: Shop, ids: tuple[str, ...], *, level: str) -> tuple[str, ...]:
+    if level != "product":
+        return ("",) * len(ids)
+    found = shared.families(shop).set_index("product_id")["family"]
+    return tuple(found.reindex(list(ids)).fillna(""))
 
 
 def _described(shop: Shop, ids: tuple[str, ...], *, level: str) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:

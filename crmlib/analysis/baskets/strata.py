@@ -11,13 +11,13 @@ from crmlib.analysis.baskets import clusters, mining
 from crmlib.analysis.baskets.expressions import EDGES
 from crmlib.analysis.baskets.facts import Baskets, Floats, Ints, tally
 from crmlib.analysis.baskets.mining import Itemset
-from crmlib.analysis.baskets.pairs import expected_by, group_rows, months_known
+from crmlib.analysis.baskets.pairs import LARGE, expected_by, group_rows, months_known
 from crmlib.analysis.baskets.rules import Rules, count_pairs, directions
 from crmlib.analysis.baskets.season import SEASONS
 from crmlib.findings import Check, Part
 
 SEASON, SIZE = "season", "basket size"
-_SMALL, LARGE = 4, 11  # the edges between small, middle and large baskets, all of them edges of size classes
+_SMALL = 4  # with LARGE, the edges between small, middle and large baskets, all of them edges of size classes
 SIZES = (f"2–{_SMALL - 1} items", f"{_SMALL}–{LARGE - 1} items", f"{LARGE} or more")
 LEAST_EXPECTED = 1.0  # baskets that chance must give a part, or nothing is said of it
 

@@ -12,7 +12,8 @@ from crmlib import stats, wording
 from crmlib.analysis.baskets.facts import Baskets, tally
 from crmlib.analysis.baskets.mining import Itemset
 from crmlib.analysis.baskets.pairs import expected_by, months_known, times_chart
-from crmlib.analysis.baskets.rules import Rules, above_chance, count_pairs, fit, within_range
+from crmlib.analysis.baskets.rules import Rules, above_chance, count_pairs, fit
+from crmlib.analysis.baskets.significance import within_range
 from crmlib.errors import NotEnoughData, UsageError
 from crmlib.findings import Metric, Part
 from crmlib.formats import Estimate
