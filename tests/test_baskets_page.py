@@ -163,12 +163,13 @@ def test_why_a_pair_is_not_suggested(reasons: list[str], title: str, sentence: s
             "above": True, "confidence": 0.5, "gain": 0.1, "count": 50, "times": 2.0, "times_low": 1.8, "times_high_in_months": 1.1,
             "beyond_season": [reason != "season" for reason in reasons],
             "beyond_groups": [reason != "group" for reason in reasons],
+            "beyond_habits": True,
             "customers": [10 if reason == "few" else 40 for reason in reasons],
         }
     )  # fmt: skip
     rules: Any = SimpleNamespace(table=table, months_judged=True)
     many = replace(
-        made(np.ones((2, n + 1), dtype=np.int64)),
+        made(np.ones((2, n + 1), dtype=np.int64), days=["2024-01-01", "2026-01-01"]),
         families=("Bag", *("Bag" if reason == "relatives" else "" for reason in reasons)),
     )
     part = suggestions.part_not_suggested(rules, many, pairs(0))

@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special
+from scipy import stats as distributions
 
 from crmlib.analysis.baskets.facts import Baskets, Floats, Ints, Profile, size_class
 
@@ -116,24 +116,16 @@ def expected(chance: Chance, q: Floats, sets: Ints) -> Floats:
     return answer
 
 
-def tail(count: Floats | Ints, expected: Floats, variance: Floats) -> Floats:
-    """How likely are `count` baskets or more by chance? The binomial tail of this mean and variance.
+def tail(count: Floats | Ints, expected: Floats, most: Ints) -> Floats:
+    """How likely are `count` baskets or more by chance, if no more than `most` are possible? Binomial.
 
-    Totals are fixed, so that a count varies less than a Poisson count, in a small shop clearly so. Poisson where the
-    variance is the mean.
+    `most` is in how many baskets the rarer side is. Each of these holds the other with a chance of its own, so the true
+    tail is thinner (Hoeffding 1956); that of a Poisson count, which knows no most, is thicker.
 
-    >>> tail(np.array([7]), np.array([2.0]), np.array([2.0])).round(4)
-    array([0.0045])
+    >>> tail(np.array([7]), np.array([2.0]), np.array([10])).round(4)
+    array([0.0009])
     """
-    with np.errstate(divide="ignore", invalid="ignore"):
-        p = np.clip(1 - variance / expected, 0.0, 1.0)
-        trials = np.where(p > 1e-9, expected / p, np.inf)
-        answer = np.where(
-            np.isfinite(trials),
-            special.betainc(np.maximum(count, 1e-9), np.maximum(trials - count + 1, 1e-9), p),
-            special.gammainc(np.maximum(count, 1e-9), expected),
-        )
-    return np.where(np.asarray(count) <= 0, 1.0, np.where(expected > 0, answer, 0.0))
+    return np.asarray(distributions.binom.sf(np.asarray(count) - 1, most, np.clip(expected / most, 0.0, 1.0)))
 
 
 @dataclass(frozen=True)
@@ -161,18 +153,6 @@ class SizeClasses:
             q = np.zeros((len(totals), len(model.sizes)))
             q[totals > 0] = model.rows(totals[totals > 0])
             answer[place] = expected(model, q, sets)
-        return answer
-
-    def variance(self, pairs: Ints) -> Floats:
-        """By how much the baskets that hold both of a pair vary by chance, totals being fixed: one number a pair."""
-        answer = np.zeros(len(pairs))
-        for model, totals in zip(self.models, self.totals, strict=True):
-            q = np.zeros((len(totals), len(model.sizes)))
-            q[totals > 0] = model.rows(totals[totals > 0])
-            fits = model.baskets * (model.sizes >= 2)
-            for start in range(0, len(pairs), _CHUNK):
-                a, b = (q[pairs[start : start + _CHUNK, side]] for side in (0, 1))
-                answer[start : start + _CHUNK] += (a * (1 - a) * b * (1 - b)) @ fits
         return answer
 
 

@@ -16,15 +16,16 @@ from scipy import stats as distributions
 
 from crmlib import stats
 from crmlib.analysis.baskets.facts import Baskets, Floats, Ints, Matrix
-from crmlib.analysis.baskets.mining import Itemset, column_sums, together
+from crmlib.analysis.baskets.mining import Itemset, cells, column_sums, together
 
-_ROUNDS = 30
+_ROUNDS = 60
+_BASKETS = 20_000  # dealt out at a time
 _TESTED = 0.5  # of a pair's baskets, that must lie beside others of the same customer and month
 
 
 @dataclass(frozen=True)
 class Trips:
-    """The baskets that lie beside others of the same customer and month.
+    """The baskets that lie beside others of the same customer and month, month by month of each customer.
 
     rows   their positions
     group  which customer's month each is of, from 0
@@ -47,8 +48,9 @@ def trips(baskets: Baskets) -> Trips:
     month = pd.factorize(baskets.months.iloc[known])[0]
     code = np.unique(baskets.customers[known] * (int(month.max(initial=0)) + 1) + month, return_inverse=True)[1]
     several = np.bincount(code, minlength=1)[code] > 1
-    rows = known[several]
-    group = np.unique(code[several], return_inverse=True)[1].astype(np.int64)
+    order = np.argsort(code[several], kind="stable")
+    rows = known[several][order]
+    group = np.unique(code[several][order], return_inverse=True)[1].astype(np.int64)
     return Trips(rows=rows, group=group, sizes=baskets.sizes[rows].astype(float))
 
 
@@ -89,16 +91,14 @@ def within_habits(pairs: list[Itemset], baskets: Baskets, *, rate: float) -> pd.
     A pair most of whose baskets stand alone in their customer's month is left open: no habit could have made it.
     """
     of = trips(baskets)
-    used = np.array(sorted({item for pair in pairs for item in pair}), dtype=np.int64)
-    place = {int(item): column for column, item in enumerate(used)}
-    q = dealt(sparse.csr_array(baskets.held)[of.rows][:, used], of)
-    spread = _spread(q)
-    number = of.number.astype(float)
-    weight = sparse.diags_array(number / np.maximum(number - 1, 1))
-    first, second = (np.array([place[pair[side]] for pair in pairs], dtype=np.int64) for side in (0, 1))
-    expected = np.asarray(sparse.csr_array(q.T @ q)[first, second]).ravel()
-    variance = np.asarray(sparse.csr_array(spread.T @ (weight @ spread))[first, second]).ravel()
-    count = column_sums(together(sparse.csc_array(sparse.csr_array(baskets.held)[of.rows]), pairs))
+    first, second = (np.array([pair[side] for pair in pairs], dtype=np.int64) for side in (0, 1))
+    held = sparse.csr_array(baskets.held)[of.rows]
+    expected, variance = np.zeros(len(pairs)), np.zeros(len(pairs))
+    for piece in _pieces(of):
+        some = Trips(of.rows[piece], np.unique(of.group[piece], return_inverse=True)[1], of.sizes[piece])
+        mean, scatter = _dealt_pairs(held[piece], some, first, second)
+        expected, variance = expected + mean, variance + scatter
+    count = column_sums(together(sparse.csc_array(held), pairs))
     total = column_sums(together(baskets.held, pairs))
     se = np.sqrt(np.maximum(variance, 1e-12))
     tested = (count >= _TESTED * total) & (variance > 0)
@@ -121,8 +121,26 @@ def within_habits(pairs: list[Itemset], baskets: Baskets, *, rate: float) -> pd.
     )
 
 
-def _spread(q: Matrix) -> Matrix:
-    """q (1 − q) of what is not 0."""
-    answer = q.copy()
-    answer.data = answer.data * (1 - answer.data)
-    return answer
+def _pieces(of: Trips) -> list[slice]:
+    """Whole months of customers, so many baskets at a time."""
+    edges = np.flatnonzero(np.diff(of.group, prepend=-1) > 0)
+    if not len(edges):
+        return []
+    starts = [int(edges[np.searchsorted(edges, at)]) for at in range(0, len(of.rows), _BASKETS) if at <= edges[-1]]
+    starts = sorted(set(starts))
+    return [slice(a, b) for a, b in zip(starts, [*starts[1:], len(of.rows)], strict=True)]
+
+
+def _dealt_pairs(held: Matrix, of: Trips, first: Ints, second: Ints) -> tuple[Floats, Floats]:
+    """Baskets that would hold both of each pair, and by how much these vary. Sizes are fixed (see `chance`)."""
+    q = dealt(held, of)
+    spread = q.copy()
+    spread.data = spread.data * (1 - spread.data)
+    room = np.asarray(spread.sum(axis=1)).ravel()
+    number = of.number.astype(float)
+    # What an item is dealt in a month is fixed too: of so few baskets one less is free.
+    taken = sparse.diags_array(np.where(room > 0, 1 / np.where(room > 0, room, 1.0), 0.0) * (number - 1) / number)
+    weight = sparse.diags_array(number / (number - 1))
+    mean = sparse.csr_array(q.T @ q) - sparse.csr_array(spread.T @ (taken @ spread))
+    scatter = sparse.csr_array(spread.T @ (weight @ spread))
+    return cells(mean, first, second), cells(scatter, first, second)

@@ -12,6 +12,7 @@ from scipy import stats as distributions
 from crmlib import figures, formats, wording
 from crmlib.analysis.baskets import clusters
 from crmlib.analysis.baskets.facts import WORDS, Baskets, Ints
+from crmlib.analysis.baskets.mining import cells
 from crmlib.analysis.baskets.nextitem import hidden_items, households, likeness, next_items, next_table, owned
 from crmlib.analysis.baskets.owners import FRESH, by_popularity, owns_not, part_owners
 from crmlib.analysis.baskets.pairs import LARGE
@@ -198,7 +199,7 @@ def _to_customers(earlier: Baskets, later: Baskets) -> pd.DataFrame:
     has, bought = has[back], bought[back]
     tried = next_items(likeness(households(earlier)), has, popular=by_popularity(earlier))
     hits = {
-        method: np.asarray(bought[np.arange(len(back)), items]).ravel().astype(float)
+        method: cells(bought, np.arange(len(back)), items)
         for method, items in zip((SUGGESTION, BESTSELLER), tried, strict=True)
     }
     return pd.DataFrame({"trials": np.ones(len(back)), **hits})

@@ -10,6 +10,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 from mlxtend.frequent_patterns import association_rules
+from numpy.typing import NDArray
 from scipy import sparse
 
 from crmlib.analysis.baskets.facts import Ints, Matrix
@@ -159,6 +160,11 @@ def least_that_fits(held: Matrix, *, least: int, max_items: int) -> int:
 def column_sums(held: Matrix) -> Ints:
     """In how many rows is each column's item?"""
     return np.asarray(held.sum(axis=0)).ravel().astype(np.int64)
+
+
+def cells(table: Matrix, rows: Ints, columns: Ints) -> NDArray[np.float64]:
+    """The entries at these places of a sparse table, which alone cannot be asked for none."""
+    return np.asarray(sparse.csr_array(table)[rows, columns], dtype=float).ravel() if len(rows) else np.zeros(0)
 
 
 def together(held: Matrix, sets: list[Itemset]) -> Matrix:

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from scipy import sparse
 
 from crmlib import wording
 from crmlib.analysis.baskets.facts import Baskets, Flags, Ints, tally
-from crmlib.analysis.baskets.mining import column_sums
+from crmlib.analysis.baskets.mining import cells, column_sums
 from crmlib.analysis.baskets.nextitem import because, households, likeness, next_items, owned
 from crmlib.analysis.baskets.relatives import related
 from crmlib.analysis.outreach import LEAVE, WRITE, contactable, lots
@@ -55,8 +54,8 @@ def owns_not(suggestions: pd.DataFrame, baskets: Baskets, *, shop: Shop) -> pd.D
         table[f"{name}_id"], table[name] = [baskets.ids[i] for i in items], [baskets.names[i] for i in items]
     table["last_bought"] = list(last.reindex(here).dt.date)
     table["tested"] = [(min(pair), max(pair)) in tested for pair in zip(shown.tolist(), wanted.tolist(), strict=True)]
-    joint, totals = sparse.csr_array(baskets.held.T @ baskets.held), column_sums(baskets.held)
-    table["share"] = np.asarray(joint[shown, wanted]).ravel() / np.maximum(totals[shown], 1)
+    joint = cells(baskets.held.T @ baskets.held, shown, wanted)
+    table["share"] = joint / np.maximum(column_sums(baskets.held)[shown], 1)
     # Who has all items has nothing left to be told of.
     left = np.diff(has.indptr) < len(baskets.ids)
     table = table.loc[left, list(COLUMNS)]

@@ -21,6 +21,7 @@ from crmlib.errors import UsageError
 from crmlib.findings import Chart
 
 SHOWN = 10  # pairs open on the page
+TWO_YEARS = 700  # days, the two years being seldom whole
 LARGE = 11  # items from which a basket is large: nearly everything is in it anyway
 MOST_ITEMS = 6_000  # a table of all pairs of more would not fit beside the rest
 
@@ -137,10 +138,10 @@ def gains(first: Ints, second: Ints, *, baskets: Baskets) -> Floats:
     answer = np.full(len(first), np.nan)
     for rows in (small, np.ones(baskets.n, dtype=bool)):
         held = sparse.csc_array(baskets.held[np.flatnonzero(rows)])
-        totals, joint = mining.column_sums(held), sparse.csr_array(held.T @ held)
+        totals, joint = mining.column_sums(held), held.T @ held
         here = np.isnan(answer) & (totals[first] > 0)
-        met = np.asarray(joint[first[here], second[here]] - joint[first[here], beside[here]]).ravel()
-        answer[here] = met / totals[first[here]]
+        ours, theirs = (mining.cells(joint, first[here], other[here]) for other in (second, beside))
+        answer[here] = (ours - theirs) / totals[first[here]]
     return answer
 
 
@@ -149,6 +150,12 @@ def with_gain(rules: pd.DataFrame, baskets: Baskets) -> pd.DataFrame:
     pairs = rules[rules["itemset"].map(len) == 2]
     sides = [np.array([item for (item,) in pairs[side]], dtype=np.int64) for side in ("antecedent", "consequent")]
     return rules.assign(gain=pd.Series(gains(*sides, baskets=baskets), index=pairs.index).reindex(rules.index))
+
+
+def seasons_known(baskets: Baskets) -> bool:
+    """Do the baskets span two years? What one year shows may be its own."""
+    days = baskets.days.dropna()
+    return len(days) > 0 and (days.max() - days.min()).days >= TWO_YEARS
 
 
 def months_known(baskets: Baskets) -> dict[str, Ints]:

@@ -26,9 +26,9 @@ def tested(
     searched = itemsets.searched()
     by_class = _expected_rules(table, baskets=baskets, chance=chance)
     table["expected"] = by_class.sum(axis=0)
-    table["variance"] = _variance(table, chance)
     weight = _weights(table, itemsets)
-    by_count = tail(table["count"].to_numpy(), table["expected"].to_numpy(), table["variance"].to_numpy()) / weight
+    most = table[["count_a", "count_c"]].min(axis=1)
+    by_count = tail(table["count"], table["expected"], most) / weight
     if rate < 1:
         # The other test can only raise a p-value, so what fails by count alone need not be looked at further; with p
         # left as it is, every q up to the rate stays exact.
@@ -50,16 +50,6 @@ def _weights(table: pd.DataFrame, itemsets: mining.Itemsets) -> Floats:
         return np.ones(len(table))
     is_pair = table["itemset"].map(len).to_numpy() == 2
     return np.where(is_pair, searched / (2 * of_pairs), searched / (2 * of_larger))
-
-
-def _variance(table: pd.DataFrame, chance: SizeClasses) -> Floats:
-    """By how much each count varies by chance: of pairs with totals fixed, of larger sets as a Poisson count."""
-    answer = table["expected"].to_numpy(dtype=float).copy()
-    is_pair = table["itemset"].map(len).to_numpy() == 2
-    if is_pair.any():
-        pairs = np.array(list(table.loc[is_pair, "itemset"]), dtype=np.int64)
-        answer[is_pair] = np.minimum(chance.variance(pairs), answer[is_pair])
-    return answer
 
 
 def _expected_rules(rules: pd.DataFrame, *, baskets: Baskets, chance: SizeClasses) -> Floats:
@@ -127,8 +117,8 @@ def intervals(rules: pd.DataFrame, by_class: Floats, *, baskets: Baskets, chance
         distance = np.where(found["se"] > 0, np.log(times) / found["se"], 0.0)
     by_log = distributions.t.sf(distance, found["df"])
     # Of few baskets a t-test is never sure. Each customer counted once is no household's habit either.
-    expected, variance = rules["expected"].to_numpy(float), rules.get("variance", rules["expected"]).to_numpy(float)
-    by_head = tail(found["customers"].to_numpy(), expected, variance)
+    expected = rules["expected"].to_numpy(float)
+    by_head = tail(found["customers"], expected, rules[["count_a", "count_c"]].min(axis=1))
     return pd.DataFrame(
         {
             "customers": found["customers"].astype(np.int64),

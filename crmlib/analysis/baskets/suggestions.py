@@ -10,7 +10,7 @@ import pandas as pd
 from crmlib import figures, formats, wording
 from crmlib.analysis.baskets.facts import WORDS, Baskets, Floats, tally
 from crmlib.analysis.baskets.mining import Itemset
-from crmlib.analysis.baskets.pairs import SHOWN, times_chart
+from crmlib.analysis.baskets.pairs import SHOWN, seasons_known, times_chart
 from crmlib.analysis.baskets.relatives import related
 from crmlib.analysis.baskets.rules import LEAST_CUSTOMERS, Rules, directions, pairs_above
 from crmlib.analysis.baskets.season import by_season
@@ -31,6 +31,7 @@ _LATER = {HELD: "yes", UNCLEAR: "too few to tell", GONE: "no", "": "not known"}
 # Why a pair above chance is not suggested, of one and of several; the first that holds counts.
 _REASONS = {
     "season": ("follows the season", "follow the season"),
+    "months": ("sold only in the same months", "sold only in the same months"),
     "maybe season": ("may only follow the season", "may only follow the season"),
     "group": ("belongs to one group of customers", "belong to one group of customers"),
     "habit": ("is two habits of the same customers", "are two habits of the same customers"),
@@ -235,8 +236,10 @@ def part_not_suggested(rules: Rules, baskets: Baskets, suggestions: pd.DataFrame
     season = ~left["beyond_season"].astype(bool) & rules.months_judged
     explained = by_season(left) if rules.months_judged else season
     alike = pd.Series([bool(related(baskets, *pair)) for pair in left["itemset"]], index=left.index)
+    years = seasons_known(baskets)
     tests = [
-        explained,
+        explained & years,
+        season & (not years),
         season,
         ~left["beyond_groups"].astype(bool),
         ~left["beyond_habits"].astype(bool),

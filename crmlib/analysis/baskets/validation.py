@@ -11,7 +11,7 @@ import pandas as pd
 from crmlib import stats, wording
 from crmlib.analysis.baskets.facts import Baskets, tally
 from crmlib.analysis.baskets.mining import Itemset
-from crmlib.analysis.baskets.pairs import expected_by, months_known, times_chart
+from crmlib.analysis.baskets.pairs import expected_by, months_known, seasons_known, times_chart
 from crmlib.analysis.baskets.rules import Rules, above_chance, count_pairs, fit
 from crmlib.analysis.baskets.significance import within_range
 from crmlib.errors import NotEnoughData, UsageError
@@ -32,6 +32,7 @@ class Validation:
             since: count, expected, times, times_low, times_high, times_over_all, verdict (see `recount`)
     before  the same at an earlier cut: pairs found in the first half of the time, on the quarter that came next
     season  pairs found before `cut` over all but not within months; they are not followed
+    years   whether the baskets span two years, so that these can be called the season's
     days_later, by_month  length of the time since `cut`, and whether each of its months was held to its own totals
     shown   the same for the pairs of the rules themselves, which rest on all baskets, these included
     rules   what the earlier baskets alone gave, None where nothing was compared
@@ -46,6 +47,7 @@ class Validation:
     season: int = 0
     days_later: int = 0
     by_month: bool = False
+    years: bool = True
 
     def count(self, verdict: str) -> int:
         """Pairs found earlier with this verdict."""
@@ -57,13 +59,17 @@ class Validation:
         if self.cut is None:
             return self.why
         if self.found.empty:
-            alone = " but by the season alone" if self.season else ""
+            alone = f" but by {self._alone}" if self.season else ""
             return f"No pair stood out{alone} in the first three quarters of the time, so there was none to follow."
         said = f"{_held(self.found, 'first three quarters of the time', self.lately)}."
         if self.season:
             more = wording.counted(self.season, "more pair")
-            said += f" {more} stood out by the season alone and {wording.noun(self.season, 'was')} not followed."
+            said += f" {more} stood out by {self._alone} and {wording.noun(self.season, 'was')} not followed."
         return said
+
+    @property
+    def _alone(self) -> str:
+        return "the season alone" if self.years else "the months they were sold in"
 
     @property
     def verdict_before(self) -> str:
@@ -112,6 +118,7 @@ def validate(baskets: Baskets, rules: Rules) -> Validation:
         season=len(above_chance(found)) - len(followed),
         days_later=int((later.days.max() - pd.Timestamp(baskets.cut)).days) + 1,
         by_month=bool(months_known(later)),
+        years=seasons_known(baskets),
     )
 
 
