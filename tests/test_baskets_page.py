@@ -108,8 +108,9 @@ def followed(*verdicts: str, **more: Any) -> bk.Validation:
          "the last 9 months, 1 reversed and 1 could not be told. 2 more pairs stood out by the season alone and were "
          "not followed."),
         (["unclear"], {},
-         "None of 1 pair found in the first three quarters of the time held up in the last 9 months, 1 could "
-         "not be told."),
+         "Whether the one pair found in the first three quarters of the time held up in the last 9 months could not "
+         "be told."),
+        (["gone"], {}, "The one pair found in the first three quarters of the time reversed in the last 9 months."),
         ([], {}, "No pair stood out in the first three quarters of the time, so there was none to follow."),
         ([], {"season": 1},
          "No pair stood out but by the season alone in the first three quarters of the time, so there was "

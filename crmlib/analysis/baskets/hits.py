@@ -106,8 +106,8 @@ def hit_rates(baskets: Baskets, validation: Validation) -> HitRates:
     """
     if validation.rules is None:
         return _measured({}, days=0, why="There are no later baskets to try pairs on.")
-    earlier, later = baskets.part("earlier"), unprompted(baskets.part("later"))
-    days = int((later.days.max() - later.days.min()).days) + 1
+    earlier, since = baskets.part("earlier"), baskets.part("later")
+    later, days = unprompted(since), int((since.days.max() - since.days.min()).days) + 1
     pairs = score(validation.rules, earlier, validation)
     if pairs.empty:
         return _measured({}, days=days, why="The earlier baskets gave no pair to suggest.")
@@ -121,9 +121,16 @@ def hit_rates(baskets: Baskets, validation: Validation) -> HitRates:
         (REST, ALL): _by_customer(hidden_items(likeness(earlier.held), later, popular=best)),
     }
     enough = {place: table for place, table in trials.items() if table["trials"].sum() >= LEAST_TRIALS}
-    why = "" if enough else f"Fewer than {LEAST_TRIALS} later baskets held a product with a suggestion."
-    prompted = int(np.count_nonzero(baskets.part("later").prompted))
-    return replace(_measured(enough, days=days, why=why), prompted=prompted)
+    back = trials[TO_CUSTOMER, ALL]
+    if max(back[SUGGESTION].sum(), back[BESTSELLER].sum()) < LEAST_CUSTOMERS:
+        # So few came back for either that nothing is to be advised of letters.
+        enough.pop((TO_CUSTOMER, ALL), None)
+    why = (
+        ""
+        if any(where != REST for where, _ in enough)
+        else f"Fewer than {LEAST_TRIALS} later baskets held a product with a suggestion."
+    )
+    return replace(_measured(enough, days=days, why=why), prompted=since.n - later.n)
 
 
 def unprompted(baskets: Baskets) -> Baskets:

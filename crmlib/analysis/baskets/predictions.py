@@ -12,7 +12,15 @@ from scipy import stats as distributions
 
 from crmlib import wording
 from crmlib.analysis.baskets.facts import Baskets, between
-from crmlib.analysis.baskets.hits import BESIDE, SUGGESTION, HitRates, beside_rate, first_choice, later_range
+from crmlib.analysis.baskets.hits import (
+    BESIDE,
+    SUGGESTION,
+    HitRates,
+    beside_rate,
+    first_choice,
+    later_range,
+    unprompted,
+)
 from crmlib.analysis.baskets.validation import Validation, held_up, recount
 from crmlib.findings import Due, Grade, Part, Prediction
 from crmlib.publishing import csv_rows
@@ -81,7 +89,7 @@ def grade(shop: Shop, due: tuple[Due, ...]) -> tuple[Grade, ...]:
             counted = recount([(int(a), int(b)) for a, b in sides], baskets)
             actual = float((counted["count"] > counted["expected"]).mean())
         else:
-            actual, trials = beside_rate(first_choice(pairs, ids), baskets)
+            actual, trials = beside_rate(first_choice(pairs, ids), unprompted(baskets))
             if not trials:
                 continue
         marks.append(Grade(due=said, actual=float(np.round(actual, 6))))

@@ -323,7 +323,8 @@ def part_rules(rules: Rules, baskets: Baskets, suggestions: pd.DataFrame) -> Par
         method=[
             "Chance is the bipartite configuration model within classes of basket size: baskets keep their sizes, "
             "items their totals. Customers, not baskets, are taken as independent.",
-            f"{rules.searched:,} candidate rules were searched; one false-discovery rate of {rate}% counts them all.",
+            f"{rules.searched:,} candidate rules were searched; one false-discovery rate of {rate}% counts them all"
+            f"{', nine tenths of it for pairs' if rules.max_items > 2 else ''}.",
             f"Plain lift would be {formats.number(factor, digits=1)} times as high for the middle pair."
             if len(pairs)
             else "No pair is above chance, whatever plain lift says."

@@ -68,7 +68,7 @@ def part_season(rules: Rules, baskets: Baskets, suggestions: pd.DataFrame) -> Pa
     """Which pairs does the season explain? None where no pair could be held against its months, or in under two years:
     one year carries no season."""
     table = seasonal(rules, baskets, suggestions)
-    if table.empty or not seasons_known(baskets):
+    if table.empty or not seasons_known(baskets) or (suggestions.empty and table["beyond"].all()):
         return None
     busiest = [season_of(pair, baskets) for pair in table["pair"].head(SHOWN)]
     shown = table.head(SHOWN).assign(

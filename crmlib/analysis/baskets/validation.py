@@ -167,6 +167,10 @@ def _held(pairs: pd.DataFrame, found: str, then: str) -> str:
     if held == n:
         all_of_them = {1: "The one pair", 2: "Both pairs"}.get(n, f"All {n} pairs")
         return f"{all_of_them} found in the {found} held up in the {then}"
+    if n == 1 and gone:
+        return f"The one pair found in the {found} reversed in the {then}"
+    if n == 1:
+        return f"Whether the one pair found in the {found} held up in the {then} could not be told"
     rest = [f"{gone} reversed"] if gone else []
     rest += [f"{n - held - gone} could not be told"] if n > held + gone else []
     counted = f"{held or 'None'} of {wording.counted(n, 'pair')} found in the {found}"
@@ -182,9 +186,16 @@ def held_up(validation: Validation, baskets: Baskets) -> Part:
     within = ", found and counted within months, each against its own totals" if validation.by_month else ""
     definition = f"Pairs found in the first three quarters of the time whose range is above chance in the rest{within}."
     tile = tally("pairs_held", "Pairs that held up later", held if n else None, n or None, definition)
+    title = (
+        f"{held or 'None'} of {wording.counted(n, 'pair')} found earlier held up in the {validation.lately}"
+        if n
+        else ""
+    )
+    if n == 1:
+        title = f"The pair found earlier {'held up' if held else 'could not be confirmed'} in the {validation.lately}"
     names = [" + ".join(baskets.names[i] for i in pair) for pair in found["itemset"]]
     return Part(
-        title=f"{held} of {wording.counted(n, 'pair')} found earlier held up in the {validation.lately}" if n else "",
+        title=title,
         chart=times_chart(found.assign(name=names), what=f"times expected, {validation.lately}") if n else None,
         detail=True,
         metrics=[
