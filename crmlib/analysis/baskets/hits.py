@@ -96,13 +96,13 @@ def _row(table: pd.DataFrame, **wanted: str) -> pd.Series[float] | None:
 def hit_rates(baskets: Baskets, validation: Validation) -> HitRates:
     """Suggestions found before the cut, tried on the baskets after it, beside the bestsellers of the time before.
 
-    Beside a product: every later basket with a product that has a suggestion is a trial, a hit if it holds what would
-    have been suggested (a share of one where it has several such products). To a customer: everybody who came back is a
-    trial, a hit if he then buys the item that goes best with all he had (`nextitem`), or the most popular of those he
-    had not. Rest of a basket: one item is hidden, a hit if it is among the ten that go best with the others, or the ten
-    bestsellers. Baskets that a coupon, a campaign or a letter prompted are no trials. The intervals take customers as
-    independent, and the difference is paired: both methods are tried on the same. Large baskets hold the bestsellers
-    anyway, so beside a product small and large ones are told apart too.
+    Beside a product: every later basket with a product that one of the leading pairs is shown with is a trial, a hit
+    if it holds what would have been suggested (a share of one where it has several such products). To a customer:
+    everybody who came back is a trial, a hit if he then buys the item that goes best with all he had (`nextitem`), or
+    the most popular of those he had not. Rest of a basket: one item is hidden, a hit if it is among the ten that go
+    best with the others, or the ten bestsellers. Baskets that a coupon, a campaign or a letter prompted are no
+    trials. The intervals take customers as independent, and the difference is paired: both methods are tried on the
+    same. Large baskets hold the bestsellers anyway, so beside a product small and large ones are told apart too.
     """
     if validation.rules is None:
         return _measured({}, days=0, why="There are no later baskets to try pairs on.")
@@ -112,7 +112,7 @@ def hit_rates(baskets: Baskets, validation: Validation) -> HitRates:
     if pairs.empty:
         return _measured({}, days=days, why="The earlier baskets gave no pair to suggest.")
     best = by_popularity(earlier)
-    beside = _beside(first_choice(pairs, baskets.ids), later, best=best)
+    beside = _beside(first_choice(shown_beside(pairs), baskets.ids), later, best=best)
     trials = {
         (BESIDE, ALL): _by_customer(beside),
         (BESIDE, FEW_ITEMS): _by_customer(beside[beside["size"] < LARGE]),
@@ -241,6 +241,12 @@ def to_test(suggestions: pd.DataFrame) -> pd.DataFrame:
     return leading[leading["gain"] > 0]
 
 
+def shown_beside(suggestions: pd.DataFrame) -> pd.DataFrame:
+    """The pairs that would be shown: those to test, or all where a bestseller does better beside every product."""
+    tested = to_test(suggestions)
+    return suggestions if tested.empty else tested
+
+
 def advised(rates: HitRates, *, level: str = "product") -> str:
     """What to show where, in a sentence; '' where nothing was measured. Of a tie nothing is advised."""
     one, _ = WORDS[level]
@@ -286,8 +292,8 @@ def part_hits(
         n=int(ours["trials"]) if ours is not None else None,
         headline=ours is not None,
         note=f"a bestseller: {formats.share(theirs['rate'])}" if theirs is not None else "",
-        definition="Share of later baskets with a product that has a suggestion, found before, that hold the "
-        "suggestion too. Nothing was shown to anybody.",
+        definition="Share of later baskets with the first product of a leading pair, found before, that hold the "
+        "other too. Nothing was shown to anybody.",
     )
     part = replace(
         owners,

@@ -34,7 +34,7 @@ _REASONS = {
     "months": ("sold only in the same months", "sold only in the same months"),
     "maybe season": ("may only follow the season", "may only follow the season"),
     "group": ("belongs to one group of customers", "belong to one group of customers"),
-    "habit": ("is two habits of the same customers", "are two habits of the same customers"),
+    "habit": ("comes from habits of the same customers", "come from habits of the same customers"),
     "few": (f"has fewer than {LEAST_CUSTOMERS} buyers", f"have fewer than {LEAST_CUSTOMERS} buyers"),
     "relatives": ("completes a set", "complete a set: sizes, designs or parts of one thing"),
     "again": ("repeats a better pair in another size or design", "repeat a better pair in another size or design"),
