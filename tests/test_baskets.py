@@ -29,16 +29,15 @@ from crmlib.analysis import baskets as bk
 from crmlib.analysis.baskets import mining
 from crmlib.analysis.baskets.chance import expected as by_chance
 from crmlib.analysis.baskets.chance import fit_chance, fit_size_classes
-from crmlib.analysis.baskets.facts import (
+from crmlib.analysis.baskets.expressions import (
     EDGES,
-    Profile,
     basket_lines,
     basket_table,
     item_totals,
-    size_class,
     sized_items,
     total_profile,
 )
+from crmlib.analysis.baskets.facts import Profile, size_class
 from crmlib.analysis.baskets.rules import above_chance, count_pairs
 from crmlib.errors import NotAvailable, NotEnoughData, UsageError
 from crmlib.findings import Findings
@@ -619,7 +618,7 @@ def test_findings_keep_the_contract(demo_shop: SimpleNamespace) -> None:
     expected = ["antecedents", "consequents", "count", "customers", "support", "confidence", "lift", "lift_low",
                 "lift_high", "p_value", "q_value", "antecedent_names", "consequent_names"]  # fmt: skip
     assert set(expected) <= set(table.columns) and set(findings.tables) == {
-        "rules", "suggestions", "strata", "substitutes", "sequences", "hit_rates"
+        "rules", "suggestions", "strata", "substitutes", "sequences", "hit_rates", "next_items"
     }  # fmt: skip
     assert set(findings.lists) - {"reminders"} == {"owns_one_side", "suggested_pairs"}
     assert all(
@@ -689,6 +688,6 @@ def test_names_that_look_like_formulas_or_are_long_are_drawn_whole(rng: np.rando
 
 def test_parameters_out_of_range_are_refused(rng: np.random.Generator) -> None:
     baskets = made(drawn(rng, baskets=300, items=10))
-    for wrong in ({"max_items": 1}, {"max_items": 6}, {"min_confidence": 1.1}, {"q_max": 0.0}):
+    for wrong in ({"max_items": 1}, {"max_items": 11}, {"min_confidence": 1.1}, {"q_max": 0.0}):
         with pytest.raises(UsageError, match="max_items lies"):
             bk.fit(baskets, **wrong)

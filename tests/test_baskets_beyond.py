@@ -457,7 +457,7 @@ def test_advice_follows_the_evidence(said: dict[str, str], advice: str, title: s
     assert part.shown == bool(said) and part.certain == ()
 
 
-NO_PAIRS = pd.DataFrame(columns=["pair", "item_id", "suggest_id", "share", "room", "room_low", "room_high"])
+NO_PAIRS = pd.DataFrame(columns=["gain", "pair", "item_id", "suggest_id", "share", "room", "room_low", "room_high"])
 
 
 @pytest.mark.parametrize(
@@ -465,7 +465,8 @@ NO_PAIRS = pd.DataFrame(columns=["pair", "item_id", "suggest_id", "share", "room
     [({"any": "beaten"}, False), ({"any": "tie"}, False), ({"small": "better", "large": "beaten"}, True), ({}, True)],
 )
 def test_nobody_is_asked_to_test_what_the_evidence_speaks_against(said: dict[str, str], test: bool) -> None:
-    pairs = pd.DataFrame({"pair": [(0, 1)], "item_id": "i000", "suggest_id": "i001", "share": 0.5, "room": np.nan,
+    pairs = pd.DataFrame({"pair": [(0, 1)], "item_id": "i000", "suggest_id": "i001", "share": 0.5, "gain": 0.1,
+                          "room": np.nan,
                           "room_low": np.nan, "room_high": np.nan})  # fmt: skip
     part = bk.part_hits(verdicts(**said), pairs, made(np.ones((3, 2), dtype=np.int64)), shop=SHOP)
     assert [action.what for action in part.actions] == (["Test this pair on half of visitors"] if test else [])

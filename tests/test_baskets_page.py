@@ -25,7 +25,7 @@ FOUR = replace(made(np.eye(4, dtype=np.int64)[[0, 2, 3, 3]]), customer_ids=("c0"
 
 def pairs(count: int) -> pd.DataFrame:
     """So many suggestions, with what a headline asks of them."""
-    return pd.DataFrame({"pair": [(0, i) for i in range(count)]})
+    return pd.DataFrame({"pair": [(0, i) for i in range(count)], "gain": 0.1})
 
 
 @pytest.mark.parametrize(
@@ -108,8 +108,9 @@ def followed(*verdicts: str, **more: Any) -> bk.Validation:
          "the last 9 months, 1 reversed and 1 could not be told. 2 more pairs stood out by the season alone and were "
          "not followed."),
         (["unclear"], {},
-         "None of 1 pair found in the first three quarters of the time held up in the last 9 months, 1 could "
-         "not be told."),
+         "Whether the one pair found in the first three quarters of the time held up in the last 9 months could not "
+         "be told."),
+        (["gone"], {}, "The one pair found in the first three quarters of the time reversed in the last 9 months."),
         ([], {}, "No pair stood out in the first three quarters of the time, so there was none to follow."),
         ([], {"season": 1},
          "No pair stood out but by the season alone in the first three quarters of the time, so there was "
@@ -149,9 +150,9 @@ def test_what_holds_for_all_is_said_only_if_it_does() -> None:
     [
         (["few"], "One pair stands out but is not worth a test", "It has fewer than 30 buyers."),
         (["few", "few"], "Two pairs stand out but are not worth a test", "They have fewer than 30 buyers."),
-        (["season", "group", "few", "relatives", "relatives"], "Five pairs stand out but are not worth a test",
-         "1 follows the season, 1 belongs to one group of customers, 1 has fewer than 30 buyers and 2 are sizes or "
-         "sets of one another."),
+        (["season", "group", "few", "relatives", "relatives", "again"], "Six pairs stand out but are not worth a test",
+         "1 follows the season, 1 belongs to one group of customers, 1 has fewer than 30 buyers, 2 complete a set: "
+         "sizes, designs or parts of one thing and 1 repeats a better pair in another size or design."),
     ],
 )  # fmt: skip
 def test_why_a_pair_is_not_suggested(reasons: list[str], title: str, sentence: str) -> None:
@@ -160,14 +161,18 @@ def test_why_a_pair_is_not_suggested(reasons: list[str], title: str, sentence: s
         {
             "itemset": [(0, i + 1) for i in range(n)], "antecedent": [(0,)] * n,
             "consequent": [(i + 1,) for i in range(n)],
-            "above": True, "confidence": 0.5, "count": 50, "times": 2.0, "times_low": 1.8, "times_high_in_months": 1.1,
+            "above": True, "confidence": 0.5, "gain": 0.1, "count": 50, "times": 2.0, "times_low": 1.8, "times_high_in_months": 1.1,
             "beyond_season": [reason != "season" for reason in reasons],
             "beyond_groups": [reason != "group" for reason in reasons],
+            "beyond_habits": True,
             "customers": [10 if reason == "few" else 40 for reason in reasons],
         }
     )  # fmt: skip
     rules: Any = SimpleNamespace(table=table, months_judged=True)
-    many = made(np.ones((2, n + 1), dtype=np.int64))
+    many = replace(
+        made(np.ones((2, n + 1), dtype=np.int64), days=["2024-01-01", "2026-01-01"]),
+        families=("Bag", *("Bag" if reason == "relatives" else "" for reason in reasons)),
+    )
     part = suggestions.part_not_suggested(rules, many, pairs(0))
     assert part is not None and (part.title, part.sentence) == (title, sentence) and part.detail
     everything = pd.DataFrame({"pair": list(table["itemset"])})
@@ -218,7 +223,7 @@ def test_nobody_is_written_to_about_what_replaces_a_thing_they_own(
 
 def priced(count: int, room: float) -> pd.DataFrame:
     """So many suggestions, each with this much room."""
-    return pd.DataFrame({"room": [room] * count, "room_low": room / 2, "room_high": 2 * room})
+    return pd.DataFrame({"room": [room] * count, "room_low": room / 2, "room_high": 2 * room, "gain": 0.1})
 
 
 @pytest.mark.parametrize(

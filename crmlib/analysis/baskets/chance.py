@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import stats as distributions
 
 from crmlib.analysis.baskets.facts import Baskets, Floats, Ints, Profile, size_class
 
@@ -113,6 +114,18 @@ def expected(chance: Chance, q: Floats, sets: Ints) -> Floats:
             taken = taken + 1 - item
         answer[start : start + _CHUNK] = product.sum(axis=1)
     return answer
+
+
+def tail(count: Floats | Ints, expected: Floats, most: Ints) -> Floats:
+    """How likely are `count` baskets or more by chance, if no more than `most` are possible? Binomial.
+
+    `most` is in how many baskets the rarer side is. Each of these holds the other with a chance of its own, so the true
+    tail is thinner (Hoeffding 1956); that of a Poisson count, which knows no most, is thicker.
+
+    >>> tail(np.array([7]), np.array([2.0]), np.array([10])).round(4)
+    array([0.0009])
+    """
+    return np.asarray(distributions.binom.sf(np.asarray(count) - 1, most, np.clip(expected / most, 0.0, 1.0)))
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import math
-import operator
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from fractions import Fraction
-from functools import reduce
 from typing import Any
 
 import ibis
@@ -17,6 +15,16 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
+from crmlib.analysis.baskets.expressions import (
+    EDGES,
+    GROUPS,
+    basket_lines,
+    basket_table,
+    grouped,
+    item_totals,
+    sized_items,
+    total_profile,
+)
 from crmlib.errors import NotAvailable, NotEnoughData, UsageError
 from crmlib.findings import Metric
 from crmlib.shop import facts as shared
@@ -24,6 +32,7 @@ from crmlib.shop.shop import Shop
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 Matrix = Any  # scipy.sparse.csc_array of zeros and ones, baskets × items
 
 WORDS = {
@@ -31,11 +40,10 @@ WORDS = {
     "category": ("kind of product", "kinds of product"),
     "brand": ("brand", "brands"),
 }
-GROUPS = ("customers", "channel")
 LATER_SHARE = 0.25
-NEW, RETURNING, GUEST, UNKNOWN = "new", "returning", "guest", "unknown"
-# Baskets of one class differ by at most a third in size; up to five items each size is its own.
-EDGES = (2, 3, 4, 5, 6, 8, 11, 15, 20, 27, 36, 48, 64, 86, 115, 154, 206, 275, 367, 490)
+MIN_BASKETS = 5  # that must hold a rule however small the shop; fewer are luck or one household
+# Wholesale: more items than this many times those that nine baskets in ten stay within, and never fewer than the least.
+_WHOLESALE_TIMES, _WHOLESALE_LEAST, _WHOLESALE_SHARE = 10, 36, 0.02
 _MAX_BASKETS, _MAX_ITEMS, _MAX_LINES = 3_000_000, 1_000_000, 30_000_000
 
 
@@ -72,6 +80,10 @@ class Baskets:
     as_of        the day before which all this was seen
     undrawn      baskets of the shop that are not among these
     one_in       above 1: these are the baskets of one customer in so many, drawn by lot, since there are too many
+    families     the family of each item (one thing in several sizes, colours or designs), '' where it stands alone
+    prompted     which baskets a coupon, a campaign or a letter prompted; empty where the shop does not know
+    min_baskets  that must hold a rule, whatever `min_support` says
+    wholesale    items in each basket that was left out since it holds many times as many as nine in ten do
     """
 
     level: str
@@ -98,6 +110,15 @@ class Baskets:
     middle: date | None = None
     undrawn: int = 0
     one_in: int = 1
+    families: tuple[str, ...] = ()
+    prompted: Flags = field(default_factory=lambda: np.empty(0, dtype=bool))
+    min_baskets: int = 1
+    wholesale: tuple[int, ...] = ()
+
+    @property
+    def least(self) -> int:
+        """Baskets that must hold a rule."""
+        return max(minimum_count(self.min_support, self.n), self.min_baskets)
 
     @property
     def n(self) -> int:
@@ -143,11 +164,13 @@ class Baskets:
             days=self.days.iloc[here],
             months=self.months.iloc[here],
             held=self.held[here],
+            prompted=self.prompted[here] if len(self.prompted) else self.prompted,
             cut=None,
             middle=None,
             profiles={("all", c): profile for (name, c), profile in self.profiles.items() if name == period},
             guests=0,
             undrawn=0,
+            wholesale=(),
             groups={name: group.iloc[here] for name, group in self.groups.items()},
         )
 
@@ -175,90 +198,14 @@ def size_class(sizes: Ints) -> Ints:
     return np.searchsorted(np.array(EDGES), sizes, side="right").astype(np.int64)
 
 
-def _items(shop: Shop, level: str = "product") -> ir.Table:
-    return shop.keep(shared.basket_items(shop, level=level))
-
-
-def basket_table(shop: Shop, *, level: str = "product") -> ir.Table:
-    """Grain: a basket, that is a kept order with at least one positive line. Columns order_id, customer_id, day, size
-    and the groups the basket belongs to (`grouped`).
-
-    size counts distinct items at `level`, 0 where none of its products has one; such a basket still counts.
-    """
-    baskets, items = (
-        grouped(shop, _items(shop).select("order_id", "customer_id", "day").distinct()),
-        _items(shop, level),
-    )
-    sizes = items.group_by("order_id").aggregate(size=items.count())
-    joined = baskets.left_join(sizes, "order_id").drop("order_id_right")
-    return joined.mutate(size=joined["size"].fill_null(0))
-
-
-def grouped(shop: Shop, table: ir.Table) -> ir.Table:
-    """The same rows with columns customers (new on their first day with a basket, returning, guest) and, where the
-    shop's customers have one, channel (of acquisition). `table` has customer_id and day."""
-    if not shop.has("orders"):
-        return table
-    baskets = _items(shop)
-    known = baskets.filter(baskets["customer_id"].notnull())
-    first = known.group_by("customer_id").aggregate(_first=known["day"].min())
-    joined = table.left_join(first, "customer_id").drop("customer_id_right")
-    of_new = ibis.ifelse(joined["day"] == joined["_first"], NEW, RETURNING)
-    table = joined.mutate(customers=ibis.ifelse(joined["customer_id"].isnull(), GUEST, of_new)).drop("_first")
-    if shop.has("customers", "acquisition_channel"):
-        source = shop.table("customers").select("customer_id", channel="acquisition_channel")
-        joined = table.left_join(source, "customer_id").drop("customer_id_right")
-        table = joined.mutate(channel=joined["channel"].fill_null(UNKNOWN))
-    return table
-
-
-def item_totals(shop: Shop, *, level: str = "product") -> ir.Table:
-    """Grain: an item that is in a basket. Columns item, baskets."""
-    items = _items(shop, level)
-    return items.group_by("item").aggregate(baskets=items.count())
-
-
-def sized_items(shop: Shop, *, level: str = "product") -> ir.Table:
-    """Grain: an item of a basket, as facts.basket_items has it, with `size_class` of the basket's items at `level`."""
-    items = _items(shop, level)
-    sizes = items.group_by("order_id").aggregate(_size=items.count())
-    reached = reduce(operator.add, [(sizes["_size"] >= edge).cast("int64") for edge in EDGES])
-    return items.inner_join(sizes.select("order_id", size_class=reached), "order_id")
-
-
-def total_profile(sized: ir.Table, *, period: ir.Value) -> ir.Table:
-    """Grain: a period, a size class, a number of baskets. Columns period, size_class, baskets, items.
-
-    items is how many items were in so many baskets of that period and class; `sized` has one row per item of a basket
-    (`sized_items`). Enough for the chance model, which treats items of one total alike; their names are gone.
-    """
-    rows = sized.select("item", "size_class", period=period)
-    totals = rows.group_by("period", "size_class", "item").aggregate(baskets=rows.count())
-    return totals.group_by("period", "size_class", "baskets").aggregate(items=totals.count())
-
-
-def basket_lines(shop: Shop, *, level: str = "product", least: int = 1) -> ir.Table:
-    """Grain: an item in a basket, items in fewer than `least` baskets left out. Columns basket, item, both integers.
-
-    Numbers count from 0 along the sorted order ids and the sorted ids of the items left.
-    """
-    items = _items(shop, level)
-    # Ids leave the engine once, as the names of these numbers.
-    orders = basket_table(shop).select("order_id")
-    orders = orders.mutate(basket=ibis.row_number().over(order_by="order_id"))
-    kinds = item_totals(shop, level=level).filter(lambda t: t.baskets >= least).select("item")
-    kinds = kinds.mutate(number=ibis.row_number().over(order_by="item"))
-    lines = items.inner_join(orders, "order_id").inner_join(kinds, "item")
-    return lines.select(basket=lines["basket"].cast("int32"), item=lines["number"].cast("int32"))
-
-
-def facts(shop: Shop, *, level: str, min_support: float, least_baskets: int = 1) -> Baskets:
+def facts(shop: Shop, *, level: str, min_support: float, min_baskets: int = 1, least_baskets: int = 1) -> Baskets:
     """What do the baskets of this shop hold? Carries every basket's size, and the items that can be frequent.
 
-    `level` is product, category or brand; `min_support` the share of baskets that will be asked for. Items below it
-    stay in the engine and count in sizes only. Where more than 3 million orders or 30 million lines would have to leave
-    it, those of one customer in `one_in` do. Raises NotAvailable without order_lines (or the level's column),
-    NotEnoughData below `least_baskets`.
+    `level` is product, category or brand; `min_support` the share of baskets that will be asked for, `min_baskets`
+    their number in a small shop. Items below it stay in the engine and count in sizes only. Wholesale baskets are
+    counted and left out: in one of hundreds of products anything meets anything. Where more than 3 million orders or
+    30 million lines would have to leave the engine, those of one customer in `one_in` do. Raises NotAvailable without
+    order_lines (or the level's column), NotEnoughData below `least_baskets`.
     """
     if level not in WORDS:
         raise UsageError(f"level must be one of {', '.join(WORDS)}; not {level!r}")
@@ -274,16 +221,17 @@ def facts(shop: Shop, *, level: str, min_support: float, least_baskets: int = 1)
     cut, middle = _day_after(days, share=1 - LATER_SHARE), _day_after(days, share=1 - 2 * LATER_SHARE)
     first_half = int((days < pd.Timestamp(middle)).sum()) if middle else len(table)
     # What can be frequent in an earlier part has at least its minimum count in all.
-    least = minimum_count(min_support, first_half)
+    least = max(minimum_count(min_support, first_half), min_baskets)
     totals = item_totals(shop, level=level).filter(lambda t: t.baskets >= least).order_by("item")
     ids = tuple(shop.fetch(totals, max_rows=_MAX_ITEMS)["item"])
     lines = shop.fetch(basket_lines(shop, level=level, least=least), max_rows=_MAX_LINES)
     groups = {name: table[name].astype(str) for name in GROUPS if name in table}
     groups = {name: group for name, group in groups.items() if group.nunique() > 1}
     prices, margins, margin_known = _money(shop, ids, level=level)
-    return replace(
+    carried = replace(
         _carried(shop, table, (lines["basket"].to_numpy(), lines["item"].to_numpy()), level=level, ids=ids),
         min_support=min_support,
+        min_baskets=min_baskets,
         cut=cut,
         middle=middle,
         profiles=_profiles(shop, level=level, cut=cut, middle=middle, groups=tuple(groups)),
@@ -293,6 +241,34 @@ def facts(shop: Shop, *, level: str, min_support: float, least_baskets: int = 1)
         margin_known=margin_known,
         undrawn=undrawn,
         one_in=one_in,
+    )
+    return without_wholesale(carried)
+
+
+def without_wholesale(baskets: Baskets) -> Baskets:
+    """The same without baskets of ten times as many items as nine in ten have (36 at least), which are counted.
+
+    Where more than one basket in fifty is so large, large baskets are this shop's business, and stay.
+    The bound is the edge of a size class, so that the chance models of the others stay as they are.
+    """
+    some = baskets.sizes[baskets.sizes > 0]
+    if not len(some):
+        return baskets
+    usual = max(_WHOLESALE_LEAST, _WHOLESALE_TIMES * float(np.quantile(some, 0.9)))
+    bound = next((edge for edge in EDGES if edge >= usual), None)
+    large = baskets.sizes >= (bound or np.inf)
+    if bound is None or not 0 < large.mean() <= _WHOLESALE_SHARE:
+        return baskets
+    first = int(size_class(np.array([bound]))[0])
+    kept = baskets.rows(np.flatnonzero(~large), period="all")
+    return replace(
+        kept,
+        cut=baskets.cut,
+        middle=baskets.middle,
+        guests=int((kept.customers >= len(baskets.customer_ids)).sum()),
+        undrawn=baskets.undrawn,
+        profiles={(period, c): profile for (period, c), profile in baskets.profiles.items() if c < first},
+        wholesale=tuple(sorted(baskets.sizes[large].tolist(), reverse=True)),
     )
 
 
@@ -332,6 +308,8 @@ def _carried(shop: Shop, table: pd.DataFrame, where: tuple[Ints, Ints], *, level
         ids=ids,
         names=names,
         kinds=kinds,
+        families=_families(shop, ids, level=level),
+        prompted=table["prompted"].to_numpy(dtype=bool),
         held=sparse.csc_array((ones, where), shape=(len(table), len(ids))),
         cut=None,
         profiles={},
@@ -408,6 +386,13 @@ def _money(shop: Shop, ids: tuple[str, ...], *, level: str) -> tuple[Floats, Flo
     sales = float(table["sales"].sum())
     share = float(table["known_sales"].sum()) / sales if sales > 0 else 0.0
     return prices.to_numpy(), margins.to_numpy(), share
+
+
+def _families(shop: Shop, ids: tuple[str, ...], *, level: str) -> tuple[str, ...]:
+    if level != "product":
+        return ("",) * len(ids)
+    found = shared.families(shop).set_index("product_id")["family"]
+    return tuple(found.reindex(list(ids)).fillna(""))
 
 
 def _described(shop: Shop, ids: tuple[str, ...], *, level: str) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:

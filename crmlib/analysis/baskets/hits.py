@@ -12,8 +12,11 @@ from scipy import stats as distributions
 from crmlib import figures, formats, wording
 from crmlib.analysis.baskets import clusters
 from crmlib.analysis.baskets.facts import WORDS, Baskets, Ints
-from crmlib.analysis.baskets.owners import FRESH, best_not_owned, by_popularity, one_side, owned, owns_not, part_owners
-from crmlib.analysis.baskets.strata import LARGE
+from crmlib.analysis.baskets.mining import cells
+from crmlib.analysis.baskets.nextitem import hidden_items, households, likeness, next_items, next_table, owned
+from crmlib.analysis.baskets.owners import FRESH, by_popularity, owns_not, part_owners
+from crmlib.analysis.baskets.pairs import LARGE
+from crmlib.analysis.baskets.rules import LEAST_CUSTOMERS
 from crmlib.analysis.baskets.suggestions import room, score
 from crmlib.analysis.baskets.validation import Validation
 from crmlib.findings import Action, Chart, Metric, Part
@@ -21,7 +24,7 @@ from crmlib.findings import Action, Chart, Metric, Part
 if TYPE_CHECKING:
     from crmlib.shop.shop import Shop
 
-BESIDE, TO_CUSTOMER = "beside a product", "to a customer"
+BESIDE, TO_CUSTOMER, REST = "beside a product", "to a customer", "rest of a basket"
 SUGGESTION, BESTSELLER = "suggestion", "bestseller"
 BEATEN, TIE, BETTER = "beaten", "tie", "better"
 ALL, FEW_ITEMS, MANY_ITEMS = "all", f"under {LARGE} items", f"{LARGE} items or more"
@@ -49,12 +52,14 @@ class HitRates:
     differences  one row a place and size: place, size, difference (suggestion − bestseller, same trials), low, high,
                  se, verdict (of the suggestions: better, beaten, or tie, where the interval holds 0)
     days         of the later part
+    prompted     later baskets left out since a coupon, a campaign or a letter prompted them
     """
 
     rates: pd.DataFrame
     differences: pd.DataFrame
     days: int
     why: str = ""
+    prompted: int = 0
 
     def rate(self, place: str, method: str, *, size: str = ALL) -> pd.Series[float] | None:
         """The row of this place and method, None where it was not measured."""
@@ -91,31 +96,46 @@ def _row(table: pd.DataFrame, **wanted: str) -> pd.Series[float] | None:
 def hit_rates(baskets: Baskets, validation: Validation) -> HitRates:
     """Suggestions found before the cut, tried on the baskets after it, beside the bestsellers of the time before.
 
-    Beside a product: every later basket with a product that has a suggestion is a trial, a hit if it holds what would
-    have been suggested (a share of one where it has several such products). To a customer: everybody who had bought one
-    side of a pair and never the other is a trial, a hit if he buys the other after the cut; the bestseller is then the
-    most popular item he never bought. The intervals take customers as independent, and the difference is paired: both
-    methods are tried on the same. Large baskets hold the bestsellers anyway, so beside a product small and large ones
-    are told apart too.
+    Beside a product: every later basket with a product that one of the leading pairs is shown with is a trial, a hit
+    if it holds what would have been suggested (a share of one where it has several such products). To a customer:
+    everybody who came back is a trial, a hit if he then buys the item that goes best with all he had (`nextitem`), or
+    the most popular of those he had not. Rest of a basket: one item is hidden, a hit if it is among the ten that go
+    best with the others, or the ten bestsellers. Baskets that a coupon, a campaign or a letter prompted are no
+    trials. The intervals take customers as independent, and the difference is paired: both methods are tried on the
+    same. Large baskets hold the bestsellers anyway, so beside a product small and large ones are told apart too.
     """
     if validation.rules is None:
         return _measured({}, days=0, why="There are no later baskets to try pairs on.")
-    earlier, later = baskets.part("earlier"), baskets.part("later")
-    days = int((later.days.max() - later.days.min()).days) + 1
+    earlier, since = baskets.part("earlier"), baskets.part("later")
+    later, days = unprompted(since), int((since.days.max() - since.days.min()).days) + 1
     pairs = score(validation.rules, earlier, validation)
     if pairs.empty:
         return _measured({}, days=days, why="The earlier baskets gave no pair to suggest.")
     best = by_popularity(earlier)
-    beside = _beside(first_choice(pairs, baskets.ids), later, best=best)
+    beside = _beside(first_choice(shown_beside(pairs), baskets.ids), later, best=best)
     trials = {
         (BESIDE, ALL): _by_customer(beside),
         (BESIDE, FEW_ITEMS): _by_customer(beside[beside["size"] < LARGE]),
         (BESIDE, MANY_ITEMS): _by_customer(beside[beside["size"] >= LARGE]),
-        (TO_CUSTOMER, ALL): _to_customers(pairs, earlier, later, best=best),
+        (TO_CUSTOMER, ALL): _to_customers(earlier, later),
+        (REST, ALL): _by_customer(hidden_items(likeness(earlier.held), later, popular=best)),
     }
     enough = {place: table for place, table in trials.items() if table["trials"].sum() >= LEAST_TRIALS}
-    why = "" if enough else f"Fewer than {LEAST_TRIALS} later baskets held a product with a suggestion."
-    return _measured(enough, days=days, why=why)
+    back = trials[TO_CUSTOMER, ALL]
+    if max(back[SUGGESTION].sum(), back[BESTSELLER].sum()) < LEAST_CUSTOMERS:
+        # So few came back for either that nothing is to be advised of letters.
+        enough.pop((TO_CUSTOMER, ALL), None)
+    why = (
+        ""
+        if any(where != REST for where, _ in enough)
+        else f"Fewer than {LEAST_TRIALS} later baskets held a product with a suggestion."
+    )
+    return replace(_measured(enough, days=days, why=why), prompted=since.n - later.n)
+
+
+def unprompted(baskets: Baskets) -> Baskets:
+    """The baskets that no coupon, campaign or letter prompted: what customers buy of themselves."""
+    return baskets.rows(np.flatnonzero(~baskets.prompted), period="all") if baskets.prompted.any() else baskets
 
 
 def _measured(trials: dict[Place, pd.DataFrame], *, days: int, why: str) -> HitRates:
@@ -176,16 +196,20 @@ def _beside(choice: dict[int, int], baskets: Baskets, *, best: Ints) -> pd.DataF
 
 
 def _by_customer(trials: pd.DataFrame) -> pd.DataFrame:
-    return trials.drop(columns="size").groupby("customer").sum().astype(float)
+    return trials.drop(columns="size", errors="ignore").groupby("customer").sum().astype(float)
 
 
-def _to_customers(pairs: pd.DataFrame, earlier: Baskets, later: Baskets, *, best: Ints) -> pd.DataFrame:
-    """One trial a customer: did what was suggested, or the bestseller, come to be bought?"""
+def _to_customers(earlier: Baskets, later: Baskets) -> pd.DataFrame:
+    """One trial a customer who came back: did he buy what goes best with what he had, or the bestseller he had not?"""
     has, bought = owned(earlier), owned(later)
-    chosen, _, wanted = one_side(pairs, earlier.ids, has)
-    tried = {SUGGESTION: wanted, BESTSELLER: best_not_owned(has[chosen], best)}
-    hits = {method: bought[chosen, items].astype(float) for method, items in tried.items()}
-    return pd.DataFrame({"trials": np.ones(len(chosen)), **hits})
+    back = np.flatnonzero((np.diff(has.indptr) > 0) & (np.diff(bought.indptr) > 0))
+    has, bought = has[back], bought[back]
+    tried = next_items(likeness(households(earlier)), has, popular=by_popularity(earlier))
+    hits = {
+        method: cells(bought, np.arange(len(back)), items)
+        for method, items in zip((SUGGESTION, BESTSELLER), tried, strict=True)
+    }
+    return pd.DataFrame({"trials": np.ones(len(back)), **hits})
 
 
 def later_range(rate: float, *, se: float, days: int, days_ahead: int) -> tuple[float, float]:
@@ -194,9 +218,33 @@ def later_range(rate: float, *, se: float, days: int, days_ahead: int) -> tuple[
     return max(rate - float(reach), 0.0), min(rate + float(reach), 1.0)
 
 
+def letters_about(rates: HitRates) -> bool | None:
+    """What to write to customers about: the matching product (True), a bestseller (False), or nothing (None).
+
+    Nothing where neither was clearly bought more often, or so few came back for either that letters cannot pay.
+    """
+    verdict = rates.verdicts.get((TO_CUSTOMER, ALL), TIE)
+    found = rates.rate(TO_CUSTOMER, SUGGESTION if verdict == BETTER else BESTSELLER)
+    if verdict == TIE or found is None or found["hits"] < LEAST_CUSTOMERS:
+        return None
+    return verdict == BETTER
+
+
 def worth_a_test(rates: HitRates) -> bool:
     """Is there a place beside a product where pairs may do better: bought more often there, or not measured at all?"""
     return not rates.verdicts or any(place == BESIDE for place, _ in rates.better)
+
+
+def to_test(suggestions: pd.DataFrame) -> pd.DataFrame:
+    """The pairs to test: of those that lead, the ones bought more often than a bestseller beside the same product."""
+    leading = suggestions.head(MOST_TO_TEST)
+    return leading[leading["gain"] > 0]
+
+
+def shown_beside(suggestions: pd.DataFrame) -> pd.DataFrame:
+    """The pairs that would be shown: those to test, or all where a bestseller does better beside every product."""
+    tested = to_test(suggestions)
+    return suggestions if tested.empty else tested
 
 
 def advised(rates: HitRates, *, level: str = "product") -> str:
@@ -228,14 +276,10 @@ def part_hits(
 
     Nobody is written to about what replaces a thing they own: `replaced` is the table of `part_substitutes`.
     """
-    as_next = rates.verdicts.get((TO_CUSTOMER, ALL), "")
     owners = part_owners(
-        owns_not(suggestions, baskets, shop=shop),
-        baskets,
-        matching=None if as_next == TIE else as_next == BETTER,
-        shop=shop,
-        replaced=replaced,
+        owns_not(suggestions, baskets, shop=shop), baskets, matching=letters_about(rates), shop=shop, replaced=replaced
     )
+    nearby = next_table(likeness(baskets.held), baskets, tested=set(suggestions["pair"]))
     ours, theirs = rates.rate(BESIDE, SUGGESTION), rates.rate(BESIDE, BESTSELLER)
     value, low, high = (float(ours[name]) if ours is not None else None for name in ("rate", "low", "high"))
     metric = Metric(
@@ -248,14 +292,14 @@ def part_hits(
         n=int(ours["trials"]) if ours is not None else None,
         headline=ours is not None,
         note=f"a bestseller: {formats.share(theirs['rate'])}" if theirs is not None else "",
-        definition="Share of later baskets with a product that has a suggestion, found before, that hold the "
-        "suggestion too. Nothing was shown to anybody.",
+        definition="Share of later baskets with the first product of a leading pair, found before, that hold the "
+        "other too. Nothing was shown to anybody.",
     )
     part = replace(
         owners,
         metrics=[metric, *owners.metrics],
         actions=[*_to_test(rates, suggestions, baskets), *owners.actions],
-        tables={"hit_rates": rates.rates},
+        tables={"hit_rates": rates.rates, "next_items": nearby},
         lists=owners.lists if len(suggestions) else {},
     )
     if not rates.verdicts:
@@ -265,9 +309,10 @@ def part_hits(
         part,
         title=_title(rates),
         sentence=f"{small}Nothing was shown to anybody: this is what customers bought anyway in the last "
-        f"{wording.span(rates.days)}.",
+        f"{wording.span(rates.days)}{', unprompted by coupon or letter' if rates.prompted else ''}.",
         chart=_chart(rates),
-        method=[
+        method=_hidden(rates)
+        + [
             f"{_WORDS[where, size][2]}, matching product less bestseller on the same trials: "
             f"{formats.number(100 * gap, digits=1)} points ({formats.number(100 * low, digits=1)} to "
             f"{formats.number(100 * high, digits=1)})."
@@ -275,6 +320,18 @@ def part_hits(
             if (where, size) in rates.verdicts
         ],
     )
+
+
+def _hidden(rates: HitRates) -> list[str]:
+    """What the list of ten for each product is worth, in a sentence; none where it was not measured."""
+    ours, theirs = rates.rate(REST, SUGGESTION), rates.rate(REST, BESTSELLER)
+    if ours is None or theirs is None:
+        return []
+    return [
+        f"With one product of a later basket hidden, ten products that go with the rest held it in "
+        f"{formats.share(ours['rate'])} of baskets, the ten bestsellers in {formats.share(theirs['rate'])}. "
+        "tables/next_items.csv has ten for every product."
+    ]
 
 
 def _chart(rates: HitRates) -> Chart:
@@ -323,15 +380,15 @@ def _places(rates: HitRates) -> list[str]:
 
 def _to_test(rates: HitRates, suggestions: pd.DataFrame, baskets: Baskets) -> list[Action]:
     """The best pairs to test; none where bestsellers did as well or better in every kind of basket."""
-    if suggestions.empty or not worth_a_test(rates):
+    best = to_test(suggestions)
+    if best.empty or not worth_a_test(rates):
         return []
-    best = suggestions.head(MOST_TO_TEST)
     count, extra, worth = len(best), room(best, baskets), "untested"
     if extra.value is not None and extra.value > 0:
         amount = wording.rounded_money(float(f"{extra.value:.2g}"), baskets.currency)
         worth = f"about {amount} margin per 1,000 baskets at most, untested"
     which = "this pair" if count == 1 else f"these {count} pairs"
-    if len(suggestions) > count:
+    if len(suggestions) > count > 1:
         which = f"the {count} best pairs"
     action = Action(
         what=f"Test {which} on half of visitors",

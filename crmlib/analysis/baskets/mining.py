@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import combinations
@@ -15,6 +16,8 @@ from scipy import sparse
 from crmlib.analysis.baskets.facts import Ints, Matrix
 
 Itemset = tuple[int, ...]
+MOST_SPLITS = 1_500_000  # of all sets found: what the table of rules is laid out from
+_CELLS = 20_000_000  # of one table in memory at once
 
 
 @dataclass(frozen=True)
@@ -51,17 +54,37 @@ class Itemsets:
         return total
 
 
+class TooManySets(Exception):
+    """More sets or splits than `MOST_SPLITS` come of these baskets; raised while they are counted, before they are
+    laid out."""
+
+
+@dataclass
+class _Found:
+    """Sets found so far; gives up as soon as more splits than `MOST_SPLITS` would come of them."""
+
+    counts: dict[Itemset, int]
+    splits: int = 0
+
+    def add(self, sets: Iterator[Itemset], tallies: list[int], *, size: int) -> None:
+        self.splits += len(tallies) * (2**size - 2)
+        if self.splits > MOST_SPLITS:
+            raise TooManySets
+        self.counts.update(zip(sets, tallies, strict=True))
+
+
 def frequent_itemsets(held: Matrix, *, least: int, max_items: int) -> Itemsets:
     """Which sets of items are in at least `least` rows of `held`? All counts are whole numbers; nothing is compared in
     floats.
 
     Pairs are one sparse product of the table with itself. A larger set is looked for among the rows that hold its first
     items, and there only among items that are frequent with each of those (Eclat: Zaki 2000), with all counts of one
-    such table in one matrix product.
+    such table in one matrix product. Raises TooManySets where more splits come of them than `MOST_SPLITS`, of triples
+    before the first is counted if each item's frequent partners say so.
     """
     totals = column_sums(held)
     frequent = np.flatnonzero(totals >= least)
-    counts: dict[Itemset, int] = {(int(i),): int(totals[i]) for i in frequent}
+    found = _Found({(int(i),): int(totals[i]) for i in frequent})
     if max_items > 1 and len(frequent) > 1:
         columns = sparse.csr_array(held[:, frequent])
         both = sparse.coo_array(sparse.triu(columns.T @ columns, k=1))
@@ -69,7 +92,8 @@ def frequent_itemsets(held: Matrix, *, least: int, max_items: int) -> Itemsets:
         first, second, tallies = both.row[enough], both.col[enough], both.data[enough]
         order = np.lexsort((second, first))
         first, second, tallies = first[order], second[order], tallies[order]
-        counts.update(zip(zip(frequent[first].tolist(), frequent[second].tolist()), tallies.tolist()))
+        named = zip(frequent[first].tolist(), frequent[second].tolist(), strict=True)
+        found.add(named, tallies.tolist(), size=2)
         if max_items > 2:
             by_column = sparse.csc_array(columns)
             starts = np.searchsorted(first, np.arange(len(frequent) + 1))
@@ -77,40 +101,70 @@ def frequent_itemsets(held: Matrix, *, least: int, max_items: int) -> Itemsets:
                 partners = second[starts[item] : starts[item + 1]]
                 if len(partners) > 1:
                     rows = by_column.indices[by_column.indptr[item] : by_column.indptr[item + 1]]
-                    table = columns[rows][:, partners].toarray().astype(np.float32)
-                    _extend(counts, (int(frequent[item]),), frequent[partners], table, least=least, max_items=max_items)
-    return Itemsets(counts=counts, baskets=held.shape[0], least=least, max_items=max_items)
+                    table = _laid_out(columns[rows][:, partners])
+                    _extend(found, (int(frequent[item]),), frequent[partners], table, least=least, max_items=max_items)
+    return Itemsets(counts=found.counts, baskets=held.shape[0], least=least, max_items=max_items)
 
 
-def _extend(
-    counts: dict[Itemset, int],
-    prefix: Itemset,
-    partners: Ints,
-    table: NDArray[np.float32],
-    *,
-    least: int,
-    max_items: int,
-) -> None:
-    """Add the frequent sets of `prefix` and two or more `partners`: the columns of `table`, rows with the prefix."""
+def _laid_out(table: Matrix) -> Matrix:
+    """The table as a plain array where it is small."""
     # Whole numbers are exact in single precision up to 16.8 million, and no shop carries more baskets than five.
-    both = np.triu(table.T @ table, k=1)
+    dense = sparse.issparse(table) and table.shape[0] * table.shape[1] <= _CELLS
+    return table.toarray().astype(np.float32) if dense else table
+
+
+def _extend(found: _Found, prefix: Itemset, partners: Ints, table: Matrix, *, least: int, max_items: int) -> None:
+    """Add the frequent sets of `prefix` and two or more `partners`: the columns of `table`, rows with the prefix."""
+    product = table.T @ table
+    both = np.triu(product.toarray() if sparse.issparse(product) else product, k=1)
     first, second = np.nonzero(both >= least)
     tallies = both[first, second].astype(np.int64).tolist()
     pairs = zip(partners[first].tolist(), partners[second].tolist(), strict=True)
-    counts.update({(*prefix, *pair): tally for pair, tally in zip(pairs, tallies, strict=True)})
+    found.add(((*prefix, *pair) for pair in pairs), tallies, size=len(prefix) + 2)
     if len(prefix) + 2 == max_items:
         return
     for place in np.unique(first):
         further = second[first == place]
         if len(further) > 1:
-            rows = table[table[:, place] > 0][:, further]
+            column = table[:, [place]]
+            here = np.flatnonzero((column.toarray() if sparse.issparse(column) else column).ravel())
             after = (*prefix, int(partners[place]))
-            _extend(counts, after, partners[further], rows, least=least, max_items=max_items)
+            rows = _laid_out(table[here][:, further])
+            _extend(found, after, partners[further], rows, least=least, max_items=max_items)
+
+
+def least_that_fits(held: Matrix, *, least: int, max_items: int) -> int:
+    """The lowest minimum count above `least`, or near it, whose sets are few enough; each try stops at `MOST_SPLITS`.
+
+    >>> least_that_fits(sparse.csc_array(np.ones((9, 2), dtype=np.int32)), least=3, max_items=2)
+    4
+    """
+
+    def fits(count: int) -> bool:
+        try:
+            frequent_itemsets(held, least=count, max_items=max_items)
+        except TooManySets:
+            return False
+        return True
+
+    low, high = least, least + 1
+    while not fits(high):
+        low, high = high, 2 * high
+    # To within a tenth.
+    while high - low > max(1, high // 10):
+        middle = (low + high) // 2
+        low, high = (low, middle) if fits(middle) else (middle, high)
+    return high
 
 
 def column_sums(held: Matrix) -> Ints:
     """In how many rows is each column's item?"""
     return np.asarray(held.sum(axis=0)).ravel().astype(np.int64)
+
+
+def cells(table: Matrix, rows: Ints, columns: Ints) -> NDArray[np.float64]:
+    """The entries at these places of a sparse table, which alone cannot be asked for none."""
+    return np.asarray(sparse.csr_array(table)[rows, columns], dtype=float).ravel() if len(rows) else np.zeros(0)
 
 
 def together(held: Matrix, sets: list[Itemset]) -> Matrix:

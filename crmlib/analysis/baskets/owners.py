@@ -1,4 +1,4 @@
-"""Who bought one product of a pair and never the other, and what may they be written to about?"""
+"""What may customers be written to about, given what they have?"""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from crmlib import wording
-from crmlib.analysis.baskets.facts import Baskets, Ints, tally
-from crmlib.analysis.baskets.mining import column_sums
+from crmlib.analysis.baskets.facts import Baskets, Flags, Ints, tally
+from crmlib.analysis.baskets.mining import cells, column_sums
+from crmlib.analysis.baskets.nextitem import because, households, likeness, next_items, owned
 from crmlib.analysis.baskets.relatives import related
 from crmlib.analysis.outreach import LEAVE, WRITE, contactable, lots
 from crmlib.findings import Action, Part
@@ -19,34 +19,47 @@ from crmlib.findings import Action, Part
 if TYPE_CHECKING:
     from crmlib.shop.shop import Shop
 
-Flags = NDArray[np.bool_]
-
-OWNERS = "owns_one_side"  # lists/owns_one_side.csv, by whose name its lots are drawn
+OWNERS = "owns_one_side"  # lists/owns_one_side.csv
+LOTS = "baskets"  # one lot a customer for all lists of this page, so that who is left alone is left alone
+ACTIVE = pd.Timedelta(days=365)  # customers who bought nothing for longer are written to by nobody
 FRESH = timedelta(days=30)  # that a list or a pair is good for
-COLUMNS = ("customer_id", "lot", "owns_id", "owns", "last_bought", "suggest_id", "suggest", "share", "bestseller_id",
+COLUMNS = ("customer_id", "lot", "owns_id", "owns", "tested", "last_bought", "suggest_id", "suggest", "share",
+           "bestseller_id",
            "bestseller")  # fmt: skip
 
 
 def owns_not(suggestions: pd.DataFrame, baskets: Baskets, *, shop: Shop) -> pd.DataFrame:
-    """Who bought one side of a pair and never the other? One row a customer, the pair most often taken together first.
+    """What could each customer be written to about? One row a customer of the last twelve months, the likest first.
 
-    Columns customer_id, lot ('write' or 'leave alone', by the shop's key: what writing adds is told by the half left
-    alone), owns_id, owns, last_bought (day), suggest_id, suggest, share (of baskets with the one that hold
-    the other), bestseller_id, bestseller (the most popular item this customer never bought). Guests are not in it.
+    What is suggested goes best with all he ever bought (`nextitem`), and he never bought it. Columns customer_id, lot
+    ('write' or 'leave alone', by the shop's key: what writing adds is told by the half left alone), owns_id, owns (what
+    it goes with: an item of a tested pair where there is one), tested, last_bought (day), suggest_id, suggest, share
+    (of baskets with the one that hold the other), bestseller_id, bestseller (the most popular item this customer never
+    bought). Guests are not in it.
     """
-    if suggestions.empty or not baskets.customer_ids:
-        return pd.DataFrame(columns=list(COLUMNS))
+    last = baskets.days.groupby(baskets.customers).max() if baskets.customer_ids else pd.Series(dtype="datetime64[ns]")
+    last = last[(last.index < len(baskets.customer_ids)) & (last > last.max() - ACTIVE)]
     has = owned(baskets)
-    chosen, shown, wanted = one_side(suggestions, baskets.ids, has)
-    best = best_not_owned(has[chosen], by_popularity(baskets))
-    customers = [baskets.customer_ids[c] for c in chosen]
-    share = dict(zip(suggestions["pair"], suggestions["share"], strict=True))
-    table = pd.DataFrame({"customer_id": customers, "lot": lots(customers, shop=shop, of=OWNERS)})
+    here = last.index.to_numpy(dtype=np.int64)
+    here = here[np.diff(has.indptr)[here] > 0]
+    if suggestions.empty or not len(here):
+        return pd.DataFrame(columns=list(COLUMNS))
+    has, tested = has[here], set(suggestions["pair"])
+    alike = likeness(households(baskets))
+    wanted, best = next_items(alike, has, popular=by_popularity(baskets))
+    shown = because(alike, has, wanted, tested=tested)
+    customers = [baskets.customer_ids[c] for c in here]
+    table = pd.DataFrame({"customer_id": customers, "lot": lots(customers, shop=shop, of=LOTS)})
     for name, items in (("owns", shown), ("suggest", wanted), ("bestseller", best)):
         table[f"{name}_id"], table[name] = [baskets.ids[i] for i in items], [baskets.names[i] for i in items]
-    table["last_bought"] = _last_bought(baskets, chosen, shown)
-    table["share"] = [share[min(a, b), max(a, b)] for a, b in zip(shown.tolist(), wanted.tolist(), strict=True)]
-    return table[list(COLUMNS)].sort_values(["share", "customer_id"], ascending=[False, True], ignore_index=True)
+    table["last_bought"] = list(last.reindex(here).dt.date)
+    table["tested"] = [(min(pair), max(pair)) in tested for pair in zip(shown.tolist(), wanted.tolist(), strict=True)]
+    joint = cells(baskets.held.T @ baskets.held, shown, wanted)
+    table["share"] = joint / np.maximum(column_sums(baskets.held)[shown], 1)
+    # Who has all items has nothing left to be told of.
+    left = np.diff(has.indptr) < len(baskets.ids)
+    table = table.loc[left, list(COLUMNS)]
+    return table.sort_values(["tested", "share", "customer_id"], ascending=[False, False, True], ignore_index=True)
 
 
 def replaces_owned(
@@ -66,7 +79,8 @@ def replaces_owned(
         alike = [other for other in range(len(place)) if other != item and related(baskets, item, other)]
         alike += [b if a == item else a for a, b in zip(*ends, strict=True) if item in (a, b)]
         rows = np.flatnonzero(place.get_indexer(wanted) == item)
-        answer[rows] = has[np.ix_(customers[rows], np.array(alike, dtype=np.int64))].any(axis=1)
+        alikes = has[customers[rows]][:, np.array(alike, dtype=np.int64)]
+        answer[rows] = np.asarray(alikes.sum(axis=1)).ravel() > 0
     return answer
 
 
@@ -95,51 +109,15 @@ def part_owners(
         owner="marketing",
         file=f"lists/{OWNERS}.csv",
         count=write,
-        why="They own one product of a pair; what to write about is in column "
+        why="They bought something in the last year; what to write about is in column "
         f"{column}. {alike}Those marked '{LEAVE}' show what the e-mail adds. {people.note}",
     )
-    definition = "Customers who bought one side of a suggested pair and never the other."
+    definition = "Known customers of the last twelve months for whom there is something they never bought."
     count, known = len(owners), len(baskets.customer_ids)
-    metric = tally("owners", "Customers with one product of a pair", count, known, definition, unit="customers")
+    metric = tally("owners", "Customers something can be suggested to", count, known, definition, unit="customers")
     return Part(metrics=[metric], actions=[action] if write else [], lists={OWNERS: people.frame})
-
-
-def owned(baskets: Baskets) -> Flags:
-    """Known customers × items: has this customer ever bought it?"""
-    known = np.flatnonzero(baskets.customers < len(baskets.customer_ids))
-    answer = np.zeros((len(baskets.customer_ids), len(baskets.ids)), dtype=bool)
-    held = baskets.held[known].tocoo()
-    answer[baskets.customers[known][held.row], held.col] = True
-    return answer
-
-
-def one_side(pairs: pd.DataFrame, ids: tuple[str, ...], has: Flags) -> tuple[Ints, Ints, Ints]:
-    """For everybody with a side of a pair and not the other: customer, the side owned, the side to suggest."""
-    place = {item: position for position, item in enumerate(ids)}
-    ordered = pairs.sort_values("share", ascending=False, kind="stable")
-    shown, wanted = (np.full(len(has), -1, dtype=np.int64) for _ in range(2))
-    for a, b in zip(ordered["item_id"], ordered["suggest_id"], strict=True):
-        first, second = place[a], place[b]
-        here = has[:, first] & ~has[:, second] & (shown < 0)
-        shown[here], wanted[here] = first, second
-    chosen = np.flatnonzero(shown >= 0)
-    return chosen, shown[chosen], wanted[chosen]
 
 
 def by_popularity(baskets: Baskets) -> Ints:
     """The items' positions, those in most baskets first."""
     return np.argsort(-column_sums(baskets.held), kind="stable")
-
-
-def best_not_owned(has: Flags, best: Ints) -> Ints:
-    """The first of `best` that each row does not own; the very first for somebody who owns everything."""
-    return np.asarray(best[np.argmin(has[:, best], axis=1)])
-
-
-def _last_bought(baskets: Baskets, customers: Ints, items: Ints) -> list[object]:
-    held = baskets.held.tocoo()
-    bought = pd.DataFrame(
-        {"customer": baskets.customers[held.row], "item": held.col, "day": baskets.days.to_numpy()[held.row]}
-    )
-    last = bought.groupby(["customer", "item"])["day"].max()
-    return list(last.reindex(pd.MultiIndex.from_arrays([customers, items])).dt.date)

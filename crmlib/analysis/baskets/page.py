@@ -8,7 +8,7 @@ import pandas as pd
 
 from crmlib import wording
 from crmlib.analysis.baskets.facts import WORDS, Baskets
-from crmlib.analysis.baskets.hits import MOST_TO_TEST, HitRates, advised, worth_a_test
+from crmlib.analysis.baskets.hits import HitRates, advised, to_test, worth_a_test
 from crmlib.analysis.baskets.rules import Rules, part_rules
 from crmlib.analysis.baskets.suggestions import part_not_suggested
 from crmlib.findings import Findings, Part, compose
@@ -38,6 +38,8 @@ def headline(baskets: Baskets, rules: Rules, suggestions: pd.DataFrame, rates: H
     said = advised(rates, level=baskets.level)
     if not worth_a_test(rates):
         return said
-    if count > MOST_TO_TEST:
-        return f"{said} The {wording.small(MOST_TO_TEST)} best pairs are worth a test."
-    return f"{said} {wording.upper(wording.small(count))} {wording.noun(count, 'pair is', 'pairs are')} worth a test."
+    if not (tested := len(to_test(suggestions))):
+        return said
+    if count > tested > 1:
+        return f"{said} The {wording.small(tested)} best pairs are worth a test."
+    return f"{said} {wording.upper(wording.small(tested))} {wording.noun(tested, 'pair is', 'pairs are')} worth a test."

@@ -3,7 +3,9 @@ groups."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,8 @@ from crmlib.errors import UsageError
 from crmlib.findings import Chart
 
 SHOWN = 10  # pairs open on the page
+TWO_YEARS = 700  # days, the two years being seldom whole
+LARGE = 11  # items from which a basket is large: nearly everything is in it anyway
 MOST_ITEMS = 6_000  # a table of all pairs of more would not fit beside the rest
 
 
@@ -45,15 +49,46 @@ class Pairs:
         return len(self.first)
 
 
-def all_pairs(baskets: Baskets, *, chance: SizeClasses, least: int) -> Pairs:
-    """Count and chance for all pairs of items in at least `least` baskets. UsageError where they are too many to lay
-    out."""
-    items = np.flatnonzero(mining.column_sums(baskets.held) >= least)
-    if len(items) > MOST_ITEMS:
+def support_of(count: int, baskets: int) -> float:
+    """The lowest support of two digits that asks for at least so many baskets.
+
+    >>> support_of(7, 100), support_of(13, 999)
+    (0.07, 0.014)
+    """
+    share = Fraction(count, baskets)
+    places = 1 - math.floor(math.log10(share))
+    return math.ceil(share * 10**places) / 10**places
+
+
+def within_reach(baskets: Baskets) -> None:
+    """UsageError, with the support that would do, where more items are frequent than can be compared."""
+    totals = np.sort(mining.column_sums(baskets.held))[::-1]
+    frequent = int((totals >= baskets.least).sum())
+    if frequent > MOST_ITEMS:
+        support = support_of(int(totals[MOST_ITEMS]) + 1, baskets.n)
         raise UsageError(
-            f"{len(items):,} items are in {least:,} baskets or more and {MOST_ITEMS:,} can be compared with each "
-            f"other: raise min_support (now {baskets.min_support:g}) or take level='category'"
+            f"{frequent:,} items are in {baskets.least:,} baskets or more and {MOST_ITEMS:,} can be compared with each "
+            f"other: take min_support {support:g} (now {baskets.min_support:g}) or level='category'"
         )
+
+
+def frequent(baskets: Baskets, *, max_items: int) -> mining.Itemsets:
+    """The frequent sets; UsageError with the support that fits where more come than can be laid out."""
+    within_reach(baskets)
+    try:
+        return mining.frequent_itemsets(baskets.held, least=baskets.least, max_items=max_items)
+    except mining.TooManySets:
+        fits = mining.least_that_fits(baskets.held, least=baskets.least, max_items=max_items)
+    raise UsageError(
+        f"more than {mining.MOST_SPLITS:,} rules of up to {max_items} items would come of min_support "
+        f"{baskets.min_support:g} ({baskets.least:,} baskets): take {support_of(fits, baskets.n):g} ({fits:,} baskets)"
+        + (" or a smaller max_items" if max_items > 2 else "")
+    )
+
+
+def all_pairs(baskets: Baskets, *, chance: SizeClasses, least: int) -> Pairs:
+    """Count and chance for all pairs of items in at least `least` baskets; they must be `within_reach`."""
+    items = np.flatnonzero(mining.column_sums(baskets.held) >= least)
     above = np.triu_indices(len(items), k=1)
     columns = sparse.csr_array(baskets.held[:, items])
     count = (columns.T @ columns).toarray()[above].astype(np.int64)
@@ -89,6 +124,38 @@ def _expected(model: Chance, totals: Ints) -> Floats:
         taken = np.where(model.spread > 0, fits / model.spread, 0.0)
     spread = q * (1 - q)
     return np.asarray((q * fits) @ q.T - (spread * taken) @ spread.T)
+
+
+def gains(first: Ints, second: Ints, *, baskets: Baskets) -> Floats:
+    """How much more often do baskets with the first item hold the second than the bestseller? One number a pair.
+
+    In baskets of under 11 items, where there is room to suggest; of all where no such basket holds the first. The
+    bestseller is the item in most baskets, beside itself the next.
+    """
+    small = baskets.sizes < LARGE
+    best = np.argsort(-mining.column_sums(baskets.held), kind="stable")[:2]
+    beside = np.where((first == best[0]) & (len(best) > 1), best[-1], best[0])
+    answer = np.full(len(first), np.nan)
+    for rows in (small, np.ones(baskets.n, dtype=bool)):
+        held = sparse.csc_array(baskets.held[np.flatnonzero(rows)])
+        totals, joint = mining.column_sums(held), held.T @ held
+        here = np.isnan(answer) & (totals[first] > 0)
+        ours, theirs = (mining.cells(joint, first[here], other[here]) for other in (second, beside))
+        answer[here] = (ours - theirs) / totals[first[here]]
+    return answer
+
+
+def with_gain(rules: pd.DataFrame, baskets: Baskets) -> pd.DataFrame:
+    """The rules with `gain`, NaN where a side has several items."""
+    pairs = rules[rules["itemset"].map(len) == 2]
+    sides = [np.array([item for (item,) in pairs[side]], dtype=np.int64) for side in ("antecedent", "consequent")]
+    return rules.assign(gain=pd.Series(gains(*sides, baskets=baskets), index=pairs.index).reindex(rules.index))
+
+
+def seasons_known(baskets: Baskets) -> bool:
+    """Do the baskets span two years? What one year shows may be its own."""
+    days = baskets.days.dropna()
+    return len(days) > 0 and (days.max() - days.min()).days >= TWO_YEARS
 
 
 def months_known(baskets: Baskets) -> dict[str, Ints]:

@@ -12,7 +12,16 @@ from scipy import stats as distributions
 
 from crmlib import wording
 from crmlib.analysis.baskets.facts import Baskets, between
-from crmlib.analysis.baskets.hits import BESIDE, SUGGESTION, HitRates, beside_rate, first_choice, later_range
+from crmlib.analysis.baskets.hits import (
+    BESIDE,
+    SUGGESTION,
+    HitRates,
+    beside_rate,
+    first_choice,
+    later_range,
+    shown_beside,
+    unprompted,
+)
 from crmlib.analysis.baskets.validation import Validation, held_up, recount
 from crmlib.findings import Due, Grade, Part, Prediction
 from crmlib.publishing import csv_rows
@@ -56,8 +65,8 @@ def predictions(
 
 
 def listed(suggestions: pd.DataFrame, *, level: str) -> pd.DataFrame:
-    """The pairs as lists/suggested_pairs.csv keeps them: level, item_id, item, suggest_id, suggest, share."""
-    return suggestions[["item_id", "item", "suggest_id", "suggest", "share"]].assign(level=level)
+    """The pairs as lists/suggested_pairs.csv keeps them: level, item_id, item, suggest_id, suggest, share, gain."""
+    return suggestions[["item_id", "item", "suggest_id", "suggest", "share", "gain"]].assign(level=level)
 
 
 def grade(shop: Shop, due: tuple[Due, ...]) -> tuple[Grade, ...]:
@@ -71,6 +80,8 @@ def grade(shop: Shop, due: tuple[Due, ...]) -> tuple[Grade, ...]:
         if file is None or not file.is_file() or said.prediction.id not in (PAIRS_HELD, HIT_RATE):
             continue
         pairs = pd.DataFrame(csv_rows(file)).astype({"share": float})
+        # Lists of earlier versions know no gain: all their pairs were shown.
+        shown = shown_beside(pairs.assign(gain=pairs["gain"].astype(float))) if "gain" in pairs else pairs
         ids = tuple(sorted({*pairs["item_id"], *pairs["suggest_id"]}))
         span = said.prediction
         baskets = between(shop, level=str(pairs["level"].iloc[0]), ids=ids, start=span.start, end=span.end)
@@ -81,7 +92,7 @@ def grade(shop: Shop, due: tuple[Due, ...]) -> tuple[Grade, ...]:
             counted = recount([(int(a), int(b)) for a, b in sides], baskets)
             actual = float((counted["count"] > counted["expected"]).mean())
         else:
-            actual, trials = beside_rate(first_choice(pairs, ids), baskets)
+            actual, trials = beside_rate(first_choice(shown, ids), unprompted(baskets))
             if not trials:
                 continue
         marks.append(Grade(due=said, actual=float(np.round(actual, 6))))

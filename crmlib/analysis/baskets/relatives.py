@@ -9,7 +9,7 @@ import numpy as np
 
 from crmlib.analysis.baskets.facts import Baskets
 
-SIZE, SET = "size", "set or gift"
+SIZE, SET, FAMILY = "size", "set or gift", "family"
 _NUMBER = r"\d+(?:[.,]\d+)?"
 _UNIT = (
     r"(?:mg|g|kg|ml|cl|dl|l|liter|litre|mm|cm|m|inch|in|ft|oz|fl oz|lb|lbs|qt|pt|gal|ct|pc|pcs|pk|piece|pieces|pack|"
@@ -40,13 +40,22 @@ def stem(name: str) -> frozenset[str]:
     return frozenset(re.findall(r"[^\W\d_]+(?:-[^\W\d_]+)*", bare)) - _SIZE_WORDS - _FILLERS
 
 
+def same_family(baskets: Baskets, first: int, second: int) -> bool:
+    """Are these two of one family?"""
+    return bool(baskets.families) and baskets.families[first] == baskets.families[second] != ""
+
+
 def related(baskets: Baskets, first: int, second: int) -> str:
-    """How are two products related? 'size', 'set or gift', or '' for neither.
+    """How are two products related? 'size', 'set or gift', 'family' (designs or colours of one thing), or '' for none.
 
     Sizes: the same words once amounts are out, and not of two categories or brands. Sets: one name has all words of the
     other and, beyond them, a word for a set; where prices are known the set must cost more than its part. An id is no
     name; levels other than product have no relatives.
     """
+    return _by_name(baskets, first, second) or (FAMILY if same_family(baskets, first, second) else "")
+
+
+def _by_name(baskets: Baskets, first: int, second: int) -> str:
     nameless = any(baskets.names[item] == baskets.ids[item] for item in (first, second))
     if baskets.level != "product" or not baskets.kinds or nameless:
         return ""

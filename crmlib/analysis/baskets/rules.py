@@ -10,11 +10,21 @@ import numpy as np
 import pandas as pd
 from scipy import stats as distributions
 
-from crmlib import formats, stats
+from crmlib import formats, stats, wording
 from crmlib.analysis.baskets import clusters, mining
 from crmlib.analysis.baskets.chance import SizeClasses, fit_size_classes
-from crmlib.analysis.baskets.facts import Baskets, Floats, minimum_count, tally
-from crmlib.analysis.baskets.pairs import Pairs, all_pairs, expected_by, group_rows, months_known
+from crmlib.analysis.baskets.facts import MIN_BASKETS, Baskets, Floats, tally
+from crmlib.analysis.baskets.habits import within_habits
+from crmlib.analysis.baskets.pairs import (
+    Pairs,
+    all_pairs,
+    expected_by,
+    frequent,
+    group_rows,
+    months_known,
+    with_gain,
+)
+from crmlib.analysis.baskets.significance import intervals, pieces, tested, within_range
 from crmlib.errors import NotEnoughData, UsageError
 from crmlib.findings import Check, Part
 from crmlib.stats import shrinkage
@@ -22,13 +32,11 @@ from crmlib.stats import shrinkage
 FALSE_DISCOVERIES = 0.05  # the rate declared where q_max asks for no filter
 LEAST_CUSTOMERS = 30  # behind a pair that is recommended; fewer may be a handful of habits
 MIN_MULTIPLE = 100  # baskets with two or more items, below which nothing is concluded
-FEW_BASKETS = 5  # behind a rule; where fewer suffice the page warns
 _MEASURES = (
     "count", "customers", "support", "confidence", "lift", "lift_low", "lift_high", "p_value", "q_value", "leverage",
     "conviction", "zhang", "expected", "times", "times_low", "times_high", "times_shrunk", "shrunk_low", "shrunk_high",
     "extra", "extra_low", "margin_low",
 )  # fmt: skip
-_CELLS = 4_000_000  # baskets × sets in memory at once
 
 
 @dataclass(frozen=True)
@@ -42,7 +50,8 @@ class Rules:
                shrinkage, in baskets), margin_low (the same in margin of the consequent, NaN where costs are not known);
                above (more often than chance given basket size); for pairs above chance, and for each of months,
                customers and channel that the shop has: expected_in_…, times_in_… with its range and q_in_… with each
-               held against its own totals; beyond_season (also within months), beyond_groups (also within the others)
+               held against its own totals; beyond_season (also within months), beyond_groups (also within the others),
+               beyond_habits (see `habits`); gain (see `gains`; of pairs only)
     mined      rules with enough support and confidence, before the filters on q and redundancy
     searched   candidate splits that the correction counts
     pairs      pairs of items above chance given basket size, whatever their confidence
@@ -91,30 +100,31 @@ def fit(
 ) -> Rules:
     """Which rules do these baskets hold, and which go together more often than chance, given basket size?
 
-    A rule must be in ceil(support × baskets) baskets and have the confidence asked for, both compared exactly. Its
-    p-value is the larger of two: a Poisson tail of its count over what the configuration model expects of sizes and
-    totals, and a t-test on the log of that ratio with customers as clusters, so that no household makes a rule alone.
-    q is Benjamini and Hochberg's, over every candidate split and before the cut on confidence. Best first means by the
-    lower bound of the margin beyond chance after shrinkage, or of the baskets where costs are not known. Raises
-    NotEnoughData where fewer than `min_multiple` baskets hold two items, UsageError for parameters out of range.
+    A rule must be in `baskets.least` baskets and have the confidence asked for, both compared exactly. Its p-value is
+    the larger of two: a Poisson tail of its count over what the configuration model expects of sizes and totals, and a
+    test of customers (a t-test on the log of that ratio with customers as clusters, or, where chance gives fewer than
+    30 baskets, the same tail with each customer counted once), so that no household makes a rule alone. q is Benjamini
+    and Hochberg's, over every candidate split and before the cut on confidence. Best first means by the lower bound of
+    the margin beyond chance after shrinkage, or of the baskets where costs are not known. Raises NotEnoughData where
+    fewer than `min_multiple` baskets hold two items, UsageError for parameters out of range, and, with the support
+    that would do, where more rules come than memory holds.
     """
-    if not 2 <= max_items <= 5 or not 0 <= min_confidence <= 1 or not 0 < q_max <= 1:
-        raise UsageError("max_items lies in [2, 5], min_confidence in [0, 1], q_max in (0, 1]")
+    if not 2 <= max_items <= 10 or not 0 <= min_confidence <= 1 or not 0 < q_max <= 1:
+        raise UsageError("max_items lies in [2, 10], min_confidence in [0, 1], q_max in (0, 1]")
     multiple = int((baskets.sizes >= 2).sum())
     if multiple < min_multiple:
         raise NotEnoughData(
             f"rules need {min_multiple:,} baskets of two or more items; {multiple:,} of {baskets.n:,} baskets are"
         )
-    least = minimum_count(baskets.min_support, baskets.n)
-    itemsets = mining.frequent_itemsets(baskets.held, least=least, max_items=max_items)
+    least = baskets.least
+    itemsets = frequent(baskets, max_items=max_items)
     chance = fit_size_classes(baskets)
     pairs = all_pairs(baskets, chance=chance, least=least)
     prior = shrinkage.fit_prior(pairs.count, pairs.expected)
     rate = q_max if q_max < 1 else FALSE_DISCOVERIES
-    table = mining.splits(itemsets)
-    mined = int(mining.confident(table["count"], table["count_a"], least=min_confidence).sum())
-    searched = itemsets.searched()
-    table, by_class = _tested(table, baskets, chance, searched=searched, rate=rate if q_max < 1 else 1.0)
+    every = mining.splits(itemsets)
+    mined = int(mining.confident(every["count"], every["count_a"], least=min_confidence).sum())
+    table, by_class = tested(every, itemsets, baskets, chance, rate=rate if q_max < 1 else 1.0)
     table["above"] = table["q_value"] <= rate
     found = table.loc[table["above"] & (table["itemset"].map(len) == 2), "itemset"].nunique()
 
@@ -128,9 +138,9 @@ def fit(
     table = table.join(mining.measures(table, itemsets).rename(columns={"zhangs_metric": "zhang"}))
     table = table.join(_within(table, by_class, baskets=baskets, chance=chance, rate=rate))
     return Rules(
-        table=_ranked(table, baskets=baskets, prior=prior),
+        table=_ranked(table, baskets=baskets, prior=prior).pipe(with_gain, baskets),
         mined=mined,
-        searched=searched,
+        searched=itemsets.searched(),
         pairs=int(found),
         pairs_searched=math.comb(itemsets.of_size(1), 2),
         least=least,
@@ -144,28 +154,8 @@ def fit(
     )
 
 
-def _tested(
-    table: pd.DataFrame, baskets: Baskets, chance: SizeClasses, *, searched: int, rate: float
-) -> tuple[pd.DataFrame, Floats]:
-    """The splits that may be within the rate, tested against chance, and what is expected of each in each class."""
-    by_class = _expected_rules(table, baskets=baskets, chance=chance)
-    table["expected"] = by_class.sum(axis=0)
-    by_count = distributions.poisson.sf(table["count"] - 1, table["expected"])
-    if rate < 1:
-        # The other test can only raise a p-value, so what fails by count alone need not be looked at further; with p
-        # left as it is, every q up to the rate stays exact.
-        hopeful = stats.adjust(by_count, method="fdr_bh", searched=searched) <= rate
-        table, by_class, by_count = table[hopeful], by_class[:, hopeful], by_count[hopeful]
-    # Lift itself is left to mlxtend, with the other measures.
-    table = table.join(_intervals(table, by_class, baskets=baskets, chance=chance).drop(columns="lift"))
-    table["p_value"] = np.maximum(by_count, table.pop("p_customers"))
-    table["q_value"] = stats.adjust(table["p_value"], method="fdr_bh", searched=searched)
-    return table, by_class
-
-
 def _ranked(table: pd.DataFrame, *, baskets: Baskets, prior: shrinkage.Prior) -> pd.DataFrame:
     """Luck taken off, and the best first."""
-    # The Poisson count that would leave a range as wide as the customers do.
     se = table.pop("reach").to_numpy() / distributions.norm.ppf(0.5 + clusters.CONFIDENCE / 2)
     with np.errstate(divide="ignore"):
         information = np.where(se > 0, 1 / se**2, table["count"])
@@ -198,8 +188,10 @@ def above_chance(rules: Rules) -> list[mining.Itemset]:
 
 
 def directions(rules: Rules) -> dict[mining.Itemset, tuple[int, int]]:
-    """Each pair of the rules as it is suggested: first the item whose buyers take the other more often."""
-    pairs = rules.table[rules.table["itemset"].map(len) == 2].sort_values("confidence", ascending=False, kind="stable")
+    """Each pair of the rules as it is suggested, in the direction that works: beside the first item the second gains
+    more over a bestseller than the other way round."""
+    pairs = rules.table[rules.table["itemset"].map(len) == 2]
+    pairs = pairs.sort_values(["gain", "confidence"], ascending=False, kind="stable")
     one = pairs.drop_duplicates("itemset")
     return {pair: (a, c) for pair, (a,), (c,) in zip(one["itemset"], one["antecedent"], one["consequent"], strict=True)}
 
@@ -212,7 +204,7 @@ def count_pairs(pairs: list[mining.Itemset], *, baskets: Baskets) -> pd.DataFram
     """
     chance, sets = fit_size_classes(baskets), np.array(pairs, dtype=np.int64).reshape(-1, 2)
     totals = mining.column_sums(baskets.held)
-    counts = [mining.column_sums(mining.together(baskets.held, piece)) for piece in _pieces(pairs, baskets.n)]
+    counts = [mining.column_sums(mining.together(baskets.held, piece)) for piece in pieces(pairs, baskets.n)]
     table = pd.DataFrame(
         {
             "antecedent": [(first,) for first, _ in pairs],
@@ -226,88 +218,9 @@ def count_pairs(pairs: list[mining.Itemset], *, baskets: Baskets) -> pd.DataFram
     by_class = chance.expected(sets)
     table["expected"] = by_class.sum(axis=0)
     met = (table["count"] > 0).to_numpy()
-    intervals = _intervals(table[met], by_class[:, met], baskets=baskets, chance=chance)
+    measures = intervals(table[met], by_class[:, met], baskets=baskets, chance=chance)
     measured = ["times", "times_low", "times_high", "lift", "lift_low", "lift_high"]
-    return table[["itemset", "count", "expected"]].join(intervals[measured])
-
-
-def _expected_rules(rules: pd.DataFrame, *, baskets: Baskets, chance: SizeClasses) -> Floats:
-    """Baskets of each class that would hold both sides of each rule, if each side as often as it is met the other by
-    chance.
-
-    A side of several items may itself be more frequent than chance; the model's number for the whole set is raised by
-    that factor, class by class, so that a rule is not credited with what its own antecedent explains.
-    """
-    answer = np.ones((len(chance.models), len(rules)))
-    for column, observed in (("itemset", False), ("antecedent", True), ("consequent", True)):
-        sets = list(rules[column])
-        for size in sorted({len(items) for items in sets}):
-            if observed and size == 1:
-                continue
-            here = np.array([len(items) == size for items in sets])
-            unique = sorted({items for items in sets if len(items) == size})
-            values = chance.expected(np.array(unique, dtype=np.int64))
-            if observed:
-                with np.errstate(divide="ignore", invalid="ignore"):
-                    values = np.where(values > 0, _class_counts(unique, baskets=baskets, chance=chance) / values, 0.0)
-            place = {items: column for column, items in enumerate(unique)}
-            answer[:, here] *= values[:, [place[items] for items in sets if len(items) == size]]
-    return answer
-
-
-def _class_counts(sets: list[mining.Itemset], *, baskets: Baskets, chance: SizeClasses) -> Floats:
-    """Baskets of each class that hold each set: classes × sets."""
-    into = clusters.class_indicator(baskets, chance)
-    parts = [(into @ mining.together(baskets.held, piece)).toarray() for piece in _pieces(sets, baskets.n)]
-    return np.hstack(parts).astype(float)
-
-
-def _intervals(rules: pd.DataFrame, by_class: Floats, *, baskets: Baskets, chance: SizeClasses) -> pd.DataFrame:
-    """How far may lift and times lie from what was counted, had other customers come? Same rows as `rules`.
-
-    `by_class` has the expected count of each rule in each size class. Columns customers, times, times_low, times_high,
-    reach (half the width, on the log), lift, lift_low, lift_high, p_customers. The linearised variance of the log with
-    customers as clusters, and t quantiles.
-    """
-    # Both directions of a rule are the same question.
-    sides = [tuple(sorted(pair)) for pair in zip(rules["antecedent"], rules["consequent"], strict=True)]
-    first_row = {pair: row for row, pair in reversed(list(enumerate(sides)))}
-    unique = sorted(first_row, key=lambda pair: (len(pair[0]), len(pair[1]), pair))
-    columns = ["customers", "se", "df", "se_lift", "df_lift"]
-    values = np.empty((len(unique), len(columns)))
-    asked = by_class[:, [first_row[pair] for pair in unique]]
-    for piece, brought in clusters.influences(unique, asked, baskets=baskets, chance=chance):
-        shares = brought.together / brought.together.sum(axis=0)
-        values[piece] = np.column_stack(
-            [
-                (brought.together > 0).sum(axis=0),
-                *clusters.errors(shares - brought.expected),
-                *clusters.errors(shares - brought.plain),
-            ]
-        )
-    where = {pair: row for row, pair in enumerate(unique)}
-    found = pd.DataFrame(values, columns=columns).iloc[[where[pair] for pair in sides]].set_axis(rules.index, axis=0)
-
-    with np.errstate(divide="ignore"):
-        times = rules["count"] / rules["expected"]
-    lift = rules["count"] / rules["count_a"] * (baskets.n / rules["count_c"])
-    reach = clusters.reach(found["se"], found["df"])
-    reach_lift = clusters.reach(found["se_lift"], found["df_lift"])
-    with np.errstate(divide="ignore", invalid="ignore"):
-        distance = np.where(found["se"] > 0, np.log(times) / found["se"], 0.0)
-    return pd.DataFrame(
-        {
-            "customers": found["customers"].astype(np.int64),
-            "times": times,
-            "times_low": times * np.exp(-reach),
-            "times_high": times * np.exp(reach),
-            "reach": reach,
-            "lift": lift,
-            "lift_low": lift * np.exp(-reach_lift),
-            "lift_high": lift * np.exp(reach_lift),
-            "p_customers": distributions.t.sf(distance, found["df"]),
-        }
-    )
+    return table[["itemset", "count", "expected"]].join(measures[measured])
 
 
 def _within(
@@ -327,7 +240,7 @@ def _within(
             for column in ("expected", "times", "times_low", "times_high", "q")
         },
         index=rules.index,
-    ).assign(beyond_season=False, beyond_groups=True)
+    ).assign(beyond_season=False, beyond_groups=True, beyond_habits=True)
     here = (rules["above"] & (rules["itemset"].map(len) == 2)).to_numpy()
     chosen = rules[here]
     if chosen.empty:
@@ -339,7 +252,7 @@ def _within(
         if not groups:
             continue
         inside = chosen.assign(expected=expected_by(groups, np.array(pairs), baskets=baskets).sum().to_numpy()[rows])
-        found = _intervals(inside, by_class[:, here], baskets=baskets, chance=chance)
+        found = intervals(inside, by_class[:, here], baskets=baskets, chance=chance)
         p = np.maximum(distributions.poisson.sf(inside["count"] - 1, inside["expected"]), found["p_customers"])
         q = pd.Series(stats.adjust(p, method="fdr_bh"), index=chosen.index)
         answer.loc[chosen.index, f"expected_in_{name}"] = inside["expected"]
@@ -351,24 +264,11 @@ def _within(
             answer.loc[chosen.index, "beyond_season"] = q <= rate
         else:
             answer.loc[chosen.index, "beyond_groups"] &= q <= rate
+    if parts["months"]:
+        habits = within_habits(pairs, baskets, rate=rate).iloc[rows].set_axis(chosen.index, axis=0)
+        answer = answer.drop(columns="beyond_habits").join(habits)
+        answer["beyond_habits"] = answer["beyond_habits"].fillna(True).astype(bool)
     return answer
-
-
-def within_range(
-    count: pd.Series[int], expected: pd.Series[float], *, reach: pd.Series[float]
-) -> tuple[Floats, Floats]:
-    """The 95 % range of count / expected where `expected` is summed over parts: at least that of a Poisson count.
-
-    `reach` is half the width over all, on the log; parts leave fewer customers each, so it alone could be too narrow.
-    """
-    se = reach / distributions.norm.ppf(0.5 + clusters.CONFIDENCE / 2)
-    inflation = np.maximum(1.0, (count * se**2).fillna(1.0)).to_numpy()
-    return clusters.ratio_range(count.to_numpy(), expected.to_numpy(), inflation=inflation)
-
-
-def _pieces(pairs: list[mining.Itemset], baskets: int) -> list[list[mining.Itemset]]:
-    step = max(1, _CELLS // max(baskets, 1) * 40)
-    return [pairs[start : start + step] for start in range(0, len(pairs), step)]
 
 
 def rules_table(rules: Rules, baskets: Baskets, *, listed: set[mining.Itemset]) -> pd.DataFrame:
@@ -394,15 +294,15 @@ def part_rules(rules: Rules, baskets: Baskets, suggestions: pd.DataFrame) -> Par
     gap = formats.share(rules.chance.gap, digits=2)
     fitted = f"Fitted item totals and basket sizes differ from the observed by at most {gap}."
     checks = [Check(name="chance model", verdict="ok" if rules.chance.gap < 0.01 else "warning", text=fitted)]
-    if rules.least < FEW_BASKETS:
-        text = f"A rule may rest on {rules.least} baskets; raise min_support unless you look for rare pairs on purpose."
+    if rules.least < MIN_BASKETS:
+        text = f"A rule may rest on {wording.counted(rules.least, 'basket')}: raise min_baskets."
         checks.append(Check(name="minimum count", verdict="warning", text=text))
     rate = f"{100 * rules.rate:.0f}"
     mined = (
         f"All splits of sets of up to {rules.max_items} items in {rules.least:,} baskets or more, with confidence of "
     )
     kept = "Of these, rules within the false-discovery rate"
-    ceiling = f"ceil({baskets.min_support:g} × {baskets.n:,}) in exact arithmetic."
+    ceiling = f"ceil({baskets.min_support:g} × {baskets.n:,}) in exact arithmetic, at least {baskets.min_baskets}."
     every = "Every pair of frequent sets that could have been a rule, found or not."
     lean = "." if rules.keep_redundant else " and not redundant beside a shorter rule."
     return Part(
@@ -423,7 +323,8 @@ def part_rules(rules: Rules, baskets: Baskets, suggestions: pd.DataFrame) -> Par
         method=[
             "Chance is the bipartite configuration model within classes of basket size: baskets keep their sizes, "
             "items their totals. Customers, not baskets, are taken as independent.",
-            f"{rules.searched:,} candidate rules were searched; one false-discovery rate of {rate}% counts them all.",
+            f"{rules.searched:,} candidate rules were searched; one false-discovery rate of {rate}% counts them all"
+            f"{', nine tenths of it for pairs' if rules.max_items > 2 else ''}.",
             f"Plain lift would be {formats.number(factor, digits=1)} times as high for the middle pair."
             if len(pairs)
             else "No pair is above chance, whatever plain lift says."

@@ -8,7 +8,7 @@ import pandas as pd
 from crmlib import figures, formats, wording
 from crmlib.analysis.baskets import mining
 from crmlib.analysis.baskets.facts import Baskets
-from crmlib.analysis.baskets.pairs import SHOWN, times_chart
+from crmlib.analysis.baskets.pairs import SHOWN, seasons_known, times_chart
 from crmlib.analysis.baskets.rules import Rules, directions, pairs_above
 from crmlib.findings import Part
 
@@ -65,9 +65,10 @@ def seasonal(rules: Rules, baskets: Baskets, suggestions: pd.DataFrame) -> pd.Da
 
 
 def part_season(rules: Rules, baskets: Baskets, suggestions: pd.DataFrame) -> Part | None:
-    """Which pairs does the season explain? None where no pair could be held against its months."""
+    """Which pairs does the season explain? None where no pair could be held against its months, or in under two years:
+    one year carries no season."""
     table = seasonal(rules, baskets, suggestions)
-    if table.empty:
+    if table.empty or not seasons_known(baskets) or (suggestions.empty and table["beyond"].all()):
         return None
     busiest = [season_of(pair, baskets) for pair in table["pair"].head(SHOWN)]
     shown = table.head(SHOWN).assign(

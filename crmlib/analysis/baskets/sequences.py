@@ -23,6 +23,7 @@ from crmlib import figures, formats, stats, wording
 from crmlib.analysis.baskets import clusters
 from crmlib.analysis.baskets.facts import Baskets, Floats, Ints, Matrix, tally
 from crmlib.analysis.baskets.mining import column_sums
+from crmlib.analysis.baskets.owners import LOTS
 from crmlib.analysis.baskets.pairs import SHOWN
 from crmlib.analysis.baskets.relatives import related
 from crmlib.analysis.baskets.rules import LEAST_CUSTOMERS, Rules
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 COLUMNS = ("pair", "first", "then", "relation", "after", "before", "customers", "times", "times_low", "times_high",
            "share_after", "share_any", "baskets_first", "p_value", "q_value")  # fmt: skip
 _REMIND = ("customer_id", "lot", "bought_id", "bought", "last_bought", "remind_of_id", "remind_of", "by")
-REMINDERS = "reminders"  # lists/reminders.csv, by whose name its lots are drawn
+REMINDERS = "reminders"  # lists/reminders.csv
 _CHUNK = 200
 _FRESH = 7  # days in which a reminder is still one
 
@@ -209,7 +210,7 @@ def reminders(found: Sequences, baskets: Baskets, *, shop: Shop) -> pd.DataFrame
         due = due[~(since.reindex(due.index) >= due)].sort_values(kind="stable")
         ids = [baskets.customer_ids[customer] for customer in due.index]
         drawn, days, ends = (
-            lots(ids, shop=shop, of=REMINDERS),
+            lots(ids, shop=shop, of=LOTS),
             due.dt.date.to_numpy(),
             (due + window).dt.date.to_numpy(),
         )

@@ -22,7 +22,7 @@ def part_sizes(baskets: Baskets) -> Part:
     """How many baskets hold several products, and how does that compare with the year before?"""
     _, many = WORDS[baskets.level]
     several = int((baskets.sizes >= 2).sum())
-    every = baskets.n + baskets.undrawn
+    every = baskets.n + baskets.undrawn + len(baskets.wholesale)
     places = baskets.sizes * (baskets.sizes - 1)
     large = baskets.sizes >= _LARGEST
     weight = float(places[large].sum() / places.sum()) if places.sum() else 0.0
@@ -117,5 +117,20 @@ def _limits(baskets: Baskets) -> tuple[str, ...]:
             if empty
             else "",
         ),
+        _wholesale(baskets),
         "Orders have no days here, so pairs made by the season are not recognised." if baskets.cut is None else "",
+    )
+
+
+def _wholesale(baskets: Baskets) -> str:
+    """How many baskets were left out as wholesale, and what they hold; '' where none was."""
+    if not baskets.wholesale:
+        return ""
+    count, (_, many) = len(baskets.wholesale), WORDS[baskets.level]
+    low, high = (formats.number(end) for end in (baskets.wholesale[-1], baskets.wholesale[0]))
+    held = high if low == high else f"{low} to {high}"
+    return (
+        f"{wording.upper(wording.counted(count, 'wholesale basket'))} of {held} {many} "
+        f"{wording.noun(count, 'is', 'are')} counted but not compared: in {wording.noun(count, 'it', 'them')} "
+        "everything meets."
     )

@@ -8,15 +8,16 @@ from scipy import special
 
 from crmlib import figures, formats, stats, wording
 from crmlib.analysis.baskets import clusters, mining
-from crmlib.analysis.baskets.facts import EDGES, Baskets, Floats, Ints, tally
+from crmlib.analysis.baskets.expressions import EDGES
+from crmlib.analysis.baskets.facts import Baskets, Floats, Ints, tally
 from crmlib.analysis.baskets.mining import Itemset
-from crmlib.analysis.baskets.pairs import expected_by, group_rows, months_known
+from crmlib.analysis.baskets.pairs import LARGE, expected_by, group_rows, months_known, seasons_known
 from crmlib.analysis.baskets.rules import Rules, count_pairs, directions
 from crmlib.analysis.baskets.season import SEASONS
 from crmlib.findings import Check, Part
 
 SEASON, SIZE = "season", "basket size"
-_SMALL, LARGE = 4, 11  # the edges between small, middle and large baskets, all of them edges of size classes
+_SMALL = 4  # with LARGE, the edges between small, middle and large baskets, all of them edges of size classes
 SIZES = (f"2–{_SMALL - 1} items", f"{_SMALL}–{LARGE - 1} items", f"{LARGE} or more")
 LEAST_EXPECTED = 1.0  # baskets that chance must give a part, or nothing is said of it
 
@@ -59,7 +60,7 @@ def strata(rules: Rules, baskets: Baskets, pairs: list[Itemset]) -> pd.DataFrame
 def _parts(rules: Rules, baskets: Baskets, sets: Ints) -> dict[str, dict[str, tuple[Ints, Floats]]]:
     """By dimension and part: the rows of its baskets, and what chance gives each pair there."""
     answer: dict[str, dict[str, tuple[Ints, Floats]]] = {}
-    if months := months_known(baskets):
+    if (months := months_known(baskets)) and seasons_known(baskets):
         expected = expected_by(months, sets, baskets=baskets)
         season = {month: SEASONS[int(month[5:7]) % 12 // 3] for month in months}
         answer[SEASON] = {

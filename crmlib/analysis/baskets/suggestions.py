@@ -10,7 +10,7 @@ import pandas as pd
 from crmlib import figures, formats, wording
 from crmlib.analysis.baskets.facts import WORDS, Baskets, Floats, tally
 from crmlib.analysis.baskets.mining import Itemset
-from crmlib.analysis.baskets.pairs import SHOWN, times_chart
+from crmlib.analysis.baskets.pairs import SHOWN, seasons_known, times_chart
 from crmlib.analysis.baskets.relatives import related
 from crmlib.analysis.baskets.rules import LEAST_CUSTOMERS, Rules, directions, pairs_above
 from crmlib.analysis.baskets.season import by_season
@@ -22,19 +22,22 @@ _LIMITS = (
     "Bought together does not mean that showing one sells the other: only a test can tell.",
     "Promotions and page placement create pairs too, and stock is not in the data.",
 )
-_LISTED = 10
+_LISTED = LEADING = 10
 _COSTS_KNOWN = 0.8  # share of sales with known costs, below which the page says so
 _MEASURES = {"baskets": "count", "expected": "expected", "customers": "customers", "share": "confidence",
              "times": "times_shrunk", "times_low": "shrunk_low", "times_high": "shrunk_high", "extra_low": "extra_low",
-             "margin_low": "margin_low"}  # fmt: skip
+             "margin_low": "margin_low", "gain": "gain"}  # fmt: skip
 _LATER = {HELD: "yes", UNCLEAR: "too few to tell", GONE: "no", "": "not known"}
 # Why a pair above chance is not suggested, of one and of several; the first that holds counts.
 _REASONS = {
     "season": ("follows the season", "follow the season"),
+    "months": ("sold only in the same months", "sold only in the same months"),
     "maybe season": ("may only follow the season", "may only follow the season"),
     "group": ("belongs to one group of customers", "belong to one group of customers"),
+    "habit": ("comes from habits of the same customers", "come from habits of the same customers"),
     "few": (f"has fewer than {LEAST_CUSTOMERS} buyers", f"have fewer than {LEAST_CUSTOMERS} buyers"),
-    "relatives": ("is two sizes, or a set and its part", "are sizes or sets of one another"),
+    "relatives": ("completes a set", "complete a set: sizes, designs or parts of one thing"),
+    "again": ("repeats a better pair in another size or design", "repeat a better pair in another size or design"),
 }
 
 
@@ -43,14 +46,15 @@ def score(
 ) -> pd.DataFrame:
     """What can be shown with what? One row a pair that is worth a try, best first.
 
-    A pair is listed when it is above chance given basket size, also within months and within groups of customers where
-    these are known, with at least `least_customers` customers behind it, and when neither item is another size, a set
-    or a gift of the other. Shown with the item whose buyers take the other more often. Columns item, suggest (names),
-    pair, item_id, suggest_id, baskets, expected, customers, share (of the item's baskets that hold the other), times,
-    times_low, times_high (after shrinkage), extra_low (baskets beyond chance, lower bound; the order where costs are
-    not known), margin_low (the same in margin of what is suggested), room, room_low, room_high (margin per 1,000
-    baskets, see `_room`; the order; NaN where costs are not known), later (verdict on the last quarter; '' where
-    unknown).
+    A pair is listed when it is above chance given basket size, also within months, within groups of customers and
+    beyond each customer's own habits where these are known, with at least `least_customers` customers behind it, and
+    when neither item is another size, design, set or gift of the other. Two families make one pair, their best; ten
+    lead, no family twice. Shown with the item beside which the other gains more over a bestseller. Columns item,
+    suggest (names), pair, item_id, suggest_id, baskets, expected, customers, share (of the item's baskets that hold
+    the other), times, times_low, times_high (after shrinkage), extra_low (baskets beyond chance, lower bound; the
+    order where costs are not known), margin_low (the same in margin of what is suggested), room, room_low,
+    room_high (margin per 1,000 baskets, see `_room`; the order; NaN where costs are not known), later (verdict on
+    the last quarter; '' where unknown), gain (share less that of a bestseller, see `pairs.gains`).
     """
     table = _eligible(rules, least_customers=least_customers)
     table = table[[not related(baskets, *pair) for pair in table["itemset"]]] if len(table) else table
@@ -69,7 +73,24 @@ def score(
         }
     )  # fmt: skip
     worth = ["room", "margin_low"] if listed["room"].notna().any() else []
-    return listed.sort_values([*worth, "extra_low"], ascending=False, kind="stable", ignore_index=True)
+    listed = listed.sort_values([*worth, "extra_low"], ascending=False, kind="stable", ignore_index=True)
+    return _leading(listed, baskets)
+
+
+def _leading(listed: pd.DataFrame, baskets: Baskets) -> pd.DataFrame:
+    """Each two families once, by their best pair; ten of them lead, no family twice, those that beat a bestseller
+    first."""
+    families = baskets.families or ("",) * len(baskets.ids)
+    of = [tuple(families[item] or baskets.ids[item] for item in pair) for pair in listed["pair"]]
+    once = ~pd.Series([tuple(sorted(pair)) for pair in of], dtype=object).duplicated().to_numpy(dtype=bool)
+    seen: set[str] = set()
+    lead: list[int] = []
+    for row in [*np.flatnonzero(once & (listed["gain"] > 0)), *np.flatnonzero(once & ~(listed["gain"] > 0))]:
+        if len(lead) < LEADING and not seen & set(of[row]):
+            lead.append(int(row))
+            seen |= set(of[row])
+    rest = [int(row) for row in np.flatnonzero(once) if row not in set(lead)]
+    return listed.iloc[[*lead, *rest]].reset_index(drop=True)
 
 
 def relatives_left_out(
@@ -85,8 +106,8 @@ def _eligible(rules: Rules, *, least_customers: int) -> pd.DataFrame:
     chosen = table["above"] & (table["itemset"].map(len) == 2) & (table["customers"] >= least_customers)
     if rules.months_judged:
         chosen &= table["beyond_season"]
-    chosen &= table["beyond_groups"]
-    ordered = table[chosen].sort_values(["confidence"], ascending=False, kind="stable")
+    chosen &= table["beyond_groups"] & table["beyond_habits"]
+    ordered = table[chosen].sort_values(["gain", "confidence"], ascending=False, kind="stable")
     return ordered.drop_duplicates("itemset").sort_index()
 
 
@@ -184,7 +205,7 @@ def _metrics(rules: Rules, baskets: Baskets, suggestions: pd.DataFrame) -> list[
     above = tally("pairs_above_chance", "Pairs bought together unusually often", rules.pairs, compared, unusual)
     worth = (
         "Of these, pairs above chance within months and groups of customers too, with at least "
-        f"{LEAST_CUSTOMERS} customers, not sizes, sets or gifts of one another by name, category, brand and price."
+        f"{LEAST_CUSTOMERS} customers, not sizes, designs, sets or gifts of one another; each two families once."
     )
     return [
         replace(above, headline=True, note=f"of {formats.number(compared)} compared"),
@@ -198,7 +219,7 @@ def _metrics(rules: Rules, baskets: Baskets, suggestions: pd.DataFrame) -> list[
         ),
         tally(
             "relatives_left_out",
-            "Sizes, sets and gifts left out",
+            "Sizes, designs, sets and gifts left out",
             left_out,
             rules.pairs,
             "Pairs left out for this alone.",
@@ -214,8 +235,18 @@ def part_not_suggested(rules: Rules, baskets: Baskets, suggestions: pd.DataFrame
         return None
     season = ~left["beyond_season"].astype(bool) & rules.months_judged
     explained = by_season(left) if rules.months_judged else season
-    tests = [explained, season, ~left["beyond_groups"].astype(bool), left["customers"] < LEAST_CUSTOMERS]
-    reason = np.select([test.to_numpy(dtype=bool) for test in tests], list(_REASONS)[:4], "relatives")
+    alike = pd.Series([bool(related(baskets, *pair)) for pair in left["itemset"]], index=left.index)
+    years = seasons_known(baskets)
+    tests = [
+        explained & years,
+        season & (not years),
+        season,
+        ~left["beyond_groups"].astype(bool),
+        ~left["beyond_habits"].astype(bool),
+        left["customers"] < LEAST_CUSTOMERS,
+        alike,
+    ]
+    reason = np.select([test.to_numpy(dtype=bool) for test in tests], list(_REASONS)[:-1], "again")
     way, counts, n = directions(rules), pd.Series(reason).value_counts(), len(left)
     said = [
         f"{(wording.noun(n, 'it', 'they') if len(counts) == 1 else counts[name])} {wording.noun(counts[name], *words)}"

@@ -11,9 +11,10 @@ import pandas as pd
 from crmlib import stats, wording
 from crmlib.analysis.baskets.facts import Baskets, tally
 from crmlib.analysis.baskets.mining import Itemset
-from crmlib.analysis.baskets.pairs import expected_by, months_known, times_chart
-from crmlib.analysis.baskets.rules import Rules, above_chance, count_pairs, fit, within_range
-from crmlib.errors import NotEnoughData
+from crmlib.analysis.baskets.pairs import expected_by, months_known, seasons_known, times_chart
+from crmlib.analysis.baskets.rules import Rules, above_chance, count_pairs, fit
+from crmlib.analysis.baskets.significance import within_range
+from crmlib.errors import NotEnoughData, UsageError
 from crmlib.findings import Metric, Part
 from crmlib.formats import Estimate
 
@@ -31,6 +32,7 @@ class Validation:
             since: count, expected, times, times_low, times_high, times_over_all, verdict (see `recount`)
     before  the same at an earlier cut: pairs found in the first half of the time, on the quarter that came next
     season  pairs found before `cut` over all but not within months; they are not followed
+    years   whether the baskets span two years, so that these can be called the season's
     days_later, by_month  length of the time since `cut`, and whether each of its months was held to its own totals
     shown   the same for the pairs of the rules themselves, which rest on all baskets, these included
     rules   what the earlier baskets alone gave, None where nothing was compared
@@ -45,6 +47,7 @@ class Validation:
     season: int = 0
     days_later: int = 0
     by_month: bool = False
+    years: bool = True
 
     def count(self, verdict: str) -> int:
         """Pairs found earlier with this verdict."""
@@ -56,13 +59,17 @@ class Validation:
         if self.cut is None:
             return self.why
         if self.found.empty:
-            alone = " but by the season alone" if self.season else ""
+            alone = f" but by {self._alone}" if self.season else ""
             return f"No pair stood out{alone} in the first three quarters of the time, so there was none to follow."
         said = f"{_held(self.found, 'first three quarters of the time', self.lately)}."
         if self.season:
             more = wording.counted(self.season, "more pair")
-            said += f" {more} stood out by the season alone and {wording.noun(self.season, 'was')} not followed."
+            said += f" {more} stood out by {self._alone} and {wording.noun(self.season, 'was')} not followed."
         return said
+
+    @property
+    def _alone(self) -> str:
+        return "the season alone" if self.years else "the months they were sold in"
 
     @property
     def verdict_before(self) -> str:
@@ -94,10 +101,12 @@ def validate(baskets: Baskets, rules: Rules) -> Validation:
         found = _found(baskets.part("earlier"), rules)
     except NotEnoughData as error:
         return _nothing(f"The earlier part is too small to find rules in: {error}.")
+    except UsageError:
+        return _nothing("In the earlier part more pairs are frequent than can be compared, so none was followed.")
     followed = _beyond_season(found)
     try:
         before = recount(_beyond_season(_found(baskets.part("first half"), rules)), baskets.part("third quarter"))
-    except NotEnoughData:
+    except (NotEnoughData, UsageError):
         before = _EMPTY
     return Validation(
         cut=baskets.cut,
@@ -109,6 +118,7 @@ def validate(baskets: Baskets, rules: Rules) -> Validation:
         season=len(above_chance(found)) - len(followed),
         days_later=int((later.days.max() - pd.Timestamp(baskets.cut)).days) + 1,
         by_month=bool(months_known(later)),
+        years=seasons_known(baskets),
     )
 
 
@@ -157,6 +167,10 @@ def _held(pairs: pd.DataFrame, found: str, then: str) -> str:
     if held == n:
         all_of_them = {1: "The one pair", 2: "Both pairs"}.get(n, f"All {n} pairs")
         return f"{all_of_them} found in the {found} held up in the {then}"
+    if n == 1 and gone:
+        return f"The one pair found in the {found} reversed in the {then}"
+    if n == 1:
+        return f"Whether the one pair found in the {found} held up in the {then} could not be told"
     rest = [f"{gone} reversed"] if gone else []
     rest += [f"{n - held - gone} could not be told"] if n > held + gone else []
     counted = f"{held or 'None'} of {wording.counted(n, 'pair')} found in the {found}"
@@ -172,9 +186,16 @@ def held_up(validation: Validation, baskets: Baskets) -> Part:
     within = ", found and counted within months, each against its own totals" if validation.by_month else ""
     definition = f"Pairs found in the first three quarters of the time whose range is above chance in the rest{within}."
     tile = tally("pairs_held", "Pairs that held up later", held if n else None, n or None, definition)
+    title = (
+        f"{held or 'None'} of {wording.counted(n, 'pair')} found earlier held up in the {validation.lately}"
+        if n
+        else ""
+    )
+    if n == 1:
+        title = f"The pair found earlier {'held up' if held else 'could not be confirmed'} in the {validation.lately}"
     names = [" + ".join(baskets.names[i] for i in pair) for pair in found["itemset"]]
     return Part(
-        title=f"{held} of {wording.counted(n, 'pair')} found earlier held up in the {validation.lately}" if n else "",
+        title=title,
         chart=times_chart(found.assign(name=names), what=f"times expected, {validation.lately}") if n else None,
         detail=True,
         metrics=[
