@@ -5,8 +5,9 @@ from __future__ import annotations
 import pandas as pd
 
 from crmlib import figures, formats, wording
+from crmlib.analysis.experiments.judging import READ
 from crmlib.analysis.experiments.measures import capped_text, mean_text, p_text, scale_of, words
-from crmlib.analysis.experiments.verdicts import READ, Verdicts
+from crmlib.analysis.experiments.verdicts import Verdicts
 from crmlib.findings import Metric, Part
 
 SHOWN = 8
