@@ -30,7 +30,7 @@ def part_effects(verdicts: Verdicts) -> Part:
     shown["label"] = [f"{row.test} · {row.measure}: {row.said}" for row in shown.itertuples()]
     table = figures.tabulate(
         shown,
-        caption="Every measure of every test that was read; p is corrected within each test (Holm), not across tests",
+        caption="Every measure of every test that was read; p is corrected for the other measures of its test, not for other tests",
         labels={
             "test": "Test",
             "measure": "Measure",
