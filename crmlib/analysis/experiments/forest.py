@@ -30,7 +30,7 @@ def part_effects(verdicts: Verdicts) -> Part:
     shown["label"] = [f"{row.test} · {row.measure}: {row.said}" for row in shown.itertuples()]
     table = figures.tabulate(
         shown,
-        caption="Every measure of every test that was read; p is corrected for the other measures of its test, not for other tests",
+        caption="Every measure of every test that was read; p counts the other measures of its test, not other tests",
         labels={
             "test": "Test",
             "measure": "Measure",
