@@ -215,10 +215,10 @@ def test_units_counted_by_hand(write_shop):
     assert facts.apart.iloc[0].tolist() == ["x", 1, 1, 1, 1]  # e in two arms, f repeated, g never assigned: one row
     found = facts.moments.set_index("variant")
     assert found.loc["control", ["n", "mean", "var", "missing", "pre_n"]].tolist() == [2, 5.0, 50.0, 0, 1]
-    # c has two values that differ, d's is empty: only f counts.
-    assert found.loc["new", ["n", "mean", "missing", "contradictory", "pre_n"]].tolist() == [1, 8.0, 2, 1, 1]
-    # b has no pre-value and takes the mean of 4 and 6.
-    assert found.loc["control", "pre_mean"] == pytest.approx((4 + 5) / 2)
+    # c has two rows, which are 11 together, d's is empty; a's row stands twice, to the second, and counts once.
+    assert found.loc["new", ["n", "mean", "missing", "several", "pre_n"]].tolist() == [2, 9.5, 1, 1, 2]
+    # b has no pre-value and takes the mean of 4, 2 and 6.
+    assert found.loc["control", "pre_mean"] == pytest.approx((4 + 4) / 2)
     assert facts.days["units"].sum() == 5
 
 
@@ -303,18 +303,13 @@ def units_in_pandas(assigned: pd.DataFrame) -> pd.DataFrame:
 
 def outcomes_in_pandas(assigned: pd.DataFrame, outcomes: pd.DataFrame) -> pd.DataFrame:
     units = units_in_pandas(assigned).query("arms == 1")
-    rows = outcomes.merge(units, on=["experiment", "unit_id"]).dropna(subset="value")
+    rows = outcomes.drop_duplicates().merge(units, on=["experiment", "unit_id"]).dropna(subset="value")
+    rows = rows[rows["observed_at"] >= rows["assigned_at"]]
     groups = rows.groupby(["experiment", "metric", "variant", "unit_id"])
-    found = groups.agg(
-        value=("value", "first"), pre_value=("pre_value", "min"), kinds=("value", "nunique")
-    ).reset_index()
-    late = (
-        (rows["observed_at"] >= rows["assigned_at"])
-        .groupby([rows[key] for key in ("experiment", "metric", "variant", "unit_id")])
-        .all()
-    )
-    usable = found["kinds"].eq(1) & late.reset_index(drop=True)
-    return found[usable].drop(columns="kinds")
+    found = groups.agg(value=("value", "sum"), pre_value=("pre_value", "min")).reset_index()
+    # Who did it twice did it.
+    ever = found["metric"] == "converted"
+    return found.assign(value=found["value"].where(~ever, found["value"].clip(upper=1)))
 
 
 def orders_in_pandas(assigned: pd.DataFrame, orders: pd.DataFrame, *, as_of: str, days: int) -> pd.DataFrame:
@@ -371,7 +366,9 @@ def untidy(rng: np.random.Generator) -> tuple[pd.DataFrame, pd.DataFrame]:
     found["pre_value"] = np.where(rng.random(len(found)) < 0.7, rng.gamma(2, 10, len(found)).round(2), np.nan)
     found.loc[found.index % 17 == 0, "value"] = np.nan
     found.loc[found.index % 23 == 0, "observed_at"] -= pd.Timedelta(days=60)
-    differing = found[found.index % 29 == 0].assign(value=lambda rows: rows["value"] + 1)
+    differing = found[found.index % 29 == 0].assign(
+        value=lambda rows: rows["value"].where(rows["metric"] == "revenue", 1)
+    )
     stray = found.head(7).assign(unit_id="nobody")
     return assigned, pd.concat([found, found.head(9), differing, stray], ignore_index=True)
 
@@ -813,9 +810,7 @@ def facts_in_pandas(assigned: pd.DataFrame, outcomes: pd.DataFrame) -> Facts:
         {"experiment": names, "two_arms": 0, "repeats": 0, "unassigned_rows": 0, "unassigned_units": 0}
     )
     rows = outcomes.merge(single[["experiment", "unit_id", "variant"]], on=["experiment", "unit_id"])
-    moments = moments_in_pandas(rows).assign(
-        missing=0, open=0, contradictory=0, early=0, window_low=14.0, window_high=14.0
-    )
+    moments = moments_in_pandas(rows).assign(missing=0, open=0, several=0, early=0, window_low=14.0, window_high=14.0)
     days = (
         single.groupby(["experiment", single["assigned_at"].dt.date.rename("day"), "variant"])
         .size()

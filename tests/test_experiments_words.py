@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 
 from crmlib.analysis.experiments import checks, looks, planning, split
-from crmlib.analysis.experiments.verdicts import Decision, Proviso, State, Verdict, Verdicts
+from crmlib.analysis.experiments.judging import Decision, Proviso, State, Verdict
+from crmlib.analysis.experiments.verdicts import Verdicts
 
 page, worth = (importlib.import_module(f"crmlib.analysis.experiments.{name}") for name in ("page", "worth"))
 

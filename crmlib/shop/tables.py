@@ -175,7 +175,7 @@ _TABLES = (
     ),
     Table(
         "outcomes",
-        "a metric of a unit, measured once",
+        "a metric of a unit; several of one unit are added up",
         _columns("""
             experiment!  text    name of the experiment
             unit_id!     id      visitor or customer

@@ -43,6 +43,26 @@ def difference_interval(
     return _crossing(z, q, -1 + _END, seen), _crossing(z, -q, 1 - _END, seen)
 
 
+def exact_test(events: int, n: int, events_control: int, n_control: int) -> float:
+    """Could two shares be the same, however few the events? Fisher's exact test, the smaller tail twice.
+
+    >>> round(exact_test(6, 1_000, 0, 1_000), 4)
+    0.0309
+    """
+    one = stats.hypergeom(n + n_control, events + events_control, n)
+    return min(1.0, 2 * float(min(one.cdf(events), one.sf(events - 1))))
+
+
+def exact_range(events: int, n: int, *, confidence: float) -> tuple[float, float, float]:
+    """A share and how far it may lie from what was counted: Clopper and Pearson 1934, never narrower than it says.
+
+    >>> [round(end, 4) for end in exact_range(0, 100, confidence=0.95)]
+    [0.0, 0.0, 0.0362]
+    """
+    ends = stats.binomtest(events, n).proportion_ci(confidence, method="exact")
+    return events / n, float(ends.low), float(ends.high)
+
+
 def ratio_interval(
     events: int, n: int, events_control: int, n_control: int, *, confidence: float = 0.95
 ) -> tuple[float, float]:

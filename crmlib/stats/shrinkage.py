@@ -131,3 +131,29 @@ def shrunk(counts: Floats, exposure: Floats) -> tuple[Floats, Floats, Floats]:
     shape = float(np.exp(optimize.minimize_scalar(unlikely, bounds=(-3.0, 8.0), method="bounded").x))
     above, below = shape + counts, shape / mean + exposure
     return above / below, distributions.gamma.ppf(0.025, above) / below, distributions.gamma.ppf(0.975, above) / below
+
+
+def chance_below(
+    effect: float, error: float, *, line: float = 0.0, past: Floats | None = None, past_errors: Floats | None = None
+) -> float:
+    """How likely does a true effect lie below `line`, given what other effects of its kind were like?
+
+    True effects are normal around none with a spread that `past` effects and this one tell: averaged over all spreads,
+    weighted by their likelihood, each as likely beforehand. Without `past` every effect counts as equally likely
+    beforehand. Source: Gelman et al. 2013, Bayesian Data Analysis, section 5.4.
+
+    >>> round(chance_below(1.0, 1.0), 2)
+    0.16
+    >>> small = np.array([0.1, -0.2, 0.1, 0.0, -0.1])
+    >>> round(chance_below(1.0, 1.0, past=small, past_errors=np.full(5, 0.3)), 2)
+    0.42
+    """
+    if past is None or past_errors is None or not len(past):
+        return float(distributions.norm.cdf((line - effect) / error))
+    effects, errors = np.append(past, effect), np.append(past_errors, error)
+    spread = np.geomspace(errors.min() / 100, 10 * max(errors.max(), np.abs(effects).max()), 400)[:, None]
+    log_density = distributions.norm.logpdf(effects, 0.0, np.hypot(spread, errors)).sum(axis=1)
+    weight = np.exp(log_density - log_density.max()) * spread[:, 0]  # the steps of the spread grow with it
+    kept = spread[:, 0] ** 2 / (spread[:, 0] ** 2 + error**2)
+    below = distributions.norm.cdf((line - kept * effect) / (np.sqrt(kept) * error))
+    return float(weight @ below / weight.sum())

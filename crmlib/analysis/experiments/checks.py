@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Set
 from typing import Any
 
@@ -11,6 +12,7 @@ import pandas as pd
 from scipy import stats
 
 from crmlib import figures, formats, wording
+from crmlib.analysis.experiments.enough import SKEWED, skewness
 from crmlib.analysis.experiments.facts import Facts
 from crmlib.analysis.experiments.measures import p_text, rounded, title, words
 from crmlib.analysis.experiments.split import (
@@ -30,9 +32,8 @@ from crmlib.errors import UsageError
 from crmlib.findings import Check, Part
 from crmlib.stats import adjust
 
-# Kohavi, Deng, Longbotham and Xu 2014, rule 7: 355 skewness² units make a mean's tails right, where the mean's own
-# skewness is 1 / √355. Here it is asked of the difference, in which equal arms cancel.
-SKEWED = 1 / math.sqrt(355)
+# Names that say an arm got nothing new, without blanks and hyphens.
+OLD = ("control", "holdout", "heldout", "holdback", "baseline")
 _TOLD = {"sample_ratio": "split", "sample_ratio_any_day": "split at any day", "sample_ratio_by_day": "split by day",
          "sample_ratio_by_segment": "split by segment"}  # fmt: skip
 
@@ -74,10 +75,11 @@ def validate(facts: Facts, *, control: str = "", split: str = "", confidence: fl
 
 
 def _control(experiment: str, arms: list[str], wanted: str) -> str:
-    name = wanted or "control"
-    folded = [arm for arm in arms if arm.casefold() == name.casefold()]
-    if name in arms or not arms:
-        return name
+    """The old version: the arm that was asked for, else the one whose name says so; two of them are asked for."""
+    names = [wanted.casefold()] if wanted else list(OLD)
+    folded = [arm for arm in arms if re.sub(r"[\s_-]+", "", arm.casefold()) in names or arm.casefold() in names]
+    if wanted in arms or not arms:
+        return wanted or "control"
     if len(folded) == 1:
         return folded[0]
     found = ", ".join(f"'{arm}'" for arm in arms)
@@ -85,6 +87,12 @@ def _control(experiment: str, arms: list[str], wanted: str) -> str:
         raise UsageError(
             f"experiment '{experiment}' has no arm '{wanted}'; it has {found}: give -p control=…, or pick one test by "
             "-p experiment=…"
+        )
+    if folded:
+        both = wording.listed(f"'{arm}'" for arm in folded)
+        raise UsageError(
+            f"experiment '{experiment}' has the arms {found}; {both} may each be the old version: say which by "
+            "-p control=…"
         )
     raise UsageError(f"experiment '{experiment}' has no arm named 'control'; it has {found}: say which by -p control=…")
 
@@ -135,7 +143,7 @@ def _missing(experiment: str, metrics: pd.DataFrame, unit: str) -> list[Row]:
 
 
 def _metrics(experiment: str, metrics: pd.DataFrame, control: str, *, unit: str, hidden: Set[str]) -> list[Row]:
-    """What never blocks: contradictory and early values, unequal windows, arms unlike before, heavy tails."""
+    """What never blocks: several and early values, unequal windows, arms unlike before, heavy tails."""
     found: list[Row] = []
     before: list[tuple[str, str, float, float]] = []
 
@@ -144,9 +152,13 @@ def _metrics(experiment: str, metrics: pd.DataFrame, control: str, *, unit: str,
 
     for metric, arms in metrics.groupby("metric", sort=True):
         name = str(metric)
-        for code, told in (("contradictory", "several values that differ"), ("early", "values from before the test")):
-            if count := int(arms[code].sum()):
-                warn(code, name, float(count), f"{count:,} {unit} have {told} for {words(name)}; they are left out.")
+        if count := int(arms["several"].sum()):
+            how = "who ever did it counts once" if arms["off_binary"].sum() == 0 else "they are added up"
+            said = f"{count:,} {unit} have several rows of {words(name)}; {how}."
+            found.append(Row(experiment, "several", float(count), said, metric=name))
+        if count := int(arms["early"].sum()):
+            said = f"{count:,} {unit} have values of {words(name)} from before the test; those are left out."
+            warn("early", name, float(count), said)
         ends = arms["window_low"].min(), arms["window_high"].max()
         if float(ends[1] - ends[0]) > 1:
             low, high = (formats.number(value, digits=1) for value in ends)
@@ -158,7 +170,7 @@ def _metrics(experiment: str, metrics: pd.DataFrame, control: str, *, unit: str,
             if min(a["pre_n"], b["pre_n"]) >= 30 and a["pre_var"] + b["pre_var"] > 0:
                 z = (b["pre_mean"] - a["pre_mean"]) / math.sqrt(a["pre_var"] / a["n"] + b["pre_var"] / b["n"])
                 before.append((name, str(arm), float(b["pre_mean"] - a["pre_mean"]), float(2 * stats.norm.sf(abs(z)))))
-            skew = _skew_of_difference(a, b)
+            skew = skewness(a, b)
             if a["off_binary"] + b["off_binary"] > 0 and abs(skew) > SKEWED:
                 shown = not (arms["open"].sum() or hidden & {"", name})
                 said = _tail_text(name, by_arm, max(a["largest"], b["largest"]), shown=shown)
@@ -181,16 +193,6 @@ def _tail_text(name: str, by_arm: pd.DataFrame, top: float, *, shown: bool) -> s
     mean, without = float(arm["mean"]), float((arm["n"] * arm["mean"] - top) / (arm["n"] - 1))
     rest, whole = formats.number(without, digits=2), formats.number(mean, digits=2)
     return f"{text} Without that one, the mean of {words(str(arm.name))} would be {rest}, not {whole}."
-
-
-def _skew_of_difference(a: pd.Series, b: pd.Series) -> float:
-    """Skewness of the difference of two means: (κ3b / nb² − κ3a / na²) / SE³."""
-    if min(a["n"], b["n"]) < 3:
-        return 0.0
-    variance = a["var"] / a["n"] + b["var"] / b["n"]
-    if not variance > 0:
-        return 0.0
-    return float((b["skew3"] / b["n"] ** 2 - a["skew3"] / a["n"] ** 2) / variance**1.5)
 
 
 def part_checks(checks: Checks, splits: pd.DataFrame, *, read: Set[str] | None = None) -> Part:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import ibis
 import ibis.expr.types as ir
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from crmlib.shop.shop import Shop
 
 _DAY = 86_400  # seconds
-_OUTCOMES = ("experiment", "metric", "variant", "unit_id", "value", "pre_value", "open", "contradictory", "early",
+_USUAL = 0.05  # share of units with several rows above which a metric's rows are events
+_OUTCOMES = ("experiment", "metric", "variant", "unit_id", "value", "pre_value", "open", "several", "early",
              "window", "day")  # fmt: skip
 
 
@@ -36,7 +37,7 @@ class Facts:
     moments   experiment, metric, variant and what `moments.moments` says
     ratios    the same for ratios of two metrics, with both means, variances and their covariance
     quantiles what `moments.order_statistics` says
-    capped    experiment, metric, variant, largest, n, mean, var, with the outermost thousandth of values cut back
+    capped    experiment, metric, variant, n, mean, var, with the outermost thousandth of values cut back
     source    'outcomes' or 'orders': where the metrics come from
     unit      what was assigned, in the plural: 'visitors'
     """
@@ -74,7 +75,7 @@ class Facts:
         return effects.assign(
             test=[self.name(row["experiment"], row["variant"]) for row in rows],
             measure=effects["metric"].map(words),
-            said=[effect_text(row, self.currency) if row["effect"] == row["effect"] else "too few" for row in rows],
+            said=[effect_text(row, self.currency) if row["low"] == row["low"] else "too few" for row in rows],
             both=effects["n"] + effects["n_control"],
         )
 
@@ -143,19 +144,22 @@ def facts(
         moments=found,
         ratios=reduced.ratio_moments(shop, outcomes, ratios=ratios),
         quantiles=ranks,
-        capped=_capped(shop, outcomes, found),
+        capped=_capped(shop, outcomes, found, ratios),
         unit=unit.strip() or unit_called(metrics, source="outcomes" if known else "orders"),
         money_rule="" if known else shop.money_rule(),
     )
 
 
-def _capped(shop: Shop, outcomes: ir.Table, found: pd.DataFrame) -> pd.DataFrame:
-    """Means with the outermost values cut back, of metrics that are not mere zeros and ones."""
-    names = ["experiment", "metric", "variant", "largest", "n", "mean", "var"]
+def _capped(shop: Shop, outcomes: ir.Table, found: pd.DataFrame, ratios: list[tuple[str, str]]) -> pd.DataFrame:
+    """Means and ratios with the outermost values cut back, of metrics that are not mere zeros and ones."""
+    names = ["experiment", "metric", "variant", "n", "mean", "var"]
     spread = sorted(set(found.loc[found["off_binary"] > 0, "metric"]))
     if not spread:
         return pd.DataFrame(columns=names)
-    return reduced.moments(shop, reduced.cut_back(outcomes.filter(outcomes["metric"].isin(spread))))[names]
+    plain = reduced.moments(shop, reduced.cut_back(outcomes.filter(outcomes["metric"].isin(spread))))[names]
+    return (
+        pd.concat([plain, reduced.ratio_moments(shop, outcomes, ratios=ratios, cut=True)[names]]) if ratios else plain
+    )
 
 
 def assigned_units(shop: Shop, *, experiment: str = "") -> ir.Table:
@@ -219,40 +223,97 @@ def measured(shop: Shop, *, units: ir.Table, window_days: int) -> ir.Table:
 def recorded_outcomes(shop: Shop, *, units: ir.Table, window_days: int) -> ir.Table:
     """Grain: a metric of a unit in one arm, from the outcomes table; units without a value are there, empty.
 
-    Columns experiment, metric, variant, unit_id, value, pre_value, open, contradictory, early, window (days from
-    assignment to observation; empty where the shop does not say), day (of assignment). A value measured before the
-    assignment (`early`), or one of several that differ (`contradictory`), is empty. `open`: the metric's longest window
-    (else `window_days`) has not passed for this unit; a value that came before is not counted yet, since those who act
-    early would else stand for all.
+    Columns experiment, metric, variant, unit_id, value, pre_value, open, several, early, window (days from assignment
+    to observation; empty where the shop does not say), day (of assignment). Values of `several` rows are put together
+    (`_events`); one measured before the assignment (`early`) does not count. `open`: the metric's longest window (else
+    `window_days`) has not passed for this unit; a value that came before is not counted yet, since those who act early
+    would else stand for all. Where all was measured on one day, the test ended for everybody then, and nothing is open.
     """
     single = units.filter(units["arms"] == 1)
-    rows = shop.table("outcomes").select("experiment", "unit_id", "metric", "value", "observed_at", "pre_value")
+    keys = ["experiment", "unit_id", "metric"]
+    rows = shop.table("outcomes").select(*keys, "value", "observed_at", "pre_value")
     rows = rows.inner_join(single.select("experiment", "unit_id", "assigned_at"), ["experiment", "unit_id"])
     rows = rows.mutate(_seconds=rows["observed_at"].delta(rows["assigned_at"], unit="second"))
-    found = rows.group_by("experiment", "unit_id", "metric").aggregate(
-        value=rows["value"].min(),
-        pre_value=rows["pre_value"].min(),
-        # Two values differ where the least is not the largest; counting them apart would cost as much as all the rest.
-        contradictory=(rows["value"].min() != rows["value"].max()).fill_null(False),
-        early=(rows["_seconds"].min() < 0).fill_null(False),
-        _seconds=rows["_seconds"].max(),
-    )
-    metrics = found.group_by("experiment", "metric").aggregate(_longest=found["_seconds"].max())
+    found = shop.keep(rows.group_by(*keys).aggregate(**_of_unit(rows)))
+    metrics = _metrics_of(found)
+    if several := shop.fetch(metrics.filter(metrics["_several"] > 0)).to_dict("records"):
+        found = shop.keep(_events(shop, single, several, window_days=window_days))
+        metrics = _metrics_of(found)
     grid = single.select("experiment", "unit_id", "variant", "assigned_at").inner_join(metrics, "experiment")
-    keys = ["experiment", "unit_id", "metric"]
     grid = grid.left_join(found, keys).drop(*(f"{key}_right" for key in keys))
     waiting = _moment(shop.as_of).delta(grid["assigned_at"], unit="second")
     window = ibis.greatest(grid["_longest"].fill_null(window_days * _DAY), 0)
     # A value without a date cannot be said to have come early.
-    grid = grid.mutate(open=(waiting < window) & (grid["value"].isnull() | grid["_seconds"].notnull()))
-    usable = ~(grid["contradictory"] | grid["early"]).fill_null(True) & ~grid["open"]
+    waits = (waiting < window) & (grid["value"].isnull() | grid["_seconds"].notnull())
+    grid = grid.mutate(open=waits & ~(grid["_first"].date() == grid["_last"].date()).fill_null(False))
     return grid.mutate(
-        value=ibis.ifelse(usable, grid["value"], ibis.null(EXACT)),
-        contradictory=grid["contradictory"].fill_null(False),
+        value=ibis.ifelse(grid["open"], ibis.null(EXACT), grid["value"]),
+        several=(grid["_rows"] > 1).fill_null(False),
         early=grid["early"].fill_null(False),
         window=grid["_seconds"] / _DAY,
         day=grid["assigned_at"].date(),
     ).select(*_OUTCOMES)
+
+
+def _of_unit(rows: ir.Table) -> dict[str, ir.Value]:
+    """What is kept of a unit's rows of one metric: the sum of those that did not come early."""
+    value = ibis.ifelse((rows["_seconds"] < 0).fill_null(False), ibis.null(EXACT), rows["value"])
+    return {
+        "value": value.sum().cast(EXACT),
+        "pre_value": rows["pre_value"].min(),
+        "early": (rows["_seconds"].min() < 0).fill_null(False),
+        "_rows": value.count(),
+        "_seconds": rows["_seconds"].max(),
+        "_at": rows["observed_at"].max(),
+    }
+
+
+def _metrics_of(found: ir.Table) -> ir.Table:
+    """Grain: an experiment and metric. Longest window, units and those of several rows, first and last day."""
+    return found.group_by("experiment", "metric").aggregate(
+        _longest=found["_seconds"].max(),
+        _several=(found["_rows"] > 1).sum(),
+        _units=found.count(),
+        _first=found["_at"].min(),
+        _last=found["_at"].max(),
+    )
+
+
+def _events(shop: Shop, single: ir.Table, several: list[dict[str, Any]], *, window_days: int) -> ir.Table:
+    """The same where units of some metrics have several rows, one for each event.
+
+    A row that stands twice, to the second, counts once. Events are added up; where a metric says no or yes (zeros and
+    ones, both there) a unit did it if it ever did. Where several rows are usual, each unit's events count for as long
+    as every unit could be followed, at least for `window_days`.
+    """
+    keys = ["experiment", "unit_id", "metric"]
+    rows = shop.table("outcomes")
+    # Without a time of day two purchases of a price and a row that stands twice look alike: then both count.
+    timed = (rows["observed_at"].notnull() & (rows["observed_at"] != rows["observed_at"].truncate("D"))).fill_null(
+        False
+    )
+    rows = rows.filter(timed).distinct().union(rows.filter(~timed)).select(*keys, "value", "observed_at", "pre_value")
+    rows = rows.inner_join(single.select("experiment", "unit_id", "assigned_at"), ["experiment", "unit_id"])
+    rows = rows.mutate(_seconds=rows["observed_at"].delta(rows["assigned_at"], unit="second"))
+    usual = [row for row in several if row["_several"] > _USUAL * row["_units"]]
+    marked = [(rows["experiment"] == row["experiment"]) & (rows["metric"] == row["metric"]) for row in usual]
+    last = single.group_by("experiment").aggregate(_followed=single["assigned_at"].max())
+    last = last.mutate(_followed=_moment(shop.as_of).delta(last["_followed"], unit="second"))
+    rows = rows.mutate(_event=ibis.or_(*marked) if marked else ibis.literal(False)).inner_join(last, "experiment")
+    limit = ibis.greatest(rows["_followed"], window_days * _DAY)
+    rows = rows.filter(~(rows["_event"] & (rows["_seconds"] > limit)).fill_null(False))
+    said = {"_off": (rows["value"] != 0) & (rows["value"] != 1), "_no": rows["value"] == 0}
+    said["_event"] = rows["_event"]
+    found = rows.group_by(*keys).aggregate(**_of_unit(rows), **{name: one.sum() for name, one in said.items()})
+    kinds = found.group_by("experiment", "metric").aggregate(_yes=(found["_off"].sum() == 0) & (found["_no"].sum() > 0))
+    found = found.inner_join(kinds, ["experiment", "metric"])
+    ever = found["_yes"] & (found["value"] > 1)
+    # A unit's last event does not end its window.
+    longest = found["_seconds"].max().over(ibis.window(group_by=["experiment", "metric"]))
+    return found.mutate(
+        value=ibis.ifelse(ever, ibis.literal(1).cast(EXACT), found["value"]),
+        _seconds=ibis.ifelse(found["_event"] > 0, longest, found["_seconds"]),
+    )
 
 
 def placed_orders(shop: Shop, *, units: ir.Table, window_days: int) -> ir.Table:
@@ -289,7 +350,7 @@ def order_outcomes(shop: Shop, *, units: ir.Table, window_days: int) -> ir.Table
     table = single.left_join(sums, ["experiment", "unit_id"]).drop("experiment_right", "unit_id_right")
     table = table.mutate(
         pre_value=ibis.null(EXACT),
-        contradictory=ibis.literal(False),
+        several=ibis.literal(False),
         early=ibis.literal(False),
         window=ibis.literal(float(window_days)),
         day=table["assigned_at"].date(),

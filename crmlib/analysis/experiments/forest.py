@@ -5,8 +5,9 @@ from __future__ import annotations
 import pandas as pd
 
 from crmlib import figures, formats, wording
+from crmlib.analysis.experiments.judging import READ
 from crmlib.analysis.experiments.measures import capped_text, mean_text, p_text, scale_of, words
-from crmlib.analysis.experiments.verdicts import READ, Verdicts
+from crmlib.analysis.experiments.verdicts import Verdicts
 from crmlib.findings import Metric, Part
 
 SHOWN = 8
@@ -29,7 +30,7 @@ def part_effects(verdicts: Verdicts) -> Part:
     shown["label"] = [f"{row.test} · {row.measure}: {row.said}" for row in shown.itertuples()]
     table = figures.tabulate(
         shown,
-        caption="Every measure of every test that was read; p is corrected within each test (Holm), not across tests",
+        caption="Every measure of every test that was read; p counts the other measures of its test, not other tests",
         labels={
             "test": "Test",
             "measure": "Measure",

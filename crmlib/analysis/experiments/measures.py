@@ -136,6 +136,12 @@ def most_text(row: Mapping[str, Any], currency: str) -> str:
     return f"{text} points" if kind == "share" else text
 
 
+def gain_text(row: Mapping[str, Any], currency: str) -> str:
+    """The most there is to gain: the upper end of the interval, rounded as `effect_text` does."""
+    text = _amount(row["high"], str(row["kind"]), currency, digits=_row_digits(row))
+    return f"{text} points" if row["kind"] == "share" else text
+
+
 def capped_text(row: Mapping[str, Any], currency: str) -> str:
     """The same effect with the outermost thousandth of values cut back, a check that decides nothing; or ''."""
     if pd.isna(row["capped_effect"]):

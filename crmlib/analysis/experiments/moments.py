@@ -23,12 +23,14 @@ if TYPE_CHECKING:
     from crmlib.shop.shop import Shop
 
 EXACT = dt.Decimal(18, 4)  # as the shop's tables: sums and sums of squares are exact, the same in every order
+LEAST_WITHOUT = 30  # units without a pre_value for which these are a group of their own
 CUT = 0.001  # share of a metric's values, over all arms, that is cut back at either end
 _WIDE = dt.Decimal(19, 4)
 SUMS = ("total", "squares", "total_with_pre", "pre_total", "pre_squares", "cross")
 RATIO_SUMS = ("top", "below", "top_squares", "below_squares", "cross")
+_CUBES = ("top3", "top2", "below2", "below3")
 _RATIOS = ["experiment", "metric", "variant", "n", "nonzero", "open", "missing", "mean", "top_mean", "below_mean",
-           "top_var", "below_var", "cov"]  # fmt: skip
+           "top_var", "below_var", "cov", "var", "skew3"]  # fmt: skip
 _QUANTILES = ["experiment", "metric", "share", "variant", "n", "middle", "low", "high", "low_all", "high_all", "open",
               "missing"]  # fmt: skip
 
@@ -38,7 +40,7 @@ def sums(outcomes: ir.Table, *, by: Sequence[str] = ()) -> ir.Table:
 
     Columns n (units with a value), total, squares, cubes; pre_n (of those, units with a pre_value), pre_total,
     pre_squares, cross (value × pre_value), total_with_pre; nonzero, largest, off_binary (values other than 0 and 1),
-    missing, open, contradictory, early (units), window_low and window_high (days). Empty values never count in n. Sums
+    missing, open, several, early (units), window_low and window_high (days). Empty values never count in n. Sums
     and squares are exact decimals, cubes are not. Enough for means and proportions; not for ratios or quantiles.
     """
     has = outcomes["value"].notnull()
@@ -61,7 +63,7 @@ def sums(outcomes: ir.Table, *, by: Sequence[str] = ()) -> ir.Table:
         off_binary=((value != 0) & (value != 1)).sum().fill_null(0),
         missing=(value.isnull() & ~rows["open"]).sum(),
         open=rows["open"].sum(),
-        contradictory=rows["contradictory"].sum(),
+        several=rows["several"].sum(),
         early=rows["early"].sum(),
         window_low=rows["window"].min(),
         window_high=rows["window"].max(),
@@ -73,14 +75,14 @@ def moments(shop: Shop, outcomes: ir.Table, *, by: Sequence[str] = (), cumulated
     """How do the outcomes of each experiment, metric and arm (and `by`) lie? A row each, with mean, var and counts.
 
     `sums` as n, mean, var (n − 1), skew3 (third central moment), pre_n, pre_mean, pre_var, cov. A unit without
-    pre_value takes the metric's mean over all arms, which leaves its value as it was. Computed from exact sums, so that
-    the last digit does not depend on the order in which an engine adds. `cumulated` adds up along `by`.
+    pre_value takes what `_filled` says. Computed from exact sums, so that the last digit does not depend on the order
+    in which an engine adds. `cumulated` adds up along `by`.
     """
     expression = sums(outcomes, by=by)
     # Texts carry a decimal through the door whole; as floats, squares would lose what the variance is made of.
     frame = shop.fetch(expression.mutate(**{name: expression[name].cast("string") for name in SUMS}))
     exact = _exact(frame, SUMS)
-    typical = _typical(frame, exact["pre_total"])
+    typical = _filled(frame, exact)
     if cumulated:
         arms = frame.groupby(["experiment", "metric", "variant"], sort=False)
         added = ["n", "pre_n", "nonzero", "missing", "open", "cubes"]
@@ -142,14 +144,26 @@ def _added(groups: Iterable[NDArray[np.intp]], values: list[Fraction]) -> list[F
     return found
 
 
-def _typical(frame: pd.DataFrame, totals: list[Fraction]) -> dict[tuple[str, str], Fraction]:
-    """The mean pre_value of a metric over all arms."""
-    keys = list(zip(frame["experiment"], frame["metric"], strict=True))
-    sums_, counts = dict.fromkeys(keys, Fraction(0)), dict.fromkeys(keys, 0)
-    for key, total, n in zip(keys, totals, frame["pre_n"], strict=True):
-        sums_[key] += total
-        counts[key] += int(n)
-    return {key: sums_[key] / counts[key] if counts[key] else Fraction(0) for key in sums_}
+def _filled(frame: pd.DataFrame, exact: Mapping[str, list[Fraction]]) -> dict[tuple[str, str], Fraction]:
+    """What stands for a missing pre_value, by experiment and metric, over all arms.
+
+    With it the slope of value on pre_value is the regression on the known pre-values and on whether there is one: units
+    without a past, such as new customers, differ from the rest. Few of them take the mean, which changes nothing.
+    """
+    found = {}
+    for key, places in frame.groupby(["experiment", "metric"], sort=False).indices.items():
+        total, with_pre, pre, squares, cross = (
+            sum((exact[name][place] for place in places), Fraction(0))
+            for name in ("total", "total_with_pre", "pre_total", "pre_squares", "cross")
+        )
+        known, units = int(frame["pre_n"].iloc[places].sum()), int(frame["n"].iloc[places].sum())
+        mean = pre / known if known else Fraction(0)
+        slope = (cross - mean * with_pre, squares - mean * pre)
+        found[key] = mean
+        if known and units - known >= LEAST_WITHOUT and all(slope):
+            gap = (total - with_pre) / (units - known) - with_pre / known
+            found[key] = mean + gap * slope[1] / slope[0]
+    return found
 
 
 def read_also(text: str, *, metrics: Sequence[str]) -> tuple[list[tuple[str, str]], list[tuple[str, float]]]:
@@ -178,15 +192,19 @@ def read_also(text: str, *, metrics: Sequence[str]) -> tuple[list[tuple[str, str
     return ratios, quantiles
 
 
-def ratio_moments(shop: Shop, outcomes: ir.Table, *, ratios: Sequence[tuple[str, str]]) -> pd.DataFrame:
+def ratio_moments(
+    shop: Shop, outcomes: ir.Table, *, ratios: Sequence[tuple[str, str]], cut: bool = False
+) -> pd.DataFrame:
     """Grain: an experiment, ratio and arm. Over units with both values: n, mean (of all that is above the line over all
-    below it), top_mean, below_mean, top_var, below_var, cov, nonzero (units whose lower value is not 0), open, missing.
+    below it), top_mean, below_mean, top_var, below_var, cov, nonzero (units whose lower value is not 0), open, missing;
+    var and skew3 of each unit's part in it, (top − mean × below) / below_mean.
 
-    The unit is still what was assigned: a ratio of sums, not the mean of the units' own ratios.
+    The unit is still what was assigned: a ratio of sums, not the mean of the units' own ratios. With `cut` the units
+    with the largest thousandth of either value weigh less, and keep a ratio of their own.
     """
     frames = []
     for top, below in ratios:
-        frame = shop.fetch(_ratio_sums(outcomes, top=top, below=below))
+        frame = shop.fetch(_ratio_sums(outcomes, top=top, below=below, cut=cut))
         n = frame["n"].astype(int).tolist()
         a, b, aa, bb, ab = _exact(frame, RATIO_SUMS).values()
         frames.append(
@@ -198,19 +216,32 @@ def ratio_moments(shop: Shop, outcomes: ir.Table, *, ratios: Sequence[tuple[str,
                 top_var=list(map(spread, aa, a, a, n)),
                 below_var=list(map(spread, bb, b, b, n)),
                 cov=list(map(spread, ab, a, b, n)),
-            )[_RATIOS]
+            )
         )
+        frames[-1] = _parts(frames[-1])[_RATIOS]
     filled = [frame for frame in frames if len(frame)]
     return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=_RATIOS)
 
 
-def _ratio_sums(outcomes: ir.Table, *, top: str, below: str) -> ir.Table:
+def _parts(frame: pd.DataFrame) -> pd.DataFrame:
+    """With var and skew3 of what each unit adds to the ratio, by the delta method."""
+    r, below, a3, a2, b2, b3 = (frame[name].astype(float) for name in ("mean", "below_mean", *_CUBES))
+    var = (frame["top_var"] - 2 * r * frame["cov"] + r**2 * frame["below_var"]) / below**2
+    cubes = (a3 - 3 * r * a2 + 3 * r**2 * b2 - r**3 * b3) / frame["n"].astype(float)
+    return frame.assign(var=var.clip(lower=0), skew3=cubes / below**3)
+
+
+def _ratio_sums(outcomes: ir.Table, *, top: str, below: str, cut: bool) -> ir.Table:
     keys = ["experiment", "unit_id"]
     upper = outcomes.filter(outcomes["metric"] == top).select(*keys, "variant", "open", top="value")
     lower = outcomes.filter(outcomes["metric"] == below).select(*keys, also_open="open", below="value")
     rows = upper.inner_join(lower, keys)
     rows = rows.mutate(_both=rows["top"].notnull() & rows["below"].notnull(), _waits=rows["open"] | rows["also_open"])
+    if cut:
+        rows = _weighed(rows)
     a, b, both = rows["top"], rows["below"], rows["_both"]
+    x, y = (value.cast("float64") for value in (a, b))
+    cubes = dict(zip(_CUBES, (x * x * x, x * x * y, x * y * y, y * y * y), strict=True))
     added = {"top": a, "below": b, "top_squares": product(a, a), "below_squares": product(b, b), "cross": product(a, b)}
     grouped = rows.group_by("experiment", "variant").aggregate(
         n=both.sum(),
@@ -219,8 +250,23 @@ def _ratio_sums(outcomes: ir.Table, *, top: str, below: str) -> ir.Table:
         missing=(~both & ~rows["_waits"]).sum(),
         # As texts, whole, for the same reason as the moments.
         **{name: value.sum(where=both).cast("string") for name, value in added.items()},
+        **{name: value.sum(where=both) for name, value in cubes.items()},
     )
     return grouped.order_by("experiment", "variant")
+
+
+def _weighed(rows: ir.Table) -> ir.Table:
+    """Units beyond the largest thousandth of either value brought to its edge, both values by the same factor."""
+    sizes = {"top": rows["top"].cast("float64").abs(), "below": rows["below"].cast("float64").abs()}
+    edges = rows.group_by("experiment").aggregate(**{f"_{name}": x.quantile(1 - CUT) for name, x in sizes.items()})
+    rows = rows.inner_join(edges, "experiment")
+    # An edge of 0, where nearly nobody has a value, would cut away all there is.
+    parts = [
+        ibis.ifelse((rows[f"_{name}"] > 0) & (size > rows[f"_{name}"]), rows[f"_{name}"] / size, 1.0)
+        for name, size in ((name, rows[name].cast("float64").abs()) for name in sizes)
+    ]
+    weight = ibis.least(*parts)
+    return rows.mutate(**{name: (rows[name].cast("float64") * weight).cast(EXACT) for name in sizes})
 
 
 def order_statistics(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from crmlib import formats, wording
 from crmlib.analysis.experiments.checks import part_checks
 from crmlib.analysis.experiments.forest import part_effects
+from crmlib.analysis.experiments.judging import DECIDED, READ, State
 from crmlib.analysis.experiments.looks import Looks, part_looks, part_novelty
 from crmlib.analysis.experiments.measures import capped_text, effect_text, title, words
 from crmlib.analysis.experiments.planning import part_plan
@@ -14,7 +15,7 @@ from crmlib.analysis.experiments.predictions import predictions
 from crmlib.analysis.experiments.results import LEAST_GAIN, Results
 from crmlib.analysis.experiments.segments import Segments, part_segments
 from crmlib.analysis.experiments.split import BLOCKED, WARNED, part_days, part_split
-from crmlib.analysis.experiments.verdicts import DECIDED, READ, State, Verdicts, part_verdicts
+from crmlib.analysis.experiments.verdicts import Verdicts, part_verdicts
 from crmlib.analysis.experiments.worth import part_worth
 from crmlib.findings import Caveat, Findings, Grade, Part, Status, compose
 
@@ -23,6 +24,7 @@ _SEVERAL = {
     State.OPEN: "tests show no clear difference",
     State.VOID: "tests are unusable",
     State.RUNNING: "tests are still running",
+    State.UNFIT: "tests can't be judged by their measures",
     State.TOO_FEW: "tests are too small to tell",
     State.NO_OUTCOMES: "tests had nothing measured",
 }
@@ -45,7 +47,7 @@ def page(verdicts: Verdicts, *, looks: Looks, segments: Segments, grades: Sequen
         part_trust(results),
         Part(predictions=predictions(results), grades=grades),
     ]
-    few = not verdicts.of(*DECIDED, State.RUNNING, State.VOID, State.OPEN)
+    few = not verdicts.of(*DECIDED, State.RUNNING, State.VOID, State.OPEN, State.UNFIT)
     status: Status | None = "too_few" if few else None
     return compose("experiments", headline(verdicts), parts, status=status)
 
@@ -54,6 +56,7 @@ def headline(verdicts: Verdicts) -> str:
     """What the tests say, in one or two sentences: those with a result, then the rest."""
     table, clear = verdicts.table, verdicts.clear
     rest = table[~table["experiment"].isin(clear["experiment"])].drop_duplicates("experiment")
+    clear = clear.drop_duplicates(["experiment", "said"])  # versions that are not told apart are told of together
     first = [f"{said}." for said in clear["said"].head(2 if len(clear) == 2 else 1)]
     if len(clear) > 2:
         first.append(f"{wording.upper(wording.small(len(clear) - 1))} other versions have a result too.")
@@ -81,6 +84,7 @@ def part_trust(results: Results) -> Part:
         f"of below {WARNED:g}; days and segments are diagnostics, corrected for their number.",
         _gains(results),
         *_tails(results),
+        *_several(results),
     ]
     if results.guardrails:
         named = "; ".join(f"{words(rail.metric)} {rail.text}" for rail in results.guardrails)
@@ -114,6 +118,13 @@ def _tails(results: Results) -> list[str]:
             name = f"{title(row['metric'])} in {words(row['experiment'])} has a heavy tail: the raw mean counts"
             cut = f"with the outermost thousandth of values cut back it would be {cut}, a check that decides nothing"
             told.append(f"{name}, {effect_text(row, currency)}; {cut}.")
+    return told[:3]
+
+
+def _several(results: Results) -> list[str]:
+    """How units with several rows were counted."""
+    table = results.checks.table
+    told: list[str] = table.loc[table["kind"] == "several", "text"].tolist()
     return told[:3]
 
 

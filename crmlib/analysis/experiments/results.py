@@ -15,9 +15,11 @@ from crmlib.analysis.experiments.effects import (
     at_every_look,
     mean_effect,
     quantile_effect,
+    rare_effect,
     ratio_effect,
     share_effect,
 )
+from crmlib.analysis.experiments.enough import LEAST_UNITS, is_rare, lacking, unfit
 from crmlib.analysis.experiments.facts import Facts
 from crmlib.analysis.experiments.measures import kind_of, parts_of
 from crmlib.analysis.experiments.sequential import PLANNED_UNITS
@@ -26,8 +28,6 @@ from crmlib.errors import UsageError, nearest
 from crmlib.stats import adjust
 
 CLEAR = 0.05  # a corrected p below it is called a difference
-LEAST_UNITS = 30  # units an arm needs for a mean
-LEAST_EVENTS = 10  # expected events and non-events an arm needs for a share; expected units other than zero for a mean
 LEAST_GAIN = 0.01  # share of variance that adjusting must take away to be worth its words
 READINGS = ("fixed", "always")
 CONTRACT = ["experiment", "metric", "variant", "control", "n", "n_control", "mean", "mean_control", "effect", "low",
@@ -42,7 +42,8 @@ _NEEDS = {
     "quantile": ("middle", "low", "high"),
 }
 _METHODS = {"score": "score interval of two shares", "Welch": "Welch's t", "delta": "ratio of sums, delta method",
-            "order statistics": "quantiles, order statistics"}  # fmt: skip
+            "order statistics": "quantiles, order statistics",
+            "exact": "Fisher's exact test"}  # fmt: skip
 _WRITTEN = re.compile(r"^(?P<metric>.+?)\s+(?P<sign>[+\-\u2212])\s*(?P<size>\d*\.?\d+)\s*(?P<unit>%|points?)?$")
 
 
@@ -118,7 +119,7 @@ class Rule:
 class Results:
     """One row per experiment, metric (ratio, quantile) and arm other than control.
 
-    table       the columns of results.csv with state (ok, void, too_few, running, unread), and reason, primary, kind
+    table       the columns of results.csv with state (ok, void, unfit, too_few, running, unread), reason, primary, kind
                 (share, money, number), level (of low and high), gain (share of variance that adjusting took away; empty
                 where there was nothing to adjust by), relative, relative_low, relative_high (of control's mean; empty
                 where that is not clearly above 0), error (standard error), limit (of a guardrail, in words), open,
@@ -195,13 +196,13 @@ def fit(
             "or a ratio as the primary measure, which reading=always can decide by"
         )
     limits = {limit.metric: limit for limit in read_guardrails(guardrails)}
-    known = {metric for _, _, metric, _ in _metrics(facts)}
+    known = {metric for _, _, metric, _ in measured_arms(facts)}
     for metric in limits if known else ():
         if metric not in known:
             raise UsageError(f"no experiment has a metric '{metric}'; {nearest(metric, known)}")
     rows: list[dict[str, Any]] = []
     rules = {}
-    for kind, experiment, metric, by_arm in _metrics(facts):
+    for kind, experiment, metric, by_arm in measured_arms(facts):
         control = checks.controls[experiment]
         others = [arm for arm in by_arm.index if arm != control]
         if control not in by_arm.index:
@@ -216,7 +217,7 @@ def fit(
         if kind == "quantile" and decides:
             by_arm = by_arm.assign(low=by_arm["low_all"], high=by_arm["high_all"])
         rows += [
-            _row(checks, by_arm.loc[[control, arm]], kind=kind, metric=metric, rule=rule, limit=limits.get(metric))
+            row_of(checks, by_arm.loc[[control, arm]], kind=kind, metric=metric, rule=rule, limit=limits.get(metric))
             | {"experiment": experiment, "primary": is_primary}
             for arm in others
         ]
@@ -232,7 +233,7 @@ def fit(
     )
 
 
-def _row(
+def row_of(
     checks: Checks, pair: pd.DataFrame, *, kind: str, metric: str, rule: Rule, limit: Guardrail | None
 ) -> dict[str, Any]:
     """One arm against control; the frame's first row is control's."""
@@ -264,7 +265,7 @@ def _corrected(table: pd.DataFrame) -> pd.DataFrame:
     return table[_COLUMNS].sort_values(keys, ascending=[True, False, True, True], ignore_index=True)
 
 
-def _metrics(facts: Facts) -> Iterator[tuple[str, str, str, pd.DataFrame]]:
+def measured_arms(facts: Facts) -> Iterator[tuple[str, str, str, pd.DataFrame]]:
     """Kind (share, mean, ratio or quantile), experiment, metric, and its arms."""
     quantiles = facts.quantiles.rename(columns={"middle": "mean"})
     for kind, frame in (("mean", facts.moments), ("ratio", facts.ratios), ("quantile", quantiles)):
@@ -277,7 +278,7 @@ def _primary(facts: Facts, wanted: str) -> tuple[dict[str, str], bool]:
     """By experiment: the metric, ratio or quantile that was named, else the first metric whose name begins with
     'conver', else the first by name."""
     metrics = {str(name): sorted(set(rows["metric"])) for name, rows in facts.moments.groupby("experiment")}
-    measured = {(experiment, metric) for _, experiment, metric, _ in _metrics(facts)}
+    measured = {(experiment, metric) for _, experiment, metric, _ in measured_arms(facts)}
     known = {metric for _, metric in measured}
     if wanted and known and wanted not in known:
         raise UsageError(f"no experiment has a metric '{wanted}'; {nearest(wanted, known)}")
@@ -297,7 +298,11 @@ def _compare(arm: pd.Series, control: pd.Series, *, kind: str, blocked: bool, ru
 
     if blocked:
         return nothing("void", "the arms cannot be compared", "void: the arms cannot be compared")
-    if reason := _too_few(arm, control, kind=kind, unit=unit):
+    if reason := unfit(arm, control, kind=kind, unit=unit):
+        known = {"effect": arm["mean"] - control["mean"]}
+        return nothing("unfit", reason, f"not judged: {reason}") | (known if not waiting else {})
+    exact = kind == "share" and rule.reading == "fixed" and is_rare(arm, control)
+    if reason := lacking(arm, control, kind=kind, unit=unit, exact=exact):
         return nothing("too_few", reason, f"too few to conclude: {reason}")
     if kind == "quantile" and rule.reading == "always":
         return nothing("unread", "a quantile is read once, at the planned end")
@@ -325,7 +330,11 @@ def _capped(facts: Facts, experiment: str, row: Mapping[str, Any]) -> dict[str, 
 def comparison(arm: pd.Series, control: pd.Series, *, binary: bool, rule: Rule) -> Effect | None:
     """One metric in two groups of units, wherever they come from; None where they are too few."""
     kind = "share" if binary else "mean"
-    return None if _too_few(arm, control, kind=kind) else estimate(arm, control, kind=kind, rule=rule)[0]
+    return (
+        None
+        if unfit(arm, control, kind=kind) or lacking(arm, control, kind=kind)
+        else estimate(arm, control, kind=kind, rule=rule)[0]
+    )
 
 
 def within(frame: pd.DataFrame, results: Results, *keys: str) -> pd.DataFrame:
@@ -354,6 +363,11 @@ def within(frame: pd.DataFrame, results: Results, *keys: str) -> pd.DataFrame:
 
 def estimate(arm: pd.Series, control: pd.Series, *, kind: str, rule: Rule) -> tuple[Effect, str, float]:
     """The effect, its method in words, and the gain of adjusting (empty where there was nothing to adjust by)."""
+    if kind == "share" and is_rare(arm, control):
+        (events, n), (events_control, n_control) = ((round(row["mean"] * row["n"]), row["n"]) for row in (arm, control))
+        counts = int(events), int(n), int(events_control), int(n_control)
+        found = rare_effect(*counts, confidence=rule.level)
+        return found, _METHODS[found.method], math.nan
     plain, adjusted = _estimates(arm, control, kind=kind, level=rule.level)
     use = adjusted is not None and adjusted.gain >= LEAST_GAIN
     effect = adjusted if adjusted is not None and use else plain
@@ -383,31 +397,3 @@ def _estimates(arm: pd.Series, control: pd.Series, *, kind: str, level: float) -
 
 def _numbers(rows: Sequence[pd.Series], names: Sequence[str]) -> list[dict[str, float]]:
     return [{name: float(row["mean" if name == "middle" else name]) for name in names} for row in rows]
-
-
-def _too_few(arm: pd.Series, control: pd.Series, *, kind: str, unit: str = "units") -> str:
-    """What is lacking, in words, and how much would do; '' where there is enough."""
-    smallest = int(min(arm["n"], control["n"]))
-    if smallest < LEAST_UNITS:
-        return f"needs {LEAST_UNITS} {unit} in each arm, has {smallest}"
-    if kind == "quantile":
-        rare = min(float(arm["share"]), 1 - float(arm["share"]))
-        if smallest * rare < LEAST_EVENTS:
-            return f"needs {math.ceil(LEAST_EVENTS / rare):,} {unit} in each arm for this quantile, has {smallest:,}"
-        stuck = any(row["low"] == row["high"] for row in (arm, control))
-        return f"so many {unit} share one value that this quantile cannot move" if stuck else ""
-    if kind == "ratio":
-        found = int(min(arm["nonzero"], control["nonzero"]))
-        return f"needs {LEAST_UNITS} {unit} in each arm to divide by, has {found}" if found < LEAST_UNITS else ""
-    if kind == "share":
-        share = (arm["mean"] * arm["n"] + control["mean"] * control["n"]) / (arm["n"] + control["n"])
-        rare, what = min(share, 1 - share), f"{unit} with it" if share <= 0.5 else f"{unit} without it"
-    else:
-        if not arm["var"] + control["var"] > 0:
-            return f"all {unit} have the same value"
-        rare, what = (arm["nonzero"] + control["nonzero"]) / (arm["n"] + control["n"]), f"{unit} other than zero"
-    expected = smallest * rare
-    if expected >= LEAST_EVENTS:
-        return ""
-    would = f"; about {math.ceil(LEAST_EVENTS / rare):,} {unit} in each arm would do" if rare > 0 else ""
-    return f"needs {LEAST_EVENTS} expected {what} in each arm, has {expected:.1f}{would}"

@@ -208,7 +208,7 @@ def part_segments(segments: Segments) -> Part:
     )
     table = figures.tabulate(
         shown,
-        caption="The effect in each segment, and whether segments differ; p is corrected within each test (Holm)",
+        caption="The effect in each segment, and whether segments differ; p is corrected within each test",
         labels={
             "group": "Segment",
             "test": "Test",

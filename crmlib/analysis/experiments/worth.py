@@ -7,19 +7,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
-from scipy import stats
 
 from crmlib import figures, formats, wording
 from crmlib.analysis.experiments.measures import effect_text, rounded, words
 from crmlib.analysis.experiments.results import Results
 from crmlib.findings import Caveat, Metric, Part
 from crmlib.formats import Estimate
+from crmlib.stats.shrinkage import chance_below
 
 DAYS_A_MONTH = 365.25 / 12
+LEAST_PAST = 3  # finished comparisons of other tests that tell how large effects are here
 MARGIN = ("margin", "profit")
 _COLUMNS = ["experiment", "variant", "metric", "effect", "per_unit", "low", "high", "units_a_month", "month",
-            "month_low", "month_high", "loss", "units"]  # fmt: skip
+            "month_low", "month_high", "loss", "past", "units"]  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,9 +29,10 @@ class Worth:
     """Margin less the offer's cost, one row per experiment and arm with a readable margin metric.
 
     table       experiment, variant, metric, effect, per_unit (effect less offer_cost), low, high, units_a_month, month,
-                month_low, month_high, loss (chance that per_unit is below 0, as if every effect had been equally likely
-                before the test; empty in a test that is still running, which may have been looked at because it did
-                well), units (in both arms)
+                month_low, month_high, loss (chance that per_unit is below 0, drawn towards what the shop's other tests
+                found; empty in a test that is still running, which may have been looked at because it did well), past
+                (how many finished comparisons of other tests it rests on; 0: every effect was equally likely before),
+                units (in both arms)
     offer_cost  what the offer costs for each unit of the arm, beyond what the margin metric already counts
     """
 
@@ -53,20 +56,56 @@ def worth(results: Results, *, offer_cost: float = 0.0, units_a_month: float = 0
     a test without one has no row. `units_a_month` is how many would meet the change; 0 takes the test's own pace, all
     arms together.
     """
-    rows = []
-    for (experiment, variant), mine in results.table.groupby(["experiment", "variant"], sort=True):
-        row = margin_row(mine)
-        if row is None or row["state"] != "ok":
-            continue
+    rows, margins = [], _margins(results)
+    for (experiment, variant), row in margins.items():
         pace = units_a_month or results.facts.a_day(str(experiment)) * DAYS_A_MONTH
         per_unit, low, high = (float(row[name]) - offer_cost for name in ("effect", "low", "high"))
-        loss = float(stats.norm.cdf(-per_unit / row["error"])) if not row["open"] else math.nan
+        past = _past(margins, experiment) if row["mean_control"] > 0 else []
+        loss = math.nan if row["open"] else _loss(row, past, offer_cost)
         months = (pace, per_unit * pace, low * pace, high * pace)
         both = int(row["n"] + row["n_control"])
         rows.append(
-            (experiment, variant, row["metric"], float(row["effect"]), per_unit, low, high, *months, loss, both)
+            (
+                experiment,
+                variant,
+                row["metric"],
+                row["effect"],
+                per_unit,
+                low,
+                high,
+                *months,
+                loss,
+                len(past),
+                both,
+            )
         )
     return Worth(results=results, table=pd.DataFrame(rows, columns=_COLUMNS), offer_cost=offer_cost)
+
+
+def _margins(results: Results) -> dict[tuple[str, str], pd.Series]:
+    """The margin's row of each experiment and arm that can be read."""
+    found = {}
+    for (experiment, variant), mine in results.table.groupby(["experiment", "variant"], sort=True):
+        row = margin_row(mine)
+        if row is not None and row["state"] == "ok":
+            found[(str(experiment), str(variant))] = row
+    return found
+
+
+def _past(margins: Mapping[tuple[str, str], pd.Series], experiment: str) -> list[tuple[float, float]]:
+    """Effects and errors of other finished tests, as shares of control's mean; none where they are too few."""
+    others = [row for (name, _), row in margins.items() if name != experiment and not row["open"]]
+    known = [(row["effect"] / row["mean_control"], row["error"] / row["mean_control"])
+             for row in others if row["mean_control"] > 0]  # fmt: skip
+    return known if len(known) >= LEAST_PAST else []
+
+
+def _loss(row: pd.Series, past: list[tuple[float, float]], offer_cost: float) -> float:
+    """The chance that margin less the offer's cost falls, in view of what other tests found."""
+    scale = row["mean_control"] if past else 1.0
+    effects = np.array(past, dtype=float).reshape(-1, 2)
+    one = (float(value / scale) for value in (row["effect"], row["error"]))
+    return chance_below(*one, line=offer_cost / scale, past=effects[:, 0], past_errors=effects[:, 1])
 
 
 def margin_row(rows: pd.DataFrame) -> pd.Series | None:
@@ -104,50 +143,59 @@ def part_worth(found: Worth, *, largest: tuple[str, str] = ("", "")) -> Part:
     """What would each change bring a month, and how likely is a loss? The tile is of the `largest` test read."""
     facts, rows = found.results.facts, found.table.to_dict("records")
     currency, unit = facts.currency, facts.unit
-    row = found.of(*largest)
+    # Of a test that shows no difference neither amount nor chance may look like advice.
+    rows = [one for one in rows if _is_clear(found.results, one)]
+    row = next((one for one in rows if (one["experiment"], one["variant"]) == largest), None)
     part = Part(
         title="No test can be told in money yet",
-        sentence=f"That takes margin or profit measured for each of the {unit}; revenue is not what is earned.",
+        sentence=f"That takes a clear difference, and margin or profit measured for each of the {unit}.",
         metrics=[_tile(found, row)],
         tables={"worth": rounded(found.table)},
         detail=True,
     )
     if not rows:
         return part
-    months = [month_of(one, currency) for one in rows]
-    # Of a test that shows no difference neither amount nor chance may look like advice.
-    clear = [_is_clear(found.results, one) for one in rows]
-    shown = found.table.assign(
+    shown = pd.DataFrame(rows).assign(
         test=[facts.name(one["experiment"], one["variant"]) for one in rows],
         each=[effect_text(one | {"effect": one["per_unit"], "kind": "money"}, currency) for one in rows],
-        said=[f"{one.text} ({one.span})" if sure else one.between for one, sure in zip(months, clear, strict=True)],
-        risk=[
-            (loss_text(one["loss"]) or "told at the end") if sure else "no clear difference"
-            for one, sure in zip(rows, clear, strict=True)
-        ],
+        said=[f"{month.text} ({month.span})" for month in (month_of(one, currency) for one in rows)],
+        risk=[loss_text(one["loss"]) or "told at the end" for one in rows],
     )
     best = row or max(rows, key=lambda one: one["units"])
     cost = f", after {formats.money(found.offer_cost, currency, digits=2)} for the offer" if found.offer_cost else ""
     chart = figures.table(
         shown,
-        caption="Margin a month, with the range that the test allows",
+        caption=f"Margin a month, with the range that the test allows; the chance of loss {_prior_words(best['past'])}",
         labels={"test": "Test", "each": f"Margin for each of the {unit}", "said": "Margin a month"}
         | {"units_a_month": f"{wording.upper(unit)} a month", "risk": "Chance of loss"},
         formats={"units_a_month": formats.number},
         file="tables/worth.csv",
     )
-    method = (
-        "The chance of a loss is estimated as if every effect had been equally likely before the test and the mean's "
-    )
+    method = "The chance of a loss is estimated as if every effect had been equally likely before and the mean's error "
+    method += f"were normal: it takes {LEAST_PAST} other finished tests to know how large effects are here."
+    if best["past"]:
+        method = (
+            f"The chance of a loss {_prior_words(best['past'])}: true effects are taken as normal around none, spread "
+        )
+        method += "as those tests and this one tell (hierarchical normal model)."
     return replace(
         part,
         title=_title(best, facts.name(best["experiment"], best["variant"]), currency),
         sentence=f"At the test's own number of {unit}, if everybody got the new version{cost}.",
         chart=chart,
         caveats=[Caveat(text="Margin a month takes the test's own weeks for every month.")],
-        method=[f"{method}error were normal; it says nothing of whether the effect will last."],
+        method=[f"{method} It says nothing of whether the effect will last."],
         detail=False,
     )
+
+
+def _prior_words(past: int) -> str:
+    """What the chance of a loss rests on.
+
+    >>> _prior_words(0), _prior_words(5)
+    ('takes this test alone', 'counts what 5 other tests found, too')
+    """
+    return f"counts what {past} other tests found, too" if past else "takes this test alone"
 
 
 def _is_clear(results: Results, row: Mapping[str, Any]) -> bool:
