@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ import pandas as pd
 from crmlib.analysis.feedback.normalising import bounded
 from crmlib.analysis.feedback.reading import Reader, Reading, text_key
 from crmlib.analysis.feedback.redaction import redact
+from crmlib.analysis.feedback.themes import own_words
 from crmlib.errors import NotEnoughData
 from crmlib.shop import facts as shop_facts
 
@@ -115,11 +116,12 @@ def orders_by_day(shop: Shop) -> pd.DataFrame:
 
 
 def score(shop: Shop, texts: ir.Table, *, reader: Reader, at_least: int = MIN_READ) -> Readings:
-    """How does each text read? Row by row, once, each distinct text scored once.
+    """How does each text read? Row by row, once, each distinct text scored once; themes by our words and the shop's.
 
     Raises NotEnoughData where fewer than `at_least` texts could be read.
     """
     known: dict[tuple[int, str], Reading] = {}
+    reader = replace(reader, words=own_words(shop.settings.words)) if shop.settings.words else reader
     own = shop_words(shop)
     rows: list[tuple[Any, ...]] = []
     mentions: list[tuple[int, str, float, bool]] = []
