@@ -118,7 +118,7 @@ def test_a_product_that_runs_small_is_named_and_counted_by_hand(write_shop: Call
     assert part.title == "Linen shirt runs small" and part.actions[0].what == "Check Linen shirt: it runs small"
     assert part.sentence == (
         f"{writers} buyers said it runs small. That is about 65 in 1,000 orders; for other products it is 25.0. "
-        "One more case stands out."
+        "One wrote: ‘Runs small, had to send it back.’ One more case stands out."
     )
     assert row["rate"] < 1000 * writers / 200  # drawn towards the average
 

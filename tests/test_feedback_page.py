@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -22,6 +24,7 @@ from crmlib.analysis.feedback.themes import THEMES
 from crmlib.analysis.feedback.trend import Trend, changes, lately, share_naming
 from crmlib.findings import Due, Grade, Prediction
 
+ROOT = Path(__file__).parents[1]
 AS_OF = date(2026, 10, 1)
 NAMED = Cause(theme="delivery", word="DHL", recent=9, recent_all=12, before=1, before_all=80, texts=40)
 
@@ -169,6 +172,45 @@ def test_without_orders_complaints_are_counted_against_texts() -> None:
     assert [found[name].per for name in ("texts", "orders", "ended")] == ["texts", "orders", "texts"]
     tile = lately(found["texts"], "delivery", headline=True)
     assert tile is not None and tile.label == "Delivery complaints per 1,000 texts" and tile.value == 500
+
+
+def _sentences() -> dict[str, list[tuple[str, frozenset[str]]]]:
+    """Written sentences by the theme they complain of ('' for none), with what the reader hears in each."""
+    lines = (ROOT / "tests" / "golden" / "feedback_fresh_themes.csv").read_text(encoding="utf-8").splitlines()
+    found: dict[str, list[tuple[str, frozenset[str]]]] = {name: [] for name in ("", *THEMES)}
+    for row in csv.DictReader(line for line in lines if not line.startswith("#")):
+        wrong = [one[:-1] for one in row["themes"].split() if one.endswith("-")]
+        heard = Reader().read(row["text"], language="en").complaints()
+        for theme in wrong if len(wrong) == 1 else [] if wrong else [""]:
+            found[theme].append((row["text"], heard))
+    return found
+
+
+def test_planted_surges_are_found_in_texts_as_they_are_read_and_quiet_shops_stay_quiet() -> None:
+    """Twenty shops of 40 texts a week; one theme's true share goes from 3 % to 9 % in the last eight weeks, or not."""
+    sentences = _sentences()
+    found = {"surge": 0, "beside": 0, "quiet": 0}
+    for seed in range(20):
+        for planted in (THEMES[seed % len(THEMES)], ""):
+            rng = np.random.default_rng([seed, bool(planted)])
+            days = np.repeat(pd.date_range(end="2026-09-30", periods=420).to_numpy(), 6)
+            late = days >= np.datetime64("2026-08-06")
+            chances = np.full((len(days), len(THEMES)), 0.03)
+            if planted:
+                chances[late, THEMES.index(planted)] = 0.09
+            edges = chances.cumsum(axis=1)
+            kind = (rng.random(len(days))[:, None] > edges).sum(axis=1)
+            names = (*THEMES, "")
+            heard = [sentences[names[k]][int(rng.integers(len(sentences[names[k]])))] for k in kind]
+            rows = [(i, theme) for i, (_, themes) in enumerate(heard) for theme in sorted(themes)]
+            texts = pd.DataFrame({"feedback_id": np.arange(len(days)).astype(str), "customer_id": None, "day": days})
+            texts = texts.assign(rating=np.nan, outcome="read", polarity=-0.5, text=[text for text, _ in heard])
+            mentions = pd.DataFrame(rows, columns=["row", "theme"]).assign(polarity=-0.5, complaint=True)
+            orders = pd.DataFrame({"day": pd.date_range(end="2026-09-30", periods=420), "orders": 60})
+            rose = feedback.trend(Readings(texts=texts, mentions=mentions, reader=Reader(), as_of=AS_OF), orders).rose
+            found["surge"] += planted in rose
+            found["beside" if planted else "quiet"] += bool(set(rose) - {planted})
+    assert found["surge"] >= 17 and found["quiet"] <= 3, found
 
 
 def test_a_share_of_the_last_weeks_is_held_against_the_year_before() -> None:

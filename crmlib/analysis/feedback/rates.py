@@ -207,7 +207,7 @@ def _caveats() -> list[Caveat]:
     return [
         Caveat(text="Those who write are not all customers; nothing here speaks for the silent."),
         Caveat(
-            text=f"About {10 * missed.sum() / (right + missed).sum():.0f} in 10 complaints are missed, most about "
+            text=f"About {10 * (missed / (right + missed)).mean():.0f} in 10 complaints are missed, most about "
             f"{wording.listed(weakest)}: compare a theme with itself over time, not with others."
         ),
         Caveat(text="Sarcasm is often misread; a single text's reading is a hint."),

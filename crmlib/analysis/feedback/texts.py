@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
+from html import unescape
 from typing import TYPE_CHECKING, Any
 
 import ibis
@@ -176,6 +177,8 @@ def _row(
     if negative or disliked or complains:
         names = (record["first_name"], record["last_name"])
         # Names and whole texts end here; only what is redacted goes on.
-        text = redact(bounded(record["text"]), names=names, ids=(record["order_id"], record["customer_id"]), known=own)
+        text = redact(
+            bounded(unescape(record["text"])), names=names, ids=(record["order_id"], record["customer_id"]), known=own
+        )
     known = [record[name] for name in (*_CARRIED, *SEGMENTS, "created_at", "day", "rating")]
     return (*known, reading.outcome, reading.polarity, key, bool(record["answered"]), reading.mixed, text)
