@@ -17,12 +17,12 @@ from crmlib.analysis.feedback import breakdown
 from crmlib.analysis.feedback.breakdown import ANY
 from crmlib.analysis.feedback.breakdown import groups as groups_of
 from crmlib.analysis.feedback.breakdown import products as products_of
+from crmlib.analysis.feedback.causes import causes as causes_of
 from crmlib.analysis.feedback.predictions import ahead as ahead_of
 from crmlib.analysis.feedback.predictions import grade, predictions
 from crmlib.analysis.feedback.texts import Readings
 from crmlib.analysis.feedback.themes import THEMES
 from crmlib.analysis.feedback.trend import Trend
-from crmlib.analysis.feedback.trend import causes as causes_of
 from crmlib.analysis.forecasts import count_band
 from crmlib.findings import Due, Prediction
 from crmlib.stats.shrinkage import shrunk
@@ -118,7 +118,7 @@ def test_a_product_that_runs_small_is_named_and_counted_by_hand(write_shop: Call
     assert part.title == "Linen shirt runs small" and part.actions[0].what == "Check Linen shirt: it runs small"
     assert part.sentence == (
         f"{writers} buyers said it runs small. That is about 65 in 1,000 orders; for other products it is 25.0. "
-        "One more case stands out."
+        "One wrote: ‘Runs small, had to send it back.’ One more case stands out."
     )
     assert row["rate"] < 1000 * writers / 200  # drawn towards the average
 
@@ -262,7 +262,8 @@ def test_the_word_behind_a_rise_is_named() -> None:
     readings = _made(np.array(days).astype("datetime64[s]"), ["delivery"] * len(days), texts=texts)
     orders = pd.DataFrame({"day": pd.date_range("2025-08-07", "2026-09-30"), "orders": 60})
     trend = feedback.trend(readings, orders)
-    cause = causes_of(readings, trend)
+    when = {"start": trend.weeks["week"].iloc[0], "since": trend.since, "end": trend.end}
+    cause = causes_of(readings, trend.rose, **when)
     assert [(one.theme, one.word) for one in cause] in (
         [("delivery", "Parcelo")],
         [("delivery", "driver")],
@@ -276,7 +277,7 @@ def test_the_word_behind_a_rise_is_named() -> None:
         reader=readings.reader,
         as_of=AS_OF,
     )
-    assert causes_of(same, trend) == ()
+    assert causes_of(same, trend.rose, **when) == ()
 
 
 # Ahead

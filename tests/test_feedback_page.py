@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import csv
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from crmlib import formats
 from crmlib.analysis import feedback
 from crmlib.analysis.feedback.breakdown import Groups, group_title, group_words, titled
+from crmlib.analysis.feedback.causes import Cause
 from crmlib.analysis.feedback.lists import _reading_task
 from crmlib.analysis.feedback.page import headline
 from crmlib.analysis.feedback.predictions import _marked
 from crmlib.analysis.feedback.reading import Reader
 from crmlib.analysis.feedback.texts import Readings
 from crmlib.analysis.feedback.themes import THEMES
-from crmlib.analysis.feedback.trend import Cause, Trend, changes, share_naming
+from crmlib.analysis.feedback.trend import Trend, changes, lately, share_naming
 from crmlib.findings import Due, Grade, Prediction
 
+ROOT = Path(__file__).parents[1]
 AS_OF = date(2026, 10, 1)
 NAMED = Cause(theme="delivery", word="DHL", recent=9, recent_all=12, before=1, before_all=80, texts=40)
 
@@ -120,10 +125,92 @@ def test_the_headline_without_stars_or_dates() -> None:
     short = _trend(2, 2, weeks=10)
     assert feedback.satisfaction(short) is None and short.changes.empty
     assert headline(None, short, _validation([1.0] * 10)) == (  # type: ignore[arg-type]
-        "100% of the texts we could read are negative. Too few are dated to say whether that changed."
+        "100% of the texts we could read are negative. To say whether that changed needs 16 weeks of texts; these cover "
+        "10 weeks."
+    )
+    undated = replace(short, weeks=short.weeks.iloc[:0])
+    assert headline(None, undated, _validation([1.0] * 30 + [5.0] * 70)) == (  # type: ignore[arg-type]
+        "30% of the ratings carry one or two stars. Too few are dated to say whether that changed."
     )
     risen = _trend(8, 2)
     assert headline(None, risen, _validation([1.0])) == "Delivery complaints have quadrupled in the last eight weeks."  # type: ignore[arg-type]
+
+
+def test_weeks_long_past_are_named_by_their_date() -> None:
+    assert _trend(2, 2).lately == replace(_trend(2, 2), as_of=date(2026, 10, 9)).lately == "the last eight weeks"
+    old = replace(_trend(8, 2), as_of=date(2027, 10, 1))
+    assert old.lately == f"the eight weeks to {formats.day(date(2026, 9, 30))}"
+    assert headline(None, old, _validation([1.0])) == (  # type: ignore[arg-type]
+        f"Delivery complaints have quadrupled in {old.lately}."
+    )
+
+
+def test_without_orders_complaints_are_counted_against_texts() -> None:
+    """Twice as many texts with four times as many complaints have doubled; with orders of the same weeks, quadrupled."""
+    weeks = 60
+    days = pd.date_range(end="2026-09-30", periods=7 * weeks)
+    late = np.arange(7 * weeks) >= 7 * (weeks - 8)
+    each = np.where(late, 8, 4)
+    day = np.repeat(days.to_numpy(), each)
+    place = np.concatenate([np.arange(size) for size in each])
+    complains = place < np.repeat(np.where(late, 4, 1), each)
+    texts = pd.DataFrame({"feedback_id": np.arange(len(day)).astype(str), "customer_id": None, "day": day})
+    texts = texts.assign(rating=np.nan, outcome="read", polarity=np.where(complains, -0.5, 0.5), text="late again")
+    mentions = pd.DataFrame(
+        {"row": np.flatnonzero(complains), "theme": "delivery", "polarity": -0.5, "complaint": True}
+    )
+    readings = Readings(texts=texts, mentions=mentions, reader=Reader(), as_of=AS_OF)
+    none = pd.DataFrame({"day": pd.Series(dtype="datetime64[s]"), "orders": pd.Series(dtype="int64")})
+    found = {"texts": feedback.trend(readings, none)}
+    found["orders"] = feedback.trend(readings, pd.DataFrame({"day": days, "orders": 50}))
+    # Orders that ended in June say nothing of September.
+    found["ended"] = feedback.trend(readings, pd.DataFrame({"day": days[:-100], "orders": 50}))
+    ratio = {name: one.moved.loc["delivery", "ratio"] for name, one in found.items()}
+    assert ratio["texts"] == pytest.approx(2, abs=0.1) == ratio["ended"] and ratio["orders"] == pytest.approx(
+        4, abs=0.2
+    )
+    assert [found[name].per for name in ("texts", "orders", "ended")] == ["texts", "orders", "texts"]
+    tile = lately(found["texts"], "delivery", headline=True)
+    assert tile is not None and tile.label == "Delivery complaints per 1,000 texts" and tile.value == 500
+
+
+def _sentences() -> dict[str, list[tuple[str, frozenset[str]]]]:
+    """Written sentences by the theme they complain of ('' for none), with what the reader hears in each."""
+    lines = (ROOT / "tests" / "golden" / "feedback_fresh_themes.csv").read_text(encoding="utf-8").splitlines()
+    found: dict[str, list[tuple[str, frozenset[str]]]] = {name: [] for name in ("", *THEMES)}
+    for row in csv.DictReader(line for line in lines if not line.startswith("#")):
+        wrong = [one[:-1] for one in row["themes"].split() if one.endswith("-")]
+        heard = Reader().read(row["text"], language="en").complaints()
+        for theme in wrong if len(wrong) == 1 else [] if wrong else [""]:
+            found[theme].append((row["text"], heard))
+    return found
+
+
+def test_planted_surges_are_found_in_texts_as_they_are_read_and_quiet_shops_stay_quiet() -> None:
+    """Twenty shops of 40 texts a week; one theme's true share goes from 3 % to 9 % in the last eight weeks, or not."""
+    sentences = _sentences()
+    found = {"surge": 0, "beside": 0, "quiet": 0}
+    for seed in range(20):
+        for planted in (THEMES[seed % len(THEMES)], ""):
+            rng = np.random.default_rng([seed, bool(planted)])
+            days = np.repeat(pd.date_range(end="2026-09-30", periods=420).to_numpy(), 6)
+            late = days >= np.datetime64("2026-08-06")
+            chances = np.full((len(days), len(THEMES)), 0.03)
+            if planted:
+                chances[late, THEMES.index(planted)] = 0.09
+            edges = chances.cumsum(axis=1)
+            kind = (rng.random(len(days))[:, None] > edges).sum(axis=1)
+            names = (*THEMES, "")
+            heard = [sentences[names[k]][int(rng.integers(len(sentences[names[k]])))] for k in kind]
+            rows = [(i, theme) for i, (_, themes) in enumerate(heard) for theme in sorted(themes)]
+            texts = pd.DataFrame({"feedback_id": np.arange(len(days)).astype(str), "customer_id": None, "day": days})
+            texts = texts.assign(rating=np.nan, outcome="read", polarity=-0.5, text=[text for text, _ in heard])
+            mentions = pd.DataFrame(rows, columns=["row", "theme"]).assign(polarity=-0.5, complaint=True)
+            orders = pd.DataFrame({"day": pd.date_range(end="2026-09-30", periods=420), "orders": 60})
+            rose = feedback.trend(Readings(texts=texts, mentions=mentions, reader=Reader(), as_of=AS_OF), orders).rose
+            found["surge"] += planted in rose
+            found["beside" if planted else "quiet"] += bool(set(rose) - {planted})
+    assert found["surge"] >= 17 and found["quiet"] <= 3, found
 
 
 def test_a_share_of_the_last_weeks_is_held_against_the_year_before() -> None:
@@ -156,7 +243,7 @@ def test_the_unhappy_part_says_what_its_line_shows() -> None:
     assert [metric.id for metric in part.metrics] == ["unhappy_lately", "delivery_complaints_lately", "stars_lately"]
     assert part.metrics[0].history[-1] == ("2026-09-03", 0.3)
     (change,), (signal,) = part.changes, part.signals
-    assert change.text == "One- and two-star ratings rose to 30% in eight weeks, from 15%."
+    assert change.text == "One- and two-star ratings rose to 30% in the last eight weeks, from 15%."
     assert signal.id == "unhappy:rose"
     assert signal.text == "One- and two-star ratings are more common than in the year before."
     # The theme behind it comes first among what changed.
@@ -191,7 +278,7 @@ def test_the_unhappy_part_says_what_its_line_shows() -> None:
         ),
         (
             _trend(2, 2, weeks=15), "Too few weeks to say whether complaints are rising",
-            "A comparison needs at least sixteen whole weeks of texts and orders.", [],
+            "A comparison needs at least sixteen whole weeks of dated texts.", [],
         ),
     ],
 )  # fmt: skip
@@ -233,9 +320,10 @@ def test_the_rise_is_of_the_theme_and_the_name_stands_beside_it(texts: int, shar
     ("counts", "title", "sentence"),
     [
         ({}, "No complaint about any of the seven themes was found", "Customers may use words the software does not know."),
-        ({"delivery": 1}, "No complaint is clearly the most common", "Found most often: delivery, 1 text."),
-        ({"delivery": 30, "quality": 29}, "No complaint is clearly the most common", "Found most often: delivery, 30 texts."),
-        ({"delivery": 90, "quality": 20}, "Delivery is the most common complaint", "90 texts."),
+        ({"delivery": 1}, "No complaint is clearly the most common", "Found most often: delivery, 1 of 1 text. One wrote: ‘Bad’"),
+        ({"delivery": 30, "quality": 29}, "No complaint is clearly the most common", "Found most often: delivery, 30 of 59 texts. One wrote: ‘Bad’"),
+        ({"delivery": 90, "quality": 9}, "Delivery is the most common complaint", "90 of 99 texts. One wrote: ‘Bad’"),
+        ({"delivery": 90, "quality": 50}, "No complaint is clearly the most common", "Found most often: delivery, 90 of 140 texts. One wrote: ‘Bad’"),
     ],
 )  # fmt: skip
 def test_only_the_first_theme_is_ranked(counts: dict[str, int], title: str, sentence: str) -> None:
@@ -279,8 +367,14 @@ def test_what_is_to_be_answered_is_counted() -> None:
 )
 def test_what_stars_say_was_misread_is_no_task(stars: list[float], what: str | None) -> None:
     readings = _readings([(one, "price", "Bad") for one in stars])
-    task = _reading_task("price", readings.texts, readings)
+    task = _reading_task("price", readings.texts.assign(date=readings.texts["day"]), readings)
     assert (task.what if task else None) == what
+    if task:
+        rated = sum(one == one for one in stars)
+        unknown = "None carries stars, so some may be misread."
+        assert task.why.startswith("Of the last year. ") and (unknown in task.why) == (not rated)
+        undated = _reading_task("price", readings.texts.assign(date=pd.NaT), readings)
+        assert undated is not None and "last year" not in undated.why
 
 
 def test_groups_and_products_are_named_as_one_speaks() -> None:

@@ -18,6 +18,7 @@ import pandas as pd
 from scipy import stats
 
 from crmlib import figures, formats, wording
+from crmlib.analysis.feedback.quotes import quoted
 from crmlib.analysis.feedback.rates import author, period_of
 from crmlib.analysis.feedback.texts import SEGMENTS, Readings, with_segments
 from crmlib.analysis.feedback.themes import OWNERS, THEMES
@@ -257,7 +258,12 @@ def part_products(readings: Readings, shop: Shop, orders: pd.DataFrame) -> Part:
     else:
         row, more = next(clear.itertuples()), len(clear) - 1
         cases = f"{wording.upper(wording.small(more))} more {wording.noun(more, 'case stands', 'cases stand')} out."
-        title, sentence = titled(row), wording.sentences(_counted(row), cases if more else "")
+        title, sentence = (
+            titled(row),
+            wording.sentences(
+                _counted(row), quoted(readings, row.theme, product_id=row.product_id), cases if more else ""
+            ),
+        )
     method = (
         f"Products are held against the others in {found.searched:,} pairs with a theme; what is called different "
         "holds at a false discovery rate of 5 %. Rates are drawn towards the average where there is little to go by. "

@@ -22,12 +22,12 @@ def reply_queue(readings: Readings, *, days: int = REPLY_DAYS) -> pd.DataFrame:
     """Whom does the shop still owe an answer? Negative texts of the last `days` without a reply since, newest first.
 
     Columns feedback_id, customer_id, created_at, rating, theme, text (redacted). Stars decide where there are any (one
-    or two), else the reading; texts without a date are kept in. Names customers: belongs into lists/.
+    or two), else the reading; texts without a date are never recent. Names customers: belongs into lists/.
     """
     texts = readings.texts
     unclear = texts["rating"].isna() | ((texts["rating"] > 2) & (texts["rating"] < 4))
     read_negative = (texts["outcome"] == "read") & (texts["polarity"] < 0)
-    recent = texts["day"].isna() | (texts["day"] >= since(readings, days))
+    recent = texts["day"] >= since(readings, days)
     queue = texts[((texts["rating"] <= 2) | (unclear & read_negative)) & recent & ~texts["answered"]]
     named = readings.mentions[readings.mentions["complaint"]].groupby("row")["theme"].agg(", ".join)
     queue = queue.assign(theme=named.reindex(queue.index).fillna(""))
@@ -72,14 +72,14 @@ def _loudest(readings: Readings) -> list[str]:
 def part_answers(readings: Readings, *, tickets: bool) -> Part:
     """How many unhappy customers of the last month wait for an answer? `tickets`: does the data say who got one?"""
     queue = reply_queue(readings)
-    count = len(queue)
+    count, dated = len(queue), readings.texts.empty or bool(readings.texts["day"].notna().any())
     metric = Metric(
         id="unanswered",
         label="Negative texts to answer",
-        value=count,
+        value=count if dated else None,
         unit="texts",
-        n=count,
-        headline=True,
+        n=count if dated else None,
+        headline=dated,
         note=f"last {REPLY_DAYS} days",
         definition="texts with one or two stars, or read as negative without clear stars, without a ticket reply since",
     )
@@ -129,10 +129,14 @@ def _reading_task(theme: str, texts: pd.DataFrame, readings: Readings) -> Action
         return None
     count = len(texts)
     these = f"this {theme} complaint" if count == 1 else f"these {formats.number(count)} {theme} complaints"
-    happy = int((rated >= 4).sum())
+    happy, recent = int((rated >= 4).sum()), bool((pd.to_datetime(texts["date"]) >= since(readings, QUOTE_DAYS)).all())
+    stars = f"{happy:,} of {wording.counted(len(rated), 'rated text')} {wording.noun(len(rated), 'carries', 'carry')}"
     return Action(
         what=f"Read {these} and find the cause",
-        why=f"Of the last year; {happy:,} of {wording.counted(len(rated), 'rated text')} carry four or five stars.",
+        why=wording.sentences(
+            "Of the last year." if recent else "",
+            f"{stars} four or five stars." if len(rated) else "None carries stars, so some may be misread.",
+        ),
         count=count,
         by=wording.working_day(readings.as_of, ACT_WITHIN_DAYS),
         owner=OWNERS[theme],

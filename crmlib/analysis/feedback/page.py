@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from crmlib import formats, wording
+from crmlib.analysis.feedback.learning import MIN_RATED
 from crmlib.analysis.feedback.satisfaction import Satisfaction
 from crmlib.analysis.feedback.trend import Trend, risen, share_naming
 from crmlib.analysis.feedback.validation import Validation
@@ -30,14 +31,14 @@ def _as_tile(metric: Metric) -> Metric:
 
 def headline(satisfaction: Satisfaction | None, trend: Trend, validation: Validation) -> str:
     """What happened and what it means: the unhappy share and the theme that rose, or what can be said instead."""
-    weeks = f"the last {wording.span(7 * trend.recent_weeks)}"
+    weeks = trend.lately
     risen_themes = [theme for theme in trend.moved.index if theme in trend.rose]
     which = f"{risen_themes[0].capitalize()} complaints" if risen_themes else ""
     theme = f"{which} {risen(trend.moved['ratio'].iloc[0])}" if which else ""
     # The name stands apart: the rise is that of all complaints of the theme.
     naming = f"; {named}" if which and (named := share_naming(trend, risen_themes[0])) else ""
     if satisfaction is None:
-        return f"{theme} in {weeks}{naming}." if theme else _over_all(validation)
+        return f"{theme} in {weeks}{naming}." if theme else _over_all(validation, trend)
     share, before = formats.share(satisfaction.recent.value), formats.share(satisfaction.before)
     noun = satisfaction.noun
     if satisfaction.change == "no clear change":
@@ -51,9 +52,16 @@ def headline(satisfaction: Satisfaction | None, trend: Trend, validation: Valida
     return wording.sentences(lead, f"{which} rose most{naming}." if which else "No single theme explains it.")
 
 
-def _over_all(validation: Validation) -> str:
-    """Without dates: how many are unhappy over all texts."""
-    share = formats.share(validation.share.value)
-    if validation.share.method == "stars":
-        return f"{share} of the ratings carry one or two stars. Too few are dated to say whether that changed."
-    return f"{share} of the texts we could read are negative. Too few are dated to say whether that changed."
+def _over_all(validation: Validation, trend: Trend) -> str:
+    """Without two periods to compare: how many are unhappy over all texts, by their stars where there are any."""
+    stars, rated = validation.by_star, validation.stars.n or 0
+    if rated >= MIN_RATED:
+        low = float(stars.loc[stars["stars"] <= 2, "texts"].sum()) / rated
+        lead = f"{formats.share(low)} of the ratings carry one or two stars."
+    else:
+        lead = f"{formats.share(validation.share.value)} of the texts we could read are negative."
+    dated, needed = len(trend.weeks), 2 * trend.recent_weeks
+    if dated >= needed or not dated:
+        return f"{lead} Too few are dated to say whether that changed."
+    weeks = wording.counted(dated, "week")
+    return f"{lead} To say whether that changed needs {needed} weeks of texts; these cover {weeks}."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pandas as pd
 
@@ -24,15 +25,18 @@ def quotes(
 ) -> pd.DataFrame:
     """What did people write? Up to `per_theme` redacted quotes a theme: theme, text, rating, day, polarity.
 
-    Rule: texts of the last year that read negative about the theme, never abstained from, not given four or five stars;
-    only those with one or two stars where a theme has any; of a theme that `rose`, those written since `from_day`
-    first; then those about one theme alone, the most negative, the newest; no wording much like another.
+    Rule: texts of the last year (all, of a theme without one) that read negative about the theme, never abstained from,
+    not given four or five stars; only those with one or two stars where a theme has any; of a theme that `rose`, those
+    written since `from_day` first; then those about one theme alone, the most negative, the newest; no wording much
+    like another.
     """
     clear = readings.mentions["polarity"].map(readings.reader.direction) < 0
     found = readings.mentions[readings.mentions["complaint"] & clear]
     texts = readings.texts.iloc[found["row"]].reset_index(drop=True)
     joined = texts.assign(theme=found["theme"].to_numpy(), polarity=found["polarity"].to_numpy())
-    recent = joined["day"].isna() | (joined["day"] >= since(readings, QUOTE_DAYS))
+    # Where nothing is of the last year, or dated, what there is.
+    recent = joined["day"] >= since(readings, QUOTE_DAYS)
+    recent |= ~recent.groupby(joined["theme"]).transform("any").astype(bool)
     joined = joined[recent & ~(joined["rating"] >= 4) & (joined["outcome"] == "read") & (joined["text"] != "")]
     joined = joined.assign(unsure=~(joined["rating"] <= 2), order=joined["theme"].map(THEMES.index))
     # Without stars a text may be praise that was misread, so it is quoted only where there is nothing surer.
@@ -54,6 +58,18 @@ def quotes(
     best = joined.loc[chosen]
     best = best.assign(text=best["text"].map(shorten))
     return best[["theme", "text", "rating", "day", "polarity"]].reset_index(drop=True)
+
+
+def quoted(readings: Readings, theme: str, *, product_id: str | None = None) -> str:
+    """The first quote of a theme, or of a theme and product, as a sentence; '' where none is clear enough.
+
+    'any' stands for all themes.
+    """
+    said = readings.mentions
+    if product_id is not None:
+        said = said[(readings.texts["product_id"] == product_id).to_numpy()[said["row"]]]
+    found = quotes(replace(readings, mentions=said if theme == "any" else said[said["theme"] == theme]), per_theme=1)
+    return f"One wrote: ‘{shorten(found['text'].iloc[0], limit=120)}’" if len(found) else ""
 
 
 def naming(texts: pd.Series, word: str) -> pd.Series:

@@ -17,7 +17,7 @@ from crmlib.analysis.feedback.moods import Scores, mood, scores
 from crmlib.analysis.feedback.normalising import bounded, normalise
 from crmlib.analysis.feedback.phrasing import signatures
 from crmlib.analysis.feedback.taught import NAME, shipped
-from crmlib.analysis.feedback.themes import clauses, mentions, names_fault, themes_of
+from crmlib.analysis.feedback.themes import THEMES, OwnWords, clauses
 from crmlib.errors import UsageError
 
 Outcome = Literal["read", "no_signal", "other_language"]
@@ -55,13 +55,14 @@ class Reader:
 
     With a model of the shop's own stars if it has `learnt` one, else as `taught` on public sentences, else with
     TextBlob's lexicon and rules of wording alone. `known` holds the scores of texts met before by their key, so that
-    none is scored twice.
+    none is scored twice. `words` are the shop's own, beside ours.
     """
 
     abstain_below: float = 0.1
     learnt: Learnt | None = None
     taught: bool = True
     known: Mapping[int, Scores] = field(default_factory=dict, repr=False, compare=False)
+    words: OwnWords = field(default_factory=OwnWords, repr=False)
 
     def __post_init__(self) -> None:
         if not 0 <= self.abstain_below <= 1:
@@ -105,13 +106,16 @@ class Reader:
         outcome: Outcome = "read" if self.direction(strength) else "no_signal"
         themes: dict[str, float] = {}
         named, moodless = set(), set()
-        for name in themes_of(plain):
-            about = [piece for piece in clauses(plain) if mentions(piece, name)]
+        for name in THEMES:
+            heard = self.words.heard(plain, name)
+            if not self.words.mentions(heard, name):
+                continue
+            about = [piece for piece in clauses(heard) if self.words.mentions(piece, name)]
             own = mood(". ".join(about)).polarity
             themes[name] = own if self.direction(own) else strength
             if not self.direction(own):
                 moodless.add(name)
-            if any(names_fault(piece, name) for piece in about):
+            if any(self.words.names_fault(piece, name) for piece in about):
                 named.add(name)
         against = frozenset(name for name, said in themes.items() if self.direction(said) < 0)
         return Reading(outcome, strength, themes, against, frozenset(named), frozenset(moodless), score.mixed)

@@ -91,8 +91,8 @@ def part_unhappy(found: Satisfaction | None, trend: Trend) -> Part | None:
     if found.change != "no clear change":
         common = "more common" if found.change == "rose" else "rarer"
         title = f"{wording.upper(noun)} have been {common} since {trend.since:%B}"
-        share, weeks = formats.share(found.recent.value), wording.span(7 * trend.recent_weeks)
-        text = f"{wording.upper(noun)} {found.change} to {share} in {weeks}, from {formats.share(found.before)}."
+        share = formats.share(found.recent.value)
+        text = f"{wording.upper(noun)} {found.change} to {share} in {trend.lately}, from {formats.share(found.before)}."
         changes.append(Change(text=text, size=_size(found, trend)))
         text = f"{wording.upper(noun)} are {common} than in {trend.against}."
         gone = f"The share of {noun} is again about what it was."

@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
+from html import unescape
 from typing import TYPE_CHECKING, Any
 
 import ibis
@@ -16,6 +17,7 @@ import pandas as pd
 from crmlib.analysis.feedback.normalising import bounded
 from crmlib.analysis.feedback.reading import Reader, Reading, text_key
 from crmlib.analysis.feedback.redaction import redact
+from crmlib.analysis.feedback.themes import own_words
 from crmlib.errors import NotEnoughData
 from crmlib.formats import outline
 from crmlib.shop import facts as shop_facts
@@ -118,11 +120,12 @@ def orders_by_day(shop: Shop) -> pd.DataFrame:
 
 
 def score(shop: Shop, texts: ir.Table, *, reader: Reader, at_least: int = MIN_READ) -> Readings:
-    """How does each text read? Row by row, once, each distinct text scored once.
+    """How does each text read? Row by row, once, each distinct text scored once; themes by our words and the shop's.
 
     Raises NotEnoughData where fewer than `at_least` texts could be read.
     """
     known: dict[tuple[int, str], Reading] = {}
+    reader = replace(reader, words=own_words(shop.settings.words)) if shop.settings.words else reader
     own = shop_words(shop)
     rows: list[tuple[Any, ...]] = []
     mentions: list[tuple[int, str, float, bool]] = []
@@ -177,6 +180,8 @@ def _row(
     if negative or disliked or complains:
         names = (record["first_name"], record["last_name"])
         # Names and whole texts end here; only what is redacted goes on.
-        text = redact(bounded(record["text"]), names=names, ids=(record["order_id"], record["customer_id"]), known=own)
+        text = redact(
+            bounded(unescape(record["text"])), names=names, ids=(record["order_id"], record["customer_id"]), known=own
+        )
     known = [record[name] for name in (*_CARRIED, *SEGMENTS, "created_at", "day", "rating")]
     return (*known, reading.outcome, reading.polarity, key, bool(record["answered"]), reading.mixed, text)

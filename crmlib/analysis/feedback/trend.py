@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from crmlib import figures, formats, wording
-from crmlib.analysis.feedback.quotes import naming, quotes, spelling
-from crmlib.analysis.feedback.rates import author, period_of
+from crmlib.analysis.feedback.causes import Cause, causes
+from crmlib.analysis.feedback.quotes import quotes
+from crmlib.analysis.feedback.rates import period_of
 from crmlib.analysis.feedback.redaction import shorten
 from crmlib.analysis.feedback.texts import Readings
 from crmlib.analysis.feedback.themes import OWNERS, THEMES
@@ -23,49 +22,22 @@ from crmlib.stats import Floats, adjust, dispersion, rate_interval, rate_ratio
 
 RECENT_WEEKS, BEFORE_WEEKS, SMOOTH_WEEKS = 8, 52, 4
 HISTORY = 15  # times four weeks in the line of a tile
-MIN_WRITERS = 5  # recent complaints that must share a word before it is looked at
 ACT_WITHIN_DAYS = 14
-_WORD = re.compile(r"[^\W\d_][\w'’-]{3,}")
-_COMMON = """
-    that this with have from been they were your would could should when what which there their about after before
-    again still just only very much more most than then them into over also even because never ever order ordered parcel
-    delivery delivered arrived arrive weeks days week until where didn don't didn't wasn't isn't can't couldn't doesn't
-    they're it's i've it'd
-"""
+STALE_DAYS = 14  # how far the last whole week may lie behind as_of before it is named by its date
 _RATES = ["recent", "before", "recent_rate", "before_rate", "ratio", "low", "high"]
 _CHANGES = ["theme", *_RATES, "p_value", "p_adjusted", "change"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cause:
-    """A word that recent complaints about `theme` share: `recent` of `recent_all` writers, `before` of `before_all`.
-
-    `texts` are the recent complaints that have the word: a writer may have written several.
-    """
-
-    theme: str
-    word: str
-    recent: int
-    recent_all: int
-    before: int
-    before_all: int
-    texts: int
-
-    @property
-    def is_name(self) -> bool:
-        """Is it written like a name, such as a carrier's?"""
-        return self.word[:1].isupper()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trend:
     """Complaints and ratings by week, and the last weeks against those before.
 
-    weeks    week (first day), orders, one column a theme; rated, unhappy (one or two stars), stars (their sum), read,
-             negative (as read); oldest first, whole weeks up to the last day that has orders (or texts)
-    changes  theme, recent, before (complaints), recent_rate, before_rate (per 1,000 orders), ratio, low, high (95 % for
-             all themes at once), p_value, p_adjusted, change ('rose', 'fell', 'no clear change'); no rows with too few
-             weeks
+    weeks    week (first day), orders, texts, one column a theme; rated, unhappy (one or two stars), stars (their sum),
+             read, negative (as read); oldest first, whole weeks up to the last day that has orders (or texts)
+    changes  theme, recent, before (complaints), recent_rate, before_rate (per 1,000 orders or texts), ratio, low, high
+             (95 % for all themes at once), p_value, p_adjusted, change ('rose', 'fell', 'no clear change'); no rows
+             with too few weeks
+    per      what complaints are counted against: orders, or texts where orders do not cover the same time
     """
 
     __repr__ = outline
@@ -74,6 +46,8 @@ class Trend:
     changes: pd.DataFrame
     recent_weeks: int
     causes: tuple[Cause, ...] = ()
+    per: str = "orders"
+    as_of: date | None = None
 
     @property
     def before_weeks(self) -> int:
@@ -89,6 +63,17 @@ class Trend:
     def end(self) -> pd.Timestamp:
         """The day after the last week."""
         return pd.Timestamp(self.weeks["week"].iloc[-1]) + pd.Timedelta(weeks=1)
+
+    @property
+    def lately(self) -> str:
+        """The last weeks in words: 'the last eight weeks', or to which day where that is long past."""
+        span = wording.span(7 * self.recent_weeks)
+        behind = (pd.Timestamp(self.as_of) - self.end).days if self.as_of and len(self.weeks) else 0
+        return (
+            f"the last {span}"
+            if behind <= STALE_DAYS
+            else f"the {span} to {formats.day((self.end - pd.Timedelta(days=1)).date())}"
+        )
 
     @property
     def against(self) -> str:
@@ -130,13 +115,20 @@ def trend(readings: Readings, orders: pd.DataFrame, *, recent_weeks: int = RECEN
     """Did complaints about a theme rise against orders in the last weeks, and what do they name?
 
     The last `recent_weeks` whole weeks against up to 52 before: `stats.rate_ratio` with the earlier weeks' own scatter,
-    p-values by Holm over all themes. Without orders the weeks hold ratings alone. Undated texts count in no week.
+    p-values by Holm over all themes. Where orders end before the texts do, or span too few weeks, complaints are
+    counted against texts. Undated texts count in no week.
     """
     texts = readings.texts
     dated = texts["day"].dropna()
-    period = period_of(readings, orders)
-    if not period and len(dated):
-        period = dated.min().date(), min(readings.as_of, dated.max().date() + timedelta(days=1))
+    period, per = period_of(readings, orders), "orders"
+    if len(dated):
+        whole = dated.min().date(), min(readings.as_of, dated.max().date() + timedelta(days=1))
+        least = timedelta(weeks=2 * recent_weeks)
+        short = period and (
+            whole[1] - period[1] > timedelta(weeks=1) or period[1] - period[0] < least <= whole[1] - whole[0]
+        )
+        if not period or short:
+            period, per = whole, "texts"
     start, end = (pd.Timestamp(day) for day in period or (readings.as_of, readings.as_of))
     count = (end - start).days // 7
     first = end - pd.Timedelta(weeks=count)
@@ -149,6 +141,7 @@ def trend(readings: Readings, orders: pd.DataFrame, *, recent_weeks: int = RECEN
         return np.bincount(index, weights=weight, minlength=count).astype(np.float64)[:count]
 
     weeks["orders"] = per_week(orders["day"], orders["orders"]).astype("int64")
+    weeks["texts"] = per_week(texts["day"]).astype("int64")
     days, said = texts["day"], readings.mentions[readings.mentions["complaint"]]
     for theme in THEMES:
         weeks[theme] = per_week(days.iloc[said.loc[said["theme"] == theme, "row"]]).astype("int64")
@@ -157,8 +150,18 @@ def trend(readings: Readings, orders: pd.DataFrame, *, recent_weeks: int = RECEN
     weeks["stars"] = per_week(days, texts["rating"].fillna(0))
     weeks["read"] = per_week(days, texts["outcome"] == "read")
     weeks["negative"] = per_week(days, (texts["outcome"] == "read") & (texts["polarity"] < 0))
-    found = Trend(weeks=weeks, changes=changes(weeks, recent_weeks), recent_weeks=recent_weeks)
-    return replace(found, causes=causes(readings, found))
+    found = Trend(
+        weeks=weeks,
+        changes=changes(weeks, recent_weeks, per=per),
+        recent_weeks=recent_weeks,
+        per=per,
+        as_of=readings.as_of,
+    )
+    if found.changes.empty:
+        return found
+    first_week = weeks["week"].iloc[max(0, len(weeks) - recent_weeks - BEFORE_WEEKS)]
+    named = causes(readings, found.rose, start=first_week, since=found.since, end=found.end)
+    return replace(found, causes=named)
 
 
 def compared(
@@ -178,10 +181,10 @@ def compared(
     return *found, exposed
 
 
-def changes(weeks: pd.DataFrame, recent_weeks: int) -> pd.DataFrame:
+def changes(weeks: pd.DataFrame, recent_weeks: int, *, per: str = "orders") -> pd.DataFrame:
     """Each theme's last weeks against the earlier ones, as `Trend.changes` has it."""
     names = list(THEMES)
-    found = compared(weeks, names, per="orders", recent_weeks=recent_weeks)
+    found = compared(weeks, names, per=per, recent_weeks=recent_weeks)
     if found is None:
         return pd.DataFrame(columns=_CHANGES)
     ratio, low, high, p, exposed = found
@@ -194,47 +197,6 @@ def changes(weeks: pd.DataFrame, recent_weeks: int) -> pd.DataFrame:
     return pd.DataFrame(dict(zip(_CHANGES, values, strict=True)))
 
 
-def causes(readings: Readings, trend: Trend) -> tuple[Cause, ...]:
-    """For each theme that rose: the word its recent complaints have gained most, if that is clear (Fisher, Holm).
-
-    Read in redacted texts, so no name of a customer can be the word; writers count once. At most one a theme.
-    """
-    if trend.changes.empty:
-        return ()
-    start = trend.weeks["week"].iloc[max(0, len(trend.weeks) - trend.recent_weeks - BEFORE_WEEKS)]
-    said = readings.mentions[readings.mentions["complaint"]]
-    found = []
-    for theme in trend.rose:
-        texts = readings.texts.iloc[said.loc[said["theme"] == theme, "row"]]
-        texts = texts.assign(author=author(texts))[(texts["day"] >= start) & (texts["day"] < trend.end)]
-        recent, before = texts[texts["day"] >= trend.since], texts[texts["day"] < trend.since]
-        new, old = _writers(recent), _writers(before)
-        size, earlier = recent["author"].nunique(), before["author"].nunique()
-        words = [word for word, writers in new.items() if len(writers) >= MIN_WRITERS]
-        if not words:
-            continue
-        counts = [(len(new[word]), len(old.get(word, set()))) for word in words]
-        p = [stats.fisher_exact([[a, size - a], [b, earlier - b]], alternative="greater")[1] for a, b in counts]
-        adjusted = adjust(p, method="holm")
-        best = min(range(len(words)), key=lambda i: (adjusted[i], words[i]))
-        if adjusted[best] < 0.05:
-            (now, then), spelt = counts[best], spelling(recent["text"], words[best])
-            texts_with = int(naming(recent["text"], words[best]).sum())
-            found.append(Cause(theme=theme, word=spelt, recent=now, recent_all=size, before=then, before_all=earlier,
-                               texts=texts_with))  # fmt: skip
-    return tuple(found)
-
-
-def _writers(texts: pd.DataFrame) -> dict[str, set[str]]:
-    """Who used each word, common ones out."""
-    used: dict[str, set[str]] = {}
-    common = set(_COMMON.split())
-    for text, writer in zip(texts["text"], texts["author"], strict=True):
-        for word in {match.casefold() for match in _WORD.findall(re.sub(r"\[[\w-]+\]", " ", text))} - common:
-            used.setdefault(word, set()).add(writer)
-    return used
-
-
 def blocks(trend: Trend) -> pd.DataFrame:
     """Sums of four weeks each, counted back from the last, oldest first; `week` is the first day of each."""
     back = trend.weeks.iloc[::-1].reset_index(drop=True)
@@ -243,29 +205,28 @@ def blocks(trend: Trend) -> pd.DataFrame:
 
 
 def lately(trend: Trend, theme: str, *, headline: bool) -> Metric | None:
-    """A theme's complaints per 1,000 orders in the last weeks beside those before, as a tile; None without both."""
+    """A theme's complaints per 1,000 orders or texts in the last weeks beside those before; None without both."""
     if trend.changes.empty:
         return None
     change = trend.changes.set_index("theme").loc[theme]
-    orders = int(trend.weeks["orders"].iloc[-trend.recent_weeks :].sum())
-    low, high = (float(end) for end in rate_interval(change["recent"], orders / 1000))
+    per = trend.per
+    total = int(trend.weeks[per].iloc[-trend.recent_weeks :].sum())
+    low, high = (float(end) for end in rate_interval(change["recent"], total / 1000))
     sums = blocks(trend).tail(HISTORY)
-    line = [
-        (f"{row['week']:%Y-%m-%d}", 1000 * row[theme] / row["orders"]) for _, row in sums.iterrows() if row["orders"]
-    ]
+    line = [(f"{row['week']:%Y-%m-%d}", 1000 * row[theme] / row[per]) for _, row in sums.iterrows() if row[per]]
     return Metric(
         id=f"{theme}_complaints_lately",
-        label=f"{theme.capitalize()} complaints per 1,000 orders",
+        label=f"{theme.capitalize()} complaints per 1,000 {per}",
         value=float(change["recent_rate"]),
         unit="complaints",
-        n=orders,
+        n=total,
         low=low,
         high=high,
         headline=headline,
         before=float(change["before_rate"]),
         against=trend.against,
         history=tuple(line),
-        definition=f"complaints of the theme in the last {trend.recent_weeks} whole weeks per 1,000 orders of those "
+        definition=f"complaints of the theme in the last {trend.recent_weeks} whole weeks per 1,000 {per} of those "
         "weeks; Garwood's 95 % interval of the count",
     )
 
@@ -338,8 +299,8 @@ def _title(trend: Trend) -> str:
 
 def _sentence(trend: Trend, quote: str) -> str:
     if trend.changes.empty:
-        return "A comparison needs at least sixteen whole weeks of texts and orders."
-    weeks = f"the last {wording.span(7 * trend.recent_weeks)}"
+        return "A comparison needs at least sixteen whole weeks of dated texts."
+    weeks = trend.lately
     moved = trend.moved
     if moved.empty:
         count = int(trend.changes["recent"].sum())
@@ -359,14 +320,14 @@ def _sentence(trend: Trend, quote: str) -> str:
 
 
 def _change(theme: str, row: pd.Series, trend: Trend) -> Change:
-    weeks, cause = wording.span(7 * trend.recent_weeks), trend.cause(theme)
+    cause = trend.cause(theme)
     named = ""
     if cause and cause.is_name:
         verb = wording.noun(cause.texts, "names", "name")
         named = f"; {cause.texts:,} of the last {row['recent']:,} {verb} {cause.word}"
     return Change(
-        text=f"{theme.capitalize()} complaints {risen(row['ratio'])}: {row['recent_rate']:.1f} per 1,000 orders in "
-        f"the last {weeks}, {row['before_rate']:.1f} in {trend.against}{named}.",
+        text=f"{theme.capitalize()} complaints {risen(row['ratio'])}: {row['recent_rate']:.1f} per 1,000 "
+        f"{trend.per} in {trend.lately}, {row['before_rate']:.1f} in {trend.against}{named}.",
         size=clearness(row["p_adjusted"]),
     )
 
@@ -384,7 +345,7 @@ def _action(theme: str, row: pd.Series, trend: Trend, *, by: date) -> Action:
     cause, count = trend.cause(theme), int(row["recent"])
     texts = f"this {theme} complaint" if count == 1 else f"these {formats.number(count)} {theme} complaints"
     what = f"Read {texts} and find the cause"
-    why = f"The texts of the last {wording.span(7 * trend.recent_weeks)} are listed."
+    why = f"The texts of {trend.lately} are listed."
     if cause and cause.is_name:
         texts = "complaint that names" if cause.texts == 1 else f"{formats.number(cause.texts)} complaints that name"
         what, count = f"Ask {cause.word} about the {texts} it", cause.texts
@@ -400,16 +361,16 @@ def _action(theme: str, row: pd.Series, trend: Trend, *, by: date) -> Action:
 
 
 def _chart(trend: Trend) -> Chart | None:
-    """The leading themes per 1,000 orders, four weeks at a time, the first with its band."""
-    weeks, names = trend.weeks, trend.leading
-    rolled = weeks[["orders", *THEMES]].rolling(SMOOTH_WEEKS).sum().assign(week=weeks["week"] + pd.Timedelta(days=6))
-    rolled = rolled[rolled["orders"] > 0].tail(BEFORE_WEEKS + trend.recent_weeks)
+    """The leading themes per 1,000 orders or texts, four weeks at a time, the first with its band."""
+    weeks, names, per = trend.weeks, trend.leading, trend.per
+    rolled = weeks[[per, *THEMES]].rolling(SMOOTH_WEEKS).sum().assign(week=weeks["week"] + pd.Timedelta(days=6))
+    rolled = rolled[rolled[per] > 0].tail(BEFORE_WEEKS + trend.recent_weeks)
     if rolled.empty:
         return None
     lines = []
     for name in names[::-1]:
-        line = rolled[["week"]].assign(theme=name.capitalize(), rate=1000 * rolled[name] / rolled["orders"])
-        low, high = rate_interval(rolled[name], rolled["orders"] / 1000)
+        line = rolled[["week"]].assign(theme=name.capitalize(), rate=1000 * rolled[name] / rolled[per])
+        low, high = rate_interval(rolled[name], rolled[per] / 1000)
         first = name == names[0]
         lines.append(line.assign(low=low if first else np.nan, high=high if first else np.nan))
     shown = rolled.iloc[::-SMOOTH_WEEKS]
@@ -422,15 +383,15 @@ def _chart(trend: Trend) -> Chart | None:
         strong=names[0].capitalize(),
         low="low",
         high="high",
-        what="Complaints per 1,000 orders",
+        what=f"Complaints per 1,000 {per}",
         form=formats.number,
         mark=(trend.since, f"last {trend.recent_weeks} weeks") if len(trend.changes) else None,
         caption=f"Four weeks at a time; the band shows how far chance may move {names[0]}.",
         table=figures.tabulate(
             shown,
             caption="Complaints by theme in four weeks each, newest first",
-            labels={"until": "Four weeks to", "orders": "Orders"} | {theme: theme.capitalize() for theme in THEMES},
-            formats={"orders": formats.number} | dict.fromkeys(THEMES, formats.people),
+            labels={"until": "Four weeks to", per: per.capitalize()} | {theme: theme.capitalize() for theme in THEMES},
+            formats={per: formats.number} | dict.fromkeys(THEMES, formats.people),
         ),
     )
 

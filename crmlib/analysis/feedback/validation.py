@@ -283,7 +283,7 @@ def _metrics(readings: Readings, validation: Validation) -> list[Metric]:
         value=validation.macro_f1, low=validation.low, high=validation.high, unit="index", n=validation.graded
     )
     rows = [
-        ("negative_share", "Unhappy, over all texts", share.estimate, definition),
+        ("negative_share", "Unhappy, of texts understood", share.estimate, definition),
         ("coverage", "Understood", _of(read / texts, texts), "texts read and not abstained from / texts"),
         (
             "negative_share_raw",

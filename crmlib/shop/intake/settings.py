@@ -18,10 +18,11 @@ from crmlib.shop.tables import TABLES
 _ENGINE = re.compile(r"(duckdb|spark):(?=.)")
 _KNOWN = (
     "name", "timezone", "currency", "max_age", "as_of", "country", "dates", "decimals", "not_goods",
-    "families", "columns", "parameters", "owners", "team", "closures", "campaigns",
+    "families", "columns", "parameters", "owners", "team", "closures", "campaigns", "words",
 )  # fmt: skip
 _WORDS = {"dates": ("month-first", "day-first"), "decimals": ("comma", "point")}
 _ROLES = ("service", "marketing", "sales", "purchasing", "shop")
+_WORD_KINDS = ("about", "faults", "never")
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
@@ -49,7 +50,8 @@ class Settings:
 
     `columns` maps table -> canonical name -> the name in the file, `owners` a role such as 'service' -> who acts.
     `dates` and `decimals` decide what a column alone cannot; `not_goods` are products that are money only, by id or
-    name; `families` maps a family of products to ids, names or beginnings of names.
+    name; `families` maps a family of products to ids, names or beginnings of names; `words` are phrases of the shop's
+    customers by kind (about, faults, never) and theme.
     """
 
     name: str
@@ -68,6 +70,7 @@ class Settings:
     team: Team = Team()
     closures: tuple[Span, ...] = ()
     campaigns: tuple[Span, ...] = ()
+    words: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
 
 
 def engine_and_folder(shop: str | Path) -> tuple[str, str]:
@@ -128,6 +131,7 @@ def read_settings(folder: Path) -> Settings:
         team=_team(raw.get("team", {})),
         closures=_spans(raw.get("closures", []), "closures"),
         campaigns=_spans(raw.get("campaigns", []), "campaigns"),
+        words=_words(raw.get("words", {})),
     )
 
 
@@ -226,3 +230,16 @@ def _owners(raw: Any) -> Mapping[str, str]:
         if role not in _ROLES:
             raise DataError(f"shop.toml: [owners] has no role '{role}'; {nearest(role, _ROLES)}")
     return raw
+
+
+def _words(raw: Any) -> Mapping[str, Mapping[str, tuple[str, ...]]]:
+    shape = 'shop.toml: write phrases as [words.faults] and below it quality = ["glaze came off"]'
+    if not isinstance(raw, dict) or not all(isinstance(themes, dict) for themes in raw.values()):
+        raise DataError(shape)
+    for kind, themes in raw.items():
+        if kind not in _WORD_KINDS:
+            raise DataError(f"shop.toml: [words.{kind}] is not known; {nearest(kind, _WORD_KINDS)}")
+        for theme, phrases in themes.items():
+            if not isinstance(phrases, list) or not all(isinstance(one, str) and one.strip() for one in phrases):
+                raise DataError(f"{shape}; {theme} is {phrases!r}")
+    return {kind: {theme: tuple(phrases) for theme, phrases in themes.items()} for kind, themes in raw.items()}
