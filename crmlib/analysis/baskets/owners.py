@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Flags = NDArray[np.bool_]
 
-OWNERS = "owns_one_side"  # lists/owns_one_side.csv, by whose name its lots are drawn
+OWNERS = "owns_one_side"  # lists/owns_one_side.csv
 FRESH = timedelta(days=30)  # that a list or a pair is good for
 COLUMNS = ("customer_id", "lot", "owns_id", "owns", "last_bought", "suggest_id", "suggest", "share", "bestseller_id",
            "bestseller")  # fmt: skip
@@ -41,7 +41,7 @@ def owns_not(suggestions: pd.DataFrame, baskets: Baskets, *, shop: Shop) -> pd.D
     best = best_not_owned(has[chosen], by_popularity(baskets))
     customers = [baskets.customer_ids[c] for c in chosen]
     share = dict(zip(suggestions["pair"], suggestions["share"], strict=True))
-    table = pd.DataFrame({"customer_id": customers, "lot": lots(customers, shop=shop, of=OWNERS)})
+    table = pd.DataFrame({"customer_id": customers, "lot": lots(customers, shop=shop)})
     for name, items in (("owns", shown), ("suggest", wanted), ("bestseller", best)):
         table[f"{name}_id"], table[name] = [baskets.ids[i] for i in items], [baskets.names[i] for i in items]
     table["last_bought"] = _last_bought(baskets, chosen, shown)
@@ -80,7 +80,7 @@ def part_owners(
     """
     column = "suggest" if matching else "bestseller"
     off = replaces_owned(owners, baskets, column=column, replaced=replaced)
-    people = contactable(shop, owners[~off])
+    people = contactable(shop, owners[~off].assign(reason="bought " + owners["owns"]), name=OWNERS)
     write = int((people.frame["lot"] == WRITE).sum()) if matching is not None else 0
     alike = ""
     if off.any():

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 COLUMNS = ("pair", "first", "then", "relation", "after", "before", "customers", "times", "times_low", "times_high",
            "share_after", "share_any", "baskets_first", "p_value", "q_value")  # fmt: skip
 _REMIND = ("customer_id", "lot", "bought_id", "bought", "last_bought", "remind_of_id", "remind_of", "by")
-REMINDERS = "reminders"  # lists/reminders.csv, by whose name its lots are drawn
+REMINDERS = "reminders"  # lists/reminders.csv
 _CHUNK = 200
 _FRESH = 7  # days in which a reminder is still one
 
@@ -209,7 +209,7 @@ def reminders(found: Sequences, baskets: Baskets, *, shop: Shop) -> pd.DataFrame
         due = due[~(since.reindex(due.index) >= due)].sort_values(kind="stable")
         ids = [baskets.customer_ids[customer] for customer in due.index]
         drawn, days, ends = (
-            lots(ids, shop=shop, of=REMINDERS),
+            lots(ids, shop=shop),
             due.dt.date.to_numpy(),
             (due + window).dt.date.to_numpy(),
         )
@@ -303,7 +303,7 @@ def part_of(found: Sequences, due: pd.DataFrame, rules: Rules, *, shop: Shop) ->
     tables = {"sequences": table.drop(columns="pair")}
     if table.empty:
         return Part(metrics=[metric], tables=tables)
-    people = contactable(shop, due)
+    people = contactable(shop, due.assign(reason="bought " + due["bought"]), name=REMINDERS)
     listed = people.frame
     write = int((listed["lot"] == WRITE).sum())
     top, actions = table.iloc[0], []
