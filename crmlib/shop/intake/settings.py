@@ -18,6 +18,7 @@ from crmlib.shop.tables import TABLES
 _ENGINE = re.compile(r"(duckdb|spark):(?=.)")
 _KNOWN = (
     "name", "timezone", "currency", "max_age", "as_of", "country", "dates", "decimals", "not_goods",
+    "keep_lists",
     "columns", "parameters", "owners", "team", "closures", "campaigns",
 )  # fmt: skip
 _WORDS = {"dates": ("month-first", "day-first"), "decimals": ("comma", "point")}
@@ -48,7 +49,7 @@ class Settings:
 
     `columns` maps table -> canonical name -> the name in the file, `owners` a role such as 'service' -> who acts.
     `dates` and `decimals` decide what a column alone cannot; `not_goods` are products that are money only, by id or
-    name.
+    name. Lists older than `keep_lists` days are thinned; 0 keeps them.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Settings:
     team: Team = Team()
     closures: tuple[Span, ...] = ()
     campaigns: tuple[Span, ...] = ()
+    keep_lists: int = 0
 
 
 def engine_and_folder(shop: str | Path) -> tuple[str, str]:
@@ -125,6 +127,7 @@ def read_settings(folder: Path) -> Settings:
         team=_team(raw.get("team", {})),
         closures=_spans(raw.get("closures", []), "closures"),
         campaigns=_spans(raw.get("campaigns", []), "campaigns"),
+        keep_lists=_days(raw.get("keep_lists", "0d")),
     )
 
 
@@ -136,6 +139,12 @@ def _day(value: Any, name: str) -> date:
         said = f"'{value}'" if isinstance(value, str) else repr(value)
         raise DataError(f"shop.toml: {name} must be a day such as 1998-07-01, not {said}")
     return value
+
+
+def _days(raw: Any) -> int:
+    if not isinstance(raw, str) or not re.fullmatch(r"\d{1,5}d", raw):
+        raise DataError(f'shop.toml: keep_lists must be a number of days such as "400d", not {raw!r}')
+    return int(raw[:-1])
 
 
 def _not_goods(raw: Any) -> tuple[str, ...]:
