@@ -71,10 +71,24 @@ def hand_over(shop: Shop, rows: Sequence[Mapping[str, str]], asked: Asked) -> Ha
             f"the data does not say who agreed to {asked.channel}: customers.{column} is missing, so nobody can be "
             "handed over; export that column too, or name it in shop.toml under [columns.customers]"
         )
-    ids = [row["customer_id"] for row in rows]
-    known = _people(shop, ids, asked)
+    ids = list(dict.fromkeys(row["customer_id"] for row in rows))
+    people = _people(shop, ids, asked)
     why = dict(zip(ids, standing.of(ids), strict=True))
-    shared = _shared(shop, known, standing, asked)
+    return decide(rows, Known(people, why, frozenset(_shared(shop, people, standing, asked))), asked)
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the shop says of a list's customers, by id: how they are reached, why they may not be contacted ('' where
+    they may), and the addresses that another customer has stopped."""
+
+    people: Mapping[str, Person]
+    why: Mapping[str, str]
+    shared: frozenset[str]
+
+
+def decide(rows: Sequence[Mapping[str, str]], known: Known, asked: Asked) -> Handed:
+    """The same from what is known, without asking the shop."""
     turned: dict[str, str] = {}
     taken: dict[str, Person] = {}
     seen: set[tuple[str, str]] = set()
@@ -83,9 +97,10 @@ def hand_over(shop: Shop, rows: Sequence[Mapping[str, str]], asked: Asked) -> Ha
         if who in taken or not who:
             turned.setdefault(who, TWICE if who else NOBODY)
             continue
-        person = {"customer_id": who, "reason": "", "lot": "", **row, **known.get(who, {})}
-        fault = _fault(person, asked, seen) if who in known else REASONS["unknown"]
-        reason = fault or REASONS.get(why[who], why[who]) or (SHARED if _keys(person, asked) & shared else "")
+        person = {"customer_id": who, "reason": "", "lot": "", **row, **known.people.get(who, {})}
+        fault = _fault(person, asked, seen) if who in known.people else REASONS["unknown"]
+        stopped = REASONS.get(known.why[who], known.why[who])
+        reason = fault or stopped or (SHARED if _keys(person, asked) & known.shared else "")
         if reason:
             turned[who] = reason
             continue

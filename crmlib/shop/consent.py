@@ -18,11 +18,11 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from crmlib.errors import NotAvailable
+from crmlib.shop.privacy import KEPT_VARIABLE
 
 if TYPE_CHECKING:
     from crmlib.shop.shop import Shop
 
-KEPT_VARIABLE = "CRM_KEPT"  # names the folder where what concerns single customers is kept from run to run
 HELD, EXPORTED = "held_out", "exported"  # its files: customer_id, list, since, until; customer_id, list, channel, day
 CHANNELS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "email": ("email_consent", ("email",)),

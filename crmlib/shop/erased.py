@@ -13,8 +13,8 @@ import ibis
 import ibis.expr.types as ir
 
 from crmlib.errors import DataError
-from crmlib.shop.consent import KEPT_VARIABLE
 from crmlib.shop.engines import Engine
+from crmlib.shop.privacy import KEPT_VARIABLE
 from crmlib.shop.tables import TABLES
 from crmlib.stones import CONTACT, ID, Stones, read
 
