@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
 import pandas as pd
@@ -31,7 +32,10 @@ def shop(write_shop: ShopWriter, customers: pd.DataFrame | None = CUSTOMERS) -> 
 
 def test_only_those_who_agreed_and_can_be_reached_stay_and_the_rest_is_counted(write_shop: ShopWriter) -> None:
     found = outreach.contactable(shop(write_shop), LIST)
-    assert found.frame.to_dict("list") == {"customer_id": ["a", "a"], "about": [4, 6]} and found.checked
+    assert found.frame[["customer_id", "about"]].to_dict("list") == {"customer_id": ["a", "a"], "about": [4, 6]}
+    assert list(found.frame) == ["customer_id", "email", "email_consent", "consent_at", "about"] and found.checked
+    assert list(found.frame["email"]) == ["a@example.com"] * 2
+    assert list(found.frame["consent_at"]) == [date(2026, 1, 1)] * 2
     # e agreed after the day of the report, x is no customer the shop knows.
     assert found.left_out == {"refused": 1, "unknown": 3, "no address": 1}
     assert found.note == (
@@ -66,20 +70,81 @@ def test_text_messages_have_a_consent_of_their_own(write_shop: ShopWriter) -> No
 
 
 def test_lots_are_kept_by_key_and_id(monkeypatch: pytest.MonkeyPatch, write_shop: ShopWriter) -> None:
-    """The same on a rerun with the same key, whatever else is on the list; another key or list draws anew."""
+    """The same on a rerun with the same key and for every list of a half-year; another key or half draws anew."""
     folder = write_shop(orders=ORDERS)
     ids = [f"C{i:05d}" for i in range(4000)]
 
-    def drawn_by(key: str, of: str = "owns_one_side") -> list[str]:
+    def drawn_by(key: str, as_of: str = "2026-02-01") -> list[str]:
         monkeypatch.setenv("CRM_KEY", key)
-        return outreach.lots(ids, shop=crm.connect(folder), of=of)
+        return outreach.lots(ids, shop=crm.connect(folder, as_of=as_of))
 
     one = drawn_by("a key of sixteen letters")
     assert one == drawn_by("a key of sixteen letters") and set(one) == {"write", "leave alone"}
+    assert one == drawn_by("a key of sixteen letters", as_of="2026-06-30")
     assert 1880 <= one.count("write") <= 2120  # 2,000 ± 3.8 standard errors
-    for other in (drawn_by("another key of sixteen"), drawn_by("a key of sixteen letters", of="reminders")):
+    for other in (drawn_by("another key of sixteen"), drawn_by("a key of sixteen letters", as_of="2026-07-01")):
         assert 1880 <= sum(a == b for a, b in zip(one, other, strict=True)) <= 2120
-    some = outreach.lots(ids[7:9], shop=crm.connect(folder), of="reminders", act="call")
-    assert [lot == "call" for lot in some] == [
-        lot == "write" for lot in drawn_by("a key of sixteen letters", "reminders")[7:9]
-    ]
+    monkeypatch.setenv("CRM_KEY", "a key of sixteen letters")
+    some = outreach.lots(ids[7:9], shop=crm.connect(folder, as_of="2026-02-01"), act="call")
+    assert [lot == "call" for lot in some] == [lot == "write" for lot in one[7:9]]
+
+
+@pytest.mark.parametrize(
+    ("reason", "count", "said"),
+    [
+        ("bounced", 1, "1 who has an address that bounced"), ("bounced", 2, "2 who have an address that bounced"),
+        ("unsubscribed", 1, "1 who has unsubscribed"), ("unsubscribed", 2, "2 who have unsubscribed"),
+        ("complaint", 1, "1 who waits for an answer to a complaint"),
+        ("complaint", 2, "2 who wait for an answer to a complaint"),
+        ("under control", 1, "1 who is left alone by an earlier list"),
+        ("under control", 2, "2 who are left alone by an earlier list"),
+        ("another list", 1, "1 who was on another list this week"),
+        ("another list", 2, "2 who were on another list this week"),
+    ],
+)  # fmt: skip
+def test_each_reason_is_said_for_one_and_for_many(reason: outreach.Reason, count: int, said: str) -> None:
+    found = outreach.Contactable(LIST, {reason: count}, "email", checked=True)
+    assert found.note == f"Left out: {said}."
+
+
+def test_unsubscribed_bounced_and_those_who_wait_for_an_answer_are_left_out(write_shop: ShopWriter) -> None:
+    """The first reason counts; a status that nobody knows is no yes; an answered ticket ends the wait."""
+    status = ["Unsubscribed", "cleaned", "pending", "subscribed", "", "", "", ""]
+    people = pd.DataFrame({"customer_id": list("abcdefgh"), "email": "x@example.com", "email_consent": "true",
+                           "email_status": status})  # fmt: skip
+    feedback = pd.DataFrame(
+        [("1", "Bad", "2026-01-20", "d", 1), ("2", "Bad", "2026-01-20", "e", 1), ("3", "Fine", "2026-01-20", "f", 5),
+         ("4", "Long ago", "2025-12-01", "g", 1)],
+        columns=["feedback_id", "text", "created_at", "customer_id", "rating"],
+    )  # fmt: skip
+    tickets = pd.DataFrame(
+        [("t", "2026-01-21", "e", "2026-01-22"), ("u", "2026-01-25", "h", "2026-02-09")],
+        columns=["ticket_id", "opened_at", "customer_id", "closed_at"],
+    )
+    folder = write_shop(orders=ORDERS, customers=people, feedback=feedback, tickets=tickets)
+    found = outreach.contactable(crm.connect(folder, as_of="2026-02-01"), people[["customer_id"]])
+    assert found.left_out == {"unknown": 1, "unsubscribed": 1, "bounced": 1, "complaint": 2}  # h's is closed later
+    assert list(found.frame["customer_id"]) == ["e", "f", "g"]
+
+
+def test_nobody_left_alone_by_one_list_is_written_to_by_another(
+    monkeypatch: pytest.MonkeyPatch, write_shop: ShopWriter, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("CRM_KEPT", str(tmp_path))
+    (tmp_path / "held_out.csv").write_text(
+        "customer_id,list,since,until\na,reminders,2026-01-20,2026-03-21\nb,reminders,2025-12-20,2026-02-18\n"
+        "c,reminders,2025-11-01,2025-12-31\nd,reminders,2026-02-01,2026-04-01\n", encoding="utf-8",
+    )  # fmt: skip
+    (tmp_path / "exported.csv").write_text(
+        "customer_id,list,channel,day\ne,reminders,email,2026-01-26\nf,reminders,email,2026-01-24\n"
+        "g,winback,email,2026-01-31\nh,reminders,email,2026-02-01\n", encoding="utf-8",
+    )  # fmt: skip
+    ids = list("abcdefgh")
+    people = pd.DataFrame({"customer_id": ids, "email": "x@example.com", "email_consent": "true"})
+    store = crm.connect(write_shop(orders=ORDERS, customers=people), as_of="2026-02-01")
+    found = outreach.contactable(store, people[["customer_id"]], name="winback")
+    # b is still under the control of the half-year before; a's lot of this one is the same for every list.
+    assert found.left_out == {"under control": 1, "another list": 1}
+    assert list(found.frame["customer_id"]) == ["a", "c", "d", "f", "g", "h"]
+    short = outreach.lots(found.frame["customer_id"], shop=store, drawn=False)
+    assert short == ["leave alone", "write", "write", "write", "write", "write"]  # d's control begins today

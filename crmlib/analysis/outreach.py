@@ -4,28 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
-import ibis
 import pandas as pd
 
 from crmlib import formats, wording
+from crmlib.publishing import csv_rows
+from crmlib.shop import consent
 
 if TYPE_CHECKING:
     from crmlib.shop.shop import Shop
 
 WRITE, LEAVE = "write", "leave alone"
+MARKETING = "marketing"  # the one kind of list there is: what one leaves alone, all leave alone
+PAUSE_DAYS = 7  # between two lists that write to the same customer
 Channel = Literal["email", "sms"]
-Reason = Literal["refused", "unknown", "no address"]
+Reason = Literal[
+    "refused", "unknown", "unsubscribed", "bounced", "no address", "complaint", "under control", "another list"
+]
 
-_COLUMNS = {"email": ("email_consent", "email"), "sms": ("sms_consent", "phone")}
 _SUBJECTS = {"email": "marketing e-mail", "sms": "text messages"}
 _ADDRESSES = {"email": "an e-mail address", "sms": "a phone number"}
-_MAX_CUSTOMERS = 5_000_000
 
 
 class Draws(Protocol):
     """What drawing lots needs of a shop."""
+
+    @property
+    def as_of(self) -> date: ...
 
     def lot(self, value: object, *, of: str) -> bool: ...
 
@@ -34,8 +41,8 @@ class Draws(Protocol):
 class Contactable:
     """The rows of a list whose customers may be written to.
 
-    frame     those rows, in their order, numbered anew
-    left_out  customers taken off, by reason: consent refused or withdrawn, consent unknown, no address
+    frame     those rows, in their order, numbered anew, with names, addresses and consents as `reached` has them
+    left_out  customers taken off, by the first reason that applies
     channel   email or sms
     checked   whether the shop's data says who agreed; where it does not, nobody was taken off for want of consent
     """
@@ -49,13 +56,8 @@ class Contactable:
     def note(self) -> str:
         """Who was left out and why, as a sentence for `Action.why`."""
         subject = _SUBJECTS[self.channel]
-        said = {
-            "refused": f"not agreed to {subject}",
-            "unknown": "no consent on record",
-            "no address": f"not left {_ADDRESSES[self.channel]}",
-        }
         gone = [
-            f"{formats.number(count)} who {wording.noun(count, 'has')} {said[reason]}"
+            f"{formats.number(count)} who {_said(reason, count, self.channel)}"
             for reason, count in self.left_out.items()
             if count
         ]
@@ -67,44 +69,88 @@ class Contactable:
         return left or f"All on the list have agreed to {subject}."
 
 
-def contactable(shop: Shop, frame: pd.DataFrame, *, channel: Channel = "email") -> Contactable:
-    """Which rows of a list (column customer_id) are of customers who may be written to, and how many are left out, why?
+def _said(reason: Reason, count: int, channel: Channel) -> str:
+    has, waits = wording.noun(count, "has"), wording.noun(count, "waits", "wait")
+    return {
+        "refused": f"{has} not agreed to {_SUBJECTS[channel]}",
+        "unknown": f"{has} no consent on record",
+        "unsubscribed": f"{has} unsubscribed",
+        "bounced": f"{wording.noun(count, 'has', 'have')} an address that bounced",
+        "no address": f"{has} not left {_ADDRESSES[channel]}",
+        "complaint": f"{waits} for an answer to a complaint",
+        "under control": f"{wording.noun(count, 'is')} left alone by an earlier list",
+        "another list": f"{wording.noun(count, 'was', 'were')} on another list this week",
+    }[reason]
+
+
+def contactable(shop: Shop, frame: pd.DataFrame, *, channel: Channel = "email", name: str = "") -> Contactable:
+    """Which rows of the list `name` (column customer_id) are of customers who may be written to, and how many not, why?
 
     Consent is what it was at the shop's as_of. A customer without a row in `customers`, or with consent left blank, has
     not agreed. Where the shop has no column of consent nobody is taken off for it, and `checked` is False; the same
-    for addresses.
+    for addresses. Who was handed over with another list in the last PAUSE_DAYS, and who is still under the control of
+    a list of an earlier half-year, is taken off too.
     """
-    consent, address = _COLUMNS[channel]
-    checked, addressed = shop.has("customers", consent), shop.has("customers", address)
-    if not (checked or addressed) or frame.empty:
-        return Contactable(frame.reset_index(drop=True), {}, channel, checked)
-    customers = shop.table("customers")
-    # Only whether there is an address leaves the engine, not the address.
-    asked = customers.select(
-        "customer_id",
-        agreed=customers[consent] if checked else ibis.literal(True),
-        reached=(customers[address].fill_null("").strip() != "") if addressed else ibis.literal(True),
-    )
-    known = shop.fetch(asked, max_rows=_MAX_CUSTOMERS).drop_duplicates("customer_id").set_index("customer_id")
-    of_row = known.reindex(frame["customer_id"])
-    agreed, reached = (of_row[name].astype("boolean").reset_index(drop=True) for name in ("agreed", "reached"))
+    found = consent.standing(shop, channel=channel)
     answer = frame.reset_index(drop=True)
-    reasons: dict[Reason, pd.Series[bool]] = {
-        "refused": checked & ~agreed.fillna(True),
-        "unknown": checked & agreed.isna(),
-        "no address": addressed & agreed.fillna(not checked) & ~reached.fillna(False),
-    }
-    left_out: dict[Reason, int] = {
-        reason: int(answer.loc[test.to_numpy(dtype=bool), "customer_id"].nunique()) for reason, test in reasons.items()
-    }
-    off = pd.concat(reasons.values(), axis=1).any(axis=1).to_numpy(dtype=bool)
-    kept = answer[~off].reset_index(drop=True)
-    return Contactable(kept, {reason: count for reason, count in left_out.items() if count}, channel, checked)
+    if frame.empty:
+        return Contactable(answer, {}, channel, found.checked)
+    why = pd.Series(found.of(answer["customer_id"]).to_numpy(dtype=object))
+    spoilt = {who for who, since in _held(shop.as_of).items() if half_year(since) != half_year(shop.as_of)}
+    for reason, who in (("under control", spoilt), ("another list", _written(shop.as_of, but=name))):
+        why = why.mask(why.eq("") & answer["customer_id"].isin(who), reason)
+    off = why != ""
+    left_out = answer.assign(why=why)[off].groupby("why")["customer_id"].nunique()
+    counts: dict[Reason, int] = {reason: int(left_out[reason]) for reason in get_args(Reason) if reason in left_out}
+    return Contactable(reached(shop, answer[~off].reset_index(drop=True)), counts, channel, found.checked)
 
 
-def lots(customers: Iterable[str], *, shop: Draws, of: str, act: str = WRITE) -> list[str]:
-    """Whom of the list `of` to `act` on, and whom to leave alone: about half each, the same on every run with one key.
+def reached(shop: Shop, frame: pd.DataFrame) -> pd.DataFrame:
+    """A list (column customer_id) with how its people are called and reached, and what they agreed to since which day.
 
-    What acting adds is told by the half left alone. An id keeps its lot when the list changes.
+    These columns, as far as the shop has them, stand behind customer_id, lot and reason. Nobody is taken off.
     """
-    return [act if shop.lot(customer, of=of) else LEAVE for customer in customers]
+    if frame.empty or not shop.has("customers"):
+        return frame
+    people = consent.details(shop, frame["customer_id"].dropna()).drop(columns=list(frame.columns), errors="ignore")
+    if "consent_at" in people:
+        people["consent_at"] = pd.to_datetime(people["consent_at"]).dt.date
+    lead = [name for name in ("customer_id", "lot", "reason") if name in frame]
+    whole = frame.join(people, on="customer_id")
+    return whole[[*lead, *people.columns, *(name for name in frame.columns if name not in lead)]]
+
+
+def half_year(day: date) -> str:
+    """The half-year for which one control holds.
+
+    >>> half_year(date(2026, 7, 1))
+    '2026-2'
+    """
+    return f"{day.year}-{1 + (day.month > 6)}"
+
+
+def lots(customers: Iterable[str], *, shop: Draws, act: str = WRITE, drawn: bool = True) -> list[str]:
+    """Whom of a list to `act` on, and whom to leave alone: about half each, the same on every run with one key.
+
+    What acting adds is told by the half left alone. The lot is one for all lists of a half-year, whatever their order:
+    nobody whom one list leaves alone is written to by another. A list too short to be `drawn` writes to all but those
+    whom an earlier one has left alone.
+    """
+    of, held = f"{MARKETING} {half_year(shop.as_of)}", {} if drawn else _held(shop.as_of)
+    return [act if (shop.lot(who, of=of) if drawn else who not in held) else LEAVE for who in customers]
+
+
+def _held(as_of: date) -> dict[str, date]:
+    """Whom earlier lists leave alone as of a day, and since when."""
+    file = consent.kept_file(consent.HELD)
+    rows = csv_rows(file) if file else []
+    known = [(row["customer_id"], date.fromisoformat(row["since"]), date.fromisoformat(row["until"])) for row in rows]
+    return {who: since for who, since, until in sorted(known) if since < as_of <= until}
+
+
+def _written(as_of: date, *, but: str) -> set[str]:
+    """Who was handed over with another list than `but` within the pause before a day."""
+    file = consent.kept_file(consent.EXPORTED)
+    rows = csv_rows(file) if file else []
+    begin = as_of - timedelta(days=PAUSE_DAYS)
+    return {r["customer_id"] for r in rows if r["list"] != but and begin < date.fromisoformat(r["day"]) < as_of}

@@ -113,15 +113,18 @@ def backfill(start: str, end: str | None, every: str, **options: Any) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class _Asked:
-    """What the words on the command line came to."""
+    """What the words on the command line came to. Lists of days before `lists_from` are not kept."""
 
     plan: Plan
     reports: list[Report]
     values: Mapping[str, Mapping[str, Value]]
     today: Any
+    lists_from: Any = None
 
 
 def _asked(as_of: str | None, **options: Any) -> _Asked:
+    from datetime import timedelta
+
     from crmlib.report import parameters
     from crmlib.report.plan import Plan
     from crmlib.shop.intake.settings import read_settings
@@ -158,7 +161,10 @@ def _asked(as_of: str | None, **options: Any) -> _Asked:
         cell_timeout=cell_timeout,
         force=options["force"],
     )
-    return _Asked(plan=plan, reports=chosen, values=values, today=today)
+    return _Asked(
+        plan=plan, reports=chosen, values=values, today=today,
+        lists_from=(settings.as_of or today) - timedelta(days=settings.keep_lists) if settings.keep_lists else None,
+    )  # fmt: skip
 
 
 def _as_typed(as_of: str | None, **options: Any) -> Plan:
@@ -188,6 +194,7 @@ def _not_begun(error: Exception) -> Outcome:
 
 def _run(asked: _Asked, todo: Sequence[tuple[Plan, list[Report]]], ended: list[Outcome], **options: Any) -> int:
     """Run what is to do, day by day; `ended` takes each outcome as it comes. Returns the exit code of all."""
+    from crmlib.report import erasing
     from crmlib.report.runner.supervisor import exit_code
     from crmlib.report.runner.supervisor import run as run_reports
 
@@ -202,6 +209,8 @@ def _run(asked: _Asked, todo: Sequence[tuple[Plan, list[Report]]], ended: list[O
             before = f"{plan.as_of} ({number} of {len(todo)}): " if len(todo) > 1 else ""
             told = partial(_after, before, progress)
             run_reports(reports, plan=plan, values=asked.values, workers=options["workers"], say=say, progress=told)
+    if asked.lists_from:
+        erasing.thin(asked.plan.reports, asked.lists_from)
     return exit_code(ended)
 
 

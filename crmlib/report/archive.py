@@ -10,6 +10,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 
 from crmlib.errors import Locked, UsageError, nearest
+from crmlib.publishing import csv_rows
 from crmlib.report.folder import store
 from crmlib.report.folder.manifest import (
     Manifest,
@@ -88,6 +89,14 @@ def newest_good(reports: Path, slug: str) -> Path:
     if slug not in good:
         raise UsageError(f"{slug} has no good run yet; {nearest(slug, good)}")
     return place_of(reports, good[slug][0])
+
+
+def list_rows(run: Path, name: str) -> list[dict[str, str]]:
+    """The rows of one of a run's lists. UsageError names the lists there are."""
+    known = [path.stem for path in sorted((run / "lists").glob("*.csv"))]
+    if name not in known:
+        raise UsageError(f"{run.name} of {run.parent.name} has no list {name!r}; {nearest(name, known)}")
+    return csv_rows(run / "lists" / f"{name}.csv")
 
 
 def difference(reports: Path, slug: str, before: str, after: str) -> Changes:

@@ -14,7 +14,7 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from crmlib.errors import DataError
-from crmlib.shop import quality, survey, vocabulary
+from crmlib.shop import erased, quality, survey, vocabulary
 from crmlib.shop.cells import Manner
 from crmlib.shop.engines import Engine, flag
 from crmlib.shop.intake.files import Source, column_map, find_sources, unchanged, unread_files
@@ -95,6 +95,7 @@ def take_in(works: Engine, folder: Path, settings: Settings, *, as_of: date | No
     files = [_first(works, source, settings) for source in sources]
     manners = survey.decide(works, [file.waiting for file in files], settings)
     typed = {file.name: _second(works, file, manners, settings) for file in files}
+    typed = erased.without(works, typed, folder)
     for source in sources:
         unchanged(source)
     if "orders" in typed:

@@ -12,6 +12,7 @@ import secrets
 from functools import cache
 
 KEY_VARIABLE = "CRM_KEY"
+KEPT_VARIABLE = "CRM_KEPT"  # names the folder where what concerns single customers is kept from run to run
 _LETTERS = 12  # 48 bits: among a million customers two share a name with a chance of 1 in 560
 
 

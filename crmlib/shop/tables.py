@@ -80,13 +80,16 @@ _TABLES = (
             city                 text   city
             postcode             text   postcode, as text
             acquisition_channel  text   where the customer came from
+            language             text   two-letter code of the language to write in
             email_consent        flag   may be written to by e-mail
             sms_consent          flag   may be sent text messages
-            consent_at           time   when that consent was last given or withdrawn
+            ads_consent          flag   may be matched for adverts, as Google and Meta do
+            consent_at           time   when those consents were last given or withdrawn
+            email_status         text   as the mailing tool says: subscribed, unsubscribed, bounced …
         """),
         key=("customer_id",),
         time="created_at",
-        states=(State("consent_at", ("email_consent", "sms_consent")),),
+        states=(State("consent_at", ("email_consent", "sms_consent", "ads_consent")),),
     ),
     Table(
         "orders",

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from crmlib.shop.shop import Shop
 
 OWNERS = "owns_one_side"  # lists/owns_one_side.csv
-LOTS = "baskets"  # one lot a customer for all lists of this page, so that who is left alone is left alone
 ACTIVE = pd.Timedelta(days=365)  # customers who bought nothing for longer are written to by nobody
 FRESH = timedelta(days=30)  # that a list or a pair is good for
 COLUMNS = ("customer_id", "lot", "owns_id", "owns", "tested", "last_bought", "suggest_id", "suggest", "share",
@@ -49,7 +48,7 @@ def owns_not(suggestions: pd.DataFrame, baskets: Baskets, *, shop: Shop) -> pd.D
     wanted, best = next_items(alike, has, popular=by_popularity(baskets))
     shown = because(alike, has, wanted, tested=tested)
     customers = [baskets.customer_ids[c] for c in here]
-    table = pd.DataFrame({"customer_id": customers, "lot": lots(customers, shop=shop, of=LOTS)})
+    table = pd.DataFrame({"customer_id": customers, "lot": lots(customers, shop=shop)})
     for name, items in (("owns", shown), ("suggest", wanted), ("bestseller", best)):
         table[f"{name}_id"], table[name] = [baskets.ids[i] for i in items], [baskets.names[i] for i in items]
     table["last_bought"] = list(last.reindex(here).dt.date)
@@ -94,7 +93,7 @@ def part_owners(
     """
     column = "suggest" if matching else "bestseller"
     off = replaces_owned(owners, baskets, column=column, replaced=replaced)
-    people = contactable(shop, owners[~off])
+    people = contactable(shop, owners[~off].assign(reason="bought " + owners["owns"]), name=OWNERS)
     write = int((people.frame["lot"] == WRITE).sum()) if matching is not None else 0
     alike = ""
     if off.any():

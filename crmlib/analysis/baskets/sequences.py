@@ -210,7 +210,7 @@ def reminders(found: Sequences, baskets: Baskets, *, shop: Shop) -> pd.DataFrame
         due = due[~(since.reindex(due.index) >= due)].sort_values(kind="stable")
         ids = [baskets.customer_ids[customer] for customer in due.index]
         drawn, days, ends = (
-            lots(ids, shop=shop, of=LOTS),
+            lots(ids, shop=shop),
             due.dt.date.to_numpy(),
             (due + window).dt.date.to_numpy(),
         )
@@ -304,7 +304,7 @@ def part_of(found: Sequences, due: pd.DataFrame, rules: Rules, *, shop: Shop) ->
     tables = {"sequences": table.drop(columns="pair")}
     if table.empty:
         return Part(metrics=[metric], tables=tables)
-    people = contactable(shop, due)
+    people = contactable(shop, due.assign(reason="bought " + due["bought"]), name=REMINDERS)
     listed = people.frame
     write = int((listed["lot"] == WRITE).sum())
     top, actions = table.iloc[0], []

@@ -11,7 +11,7 @@ import pandas as pd
 from crmlib import figures, formats, wording
 from crmlib.analysis.lifetime_value.scoring import BEST_SHARE, Scores
 from crmlib.analysis.lifetime_value.validation import Trust, Validation
-from crmlib.analysis.outreach import WRITE, contactable, lots
+from crmlib.analysis.outreach import WRITE, contactable, lots, reached
 from crmlib.findings import Action, Metric, Part, Signal
 
 if TYPE_CHECKING:
@@ -65,10 +65,9 @@ def part_wavering(scores: Scores, validation: Validation, *, shop: Shop) -> Part
     """
     found, trust = outlooks(scores), validation.trust(scores.horizon_days)
     tested, doubt = trust is Trust.TESTED, _DOUBTS[trust]
-    reached = contactable(shop, wavering(scores))
-    people = reached.frame
-    drawn = len(people) >= LEAST_FOR_A_LOT
-    listed = people.assign(half=lots(people["customer_id"], shop=shop, of=WAVERING) if drawn else WRITE)
+    may = contactable(shop, wavering(scores).assign(reason=_reason), name=WAVERING)
+    listed = may.frame
+    listed.insert(1, "lot", lots(listed["customer_id"], shop=shop, drawn=len(listed) >= LEAST_FOR_A_LOT))
     title, sentence = (_title(found), _sentence(found, scores)) if tested else (_silent(found), _unknown(scores, trust))
     stopped = Metric(
         id="stopped_customers",
@@ -80,13 +79,17 @@ def part_wavering(scores: Scores, validation: Validation, *, shop: Shop) -> Part
     )  # fmt: skip
     return Part(
         title=title, sentence=sentence, chart=_chart(found, scores, doubt=doubt), metrics=[stopped],
-        actions=_contact(listed, scores, shop=shop, note=reached.note, tested=tested),
+        actions=_contact(listed, scores, shop=shop, note=may.note, tested=tested),
         signals=_signals(found, tested=tested), lists={WAVERING: listed} if len(listed) else {},
     )  # fmt: skip
 
 
+def _reason(people: pd.DataFrame) -> pd.Series[str]:
+    return "one of the best, silent for " + people["days_since_last_order"].astype(int).astype(str) + " days"
+
+
 def _contact(listed: pd.DataFrame, scores: Scores, *, shop: Shop, note: str, tested: bool) -> list[Action]:
-    write = listed[listed["half"] == WRITE]
+    write = listed[listed["lot"] == WRITE]
     if write.empty:
         return []
     n, left = len(write), len(listed) - len(write)
@@ -208,4 +211,4 @@ def part_wholesale(scores: Scores, *, shop: Shop, tested: bool = True) -> Part |
         why="Their orders are far larger than anybody else's, so they are counted apart and forecast at their own "
         "average.",
     )  # fmt: skip
-    return Part(actions=[action], lists={WHOLESALE: people[_COLUMNS]})
+    return Part(actions=[action], lists={WHOLESALE: reached(shop, people[_COLUMNS])})

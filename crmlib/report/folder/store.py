@@ -21,7 +21,7 @@ from pathlib import Path
 from crmlib.errors import Locked, UsageError
 from crmlib.report.folder.manifest import FILE, Manifest, holder, place_of, read_manifest, write_json
 
-_RUN_ID = re.compile(r"\d{8}-\d{6}-(.+)-[0-9a-f]{4}")
+RUN_ID = re.compile(r"\d{8}-\d{6}-(.+)-[0-9a-f]{4}")
 
 
 def new_run_id(slug: str, now: datetime) -> str:
@@ -89,7 +89,7 @@ def stage(reports: Path, run_id: str) -> Path:
 def recover(reports: Path, slug: str) -> None:
     """Finish or clear away what an interrupted run of this report left; the caller holds the report's lock."""
     for folder in sorted((reports / ".staging").glob("*")):
-        match = _RUN_ID.fullmatch(folder.name)
+        match = RUN_ID.fullmatch(folder.name)
         if not match or match[1] != slug:
             continue
         manifest = read_manifest(folder)

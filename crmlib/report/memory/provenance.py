@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from crmlib import formats
+from crmlib.report.folder import kept
 from crmlib.report.folder.manifest import Manifest, earlier_runs, sha256, write_json
 from crmlib.report.parameters import Report
 from crmlib.report.plan import Plan
@@ -115,6 +116,8 @@ def _inputs(plan: Plan) -> tuple[dict[str, str], dict[str, list[Any]]]:
     except (OSError, ValueError):
         remembered = {}
     hashes, stamps = {}, {}
+    if (erased := plan.reports / kept.FOLDER / kept.ERASED).is_file():
+        hashes[kept.ERASED] = sha256(erased)
     for path in sorted((plan.project / plan.shop).iterdir()):
         if not path.is_file() or (path.suffix.lower() not in (".csv", ".parquet") and path.name != "shop.toml"):
             continue

@@ -16,7 +16,8 @@ from typing import Any
 from crmlib import errors, masking
 from crmlib.errors import CrmError, RunError, TimeOut
 from crmlib.findings import Findings, from_json
-from crmlib.report.folder import store
+from crmlib.report import erasing
+from crmlib.report.folder import kept, store
 from crmlib.report.folder.manifest import (
     Manifest,
     earlier_runs,
@@ -228,6 +229,7 @@ def _publish(end: _Ending, notebook: Mapping[str, Any], payload: Mapping[str, An
         write_json(staging / record.PREDICTIONS, payload["predictions"])
     _restrict_lists(staging)
     _mask_tables(staging)
+    erasing.leave_out(end.plan.reports, staging)
     rows = payload.get("rows", {})
     files = {path: rows.get(Path(path).stem) for path in _files(staging, "tables", "lists")}
     files.pop(record.PREDICTIONS, None)
@@ -249,6 +251,7 @@ def _publish(end: _Ending, notebook: Mapping[str, Any], payload: Mapping[str, An
         target = store.keep_failure(plan.reports, staging, manifest, html=html)
     else:
         listed = {path: fingerprint(staging / path) for path in _files(staging, ".", "tables", "lists")}
+        kept.hold(plan.reports, staging / "lists", plan.as_of)
         target = store.publish(plan.reports, staging, replace(manifest, files=listed))
     return Outcome(report=job.report.name, status=status, exit_code=0, message=reason,
                    path=target / "report.html", seconds=end.seconds)  # fmt: skip

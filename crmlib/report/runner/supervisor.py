@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from crmlib.errors import CrmError, Locked
-from crmlib.report.folder import store
+from crmlib.report.folder import kept, store
 from crmlib.report.folder.manifest import is_listed
 from crmlib.report.key import KEY_VARIABLE, key_of
 from crmlib.report.memory import record
@@ -211,6 +211,7 @@ class _Crew:
         key = key_of(self.plan.reports)
         privacy.keep(key)
         environment = os.environ | worker.prepare(self.private) | {KEY_VARIABLE: key}
+        environment[kept.VARIABLE] = str(kept.folder(self.plan.reports))
         # What a kernel leaves behind, killed or not, goes with the run: an engine's scratch files hold customers' rows.
         folders = {"TMPDIR": "tmp"} | ({SHARED_VARIABLE: "shared"} if len(self.waiting) > 1 else {})
         for variable, name in folders.items():

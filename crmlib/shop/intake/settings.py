@@ -18,7 +18,7 @@ from crmlib.shop.tables import TABLES
 _ENGINE = re.compile(r"(duckdb|spark):(?=.)")
 _KNOWN = (
     "name", "timezone", "currency", "max_age", "as_of", "country", "dates", "decimals", "not_goods",
-    "families", "columns", "parameters", "owners", "team", "closures", "campaigns", "words",
+    "families", "columns", "parameters", "owners", "team", "closures", "campaigns", "words", "keep_lists",
 )  # fmt: skip
 _WORDS = {"dates": ("month-first", "day-first"), "decimals": ("comma", "point")}
 _ROLES = ("service", "marketing", "sales", "purchasing", "shop")
@@ -51,7 +51,7 @@ class Settings:
     `columns` maps table -> canonical name -> the name in the file, `owners` a role such as 'service' -> who acts.
     `dates` and `decimals` decide what a column alone cannot; `not_goods` are products that are money only, by id or
     name; `families` maps a family of products to ids, names or beginnings of names; `words` are phrases of the shop's
-    customers by kind (about, faults, never) and theme.
+    customers by kind (about, faults, never) and theme. Lists older than `keep_lists` days are thinned; 0 keeps them.
     """
 
     name: str
@@ -71,6 +71,7 @@ class Settings:
     closures: tuple[Span, ...] = ()
     campaigns: tuple[Span, ...] = ()
     words: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
+    keep_lists: int = 0
 
 
 def engine_and_folder(shop: str | Path) -> tuple[str, str]:
@@ -132,6 +133,7 @@ def read_settings(folder: Path) -> Settings:
         closures=_spans(raw.get("closures", []), "closures"),
         campaigns=_spans(raw.get("campaigns", []), "campaigns"),
         words=_words(raw.get("words", {})),
+        keep_lists=_days(raw.get("keep_lists", "0d")),
     )
 
 
@@ -143,6 +145,12 @@ def _day(value: Any, name: str) -> date:
         said = f"'{value}'" if isinstance(value, str) else repr(value)
         raise DataError(f"shop.toml: {name} must be a day such as 1998-07-01, not {said}")
     return value
+
+
+def _days(raw: Any) -> int:
+    if not isinstance(raw, str) or not re.fullmatch(r"\d{1,5}d", raw):
+        raise DataError(f'shop.toml: keep_lists must be a number of days such as "400d", not {raw!r}')
+    return int(raw[:-1])
 
 
 def _not_goods(raw: Any) -> tuple[str, ...]:

@@ -45,6 +45,7 @@ _PLACES: tuple[tuple[str, float, str, tuple[tuple[str, str, str], ...]], ...] = 
     ("FR", 0.03, "+33 1 99 00 {:02d} {:02d}", (("Strasbourg", "Grand Est", "67"), ("Lyon", "Rhone", "69"))),
 )  # fmt: skip
 LEAP_DAY_BIRTHS = 6
+_LANGUAGES = {"DE": "de", "AT": "de", "CH": "de", "NL": "nl", "GB": "en", "FR": "fr"}
 
 
 def people_table(rng: np.random.Generator, people: pd.DataFrame) -> pd.DataFrame:
@@ -86,6 +87,7 @@ def people_table(rng: np.random.Generator, people: pd.DataFrame) -> pd.DataFrame
             "city": city,
             "postcode": postcode,
             "acquisition_channel": people["acquisition_channel"].to_numpy(),
+            "language": [_LANGUAGES[code] for code in country],
         }
     )
 

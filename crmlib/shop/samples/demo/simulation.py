@@ -162,6 +162,12 @@ def _customers(
     table = people.people_table(rng, facts)
     table.insert(0, "created_at", created)
     table = pd.concat([table, people.consents(rng, table["created_at"])], axis=1)
+    # Drawn by itself: what came before it stays as it was.
+    table.insert(
+        len(table.columns) - 1,
+        "ads_consent",
+        table["email_consent"] & (_stream(seed, "adverts").random(size + 1) < 0.4),
+    )
     firm = {
         "first_name": "Einkauf",
         "last_name": "Mustergrosshandel",

@@ -1,0 +1,201 @@
+"""crm export, subject, erase: what leaves the house, what is kept of a person, and how it is taken away."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from crmlib.cli import common
+from crmlib.errors import UsageError
+
+if TYPE_CHECKING:
+    from crmlib.report.erasing import Person
+    from crmlib.shop.shop import Shop
+
+_TARGETS = ("klaviyo", "mailchimp", "shopify", "google", "meta", "brevo", "spreadsheet", "calendar")
+_PAUSE_DAYS = 7  # between two lists for one customer
+
+
+@click.command()
+@click.argument("report")
+@click.argument("name", metavar="LIST")
+@click.option("--to", "target", required=True, type=click.Choice(_TARGETS), help="The tool that takes the file.")
+@click.option("--channel", help="email, sms or ads: what people must have agreed to; the tool's first by default.")
+@click.option("--for", "form", default="", metavar="FORM",
+              help="For --to spreadsheet: excel-de and the like have semicolons and decimal commas.")  # fmt: skip
+@click.option("--out", "folder_out", metavar="DIR", help="Where to; lists/exports in the reports folder by default.")
+@click.option("--shop", metavar="DIR", help="The shop's folder; that of the reports folder by default.")
+@common.reports_option
+@common.variant_option
+def export(report: str, name: str, target: str, channel: str | None, **options: str | None) -> None:
+    """Write a list of a report's newest good run as a file for another tool.
+
+    Only people who agreed to the channel, as the shop's tables say today, and whom no list leaves alone are in it; all
+    others are in a file beside it, each with the reason.
+    """
+    from datetime import date
+
+    from crmlib.handover import TARGETS
+    from crmlib.handover.people import Asked, hand_over
+    from crmlib.handover.spreadsheet import FORMS
+    from crmlib.report import archive
+    from crmlib.report.folder import kept
+    from crmlib.report.folder.manifest import slug_of
+
+    form = options["form"] or ""
+    if form not in FORMS or (form and target != "spreadsheet"):
+        raise UsageError(f"--for is for --to spreadsheet, and one of {', '.join(filter(None, FORMS))}; not {form!r}")
+    reports = common.reports_folder(options["folder"] or "reports")
+    run = archive.newest_good(reports, slug_of(report, common.variant_name(options["variant"] or "")))
+    rows, as_of = archive.list_rows(run, name), date.fromisoformat(run.parent.name)
+    to = TARGETS[target]
+    asked = Asked(
+        name=name, target=to, channel=channel or to.channels[0], held=frozenset(kept.held(reports, as_of)),
+        elsewhere=frozenset(kept.elsewhere(reports, name, as_of, days=_PAUSE_DAYS)),
+    )  # fmt: skip
+    handed = hand_over(_shop(reports, options["shop"]), rows, asked)
+    text = to.text(handed.people, {"for": form, "as_of": str(as_of), "list": name})
+    if to.most_bytes and len(text.encode()) > to.most_bytes:
+        raise UsageError(f"{target} takes files of up to {to.most_bytes // 10**6} MB; export a shorter list")
+    place = Path(options["folder_out"]).expanduser() if options["folder_out"] else kept.folder(reports) / "exports"
+    written = [place / f"{as_of}-{report}-{name}-{target}{end}" for end in (f".{to.suffix}", "-rejected.csv")]
+    for path, said in zip(written, (text, _rejected(handed.rejected)), strict=True):
+        kept.private_text(path, said)
+    export_ = {"list": name, "channel": asked.channel, "day": str(as_of)}
+    kept.remember(reports, export_, [person["customer_id"] for person in handed.people])
+    kept.note(reports, "export", report=report, list=name, day=str(as_of), to=target, channel=asked.channel,
+                 people=len(handed.people), rejected=handed.counts())  # fmt: skip
+    said = f"{len(handed.people):,} of {len(rows):,} in {common.near(written[0])}"
+    common.say(f"{said}; {len(handed.rejected):,} in {common.near(written[1])}")
+    common.echo_columns((f"  {count:,}", why) for why, count in handed.counts().items())
+    if len(handed.people) < to.fewest:
+        common.say(f"{target} wants {to.fewest} people or more; this file may be refused.")
+    common.say(to.notice)
+
+
+def _rejected(pairs: tuple[tuple[str, str], ...]) -> str:
+    """Who is not in the file, with the reason, as CSV."""
+    import pandas as pd
+
+    from crmlib.publishing import list_text
+
+    return list_text(pd.DataFrame(list(pairs), columns=["customer_id", "reason"]))
+
+
+@click.command()
+@click.argument("customer")
+@click.option("--shop", metavar="DIR", help="The shop's folder; that of the reports folder by default.")
+@click.option("--out", "target", metavar="FILE", help="Where to; subject-….json here by default.")
+@common.reports_option
+def subject(customer: str, shop: str | None, target: str | None, folder: str) -> None:
+    """Write all that is kept of a customer, named by id or e-mail address, into a file.
+
+    The rows of the shop's tables and of every list, prediction and export, and the name under which pages speak of the
+    customer. For the customer, who may ask for it; only its owner can read the file.
+    """
+    from crmlib.report import erasing
+    from crmlib.report.folder import kept
+    from crmlib.shop import subjects
+
+    reports = common.reports_folder(folder)
+    store = _shop(reports, shop)
+    who = subjects.find(store, customer)
+    found = erasing.of_person(reports, _person(store, customer, who))
+    if who is None and not found:
+        raise UsageError(_unknown(customer))
+    told = {"customer": who or customer, "tables": subjects.rows(store, who) if who else {}, "kept": found}
+    told["pages call the customer"] = store.pseudonym(who or customer)
+    path = Path(target or f"subject-{store.pseudonym(who or customer)}.json")
+    kept.private_text(path, json.dumps(told, indent=1, ensure_ascii=False, default=str) + "\n")
+    kept.note(reports, "subject", files=len(found), rows=sum(map(len, found.values())))
+    common.say(f"wrote {common.near(path.resolve())}")
+
+
+@click.command()
+@click.argument("customer")
+@click.option("--shop", metavar="DIR", help="The shop's folder; that of the reports folder by default.")
+@common.reports_option
+def erase(customer: str, shop: str | None, folder: str) -> None:
+    """Take a customer, named by id or e-mail address, out of everything that is kept.
+
+    Lists, predictions, exports, superseded and failed runs. Pages show counts and stay. Later runs leave the customer's
+    rows out, whatever the shop's files hold: orders count as a guest's. Exit code 75 where a report was being run: its
+    new lists leave the customer out, and the command is to be given again for its old ones.
+    """
+    from crmlib import stones
+    from crmlib.report import erasing
+    from crmlib.report.folder import kept
+    from crmlib.shop import erased, subjects
+
+    reports = common.reports_folder(folder)
+    store = _shop(reports, shop)
+    file, beside = kept.folder(reports) / kept.ERASED, Path(_folder(reports, shop)) / erased.FILE
+    known, who = stones.read(file), subjects.find(store, customer)
+    kind = stones.CONTACT if "@" in customer else stones.ID
+    before = any(one.holds(kind, customer) for one in (known, *erased.stones(beside.parent)))
+    person = _person(store, customer, who)
+    if who is None and not before and not erasing.of_person(reports, person):
+        raise UsageError(_unknown(customer))
+    # First the stone: a run that ends meanwhile finds it.
+    known = known.with_ones(ids=person.ids, contacts=[contact for contact in person.contacts if "@" in contact])
+    kept.private_text(file, known.text())
+    try:
+        kept.private_text(beside, known.text())
+    except OSError as error:
+        common.say(f"crm: {beside} cannot be written ({error.strerror}): notebooks run by hand still see the customer",
+                   err=True)  # fmt: skip
+    files, rows, locked = erasing.erase(reports, person)
+    kept.note(reports, "erase", files=files, rows=rows, again=before)
+    said = f"{rows:,} row{'s' if rows != 1 else ''} taken out, {files:,} file{'s' if files != 1 else ''} changed"
+    common.say(f"{'erased before; ' if before else ''}{said}")
+    for slug in locked:
+        common.say(f"crm: {slug} is being run: give the command again once it has ended", err=True)
+    common.say("The shop's own files, its platform, tools that got an export and backups still hold the customer: "
+               "delete there, too.")  # fmt: skip
+    sys.exit(75 if locked else 0)
+
+
+def _person(store: Shop, customer: str, who: str | None) -> Person:
+    """All under which a customer may stand in a list; named by an address that no table knows, that alone."""
+    from crmlib.report.erasing import Person
+    from crmlib.shop import subjects
+
+    contacts = {*subjects.contacts(store, who), *([customer] if "@" in customer else [])}
+    ids = {who} if who else {customer} - contacts
+    return Person(frozenset(ids), frozenset(contacts))
+
+
+def _unknown(customer: str) -> str:
+    return f"nothing is kept of {customer!r}: no customer's id or e-mail address, in no table and in no list"
+
+
+def _folder(reports: Path, shop: str | None) -> str:
+    from crmlib.report.folder.manifest import holder
+
+    named = shop or holder(reports).get("folder", "")
+    if not named:
+        raise UsageError("this reports folder does not say whose it is: name the shop with --shop DIR")
+    return str(common.shop_folder(common.project_folder(), named)[0])
+
+
+def _shop(reports: Path, shop: str | None) -> Shop:
+    """The shop as it is today; what concerns single customers is known from the reports folder."""
+    import os
+    from datetime import timedelta
+
+    import crmlib
+    from crmlib.report.folder import kept
+    from crmlib.report.key import KEY_VARIABLE, key_of
+    from crmlib.shop.intake.settings import read_settings
+
+    place = _folder(reports, shop)
+    os.environ[KEY_VARIABLE] = key_of(reports)
+    os.environ[kept.VARIABLE] = str(reports / kept.FOLDER)
+    settings = read_settings(Path(place))
+    # What was withdrawn today counts, too.
+    today = settings.as_of or common.today(settings.timezone) + timedelta(days=1)
+    return crmlib.connect(place, as_of=today)
