@@ -661,7 +661,7 @@ def test_reviews_of_six_tools_are_one_table_and_know_who_wrote_them(tmp_path: Pa
         for i in range(3):
             filled: Row = {
                 column: value for column in header.split(",") for words, value in (
-                    (("title", "review title"), f"Nice {i}"), (("body", "review", "review content"), f"Lovely cup {i}"),
+                    (("title", "review title"), f"Nice {i}"), (("body", "review", "review content"), f"Lovely cup {i}, {name}"),
                     (("rating", "review score", "review stars"), 5 - i), (("email", "reviewer_email"), " Buyer1@Example.org"),
                     (("review_date", "date", "created_at", "date created", "review created (utc)"), f"2026-01-0{i + 1} 10:00:00"),
                     (("id", "review id"), f"{name}{i}"), (("product id",), "gid://shopify/Product/555"),

@@ -87,7 +87,14 @@ def test_the_way_from_shopifys_figures_to_ours_has_no_gap(shopify: crm.Shop) -> 
     )
     assert steps["Net sales"] == float(subtotal - refunded)
     assert steps["Total sales"] == float(sum(Decimal(row["Total"]) for row in firsts) - refunded)
-    assert steps["Discounts"] == -float(discount)
+    gross = sum(
+        Decimal(row["Lineitem price"]) * Decimal(row["Lineitem quantity"])
+        for row in rows_of("shopify_orders_export.csv")
+    )
+    assert steps["Gross sales"] == float(gross) and steps["Discounts"] == -float(gross - subtotal)
+    # Two codes paid for shipping.
+    shipping = sum(Decimal(row["Shipping"]) for row in firsts)
+    assert steps["Shipping"] == float(shipping - discount + gross - subtotal)
     left = sum(Decimal(row["Total"]) - Decimal(row["Refunded Amount"]) for row in firsts if row["Cancelled at"])
     assert steps["Cancelled orders, not given back"] == -float(left)
     ours = shopify.fetch(facts.monthly(shopify))["revenue"].sum()
@@ -104,6 +111,12 @@ def test_the_way_from_shopifys_figures_to_ours_has_no_gap(shopify: crm.Shop) -> 
     assert abs(month["amount"].iloc[:-1].sum() - month["amount"].iloc[-1]) < 0.005
     part = data_health.part_admin(bridge, currency="USD")
     assert part is not None and "below Shopify's total sales" in part.title
+
+
+def test_the_clock_is_the_exports_own(shopify: crm.Shop) -> None:
+    assert shopify.settings.timezone == "America/New_York"
+    orders = shopify.fetch("orders")
+    assert (orders["ordered_at"].dt.strftime("%Y-%m-%d") == orders["their_day"]).all()
 
 
 def test_data_health_of_a_raw_export(shopify: crm.Shop) -> None:

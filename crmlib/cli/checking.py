@@ -119,7 +119,7 @@ def _exports(shop: Shop) -> Iterator[str]:
         yield ""
         again = f", {one.again:,} of them in a later file too" if one.again else ""
         made = ", ".join(one.tables) or "nothing"
-        yield f"{one.file} → {one.platform} {one.what} → {made} ({one.rows:,} rows{again})"
+        yield f"{one.file} → {f'{one.platform} {one.what}'.strip()} → {made} ({one.rows:,} rows{again})"
         yield f"  used: {_listed(one.used)}"
         if one.left:
             yield f"  not used: {_listed(one.left)}"
@@ -131,11 +131,14 @@ def _exports(shop: Shop) -> Iterator[str]:
 
 
 def _unread(shop: Shop) -> Iterator[str]:
-    for unknown in shop.exports.unknown:
-        yield f"Not read: {unknown.file}{f' ({unknown.why})' if unknown.why else ''}."
+    told = [unknown for unknown in shop.exports.unknown if unknown.why]
+    for unknown in told[:_MOST]:
+        yield f"Not read: {unknown.file} ({unknown.why})."
+    if others := [*(u.file for u in told[_MOST:]), *(u.file for u in shop.exports.unknown if not u.why)]:
+        yield f"Not read: {_listed(others)}."
     if shop.exports.unknown:
         yield "Files are read that are named after a table, such as orders.csv, or that a shop system exports:"
-        yield "data/README.md names the tables and the exports."
+        yield "data/README.md names the tables, data/exports.md the exports."
 
 
 def _columns(shop: Shop, name: str) -> Iterator[str]:

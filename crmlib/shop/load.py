@@ -98,6 +98,7 @@ def take_in(works: Engine, folder: Path, settings: Settings, *, as_of: date | No
     """
     gathered = gather(folder, settings, scratch=scratch)
     sources = gathered.sources
+    settings = replace(settings, timezone=gathered.timezone) if gathered.timezone else settings
     files = [_first(works, source, settings) for source in sources]
     manners = survey.decide(works, [file.waiting for file in files], settings)
     typed = {file.name: _second(works, file, manners, settings) for file in files}
@@ -351,7 +352,8 @@ def _noted(sources: list[Source], manners: Mapping[tuple[str, str], Manner]) -> 
 
 def _of_exports(told: Told) -> Iterator[Note]:
     for one in told.recognised:
-        yield Note("platform", one.file, f"{one.platform} {one.what}")
+        if one.platform:
+            yield Note("platform", one.file, f"{one.platform} {one.what}")
         if one.again:
             yield Note("again", one.file, f"{one.again:,} {one.what} that a later file has too")
     for file, remark in told.remarks:

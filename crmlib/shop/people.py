@@ -161,7 +161,8 @@ def _by_phone(node_of: dict[Identity, str], phones: Mapping[Identity, str], sets
         if phone:
             holders[phone].add(roots.get(row, f"p {phone}"))
     # People without an address, joined by phones among themselves; then each such group to the address it reaches.
-    groups, reached = _Joined(), defaultdict(set)
+    groups = _Joined()
+    reached: dict[str, set[str]] = defaultdict(set)
     torn = {phone for phone, who in holders.items() if len(who) > _MANY_NAMES or len(who & with_email) > 1}
     for phone, who in holders.items():
         plain = sorted(who - with_email) if phone not in torn else []
@@ -174,10 +175,10 @@ def _by_phone(node_of: dict[Identity, str], phones: Mapping[Identity, str], sets
     for item in sorted({person for who in holders.values() for person in who - with_email}):
         members[groups.root(item)].append(item)
     in_doubt = {root for root, targets in reached.items() if len(targets) > 1}
-    for root, items in members.items():
+    for root, some in members.items():
         if root not in in_doubt:
-            for item in (*items[1:], *reached.get(root, ())):
-                sets.join(items[0], item)
+            for item in (*some[1:], *reached.get(root, ())):
+                sets.join(some[0], item)
     for row, phone in phones.items():
         if not node_of[row] and phone:
             node_of[row] = f"p {phone}"

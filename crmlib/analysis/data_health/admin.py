@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import ibis
@@ -16,7 +17,7 @@ from crmlib.shop import facts
 if TYPE_CHECKING:
     from crmlib.shop.shop import Shop
 
-_PAYMENTS = ("Stripe", "PayPal")  # which say what was paid, not what was sold
+_NO_SHOPS = ("Stripe", "PayPal", "")  # which say what was paid, not what was sold
 _MONEY = "decimal(18, 4)"
 
 
@@ -43,7 +44,7 @@ class Bridge:
 def platform_of(shop: Shop) -> str:
     """The shop system whose exports the orders are from; empty where they are from none, or from several."""
     found = {one.platform for one in shop.exports.recognised if "orders" in one.tables}
-    return next(iter(found - set(_PAYMENTS))) if len(found - set(_PAYMENTS)) == 1 else ""
+    return next(iter(found - set(_NO_SHOPS))) if len(found - set(_NO_SHOPS)) == 1 else ""
 
 
 def amounts(shop: Shop) -> ir.Table:
@@ -54,7 +55,17 @@ def amounts(shop: Shop) -> ir.Table:
     """
     orders = shop.table("orders")
     zero = ibis.literal(0).cast(_MONEY)
-    shipping, total = orders["shipping"].fill_null(zero), orders["total"].fill_null(zero)
+    discount = orders["discount"].fill_null(zero).abs()
+    if shop.has("order_lines", "discount"):
+        lines = shop.table("order_lines")
+        off = lines.group_by(_of="order_id").aggregate(_off=lines["discount"].sum())
+        orders = orders.mutate(_discount=discount).left_join(off, orders["order_id"] == off["_of"])
+        discount, off_goods = orders["_discount"], orders["_off"].fill_null(zero)
+    else:
+        off_goods = discount
+    # A code that takes nothing off the goods has paid the shipping.
+    shipping = orders["shipping"].fill_null(zero) - (discount - off_goods)
+    total = orders["total"].fill_null(zero)
     # Without a subtotal all tax is taken to be on top.
     subtotal = orders["subtotal"].try_cast(_MONEY) if "subtotal" in orders.columns else ibis.null(_MONEY)
     goods = subtotal.fill_null(total - shipping - orders["tax"].fill_null(zero))
@@ -62,8 +73,8 @@ def amounts(shop: Shop) -> ir.Table:
     theirs = orders["their_day"].try_cast("date").fill_null(day) if "their_day" in orders.columns else day
     told = orders.select(
         "order_id", "customer_id", day=day, their_day=theirs, total=total, goods=goods, shipping=shipping,
-        discount=orders["discount"].fill_null(zero).abs(), tax=total - goods - shipping,
-        refunded=orders["refunded"].fill_null(zero), back_on=orders["refunded_at"].date(),
+        discount=off_goods, tax=total - goods - shipping, refunded=orders["refunded"].fill_null(zero),
+        back_on=orders["refunded_at"].date(),
     )  # fmt: skip
     counted = facts.net_orders(shop).select("order_id", ours="revenue")
     return told.left_join(counted, "order_id").drop("order_id_right")
@@ -84,7 +95,8 @@ def measure_admin(shop: Shop) -> Bridge | None:
         n=rows.count(), goods=rows["goods"].sum(), discount=rows["discount"].sum(), shipping=rows["shipping"].sum(),
         tax=rows["tax"].sum(), refunded=rows["refunded"].sum(), total=rows["total"].sum(),
         out=(rows["total"] - rows["refunded"]).sum(where=out).fill_null(0), ours=rows["ours"].sum().fill_null(0),
-        counted=rows["ours"].count(), zero=(rows["total"] == 0).sum(),
+        counted=rows["ours"].count(), zero=(rows["total"] == 0).sum().fill_null(0),
+        guests=rows["customer_id"].isnull().sum().fill_null(0),
     )).iloc[0].astype(float)  # fmt: skip
     sold = facts.sales(shop)
     ours = float(shop.fetch(sold.aggregate(revenue=sold["revenue"].sum()))["revenue"].iloc[0])
@@ -112,14 +124,17 @@ def _rates(shop: Shop, rows: ir.Table, sums: pd.Series, ours: float) -> pd.DataF
     n, counted = max(sums["n"], 1), max(sums["counted"], 1)
     return pd.DataFrame(
         [("Orders", sums["n"], sums["counted"]), ("Average order", sums["goods"] / n, ours / counted),
-         ("Customers with more than one order", twice["theirs"], twice["ours"])],
+         ("Customers with more than one order", twice["theirs"], twice["ours"]),
+         ("Orders of nobody known", sums["guests"], sums["guests"]),
+         ("Orders of no value", sums["zero"], sums["zero"])],
         columns=["what", "theirs", "ours"],
     )  # fmt: skip
 
 
 def _month(shop: Shop, rows: ir.Table) -> pd.DataFrame:
     """The last full month: from their total sales, each refund on its own day, to our figure for its orders."""
-    last = (pd.Timestamp(shop.as_of).to_period("M") - 1).start_time.date()
+    through = min(shop.as_of, (shop.data_through or shop.as_of) + timedelta(days=1))
+    last = (pd.Timestamp(through).to_period("M") - 1).start_time.date()
     first, after = (
         ibis.date(last.isoformat()),
         ibis.date((pd.Timestamp(last) + pd.DateOffset(months=1)).date().isoformat()),

@@ -100,8 +100,9 @@ class _Composing:
             there |= {name.strip().casefold(): name.strip() for name in piece.source.header}
         mapped = [theirs for columns in self.settings.columns.values() for theirs in columns.values()]
         many = [name for name in there.values() if self.export.many and re.fullmatch(self.export.many, name)]
-        named = (*self.export.columns, *many, *mapped)
-        return tuple(name for name in dict.fromkeys(named) if name.casefold() in there)
+        # To the engine names that differ in nothing but their case are one.
+        named = {name.casefold(): name for name in reversed((*self.export.columns, *many, *mapped))}
+        return tuple(name for folded, name in reversed(named.items()) if folded in there)
 
     def _read(self) -> ir.Table:
         """The rows of all files, one under the other, as texts without blanks around them: `_file`, `_row`, `_bad`."""

@@ -22,6 +22,7 @@ from crmlib.shop.intake.platforms import Export, Made, nearest_export, recognise
 from crmlib.shop.intake.settings import Settings
 from crmlib.shop.intake.told import Recognised, Told, Unknown
 from crmlib.shop.intake.unpack import KINDS, PLAIN, Unpacked, even_rows, unpack
+from crmlib.shop.intake.zones import zone_of
 from crmlib.shop.tables import TABLES
 
 # orders.csv, and what is exported in parts: orders_2.csv, orders-2026-01.csv, orders (1).csv.
@@ -36,6 +37,7 @@ class Gathered:
     sources: list[Source]
     told: Told = field(default_factory=Told)
     people: people.People = field(default_factory=people.People)
+    timezone: str = ""  # where the clock of its exports stands, if shop.toml does not say
 
 
 def gather(folder: Path, settings: Settings, *, scratch: Path) -> Gathered:
@@ -119,7 +121,9 @@ class _Gathering:
     settings: Settings
     scratch: Path
     unknown: list[Unknown] = field(default_factory=list)
+    told: list[Told] = field(default_factory=list)
     number: int = 0
+    timezone: str = ""
 
     def all(self, paths: Sequence[Path]) -> Gathered:
         ours: dict[str, list[_Item]] = defaultdict(list)
@@ -140,11 +144,18 @@ class _Gathering:
             else:
                 sources[table] = source_of(table, path, self.scratch, self.settings.columns.get(table, {}))
         sources |= {table: self._one(table, items) for table, items in ours.items()}
-        told, crowd = Told(unknown=tuple(self.unknown)), people.People()
+        crowd = people.People()
         if theirs:
-            made, told, crowd = self._made(list(theirs.values()), taken=set(sources))
+            made, crowd = self._made(list(theirs.values()), taken=set(sources))
             sources |= made
-        return Gathered([sources[table] for table in TABLES if table in sources], told, crowd)
+            self.told = [replace(one, recognised=tuple(_without(one.recognised, set(made)))) for one in self.told]
+        whole = Told(
+            recognised=tuple(recognised for one in self.told for recognised in one.recognised),
+            unknown=tuple(self.unknown),
+            ways=tuple(way for one in self.told for way in one.ways),
+            remarks=tuple(remark for one in self.told for remark in one.remarks),
+        )
+        return Gathered([sources[table] for table in TABLES if table in sources], whole, crowd, self.timezone)
 
     @cached_property
     def works(self) -> Engine:
@@ -168,7 +179,8 @@ class _Gathering:
         except (DataError, OSError) as error:
             if _canonical(path):
                 raise
-            self.unknown.append(Unknown(path.name, str(error)))
+            why = str(error) if isinstance(error, DataError) else f"cannot be opened: {error.strerror}"
+            self.unknown.append(Unknown(path.name, why))
 
     def _look(self, unpacked: Unpacked, wanted: frozenset[str] = frozenset()) -> Source:
         table = f"file_{self.number}"
@@ -219,7 +231,7 @@ class _Gathering:
                 return source_of(table, item.origin.path, self.scratch, self.settings.columns.get(table, {}))
             path = self.folder / item.unpacked.name
             return replace(item.source, table=table, path=path, sha256=item.origin.sha256, given=(item.origin,))
-        names = {name.casefold(): name for item in reversed(items) for name in item.header if name[:1] != "_"}
+        names = {name.casefold(): name for item in reversed(items) for name in item.header if _free(name)}
         mapping = self.settings.columns.get(table, {})
         key, time = (
             names.get(mapping.get(c, c).strip().casefold(), "")
@@ -229,19 +241,19 @@ class _Gathering:
                         made={table: Made({name: name for name in names.values()})})  # fmt: skip
         bare = replace(self.settings, columns={})
         composed = compose(self.works, export, [self._piece(item, export) for item in items], bare)
+        self.told.append(composed.told)
         (made,) = composed.tables
         return self._written(table, made.rows, [item.origin for item in items], canonical=False)
 
     def _made(
         self, theirs: list[tuple[Export, list[_Item]]], *, taken: set[str]
-    ) -> tuple[dict[str, Source], Told, people.People]:
+    ) -> tuple[dict[str, Source], people.People]:
         """The tables that exports make, but for those that are there under our names."""
         parts: dict[str, list[Table_]] = defaultdict(list)
         origins: dict[str, list[Given]] = defaultdict(list)
-        told: list[Told] = []
         for export, items in theirs:
             composed = compose(self.works, export, [self._piece(item, export) for item in items], self.settings)
-            told.append(composed.told)
+            self.told.append(composed.told)
             for table in composed.tables:
                 if table.name not in taken:
                     parts[table.name].append(table)
@@ -251,13 +263,11 @@ class _Gathering:
             table: self._written(table, rows, origins[table], canonical=True)
             for table, rows in tables.items() if table in TABLES and _there(rows, parts[table], TABLES[table].required)
         }  # fmt: skip
-        whole = Told(
-            recognised=tuple(r for one in told for r in _without(one.recognised, set(sources))),
-            unknown=tuple(self.unknown),
-            ways=tuple(way for one in told for way in one.ways),
-            remarks=tuple(remark for one in told for remark in one.remarks),
-        )
-        return sources, whole, crowd
+        if "orders" in sources and not self.settings.zone_named and sources["orders"].canonical:
+            self.timezone = zone_of(self.works, tables["orders"], "ordered_at")
+            remark = (sources["orders"].path.name, f"times are of {self.timezone}, by their distance from Greenwich")
+            self.told += [Told(remarks=(remark,))] if self.timezone else []
+        return sources, crowd
 
     def _written(self, table: str, rows: ir.Table, origins: Sequence[Given], *, canonical: bool) -> Source:
         files = list({origin.path: origin for origin in origins}.values())
@@ -271,6 +281,11 @@ class _Gathering:
             tuple(name for name in columns if name != encoding.MARK), marked=encoding.MARK in columns,
             given=tuple(files), canonical=canonical,
         )  # fmt: skip
+
+
+def _free(name: str) -> bool:
+    """Is a column's name none that the engine or we use?"""
+    return name[:1] not in "_#?" and name.casefold() != "rowid"
 
 
 def _there(rows: ir.Table, parts: Sequence[Table_], required: Sequence[str]) -> bool:
@@ -292,5 +307,6 @@ def _first_lines(source: Source) -> Iterator[Sequence[str]]:
 
 
 def _without(recognised: Sequence[Recognised], tables: set[str]) -> Iterator[Recognised]:
+    """What exports make but for the tables that are ours already."""
     for one in recognised:
-        yield replace(one, tables=tuple(table for table in one.tables if table in tables))
+        yield replace(one, tables=tuple(table for table in one.tables if table in tables or not one.platform))

@@ -66,6 +66,7 @@ class Settings:
     team: Team = Team()
     closures: tuple[Span, ...] = ()
     campaigns: tuple[Span, ...] = ()
+    zone_named: bool = False  # shop.toml says the time zone
 
 
 def engine_and_folder(shop: str | Path) -> tuple[str, str]:
@@ -112,6 +113,7 @@ def read_settings(folder: Path) -> Settings:
     return Settings(
         name=raw.get("name", folder.name),
         timezone=timezone,
+        zone_named="timezone" in raw,
         currency=raw.get("currency", ""),
         max_age=raw.get("max_age"),
         as_of=None if as_of is None else _day(as_of, "as_of"),

@@ -19,7 +19,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 from urllib.parse import quote
 
 from crmlib.errors import DataError
@@ -60,7 +60,12 @@ def unpack(path: Path, scratch: Path) -> Iterator[Unpacked]:
             if inner.suffix.lower() not in _TEXTS:
                 raise DataError(f"{path.name} holds no CSV, TSV or JSON lines by its name")
             with gzip.open(path, "rb") as packed:
-                copy = _copy(packed, scratch / f"unpacked{inner.suffix.lower()}", path.stat().st_size, path.name)
+                copy = _copy(
+                    cast("IO[bytes]", packed),
+                    scratch / f"unpacked{inner.suffix.lower()}",
+                    path.stat().st_size,
+                    path.name,
+                )
             yield from _text(copy, path.name, inner.stem, scratch)
         elif kind == ".zip":
             yield from _members(path, scratch)

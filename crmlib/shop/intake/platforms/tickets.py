@@ -29,7 +29,7 @@ ZENDESK = Export(
         "tickets": Made({
             "ticket_id": "Id | Ticket ID", "opened_at": "Created at", "closed_at": "Solved at",
             "first_reply_at": (_first_reply, "Created at"), "topic": "Ticket type | Subject", "subject": "Subject",
-            "staff_id": "Assignee", "state": "Status", "_email": "Requester Email | Requester email",
+            "staff_id": "Assignee", "state": "Status", "_email": "Requester Email",
             "_name": "Requester", "satisfaction": (_satisfaction, "Satisfaction Score"),
             "reopened": (lambda t: ibis.ifelse(t["Reopens"].fill_null("0") == "0", "no", "yes"), "Reopens"),
         })
