@@ -239,7 +239,7 @@ def test_a_workbook_with_one_cell_far_away_is_refused(tmp_path: Path) -> None:
         ("a.db", b"another kind of file", "is not an SQLite database"),
         ("a.duckdb", b"no database" * 500, "cannot be read as a DuckDB database"),
         ("a.csv.gz", b"\x1f\x8b\x08\x00 broken", "cannot be unpacked"),
-        ("a.jsonl", b'{"a": ' + b"[" * 100_000, "cannot be read"),
+        ("a.jsonl", b'{"a": ' + b"[" * 100_000, "no JSON objects"),
         ("a.jsonl", b'{"a": 1}\n[1]', "no JSON objects"),
         ("a.json", b"[" + b"1," * 10 + b"1]", "holds no objects"),
     ],

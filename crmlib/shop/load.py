@@ -102,8 +102,7 @@ def take_in(works: Engine, folder: Path, settings: Settings, *, as_of: date | No
     files = [_first(works, source, settings) for source in sources]
     manners = survey.decide(works, [file.waiting for file in files], settings)
     typed = {file.name: _second(works, file, manners, settings) for file in files}
-    for source in sources:
-        unchanged(source)
+    unchanged(sources)
     if "orders" in typed:
         typed["orders"] = _judged(works, typed)
     clock = datetime.now(ZoneInfo(settings.timezone)).date()

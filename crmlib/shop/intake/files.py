@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import hashlib
-from collections.abc import Mapping, Set
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,9 +59,10 @@ class Source:
         return self.read_path.suffix.lower() == ".parquet"
 
 
-def unchanged(source: Source) -> None:
+def unchanged(sources: Iterable[Source]) -> None:
     """Raises DataError where a file is no longer what it was when it was first looked at."""
-    for given in source.given or (Given(source.path, source.sha256, source.stamp),):
+    each = [source.given or (Given(source.path, source.sha256, source.stamp),) for source in sources]
+    for given in dict.fromkeys(given for files in each for given in files):
         try:
             same = stamp_of(given.path) == given.stamp and _hash(given.path) == given.sha256
         except OSError:

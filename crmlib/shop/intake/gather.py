@@ -175,12 +175,20 @@ class _Gathering:
         try:
             origin = given(path)
             for unpacked in unpack(path, self._place()):
-                yield _Item(unpacked, origin, self._look(unpacked))
+                try:
+                    source = self._look(unpacked)
+                except DataError as error:
+                    if _canonical(path):
+                        raise
+                    # Of one sheet or member that is no table the others still are.
+                    self.unknown.append(Unknown(unpacked.name, str(error).removeprefix(unpacked.name).lstrip(": ")))
+                else:
+                    yield _Item(unpacked, origin, source)
         except (DataError, OSError) as error:
             if _canonical(path):
                 raise
             why = str(error) if isinstance(error, DataError) else f"cannot be opened: {error.strerror}"
-            self.unknown.append(Unknown(path.name, why))
+            self.unknown.append(Unknown(path.name, why.removeprefix(path.name).lstrip(": ")))
 
     def _look(self, unpacked: Unpacked, wanted: frozenset[str] = frozenset()) -> Source:
         table = f"file_{self.number}"

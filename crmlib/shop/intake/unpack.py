@@ -259,7 +259,10 @@ def _records(path: Path, name: str) -> Iterator[dict[str, str]]:
             if len(line) == _LINE:
                 raise DataError(f"{name} has a line of more than {_LINE >> 20} MB")
             if line.strip():
-                item = read(line)
+                try:
+                    item = read(line)
+                except (ValueError, RecursionError):
+                    item = None
                 if not isinstance(item, dict):
                     raise DataError(f"{name} has lines that are no JSON objects")
                 yield _flat(item)
