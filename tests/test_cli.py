@@ -219,7 +219,7 @@ def test_check_is_a_guide_to_what_is_there_what_is_missing_and_what_to_do(projec
         "In shop.toml, below [columns.orders]: customer_id =",
         "orders: 1 row not used: the date can't be read",
         "orders: 1 row used: an order whose total is zero (zero_total)",
-        "export_18.csv, export_19.csv and 7 more. Only CSV and Parquet files named after a table are",
+        "export_18.csv, export_19.csv and 7 more. Files are read that are named after a table",
         "baskets needs order_lines feedback can run",
         "1 of 2 reports can run. Next: crm run --all --shop data/shop -v",
     ):

@@ -15,7 +15,7 @@ __all__ = ["main"]
 _COMMANDS = (
     running.run, running.backfill, keeping.status, keeping.diff, keeping.verify, keeping.prune, keeping.open_page,
     outward.export, outward.subject, outward.erase,
-    shops.list_reports, shops.params, checking.check, shops.demo, shops.new, shops.init,
+    shops.list_reports, shops.params, checking.check, checking.import_files, shops.demo, shops.new, shops.init,
 )  # fmt: skip
 
 main = click.version_option(package_name="crmlib", prog_name="crm")(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -19,6 +20,24 @@ if TYPE_CHECKING:
 _MOST = 20  # names in one line
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _NOTHING_USABLE = 3  # as for data that cannot be used
+
+
+@click.command("import")
+@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path), metavar="FILES…")
+@click.option("--shop", required=True, metavar="DIR", help="The folder that takes the tables.")
+@click.option("--force", is_flag=True, help="Replace tables that are there.")
+def import_files(files: tuple[Path, ...], shop: str, force: bool) -> None:
+    """Write what exports hold as tables of ours, in Parquet.
+
+    Files, or folders of them, as a shop system exports them; what cannot be read is counted and named.
+    """
+    from crmlib.shop.intake.importing import import_files as take
+
+    into = common.project_folder() / Path(shop).expanduser()
+    taken = take(files, into, force=force)
+    for line in _data(taken):
+        click.echo(_CONTROL.sub(" ", line))
+    click.echo(f"\nwrote {', '.join(f'{name}.parquet' for name in taken.audits)} to {common.near(into)}")
 
 
 @click.command()
@@ -78,6 +97,7 @@ def _data(shop: Shop) -> Iterator[str]:
     yield ""
     names = {"table": "table", "read": "read", "kept": "used", "set_aside": "not used", "after_as_of": "later"}
     yield from shop.reconciliation().rename(columns=names).to_string(index=False).splitlines()
+    yield from _exports(shop)
     for name in shop.audits:
         yield ""
         yield from _columns(shop, name)
@@ -89,10 +109,36 @@ def _data(shop: Shop) -> Iterator[str]:
         yield f"{fault['table']}: {rows} {used}: {fault['meaning']} ({fault['code']})"
     if not faults:
         yield "No faults found."
-    if shop.unread_files:
-        yield f"Not read: {_listed(shop.unread_files)}."
-        yield "Only CSV and Parquet files named after a table are: rename one to its table's name, such as orders.csv,"
-        yield "or append its rows to that file; data/README.md names the tables."
+    yield from _unread(shop)
+
+
+def _exports(shop: Shop) -> Iterator[str]:
+    """What each raw export was taken for, which of its columns are used, and whether its arithmetic holds."""
+    told = shop.exports
+    for one in told.recognised:
+        yield ""
+        again = f", {one.again:,} of them in a later file too" if one.again else ""
+        made = ", ".join(one.tables) or "nothing"
+        yield f"{one.file} → {f'{one.platform} {one.what}'.strip()} → {made} ({one.rows:,} rows{again})"
+        yield f"  used: {_listed(one.used)}"
+        if one.left:
+            yield f"  not used: {_listed(one.left)}"
+    for file, remark in told.remarks:
+        yield f"  {file}: {remark}"
+    for way in told.ways:
+        how = f"= {way.way}" if way.way else f"is none of these, {way.money:,.2f} apart in all"
+        yield f"  {way.platform} {way.of} {how}: {way.orders:,}"
+
+
+def _unread(shop: Shop) -> Iterator[str]:
+    told = [unknown for unknown in shop.exports.unknown if unknown.why]
+    for unknown in told[:_MOST]:
+        yield f"Not read: {unknown.file} ({unknown.why})."
+    if others := [*(u.file for u in told[_MOST:]), *(u.file for u in shop.exports.unknown if not u.why)]:
+        yield f"Not read: {_listed(others)}."
+    if shop.exports.unknown:
+        yield "Files are read that are named after a table, such as orders.csv, or that a shop system exports:"
+        yield "data/README.md names the tables, data/exports.md the exports."
 
 
 def _columns(shop: Shop, name: str) -> Iterator[str]:
@@ -100,20 +146,21 @@ def _columns(shop: Shop, name: str) -> Iterator[str]:
     from crmlib.shop.intake.files import parquet_names
     from crmlib.shop.tables import TABLES
 
-    source, mapped = shop.audits[name].source, shop.settings.columns.get(name, {})
-    theirs = parquet_names(source.path) if source.parquet else source.header
+    source = shop.audits[name].source
+    mapped = {} if source.canonical else shop.settings.columns.get(name, {})
+    theirs = source.header or parquet_names(source.path)
     present = shop.audits[name].present
     named = {column: mapped.get(column, column) for column in TABLES[name].names if column in present}
     folded = {theirs_.strip().casefold() for theirs_ in named.values()}
     left = [column for column in theirs if column.strip().casefold() not in folded]
     missing = [column for column in TABLES[name].names if column not in present]
-    yield source.path.name
+    yield f"{name} from {source.path.name}" if source.given else source.path.name
     yield "  read: " + ", ".join(c if c == own else f'{c} = "{own}"' for c, own in named.items())
     if missing:
         yield f"  missing: {', '.join(missing)}"
     if left:
         yield f"  not known: {_listed(left)}"
-    if missing and left:
+    if missing and left and not source.canonical:
         yield f'  one of these by another name? In shop.toml, below [columns.{name}]: {missing[0]} = "{left[0]}"'
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -17,8 +17,11 @@ from crmlib.errors import DataError
 from crmlib.shop import erased, quality, survey, vocabulary
 from crmlib.shop.cells import Manner
 from crmlib.shop.engines import Engine, flag
-from crmlib.shop.intake.files import Source, column_map, find_sources, unchanged, unread_files
+from crmlib.shop.intake.files import Source, column_map, unchanged
+from crmlib.shop.intake.gather import gather
 from crmlib.shop.intake.settings import Settings
+from crmlib.shop.intake.told import Told
+from crmlib.shop.people import People
 from crmlib.shop.tables import TABLES
 
 ASIDE = "set_aside"  # the table of what was set aside, beside those of the shop
@@ -75,6 +78,8 @@ class Record:
     states: tuple[State, ...] = ()
     not_goods: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[Note, ...] = ()
+    told: Told = field(default_factory=Told)
+    people: People = field(default_factory=People)
 
 
 @dataclass(frozen=True)
@@ -91,13 +96,14 @@ def take_in(works: Engine, folder: Path, settings: Settings, *, as_of: date | No
 
     `scratch` takes copies of files that are not in UTF-8. Raises DataError for data that cannot be used.
     """
-    sources = find_sources(folder, scratch=scratch, columns=settings.columns)
+    gathered = gather(folder, settings, scratch=scratch)
+    sources = gathered.sources
+    settings = replace(settings, timezone=gathered.timezone) if gathered.timezone else settings
     files = [_first(works, source, settings) for source in sources]
     manners = survey.decide(works, [file.waiting for file in files], settings)
     typed = {file.name: _second(works, file, manners, settings) for file in files}
     typed = erased.without(works, typed, folder)
-    for source in sources:
-        unchanged(source)
+    unchanged(sources)
     if "orders" in typed:
         typed["orders"] = _judged(works, typed)
     clock = datetime.now(ZoneInfo(settings.timezone)).date()
@@ -118,7 +124,9 @@ def take_in(works: Engine, folder: Path, settings: Settings, *, as_of: date | No
         audits=taking.audits,
         states=taking.states,
         not_goods=_not_goods(works, taking.tables, settings),
-        notes=(*_noted(sources, manners), *(Note("unread_file", name, "") for name in unread_files(folder, sources))),
+        notes=(*_noted(sources, manners), *_of_exports(gathered.told)),
+        told=gathered.told,
+        people=gathered.people,
     )
     return Taken(record, taking.tables, all_aside)
 
@@ -204,7 +212,8 @@ def _first(works: Engine, source: Source, settings: Settings) -> _File:
     name, table = f"_first_{source.table}", TABLES[source.table]
     try:
         raw = works.raw(source)
-        columns = column_map(source, tuple(raw.names), dict(settings.columns.get(source.table, {})))
+        mapping = {} if source.canonical else dict(settings.columns.get(source.table, {}))
+        columns = column_map(source, tuple(raw.names), mapping)
         ours = {canonical: raw.names[theirs] for canonical, theirs in columns.items()}
         broken = {reason: raw.rows[flag(reason)] for reason in raw.broken}
         read = quality.first_reading(raw.rows, table, columns=ours, timezone=settings.timezone, broken=broken)
@@ -339,6 +348,18 @@ def _noted(sources: list[Source], manners: Mapping[tuple[str, str], Manner]) -> 
         told = manner.counted or (manner.order if "year_last" in manner.shapes else "")
         notes += [Note("dates", files[table], f"{column}: {told.replace('_', ' ')}")] if told else []
     return notes
+
+
+def _of_exports(told: Told) -> Iterator[Note]:
+    for one in told.recognised:
+        if one.platform:
+            yield Note("platform", one.file, f"{one.platform} {one.what}")
+        if one.again:
+            yield Note("again", one.file, f"{one.again:,} {one.what} that a later file has too")
+    for file, remark in told.remarks:
+        yield Note("remark", file, remark)
+    for unknown in told.unknown:
+        yield Note("unread_file", unknown.file, unknown.why)
 
 
 def _unreadable(source: Source, error: Exception) -> str:

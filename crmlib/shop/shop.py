@@ -21,7 +21,9 @@ from crmlib.shop import privacy as pseudonyms
 from crmlib.shop import sharing as shared
 from crmlib.shop.engines import DUCKDB, Engine, open_engine
 from crmlib.shop.intake.settings import Settings, engine_and_folder, read_settings
+from crmlib.shop.intake.told import Told
 from crmlib.shop.load import Audit, Record
+from crmlib.shop.people import People
 from crmlib.shop.tables import TABLES
 
 _NUMBERS = itertools.count()  # names of what is kept; shops may share an engine
@@ -241,6 +243,24 @@ class Shop:
         """Tables that lie beside those that were read, under names that are none of ours."""
         return tuple(note.file for note in self._record.notes if note.code == "unread_file")
 
+    @property
+    def exports(self) -> Told:
+        """What raw exports were taken for, which files were not recognised, and whether the platform's sums hold."""
+        return self._record.told
+
+    @property
+    def people(self) -> People:
+        """How rows of raw exports were told to be of one person."""
+        return self._record.people
+
+    def person(self, customer_id: str) -> tuple[str, ...]:
+        """Which accounts, addresses and phones does a customer of raw exports stand for? Their own id alone, if one.
+
+        >>> store.person("C00017")
+        ('C00017',)
+        """
+        return self._record.people.why.get(customer_id, (customer_id,))
+
     def notes(self) -> pd.DataFrame:
         """What was decided while the files were read, for whoever knows better? One row each: code, file, detail.
 
@@ -291,6 +311,14 @@ class Shop:
         if not self.settings.max_age or self.data_through is None:
             return False
         return self.as_of - self.data_through - timedelta(days=1) > _age(self.settings.max_age)
+
+    def written(self, name: str) -> Path:
+        """A table's usable rows as a Parquet file, with the columns that the shop has; it lasts as long as the shop."""
+        rows, canonical = self.table(name), TABLES[name].names
+        columns = [c for c in rows.columns if c in self.audits[name].present or c not in canonical]
+        path = Path(self._scratch.name) / f"written-{name}.parquet"
+        self._engine.write(rows.select(*columns), path)
+        return path
 
     def money_rule(self) -> str:
         """How this shop's money is counted, as a sentence."""

@@ -23,7 +23,6 @@ from crmlib import figures, formats, stats, wording
 from crmlib.analysis.baskets import clusters
 from crmlib.analysis.baskets.facts import Baskets, Floats, Ints, Matrix, tally
 from crmlib.analysis.baskets.mining import column_sums
-from crmlib.analysis.baskets.owners import LOTS
 from crmlib.analysis.baskets.pairs import SHOWN
 from crmlib.analysis.baskets.relatives import related
 from crmlib.analysis.baskets.rules import LEAST_CUSTOMERS, Rules

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from crmlib import wording
+from crmlib.analysis.data_health.admin import measure_admin, part_admin
 from crmlib.analysis.data_health.facts import Health
 from crmlib.analysis.data_health.gaps import part_checks, part_fields, part_guests
 from crmlib.analysis.data_health.months import compare, month_title, part_months
 from crmlib.analysis.data_health.reading import part_files, part_states
 from crmlib.analysis.data_health.rows import part_faults, part_rows
+from crmlib.analysis.data_health.sums import part_people, part_sums
 from crmlib.findings import Findings, Part, compose
 
 if TYPE_CHECKING:
@@ -26,6 +28,9 @@ def page(health: Health, *, shop: Shop) -> Findings:
         part_faults(health),
         part_states(shop),
         part_files(shop),
+        part_sums(shop),
+        part_admin(measure_admin(shop), currency=shop.currency),
+        part_people(shop),
         part_guests(health),
         part_fields(health),
         part_rows(health),

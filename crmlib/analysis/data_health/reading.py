@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 _KINDS = {"sale": "a sale", "open": "a sale, still open", "out": "no sale", "given_back": "paid back",
           "unknown": "a sale, until you say otherwise"}  # fmt: skip
 _NOTES = {"encoding": "read as", "preamble": "lines above the headers", "twice": "column there twice",
-          "dates": "read as", "unread_file": "not read"}  # fmt: skip
+          "dates": "read as", "unread_file": "not read", "platform": "recognised as",
+          "again": "there twice", "remark": "decided"}  # fmt: skip
 _TABLES = (".csv", ".tsv", ".txt", ".parquet", ".xlsx", ".xls", ".gz", ".zip", ".jsonl")
 
 

@@ -25,6 +25,10 @@ Kind = Literal["data", "parameters", "code", "environment"]
 KINDS: tuple[Kind, ...] = ("data", "parameters", "code", "environment")
 LARGE = 64_000_000  # bytes from which a file's hash is remembered
 _SETTLED = 2.0  # seconds a file must have been left alone before its size and times stand for its content
+_READ = (  # what a shop may be read from
+    ".csv", ".parquet", ".tsv", ".txt", ".jsonl", ".ndjson", ".json", ".gz", ".zip", ".xlsx", ".xlsm", ".xls",
+    ".sqlite", ".sqlite3", ".db", ".duckdb",
+)  # fmt: skip
 _STAMPS = ".stamps.json"
 
 
@@ -119,7 +123,7 @@ def _inputs(plan: Plan) -> tuple[dict[str, str], dict[str, list[Any]]]:
     if (erased := plan.reports / kept.FOLDER / kept.ERASED).is_file():
         hashes[kept.ERASED] = sha256(erased)
     for path in sorted((plan.project / plan.shop).iterdir()):
-        if not path.is_file() or (path.suffix.lower() not in (".csv", ".parquet") and path.name != "shop.toml"):
+        if not path.is_file() or (path.suffix.lower() not in _READ and path.name != "shop.toml"):
             continue
         looked, state = time.time(), path.stat()
         stamp = [state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino]

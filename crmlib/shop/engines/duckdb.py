@@ -15,6 +15,7 @@ import ibis
 import ibis.expr.types as ir
 import pandas as pd
 
+from crmlib.errors import DataError
 from crmlib.shop.engines.protocol import BLANK, DUCKDB, FOLDER_VARIABLE, Raw, flag, our_names, without_decimals
 from crmlib.shop.intake import encoding as text
 from crmlib.shop.intake.files import Source, parquet_names
@@ -93,7 +94,6 @@ class DuckDB:
         self._backend.drop_table(name, force=True)
 
     def write(self, expression: ir.Table, path: Path) -> None:
-        """An expression's rows as a Parquet file, for an engine that reads no others."""
         self._backend.to_parquet(expression, path)
 
     def frame(self, expression: ir.Table) -> pd.DataFrame:
@@ -110,8 +110,9 @@ class DuckDB:
     def _parquet(self, source: Source) -> tuple[ir.Table, dict[str, str], dict[str, ir.BooleanValue]]:
         rows = self._backend.read_parquet(_literally(source.read_path), table_name=f"_raw_{source.table}")
         text.no_twins(parquet_names(source.read_path), name=source.path.name)
-        names = our_names(tuple(rows.columns))
-        return rows.rename({ours: theirs for theirs, ours in names.items()}), names, {}
+        names = our_names(tuple(name for name in rows.columns if not (source.marked and name == text.MARK)))
+        broken = text.marks(rows) if source.marked else {}
+        return rows.rename({ours: theirs for theirs, ours in names.items()}), names, broken
 
     def _csv(self, source: Source) -> tuple[ir.Table, dict[str, str], dict[str, ir.BooleanValue]]:
         names = our_names(source.header)
@@ -127,16 +128,43 @@ class DuckDB:
             "columns": dict.fromkeys([*marks, *names.values(), *surplus], "VARCHAR"),
         }  # fmt: skip
         rows = self._backend.read_csv(_literally(source.read_path), table_name=f"_raw_{source.table}", **options)
-        broken = {mark: rows[text.MARK] == mark for mark in (text.BROKEN_QUOTE, text.TOO_LONG) if source.marked}
+        broken = text.marks(rows) if source.marked else {}
         last, beyond = names[source.header[-1]], rows[surplus[0]]
         # Some exports end each row, but not the header, with a separator.
         wide = ibis.ifelse(beyond.notnull(), (beyond != "") | rows[surplus[1]].notnull(), False)
         fields = [rows[name] for name in (*names.values(), *surplus)]
         nothing = [field.fill_null("").strip() == "" for field in fields]
         blank = ibis.ifelse(nothing[0], ibis.and_(*nothing[1:]), False)
-        return rows, names, {BLANK: blank, **broken, "ragged_row": rows[last].isnull() | wide}
+        return rows, names, {BLANK: blank, **broken, text.RAGGED_ROW: rows[last].isnull() | wide}
 
 
 def _literally(path: Path) -> str:
     """A path that the engine does not take for a pattern: a shop may be called 'shop [EU]'."""
     return re.sub(r"[*?\[]", lambda sign: f"[{sign[0]}]", str(path))
+
+
+def tables_of(file: Path, into: Path) -> Iterator[tuple[str, Path]]:
+    """The tables of a DuckDB database, each as a Parquet file in `into`: no view, and nothing outside of the two."""
+    base = duckdb.connect(config={"memory_limit": _MEMORY, "temp_directory": str(into)})
+    try:
+        base.execute(f"ATTACH {_quoted(str(file))} AS theirs (READ_ONLY)")
+        base.execute("SET allowed_directories = ?", [[str(into)]])
+        base.execute("SET enable_external_access = false")
+        base.execute("SET lock_configuration = true")
+        found = base.execute(
+            "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = 'theirs' AND NOT internal"
+        ).fetchall()
+        for number, (schema, name) in enumerate(found):
+            copy = into / f"table-{number}.parquet"
+            place = ".".join(f'"{part.replace(chr(34), 2 * chr(34))}"' for part in ("theirs", schema, name))
+            base.execute(f"COPY (SELECT * FROM {place}) TO {_quoted(str(copy))} (FORMAT parquet)")
+            yield name, copy
+    except duckdb.Error as error:
+        said = str(error).splitlines()[0].replace(f"{file.parent}/", "")[:200]
+        raise DataError(f"{file.name} cannot be read as a DuckDB database: {said}") from None
+    finally:
+        base.close()
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -58,6 +58,9 @@ class Engine(Protocol):
     def frame(self, expression: ir.Table) -> pd.DataFrame:
         """All rows in pandas; decimals, exact until here, become floats, which every library takes."""
 
+    def write(self, expression: ir.Table, path: Path) -> None:
+        """All rows as one Parquet file."""
+
     def stream(self, expression: ir.Table, *, chunk: int) -> Iterator[pd.DataFrame]:
         """All rows in frames of at most `chunk`, in the order of the expression."""
 

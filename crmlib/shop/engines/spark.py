@@ -24,7 +24,7 @@ from pyarrow import parquet
 
 from crmlib.errors import UsageError
 from crmlib.shop.engines.duckdb import DuckDB
-from crmlib.shop.engines.protocol import SPARK, Raw, our_names, without_decimals
+from crmlib.shop.engines.protocol import SPARK, Raw, flag, our_names, without_decimals
 from crmlib.shop.intake import encoding as text
 from crmlib.shop.intake.files import Source
 
@@ -101,6 +101,9 @@ class Spark:
         while batch := list(itertools.islice(rows, chunk)):
             yield pa.RecordBatch.from_pylist([row.asDict() for row in batch], schema=schema).to_pandas()
 
+    def write(self, expression: ir.Table, path: Path) -> None:
+        parquet.write_table(self._result(expression).toArrow(), path)
+
     def _result(self, expression: ir.Table) -> DataFrame:
         from pyspark.sql.types import TimestampType
 
@@ -134,11 +137,13 @@ class Spark:
         text.no_twins(schema.names, name=source.path.name)
         # A shop may be called 'shop [EU]': its path is no pattern.
         rows = self._session.read.parquet(re.sub(r"([*?\[\]{}\\])", r"\\\1", str(source.read_path)))
-        names = our_names(tuple(rows.columns))
+        names = our_names(tuple(name for name in rows.columns if not (source.marked and name == text.MARK)))
         place = rows.metadataColumn("_metadata")["row_index"]
         columns = [
             _moment(rows[_quoted(theirs)], schema.field(theirs).type).alias(ours) for theirs, ours in names.items()
         ]
+        reasons = (text.BROKEN_QUOTE, text.TOO_LONG, text.RAGGED_ROW) if source.marked else ()
+        columns += [(rows[text.MARK] == reason).alias(flag(reason)) for reason in reasons]
         found = self._view(f"_raw_{source.table}", rows.select(*columns, (place + 1).alias("_row")))
         # Ibis takes an instant of Spark for a local moment.
         instants = [
@@ -147,7 +152,7 @@ class Spark:
             if pa.types.is_timestamp(kind := schema.field(theirs).type) and kind.tz
         ]
         return Raw(
-            found.mutate(**{name: found[name].cast(dt.Timestamp(timezone="UTC")) for name in instants}), names, ()
+            found.mutate(**{name: found[name].cast(dt.Timestamp(timezone="UTC")) for name in instants}), names, reasons
         )
 
 

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -25,7 +26,7 @@ DELIMITERS = ",;\t|"
 LONGEST_ROW = 1_000_000  # characters; the engine's own limit is two million bytes
 MARK = "_mark"  # the column that says what is wrong with a line
 DAMAGED = "utf-8-sig"  # UTF-8 but for some bytes, which become question marks
-BROKEN_QUOTE, TOO_LONG = "broken_quote", "too_long"
+BROKEN_QUOTE, TOO_LONG, RAGGED_ROW = "broken_quote", "too_long", "ragged_row"
 _LONGEST_RECORD = 1000  # lines one quoted text may run over in a file whose quotes are broken
 _PREAMBLE = 30  # lines some reports write before their header
 _UNSEEN = re.compile("[\ufeff\u200b-\u200d\u2060]")  # zero-width signs
@@ -105,6 +106,12 @@ def recode(path: Path, copy: Path, encoding: str) -> Path:
         while text := theirs.read(_CHUNK):
             ours.write(text)
     return copy
+
+
+def marks(rows: Any) -> dict[str, Any]:
+    """By reason, the test of a marked copy's rows for it."""
+    reasons = (BROKEN_QUOTE, TOO_LONG, RAGGED_ROW)
+    return {reason: (rows[MARK] == reason).fill_null(False) for reason in reasons}
 
 
 @dataclass(frozen=True)

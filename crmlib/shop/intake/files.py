@@ -1,10 +1,10 @@
-"""A folder of CSV or Parquet files named after the canonical tables."""
+"""One file of a shop: what its bytes say, how its columns are named, and whether it is still what it was."""
 
 from __future__ import annotations
 
 import codecs
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,15 @@ from crmlib.shop.tables import TABLES
 
 _CHUNK = 1 << 20
 _MOST_COLUMNS = 2_000
-_TABULAR = (".csv", ".tsv", ".parquet", ".xlsx", ".xls", ".ods", ".txt", ".gz", ".zip", ".json", ".jsonl")
+
+
+@dataclass(frozen=True)
+class Given:
+    """A file as it lies in a shop's folder, and its size and time when it was hashed."""
+
+    path: Path
+    sha256: str
+    stamp: tuple[int, int, int]
 
 
 @dataclass(frozen=True)
@@ -23,7 +31,8 @@ class Source:
 
     A `marked` copy has one more column in front, which says why a line cannot be used. `skip` lines come before the
     header. `encoding` is what the file was taken for. With `one_line_rows` no row runs over the end of its line.
-    `stamp` is the file's size and time when it was hashed; `twice` the column names it has more than once.
+    `stamp` is the file's size and time when it was hashed; `twice` the column names it has more than once. `given` are
+    the files that a table was put together from, where it is not one file as it lies; a `canonical` one has our names.
     """
 
     table: str
@@ -38,6 +47,8 @@ class Source:
     one_line_rows: bool = False
     stamp: tuple[int, int, int] = (0, 0, 0)
     twice: tuple[str, ...] = ()
+    given: tuple[Given, ...] = ()
+    canonical: bool = False
 
     @property
     def recoded(self) -> bool:
@@ -45,52 +56,19 @@ class Source:
 
     @property
     def parquet(self) -> bool:
-        return self.path.suffix.lower() == ".parquet"
+        return self.read_path.suffix.lower() == ".parquet"
 
 
-def find_sources(folder: Path, *, scratch: Path, columns: Mapping[str, Mapping[str, str]]) -> list[Source]:
-    """The tables of a shop, in canonical order; `scratch` takes UTF-8 copies of files in other encodings.
-
-    `columns` are shop.toml's, by which a header is known where other lines come before it.
-
-    Raises DataError where the folder is missing, holds no table, holds one twice, or a file is empty.
-    """
-    if not folder.is_dir():
-        raise DataError(f"there is no shop at '{folder}': expected a folder with files such as orders.csv")
-    files: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() not in (".csv", ".parquet") or path.stem.lower() not in TABLES or not path.is_file():
-            continue
-        if path.stem.lower() in files:
-            raise DataError(
-                f"shop '{folder.name}' has two files for one table: {files[path.stem.lower()].name}, {path.name}"
-            )
-        files[path.stem.lower()] = path
-    if not files:
-        others = [path.stem for path in sorted(folder.glob("*.csv")) + sorted(folder.glob("*.parquet"))]
-        more = f" and {len(others) - 20} more" if len(others) > 20 else ""
-        hint = f" It has {', '.join(others[:20])}{more}: rename one to its table's name." if others else ""
-        raise DataError(
-            f"shop '{folder.name}' holds no table: expected files such as orders.csv or feedback.csv.{hint}"
-        )
-    return [_source(table, files[table], scratch, columns.get(table, {})) for table in TABLES if table in files]
-
-
-def unread_files(folder: Path, sources: Iterable[Source]) -> tuple[str, ...]:
-    """Tables of other names that lie beside those that are read, such as orders_2.csv."""
-    read = {source.path.name for source in sources}
-    others = (path for path in folder.iterdir() if path.suffix.lower() in _TABULAR and path.name not in read)
-    return tuple(sorted(path.name for path in others if path.is_file() and not path.name.startswith((".", "~"))))
-
-
-def unchanged(source: Source) -> None:
+def unchanged(sources: Iterable[Source]) -> None:
     """Raises DataError where a file is no longer what it was when it was first looked at."""
-    try:
-        same = _stamp(source.path) == source.stamp and _hash(source.path) == source.sha256
-    except OSError:
-        same = False
-    if not same:
-        raise DataError(f"{source.path.name} changed while it was read: run again once its export is complete")
+    each = [source.given or (Given(source.path, source.sha256, source.stamp),) for source in sources]
+    for given in dict.fromkeys(given for files in each for given in files):
+        try:
+            same = stamp_of(given.path) == given.stamp and _hash(given.path) == given.sha256
+        except OSError:
+            same = False
+        if not same:
+            raise DataError(f"{given.path.name} changed while it was read: run again once its export is complete")
 
 
 def column_map(source: Source, present: tuple[str, ...], mapping: dict[str, str]) -> dict[str, str]:
@@ -134,26 +112,36 @@ def _header_taken(source: Source) -> str:
     return f" Its line {source.skip + 1} was taken as the header, with columns apart by '{source.delimiter}'."
 
 
-def _source(table: str, path: Path, scratch: Path, mapping: Mapping[str, str]) -> Source:
+def source_of(table: str, path: Path, scratch: Path, mapping: Mapping[str, str]) -> Source:
+    """A file that is named after its table; `mapping` is shop.toml's, by which a header is known below other lines."""
+    wanted = {mapping.get(name, name).strip().casefold() for name in TABLES[table].required}
     needs = f"it needs at least a header line with {', '.join(TABLES[table].required)}"
+    return look_at(path, name=path.name, table=table, scratch=scratch, wanted=wanted, needs=needs)
+
+
+def look_at(path: Path, *, name: str, table: str, scratch: Path, wanted: Set[str], needs: str = "") -> Source:
+    """What the bytes of a file say: its encoding, header and quotes. `name` is what messages call it.
+
+    Raises DataError where it cannot be opened, is empty or is no table.
+    """
     try:
-        stamp = _stamp(path)
+        stamp = stamp_of(path)
         look = _look(path)
     except OSError as error:
-        raise DataError(f"{path.name} cannot be opened: {error.strerror}") from None
+        raise DataError(f"{name} cannot be opened: {error.strerror}") from None
+    needs = f": {needs}" if needs else ""
     if not look.first.removeprefix(codecs.BOM_UTF8).strip():
-        raise DataError(f"{path.name} is empty: {needs}")
+        raise DataError(f"{name} is empty{needs}")
     if path.suffix.lower() == ".parquet":
         return Source(table, path, path, look.sha256, stamp=stamp)  # the engine reads its header
-    encoding = text.encoding_of(look.first, utf8=look.utf8, name=path.name)
+    encoding = text.encoding_of(look.first, utf8=look.utf8, name=name)
     plain = path if encoding == "utf-8" else text.recode(path, scratch / f"{table}.csv", encoding)
-    wanted = {mapping.get(name, name).strip().casefold() for name in TABLES[table].required}
-    header = text.header_of(plain, name=path.name, wanted=wanted)
+    header = text.header_of(plain, name=name, wanted=wanted)
     if not header.names:
-        raise DataError(f"{path.name} is empty: {needs}")
+        raise DataError(f"{name} is empty{needs}")
     if len(header.names) > _MOST_COLUMNS:
         raise DataError(
-            f"{path.name} has {len(header.names):,} columns; export those that are needed, {_MOST_COLUMNS:,} at most"
+            f"{name} has {len(header.names):,} columns; export those that are needed, {_MOST_COLUMNS:,} at most"
         )
     quotes = text.Quotes(sound=True, one_line_rows=True)
     if look.quoted or plain != path:
@@ -169,7 +157,12 @@ def _source(table: str, path: Path, scratch: Path, mapping: Mapping[str, str]) -
     )  # fmt: skip
 
 
-def _stamp(path: Path) -> tuple[int, int, int]:
+def given(path: Path) -> Given:
+    """A file as it is now."""
+    return Given(path, _hash(path), stamp_of(path))
+
+
+def stamp_of(path: Path) -> tuple[int, int, int]:
     found = path.stat()
     return found.st_size, found.st_mtime_ns, found.st_ino
 

@@ -72,6 +72,7 @@ class Settings:
     campaigns: tuple[Span, ...] = ()
     words: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
     keep_lists: int = 0
+    zone_named: bool = False  # shop.toml says the time zone
 
 
 def engine_and_folder(shop: str | Path) -> tuple[str, str]:
@@ -118,6 +119,7 @@ def read_settings(folder: Path) -> Settings:
     return Settings(
         name=raw.get("name", folder.name),
         timezone=timezone,
+        zone_named="timezone" in raw,
         currency=raw.get("currency", ""),
         max_age=raw.get("max_age"),
         as_of=None if as_of is None else _day(as_of, "as_of"),

@@ -1,0 +1,354 @@
+"""Files of a platform become our tables: rows are put in records, repeated ones dropped, columns named and reckoned."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import ibis
+import ibis.expr.types as ir
+
+from crmlib.errors import DataError
+from crmlib.shop import cells, survey
+from crmlib.shop.engines import Engine, flag
+from crmlib.shop.engines.protocol import BLANK
+from crmlib.shop.intake.encoding import MARK
+from crmlib.shop.intake.files import Source
+from crmlib.shop.intake.platforms.base import Export, Made, names_of
+from crmlib.shop.intake.settings import Settings
+from crmlib.shop.intake.told import Recognised, Told, Way
+from crmlib.shop.tables import TABLES, Column
+
+CENT = 0.0051  # amounts are rounded to the cent on both sides
+WHO = ("_account", "_email", "_phone", "_name")
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One readable file: what messages call it, and what its bytes say."""
+
+    name: str
+    source: Source
+
+
+@dataclass(frozen=True)
+class Table_:
+    """Rows of one of our tables, as texts and amounts, from one kind of file; `rank` as `Made` has it."""
+
+    name: str
+    rank: int
+    rows: ir.Table
+
+
+@dataclass(frozen=True)
+class Composed:
+    """What files of one kind make, and what is to be told of them."""
+
+    tables: tuple[Table_, ...]
+    told: Told
+
+
+def compose(works: Engine, export: Export, pieces: Sequence[Piece], settings: Settings) -> Composed:
+    """What files of one kind of one platform make of our tables.
+
+    Raises DataError where records of several files cannot be told apart.
+    """
+    return _Composing(works, export, pieces, settings).composed()
+
+
+@dataclass
+class _Composing:
+    works: Engine
+    export: Export
+    pieces: Sequence[Piece]
+    settings: Settings
+    remarks: list[str] = field(default_factory=list)
+    again: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def stem(self) -> str:
+        return re.sub(r"\W+", "_", f"{self.export.platform}_{self.export.what}".lower())
+
+    def composed(self) -> Composed:
+        read = self.works.keep(f"_in_{self.stem}", self._read())
+        sound = self._reckoned(read.filter(read["_bad"].isnull()))
+        sound = self._newest(self.works.keep(f"_keyed_{self.stem}", self._keyed(sound)))
+        marked = read.filter(read["_bad"].notnull())
+        broken = self._count(marked)
+        tables = []
+        for place, (name, made) in enumerate(self.export.made.items()):
+            rows = self._named(made.rows(sound) if made.rows else sound, name, made)
+            if broken and not place:
+                rows = rows.mutate(**{MARK: ibis.literal("")})
+                nothing = {column: ibis.null(rows[column].type()) for column in rows.columns}
+                rows = ibis.union(rows, marked.select(**{**nothing, MARK: marked["_bad"]}).select(*rows.columns))
+            tables.append(Table_(name, made.rank, self.works.keep(f"_made_{self.stem}_{name}", rows)))
+        told = Told(
+            recognised=tuple(self._recognised(read)),
+            ways=tuple(self._ways(sound)),
+            remarks=tuple((piece.name, remark) for remark in self.remarks for piece in self.pieces[:1]),
+        )
+        return Composed(tuple(tables), told)
+
+    @cached_property
+    def wanted(self) -> tuple[str, ...]:
+        """Columns of theirs that at least one file has, as this export spells them; and what shop.toml names."""
+        there: dict[str, str] = {}
+        for piece in self.pieces:
+            there |= {name.strip().casefold(): name.strip() for name in piece.source.header}
+        mapped = [theirs for columns in self.settings.columns.values() for theirs in columns.values()]
+        many = [name for name in there.values() if self.export.many and re.fullmatch(self.export.many, name)]
+        # To the engine names that differ in nothing but their case are one.
+        named = {name.casefold(): name for name in reversed((*self.export.columns, *many, *mapped))}
+        return tuple(name for folded, name in reversed(named.items()) if folded in there)
+
+    def _read(self) -> ir.Table:
+        """The rows of all files, one under the other, as texts without blanks around them: `_file`, `_row`, `_bad`."""
+        parts = []
+        for number, piece in enumerate(self.pieces):
+            raw = self.works.raw(piece.source)
+            ours = {theirs.strip().casefold(): raw.names[theirs] for theirs in reversed(tuple(raw.names))}
+            texts = {name: _text(raw.rows, ours.get(name.casefold(), "")) for name in self.wanted}
+            reasons = [(raw.rows[flag(reason)], reason) for reason in raw.broken if reason != BLANK]
+            bad = ibis.cases(*reasons, else_=ibis.null("string")) if reasons else ibis.null("string")
+            blank = raw.rows[flag(BLANK)] if BLANK in raw.broken else ibis.literal(False)
+            rows = self.works.keep_in_order(
+                f"_piece_{self.stem}_{number}",
+                raw.rows.select(
+                    **texts, _bad=bad, _blank=blank.fill_null(False), _file=ibis.literal(number, type="int32")
+                ),
+            )
+            # A row that repeats the header, as files that were put together have, is none.
+            first = rows[self.wanted[0]] if self.wanted else ibis.null("string")
+            again = (first == ibis.literal(self.wanted[0])).fill_null(False)
+            parts.append(rows.filter(~rows["_blank"] & ~again).drop("_blank"))
+        return ibis.union(*parts) if len(parts) > 1 else parts[0]  # fmt: skip
+
+    def _reckoned(self, rows: ir.Table) -> ir.Table:
+        """With the amounts that are reckoned with, in the manner of each column over all files, as '# Total'."""
+        there = [name for name in self.export.numbers if name in self.wanted]
+        absent = {f"# {name}": ibis.null(cells.MONEY) for name in self.export.numbers if name not in there}
+        if not there:
+            return rows.mutate(**absent)
+        columns = tuple(Column(f"# {name}", "money", "") for name in there)
+        usual = rows.mutate(**{f"? {name}": cells.usual(rows[name], columns[0]) for name in there})
+        values = {f"# {n}": cells.first(usual[n], columns[0], usual[f"? {n}"], "UTC") for n in there}
+        told = usual.mutate(**values)
+        waits = cells.joined([(told[n], cells.waits(told[n], columns[0], told[f"# {n}"])) for n in there])
+        first = told.mutate(_waits=waits).drop(*(f"? {name}" for name in there))
+        first = self.works.keep(f"_first_{self.stem}", first)
+        n, late = self.works.frame(first.aggregate(n=first.count(), late=first["_waits"].count())).iloc[0]
+        if int(late):
+            source = self.pieces[0].source
+            waiting = survey.Waiting(source, first, columns, (), int(n), int(late))
+            manners = survey.decide(self.works, [waiting], self.settings)
+            read = {}
+            for column in columns:
+                text, manner = waiting.text(column, first), manners.get((source.table, column.name), cells.Manner())
+                read[column.name] = ibis.ifelse(
+                    (text != "").fill_null(False), cells.second(text, column, manner, "UTC"), first[column.name]
+                )
+            first = first.mutate(**read)
+        return first.mutate(**absent).drop("_waits")
+
+    def _keyed(self, rows: ir.Table) -> ir.Table:
+        """With `_key`, what names the record of a row: empty where nothing does."""
+        export = self.export
+        mapped = self.settings.columns.get(next(iter(export.made)), {}).get("order_id", "")
+        key = mapped or export.key
+        given = rows[key] if key in self.wanted else ibis.null("string")
+        if key and key == export.key and key in self.wanted and export.adjacent and self._rounded(rows, key):
+            self.remarks.append(f"{key} was rounded by a spreadsheet: {export.adjacent} names the {export.what}")
+            given = ibis.null("string")
+        given = ibis.ifelse(given.re_search("^'[0-9+]"), given.substr(1), given)
+        if export.or_key in self.wanted:
+            given = given.coalesce(rows[export.or_key])
+        if not export.adjacent:
+            if export.unnamed:
+                # The newest stand first: counted from the end, a day's records keep their numbers in a longer export.
+                nth = ibis.row_number().over(group_by=[rows["_file"], rows["Date"]], order_by=rows["_row"].desc()) + 1
+                given = given.coalesce(rows["Date"] + " no. " + nth.cast("string"))
+            return rows.mutate(_key=given)
+        order = {"group_by": ["_file"], "order_by": ["_row"]}
+        run = rows.mutate(_given=given)
+        label, before = run[export.adjacent], run[export.adjacent].lag().over(**order)
+        other = run["_given"].notnull() & (run["_given"] != run["_given"].lag().over(**order)).fill_null(True)
+        starts = ((label != before).fill_null(True) & label.notnull()) | other
+        # A step of its own: engines do not count over what they look back for.
+        run = self.works.keep(f"_starts_{self.stem}", run.mutate(_start=starts.cast("int64")))
+        counted = run.mutate(_run=run["_start"].sum().over(ibis.cumulative_window(**order)))
+        counted = self.works.keep(f"_runs_{self.stem}", counted.drop("_start"))
+        within = {"group_by": ["_file", "_run"]}
+        named = counted.mutate(
+            _key=ibis.coalesce(counted["_given"].max().over(**within), counted[export.adjacent].max().over(**within)),
+            _by_label=counted["_given"].max().over(**within).isnull(),
+        )
+        return named.drop("_given", "_run")
+
+    def _rounded(self, rows: ir.Table, key: str) -> bool:
+        hit = rows.aggregate(n=rows[key].re_search(cells.ROUNDED).sum().fill_null(0))
+        return bool(int(self.works.frame(hit)["n"].iloc[0]))
+
+    def _newest(self, rows: ir.Table) -> ir.Table:
+        """Without what a later file has again: records by their key, else whole rows."""
+        if len(self.pieces) < 2:
+            return rows
+        if not self.export.key and not self.export.adjacent:
+            return self._without_copies(rows)
+        if self.export.time in self.wanted:
+            self._refuse_labels(rows)
+        told = rows.mutate(_last=rows["_file"].max().over(group_by=["_key"]))
+        older = told.filter(told["_key"].notnull() & (told["_last"] > told["_file"]))
+        found = self.works.frame(older.group_by("_file").aggregate(n=older["_key"].nunique()))
+        self.again.update({int(row["_file"]): int(row["n"]) for row in found.to_dict("records")})
+        kept = told.filter(told["_key"].isnull() | (told["_last"] == told["_file"])).drop("_last")
+        return self.works.keep(f"_new_{self.stem}", kept)
+
+    def _without_copies(self, rows: ir.Table) -> ir.Table:
+        """Of rows that are the same, as many as the file has that has most of them."""
+        whole = [name for name in rows.columns if not name.startswith(("_", "#"))]
+        told = rows.mutate(_nth=ibis.row_number().over(group_by=[*whole, "_file"], order_by="_row"))
+        told = told.mutate(_copy=ibis.row_number().over(group_by=[*whole, "_nth"], order_by="_file"))
+        copies = told.filter(told["_copy"] > 0)
+        found = self.works.frame(copies.group_by("_file").aggregate(n=copies.count()))
+        self.again.update({int(row["_file"]): int(row["n"]) for row in found.to_dict("records")})
+        return self.works.keep(f"_new_{self.stem}", told.filter(told["_copy"] == 0).drop("_nth", "_copy"))
+
+    def _refuse_labels(self, rows: ir.Table) -> None:
+        """Raises DataError where two files have a record of one label, and no id tells whether it is the same."""
+        labels = rows.filter(rows["_by_label"]) if "_by_label" in rows.columns else rows
+        labels = labels.group_by("_key").aggregate(
+            files=lambda t: t["_file"].nunique(), days=lambda t: t[self.export.time].nunique()
+        )
+        torn = labels.filter((labels["files"] > 1) & (labels["days"] > 1) & labels["_key"].notnull())
+        found = self.works.frame(torn.order_by("_key").limit(3))
+        if found.empty:
+            return
+        names = " and ".join(piece.name for piece in self.pieces[:3])
+        key = self.export.key
+        other = self._serving(rows.filter(rows["_key"].isin(list(found["_key"]))))
+        mend = f"export them again with '{key}', which tells them apart" if not other else (
+            f'write order_id = "{other}" under [columns.{next(iter(self.export.made))}] in shop.toml'
+        )  # fmt: skip
+        raise DataError(f"{names} have different {self.export.what} of one name ({', '.join(found['_key'])}): {mend}")
+
+    def _serving(self, rows: ir.Table) -> str:
+        """A column that tells records of one name apart: never empty, and another in each file."""
+        texts = [name for name in self.wanted if name != self.export.time][:100]
+        each = rows.group_by("_key").aggregate(
+            _files=rows["_file"].nunique(), **{name: rows[name].nunique() for name in texts}
+        )
+        said = self.works.frame(each)
+        ids = [name for name in texts if (said[name] == said["_files"]).all() and rows[name].type().is_string()]
+        return min(ids, key=lambda name: ("id" not in name.lower(), len(name)), default="")
+
+    def _named(self, rows: ir.Table, table: str, made: Made) -> ir.Table:
+        """A table's columns under our names; those that no file has are left out."""
+        columns: dict[str, ir.Value] = {}
+        mapped = self.settings.columns.get(table, {})
+        specs = {**made.columns, **{ours: theirs for ours, theirs in mapped.items() if theirs in self.wanted}}
+        for ours, spec in specs.items():
+            there = [name for name in names_of(spec) if name in rows.columns]
+            if isinstance(spec, str):
+                if there:
+                    texts = [rows[name] for name in there]
+                    columns[ours] = ibis.coalesce(*texts) if len(texts) > 1 else texts[0]
+            elif len(there) == len(spec) - 1:
+                columns[ours] = spec[0](rows)
+        values = dict(columns)
+        place = rows["_file"].cast("int64") * (1 << 40) + rows["_row"].cast("int64")
+        if table == "customers":
+            values |= {name[1:]: values[name] for name in ("_email", "_phone") if name in values}
+        return rows.select(**values, _platform=ibis.literal(self.export.platform), _at=place)
+
+    def _ways(self, sound: ir.Table) -> Iterator[Way]:
+        """How many orders come to their amounts in which way."""
+        made = self.export.made.get(self.export.sums_of)
+        if not self.export.sums or made is None:
+            return
+        orders = made.rows(sound) if made.rows else sound
+        orders = self.works.keep(f"_sums_{self.stem}", orders)
+        for identity in self.export.sums:
+            needed = identity.amount(orders).notnull()
+            rows = orders.filter(needed & identity.where(orders)) if identity.where else orders.filter(needed)
+            apart = [(way, (identity.amount(rows) - amount(rows)).abs()) for way, amount in identity.ways.items()]
+            hit = [((gap < CENT).fill_null(False), ibis.literal(way)) for way, gap in apart]
+            least = ibis.least(*(gap for _, gap in apart)) if len(apart) > 1 else apart[0][1]
+            told = rows.select(way=ibis.cases(*hit, else_=ibis.literal("")), gap=least.cast("float64"))
+            each = told.group_by("way").aggregate(orders=told.count(), money=told["gap"].sum())
+            for row in self.works.frame(each.order_by(each["orders"].desc(), "way")).itertuples(index=False):
+                money = float(row.money) if not row.way else 0.0
+                yield Way(self.export.platform, identity.of, row.way, int(row.orders), money)
+
+    def _recognised(self, read: ir.Table) -> Iterator[Recognised]:
+        counts = self.works.frame(read.group_by("_file").aggregate(n=read.count()))
+        rows = {int(row["_file"]): int(row["n"]) for row in counts.to_dict("records")}
+        known = {name.casefold() for name in self.wanted}
+        for number, piece in enumerate(self.pieces):
+            header = [name.strip() for name in piece.source.header]
+            yield Recognised(
+                file=piece.name,
+                platform=self.export.platform,
+                what=self.export.what,
+                tables=tuple(name for name in self.export.made if name in TABLES),
+                rows=rows.get(number, 0),
+                used=tuple(name for name in header if name.casefold() in known),
+                left=tuple(name for name in header if name.casefold() not in known),
+                again=self.again.get(number, 0),
+            )
+
+    def _count(self, rows: ir.Table) -> int:
+        return int(self.works.frame(rows.aggregate(n=rows.count()))["n"].iloc[0])
+
+
+def _text(rows: ir.Table, name: str) -> ir.StringValue:
+    """A column as texts without blanks around them; empty ones are nothing."""
+    return rows[name].cast("string").strip().nullif("") if name else ibis.null("string")
+
+
+def with_refunds(tables: Mapping[str, ir.Table]) -> dict[str, ir.Table]:
+    """Orders with the day their refund came about, where the payments that say so come to what was given back."""
+    found = {name: rows for name, rows in tables.items() if name != "refunds"}
+    orders = found.get("orders")
+    if "refunds" not in tables or orders is None or "_label" not in orders.columns:
+        return found
+    paid = tables["refunds"].filter(lambda t: t["_label"].notnull())
+    each = paid.group_by(_of="_label").aggregate(_sum=paid["_back"].sum(), _last=paid["refunded_at"].max())
+    # A label that two orders bear says nothing of either.
+    lone = orders.group_by(_of="_label").aggregate(_n=orders.count())
+    each = each.semi_join(lone.filter(lone["_n"] == 1), "_of")
+    told = orders.left_join(each, orders["_label"] == each["_of"])
+    if "_refunded" not in orders.columns:
+        back, at = told["_sum"], told["_last"]
+        told = told.mutate(refunded=back)
+    else:
+        whole = (told["_sum"] - told["_refunded"]).abs() < CENT
+        at = ibis.ifelse(whole, told["_last"], ibis.null("string"))
+    told = told.mutate(refunded_at=at.coalesce(told["refunded_at"]) if "refunded_at" in orders.columns else at)
+    return found | {"orders": told.drop("_of", "_sum", "_last")}
+
+
+def together(tables: Mapping[str, Sequence[Table_]]) -> Mapping[str, ir.Table]:
+    """The tables of all exports in one of each name; of one key, the rows of the better rank."""
+    found = {}
+    for name, parts in tables.items():
+        best = min(part.rank for part in parts)
+        used = [part for part in parts if part.rank < 2 or best == 2]
+        columns = list(dict.fromkeys(column for part in used for column in part.rows.columns))
+        kinds = {c: next(p.rows[c].type() for p in used if c in p.rows.columns) for c in columns}
+        same = []
+        for number, part in enumerate(used):
+            values = {
+                c: part.rows[c].cast(kinds[c]) if c in part.rows.columns else ibis.null(kinds[c]) for c in columns
+            }
+            same.append(part.rows.select(**values, _rank=ibis.literal(part.rank, type="int32"),
+                                         _part=ibis.literal(number, type="int32")))  # fmt: skip
+        rows = ibis.union(*same) if len(same) > 1 else same[0]
+        key = [column for column in TABLES[name].key if column in rows.columns] if name in TABLES else []
+        if len({part.rank for part in used}) > 1 and len(key) == len(TABLES[name].key):
+            least = rows["_rank"].min().over(group_by=key)
+            rows = rows.filter(rows[key[0]].isnull() | (rows["_rank"] == least))
+        found[name] = rows
+    return found

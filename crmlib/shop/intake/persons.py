@@ -1,0 +1,63 @@
+"""Rows of raw exports get the customer they are of, and the customer list one row a person."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import ibis
+import ibis.expr.types as ir
+import pandas as pd
+
+from crmlib.shop.engines import Engine
+from crmlib.shop.intake.compose import WHO
+from crmlib.shop.people import Identity, People, match
+from crmlib.shop.vocabulary import is_guest
+
+_SAID = ("_platform", *WHO)
+
+
+def resolved(works: Engine, tables: Mapping[str, ir.Table], *, country: str) -> tuple[dict[str, ir.Table], People]:
+    """The tables with `customer_id`, wherever a row says who it is of, and what is to be told of people."""
+    whose = {name: _said(rows) for name, rows in tables.items() if set(rows.columns) & set(WHO)}
+    if not whose:
+        return dict(tables), People()
+    each = [rows.select(*_SAID).distinct() for rows in whose.values()]
+    written = works.frame(ibis.union(*each, distinct=True) if len(each) > 1 else each[0])
+    identities = [Identity(*row) for row in written[list(_SAID)].itertuples(index=False, name=None)]
+    crowd = match(identities, country=country)
+    known = pd.DataFrame([(*_fields(row), who) for row, who in crowd.of.items() if who], columns=[*_SAID, "_who"])
+    ids = works.keep(
+        "_who_is_who", ibis.memtable(known.astype("string"), schema=dict.fromkeys([*_SAID, "_who"], "string"))
+    )
+    found = dict(tables)
+    for name, rows in whose.items():
+        joined = rows.left_join(ids, list(_SAID)).drop(*(f"{column}_right" for column in _SAID))
+        mine = joined["_who"] if "customer_id" not in joined.columns else joined["_who"].coalesce(joined["customer_id"])
+        found[name] = works.keep(f"_whose_{name}", joined.mutate(customer_id=mine))
+    if "customers" in found and "_who" in found["customers"].columns:
+        found["customers"] = _one_each(works, found["customers"])
+    return found, crowd
+
+
+def _fields(row: Identity) -> tuple[str, ...]:
+    return row.platform, row.account, row.email, row.phone, row.name
+
+
+def _said(rows: ir.Table) -> ir.Table:
+    """With all that is said of who a row is of, as texts; empty where nothing is."""
+    texts = {name: rows[name].fill_null("") if name in rows.columns else ibis.literal("") for name in _SAID}
+    account = texts["_account"].re_replace("^'", "").re_replace(r"[.]0$", "")
+    texts["_account"] = ibis.ifelse(is_guest(account), "", account)
+    return rows.mutate(**texts)
+
+
+def _one_each(works: Engine, rows: ir.Table) -> ir.Table:
+    """One row a person: of each column what the best file says, the newest row of it first."""
+    people = rows.filter(rows["customer_id"].notnull())
+    names = [name for name in people.columns if name not in ("customer_id", "_at", "_rank", "_part")]
+    order = [people["_rank"], people["_part"], people["_at"]]
+    firsts = {name: people[name].first(order_by=order) for name in names}
+    each = people.group_by("customer_id").aggregate(**firsts, _at=people["_at"].min(), _rank=people["_rank"].min())
+    # Who cannot be named is told so, where the list itself has such rows.
+    nobody = rows.filter(rows["customer_id"].isnull() & (rows["_rank"] == 0)).select(*each.columns)
+    return works.keep("_people", ibis.union(each, nobody))

@@ -1,0 +1,144 @@
+"""Shopify: orders, customers, products, and the payments that alone say when money was given back."""
+
+from __future__ import annotations
+
+import ibis
+import ibis.expr.types as ir
+
+from crmlib.shop.intake.platforms.base import Export, Identity, Made, either, number, one_per, spread
+
+
+def _orders(rows: ir.Table) -> ir.Table:
+    lines = number(rows, "Lineitem price") * number(rows, "Lineitem quantity")
+    return one_per(rows, _lines=lines.sum().cast("decimal(18, 4)"))
+
+
+def _lines(rows: ir.Table) -> ir.Table:
+    gross = (number(rows, "Lineitem price") * number(rows, "Lineitem quantity")).cast("decimal(18, 4)")
+    whole = {"group_by": [rows["_key"]]}
+    off, below = rows["# Discount Amount"].max().over(**whole).fill_null(0), rows["# Subtotal"].max().over(**whole)
+    # A code for free shipping takes nothing off the goods: their sum is the subtotal then.
+    free = (below - gross.sum().over(**whole)).abs() < 0.005
+    off = ibis.ifelse(free.fill_null(False), ibis.literal(0).cast("decimal(18, 4)"), off)
+    rows = rows.mutate(_gross=gross, _off=spread(rows, off, gross))
+    number_ = ibis.row_number().over(group_by=rows["_key"], order_by=[rows["_file"], rows["_row"]]) + 1
+    rows = rows.mutate(_net=rows["_gross"] - rows["_off"], _no=number_.cast("string"))
+    return rows.filter(either(rows, "Lineitem name", "Lineitem sku").notnull())
+
+
+_GOODS = "Lineitem sku | Lineitem name"
+_NO_GOODS = "(gift card|tip$|^tip|shipping protection|route |package protection|donation)"
+
+ORDERS = Export(
+    platform="Shopify",
+    what="orders",
+    needs=("Name", "Created at", "Lineitem name", "Lineitem price", "Lineitem quantity"),
+    key="Id",
+    adjacent="Name",
+    time="Created at",
+    numbers=(
+        "Lineitem price",
+        "Lineitem quantity",
+        "Subtotal",
+        "Shipping",
+        "Taxes",
+        "Total",
+        "Discount Amount",
+        "Refunded Amount",
+    ),
+    made={
+        "orders": Made(
+            rows=_orders,
+            columns={
+                "order_id": "_key",
+                "ordered_at": "Created at",
+                "total": "Total",
+                "status": "Financial Status",
+                "channel": "Source",
+                "staff_id": "Employee",
+                "coupon": "Discount Code",
+                "currency": "Currency",
+                "discount": "Discount Amount",
+                "shipping": "Shipping",
+                "tax": "Taxes",
+                "refunded": "Refunded Amount",
+                "_refunded": (lambda t: t["# Refunded Amount"], "Refunded Amount"),
+                "cancelled_at": "Cancelled at",
+                "_email": "Email",
+                "_phone": "Phone | Billing Phone | Shipping Phone",
+                "_name": "Billing Name | Shipping Name",
+                "_label": "Name",
+                "name": "Name",
+                "tags": "Tags",
+                "location": "Location",
+                "payment_method": "Payment Method",
+                "subtotal": "Subtotal",
+            },
+        ),
+        "order_lines": Made(
+            rows=_lines,
+            columns={
+                "order_id": "_key",
+                "product_id": _GOODS,
+                "quantity": "Lineitem quantity",
+                "unit_price": "Lineitem price",
+                "line_total": (lambda t: t["_net"], "Lineitem price"),
+                "discount": (lambda t: t["_off"], "Discount Amount"),
+                "line_no": "_no",
+            },
+        ),
+        "products": Made(
+            rank=1,
+            rows=lambda t: one_per(t.mutate(_goods=either(t, "Lineitem sku", "Lineitem name")), "_goods"),
+            columns={
+                "product_id": _GOODS,
+                "name": "Lineitem name",
+                "brand": "Vendor",
+                "list_price": "Lineitem compare at price | Lineitem price",
+                "kind": (
+                    lambda t: ibis.ifelse(t["Lineitem name"].lower().re_search(_NO_GOODS), "fee", "goods"),
+                    "Lineitem name",
+                ),
+            },
+        ),
+        "customers": Made(
+            rank=1,
+            rows=_orders,
+            columns={
+                "_email": "Email",
+                "_phone": "Phone | Billing Phone | Shipping Phone",
+                "_name": "Billing Name | Shipping Name",
+                "country": "Billing Country | Shipping Country",
+                "region": "Billing Province | Shipping Province",
+                "city": "Billing City | Shipping City",
+                "postcode": "Billing Zip | Shipping Zip",
+                "email_consent": "Accepts Marketing",
+            },
+        ),
+    },
+    sums=(
+        Identity(
+            "Subtotal",
+            lambda t: t["# Subtotal"],
+            {
+                "lines − discount": lambda t: t["_lines"] - number(t, "Discount Amount"),
+                "lines, where the code pays shipping": lambda t: t["_lines"],
+            },
+        ),
+        Identity(
+            "Total",
+            lambda t: t["# Total"],
+            {
+                "Subtotal + Shipping + Taxes": lambda t: number(t, "Subtotal", "Shipping", "Taxes"),
+                "Subtotal + Shipping, taxes inside": lambda t: number(t, "Subtotal", "Shipping"),
+                "the code pays shipping": lambda t: number(t, "Subtotal", "Shipping") - number(t, "Discount Amount"),
+            },
+        ),
+        Identity(
+            "Refunded Amount",
+            lambda t: t["# Refunded Amount"],
+            {"Total, where refunded": lambda t: t["# Total"]},
+            lambda t: t["Financial Status"] == "refunded",
+        ),
+    ),
+)

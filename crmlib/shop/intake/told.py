@@ -1,0 +1,51 @@
+"""What taking in raw exports has found: which file was taken for what, and whether the platform's arithmetic holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Recognised:
+    """A file, what it was taken for, the tables it makes, its rows, its columns that are used and those that are not.
+
+    `again` are its records that a later file has too.
+    """
+
+    file: str
+    platform: str
+    what: str
+    tables: tuple[str, ...]
+    rows: int
+    used: tuple[str, ...]
+    left: tuple[str, ...]
+    again: int = 0
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """A file that was not recognised, why, and the nearest of those that are."""
+
+    file: str
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way in which orders come to an amount, and how many do; an empty `way` is none, and `money` what is apart."""
+
+    platform: str
+    of: str
+    way: str
+    orders: int
+    money: float = 0.0
+
+
+@dataclass(frozen=True)
+class Told:
+    """All that is to be told of raw exports."""
+
+    recognised: tuple[Recognised, ...] = ()
+    unknown: tuple[Unknown, ...] = ()
+    ways: tuple[Way, ...] = ()
+    remarks: tuple[tuple[str, str], ...] = ()  # file and what was decided

@@ -1,0 +1,716 @@
+"""Two invented exports of each platform, made from its header: what they say comes out to the cent, and once."""
+
+from __future__ import annotations
+
+import csv
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from crmlib.errors import DataError
+from crmlib.shop.intake.gather import Gathered, gather
+from crmlib.shop.intake.platforms import EXPORTS, recognise
+from crmlib.shop.intake.settings import read_settings
+
+Row = dict[str, object]
+
+
+@dataclass(frozen=True)
+class Order:
+    """An invented order; amounts in cents."""
+
+    id: int
+    day: int
+    email: str
+    lines: tuple[tuple[str, int, int], ...]  # product, pieces, price of one
+    off: int
+    shipping: int
+    tax: int
+    back: int
+
+    @property
+    def goods(self) -> int:
+        return sum(pieces * price for _, pieces, price in self.lines)
+
+    @property
+    def net(self) -> int:
+        return self.goods - self.off
+
+
+def orders(seed: int, ids: Sequence[int]) -> list[Order]:
+    made = []
+    for i in ids:
+        rng = random.Random(f"{seed} {i}")  # an order is the same in every export that has it
+        lines = tuple(
+            (f"P{rng.randrange(9)}", rng.randint(1, 3), rng.randint(199, 9999)) for _ in range(rng.randint(1, 4))
+        )
+        goods = sum(pieces * price for _, pieces, price in lines)
+        off = rng.choice([0, 0, rng.randrange(goods // 2)])
+        back = rng.choice([0, 0, 0, goods - off, (goods - off) // 3])
+        made.append(
+            Order(
+                i, i % 27 + 1, f"buyer{i % 5}@example.org", lines, off, rng.choice([0, 495]), rng.randrange(500), back
+            )
+        )
+    return made
+
+
+def money(cents: int, form: str = "{}") -> str:
+    return form.format(f"{cents / 100:.2f}")
+
+
+def dollars(cents: int) -> str:
+    return money(abs(cents), "-${}" if cents < 0 else "${}")
+
+
+def write(path: Path, header: str, rows: Sequence[Row], *, sep: str = ",", before: str = "", after: str = "") -> None:
+    names = next(csv.reader([header], delimiter=sep))
+    with path.open("w", encoding="utf-8", newline="") as file:
+        file.write(before)
+        out = csv.DictWriter(file, names, restval="", delimiter=sep)
+        out.writeheader()
+        out.writerows(rows)
+        file.write(after)
+
+
+def tables(folder: Path, *, toml: str = "") -> tuple[dict[str, pd.DataFrame], Gathered]:
+    scratch = folder.parent / f"{folder.name}-scratch"
+    scratch.mkdir()
+    (folder / "shop.toml").write_text(toml)
+    gathered = gather(folder, read_settings(folder), scratch=scratch)
+    read = {s.table: pd.read_parquet(s.read_path) if s.parquet else pd.read_csv(s.read_path) for s in gathered.sources}
+    # What cannot be read at all, such as the last lines of a report, is marked.
+    return {
+        name: t[t["_mark"].eq("")].drop(columns="_mark") if "_mark" in t else t for name, t in read.items()
+    }, gathered
+
+
+def cents(values: pd.Series) -> int:
+    plain = values.fillna("0").astype(str).str.replace(r"[^0-9.-]", "", regex=True)
+    return round(sum(float(value or 0) * 100 for value in plain))
+
+
+# Headers as the platforms write them; what is not filled in is left empty.
+SHOPIFY = (
+    "Name,Email,Financial Status,Paid at,Fulfillment Status,Currency,Subtotal,Shipping,Taxes,Total,Discount Code,"
+    "Discount Amount,Created at,Lineitem quantity,Lineitem name,Lineitem price,Lineitem sku,Cancelled at,"
+    "Refunded Amount,Vendor,Id,Source,Phone"
+)
+
+
+def shopify(path: Path, made: list[Order]) -> None:
+    rows: list[Row] = []
+    for o in made:
+        for place, (product, pieces, price) in enumerate(o.lines):
+            row: Row = {
+                "Name": f"#{o.id}",
+                "Created at": f"2026-01-{o.day:02d} 10:00:00 +0100",
+                "Lineitem quantity": pieces,
+                "Lineitem name": f"Cup - {product}",
+                "Lineitem price": money(price),
+                "Lineitem sku": product,
+            }
+            if not place:
+                row |= {
+                    "Id": 9_000_000_000_000 + o.id,
+                    "Email": o.email,
+                    "Subtotal": money(o.net),
+                    "Taxes": money(o.tax),
+                    "Financial Status": "paid",
+                    "Total": money(o.net + o.shipping + o.tax),
+                    "Currency": "EUR",
+                    "Shipping": money(o.shipping),
+                    "Discount Amount": money(o.off),
+                    "Refunded Amount": money(o.back),
+                }
+            rows.append(row)
+    write(path.with_suffix(".csv"), SHOPIFY, rows)
+
+
+ETSY = (
+    "Sale Date,Order ID,Buyer User ID,Full Name,First Name,Last Name,Number of Items,Date Shipped,Ship City,Ship State,"
+    "Ship Zipcode,Ship Country,Currency,Order Value,Coupon Code,Discount Amount,Shipping Discount,Shipping,Sales Tax,"
+    "Order Total,Status,Card Processing Fees,Order Net,Adjusted Order Total,Adjusted Card Processing Fees,"
+    "Adjusted Net Order Amount,Buyer,Order Type"
+)
+ETSY_ITEMS = (
+    "Sale Date,Item Name,Buyer,Quantity,Price,Coupon Code,Discount Amount,Order Shipping,Order Sales Tax,Item Total,"
+    "Currency,Transaction ID,Listing ID,Date Paid,Date Shipped,Order ID,Variations,SKU"
+)
+
+
+def etsy(path: Path, made: list[Order]) -> None:
+    rows, items = [], []
+    for o in made:
+        fee = 31
+        sold = o.net + o.shipping
+        rows.append(
+            {
+                "Sale Date": f"01/{o.day:02d}/26",
+                "Order ID": o.id,
+                "Buyer User ID": f"buyer{o.id % 5}",
+                "Currency": "USD",
+                "Order Value": money(o.goods),
+                "Discount Amount": money(o.off),
+                "Shipping": money(o.shipping),
+                "Order Total": money(sold + o.tax),
+                "Card Processing Fees": money(fee),
+                "Order Net": money(sold - fee),
+                "Adjusted Card Processing Fees": money(fee if o.back else 0),
+                "Adjusted Net Order Amount": money(sold - o.back - fee if o.back else 0),
+            }
+        )
+        for place, (product, pieces, price) in enumerate(o.lines):
+            items.append(
+                {
+                    "Sale Date": f"01/{o.day:02d}/26",
+                    "Item Name": product,
+                    "Quantity": pieces,
+                    "Price": money(price),
+                    "Item Total": money(pieces * price),
+                    "Currency": "USD",
+                    "Transaction ID": f"{o.id}{place}",
+                    "Listing ID": product,
+                    "Order ID": o.id,
+                    "Discount Amount": money(o.off) if not place else "0",
+                    "Order Shipping": money(o.shipping) if not place else "0",
+                }
+            )
+    write(path.with_suffix(".csv"), ETSY, rows)
+    write(path.with_name(f"items-{path.name}.csv"), ETSY_ITEMS, items)
+
+
+SQUARE = (
+    "Date,Time,Time Zone,Category,Item,Qty,Price Point Name,SKU,Modifiers Applied,Gross Sales,Discounts,Net Sales,Tax,"
+    "Transaction ID,Payment ID,Device Name,Notes,Details,Event Type,Location,Customer ID,Customer Name"
+)
+
+
+def square(path: Path, made: list[Order]) -> None:
+    rows: list[Row] = []
+    for o in made:
+        for place, (product, pieces, price) in enumerate(o.lines):
+            off, tax = (o.off, o.tax) if not place else (0, 0)
+            rows.append(
+                {
+                    "Date": f"2026-01-{o.day:02d}",
+                    "Time": "11:34:15",
+                    "Item": product,
+                    "Qty": f"{pieces}.0",
+                    "Tax": dollars(tax),
+                    "Gross Sales": dollars(pieces * price),
+                    "Discounts": dollars(-off),
+                    "Event Type": "Payment",
+                    "Net Sales": dollars(pieces * price - off),
+                    "Transaction ID": f"T{o.id}",
+                    "Customer ID": f"c{o.id % 5}",
+                }
+            )
+        if o.back:
+            rows.append(
+                {
+                    "Date": "2026-02-02",
+                    "Time": "09:00:00",
+                    "Item": o.lines[0][0],
+                    "Qty": "-1.0",
+                    "Tax": "$0.00",
+                    "Gross Sales": dollars(-o.back),
+                    "Discounts": "$0.00",
+                    "Net Sales": dollars(-o.back),
+                    "Event Type": "Refund",
+                    "Transaction ID": f"T{o.id}",
+                    "Payment ID": f"R{o.id}",
+                }
+            )
+    write(path.with_suffix(".csv"), SQUARE, rows)
+
+
+def analytics(path: Path, made: list[Order]) -> None:
+    rows: list[Row] = []
+    for o in made:
+        rows.append(
+            {"Date": f"2026-01-{o.day:02d} 10:00:00", "Order #": o.id, "Status": "completed", "Net Sales": money(o.net)}
+        )
+        if o.back:
+            rows.append(
+                {"Date": "2026-02-02 09:00:00", "Order #": o.id, "Status": "refunded", "Net Sales": money(-o.back)}
+            )
+    header = 'Date,"Order #","N. Revenue (formatted)",Status,Customer,"Customer type",Product(s),"Items sold",Coupon(s),"Net Sales",Attribution'
+    write(path.with_suffix(".csv"), header, rows)
+
+
+WEBTOFFEE = (
+    "order_id,order_number,order_date,paid_date,status,shipping_total,shipping_tax_total,fee_total,fee_tax_total,tax_total,"
+    "cart_discount,order_discount,discount_total,order_total,order_currency,payment_method,customer_id,customer_email,"
+    "billing_first_name,billing_last_name,billing_email,billing_phone,coupon_items,refund_items"
+)
+
+
+def spread(o: Order) -> list[int]:
+    """The order's discount over its lines, so that they sum to it."""
+    shares, left = [], o.off
+    for place, (_, pieces, price) in enumerate(o.lines):
+        part = left if place == len(o.lines) - 1 else min(left, o.off * pieces * price // max(o.goods, 1))
+        shares.append(part)
+        left -= part
+    return shares
+
+
+def webtoffee(path: Path, made: list[Order]) -> None:
+    rows: list[Row] = []
+    for o in made:
+        row: Row = {
+            "order_id": o.id,
+            "order_date": f"2026-01-{o.day:02d} 07:32:06",
+            "status": "completed",
+            "shipping_total": money(o.shipping),
+            "tax_total": money(o.tax),
+            "discount_total": money(o.off),
+            "order_discount": "0",
+            "order_currency": "EUR",
+            "order_total": money(o.net + o.shipping + o.tax),
+            "customer_id": 0,
+            "customer_email": o.email,
+        }
+        for place, ((product, pieces, price), off) in enumerate(zip(o.lines, spread(o), strict=True), start=1):
+            row[f"line_item_{place}"] = (
+                f"name:Cup: {product}|product_id:{product[1:]}1|sku:{product}|quantity:{pieces}|total:{money(pieces * price - off)}|tax:0"
+            )
+        if o.back:
+            row["refund_items"] = (
+                f"amount:{money(o.back - 1)}|reason:|date:2026-02-02 12:00:00;amount:0.01|reason:x|date:2026-02-03 12:00:00"
+            )
+        rows.append(row)
+    write(path.with_suffix(".csv"), f"{WEBTOFFEE},line_item_1,line_item_2,line_item_3,line_item_4", rows)
+
+
+def advanced(path: Path, made: list[Order]) -> None:
+    header = (
+        "Order Number,Order Status,Order Date,First Name (Billing),Last Name (Billing),Email (Billing),Phone (Billing),"
+        "Cart Discount Amount,Order Subtotal Amount,Order Shipping Amount,Order Refund Amount,Order Total Amount,"
+        "Order Total Tax Amount,Item #,SKU,Name,Quantity,Item Cost"
+    )
+    rows: list[Row] = []
+    for o in made:
+        whole: Row = {
+            "Order Number": o.id,
+            "Order Status": "Completed",
+            "Order Date": f"2026-01-{o.day:02d} 10:00",
+            "Email (Billing)": o.email,
+            "Cart Discount Amount": money(o.off),
+            "Order Subtotal Amount": money(o.goods),
+            "Order Shipping Amount": money(o.shipping),
+            "Order Total Amount": money(o.net + o.shipping + o.tax),
+            "Order Total Tax Amount": money(o.tax),
+            "Order Refund Amount": money(o.back),
+        }
+        rows += [
+            whole | {"SKU": product, "Name": product, "Quantity": pieces, "Item Cost": money(price)}
+            for product, pieces, price in o.lines
+        ]
+    write(path.with_suffix(".csv"), header, rows)
+
+
+def magento(path: Path, made: list[Order]) -> None:
+    header = (
+        'ID,"Purchase Point","Purchase Date","Bill-to Name","Ship-to Name","Grand Total (Base)","Grand Total (Purchased)",Status,'
+        '"Customer Email","Customer Group",Subtotal,"Shipping and Handling","Customer Name","Payment Method","Total Refunded"'
+    )
+    rows: list[Row] = [
+        {
+            "ID": f"{o.id:09d}",
+            "Purchase Date": f"2026-01-{o.day:02d} 10:00:00",
+            "Status": "complete",
+            "Customer Email": o.email,
+            "Grand Total (Base)": money(o.net + o.shipping, "${}"),
+            "Subtotal": money(o.net, "${}"),
+            "Shipping and Handling": money(o.shipping, "${}"),
+            "Total Refunded": money(o.back, "${}"),
+        }
+        for o in made
+    ]
+    write(path.with_suffix(".csv"), header, rows)
+
+
+def prestashop(path: Path, made: list[Order]) -> None:
+    rows, lines, slips = [], [], []
+    for o in made:
+        rows.append(
+            {
+                "id_order": o.id,
+                "reference": "ABCDEFGHI",
+                "id_customer": o.id % 5 + 1,
+                "current_state": 5,
+                "valid": 1,
+                "conversion_rate": "2.000000",
+                "total_discounts": money(2 * o.off),
+                "total_paid_tax_incl": money(2 * (o.net + o.shipping)),
+                "total_paid_tax_excl": money(2 * (o.net + o.shipping)),
+                "total_products_wt": money(2 * o.goods),
+                "total_shipping": money(2 * o.shipping),
+                "date_add": f"2026-01-{o.day:02d} 10:00:00",
+            }
+        )
+        lines += [
+            {
+                "id_order_detail": f"{o.id}{place}",
+                "id_order": o.id,
+                "product_id": product,
+                "product_name": product,
+                "product_quantity": pieces,
+                "unit_price_tax_incl": money(price),
+                "total_price_tax_incl": money(pieces * price),
+            }
+            for place, (product, pieces, price) in enumerate(o.lines)
+        ]
+        slips += (
+            [{"id_order_slip": o.id, "id_order": o.id, "amount": money(o.back), "date_add": "2026-02-02 10:00:00"}]
+            if o.back
+            else []
+        )
+    for name, table in (("ps_orders", rows), ("ps_order_detail", lines), ("ps_order_slip", slips)):
+        write(
+            path.with_name(f"{name}-{path.name}.csv"),
+            ",".join(table[0]) if table else "id_order_slip,id_order,amount,date_add",
+            table,
+        )
+
+
+def amazon(path: Path, made: list[Order]) -> None:
+    header = [
+        "amazon-order-id",
+        "merchant-order-id",
+        "purchase-date",
+        "last-updated-date",
+        "order-status",
+        "fulfillment-channel",
+        "sales-channel",
+        "url",
+        "product-name",
+        "sku",
+        "asin",
+        "item-status",
+        "quantity",
+        "currency",
+        "item-price",
+        "item-tax",
+        "shipping-price",
+        "shipping-tax",
+        "gift-wrap-price",
+        "gift-wrap-tax",
+        "item-promotion-discount",
+        "ship-promotion-discount",
+        "ship-city",
+        "promotion-ids",
+    ]
+    with path.with_suffix(".txt").open("w", encoding="cp1252") as file:
+        file.write("\t".join(header) + "\n")
+        for o in made:
+            for place, ((product, pieces, price), off) in enumerate(zip(o.lines, spread(o), strict=True)):
+                row = {
+                    "amazon-order-id": f"114-{o.id}",
+                    "purchase-date": f"2026-01-{o.day:02d}T08:04:21+00:00",
+                    "order-status": "Shipped",
+                    "product-name": '"Best" 12" café pan',
+                    "sku": product,
+                    "quantity": pieces,
+                    "currency": "EUR",
+                    "item-price": money(pieces * price),
+                    "shipping-price": money(o.shipping) if not place else "",
+                    "item-promotion-discount": money(off),
+                    "item-tax": "0.10",
+                }
+                # Trailing tabs are trimmed.
+                file.write("\t".join(str(row.get(name, "")) for name in header).rstrip("\t") + "\n")
+
+
+EBAY = (
+    '"Sales Record Number","Order Number","Buyer Username","Buyer Name","Buyer Email","Item Number","Item Title","Custom Label",'
+    '"Quantity","Sold For","Shipping And Handling","Seller Collected Tax","eBay Collected Tax","Total Price",'
+    '"eBay Collected Tax Included in Total","Sale Date","Transaction ID"'
+)
+
+
+def ebay(path: Path, made: list[Order]) -> None:
+    rows: list[Row] = []
+    for o in made:
+        whole: Row = {
+            "Sales Record Number": o.id,
+            "Order Number": f"05-{o.id}",
+            "Buyer Username": f"buyer{o.id % 5}",
+            "Sale Date": f"Jan-{o.day:02d}-26",
+            "Shipping And Handling": dollars(o.shipping),
+            "Seller Collected Tax": "$0.00",
+            "eBay Collected Tax": dollars(o.tax),
+            "Total Price": dollars(o.goods + o.shipping + o.tax),
+            "eBay Collected Tax Included in Total": "Yes",
+        }
+        items: list[Row] = [
+            {
+                "Sales Record Number": o.id,
+                "Order Number": f"05-{o.id}",
+                "Item Number": f"1{product[1:]}",
+                "Item Title": product,
+                "Custom Label": product,
+                "Quantity": pieces,
+                "Sold For": dollars(price),
+            }
+            for product, pieces, price in o.lines
+        ]
+        rows += [whole, *items] if len(items) > 1 else [whole | items[0]]
+    write(
+        path.with_suffix(".csv"), EBAY, rows, before="\n", after=f"\n{len(rows)},record(s) downloaded\nSeller ID : x\n"
+    )
+
+
+def stripe(path: Path, made: list[Order]) -> None:
+    header = (
+        "id,Description,Created date (UTC),Amount,Amount Refunded,Currency,Captured,Converted Amount,Converted Amount Refunded,Fee,Status,"
+        "Customer ID,Customer Email,Invoice ID,order_id (metadata)"
+    )
+    rows: list[Row] = [
+        {
+            "id": f"ch_{o.id}",
+            "Created date (UTC)": f"2026-01-{o.day:02d} 08:00",
+            "Amount": money(o.net),
+            "Amount Refunded": money(o.back),
+            "Currency": "eur",
+            "Fee": "0.30",
+            "Customer Email": o.email,
+            "Captured": "true",
+            "Status": "Refunded" if o.back == o.net else "Paid",
+        }
+        for o in made
+    ]
+    write(path.with_suffix(".csv"), header, rows)
+
+
+def paypal(path: Path, made: list[Order]) -> None:
+    header = (
+        '"Date","Time","TimeZone","Name","Type","Status","Currency","Gross","Fee","Net","From Email Address","To Email Address",'
+        '"Transaction ID","Reference Txn ID","Invoice Number","Balance","Balance Impact"'
+    )
+    rows: list[Row] = []
+
+    def row(kind: str, name: str, gross: int, day: str, **more: object) -> None:
+        said = f"{gross / 100:,.2f}".translate(str.maketrans(",.", ".,"))
+        rows.append(
+            {
+                "Date": day,
+                "Time": "10:00:00",
+                "TimeZone": "CET",
+                "Type": kind,
+                "Status": "Completed",
+                "Currency": "EUR",
+                "Gross": said,
+                "Fee": "0,00",
+                "Net": said,
+                "Transaction ID": name,
+                "Balance Impact": "Credit" if gross > 0 else "Debit",
+                **more,
+            }
+        )
+
+    for o in made:
+        row("Express Checkout Payment", f"P{o.id}", o.net, f"{o.day:02d}.01.2026", **{"From Email Address": o.email})
+        if o.back:
+            row(
+                "Payment Refund",
+                f"R{o.id}",
+                -o.back,
+                "28.02.2026",
+                **{"Reference Txn ID": f"P{o.id}", "To Email Address": o.email},
+            )
+    row("General Withdrawal", "W1", -5000, "28.02.2026")
+    row("Hold on Available Balance", "H1", 5000, "28.02.2026", **{"Balance Impact": "Memo"})
+    with path.with_suffix(".csv").open("w", encoding="utf-8-sig", newline="") as file:
+        out = csv.DictWriter(file, next(csv.reader([header])), restval="", quoting=csv.QUOTE_ALL)
+        out.writeheader()
+        out.writerows(rows)
+
+
+@dataclass(frozen=True)
+class Made:
+    """How a platform's export is written, and what its orders, refunds and lines come to."""
+
+    write: Callable[[Path, list[Order]], None]
+    total: Callable[[Order], int]
+    back: Callable[[Order], int] = lambda o: o.back
+    lines: Callable[[Order], int] | None = lambda o: o.net
+    holds: bool = True
+
+
+PLATFORMS = {
+    "Shopify": Made(shopify, lambda o: o.net + o.shipping + o.tax),
+    "Etsy": Made(etsy, lambda o: o.net + o.shipping),
+    "Square": Made(square, lambda o: o.net + o.tax),
+    "analytics": Made(analytics, lambda o: o.net, lines=None),
+    "WebToffee": Made(webtoffee, lambda o: o.net + o.shipping + o.tax),
+    "Advanced": Made(advanced, lambda o: o.net + o.shipping + o.tax, lines=None),
+    "Magento": Made(magento, lambda o: o.net + o.shipping, lines=None),
+    "PrestaShop": Made(prestashop, lambda o: o.net + o.shipping, lines=lambda o: o.goods),
+    "Amazon": Made(amazon, lambda o: o.net + o.shipping, back=lambda o: 0),
+    "eBay": Made(ebay, lambda o: o.goods + o.shipping, back=lambda o: 0, lines=lambda o: o.goods),
+    "Stripe": Made(stripe, lambda o: o.net, lines=None),
+    "PayPal": Made(paypal, lambda o: o.net - o.back, back=lambda o: 0, lines=None),
+}
+
+
+@pytest.mark.parametrize("name", PLATFORMS)
+def test_two_exports_that_overlap_come_to_what_was_sold(tmp_path: Path, name: str) -> None:
+    platform, folder = PLATFORMS[name], tmp_path / "shop"
+    folder.mkdir()
+    everything = orders(7, range(101, 141))
+    platform.write(folder / "2026-01", everything[:25])
+    platform.write(folder / "2026-02", everything[15:])
+    found, gathered = tables(folder, toml='dates = "month-first"')
+    sold = found["orders"]
+    expected = {"total": sum(map(platform.total, everything)), "back": sum(map(platform.back, everything))}
+    assert cents(sold["total"]) == expected["total"]
+    assert (cents(sold["refunded"]) if "refunded" in sold else 0) == expected["back"]
+    if name != "PayPal":  # whose refunds are rows
+        assert len(sold) == 40 and sold["order_id"].is_unique
+    if platform.lines is not None:
+        assert cents(found["order_lines"]["line_total"]) == sum(map(platform.lines, everything))
+        assert set(found["order_lines"]["order_id"]) == set(sold["order_id"])
+    ways = [way for way in gathered.told.ways if not way.way]
+    assert ways == [] if platform.holds else ways
+    assert {way.platform for way in gathered.told.ways} <= {export.platform for export in EXPORTS}
+    assert not gathered.told.unknown
+    if "customer_id" in sold and name not in ("Etsy", "Square", "eBay"):
+        assert sold["customer_id"].nunique() == 5
+
+
+def test_a_header_is_known_in_any_order_case_and_with_more_columns() -> None:
+    for export in EXPORTS:
+        names = [f" {name.upper()} " for name in reversed(export.needs)]
+        assert recognise([*names, "a column of the future"]) is export, export
+    assert recognise(["order_id", "ordered_at", "total"]) is None
+    assert recognise(SHOPIFY.split(",")) is not None
+
+
+def test_a_refund_has_the_day_that_payments_tell(tmp_path: Path) -> None:
+    everything = orders(3, range(1, 21))
+    shopify(tmp_path / "orders", everything)
+    header = "Transaction Date,Type,Order,Card Brand,Payout Status,Amount,Fee,Net,Presentment Amount,Currency"
+    rows: list[Row] = [
+        {
+            "Transaction Date": "2026-02-07 10:00:00 +0100",
+            "Type": "refund",
+            "Order": f"#{o.id}",
+            "Amount": money(-o.back),
+        }
+        for o in everything
+        if o.back
+    ]
+    rows += [
+        {"Transaction Date": "2026-01-07 10:00:00 +0100", "Type": "charge", "Order": f"#{o.id}", "Amount": money(o.net)}
+        for o in everything
+    ]
+    write(tmp_path / "payment_transactions_export_1.csv", header, rows[1:])
+    sold = tables(tmp_path)[0]["orders"]
+    back = sold[sold["refunded"].astype(float) > 0]
+    # The one refund that the payments do not have stays without a day.
+    assert back["refunded_at"].notna().sum() == len(back) - 1
+    assert sold[sold["refunded"].astype(float) == 0]["refunded_at"].isna().all()
+
+
+def test_orders_of_one_name_without_an_id_are_refused_over_files(tmp_path: Path) -> None:
+    header = "Name,Email,Created at,Total,Lineitem quantity,Lineitem name,Lineitem price"
+    for number, day in enumerate(("2026-01-05", "2026-01-06")):
+        row: Row = {
+            "Name": "#1",
+            "Created at": day,
+            "Total": "10",
+            "Lineitem quantity": 1,
+            "Lineitem name": "Cup",
+            "Lineitem price": 10,
+        }
+        write(tmp_path / f"orders_export_{number}.csv", header, [row])
+    with pytest.raises(DataError, match="different orders of one name"):
+        tables(tmp_path)
+
+
+def test_payments_are_no_second_orders_beside_a_shop_system(tmp_path: Path) -> None:
+    everything = orders(5, range(1, 11))
+    shopify(tmp_path / "orders", everything)
+    stripe(tmp_path / "stripe", everything)
+    found, _ = tables(tmp_path)
+    assert len(found["orders"]) == 10
+    assert cents(found["orders"]["total"]) == sum(o.net + o.shipping + o.tax for o in everything)
+
+
+REVIEWS = {
+    "judgeme.csv": "title,body,rating,review_date,source,curated,reviewer_name,reviewer_email,product_id,product_handle,reply",
+    "loox.csv": "id,status,rating,email,nickname,full_name,review,date,productId,handle,img,variant,verified_purchase",
+    "old.csv": "product_handle,state,rating,title,author,email,location,body,reply,created_at,replied_at",
+    "yotpo.csv": "Review Title,Review Content,Review Score,Date,Product ID,Product Title,Product URL,Display Name,Email,Verified Purchase",
+    "okendo.csv": "Review ID,Product ID,Product Name,Rating,Title,Body,Reviewer Name,Is Verified Buyer,Date Created,Status",
+    "trust.csv": "Review ID,Review Created (UTC),Review Username,Review Title,Review Content,Review Stars,Source Of Review",
+}
+
+
+def test_reviews_of_six_tools_are_one_table_and_know_who_wrote_them(tmp_path: Path) -> None:
+    shopify(tmp_path / "orders", orders(5, range(1, 11)))
+    for name, header in REVIEWS.items():
+        rows: list[Row] = []
+        for i in range(3):
+            filled: Row = {
+                column: value for column in header.split(",") for words, value in (
+                    (("title", "review title"), f"Nice {i}"), (("body", "review", "review content"), f"Lovely cup {i}, {name}"),
+                    (("rating", "review score", "review stars"), 5 - i), (("email", "reviewer_email"), " Buyer1@Example.org"),
+                    (("review_date", "date", "created_at", "date created", "review created (utc)"), f"2026-01-0{i + 1} 10:00:00"),
+                    (("id", "review id"), f"{name}{i}"), (("product id",), "gid://shopify/Product/555"),
+                ) if column.lower() in words
+            }  # fmt: skip
+            rows.append(filled)
+        write(tmp_path / name, header, rows)
+    found, gathered = tables(tmp_path)
+    texts = found["feedback"]
+    assert len(texts) == 18 and texts["feedback_id"].is_unique and texts["text"].str.contains("Lovely cup").all()
+    assert texts["customer_id"].notna().sum() == 12  # two tools say no address
+    assert set(texts["customer_id"].dropna()) <= set(found["orders"]["customer_id"])
+    assert sorted(texts["rating"].astype(int).unique()) == [3, 4, 5]
+    assert {one.platform for one in gathered.told.recognised} >= {"Judge.me", "Loox", "Yotpo", "Okendo", "Trustpilot"}
+
+
+def test_an_offered_rating_is_no_answer(tmp_path: Path) -> None:
+    header = "Summation column,Id,Requester,Requester Email,Subject,Tags,Status,Created at,Solved at,Satisfaction Score,Reopens,First reply time in minutes"
+    rows: list[Row] = [
+        {
+            "Id": i,
+            "Subject": "Late",
+            "Created at": "2026-01-05 10:00:00",
+            "Satisfaction Score": score,
+            "Reopens": i,
+            "First reply time in minutes": 90,
+        }
+        for i, score in enumerate(("Good", "Bad", "Offered", "Not Offered"))
+    ]
+    write(tmp_path / "tickets-2026.csv", header, rows)
+    tickets = tables(tmp_path)[0]["tickets"]
+    assert tickets["satisfaction"].fillna(-1).astype(int).tolist() == [1, 0, -1, -1]
+    assert tickets["first_reply_at"].astype(str).str[:16].tolist() == ["2026-01-05 11:30"] * 4
+    assert tickets["reopened"].tolist() == ["no", "yes", "yes", "yes"]
+
+
+def test_our_own_files_win_over_what_is_recognised(tmp_path: Path) -> None:
+    shopify(tmp_path / "export", orders(5, range(1, 11)))
+    (tmp_path / "orders.csv").write_text("order_id,ordered_at,total\n1,2026-01-05,10\n")
+    found, gathered = tables(tmp_path)
+    assert found["orders"].columns.tolist() == ["order_id", "ordered_at", "total"]
+    assert len(found["order_lines"]) > 10
+    (shop,) = [one for one in gathered.told.recognised if one.platform == "Shopify"]
+    assert "orders" not in shop.tables and "order_lines" in shop.tables
+
+
+def test_shop_toml_wins_over_the_platforms_own_columns(tmp_path: Path) -> None:
+    shopify(tmp_path / "export", orders(5, range(1, 11)))
+    found, _ = tables(tmp_path, toml='[columns.orders]\norder_id = "Name"\ntotal = "Subtotal"\n')
+    assert found["orders"]["order_id"].str.startswith("#").all()
+    assert cents(found["orders"]["total"]) == sum(o.net for o in orders(5, range(1, 11)))
+    assert set(found["order_lines"]["order_id"]) == set(found["orders"]["order_id"])
