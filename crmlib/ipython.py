@@ -24,7 +24,7 @@ _MEMORY = "_crmlib_before"
 
 
 @functools.wraps(_shop.connect)
-def connect(*place: Any, **said: Any) -> _shop.Shop:
+def connect(*place: Any, segment: str = "", **said: Any) -> _shop.Shop:
     # The docstring is that of the shop's own.
     if shell := _shell():
         check_parameters(shell)
@@ -33,7 +33,13 @@ def connect(*place: Any, **said: Any) -> _shop.Shop:
 
             # For whoever looks; a run's page shows no rows.
             ibis.options.interactive = True
-    return _shop.connect(*place, **said)
+    shop = _shop.connect(*place, **said)
+    if not segment:
+        return shop
+    from crmlib.shop import segments
+
+    who = segments.segment(segment, shop=shop)
+    return shop.only(segments.members(shop, who), called=str(who))
 
 
 def check_parameters(shell: Any) -> None:
