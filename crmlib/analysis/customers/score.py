@@ -33,6 +33,7 @@ _LEAST_EVENTS = 30
 _PENALTY = 1.0  # on each weight, so that a part that tells nothing more gets none
 _DRAWS = 200
 _TENTHS = 10
+_TELLS = 0.6
 
 
 @dataclass(frozen=True)
@@ -188,7 +189,8 @@ def part_score(score: Score | None, tested: Tested | None) -> Part:
     better = (tested.auc.low or 0) > (tested.recency.value or 1)
     title = "The loyalty score tells who buys again"
     if not tested.rises:
-        title = "The loyalty score did not tell who buys again"
+        apart = bottom["high"] < top["low"] and (tested.auc.low or 0) > _TELLS
+        title = f"{title}, but not in every tenth" if apart else "The loyalty score did not tell who buys again"
     said = (
         f"Of the top tenth {formats.share(top['share'])} bought again within {tested.days} days, of the lowest "
         f"{formats.share(bottom['share'])}."
