@@ -17,7 +17,16 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from crmlib.analysis import audiences, baskets, customers, data_health, experiments, feedback, lifetime_value
+    from crmlib.analysis import (
+        audiences,
+        baskets,
+        customers,
+        data_health,
+        experiments,
+        feedback,
+        lifetime_value,
+        purchase_cycles,
+    )
     from crmlib.figures.own import page
     from crmlib.findings import Part, compose
     from crmlib.ipython import connect
@@ -41,6 +50,7 @@ __all__ = [
     "lifetime_value",
     "page",
     "publish",
+    "purchase_cycles",
     "segment",
 ]
 

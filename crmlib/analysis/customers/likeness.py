@@ -6,7 +6,6 @@ import ibis
 import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
-from scipy import optimize, special
 
 from crmlib import figures, formats
 from crmlib.analysis.customers.facts import MAX_CUSTOMERS, Profiles
@@ -19,6 +18,7 @@ from crmlib.shop.facts import net_orders
 from crmlib.shop.shop import Shop
 from crmlib.stats import compare
 from crmlib.stats.corrections import adjust
+from crmlib.stats.logistic import chance, fit_logistic
 
 _LEAST_BEST = 30
 _LEAST_CELL = 5
@@ -28,7 +28,6 @@ _NAMES = {
     "country": "country", "region": "region", "gender": "gender", "acquisition_channel": "came from",
     "first_product": "first order held", "first_channel": "first order by", "first_coupon": "first order",
 }  # fmt: skip
-_RIDGE = 1.0
 
 
 def traits(shop: Shop) -> pd.DataFrame:
@@ -153,15 +152,8 @@ def lookalikes(people: pd.DataFrame, profiles: Profiles, inside: pd.Series, *, m
             f"lookalikes need {_LEAST_BEST} customers in the segment and out of it; {int(y.sum())} are in it"
         )
     x = _design(people, profiles)
-
-    def loss(theta: np.ndarray) -> tuple[float, np.ndarray]:
-        z = x @ theta
-        miss = special.expit(z) - y
-        ridge = _RIDGE * np.r_[0.0, theta[1:]]
-        return float(np.logaddexp(0, z).sum() - y @ z + ridge @ theta / 2), x.T @ miss + ridge
-
-    found = optimize.minimize(loss, np.zeros(x.shape[1]), jac=True, method="L-BFGS-B")
-    alike = pd.DataFrame({"customer_id": profiles.frame["customer_id"], "likeness": special.expit(x @ found.x)})
+    likeness = chance(fit_logistic(x, y), x)
+    alike = pd.DataFrame({"customer_id": profiles.frame["customer_id"], "likeness": likeness})
     return alike[y == 0].nlargest(most, "likeness").reset_index(drop=True)
 
 
@@ -193,4 +185,4 @@ def _design(people: pd.DataFrame, profiles: Profiles) -> np.ndarray:
     numbers = (numbers - numbers.mean(axis=0)) / np.maximum(numbers.std(axis=0), 1e-9)
     known = people.set_index("customer_id").reindex(frame["customer_id"]).fillna("unknown")
     flags = pd.get_dummies(known).to_numpy(float) if len(known.columns) else np.empty((len(frame), 0))
-    return np.column_stack([np.ones(len(frame)), numbers, flags])
+    return np.column_stack([numbers, flags])

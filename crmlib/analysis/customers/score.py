@@ -8,7 +8,6 @@ from datetime import timedelta
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import optimize, special
 
 from crmlib import figures, formats
 from crmlib.analysis.customers.facts import MAX_CUSTOMERS, Profiles, profiles
@@ -18,6 +17,7 @@ from crmlib.formats import Estimate
 from crmlib.shop.facts import later_purchases
 from crmlib.shop.shop import Shop
 from crmlib.stats.intervals import share_interval
+from crmlib.stats.logistic import fit_logistic
 from crmlib.stats.ranking import weighted_auc
 
 Floats = NDArray[np.float64]
@@ -95,16 +95,7 @@ def fit(before: Profiles, bought: pd.Series) -> Score:
     x = _parts(before.frame)
     low, high = np.quantile(x, 0.01, axis=0), np.quantile(x, 0.99, axis=0)
     scaled = np.clip((x - low) / np.maximum(high - low, 1e-12), 0, 1)
-
-    def loss(theta: Floats) -> tuple[float, Floats]:
-        z = theta[0] + scaled @ theta[1:]
-        miss = special.expit(z) - y
-        size = float(np.logaddexp(0, z).sum() - y @ z + _PENALTY * theta[1:].sum())
-        return size, np.array([miss.sum(), *(scaled.T @ miss + _PENALTY)])
-
-    free = [(None, None), *[(0.0, None)] * len(PARTS)]
-    found = optimize.minimize(loss, np.zeros(len(PARTS) + 1), jac=True, method="L-BFGS-B", bounds=free)
-    weights = found.x[1:]
+    weights = fit_logistic(scaled, y, ridge=0.0, lasso=_PENALTY)[1:]
     if not weights.sum() > 0:
         raise NotEnoughData("later buyers did not differ from the others in any part of the score")
     return Score(weights, low, high)
