@@ -17,20 +17,32 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from crmlib.analysis import baskets, data_health, experiments, feedback, lifetime_value
+    from crmlib.analysis import (
+        audiences,
+        baskets,
+        customers,
+        data_health,
+        experiments,
+        feedback,
+        lifetime_value,
+        purchase_cycles,
+    )
     from crmlib.figures.own import page
     from crmlib.findings import Part, compose
     from crmlib.ipython import connect
     from crmlib.publishing import due, publish
+    from crmlib.shop.segments import segment
     from crmlib.shop.shop import Shop
 
 __version__ = "0.2.0"
 __all__ = [
     "Part",
     "Shop",
+    "audiences",
     "baskets",
     "compose",
     "connect",
+    "customers",
     "data_health",
     "due",
     "experiments",
@@ -38,6 +50,8 @@ __all__ = [
     "lifetime_value",
     "page",
     "publish",
+    "purchase_cycles",
+    "segment",
 ]
 
 _FUNCTIONS = {
@@ -48,6 +62,7 @@ _FUNCTIONS = {
     "due": "crmlib.publishing",
     "page": "crmlib.figures.own",
     "publish": "crmlib.publishing",
+    "segment": "crmlib.shop.segments",
 }
 
 

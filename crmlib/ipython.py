@@ -30,7 +30,7 @@ _MEMORY = "_crmlib_before"
 
 
 @functools.wraps(_shop.connect)
-def connect(*place: Any, **said: Any) -> _shop.Shop:
+def connect(*place: Any, segment: str = "", **said: Any) -> _shop.Shop:
     # The docstring is that of the shop's own.
     if place and isinstance(place[0], _shop.Shop):
         # The cell `shop = crm.connect(shop, …)`, run once more.
@@ -44,7 +44,13 @@ def connect(*place: Any, **said: Any) -> _shop.Shop:
             ibis.options.interactive = True
             if not shell.custom_exceptions:
                 shell.set_custom_exc((AttributeError, NameError), _short)
-    return _shop.connect(*place, **said)
+    shop = _shop.connect(*place, **said)
+    if not segment:
+        return shop
+    from crmlib.shop import segments
+
+    who = segments.segment(segment, shop=shop)
+    return shop.only(segments.members(shop, who), called=str(who))
 
 
 def check_parameters(shell: Any) -> None:

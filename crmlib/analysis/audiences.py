@@ -1,0 +1,357 @@
+"""Whom exactly do I want to reach, and may I? Saved segments, counted at each node, then held against consent.
+
+audiences → part_reach, part_lost, part_nodes, part_overlap → page
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from crmlib import figures, formats, wording
+from crmlib.analysis.outreach import Contactable, contactable
+from crmlib.errors import NotAvailable, NotEnoughData
+from crmlib.findings import Action, Caveat, Findings, Metric, Part, Watch, compose
+from crmlib.shop import segments
+from crmlib.shop.facts import net_orders
+from crmlib.shop.segments import Segment
+from crmlib.shop.shop import Shop
+
+_MAX_CUSTOMERS = 5_000_000
+_CHANNELS = ("email", "sms")
+_CALLED = {"email": "e-mail", "sms": "text message"}
+_ACTS = {"email": "Write to", "sms": "Text"}
+
+
+@dataclass(frozen=True)
+class Audience:
+    """A saved segment with its people.
+
+    nodes    depth, rule, people, left_out: one row a node of the expression, from the top
+    people   customer_id of everybody in it, and the rules each of them meets, true or false
+    reached  by channel: who of them may be written to, and how many may not, by reason
+    """
+
+    name: str
+    who: Segment
+    nodes: pd.DataFrame
+    people: pd.DataFrame
+    reached: Mapping[str, Contactable]
+
+    @property
+    def called(self) -> str:
+        """Its name as one says it."""
+        return self.name.replace("_", " ")
+
+    @property
+    def contactable(self) -> pd.Series:
+        """True for each row of `people` whom some channel reaches."""
+        return self.people["customer_id"].isin(
+            {c for found in self.reached.values() for c in found.frame["customer_id"]}
+        )
+
+
+@dataclass(frozen=True)
+class Audiences:
+    """All audiences of a shop; `missing` says of those that could not be asked what they need."""
+
+    found: tuple[Audience, ...]
+    missing: Mapping[str, str]
+    own: bool
+
+    @property
+    def people(self) -> int:
+        """Customers in any of them."""
+        return len({c for audience in self.found for c in audience.people["customer_id"]})
+
+    @property
+    def contactable(self) -> int:
+        """Those of them whom some channel reaches."""
+        return len({c for a in self.found for c in a.people.loc[a.contactable, "customer_id"]})
+
+
+def starters(shop: Shop) -> dict[str, str]:
+    """Audiences for a shop that has saved none, by name: unhappy regulars, might need, gone quiet, birthdays.
+
+    'Might need' takes the shop's own three best-selling categories: who bought one of the first two, not the third.
+
+    >>> starters(store)["unhappy_regulars"]
+    'bought_often & unhappy'
+    """
+    found = {"unhappy_regulars": "bought_often & unhappy"}
+    if shop.has("order_lines") and shop.has("products", "category"):
+        lines = shop.table("order_lines").semi_join(net_orders(shop), "order_id")
+        sold = lines.inner_join(shop.table("products").select("product_id", "category"), "product_id")
+        counted = (
+            sold.group_by("category").aggregate(n=sold["order_id"].nunique()).filter(lambda t: t["category"] != "")
+        )
+        best = shop.fetch(counted.order_by([counted["n"].desc(), "category"]).limit(3))["category"].tolist()
+        if len(best) == 3:
+            one, two, three = (json.dumps(name, ensure_ascii=False) for name in best)
+            found["might_need"] = f"(bought({one}) | bought({two})) - bought({three})"
+    return found | {"gone_quiet": 'bought_often - bought_last("180d")', "birthday_next_week": 'birthday("7d")'}
+
+
+def audiences(shop: Shop) -> Audiences:
+    """Who is in each saved segment, and who of them may be written to? segments.toml's, else the `starters`.
+
+    An audience that asks for a table or column the shop lacks is named in `missing`. NotAvailable where none can be
+    asked; NotEnoughData where nobody is in any. UsageError for a segment that cannot be read.
+
+    >>> [audience.name for audience in audiences(store).found]
+    ['unhappy_regulars', 'might_need', 'gone_quiet', 'birthday_next_week']
+    """
+    saved = segments.saved(shop)
+    texts = saved or starters(shop)
+    found, missing = [], {}
+    for name, text in texts.items():
+        try:
+            found.append(_audience(shop, name, segments.parse(text, names=saved)))
+        except NotAvailable as error:
+            missing[name] = str(error)
+    if not found:
+        raise NotAvailable(f"no audience can be asked of this shop: {'; '.join(sorted(set(missing.values())))}")
+    every = Audiences(tuple(found), missing, own=bool(saved))
+    if not every.people:
+        raise NotEnoughData(f"nobody is in any of the {wording.counted(len(found), 'audience')}")
+    return every
+
+
+def _audience(shop: Shop, name: str, who: Segment) -> Audience:
+    nodes = segments.sizes(shop, who)
+    people = shop.fetch(segments.reasons(shop, who), max_rows=_MAX_CUSTOMERS).sort_values(
+        "customer_id", ignore_index=True
+    )
+    reached: dict[str, Contactable] = {
+        channel: contactable(shop, people[["customer_id"]], channel=channel)
+        for channel in _CHANNELS
+        if _known(shop, channel)
+    }
+    return Audience(name, who, nodes, people, reached)
+
+
+def _known(shop: Shop, channel: str) -> bool:
+    """Does the shop say who agreed to this channel? Where it does not, nobody is put on a list for it."""
+    return shop.has("customers", f"{channel}_consent")
+
+
+def part_reach(every: Audiences) -> Part:
+    """The finding: how many people each audience holds, and how many of them may be written to."""
+    frame = pd.DataFrame(
+        [(a.called, len(a.people), int(a.contactable.sum())) for a in every.found],
+        columns=["audience", "people", "contactable"],
+    ).sort_values("people", ascending=False, kind="stable")
+    share = every.contactable / every.people
+    title = f"{wording.upper(_of_all(every))} may be contacted"
+    metrics = [
+        Metric(id="audiences", label="Audiences", value=len(every.found), unit="audiences",
+               definition="saved segments that this shop's data can answer"),
+        Metric(id="people", label="People in them", value=every.people, unit="people", headline=True,
+               note="each counted once", definition="customers in at least one audience"),
+        Metric(id="contactable", label="Of them may be contacted", value=every.contactable, unit="people",
+               headline=True, note=f"{formats.share(share)} of them",
+               definition="those who agreed to a channel and can be reached on it"),
+        *(Metric(id=f"size_{a.name}", label=wording.upper(a.called), value=len(a.people), unit="people",
+                 definition=str(a.who)) for a in every.found),
+    ]  # fmt: skip
+    return Part(
+        title=title,
+        sentence=_without(every),
+        chart=figures.bars(
+            frame, label="audience", value="people", what="customers", form=formats.number,
+            table=figures.tabulate(
+                frame, caption="People in each audience",
+                labels={"audience": "Audience", "people": "People", "contactable": "May be contacted"},
+                formats={"people": formats.people, "contactable": formats.people}, file="tables/audiences.csv",
+            ),
+        ),
+        metrics=metrics, actions=_actions(every), lists=dict(_lists(every)), tables={"audiences": _table(every)},
+        watches=[Watch(table="audiences", key=("audience", "node"), label="rules of audiences")],
+        caveats=_caveats(every),
+    )  # fmt: skip
+
+
+def _of_all(every: Audiences) -> str:
+    if not any(a.reached for a in every.found):
+        return "nobody"
+    if every.contactable == every.people:
+        return "all of them" if every.people > 1 else "the only one"
+    return f"{formats.number(every.contactable)} of {formats.number(every.people)}" if every.contactable else "nobody"
+
+
+def _without(every: Audiences) -> str:
+    """What stands in the way of the rest, the most frequent first."""
+    if not any(a.reached for a in every.found):
+        return "The shop's data does not say who agreed to marketing, so no list is made."
+    lost = lost_people(every)
+    if lost.empty:
+        return "Everybody agreed and left an address."
+    top = lost.groupby("reason")["people"].max().sort_values(ascending=False)
+    return f"Most of the others {_REASONS[str(top.index[0])]}."
+
+
+_REASONS = {
+    "refused": "have not agreed to marketing",
+    "unknown": "have no consent on record",
+    "no address": "left no address",
+}
+
+
+def lost_people(every: Audiences) -> pd.DataFrame:
+    """Why may somebody not be written to? One row an audience, channel and reason: audience, channel, reason, people.
+
+    >>> list(lost_people(audiences(store)).columns)
+    ['audience', 'channel', 'reason', 'people']
+    """
+    rows = [
+        (audience.name, channel, str(reason), count)
+        for audience in every.found
+        for channel, found in audience.reached.items()
+        for reason, count in found.left_out.items()
+        if count
+    ]
+    return pd.DataFrame(rows, columns=["audience", "channel", "reason", "people"])
+
+
+def part_lost(every: Audiences) -> Part:
+    """The finding: why people of an audience may not be written to, by channel."""
+    lost = lost_people(every)
+    if lost.empty:
+        return Part()
+    lost = lost.assign(
+        audience=lost["audience"].str.replace("_", " "), channel=lost["channel"].map(_CALLED),
+        reason=lost["reason"].map(lambda reason: wording.upper(_REASONS.get(reason, reason))),
+    ).sort_values("people", ascending=False, kind="stable")  # fmt: skip
+    top = lost.iloc[0]
+    return Part(
+        title=f"Most are lost by {top['channel']}: they {wording.lower(top['reason'])}",
+        sentence="Asking for consent at the checkout brings them within reach.",
+        chart=figures.table(
+            lost, caption="Why people may not be contacted",
+            labels={"audience": "Audience", "channel": "Channel", "reason": "Reason", "people": "People"},
+            formats={"people": formats.people},
+        ),
+    )  # fmt: skip
+
+
+def part_nodes(every: Audiences) -> Part:
+    """How many people are at each node of each audience, and how many it loses; folded."""
+    frame = _table(every)
+    frame = frame[frame["reason"] == ""]
+    shown = frame.assign(
+        rule=["\N{NO-BREAK SPACE}" * 3 * d + r for d, r in zip(frame["depth"], frame["rule"], strict=True)]
+    )
+    return Part(
+        title="What each rule keeps and loses",
+        sentence="AND and BUT NOT take people off their first side; OR takes off nobody.",
+        detail=True,
+        chart=figures.table(
+            shown, caption="People at each node",
+            labels={"audience": "Audience", "rule": "Rule", "people": "People", "left_out": "Taken off"},
+            formats={"people": formats.people, "left_out": formats.people}, rows=60, file="tables/audiences.csv",
+        ),
+    )  # fmt: skip
+
+
+def part_overlap(every: Audiences) -> Part:
+    """The finding: who would hear from us twice, in pairs of audiences."""
+    ids = {a.name: set(a.people["customer_id"]) for a in every.found}
+    rows = [
+        (one.called, other.called, len(both), len(both) / min(len(ids[one.name]), len(ids[other.name])))
+        for i, one in enumerate(every.found)
+        for other in every.found[i + 1 :]
+        if (both := ids[one.name] & ids[other.name])
+    ]
+    frame = pd.DataFrame(rows, columns=["one", "other", "people", "share"])
+    if frame.empty:
+        return Part()
+    frame = frame.sort_values("people", ascending=False, kind="stable")
+    twice = every.people and sum(len(found) for found in ids.values()) - every.people
+    top = frame.iloc[0]
+    return Part(
+        title=f"{wording.upper(wording.counted(int(top['people']), 'person', 'people'))} "
+        f"{wording.noun(int(top['people']), 'is', 'are')} in both ‘{top['one']}’ and ‘{top['other']}’",
+        sentence="Write to each of them once, from the list that matters more." if twice else "",
+        detail=len(frame) < 2,
+        chart=figures.table(
+            frame, caption="People in two audiences at once",
+            labels={"one": "Audience", "other": "And", "people": "In both", "share": "Of the smaller"},
+            formats={"people": formats.people, "share": formats.share},
+        ),
+    )  # fmt: skip
+
+
+def page(every: Audiences) -> Findings:
+    """What whoever writes to customers should know before sending anything."""
+    parts = [part_reach(every), part_lost(every), part_overlap(every), part_nodes(every)]
+    return compose("audiences", headline(every), parts)
+
+
+def headline(every: Audiences) -> str:
+    """How many people there are, and whether they may be written to."""
+    n = len(every.found)
+    hold = f"{wording.upper(wording.small(n))} {wording.noun(n, 'audience')} {wording.noun(n, 'holds', 'hold')} "
+    said = f"{hold}{wording.counted(every.people, 'customer')}"
+    if not any(a.reached for a in every.found):
+        return f"{said}. Who agreed to be contacted is not in the data."
+    if every.contactable == every.people:
+        return f"{said}; {'all' if every.people > 1 else 'this one'} may be contacted."
+    return f"{said}; {formats.number(every.contactable) if every.contactable else 'none'} may be contacted."
+
+
+def _actions(every: Audiences) -> list[Action]:
+    made: list[Action] = []
+    for audience in sorted(every.found, key=lambda a: -len(a.people)):
+        for channel, found in audience.reached.items():
+            n = len(found.frame)
+            if n and not any(action.file.endswith(f"/{_file(audience, channel)}.csv") for action in made):
+                made.append(
+                    Action(
+                        what=f"{_ACTS[channel]} the {wording.counted(n, 'customer')} in ‘{audience.called}’",
+                        owner="marketing", file=f"lists/{_file(audience, channel)}.csv", count=n,
+                        why=wording.sentences(f"In it is who meets: {audience.who}.", found.note),
+                    )
+                )  # fmt: skip
+    return sorted(made, key=lambda action: (action.what.startswith(_ACTS["sms"]), -(action.count or 0)))
+
+
+def _lists(every: Audiences) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Those who may be written to, one list an audience and channel, with the rules each of them meets."""
+    for audience in every.found:
+        for channel, found in audience.reached.items():
+            if len(found.frame):
+                yield _file(audience, channel), found.frame.merge(audience.people, on="customer_id")
+
+
+def _file(audience: Audience, channel: str) -> str:
+    return audience.name if channel == "email" else f"{audience.name}_{channel}"
+
+
+def _table(every: Audiences) -> pd.DataFrame:
+    """Contract's audiences.csv: each node of each audience, then who may not be contacted, by channel and reason."""
+    rows: list[dict[str, Any]] = []
+    for audience in every.found:
+        for i, node in enumerate(audience.nodes.to_dict("records")):
+            rows.append({"audience": audience.name, "node": str(i), "reason": "", **node})
+        for channel, found in audience.reached.items():
+            rows.append(
+                {"audience": audience.name, "node": channel, "depth": 0, "people": len(found.frame),
+                 "rule": f"may be contacted by {_CALLED[channel]}", "left_out": len(audience.people) - len(found.frame),
+                 "reason": "; ".join(f"{reason} {count}" for reason, count in found.left_out.items() if count)}
+            )  # fmt: skip
+    return pd.DataFrame(rows, columns=["audience", "node", "depth", "rule", "people", "left_out", "reason"])
+
+
+def _caveats(every: Audiences) -> list[Caveat]:
+    said = []
+    if not every.own:
+        said.append("These are starters; write your own into segments.toml beside the shop's tables.")
+    if every.missing:
+        names = wording.listed([name.replace("_", " ") for name in every.missing], most=3)
+        said.append(f"Not asked: {names}. {wording.upper(next(iter(every.missing.values())))}.")
+    said.append("An audience says who is like this, not that writing to them pays.")
+    return [Caveat(text=text) for text in said]

@@ -1,0 +1,101 @@
+"""What is known of each customer on a day: one row each, as every part of the page sees it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import ibis
+import ibis.expr.types as ir
+import pandas as pd
+
+from crmlib.errors import NotAvailable, NotEnoughData
+from crmlib.shop.facts import customer_history, purchase_days
+from crmlib.shop.shop import Shop
+
+YEAR = 365
+MAX_CUSTOMERS = 5_000_000
+_LEAST = 20  # customers below which nothing is said of kinds of customers
+
+
+@dataclass(frozen=True)
+class Profiles:
+    """Customers as they were known on `day` (exclusive), with at least one purchase before it.
+
+    frame: customer_id, purchases (days with an order), silent_days (since the last), known_days (since the first),
+    sales (all), sales_year and purchases_year (of the last 365 days), last_year (sales of the 365 days up to the last
+    purchase). `gaps` are the days between consecutive purchases of those who came back: gap, n.
+    """
+
+    day: date
+    frame: pd.DataFrame
+    gaps: pd.DataFrame
+
+
+def profile(shop: Shop, *, day: date) -> ir.Table:
+    """Grain: a customer who bought before `day`. Columns as `Profiles.frame`. Not enough for products or seasons."""
+    history = customer_history(shop, until=day)
+    days = purchase_days(shop).filter(lambda t: t["day"] < ibis.literal(day))
+    last = days["day"].max().over(group_by="customer_id")
+    days = days.mutate(
+        _year=days["day"] >= ibis.literal(day - timedelta(days=YEAR)),
+        _last=days["day"] > last - ibis.interval(days=YEAR),
+    )
+    years = days.group_by("customer_id").aggregate(
+        sales_year=days["revenue"].sum(where=days["_year"]).cast("float64"),
+        purchases_year=days["_year"].cast("int64").sum(),
+        last_year=days["revenue"].sum(where=days["_last"]).cast("float64"),
+    )
+    both = history.left_join(years, "customer_id")
+    return both.select(
+        "customer_id",
+        purchases=both["frequency"] + 1,
+        silent_days=(both["t_days"] - both["recency_days"]) + 1,
+        known_days=both["t_days"] + 1,
+        sales=both["revenue"].cast("float64").fill_null(0.0),
+        sales_year=both["sales_year"].fill_null(0.0),
+        purchases_year=both["purchases_year"].fill_null(0),
+        last_year=both["last_year"].fill_null(0.0),
+    )
+
+
+def gaps(shop: Shop, *, day: date) -> ir.Table:
+    """Grain: a length of time between two consecutive purchases before `day`: gap (days), n (customers who had it).
+
+    Each customer counts once in all, however many gaps they had, so that daily buyers do not set the shop's clock.
+    """
+    days = purchase_days(shop).filter(lambda t: t["day"] < ibis.literal(day))
+    before = days["day"].lag().over(ibis.window(group_by="customer_id", order_by="day"))
+    apart = days.mutate(gap=days["day"].delta(before, unit="day").cast("int64")).filter(lambda t: t["gap"].notnull())
+    weighed = apart.mutate(_w=1.0 / apart.count().over(ibis.window(group_by="customer_id")))
+    return weighed.group_by("gap").aggregate(n=lambda t: t["_w"].sum()).order_by("gap")
+
+
+def profiles(shop: Shop, *, day: date | None = None) -> Profiles:
+    """Who had bought before `day` (the shop's as_of where none is given), and how?
+
+    NotEnoughData below 20 customers; NotAvailable without orders that name their customer.
+
+    >>> list(profiles(store).frame.columns)[:4]
+    ['customer_id', 'purchases', 'silent_days', 'known_days']
+    """
+    shop.table("orders")
+    if not shop.has("orders", "customer_id"):
+        raise NotAvailable("needs orders.customer_id; this shop's orders do not name their customer")
+    when = day or shop.as_of
+    frame = shop.fetch(profile(shop, day=when), max_rows=MAX_CUSTOMERS).sort_values("customer_id", ignore_index=True)
+    if len(frame) < _LEAST:
+        raise NotEnoughData(f"kinds of customers need {_LEAST} customers with orders; there are {len(frame)}")
+    return Profiles(when, frame, shop.fetch(gaps(shop, day=when)))
+
+
+def earlier(shop: Shop, *, days: int) -> Profiles | None:
+    """The same as it was `days` ago; None where the shop had too few customers then.
+
+    >>> earlier(store, days=36500) is None
+    True
+    """
+    try:
+        return profiles(shop, day=shop.as_of - timedelta(days=days))
+    except NotEnoughData:
+        return None

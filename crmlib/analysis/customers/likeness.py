@@ -1,0 +1,188 @@
+"""What do the best have in common, and who is like them?"""
+
+from __future__ import annotations
+
+import ibis
+import ibis.expr.types as ir
+import numpy as np
+import pandas as pd
+
+from crmlib import figures, formats
+from crmlib.analysis.customers.facts import MAX_CUSTOMERS, Profiles
+from crmlib.analysis.customers.rfm import BEST, Cuts, kinds
+from crmlib.analysis.outreach import contactable
+from crmlib.errors import NotEnoughData
+from crmlib.findings import Action, Part
+from crmlib.shop import segments
+from crmlib.shop.facts import net_orders
+from crmlib.shop.shop import Shop
+from crmlib.stats import compare
+from crmlib.stats.corrections import adjust
+from crmlib.stats.logistic import chance, fit_logistic
+
+_LEAST_BEST = 30
+_LEAST_CELL = 5
+_MOST_VALUES = 30
+_COLUMNS = ("country", "region", "gender", "acquisition_channel")
+_NAMES = {
+    "country": "country", "region": "region", "gender": "gender", "acquisition_channel": "came from",
+    "first_product": "first order held", "first_channel": "first order by", "first_coupon": "first order",
+}  # fmt: skip
+
+
+def traits(shop: Shop) -> pd.DataFrame:
+    """What is known of each customer besides purchases: customer_id, and a column for each trait the shop has.
+
+    Country, region, gender and where they came from, as the shop has them; of the first order its channel, whether it
+    had a coupon, and the category of its first product by id. Rare values are 'other'.
+
+    >>> "first_channel" in traits(store)
+    True
+    """
+    frame = shop.fetch(_asked(shop), max_rows=MAX_CUSTOMERS)
+    for column in frame.columns.drop("customer_id"):
+        values = frame[column].fillna("").replace("", "unknown")
+        often = values.value_counts().head(_MOST_VALUES).index
+        frame[column] = values.where(values.isin(often), "other")
+    return frame
+
+
+def _asked(shop: Shop) -> ir.Table:
+    """Grain: a customer with an order. customer_id and the traits, as they stand in the tables."""
+    orders = net_orders(shop).filter(lambda t: t["customer_id"].notnull())
+    place = ibis.row_number().over(ibis.window(group_by="customer_id", order_by=["ordered_at", "order_id"]))
+    found = orders.mutate(_n=place).filter(lambda t: t["_n"] == 0).select("customer_id", "order_id")
+    asked = [column for column in ("channel", "coupon") if shop.has("orders", column)]
+    if asked:
+        of_order = shop.table("orders").select("order_id", **{f"first_{column}": column for column in asked})
+        found = found.left_join(of_order, "order_id").drop("order_id_right")
+    if "coupon" in asked:
+        used = found["first_coupon"].fill_null("") != ""
+        found = found.mutate(first_coupon=ibis.ifelse(used, "with a coupon", "without a coupon"))
+    if shop.has("order_lines") and shop.has("products", "category"):
+        of_product = shop.table("products").select("product_id", "category")
+        lines = shop.table("order_lines").inner_join(of_product, "product_id").semi_join(found, "order_id")
+        held = lines.group_by("order_id").aggregate(first_product=lines["category"].first(order_by=lines["product_id"]))
+        found = found.left_join(held, "order_id").drop("order_id_right")
+    if own := [column for column in _COLUMNS if shop.has("customers", column)]:
+        people = shop.table("customers").select("customer_id", *own)
+        found = found.left_join(people, "customer_id").drop("customer_id_right")
+    return found.drop("order_id")
+
+
+def common(people: pd.DataFrame, chosen: pd.Series) -> pd.DataFrame:
+    """Which traits are more frequent among the `chosen` than among the rest? One row a trait and value.
+
+    Columns trait, value, chosen, share, others (share among the rest), ratio, low, high, p_value, q_value. Score test
+    and interval of Miettinen and Nurminen, corrected over all rows by Benjamini and Hochberg; values held by fewer
+    than five of the chosen are left out.
+    """
+    inside = chosen.to_numpy(bool)
+    n, rest = int(inside.sum()), int((~inside).sum())
+    if n < _LEAST_BEST or rest < _LEAST_BEST:
+        raise NotEnoughData(f"a comparison needs {_LEAST_BEST} customers on both sides; there are {n} and {rest}")
+    rows = []
+    for trait in people.columns.drop("customer_id"):
+        counted = pd.crosstab(people[trait], inside).reindex(columns=[False, True], fill_value=0)
+        for value, (others, best) in counted.iterrows():
+            if best < _LEAST_CELL or value in ("unknown", "other") or others + best == n + rest:
+                continue
+            low, high = compare.ratio_interval(int(best), n, int(others), rest)
+            p = compare.score_test(int(best), n, int(others), rest)
+            ratio = (best / n) / (others / rest) if others else np.nan
+            rows.append((trait, value, int(best), best / n, others / rest, ratio, low, high, p))
+    columns = ["trait", "value", "chosen", "share", "others", "ratio", "low", "high", "p_value"]
+    frame = pd.DataFrame(rows, columns=columns)
+    frame["q_value"] = adjust(frame["p_value"], method="fdr_bh") if len(frame) else pd.Series(dtype=float)
+    return frame.sort_values(["q_value", "p_value"], ignore_index=True)
+
+
+def part_common(today: Profiles, at: Cuts, *, shop: Shop) -> Part:
+    """The finding: what the best have in common that the rest have less of; nothing where they are too few."""
+    try:
+        people = (
+            traits(shop).set_index("customer_id").reindex(today.frame["customer_id"]).fillna("unknown").reset_index()
+        )
+        found = common(people, kinds(today.frame, at) == BEST)
+    except NotEnoughData:
+        return Part()
+    if found.empty:
+        return Part()
+    clear = found[(found["q_value"] < 0.05) & (found["ratio"] > 1) & np.isfinite(found["low"])]
+    clear = clear.sort_values("low", ascending=False).head(8)
+    if clear.empty:
+        return Part(
+            title="The best come from everywhere",
+            sentence="Neither country, channel nor first order sets them apart beyond chance.",
+            chart=figures.table(
+                found.head(8), caption="Traits of the best beside the rest",
+                labels={"value": "Trait", "share": "Of the best", "others": "Of the rest"},
+                formats={"share": formats.share, "others": formats.share}, file="tables/common.csv",
+            ),
+            tables={"common": found}, detail=True,
+        )  # fmt: skip
+    named = clear.assign(name=[f"{_NAMES.get(row.trait, row.trait)}: {row.value}" for row in clear.itertuples()])
+    top = named.iloc[0]
+    return Part(
+        title=f"The best more often had ‘{top['name']}’",
+        sentence=f"That holds for {formats.share(top['share'])} of them and {formats.share(top['others'])} of the "
+        "rest. Whether it made them loyal is not shown.",
+        chart=figures.dots(
+            named, label="name", value="ratio", low="low", high="high", reference=1.0, form=formats.multiple,
+            what="times as frequent as among the rest",
+            table=figures.tabulate(
+                named, caption="Traits of the best beside the rest",
+                labels={"name": "Trait", "share": "Of the best", "others": "Of the rest", "ratio": "Times"},
+                formats={"share": formats.share, "others": formats.share, "ratio": formats.multiple},
+                file="tables/common.csv",
+            ),
+        ),
+        tables={"common": found},
+    )  # fmt: skip
+
+
+def lookalikes(people: pd.DataFrame, profiles: Profiles, inside: pd.Series, *, most: int = 500) -> pd.DataFrame:
+    """Who is not in a segment and most like those who are? customer_id and likeness (0 to 1), the most alike first.
+
+    A logistic regression with a ridge on traits and purchases. NotEnoughData below 30 on either side.
+    """
+    y = inside.to_numpy(float)
+    if min(y.sum(), len(y) - y.sum()) < _LEAST_BEST:
+        raise NotEnoughData(
+            f"lookalikes need {_LEAST_BEST} customers in the segment and out of it; {int(y.sum())} are in it"
+        )
+    x = _design(people, profiles)
+    likeness = chance(fit_logistic(x, y), x)
+    alike = pd.DataFrame({"customer_id": profiles.frame["customer_id"], "likeness": likeness})
+    return alike[y == 0].nlargest(most, "likeness").reset_index(drop=True)
+
+
+def part_lookalikes(today: Profiles, like: str, *, shop: Shop) -> Part:
+    """A list of those most like a segment and not in it; nothing where no segment is asked for."""
+    if not like:
+        return Part()
+    who = segments.segment(like, shop=shop)
+    ids = set(shop.fetch(segments.members(shop, who), max_rows=MAX_CUSTOMERS)["customer_id"])
+    alike = lookalikes(traits(shop), today, today.frame["customer_id"].isin(ids))
+    found = contactable(shop, alike)
+    n = len(found.frame)
+    action = Action(
+        what=f"Show them what ‘{who}’ like", owner="marketing", file="lists/lookalikes.csv", count=n, why=found.note
+    )
+    return Part(lists={"lookalikes": found.frame}, actions=[action] if n else [])
+
+
+def _design(people: pd.DataFrame, profiles: Profiles) -> np.ndarray:
+    frame = profiles.frame
+    numbers = np.column_stack(
+        [
+            np.log(frame["purchases"]),
+            np.log1p(frame["silent_days"]),
+            np.log1p(frame["sales"].clip(lower=0)),
+            np.log1p(frame["known_days"]),
+        ]
+    )
+    numbers = (numbers - numbers.mean(axis=0)) / np.maximum(numbers.std(axis=0), 1e-9)
+    known = people.set_index("customer_id").reindex(frame["customer_id"]).fillna("unknown")
+    flags = pd.get_dummies(known).to_numpy(float) if len(known.columns) else np.empty((len(frame), 0))
+    return np.column_stack([numbers, flags])

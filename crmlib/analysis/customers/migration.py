@@ -1,0 +1,185 @@
+"""Who moved up and who slid, between two days and by the same cuts?"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import pandas as pd
+
+from crmlib import figures, formats, wording
+from crmlib.analysis.customers.facts import Profiles
+from crmlib.analysis.customers.rfm import KINDS, Cuts, kinds
+from crmlib.findings import Change, Metric, Part
+from crmlib.stats import compare
+
+_BANDS = (1, 2, 3, 5, 10)
+
+
+@dataclass(frozen=True)
+class Moves:
+    """Customers known on both days, by their kind then and now.
+
+    table  before, now (kinds), customers, sales_before, sales_now (each of the 365 days before its day)
+    grid   recency, frequency (bands), customers, revenue, customers_before: everybody, on each of the two days
+    """
+
+    then: date
+    now: date
+    table: pd.DataFrame
+    grid: pd.DataFrame
+
+    def moved(self, way: int) -> pd.DataFrame:
+        """Rows of `table` whose kind is better now (`way` 1) or worse (−1) than then."""
+        step = self.table["before"].cat.codes - self.table["now"].cat.codes
+        return self.table[np.sign(step) == way]
+
+    @property
+    def known(self) -> int:
+        """Customers known on both days."""
+        return int(self.table["customers"].sum())
+
+    def share(self, way: int) -> float:
+        """Which share of them moved that way?"""
+        return float(self.moved(way)["customers"].sum()) / max(self.known, 1)
+
+
+def moves(earlier: Profiles | None, today: Profiles, at: Cuts) -> Moves:
+    """How did customers move between two days? Without an earlier day the table is empty and the grid has one day.
+
+    >>> moves(profiles, profiles, cuts(profiles)).moved(1).empty
+    True
+    """
+    frame = today.frame.assign(now=kinds(today.frame, at))
+    grid = _grid(today.frame, at).rename(columns={"sales_year": "revenue"})
+    if earlier is None:
+        nobody = pd.DataFrame(columns=["before", "now", "customers", "sales_before", "sales_now"])
+        nobody = nobody.astype({"before": frame["now"].dtype, "now": frame["now"].dtype})
+        return Moves(today.day, today.day, nobody, grid.assign(customers_before=np.nan).reset_index())
+    was = earlier.frame.assign(before=kinds(earlier.frame, at))[["customer_id", "before", "sales_year"]]
+    both = was.rename(columns={"sales_year": "sales_before"}).merge(
+        frame[["customer_id", "now", "sales_year"]].rename(columns={"sales_year": "sales_now"}), on="customer_id"
+    )
+    table = both.groupby(["before", "now"], observed=True).agg(
+        customers=("customer_id", "size"), sales_before=("sales_before", "sum"), sales_now=("sales_now", "sum")
+    )
+    before = _grid(earlier.frame, at)["customers"].rename("customers_before")
+    grid = grid.join(before, how="outer").fillna(0).astype({"customers": int, "customers_before": int})
+    return Moves(earlier.day, today.day, table.reset_index(), grid.reset_index())
+
+
+def _grid(frame: pd.DataFrame, at: Cuts) -> pd.DataFrame:
+    names = [
+        f"at most {at.late_days} days",
+        f"{at.late_days + 1} to {at.quiet_days} days",
+        f"over {at.quiet_days} days",
+    ]
+    recency = pd.Categorical(
+        np.select([frame["silent_days"] <= at.late_days, frame["silent_days"] <= at.quiet_days], names[:2], names[2]),
+        categories=list(dict.fromkeys(names)), ordered=True,
+    )  # fmt: skip
+    ends = [
+        *(f"{a}" if b == a + 1 else f"{a}–{b - 1}" for a, b in itertools.pairwise(_BANDS)),
+        f"{_BANDS[-1]}+",
+    ]
+    often = pd.cut(frame["purchases"], [*_BANDS, np.inf], right=False, labels=ends)
+    by = frame.assign(recency=recency, frequency=often).groupby(["recency", "frequency"], observed=True)
+    return by.agg(customers=("customer_id", "size"), sales_year=("sales_year", "sum"))
+
+
+def part_moves(found: Moves, previous: Moves | None = None, *, currency: str) -> Part:
+    """The finding: how many customers moved up, how many slid, beside the year before, and the money that went along.
+
+    Whoever is known can go quiet, and nobody new can: more slide than move up in any shop, so that only the `previous`
+    moves, between the two days before, say whether that is much.
+    """
+    before = previous if previous is not None and len(previous.table) else None
+    metrics = [_metric(found, before, way) for way in (1, -1)]
+    tables = {"grid": found.grid}
+    if found.table.empty:
+        return Part(metrics=metrics, tables=tables)
+    gained = [float((part["sales_now"] - part["sales_before"]).sum()) for part in map(found.moved, (1, -1))]
+    shares = [found.share(way) for way in (1, -1)]
+    said = f"{formats.share(shares[0])} of the customers known then moved up and {formats.share(shares[1])} slid"
+    if before is not None:
+        was = [formats.share(before.share(way)) for way in (1, -1)]
+        said += f"; the year before it was {was[0]} and {was[1]}"
+    money = (
+        f"Those who moved up bring {_more(gained[0], currency)} a year, those who slid {_more(gained[1], currency)}."
+    )
+    shown = found.table[found.table["before"] != found.table["now"]].sort_values("customers", ascending=False)
+    change = Change(text=f"{said}.", size=min(abs(shares[1] - before.share(-1)) if before else 0.0, 1.0))
+    return Part(
+        title=_title(found, before), sentence=money if any(gained) else f"{said}.",
+        chart=figures.table(
+            shown.astype({"before": str, "now": str}), caption="Who moved, by kind then and now",
+            labels={"before": "Then", "now": "Now", "customers": "Customers", "sales_before": "Sales, year before then",
+                    "sales_now": "Sales, year before now"},
+            formats={"customers": formats.people, "sales_before": formats.number, "sales_now": formats.number}, rows=8,
+        ),
+        metrics=metrics, tables=tables | {"moves": found.table}, changes=[change] if any(gained) else [],
+    )  # fmt: skip
+
+
+def _title(found: Moves, before: Moves | None) -> str:
+    since, slid = wording.day(found.then), int(found.moved(-1)["customers"].sum())
+    if not slid:
+        return f"Nobody slid since {since}"
+    if before is None:
+        return f"{wording.upper(wording.counted(slid, 'customer'))} slid since {since}"
+    low, high = compare.difference_interval(slid, found.known, int(before.moved(-1)["customers"].sum()), before.known)
+    if low > 0:
+        return "More customers slid than the year before"
+    return "Fewer customers slid than the year before" if high < 0 else "About as many slid as the year before"
+
+
+def _beside(found: Moves, before: Moves | None, way: int) -> str:
+    said = f"{formats.share(found.share(way))} since {wording.day(found.then)}"
+    return f"{said}; {formats.share(before.share(way))} the year before" if before else said
+
+
+def _metric(found: Moves, before: Moves | None, way: int) -> Metric:
+    better, known = way > 0, found.known
+    return Metric(
+        id="moved_up" if better else "moved_down", label="Moved up a kind" if better else "Slid a kind or more",
+        value=float(found.moved(way)["customers"].sum()) if known else None, unit="customers", n=known or None,
+        headline=bool(known), note=_beside(found, before, way) if known else "",
+        definition=f"customers known then and now whose kind is {'better' if better else 'less'} now, in this order: "
+        f"{'; '.join(KINDS)}",
+    )  # fmt: skip
+
+
+def _more(amount: float, currency: str) -> str:
+    if abs(amount) < 0.5:
+        return "as much as before"
+    return f"{wording.rounded_money(abs(amount), currency)} {'more' if amount > 0 else 'less'}"
+
+
+def part_grid(found: Moves) -> Part:
+    """The picture: customers by how recently and how often they bought, with what each cell brought in a year."""
+    grid = found.grid.astype({"recency": str, "frequency": str})
+    lost = grid[grid["recency"] == grid["recency"].iloc[-1]]
+    share = lost["customers"].sum() / max(grid["customers"].sum(), 1)
+    labels = {
+        "recency": "Last purchase",
+        "frequency": "Purchase days",
+        "customers": "Customers",
+        "revenue": "Sales of a year",
+    }
+    if grid["customers_before"].notna().any():
+        labels["customers_before"] = f"Customers on {wording.day(found.then)}"
+    return Part(
+        title=f"{formats.share(share)} have been silent for longer than almost anybody who came back",
+        sentence="",
+        chart=figures.grid(
+            grid, row="frequency", column="recency", value="customers", what="customers", form=formats.number,
+            across="Last purchase", down="Purchase days",
+            table=figures.tabulate(
+                grid, caption="Customers by last purchase and number of purchase days", labels=labels,
+                formats={"customers": formats.people, "revenue": formats.number, "customers_before": formats.people},
+                rows=40, file="tables/grid.csv",
+            ),
+        ),
+    )  # fmt: skip

@@ -1,0 +1,190 @@
+"""Who are they? Kinds with what they bring, one list of everybody, and whom to speak to."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from crmlib import figures, formats, wording
+from crmlib.analysis.customers.facts import Profiles
+from crmlib.analysis.customers.rfm import BEST, BEST_QUIET, Cuts, called, kinds, rules, separates, stages
+from crmlib.analysis.customers.score import Score, Tested
+from crmlib.analysis.outreach import contactable
+from crmlib.findings import Action, Metric, Part, Signal, Watch
+from crmlib.formats import Estimate
+from crmlib.shop.shop import Shop
+from crmlib.stats.intervals import rate_interval
+from crmlib.stats.ranking import top_share_range
+
+_WITHIN_DAYS = 7
+
+
+def table(today: Profiles, at: Cuts, tested: Tested | None, *, currency: str) -> pd.DataFrame:
+    """Contract's segments.csv: segment, rule, customers, revenue (of a year), orders_later, low, high.
+
+    `orders_later` is what customers of that kind, as they were when the test began, bought on average in the days of
+    the test, with a 95 % range; empty without a test.
+    """
+    said, frame = rules(at, currency), today.frame
+    by = frame.groupby(kinds(frame, at), observed=False).agg(
+        customers=("customer_id", "size"), revenue=("sales_year", "sum")
+    )
+    rows = by.reindex(list(said)).rename_axis("segment").reset_index()
+    rows.insert(1, "rule", list(said.values()))
+    if tested is None:
+        return rows.assign(orders_later=np.nan, low=np.nan, high=np.nan)
+    then = (
+        tested.orders.groupby(kinds(tested.before.frame, at), observed=False)
+        .agg(["mean", "sem", "size"])
+        .reindex(list(said))
+    )
+    mean, half = then["mean"].to_numpy(), 1.96 * then["sem"].to_numpy()
+    # Where nobody bought, what a count of none leaves open.
+    most = rate_interval(0, then["size"].clip(lower=1))[1]
+    return rows.assign(
+        orders_later=mean,
+        low=np.maximum(mean - half, 0),
+        high=np.where(mean > 0, mean + half, np.where(mean == 0, most, np.nan)),
+    )
+
+
+def everybody(today: Profiles, at: Cuts, score: Score | None) -> pd.DataFrame:
+    """One row a customer: customer_id, segment, stage, score with its four parts, purchases, silent_days, sales."""
+    frame = today.frame
+    rows = pd.DataFrame({"customer_id": frame["customer_id"], "segment": kinds(frame, at), "stage": stages(frame, at)})
+    if score is not None:
+        points = score.points(frame)
+        rows["score"] = points.sum(axis=1).round(1)
+        rows = rows.join(points.round(1).add_prefix("score_"))
+    more = frame[["purchases", "silent_days", "sales", "sales_year"]].round(2)
+    return rows.join(more).sort_values(["segment", "sales_year", "customer_id"], ascending=[True, False, True])
+
+
+def part_kinds(
+    today: Profiles, at: Cuts, *, tested: Tested | None = None, earlier: Profiles | None = None, shop: Shop
+) -> Part:
+    """The finding: which kinds there are, how many people in each, and what each brings in a year."""
+    found = table(today, at, tested, currency=shop.currency)
+    share = _top(today)
+    metrics = [
+        Metric(id="customers", label="Customers who ever bought", value=len(today.frame), unit="customers",
+               definition="customers with an order before this day; guests are not counted"),
+        Metric(id="segments", label="Kinds of customers", value=int((found["customers"] > 0).sum()), unit="kinds",
+               definition="kinds with somebody in them"),
+    ]  # fmt: skip
+    if share is not None:
+        before = _top(earlier) if earlier is not None else None
+        metrics.append(
+            Metric.of(share, id="top_tenth_share", label="Sales from the best tenth", headline=True,
+                      before=before.value if before else None,
+                      against=wording.day(earlier.day) if earlier and before else "",
+                      definition="share of the last 365 days' sales from the tenth of buyers who bought most")
+        )  # fmt: skip
+    title, sentence = _title(found), _later(found, tested)
+    shown = found.assign(name=[f"{wording.upper(row.segment)}" for row in found.itertuples()])
+    chart = figures.bars(
+        shown, label="name", value="revenue" if found["revenue"].sum() else "customers",
+        what="sales of the last 365 days" if found["revenue"].sum() else "customers",
+        form=lambda v: wording.rounded_money(v, shop.currency) if found["revenue"].sum() else formats.number(v),
+        table=figures.tabulate(
+            shown, caption="Kinds of customers, each in exactly one",
+            labels={"name": "Kind", "rule": "Rule", "customers": "Customers", "revenue": "Sales of a year",
+                    "orders_later": f"Purchases in {tested.days} days" if tested else "Purchases later"},
+            formats={"customers": formats.people, "revenue": formats.number,
+                     "orders_later": lambda v: formats.number(v, digits=2)},
+            file="tables/segments.csv",
+        ),
+    )  # fmt: skip
+    if not separates(today.frame, at):
+        title, sentence = "All customers are of one kind", "Nothing in their purchases separates them yet."
+    watch = Watch(table="customers", key=("customer_id", "segment"), label="customers by kind")
+    return Part(
+        title=title, sentence=sentence, chart=chart, glance=True, metrics=metrics, tables={"segments": found},
+        watches=[watch],
+    )  # fmt: skip
+
+
+def _top(today: Profiles) -> Estimate | None:
+    sales = today.frame["sales_year"].to_numpy(float)
+    sales = sales[sales > 0]
+    if len(sales) < 20:
+        return None
+    value, low, high = top_share_range(sales, seed=0)
+    return Estimate(value=value, low=low, high=high, unit="share", n=len(sales))
+
+
+def _title(found: pd.DataFrame) -> str:
+    by = found.set_index("segment")
+    if BEST not in by.index or not by["revenue"].sum() > 0:
+        top = by["customers"].idxmax()
+        return f"Most customers are of one kind: {top}"
+    row = by.loc[BEST]
+    n = int(row["customers"])
+    return (
+        f"{wording.upper(called(BEST, n))} {wording.noun(n, 'brings', 'bring')} "
+        f"{formats.share(row['revenue'] / by['revenue'].sum())} of sales"
+    )
+
+
+def _later(found: pd.DataFrame, tested: Tested | None) -> str:
+    """Which kinds bought most and least afterwards, where their ranges are apart."""
+    if tested is None:
+        return "What each kind buys later could not be tested: the shop is too young."
+    known = found.dropna(subset=["orders_later", "low", "high"])
+    if len(known) < 2:
+        return ""
+    top, last = known.loc[known["orders_later"].idxmax()], known.loc[known["orders_later"].idxmin()]
+    if top["low"] <= last["high"]:
+        return f"In {tested.days} days of testing the kinds did not differ clearly in what they bought."
+    said = [f"{formats.number(row['orders_later'], digits=2)} times" for row in (top, last)]
+    return (
+        f"In the last {tested.days} days ‘{top['segment']}’ bought {said[0]} each on average, "
+        f"‘{last['segment']}’ {said[1]}."
+    )
+
+
+def part_list(today: Profiles, at: Cuts, score: Score | None, *, shop: Shop) -> Part:
+    """Everybody with kind, stage and score as a list, and whom to speak to: the best gone quiet, those growing late."""
+    rows = everybody(today, at, score)
+    quiet, late = rows["segment"] == BEST_QUIET, rows["segment"].eq(BEST) & rows["stage"].eq("late")
+    lists, actions = {"customers": rows}, []
+    for name, chosen, days in (("best_gone_quiet", quiet, _WITHIN_DAYS), ("best_late", late, 2 * _WITHIN_DAYS)):
+        found = contactable(shop, rows[chosen].sort_values("sales", ascending=False))
+        n = len(found.frame)
+        if not n:
+            continue
+        lists[name] = found.frame
+        once = float(found.frame["sales"].sum() / found.frame["purchases"].sum())
+        actions.append(
+            Action(
+                what=_asked(name, n), owner="service", by=wording.working_day(shop.as_of, days),
+                file=f"lists/{name}.csv", count=n,
+                worth=f"{wording.rounded_money(once, shop.currency)} an order" if once >= 1 else "", why=found.note,
+            )
+        )  # fmt: skip
+    gone = int(quiet.sum())
+    signal = Signal(
+        id="best_quiet", text=f"{wording.upper(called(BEST_QUIET, gone))}.", gone="No best customer has gone quiet."
+    )
+    return Part(lists=lists, actions=actions, signals=[signal] if gone else [])
+
+
+def _asked(name: str, n: int) -> str:
+    if name == "best_gone_quiet":
+        return f"Ask the {called(BEST_QUIET, n)} why they stopped" if n > 1 else "Ask the best customer gone quiet why"
+    if n > 1:
+        return f"Write to the {formats.number(n)} best customers who are late, before they go quiet"
+    return "Write to the best customer who is late, before the silence lasts"
+
+
+def part_cuts(at: Cuts, *, currency: str) -> Part:
+    """The rules as they are printed, folded."""
+    said = rules(at, currency)
+    frame = pd.DataFrame({"kind": list(said), "rule": list(said.values())})
+    return Part(
+        title="Where one kind ends and the next begins",
+        sentence=f"Half of all repeat purchases came within {at.late_days} days, 95% within {at.quiet_days}; set "
+        "quiet_days or regular to choose your own.",
+        detail=True,
+        chart=figures.table(frame, caption="Rules of the kinds", labels={"kind": "Kind", "rule": "Rule"}),
+    )

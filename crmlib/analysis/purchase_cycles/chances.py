@@ -1,0 +1,167 @@
+"""Who buys in the next 7, 30 and 90 days, given the silence so far? Fitted on earlier days, tested on later ones."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import numpy as np
+import pandas as pd
+
+from crmlib import figures, formats
+from crmlib.analysis.purchase_cycles.facts import MAX_CUSTOMERS, rhythms
+from crmlib.findings import Due, Grade, Metric, Part, Prediction
+from crmlib.formats import Estimate
+from crmlib.shop.facts import later_purchases
+from crmlib.shop.shop import Shop
+from crmlib.stats.intervals import Floats, share_interval
+from crmlib.stats.logistic import chance, fit_logistic
+
+HORIZONS = (7, 30, 90)
+AHEAD = 30
+_LEAST_EVENTS = 30
+_TENTHS = 10
+_WINDOWS = 3
+
+
+@dataclass(frozen=True)
+class Chances:
+    """Chances of each customer today, and how chances of earlier days fared.
+
+    customers  customer_id, purchases, silent_days, usual, and chance_7d, chance_30d, chance_90d as far as tested
+    tenths     Contract's chances.csv: horizon, tenth, forecast, actual, low, high, n
+    off        by horizon, log(actual / forecast) of the number of buyers on each earlier day tested
+    """
+
+    customers: pd.DataFrame
+    tenths: pd.DataFrame
+    off: Mapping[int, tuple[float, ...]]
+
+    def due(self, days: int = AHEAD) -> Estimate:
+        """How many customers will buy within so many days? With the range that earlier misses leave."""
+        if days not in self.off:
+            return Estimate(value=None, unit="customers")
+        each = self.customers[f"chance_{days}d"].to_numpy(float)
+        value = float(each.sum())
+        # Chance of each alone, and the misses of whole days before: whatever is wider.
+        alone = float(np.sqrt((each * (1 - each)).sum())) / max(value, 1e-9)
+        error = max(alone, float(np.sqrt(np.mean(np.square(self.off[days])))) if self.off[days] else 0.0)
+        low, high = value * np.exp(-1.96 * error), value * np.exp(1.96 * error)
+        return Estimate(value=value, low=low, high=high, unit="customers", n=len(each))
+
+
+def chances(shop: Shop) -> Chances:
+    """The chance of a purchase within 7, 30 and 90 days for each customer who ever bought.
+
+    A logistic regression on silence, number of purchases and silence beside the own rhythm, fitted on the window that
+    ends where the test begins; the test's chances are held against what came, then it is fitted once more for today. A
+    horizon for which the shop is too young has no column.
+
+    >>> chances(store).customers["chance_30d"].between(0, 1).all()
+    np.True_
+    """
+    today = rhythms(shop, day=shop.as_of)
+    tenths, off = [], {}
+    for days in HORIZONS:
+        windows = [_window(shop, shop.as_of - timedelta(days=days * back), days) for back in range(_WINDOWS + 1, 0, -1)]
+        usable = [(x, y) for x, y in windows if min(y.sum(), (~y).sum()) >= _LEAST_EVENTS]
+        # The latest two windows have to be among them: one to fit on, one to test on.
+        if len(usable) < 2 or usable[-1][0] is not windows[-1][0]:
+            continue
+        misses = []
+        for (x_fit, y_fit), (x, y) in itertools.pairwise(usable):
+            expected = chance(fit_logistic(x_fit, y_fit), x)
+            misses.append(float(np.log(y.sum() / expected.sum())))
+        tenths.append(_tenths(expected, y, days))
+        today[f"chance_{days}d"] = chance(fit_logistic(*usable[-1]), _measures(today))
+        off[days] = tuple(misses)
+    # What is likely within a week is no less likely within a month.
+    named = [f"chance_{days}d" for days in HORIZONS if f"chance_{days}d" in today]
+    if named:
+        today[named] = np.maximum.accumulate(today[named].to_numpy(), axis=1)
+    columns = ["horizon", "tenth", "forecast", "actual", "low", "high", "n"]
+    return Chances(today, pd.concat(tenths)[columns] if tenths else pd.DataFrame(columns=columns), off)
+
+
+def _window(shop: Shop, start: date, days: int) -> tuple[Floats, np.ndarray]:
+    """What was known of customers on a day, and who bought in the days after it."""
+    known = rhythms(shop, day=start)
+    if known.empty:
+        return np.empty((0, 4)), np.empty(0, dtype=bool)
+    asked = later_purchases(shop, start=start, end=start + timedelta(days=days)).select("customer_id")
+    came = set(shop.fetch(asked, max_rows=MAX_CUSTOMERS)["customer_id"])
+    return _measures(known), known["customer_id"].isin(came).to_numpy()
+
+
+def _measures(known: pd.DataFrame) -> Floats:
+    silent, bought = known["silent_days"].to_numpy(float), known["purchases"].to_numpy(float)
+    usual = np.maximum(known["usual"].fillna(known["known_days"]).to_numpy(float), 1)
+    ratio = np.log((silent + 1) / usual)
+    return np.column_stack([np.log1p(silent), np.log(bought), np.log(usual), ratio, np.square(np.minimum(ratio, 0))])
+
+
+def _tenths(expected: Floats, came: np.ndarray, days: int) -> pd.DataFrame:
+    order = pd.Series(expected).rank(method="first")
+    at = np.minimum(((order - 1) * _TENTHS // len(expected)).astype(int), _TENTHS - 1)
+    frame = pd.DataFrame({"tenth": at + 1, "forecast": expected, "came": came})
+    found = frame.groupby("tenth").agg(forecast=("forecast", "mean"), came=("came", "sum"), n=("came", "size"))
+    found["actual"] = found["came"] / found["n"]
+    found["low"], found["high"] = share_interval(found["came"], found["n"])
+    return found.reset_index().assign(horizon=days)
+
+
+def part_chances(found: Chances) -> Part:
+    """The finding: how many will buy within 30 days, and whether such chances held before."""
+    due = found.due()
+    metric = Metric.of(
+        due, id="due_30d", label=f"Will buy within {AHEAD} days", headline=due.value is not None,
+        definition=f"sum of the chances of all customers to buy within {AHEAD} days of this day",
+    )  # fmt: skip
+    frame = found.tenths[found.tenths["horizon"] == AHEAD]
+    if due.value is None or frame.empty:
+        return Part(metrics=[metric], tables={"chances": found.tenths})
+    held = int(((frame["low"] <= frame["forecast"]) & (frame["forecast"] <= frame["high"])).sum())
+    shown = frame.assign(name=[f"Said {formats.share(value)}" for value in frame["forecast"]])[::-1]
+    return Part(
+        title="Chances said a month ago, and who came",
+        sentence=f"They held in {held} of {len(frame)} tenths of the customers.",
+        chart=figures.dots(
+            shown, label="name", value="actual", low="low", high="high", form=formats.share,
+            what=f"share who bought within {AHEAD} days",
+            table=figures.tabulate(
+                found.tenths, caption="Chances said, and who came",
+                labels={"horizon": "Days", "tenth": "Tenth", "forecast": "Said", "actual": "Came", "n": "Customers"},
+                formats={"forecast": formats.share, "actual": formats.share, "n": formats.people},
+                file="tables/chances.csv", rows=30,
+            ),
+        ),
+        metrics=[metric], tables={"chances": found.tenths},
+        certain=[f"The number of buyers is said with the misses of up to {_WINDOWS} earlier months."],
+    )  # fmt: skip
+
+
+def predictions(found: Chances, *, shop: Shop) -> list[Prediction]:
+    """What is said of the next 30 days, for a later run to grade."""
+    due = found.due()
+    if due.value is None:
+        return []
+    return [
+        Prediction(id="due_30d", label=f"Customers who buy within {AHEAD} days", unit="customers", value=due.value,
+                   start=shop.as_of, end=shop.as_of + timedelta(days=AHEAD), low=due.low, high=due.high, n=due.n)
+    ]  # fmt: skip
+
+
+def grade(shop: Shop, due: tuple[Due, ...]) -> list[Grade]:
+    """What became of earlier runs' numbers of buyers: customers known then who bought in the time spoken of."""
+    grades = []
+    for one in due:
+        said = one.prediction
+        if said.id != "due_30d" or said.end > shop.as_of:
+            continue
+        known = rhythms(shop, day=one.as_of)["customer_id"]
+        asked = later_purchases(shop, start=said.start, end=said.end).select("customer_id")
+        came = shop.fetch(asked, max_rows=MAX_CUSTOMERS)["customer_id"]
+        grades.append(Grade(due=one, actual=float(known.isin(set(came)).sum())))
+    return grades

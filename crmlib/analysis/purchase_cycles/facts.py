@@ -1,0 +1,114 @@
+"""Gaps between purchases, the open ones counted, and what is known of each customer's rhythm."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import ibis
+import ibis.expr.types as ir
+import pandas as pd
+
+from crmlib.errors import NotAvailable, NotEnoughData
+from crmlib.shop.facts import net_orders, purchase_days
+from crmlib.shop.shop import Shop
+
+MAX_CUSTOMERS = 5_000_000
+MOST_ORDERS = 10
+_LEAST = 20
+PRIOR_GAPS = 2.0  # how many gaps of the shop's usual length a customer's own rhythm starts with
+
+
+def gaps(shop: Shop, *, day: date) -> ir.Table:
+    """Grain: a purchase day before `day`. Columns customer_id, number (1 first), day, gap, closed, behind.
+
+    `gap` is days to the next purchase, or until `day` where none came (`closed` false). `behind` is days since the
+    first purchase. Not enough for products.
+    """
+    days = purchase_days(shop).filter(lambda t: t["day"] < ibis.literal(day)).select("customer_id", "day")
+    own = ibis.window(group_by="customer_id", order_by="day")
+    after = days["day"].lead().over(own)
+    found = days.mutate(
+        number=ibis.row_number().over(own).cast("int64") + 1,
+        closed=after.notnull(),
+        gap=ibis.coalesce(after, ibis.literal(day)).delta(days["day"], unit="day").cast("int64"),
+        behind=days["day"].delta(days["day"].min().over(ibis.window(group_by="customer_id")), unit="day").cast("int64"),
+    )
+    return found
+
+
+def gap_counts(shop: Shop, *, day: date | None = None) -> pd.DataFrame:
+    """How long from each purchase to the next? Columns number (10: ten and more), gap, closed, n.
+
+    NotEnoughData below 20 customers; NotAvailable without orders that name their customer.
+
+    >>> list(gap_counts(store).columns)
+    ['number', 'gap', 'closed', 'n']
+    """
+    named(shop)
+    found = gaps(shop, day=day or shop.as_of)
+    counted = found.group_by(number=ibis.least(found["number"], MOST_ORDERS), gap="gap", closed="closed").aggregate(
+        n=found.count()
+    )
+    frame = shop.fetch(counted.order_by("number", "gap", "closed"))
+    first = int(frame.loc[frame["number"] == 1, "n"].sum())
+    if first < _LEAST:
+        raise NotEnoughData(f"purchase cycles need {_LEAST} customers with orders; there are {first}")
+    return frame
+
+
+def named(shop: Shop) -> None:
+    """NotAvailable where orders do not say whose they are."""
+    shop.table("orders")
+    if not shop.has("orders", "customer_id"):
+        raise NotAvailable("needs orders.customer_id; this shop's orders do not name their customer")
+
+
+def rhythms(shop: Shop, *, day: date) -> pd.DataFrame:
+    """What is each customer's rhythm before `day`? customer_id, purchases, silent_days, known_days, usual (days).
+
+    `usual` is the own mean gap, drawn towards the shop's median as if two such gaps had been seen before.
+    """
+    found = gaps(shop, day=day)
+    rows = found.group_by("customer_id").aggregate(
+        purchases=found["number"].max(),
+        silent_days=found["gap"].sum(where=~found["closed"]),
+        known_days=found["gap"].sum(),
+        typical=found["gap"].sum(where=found["closed"]).fill_null(0),
+    )
+    frame = shop.fetch(rows, max_rows=MAX_CUSTOMERS).sort_values("customer_id", ignore_index=True)
+    closed = frame["purchases"] - 1
+    shops = (
+        float((frame["typical"] / closed.clip(lower=1))[closed > 0].median()) if (closed > 0).any() else float("nan")
+    )
+    frame["usual"] = (frame["typical"] + PRIOR_GAPS * shops) / (closed + PRIOR_GAPS)
+    return frame.drop(columns="typical")
+
+
+def later_than_usual(shop: Shop, *, day: date) -> pd.DataFrame:
+    """Each gap from the third purchase on, with what was known when it began.
+
+    Columns customer_id, number (of the purchase it follows), gap, closed, behind (days since the first), begun (day).
+    """
+    found = gaps(shop, day=day).filter(lambda t: t["number"] >= 3)
+    return shop.fetch(
+        found.select("customer_id", "number", "gap", "closed", "behind", begun="day"), max_rows=50_000_000
+    ).sort_values(["customer_id", "number"], ignore_index=True)
+
+
+def product_gaps(shop: Shop, *, day: date, least: int = 50) -> pd.DataFrame:
+    """Days from one purchase of a product to the next by the same customer: product_id, gap, closed, n.
+
+    Only products that `least` customers or more bought again. Not enough for who they are.
+    """
+    orders = net_orders(shop).filter(lambda t: t["customer_id"].notnull() & (t["day"] < ibis.literal(day)))
+    lines = shop.table("order_lines")
+    lines = lines.filter(lines["quantity"] > 0) if shop.has("order_lines", "quantity") else lines
+    days = lines.inner_join(orders, "order_id").select("customer_id", "product_id", "day").distinct()
+    after = days["day"].lead().over(ibis.window(group_by=["customer_id", "product_id"], order_by="day"))
+    found = days.mutate(
+        closed=after.notnull(), gap=ibis.coalesce(after, ibis.literal(day)).delta(days["day"], unit="day").cast("int64")
+    )
+    again = found.filter(found["closed"]).group_by("product_id").aggregate(_n=lambda t: t["customer_id"].nunique())
+    often = found.semi_join(again.filter(again["_n"] >= least), "product_id")
+    counted = often.group_by("product_id", "gap", "closed").aggregate(n=often.count())
+    return shop.fetch(counted.order_by("product_id", "gap", "closed"), max_rows=2_000_000)

@@ -1,0 +1,205 @@
+"""Who is late for their own rhythm? A gap longer than 95 % of gaps were beside the rhythm before them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from crmlib import figures, formats, wording
+from crmlib.analysis.outreach import contactable
+from crmlib.analysis.purchase_cycles.chances import AHEAD, Chances, grade, predictions
+from crmlib.analysis.purchase_cycles.facts import PRIOR_GAPS, later_than_usual
+from crmlib.findings import Action, Due, Metric, Part
+from crmlib.formats import Estimate
+from crmlib.shop.shop import Shop
+from crmlib.stats.intervals import Floats, share_interval
+
+DECLARED = 0.05
+_LEAST_GAPS = 100
+_YEAR = 365
+_CLASSES = (3, 6, 11)  # purchases: the more there were, the better the rhythm is known
+_WITHIN_DAYS = 7
+
+
+@dataclass(frozen=True)
+class Late:
+    """When silence means something: points in multiples of the own rhythm, by how well that rhythm is known.
+
+    points     a row for each class of purchases (3, 6, 11 and more), the gap beside the rhythm by which 25, 50, 75 and
+               95 % of gaps were closed; a silence beyond the last is late
+    false      share of later gaps that were closed although they had passed that point: measured on the last year
+    regularity k of Wheat and Morrison 1990: 1 is chance alone, more is regular
+    """
+
+    points: Floats
+    false: Estimate
+    regularity: float | None
+
+    def of(self, purchases: pd.Series) -> Floats:
+        """The four points for each number of purchases."""
+        return np.asarray(self.points[np.searchsorted(_CLASSES, purchases.to_numpy(), side="right").clip(1) - 1])
+
+
+def late(shop: Shop) -> Late | None:
+    """From which silence on, beside their own rhythm, is a customer late? None below 100 gaps with a rhythm before.
+
+    The point is the one beyond which 5 % of closed gaps lay, each customer counted once, in the time up to a year ago;
+    how often it raises a false alarm is counted on gaps that began since and were closed.
+
+    >>> (late(store).points[:, 3] > 1).all()
+    np.True_
+    """
+    rows = later_than_usual(shop, day=shop.as_of)
+    closed = rows[rows["closed"]].copy()
+    if len(closed) < _LEAST_GAPS:
+        return None
+    shops = float(closed["gap"].median())
+    # The rhythm before each gap: number − 1 gaps over `behind` days, drawn to the shop's.
+    closed["usual"] = (closed["behind"] + PRIOR_GAPS * shops) / (closed["number"] - 1 + PRIOR_GAPS)
+    closed["ratio"] = closed["gap"] / closed["usual"]
+    begun = pd.to_datetime(closed["begun"])
+    cut = pd.Timestamp(shop.as_of) - pd.Timedelta(days=_YEAR)
+    before, after = closed[begun < cut], closed[begun >= cut]
+    if len(before) < _LEAST_GAPS:
+        before = closed
+    found = Late(_points(before), Estimate(value=None, unit="share"), _regularity(closed))
+    limit = found.of(after["number"])[:, 3] * after["usual"].to_numpy()
+    # Only gaps that began long enough ago to have been called late. Each customer counts once, or daily buyers would
+    # speak for all.
+    could = (pd.to_datetime(after["begun"]) + pd.to_timedelta(limit, unit="D") < pd.Timestamp(shop.as_of)).to_numpy()
+    each = after.assign(wrong=after["gap"] > limit)[could].groupby("customer_id")["wrong"].mean()
+    if each.empty:
+        return found
+    low, high = share_interval(each.sum(), len(each))
+    return replace(
+        found, false=Estimate(value=float(each.mean()), low=float(low), high=float(high), unit="share", n=len(each))
+    )
+
+
+def _points(closed: pd.DataFrame) -> Floats:
+    """The points of each class; one with too few gaps takes those of all."""
+    at = np.searchsorted(_CLASSES, closed["number"].to_numpy(), side="right") - 1
+    parts = [closed[at == i] for i in range(len(_CLASSES))]
+    parts = [part if len(part) >= _LEAST_GAPS else closed for part in parts]
+    return np.array([[_quantile(part, share) for share in (0.25, 0.5, 0.75, 1 - DECLARED)] for part in parts])
+
+
+def _quantile(rows: pd.DataFrame, share: float) -> float:
+    ordered = rows.assign(w=1 / rows.groupby("customer_id")["gap"].transform("size")).sort_values("ratio")
+    reached = ordered["w"].cumsum() / ordered["w"].sum()
+    return float(ordered["ratio"].iloc[int(np.searchsorted(reached, share))])
+
+
+def _regularity(closed: pd.DataFrame) -> float | None:
+    """k from the shares that the last gap has in the sum of the last two, over customers (Wheat and Morrison 1990)."""
+    last = closed.groupby("customer_id")["gap"].agg(["size", "last"])
+    before = closed.groupby("customer_id")["gap"].nth(-2)
+    pair = last.loc[last["size"] >= 2, "last"].to_numpy(float)
+    other = before.to_numpy(float)
+    if len(pair) < 20:
+        return None
+    spread = float(np.var(pair / (pair + other), ddof=1))
+    return (1 - 4 * spread) / (8 * spread) if 0 < spread < 0.25 else None
+
+
+def table(found: Chances, at: Late | None, *, shop: Shop) -> pd.DataFrame:
+    """Everybody's chances and rhythm: customer_id, chance_…, usual_days, silent_days, late, expected_from, expected_to.
+
+    The two days hold the middle half of when the next order comes, given the silence so far; none lies before as_of.
+    Empty where the silence has passed them, and without a rhythm.
+    """
+    rows = found.customers.copy()
+    rows["usual_days"] = rows["usual"].round(1)
+    rows["late"] = False
+    rows["expected_from"] = rows["expected_to"] = pd.Series(pd.NaT, index=rows.index)
+    if at is not None:
+        again, silent = rows["purchases"] >= 3, rows["silent_days"]
+        days = at.of(rows["purchases"]) * rows[["usual"]].to_numpy()
+        rows["late"] = again & (silent > days[:, 3])
+        due = again & (days[:, 2] > silent)
+        for name, point in (("expected_from", 0), ("expected_to", 2)):
+            ahead = (days[:, point] - silent).round().clip(lower=0).where(due)
+            rows[name] = (pd.Timestamp(shop.as_of) + pd.to_timedelta(ahead, unit="D")).dt.date
+    chances = [name for name in rows if str(name).startswith("chance_")]
+    rows[chances] = rows[chances].round(4)
+    keep = ["customer_id", *chances, "purchases", "silent_days", "usual_days", "late", "expected_from", "expected_to"]
+    return rows[keep]
+
+
+def part_due(found: Chances, at: Late | None, *, shop: Shop, due: tuple[Due, ...] = ()) -> Part:
+    """The finding: who is due in the next weeks, who is late for their own rhythm, and a dated list of both."""
+    rows = table(found, at, shop=shop)
+    n = int(rows["late"].sum())
+    metrics = _metrics(at, n)
+    begins = pd.to_datetime(rows["expected_from"])
+    soon = rows[~rows["late"] & (begins < pd.Timestamp(shop.as_of + timedelta(days=AHEAD)))]
+    listed = pd.concat([soon.assign(reason="due"), rows[rows["late"]].assign(reason="late")])
+    order = "chance_30d" if "chance_30d" in listed else "usual_days"
+    reached = contactable(shop, listed.sort_values(["reason", order], ascending=[True, False]))
+    carried: dict[str, Any] = {
+        "metrics": metrics, "lists": {"due": reached.frame} if len(reached.frame) else {}, "grades": grade(shop, due),
+        "actions": _actions(reached.frame, shop=shop, note=reached.note), "predictions": predictions(found, shop=shop),
+    }  # fmt: skip
+    if at is None:
+        return Part(**carried)
+    return Part(
+        title=f"{wording.upper(wording.counted(n, 'customer'))} {wording.noun(n, 'is')} late for their own rhythm",
+        sentence=f"{wording.upper(wording.counted(len(soon), 'other'))} {wording.noun(len(soon), 'is')} due within "
+        f"{AHEAD} days.",
+        certain=[_false(at)] if at.false.value is not None else [],
+        chart=figures.bars(
+            _bands(rows, at), label="band", value="customers", what="customers with a rhythm", form=formats.number,
+        ),
+        **carried,
+    )  # fmt: skip
+
+
+def _metrics(at: Late | None, n: int) -> list[Metric]:
+    return [
+        Metric(
+            id="late", label="Late for their own rhythm", value=n if at else None, unit="customers",
+            headline=at is not None,
+            definition="customers with three purchases or more whose silence beside their rhythm is longer than 95% of "
+            "gaps were",
+        ),
+        Metric.of(
+            at.false if at else Estimate(value=None, unit="share"), id="false_alarm_rate", label="Late, and yet came",
+            definition="share of gaps begun in the last year and closed that had passed the point of being late",
+        ),
+        Metric(
+            id="regularity", label="Regularity of gaps", value=at.regularity if at else None, unit="index",
+            definition="k of Wheat and Morrison 1990: 1 as by chance, more is more regular",
+        ),
+    ]  # fmt: skip
+
+
+def _false(at: Late) -> str:
+    share = formats.share(at.false.value)
+    return f"Of gaps that ended in an order, {share} had looked late first; {formats.share(DECLARED)} is what is meant."
+
+
+def _bands(rows: pd.DataFrame, at: Late) -> pd.DataFrame:
+    """Customers with three purchases or more by how their silence stands beside their rhythm."""
+    again = rows[rows["purchases"] >= 3]
+    ratio, points = again["silent_days"].to_numpy() / again["usual_days"].to_numpy(), at.of(again["purchases"])
+    names = ("bought lately", "could buy now", "expected now", "overdue", "late")
+    chosen = np.select([ratio <= points[:, i] for i in range(4)], names[:4], names[4])
+    counted = pd.Series(chosen).value_counts().reindex(list(names), fill_value=0)
+    return counted.rename_axis("band").reset_index(name="customers")
+
+
+def _actions(listed: pd.DataFrame, *, shop: Shop, note: str) -> list[Action]:
+    made = []
+    for reason, do, what in (("due", "Remind", "due within 30 days"), ("late", "Ask", "late what stopped them")):
+        n = int((listed["reason"] == reason).sum()) if len(listed) else 0
+        if n:
+            who = f"{wording.counted(n, 'customer')} who {wording.noun(n, 'is')}"
+            made.append(
+                Action(what=f"{do} {who} {what}", owner="marketing", file="lists/due.csv", count=n, why=note,
+                       by=wording.working_day(shop.as_of, _WITHIN_DAYS))
+            )  # fmt: skip
+    return made

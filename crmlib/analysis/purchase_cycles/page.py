@@ -1,0 +1,40 @@
+"""Purchase cycles, in the order of the page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from crmlib import formats, wording
+from crmlib.analysis.purchase_cycles.chances import AHEAD, Chances
+from crmlib.analysis.purchase_cycles.returns import again
+from crmlib.findings import Caveat, Findings, Part, compose
+
+
+def page(counts: pd.DataFrame, found: Chances, parts: Sequence[Part]) -> Findings:
+    """What whoever writes to customers should know of when they buy; `parts` in the order of the page."""
+    return compose("purchase_cycles", headline(counts, found), [*parts, part_limits()])
+
+
+def headline(counts: pd.DataFrame, found: Chances) -> str:
+    """When they buy again, and how many will soon."""
+    second = again(counts, number=1)
+    median = second.median
+    if median.value is not None:
+        first = f"Half of new customers buy again within {wording.span(round(median.value))}"
+    else:
+        first = f"{formats.share(second.by(365).value)} of new customers buy again within a year"
+    due = found.due()
+    if due.value is None:
+        return f"{first}."
+    return f"{first}. About {wording.counted(round(due.value), 'customer')} should buy in the next {AHEAD} days."
+
+
+def part_limits() -> Part:
+    """When not to trust the page."""
+    said = (
+        "A campaign or a season moves many at once; chances know only each customer's past.",
+        "Who is late may be on holiday: ask before you offer a discount.",
+    )
+    return Part(caveats=[Caveat(text=text) for text in said])

@@ -1,0 +1,149 @@
+"""When do they buy again? Shares by days since the last purchase, with those who have not yet come back counted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from crmlib import figures, formats, wording
+from crmlib.analysis.purchase_cycles.facts import MOST_ORDERS
+from crmlib.findings import Metric, Part
+from crmlib.formats import Estimate
+from crmlib.stats.intervals import Floats
+from crmlib.stats.survival import kaplan_meier
+
+_SHOWN_DAYS = 365
+
+
+@dataclass(frozen=True)
+class Again:
+    """Kaplan–Meier of the time to the next purchase: days, share (who bought again by then), low, high; and n.
+
+    `closed_median` is the median of the gaps that were closed alone: what is found where open ones are forgotten.
+    """
+
+    days: Floats
+    share: Floats
+    low: Floats
+    high: Floats
+    n: int
+    closed_median: float
+
+    def by(self, day: float) -> Estimate:
+        """Which share had bought again within so many days?"""
+        at = int(np.searchsorted(self.days, day, side="right")) - 1
+        if at < 0:
+            return Estimate(value=0.0, low=0.0, high=0.0, unit="share", n=self.n)
+        return Estimate(
+            value=float(self.share[at]), low=float(self.low[at]), high=float(self.high[at]), unit="share", n=self.n
+        )
+
+    @property
+    def median(self) -> Estimate:
+        """Days by which half had bought again; without a value where fewer ever did."""
+
+        def first(curve: Floats) -> float | None:
+            reached = np.flatnonzero(curve >= 0.5)
+            return float(self.days[reached[0]]) if len(reached) else None
+
+        return Estimate(value=first(self.share), low=first(self.high), high=first(self.low), unit="days", n=self.n)
+
+
+def again(counts: pd.DataFrame, *, number: int | None = None) -> Again:
+    """How long from the purchase of that number (all, where none is given) to the next? By Kaplan and Meier 1958.
+
+    >>> again(counts, number=1).by(365).value <= 1
+    True
+    """
+    rows = counts if number is None else counts[counts["number"] == number]
+    rows = rows[rows["n"] > 0]
+    if rows.empty or not rows["closed"].any():
+        none = np.array([])
+        return Again(none, none, none, none, int(rows["n"].sum()), float("nan"))
+    days, share, low, high = kaplan_meier(*(rows[name].to_numpy(float) for name in ("gap", "closed", "n")))
+    closed = rows[rows["closed"]].sort_values("gap")
+    middle = int(np.searchsorted(closed["n"].cumsum().to_numpy(), closed["n"].sum() / 2))
+    return Again(days, share, low, high, int(rows["n"].sum()), float(closed["gap"].iloc[middle]))
+
+
+def order_numbers(counts: pd.DataFrame) -> pd.DataFrame:
+    """After each order, how many go on, and when? order, customers, share_on (in a year), low, high, median_days."""
+    rows = []
+    for number in sorted(counts["number"].unique()):
+        found = again(counts, number=int(number))
+        year, median = found.by(_SHOWN_DAYS), found.median
+        rows.append((int(number), found.n, year.value, year.low, year.high, median.value))
+    return pd.DataFrame(rows, columns=["order", "customers", "share_on", "low", "high", "median_days"])
+
+
+def part_second(counts: pd.DataFrame) -> Part:
+    """The finding: how many come back for a second order, and when."""
+    found = again(counts, number=1)
+    median, year = found.median, found.by(_SHOWN_DAYS)
+    keep = found.days <= 2 * _SHOWN_DAYS
+    frame = pd.DataFrame(
+        {"days": np.r_[0, found.days[keep]], "share": np.r_[0, found.share[keep]], "low": np.r_[0, found.low[keep]],
+         "high": np.r_[0, found.high[keep]]}
+    )  # fmt: skip
+    metrics = [
+        Metric.of(median, id="days_to_second_order", label="Days until half bought again",
+                  headline=median.value is not None,
+                  definition="median days from the first purchase to the second, whoever has not bought again counted"),
+        Metric(id="days_to_second_closed", label="The same, of those who did buy again",
+               value=None if np.isnan(found.closed_median) else found.closed_median, unit="days",
+               definition="median of closed gaps alone; too short, since the slow have not come back yet"),
+        Metric.of(year, id="second_within_year", label="Buy again within a year", headline=True,
+                  note=f"of {formats.number(found.n)} customers",
+                  definition="share with a second purchase within 365 days of the first, open gaps counted"),
+    ]  # fmt: skip
+    return Part(
+        title=_title(found), sentence=_sentence(found),
+        chart=figures.line(
+            frame, x="days", y="share", low="low", high="high", what="share who bought again", form=formats.share,
+            x_form=formats.number, across="Days since the first purchase",
+            table=figures.tabulate(
+                order_numbers(counts), caption="From each order to the next, within a year",
+                labels={"order": "After order", "customers": "Customers", "share_on": "Buy again",
+                        "median_days": "Median days"},
+                formats={"order": lambda n: f"{n}+" if n == MOST_ORDERS else str(n), "customers": formats.people,
+                         "share_on": formats.share, "median_days": formats.number},
+                file="tables/order_numbers.csv",
+            ),
+        ),
+        metrics=metrics, tables={"order_numbers": order_numbers(counts)}, glance=True,
+    )  # fmt: skip
+
+
+def _title(found: Again) -> str:
+    median = found.median
+    if median.value is not None:
+        return f"Half of new customers buy again within {wording.span(round(median.value))}"
+    year = found.by(_SHOWN_DAYS)
+    return f"{formats.share(year.value)} of new customers buy again within a year"
+
+
+def _sentence(found: Again) -> str:
+    if np.isnan(found.closed_median):
+        return "Nobody has bought a second time yet."
+    middle = wording.span(round(found.closed_median))
+    return f"Half of those who did come back took less than {middle}; whoever has not yet come back is counted here."
+
+
+def part_orders(counts: pd.DataFrame) -> Part:
+    """The finding: after which order do most go on, and where are most lost?"""
+    frame = order_numbers(counts)
+    frame = frame[frame["customers"] >= 5]
+    if len(frame) < 2:
+        return Part()
+    shown = frame.assign(name=[f"After order {int(n)}{'+' if n == MOST_ORDERS else ''}" for n in frame["order"]])
+    worst = shown.loc[shown["share_on"].idxmin()]
+    return Part(
+        title=f"Most are lost after order {int(worst['order'])}",
+        sentence=f"{formats.share(worst['share_on'])} of them order again within a year.",
+        chart=figures.dots(
+            shown, label="name", value="share_on", low="low", high="high", form=formats.share,
+            what="share who buy again within a year",
+        ),
+    )  # fmt: skip

@@ -1,0 +1,115 @@
+"""Audiences: counts at each node, who may be written to, and nobody on a list who did not agree."""
+
+import random
+
+import pandas as pd
+import pytest
+
+import crmlib as crm
+from crmlib.errors import NotAvailable, NotEnoughData
+
+au = crm.audiences
+
+
+def people(n=40):
+    """Ids c0 …; every second agreed to e-mail, every fifth left no address, every fourth agreed to messages."""
+    return [
+        {"customer_id": f"c{i}", "email": "" if i % 5 == 0 else f"c{i}@example.com", "email_consent": i % 2 == 0,
+         "phone": "+49301234567", "sms_consent": i % 4 == 0, "country": "DE" if i % 3 else "AT"}
+        for i in range(n)
+    ]  # fmt: skip
+
+
+def orders(n=30):
+    return [
+        {"order_id": f"{i}-{k}", "customer_id": f"c{i}", "ordered_at": f"2026-0{1 + k}-05", "total": 10}
+        for i in range(n)
+        for k in range(1 + i % 3)
+    ]
+
+
+def opened(write_shop, toml="", **tables):
+    folder = write_shop(**tables)
+    if toml:
+        (folder / "segments.toml").write_text(toml)
+    return crm.connect(folder, as_of="2026-10-01")
+
+
+def test_each_list_holds_those_who_agreed_and_can_be_reached(write_shop):
+    shop = opened(write_shop, 'buyers = "bought"\nloyal = "bought_often(3)"', customers=people(), orders=orders())
+    every = au.audiences(shop)
+    said = au.page(every)
+    reach = {i for i in range(30) if i % 2 == 0 and i % 5}
+    assert set(said.lists["buyers"]["customer_id"]) == {f"c{i}" for i in reach}
+    assert set(said.lists["loyal"]["customer_id"]) == {f"c{i}" for i in reach if i % 3 == 2}
+    assert set(said.lists["buyers_sms"]["customer_id"]) == {f"c{i}" for i in range(30) if i % 4 == 0}
+    assert said["people"].value == 30 and said["audiences"].value == 2
+    assert said["contactable"].value == len(reach | {i for i in range(30) if i % 4 == 0})
+    assert said["size_loyal"].value == 10
+    table = said.tables["audiences"].set_index(["audience", "node"])
+    assert table.loc[("buyers", "email"), "people"] == len(reach)
+    assert table.loc[("buyers", "email"), "reason"] == "refused 15; no address 3"
+    assert said.headline == "Two audiences hold 30 customers; 14 may be contacted."
+
+
+def test_nobody_who_did_not_agree_is_ever_on_a_list(write_shop):
+    """Random trees over all signs: whatever the segment, the list is inside consent, without a double."""
+    lot = random.Random(8)
+    leaves = ["bought", "bought_often", 'country == "DE"', 'country != "DE"', "everyone", 'bought_since("2026-02-01")']
+
+    def tree(depth):
+        if not depth:
+            return lot.choice(leaves).join("()")
+        return f"({tree(depth - 1)} {lot.choice('&|-')} {tree(depth - 1)})"
+
+    toml = "\n".join(f"t{i} = {tree(3)!r}" for i in range(25))
+    every = au.audiences(opened(write_shop, toml, customers=people(), orders=orders()))
+    asked = {f"c{i}": i for i in range(40)}
+    lists = au.page(every).lists
+    assert len(lists) > 20
+    for name, listed in lists.items():
+        numbers = listed["customer_id"].map(asked)
+        assert listed["customer_id"].is_unique
+        assert (numbers % 4 == 0).all() if name.endswith("_sms") else ((numbers % 2 == 0) & (numbers % 5 > 0)).all()
+
+
+def test_where_consent_is_not_known_there_is_no_list(write_shop):
+    said = au.page(au.audiences(opened(write_shop, 'buyers = "bought"', orders=orders())))
+    assert not said.lists and not said.actions and said["contactable"].value == 0
+    assert said.headline == "One audience holds 30 customers. Who agreed to be contacted is not in the data."
+
+
+@pytest.mark.parametrize(
+    ("n", "says"),
+    [
+        (1, "One audience holds 1 customer; this one may be contacted."),
+        (2, "One audience holds 2 customers; 1 may be contacted."),
+    ],
+)
+def test_one_and_two(write_shop, n, says):
+    rows = [{"customer_id": f"c{i}", "email": "a@example.com", "email_consent": i == 0} for i in range(n)]
+    assert au.headline(au.audiences(opened(write_shop, 'all_of_them = "everyone"', customers=rows))) == says
+
+
+def test_a_shop_without_its_own_gets_starters_as_far_as_its_tables_go(demo_shop, write_shop):
+    names = [audience.name for audience in au.audiences(demo_shop).found]
+    assert names == ["unhappy_regulars", "might_need", "gone_quiet", "birthday_next_week"]
+    every = au.audiences(opened(write_shop, orders=orders()))
+    assert [audience.name for audience in every.found] == ["gone_quiet"] and "unhappy_regulars" in every.missing
+    assert any("segments.toml" in caveat.text for caveat in au.page(every).caveats)
+    with pytest.raises(NotAvailable, match="no audience can be asked"):
+        au.audiences(opened(write_shop, name="texts", feedback=[{"feedback_id": "1", "text": "good"}]))
+    with pytest.raises(NotEnoughData, match="nobody is in any"):
+        au.audiences(opened(write_shop, 'rich = "spent(9999)"', name="poor", orders=orders()))
+
+
+def test_who_would_hear_twice_is_said(write_shop):
+    shop = opened(write_shop, 'buyers = "bought"\nloyal = "bought_often(3)"', customers=people(), orders=orders())
+    part = au.part_overlap(au.audiences(shop))
+    assert part.title == "10 people are in both ‘buyers’ and ‘loyal’"
+    assert isinstance(part.chart.table["rows"], list) and part.chart.table["rows"][0][-1] == "100%"
+    alone = opened(
+        write_shop, 'a = "bought"\nb = "everyone - bought"', name="apart", customers=people(), orders=orders()
+    )
+    assert not au.part_overlap(au.audiences(alone)).shown
+    assert isinstance(au.lost_people(au.audiences(alone)), pd.DataFrame)

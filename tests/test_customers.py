@@ -1,0 +1,265 @@
+"""Customers: a true partition, moves that add up, and a score that later purchases bear out."""
+
+from dataclasses import replace
+from datetime import date, timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import crmlib as crm
+from crmlib.analysis.customers import likeness, migration, people, rfm, score
+from crmlib.analysis.customers.facts import Profiles
+from crmlib.errors import NotEnoughData, UsageError
+
+cu = crm.customers
+DAY = date(2026, 1, 1)
+
+
+def planted(n=3000, seed=1, *, tells=True, days=730):
+    """Orders of customers with a rate of their own and a day on which they stop, none where nothing `tells`."""
+    rng = np.random.default_rng(seed)
+    rate = rng.gamma(1.2, 1 / 60, n) if tells else np.full(n, 1 / 60)
+    stop = rng.exponential(250, n) if tells else np.full(n, 1e9)
+    start = rng.uniform(0, days - 30, n) if tells else np.zeros(n)
+    rows = []
+    for i in range(n):
+        at = start[i]
+        while at < min(days, start[i] + stop[i]):
+            rows.append((f"c{i}", at, 20 + 10 * (i % 7)))
+            at += rng.exponential(1 / rate[i]) + 0.01
+    frame = pd.DataFrame(rows, columns=["customer_id", "at", "total"])
+    frame["ordered_at"] = pd.Timestamp(DAY) - pd.to_timedelta(days - frame["at"], unit="D")
+    frame["order_id"] = [f"o{i}" for i in range(len(frame))]
+    return frame[["order_id", "customer_id", "ordered_at", "total"]]
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("planted")
+    planted().to_csv(folder / "orders.csv", index=False)
+    return crm.connect(folder, as_of=DAY)
+
+
+@pytest.fixture(scope="module")
+def today(shop):
+    return cu.profiles(shop)
+
+
+def test_a_profile_is_what_the_orders_say(today):
+    rows = planted()
+    rows["day"] = rows["ordered_at"].dt.normalize()
+    rows = rows[rows["day"] < pd.Timestamp(DAY)]
+    for row in today.frame.sample(40, random_state=2).itertuples():
+        own = rows[rows["customer_id"] == row.customer_id]
+        assert row.purchases == own["day"].nunique()
+        assert row.silent_days == (pd.Timestamp(DAY) - own["day"].max()).days
+        assert row.known_days == (pd.Timestamp(DAY) - own["day"].min()).days
+        year = own[own["day"] >= pd.Timestamp(DAY) - pd.Timedelta(days=365)]
+        assert row.sales_year == pytest.approx(year["total"].sum())
+        last = own[own["day"] > own["day"].max() - pd.Timedelta(days=365)]
+        assert row.last_year == pytest.approx(last["total"].sum())
+
+
+def test_everybody_is_in_exactly_one_kind_by_the_printed_rules(today):
+    at = cu.cuts(today)
+    frame, kind = today.frame, cu.kinds(today.frame, at)
+    quiet, best = frame["silent_days"] > at.quiet_days, frame["last_year"] >= at.best
+    meant = {
+        "best": best & ~quiet,
+        "regular": ~best & ~quiet & frame["purchases"].ge(3),
+        "returning": ~best & ~quiet & frame["purchases"].eq(2),
+        "new": ~best & ~quiet & frame["purchases"].eq(1),
+        "best, gone quiet": best & quiet,
+        "repeat, gone quiet": ~best & quiet & frame["purchases"].ge(2),
+        "one order only": ~best & quiet & frame["purchases"].eq(1),
+    }
+    assert sum(test.astype(int) for test in meant.values()).eq(1).all()
+    for name, test in meant.items():
+        assert test.equals(kind == name), name
+    assert set(rfm.rules(at, "EUR")) == set(meant)
+    assert cu.stages(frame, at).notna().all()
+
+
+def test_cuts_are_the_shops_own_and_each_customer_counts_once(today):
+    rows = planted()
+    days = rows.assign(day=rows["ordered_at"].dt.normalize()).query("day < @pd.Timestamp(@DAY)")
+    days = days.drop_duplicates(["customer_id", "day"]).sort_values(["customer_id", "day"])
+    gap = days.groupby("customer_id")["day"].diff().dt.days.dropna()
+    weight = 1 / gap.groupby(days["customer_id"]).transform("size")
+    order = gap.sort_values().index
+    reached = weight[order].cumsum() / weight.sum()
+    assert cu.cuts(today).quiet_days == int(gap[order][reached >= 0.95].iloc[0])
+    assert cu.cuts(today).late_days == int(gap[order][reached >= 0.5].iloc[0])
+    assert cu.cuts(today, quiet_days=90).quiet_days == 90
+    with pytest.raises(UsageError, match="regular 2 or more"):
+        cu.cuts(today, regular=1)
+
+
+def test_ties_stay_together_and_nobody_is_best_where_nothing_separates():
+    frame = pd.DataFrame(
+        {"customer_id": [f"c{i}" for i in range(100)], "purchases": 1, "silent_days": 10, "known_days": 10,
+         "sales": 20.0, "sales_year": 20.0, "purchases_year": 1, "last_year": 20.0}
+    )  # fmt: skip
+    same = Profiles(DAY, frame, pd.DataFrame({"gap": [], "n": []}))
+    at = cu.cuts(same)
+    assert at.best == np.inf and cu.kinds(frame, at).unique().tolist() == ["new"]
+    assert not rfm.separates(frame, at)
+    assert "best" not in rfm.rules(at, "EUR")
+    few = frame.assign(last_year=[90.0] * 12 + [20.0] * 88)
+    assert (cu.kinds(few, cu.cuts(Profiles(DAY, few, same.gaps))) == "best").sum() == 12
+
+
+def test_moves_add_up_to_the_customers_known_on_both_days(shop, today):
+    at, then = cu.cuts(today), cu.earlier(shop, days=365)
+    found = cu.moves(then, today, at)
+    assert found.known == len(set(then.frame["customer_id"]) & set(today.frame["customer_id"])) == len(then.frame)
+    stayed = found.table[found.table["before"].astype(str) == found.table["now"].astype(str)]["customers"].sum()
+    assert found.moved(1)["customers"].sum() + found.moved(-1)["customers"].sum() + stayed == found.known
+    assert found.grid["customers"].sum() == len(today.frame)
+    assert found.grid["customers_before"].sum() == len(then.frame)
+    assert found.grid["revenue"].sum() == pytest.approx(today.frame["sales_year"].sum())
+    assert found.table["sales_before"].sum() == pytest.approx(then.frame["sales_year"].sum())
+
+
+@pytest.mark.parametrize(
+    ("slid", "slid_before", "says"),
+    [
+        (0, 10, "Nobody slid since"),
+        (30, 30, "About as many"),
+        (60, 20, "More customers slid"),
+        (20, 60, "Fewer customers"),
+    ],
+)
+def test_moves_are_held_against_the_year_before(slid, slid_before, says):
+    kind = pd.CategoricalDtype(list(rfm.KINDS), ordered=True)
+
+    def made(n):
+        rows = [("regular", "regular", 200 - n, 1.0, 1.0), ("regular", "repeat, gone quiet", n, 5.0, 2.0)]
+        table = pd.DataFrame(rows, columns=["before", "now", "customers", "sales_before", "sales_now"])
+        grid = pd.DataFrame(
+            {"recency": ["a"], "frequency": ["1"], "customers": [200], "revenue": [1.0], "customers_before": [9]}
+        )
+        return migration.Moves(
+            DAY - timedelta(days=365), DAY, table[table["customers"] > 0].astype({"before": kind, "now": kind}), grid
+        )
+
+    part = cu.part_moves(made(slid), made(slid_before), currency="EUR")
+    assert part.title.startswith(says)
+    assert [metric.value for metric in part.metrics] == [0, slid]
+
+
+def test_the_score_finds_what_was_planted_and_its_parts_add_up(shop, today):
+    made, tested = cu.test(shop, days=90)
+    assert tested.rises
+    assert tested.auc.low > 0.8 and tested.auc.value > tested.recency.value - 0.01
+    points = made.points(today.frame)
+    assert points.ge(0).all(axis=None) and points.sum(axis=1).between(0, 100).all()
+    assert list(points.columns) == list(score.PARTS) and made.most.sum() == pytest.approx(100)
+    # Brute force: of all pairs of a later buyer and another, how often is the buyer's score the higher?
+    then = tested.before.frame
+    orders = planted()
+    after = orders[
+        (orders["ordered_at"] >= pd.Timestamp(DAY) - pd.Timedelta(days=90)) & (orders["ordered_at"] < pd.Timestamp(DAY))
+    ]
+    bought = then["customer_id"].isin(set(after["customer_id"])).to_numpy()
+    silent = then["silent_days"].to_numpy()
+    yes, no = silent[bought], silent[~bought]
+    wins = (yes[:, None] < no[None, :]).mean() + (yes[:, None] == no[None, :]).mean() / 2
+    assert tested.recency.value == pytest.approx(wins)
+    assert tested.tenths["n"].sum() == len(then) and tested.tenths["bought"].sum() == bought.sum()
+
+
+def test_where_nothing_tells_the_score_says_so_or_there_is_none(tmp_path):
+    """Everybody buys at the same rate and nobody stops: by chance alone the tenths must not rise."""
+    planted(800, seed=5, tells=False).to_csv(tmp_path / "orders.csv", index=False)
+    shop = crm.connect(tmp_path, as_of=DAY)
+    made, tested = cu.test(shop, days=30)
+    if tested is not None:
+        assert tested.auc.low < 0.55
+        assert "did not tell" in cu.part_score(made, tested).title or tested.auc.value < 0.6
+
+
+def test_what_the_best_have_in_common_is_found_at_the_declared_rate():
+    rng = np.random.default_rng(3)
+    chosen = pd.Series(rng.random(2000) < 0.1)
+    false, found = 0, 0
+    for _ in range(60):
+        people_ = pd.DataFrame({"customer_id": range(2000), "country": rng.choice(list("abcdefgh"), 2000)})
+        false += (likeness.common(people_, chosen)["q_value"] < 0.05).any()
+        people_.loc[chosen & (rng.random(2000) < 0.4), "country"] = "h"
+        top = likeness.common(people_, chosen).iloc[0]
+        found += top["value"] == "h" and top["q_value"] < 0.05 and top["ratio"] > 1
+    assert false <= 7 and found == 60
+
+
+def test_lookalikes_are_those_most_like_the_segment(shop, today):
+    inside = today.frame["purchases"].ge(6) & (np.arange(len(today.frame)) % 2 == 0)
+    traits = pd.DataFrame({"customer_id": today.frame["customer_id"], "country": "DE"})
+    alike = likeness.lookalikes(traits, today, inside, most=50)
+    assert not set(alike["customer_id"]) & set(today.frame.loc[inside, "customer_id"])
+    bought = today.frame.set_index("customer_id")["purchases"]
+    assert bought[alike["customer_id"]].median() >= 5 > bought.median()
+    with pytest.raises(NotEnoughData, match="lookalikes need 30"):
+        likeness.lookalikes(traits, today, inside & False)
+
+
+def page_of(shop, today, days=365):
+    at, then = cu.cuts(today), cu.earlier(shop, days=days)
+    made, tested = cu.test(shop, days=90)
+    found = cu.moves(then, today, at)
+    parts = [
+        cu.part_kinds(today, at, tested=tested, earlier=then, shop=shop),
+        cu.part_moves(found, currency=shop.currency),
+        cu.part_score(made, tested),
+        cu.part_common(today, at, shop=shop),
+        cu.part_grid(found),
+        cu.part_cuts(at, currency=shop.currency),
+        cu.part_list(today, at, made, shop=shop),
+        cu.part_lookalikes(today, "bought_often(5)", shop=shop),
+    ]
+    return cu.page(today, at, found, parts)
+
+
+def test_the_page_holds_what_the_contract_names(shop, today):
+    said = page_of(shop, today)
+    ids = {metric.id for metric in said.metrics}
+    assert ids == {"customers", "segments", "top_tenth_share", "moved_up", "moved_down", "score_auc", "recency_auc"}
+    assert list(said.tables["segments"].columns) == [
+        "segment",
+        "rule",
+        "customers",
+        "revenue",
+        "orders_later",
+        "low",
+        "high",
+    ]
+    assert list(said.tables["grid"].columns) == ["recency", "frequency", "customers", "revenue", "customers_before"]
+    listed = said.lists["customers"]
+    assert list(listed.columns[:4]) == ["customer_id", "segment", "stage", "score"]
+    assert listed["customer_id"].is_unique and len(listed) == said["customers"].value == len(today.frame)
+    assert said.tables["segments"]["customers"].sum() == len(today.frame)
+    later = said.tables["segments"].set_index("segment")["orders_later"]
+    assert later["best"] > later["regular"] > later["repeat, gone quiet"]
+    assert "slid" in said.headline and said.lists["lookalikes"]["customer_id"].is_unique
+
+
+def test_five_customers_are_too_few(write_shop):
+    rows = [{"order_id": str(i), "customer_id": f"c{i % 5}", "ordered_at": "2025-06-01", "total": 3} for i in range(9)]
+    with pytest.raises(NotEnoughData, match="need 20 customers with orders; there are 5"):
+        cu.profiles(crm.connect(write_shop(orders=rows), as_of=DAY))
+
+
+def test_a_young_shop_has_kinds_and_says_what_is_missing(shop, today):
+    young = replace(today)
+    at = cu.cuts(young)
+    found = cu.moves(None, young, at)
+    assert found.table.empty and [metric.value for metric in cu.part_moves(found, currency="EUR").metrics] == [
+        None,
+        None,
+    ]
+    assert cu.part_score(None, None).metrics[0].value is None
+    part = cu.part_kinds(young, at, tested=None, earlier=None, shop=shop)
+    assert "too young" in part.sentence
+    assert people.table(young, at, None, currency="EUR")["orders_later"].isna().all()
+    assert "bring" in crm.customers.page(young, at, found, [part]).headline

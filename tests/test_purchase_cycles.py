@@ -1,0 +1,244 @@
+"""Purchase cycles: open gaps counted, chances that hold on later days, and late as often by mistake as declared."""
+
+from datetime import date, timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+from statsmodels.duration.survfunc import SurvfuncRight
+
+import crmlib as crm
+from crmlib.errors import NotAvailable, NotEnoughData
+from crmlib.findings import Due
+from crmlib.stats.logistic import chance, fit_logistic
+from crmlib.stats.survival import kaplan_meier
+from tests.conftest import SHARED_DATA
+
+pc = crm.purchase_cycles
+DAY = date(2026, 1, 1)
+
+
+def planted(n=1500, seed=1, days=1100, shape=3.0):
+    """Customers with a rhythm of their own (gamma gaps of that shape) who stop one day; product R every 40 days."""
+    rng = np.random.default_rng(seed)
+    mean, stop = rng.gamma(4, 12, n) + 5, rng.exponential(900, n)
+    rows = []
+    for i in range(n):
+        start = at = rng.uniform(0, days)
+        while at < min(days, start + stop[i]):
+            rows.append((f"c{i}", at))
+            at += rng.gamma(shape, mean[i] / shape)
+    frame = pd.DataFrame(rows, columns=["customer_id", "at"])
+    frame["ordered_at"] = pd.Timestamp(DAY) - pd.to_timedelta(days - frame["at"], unit="D")
+    frame["order_id"] = [f"o{i}" for i in range(len(frame))]
+    return frame.assign(total=10)[["order_id", "customer_id", "ordered_at", "total"]]
+
+
+def opened(folder, orders, **more):
+    for name, frame in {"orders": orders, **more}.items():
+        frame.to_csv(folder / f"{name}.csv", index=False)
+    return crm.connect(folder, as_of=DAY)
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory):
+    return opened(tmp_path_factory.mktemp("cycles"), planted())
+
+
+@pytest.fixture(scope="module")
+def counts(shop):
+    return pc.gap_counts(shop)
+
+
+@pytest.fixture(scope="module")
+def chances(shop):
+    return pc.chances(shop)
+
+
+def purchases():
+    rows = planted()
+    rows["day"] = rows["ordered_at"].dt.normalize()
+    rows = rows[rows["day"] < pd.Timestamp(DAY)].drop_duplicates(["customer_id", "day"])
+    return rows.sort_values(["customer_id", "day"])
+
+
+def test_gaps_are_what_the_orders_say(counts):
+    rows = purchases()
+    after = rows.groupby("customer_id")["day"].shift(-1)
+    rows["gap"] = (after.fillna(pd.Timestamp(DAY)) - rows["day"]).dt.days
+    rows["closed"] = after.notna()
+    rows["number"] = (rows.groupby("customer_id").cumcount() + 1).clip(upper=10)
+    meant = rows.groupby(["number", "gap", "closed"]).size().rename("n").reset_index()
+    pd.testing.assert_frame_equal(meant, counts, check_dtype=False)
+
+
+def test_the_curve_is_that_of_statsmodels_on_single_rows(counts):
+    first = counts[(counts["number"] == 1) & (counts["gap"] > 0)]
+    days, share, low, high = kaplan_meier(*(first[name].to_numpy(float) for name in ("gap", "closed", "n")))
+    rows = first.loc[first.index.repeat(first["n"])]
+    theirs = SurvfuncRight(rows["gap"].to_numpy(float), rows["closed"].to_numpy(float))
+    at = np.isin(theirs.surv_times, days)
+    np.testing.assert_allclose(share, 1 - theirs.surv_prob[at], atol=1e-12)
+    left = 1 - share
+    half = 1.959964 * theirs.surv_prob_se[at] / np.abs(left * np.log(left))
+    inside = left > 1e-9
+    np.testing.assert_allclose(low[inside], (1 - np.exp(np.log(left) * np.exp(-half)))[inside], atol=1e-6)
+    np.testing.assert_allclose(high[inside], (1 - np.exp(np.log(left) * np.exp(half)))[inside], atol=1e-6)
+
+
+def test_the_range_of_a_share_holds_as_often_as_it_says():
+    rng, held = np.random.default_rng(5), 0
+    for _ in range(400):
+        time, end = rng.exponential(60, 200), rng.uniform(0, 300, 200)
+        days, _, low, high = kaplan_meier(np.minimum(time, end), time <= end, np.ones(200))
+        at = np.searchsorted(days, 60, side="right") - 1
+        held += low[at] <= 1 - np.exp(-1) <= high[at]
+    assert 0.92 <= held / 400 <= 0.98
+
+
+def test_counting_open_gaps_makes_the_second_order_later(counts):
+    found = pc.again(counts, number=1)
+    assert found.median.value > found.closed_median
+    assert found.median.low <= found.median.value <= found.median.high
+    table = pc.order_numbers(counts)
+    assert table["order"].tolist() == list(range(1, 11))
+    assert table["customers"].iloc[0] == purchases()["customer_id"].nunique()
+
+
+def test_chances_hold_on_later_days(shop, chances):
+    tenths = chances.tenths
+    assert set(tenths["horizon"]) == {7, 30, 90}
+    month = tenths[tenths["horizon"] == 30]
+    inside = ((month["low"] <= month["forecast"]) & (month["forecast"] <= month["high"])).mean()
+    assert inside >= 0.6 and month["actual"].iloc[-1] > 5 * month["actual"].iloc[0]
+    each = chances.customers
+    assert (each["chance_7d"] <= each["chance_30d"]).all() and (each["chance_30d"] <= each["chance_90d"]).all()
+    # Brute force: the mean chance said a month ago beside who came.
+    rows = purchases()
+    start = pd.Timestamp(DAY) - pd.Timedelta(days=30)
+    known = set(rows.loc[rows["day"] < start, "customer_id"])
+    came = set(rows.loc[rows["day"] >= start, "customer_id"]) & known
+    assert (month["actual"] * month["n"]).sum() == pytest.approx(len(came)) and month["n"].sum() == len(known)
+    assert chances.due().low <= chances.due().value <= chances.due().high
+
+
+def test_a_prediction_is_graded_by_who_came(shop, chances):
+    (said,) = pc.part_due(chances, None, shop=shop).predictions
+    old = said.__class__(**{**vars(said), "start": DAY - timedelta(days=30), "end": DAY})
+    (grade,) = pc.grade(shop, (Due(prediction=old, as_of=DAY - timedelta(days=30), run_id="r"),))
+    month = chances.tenths[chances.tenths["horizon"] == 30]
+    assert grade.actual == pytest.approx((month["actual"] * month["n"]).sum())
+    assert not pc.grade(shop, (Due(prediction=said, as_of=DAY, run_id="r"),))
+
+
+def test_late_is_wrong_about_as_often_as_declared(tmp_path):
+    """Nobody stops here, so that each silence called late is a false alarm."""
+    rates = []
+    for seed in range(3):
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        rows = planted(500, seed=seed)
+        rng = np.random.default_rng(seed)
+        frames = []
+        for i in range(500):
+            at = np.cumsum(rng.gamma(3.0, (rng.gamma(4, 12) + 5) / 3.0, 400)) % 10**9
+            frames.append(pd.DataFrame({"customer_id": f"c{i}", "at": at[at < 1100]}))
+        frame = pd.concat(frames, ignore_index=True)
+        frame["ordered_at"] = pd.Timestamp(DAY) - pd.to_timedelta(1100 - frame["at"], unit="D")
+        rows = frame.assign(order_id=[f"o{i}" for i in range(len(frame))], total=1)
+        found = pc.late(opened(folder, rows[["order_id", "customer_id", "ordered_at", "total"]]))
+        rates.append(found.false.value)
+        assert 2.0 < found.regularity < 4.0
+    assert 0.03 <= np.mean(rates) <= 0.07
+
+
+def test_no_next_order_lies_in_the_past(shop, chances):
+    rows = pc.part_due(chances, pc.late(shop), shop=shop).lists["due"]
+    days = pd.concat([rows["expected_from"], rows["expected_to"]]).dropna()
+    assert len(days) > 100 and min(days) >= DAY
+    both = rows.dropna(subset=["expected_from"])
+    assert (both["expected_from"] <= both["expected_to"]).all()
+    assert not (rows["late"] & rows["expected_from"].notna()).any()
+    assert set(rows["reason"]) == {"due", "late"} and rows["customer_id"].is_unique
+
+
+def test_a_product_with_a_clock_is_found_and_one_without_is_not(tmp_path):
+    rng = np.random.default_rng(2)
+    orders, lines = [], []
+    for i in range(200):
+        for product, at in (
+            ("R", np.cumsum(rng.gamma(30, 40 / 30, 12))), ("X", np.cumsum(rng.exponential(60, 12))),
+        ):  # fmt: skip
+            for day in at[at < 500]:
+                orders.append((f"o{len(orders)}", f"c{i}", pd.Timestamp(DAY) - pd.Timedelta(days=501 - day), 5))
+                lines.append((orders[-1][0], product, 1))
+    found = opened(
+        tmp_path,
+        pd.DataFrame(orders, columns=["order_id", "customer_id", "ordered_at", "total"]),
+        order_lines=pd.DataFrame(lines, columns=["order_id", "product_id", "quantity"]),
+    )
+    table = pc.replenished(found)
+    assert table["product_id"].tolist() == ["R"]
+    assert 32 <= table["from_days"].iloc[0] <= 40 <= table["to_days"].iloc[0] <= 48
+    assert pc.part_products(table).title == "1 product runs out by a clock of its own"
+
+
+def test_the_page_holds_what_the_contract_names(shop, counts, chances):
+    parts = [
+        pc.part_second(counts), pc.part_due(chances, pc.late(shop), shop=shop), pc.part_chances(chances),
+        pc.part_orders(counts), pc.part_products(pc.replenished(shop)),
+    ]  # fmt: skip
+    said = pc.page(counts, chances, parts)
+    for name in ("days_to_second_order", "days_to_second_closed", "due_30d", "late", "false_alarm_rate"):
+        assert said[name].value is not None
+    assert list(said.tables["order_numbers"].columns) == [
+        "order",
+        "customers",
+        "share_on",
+        "low",
+        "high",
+        "median_days",
+    ]
+    assert {"horizon", "tenth", "forecast", "actual", "n"} <= set(said.tables["chances"].columns)
+    assert said.headline.startswith("Half of new customers buy again within") and "due" in said.lists
+
+
+def test_few_none_and_nameless(write_shop):
+    rows = [{"order_id": str(i), "customer_id": f"c{i % 5}", "ordered_at": "2025-06-01", "total": 3} for i in range(9)]
+    with pytest.raises(NotEnoughData, match="need 20 customers with orders; there are 5"):
+        pc.gap_counts(crm.connect(write_shop(orders=rows), as_of=DAY))
+    with pytest.raises(NotAvailable, match=r"orders\.customer_id"):
+        pc.gap_counts(
+            crm.connect(write_shop(name="b", orders=[{"order_id": "1", "ordered_at": "2025-06-01"}]), as_of=DAY)
+        )
+    once = [{"order_id": str(i), "customer_id": f"c{i}", "ordered_at": "2025-06-01", "total": 3} for i in range(30)]
+    shop = crm.connect(write_shop(name="c", orders=once), as_of=DAY)
+    counts, found = pc.gap_counts(shop), pc.chances(shop)
+    assert pc.late(shop) is None and found.due().value is None
+    said = pc.page(counts, found, [pc.part_second(counts), pc.part_due(found, None, shop=shop), pc.part_chances(found)])
+    assert said.headline == "0% of new customers buy again within a year." and said["late"].value is None
+
+
+def test_a_logistic_regression_is_that_of_statsmodels():
+    import statsmodels.api as sm
+
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(500, 2))
+    y = rng.random(500) < 1 / (1 + np.exp(-(0.3 + x @ [1.0, -0.5])))
+    theirs = sm.Logit(y.astype(float), sm.add_constant(x)).fit(disp=False).params
+    ours = fit_logistic(x, y, ridge=0.0)
+    np.testing.assert_allclose(ours, theirs, atol=1e-4)
+    assert fit_logistic(x, y, ridge=0.0, lasso=1.0)[2] == 0.0
+    assert chance(ours, x).shape == (500,)
+
+
+def test_the_regularity_of_an_online_grocer_is_the_published_one(tmp_path):
+    if not SHARED_DATA.is_dir():
+        pytest.skip("../shared/data is not here")
+    log = pd.read_csv(SHARED_DATA / "groceryElog.csv")
+    rows = log.rename(columns={"cust": "customer_id", "date": "ordered_at"}).assign(order_id=range(len(log)))
+    rows["customer_id"] = "c" + rows["customer_id"].astype(str)
+    rows.to_csv(tmp_path / "orders.csv", index=False)
+    found = pc.late(crm.connect(tmp_path, as_of="2008-01-01"))
+    # BTYDplus (Platzer 2016), estimateRegularity(groceryElog): 1.87 over all with three purchases or more.
+    assert found.regularity == pytest.approx(1.87, abs=0.02)
