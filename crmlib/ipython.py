@@ -49,8 +49,7 @@ def connect(*place: Any, segment: str = "", **said: Any) -> _shop.Shop:
         return shop
     from crmlib.shop import segments
 
-    who = segments.segment(segment, shop=shop)
-    return shop.only(segments.members(shop, who), called=str(who))
+    return segments.only(shop, segments.segment(segment, shop=shop))
 
 
 def check_parameters(shell: Any) -> None:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import os
 from pathlib import Path
 
+import pandas as pd
 import pytest
+from scipy import stats
 
 import crmlib as crm
-from crmlib.analysis import feedback
-from crmlib.errors import CrmError, DataError
+from crmlib.analysis import data_health, feedback
+from crmlib.errors import CrmError, DataError, NotEnoughData
+from crmlib.findings import Findings
 from crmlib.shop import facts
+from crmlib.shop.tables import TABLES
 from tests.conftest import ROOT
 
 CASES = Path(os.environ.get("CRM_CASES") or ROOT.parent / "shared" / "cases")
@@ -32,6 +38,8 @@ SOLD = {
     "22_zero_dates/sib_berlin_epoch": (1, 10, 1), "30_refund_definitions": (2, 119, 0), "31_refund_rows": (1, 60, 0),
     "31_refund_rows/sib_many": (1033, 29319.48, 0), "26_returns_and_free": (1037, 30777.2, 0),
     "26_returns_and_free/sib_refunded": (1037, 30777.2, 0), "32_cancelled_still_paid": (1, 10, 0),
+    "05_bom": (2, 20, 0), "16_dst_month/sib_seconds": (2, 30, 0), "17_long_day/sib_offset_space": (6, 210, 0),
+    "71_trailing_delimiter/sib_both": (2, 30, 0), "71_trailing_delimiter/sib_both_newline": (2, 30, 0),
     "71_trailing_delimiter": (2, 30, 0), "71_trailing_delimiter/sib_newline": (2, 30, 0),
     "73_very_ragged": (51, 510, 3),
     "84_partial_shop/sib_all_aside": (2, 30, 0), "84_partial_shop/sib_no_customer": (2, 30, 0),
@@ -63,7 +71,7 @@ LISTED = {  # of the first table: rows kept, rows set aside
     "12_crlf_in_cell/sib_many_and_stray": (2, 1),
     "12_crlf_in_cell/sib_fabricated_rows": (2, 1), "14_header_twice": (1, 0), "17_long_day": (73, 0),
     "17_long_day/sib_naive": (73, 0), "17_long_day/sib_utc": (73, 0), "17_long_day/sib_spring": (71, 0),
-    "18_new_years_eve/sib_time_forms": (33, 5), "73_very_ragged/sib_wider": (0, 50),
+    "18_new_years_eve/sib_time_forms": (35, 3), "73_very_ragged/sib_wider": (0, 50),
     "73_very_ragged/sib_wider_40": (0, 50),
 }  # fmt: skip
 ODD = {
@@ -139,6 +147,91 @@ def test_what_only_some_cases_hold() -> None:
     assert f"{leap['a']:%Y-%m-%d}" == "2000-02-29"
 
 
+def _column(name: str, table: str, column: str) -> list[object]:
+    shop = crm.connect(CASES / name)
+    key = TABLES[table].required[0]
+    return [None if pd.isna(value) else value for value in shop.fetch(shop.table(table).order_by(key))[column]]
+
+
+def _moments(name: str) -> list[str]:
+    return [f"{at:%Y-%m-%d %H:%M:%S}" for at in _column(name, "orders", "ordered_at")]  # type: ignore[str-format]
+
+
+def test_ids_postcodes_and_names_stay_as_they_are_written() -> None:
+    assert _column("01_leading_zeros", "orders", "order_id") == ["000000123", "123"]
+    assert _column("01_leading_zeros", "products", "product_id") == ["00123", "123"]
+    assert _column("01_leading_zeros", "customers", "postcode") == ["02138", "75008"]
+    assert set(_column("01_leading_zeros", "assignments", "experiment")) == {"00123"}
+    assert "12345678901234567891" in _column("11_twenty_digit_id", "orders", "order_id")
+    assert [name for name in _column("04_stray_quote", "products", "name") if '"' in str(name)] == ['Mug 3" tall']
+    assert _column("74_na_words", "customers", "first_name")[:2] == ["Christopher", "Nan"]
+    assert _column("74_na_words", "customers", "last_name")[:2] == ["Null", "None"]
+    assert _column("74_na_words", "customers", "country")[:2] == ["NA", "DE"]
+    assert _column("74_na_words", "products", "name") == ["Namibia tea", "Truth"]
+    assert crm.connect(CASES / "74_na_words").audits["products"].set_aside == {"missing_value": 2}
+    assert set(_column("74_na_words", "orders", "customer_id")) == {None, "1"}
+    assert _column("14_header_twice", "customers", "email") == ["kim@example.org"]
+    twice = crm.connect(CASES / "14_header_twice").notes().set_index("code").loc["twice"]
+    assert (twice["file"], twice["detail"]) == ("customers.csv", "email")
+
+
+@pytest.mark.parametrize("name", [name for name in SHOPS if name.startswith("12_")] or ["none"])
+def test_a_text_keeps_its_words_whatever_line_ends_it_holds(name: str) -> None:
+    with (CASES / name / "feedback.csv").open(encoding="utf-8-sig", newline="") as file:
+        words = {row["feedback_id"]: row["text"].split() for row in csv.DictReader(file) if row["text"]}
+    shop = crm.connect(CASES / name)
+    read = shop.fetch("feedback").set_index("feedback_id")["text"]
+    assert {key: text.split() for key, text in read.items()} == {key: words[key] for key in read.index}
+
+
+def test_moments_and_days_are_the_shops_own() -> None:
+    noon = ["2024-04-02 08:20:58", "2024-04-03 08:20:58"]
+    for name in ("sib_unix_seconds", "sib_unix_ms"):
+        assert _moments(f"08_excel_serial_dates/{name}") == noon
+    assert _moments("08_excel_serial_dates/sib_compact") == ["2024-04-02 00:00:00", "2024-04-03 00:00:00"]
+    for name in ("18_new_years_eve/sib_auckland", "18_new_years_eve/sib_seconds_auckland"):
+        assert _moments(name) == ["2023-01-01 01:00:00", "2022-12-31 23:59:00"]
+    edge = crm.connect(CASES / "16_dst_month/sib_edge_seconds")
+    assert edge.fetch(facts.monthly(edge))["month"].dt.month.tolist() == [10, 11]
+    for name, hours in (("sib_naive", 25), ("sib_utc", 25), ("sib_spring", 23)):
+        shop = crm.connect(CASES / "17_long_day" / name)
+        days = shop.fetch(facts.net_orders(shop).group_by("day").agg(n=lambda t: t.count()).order_by("day"))
+        assert days["n"].tolist() == [24, hours, 24]
+    zero = crm.connect(CASES / "22_zero_dates")
+    assert zero.data_through is not None and zero.data_through.year > 2000
+    assert zero.fetch(facts.monthly(zero))["month"].min().year > 2000
+
+
+def test_purchase_days_refunds_and_rows_that_give_back() -> None:
+    def history(name: str) -> pd.DataFrame:
+        shop = crm.connect(CASES / name)
+        return shop.fetch(facts.customer_history(shop, until=shop.as_of)).set_index("customer_id")
+
+    one = history("23_same_day").loc["a"]
+    assert (one["frequency"], one["revenue"]) == (0, 50)
+    for name in ("23_same_day/sib_midnight", "23_same_day/sib_midnight_seconds"):
+        assert history(name)["frequency"].to_dict() == {"a": 1, "b": 0, "c": 0}
+    shop = crm.connect(CASES / "30_refund_definitions")
+    assert shop.fetch(facts.net_orders(shop).order_by("order_id"))["revenue"].tolist() == [69, 50]
+    back = history("31_refund_rows").iloc[0]
+    assert (back["frequency"], back["revenue"]) == (0, 60)
+
+
+def test_data_health_says_what_the_cases_expect() -> None:
+    def page(name: str) -> Findings:
+        shop = crm.connect(CASES / name)
+        return data_health.page(data_health.measure(shop), shop=shop)
+
+    kept = page("32_cancelled_still_paid")
+    assert any("cancelled, with money that was not given back" in str(part) and "8" in str(part) for part in kept.parts)
+    minutes = page("19_minutes_are_months")
+    assert any("the minutes of the time are those of its month" in str(part) for part in minutes.parts)
+    for name in ("84_partial_shop", "84_partial_shop/sib_all_aside", "84_partial_shop/sib_no_customer"):
+        assert page(name).headline
+    for name in ("44_other_languages", "05_bom/sib_shiftjis"):
+        assert page(name).headline, "one table alone, without orders"
+
+
 def _read(name: str) -> dict[str, str]:
     """What the report's reader, chosen as the report chooses it, makes of each text."""
     shop = crm.connect(CASES / name)
@@ -172,3 +265,96 @@ def test_every_way_to_write_an_apostrophe_reads_the_same() -> None:
     for text in ("isn{}t great", "It wasn{}t good and doesn{}t work", "They don{}t answer"):
         found = {reader.read(text.replace("{}", mark)).polarity for mark in marks}
         assert len(found) == 1 and max(found) < -0.1
+
+
+# Pages
+
+
+def _page(notebook: str, case: str, **parameters: object) -> Findings:
+    """What a notebook would publish of a case: its code cells one after the other, without a kernel."""
+    book = json.loads(next((ROOT / "notebooks").glob(f"*_{notebook}.ipynb")).read_text(encoding="utf-8"))
+    pages: list[Findings] = []
+    names: dict[str, object] = {"_keep": lambda page, **_: pages.append(page)}
+    for cell in book["cells"]:
+        code = "".join(cell["source"]) if cell["cell_type"] == "code" else ""
+        exec(code.replace("crm.publish(", "_keep("), names)
+        if "parameters" in cell["metadata"].get("tags", []):
+            names |= {"shop": str(CASES / case), **parameters}
+    return pages[0]
+
+
+@pytest.mark.parametrize(
+    ("case", "parameters", "found"),
+    [
+        ("36_min_support_one_of_n", {}, {"rules_kept": 0}),
+        ("36_min_support_one_of_n/sib_empty_id", {}, {"items": 4, "baskets": 300}),
+        ("37_one_basket", {"min_support": 0.5}, "1 of 1 baskets"),
+        ("37_one_basket/sib_two", {}, "2 of 2 baskets"),
+        ("38_no_pairs", {}, "0 of 600 baskets"),
+        ("38_no_pairs/sib_twice", {}, "0 of 600 baskets"),
+        ("38_no_pairs/sib_negative", {}, "this shop has 0"),
+        ("38_no_pairs/sib_empty_file", {}, "this shop has 0"),
+        ("38_no_pairs/sib_no_quantity", {}, {"baskets": 600, "items": 20}),
+        ("38_no_pairs/sib_always_two", {}, {"rules_kept": 0}),
+    ],
+)
+def test_baskets_end_at_once_and_say_what_is_missing(
+    case: str, parameters: dict[str, object], found: str | dict[str, int]
+) -> None:
+    if isinstance(found, str):
+        with pytest.raises(NotEnoughData, match=found):
+            _page("baskets", case, **parameters)
+        return
+    page = _page("baskets", case, **parameters)
+    assert {name: page[name].value for name in found} == found
+
+
+def test_rules_are_all_splits_of_each_set() -> None:
+    page = _page("baskets", "39_missing_subsets", min_confidence=0, q_max=1, keep_redundant=True)
+    splits: dict[tuple[str, ...], int] = {}
+    for rule in page.tables["rules"].itertuples():
+        sides = [
+            json.loads(side) if isinstance(side, str) else list(side) for side in (rule.antecedents, rule.consequents)
+        ]
+        both = tuple(sorted([*sides[0], *sides[1]]))
+        splits[both] = splits.get(both, 0) + 1
+    assert {len(both): number for both, number in splits.items()} == {2: 2, 3: 6}
+    assert all(number == {2: 2, 3: 6}[len(both)] for both, number in splits.items())
+
+
+_OVER = "2027-01-01"  # when all windows of the cases' experiments are closed
+
+
+def _results(case: str, **parameters: object) -> pd.DataFrame:
+    return _page("experiments", case, as_of=_OVER, **parameters).tables["results"].set_index("metric")
+
+
+@pytest.mark.xfail(raises=ValueError, strict=True, reason="a ratio without spread: its variance is a hair below zero")
+def test_a_ratio_that_is_the_same_everywhere_has_no_effect() -> None:
+    ratio = _results("46_ratio", ratios="revenue/orders").loc["revenue/orders"]
+    assert (ratio["mean"], ratio["mean_control"], ratio["effect"]) == pytest.approx((20, 20, 0))
+
+
+def test_experiments_without_spread_end_in_words() -> None:
+    ratio = _results("46_ratio/sib_zero_denominator", ratios="revenue/orders").loc["revenue/orders"]
+    assert ratio["state"] == "too_few" and "to divide by, has 0" in ratio["method"]
+    for case in ("49_constant", "49_constant/sib_one_two"):
+        row = _results(case).loc["items"]
+        assert not row["p_value"] < 0.05, "nothing can be concluded from values that are all alike"
+    assert _results("49_constant/sib_one_unit").loc["items", "state"] in ("void", "too_few")
+    assert _page("experiments", "49_constant/sib_missing_arm", as_of=_OVER).status == "too_few"
+    named = _page("experiments", "01_leading_zeros", as_of=_OVER, experiment="00123")
+    assert "00123" in named.headline
+
+
+def test_one_constant_arm_takes_the_spread_of_the_other() -> None:
+    row = _results("50_one_constant").loc["items"]
+    spread = pd.Series([0, 2, 1, 3] * 100).std() / 400**0.5
+    half = float(stats.t.ppf(0.975, 399)) * spread
+    assert (row["effect"], row["low"], row["high"]) == pytest.approx((0.5, 0.5 - half, 0.5 + half), rel=1e-6)
+    assert 0 < row["p_value"] < 1e-10
+
+
+def test_customers_who_are_all_alike_are_too_few_to_tell_apart() -> None:
+    with pytest.raises(NotEnoughData, match="300 customers with 0 repeat purchases"):
+        _page("lifetime_value", "33_all_equal")

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from crmlib import figures, formats, wording
-from crmlib.analysis.outreach import Contactable, contactable
+from crmlib.analysis.outreach import Channel, Contactable, contactable
 from crmlib.errors import NotAvailable, NotEnoughData
 from crmlib.findings import Action, Caveat, Findings, Metric, Part, Watch, compose
 from crmlib.shop import segments
@@ -21,8 +21,13 @@ from crmlib.shop.facts import net_orders
 from crmlib.shop.segments import Segment
 from crmlib.shop.shop import Shop
 
+__all__ = [
+    "Audience", "Audiences", "audiences", "headline", "lost_people", "page", "part_lost", "part_nodes", "part_overlap",
+    "part_reach", "starters",
+]  # fmt: skip
+
 _MAX_CUSTOMERS = 5_000_000
-_CHANNELS = ("email", "sms")
+_CHANNELS: tuple[Channel, ...] = ("email", "sms")
 _CALLED = {"email": "e-mail", "sms": "text message"}
 _ACTS = {"email": "Write to", "sms": "Text"}
 
@@ -127,7 +132,7 @@ def _audience(shop: Shop, name: str, who: Segment) -> Audience:
         "customer_id", ignore_index=True
     )
     reached: dict[str, Contactable] = {
-        channel: contactable(shop, people[["customer_id"]], channel=channel)
+        channel: contactable(shop, people[["customer_id"]], channel=channel, name=_file(name, channel))
         for channel in _CHANNELS
         if _known(shop, channel)
     }
@@ -197,7 +202,12 @@ def _without(every: Audiences) -> str:
 _REASONS = {
     "refused": "have not agreed to marketing",
     "unknown": "have no consent on record",
+    "unsubscribed": "have unsubscribed",
+    "bounced": "have an address that bounced",
     "no address": "left no address",
+    "complaint": "wait for an answer to a complaint",
+    "under control": "are left alone by an earlier list",
+    "another list": "were on another list this week",
 }
 
 
@@ -224,7 +234,7 @@ def part_lost(every: Audiences) -> Part:
         return Part()
     lost = lost.assign(
         audience=lost["audience"].str.replace("_", " "), channel=lost["channel"].map(_CALLED),
-        reason=lost["reason"].map(lambda reason: wording.upper(_REASONS.get(reason, reason))),
+        reason=lost["reason"].map(lambda reason: wording.upper(_REASONS[str(reason)])),
     ).sort_values("people", ascending=False, kind="stable")  # fmt: skip
     top = lost.iloc[0]
     return Part(
@@ -308,11 +318,11 @@ def _actions(every: Audiences) -> list[Action]:
     for audience in sorted(every.found, key=lambda a: -len(a.people)):
         for channel, found in audience.reached.items():
             n = len(found.frame)
-            if n and not any(action.file.endswith(f"/{_file(audience, channel)}.csv") for action in made):
+            if n and not any(action.file.endswith(f"/{_file(audience.name, channel)}.csv") for action in made):
                 made.append(
                     Action(
                         what=f"{_ACTS[channel]} the {wording.counted(n, 'customer')} in ‘{audience.called}’",
-                        owner="marketing", file=f"lists/{_file(audience, channel)}.csv", count=n,
+                        owner="marketing", file=f"lists/{_file(audience.name, channel)}.csv", count=n,
                         why=wording.sentences(f"In it is who meets: {audience.who}.", found.note),
                     )
                 )  # fmt: skip
@@ -324,11 +334,11 @@ def _lists(every: Audiences) -> Iterator[tuple[str, pd.DataFrame]]:
     for audience in every.found:
         for channel, found in audience.reached.items():
             if len(found.frame):
-                yield _file(audience, channel), found.frame.merge(audience.people, on="customer_id")
+                yield _file(audience.name, channel), found.frame.merge(audience.people, on="customer_id")
 
 
-def _file(audience: Audience, channel: str) -> str:
-    return audience.name if channel == "email" else f"{audience.name}_{channel}"
+def _file(name: str, channel: str) -> str:
+    return name if channel == "email" else f"{name}_{channel}"
 
 
 def _table(every: Audiences) -> pd.DataFrame:

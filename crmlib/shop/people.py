@@ -169,8 +169,8 @@ def _by_phone(node_of: dict[Identity, str], phones: Mapping[Identity, str], sets
         for other in plain[1:]:
             groups.join(plain[0], other)
     for phone, who in holders.items():
-        if phone not in torn and (plain := who - with_email):
-            reached[groups.root(min(plain))] |= who & with_email
+        if phone not in torn and (alone := who - with_email):
+            reached[groups.root(min(alone))] |= who & with_email
     members: dict[str, list[str]] = defaultdict(list)
     for item in sorted({person for who in holders.values() for person in who - with_email}):
         members[groups.root(item)].append(item)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import ast
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import ibis
@@ -159,6 +159,26 @@ def sizes(shop: Shop, who: Segment) -> pd.DataFrame:
         left = before[0] - people[id(node)] if node.join in ("AND", "BUT NOT") else 0
         rows.append((depth, str(node), people[id(node)], left))
     return pd.DataFrame(rows, columns=["depth", "rule", "people", "left_out"])
+
+
+def only(shop: Shop, who: Segment) -> Shop:
+    """The same shop with the rows of a segment's customers alone; guests are out. `audits` count the whole.
+
+    >>> only(store, parse('country == "DE"')).segment
+    'country == "DE"'
+    """
+    ids = shop.keep(members(shop, who))
+    tables = dict(shop._tables)
+    for name, table in tables.items():
+        if name in ("assignments", "outcomes"):
+            tables[name] = table.semi_join(ids, table["unit_id"] == ids["customer_id"])
+        elif "customer_id" in table.columns:
+            tables[name] = table.semi_join(ids, "customer_id")
+    for name in ("order_lines", "shipments"):
+        if name in tables and "orders" in tables:
+            tables[name] = tables[name].semi_join(tables["orders"], "order_id")
+    kept = {name: shop.keep(table) if table is not shop._tables[name] else table for name, table in tables.items()}
+    return replace(shop, _tables=kept, segment=str(who))
 
 
 def _memberships(shop: Shop, *whole: Segment) -> tuple[ir.Table, dict[Given, str]]:

@@ -167,28 +167,6 @@ class Shop:
             tables["order_lines"] = self.keep(lines.filter(_drawn(lines["order_id"], one_in)))
         return replace(self, _tables=tables)
 
-    def only(self, customers: ir.Table, *, called: str) -> Shop:
-        """The same shop with the rows of some customers alone: `customers` has their customer_id; guests are out.
-
-        `called` says on pages who they are. Counts of `audits` stay those of the whole.
-
-        >>> few = store.table("customers").filter(lambda t: t["country"] == "DE").select("customer_id")
-        >>> store.only(few, called='country == "DE"').segment
-        'country == "DE"'
-        """
-        ids = self.keep(customers.select("customer_id").distinct())
-        tables = dict(self._tables)
-        for name, table in tables.items():
-            if name in ("assignments", "outcomes"):
-                tables[name] = table.semi_join(ids, table["unit_id"] == ids["customer_id"])
-            elif "customer_id" in table.columns:
-                tables[name] = table.semi_join(ids, "customer_id")
-        for name in ("order_lines", "shipments"):
-            if name in tables and "orders" in tables:
-                tables[name] = tables[name].semi_join(tables["orders"], "order_id")
-        kept = {name: self.keep(table) if table is not self._tables[name] else table for name, table in tables.items()}
-        return replace(self, _tables=kept, segment=called)
-
     def sample(self, expression: ir.Table, *, rows: int, key: str, seed: int = 0) -> pd.DataFrame:
         """`rows` random rows, the same for the same seed and on every engine: those whose hashed `key` comes first.
 

@@ -149,7 +149,7 @@ def part_list(today: Profiles, at: Cuts, score: Score | None, *, shop: Shop) -> 
     quiet, late = rows["segment"] == BEST_QUIET, rows["segment"].eq(BEST) & rows["stage"].eq("late")
     lists, actions = {"customers": rows}, []
     for name, chosen, days in (("best_gone_quiet", quiet, _WITHIN_DAYS), ("best_late", late, 2 * _WITHIN_DAYS)):
-        found = contactable(shop, rows[chosen].sort_values("sales", ascending=False))
+        found = contactable(shop, rows[chosen].sort_values("sales", ascending=False), name=name)
         n = len(found.frame)
         if not n:
             continue

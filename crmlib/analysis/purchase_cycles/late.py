@@ -139,7 +139,7 @@ def part_due(found: Chances, at: Late | None, *, shop: Shop, due: tuple[Due, ...
     soon = rows[~rows["late"] & (begins < pd.Timestamp(shop.as_of + timedelta(days=AHEAD)))]
     listed = pd.concat([soon.assign(reason="due"), rows[rows["late"]].assign(reason="late")])
     order = "chance_30d" if "chance_30d" in listed else "usual_days"
-    reached = contactable(shop, listed.sort_values(["reason", order], ascending=[True, False]))
+    reached = contactable(shop, listed.sort_values(["reason", order], ascending=[True, False]), name="due")
     carried: dict[str, Any] = {
         "metrics": metrics, "lists": {"due": reached.frame} if len(reached.frame) else {}, "grades": grade(shop, due),
         "actions": _actions(reached.frame, shop=shop, note=reached.note), "predictions": predictions(found, shop=shop),

@@ -108,7 +108,7 @@ def _masthead(facts: Facts, said: Findings, shop: Mapping[str, Any]) -> dict[str
     if facts.status == "warnings" and warnings:
         word = wording.counted(warnings, "warning")
     return {
-        "shop": shop.get("name") or facts.shop_name,
+        "shop": (shop.get("name") or facts.shop_name) + (f", only {only}" if (only := shop.get("segment")) else ""),
         "through": through if late else None,
         "word": word,
         "stale": f"stale: newer data was due within {shop.get('max_age') or 'its time'}" if shop.get("stale") else "",

@@ -166,6 +166,12 @@ def _backend(session: SparkSession) -> Any:
             # Spark does not know the signs that Ibis names here, and takes away the letters f and v.
             return self.f.regexp_replace(arg, r"^\s+|\s+$", "")
 
+        def visit_RegexReplace(self, _: Any, *, arg: Any, pattern: Any, replacement: Any) -> Any:
+            # What others write \1 is $1 in Java.
+            groups = replacement.copy()
+            groups.set("this", re.sub(r"\\(\d)", r"$\1", str(replacement.this)))
+            return self.f.regexp_replace(arg, pattern, groups)
+
     class Amended(Backend):
         compiler = Compiler()
 
