@@ -24,11 +24,7 @@ LONGEST_MODULE = 450
 LONGEST_FUNCTION = 60
 MOST_PARAMETERS = 6
 MOST_NAMES = 20
-<<<<<<< HEAD
 MOST_LINES = 40_000  # to fall, never to rise without a feature that is worth it
-=======
-MOST_LINES = 29_600  # to fall, never to rise without a feature that is worth it
->>>>>>> w-reading
 
 
 def short(path: Path) -> str:
