@@ -14,7 +14,7 @@ import crmlib as crm
 from crmlib import wording
 from crmlib.analysis import lifetime_value as clv
 from crmlib.analysis.forecasts import Total
-from crmlib.analysis.lifetime_value import chances, contest, holdout, lists, payback, scoring, validation
+from crmlib.analysis.lifetime_value import chances, contest, holdout, lists, methods, payback, scoring, verdict
 from crmlib.analysis.lifetime_value.margin import margin_of
 from crmlib.analysis.lifetime_value.page import headline, part_limits
 from crmlib.analysis.lifetime_value.past import part_past, past_year
@@ -325,7 +325,7 @@ def holdout_of(checked: clv.Validation, *, said: list[float], came: list[int]) -
     patterns = pd.DataFrame(rows)
     expected = np.repeat(np.array(said) / 200, 2)
     told = {checked.chosen: expected}
-    return replace(checked, patterns=patterns, expected=told, ranking=told)
+    return replace(checked, patterns=patterns, expected=told, ranking=told, then=chances.Chances())
 
 
 SAID = [150.0, 120, 90, 60, 50, 40, 30, 25, 20, 15]
@@ -436,15 +436,15 @@ def test_headlines_for_money_orders_and_other_horizons(scored):
 
 
 @pytest.mark.parametrize(
-    ("now", "then", "said"),
+    ("now", "then", "days", "said"),
     [
-        (0, 100, "the year before, from 100% fewer customers"), (100, 0, "the year before"),
-        (101, 100, "the year before"), (139, 100, "the year before, from 39% more customers"),
-        (80, 100, "the year before, from 20% fewer customers"),
+        (0, 100, 365, "the year before, from 100% fewer customers"), (100, 0, 365, "the year before"),
+        (101, 100, 365, "the year before"), (139, 100, 365, "the year before, from 39% more customers"),
+        (80, 100, 90, "the three months before, from 20% fewer customers"),
     ],
 )  # fmt: skip
-def test_money_of_two_years_is_compared_with_how_many_brought_it(now, then, said):
-    assert scoring._against(now, then) == said
+def test_money_of_two_times_is_compared_with_how_many_brought_it(now, then, days, said):
+    assert scoring._against(now, then, days) == said
 
 
 def test_all_who_ever_bought_are_not_taken_for_those_of_the_year(scored):
@@ -561,7 +561,8 @@ def test_only_the_wavering_who_may_be_written_to_are_listed_best_first(shop, sco
     assert set(listed["customer_id"]) == set(wavering["customer_id"][may]) - waiting
     assert {"first_name", "email", "language", "consent_at", "reason"} <= set(listed)
     assert 0 < len(listed) < len(wavering) < len(quiet)
-    assert listed["past_revenue"].is_monotonic_decreasing
+    assert listed["new"].is_monotonic_decreasing and listed["new"].any() and not listed["new"].all()
+    assert all(some["past_revenue"].is_monotonic_decreasing for _, some in listed.groupby("new"))
     (contact,) = [action for action in said.actions if action.what.startswith("Contact")]
     assert contact.count == len(listed)
     assert "Left out: " in contact.why
@@ -580,6 +581,18 @@ def test_only_the_wavering_who_may_be_written_to_are_listed_best_first(shop, sco
 )
 def test_how_many_are_left_alone_none_one_many(left, said):
     assert lists._left_alone(left) == said
+
+
+@pytest.mark.parametrize(
+    ("n", "said"),
+    [
+        (0, ""),
+        (1, "One was still more likely than not to order 30 days ago and comes first."),
+        (2, "Two were still more likely than not to order 30 days ago and come first."),
+    ],
+)
+def test_who_is_new_to_the_list_none_one_many(n, said):
+    assert lists._newcomers(n) == said
 
 
 @pytest.mark.parametrize("key", ["a key of this test 1", "a key of this test 2"])
@@ -695,14 +708,14 @@ def test_how_certain_is_short_and_plain(shop, scored):
 
 def test_what_was_chosen_without_the_days_kept_aside_is_said(scored):
     checked, _ = scored
-    assert "a little flattered" in validation._unaided_words(replace(checked, unaided="", looks=3))[0]
-    assert "choose the same method" in validation._unaided_words(replace(checked, unaided=checked.chosen))[0]
+    assert "a little flattered" in verdict._unaided_words(replace(checked, unaided="", looks=3))[0]
+    assert "choose the same method" in verdict._unaided_words(replace(checked, unaided=checked.chosen))[0]
     other = next(
         name for name in checked.expected if name != checked.chosen and checked.measure(name, "error_share")[0] < 0
     )
-    (said,) = validation._unaided_words(replace(checked, unaided=other))
+    (said,) = verdict._unaided_words(replace(checked, unaided=other))
     assert f"'{other}', which was " in said and "too low" in said
-    assert validation._unaided_words(replace(checked, unaided="", looks=1)) == []
+    assert verdict._unaided_words(replace(checked, unaided="", looks=1)) == []
 
 
 def test_weeks_that_miss_on_one_side_for_long_are_said_and_chance_is_not():
@@ -720,10 +733,15 @@ def test_weeks_that_miss_on_one_side_for_long_are_said_and_chance_is_not():
 # ---- chances on the page
 
 
-def test_chances_never_contradict_one_another(scored):
+@pytest.mark.parametrize("learnt", [False, True])
+def test_chances_never_contradict_one_another(shop, scored, learnt):
     checked, scores = scored
+    if learnt:
+        taught = methods.taught(shop, first=shop.as_of - timedelta(days=500))
+        likely = replace(checked.chances, mending=chances.learn(taught, clock=checked.now.clock))
+        scores = clv.score(shop, replace(checked, chances=likely), horizon_days=365)
+        assert not np.allclose(scores.forecaster.orders(365), scores.forecaster.expected(365))
     people = scores.customers
-    assert checked.chances.mending is not None
     # Rounded to four decimals, so half of one may lie between.
     assert (people["chance_90d"] <= 1 - people["p_no_order"] + 1.01e-4).all()
     assert (1 - people["p_no_order"] <= people["expected_orders"] + 1.01e-4).all()

@@ -57,7 +57,7 @@ def one(x: float, recency: float, t: float) -> pd.DataFrame:
 # ---- published figures
 
 
-@each_model
+@pytest.mark.parametrize("name", ["BG/NBD", "MBG/NBD", "Pareto/NBD"])
 def test_cdnow_parameters_are_the_published_ones(fitted, name):
     golden = GOLDEN["cdnow"][name]
     assert fitted[name].parameters == pytest.approx(golden["parameters"], rel=1e-3)
@@ -205,14 +205,57 @@ def test_pareto_on_the_boundary_is_detected_and_said(rng):
     assert "s = 0" in found.reason
 
 
-def test_a_runaway_is_no_fit(rng):
+def test_everybody_alike_is_a_boundary_with_a_sound_forecast(rng):
     t = np.full(800, 200)
-    # Everybody buys at the very same rate: the spread of rates runs away.
+    # Everybody buys at the very same rate: the spread of rates runs off to nothing.
     x = rng.poisson(5, 800)
     people = pd.DataFrame({"frequency": x, "recency_days": np.where(x > 0, 190, 0), "t_days": t, "customers": 1})
-    found = clv.fit(people, time_unit="day", until=CALIBRATED)
-    assert isinstance(found, models.Unfit)
-    assert "boundary" in found.reason or "did not converge" in found.reason
+    found = clv.fit(people, time_unit="day", until=CALIBRATED, name="NBD")
+    assert isinstance(found, models.PurchaseModel)
+    # Five purchases in 200 days, whatever was seen of one: the pooled rate.
+    assert found.expected(people, days=100) == pytest.approx(np.full(800, 100 * x.mean() / 200), rel=0.2)
+    assert np.isfinite(found.draws(50, seed=1)).all()
+    bg = clv.fit(people, time_unit="day", until=CALIBRATED)
+    if isinstance(bg, models.PurchaseModel):
+        assert np.isfinite(bg.expected(people, days=365)).all()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whoever_never_stops_has_a_model_that_knows_it(seed):
+    people = steady(np.random.default_rng(seed))
+    found = clv.fit(people, time_unit="day", until=CALIBRATED, name="NBD")
+    # Gamma of rates with shape 2 and mean 0.04 a day, no stopping: the conditional mean is known.
+    truth = (2 + people["frequency"]) / (50 + people["t_days"]) * 90
+    assert found.expected(people, days=90).sum() == pytest.approx(truth.sum(), rel=0.03)
+    assert (found.p_alive(people) == 1).all()
+    draws = found.simulate(people.head(300), days=90, n=400, seed=1)
+    assert draws.mean() == pytest.approx(truth.head(300).mean(), rel=0.06)
+
+
+def test_one_rate_of_stopping_is_found_again(rng):
+    """Everybody stops at 0.01 a day: the limit of Pareto/NBD finds it, and equals it on its own ground."""
+    n = 4000
+    t = rng.integers(100, 365, n)
+    life = np.minimum(rng.exponential(100, n), t)
+    x = rng.poisson(rng.gamma(1.5, 0.04, n) * life)
+    last = np.floor(life * np.where(x > 0, rng.beta(np.maximum(x, 1), 1), 0))
+    people = pd.DataFrame({"frequency": x, "recency_days": last, "t_days": t, "customers": 1})
+    found = clv.fit(people, time_unit="day", until=CALIBRATED, name="exponential/NBD")
+    (mu,) = [row for row in found.table() if row["parameter"] == "mu"]
+    assert mu["low"] < 0.01 < mu["high"] and mu["value"] == pytest.approx(0.01, rel=0.12)
+    near = replace(found, name="Pareto/NBD")
+    assert found.expected(people, days=90) == pytest.approx(near.expected(people, days=90))
+
+
+@pytest.mark.parametrize("name", [timing.BG, timing.MBG])
+@pytest.mark.parametrize("dropout", [(0.3, 2.0), (40.0, 60.0), (3000.0, 9000.0), (1e-4, 1.0), (500.0, 1.0)])
+def test_expectations_at_extremes_equal_a_simulation(name, dropout):
+    theta = np.array([0.9, 20.0, *dropout])
+    x, recency, t = (np.array(column) for column in ([0.0, 1.0, 6.0], [0.0, 40.0, 55.0], [30.0, 50.0, 60.0]))
+    found = timing.expected(name, theta, x, recency, t, 200.0)
+    draws = timing.simulate(name, theta, (x, recency, t), 200.0, n=200_000, rng=np.random.default_rng(1))
+    error = 5 * draws.std(axis=1) / np.sqrt(200_000) + 1e-9
+    assert (np.abs(found - draws.mean(axis=1)) <= error).all()
 
 
 def test_no_mean_spend_no_prediction(rng):
@@ -221,7 +264,7 @@ def test_no_mean_spend_no_prediction(rng):
     people = pd.DataFrame({"frequency": 2, "repeat_revenue": 2 * average, "customer_id": range(3000)})
     from crmlib.analysis.lifetime_value import spend
 
-    assert spend._fitted(np.full(3000, 2.0), average).params_["q"] <= 1
+    assert spend.gamma_gamma(np.full(3000, 2.0), average)[0][1] <= 1
     assert spend.spend_of(people, until=CALIBRATED) is None
 
 
@@ -242,8 +285,8 @@ def test_one_time_buyers_are_ranked_by_who_comes_back():
     came = ((days > t[:, None]) & (days <= t[:, None] + 90)).any(axis=1)
     people = pd.DataFrame({"frequency": x, "recency_days": np.floor(last), "t_days": t, "customers": 1})
     model = clv.fit(people, time_unit="day", until=CALIBRATED, name="MBG/NBD")
-    # Half of them can neither stop nor buy in BG/NBD, which has no fit here; its ranking does not depend on one.
-    assert isinstance(clv.fit(people, time_unit="day", until=CALIBRATED), models.Unfit)
+    # Two in five can neither stop nor buy in BG/NBD, which is NBD here; its ranking does not depend on a fit.
+    assert clv.fit(people, time_unit="day", until=CALIBRATED).instead == "NBD"
     bg = replace(model, name="BG/NBD", theta=(0.24, 31.0, 0.79, 2.43))
     single = people["frequency"].to_numpy() == 0
 
@@ -281,6 +324,21 @@ def test_the_clock_finds_the_planted_season_and_none_where_there_is_none(demo_sh
     )
 
 
+def test_the_season_hangs_on_no_one_model(demo_shop, monkeypatch):
+    """Where no model with dropout has a fit, a shop's season is the same as ever."""
+    fit, until = methods.fit, demo_shop.as_of
+
+    def lame(patterns, *, name, **more):
+        return models.Unfit(name=name, reason="", until=until) if name != "NBD" else fit(patterns, name=name, **more)
+
+    monkeypatch.setattr(methods, "fit", lame)
+    patterns = demo_shop.fetch(clv.facts(demo_shop))
+    fits = clv.fit_all(demo_shop, patterns, time_unit="week", until=until, names=("NBD",))
+    truth = population.MONTHS / population.MONTHS.mean()
+    assert np.corrcoef(fits.clock.busy, truth)[0, 1] > 0.95
+    assert np.abs(np.array(fits.clock.busy) / truth - 1).max() < 0.15
+
+
 def test_no_season_is_found_where_orders_come_evenly(write_shop):
     rng, found = np.random.default_rng(11), 0
     for k in range(6):
@@ -291,12 +349,9 @@ def test_no_season_is_found_where_orders_come_evenly(write_shop):
         rows = pd.DataFrame({"customer_id": np.concatenate([np.arange(500), who]), "ordered_at": at})
         shop = crm.connect(write_shop(f"even{k}", orders=rows.assign(order_id=range(len(rows)))), as_of="2025-01-05")
         patterns = shop.fetch(clv.facts(shop))
-        model = clv.fit(patterns, time_unit="day", until=shop.as_of, name="BG/NBD")
-        theta = model.parameters if isinstance(model, models.PurchaseModel) else np.array([1.0, 90.0, 1e-3, 1.0])
-        found += (
-            season(shop.fetch(monthly_repeats(shop, until=shop.as_of)), patterns, theta=theta, unit=1, until=shop.as_of)
-            is not None
-        )
+        # Nobody stops here, so that BG/NBD has no fit of its own.
+        model = clv.fit(patterns, time_unit="day", until=shop.as_of, name="NBD")
+        found += season(shop.fetch(monthly_repeats(shop, until=shop.as_of)), patterns, model=model) is not None
     assert found <= 1
 
 

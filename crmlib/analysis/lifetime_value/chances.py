@@ -1,9 +1,8 @@
-"""How likely is each customer to order? The model's chances, mended where that measurably came closer to what came.
+"""How likely is each customer to order? The model's chances, or a hazard learnt where that came measurably closer.
 
 The models let everybody's gaps vary like waiting for chance. Many people buy more regularly: once silent for longer
-than their own gaps, they are likelier gone than the models say. A logistic regression learns from windows of 90 days
-that are over how often customers with such a chance and such a silence did order (Platt 1999; Steyerberg 2019,
-chapter 20, on updating a model).
+than their own gaps, they are likelier gone than the models say. A logistic regression on recency, frequency, rhythm
+and season learns from windows of 90 days that are over how often customers like these did order (Steyerberg 2019).
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ from scipy import special, stats
 
 from crmlib import wording
 from crmlib.analysis.lifetime_value.models import PurchaseModel
+from crmlib.analysis.lifetime_value.season import Clock
 from crmlib.analysis.lifetime_value.timing import Floats
 
 DAYS = 90
@@ -32,24 +32,31 @@ _WEEK = 7.0
 
 @dataclass(frozen=True, kw_only=True)
 class Window:
-    """What came in the 90 days from `start`, by the model as it stood that day; patterns as holdout_patterns has."""
+    """What came in the 90 days from `start`; patterns as holdout_patterns has. To be judged by, with the model then."""
 
     start: date
     patterns: pd.DataFrame
-    model: PurchaseModel
+    model: PurchaseModel | None = None
+
+    def over(self, day: date) -> bool:
+        """Had it ended by `day`?"""
+        return (day - self.start).days >= DAYS
 
 
 @dataclass(frozen=True, kw_only=True)
 class Mending:
-    """A fitted regression: `weights` of the traits of a history, less `centre`, over `scale`; the constant first."""
+    """A fitted regression: `weights` of the traits of a history, less `centre`, over `scale`; the constant first.
+
+    Of use where the season is told by the same kind of clock as when it learnt.
+    """
 
     weights: tuple[float, ...]
     centre: tuple[float, ...]
     scale: tuple[float, ...]
 
-    def chance(self, patterns: pd.DataFrame, plain: Floats) -> Floats:
-        """Chance of an order within 90 days, given the model's own."""
-        traits = (_traits(patterns, plain) - np.array(self.centre)) / np.array(self.scale)
+    def chance(self, patterns: pd.DataFrame, *, start: date, clock: Clock | None) -> Floats:
+        """Chance of an order in the 90 days from `start`."""
+        traits = (_traits(patterns, start, clock) - np.array(self.centre)) / np.array(self.scale)
         return np.clip(special.expit(self.weights[0] + traits @ np.array(self.weights[1:])), _LEAST, 1 - _LEAST)
 
 
@@ -58,7 +65,7 @@ class Chances:
     """Which chances are used, and how they did in windows they had not seen.
 
     mending     None where the model's own chances stand
-    onward      whether chances beyond 90 days go on from the mended ones
+    onward      whether chances beyond 90 days go on from the learnt ones
     windows     how many windows of 90 days were over, and `judged` of them by what earlier ones taught
     better      log loss per customer in the judged windows, mended less plain: value, low, high; nan where none was
     farther     the same over the days kept aside, where those are twice as long or more
@@ -85,7 +92,7 @@ class Chances:
         if self.mending is None:
             return plain
         quarter = model.p_none(patterns, days=DAYS)
-        mended = 1 - self.mending.chance(patterns, 1 - quarter)
+        mended = 1 - self.mending.chance(patterns, start=model.until, clock=model.clock)
         if days == DAYS:
             return mended
         if days < DAYS:
@@ -94,6 +101,19 @@ class Chances:
             return np.minimum(plain, mended)
         farther = np.log(np.maximum(plain, 1e-300)) / np.log(np.clip(quarter, 1e-300, 1 - 1e-12))
         return np.asarray(np.exp(np.log(mended) * np.maximum(farther, 1.0)))
+
+    def orders(self, model: PurchaseModel, patterns: pd.DataFrame, *, days: float) -> Floats:
+        """Mean orders of one customer of each history, in the same proportions as the chances used.
+
+        Whoever orders at all does so as often as the model says; the whole crowd brings as much as it says.
+        """
+        plain = model.expected(patterns, days=days)
+        if self.mending is None:
+            return plain
+        buys = 1 - self.none(model, patterns, days=days)
+        each = np.maximum(plain / np.maximum(1 - model.p_none(patterns, days=days), 1e-12), 1.0) * buys
+        n = patterns["customers"].to_numpy(float)
+        return np.asarray(np.maximum(each * (n @ plain) / max(float(n @ each), 1e-12), buys))
 
     def half_width(self, usual: float) -> float:
         """Half of the 95 % range of a band's log-odds for what moves many at once: as seen in windows, else `usual`."""
@@ -110,7 +130,7 @@ class Chances:
             )
         seen = f"in {wording.counted(self.judged, 'window')} of {DAYS} days that taught nothing"
         if self.mending is None:
-            return f"Single chances are the model's own: {seen}, corrected ones were not clearly closer."
+            return f"Single chances are the model's own: {seen}, learnt ones were not clearly closer."
         farther = ""
         if np.isfinite(self.farther[0]):
             farther = (
@@ -119,8 +139,8 @@ class Chances:
                 else (f", but not over the whole test, so beyond {DAYS} days the model's own stand")
             )
         return (
-            f"Single chances are corrected for how long somebody is silent by their own rhythm: {seen}, they came "
-            f"closer to what customers did than the model's own{farther}."
+            f"Single chances are learnt from what customers with such a rhythm and silence did before: {seen}, they "
+            f"came closer to what customers did than the model's own{farther}."
         )
 
 
@@ -134,58 +154,73 @@ def band_names() -> list[str]:
     return [f"{round(100 * low)}–{round(100 * high)} %" for low, high in pairwise(EDGES)]
 
 
-def learn(windows: Sequence[Window]) -> Mending:
-    """Fit the regression on windows that are over."""
+def learn(windows: Sequence[Window], *, clock: Clock | None = None) -> Mending:
+    """Fit the regression on windows that are over, in the season that `clock` tells."""
     from sklearn.linear_model import LogisticRegression
 
-    some = [_thinned(window.patterns) for window in windows]
-    rows = [_traits(part, _plain(window.model, part)) for part, window in zip(some, windows, strict=True)]
+    some = [thinned(window.patterns) for window in windows]
+    rows = [_traits(part, window.start, clock) for part, window in zip(some, windows, strict=True)]
     traits = np.vstack(rows)
     came = np.concatenate([part["purchases"].to_numpy() > 0 for part in some])
     n = np.concatenate([part["customers"].to_numpy(float) for part in some])
     centre = n @ traits / n.sum()
     scale = np.maximum(np.sqrt(n @ np.square(traits - centre) / n.sum()), 1e-9)
     # The slight ridge only keeps coefficients finite where a trait does not vary.
-    fitted = LogisticRegression(C=10.0, solver="newton-cholesky").fit((traits - centre) / scale, came, sample_weight=n)
+    fitted = LogisticRegression(solver="newton-cholesky", max_iter=300)
+    fitted.fit((traits - centre) / scale, came, sample_weight=n)
     weights = (float(fitted.intercept_[0]), *map(float, fitted.coef_[0]))
     return Mending(weights=weights, centre=tuple(map(float, centre)), scale=tuple(map(float, scale)))
 
 
-def judge(windows: Sequence[Window]) -> Chances:
-    """Mend the chances or leave them? Each window is held against what only earlier ones taught; a tie mends nothing.
+def judge(windows: Sequence[Window], taught: Sequence[Window] = ()) -> Chances:
+    """Learn the chances or leave the model's? Each window is held against what was over when it began.
 
-    The same customers stand behind every window, so the deviations of the windows' differences are added as if they
-    always erred together.
+    `taught` are windows to learn from, which may overlap: `windows` themselves where there are none. The same customers
+    stand behind every window, so the deviations of the windows' differences are added as if they always erred
+    together; a tie leaves the model's.
     """
-    ordered = sorted(windows, key=lambda window: window.start)
-    if len(ordered) <= LEAST_LEARNT or not all(_varies(window) for window in ordered):
+    ordered, taught = sorted(windows, key=lambda window: window.start), taught or windows
+    looks, clock = [], None
+    for window in ordered:
+        assert window.model is not None
+        clock = window.model.clock
+        known = [one for one in taught if one.over(window.start) and _varies(one)]
+        if len(known) >= LEAST_LEARNT and _varies(window):
+            looks.append(_Seen.of(window, learn(known, clock=clock)))
+    if not looks:
         return Chances(windows=len(ordered))
-    looks = [_Seen.of(ordered[k], learn(ordered[:k])) for k in range(LEAST_LEARNT, len(ordered))]
     better = _difference([(look.customers, look.loss(look.mended) - look.loss(look.plain)) for look in looks])
     used = better[2] < 0
     return Chances(
-        mending=learn(ordered) if used else None, windows=len(ordered), judged=len(looks), better=better,
-        drift=_drift(looks, used), bands=_bands(looks, used),
+        mending=learn([one for one in taught if _varies(one)], clock=clock) if used else None, windows=len(ordered),
+        judged=len(looks), better=better, drift=_drift(looks, used), bands=_bands(looks, used),
     )  # fmt: skip
 
 
 def go_on(
-    chances: Chances, windows: Sequence[Window], *, patterns: pd.DataFrame, model: PurchaseModel, days: int
+    chances: Chances, taught: Sequence[Window], *, patterns: pd.DataFrame, model: PurchaseModel, days: int
 ) -> Chances:
-    """Hold mended chances against what came over a longer time too: `patterns` and `model` of a look over `days`.
+    """Hold learnt chances against what came over a longer time too: `patterns` and `model` of a look over `days`.
 
-    What was not over when the look began teaches nothing. Where too little was, they go on: 90 days were judged.
+    Where too little was over when the look began, they go on: 90 days were judged.
     """
-    known = [window for window in windows if (model.until - window.start).days >= DAYS]
-    if chances.mending is None or days < 2 * DAYS or len(known) < LEAST_LEARNT:
+    then = as_of(chances, taught, model=model)
+    if then.mending is None or days < 2 * DAYS:
         return chances
-    then = Chances(mending=learn(known))
     came, n = patterns["purchases"].to_numpy() > 0, patterns["customers"].to_numpy(float)
     losses = [
         _loss(1 - none, came) for none in (then.none(model, patterns, days=days), model.p_none(patterns, days=days))
     ]
     farther = _difference([(n, losses[0] - losses[1])])
     return replace(chances, onward=farther[2] < 0, farther=farther)
+
+
+def as_of(chances: Chances, taught: Sequence[Window], *, model: PurchaseModel) -> Chances:
+    """The chances as they would have been learnt on the day `model` was fitted, from what was over by then."""
+    known = [window for window in taught if window.over(model.until) and _varies(window)]
+    if chances.mending is None or len(known) < LEAST_LEARNT:
+        return replace(chances, mending=None)
+    return replace(chances, mending=learn(known, clock=model.clock))
 
 
 @dataclass(frozen=True)
@@ -199,11 +234,11 @@ class _Seen:
 
     @classmethod
     def of(cls, window: Window, mending: Mending) -> _Seen:
-        plain = _plain(window.model, window.patterns)
-        return cls(
-            window.patterns["customers"].to_numpy(float), window.patterns["purchases"].to_numpy() > 0, plain,
-            mending.chance(window.patterns, plain),
-        )  # fmt: skip
+        assert window.model is not None
+        plain = 1 - window.model.p_none(window.patterns, days=DAYS)
+        mended = mending.chance(window.patterns, start=window.start, clock=window.model.clock)
+        n, came = window.patterns["customers"].to_numpy(float), window.patterns["purchases"].to_numpy() > 0
+        return cls(n, came, plain, mended)
 
     def loss(self, chance: Floats) -> Floats:
         return _loss(chance, self.came)
@@ -213,10 +248,6 @@ class _Seen:
         which, n = band_of(chance), self.customers
         parts = (n, n * chance, n * chance * (1 - chance), n * self.came)
         return np.stack([np.bincount(which, weights=part, minlength=len(EDGES) - 1) for part in parts])
-
-
-def _plain(model: PurchaseModel, patterns: pd.DataFrame) -> Floats:
-    return 1 - model.p_none(patterns, days=DAYS)
 
 
 def _loss(chance: Floats, came: NDArray[np.bool_]) -> Floats:
@@ -229,25 +260,26 @@ def _varies(window: Window) -> bool:
     return bool(bought.any() and not bought.all())
 
 
-def _thinned(patterns: pd.DataFrame) -> pd.DataFrame:
+def thinned(patterns: pd.DataFrame) -> pd.DataFrame:
+    """As many histories as coefficients need."""
     return patterns if len(patterns) <= _MOST_ROWS else patterns.sample(_MOST_ROWS, random_state=0)
 
 
-def _traits(patterns: pd.DataFrame, plain: Floats) -> Floats:
-    """What the regression looks at: the model's log-odds, how often somebody bought, how long they are silent.
+def _traits(patterns: pd.DataFrame, start: date, clock: Clock | None) -> Floats:
+    """What the regression looks at: how often somebody bought, for how long known, how long silent; the season.
 
     Silence over the own mean gap bends at one, two and four gaps, and counts for more the better the gap is known;
     silence itself bends after a month and after a quarter.
     """
     x, recency, t = (patterns[name].to_numpy(float) for name in ("frequency", "recency_days", "t_days"))
-    odds = special.logit(np.clip(plain, _LEAST, 1 - _LEAST))
-    silent = np.log(t - recency + _WEEK)
-    late = np.where(x > 0, silent - np.log(recency / np.maximum(x, 1) + _WEEK), 0.0)
+    silent, gap = np.log(t - recency + _WEEK), np.log(recency / np.maximum(x, 1) + _WEEK)
+    late, known = np.where(x > 0, silent - gap, 0.0), x / (x + 3)
     bends = [late, *(np.maximum(late - np.log(gaps), 0) for gaps in (1, 2, 4))]
-    known = x / (x + 3)
+    busy = np.log(clock.ahead(start, days=DAYS) / DAYS) if clock else 0.0
     return np.column_stack(
-        [odds, x == 0, np.log1p(x), *bends, *(known * bend for bend in bends),
-         silent, *(np.maximum(silent - np.log(days + _WEEK), 0) for days in (30, DAYS))]
+        [x == 0, np.log1p(x), *bends, *(known * bend for bend in bends), known * gap,
+         silent, *(np.maximum(silent - np.log(days + _WEEK), 0) for days in (30, DAYS)),
+         np.log((x + 0.5) / (t + 30)), np.log(t + 30), np.full(len(x), busy)]
     )  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -15,19 +15,18 @@ _RESAMPLES, _LEAST_RESAMPLES, _MOST_CELLS = 400, 60, 20_000_000
 _CELLS_AT_ONCE = 5_000_000
 
 
-def choose(looks: Sequence[Look]) -> tuple[str, pd.DataFrame]:
-    """The simplest method that none beats, and the paired differences that decided.
+def choose(looks: Sequence[Look], *, without: Collection[str] = ()) -> tuple[str, pd.DataFrame]:
+    """The simplest method that none beats, some left aside, and the paired differences that decided.
 
     The same customers stand behind every cut, so the deviations of the cuts' differences are added as if they
     always erred together: the interval over all cuts is then wide enough whatever their correlation.
     """
     rows: list[dict[str, object]] = []
     holdout = looks[0]
-    chosen = next(method for method in SIMPLEST_FIRST if method in holdout.expected)
-    for method in SIMPLEST_FIRST[1:]:
+    able = [method for method in SIMPLEST_FIRST if method in holdout.expected and method not in without]
+    chosen = able[0]
+    for method in able[1:]:
         both = [at for at in looks if method in at.expected and chosen in at.expected]
-        if method not in holdout.expected:
-            continue
         sizes = np.array([at.customers.sum() for at in both])
         means, deviations = np.array([_difference(at, method, chosen) for at in both]).T
         value, half = float(sizes @ means / sizes.sum()), 1.96 * float(sizes @ deviations / sizes.sum())

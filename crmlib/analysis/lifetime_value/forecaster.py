@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -17,7 +18,6 @@ from crmlib.analysis.lifetime_value.methods import (
     HISTORY,
     MODELS,
     NOBODY,
-    RECENCY,
     SAME_RATE,
     Fits,
     fit_all,
@@ -59,10 +59,18 @@ class Forecaster:
         """Mean purchases of one customer of each history."""
         return self.model.expected(self.patterns, days=days) if self.model else self.rule(days)[0]
 
-    def p_none(self, days: float) -> Floats:
-        """Chance that one customer of each history orders nothing."""
+    def orders(self, days: float) -> Floats:
+        """The same, shared out as the chances have it."""
+        return self.chances.orders(self.model, self.patterns, days=days) if self.model else self.rule(days)[0]
+
+    def p_none(self, days: float, *, before: int = 0) -> Floats:
+        """Chance that one customer of each history orders nothing; as it was so many days `before`, silent since."""
         if self.model is not None:
-            return self.chances.none(self.model, self.patterns, days=days)
+            patterns = self.patterns
+            silent = patterns["t_days"] - patterns["recency_days"]
+            earlier = patterns.assign(t_days=patterns["t_days"] - np.minimum(before, silent))
+            then = replace(self.model, until=self.model.until - timedelta(days=before))
+            return self.chances.none(then, earlier, days=days)
         mean, extra = self.rule(days)
         mixed, scale, shape = _gamma(mean, extra)
         return np.where(mixed, (1 + scale) ** -shape, np.exp(-mean))
@@ -100,6 +108,7 @@ class Outlook:
     horizon_days: int
     spend: SpendModel | None
     errors: Errors
+    widen: float = 1.0  # how many times as wide as the model's ranges of single customers are
 
     def total(self, value: float, chance: float, own: float, *, most: float = np.inf) -> Total:
         """A sum with its range, from the deviation of chance and the share by which parameters may be off."""
@@ -114,24 +123,21 @@ class Outlook:
 
 
 def forecaster(shop: Shop, patterns: pd.DataFrame, validation: Validation) -> Forecaster:
-    """The method `validation` chose, taught with everything before as_of; the next best that can be where it cannot.
+    """The method `validation` chose, taught with everything before as_of.
 
-    Raises NotEnoughData where none can.
+    Raises NotEnoughData where it cannot be.
     """
-    wanted = [validation.chosen, *(name for name in MODELS if name in validation.models), RECENCY, SAME_RATE]
-    for method in dict.fromkeys(wanted):
-        fits = Fits(models={}, failed=(), clock=None)
-        if method in MODELS:
+    method, fits = validation.chosen, validation.now
+    if method in MODELS:
+        if method not in fits.models:
             fits = fit_all(shop, patterns, time_unit=validation.time_unit, until=shop.as_of, names=(method,))
-            if method in fits.models:
-                # What was learnt of one model's chances says nothing of another's.
-                likely = validation.chances if method == validation.chosen else Chances()
-                return Forecaster(method=method, patterns=patterns, fits=fits, chances=likely)
-            continue
+        if method in fits.models:
+            return Forecaster(method=method, patterns=patterns, fits=fits, chances=validation.chances)
+    else:
         rule = _rule(shop, method, patterns, validation.days)
         if rule is not None:
-            return Forecaster(method=method, patterns=patterns, fits=fits, rule=rule)
-    raise NotEnoughData("too few to conclude: no method could be taught with this shop")
+            return Forecaster(method=method, patterns=patterns, fits=Fits(models={}, failed=(), clock=None), rule=rule)
+    raise NotEnoughData(f"too few to conclude: '{method}' could not be taught with this shop")
 
 
 def side_by_side(work: Callable[[_Part], _Made], parts: Iterable[_Part]) -> list[_Made]:

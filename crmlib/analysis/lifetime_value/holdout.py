@@ -22,11 +22,8 @@ _FAR = 1.2  # times too many or too few: a tier that was so far off is named
 
 def calibration(validation: Validation) -> pd.DataFrame:
     """Forecast and actual repeat orders of the holdout by tenth of customers, and how far chance may part them."""
-    n = validation.customers
-    method = validation.chosen if validation.chosen != NOBODY else next(iter(validation.ranking))
-    score = validation.expected.get(method, validation.ranking.get(method))
-    assert score is not None
-    said, bought = validation.expected[validation.chosen], validation.purchases
+    n, said, bought = validation.customers, validation.split, validation.purchases
+    score = said if validation.chosen != NOBODY else next(iter(validation.ranking.values()))
     tenths = [k / 10 for k in range(11)]
     forecast, came = (between(score, amount, n, tenths) for amount in (said, bought))
     chance = 1.96 * np.sqrt(between(score, np.square(bought - said), n, tenths))

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy.special import betaln, expit, gammaln, psi
 
-from crmlib.analysis.lifetime_value.timing import MBG, PARETO, Floats, Name, silence_terms
+from crmlib.analysis.lifetime_value.timing import BG, MBG, NBD, Floats, Name, silence_terms
 
 
 class Likelihood:
@@ -31,9 +31,15 @@ class Likelihood:
     def both(self, logs: Floats) -> tuple[float, Floats]:
         """The mean, and each history's slope in each parameter, shape (4, histories)."""
         with np.errstate(all="ignore"):
-            each, slopes = (self._pareto if self.name == PARETO else self._beta)(np.exp(logs))
+            each, slopes = self._formula(np.exp(logs))
         value = float(self.weight @ each)
         return (value if np.isfinite(value) else -1e10), slopes * np.exp(logs)[:, None]
+
+    @property
+    def _formula(self) -> Callable[[Floats], tuple[Floats, Floats]]:
+        if self.name == NBD:
+            return self._steady
+        return self._beta if self.name in (BG, MBG) else self._pareto
 
     def hessian(self, logs: Floats) -> Floats:
         """Curvature of minus the mean log-likelihood."""
@@ -68,8 +74,19 @@ class Likelihood:
         )
         return each, slopes
 
+    def _steady(self, theta: Floats) -> tuple[Floats, Floats]:
+        """NBD: nobody stops, and the other two parameters do not count."""
+        r, alpha = theta[:2]
+        k = r + self._x.all
+        known = self._t.each(lambda t: np.log(alpha + t))
+        own = self._x.each(lambda x: gammaln(r + x) - gammaln(r) + r * np.log(alpha))
+        slopes = np.zeros((4, len(k)))
+        slopes[0] = self._x.each(lambda x: psi(r + x) - psi(r) + np.log(alpha)) - known
+        slopes[1] = r / alpha - k * self._t.each(lambda t: 1 / (alpha + t))
+        return own - k * known, slopes
+
     def _pareto(self, theta: Floats) -> tuple[Floats, Floats]:
-        """Pareto/NBD: the slopes are means over when a customer may have stopped, and over not having stopped."""
+        """Pareto/NBD and its limit: the slopes are means over when a customer may have stopped, and not stopping."""
         r, alpha, s, beta = theta
         x = self._x.all
         own = self._x.each(lambda x: gammaln(r + x) - gammaln(r) + r * np.log(alpha) + s * np.log(beta))

@@ -47,14 +47,16 @@ def outlooks(scores: Scores) -> Outlooks:
 
 
 def wavering(scores: Scores) -> pd.DataFrame:
-    """The best customers with a chance of 10 to 50% left to order again, the best by past sales first.
+    """The best customers with a chance of 10 to 50% left to order again: those new to it first, then by past sales.
 
-    Columns customer_id, past_revenue, days_since_last_order, p_no_order, expected_orders, expected_value,
-    value_if_back (over the horizon, if they bought again as before).
+    Columns customer_id, past_revenue, days_since_last_order, p_no_order, expected_orders, expected_value, new (thirty
+    days ago it was above 50%), value_if_back (over the horizon, if they bought again as before).
     """
     people = scores.customers[scores.customers["quiet"] & (scores.customers["p_no_order"] < GONE)]
-    people = people.sort_values(["past_revenue", "customer_id"], ascending=[False, True], ignore_index=True)
-    return people[_COLUMNS].assign(value_if_back=people["if_active"])
+    people = people.sort_values(
+        ["new", "past_revenue", "customer_id"], ascending=[False, False, True], ignore_index=True
+    )
+    return people[[*_COLUMNS, "new"]].assign(value_if_back=people["if_active"])
 
 
 def part_wavering(scores: Scores, validation: Validation, *, shop: Shop) -> Part:
@@ -73,8 +75,8 @@ def part_wavering(scores: Scores, validation: Validation, *, shop: Shop) -> Part
         id="stopped_customers",
         label="Best customers who probably stopped" if tested else "Best customers silent unusually long",
         value=found.stopped, unit="customers", n=found.best, note=f"of {formats.number(found.best)}", headline=tested,
-        definition=f"customers in the top {formats.share(BEST_SHARE)} by past sales, likelier than not to order "
-        f"nothing in the {scores.ahead}{doubt and f' by {doubt}'}; wholesale buyers count as "
+        definition=f"customers in the top {formats.share(BEST_SHARE)} by past {scores.best_by}, likelier than not to "
+        f"order nothing in the {scores.ahead}{doubt and f' by {doubt}'}; wholesale buyers count as "
         "ordering",
     )  # fmt: skip
     return Part(
@@ -100,14 +102,14 @@ def _contact(listed: pd.DataFrame, scores: Scores, *, shop: Shop, note: str, tes
     if not tested:
         what = f"Contact {wording.small(n)} of your best customers, silent unusually long"
     who = f"{wording.noun(n, 'This customer is', 'They are')} among the best {formats.share(BEST_SHARE)} by past "
-    who += f"sales, with a chance of 10 to 50% left to order in the {scores.ahead}"
+    who += f"{scores.best_by}, with a chance of 10 to 50% left to order in the {scores.ahead}"
     gone = outlooks(scores).gone
     lost = f"{wording.upper(wording.counted(gone, 'other'))} with less {wording.noun(gone, 'is')} left out."
     amount = f"The amount is the {scores.margin.called} they would bring beyond what is expected, if all bought again "
     why = wording.sentences(
         f"{who}." if tested else f"{who} by the model, which no test has borne out.",
         f"{amount}as before; untested." if more >= 1 else "",
-        lost if gone and not tested else "", note, _left_alone(left),
+        lost if gone and not tested else "", _newcomers(int(write["new"].sum())), note, _left_alone(left),
     )  # fmt: skip
     return [
         Action(
@@ -116,6 +118,13 @@ def _contact(listed: pd.DataFrame, scores: Scores, *, shop: Shop, note: str, tes
             count=n, why=why, weight=more,
         )
     ]  # fmt: skip
+
+
+def _newcomers(n: int) -> str:
+    if not n:
+        return ""
+    who, come = wording.upper(wording.small(n)), wording.noun(n, "comes", "come")
+    return f"{who} {wording.noun(n, 'was', 'were')} still more likely than not to order 30 days ago and {come} first."
 
 
 def _left_alone(n: int) -> str:
@@ -182,7 +191,7 @@ def _chart(found: Outlooks, scores: Scores, *, doubt: str) -> figures.Chart:
     return figures.bars(
         pd.DataFrame(rows, columns=["who", "customers", "strong"]),
         label="who", value="customers", strong="strong", what="best customers", form=formats.number,
-        caption=f"Best {formats.share(BEST_SHARE)} by past sales. {caption}",
+        caption=f"Best {formats.share(BEST_SHARE)} by past {scores.best_by}. {caption}",
         table=figures.tabulate(
             classes,
             caption=f"Best customers by {doubt or 'their chance'} to order in the {scores.ahead}",

@@ -1,4 +1,4 @@
-"""The forecasts that compete: three rules that anyone can apply, and three models."""
+"""The forecasts that compete: three rules that anyone can apply, and five models."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from crmlib.analysis.lifetime_value import chances
 from crmlib.analysis.lifetime_value.models import PurchaseModel, TimeUnit, Unfit, fit
 from crmlib.analysis.lifetime_value.season import LEAST_SEASON_DAYS, Clock, monthly_repeats, season
-from crmlib.analysis.lifetime_value.timing import BG, MBG, NAMES, PARETO, Floats
+from crmlib.analysis.lifetime_value.timing import BG, EXPONENTIAL, MBG, NBD, PARETO, Floats, Name
 from crmlib.errors import NotEnoughData
 from crmlib.formats import outline
 from crmlib.shop import facts as shop_facts
@@ -26,19 +26,19 @@ if TYPE_CHECKING:
     from crmlib.shop.shop import Shop
 
 NOBODY, SAME_RATE, RECENCY = "nobody buys", "same rate as before", "days since last order"
-MODELS = (BG, MBG, PARETO)
+MODELS: tuple[Name, ...] = (NBD, EXPONENTIAL, BG, MBG, PARETO)
 # A tie goes to the one further left.
 SIMPLEST_FIRST = (NOBODY, SAME_RATE, RECENCY, *MODELS)
 HISTORY = ["frequency", "recency_days", "t_days"]
 _RECENCY_BINS = 10
 _LEAST_PAST_DAYS = 180
 _NEAR_DAYS = 14
-_UNIT = {"day": 1, "week": 7}
+_LEAST_TAUGHT_DAYS, _LEAST_STEP_DAYS, _MOST_TAUGHT, _LEAST_TAUGHT = 60, 15, 14, 100
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fits:
-    """The three models as far as they could be fitted, why others could not, and the season they were told of."""
+    """The models as far as they could be fitted, why others could not, and the season they were told of."""
 
     __repr__ = outline
 
@@ -149,25 +149,34 @@ def fit_all(
     *,
     time_unit: TimeUnit,
     until: date,
-    names: tuple[str, ...] = MODELS,
+    names: tuple[str, ...] = (BG, MBG, PARETO),
     months: pd.DataFrame | None = None,
 ) -> Fits:
     """Fit the models of these `names`, on the season's clock where two years or more show one.
 
+    One that ends on a boundary is a simpler model there, which is fitted in its place.
     Raises NotEnoughData as `fit` does. `months` is monthly_repeats where it has crossed already; what lies after
     `until` is not looked at.
     """
-    plain = fit(patterns, time_unit=time_unit, until=until)
-    clock = None
-    if isinstance(plain, PurchaseModel) and patterns["t_days"].max() >= LEAST_SEASON_DAYS:
+    clock, plain = None, dict[Name, PurchaseModel | Unfit]()
+    if patterns["t_days"].max() >= LEAST_SEASON_DAYS:
         if months is None:
             months = shop.fetch(monthly_repeats(shop, until=until))
-        clock = season(months, patterns, theta=plain.parameters, unit=_UNIT[time_unit], until=until)
-    found = [
-        plain if name == BG and clock is None
+        # The season hangs on no one model: whichever can be fitted says what comes without one.
+        for name in (BG, MBG, NBD):
+            plain[name] = found_plain = fit(patterns, time_unit=time_unit, until=until, name=name)
+            if isinstance(found_plain, PurchaseModel):
+                clock = season(months, patterns, model=found_plain)
+                break
+    found: list[PurchaseModel | Unfit] = [
+        plain[name] if name in plain and clock is None
         else fit(patterns, time_unit=time_unit, until=until, name=name, clock=clock)
-        for name in NAMES if name in names
+        for name in MODELS if name in names
     ]  # fmt: skip
+    others = {one.instead for one in found if isinstance(one, Unfit)} - {None, *names}
+    found += [
+        fit(patterns, time_unit=time_unit, until=until, name=name, clock=clock) for name in MODELS if name in others
+    ]
     return Fits(
         models={model.name: model for model in found if isinstance(model, PurchaseModel)},
         failed=tuple(model for model in found if isinstance(model, Unfit)),
@@ -225,6 +234,24 @@ def windows(
                 model = fits.models.get(method)
         if model is not None:
             found.append(chances.Window(start=begin, patterns=patterns, model=model))
+    return found
+
+
+def taught(shop: Shop, *, first: date) -> list[chances.Window]:
+    """Windows of 90 days that are over, spread evenly over all data from two months on, to learn chances from.
+
+    They overlap; only as many histories of each are kept as learning needs.
+    """
+    last = shop.as_of - timedelta(days=chances.DAYS)
+    step = max(_LEAST_STEP_DAYS, -((first - last).days + _LEAST_TAUGHT_DAYS) // _MOST_TAUGHT)
+    found, begin = list[chances.Window](), last
+    while (begin - first).days >= _LEAST_TAUGHT_DAYS and len(found) < _MOST_TAUGHT:
+        rows = shop.fetch(
+            holdout_patterns(shop, start=begin, end=begin + timedelta(days=chances.DAYS)), max_rows=5_000_000
+        )
+        if rows["customers"].sum() >= _LEAST_TAUGHT:
+            found.append(chances.Window(start=begin, patterns=chances.thinned(rows)))
+        begin -= timedelta(days=step)
     return found
 
 

@@ -1,8 +1,9 @@
-"""Who buys how often, and who has stopped? BG/NBD, MBG/NBD and Pareto/NBD, fitted on compressed histories."""
+"""Who buys how often, and who has stopped? BG/NBD, MBG/NBD, Pareto/NBD and its two limits, on compressed histories."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -10,11 +11,12 @@ import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy import optimize
 
 from crmlib.analysis.lifetime_value import timing
 from crmlib.analysis.lifetime_value.likelihood import Likelihood
-from crmlib.analysis.lifetime_value.season import Clock
-from crmlib.analysis.lifetime_value.timing import BG, NAMES, Floats, Name
+from crmlib.analysis.lifetime_value.season import UNIT_DAYS, Clock
+from crmlib.analysis.lifetime_value.timing import BG, EXPONENTIAL, MBG, NAMES, NBD, PARETO, Floats, Name
 from crmlib.errors import NotEnoughData, UsageError
 from crmlib.shop import facts as shop_facts
 
@@ -24,12 +26,19 @@ if TYPE_CHECKING:
 TimeUnit = Literal["day", "week"]
 
 LEAST_CUSTOMERS, LEAST_REPEATS = 100, 50
-_UNIT_DAYS = {"day": 1, "week": 7}
 # In a unit of time in which customers are known for ten on average, logarithms of sound parameters lie well within.
 _LOG_BOUND = 8.0
 _MEAN_T = 10.0
-_STARTS = ((-0.5, 1.0, -0.3, 0.7), (0.3, 0.0, -1.5, 1.5), (-1.0, 2.5, 0.5, 2.0))
-_MOST_STEPS = 150
+_STARTS = ((-0.5, 1.0, -0.3, 0.7), (0.3, 0.0, -1.5, 1.5), (0.0, 2.0, -4.0, -4.0), (-1.0, 2.5, 0.5, 2.0))
+# Which of the four parameters are free, and what is added to the starts and bounds of their logarithms.
+_ALL = [0, 1, 2, 3]
+_FREE: dict[Name, list[int]] = {NBD: [0, 1], EXPONENTIAL: [0, 1, 3], BG: _ALL, MBG: _ALL, PARETO: _ALL}
+_SHIFT: dict[Name, Floats] = dict.fromkeys(NAMES, np.zeros(4)) | {
+    EXPONENTIAL: np.array([0, 0, np.log(timing.ALL_ALIKE), np.log(timing.ALL_ALIKE)]),
+}
+_FLAT, _NEAR_BOUND = 1e-4, 0.05  # slope of the mean log-likelihood; in logarithms
+_WIDEST = 2.0  # deviation of a logarithm
+_NOBODY_STOPS = 0.005  # a share of stopping below which BG/NBD is NBD
 _CHUNK = 20_000  # histories whose limits are worked out at a time
 _MOST_PATTERNS = 20_000  # for the search; what it finds is then refined on all
 
@@ -39,8 +48,9 @@ class PurchaseModel:
     """A fitted purchase-timing model: customers buy at a steady rate of their own until they silently stop.
 
     r, alpha shape the rates across customers (alpha in `time_unit`s). In BG/NBD and MBG/NBD a, b shape the chance of
-    stopping after a purchase, in Pareto/NBD s, beta the rate of stopping. `log_covariance` is that of the
-    parameters' logarithms, None where the likelihood is too flat for one. With a `clock`, time runs faster in season.
+    stopping after a purchase, in Pareto/NBD and its limits s, beta the rate of stopping. `log_covariance` is that of
+    the parameters' logarithms, 0 for what is fixed or on a boundary, None where the likelihood is too flat for one.
+    With a `clock`, time runs faster in season.
     """
 
     name: Name
@@ -62,8 +72,7 @@ class PurchaseModel:
         if self.log_covariance is None:
             return np.exp(np.repeat(centre, n, axis=1))
         rng = np.random.default_rng(seed)
-        spread = np.linalg.cholesky(np.array(self.log_covariance))
-        return np.asarray(np.exp(centre + spread @ rng.standard_normal((4, n))))
+        return np.asarray(np.exp(centre + _root(self.log_covariance) @ rng.standard_normal((4, n))))
 
     def p_alive(self, patterns: pd.DataFrame) -> Floats:
         """The model's chance that customers still buy. No churn score: BG/NBD gives 1 to every one-time buyer."""
@@ -118,14 +127,14 @@ class PurchaseModel:
     def limits(self, patterns: pd.DataFrame, *, days: float) -> tuple[NDArray[np.uint16], NDArray[np.uint16]] | None:
         """The 2.5 and 97.5 % points of one customer's purchases for each pattern: chance, and open parameters.
 
-        Without simulation; None for Pareto/NBD, which has no such form. Parameters count by the eight points that have
-        their mean and covariance (Julier and Uhlmann 1997).
+        Without simulation; None for Pareto/NBD and its limits, which have no such form. Parameters count by the eight
+        points that have their mean and covariance (Julier and Uhlmann 1997).
         """
-        if self.name == timing.PARETO:
+        if self.name not in (BG, MBG):
             return None
         theta = self.parameters[:, None]
         if self.log_covariance is not None:
-            apart = 2 * np.linalg.cholesky(np.array(self.log_covariance))
+            apart = 2 * _root(self.log_covariance)
             theta = theta * np.exp(np.hstack([apart, -apart]))
         (x, recency, t), ahead = self._data(patterns), self._ahead(days)
         parts = [
@@ -137,29 +146,52 @@ class PurchaseModel:
 
     def table(self) -> list[dict[str, Any]]:
         """Rows of model.csv; low and high are 95 % intervals, from the curvature at the maximum."""
-        spread = np.full(4, np.nan) if self.log_covariance is None else np.sqrt(np.diag(np.array(self.log_covariance)))
+        variance = np.zeros(4) if self.log_covariance is None else np.diag(np.array(self.log_covariance))
+        spread = np.where(variance > 0, np.sqrt(variance), np.nan)
+        values: Sequence[float] = self.theta
+        if self.name == EXPONENTIAL:
+            # One rate of stopping, which beta stands for.
+            values, spread = (*self.theta[:2], self.theta[2] / self.theta[3]), spread[[0, 1, 3]]
         return [
             {"parameter": name, "value": value, "low": value * np.exp(-1.96 * sd), "high": value * np.exp(1.96 * sd),
              "log_likelihood": self.log_likelihood, "converged": True, "time_unit": self.time_unit,
              "fitted_until": self.until.isoformat()}
-            for name, value, sd in zip(NAMES[self.name], self.theta, spread, strict=True)
+            for name, value, sd in zip(NAMES[self.name], values, spread, strict=False)
         ]  # fmt: skip
 
     def _data(self, patterns: pd.DataFrame) -> tuple[Floats, Floats, Floats]:
-        return _in_units(patterns, until=self.until, clock=self.clock, unit=_UNIT_DAYS[self.time_unit])
+        return _in_units(patterns, until=self.until, clock=self.clock, unit=UNIT_DAYS[self.time_unit])
 
     def _ahead(self, days: float) -> float:
         clock = self.clock
-        return (clock.ahead(self.until, days=days) if clock else days) / _UNIT_DAYS[self.time_unit]
+        return (clock.ahead(self.until, days=days) if clock else days) / UNIT_DAYS[self.time_unit]
+
+
+def _root(covariance: tuple[tuple[float, ...], ...]) -> Floats:
+    """A square root of a covariance that may be 0 in some directions."""
+    values, ways = np.linalg.eigh(np.array(covariance))
+    return np.asarray(ways * np.sqrt(np.maximum(values, 0.0)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Top:
+    """Where a climb ended: logarithms, which of them on a bound, the mean log-likelihood, whether it is a top."""
+
+    logs: Floats
+    value: float
+    settled: bool
+    bound: NDArray[np.bool_]
+    covariance: tuple[tuple[float, ...], ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Unfit:
-    """A model that could not be fitted, and why."""
+    """A model that could not be fitted, and why; `instead` is the simpler one that it turned into on a boundary."""
 
     name: Name
     reason: str
     until: date
+    instead: Name | None = None
 
 
 def facts(shop: Shop, *, until: date | None = None) -> ir.Table:
@@ -180,11 +212,12 @@ def fit(
 ) -> PurchaseModel | Unfit:
     """How often do customers buy, and when do they stop? Maximum likelihood on compressed histories.
 
-    Unfit where no start converges or a parameter runs off to a bound (such as s = 0 in Pareto/NBD: nobody ever
-    stops). One optimiser serves the three models; tests hold them equal to the lifetimes package and published figures.
+    Unfit where no start converges, or on a boundary at which the model is a simpler one (such as s = 0 in Pareto/NBD:
+    nobody ever stops, which is NBD). SciPy's L-BFGS-B serves all models, with slopes worked out by hand; tests hold
+    them equal to the lifetimes package and published figures.
     Raises NotEnoughData under 100 customers or 50 repeat purchases.
     """
-    if time_unit not in _UNIT_DAYS:
+    if time_unit not in UNIT_DAYS:
         raise UsageError(f"time_unit is day or week, not '{time_unit}'")
     customers = int(patterns["customers"].sum())
     repeats = int(patterns["frequency"] @ patterns["customers"])
@@ -193,19 +226,21 @@ def fit(
             f"too few to conclude: {customers:,} customers with {repeats:,} repeat purchases before {until}; "
             f"needed are {LEAST_CUSTOMERS} and {LEAST_REPEATS}"
         )
-    unit = _UNIT_DAYS[time_unit]
+    unit = UNIT_DAYS[time_unit]
     x, recency, t = _in_units(patterns, until=until, clock=clock, unit=unit)
     n = patterns["customers"].to_numpy(float)
     scale = _MEAN_T / max(float(n @ t) / customers, 1e-9)
     found = _maximum(name, x, recency * scale, t * scale, n)
-    if isinstance(found, str):
-        return Unfit(name=name, reason=found, until=until)
-    logs, covariance = found
-    logs = logs - np.log(scale) * np.array([0, 1, 0, name == timing.PARETO])
+    if not found.settled:
+        return Unfit(name=name, reason="did not converge", until=until)
+    if instead := _nested(name, found):
+        reason = f"ended on a boundary ({_runaway(name, found)}), where it is {instead}"
+        return Unfit(name=name, reason=reason, until=until, instead=instead)
+    logs = found.logs - np.log(scale) * np.array([0, 1, 0, name not in (BG, MBG)])
     theta = np.exp(logs)
     r, alpha, c, d = map(float, theta)
     return PurchaseModel(
-        name=name, theta=(r, alpha, c, d), log_covariance=covariance, customers=customers, time_unit=time_unit,
+        name=name, theta=(r, alpha, c, d), log_covariance=found.covariance, customers=customers, time_unit=time_unit,
         log_likelihood=float(n @ timing.log_likelihood(name, theta, x, recency, t)), until=until, clock=clock,
     )  # fmt: skip
 
@@ -217,86 +252,81 @@ def _in_units(patterns: pd.DataFrame, *, until: date, clock: Clock | None, unit:
     return x, recency / unit, t / unit
 
 
-def _maximum(
-    name: Name, x: Floats, recency: Floats, t: Floats, n: Floats
-) -> tuple[Floats, tuple[tuple[float, ...], ...] | None] | str:
-    """Logarithms of the parameters at the maximum with their covariance, or why there is none."""
+def _maximum(name: Name, x: Floats, recency: Floats, t: Floats, n: Floats) -> _Top:
+    """The maximum, with the covariance of the parameters' logarithms."""
     some = np.arange(len(x))
     if len(x) > _MOST_PATTERNS:
         some = np.random.default_rng(0).choice(len(x), _MOST_PATTERNS, replace=False)
     few = Likelihood(name, x[some], recency[some], t[some], n[some])
-    reasons = []
+    tops = []
     for start in _STARTS:
-        logs, settled = _climb(few, np.array(start))
-        reason = _trouble(name, logs, settled)
-        if not reason:
+        tops.append(_climb(few, np.where(np.isin(range(4), _FREE[name]), start, 0.0) + _SHIFT[name]))
+        if tops[-1].settled and not tops[-1].bound.any():
             break
-        reasons.append(reason)
-    else:
-        return reasons[0]
-    if len(some) < len(x):
-        # From the sample's top it is a few steps to that of all, and the sample's curvature shows the way.
-        whole = Likelihood(name, x, recency, t, n)
-        logs, settled = _climb(whole, _nearer(logs, few.hessian(logs), whole))
-        if reason := _trouble(name, logs, settled):
-            return reason
-    hessian = few.hessian(logs)
-    if np.linalg.eigvalsh(hessian).min() <= 0:
-        return logs, None
-    if len(some) == len(x):
-        # Newton's last steps, to as many digits as there are.
-        for _ in range(2):
-            logs = logs + np.clip(np.linalg.solve(hessian, few.slope(logs)), -0.5, 0.5)
-    inverse = np.linalg.inv(hessian) / float(n.sum())
-    return logs, tuple(map(tuple, ((inverse + inverse.T) / 2).tolist()))
+    top = max(tops, key=lambda top: (top.settled, top.value))
+    if top.settled and len(some) < len(x):
+        top = _climb(Likelihood(name, x, recency, t, n), top.logs)
+    if not top.settled or _nested(name, top):
+        return top
+    return _refined(few, top, n=float(n.sum()), whole=len(some) == len(x))
 
 
-def _nearer(logs: Floats, hessian: Floats, likelihood: Likelihood) -> Floats:
-    """Newton's steps with a curvature that is only nearly right, as long as they lead up."""
-    if np.linalg.eigvalsh(hessian).min() <= 0:
-        return logs
-    value, scores = likelihood.both(logs)
-    for _ in range(8):
-        step = np.linalg.solve(hessian, scores @ likelihood.weight)
-        there = np.clip(logs + np.clip(step, -0.5, 0.5), -_LOG_BOUND, _LOG_BOUND)
-        higher, slopes = likelihood.both(there)
-        if not higher > value:
-            break
-        logs, value, scores = there, higher, slopes
-    return logs
+def _climb(likelihood: Likelihood, start: Floats) -> _Top:
+    """Uphill by SciPy's L-BFGS-B. The top is reached where the slope is nothing, whatever the optimiser says of it."""
+    free = _FREE[likelihood.name]
+
+    def loss(at: Floats) -> tuple[float, Floats]:
+        logs = start.copy()
+        logs[free] = at
+        value, slopes = likelihood.both(logs)
+        return -value, -np.nan_to_num(slopes[free] @ likelihood.weight)
+
+    low, high = (_SHIFT[likelihood.name] + end for end in (-_LOG_BOUND, _LOG_BOUND))
+    found = optimize.minimize(
+        loss, np.clip(start, low, high)[free], jac=True, method="L-BFGS-B",
+        bounds=list(zip(low[free], high[free], strict=True)),
+        options={"ftol": 1e-15, "gtol": 1e-8, "maxiter": 500, "maxcor": 20},
+    )  # fmt: skip
+    logs, bound = start.copy(), np.zeros(4, bool)
+    logs[free] = found.x
+    below, above = logs < low + _NEAR_BOUND, logs > high - _NEAR_BOUND
+    bound[free] = (below | above)[free]
+    slope = -loss(found.x)[1]
+    # On a bound, uphill may lead out.
+    slope = np.where((below[free] & (slope < 0)) | (above[free] & (slope > 0)), 0.0, slope)
+    return _Top(logs=logs, value=-float(found.fun), settled=bool(np.abs(slope).max() < _FLAT), bound=bound)
 
 
-def _climb(likelihood: Likelihood, logs: Floats) -> tuple[Floats, bool]:
-    """Uphill by the outer product of scores (Berndt, Hall, Hall and Hausman 1974), damped; was the top reached?"""
-    damping = 1e-3
-    value, scores = likelihood.both(logs)
-    for _ in range(_MOST_STEPS):
-        slope = scores @ likelihood.weight
-        if not np.isfinite(scores).all():
-            return logs, False
-        if np.abs(slope).max() < 1e-5:
-            return logs, True
-        curve = (scores * likelihood.weight) @ scores.T
-        step = np.linalg.solve(curve + np.diag(damping * np.diag(curve) + 1e-12), slope)
-        there = np.clip(logs + np.clip(step, -1, 1), -_LOG_BOUND, _LOG_BOUND)
-        higher, slopes = likelihood.both(there)
-        if higher > value:
-            logs, value, scores, damping = there, higher, slopes, damping / 4
-        elif damping > 1e8:
-            return logs, bool(np.abs(slope).max() < 1e-4)
-        else:
-            damping *= 8
-    return logs, False
+def _refined(few: Likelihood, top: _Top, *, n: float, whole: bool) -> _Top:
+    """With covariance, and on all histories by Newton's last steps, to as many digits as there are."""
+    free = [i for i in _FREE[few.name] if not top.bound[i]]
+    logs, covariance = top.logs.copy(), np.zeros((4, 4))
+    hessian = few.hessian(logs)[np.ix_(free, free)]
+    if not free or np.linalg.eigvalsh(hessian).min() <= 0:
+        return top
+    for _ in range(2 if whole else 0):
+        logs[free] += np.clip(np.linalg.solve(hessian, few.slope(logs)[free]), -0.5, 0.5)
+    inverse = np.linalg.inv(hessian) / n
+    # Where the likelihood is flat, so are forecasts; draws from there need no other continent.
+    values, ways = np.linalg.eigh((inverse + inverse.T) / 2)
+    covariance[np.ix_(free, free)] = (ways * np.minimum(values, _WIDEST**2)) @ ways.T
+    return replace(top, logs=logs, covariance=tuple(map(tuple, covariance.tolist())))
 
 
-def _trouble(name: Name, logs: Floats, settled: bool) -> str:
-    """Why a maximum is none, in words; '' where it is sound."""
-    at = np.abs(logs) > _LOG_BOUND - 0.05
-    if at.any():
-        runaway = ", ".join(
-            f"{parameter} = {'0' if value < 0 else 'infinite'}"
-            for parameter, value, bound in zip(NAMES[name], logs, at, strict=True)
-            if bound
-        )
-        return f"ended on a boundary ({runaway})"
-    return "" if settled else "did not converge"
+def _nested(name: Name, top: _Top) -> Name | None:
+    """Which simpler model a boundary is; None inside, and on boundaries that are a model of their own."""
+    if name in (NBD, EXPONENTIAL) or not top.bound[2:].any():
+        return None
+    if name in (BG, MBG) and np.exp(top.logs[2] - np.logaddexp(top.logs[2], top.logs[3])) > _NOBODY_STOPS:
+        return None
+    if name == PARETO and top.bound[3] and top.logs[3] < 0:
+        return None  # some stop at once, the others never
+    return EXPONENTIAL if name == PARETO and top.logs[2] > 0 else NBD
+
+
+def _runaway(name: Name, top: _Top) -> str:
+    return ", ".join(
+        f"{parameter} = {'0' if value < 0 else 'infinite'}"
+        for parameter, value, bound in zip(NAMES[name], top.logs, top.bound, strict=True)
+        if bound
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from crmlib import formats, wording
@@ -14,7 +15,9 @@ from crmlib.analysis.lifetime_value.methods import MODELS
 from crmlib.analysis.lifetime_value.payback import Channels, part_channels
 from crmlib.analysis.lifetime_value.predictions import AHEAD_DAYS, part_predictions
 from crmlib.analysis.lifetime_value.scoring import Scores, part_value
-from crmlib.analysis.lifetime_value.validation import Trust, Validation, part_methods
+from crmlib.analysis.lifetime_value.spend import SHRUNK
+from crmlib.analysis.lifetime_value.validation import Trust, Validation
+from crmlib.analysis.lifetime_value.verdict import part_methods
 from crmlib.findings import Caveat, Check, Findings, Grade, Part, Signal, compose
 
 if TYPE_CHECKING:
@@ -98,7 +101,7 @@ def part_limits(validation: Validation, scores: Scores, channels: Channels | Non
         caveats=[Caveat(text=text) for text in _caveats(validation, scores, channels)][:_MOST_CAVEATS],
         signals=_signals(validation, scores),
         certain=["Of 100 ranges on this page, 95 should hold what comes."],
-        method=_method(validation, scores), tables={"model": _model_table(validation, scores)},
+        method=_method(scores), tables={"model": _model_table(validation, scores)},
     )  # fmt: skip
 
 
@@ -111,8 +114,11 @@ def _signals(validation: Validation, scores: Scores) -> list[Signal]:
 
 def _caveats(validation: Validation, scores: Scores, channels: Channels | None) -> list[str]:
     trust, own = validation.trust(scores.horizon_days), []
+    if scores.model is None:
+        own.append(f"The lists rest on a rule of thumb ('{scores.method}'): no model came closer.")
     if trust is Trust.MISSED:
-        own.append(f"The last forecast missed by {formats.share(abs(validation.off))}: use its figures only to rank.")
+        missed = f"by {formats.share(validation.missed)}" if np.isfinite(validation.missed) else "everything"
+        own.append(f"The last forecast missed {missed}: use its figures only to rank.")
     elif trust is Trust.UNTESTED:
         own.append(
             f"Figures for the {scores.ahead} are untested: forecasts could be checked over {validation.days} days only."
@@ -150,7 +156,7 @@ def _spend_check(scores: Scores) -> list[Check]:
     if scores.spend is None:
         text = "Spend could not be modelled: too few repeat buyers with amounts, or no average exists (q <= 1)."
         return [Check(name="spend model", verdict="warning", text=f"{text} Values are left empty.")]
-    if abs(scores.spend.correlation) < _MAX_CORRELATION:
+    if scores.spend.name == SHRUNK or abs(scores.spend.correlation) < _MAX_CORRELATION:
         return []
     text = (
         f"How often and how much customers buy are correlated ({formats.number(scores.spend.correlation, digits=2)}): "
@@ -159,7 +165,7 @@ def _spend_check(scores: Scores) -> list[Check]:
     return [Check(name="spend independent of frequency", verdict="warning", text=text)]
 
 
-def _method(validation: Validation, scores: Scores) -> list[str]:
+def _method(scores: Scores) -> list[str]:
     lines = [scores.margin.sentence()]
     clock = scores.forecaster.fits.clock
     if clock is not None:
@@ -170,11 +176,12 @@ def _method(validation: Validation, scores: Scores) -> list[str]:
         )
     if scores.discount_rate:
         lines.append(f"Money is discounted at {formats.share(scores.discount_rate)} a year, to the day of this report.")
-    if scores.method != validation.chosen:
+    if scores.spend is not None and scores.spend.name == SHRUNK:
         lines.append(
-            f"On all days up to now {validation.chosen} could not be fitted; the lists rest on '{scores.method}'."
+            "Money is each customer's own average, drawn to what is usual for so many orders: on later time that came "
+            "closer than Gamma-Gamma."
         )
-    if scores.spend is not None:
+    elif scores.spend is not None:
         limits = formats.interval(*scores.spend.correlation_limits, "index")
         lines.append(
             "Spend per order is taken to be independent of how often somebody buys; their correlation is "
@@ -192,13 +199,12 @@ def _model_table(validation: Validation, scores: Scores) -> pd.DataFrame:
         if name in validation.models:
             used = name == validation.chosen
             rows += [{"model": name, "used": used, **row} for row in validation.models[name].table()]
-        else:
+        elif any(one.name == name for one in validation.failed):
             until = validation.start.isoformat()
             rows.append({"model": name, "converged": False, "fitted_until": until, "used": False})
-    refits = [
-        ("Gamma-Gamma", validation.spend), (f"{scores.method} refit", scores.model), ("Gamma-Gamma refit", scores.spend)
-    ]  # fmt: skip
-    for label, model in refits:
+    for spend in validation.spends:
+        rows += [{"model": spend.name, "used": spend is validation.spend, **row} for row in spend.table()]
+    for label, model in ((scores.method, scores.model), (scores.spend.name if scores.spend else "", scores.spend)):
         if model is not None:
-            rows += [{"model": label, "used": True, **row} for row in model.table()]
+            rows += [{"model": f"{label} refit", "used": True, **row} for row in model.table()]
     return pd.DataFrame(rows, columns=columns)

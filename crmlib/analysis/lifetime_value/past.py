@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from crmlib.shop.shop import Shop
 
 YEAR = 365
+_LEAST_KNOWN = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +70,21 @@ def past_year(shop: Shop) -> Past:
         before=round(float(before), 2) if before is not None and paid and before == before else None,
         tiers=pd.DataFrame({"tier": [name for name, _ in TIERS], "value": sales}),
     )  # fmt: skip
+
+
+def yardstick(shop: Shop, *, days: int) -> tuple[float, int] | None:
+    """Net sales in the last `days` to the customers known when they began, and how many these were.
+
+    What to hold a forecast of as many days against; None under 100 of them, or without amounts.
+    """
+    if not (shop.has("orders", "total") or shop.has("order_lines")):
+        return None
+    start = shop.as_of - timedelta(days=days)
+    known = shop_facts.customer_history(shop, until=start).select("customer_id")
+    later = shop_facts.later_purchases(shop, start=start, end=shop.as_of).semi_join(known, "customer_id")
+    customers = int(shop.fetch(known.aggregate(n=known.count()))["n"].iloc[0])
+    sales = shop.fetch(later.aggregate(total=later["revenue"].sum()))["total"].iloc[0]
+    return (round(float(sales), 2), customers) if customers >= _LEAST_KNOWN and sales == sales and sales else None
 
 
 def part_past(past: Past, *, currency: str) -> Part:

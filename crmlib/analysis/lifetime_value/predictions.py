@@ -44,7 +44,7 @@ def predictions(scores: Scores, *, shop: Shop) -> tuple[Prediction, ...]:
         )  # fmt: skip
 
     for days in dict.fromkeys((*_DAYS, scores.horizon_days)):
-        expected = ahead.expected(days)
+        expected = ahead.orders(days)
         # Variances of single histories, which are only summed, need few draws.
         draws = ahead.simulate(days, n=int(np.clip(2_000_000 // len(counts), 16, 100)), seed=days)
         variance, own = draws.var(axis=1, dtype=float), ahead.spread(days, counts)
@@ -53,9 +53,9 @@ def predictions(scores: Scores, *, shop: Shop) -> tuple[Prediction, ...]:
         if scores.spend is None:
             continue
         per_order, mean = _per_order(scores), expected[scores.row]
-        # Variance of one customer's orders over their squared mean is 1/p in Gamma-Gamma.
+        # Chance of how many orders, and of how large each is.
         spread = np.sqrt(
-            variance[scores.row] @ np.square(per_order) + mean @ np.square(per_order) * (1 / scores.spend.p)
+            variance[scores.row] @ np.square(per_order) + mean @ np.square(per_order) * scores.spend.order_variance
         )
         own = float(np.hypot(own, scores.spend.mean_deviation))
         total = scores.total(float(mean @ per_order), float(spread), own)

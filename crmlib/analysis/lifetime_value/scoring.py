@@ -16,9 +16,10 @@ from crmlib.analysis.lifetime_value.forecaster import CHUNK, Outlook, forecaster
 from crmlib.analysis.lifetime_value.margin import Margin, margin_of
 from crmlib.analysis.lifetime_value.methods import HISTORY
 from crmlib.analysis.lifetime_value.models import PurchaseModel
-from crmlib.analysis.lifetime_value.past import Past, part_past, past_year
+from crmlib.analysis.lifetime_value.past import Past, part_past, past_year, yardstick
+from crmlib.analysis.lifetime_value.ranges import limits
 from crmlib.analysis.lifetime_value.season import year_before
-from crmlib.analysis.lifetime_value.spend import repeat_average, spend_of
+from crmlib.analysis.lifetime_value.spend import GAMMA_GAMMA, spend_of
 from crmlib.analysis.lifetime_value.tiers import TOP, WHOLESALE, tier_of, tiers, tiers_then
 from crmlib.analysis.lifetime_value.timing import Floats
 from crmlib.analysis.lifetime_value.validation import Trust, Validation
@@ -31,6 +32,7 @@ from crmlib.stats.ranking import top_share_range
 if TYPE_CHECKING:
     from crmlib.shop.shop import Shop
 
+STOPPED, NEW_DAYS = 0.5, 30  # a chance of no order from which one is likelier gone than not; how long that is news
 BEST_SHARE = 0.2  # the customers by past sales who are worth a call when they waver
 _DRAWS, _FEWER_DRAWS, _MANY = 400, 200, 50_000
 _AS_MANY = 0.02  # a number of customers this close is the same
@@ -38,7 +40,7 @@ _STEPS = 12  # parts of the horizon for discounting
 _COLUMNS = [
     "customer_id", "expected_orders", "low_orders", "high_orders", "expected_value", "low_value", "high_value",
     "p_no_order", "rank", "tier", "days_since_last_order", "past_revenue", "chance_90d", "if_active", "quiet",
-    "wholesale", "_row", "_variance",
+    "wholesale", "new", "past_orders", "_row", "_variance",
 ]  # fmt: skip
 
 
@@ -48,10 +50,12 @@ class Scores(Outlook):
 
     customers   customer_id, expected_orders, low_orders, high_orders, expected_value, low_value, high_value,
                 p_no_order, rank, tier, days_since_last_order, past_revenue, chance_90d (of an order within 90 days),
-                if_active (value if still buying), quiet (one of the best, likelier not to order), wholesale; best
-                first; value in the shop's currency, empty where spend cannot be forecast
+                if_active (value if still buying), quiet (one of the best, likelier not to order), wholesale,
+                new (quiet now and not thirty days ago); best first; value in the shop's currency, empty where spend
+                cannot be forecast
     tiers       totals with ranges, as `tiers.tiers` has them
     past        what customers brought in the twelve months before as_of
+    yardstick   what those known as long ago as the horizon brought since, and how many they were
     year_before how busy the coming days were a year ago (1: as the whole year), where the method knows no season
     row         for each row of customers, that of `forecaster.patterns`
     """
@@ -69,6 +73,7 @@ class Scores(Outlook):
     top_tenth: Total | None
     discount_rate: float
     year_before: float | None
+    yardstick: tuple[float, int] | None
 
     @property
     def method(self) -> str:
@@ -87,9 +92,13 @@ class Scores(Outlook):
 
     @property
     def best(self) -> pd.DataFrame:
-        """The best fifth of customers by past sales."""
-        past = self.customers["past_revenue"]
-        return self.customers[past >= past.quantile(1 - BEST_SHARE)]
+        """The best fifth of customers by past sales; by past orders where there are no amounts."""
+        return self.customers[_best(self.customers)]
+
+    @property
+    def best_by(self) -> str:
+        """By what they are the best: sales, or orders where there are no amounts."""
+        return "sales" if _paid(self.customers) else "orders"
 
     @property
     def ahead(self) -> str:
@@ -126,9 +135,10 @@ def score(
     patterns = groups.size().rename("customers").reset_index()
     row = groups.ngroup().to_numpy(np.intp)
     ahead = forecaster(shop, patterns, validation)
+    money = validation.spend.name if validation.spend else GAMMA_GAMMA
     paid = people["revenue"].notna().any() and (shop.has("orders", "total") or shop.has("order_lines"))
-    outlook = Outlook(forecaster=ahead, horizon_days=horizon_days, errors=validation.errors,
-                      spend=spend_of(people, until=shop.as_of) if paid else None)  # fmt: skip
+    outlook = Outlook(forecaster=ahead, horizon_days=horizon_days, errors=validation.errors, widen=validation.widen,
+                      spend=spend_of(people, until=shop.as_of, name=money) if paid else None)  # fmt: skip
     draws = ahead.simulate(horizon_days, n=_FEWER_DRAWS if len(patterns) > _MANY else _DRAWS, seed=seed)
     expected, none, soon = _chances(outlook)
     frame = _frame(people, outlook, (expected, none, soon), draws, row)
@@ -147,16 +157,17 @@ def score(
     return Scores(
         forecaster=ahead, horizon_days=horizon_days, errors=outlook.errors, spend=outlook.spend,
         customers=frame.drop(columns=["_row", "_variance"]).round(4),
-        tiers=tiers(frame, outlook, then=tiers_then(validation)), row=frame["_row"].to_numpy(np.intp), margin=earnings,
+        tiers=tiers(frame, outlook, validation=validation), row=frame["_row"].to_numpy(np.intp), margin=earnings,
         past=past_year(shop), orders=orders, buyers=buyers, value=value, top_tenth=top, discount_rate=discount_rate,
         year_before=None if ahead.fits.clock else year_before(shop, days=horizon_days),
+        yardstick=yardstick(shop, days=horizon_days),
     )  # fmt: skip
 
 
 def _chances(outlook: Outlook) -> tuple[Floats, Floats, Floats]:
     """Of each history: purchases expected, chance of none, chance of one within 90 days; none contradicts another."""
     ahead, days = outlook.forecaster, outlook.horizon_days
-    expected = ahead.expected(days)
+    expected = ahead.orders(days)
     # Whoever orders at all orders at least once: no chance of an order is above the orders expected.
     none = np.maximum(ahead.p_none(days), 1 - expected)
     soon = 1 - ahead.p_none(chances.DAYS)
@@ -169,9 +180,11 @@ def _frame(
 ) -> pd.DataFrame:  # fmt: skip
     """Orders and chances per customer, from those of the histories."""
     expected, none, soon = of
-    model = outlook.forecaster.model
-    exact = model.limits(outlook.forecaster.patterns, days=outlook.horizon_days) if model else None
-    low, high = exact or _quantiles(draws)
+    ahead = outlook.forecaster
+    if ahead.model is not None:
+        low, high = limits(ahead.model, ahead.chances, ahead.patterns, days=outlook.horizon_days, widen=outlook.widen)
+    else:
+        low, high = (np.asarray(end, float) for end in _quantiles(draws))
     return pd.DataFrame(
         {
             "customer_id": people["customer_id"],
@@ -181,8 +194,10 @@ def _frame(
             "p_no_order": none[row],
             "days_since_last_order": (people["t_days"] - people["recency_days"]) + 1,
             "past_revenue": people["revenue"].astype(float),
+            "past_orders": people["frequency"] + 1,
             "chance_90d": soon[row],
             "_row": row,
+            "_before": ahead.p_none(outlook.horizon_days, before=NEW_DAYS)[row],
         }
     )
 
@@ -208,16 +223,18 @@ def _with_value(
     if spend is None:
         columns = ("expected_value", "low_value", "high_value", "_variance", "if_active")
         return frame.assign(**dict.fromkeys(columns, np.nan), wholesale=False)
-    frequency, average = repeat_average(people)
+    count, average = spend.seen(people)
     per_order, big = spend.per_order(people)
     row = frame["_row"].to_numpy(np.intp)
-    weight = of[1][row]
+    weight, plain = of[1][row], ahead.expected(outlook.horizon_days)
+    # Draws are the model's; chances share its orders out anew.
+    drawn = np.where(plain > 1e-12, expected / np.maximum(plain, 1e-12), 1.0)[row]
 
     def some(start: int) -> tuple[Floats, Floats, Floats]:
         part = slice(start, start + CHUNK)
         purchases = draws[row[part]]
-        money = spend.simulate(purchases, frequency[part], average[part], rng=np.random.default_rng([seed, start]))
-        money = np.where(big[part, None], purchases * average[part, None], money)
+        money = spend.simulate(purchases, count[part], average[part], rng=np.random.default_rng([seed, start]))
+        money = np.where(big[part, None], purchases * per_order[part, None], money)
         n = money.shape[1]
         below, above = int(0.025 * n), min(int(np.ceil(0.975 * n)), n - 1)
         variance = money.var(axis=1)
@@ -227,10 +244,15 @@ def _with_value(
 
     parts = side_by_side(some, range(0, len(people), CHUNK))
     low, high, variance = (np.concatenate(column) for column in zip(*parts, strict=True))
+    mean, low, high, variance = expected[row] * per_order, low * drawn, high * drawn, variance * drawn**2
+    low, high = (
+        np.maximum(mean - outlook.widen * np.maximum(mean - low, 0), 0),
+        mean + outlook.widen * np.maximum(high - mean, 0),
+    )
     alive = ahead.model.p_alive(ahead.patterns) if ahead.model is not None else np.ones(len(ahead.patterns))
     return frame.assign(
-        expected_value=expected[row] * per_order * weight, low_value=low * weight, high_value=high * weight,
-        _variance=variance * weight**2, if_active=_if_active(expected, alive)[row] * per_order * weight, wholesale=big,
+        expected_value=mean * weight, low_value=low * weight, high_value=high * weight,
+        _variance=variance * weight**2, if_active=_if_active(plain, alive)[row] * per_order * weight, wholesale=big,
     )  # fmt: skip
 
 
@@ -249,15 +271,27 @@ def _discount(outlook: Outlook, rate: float, expected: Floats) -> Floats:
     return np.where(expected > 0, worth @ np.diff(reached, axis=0) / np.maximum(expected, 1e-12), 1.0)
 
 
+def _paid(customers: pd.DataFrame) -> bool:
+    return bool((customers["past_revenue"] > 0).any())
+
+
+def _best(customers: pd.DataFrame) -> pd.Series[bool]:
+    past = customers["past_revenue" if _paid(customers) else "past_orders"]
+    return past >= past.quantile(1 - BEST_SHARE)
+
+
 def _ranked(frame: pd.DataFrame) -> pd.DataFrame:
     by = "expected_value" if frame["expected_value"].notna().any() else "expected_orders"
     frame = frame.sort_values(
         [by, "days_since_last_order", "customer_id"], ascending=[False, True, True], ignore_index=True
     )
-    best = frame["past_revenue"] >= frame["past_revenue"].quantile(1 - BEST_SHARE)
+    best = _best(frame)
     crowd = ~frame["wholesale"].to_numpy(bool)
-    quiet = best & (frame["p_no_order"] >= 0.5) & crowd
-    return frame.assign(rank=np.arange(1, len(frame) + 1), tier=tier_of(crowd), quiet=quiet)[_COLUMNS]
+    quiet = best & (frame["p_no_order"] >= STOPPED) & crowd
+    tier = tier_of(crowd, frame[by].to_numpy(float))
+    return frame.assign(
+        rank=np.arange(1, len(frame) + 1), tier=tier, quiet=quiet, new=quiet & (frame["_before"] < STOPPED)
+    )[_COLUMNS]
 
 
 def part_value(scores: Scores, validation: Validation, *, currency: str) -> Part:
@@ -323,7 +357,7 @@ def _tier_name(tier: str, customers: int) -> str:
 def _total_metrics(scores: Scores, validation: Validation, currency: str) -> list[Metric]:
     n, money, called = len(scores.customers), currency or "amount", scores.margin.called
     tested = validation.trust(scores.horizon_days) is Trust.TESTED
-    same = validation.days == scores.horizon_days and validation.sales_actual > 0
+    yard = scores.yardstick if scores.value is not None else None
     value = f"expected {called} in [as_of, as_of + {scores.horizon_days} days) from customers known at as_of"
     value += f", discounted at {formats.share(scores.discount_rate)} a year" if scores.discount_rate else ""
     crowd = n - scores.wholesale
@@ -331,10 +365,10 @@ def _total_metrics(scores: Scores, validation: Validation, currency: str) -> lis
         Metric.of(
             _estimate(scores.value, money, n), id="expected_value", label=f"Expected {called}",
             headline=tested and scores.value is not None, spread=True,
-            before=validation.sales_actual * scores.margin.share if same and scores.value is not None else None,
-            against=_against(n, int(validation.patterns["customers"].sum())) if same else "",
+            before=yard[0] * scores.margin.share if yard else None,
+            against=_against(n, yard[1], scores.horizon_days) if yard else "",
             definition=f"{value}; range of what will come, from chance, open parameters and errors of earlier "
-            "forecasts; the year before: what customers known at its start brought",
+            "forecasts; the time before: what customers known at its start brought",
         ),
         Metric.of(
             _estimate(scores.orders, "orders", n), id="expected_orders", label="Expected orders",
@@ -356,12 +390,13 @@ def _total_metrics(scores: Scores, validation: Validation, currency: str) -> lis
     ]  # fmt: skip
 
 
-def _against(now: int, then: int) -> str:
-    """The year before, with how many more customers there are to bring the money now."""
+def _against(now: int, then: int, days: int) -> str:
+    """The time before as long, with how many more customers there are to bring the money now."""
+    before = "the year before" if days == 365 else f"the {wording.span(days)} before"
     if not then or abs(now / then - 1) < _AS_MANY:
-        return "the year before"
+        return before
     share = formats.share(abs(now / then - 1))
-    return f"the year before, from {share} {'more' if now > then else 'fewer'} customers"
+    return f"{before}, from {share} {'more' if now > then else 'fewer'} customers"
 
 
 def _estimate(total: Total | None, unit: str, n: int) -> Estimate:

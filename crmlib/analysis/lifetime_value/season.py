@@ -17,11 +17,13 @@ from crmlib.analysis.lifetime_value import timing
 from crmlib.shop import facts as shop_facts
 
 if TYPE_CHECKING:
+    from crmlib.analysis.lifetime_value.models import PurchaseModel
     from crmlib.shop.shop import Shop
 
 Floats = NDArray[np.float64]
 
 LEAST_SEASON_DAYS = 730
+UNIT_DAYS = {"day": 1, "week": 7}
 _LEAST_A_MONTH = 30  # repeat purchase days, in every month of the last two years
 _LEVEL = 0.01
 
@@ -76,14 +78,14 @@ def monthly_repeats(shop: Shop, *, until: date) -> ir.Table:
     return months.aggregate(purchases=repeats.count()).order_by("month")
 
 
-def season(months: pd.DataFrame, patterns: pd.DataFrame, *, theta: Floats, unit: int, until: date) -> Clock | None:
+def season(months: pd.DataFrame, patterns: pd.DataFrame, *, model: PurchaseModel) -> Clock | None:
     """The clock of the yearly season, or None where two whole years do not show one.
 
-    `theta` is BG/NBD's without a clock. Each month's repeat purchases are divided by what the model expects of the
+    `model` was fitted without a clock. Each month's repeat purchases are divided by what the model expects of the
     customers won by then, so that neither growth nor dropout looks like a season; years are centred; the months'
     differences must exceed those between years (analysis of variance, p < .01) and are shrunk by what could be chance.
     """
-    ratios = _ratios(months, patterns, theta=theta, unit=unit, until=until)
+    ratios = _ratios(months, patterns, model=model)
     if ratios is None:
         return None
     years = len(ratios)
@@ -97,7 +99,7 @@ def season(months: pd.DataFrame, patterns: pd.DataFrame, *, theta: Floats, unit:
     effect = effect * (1 - within / between)
     margin = stats.t.ppf(0.975, 11 * (years - 1)) * np.sqrt(within / years)
     # Columns run over the twelve months before `until`; the clock is by calendar month.
-    first = (until.replace(day=1).month - 1) % 12
+    first = model.until.month - 1
     order = np.argsort((first + np.arange(12)) % 12)
     effect = effect[order]
     level = np.exp(effect).mean()
@@ -105,8 +107,9 @@ def season(months: pd.DataFrame, patterns: pd.DataFrame, *, theta: Floats, unit:
     return Clock(busy, low, high)
 
 
-def _ratios(months: pd.DataFrame, patterns: pd.DataFrame, *, theta: Floats, unit: int, until: date) -> Floats | None:
+def _ratios(months: pd.DataFrame, patterns: pd.DataFrame, *, model: PurchaseModel) -> Floats | None:
     """Actual over expected by whole year back from `until` and month in it, shape (years, 12); None under two years."""
+    until = model.until
     end = np.datetime64(until, "M")
     t = patterns["t_days"].to_numpy(int)
     days = int(t.max()) + 1
@@ -116,7 +119,8 @@ def _ratios(months: pd.DataFrame, patterns: pd.DataFrame, *, theta: Floats, unit
         return None
     won = np.bincount(days - 1 - t, weights=patterns["customers"].to_numpy(float), minlength=days)
     nothing = np.zeros(days + 1)
-    mean = timing.expected(timing.BG, theta, nothing, nothing, nothing, np.arange(days + 1) / unit)
+    ahead = np.arange(days + 1) / UNIT_DAYS[model.time_unit]
+    mean = timing.expected(model.name, model.parameters, nothing, nothing, nothing, ahead)
     expected = np.convolve(won, np.diff(mean))[: days - 1]
     on = (start + 1 + np.arange(days - 1)).astype("datetime64[M]")
     back = (end - on).astype(int)  # 1 is the last whole month

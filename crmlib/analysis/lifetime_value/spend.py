@@ -1,10 +1,7 @@
-"""How much do customers spend on a purchase day? Gamma-Gamma; the one place that calls the lifetimes package."""
+"""How much do customers spend on a purchase day? Gamma-Gamma, or each one's own average shrunk to what is usual."""
 
 from __future__ import annotations
 
-import contextlib
-import io
-import warnings
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -12,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy import optimize
+from scipy.special import gammaln, psi
 
 from crmlib.analysis.lifetime_value.timing import Floats
 from crmlib.shop import facts as shop_facts
@@ -20,62 +19,111 @@ if TYPE_CHECKING:
     from crmlib.shop.shop import Shop
 
 LEAST_BUYERS = 50
+LEAST_WHOLESALE_ORDERS = 3
+GAMMA_GAMMA, SHRUNK = "Gamma-Gamma", "own average, shrunk"
 # More than this many averages only sharpen the third digit.
 _MOST_BUYERS = 50_000
+# Of p, q and v over the mean spend, in logarithms. Where spend hardly differs q and v run to theirs together, and what
+# is expected of everybody is the pooled mean.
+_BOUNDS = np.log([[0.01, 1e5], [0.05, 1e4], [1e-4, 1e6]])
+_STARTS = ((1.0, 1.0, 0.5), (0.0, 0.3, 0.0), (3.0, 4.0, 2.0))
+_FLAT = 1e-5
 
 
 @dataclass(frozen=True, kw_only=True)
 class SpendModel:
-    """A fitted Gamma-Gamma: each customer's orders vary around an average of their own.
+    """What is common to both: buyers fitted on, what is wholesale, how spend goes with frequency (95 % interval)."""
+
+    customers: int
+    until: date
+    correlation: float
+    correlation_limits: tuple[float, float]
+    wholesale_from: float = np.inf
+
+    name = ""
+
+    @property
+    def mean_deviation(self) -> float:
+        """By what share the crowd's mean spend may be off, since so many averages were seen."""
+        raise NotImplementedError
+
+    @property
+    def order_variance(self) -> float:
+        """Variance of one order of a customer over the square of their mean."""
+        raise NotImplementedError
+
+    def seen(self, people: pd.DataFrame) -> tuple[Floats, Floats]:
+        """Purchase days that count and their average, for rows of customer_history."""
+        raise NotImplementedError
+
+    def expected(self, count: Floats, average: Floats) -> Floats:
+        """Mean spend on a coming purchase day, given `average` over `count` days (any value if none)."""
+        raise NotImplementedError
+
+    def simulate(
+        self, purchases: NDArray[np.int64], count: Floats, average: Floats, *, rng: np.random.Generator
+    ) -> Floats:
+        """Spend that goes with `purchases`, shape (customers, draws)."""
+        raise NotImplementedError
+
+    def table(self) -> list[dict[str, Any]]:
+        """Rows of model.csv."""
+        raise NotImplementedError
+
+    def per_order(self, people: pd.DataFrame) -> tuple[Floats, NDArray[np.bool_]]:
+        """Mean spend on a coming purchase day for rows of customer_history, and who is a wholesale buyer.
+
+        A wholesale buyer's own average says more than the crowd's, which it was left out of. One large order or two
+        make nobody one: it takes three that stand.
+        """
+        frequency, average = repeat_average(people)
+        big = (frequency >= LEAST_WHOLESALE_ORDERS - 1) & (average > self.wholesale_from)
+        return np.where(big, average, self.expected(*self.seen(people))), big
+
+
+@dataclass(frozen=True, kw_only=True)
+class GammaGamma(SpendModel):
+    """Each customer's orders vary around an average of their own, whatever their frequency.
 
     p, q, v (the paper's gamma, in the shop's currency) as in Fader and Hardie 2013, "The Gamma-Gamma Model of Monetary
-    Value". `correlation` is that of frequency and spend, which the model takes to be none, with its 95 % interval.
+    Value", on repeat buyers' averages.
     """
 
     p: float
     q: float
     v: float
-    customers: int
-    correlation: float
-    correlation_limits: tuple[float, float]
     log_likelihood: float
     limits: tuple[tuple[float, float], ...]
-    until: date
-    wholesale_from: float = np.inf
+
+    name = GAMMA_GAMMA
 
     @property
     def mean_deviation(self) -> float:
-        """By what share the crowd's mean spend may be off: averages are Gamma-inverse-Gamma, over so many buyers."""
-        # Variance of p·nu/… over squared mean is 1/(q - 2); heavy tails below q = 2.1 are held at that.
-        return float(np.sqrt(1 / max(self.q - 2, 0.1) / self.customers))
+        # Variance of the customers' means over squared mean is 1/(q - 2); heavy tails below q = 2.1 are held at that.
+        return float(np.sqrt((1 / max(self.q - 2, 0.1) + self.order_variance) / self.customers))
 
-    def expected(self, frequency: Floats, average: Floats) -> Floats:
-        """Mean spend on a coming purchase day, given `average` over `frequency` repeat days (any value if none)."""
-        seen = np.where(frequency > 0, frequency * average, 0.0)
-        return self.p * (self.v + seen) / (self.p * frequency + self.q - 1)
+    @property
+    def order_variance(self) -> float:
+        return 1 / self.p
 
-    def per_order(self, people: pd.DataFrame) -> tuple[Floats, NDArray[np.bool_]]:
-        """Mean spend on a coming purchase day for rows of customer_history, and who is a wholesale buyer.
+    def seen(self, people: pd.DataFrame) -> tuple[Floats, Floats]:
+        return repeat_average(people)
 
-        A wholesale buyer's own average says more than the crowd's, which it was left out of.
-        """
-        frequency, average = repeat_average(people)
-        big = (frequency > 0) & (average > self.wholesale_from)
-        return np.where(big, average, self.expected(frequency, average)), big
+    def expected(self, count: Floats, average: Floats) -> Floats:
+        total = np.where(count > 0, np.maximum(count * average, 0.0), 0.0)
+        return self.p * (self.v + total) / (self.p * count + self.q - 1)
 
     def simulate(
-        self, purchases: NDArray[np.int64], frequency: Floats, average: Floats, *, rng: np.random.Generator
+        self, purchases: NDArray[np.int64], count: Floats, average: Floats, *, rng: np.random.Generator
     ) -> Floats:
-        """Spend that goes with `purchases`, shape (customers, draws)."""
-        seen = np.where(frequency > 0, np.maximum(frequency * average, 0.0), 0.0)
+        total = np.where(count > 0, np.maximum(count * average, 0.0), 0.0)
         money, some = np.zeros(purchases.shape), purchases > 0
-        shape = np.broadcast_to((self.q + self.p * frequency)[:, None], purchases.shape)[some]
-        scale = rng.standard_gamma(shape) / np.broadcast_to((self.v + seen)[:, None], purchases.shape)[some]
+        shape = np.broadcast_to((self.q + self.p * count)[:, None], purchases.shape)[some]
+        scale = rng.standard_gamma(shape) / np.broadcast_to((self.v + total)[:, None], purchases.shape)[some]
         money[some] = rng.standard_gamma(self.p * purchases[some]) / scale
         return money
 
     def table(self) -> list[dict[str, Any]]:
-        """Rows of model.csv."""
         return [
             {"parameter": name, "value": value, "low": low, "high": high, "log_likelihood": self.log_likelihood,
              "converged": True, "time_unit": "", "fitted_until": self.until.isoformat()}
@@ -83,24 +131,78 @@ class SpendModel:
         ]  # fmt: skip
 
 
-def fit_spend(shop: Shop, *, until: date | None = None) -> SpendModel | None:
-    """How much do customers spend on a purchase day? Gamma-Gamma on repeat buyers' averages.
+@dataclass(frozen=True, kw_only=True)
+class Shrunk(SpendModel):
+    """A customer's average over all purchase days, drawn to what is usual for so many of them, the more the fewer.
+
+    Usual is `level` + `slope` · log(days). `between` is the variance of customers' means around it, `within` that of
+    their days (Bühlmann 1967).
+    """
+
+    level: float
+    slope: float
+    between: float
+    within: float
+
+    name = SHRUNK
+
+    @property
+    def mean_deviation(self) -> float:
+        return float(np.sqrt((self.between + self.within) / self.customers) / self.level)
+
+    @property
+    def order_variance(self) -> float:
+        return self.within / self.level**2
+
+    def seen(self, people: pd.DataFrame) -> tuple[Floats, Floats]:
+        return _all_days(people)
+
+    def expected(self, count: Floats, average: Floats) -> Floats:
+        usual = _usual(self.level, self.slope, count)
+        return usual + self._trust(count) * (np.maximum(average, 0.0) - usual)
+
+    def simulate(
+        self, purchases: NDArray[np.int64], count: Floats, average: Floats, *, rng: np.random.Generator
+    ) -> Floats:
+        mean, open_ = self.expected(count, average), self.between * (1 - self._trust(count))
+        money, some = np.zeros(purchases.shape), purchases > 0
+        centre, doubt = (np.broadcast_to(part[:, None], purchases.shape)[some] for part in (mean, open_))
+        for variance, times in ((doubt, 1.0), (np.full(len(centre), self.within), purchases[some].astype(float))):
+            # Gamma with that mean and variance; nothing is drawn where nothing varies.
+            shape = np.maximum(times * centre, 1e-12) ** 2 / np.maximum(times * variance, 1e-9 * centre**2 + 1e-300)
+            centre = times * centre * rng.standard_gamma(shape) / shape
+        money[some] = centre
+        return money
+
+    def table(self) -> list[dict[str, Any]]:
+        return [
+            {"parameter": name, "value": getattr(self, name), "converged": True, "time_unit": "",
+             "fitted_until": self.until.isoformat()}
+            for name in ("level", "slope", "between", "within")
+        ]  # fmt: skip
+
+    def _trust(self, count: Floats) -> Floats:
+        """How much of the way from what is usual to their own average a customer of so many days is believed."""
+        whole = self.between * count + self.within
+        return np.where(whole > 0, self.between * count / np.maximum(whole, 1e-300), 0.0)
+
+
+def fit_spend(shop: Shop, *, until: date | None = None, name: str = GAMMA_GAMMA) -> SpendModel | None:
+    """How much do customers spend on a purchase day? By Gamma-Gamma on repeat buyers' averages, or their own, shrunk.
 
     Wholesale buyers (average over exp(6 robust standard deviations) times the median) and averages of zero or below
-    are left out. None without amounts, under 50 repeat buyers, where the fit fails, or q <= 1 (no mean exists).
+    are left out. None without amounts, under 50 repeat buyers, or q <= 1 (no mean exists).
     """
     until = until or shop.as_of
     history = shop_facts.customer_history(shop, until=until)
-    repeaters = shop.fetch(
-        history.filter(history["frequency"] > 0)
-        .select("customer_id", "frequency", "repeat_revenue")
-        .order_by("customer_id"),
+    people = shop.fetch(
+        history.select("customer_id", "frequency", "repeat_revenue", "revenue").order_by("customer_id"),
         max_rows=20_000_000,
     )
-    return spend_of(repeaters, until=until)
+    return spend_of(people, until=until, name=name)
 
 
-def spend_of(people: pd.DataFrame, *, until: date) -> SpendModel | None:
+def spend_of(people: pd.DataFrame, *, until: date, name: str = GAMMA_GAMMA) -> SpendModel | None:
     """The same for rows of customer_history that have crossed already."""
     everyone, spent = repeat_average(people)
     frequency, average = everyone[everyone > 0], spent[everyone > 0]
@@ -109,28 +211,102 @@ def spend_of(people: pd.DataFrame, *, until: date) -> SpendModel | None:
     if usable.sum() < LEAST_BUYERS:
         return None
     frequency, average = frequency[usable], average[usable]
+    correlation, limits = _correlation(frequency, average)
     picked = np.arange(len(average))
     if len(picked) > _MOST_BUYERS:
         picked = np.random.default_rng(0).choice(len(average), _MOST_BUYERS, replace=False)
-    fitter = _fitted(frequency[picked], average[picked])
-    if fitter is None:
+    found = gamma_gamma(frequency[picked], average[picked])
+    if found is not None and found[0][1] <= 1:
         return None
-    p, q, v = (float(value) for value in fitter.params_)
-    if not np.isfinite([p, q, v]).all() or q <= 1:
+    common: dict[str, Any] = {
+        "customers": int(usable.sum()), "until": until, "correlation": correlation, "correlation_limits": limits,
+        "wholesale_from": limit,
+    }  # fmt: skip
+    if name == SHRUNK or found is None:
+        return _shrunk(people, common, depends=limits[0] * limits[1] > 0)
+    (p, q, v), bounds, mean = found
+    return GammaGamma(p=p, q=q, v=v, limits=bounds, log_likelihood=mean * int(usable.sum()), **common)
+
+
+def gamma_gamma(
+    frequency: Floats, average: Floats
+) -> tuple[tuple[float, float, float], tuple[tuple[float, float], ...], float] | None:
+    """p, q, v at the maximum of the likelihood, their 95 % intervals, and its mean; None where no top is reached.
+
+    By L-BFGS-B, judged by the slope and not by what the optimiser says.
+    """
+    unit = float(np.average(average, weights=frequency))
+    x, m = frequency, average / unit
+
+    def loss(logs: Floats) -> tuple[float, Floats]:
+        p, q, v = np.exp(logs)
+        shape, total = p * x + q, v + x * m
+        known = np.log(total)
+        each = (
+            gammaln(shape) - gammaln(p * x) - gammaln(q) + q * np.log(v) + (p * x - 1) * np.log(m)
+            + p * x * np.log(x) - shape * known
+        )  # fmt: skip
+        slopes = np.array(
+            [
+                (x * (psi(shape) - psi(p * x) + np.log(m) + np.log(x) - known)).mean() * p,
+                (psi(shape) - psi(q) + np.log(v) - known).mean() * q,
+                (q - v * shape / total).mean(),
+            ]
+        )
+        return -float(each.mean()), -slopes
+
+    best: tuple[float, Floats] | None = None
+    for start in _STARTS:
+        found = optimize.minimize(
+            loss, np.array(start), jac=True, method="L-BFGS-B", bounds=_BOUNDS.tolist(),
+            options={"ftol": 1e-15, "gtol": 1e-9, "maxiter": 500},
+        )  # fmt: skip
+        at, slope = found.x, -loss(found.x)[1]
+        out = ((at < _BOUNDS[:, 0] + 1e-6) & (slope < 0)) | ((at > _BOUNDS[:, 1] - 1e-6) & (slope > 0))
+        if np.abs(np.where(out, 0.0, slope)).max() < _FLAT and (best is None or found.fun < best[0] - 1e-9):
+            best = (float(found.fun), at)
+    if best is None:
         return None
-    bounds = fitter.confidence_intervals_.to_numpy(float)
-    correlation, limits = _correlation(frequency, average)
-    return SpendModel(
-        p=p, q=q, v=v, customers=int(usable.sum()), until=until, correlation=correlation, correlation_limits=limits,
-        log_likelihood=float(-fitter._negative_log_likelihood_ * usable.sum()),
-        limits=tuple((float(low), float(high)) for low, high in bounds), wholesale_from=limit,
-    )  # fmt: skip
+    logs = best[1]
+    curve = np.array([(loss(logs + step)[1] - loss(logs - step)[1]) / 2e-4 for step in 1e-4 * np.eye(3)]) * len(x)
+    inner = (logs > _BOUNDS[:, 0] + 1e-6) & (logs < _BOUNDS[:, 1] - 1e-6)
+    deviation = np.full(3, np.nan)
+    part = curve[np.ix_(inner, inner)]
+    if inner.any() and np.linalg.eigvalsh((part + part.T) / 2).min() > 0:
+        deviation[inner] = np.sqrt(np.diag(np.linalg.inv((part + part.T) / 2)))
+    low, high = (np.exp(logs + by * deviation) * [1, 1, unit] for by in (-1.96, 1.96))
+    p, q, v = (np.exp(logs) * [1, 1, unit]).tolist()
+    # The likelihood of the averages in money, not over their mean.
+    return (p, q, v), tuple(zip(low.tolist(), high.tolist(), strict=True)), -best[0] - float(np.log(unit))
+
+
+def _shrunk(people: pd.DataFrame, common: dict[str, Any], *, depends: bool) -> Shrunk | None:
+    count, average = _all_days(people)
+    usable = (average > 0) & (average <= common["wholesale_from"])
+    count, average = count[usable], average[usable]
+    level, slope = float(np.average(average, weights=count)), 0.0
+    if depends and np.ptp(count):
+        slope, level = (float(value) for value in np.polyfit(np.log(count), average, 1, w=np.sqrt(count)))
+    if level <= 0:
+        return None
+    squares = np.square(average - _usual(level, slope, count))
+    (between, within), _ = optimize.nnls(np.column_stack([np.ones(len(count)), 1 / count]), squares)
+    return Shrunk(level=level, slope=slope, between=float(between), within=float(within), **common)
+
+
+def _usual(level: float, slope: float, count: Floats) -> Floats:
+    return np.maximum(level + slope * np.log(count), 0.1 * level)
 
 
 def repeat_average(people: pd.DataFrame) -> tuple[Floats, Floats]:
     """Repeat purchase days and their average revenue, 0 where there are none."""
     frequency = people["frequency"].to_numpy(float)
     return frequency, people["repeat_revenue"].to_numpy(float) / np.maximum(frequency, 1)
+
+
+def _all_days(people: pd.DataFrame) -> tuple[Floats, Floats]:
+    count = people["frequency"].to_numpy(float) + 1
+    return count, people["revenue"].fillna(0).to_numpy(float) / count
 
 
 def wholesale_limit(average: pd.Series) -> float:
@@ -147,18 +323,3 @@ def _correlation(frequency: Floats, average: Floats) -> tuple[float, tuple[float
     found = float(np.corrcoef(frequency, average)[0, 1])
     centre, half = np.arctanh(np.clip(found, -0.999999, 0.999999)), 1.96 / np.sqrt(max(len(frequency) - 3, 1))
     return found, (float(np.tanh(centre - half)), float(np.tanh(centre + half)))
-
-
-def _fitted(frequency: Floats, average: Floats) -> Any:
-    # Its import silences FutureWarning for everybody; keep that inside.
-    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")
-        import lifetimes
-        import lifetimes.utils
-
-        fitter = lifetimes.GammaGammaFitter()
-        try:
-            fitter.fit(pd.Series(frequency), pd.Series(average))
-        except (lifetimes.utils.ConvergenceError, np.linalg.LinAlgError, ValueError):
-            return None
-    return fitter

@@ -1,7 +1,8 @@
-"""The formulas of three purchase-timing models, on arrays: likelihood, P(alive), expectation, silence, simulation.
+"""The formulas of five purchase-timing models, on arrays: likelihood, P(alive), expectation, silence, simulation.
 
 Time is in any unit, the same for all arguments; x repeat purchases, the last `recency` after the first, seen for t.
-`theta` holds the four parameters and may carry further axes: everything broadcasts.
+`theta` holds the four parameters and may carry further axes: everything broadcasts. Two of the models are limits of
+Pareto/NBD: in NBD nobody ever stops (s = 0), in exponential/NBD all stop at one rate (s infinite), worked out as such.
 """
 
 from __future__ import annotations
@@ -11,35 +12,45 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import betaln, gammaln, hyp2f1
+from scipy.special import betaincinv, betaln, gammaln, hyp2f1
 
 Floats = NDArray[np.float64]
-Name = Literal["BG/NBD", "MBG/NBD", "Pareto/NBD"]
+Name = Literal["NBD", "exponential/NBD", "BG/NBD", "MBG/NBD", "Pareto/NBD"]
 History = tuple[Floats, Floats, Floats]  # x, recency, t
 _Shape = tuple[Floats, Floats, Floats, Floats]  # alpha, beta, k, s
 
 BG: Name = "BG/NBD"
 MBG: Name = "MBG/NBD"
 PARETO: Name = "Pareto/NBD"
-NAMES: dict[Name, tuple[str, str, str, str]] = {
+NBD: Name = "NBD"
+EXPONENTIAL: Name = "exponential/NBD"
+NAMES: dict[Name, tuple[str, ...]] = {
+    "NBD": ("r", "alpha"),
+    "exponential/NBD": ("r", "alpha", "mu"),
     "BG/NBD": ("r", "alpha", "a", "b"),
     "MBG/NBD": ("r", "alpha", "a", "b"),
     "Pareto/NBD": ("r", "alpha", "s", "beta"),
 }
 SOURCES: dict[Name, str] = {
+    "NBD": "Ehrenberg 1959",
+    "exponential/NBD": "Schmittlein, Morrison and Colombo 1987, with one rate of stopping",
     "BG/NBD": "Fader, Hardie and Lee 2005",
     "MBG/NBD": "Batislam, Denizel and Filiztekin 2007",
     "Pareto/NBD": "Schmittlein, Morrison and Colombo 1987",
 }
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(24)
 _FAR = 36.0  # e^-36 is nothing beside 1
+ALL_ALIKE = 1e5  # of Pareto/NBD, the s that stands for rates of stopping that are all one
+_LARGE = 100.0  # of a, b: from there on the hypergeometric series over- and underflows
 
 
 def log_likelihood(name: Name, theta: Floats, x: Floats, recency: Floats, t: Floats) -> Floats:
     """Log-likelihood of one customer of each history."""
     r, alpha = theta[0], theta[1]
     base = gammaln(r + x) - gammaln(r) + r * np.log(alpha)
-    if name == PARETO:
+    if name == NBD:
+        return np.asarray(base - (r + x) * np.log(alpha + t))
+    if name not in (BG, MBG):
         s, beta = theta[2], theta[3]
         return np.asarray(base + s * np.log(beta) + _log_silence((alpha, beta, r + x, s), recency, t)[0])
     a, b, stayed = theta[2], theta[3], _stayed(name, x)
@@ -48,8 +59,10 @@ def log_likelihood(name: Name, theta: Floats, x: Floats, recency: Floats, t: Flo
 
 
 def p_alive(name: Name, theta: Floats, x: Floats, recency: Floats, t: Floats) -> Floats:
-    """Chance that a customer of each history still buys. In BG/NBD 1 for every one-time buyer."""
-    if name == PARETO:
+    """Chance that a customer of each history still buys. In BG/NBD 1 for every one-time buyer, in NBD for all."""
+    if name == NBD:
+        return np.ones(np.broadcast_shapes(*(np.shape(part) for part in (theta[0], x, recency, t))))
+    if name not in (BG, MBG):
         r, alpha, s, beta = theta
         whole, alive = _log_silence((alpha, beta, r + x, s), recency, t)
         return np.asarray(np.exp(np.minimum(alive - whole, 0.0)))
@@ -63,7 +76,9 @@ def expected(name: Name, theta: Floats, x: Floats, recency: Floats, t: Floats, l
     MBG/NBD is the same with b + 1. Pareto/NBD: equation 22 of Fader and Hardie's note of 2005.
     """
     alive = p_alive(name, theta, x, recency, t)
-    if name == PARETO:
+    if name == NBD:
+        return np.asarray(alive * (theta[0] + x) / (theta[1] + t) * later)
+    if name not in (BG, MBG):
         r, alpha, s, beta = theta
         # -expm1(-(s-1) g)/(s-1) has its limit g at s = 1.
         less = np.where(np.abs(s - 1) < 1e-8, 1e-8, s - 1)
@@ -74,15 +89,36 @@ def expected(name: Name, theta: Floats, x: Floats, recency: Floats, t: Floats, l
         b = b + 1
     a = np.where(np.abs(a - 1) < 1e-6, 1 + 1e-6, a)
     z = later / (alpha + t + later)
-    whole = 1 - (1 - z) ** (a - 1) * hyp2f1(a + b - 1 - r, a - 1, a + b + x - 1, z)
-    return np.asarray((a + b + x - 1) / (a - 1) * whole * alive)
+    with np.errstate(all="ignore"):
+        whole = 1 - (1 - z) ** (a - 1) * hyp2f1(a + b - 1 - r, a - 1, a + b + x - 1, z)
+        found = np.asarray((a + b + x - 1) / (a - 1) * whole)
+        most = (r + x) / (alpha + t) * later
+        sound = (found >= 0) & (found <= most * (1 + 1e-9)) & (np.maximum(a, b) < _LARGE)
+    if not sound.all():
+        shape = found.shape
+        bad = ~sound
+        parts = (np.broadcast_to(part, shape)[bad] for part in (r + x, alpha + t, a, b + x, np.asarray(later, float)))
+        found[bad] = _while_lucky(*parts)
+    return np.asarray(found * alive)
+
+
+def _while_lucky(shape: Floats, rate: Floats, a: Floats, b: Floats, later: Floats) -> Floats:
+    """The same mean as an integral over the chance p of stopping after a purchase: (1 - (1 + p·later/rate)^-shape)/p.
+
+    By Gauss and Legendre over the quantiles of its Beta: no series that could overflow.
+    """
+    total = np.zeros(len(shape))
+    for node, weight in zip((_NODES + 1) / 2, _WEIGHTS / 2, strict=True):
+        p = np.maximum(betaincinv(a, b, node), 1e-12)
+        total += weight * -np.expm1(-shape * np.log1p(p * later / rate)) / p
+    return total
 
 
 def p_none(name: Name, theta: Floats, x: Floats, recency: Floats, t: Floats, later: float | Floats) -> Floats:
     """Chance of no purchase in the next `later`, whether gone or only silent."""
     alive = p_alive(name, theta, x, recency, t)
     r, alpha = theta[0], theta[1]
-    if name == PARETO:
+    if name not in (NBD, BG, MBG):
         s, beta = theta[2], theta[3]
         silent = np.exp(
             _log_silence((alpha + t, beta + t, r + x, s), 0.0, later)[0]
@@ -113,7 +149,10 @@ def simulate(
     # Nothing more is drawn of those who have stopped.
     drawn = np.zeros(shape, np.int64)
     rate = rng.standard_gamma(still(theta[0] + x)) / still(theta[1] + t)
-    if name == PARETO:
+    if name == NBD:
+        drawn[alive] = rng.poisson(rate * later)
+        return drawn
+    if name not in (BG, MBG):
         hazard = rng.standard_gamma(still(theta[2])) / still(theta[3] + t)
         with np.errstate(divide="ignore", over="ignore"):
             active = np.minimum(rng.standard_exponential(len(rate)) / hazard, later)

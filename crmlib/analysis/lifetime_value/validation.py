@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import Enum
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import ibis
@@ -14,27 +15,31 @@ import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 
-from crmlib import figures, formats, wording
+from crmlib import formats
 from crmlib.analysis.forecasts import Errors, errors_of
-from crmlib.analysis.lifetime_value import chances
+from crmlib.analysis.lifetime_value import chances, ranges
+from crmlib.analysis.lifetime_value.chances import Chances
 from crmlib.analysis.lifetime_value.contest import choose, compare
 from crmlib.analysis.lifetime_value.methods import (
     HISTORY,
     MODELS,
     NOBODY,
     RECENCY,
-    SAME_RATE,
+    Fits,
     Look,
+    fit_all,
     look,
+    recency_bins,
+    taught,
     windows,
 )
-from crmlib.analysis.lifetime_value.models import PurchaseModel, TimeUnit, Unfit, cut_day
+from crmlib.analysis.lifetime_value.models import PurchaseModel, TimeUnit, Unfit, cut_day, facts
 from crmlib.analysis.lifetime_value.season import LEAST_SEASON_DAYS, monthly_repeats
-from crmlib.analysis.lifetime_value.spend import SpendModel, fit_spend
+from crmlib.analysis.lifetime_value.shares import tier_misses
+from crmlib.analysis.lifetime_value.spend import GAMMA_GAMMA, SHRUNK, SpendModel, spend_of
 from crmlib.analysis.lifetime_value.timing import Floats
 from crmlib.analysis.lifetime_value.truncation import Beginning, beginning
 from crmlib.errors import NotEnoughData
-from crmlib.findings import Check, Metric, Part
 from crmlib.formats import outline
 from crmlib.shop import facts as shop_facts
 
@@ -80,9 +85,14 @@ class Validation(Look):
     cuts       the holdout first, then earlier ones of the same length
     recent     quarters of the holdout, where there are too few cuts of its length
     known      cuts that were over when the holdout began: what its forecast could know of its own errors
-    chances    how likely single customers are to order: the model's chances, or mended ones where those were closer
+    chances    how likely single customers are to order: the model's chances, or learnt ones where those were closer
+    then       the same as known when the holdout began
+    now        the chosen model fitted on everything up to as_of
+    widen      how many times as wide as the model's ranges of single customers must be to hold 95 % of the holdout
+    tier_misses  what came of each tier over what was forecast of it, in the holdout and earlier
     weekly     week from the holdout's start, purchases
-    spend      fitted before the holdout; sales_forecast and sales_actual are net sales in it, nan without amounts
+    spends     fitted before the holdout, and `spend` the one used; sales_forecast and sales_actual are net sales in
+               it, nan without amounts
     """
 
     __repr__ = outline
@@ -95,10 +105,15 @@ class Validation(Look):
     cuts: tuple[Cut, ...]
     recent: tuple[Cut, ...]
     known: tuple[Cut, ...]
-    chances: chances.Chances
+    chances: Chances
+    then: Chances
+    now: Fits
+    widen: float
+    tier_misses: Mapping[str, tuple[float, ...]]
     weekly: pd.DataFrame
     time_unit: TimeUnit
     beginning: Beginning
+    spends: tuple[SpendModel, ...]
     spend: SpendModel | None
     sales_forecast: float
     sales_actual: float
@@ -118,6 +133,11 @@ class Validation(Look):
         """The model used, or the simplest one fitted where a rule is used."""
         return self.models.get(self.chosen) or next((m for n in MODELS if (m := self.models.get(n))), None)
 
+    @cached_property
+    def split(self) -> Floats:
+        """What the chosen method expected of each row, shared out as the chances known then would have it."""
+        return _split(self, self.chosen, self.then)
+
     @property
     def forecast(self) -> float:
         """Repeat orders the chosen method expected in the holdout."""
@@ -130,9 +150,14 @@ class Validation(Look):
             return float("inf") if self.forecast >= 1 else 0.0
         return self.forecast / self.actual - 1
 
+    @property
+    def missed(self) -> float:
+        """By what share the test was off, in orders or in money, whichever was worse."""
+        return max(abs(self.off), abs(self.sales_off) if np.isfinite(self.sales_off) else 0.0)
+
     def trust(self, horizon_days: int) -> Trust:
         """Was a forecast so long ever tested, and did the last one come within a quarter of what came?"""
-        if abs(self.off) > MISSED:
+        if self.missed > MISSED:
             return Trust.MISSED
         longest = max((cut.end - cut.start).days for cut in (*self.cuts, *self.known, *self.recent))
         return Trust.TESTED if horizon_days <= longest else Trust.UNTESTED
@@ -221,29 +246,68 @@ def validate(shop: Shop, *, holdout_days: int, time_unit: TimeUnit = "day", seed
         begins = _starts(first, start - timedelta(days=length), length, length // 2, overlap=True)
         known = _looks(shop, begins, length, time_unit, months)
     voters = {(at.start, at.end): at for at in (holdout, *earlier, *recent, *known)}
-    chosen, contests = choose(list(voters.values()))
+    chosen, contests, now = _lasting(shop, list(voters.values()), time_unit, months)
     ranking = {name: mean for name, mean in holdout.expected.items() if name not in (NOBODY, RECENCY)}
     ranking[RECENCY] = -(holdout.patterns["t_days"] - holdout.patterns["recency_days"]).to_numpy(float)
     seen = windows(shop, list(voters.values()), method=chosen, first=first, time_unit=time_unit, months=months)
+    likely, then, widen = _chances(shop, holdout, seen, chosen, first)
+    split = _split(holdout, chosen, then)
+    if chosen != NOBODY:
+        ranking[chosen] = ranking[chosen] if chosen == RECENCY else split
     measures = pd.concat([compare(holdout, ranking, seed=seed), contests], ignore_index=True)
-    spend = fit_spend(shop, until=start)
-    expected, actual = _sales(shop, spend, holdout, chosen)
+    spends, spend, expected, actual = _sales(shop, holdout, split)
     before = [at for at in voters.values() if at.end <= start]
     return Validation(
         **vars(holdout), looks=len(voters), ranking=ranking, measures=measures, chosen=chosen,
         unaided=choose(before)[0] if before else "", cuts=_cuts([holdout, *earlier], chosen),
-        recent=_cuts(recent, chosen), known=_cuts(known, chosen), chances=_chances(holdout, seen, chosen),
+        recent=_cuts(recent, chosen), known=_cuts(known, chosen), chances=likely, then=then, now=now, widen=widen,
+        tier_misses=tier_misses([at for at in (holdout, *earlier, *recent) if chosen in at.expected], chosen),
         weekly=shop.fetch(weekly_repeats(shop, start=start, end=end)), time_unit=time_unit, beginning=beginning(shop),
-        spend=spend, sales_forecast=expected, sales_actual=actual,
+        spends=spends, spend=spend, sales_forecast=expected, sales_actual=actual,
     )  # fmt: skip
 
 
-def _chances(holdout: Look, seen: Sequence[chances.Window], chosen: str) -> chances.Chances:
-    """What windows that are over say of the chosen model's chances; a simple rule's stand as they are."""
+def _lasting(
+    shop: Shop, looks: Sequence[Look], time_unit: TimeUnit, months: pd.DataFrame
+) -> tuple[str, pd.DataFrame, Fits]:
+    """The method chosen among those that can be taught with everything up to as_of too, and that fit.
+
+    One method is tested, led with and makes the lists.
+    """
+    patterns = shop.fetch(facts(shop), max_rows=5_000_000)
+    without: set[str] = set()
+    while True:
+        chosen, contests = choose(looks, without=without)
+        fits = Fits(models={}, failed=(), clock=None)
+        able = chosen != RECENCY or recency_bins(shop, start=shop.as_of, days=looks[0].days) is not None
+        if chosen in MODELS:
+            fits = fit_all(shop, patterns, time_unit=time_unit, until=shop.as_of, names=(chosen,), months=months)
+            able = chosen in fits.models
+        if able:
+            return chosen, contests, fits
+        without.add(chosen)
+
+
+def _chances(
+    shop: Shop, holdout: Look, seen: Sequence[chances.Window], chosen: str, first: date
+) -> tuple[Chances, Chances, float]:
+    """Chances of the chosen model as windows that are over teach them; the same as known before the test; widening."""
     model = holdout.fits.models.get(chosen)
     if model is None:
-        return chances.Chances()
-    return chances.go_on(chances.judge(seen), seen, patterns=holdout.patterns, model=model, days=holdout.days)
+        return Chances(), Chances(), 1.0
+    learning = taught(shop, first=first)
+    likely = chances.judge(seen, learning)
+    likely = chances.go_on(likely, learning, patterns=holdout.patterns, model=model, days=holdout.days)
+    then = chances.as_of(likely, learning, model=model)
+    return likely, then, ranges.widening(model, then, holdout.patterns, days=holdout.days)
+
+
+def _split(holdout: Look, chosen: str, then: Chances) -> Floats:
+    """What the chosen method expected of each row, shared out as the chances known then would have it."""
+    model = holdout.fits.models.get(chosen)
+    if model is None or then.mending is None:
+        return holdout.expected[chosen]
+    return then.orders(model, holdout.patterns, days=holdout.days)
 
 
 def _span(shop: Shop, *, until: date) -> tuple[date | None, date | None]:
@@ -299,119 +363,34 @@ def _errors(cuts: Sequence[Cut]) -> Errors:
     return errors_of([cut.actual for cut in cuts], [cut.forecast for cut in cuts], [cut.own for cut in cuts])
 
 
-def _sales(shop: Shop, spend: SpendModel | None, holdout: Look, chosen: str) -> tuple[float, float]:
-    """Net sales of the holdout, as forecast by purchases times spend, and as they came."""
-    if spend is None:
-        return float("nan"), float("nan")
+def _sales(shop: Shop, holdout: Look, split: Floats) -> tuple[tuple[SpendModel, ...], SpendModel | None, float, float]:
+    """Ways of telling spend, the one that came closer to what buyers of the holdout spent; its forecast; what came.
+
+    Gamma-Gamma unless own averages, shrunk, are clearly closer by Gamma deviance of a purchase day's amount.
+    """
     history = shop_facts.customer_history(shop, until=holdout.start)
     later = shop_facts.later_purchases(shop, start=holdout.start, end=holdout.end)
-    later = later.select("customer_id", later="revenue")
+    later = later.select("customer_id", later="revenue", days="purchases")
     rows = history.left_join(later, "customer_id").select(
-        *HISTORY, "repeat_revenue", later=ibis._["later"].fill_null(0)
+        *HISTORY, "revenue", "repeat_revenue", later=ibis._["later"].fill_null(0), days=ibis._["days"].fill_null(0)
     )
-    people = shop.fetch(rows.order_by(*HISTORY, "repeat_revenue", "later"), max_rows=20_000_000)
-    mean = holdout.patterns[HISTORY].assign(mean=holdout.expected[chosen]).drop_duplicates(HISTORY)
+    people = shop.fetch(rows.order_by(*HISTORY, "repeat_revenue", "revenue", "later"), max_rows=20_000_000)
+    tried = (spend_of(people, until=holdout.start, name=name) for name in (GAMMA_GAMMA, SHRUNK))
+    models = tuple(model for model in tried if model is not None)
+    if not models:
+        return (), None, float("nan"), float("nan")
+    told = [model.per_order(people)[0] for model in models]
+    came, days = people["later"].to_numpy(float), people["days"].to_numpy(float)
+    best = 0
+    some = (came > 0) & (days > 0) & (np.min(told, axis=0) > 0)
+    if len(told) > 1 and some.sum() > 1:
+        each = came[some] / days[some]
+        loss = [np.log(mean[some]) + each / mean[some] for mean in told]
+        apart = days[some] * (loss[1] - loss[0])
+        best = int(apart.mean() + 1.96 * apart.std() / np.sqrt(some.sum()) < 0)
+    mean = holdout.patterns[HISTORY].assign(mean=split).drop_duplicates(HISTORY)
     purchases = people.merge(mean, on=HISTORY, how="left")["mean"].to_numpy(float)
-    return float(purchases @ spend.per_order(people)[0]), float(people["later"].sum())
-
-
-def part_methods(validation: Validation) -> Part:
-    """Do the models earn their place beside simple rules? The measures of each, folded, and how the choice was made."""
-    rows = []
-    for method in (*MODELS, RECENCY, SAME_RATE, NOBODY):
-        if method not in validation.expected and method not in validation.ranking:
-            continue
-        value, low, high = validation.measure(method, "top_tenth_share_minus_days_since_last_order")
-        rows.append(
-            {"method": method + (" (used)" if method == validation.chosen else ""),
-             **{name: validation.measure(method, name)[0]
-                for name in ("forecast", "error_share", "deviance", "top_tenth_share")},
-             "more": f"{_points(value)} ({_points(low)} to {_points(high)})" if np.isfinite(value) else None}
-        )  # fmt: skip
-    chart = figures.table(
-        pd.DataFrame(rows),
-        caption=f"Forecasts made on {formats.day(validation.start)} for {validation.days} days, "
-        f"when {wording.counted(validation.actual, 'repeat order')} came",
-        labels={"method": "Method", "forecast": "Forecast", "error_share": "Off by", "deviance": "Miss per customer",
-                "top_tenth_share": "Orders in its top tenth", "more": "Points more than days since last order"},
-        formats={"forecast": formats.number, "top_tenth_share": formats.share,
-                 "error_share": lambda value: formats.with_sign(formats.share(value), value),
-                 "deviance": lambda value: formats.number(value, digits=2)},
-        file="validation",
-    )  # fmt: skip
-    beaten = validation.chosen in MODELS
-    return Part(
-        title=f"{validation.chosen} beats the simple rules" if beaten else "A simple rule does as well as the models",
-        sentence=f"{verdict(validation)} Miss per customer is Poisson deviance, which decides: 0 is perfect.",
-        chart=chart, detail=True, tables={"validation": validation.measures}, metrics=_ranking_metrics(validation),
-        checks=[_converged(validation)],
-        method=[*_unaided_words(validation), _past_words(validation)],
-    )  # fmt: skip
-
-
-def verdict(validation: Validation) -> str:
-    """Which method is used and why, in words."""
-    seen, chosen = f"Over {wording.counted(validation.looks, 'test window')}", validation.chosen
-    if not validation.models:
-        return f"No model could be fitted on this shop, so '{chosen}' is used."
-    if chosen not in MODELS:
-        return f"{seen}, '{chosen}' came as close as the models, so the simpler rule is used."
-    others = [name for name in validation.models if name != chosen]
-    than = " and no other model was clearly closer" if others else ""
-    return f"{seen}, {chosen} came closer, customer by customer, than every simple rule{than}, so it is used."
-
-
-def _converged(validation: Validation) -> Check:
-    failed = [f"{one.name} {one.reason}" for one in validation.failed]
-    text = f"Fitted: {', '.join(validation.models) or 'none'}."
-    text += f" Not fitted: {'; '.join(failed)}." if failed else ""
-    # One of three that cannot be fitted leaves a page as good as it is; it took no part in the choice.
-    return Check(name="models converged", verdict="ok" if validation.models else "warning", text=text)
-
-
-def _ranking_metrics(validation: Validation) -> list[Metric]:
-    ranker = validation.model.name if validation.model else validation.chosen
-    n, defined = int(validation.customers.sum()), "chance that a buyer of the test was ranked above a non-buyer"
-    made = []
-    for id, label, by in (
-        ("holdout_auc", "Ranking by expected orders", ranker),
-        ("recency_auc", "Ranking by days since the last order", RECENCY),
-    ):
-        value, low, high = (end if np.isfinite(end) else None for end in validation.measure(by, "auc"))
-        made.append(
-            Metric(id=id, label=label, value=value, low=low, high=high, unit="index", n=n,
-                   definition=f"{defined}, by {by}")
-        )  # fmt: skip
-    return made
-
-
-def _unaided_words(validation: Validation) -> list[str]:
-    """What would have been chosen without the test, which had its say in the choice."""
-    if not validation.unaided:
-        text = "The test had its say in the choice of the method, so its error there is a little flattered."
-        return [text] if validation.looks > 1 else []
-    if validation.unaided == validation.chosen:
-        return ["Windows that were over before the test choose the same method, so its error there is not flattered."]
-    off = validation.measure(validation.unaided, "error_share")[0]
-    return [
-        "The test had its say in the choice: windows that were over before it choose "
-        f"'{validation.unaided}', which was {off_words(off)} there."
-    ]
-
-
-def _past_words(validation: Validation) -> str:
-    seen = (*validation.cuts, *validation.recent)
-    past = "; ".join(
-        f"{cut.start.isoformat()} for {(cut.end - cut.start).days} days: {cut.forecast:,.0f}, actual {cut.actual:,}"
-        for cut in seen
-    )
-    own = (
-        "more than the method's own doubt explains, so ranges are as wide as these errors suggest"
-        if validation.errors.worse_than_own
-        else "no more than the method's own doubt explains, so that doubt sets the ranges"
-    )
-    typical = formats.share(validation.errors.typical)
-    return f"{wording.counted(len(seen), 'look-back')} ({past}), typically off by {typical}: {own}."
+    return models, models[best], float(purchases @ told[best]), float(came.sum())
 
 
 def off_words(off: float) -> str:
@@ -425,7 +404,3 @@ def off_words(off: float) -> str:
     if abs(off) < 0.01:
         return "within 1%"
     return f"{formats.share(abs(off))} too {'high' if off > 0 else 'low'}"
-
-
-def _points(value: float) -> str:
-    return formats.with_sign(formats.number(100 * value, digits=1), value)

@@ -1,0 +1,114 @@
+"""Do the models earn their place beside simple rules? The measures of each, and how the choice was made."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from crmlib import figures, formats, wording
+from crmlib.analysis.lifetime_value.methods import MODELS, NOBODY, RECENCY, SAME_RATE
+from crmlib.analysis.lifetime_value.validation import Validation, off_words
+from crmlib.findings import Check, Metric, Part
+
+
+def part_methods(validation: Validation) -> Part:
+    """Do the models earn their place beside simple rules? The measures of each, folded, and how the choice was made."""
+    rows = []
+    for method in (*MODELS, RECENCY, SAME_RATE, NOBODY):
+        if method not in validation.expected and method not in validation.ranking:
+            continue
+        value, low, high = validation.measure(method, "top_tenth_share_minus_days_since_last_order")
+        rows.append(
+            {"method": method + (" (used)" if method == validation.chosen else ""),
+             **{name: validation.measure(method, name)[0]
+                for name in ("forecast", "error_share", "deviance", "top_tenth_share")},
+             "more": f"{_points(value)} ({_points(low)} to {_points(high)})" if np.isfinite(value) else None}
+        )  # fmt: skip
+    chart = figures.table(
+        pd.DataFrame(rows),
+        caption=f"Forecasts made on {formats.day(validation.start)} for {validation.days} days, "
+        f"when {wording.counted(validation.actual, 'repeat order')} came",
+        labels={"method": "Method", "forecast": "Forecast", "error_share": "Off by", "deviance": "Miss per customer",
+                "top_tenth_share": "Orders in its top tenth", "more": "Points more than days since last order"},
+        formats={"forecast": formats.number, "top_tenth_share": formats.share,
+                 "error_share": lambda value: formats.with_sign(formats.share(value), value),
+                 "deviance": lambda value: formats.number(value, digits=2)},
+        file="validation",
+    )  # fmt: skip
+    beaten = validation.chosen in MODELS
+    return Part(
+        title=f"{validation.chosen} beats the simple rules" if beaten else "A simple rule does as well as the models",
+        sentence=f"{verdict(validation)} Miss per customer is Poisson deviance, which decides: 0 is perfect.",
+        chart=chart, detail=True, tables={"validation": validation.measures}, metrics=_ranking_metrics(validation),
+        checks=[_converged(validation)],
+        method=[*_unaided_words(validation), _past_words(validation)],
+    )  # fmt: skip
+
+
+def verdict(validation: Validation) -> str:
+    """Which method is used and why, in words."""
+    seen, chosen = f"Over {wording.counted(validation.looks, 'test window')}", validation.chosen
+    if not validation.models:
+        return f"No model could be fitted on this shop, so '{chosen}' is used."
+    if chosen not in MODELS:
+        return f"{seen}, '{chosen}' came as close as the models, so the simpler rule is used."
+    others = [name for name in validation.models if name != chosen]
+    than = " and no other model was clearly closer" if others else ""
+    return f"{seen}, {chosen} came closer, customer by customer, than every simple rule{than}, so it is used."
+
+
+def _converged(validation: Validation) -> Check:
+    failed = [f"{one.name} {one.reason}" for one in validation.failed]
+    text = f"Fitted: {', '.join(validation.models) or 'none'}."
+    text += f" Not fitted: {'; '.join(failed)}." if failed else ""
+    # One of three that cannot be fitted leaves a page as good as it is; it took no part in the choice.
+    return Check(name="models converged", verdict="ok" if validation.models else "warning", text=text)
+
+
+def _ranking_metrics(validation: Validation) -> list[Metric]:
+    ranker = validation.chosen
+    n, defined = int(validation.customers.sum()), "chance that a buyer of the test was ranked above a non-buyer"
+    made = []
+    for id, label, by in (
+        ("holdout_auc", "Ranking by expected orders", ranker),
+        ("recency_auc", "Ranking by days since the last order", RECENCY),
+    ):
+        value, low, high = (end if np.isfinite(end) else None for end in validation.measure(by, "auc"))
+        made.append(
+            Metric(id=id, label=label, value=value, low=low, high=high, unit="index", n=n,
+                   definition=f"{defined}, by {by}")
+        )  # fmt: skip
+    return made
+
+
+def _unaided_words(validation: Validation) -> list[str]:
+    """What would have been chosen without the test, which had its say in the choice."""
+    if not validation.unaided:
+        text = "The test had its say in the choice of the method, so its error there is a little flattered."
+        return [text] if validation.looks > 1 else []
+    if validation.unaided == validation.chosen:
+        return ["Windows that were over before the test choose the same method, so its error there is not flattered."]
+    off = validation.measure(validation.unaided, "error_share")[0]
+    return [
+        "The test had its say in the choice: windows that were over before it choose "
+        f"'{validation.unaided}', which was {off_words(off)} there."
+    ]
+
+
+def _past_words(validation: Validation) -> str:
+    seen = (*validation.cuts, *validation.recent)
+    past = "; ".join(
+        f"{cut.start.isoformat()} for {(cut.end - cut.start).days} days: {cut.forecast:,.0f}, actual {cut.actual:,}"
+        for cut in seen
+    )
+    own = (
+        "more than the method's own doubt explains, so ranges are as wide as these errors suggest"
+        if validation.errors.worse_than_own
+        else "no more than the method's own doubt explains, so that doubt sets the ranges"
+    )
+    typical = formats.share(validation.errors.typical)
+    return f"{wording.counted(len(seen), 'look-back')} ({past}), typically off by {typical}: {own}."
+
+
+def _points(value: float) -> str:
+    return formats.with_sign(formats.number(100 * value, digits=1), value)
