@@ -744,8 +744,8 @@ def test_the_demo_shops_tests_are_read_rightly(demo_shop, demo_folder):
     part = next(part for part in findings.parts if "worth" in part.tables)
     shown = {row[0]: row for row in part.chart.table["rows"]}
     assert shown["free shipping"][-1] == "1 chance in 7" and "(" in shown["free shipping"][2]
-    # What shows no difference has no amount or chance that might be read as advice.
-    assert shown["new header"][-1] == "no clear difference" and shown["new header"][2].startswith("between −€")
+    # Of a test that shows no difference no money is told.
+    assert "new header" not in shown and "new_header" in set(found.worth.table["experiment"])
     assert all(action.by and action.by.weekday() < 5 for action in findings.actions)
     assert findings.ahead == ("The gift note test can be read from 14\N{NO-BREAK SPACE}October 2026.",)
     assert findings["primary_effect"].note == "from 6.4%" and findings["margin_a_month"].spread
@@ -864,14 +864,19 @@ def test_five_customers_are_too_few_and_the_page_says_so_with_numbers(write_shop
     crm.publish(findings, shop=shop)
 
 
-def test_few_events_are_too_few_whatever_the_units(write_shop, rng):
+def test_few_events_are_judged_exactly_and_at_no_look_before_the_end(write_shop, rng):
     assigned = arms(rng, {"control": 500, "new": 500})
     rare = np.zeros(1000)
     rare[[3, 4, 700]] = 1
     shop = crm.connect(
         write_shop(assignments=assigned, outcomes=outcomes_of(assigned, converted=rare)), as_of="2026-02-01"
     )
-    row = page(shop)[2].table.iloc[0]
+    facts = ex.validate(ex.facts(shop))
+    row = ex.fit(facts).table.iloc[0]
+    assert (
+        row["state"] == "ok" and row["method"].startswith("Fisher's exact test") and row["p_value"] == pytest.approx(1)
+    )
+    row = ex.fit(facts, reading="always").table.iloc[0]
     assert row["state"] == "too_few" and "needs 10 expected units with it in each arm, has 1.5" in row["method"]
 
 
@@ -882,8 +887,8 @@ def test_one_arm_alone_or_the_same_value_for_all(write_shop, rng):
     shop = crm.connect(write_shop(assignments=pd.concat([alone, same]), outcomes=outcomes), as_of="2026-02-01")
     found = page(shop)
     _facts, _checks, results, verdicts, findings, *_ = found
-    assert verdicts.table["state"].tolist() == ["too_few", "too_few"]
-    assert results.table["reason"].tolist() == ["all units have the same value"]
+    assert verdicts.table["state"].tolist() == ["too_few", "unfit"]
+    assert results.table["reason"].tolist() == ["is 7.50 for all units, in either version"]
     assert findings.status == "too_few"
     assert all(figure.title for figure in sections(found))
 

@@ -255,7 +255,7 @@ def test_rare_outcomes_are_judged_exactly():
         ("46_ratio/sib_zero_both", "orders", "ok", 0.0, ""),
         ("46_ratio/sib_zero_denominator", "revenue/orders", "too_few", math.nan, "needs 30 units in each arm"),
         ("46_ratio/sib_one_arm_constant", "revenue/orders", "ok", 3.162, ""),
-        ("47_winsor_zero", "revenue@0.95", "too_few", math.nan, "has so many units with one value"),
+        ("47_winsor_zero", "revenue@0.95", "too_few", math.nan, "has so many units that share one value"),
         ("49_constant", "items", "ok", 0.0, ""),
         ("49_constant/sib_one_two", "items", "unfit", 1.0, "is 1 for all units of control and 2 for all of new"),
         ("49_constant/sib_rounding", "items", "unfit", 0.0, "is 0.10 for all units"),

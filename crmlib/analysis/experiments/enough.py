@@ -32,7 +32,7 @@ def lacking(arm: pd.Series, control: pd.Series, *, kind: str, unit: str = "units
         if smallest * rare < LEAST_EVENTS:
             return f"needs {math.ceil(LEAST_EVENTS / rare):,} {unit} in each arm for this quantile, has {smallest:,}"
         stuck = any(row["low"] == row["high"] for row in (arm, control))
-        return f"has so many {unit} with one value that this quantile cannot move" if stuck else ""
+        return f"has so many {unit} that share one value that this quantile cannot move" if stuck else ""
     if kind == "ratio":
         found = int(min(arm["nonzero"], control["nonzero"]))
         if found < LEAST_UNITS:

@@ -47,7 +47,7 @@ def page(verdicts: Verdicts, *, looks: Looks, segments: Segments, grades: Sequen
         part_trust(results),
         Part(predictions=predictions(results), grades=grades),
     ]
-    few = not verdicts.of(*DECIDED, State.RUNNING, State.VOID, State.OPEN, State.UNFIT)
+    few = not verdicts.of(*DECIDED, State.RUNNING, State.VOID, State.OPEN)
     status: Status | None = "too_few" if few else None
     return compose("experiments", headline(verdicts), parts, status=status)
 
