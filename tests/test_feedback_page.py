@@ -18,6 +18,7 @@ from crmlib.analysis.feedback.causes import Cause
 from crmlib.analysis.feedback.lists import _reading_task
 from crmlib.analysis.feedback.page import headline
 from crmlib.analysis.feedback.predictions import _marked
+from crmlib.analysis.feedback.quotes import quoted
 from crmlib.analysis.feedback.reading import Reader
 from crmlib.analysis.feedback.texts import Readings
 from crmlib.analysis.feedback.themes import THEMES
@@ -333,6 +334,14 @@ def test_only_the_first_theme_is_ranked(counts: dict[str, int], title: str, sent
     rows = [(1.0, theme, "Bad") for theme, n in counts.items() for _ in range(n)]
     part = feedback.part_rates(_readings(rows), pd.DataFrame({"day": pd.Series(dtype="datetime64[ns]"), "orders": []}))
     assert (part.title, part.sentence) == (title, sentence)
+
+
+def test_a_theme_is_quoted_by_a_text_about_it_alone() -> None:
+    readings = _readings([(1.0, "delivery", "Login failed, mail never came"), (1.0, "delivery", "Parcel never came")])
+    both = pd.DataFrame([{"row": 0, "theme": "website", "polarity": -0.5, "complaint": True}])
+    readings = replace(readings, mentions=pd.concat([readings.mentions, both], ignore_index=True))
+    assert quoted(readings, "delivery") == "One wrote: ‘Parcel never came’"
+    assert quoted(readings, "price") == ""
 
 
 def test_the_tile_says_what_was_counted() -> None:
