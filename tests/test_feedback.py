@@ -178,6 +178,7 @@ def test_singular_and_plural_are_one_theme() -> None:
         ("Fast delivery. The handle broke.", {"quality"}),
         ("One cup was broken.", {"quality"}),
         ("The page crashed twice.", {"website"}),
+        ("Couldn't log in, the password mail never came.", {"website"}),
         ("The parcel was not damaged.", set()),
     ],
 )

@@ -68,8 +68,9 @@ def quoted(readings: Readings, theme: str, *, product_id: str | None = None) -> 
     said = readings.mentions
     if product_id is not None:
         said = said[(readings.texts["product_id"] == product_id).to_numpy()[said["row"]]]
-    found = quotes(replace(readings, mentions=said if theme == "any" else said[said["theme"] == theme]), per_theme=1)
-    return f"One wrote: ‘{shorten(found['text'].iloc[0], limit=120)}’" if len(found) else ""
+    found = quotes(replace(readings, mentions=said), per_theme=1)
+    texts = found.loc[(found["theme"] == theme) | (theme == "any"), "text"]
+    return f"One wrote: ‘{shorten(texts.iloc[0], limit=120)}’" if len(texts) else ""
 
 
 def naming(texts: pd.Series, word: str) -> pd.Series:

@@ -48,7 +48,8 @@ _LENT = tuple(
         (
             "delivery",
             "website",
-            r"missing|vanished|disappeared|los(?:t|es)|gone|took|takes|arriv(?:es?|ed)|tracking\ link",
+            r"missing|vanished|disappeared|los(?:t|es)|gone|took|takes|arriv(?:es?|ed)|tracking\ link"
+            r"|(?:mail|code|link)\ (?:never|not|\w+n't)\ (?:\w+\ )?(?:came|come|received|reached)",
         ),
         ("delivery", "price", r"missing|lost|gone"),
         (
