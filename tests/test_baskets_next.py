@@ -22,7 +22,7 @@ from crmlib.analysis.baskets.expressions import basket_table
 from crmlib.analysis.baskets.habits import dealt, trips, within_habits
 from crmlib.analysis.baskets.owners import owns_not
 from crmlib.analysis.baskets.pairs import gains, seasons_known
-from crmlib.analysis.baskets.relatives import FAMILY, related
+from crmlib.analysis.baskets.relatives import FAMILY, related, relatives
 from crmlib.analysis.baskets.suggestions import _leading
 from tests.test_baskets import SHOP, drawn, made
 from tests.test_baskets_beyond import verdicts
@@ -143,6 +143,9 @@ def test_ten_suggestions_lead_one_a_family() -> None:
     # The purse once; the hat after ten others, since the bag has led.
     assert found["pair"].tolist() == [(0, 12), *pairs[13:22], (0, 13), pairs[22]]
     assert related(baskets, 0, 1) == FAMILY and related(baskets, 0, 12) == ""
+    named = replace(baskets, names=tuple(f"Tea {i % 3} kg" if i < 6 else f"Cup {i}" for i in range(34)))
+    every = {a: [b for b in range(34) if b != a and related(named, a, b)] for a in range(34)}
+    assert relatives(named, range(34)) == every
 
 
 def test_what_a_bestseller_beats_comes_last_and_is_not_tested() -> None:
