@@ -189,6 +189,20 @@ def test_likeness_is_the_cosine(rng: np.random.Generator) -> None:
         score = np.where(held[row] > 0, -1, held[row] @ want)
         assert score[best[row]] == pytest.approx(score.max()) and not held[row, best[row]]
         assert most[row] == next(item for item in popular if not held[row, item])
+    tested = {(0, 1), (2, 5)}
+    reasons = nextitem.because(alike, has, best, tested=tested)
+    for row in range(40):
+        pairs = [(min(i, best[row]), max(i, best[row])) for i in np.flatnonzero(held[row])]
+        score = [
+            want[i, best[row]] + (pair in tested) for i, pair in zip(np.flatnonzero(held[row]), pairs, strict=True)
+        ]
+        assert reasons[row] == np.flatnonzero(held[row])[int(np.argmax(score))]
+    table = nextitem.next_table(alike, made(held), tested=tested)
+    for item, rows in table.groupby("item_id"):
+        place = int(str(item)[1:])
+        assert rows["likeness"].tolist() == pytest.approx(np.sort(want[place][want[place] > 0])[::-1][:10], abs=1e-4)
+        assert rows["rank"].tolist() == list(range(1, len(rows) + 1))
+    assert table["tested"].sum() == 4
 
 
 def shop_of_two_tastes(rng: np.random.Generator, *, back: float = 1.0) -> bk.Baskets:
