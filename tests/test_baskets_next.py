@@ -22,7 +22,7 @@ from crmlib.analysis.baskets.expressions import basket_table
 from crmlib.analysis.baskets.habits import dealt, trips, within_habits
 from crmlib.analysis.baskets.owners import owns_not
 from crmlib.analysis.baskets.pairs import gains, seasons_known
-from crmlib.analysis.baskets.relatives import FAMILY, related
+from crmlib.analysis.baskets.relatives import FAMILY, related, relatives
 from crmlib.analysis.baskets.suggestions import _leading
 from tests.test_baskets import SHOP, drawn, made
 from tests.test_baskets_beyond import verdicts
@@ -143,6 +143,9 @@ def test_ten_suggestions_lead_one_a_family() -> None:
     # The purse once; the hat after ten others, since the bag has led.
     assert found["pair"].tolist() == [(0, 12), *pairs[13:22], (0, 13), pairs[22]]
     assert related(baskets, 0, 1) == FAMILY and related(baskets, 0, 12) == ""
+    named = replace(baskets, names=tuple(f"Tea {i % 3} kg" if i < 6 else f"Cup {i}" for i in range(34)))
+    every = {a: [b for b in range(34) if b != a and related(named, a, b)] for a in range(34)}
+    assert relatives(named, range(34)) == every
 
 
 def test_what_a_bestseller_beats_comes_last_and_is_not_tested() -> None:
@@ -186,6 +189,20 @@ def test_likeness_is_the_cosine(rng: np.random.Generator) -> None:
         score = np.where(held[row] > 0, -1, held[row] @ want)
         assert score[best[row]] == pytest.approx(score.max()) and not held[row, best[row]]
         assert most[row] == next(item for item in popular if not held[row, item])
+    tested = {(0, 1), (2, 5)}
+    reasons = nextitem.because(alike, has, best, tested=tested)
+    for row in range(40):
+        pairs = [(min(i, best[row]), max(i, best[row])) for i in np.flatnonzero(held[row])]
+        score = [
+            want[i, best[row]] + (pair in tested) for i, pair in zip(np.flatnonzero(held[row]), pairs, strict=True)
+        ]
+        assert reasons[row] == np.flatnonzero(held[row])[int(np.argmax(score))]
+    table = nextitem.next_table(alike, made(held), tested=tested)
+    for item, rows in table.groupby("item_id"):
+        place = int(str(item)[1:])
+        assert rows["likeness"].tolist() == pytest.approx(np.sort(want[place][want[place] > 0])[::-1][:10], abs=1e-4)
+        assert rows["rank"].tolist() == list(range(1, len(rows) + 1))
+    assert table["tested"].sum() == 4
 
 
 def shop_of_two_tastes(rng: np.random.Generator, *, back: float = 1.0) -> bk.Baskets:

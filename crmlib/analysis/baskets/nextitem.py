@@ -77,12 +77,17 @@ def next_items(alike: Matrix, has: Matrix, *, popular: Ints) -> tuple[Ints, Ints
 def because(alike: Matrix, has: Matrix, suggested: Ints, *, tested: set[Itemset]) -> Ints:
     """Of what each row has, the item the suggestion goes with: of a tested pair if it can be, else the likest."""
     answer = np.empty(len(suggested), dtype=np.int64)
-    columns = sparse.csc_array(alike)
-    for row, item in enumerate(suggested.tolist()):
-        mine = has.indices[has.indptr[row] : has.indptr[row + 1]]
-        near = columns[:, [item]].toarray().ravel()[mine]
-        near = near + np.array([(min(one, item), max(one, item)) in tested for one in mine.tolist()])
-        answer[row] = mine[int(np.argmax(near))]
+    columns, partners = sparse.csc_array(alike), np.array(sorted(tested), dtype=np.int64).reshape(-1, 2)
+    for item in np.unique(suggested).tolist():
+        near = columns[:, [item]].toarray().ravel()
+        near[partners[partners[:, 0] == item, 1]] += 1
+        near[partners[partners[:, 1] == item, 0]] += 1
+        here = np.flatnonzero(suggested == item)
+        mine = has[here]
+        who = np.repeat(np.arange(len(here)), np.diff(mine.indptr))
+        # The first of each row, the nearest first; nobody here has nothing.
+        nearest = np.lexsort((mine.indices, -near[mine.indices], who))
+        answer[here] = mine.indices[nearest[mine.indptr[:-1]]]
     return answer
 
 
@@ -116,23 +121,21 @@ def hidden_items(alike: Matrix, baskets: Baskets, *, popular: Ints, seed: int = 
 
 def next_table(alike: Matrix, baskets: Baskets, *, tested: set[Itemset]) -> pd.DataFrame:
     """Ten items to show beside each: item_id, item, rank, suggest_id, suggest, likeness, tested (a suggested pair)."""
-    parts = []
-    for item in range(alike.shape[0]):
-        near = alike[[item]].tocoo()
-        order = np.lexsort((near.col, -near.data))[:SHOWN_NEXT]
-        others = near.col[order].astype(int).tolist()
-        parts.append(
-            pd.DataFrame(
-                {
-                    "item_id": baskets.ids[item], "item": baskets.names[item], "rank": range(1, len(others) + 1),
-                    "suggest_id": [baskets.ids[i] for i in others], "suggest": [baskets.names[i] for i in others],
-                    "likeness": near.data[order].round(4),
-                    "tested": [(min(item, i), max(item, i)) in tested for i in others],
-                }
-            )
-        )  # fmt: skip
-    columns = ["item_id", "item", "rank", "suggest_id", "suggest", "likeness", "tested"]
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+    alike = sparse.csr_array(alike)
+    item = np.repeat(np.arange(alike.shape[0]), np.diff(alike.indptr))
+    order = np.lexsort((alike.indices, -alike.data, item))
+    rank = np.arange(len(item)) - alike.indptr[item] + 1
+    item, other, near = item[order], alike.indices[order], alike.data[order]
+    kept = rank <= SHOWN_NEXT
+    item, other, near, rank = item[kept], other[kept], near[kept], rank[kept]
+    ids, names = np.array(baskets.ids, dtype=object), np.array(baskets.names, dtype=object)
+    pairs = zip(np.minimum(item, other).tolist(), np.maximum(item, other).tolist(), strict=True)
+    return pd.DataFrame(
+        {
+            "item_id": ids[item], "item": names[item], "rank": rank, "suggest_id": ids[other],
+            "suggest": names[other], "likeness": near.round(4), "tested": [pair in tested for pair in pairs],
+        }
+    )  # fmt: skip
 
 
 def households(baskets: Baskets) -> Matrix:

@@ -12,7 +12,7 @@ from crmlib import wording
 from crmlib.analysis.baskets.facts import Baskets, Flags, Ints, tally
 from crmlib.analysis.baskets.mining import cells, column_sums
 from crmlib.analysis.baskets.nextitem import because, households, likeness, next_items, owned
-from crmlib.analysis.baskets.relatives import related
+from crmlib.analysis.baskets.relatives import relatives
 from crmlib.analysis.outreach import LEAVE, WRITE, contactable, lots
 from crmlib.findings import Action, Part
 
@@ -74,9 +74,8 @@ def replaces_owned(
     ends = [names.get_indexer(list(pairs[side])) for side in ("first", "second")]
     customers, has = pd.Index(baskets.customer_ids).get_indexer(who), owned(baskets)
     answer = np.zeros(len(owners), dtype=bool)
-    for item in sorted(set(place.get_indexer(wanted))):
-        alike = [other for other in range(len(place)) if other != item and related(baskets, item, other)]
-        alike += [b if a == item else a for a, b in zip(*ends, strict=True) if item in (a, b)]
+    for item, kin in relatives(baskets, sorted(set(place.get_indexer(wanted)))).items():
+        alike = kin + [b if a == item else a for a, b in zip(*ends, strict=True) if item in (a, b)]
         rows = np.flatnonzero(place.get_indexer(wanted) == item)
         alikes = has[customers[rows]][:, np.array(alike, dtype=np.int64)]
         answer[rows] = np.asarray(alikes.sum(axis=1)).ravel() > 0

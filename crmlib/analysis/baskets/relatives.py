@@ -3,41 +3,30 @@ together."""
 
 from __future__ import annotations
 
-import re
+from collections import defaultdict
+from collections.abc import Iterable
+from functools import lru_cache
 
 import numpy as np
 
 from crmlib.analysis.baskets.facts import Baskets
+from crmlib.shop.facts.families import words
 
 SIZE, SET, FAMILY = "size", "set or gift", "family"
-_NUMBER = r"\d+(?:[.,]\d+)?"
-_UNIT = (
-    r"(?:mg|g|kg|ml|cl|dl|l|liter|litre|mm|cm|m|inch|in|ft|oz|fl oz|lb|lbs|qt|pt|gal|ct|pc|pcs|pk|piece|pieces|pack|"
-    r"packs|bag|bags|tin|tins|capsule|capsules|sachet|sachets|tablet|tablets|cup|cups|roll|rolls|sheet|sheets|w|v|kw)"
-)
-_AMOUNT = re.compile(
-    rf"\b(?:{_NUMBER}\s*[x×]\s*)?{_NUMBER}\s*{_UNIT}\b|\b(?:set|pack|box|case)\s+of\s+\d+\b|"
-    rf"\b{_NUMBER}\s*[x×]\s*{_NUMBER}\b|\b{_NUMBER}\b"
-)
-_SIZE_WORDS = frozenset([
-    "xs", "s", "m", "l", "xl", "xxl", "xxxl", "small", "medium", "large", "extra-large", "mini", "midi", "maxi",
-    "big", "jumbo", "giant", "family", "travel", "refill", "single", "double", "twin",
-])  # fmt: skip
 _SET_WORDS = frozenset([
     "set", "sets", "kit", "bundle", "box", "gift", "giftset", "hamper", "sampler", "selection", "assortment", "duo",
     "trio", "pair", "collection", "starter", "pack", "calendar", "with", "and",
 ])  # fmt: skip
-_FILLERS = frozenset(["a", "an", "the", "of", "for", "in", "with", "and", "to", "by"])
 
 
+@lru_cache(maxsize=20_000)
 def stem(name: str) -> frozenset[str]:
-    """The words of a name without amounts, sizes and filler.
+    """The words of a name without amounts, sizes and filler, one of several as many.
 
     >>> sorted(stem("House Espresso Beans 1 kg"))
-    ['beans', 'espresso', 'house']
+    ['bean', 'espresso', 'house']
     """
-    bare = _AMOUNT.sub(" ", name.lower())
-    return frozenset(re.findall(r"[^\W\d_]+(?:-[^\W\d_]+)*", bare)) - _SIZE_WORDS - _FILLERS
+    return frozenset(words(name))
 
 
 def same_family(baskets: Baskets, first: int, second: int) -> bool:
@@ -53,6 +42,27 @@ def related(baskets: Baskets, first: int, second: int) -> str:
     name; levels other than product have no relatives.
     """
     return _by_name(baskets, first, second) or (FAMILY if same_family(baskets, first, second) else "")
+
+
+def relatives(baskets: Baskets, items: Iterable[int]) -> dict[int, list[int]]:
+    """All that are `related` to each of these items; only what shares a word or a family is looked at."""
+    sharing: dict[str, set[int]] = defaultdict(set)
+    families = baskets.families or ("",) * len(baskets.ids)
+    marks = [
+        {*stem(name), f"family {family}"} if family else stem(name)
+        for name, family in zip(baskets.names, families, strict=True)
+    ]
+    for place, words_of in enumerate(marks):
+        for word in words_of:
+            sharing[word].add(place)
+    return {
+        item: sorted(
+            other
+            for other in set().union(*(sharing[word] for word in marks[item]))
+            if other != item and related(baskets, item, other)
+        )
+        for item in items
+    }
 
 
 def _by_name(baskets: Baskets, first: int, second: int) -> str:
