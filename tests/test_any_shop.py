@@ -67,8 +67,10 @@ def few(demo_folder: Path) -> dict[str, pd.DataFrame]:
     return {name: pd.read_csv(demo_folder / f"{name}.csv", dtype="string", nrows=8) for name in TABLES}
 
 
-@pytest.mark.parametrize("rows", ROWS)
-@pytest.mark.parametrize("tables", [*((name,) for name in TABLES), TABLES], ids=lambda tables: "+".join(tables)[:20])
+CASES = [*(((name,), "rows") for name in TABLES), (TABLES, "rows"), (TABLES, "header"), (("products",), "header")]
+
+
+@pytest.mark.parametrize(("tables", "rows"), CASES, ids=lambda said: said if isinstance(said, str) else said[-1])
 def test_every_report_answers_or_says_what_is_missing(
     tables: tuple[str, ...], rows: str, few: dict[str, pd.DataFrame], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

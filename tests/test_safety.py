@@ -11,7 +11,7 @@ import pytest
 from pyarrow import parquet
 
 import crmlib as crm
-from crmlib.errors import DataError
+from crmlib.errors import DataError, NotEnoughData
 from crmlib.shop import load
 from crmlib.shop.engines.duckdb import DuckDB
 
@@ -123,3 +123,26 @@ def test_ten_thousand_columns_are_refused_for_what_they_are(tmp_path: Path) -> N
     (tmp_path / "orders.csv").write_text(f"order_id,ordered_at,{names}\n1,2026-01-05{',1' * 10_000}\n")
     with pytest.raises(DataError, match="10,002 columns"):
         crm.connect(tmp_path)
+
+
+def test_two_thousand_experiments_are_as_many_and_no_recursion(tmp_path: Path) -> None:
+    units = [(f"E{e}", f"u{u}", "control" if u else "new") for e in range(2_000) for u in range(2)]
+    rows = "".join(f"{experiment},{unit},{arm},2026-01-05\n" for experiment, unit, arm in units)
+    (tmp_path / "assignments.csv").write_text("experiment,unit_id,variant,assigned_at\n" + rows)
+    values = "".join(f"{experiment},{unit},converted,1\n" for experiment, unit, _ in units)
+    (tmp_path / "outcomes.csv").write_text("experiment,unit_id,metric,value\n" + values)
+    arms = crm.experiments.facts(crm.connect(tmp_path, as_of="2026-06-01")).arms
+    assert len(arms) == 4_000 and arms["units"].eq(1).all()
+
+
+def test_forty_orders_of_the_same_two_thousand_items_take_no_memory(tmp_path: Path) -> None:
+    import resource
+
+    rows = "".join(f"o{order},p{item},1,1.0\n" for order in range(40) for item in range(2_000))
+    (tmp_path / "order_lines.csv").write_text("order_id,product_id,quantity,unit_price\n" + rows)
+    shop = crm.connect(tmp_path, as_of="2026-06-01")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    baskets = crm.baskets.facts(shop, level="product", min_support=0.002)
+    with pytest.raises(NotEnoughData, match="rules need 100 baskets"):
+        crm.baskets.fit(baskets)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 500_000

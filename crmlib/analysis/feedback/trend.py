@@ -17,7 +17,6 @@ from crmlib.analysis.feedback.redaction import shorten
 from crmlib.analysis.feedback.texts import Readings
 from crmlib.analysis.feedback.themes import OWNERS, THEMES
 from crmlib.findings import Action, Change, Chart, Metric, Part, Signal
-from crmlib.formats import outline
 from crmlib.stats import Floats, adjust, dispersion, rate_interval, rate_ratio
 
 RECENT_WEEKS, BEFORE_WEEKS, SMOOTH_WEEKS = 8, 52, 4
@@ -40,8 +39,7 @@ class Trend:
     per      what complaints are counted against: orders, or texts where orders do not cover the same time
     """
 
-    __repr__ = outline
-
+    __repr__ = formats.outline
     weeks: pd.DataFrame
     changes: pd.DataFrame
     recent_weeks: int
