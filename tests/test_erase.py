@@ -188,6 +188,7 @@ def test_erased_in_the_middle_of_a_run(project: Path) -> None:
         store.recover(reports, "clv")
     done = crm("erase", "17")
     assert done.exit_code == 0 and "erased before; 2 rows taken out" in done.output
+    assert "bo@example.com" not in everything(project / "reports")
     assert "17" not in {row["customer_id"] for row in csv_rows(running / "lists" / "people.csv")}
 
 

@@ -66,7 +66,8 @@ def export(report: str, name: str, target: str, channel: str | None, **options: 
     for path, said in zip(written, (text, _rejected(handed.rejected)), strict=True):
         kept.private_text(path, said)
     export_ = {"list": name, "channel": asked.channel, "day": str(as_of)}
-    kept.remember(reports, export_, [person["customer_id"] for person in handed.people])
+    if to.suffix == "csv":  # a calendar names nobody, so that nobody is written to by it
+        kept.remember(reports, export_, [person["customer_id"] for person in handed.people])
     kept.note(reports, "export", report=report, list=name, day=str(as_of), to=target, channel=asked.channel,
                  people=len(handed.people), rejected=handed.counts())  # fmt: skip
     said = f"{len(handed.people):,} of {len(rows):,} in {common.near(written[0])}"
@@ -126,6 +127,8 @@ def erase(customer: str, shop: str | None, folder: str) -> None:
     rows out, whatever the shop's files hold: orders count as a guest's. Exit code 75 where a report was being run: its
     new lists leave the customer out, and the command is to be given again for its old ones.
     """
+    from dataclasses import replace
+
     from crmlib import stones
     from crmlib.report import erasing
     from crmlib.report.folder import kept
@@ -138,8 +141,12 @@ def erase(customer: str, shop: str | None, folder: str) -> None:
     kind = stones.CONTACT if "@" in customer else stones.ID
     before = any(one.holds(kind, customer) for one in (known, *erased.stones(beside.parent)))
     person = _person(store, customer, who)
-    if who is None and not before and not erasing.of_person(reports, person):
+    found = erasing.of_person(reports, person)
+    if who is None and not before and not found:
         raise UsageError(_unknown(customer))
+    # Who was erased before is known by what is still to be erased.
+    listed = (row.get(column, "") for rows in found.values() for row in rows for column in ("email", "phone"))
+    person = replace(person, contacts=person.contacts | set(filter(None, listed)))
     # First the stone: a run that ends meanwhile finds it.
     known = known.with_ones(ids=person.ids, contacts=[contact for contact in person.contacts if "@" in contact])
     kept.private_text(file, known.text())

@@ -85,7 +85,8 @@ def erase(reports: Path, person: Person) -> tuple[int, int, list[str]]:
             if n:
                 kept.private_text(path, text)
                 files, gone = files + 1, gone + n
-    for folder, _ in _held(reports, locked):
+    for folder, manifest in _held(reports, locked):
+        _finish(folder, manifest)
         changed, n = _changes(folder, person)
         _put(folder, changed)
         files, gone = files + len(changed), gone + n
@@ -218,10 +219,21 @@ def _cleaned(name: str, text: str, clean: Callable[[str], str]) -> str:
     return json.dumps(walk(json.loads(text)), indent=1, ensure_ascii=False) + "\n"
 
 
+def _finish(folder: Path, manifest: Manifest | None) -> None:
+    """Bring to its end what a power cut left half done: a file that the manifest speaks of already takes its place."""
+    for beside in folder.rglob("*.new"):
+        path = beside.with_suffix("")
+        said = manifest.files.get(path.relative_to(folder).as_posix()) if manifest else None
+        if said == fingerprint(beside):
+            beside.replace(path)
+        else:
+            beside.unlink()
+
+
 def _put(folder: Path, changed: Mapping[str, bytes | None]) -> None:
     """Replace files of a run, or remove those that are None, with the manifest that says so.
 
-    The manifest comes first: given again after a power cut, the same change leaves both as they should be.
+    The manifest comes first, and new files lie beside the old ones by then: `_finish` can end what was begun.
     """
     if not changed:
         return
@@ -236,6 +248,7 @@ def _put(folder: Path, changed: Mapping[str, bytes | None]) -> None:
             beside[path] = folder / f"{path}.new"
             beside[path].touch(mode=0o600)
             beside[path].write_bytes(data)
+            beside[path].chmod((folder / path).stat().st_mode & 0o777)
             if whole:
                 said["files"][path] = fingerprint(beside[path])
         elif whole:
@@ -249,5 +262,4 @@ def _put(folder: Path, changed: Mapping[str, bytes | None]) -> None:
         if data is None:
             (folder / path).unlink(missing_ok=True)
         else:
-            beside[path].chmod((folder / path).stat().st_mode & 0o777)
             beside[path].replace(folder / path)
