@@ -52,6 +52,7 @@ ORDERS = Export(
             columns={
                 "order_id": "_key",
                 "ordered_at": "Created at",
+                "their_day": (lambda t: t["Created at"].left(10), "Created at"),
                 "total": "Total",
                 "status": "Financial Status",
                 "channel": "Source",
