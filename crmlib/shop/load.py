@@ -98,7 +98,10 @@ def take_in(works: Engine, folder: Path, settings: Settings, *, as_of: date | No
     """
     gathered = gather(folder, settings, scratch=scratch)
     sources = gathered.sources
-    settings = replace(settings, timezone=gathered.timezone) if gathered.timezone else settings
+    # What exports tell, where shop.toml does not.
+    settings = replace(
+        settings, timezone=gathered.timezone or settings.timezone, dates=gathered.dates or settings.dates
+    )
     files = [_first(works, source, settings) for source in sources]
     manners = survey.decide(works, [file.waiting for file in files], settings)
     typed = {file.name: _second(works, file, manners, settings) for file in files}

@@ -169,10 +169,10 @@ def _by_phone(node_of: dict[Identity, str], phones: Mapping[Identity, str], sets
         for other in plain[1:]:
             groups.join(plain[0], other)
     for phone, who in holders.items():
-        if phone not in torn and (alone := who - with_email):
-            reached[groups.root(min(alone))] |= who & with_email
+        if phone not in torn and (without := who - with_email):
+            reached[groups.root(min(without))] |= who & with_email
     members: dict[str, list[str]] = defaultdict(list)
-    for item in sorted({person for who in holders.values() for person in who - with_email}):
+    for item in sorted({person for held in holders.values() for person in held - with_email}):
         members[groups.root(item)].append(item)
     in_doubt = {root for root, targets in reached.items() if len(targets) > 1}
     for root, some in members.items():

@@ -22,7 +22,7 @@ from crmlib.shop.intake.platforms import Export, Made, nearest_export, recognise
 from crmlib.shop.intake.settings import Settings
 from crmlib.shop.intake.told import Recognised, Told, Unknown
 from crmlib.shop.intake.unpack import KINDS, PLAIN, Unpacked, even_rows, unpack
-from crmlib.shop.intake.zones import zone_of
+from crmlib.shop.intake.zones import month_first, zone_of
 from crmlib.shop.tables import TABLES
 
 # orders.csv, and what is exported in parts: orders_2.csv, orders-2026-01.csv, orders (1).csv.
@@ -38,6 +38,7 @@ class Gathered:
     told: Told = field(default_factory=Told)
     people: people.People = field(default_factory=people.People)
     timezone: str = ""  # where the clock of its exports stands, if shop.toml does not say
+    dates: str = ""  # likewise the order of day and month
 
 
 def gather(folder: Path, settings: Settings, *, scratch: Path) -> Gathered:
@@ -124,6 +125,7 @@ class _Gathering:
     told: list[Told] = field(default_factory=list)
     number: int = 0
     timezone: str = ""
+    dates: str = ""
 
     def all(self, paths: Sequence[Path]) -> Gathered:
         ours: dict[str, list[_Item]] = defaultdict(list)
@@ -155,7 +157,9 @@ class _Gathering:
             ways=tuple(way for one in self.told for way in one.ways),
             remarks=tuple(remark for one in self.told for remark in one.remarks),
         )
-        return Gathered([sources[table] for table in TABLES if table in sources], whole, crowd, self.timezone)
+        return Gathered(
+            [sources[table] for table in TABLES if table in sources], whole, crowd, self.timezone, self.dates
+        )
 
     @cached_property
     def works(self) -> Engine:
@@ -271,7 +275,12 @@ class _Gathering:
             table: self._written(table, rows, origins[table], canonical=True)
             for table, rows in tables.items() if table in TABLES and _there(rows, parts[table], TABLES[table].required)
         }  # fmt: skip
-        if "orders" in sources and not self.settings.zone_named and sources["orders"].canonical:
+        if "orders" in sources and not self.settings.dates and month_first(self.works, tables["orders"]):
+            self.dates = "month-first"
+            self.told.append(
+                Told(remarks=((sources["orders"].path.name, "days such as 11/10/24 have the month first"),))
+            )
+        if "orders" in sources and not self.settings.zone_named:
             self.timezone = zone_of(self.works, tables["orders"], "ordered_at")
             remark = (sources["orders"].path.name, f"times are of {self.timezone}, by their distance from Greenwich")
             self.told += [Told(remarks=(remark,))] if self.timezone else []

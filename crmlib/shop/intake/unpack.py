@@ -137,6 +137,8 @@ def _members(path: Path, scratch: Path) -> Iterator[Unpacked]:
             name = f"{path.name}: {inner}"
             if kind not in (*_TEXTS, ".json", *_BOOKS):
                 continue
+            if member.flag_bits & 1:
+                raise DataError(f"{name} is encrypted: unpack it by hand")
             place = scratch / f"member-{number}"
             place.mkdir()
             with archive.open(member) as packed:
@@ -247,14 +249,15 @@ def _json(path: Path, name: str, target: Path) -> Path:
 def _records(path: Path, name: str) -> Iterator[dict[str, str]]:
     read: Callable[[str], Any] = json.JSONDecoder(parse_int=str, parse_float=str).decode
     with path.open(encoding="utf-8-sig", errors="replace") as file:
-        if path.suffix.lower() == ".json" and file.read(64).lstrip()[:1] == "[":
+        if path.suffix.lower() == ".json":
+            if file.read(64).lstrip()[:1] != "[":
+                raise DataError(f"{name} is no list of objects")
             file.seek(0)
             if path.stat().st_size > 16 * _LINE:
                 raise DataError(f"{name} is one list of more than 512 MB: export it as JSON lines")
             found = read(file.read())
             yield from (_flat(item) for item in found if isinstance(item, dict))
             return
-        file.seek(0)
         while line := file.readline(_LINE):
             if len(line) == _LINE:
                 raise DataError(f"{name} has a line of more than {_LINE >> 20} MB")

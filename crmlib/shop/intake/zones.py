@@ -47,3 +47,22 @@ def zone_of(works: Engine, rows: ir.Table, column: str) -> str:
 def _distance(text: str) -> timedelta:
     away = timedelta(hours=int(text[1:3]), minutes=int(text[-2:]))
     return -away if text[0] == "-" else away
+
+
+def month_first(works: Engine, rows: ir.Table) -> bool:
+    """Are all days of orders such as 11/10/24, which could be of two months, in a shop that sells in US dollars?
+
+    A spreadsheet wrote them so, in the country of that money: elsewhere it would have put the day first.
+    """
+    if "currency" not in rows.columns or not rows["ordered_at"].type().is_string():
+        return False
+    one, two = (
+        rows["ordered_at"].re_extract(r"^(\d{1,2})/(\d{1,2})/\d{2,4}", place).try_cast("int64") for place in (1, 2)
+    )
+    money = rows["currency"].fill_null("USD").upper()
+    told = rows.aggregate(
+        other=(one.isnull() | (one > 12) | (two > 12)).sum().fill_null(0),
+        foreign=(money != "USD").sum().fill_null(0), dollars=rows["currency"].count(),
+    )  # fmt: skip
+    found = works.frame(told).iloc[0]
+    return not int(found["other"]) and not int(found["foreign"]) and int(found["dollars"]) > 0

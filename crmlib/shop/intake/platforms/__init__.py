@@ -8,6 +8,7 @@ from crmlib.shop.intake.platforms import (
     amazon,
     ebay,
     etsy,
+    etsy_items,
     magento,
     payments,
     prestashop,
@@ -17,6 +18,7 @@ from crmlib.shop.intake.platforms import (
     square,
     tickets,
     woocommerce,
+    woocommerce_core,
     woocommerce_more,
 )
 from crmlib.shop.intake.platforms.base import Export, Identity, Made
@@ -24,7 +26,8 @@ from crmlib.shop.intake.platforms.base import Export, Identity, Made
 __all__ = ["EXPORTS", "Export", "Identity", "Made", "nearest_export", "recognise"]
 
 _MODULES = (
-    shopify, shopify_lists, woocommerce, woocommerce_more, magento, prestashop, etsy, amazon, ebay, square, payments,
+    shopify, shopify_lists, woocommerce, woocommerce_core, woocommerce_more, magento, prestashop,
+    etsy, etsy_items, amazon, ebay, square, payments,
     reviews, tickets,
 )  # fmt: skip
 EXPORTS: tuple[Export, ...] = tuple(

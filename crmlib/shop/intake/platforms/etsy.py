@@ -5,7 +5,7 @@ from __future__ import annotations
 import ibis
 import ibis.expr.types as ir
 
-from crmlib.shop.intake.platforms.base import Export, Identity, Made, Spec, either, number, one_per, spread
+from crmlib.shop.intake.platforms.base import Export, Identity, Made, Spec, number
 
 
 def _sold(rows: ir.Table) -> ir.Value:
@@ -20,20 +20,6 @@ def _given_back(rows: ir.Table) -> ir.Value:
     return ibis.ifelse(changed, ibis.greatest(_sold(rows) - adjusted, 0), 0).cast("decimal(18, 4)")
 
 
-def _items(rows: ir.Table) -> ir.Table:
-    off = rows["# Discount Amount"].sum().over(group_by=[rows["_key"]]).fill_null(0)
-    return rows.mutate(_off=spread(rows, off, number(rows, "Item Total")))
-
-
-def _listings(rows: ir.Table) -> ir.Table:
-    return one_per(rows.mutate(_goods=either(rows, "Listing ID", "SKU", "Item Name")), "_goods")
-
-
-def _orders_of(rows: ir.Table) -> ir.Table:
-    return one_per(rows, _total=(number(rows, "Item Total", "Order Shipping") - number(rows, "Discount Amount")).sum())
-
-
-_GOODS = "Listing ID | SKU | Item Name"
 _BUYER: dict[str, Spec] = {
     "country": "Ship Country",
     "region": "Ship State",
@@ -64,31 +50,6 @@ ORDERS = Export(
     sums=(Identity("Order Net", lambda t: t["# Order Net"], {
         "Order Value − Discount Amount + Shipping − Card Processing Fees":
         lambda t: _sold(t) - number(t, "Card Processing Fees")}),),
-)  # fmt: skip
-
-ITEMS = Export(
-    platform="Etsy",
-    what="order items",
-    needs=("Sale Date", "Item Name", "Quantity", "Price", "Item Total", "Order ID", "Transaction ID"),
-    key="Order ID",
-    numbers=("Quantity", "Price", "Item Total", "Discount Amount", "Order Shipping"),
-    sums_of="order_lines",
-    made={
-        "order_lines": Made(rows=_items, columns={
-            "order_id": "_key", "product_id": _GOODS, "quantity": "Quantity",
-            "unit_price": "Price", "line_total": (lambda t: number(t, "Item Total") - t["_off"], "Item Total"),
-            "discount": (lambda t: t["_off"], "Discount Amount"), "line_no": "Transaction ID",
-            "variations": "Variations",
-        }),
-        "orders": Made(rank=1, rows=_orders_of, columns={
-            "order_id": "_key", "ordered_at": "Sale Date", "total": (lambda t: t["_total"], "Item Total"),
-            "_account": "Buyer", "currency": "Currency", "coupon": "Coupon Code", "shipping": "Order Shipping",
-        }),
-        "products": Made(rank=1, rows=_listings, columns={
-            "product_id": _GOODS, "name": "Item Name", "list_price": "Price"}),
-    },
-    sums=(Identity("Item Total", lambda t: t["# Item Total"], {
-        "Quantity × Price": lambda t: number(t, "Quantity") * number(t, "Price")}),),
 )  # fmt: skip
 
 STATEMENT = Export(

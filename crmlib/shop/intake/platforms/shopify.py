@@ -26,119 +26,55 @@ def _lines(rows: ir.Table) -> ir.Table:
     return rows.filter(either(rows, "Lineitem name", "Lineitem sku").notnull())
 
 
+def _goods(rows: ir.Table) -> ir.Table:
+    return one_per(rows.mutate(_goods=either(rows, "Lineitem sku", "Lineitem name")), "_goods")
+
+
+def _kind(rows: ir.Table) -> ir.Value:
+    return ibis.ifelse(rows["Lineitem name"].lower().re_search(_NO_GOODS), "fee", "goods")
+
+
 _GOODS = "Lineitem sku | Lineitem name"
-_NO_GOODS = "(gift card|tip$|^tip|shipping protection|route |package protection|donation)"
+_NO_GOODS = "(gift card|^tip$|shipping protection|route package|package protection|^donation)"
+_PHONE, _NAME = "Phone | Billing Phone | Shipping Phone", "Billing Name | Shipping Name"
 
 ORDERS = Export(
     platform="Shopify",
     what="orders",
     needs=("Name", "Created at", "Lineitem name", "Lineitem price", "Lineitem quantity"),
-    key="Id",
-    adjacent="Name",
-    time="Created at",
-    numbers=(
-        "Lineitem price",
-        "Lineitem quantity",
-        "Subtotal",
-        "Shipping",
-        "Taxes",
-        "Total",
-        "Discount Amount",
-        "Refunded Amount",
-    ),
+    key="Id", adjacent="Name", time="Created at",
+    numbers=("Lineitem price", "Lineitem quantity", "Subtotal", "Shipping", "Taxes", "Total", "Discount Amount",
+             "Refunded Amount"),
     made={
-        "orders": Made(
-            rows=_orders,
-            columns={
-                "order_id": "_key",
-                "ordered_at": "Created at",
-                "total": "Total",
-                "status": "Financial Status",
-                "channel": "Source",
-                "staff_id": "Employee",
-                "coupon": "Discount Code",
-                "currency": "Currency",
-                "discount": "Discount Amount",
-                "shipping": "Shipping",
-                "tax": "Taxes",
-                "refunded": "Refunded Amount",
-                "_refunded": (lambda t: t["# Refunded Amount"], "Refunded Amount"),
-                "cancelled_at": "Cancelled at",
-                "_email": "Email",
-                "_phone": "Phone | Billing Phone | Shipping Phone",
-                "_name": "Billing Name | Shipping Name",
-                "_label": "Name",
-                "name": "Name",
-                "tags": "Tags",
-                "location": "Location",
-                "payment_method": "Payment Method",
-                "subtotal": "Subtotal",
-            },
-        ),
-        "order_lines": Made(
-            rows=_lines,
-            columns={
-                "order_id": "_key",
-                "product_id": _GOODS,
-                "quantity": "Lineitem quantity",
-                "unit_price": "Lineitem price",
-                "line_total": (lambda t: t["_net"], "Lineitem price"),
-                "discount": (lambda t: t["_off"], "Discount Amount"),
-                "line_no": "_no",
-            },
-        ),
-        "products": Made(
-            rank=1,
-            rows=lambda t: one_per(t.mutate(_goods=either(t, "Lineitem sku", "Lineitem name")), "_goods"),
-            columns={
-                "product_id": _GOODS,
-                "name": "Lineitem name",
-                "brand": "Vendor",
-                "list_price": "Lineitem compare at price | Lineitem price",
-                "kind": (
-                    lambda t: ibis.ifelse(t["Lineitem name"].lower().re_search(_NO_GOODS), "fee", "goods"),
-                    "Lineitem name",
-                ),
-            },
-        ),
-        "customers": Made(
-            rank=1,
-            rows=_orders,
-            columns={
-                "_email": "Email",
-                "_phone": "Phone | Billing Phone | Shipping Phone",
-                "_name": "Billing Name | Shipping Name",
-                "country": "Billing Country | Shipping Country",
-                "region": "Billing Province | Shipping Province",
-                "city": "Billing City | Shipping City",
-                "postcode": "Billing Zip | Shipping Zip",
-                "email_consent": "Accepts Marketing",
-            },
-        ),
+        "orders": Made(rows=_orders, columns={
+            "order_id": "_key", "ordered_at": "Created at", "total": "Total", "status": "Financial Status",
+            "channel": "Source", "staff_id": "Employee", "coupon": "Discount Code", "currency": "Currency",
+            "discount": "Discount Amount", "shipping": "Shipping", "tax": "Taxes", "refunded": "Refunded Amount",
+            "_refunded": (lambda t: t["# Refunded Amount"], "Refunded Amount"), "cancelled_at": "Cancelled at",
+            "_email": "Email", "_phone": _PHONE, "_name": _NAME, "_label": "Name", "name": "Name", "tags": "Tags",
+            "location": "Location", "payment_method": "Payment Method", "subtotal": "Subtotal",
+            "their_day": (lambda t: t["Created at"].left(10), "Created at")}),
+        "order_lines": Made(rows=_lines, columns={
+            "order_id": "_key", "product_id": _GOODS, "quantity": "Lineitem quantity", "unit_price": "Lineitem price",
+            "line_total": (lambda t: t["_net"], "Lineitem price"), "line_no": "_no",
+            "discount": (lambda t: t["_off"], "Discount Amount")}),
+        "products": Made(rank=1, rows=_goods, columns={
+            "product_id": _GOODS, "name": "Lineitem name", "brand": "Vendor", "kind": (_kind, "Lineitem name"),
+            "list_price": "Lineitem compare at price | Lineitem price"}),
+        "customers": Made(rank=1, rows=_orders, columns={
+            "_email": "Email", "_phone": _PHONE, "_name": _NAME, "country": "Billing Country | Shipping Country",
+            "region": "Billing Province | Shipping Province", "city": "Billing City | Shipping City",
+            "postcode": "Billing Zip | Shipping Zip", "email_consent": "Accepts Marketing"}),
     },
     sums=(
-        Identity(
-            "Subtotal",
-            lambda t: t["# Subtotal"],
-            {
-                "lines − discount": lambda t: t["_lines"] - number(t, "Discount Amount"),
-                "lines, where the code pays shipping": lambda t: t["_lines"],
-            },
-        ),
-        Identity(
-            "Total",
-            lambda t: t["# Total"],
-            {
-                "Subtotal + Shipping + Taxes": lambda t: number(t, "Subtotal", "Shipping", "Taxes"),
-                "Subtotal + Shipping, taxes inside": lambda t: number(t, "Subtotal", "Shipping"),
-                "the code pays shipping": lambda t: number(t, "Subtotal", "Shipping") - number(t, "Discount Amount"),
-            },
-        ),
-        Identity(
-            "Refunded Amount",
-            lambda t: t["# Refunded Amount"],
-            {"Total, where refunded": lambda t: t["# Total"]},
-            lambda t: t["Financial Status"] == "refunded",
-        ),
+        Identity("Subtotal", lambda t: t["# Subtotal"], {
+            "lines − discount": lambda t: t["_lines"] - number(t, "Discount Amount"),
+            "lines, where the code pays shipping": lambda t: t["_lines"]}),
+        Identity("Total", lambda t: t["# Total"], {
+            "Subtotal + Shipping + Taxes": lambda t: number(t, "Subtotal", "Shipping", "Taxes"),
+            "Subtotal + Shipping, taxes inside": lambda t: number(t, "Subtotal", "Shipping"),
+            "the code pays shipping": lambda t: number(t, "Subtotal", "Shipping") - number(t, "Discount Amount")}),
+        Identity("Refunded Amount", lambda t: t["# Refunded Amount"], {
+            "Total, where refunded": lambda t: t["# Total"]}, lambda t: either(t, "Financial Status") == "refunded"),
     ),
-)
+)  # fmt: skip

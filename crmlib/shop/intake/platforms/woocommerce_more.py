@@ -5,7 +5,7 @@ from __future__ import annotations
 import ibis
 import ibis.expr.types as ir
 
-from crmlib.shop.intake.platforms.base import Export, Identity, Made, Spec, joined_text, number, one_per, with_refunds
+from crmlib.shop.intake.platforms.base import Export, Identity, Made, Spec, joined_text, number, one_per
 from crmlib.shop.intake.platforms.woocommerce import _ORDER, _PERSON
 
 
@@ -67,42 +67,4 @@ ADVANCED = Export(
         - number(t, "Cart Discount Amount"),
         "subtotal + shipping + tax": lambda t:
         number(t, "Order Subtotal Amount", "Order Shipping Amount", "Order Total Tax Amount")}),),
-)  # fmt: skip
-
-ANALYTICS = Export(
-    platform="WooCommerce",
-    what="analytics orders",
-    needs=("Date", "Order #", "Status", "Customer", "Customer type", "Net Sales"),
-    key="Order #",
-    numbers=("Net Sales",),
-    made={
-        "orders": Made(
-            rows=lambda t: with_refunds(t, amount=number(t, "Net Sales"), at=t["Date"], refund=t["# Net Sales"] < 0),
-            columns={
-                "order_id": "_key",
-                "ordered_at": "_at_",
-                "total": (lambda t: t["_total"], "Net Sales"),
-                "refunded": (lambda t: t["_back"], "Net Sales"),
-                "refunded_at": "_back_at",
-                "status": "Status",
-                "coupon": "Coupon(s)",
-                "channel": "Attribution",
-                "goods": "Product(s)",
-                "items": "Items sold",
-            },
-        )
-    },
-)
-
-PRODUCTS = Export(
-    platform="WooCommerce",
-    what="products",
-    needs=("ID", "Type", "SKU", "Name", "Published", "Regular price"),
-    made={
-        "products": Made({
-            "product_id": "ID", "name": "Name", "list_price": "Regular price", "unit_cost": "Cost of goods",
-            "category": (lambda t: t["Categories"].re_extract(r"^([^,]*)", 1).nullif(""), "Categories"),
-            "sku": "SKU", "type": "Type",
-        })
-    },
 )  # fmt: skip
