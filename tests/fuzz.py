@@ -388,10 +388,13 @@ def _amounts(shop: crm.Shop, exports: list[Export], done: str) -> str:
     }
     unread = int(shop.audits["orders"].oddities.get("unreadable_value", 0))
     misread = {key: pair for key, pair in wrong.items() if pair[0] is not None}
+    # A flipped digit can make an id another order's: then one of the two is set aside for it, and is counted.
+    if len(misread) <= shop.audits["orders"].set_aside.get("repeated_key", 0):
+        misread = {}
     if misread or len(wrong) - len(misread) > unread:
         return f"{done}: amounts {dict(list((misread or wrong).items())[:3])}, {unread} said to be unreadable"
     sold = shop.fetch(facts.sales(shop).aggregate(revenue=lambda t: t["revenue"].sum()))["revenue"].fillna(0).iloc[0]
-    sound = [key for key in export.totals if key not in export.touched]
+    sound = [key for key in export.totals if key not in export.touched and key not in wrong]
     counted = sum((export.totals[key] for key in sound if kept.get(key) is not None), Decimal(0))
     loose = sum((abs(total) for key, total in kept.items() if total is not None and key not in sound), Decimal(0))
     if abs(Decimal(f"{sold:.4f}") - counted) > loose + Decimal("0.01"):
