@@ -305,11 +305,11 @@ def test_states_of_orders_are_told(write_shop, states, title):
 def test_files_that_were_not_read_are_named(write_shop):
     folder = write_shop(orders=[{"order_id": "1", "ordered_at": "2025-01-05"}])
     assert data_health.part_files(crm.connect(folder, as_of="2025-02-01")) is None
-    (folder / "orders_2.csv").write_text("order_id,ordered_at\n2,2025-01-05\n")
+    (folder / "orders_old.csv").write_text("order_id,ordered_at\n2,2025-01-05\n")
     (folder / "notes.json").write_text("{}")
     part = data_health.part_files(crm.connect(folder, as_of="2025-02-01"))
     assert part.title == "1 file beside the tables was not read"
-    assert [action.what for action in part.actions] == ["Rename orders_2.csv if it should count"]
+    assert [action.what for action in part.actions] == ["Rename orders_old.csv if it should count"]
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ def test_each_thing_a_run_is_made_from_is_a_reason(project: Path, monkeypatch: p
     orders.write_bytes(before)
     assert why(plan, report) == []
     (shop / "feedback.csv").write_text("feedback_id,text\n")
-    (shop / "notes.txt").write_text("not a table")
+    (shop / "notes.md").write_text("not a table")
     assert why(plan, report) == ["feedback.csv is new"]
     (shop / "feedback.csv").unlink()
     orders.rename(shop / "orders.parquet")
