@@ -388,10 +388,9 @@ def _amounts(shop: crm.Shop, exports: list[Export], done: str) -> str:
     }
     unread = int(shop.audits["orders"].oddities.get("unreadable_value", 0))
     misread = {key: pair for key, pair in wrong.items() if pair[0] is not None}
-    # A flipped digit can make an id another order's: then one of the two is set aside for it, and is counted.
-    if len(misread) <= shop.audits["orders"].set_aside.get("repeated_key", 0):
-        misread = {}
-    if misread or len(wrong) - len(misread) > unread:
+    # A flipped digit can make an id another order's: one of the two is set aside for it, and counted.
+    twice = shop.audits["orders"].set_aside.get("repeated_key", 0)
+    if len(misread) > twice or len(wrong) - len(misread) > unread:
         return f"{done}: amounts {dict(list((misread or wrong).items())[:3])}, {unread} said to be unreadable"
     sold = shop.fetch(facts.sales(shop).aggregate(revenue=lambda t: t["revenue"].sum()))["revenue"].fillna(0).iloc[0]
     sound = [key for key in export.totals if key not in export.touched and key not in wrong]
