@@ -6,6 +6,7 @@ audiences → part_reach, part_lost, part_nodes, part_overlap → page
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -97,8 +98,12 @@ def starters(shop: Shop) -> dict[str, str]:
         best = shop.fetch(counted.order_by([counted["n"].desc(), "category"]).limit(3))["category"].tolist()
         if len(best) == 3:
             one, two, three = (json.dumps(name, ensure_ascii=False) for name in best)
-            found["might_need"] = f"(bought({one}) | bought({two})) - bought({three})"
+            found[f"might_need_{_slug(best[2])}"] = f"(bought({one}) | bought({two})) - bought({three})"
     return found | {"gone_quiet": 'bought_often - bought_last("180d")', "birthday_next_week": 'birthday("7d")'}
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"\W+", "_", text.casefold()).strip("_") or "more"
 
 
 def audiences(shop: Shop) -> Audiences:
@@ -108,7 +113,7 @@ def audiences(shop: Shop) -> Audiences:
     asked; NotEnoughData where nobody is in any. UsageError for a segment that cannot be read.
 
     >>> [audience.name for audience in audiences(store).found]
-    ['unhappy_regulars', 'might_need', 'gone_quiet', 'birthday_next_week']
+    ['unhappy_regulars', 'might_need_kitchen', 'gone_quiet', 'birthday_next_week']
     """
     saved = segments.saved(shop)
     texts = saved or starters(shop)
@@ -151,7 +156,7 @@ def part_reach(every: Audiences) -> Part:
         columns=["audience", "people", "contactable"],
     ).sort_values("people", ascending=False, kind="stable")
     share = every.contactable / every.people
-    title = f"{wording.upper(_of_all(every))} may be contacted"
+    title = f"‘{frame['audience'].iloc[0]}’ is the largest audience" if len(frame) > 1 else "The people of the audience"
     metrics = [
         Metric(id="audiences", label="Audiences", value=len(every.found), unit="audiences",
                definition="saved segments that this shop's data can answer"),
@@ -178,14 +183,6 @@ def part_reach(every: Audiences) -> Part:
         watches=[Watch(table="audiences", key=("audience", "node"), label="rules of audiences")],
         caveats=_caveats(every),
     )  # fmt: skip
-
-
-def _of_all(every: Audiences) -> str:
-    if not any(a.reached for a in every.found):
-        return "nobody"
-    if every.contactable == every.people:
-        return "all of them" if every.people > 1 else "the only one"
-    return f"{formats.number(every.contactable)} of {formats.number(every.people)}" if every.contactable else "nobody"
 
 
 def _without(every: Audiences) -> str:

@@ -114,16 +114,13 @@ def _top(today: Profiles) -> Estimate | None:
 
 
 def _title(found: pd.DataFrame) -> str:
+    """The kind that brings most, or has most people where there is no money. The headline speaks of the best."""
     by = found.set_index("segment")
-    if BEST not in by.index or not by["revenue"].sum() > 0:
-        top = by["customers"].idxmax()
-        return f"Most customers are of one kind: {top}"
-    row = by.loc[BEST]
-    n = int(row["customers"])
-    return (
-        f"{wording.upper(called(BEST, n))} {wording.noun(n, 'brings', 'bring')} "
-        f"{formats.share(row['revenue'] / by['revenue'].sum())} of sales"
-    )
+    if not by["revenue"].sum() > 0:
+        return f"Most customers are of one kind: {by['customers'].idxmax()}"
+    top = str(by["revenue"].idxmax())
+    share = formats.share(by.loc[top, "revenue"] / by["revenue"].sum())
+    return f"‘{wording.upper(top)}’ is the kind that brings most, {share} of sales"
 
 
 def _later(found: pd.DataFrame, tested: Tested | None) -> str:
@@ -136,10 +133,13 @@ def _later(found: pd.DataFrame, tested: Tested | None) -> str:
     top, last = known.loc[known["orders_later"].idxmax()], known.loc[known["orders_later"].idxmin()]
     if top["low"] <= last["high"]:
         return f"In {tested.days} days of testing the kinds did not differ clearly in what they bought."
-    said = [f"{formats.number(row['orders_later'], digits=2)} times" for row in (top, last)]
+    often = formats.number(top["orders_later"], digits=1)
+    seldom = (
+        f"{formats.number(last['orders_later'], digits=1)} times" if last["orders_later"] >= 0.05 else "hardly at all"
+    )
     return (
-        f"In the last {tested.days} days ‘{top['segment']}’ bought {said[0]} each on average, "
-        f"‘{last['segment']}’ {said[1]}."
+        f"In the last {tested.days} days ‘{top['segment']}’ bought {often} times each on average, "
+        f"‘{last['segment']}’ {seldom}."
     )
 
 

@@ -85,11 +85,11 @@ def rhythms(shop: Shop, *, day: date) -> pd.DataFrame:
 
 
 def later_than_usual(shop: Shop, *, day: date) -> pd.DataFrame:
-    """Each gap from the third purchase on, with what was known when it began.
+    """Each gap with what was known when it began.
 
     Columns customer_id, number (of the purchase it follows), gap, closed, behind (days since the first), begun (day).
     """
-    found = gaps(shop, day=day).filter(lambda t: t["number"] >= 3)
+    found = gaps(shop, day=day)
     return shop.fetch(
         found.select("customer_id", "number", "gap", "closed", "behind", begun="day"), max_rows=50_000_000
     ).sort_values(["customer_id", "number"], ignore_index=True)

@@ -23,6 +23,7 @@ _LEAST_GAPS = 100
 _YEAR = 365
 _CLASSES = (3, 6, 11)  # purchases: the more there were, the better the rhythm is known
 _WITHIN_DAYS = 7
+_GONE = 2  # times as long as late: who is silent for longer has gone, and is not asked what keeps them
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,9 @@ def late(shop: Shop) -> Late | None:
     np.True_
     """
     rows = later_than_usual(shop, day=shop.as_of)
-    closed = rows[rows["closed"]].copy()
+    every = rows[rows["closed"]]
+    # A rhythm is known from the third purchase on.
+    closed = every[every["number"] >= _CLASSES[0]].copy()
     if len(closed) < _LEAST_GAPS:
         return None
     shops = float(closed["gap"].median())
@@ -66,7 +69,7 @@ def late(shop: Shop) -> Late | None:
     before, after = closed[begun < cut], closed[begun >= cut]
     if len(before) < _LEAST_GAPS:
         before = closed
-    found = Late(_points(before), Estimate(value=None, unit="share"), _regularity(closed))
+    found = Late(_points(before), Estimate(value=None, unit="share"), _regularity(every))
     limit = found.of(after["number"])[:, 3] * after["usual"].to_numpy()
     # Only gaps that began long enough ago to have been called late. Each customer counts once, or daily buyers would
     # speak for all.
@@ -119,7 +122,7 @@ def table(found: Chances, at: Late | None, *, shop: Shop) -> pd.DataFrame:
     if at is not None:
         again, silent = rows["purchases"] >= 3, rows["silent_days"]
         days = at.of(rows["purchases"]) * rows[["usual"]].to_numpy()
-        rows["late"] = again & (silent > days[:, 3])
+        rows["late"] = again & (silent > days[:, 3]) & (silent <= _GONE * days[:, 3])
         due = again & (days[:, 2] > silent)
         for name, point in (("expected_from", 0), ("expected_to", 2)):
             ahead = (days[:, point] - silent).round().clip(lower=0).where(due)
@@ -164,7 +167,7 @@ def _metrics(at: Late | None, n: int) -> list[Metric]:
             id="late", label="Late for their own rhythm", value=n if at else None, unit="customers",
             headline=at is not None,
             definition="customers with three purchases or more whose silence beside their rhythm is longer than 95% of "
-            "gaps were",
+            f"gaps were, and at most {_GONE} times as long; beyond that they have gone",
         ),
         Metric.of(
             at.false if at else Estimate(value=None, unit="share"), id="false_alarm_rate", label="Late, and yet came",
@@ -186,8 +189,9 @@ def _bands(rows: pd.DataFrame, at: Late) -> pd.DataFrame:
     """Customers with three purchases or more by how their silence stands beside their rhythm."""
     again = rows[rows["purchases"] >= 3]
     ratio, points = again["silent_days"].to_numpy() / again["usual_days"].to_numpy(), at.of(again["purchases"])
-    names = ("bought lately", "could buy now", "expected now", "overdue", "late")
-    chosen = np.select([ratio <= points[:, i] for i in range(4)], names[:4], names[4])
+    names = ("bought lately", "could buy now", "expected now", "overdue", "late", "gone")
+    ends = [*(points[:, i] for i in range(4)), _GONE * points[:, 3]]
+    chosen = np.select([ratio <= end for end in ends], names[:5], names[5])
     counted = pd.Series(chosen).value_counts().reindex(list(names), fill_value=0)
     return counted.rename_axis("band").reset_index(name="customers")
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from crmlib import formats, wording
+from crmlib import wording
 from crmlib.analysis.purchase_cycles.chances import AHEAD, Chances
 from crmlib.analysis.purchase_cycles.returns import again
 from crmlib.findings import Caveat, Findings, Part, compose
@@ -20,15 +20,19 @@ def page(counts: pd.DataFrame, found: Chances, parts: Sequence[Part]) -> Finding
 def headline(counts: pd.DataFrame, found: Chances) -> str:
     """When they buy again, and how many will soon."""
     second = again(counts, number=1)
-    median = second.median
+    median, middle = second.median, second.closed_median
     if median.value is not None:
         first = f"Half of new customers buy again within {wording.span(round(median.value))}"
+    elif middle == middle:
+        first = f"Most new customers never buy again; half of those who do come within {wording.span(round(middle))}"
     else:
-        first = f"{formats.share(second.by(365).value)} of new customers buy again within a year"
+        first = "No customer has bought a second time yet"
     due = found.due()
     if due.value is None:
         return f"{first}."
-    return f"{first}. About {wording.counted(round(due.value), 'customer')} should buy in the next {AHEAD} days."
+    return (
+        f"{first}. About {due.text} {wording.noun(round(due.value), 'customer')} should buy in the next {AHEAD} days."
+    )
 
 
 def part_limits() -> Part:

@@ -117,11 +117,7 @@ def part_second(counts: pd.DataFrame) -> Part:
 
 
 def _title(found: Again) -> str:
-    median = found.median
-    if median.value is not None:
-        return f"Half of new customers buy again within {wording.span(round(median.value))}"
-    year = found.by(_SHOWN_DAYS)
-    return f"{formats.share(year.value)} of new customers buy again within a year"
+    return f"{formats.share(found.by(_SHOWN_DAYS).value)} of new customers buy again within a year"
 
 
 def _sentence(found: Again) -> str:
