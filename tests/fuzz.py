@@ -327,7 +327,7 @@ def _rows_there(path: Path, export: Export) -> tuple[int, int]:
     """Rows of a file counted by Python's own reader, and its lines that say anything: less and more than it has."""
     encoding = "utf-16" if export.encoding == "utf-16" else export.encoding
     text = path.read_bytes().decode(encoding, "replace").replace("\0", "")
-    lines = [line for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n") if line.strip('\ufeff \t,;|"')]
+    lines = [line for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n") if line.strip("\ufeff \t")]
     rows = [
         row
         for row in csv.reader(io.StringIO(text, newline=""), delimiter=export.delimiter)
