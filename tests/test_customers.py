@@ -244,6 +244,14 @@ def test_the_page_holds_what_the_contract_names(shop, today):
     assert "slid" in said.headline and said.lists["lookalikes"]["customer_id"].is_unique
 
 
+def test_a_shop_long_asleep_says_so(shop):
+    late = crm.connect(shop.folder, as_of=DAY + timedelta(days=800))
+    now = cu.profiles(late)
+    at = cu.cuts(now)
+    said = cu.page(now, at, cu.moves(cu.earlier(late, days=365), now, at), [cu.part_kinds(now, at, shop=late)])
+    assert said.headline.endswith("bought so far, the last of them two years ago: everybody has gone quiet.")
+
+
 def test_five_customers_are_too_few(write_shop):
     rows = [{"order_id": str(i), "customer_id": f"c{i % 5}", "ordered_at": "2025-06-01", "total": 3} for i in range(9)]
     with pytest.raises(NotEnoughData, match="need 20 customers with orders; there are 5"):

@@ -211,7 +211,10 @@ def test_few_none_and_nameless(write_shop):
         pc.gap_counts(
             crm.connect(write_shop(name="b", orders=[{"order_id": "1", "ordered_at": "2025-06-01"}]), as_of=DAY)
         )
-    once = [{"order_id": str(i), "customer_id": f"c{i}", "ordered_at": "2025-06-01", "total": 3} for i in range(30)]
+    old = [{"order_id": str(i), "customer_id": f"c{i}", "ordered_at": "2024-06-01", "total": 3} for i in range(30)]
+    with pytest.raises(NotEnoughData, match="the last order is 579 days before 2026-01-01; one in 90 is needed"):
+        pc.gap_counts(crm.connect(write_shop(name="d", orders=old), as_of=DAY))
+    once = [{"order_id": str(i), "customer_id": f"c{i}", "ordered_at": "2025-12-01", "total": 3} for i in range(30)]
     shop = crm.connect(write_shop(name="c", orders=once), as_of=DAY)
     counts, found = pc.gap_counts(shop), pc.chances(shop)
     assert pc.late(shop) is None and found.due().value is None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from crmlib import formats, wording
-from crmlib.analysis.customers.facts import Profiles
+from crmlib.analysis.customers.facts import YEAR, Profiles
 from crmlib.analysis.customers.migration import Moves
 from crmlib.analysis.customers.rfm import BEST, BEST_QUIET, Cuts, called, kinds
 from crmlib.findings import Caveat, Findings, Part, compose
@@ -26,6 +26,9 @@ def headline(today: Profiles, at: Cuts, found: Moves, before: Moves | None = Non
         first = f"{wording.upper(called(BEST, n))} {wording.noun(n, 'brings', 'bring')} {formats.share(share)} of sales"
     else:
         first = f"{wording.upper(wording.counted(len(frame), 'customer'))} bought so far"
+    silent = int(frame["silent_days"].min())
+    if silent > YEAR:
+        return f"{first}, the last of them {wording.span(silent)} ago: everybody has gone quiet."
     if found.known:
         was = f", {formats.share(before.share(-1))} the year before" if before is not None and before.known else ""
         return f"{first}. Since {wording.day(found.then)}, {formats.share(found.share(-1))} of customers slid{was}."

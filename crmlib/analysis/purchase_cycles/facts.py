@@ -15,6 +15,7 @@ from crmlib.shop.shop import Shop
 MAX_CUSTOMERS = 5_000_000
 MOST_ORDERS = 10
 _LEAST = 20
+_STALE_DAYS = 90  # without an order for so long, nobody can be called due or late
 PRIOR_GAPS = 2.0  # how many gaps of the shop's usual length a customer's own rhythm starts with
 
 
@@ -39,7 +40,7 @@ def gaps(shop: Shop, *, day: date) -> ir.Table:
 def gap_counts(shop: Shop, *, day: date | None = None) -> pd.DataFrame:
     """How long from each purchase to the next? Columns number (10: ten and more), gap, closed, n.
 
-    NotEnoughData below 20 customers; NotAvailable without orders that name their customer.
+    NotEnoughData below 20 customers and where nobody has bought for 90 days; NotAvailable without orders that name their customer.
 
     >>> list(gap_counts(store).columns)
     ['number', 'gap', 'closed', 'n']
@@ -53,6 +54,11 @@ def gap_counts(shop: Shop, *, day: date | None = None) -> pd.DataFrame:
     first = int(frame.loc[frame["number"] == 1, "n"].sum())
     if first < _LEAST:
         raise NotEnoughData(f"purchase cycles need {_LEAST} customers with orders; there are {first}")
+    silent = int(frame.loc[~frame["closed"], "gap"].min())
+    if silent > _STALE_DAYS:
+        raise NotEnoughData(
+            f"the last order is {silent} days before {day or shop.as_of}; one in {_STALE_DAYS} is needed"
+        )
     return frame
 
 
