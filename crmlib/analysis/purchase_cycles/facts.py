@@ -40,7 +40,8 @@ def gaps(shop: Shop, *, day: date) -> ir.Table:
 def gap_counts(shop: Shop, *, day: date | None = None) -> pd.DataFrame:
     """How long from each purchase to the next? Columns number (10: ten and more), gap, closed, n.
 
-    NotEnoughData below 20 customers and where nobody has bought for 90 days; NotAvailable without orders that name their customer.
+    NotEnoughData below 20 customers and where nobody has bought for 90 days; NotAvailable where orders
+    do not name their customer.
 
     >>> list(gap_counts(store).columns)
     ['number', 'gap', 'closed', 'n']
