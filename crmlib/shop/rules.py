@@ -217,13 +217,22 @@ def _fields(shop: Shop) -> ir.Table:
     orders = _orders(shop)
     more = shop.table("orders").select("order_id", "channel", "coupon")
     orders = orders.left_join(more, "order_id").drop("order_id_right")
-    at = orders["ordered_at"]
+    at = [orders["ordered_at"], orders["order_id"]]
+    # Spark knows no aggregate in an order: the first and the last row are found by their number.
+    orders = orders.mutate(
+        _from=ibis.row_number().over(ibis.window(group_by="customer_id", order_by=at)),
+        _to=ibis.row_number().over(ibis.window(group_by="customer_id", order_by=[key.desc() for key in at])),
+    )
+    first, last = orders["_from"] == 0, orders["_to"] == 0
     return orders.group_by("customer_id").aggregate(
-        orders=orders.count(), sales=orders["revenue"].sum(), first_order=at.min().date(), last_order=at.max().date(),
-        first_channel=orders["channel"].first(order_by=[at, orders["order_id"]], include_null=True),
-        first_coupon=orders["coupon"].first(order_by=[at, orders["order_id"]], include_null=True),
-        last_channel=orders["channel"].last(order_by=[at, orders["order_id"]], include_null=True),
-    )  # fmt: skip
+        orders=orders.count(),
+        sales=orders["revenue"].sum(),
+        first_order=orders["ordered_at"].min().date(),
+        last_order=orders["ordered_at"].max().date(),
+        first_channel=orders["channel"].max(where=first),
+        first_coupon=orders["coupon"].max(where=first),
+        last_channel=orders["channel"].max(where=last),
+    )
 
 
 def _orders(shop: Shop) -> ir.Table:

@@ -62,7 +62,7 @@ def _asked(shop: Shop) -> ir.Table:
     if shop.has("order_lines") and shop.has("products", "category"):
         of_product = shop.table("products").select("product_id", "category")
         lines = shop.table("order_lines").inner_join(of_product, "product_id").semi_join(found, "order_id")
-        held = lines.group_by("order_id").aggregate(first_product=lines["category"].first(order_by=lines["product_id"]))
+        held = lines.group_by("order_id").aggregate(first_product=lines["category"].argmin(lines["product_id"]))
         found = found.left_join(held, "order_id").drop("order_id_right")
     if own := [column for column in _COLUMNS if shop.has("customers", column)]:
         people = shop.table("customers").select("customer_id", *own)
