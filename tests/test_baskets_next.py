@@ -277,7 +277,7 @@ def test_one_lot_a_customer_for_all_lists(rng: np.random.Generator) -> None:
     owns_not(pd.DataFrame({"pair": [(0, 1)]}), baskets, shop=shop)
     found: Any = type("Found", (), {"window_days": 60, "table": pd.DataFrame({"pair": [(0, 1)]})})()
     bk.sequences.reminders(found, baskets, shop=shop)
-    assert drawn_of == {"baskets"}
+    assert drawn_of == {"marketing 2026-2"}
 
 
 # ---- prompted purchases, years

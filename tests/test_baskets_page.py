@@ -182,7 +182,8 @@ def test_why_a_pair_is_not_suggested(reasons: list[str], title: str, sentence: s
 def writers(*who: str, suggest: int = 0, bestseller: int = 1) -> pd.DataFrame:
     """Owners by lot, with what each would be written to about."""
     return pd.DataFrame(
-        {"customer_id": [f"c{i}" for i in range(len(who))], "lot": who, "suggest_id": f"i{suggest:03}",
+        {"customer_id": [f"c{i}" for i in range(len(who))], "lot": who, "owns": "a cup", "suggest": "a saucer",
+         "bestseller": "a pot", "suggest_id": f"i{suggest:03}",
          "bestseller_id": f"i{bestseller:03}"}
     )  # fmt: skip
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -53,7 +54,7 @@ def call(project: Path, module: str, *words: str) -> subprocess.CompletedProcess
 
 
 def test_it_is_found_and_published_at_once(copy: Path) -> None:
-    assert "order_weekdays  Which weekday brings the orders?" in crm(copy, "list").stdout
+    assert re.search(r"^order_weekdays +Which weekday brings the orders\?", crm(copy, "list").stdout, re.M)
     done = crm(copy, "run", "order_weekdays", "-v")
     assert done.returncode == 0 and "published" in done.stdout, done.stdout + done.stderr
     (page,) = (copy / "reports").glob("????-??-??/order_weekdays/report.html")

@@ -88,7 +88,7 @@ _PLAIN_TEXT = """
     available complete particular full original free action cultural wide narrow long short
 """
 _BEFORE_TEXT = """
-    cold hot raw bitter sour sharp hard thin thick heavy light sweet strong cool icy peppery mild delicate firm stiff
+    cold hot raw bitter sour sharp thin thick heavy light sweet strong cool icy peppery mild delicate firm stiff
     fluffy dim loud fatty cutting churning artificial complex hidden empty wet harsh rough humble pure rich smooth cheap
 """
 _JUDGING_TEXT = """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import ibis
 import ibis.expr.types as ir
@@ -17,7 +17,6 @@ from crmlib.analysis.lifetime_value import timing
 from crmlib.shop import facts as shop_facts
 
 if TYPE_CHECKING:
-    from crmlib.analysis.lifetime_value.models import PurchaseModel
     from crmlib.shop.shop import Shop
 
 Floats = NDArray[np.float64]
@@ -78,7 +77,7 @@ def monthly_repeats(shop: Shop, *, until: date) -> ir.Table:
     return months.aggregate(purchases=repeats.count()).order_by("month")
 
 
-def season(months: pd.DataFrame, patterns: pd.DataFrame, *, model: PurchaseModel) -> Clock | None:
+def season(months: pd.DataFrame, patterns: pd.DataFrame, *, model: Any) -> Clock | None:
     """The clock of the yearly season, or None where two whole years do not show one.
 
     `model` was fitted without a clock. Each month's repeat purchases are divided by what the model expects of the
@@ -107,7 +106,7 @@ def season(months: pd.DataFrame, patterns: pd.DataFrame, *, model: PurchaseModel
     return Clock(busy, low, high)
 
 
-def _ratios(months: pd.DataFrame, patterns: pd.DataFrame, *, model: PurchaseModel) -> Floats | None:
+def _ratios(months: pd.DataFrame, patterns: pd.DataFrame, *, model: Any) -> Floats | None:
     """Actual over expected by whole year back from `until` and month in it, shape (years, 12); None under two years."""
     until = model.until
     end = np.datetime64(until, "M")
@@ -123,7 +122,7 @@ def _ratios(months: pd.DataFrame, patterns: pd.DataFrame, *, model: PurchaseMode
     mean = timing.expected(model.name, model.parameters, nothing, nothing, nothing, ahead)
     expected = np.convolve(won, np.diff(mean))[: days - 1]
     on = (start + 1 + np.arange(days - 1)).astype("datetime64[M]")
-    back = (end - on).astype(int)  # 1 is the last whole month
+    back = np.asarray(end - on).astype(int)  # 1 is the last whole month
     inside = (back >= 1) & (back <= 12 * years)
     forecast = np.bincount(back[inside] - 1, weights=expected[inside], minlength=12 * years)
     seen = months["month"].to_numpy().astype("datetime64[M]")

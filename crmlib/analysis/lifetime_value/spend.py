@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -110,8 +111,10 @@ class GammaGamma(SpendModel):
         return repeat_average(people)
 
     def expected(self, count: Floats, average: Floats) -> Floats:
-        total = np.where(count > 0, np.maximum(count * average, 0.0), 0.0)
-        return self.p * (self.v + total) / (self.p * count + self.q - 1)
+        formula = _lifetimes().GammaGammaFitter()
+        formula.params_ = pd.Series({"p": self.p, "q": self.q, "v": self.v})
+        average = np.where(count > 0, np.maximum(average, 0.0), 0.0)
+        return np.asarray(formula.conditional_expected_average_profit(count, average), dtype=float)
 
     def simulate(
         self, purchases: NDArray[np.int64], count: Floats, average: Floats, *, rng: np.random.Generator
@@ -185,6 +188,14 @@ class Shrunk(SpendModel):
         """How much of the way from what is usual to their own average a customer of so many days is believed."""
         whole = self.between * count + self.within
         return np.where(whole > 0, self.between * count / np.maximum(whole, 1e-300), 0.0)
+
+
+def _lifetimes() -> Any:
+    """The lifetimes package; its import silences FutureWarning for everybody, which is kept inside."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import lifetimes
+    return lifetimes
 
 
 def fit_spend(shop: Shop, *, until: date | None = None, name: str = GAMMA_GAMMA) -> SpendModel | None:
