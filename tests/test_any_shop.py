@@ -78,7 +78,7 @@ def test_every_report_answers_or_says_what_is_missing(
         few[name].head(ROWS[rows]).to_csv(tmp_path / f"{name}.csv", index=False)
     opened = crm.connect(tmp_path, as_of="2026-10-01")
     # One reading for the five, as in a run.
-    monkeypatch.setattr(crm, "connect", lambda place, as_of: opened, raising=False)
+    monkeypatch.setattr(crm, "connect", lambda place, **_: opened, raising=False)
     said = {report.name: outcome(report, tmp_path, tmp_path / "out") for report in REPORTS}
     assert said.pop("data_health") in ("published", "warnings")
     answers = {

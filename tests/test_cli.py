@@ -380,7 +380,7 @@ def test_init_makes_a_workbook_anywhere(tmp_path: Path, monkeypatch: pytest.Monk
     # It is a project of its own, whose shop is there to be filled in.
     assert "baskets" in crm("list").output
     Path("data/myshop/orders.csv").write_text("order_id,ordered_at,total\n1,2026-11-01,10\n")
-    assert re.search(r"^data_health +can run", crm("check", "--shop", "data/myshop").output, re.M)
+    assert re.search(r"^ *data_health +can run", crm("check", "--shop", "data/myshop").output, re.M)
 
 
 def test_the_wheel_ships_the_notebooks_and_containers_run_as_nobody_special() -> None:
