@@ -134,7 +134,7 @@ CASES: dict[str, Callable[[crm.Shop], Any]] = {
     "analysis.experiments.facts._arms": lambda s: reduction._arms(units(s)),
     "analysis.experiments.facts._apart": lambda s: reduction._apart(s, units(s)),
     "analysis.experiments.moments._ratio_sums": lambda s: _amounts(
-        moments._ratio_sums(outcomes(s), top="revenue_per_visitor", below="converted")
+        moments._ratio_sums(outcomes(s), top="revenue_per_visitor", below="converted", cut=False)
     ),
     "analysis.experiments.moments.cut_back": lambda s: moments.cut_back(outcomes(s)),
     "analysis.experiments.segments._new_or_returning": segments._new_or_returning,
@@ -266,8 +266,8 @@ def odd_shop(folder: Path) -> Path:
 def test_sparks_own_fp_growth_finds_the_same_itemsets(spark_shop, spark_session):
     from pyspark.ml.fpm import FPGrowth
 
-    held = baskets.facts(spark_shop, level="product", min_support=0.004)
-    least = baskets.minimum_count(0.004, held.n)
+    held = crm.baskets.facts(spark_shop, level="product", min_support=0.004)
+    least = crm.baskets.minimum_count(0.004, held.n)
     ours = mining.frequent_itemsets(held.held, least=least, max_items=3).counts
     rows = held.held.tocsr()
     lists = [(rows.indices[a:b].tolist(),) for a, b in zip(rows.indptr, rows.indptr[1:])]
@@ -313,8 +313,8 @@ def test_a_float_beyond_whole_numbers_as_an_id(tmp_path, spark_session):
 # each row of a table. Lifetime value looks from many days, each time at no more histories than there are customers.
 CROSSING = {
     "00_data_health": (1_000, None),
-    "04_lifetime_value": (3_000, ("customers", 24)),
-    "08_baskets": (2_500, ("order_lines", 1.5)),
+    "04_lifetime_value": (3_000, ("customers", 27)),
+    "08_baskets": (3_000, ("order_lines", 1.5)),
     "12_feedback": (3_000, None),
     "13_experiments": (3_000, None),
 }
