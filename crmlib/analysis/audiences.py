@@ -318,7 +318,7 @@ def _actions(every: Audiences) -> list[Action]:
             if n and not any(action.file.endswith(f"/{_file(audience.name, channel)}.csv") for action in made):
                 made.append(
                     Action(
-                        what=f"{_ACTS[channel]} the {wording.counted(n, 'customer')} in ‘{audience.called}’",
+                        what=f"{_ACTS[channel]} {wording.counted(n, 'customer')} in ‘{audience.called}’",
                         owner="marketing", file=f"lists/{_file(audience.name, channel)}.csv", count=n,
                         why=wording.sentences(f"In it is who meets: {audience.who}.", found.note),
                     )

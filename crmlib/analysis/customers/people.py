@@ -99,7 +99,7 @@ def part_kinds(
         title, sentence = "All customers are of one kind", "Nothing in their purchases separates them yet."
     watch = Watch(table="customers", key=("customer_id", "segment"), label="customers by kind")
     return Part(
-        title=title, sentence=sentence, chart=chart, glance=True, metrics=metrics, tables={"segments": found},
+        title=title, sentence=sentence, chart=chart, metrics=metrics, tables={"segments": found},
         watches=[watch],
     )  # fmt: skip
 
@@ -154,12 +154,11 @@ def part_list(today: Profiles, at: Cuts, score: Score | None, *, shop: Shop) -> 
         if not n:
             continue
         lists[name] = found.frame
-        once = float(found.frame["sales"].sum() / found.frame["purchases"].sum())
         actions.append(
             Action(
                 what=_asked(name, n), owner="service", by=wording.working_day(shop.as_of, days),
                 file=f"lists/{name}.csv", count=n,
-                worth=f"{wording.rounded_money(once, shop.currency)} an order" if once >= 1 else "", why=found.note,
+                why=found.note,
             )
         )  # fmt: skip
     gone = int(quiet.sum())
@@ -171,9 +170,10 @@ def part_list(today: Profiles, at: Cuts, score: Score | None, *, shop: Shop) -> 
 
 def _asked(name: str, n: int) -> str:
     if name == "best_gone_quiet":
-        return f"Ask the {called(BEST_QUIET, n)} why they stopped" if n > 1 else "Ask the best customer gone quiet why"
+        who = f"{formats.number(n)} best customers why they" if n > 1 else "the best customer gone quiet why they"
+        return f"Ask {who} stopped"
     if n > 1:
-        return f"Write to the {formats.number(n)} best customers who are late, before they go quiet"
+        return f"Write to {formats.number(n)} best customers who are late"
     return "Write to the best customer who is late, before the silence lasts"
 
 

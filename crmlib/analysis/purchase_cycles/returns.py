@@ -112,7 +112,7 @@ def part_second(counts: pd.DataFrame) -> Part:
                 file="tables/order_numbers.csv",
             ),
         ),
-        metrics=metrics, tables={"order_numbers": order_numbers(counts)}, glance=True,
+        metrics=metrics, tables={"order_numbers": order_numbers(counts)},
     )  # fmt: skip
 
 
