@@ -185,6 +185,4 @@ def test_slopes_are_those_of_the_published_likelihood(name, rows, logs):
     assert mean == pytest.approx(timing.log_likelihood(name, np.exp(at), x, recency, t).mean(), rel=1e-9)
     for i, step in zip(free, 1e-4 * np.eye(4)[free], strict=True):
         up, down = (timing.log_likelihood(name, np.exp(at + s), x, recency, t) for s in (step, -step))
-        # Of one rate of stopping for all, the slope is an integral by 24 nodes: four digits at the edge.
-        off = 1e-3 if name == timing.EXPONENTIAL else 1e-4
-        assert slopes[i] == pytest.approx((up - down) / 2e-4, rel=off, abs=1e-4)
+        assert slopes[i] == pytest.approx((up - down) / 2e-4, rel=1e-4, abs=1e-4)

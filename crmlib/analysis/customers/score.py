@@ -76,9 +76,7 @@ class Tested:
     def rises(self) -> bool:
         """Does each tenth buy at least as often as the one below, up to chance?"""
         low, high = self.tenths["low"].to_numpy(), self.tenths["high"].to_numpy()
-        return bool(
-            (high[1:] >= low[:-1]).all() and high[-1] > low[0] and self.auc.value is not None and self.auc.value > 0.5
-        )
+        return bool((high[1:] >= low[:-1]).all() and high[-1] > low[0] and (self.auc.low or 0) > 0.5)
 
 
 def fit(before: Profiles, bought: pd.Series) -> Score:

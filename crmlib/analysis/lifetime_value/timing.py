@@ -252,9 +252,10 @@ def _reach(shape: _Shape, start: float | Floats, end: float | Floats) -> tuple[F
     alpha, beta, k, s = shape
     alive = -k * np.log(alpha + end) - s * np.log(beta + end)
     small = np.minimum(alpha, beta)
-    # Beyond (α+τ)/(α+start) = e^(36/k) the integrand is below e^-36 of its start.
+    # Beyond (α+τ)/(α+start) = e^(36/k), or (β+τ)/(β+start) = e^(36/s), the integrand is below e^-36 of its start.
     with np.errstate(over="ignore"):
         last = np.minimum(end, (alpha + start) * np.exp(np.minimum(_FAR / k, 700)) - alpha)
+        last = np.minimum(last, (beta + start) * np.exp(np.minimum(_FAR / s, 700)) - beta)
     width = np.log((small + last) / (small + start))
     return alive, small, width, np.broadcast_shapes(np.shape(width), np.shape(alive))
 
