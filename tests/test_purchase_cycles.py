@@ -110,7 +110,7 @@ def test_chances_hold_on_later_days(shop, chances):
     assert set(tenths["horizon"]) == {7, 30, 90}
     month = tenths[tenths["horizon"] == 30]
     inside = ((month["low"] <= month["forecast"]) & (month["forecast"] <= month["high"])).mean()
-    assert inside >= 0.6 and month["actual"].iloc[-1] > 5 * month["actual"].iloc[0]
+    assert inside >= 0.8 and month["actual"].iloc[-1] > 5 * month["actual"].iloc[0]
     each = chances.customers
     assert (each["chance_7d"] <= each["chance_30d"]).all() and (each["chance_30d"] <= each["chance_90d"]).all()
     # Brute force: the mean chance said a month ago beside who came.

@@ -89,7 +89,7 @@ def _window(shop: Shop, start: date, days: int) -> tuple[Floats, np.ndarray]:
     """What was known of customers on a day, and who bought in the days after it."""
     known = rhythms(shop, day=start)
     if known.empty:
-        return np.empty((0, 4)), np.empty(0, dtype=bool)
+        return np.empty((0, 10)), np.empty(0, dtype=bool)
     asked = later_purchases(shop, start=start, end=start + timedelta(days=days)).select("customer_id")
     came = set(shop.fetch(asked, max_rows=MAX_CUSTOMERS)["customer_id"])
     return _measures(known), known["customer_id"].isin(came).to_numpy()
@@ -98,8 +98,12 @@ def _window(shop: Shop, start: date, days: int) -> tuple[Floats, np.ndarray]:
 def _measures(known: pd.DataFrame) -> Floats:
     silent, bought = known["silent_days"].to_numpy(float), known["purchases"].to_numpy(float)
     usual = np.maximum(known["usual"].fillna(known["known_days"]).to_numpy(float), 1)
-    ratio = np.log((silent + 1) / usual)
-    return np.column_stack([np.log1p(silent), np.log(bought), np.log(usual), ratio, np.square(np.minimum(ratio, 0))])
+    quiet, ratio, often = np.log1p(silent), np.log((silent + 1) / usual), np.log(bought)
+    # Curves, since a silence says little before the usual gap and much beyond it; a rhythm is known from three on.
+    return np.column_stack([
+        quiet, often, np.log(usual), ratio, np.square(np.minimum(ratio, 0)), np.square(np.maximum(ratio, 0)),
+        np.square(quiet), ratio * (bought >= 3), quiet * often, bought == 1,
+    ])  # fmt: skip
 
 
 def _tenths(expected: Floats, came: np.ndarray, days: int) -> pd.DataFrame:
