@@ -37,6 +37,7 @@ def _run_options(command: Command) -> Command:
                      help="For one whole report: 90s, 20m, 2h."),
         click.option("--cell-timeout", metavar="TIME", help="For one cell; no limit of its own by default."),
         click.option("--force", is_flag=True, help="Run what is up to date too."),
+        click.option("--no-warm", "cold", is_flag=True, help="Start each kernel by itself, not from a warm process."),
         click.option("--dry-run", is_flag=True, help="Say what would run and why; run and write nothing."),
         click.option("-v", "--verbose", is_flag=True, help="Say what was published even where nobody watches."),
     ]  # fmt: skip
@@ -160,6 +161,7 @@ def _asked(as_of: str | None, **options: Any) -> _Asked:
         timeout=timeout,
         cell_timeout=cell_timeout,
         force=options["force"],
+        warm=not options["cold"],
     )
     return _Asked(
         plan=plan, reports=chosen, values=values, today=today,

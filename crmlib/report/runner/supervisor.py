@@ -21,7 +21,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from crmlib.errors import CrmError, Locked
 from crmlib.report.folder import kept, store
@@ -35,6 +35,7 @@ from crmlib.report.parameters import Report, Value
 from crmlib.report.plan import Job, Outcome, Plan
 from crmlib.report.runner import fresh, scratch, worker
 from crmlib.report.runner.finish import finish
+from crmlib.report.runner.nursery import Nursery
 
 GRACE = 5.0  # seconds a notebook that is out of time has between the interrupt and the kill
 SHARED_VARIABLE = "CRM_SHARED"  # the folder where the first kernel leaves the shop's tables for the others
@@ -161,15 +162,20 @@ def _up_to_date(report: Report, plan: Plan) -> Outcome:
 
 @dataclass(kw_only=True)
 class _Worker:
-    """A process that executes notebooks, and the job it has."""
+    """A process that executes notebooks, and the job it has.
 
-    process: subprocess.Popen[str]
+    One from the nursery is no child of ours, known once it has spoken, and has a single job: its kernel came with it.
+    """
+
+    orders: IO[str]
     log: Path
     runtime: str
+    process: subprocess.Popen[str] | None
     job: Job | None = None
+    pid: int = 0
+    listener: threading.Thread | None = None
 
     def send(self, job: Job, plan: Plan) -> None:
-        assert self.process.stdin
         self.job, job.clock = job, time.monotonic()
         own = {"shop": plan.address, "as_of": plan.as_of.isoformat(), "out": str(job.staging)}
         order = {
@@ -180,13 +186,14 @@ class _Worker:
             "parameters": own | dict(job.values),
         }
         try:
-            self.process.stdin.write(json.dumps(order) + "\n")
-            self.process.stdin.flush()
+            self.orders.write(json.dumps(order) + "\n")
+            self.orders.flush()
         except BrokenPipeError:
             pass  # its end is on the way through the events
 
     def end(self) -> None:
-        worker.end_tree(self.process.pid)
+        if pid := self.process.pid if self.process else self.pid:
+            worker.end_tree(pid)
         worker.end_strays(self.runtime)
 
 
@@ -205,6 +212,7 @@ class _Crew:
     environment: Mapping[str, str] = field(default_factory=dict)
     members: list[_Worker] = field(default_factory=list)
     finished: int = 0
+    nursery: Nursery | None = None
 
     def prepare(self, count: int) -> None:
         """Set up what kernels find and where they may write, and let `count` workers begin."""
@@ -220,6 +228,8 @@ class _Crew:
         for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
             environment.setdefault(name, str(max(1, (os.cpu_count() or 1) // count)))
         self.environment = environment
+        if self.plan.warm and len(self.waiting) > 1 and sys.platform == "linux":
+            self.nursery = Nursery(environment, self.private / "nursery.log")
         for _ in range(count):
             self.hire()
 
@@ -227,6 +237,26 @@ class _Crew:
         """One worker more, with the next job."""
         number = len(self.members)
         log, own = self.private / f"worker-{number}.log", worker.runtime(self.private, number)
+        orders, events, process = self._start(log, own)
+        made = _Worker(orders=orders, log=log, runtime=own["JUPYTER_RUNTIME_DIR"], process=process)
+
+        def listen() -> None:
+            for line in events:
+                self.events.put((made, json.loads(line)))
+            self.events.put((made, {"event": "gone", "at": time.time()}))
+
+        made.listener = threading.Thread(target=listen, daemon=True)
+        made.listener.start()
+        self.members.append(made)
+        made.send(self.waiting.popleft(), self.plan)
+
+    def _start(self, log: Path, own: Mapping[str, str]) -> tuple[IO[str], IO[str], subprocess.Popen[str] | None]:
+        """Where a new worker hears and speaks, and its process where it is a child of ours."""
+        if self.nursery:
+            try:
+                return *self.nursery.worker(own, log), None
+            except OSError:
+                self.nursery = None  # it was killed; the others start on their own
         # -P: a file in the current folder is no module. Its own session: Ctrl-C reaches the runner alone.
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "crmlib.report.runner.worker"],
@@ -238,17 +268,8 @@ class _Crew:
             env={**self.environment, **own},
             start_new_session=True,
         )
-        made = _Worker(process=process, log=log, runtime=own["JUPYTER_RUNTIME_DIR"])
-
-        def listen() -> None:
-            assert process.stdout
-            for line in process.stdout:
-                self.events.put((made, json.loads(line)))
-            self.events.put((made, {"event": "gone", "at": time.time()}))
-
-        threading.Thread(target=listen, daemon=True).start()
-        self.members.append(made)
-        made.send(self.waiting.popleft(), self.plan)
+        assert process.stdin and process.stdout
+        return process.stdin, process.stdout, process
 
     def ended(self) -> Iterator[tuple[Job, dict[str, Any]]]:
         """Each job as it ends, with the last that was heard of it; what it was doing meanwhile is on the job."""
@@ -259,22 +280,30 @@ class _Crew:
             if member is None or member.job is None:
                 continue
             job = member.job
+            if event["event"] == "born":
+                # What the nursery took to get ready is not the report's time.
+                member.pid, job.clock = event["pid"], time.monotonic()
+                continue
             job.log.append({key: value for key, value in event.items() if key != "source"})
             if event["event"] == "cell":
                 job.cell, job.source, job.cell_clock = event["number"], event["source"], time.monotonic()
             if event["event"] == "overdue":
                 # An interrupt shows in the traceback where the time went, and spares the worker.
                 job.overdue, job.killed_at = event["limit"], time.monotonic() + GRACE
-                worker.interrupt(member.process.pid)
+                if member.pid:
+                    worker.interrupt(member.pid)
             if event["event"] in ("end", "gone", "kill"):
                 member.job = None
                 if event["event"] != "end":
-                    member.end()
+                    self._end(member)
                     event |= {"error": {"kind": "worker", "traceback": _tail(member.log)}}
-                    if self.waiting:
+                elif not member.process:
+                    member.orders.close()
+                if self.waiting:
+                    if event["event"] == "end" and member.process:
+                        member.send(self.waiting.popleft(), self.plan)
+                    else:
                         self.hire()
-                elif self.waiting:
-                    member.send(self.waiting.popleft(), self.plan)
                 yield job, event
                 self.finished += 1
             if self.progress:
@@ -301,18 +330,28 @@ class _Crew:
             except queue.Empty:
                 continue
 
+    def _end(self, member: _Worker) -> None:
+        if not member.pid and self.nursery and not member.process:
+            # Not yet born: its order must not be carried out later.
+            self.nursery.end()
+            self.nursery = None
+        member.end()
+
     def close(self) -> None:
         """Nothing of the run stays behind, whatever it was doing."""
+        if self.nursery:
+            self.nursery.end()
         for member in self.members:
-            if member.process.stdin and not member.job:
-                member.process.stdin.close()
+            if not member.job:
+                member.orders.close()
         for member in self.members:
             if member.job:
                 member.end()
-            try:
-                member.process.wait(timeout=5)
-            except subprocess.TimeoutExpired:
-                worker.end_tree(member.process.pid)
+            assert member.listener
+            member.listener.join(timeout=5)
+            if member.listener.is_alive():
+                member.end()
+            if member.process:
                 member.process.wait()
 
 

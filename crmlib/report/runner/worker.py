@@ -68,6 +68,7 @@ def main() -> None:
     # A dump of a kernel's memory is a file of customers' rows; kernels have this from here.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     threading.Thread(target=_watch, args=(os.getppid(),), daemon=True).start()
+    say("born", pid=os.getpid())
     for line in sys.stdin:
         job = json.loads(line)
         try:
@@ -138,7 +139,7 @@ def _watch(parent: int) -> None:
 
 
 @contextmanager
-def _lean_imports() -> Iterator[None]:
+def lean_imports() -> Iterator[None]:
     """Import nbformat's dependents in half the time: jsonschema's optional check of one address format builds a
     grammar for 1.3 s, and no notebook has such an address."""
     name = "rfc3987_syntax"
@@ -153,7 +154,7 @@ def _lean_imports() -> Iterator[None]:
 
 
 def _execute(job: dict[str, Any], say: Any) -> None:
-    with _lean_imports():
+    with lean_imports():
         import nbformat
 
     written_for = nbformat.read(job["notebook"], as_version=4).metadata.get("kernelspec", {})
