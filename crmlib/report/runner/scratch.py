@@ -43,9 +43,14 @@ def sweep() -> None:
         with suppress(OSError):
             if folder.is_symlink() or folder.stat().st_uid != os.getuid() or time.time() - _born(folder) < _YOUNGEST:
                 continue
-            with (folder / _OWNER).open("r+") as owner:
-                fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(folder, ignore_errors=True)
+            clear(folder)
+
+
+def clear(folder: Path) -> None:
+    """Remove the folder of a run that is gone; OSError where the run still holds it, or there is none."""
+    with (folder / _OWNER).open("r+") as owner:
+        fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _born(folder: Path) -> float:

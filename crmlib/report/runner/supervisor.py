@@ -176,7 +176,8 @@ class _Worker:
     listener: threading.Thread | None = None
 
     def send(self, job: Job, plan: Plan) -> None:
-        self.job, job.clock = job, time.monotonic()
+        # A worker that is not yet born says when its time begins.
+        self.job, job.clock = job, time.monotonic() + (0 if self.process else worker.START_TIMEOUT)
         own = {"shop": plan.address, "as_of": plan.as_of.isoformat(), "out": str(job.staging)}
         order = {
             "number": job.number,

@@ -16,6 +16,7 @@ import pkgutil
 import signal
 import socket
 import sys
+import warnings
 from contextlib import suppress
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -25,9 +26,10 @@ from jupyter_client.provisioning import LocalProvisioner
 
 from crmlib.report.runner import worker
 
-# What analyses import where they need it; the rest comes with the modules of crmlib.
+# What analyses import where they need it; the rest comes with the modules of crmlib. DuckDB is not among it: it starts
+# a thread on import, and no fork has that.
 _LIBRARIES = (
-    "duckdb", "ibis.backends.duckdb", "ipykernel.ipkernel", "ipykernel.kernelapp", "lifetimes", "matplotlib.pyplot",
+    "ibis", "ipykernel.ipkernel", "ipykernel.kernelapp", "lifetimes", "matplotlib.pyplot",
     "mlxtend.frequent_patterns", "papermill.execute", "scipy.optimize", "scipy.sparse", "scipy.stats", "seaborn",
     "statsmodels.api", "textblob",
 )  # fmt: skip
@@ -38,7 +40,8 @@ _LARGEST = 1 << 16
 
 def main() -> None:
     """Serve as the nursery, and in its children as a worker and as a kernel, each to its end."""
-    with worker.lean_imports():
+    # Some libraries turn warnings on for everybody who imports them.
+    with worker.lean_imports(), warnings.catch_warnings():
         _import_all()
     # Collecting what all share would copy it into each.
     gc.collect()

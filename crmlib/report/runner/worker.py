@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import resource
-import shutil
 import signal
 import sys
 import threading
@@ -18,6 +17,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+from crmlib.report.runner import scratch
 
 KERNEL = "crmlib"
 START_TIMEOUT = 60
@@ -127,14 +128,16 @@ def _quietly(call: Any) -> Any:
 
 
 def _watch(parent: int) -> None:
-    """End with the runner, however it ended: an orphan would hold a kernel and memory for ever."""
+    """End with the runner or the nursery, however it ended: an orphan would hold a kernel and memory for ever."""
     while os.getppid() == parent:
         time.sleep(0.5)
     import psutil
 
     for child in psutil.Process().children(recursive=True):
         _quietly(child.kill)
-    shutil.rmtree(os.environ["JUPYTER_PATH"], ignore_errors=True)
+    # Where the nursery alone is gone, the run goes on and keeps its folder.
+    with suppress(OSError):
+        scratch.clear(Path(os.environ["JUPYTER_PATH"]))
     os._exit(1)
 
 
