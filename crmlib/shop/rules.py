@@ -116,51 +116,30 @@ def open_ticket(shop: Shop) -> ir.Table:
     return tickets.filter(tickets["closed_at"].isnull() & tickets["customer_id"].notnull()).select("customer_id")
 
 
-def _rule(name: str, meaning: str, ask: Callable[..., ir.Table]) -> tuple[str, Rule]:
-    return name, Rule(name, meaning, ask)
+def _stars(low: int, high: int) -> Callable[..., ir.Table]:
+    return lambda shop, *, last="", since="", before="": rated(shop, low, high, last=last, since=since, before=before)
 
 
-def _since(shop: Shop, day: str) -> ir.Table:
-    return bought(shop, since=day)
-
-
-def _before(shop: Shop, day: str) -> ir.Table:
-    return bought(shop, before=day)
-
-
-def _last(shop: Shop, time: str) -> ir.Table:
-    return bought(shop, last=time)
-
-
-def _first(shop: Shop, *what: str) -> ir.Table:
-    return bought(shop, *what, first=True)
-
-
-def _unhappy(shop: Shop, *, last: str = "", since: str = "", before: str = "") -> ir.Table:
-    return rated(shop, 1, 2, last=last, since=since, before=before)
-
-
-def _happy(shop: Shop, *, last: str = "", since: str = "", before: str = "") -> ir.Table:
-    return rated(shop, 4, 5, last=last, since=since, before=before)
-
-
-RULES: dict[str, Rule] = dict(
-    [
-        _rule("everyone", "every customer the shop knows", everyone),
-        _rule("bought", "has an order; of the products, categories or brands named, in the time named", bought),
-        _rule("bought_often", "bought on two days or more, or on as many as you say", bought_often),
-        _rule("bought_since", "has an order on that day or later", _since),
-        _rule("bought_before", "has an order before that day", _before),
-        _rule("bought_last", "has an order in the last days, such as 90d", _last),
-        _rule("first_bought", "had one of these in the first order", _first),
-        _rule("spent", "orders came to at least so much", spent),
-        _rule("unhappy", "gave one or two stars", _unhappy),
-        _rule("happy", "gave four or five stars", _happy),
-        _rule("rated", "gave stars from … to …", rated),
-        _rule("birthday", "has a birthday in the next days, such as 7d", birthday),
-        _rule("open_ticket", "waits for an answer of customer service", open_ticket),
-    ]
-)
+RULES: dict[str, Rule] = {
+    rule.name: rule
+    for rule in (
+        Rule("everyone", "every customer the shop knows", everyone),
+        Rule("bought", "has an order; of the products, categories or brands named, in the time named", bought),
+        Rule("bought_often", "bought on two days or more, or on as many as you say", bought_often),
+        Rule("bought_since", "has an order on that day or later", lambda shop, day: bought(shop, since=day)),
+        Rule("bought_before", "has an order before that day", lambda shop, day: bought(shop, before=day)),
+        Rule("bought_last", "has an order in the last days, such as 90d", lambda shop, time: bought(shop, last=time)),
+        Rule(
+            "first_bought", "had one of these in the first order", lambda shop, *what: bought(shop, *what, first=True)
+        ),
+        Rule("spent", "orders came to at least so much", spent),
+        Rule("unhappy", "gave one or two stars", _stars(1, 2)),
+        Rule("happy", "gave four or five stars", _stars(4, 5)),
+        Rule("rated", "gave stars from … to …", rated),
+        Rule("birthday", "has a birthday in the next days, such as 7d", birthday),
+        Rule("open_ticket", "waits for an answer of customer service", open_ticket),
+    )
+}
 
 # Fields that are worked out from a customer's orders, beside the columns of `customers`.
 FIELDS = ("orders", "sales", "first_order", "last_order", "first_channel", "first_coupon", "last_channel")
