@@ -68,12 +68,13 @@ def words_of(html: str) -> str:
 _NO_NOUN = "is|was|has|does|less|as|plus|minus|its|this|across|unless|holds|yes|us|always|versus"
 _ONE = re.compile(rf"(?<![\w.,:/–−-])1 (?!(?:{_NO_NOUN})\b)[a-z]+s\b")
 _NO_NUMBER = re.compile(r"(?<!\w)(?:nan|NaN|None|inf|NaT|<NA>)(?!\w)")
+_TWO_MEANINGS = re.compile(r"\brecency\b", re.IGNORECASE)
 
 
 def clumsy(text: str) -> list[str]:
-    """Numbers that are not there, and one of a thing called many.
+    """Numbers that are not there, one of a thing called many, and a word that means two things.
 
     >>> clumsy("1 rows of 1 was nan"), clumsy("1 row is 11 days old")
     (['1 rows', 'nan'], [])
     """
-    return _ONE.findall(text) + _NO_NUMBER.findall(text)
+    return _ONE.findall(text) + _NO_NUMBER.findall(text) + _TWO_MEANINGS.findall(text)
