@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import tempfile
 import time
 from datetime import UTC, datetime, timedelta
@@ -15,12 +18,12 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from crmlib import cli
+from crmlib import cli, scratch
 from crmlib.errors import UsageError
 from crmlib.report import archive
 from crmlib.report.folder import store
 from crmlib.report.folder.manifest import Manifest, write_json
-from crmlib.report.runner import scratch
+from tests.conftest import ROOT
 from tests.pages_helpers import PARAMETERS, code, make_project, prose, write_notebook
 
 TODAY = datetime.now(UTC).date()
@@ -163,6 +166,36 @@ def _be_killed(ready: Any) -> None:
         (folder / "rows.tmp").write_text("Zqkim")
         ready.put(str(folder))
         time.sleep(60)
+
+
+# Beside DuckDB's threads no process may be forked: one of its own.
+_OPENS = (
+    "import sys, time\nimport crmlib as crm\nshop = crm.connect(sys.argv[1])\nprint('open', flush=True)\ntime.sleep(60)"
+)
+
+
+def test_what_a_killed_kernel_left_is_swept_where_a_shop_is_opened_next(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import crmlib
+
+    place = project / "tmp"
+    place.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
+    monkeypatch.setattr(scratch, "_YOUNGEST", 0.0)
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "TMPDIR": str(place)}
+    words = [sys.executable, "-c", _OPENS, str(project / "data" / "shop")]
+    with subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, text=True) as kernel:
+        assert kernel.stdout and kernel.stdout.readline() == "open\n"
+        (left,) = place.glob("crmlib-*")
+        shop = crmlib.connect(project / "data" / "shop")
+        assert left.is_dir() and len(list(place.iterdir())) == 2, "one that is alive keeps its own"
+        kernel.kill()
+    del shop
+    gc.collect()
+    assert list(place.iterdir()) == [left]
+    again = crmlib.connect(project / "data" / "shop")
+    assert list(place.iterdir()) == [again._scratch.path]
 
 
 def test_what_a_killed_run_left_is_swept_by_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

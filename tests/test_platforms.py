@@ -30,11 +30,19 @@ READ = [
     ("webtoffee_orders.csv", "orders", {"ordered_at": "order_date", "total": "order_total"}, None, {}),
     ("square_items_1.csv", "order_lines", {"order_id": "Transaction ID", "product_id": "Item", "quantity": "Qty",
      "line_total": "Gross Sales"}, None, {}),
+    *((f"square_items_{number}.csv", "order_lines", {"order_id": "Transaction ID", "product_id": "Item",
+       "quantity": "Qty", "line_total": "Net Sales"}, None, {}) for number in (2, 3)),
+    ("square_transactions_2018.csv", "orders", {"order_id": "Transaction ID", "ordered_at": "Date",
+     "total": "Total Collected"}, 4, {"missing_value": 4}),
     ("square_items_4.csv", "order_lines", {"order_id": "Transaction ID", "product_id": "Item", "quantity": "Qty",
      "line_total": "Net Sales"}, None, {}),
     ("shopify_products.csv", "products", GOODS, None, None),
     ("shopify_products_padded.csv", "products", GOODS, None, None),
 ]  # fmt: skip
+
+
+def test_every_real_file_is_read_here() -> None:
+    assert sorted(row[0] for row in READ) == sorted(path.name for path in PLATFORMS.iterdir())
 
 
 def open_as(folder: Path, file: str, table: str, mapping: dict[str, str], toml: str = "") -> crm.Shop:

@@ -69,7 +69,7 @@ def test_rows_that_are_not_found_again_stop_the_shop(tmp_path: Path, monkeypatch
     (tmp_path / "orders.csv").write_text(ROW.format(1) + "2,2026-01-05,10.00\n")
     whole = load.quality.usable
     monkeypatch.setattr(load.quality, "usable", lambda *a, **k: whole(*a, **k).limit(1))
-    with pytest.raises(DataError, match="has 2 rows, of which 1 were found again"):
+    with pytest.raises(DataError, match="has 2 rows, found again 1"):
         crm.connect(tmp_path)
 
 

@@ -127,7 +127,8 @@ def audiences(shop: Shop) -> Audiences:
         raise NotAvailable(f"no audience can be asked of this shop: {'; '.join(sorted(set(missing.values())))}")
     every = Audiences(tuple(found), missing, own=bool(saved))
     if not every.people:
-        raise NotEnoughData(f"nobody is in any of the {wording.counted(len(found), 'audience')}")
+        which = f"any of the {len(found)} audiences" if len(found) > 1 else f"the audience {found[0].name}"
+        raise NotEnoughData(f"nobody is in {which}")
     return every
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from crmlib import wording
 from crmlib.cli import common
 from crmlib.errors import UsageError
 
@@ -119,7 +120,8 @@ def _exports(shop: Shop) -> Iterator[str]:
         yield ""
         again = f", {one.again:,} of them in a later file too" if one.again else ""
         made = ", ".join(one.tables) or "nothing"
-        yield f"{one.file} → {f'{one.platform} {one.what}'.strip()} → {made} ({one.rows:,} rows{again})"
+        rows = wording.counted(one.rows, "row")
+        yield f"{one.file} → {f'{one.platform} {one.what}'.strip()} → {made} ({rows}{again})"
         yield f"  used: {_listed(one.used)}"
         if one.left:
             yield f"  not used: {_listed(one.left)}"

@@ -108,7 +108,8 @@ def backfill(start: str, end: str | None, every: str, **options: Any) -> None:
         _say_what_would_run(todo, asked.values)
         return
     if not todo and (options["verbose"] or sys.stdout.isatty()):
-        click.echo(f"all {len(wanted)} days from {wanted[0]} to {wanted[-1]} are there")
+        which = f"all {len(wanted)} days from {wanted[0]} to {wanted[-1]} are" if len(wanted) > 1 else f"{wanted[0]} is"
+        click.echo(f"{which} there")
     sys.exit(_run(asked, todo, [], **options))
 
 

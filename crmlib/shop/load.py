@@ -174,7 +174,7 @@ class _Taking:
         self.aside[name] = bad.select(table=ibis.literal(name), row=bad["_row"], code=bad["_reason"])
         if read != (found_again := usable + sum(outcomes.values())):
             raise DataError(
-                f"{file.waiting.source.path.name} has {read:,} rows, of which {found_again:,} were found again: "
+                f"{file.waiting.source.path.name} has {read:,} rows, found again {found_again:,}: "
                 "a fault of this software; please report it"
             )
         context = quality.Context(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
@@ -16,6 +15,7 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from crmlib.errors import DataError, NotAvailable, TooManyRows, UsageError, nearest
+from crmlib.scratch import Scratch
 from crmlib.shop import display, quality
 from crmlib.shop import privacy as pseudonyms
 from crmlib.shop import sharing as shared
@@ -47,7 +47,7 @@ class Shop:
     _tables: Mapping[str, ir.Table] = field(repr=False)
     _aside: ir.Table = field(repr=False)
     _engine: Engine = field(repr=False)
-    _scratch: tempfile.TemporaryDirectory[str] = field(repr=False)
+    _scratch: Scratch = field(repr=False)
     _kept: dict[Any, ir.Table] = field(default_factory=dict, init=False, repr=False, compare=False)
     _key: bytes = field(repr=False)
     segment: str = ""
@@ -318,7 +318,7 @@ class Shop:
         """A table's usable rows as a Parquet file, with the columns that the shop has; it lasts as long as the shop."""
         rows, canonical = self.table(name), TABLES[name].names
         columns = [c for c in rows.columns if c in self.audits[name].present or c not in canonical]
-        path = Path(self._scratch.name) / f"written-{name}.parquet"
+        path = self._scratch.path / f"written-{name}.parquet"
         self._engine.write(rows.select(*columns), path)
         return path
 
@@ -377,11 +377,11 @@ def connect(shop: str | Path, *, as_of: str | date | None = None, engine: Any = 
     """
     named, place = engine_and_folder(shop)
     folder = resolve(place)
-    scratch = tempfile.TemporaryDirectory(prefix="crmlib-")
+    scratch = Scratch("crmlib-")
     settings = read_settings(folder)
     # An open session says more than the name of its kind.
-    works = open_engine(engine or named or DUCKDB, scratch=Path(scratch.name), folder=folder)
-    taken = shared.take_in(works, folder, settings, as_of=_as_of(as_of), scratch=Path(scratch.name))
+    works = open_engine(engine or named or DUCKDB, scratch=scratch.path, folder=folder)
+    taken = shared.take_in(works, folder, settings, as_of=_as_of(as_of), scratch=scratch.path)
     record = taken.record
     return Shop(
         folder=str(place),

@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
+from crmlib import wording
 from crmlib.analysis.baskets.expressions import (
     EDGES,
     GROUPS,
@@ -213,7 +214,8 @@ def facts(shop: Shop, *, level: str, min_support: float, min_baskets: int = 1, l
     every, shop = shared.basket_items(shop), shop.drawn(one_in)
     table = shop.fetch(basket_table(shop, level=level).order_by("order_id"), max_rows=_MAX_BASKETS)
     if len(table) < least_baskets:
-        raise NotEnoughData(f"rules need {least_baskets:,} baskets, this shop has {len(table):,} before {shop.as_of}")
+        needed = wording.counted(least_baskets, "basket")
+        raise NotEnoughData(f"rules need {needed}, this shop has {len(table):,} before {shop.as_of}")
     undrawn = 0
     if one_in > 1:
         undrawn = int(shop.fetch(every.aggregate(n=every["order_id"].nunique()))["n"].iloc[0]) - len(table)

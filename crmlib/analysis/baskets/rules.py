@@ -114,7 +114,8 @@ def fit(
     multiple = int((baskets.sizes >= 2).sum())
     if multiple < min_multiple:
         raise NotEnoughData(
-            f"rules need {min_multiple:,} baskets of two or more items; {multiple:,} of {baskets.n:,} baskets are"
+            f"rules need {min_multiple:,} baskets of two or more items; {multiple:,} of "
+            f"{wording.counted(baskets.n, 'basket')} {wording.noun(multiple, 'is')}"
         )
     least = baskets.least
     itemsets = frequent(baskets, max_items=max_items)

@@ -12,6 +12,7 @@ import pandas as pd
 from crmlib.errors import NotAvailable, NotEnoughData
 from crmlib.shop.facts import customer_history, purchase_days
 from crmlib.shop.shop import Shop
+from crmlib.wording import noun
 
 YEAR = 365
 MAX_CUSTOMERS = 5_000_000
@@ -85,7 +86,8 @@ def profiles(shop: Shop, *, day: date | None = None) -> Profiles:
     when = day or shop.as_of
     frame = shop.fetch(profile(shop, day=when), max_rows=MAX_CUSTOMERS).sort_values("customer_id", ignore_index=True)
     if len(frame) < _LEAST:
-        raise NotEnoughData(f"kinds of customers need {_LEAST} customers with orders; there are {len(frame)}")
+        there = f"there {noun(len(frame), 'is')} {len(frame)}"
+        raise NotEnoughData(f"kinds of customers need {_LEAST} customers with orders; {there}")
     return Profiles(when, frame, shop.fetch(gaps(shop, day=when)))
 
 

@@ -149,7 +149,7 @@ def lookalikes(people: pd.DataFrame, profiles: Profiles, inside: pd.Series, *, m
     y = inside.to_numpy(float)
     if min(y.sum(), len(y) - y.sum()) < _LEAST_BEST:
         raise NotEnoughData(
-            f"lookalikes need {_LEAST_BEST} customers in the segment and out of it; {int(y.sum())} are in it"
+            f"lookalikes need {_LEAST_BEST} customers in the segment and out of it; in it: {int(y.sum())}"
         )
     x = _design(people, profiles)
     likeness = chance(fit_logistic(x, y), x)

@@ -179,7 +179,7 @@ def _totals(health: Health, rule: str) -> list[Metric]:
                definition="kept orders that were not cancelled"),
         Metric(id="customers", label="Customers who bought", value=health.customers, unit="customers", running=True,
                headline=health.customers is not None,
-               note=f"{orders:,} orders" if orders else "",
+               note=wording.counted(orders, "order") if orders else "",
                definition=f"distinct customers with a kept order that was not cancelled{unlisted}"),
         Metric(id="order_lines", label="Order lines", value=health.order_lines, unit="order lines", running=True,
                definition="kept order lines, those of cancelled orders too"),

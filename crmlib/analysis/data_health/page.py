@@ -11,6 +11,7 @@ from crmlib.analysis.data_health.gaps import part_checks, part_fields, part_gues
 from crmlib.analysis.data_health.months import compare, month_title, part_months
 from crmlib.analysis.data_health.reading import part_files, part_states
 from crmlib.analysis.data_health.rows import part_faults, part_rows
+from crmlib.analysis.data_health.spent import part_spent
 from crmlib.analysis.data_health.sums import part_people, part_sums
 from crmlib.findings import Findings, Part, compose
 
@@ -29,6 +30,7 @@ def page(health: Health, *, shop: Shop) -> Findings:
         part_states(shop),
         part_files(shop),
         part_sums(shop),
+        part_spent(shop),
         part_admin(measure_admin(shop), currency=shop.currency),
         part_people(shop),
         part_guests(health),

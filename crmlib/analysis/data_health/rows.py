@@ -22,7 +22,7 @@ def part_rows(health: Health) -> Part:
         ("rows_after_as_of", "Rows dated later", "after_as_of", f"dated {formats.day(health.as_of)} or later"),
     )
     return Part(
-        title=f"All {total['read']:,} rows are accounted for",
+        title=f"All {total['read']:,} rows are accounted for" if total["read"] > 1 else "Every row is accounted for",
         sentence="A row that cannot be used is listed with its reason, never dropped in silence.",
         detail=True,
         chart=figures.table(

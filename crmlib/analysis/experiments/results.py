@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from crmlib import wording
 from crmlib.analysis.experiments.effects import (
     Effect,
     at_every_look,
@@ -308,10 +309,10 @@ def _compare(arm: pd.Series, control: pd.Series, *, kind: str, blocked: bool, ru
         return nothing("unread", "a quantile is read once, at the planned end")
     if waiting and rule.reading == "fixed":
         # An effect that may not be acted on yet is not shown: whoever sees it stops on a good day.
-        reason = f"read once, at the planned end; {waiting:,} windows still open"
+        reason = f"read once, at the planned end; {wording.counted(waiting, 'window')} still open"
         return nothing("running", reason, f"running: {reason}")
     found, method, gain = estimate(arm, control, kind=kind, rule=rule)
-    method += f"; {rule.words}" + (f"; {waiting:,} windows still open" if waiting else "")
+    method += f"; {rule.words}" + (f"; {wording.counted(waiting, 'window')} still open" if waiting else "")
     estimates = {key: getattr(found, key) for key in _ESTIMATES}
     return estimates | {"gain": gain, "state": "ok", "reason": "", "method": method}
 

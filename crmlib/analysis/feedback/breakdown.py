@@ -267,7 +267,7 @@ def part_products(readings: Readings, shop: Shop, orders: pd.DataFrame) -> Part:
     method = (
         f"Products are held against the others in {found.searched:,} pairs with a theme; what is called different "
         "holds at a false discovery rate of 5 %. Rates are drawn towards the average where there is little to go by. "
-        f"A writer counts once; {found.without_product:,} texts name no product."
+        f"A writer counts once; {wording.counted(found.without_product, 'text')} without a product."
     )
     by = wording.working_day(readings.as_of, ACT_WITHIN_DAYS)
     return Part(

@@ -171,7 +171,7 @@ def _metrics(found: Rates) -> list[Metric]:
             n=found.orders,
             low=row.low,
             high=row.high,
-            note=f"{row.in_period:,} in {found.orders:,} orders",
+            note=f"{row.in_period:,} in {wording.counted(found.orders, 'order')}",
             definition=definition,
         )
         for row in found.frame.itertuples()

@@ -14,6 +14,7 @@ import ibis
 import ibis.expr.types as ir
 import pandas as pd
 
+from crmlib import wording
 from crmlib.analysis.feedback.normalising import bounded
 from crmlib.analysis.feedback.reading import Reader, Reading, text_key
 from crmlib.analysis.feedback.redaction import redact
@@ -148,8 +149,8 @@ def score(shop: Shop, texts: ir.Table, *, reader: Reader, at_least: int = MIN_RE
     if counts.get("read", 0) < at_least:
         read, silent, other = (f"{counts.get(outcome, 0):,}" for outcome in OUTCOMES)
         raise NotEnoughData(
-            f"needs {at_least} texts it can read; of {len(frame):,} texts {read} could be read, {silent} had no clear "
-            f"direction and {other} are not English"
+            f"needs {at_least} texts it can read; of {wording.counted(len(frame), 'text')} {read} could be read, "
+            f"{silent} had no clear direction and {other} {wording.noun(counts.get(OUTCOMES[2], 0), 'is')} not English"
         )
     found = pd.DataFrame(mentions, columns=["row", "theme", "polarity", "complaint"])
     found = found.astype({"row": "int64", "theme": "object", "polarity": "float64", "complaint": "bool"})

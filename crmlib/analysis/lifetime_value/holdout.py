@@ -122,11 +122,13 @@ def part_weeks(validation: Validation) -> Part:
     )  # fmt: skip
     held = holdout_band(validation)
     checks = [] if held is None or held.holds(validation.actual) else [_missed(validation, held)]
+    expected = round(validation.forecast)
     inside = int(((later["came"] >= later["low"]) & (later["came"] <= later["high"])).sum())
     return Part(
         title=f"Tested on {tried_on(validation)}, the forecast was {off_words(validation.off)}{drift}",
-        sentence=f"{formats.number(validation.forecast)} orders were expected, {formats.number(validation.actual)} "
-        f"came; {inside} of {wording.counted(len(later), 'week')} fell inside the shaded range."
+        sentence=f"{wording.counted(expected, 'order')} {wording.noun(expected, 'was')} expected, "
+        f"{formats.number(validation.actual)} came; {inside} of {wording.counted(len(later), 'week')} fell inside the "
+        "shaded range."
         if len(later)
         else "",
         chart=chart, metrics=_metrics(validation, held), checks=checks,
@@ -184,7 +186,7 @@ def _weak(then: pd.DataFrame) -> str:
     who = f"the bottom {part}" if below["tier"].iloc[-1] == list(share)[-1] else "the middle tier"
     if not much and not little:
         return f"Forecasts for {who} were far off: use them only to rank."
-    counts = f"{formats.number(below['forecast'].sum())} orders, {formats.number(below['came'].sum())} came"
+    counts = f"{wording.counted(round(below['forecast'].sum()), 'order')}, {formats.number(below['came'].sum())} came"
     limit = "upper" if much else "lower"
     return (
         f"It expected too {'much' if much else 'little'} from {who}: {counts}. Treat their figures as {limit} limits."

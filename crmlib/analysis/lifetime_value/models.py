@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import optimize
 
+from crmlib import wording
 from crmlib.analysis.lifetime_value import timing
 from crmlib.analysis.lifetime_value.likelihood import Likelihood
 from crmlib.analysis.lifetime_value.season import UNIT_DAYS, Clock
@@ -223,7 +224,8 @@ def fit(
     repeats = int(patterns["frequency"] @ patterns["customers"])
     if customers < LEAST_CUSTOMERS or repeats < LEAST_REPEATS:
         raise NotEnoughData(
-            f"too few to conclude: {customers:,} customers with {repeats:,} repeat purchases before {until}; "
+            f"too few to conclude: {wording.counted(customers, 'customer')} with "
+            f"{wording.counted(repeats, 'repeat purchase')} before {until}; "
             f"needed are {LEAST_CUSTOMERS} and {LEAST_REPEATS}"
         )
     unit = UNIT_DAYS[time_unit]

@@ -67,8 +67,8 @@ def headline(validation: Validation, scores: Scores, *, currency: str) -> str:
     if scores.value is None:
         orders = scores.orders.estimate("orders").text
         return (
-            f"Today's customers should place about {orders} orders in the {scores.ahead}. "
-            "What these are worth can't be forecast."
+            f"Today's customers should place about {orders} {'order' if orders == '1' else 'orders'} in the "
+            f"{scores.ahead}. What these are worth can't be forecast."
         )
     amount = wording.rounded_money(_round(scores.value.value), currency)
     said = f"Today's customers should bring about {amount} of {scores.margin.called} in the {scores.ahead}."

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import ibis
 import pandas as pd
 
+from crmlib import wording
 from crmlib.shop import facts as shop_facts
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class Beginning:
             )
         else:
             said = (
-                f"{self.first_month:,} customers bought first in the data's first {_MONTH} days, "
+                f"{wording.counted(self.first_month, 'customer')} bought first in the data's first {_MONTH} days, "
                 f"{self.later_month:,.0f} in a usual {_MONTH} days after"
             )
         if self.truncated:

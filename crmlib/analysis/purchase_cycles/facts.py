@@ -11,6 +11,7 @@ import pandas as pd
 from crmlib.errors import NotAvailable, NotEnoughData
 from crmlib.shop.facts import net_orders, purchase_days
 from crmlib.shop.shop import Shop
+from crmlib.wording import noun
 
 MAX_CUSTOMERS = 5_000_000
 MOST_ORDERS = 10
@@ -54,7 +55,7 @@ def gap_counts(shop: Shop, *, day: date | None = None) -> pd.DataFrame:
     frame = shop.fetch(counted.order_by("number", "gap", "closed"))
     first = int(frame.loc[frame["number"] == 1, "n"].sum())
     if first < _LEAST:
-        raise NotEnoughData(f"purchase cycles need {_LEAST} customers with orders; there are {first}")
+        raise NotEnoughData(f"purchase cycles need {_LEAST} customers with orders; there {noun(first, 'is')} {first}")
     silent = int(frame.loc[~frame["closed"], "gap"].min())
     if silent > _STALE_DAYS:
         raise NotEnoughData(

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from crmlib import formats
+from crmlib import formats, wording
 from crmlib.report.folder import kept
 from crmlib.report.folder.manifest import Manifest, earlier_runs, sha256, write_json
 from crmlib.report.parameters import Report
@@ -199,8 +199,8 @@ def _data(before: Manifest, now: Manifest) -> Iterator[str]:
     old, new = ({table["table"]: table for table in run.inputs} for run in (before, now))
     for name in [*new, *(name for name in old if name not in new)]:
         if name not in new or name not in old:
-            rows = formats.number((new.get(name) or old[name])["kept"])
-            yield f"{name}: {'new' if name in new else 'gone'} ({rows} rows)"
+            rows = wording.counted((new.get(name) or old[name])["kept"], "row")
+            yield f"{name}: {'new' if name in new else 'gone'} ({rows})"
             continue
         moved = {key: new[name].get(key, 0) - old[name].get(key, 0) for key in ("kept", "set_aside", "read")}
         parts = [f"{_more(moved['kept'])} rows, now {formats.number(new[name]['kept'])}"] if moved["kept"] else []

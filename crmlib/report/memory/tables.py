@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from crmlib import wording
 from crmlib.findings import Watch
 from crmlib.publishing import csv_rows
 
@@ -37,7 +38,7 @@ class TableChange:
         if not (self.entered or self.left or self.moved):
             return ""
         counts = f"{self.entered:,} entered, {self.left:,} left, {self.moved:,} moved"
-        return f"{self.label or self.table}: {self.before:,} → {self.now:,} rows; {counts}"
+        return f"{self.label or self.table}: {self.before:,} → {wording.counted(self.now, 'row')}; {counts}"
 
 
 def between(before: tuple[float, float, float], now: tuple[float, float, float]) -> tuple[float, float]:

@@ -23,6 +23,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
+from crmlib import scratch
 from crmlib.errors import CrmError, Locked
 from crmlib.report.folder import kept, store
 from crmlib.report.folder.manifest import is_listed
@@ -33,7 +34,7 @@ from crmlib.report.page import page, privacy
 from crmlib.report.page.index import rebuild
 from crmlib.report.parameters import Report, Value
 from crmlib.report.plan import Job, Outcome, Plan
-from crmlib.report.runner import fresh, scratch, worker
+from crmlib.report.runner import fresh, worker
 from crmlib.report.runner.finish import finish
 from crmlib.report.runner.nursery import Nursery
 

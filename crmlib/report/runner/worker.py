@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from crmlib.report.runner import scratch
+from crmlib import scratch
 
 KERNEL = "crmlib"
 START_TIMEOUT = 60

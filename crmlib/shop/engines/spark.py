@@ -7,7 +7,6 @@ import itertools
 import os
 import re
 import shutil
-import tempfile
 import warnings
 import weakref
 from collections.abc import Iterator
@@ -23,6 +22,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from crmlib.errors import UsageError
+from crmlib.scratch import Scratch
 from crmlib.shop.engines.duckdb import DuckDB
 from crmlib.shop.engines.protocol import SPARK, Raw, flag, our_names, without_decimals
 from crmlib.shop.intake import encoding as text
@@ -206,20 +206,20 @@ def _session(*, cores: int = os.cpu_count() or 1) -> SparkSession:
 
     if found := SparkSession.getActiveSession():
         return found
-    home = tempfile.TemporaryDirectory(prefix="crmlib-spark-", ignore_cleanup_errors=True)
+    home = Scratch("crmlib-spark-")
     settings = {
         "spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1", "spark.driver.memory": "2g",
         "spark.ui.enabled": "false", "spark.ui.showConsoleProgress": "false", "spark.log.level": "ERROR",
-        "spark.sql.shuffle.partitions": str(max(2, cores)), "spark.sql.warehouse.dir": f"{home.name}/warehouse",
+        "spark.sql.shuffle.partitions": str(max(2, cores)), "spark.sql.warehouse.dir": f"{home.path}/warehouse",
         "spark.sql.files.openCostInBytes": "1048576", "spark.sql.catalogImplementation": "in-memory",
-        "spark.local.dir": home.name,
+        "spark.local.dir": str(home.path),
     }  # fmt: skip
     builder = SparkSession.builder.appName("crmlib")
     if "SPARK_CONF_DIR" not in os.environ:
         builder = builder.master(f"local[{cores}]")
         for name, value in settings.items():
             builder = builder.config(name, value)
-    log = Path(home.name) / "spark.log"
+    log = home.path / "spark.log"
     try:
         with _apart(log):
             opened = builder.getOrCreate()

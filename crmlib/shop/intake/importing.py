@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
 from crmlib.errors import DataError, UsageError
+from crmlib.scratch import Scratch
 from crmlib.shop.shop import Shop, connect
 from crmlib.shop.tables import TABLES
 
@@ -18,8 +18,8 @@ def import_files(files: Iterable[Path], into: Path, *, force: bool = False) -> S
     Only rows that can be used are written; the shop that is returned counts the others. Raises UsageError for a table
     that is there already, unless `force`, and DataError for files that cannot be used.
     """
-    with tempfile.TemporaryDirectory(prefix="crmlib-") as place:
-        folder = Path(place) / (into.name or "shop")
+    with Scratch("crmlib-") as place:
+        folder = place / (into.name or "shop")
         folder.mkdir()
         for path in _each(files):
             # A link: files may be large, and are only read.
