@@ -129,6 +129,10 @@ def test_stars_decide_where_the_words_leave_room() -> None:
     assert [silent.complaints(rating=stars) for stars in (None, 3, 1)] == [set(), set(), {"delivery"}]
     assert [fault.complaints(rating=stars) for stars in (None, 5, 1)] == [{"delivery"}] * 3
     assert [mood.complaints(rating=stars) for stars in (None, 5, 1)] == [{"price"}, set(), {"price"}]
+    # A fault word in a happy text of a happy customer is no complaint; without stars it may be one.
+    happy = READER.read("I love this dress, wonderful fabric and colour! It runs small, so take the next size.")
+    assert happy.polarity > 0
+    assert [happy.complaints(rating=stars) for stars in (None, 3, 4, 5, 2)] == [{"fit"}, {"fit"}, set(), set(), {"fit"}]
     assert "returns" not in READER.read("An easy return. The rest, well.").complaints(rating=1)
 
 

@@ -43,10 +43,15 @@ class Reading:
         """Which themes does it complain about, given the stars that came with it (None: no stars)?
 
         Those spoken of negatively or with a named fault. Stars decide where the words leave room: with one or two, a
-        theme without a mood of its own counts too; with four or five, a mood without a named fault does not.
+        theme without a mood of its own counts too; with four or five, only a named fault in a text that is negative as
+        a whole.
+
+        >>> Reading("read", 0.6, {"fit": -0.6}, frozenset({"fit"}), frozenset({"fit"})).complaints(rating=5)
+        frozenset()
         """
-        low, high = (rating is not None and rating <= 2), (rating is not None and rating >= 4)
-        return self.named | (frozenset() if high else self.against) | (self.moodless if low else frozenset())
+        if rating is not None and rating >= 4:
+            return self.named if self.outcome == "read" and self.polarity < 0 else frozenset()
+        return self.named | self.against | (self.moodless if rating is not None and rating <= 2 else frozenset())
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -159,10 +159,9 @@ def _silent(found: Outlooks) -> str:
 
 
 def _unknown(scores: Scores, trust: Trust) -> str:
-    why = "no forecast so long has been tested"
     if trust is Trust.MISSED:
-        why = "the last forecast missed by more than a quarter"
-    return f"Who stays away for the {scores.ahead} can't be said: {why}."
+        return "The last forecast was too far off to say who has gone."
+    return f"No forecast over {wording.span(scores.horizon_days)} was tested, so who has gone can't be said."
 
 
 def _signals(found: Outlooks, *, tested: bool) -> list[Signal]:
