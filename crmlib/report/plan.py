@@ -33,8 +33,8 @@ class Plan:
     """What every report of a run shares. `shop` is the folder, relative to `project`; `engine` works on its tables.
 
     `timeout` is for a whole notebook, `cell_timeout` for each of its cells, both in seconds; 0 is no limit of its own.
-    With `force` a report is run though it is up to date. `planned` are order, slug and title of all
-    reports of this run.
+    With `force` a report is run though it is up to date; so is one of a shop in a `database`. `planned` are order, slug
+    and title of all reports of this run.
     """
 
     project: Path
@@ -47,6 +47,7 @@ class Plan:
     timeout: float = 1800.0
     cell_timeout: float = 0.0
     force: bool = False
+    database: bool = False
     planned: tuple[tuple[str, str, str], ...] = ()
 
     @property
