@@ -42,7 +42,7 @@ axe: $(READY)
 	$(BIN)/python tests/axe.py
 
 lock: $(READY)
-	$(COMPILE) pyproject.toml --extra complete-journey --extra test --output-file requirements.lock
+	$(COMPILE) pyproject.toml --extra complete-journey --extra databases --extra test --output-file requirements.lock
 	$(BIN)/python .ci/extra.py spark | $(COMPILE) - --constraint requirements.lock --output-file requirements-spark.lock
 	$(BIN)/python .ci/environment.py
 

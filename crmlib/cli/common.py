@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from crmlib import masking
-from crmlib.errors import CrmError, UsageError
+from crmlib.errors import CrmError, DataError, UsageError
 
 if TYPE_CHECKING:
     from datetime import date
@@ -49,8 +49,9 @@ class Group(click.Group):
 
 def shop_option(command: Command) -> Command:
     return click.option(
-        "--shop", default="data/demo", show_default=True, metavar="DIR", help="The shop's folder; spark:DIR on Spark."
-    )(command)
+        "--shop", default="data/demo", show_default=True, metavar="DIR",
+        help="The shop's folder, or postgresql://user@host/name and mysql://…; spark:DIR on Spark.",
+    )(command)  # fmt: skip
 
 
 def reports_option(command: Command) -> Command:
@@ -72,12 +73,18 @@ def project_folder() -> Path:
     raise UsageError(f"no project: neither {here} nor a folder above it has a pyproject.toml")
 
 
-def shop_folder(project: Path, shop: str) -> tuple[Path, str, str]:
-    """A shop's folder, its name as the notebooks are told (from the project's root where it lies below it), and the
-    engine it was named with: 'spark' of spark:data/demo, else empty."""
+def shop_folder(project: Path, shop: str) -> tuple[Path | str, str, str]:
+    """A shop's folder or database, its name as the notebooks are told (from the project's root where it lies below it),
+    and the engine it was named with: 'spark' of spark:data/demo, else empty."""
+    from crmlib.shop.intake.database import is_address, read_address
     from crmlib.shop.intake.settings import engine_and_folder
 
     engine, shop = engine_and_folder(shop)
+    if is_address(shop):
+        try:
+            return shop, read_address(shop).text, engine
+        except DataError as error:
+            raise UsageError(str(error)) from None
     named = Path(shop).expanduser()
     # As a notebook reads it: from where one stands, and only then from the project's root.
     place = (named if named.is_dir() else project / named).resolve()

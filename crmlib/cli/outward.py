@@ -151,7 +151,8 @@ def erase(customer: str, shop: str | None, folder: str) -> None:
     known = known.with_ones(ids=person.ids, contacts=[contact for contact in person.contacts if "@" in contact])
     kept.private_text(file, known.text())
     try:
-        kept.private_text(beside, known.text())
+        if beside.parent.is_dir():  # a database has no folder
+            kept.private_text(beside, known.text())
     except OSError as error:
         common.say(f"crm: {beside} cannot be written ({error.strerror}): notebooks run by hand still see the customer",
                    err=True)  # fmt: skip
@@ -202,7 +203,7 @@ def _shop(reports: Path, shop: str | None) -> Shop:
     place = _folder(reports, shop)
     os.environ[KEY_VARIABLE] = key_of(reports)
     os.environ[kept.VARIABLE] = str(reports / kept.FOLDER)
-    settings = read_settings(Path(place))
+    settings = read_settings(place)
     # What was withdrawn today counts, too.
     today = settings.as_of or common.today(settings.timezone) + timedelta(days=1)
     return crmlib.connect(place, as_of=today)

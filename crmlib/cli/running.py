@@ -156,7 +156,8 @@ def _asked(as_of: str | None, **options: Any) -> _Asked:
         reports=(project / options["folder"]).resolve(),
         shop=label,
         engine=engine,
-        shop_name=settings.name or place.name,
+        shop_name=settings.name,
+        database=bool(settings.database),
         as_of=day or settings.as_of or today,
         variant=variant,
         timeout=timeout,
@@ -175,6 +176,7 @@ def _as_typed(as_of: str | None, **options: Any) -> Plan:
     from datetime import date
 
     from crmlib.report.plan import Plan
+    from crmlib.shop.intake.database import hidden
 
     try:
         project = common.project_folder()
@@ -184,8 +186,8 @@ def _as_typed(as_of: str | None, **options: Any) -> Plan:
         day = date.fromisoformat(as_of or "")
     except ValueError:
         day = common.today("")
-    reports = (project / options["folder"]).resolve()
-    return Plan(project=project, reports=reports, shop=options["shop"], shop_name=options["shop"], as_of=day)
+    reports, shop = (project / options["folder"]).resolve(), hidden(options["shop"])
+    return Plan(project=project, reports=reports, shop=shop, shop_name=shop, as_of=day)
 
 
 def _not_begun(error: Exception) -> Outcome:

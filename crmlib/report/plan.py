@@ -33,9 +33,8 @@ class Plan:
     """What every report of a run shares. `shop` is the folder, relative to `project`; `engine` works on its tables.
 
     `timeout` is for a whole notebook, `cell_timeout` for each of its cells, both in seconds; 0 is no limit of its own.
-    With `force` a report is run though it is up to date; `warm` forks kernels from one process that has imported what
-    they need. `planned` are order, slug and title of all
-    reports of this run.
+    With `force` a report is run though it is up to date; so is one of a shop in a `database`. `warm` forks kernels from
+    one process that has imported what they need. `planned` are order, slug and title of all reports of this run.
     """
 
     project: Path
@@ -49,6 +48,7 @@ class Plan:
     cell_timeout: float = 0.0
     force: bool = False
     warm: bool = True
+    database: bool = False
     planned: tuple[tuple[str, str, str], ...] = ()
 
     @property

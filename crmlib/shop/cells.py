@@ -15,7 +15,7 @@ import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 
 from crmlib.shop.tables import Column
-from crmlib.shop.vocabulary import CURRENCIES, MONTHS, ZONES, is_guest
+from crmlib.shop.vocabulary import CURRENCIES, MONTHS, ZONES, is_guest, yes_or_no
 
 MONEY = dt.Decimal(18, 4)  # exact sums, the same on every run
 APART = "\x1f"  # between the texts of a row that wait for the second reading
@@ -108,6 +108,7 @@ class Manner:
     counted   'serial', 'unix', 'unix_ms', 'compact' or 'week', where all its dates are numbers of that kind
     decimals  'point' or 'comma', what 1.234 means; empty where the column says both or nothing
     whole     ids such as 12345.0 are whole numbers
+    unclear   what many rows say of a yes or no that is neither, and so no yes
     """
 
     shapes: tuple[str, ...] = ("year_first",)
@@ -117,6 +118,7 @@ class Manner:
     counted: str = ""
     decimals: str = ""
     whole: bool = False
+    unclear: tuple[str, ...] = ()
 
 
 @ibis.udf.scalar.builtin(name="timezone", signature=((dt.string, dt.Timestamp(timezone="UTC")), dt.timestamp))
@@ -214,7 +216,7 @@ def second(text: ir.StringValue, column: Column, manner: Manner, timezone: str) 
     if column.kind in ("time", "date"):
         moment = _moment(text, manner, timezone, born=column.kind == "date")
         return moment.cast("date") if column.kind == "date" else moment
-    return ibis.null("boolean") if column.kind == "flag" else _number(text, manner)
+    return yes_or_no(text.strip().lower(), column.name) if column.kind == "flag" else _number(text, manner)
 
 
 def says(text: ir.StringValue, column: Column) -> ir.BooleanValue:

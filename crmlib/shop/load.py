@@ -348,6 +348,8 @@ def _noted(sources: list[Source], manners: Mapping[tuple[str, str], Manner]) -> 
     ]
     notes += [Note("twice", source.path.name, column) for source in sources for column in source.twice]
     for (table, column), manner in manners.items():
+        if manner.unclear:
+            notes.append(Note("unclear", files[table], f"{column}: {', '.join(manner.unclear)}"))
         told = manner.counted or (manner.order if "year_last" in manner.shapes else "")
         notes += [Note("dates", files[table], f"{column}: {told.replace('_', ' ')}")] if told else []
     return notes

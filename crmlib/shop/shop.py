@@ -20,6 +20,7 @@ from crmlib.shop import display, quality
 from crmlib.shop import privacy as pseudonyms
 from crmlib.shop import sharing as shared
 from crmlib.shop.engines import DUCKDB, Engine, open_engine
+from crmlib.shop.intake.database import is_address
 from crmlib.shop.intake.settings import Settings, engine_and_folder, read_settings
 from crmlib.shop.intake.told import Told
 from crmlib.shop.load import Audit, Record
@@ -364,12 +365,13 @@ class Shop:
 
 
 def connect(shop: str | Path, *, as_of: str | date | None = None, engine: Any = "") -> Shop:
-    """Open a shop's folder as it was known when `as_of` (a day, exclusive) began.
+    """Open a shop's folder, or database, as it was known when `as_of` (a day, exclusive) began.
 
-    A relative folder is looked for here, then below the nearest parent with a pyproject.toml. Without `as_of`,
-    shop.toml's counts, else the day after the latest event that is not in the future. `engine` is 'duckdb' (where
-    nothing is said), 'spark' or an open Spark session; 'spark:data/demo' says the same in one word. Raises DataError
-    for data that cannot be used, UsageError for an as_of that is no day and for an engine that is not there.
+    A database is named as postgresql://user@host/name or mysql://user@host/name; its password comes from the
+    environment. A relative folder is looked for here, then below the nearest parent with a pyproject.toml. Without
+    `as_of`, shop.toml's counts, else the day after the latest event that is not in the future. `engine` is 'duckdb'
+    (where nothing is said), 'spark' or an open Spark session; 'spark:data/demo' says the same in one word. Raises
+    DataError for data that cannot be used, UsageError for an as_of that is no day and an engine that is not there.
 
     >>> shop = crm.connect("data/demo", as_of="2026-09-01")  # doctest: +SKIP
     >>> shop.as_of  # doctest: +SKIP
@@ -377,8 +379,8 @@ def connect(shop: str | Path, *, as_of: str | date | None = None, engine: Any = 
     """
     named, place = engine_and_folder(shop)
     folder = resolve(place)
+    settings = read_settings(place if is_address(place) else folder)
     scratch = Scratch("crmlib-")
-    settings = read_settings(folder)
     # An open session says more than the name of its kind.
     works = open_engine(engine or named or DUCKDB, scratch=scratch.path, folder=folder)
     taken = shared.take_in(works, folder, settings, as_of=_as_of(as_of), scratch=scratch.path)
@@ -402,7 +404,7 @@ def connect(shop: str | Path, *, as_of: str | date | None = None, engine: Any = 
 def resolve(shop: str | Path) -> Path:
     """A shop's folder: a relative one from here, else below the nearest parent folder that has a pyproject.toml."""
     path = Path(shop).expanduser()
-    if path.is_absolute():
+    if path.is_absolute() or is_address(shop):
         return path
     here = Path.cwd()
     if (here / path).is_dir():

@@ -18,6 +18,7 @@ from crmlib.shop.intake.settings import Settings
 from crmlib.shop.tables import Column
 
 _MANY_TO_ONE = 20  # rows that say one thing for each that says the other, before the others count as slips
+_FEW = 5  # rows that must say a word for it to be shown
 _ORDERS = {"month-first": "month_first", "day-first": "day_first"}
 
 
@@ -78,6 +79,8 @@ def decide(works: Engine, tables: Iterable[Waiting], settings: Settings) -> Mapp
         elif kind in ("money", "number"):
             sign = decimals[id(evidence)] or _neighbours(evidence, decimals, found) or settings.decimals
             manner = replace(manner, decimals=_settled(works, evidence, sign))
+        elif kind == "flag":
+            manner = replace(manner, unclear=_unclear(works, evidence))
         manners[evidence.table.source.table, evidence.column.name] = manner
     return manners
 
@@ -166,6 +169,18 @@ def _settled(works: Engine, found: Evidence, sign: str) -> str:
             'decimals = "point" or decimals = "comma" in shop.toml'
         )
     return sign or "point"
+
+
+def _unclear(works: Engine, found: Evidence) -> tuple[str, ...]:
+    """What a column of yes and no says that is neither, the most frequent first; what few rows say may be a name."""
+    rows = found.table.rows.filter(found.table.rows["_waits"].notnull())
+    text = found.table.text(found.column, rows)
+    told = rows.select(text=text).filter(
+        (text != "") & cells.says(text, found.column) & cells.second(text, found.column, Manner(), "UTC").isnull()
+    )
+    each = told.group_by("text").aggregate(n=told.count()).filter(lambda t: t["n"] >= _FEW)
+    said = works.frame(each.order_by(each["n"].desc(), "text").limit(3))
+    return tuple(f"'{row.text.strip()[:40]}' in {row.n:,} rows" for row in said.itertuples(index=False))
 
 
 def _refuse_rounded(works: Engine, found: Evidence) -> None:

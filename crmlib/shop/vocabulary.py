@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+import ibis
 import ibis.expr.types as ir
 
 
@@ -68,6 +69,23 @@ _GUEST = _any(r"""
     n/?a, #n/a, [(]?none[)]?, [(]?null[)]?, [(]?nil[)]?, nan, [(]?unknown[)]?, unbekannt, inconnu, desconocido,
     undefined, not set, [(]not set[)], no customer, kein kunde, [(]?empty[)]?, [?]+, [-–—]+, \\n, <na>
 """)
+# Yes and no, as spreadsheets of other languages and tools that keep numbers write them.
+_YES = "true|t|yes|y|1([.]0+)?|wahr|ja|vrai|oui|verdadero|vero|verdadeiro|sí|si|sì|sim|waar|prawda|tak|pravda|ano"
+_NO = "false|f|no|n|0([.]0+)?|falsch|nein|faux|non|falso|onwaar|nee|fałsz|nie|nepravda|ne|não|nao"
+# What says that somebody agreed, beyond doubt: 'active' and 'confirmed' may be said of an account.
+_AGREED = _any("""
+    subscribed, (double |single |confirmed |explicit )?opt(ed)?[ -]?in, optin, consented, consent given, granted,
+    abonniert, abonnée?, inscrite?, suscrit[oa], iscritt[oa], subscrit[oa], ingeschreven
+""")
+_NOT_AGREED = _any("""
+    (un|(not|non|never)[ -]?)subscribed, opt(ed)?[ -]?out, optout, cleaned, (hard |soft )?bounced?, pending, redacted,
+    revoked, withdrawn, declined, denied, refused, complained, complaint, spam, invalid, suppressed, blacklisted,
+    blocked, no consent, abgemeldet, désabonnée?, désinscrite?, disiscritt[oa], uitgeschreven
+""")
+_CHANNELS = {"email_consent": "e-?mails?( marketing)?|newsletters?", "sms_consent": "sms|text( messages)?",
+             "ads_consent": "ads|adverts"}  # fmt: skip
+# By its name a column of who may not be written to.
+_OPPOSITE = r"(?i)black|unsub|suppress|opt[ _-]?out|do[ _-]?not|dont|abgemeldet|d[ée]sabonn"
 _NOT_GOODS = {
     "shipping": """
         post, postage, dotcom postage, carriage, delivery charge, delivery charges, delivery, shipping, shipping
@@ -120,6 +138,31 @@ def state(status: str) -> str:
     whole = (kind for kind, words in kinds if re.fullmatch(words, plain))
     begun = (kind for kind, words in kinds[:2] if re.match(f"{_BEFORE}({words})(?!\\w)", plain))
     return next(whole, "") or next(begun, "unknown")
+
+
+def opposite(column: str) -> bool:
+    """Does a column, by its name, say who may not be written to?
+
+    >>> opposite("EMAIL_BLACKLISTED"), opposite("Accepts Email Marketing")
+    (True, False)
+    """
+    return re.search(_OPPOSITE, column) is not None
+
+
+def yes_or_no(text: ir.StringValue, column: str) -> ir.BooleanValue:
+    """What a text in small letters says, null where that is not beyond doubt; of consent only what is of its channel.
+
+    Consent may be written as 'subscribed', as 'yes, email', or as a list of channels such as ["email"].
+    """
+    plain = text.re_replace("_", " ")
+    tests = [(plain.re_search(f"^({_YES})$"), True), (plain.re_search(f"^({_NO})$"), False)]
+    if channel := _CHANNELS.get(column):
+        tests += [
+            (plain.re_search(f"^({_YES})[ ,;:/()-]+(via )?({channel})[)]?$"), True),
+            (plain.re_search(rf'^\[(".*", *)?"({channel})"(, *".*")?\]$'), True),
+            (plain.re_search(f"^({_AGREED})$"), True), (plain.re_search(f"^({_NOT_AGREED})$"), False),
+        ]  # fmt: skip
+    return ibis.cases(*tests, else_=ibis.null("boolean"))
 
 
 def is_guest(customer: ir.StringValue) -> ir.BooleanValue:

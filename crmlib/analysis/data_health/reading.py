@@ -14,7 +14,7 @@ _KINDS = {"sale": "a sale", "open": "a sale, still open", "out": "no sale", "giv
           "unknown": "a sale, until you say otherwise"}  # fmt: skip
 _NOTES = {"encoding": "read as", "preamble": "lines above the headers", "twice": "column there twice",
           "dates": "read as", "unread_file": "not read", "platform": "recognised as",
-          "again": "there twice", "remark": "decided"}  # fmt: skip
+          "again": "there twice", "remark": "decided", "unclear": "neither yes nor no"}  # fmt: skip
 _TABLES = (".csv", ".tsv", ".txt", ".parquet", ".xlsx", ".xls", ".gz", ".zip", ".jsonl")
 
 

@@ -122,7 +122,9 @@ def _inputs(plan: Plan) -> tuple[dict[str, str], dict[str, list[Any]]]:
     hashes, stamps = {}, {}
     if (erased := plan.reports / kept.FOLDER / kept.ERASED).is_file():
         hashes[kept.ERASED] = sha256(erased)
-    for path in sorted((plan.project / plan.shop).iterdir()):
+    if plan.database:
+        hashes["the database"] = f"as of {time.time():.0f}"  # what it holds is seen by reading it
+    for path in sorted((plan.project / plan.shop).iterdir()) if (plan.project / plan.shop).is_dir() else ():
         if not path.is_file() or (path.suffix.lower() not in _READ and path.name != "shop.toml"):
             continue
         looked, state = time.time(), path.stat()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -164,6 +164,38 @@ def tables_of(file: Path, into: Path) -> Iterator[tuple[str, Path]]:
         raise DataError(f"{file.name} cannot be read as a DuckDB database: {said}") from None
     finally:
         base.close()
+
+
+class Joining:
+    """Parquet files of one database, asked together: SQL of ours over `files` by name, nothing but them and `into`.
+
+    `missing` are the columns of each that it lacks, which are empty; a name without a file has no rows.
+    """
+
+    def __init__(self, files: Mapping[str, Path], missing: Mapping[str, Sequence[str]], into: Path) -> None:
+        self._base = duckdb.connect(config={"memory_limit": _MEMORY, "temp_directory": str(into)})
+        self._base.execute("SET allowed_directories = ?", [[str(into)]])
+        self._base.execute("SET enable_external_access = false")
+        for name, absent in missing.items():
+            empty = ", ".join(f'NULL::VARCHAR AS "{column}"' for column in absent)
+            rows = f"FROM read_parquet({_quoted(_literally(files[name]))})" if name in files else "WHERE false"
+            listed = ", ".join(filter(None, ("*" if name in files else "", empty)))
+            self._base.execute(f'CREATE VIEW "{name}" AS SELECT {listed} {rows}')
+
+    def __enter__(self) -> Joining:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._base.close()
+
+    def write(self, sql: str, target: Path) -> None:
+        """The rows of an expression as a Parquet file, in its order."""
+        self._base.execute(f"COPY ({sql}) TO {_quoted(str(target))} (FORMAT parquet)")
+
+    def value(self, sql: str) -> str:
+        """The one value that a question has, as text; empty where there is none."""
+        row = self._base.execute(sql).fetchone()
+        return str(row[0]) if row and row[0] is not None else ""
 
 
 def _quoted(text: str) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from crmlib.errors import DataError, nearest
 from crmlib.shop.intake import encoding as text
 from crmlib.shop.tables import TABLES
+from crmlib.shop.vocabulary import opposite
 
 _CHUNK = 1 << 20
 _MOST_COLUMNS = 2_000
@@ -86,6 +87,11 @@ def column_map(source: Source, present: tuple[str, ...], mapping: dict[str, str]
                 raise DataError(
                     f"shop.toml reads {table.name}.{column.name} from '{theirs}', which {source.path.name} lacks; "
                     f"{nearest(theirs, present)}"
+                )
+            if column.name.endswith("_consent") and opposite(theirs):
+                raise DataError(
+                    f"shop.toml reads {table.name}.{column.name} from '{theirs}', which by its name says who may "
+                    "not be written to: a yes there would become a consent. Export a column that says who agreed"
                 )
             found[column.name] = theirs
         elif column.name in folded:

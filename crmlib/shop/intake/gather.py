@@ -17,6 +17,7 @@ from crmlib.shop import people
 from crmlib.shop.engines import DUCKDB, Engine, open_engine
 from crmlib.shop.intake import encoding, persons
 from crmlib.shop.intake.compose import Piece, Table_, compose, together, with_refunds
+from crmlib.shop.intake.copies import Copied, copied
 from crmlib.shop.intake.files import Given, Source, given, look_at, parquet_names, source_of
 from crmlib.shop.intake.platforms import Export, Made, nearest_export, recognise
 from crmlib.shop.intake.settings import Settings
@@ -46,12 +47,14 @@ def gather(folder: Path, settings: Settings, *, scratch: Path) -> Gathered:
 
     Raises DataError where the folder is missing, holds no table, holds one twice, or a file is empty.
     """
-    if not folder.is_dir():
+    if not (folder.is_dir() or settings.database):
         raise DataError(f"there is no shop at '{folder}': expected a folder with files such as orders.csv")
-    paths = sorted(
-        (path for path in folder.iterdir() if path.suffix.lower() in KINDS and path.is_file()
-         and not path.name.startswith((".", "~"))), key=lambda path: _natural(path.name),
-    )  # fmt: skip
+    lying = [
+        path for path in (folder.iterdir() if folder.is_dir() else ())
+        if path.suffix.lower() in KINDS and path.is_file() and not path.name.startswith((".", "~"))
+    ]  # fmt: skip
+    copies = copied(settings, scratch / "intake" / "database") if settings.database else Copied()
+    paths = sorted([*lying, *copies.files], key=lambda path: _natural(path.name))
     plain = {path.stem.lower(): path for path in reversed(paths) if _canonical(path)}
     for path in paths:
         if _canonical(path) and plain[path.stem.lower()] != path:
@@ -64,6 +67,11 @@ def gather(folder: Path, settings: Settings, *, scratch: Path) -> Gathered:
         gathered = Gathered([found[table] for table in TABLES if table in found])
     else:
         gathered = _Gathering(folder, settings, scratch).all(paths)
+    if copies.timezone and not settings.zone_named:
+        gathered = replace(gathered, timezone=copies.timezone)
+    if copies.remarks:
+        told = replace(gathered.told, remarks=(*copies.remarks, *gathered.told.remarks))
+        gathered = replace(gathered, told=told)
     if not gathered.sources:
         raise DataError(f"shop '{folder.name}' holds no table: {_nothing(paths, gathered.told)}")
     return gathered

@@ -13,12 +13,14 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from crmlib.errors import DataError, nearest
+from crmlib.shop.intake.database import is_address, read_address
 from crmlib.shop.tables import TABLES
 
 _ENGINE = re.compile(r"(duckdb|spark):(?=.)")
 _KNOWN = (
     "name", "timezone", "currency", "max_age", "as_of", "country", "dates", "decimals", "not_goods",
     "families", "columns", "parameters", "owners", "team", "closures", "campaigns", "words", "keep_lists",
+    "database", "table_prefix",
 )  # fmt: skip
 _WORDS = {"dates": ("month-first", "day-first"), "decimals": ("comma", "point")}
 _ROLES = ("service", "marketing", "sales", "purchasing", "shop")
@@ -52,6 +54,8 @@ class Settings:
     `dates` and `decimals` decide what a column alone cannot; `not_goods` are products that are money only, by id or
     name; `families` maps a family of products to ids, names or beginnings of names; `words` are phrases of the shop's
     customers by kind (about, faults, never) and theme. Lists older than `keep_lists` days are thinned; 0 keeps them.
+    `database` is the address of one whose tables are read beside the folder's files; their names begin with
+    `table_prefix`.
     """
 
     name: str
@@ -73,6 +77,8 @@ class Settings:
     words: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
     keep_lists: int = 0
     zone_named: bool = False  # shop.toml says the time zone
+    database: str = ""
+    table_prefix: str = ""
 
 
 def engine_and_folder(shop: str | Path) -> tuple[str, str]:
@@ -85,11 +91,14 @@ def engine_and_folder(shop: str | Path) -> tuple[str, str]:
     return (named[1], str(shop)[named.end() :]) if named else ("", str(shop))
 
 
-def read_settings(folder: Path) -> Settings:
-    """Read `folder`/shop.toml; a shop without one is named after its folder.
+def read_settings(shop: str | Path) -> Settings:
+    """Read a shop's shop.toml; one without is named after its folder, and one that is an address after its database.
 
     Raises DataError where the file cannot be read, names an unknown key, table or column, or an unknown time zone.
     """
+    if is_address(shop):
+        return Settings(name=read_address(str(shop)).name, database=str(shop))
+    folder = Path(shop)
     path = folder / "shop.toml"
     if not path.is_file():
         return Settings(name=folder.name)
@@ -100,7 +109,7 @@ def read_settings(folder: Path) -> Settings:
     for key in raw:
         if key not in _KNOWN:
             raise DataError(f"shop.toml has no setting '{key}'; {nearest(key, _KNOWN)}")
-    for key in ("name", "timezone", "currency", "max_age", "country", *_WORDS):
+    for key in ("name", "timezone", "currency", "max_age", "country", "database", "table_prefix", *_WORDS):
         if key in raw and not isinstance(raw[key], str):
             raise DataError(f'shop.toml: {key} must be text in quotes, such as {key} = "…"')
     for key, words in _WORDS.items():
@@ -115,6 +124,8 @@ def read_settings(folder: Path) -> Settings:
         ZoneInfo(timezone)
     except (KeyError, ValueError, OSError):
         raise DataError(f"shop.toml: unknown time zone '{timezone}'; use a name such as Europe/Berlin") from None
+    if database := raw.get("database", ""):
+        read_address(database)
     as_of = raw.get("as_of")
     return Settings(
         name=raw.get("name", folder.name),
@@ -136,6 +147,8 @@ def read_settings(folder: Path) -> Settings:
         campaigns=_spans(raw.get("campaigns", []), "campaigns"),
         words=_words(raw.get("words", {})),
         keep_lists=_days(raw.get("keep_lists", "0d")),
+        database=database,
+        table_prefix=raw.get("table_prefix", ""),
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from crmlib.shop.intake.platforms import (
     amazon,
+    databases,
     ebay,
     etsy,
     etsy_items,
@@ -28,7 +29,7 @@ __all__ = ["EXPORTS", "Export", "Identity", "Made", "nearest_export", "recognise
 _MODULES = (
     shopify, shopify_lists, woocommerce, woocommerce_core, woocommerce_more, magento, prestashop,
     etsy, etsy_items, amazon, ebay, square, payments,
-    reviews, tickets,
+    reviews, tickets, databases,
 )  # fmt: skip
 EXPORTS: tuple[Export, ...] = tuple(
     value for module in _MODULES for value in vars(module).values() if isinstance(value, Export)
