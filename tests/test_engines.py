@@ -28,6 +28,9 @@ from crmlib.analysis.experiments import looks, moments, segments
 from crmlib.analysis.feedback import breakdown, texts
 from crmlib.analysis.lifetime_value import methods, models, payback, validation
 from crmlib.analysis.lifetime_value import season as clock
+from crmlib.analysis.retention import exposures
+from crmlib.analysis.retention import facts as leaving
+from crmlib.analysis.retention.lists import given_back
 from crmlib.errors import UsageError
 from crmlib.shop import facts
 from crmlib.shop.engines import open_engine
@@ -71,6 +74,11 @@ def buyers(shop: crm.Shop) -> Any:
 
 def placed(shop: crm.Shop) -> Any:
     return reduction.placed_orders(shop, units=buyers(shop), window_days=90)
+
+
+def limits(shop: crm.Shop) -> leaving.Limits:
+    """Fixed ones, so that a table is compared whatever the one before it says."""
+    return leaving.Limits(shop.as_of, 20, (680, 500, 380, 320, 310), 10, 9, 9)
 
 
 def items(shop: crm.Shop) -> Any:
@@ -141,6 +149,21 @@ CASES: dict[str, Callable[[crm.Shop], Any]] = {
     "analysis.data_health.admin.amounts": admin.amounts,
     "analysis.customers.facts.profile": lambda s: people.profile(s, day=END),
     "analysis.customers.facts.gaps": lambda s: people.gaps(s, day=END),
+    "analysis.retention.facts.lengths": lambda s: leaving.lengths(s, day=END),
+    "analysis.retention.facts.ratios": lambda s: leaving.ratios(s, begun=CUT, usual=20),
+    "analysis.retention.facts.episodes": lambda s: leaving.episodes(s, limits(s)),
+    "analysis.retention.facts.months": lambda s: leaving.months(s, limits(s)),
+    "analysis.retention.facts.leaving": lambda s: leaving.leaving(s, limits(s)),
+    "analysis.retention.facts.silences": lambda s: leaving.silences(s, limits(s), back=60),
+    "analysis.retention.facts.standing": lambda s: leaving.standing(s, limits(s)),
+    "analysis.retention.facts.money": leaving.money,
+    "analysis.retention.facts.returns": lambda s: leaving.returns(s, limits(s)),
+    "analysis.retention.exposures.compared": lambda s: exposures.compared(s, limits(s)),
+    "analysis.retention.exposures._bought": lambda s: exposures._bought(
+        s, s.table("orders").select("customer_id", day=s.table("orders")["ordered_at"].date()).distinct()
+    ),
+    "analysis.retention.exposures.selling_days": exposures.selling_days,
+    "analysis.retention.lists.given_back": given_back,
 }
 
 

@@ -55,7 +55,7 @@ def leavers(seed: int, *, customers: int = 2500, ratio: float = RATIO) -> dict[s
     lines = orders[["order_id", "total"]].assign(quantity=1).rename(columns={"total": "unit_price"})
     lines["product_id"] = [f"p{k}" for k in rng.integers(0, 15, n)]
     days = (orders["ordered_at"] - orders["ordered_at"].min()).dt.days
-    dearer = 10.0 * 1.1 ** np.searchsorted([300, 600, 900], days) + lines["product_id"].str[1:].astype(int)
+    dearer = (10.0 + lines["product_id"].str[1:].astype(int)) * 1.1 ** np.searchsorted([300, 600, 900], days)
     lines["unit_price"] = dearer.round(2)
     return {
         "orders": orders[["order_id", "customer_id", "ordered_at", "total", "refunded", "refunded_at"]],
@@ -71,13 +71,13 @@ def leavers(seed: int, *, customers: int = 2500, ratio: float = RATIO) -> dict[s
     }  # fmt: skip
 
 
-def shop_of(folder: Path, tables: dict[str, pd.DataFrame]) -> crm.Shop:
+def shop_of(folder: Path, tables: dict[str, pd.DataFrame], *, as_of: date = DAY) -> crm.Shop:
     """The shop of these tables, without their truth."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, frame in tables.items():
         if name != "truth":
             frame.to_csv(folder / f"{name}.csv", index=False)
-    return crm.connect(folder, as_of=DAY)
+    return crm.connect(folder, as_of=as_of)
 
 
 def planted(tables: dict[str, pd.DataFrame], people: pd.DataFrame, *, ratio: float = RATIO) -> float:

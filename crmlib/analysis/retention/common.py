@@ -220,8 +220,8 @@ def _sentence(found: Common) -> str:
         return f"None of {wording.counted(len(found.table), 'thing')} looked at differed beyond chance."
     shares = [formats.share(clear.iloc[0][name], digits=0 if clear.iloc[0]["stayed"] >= 0.02 else 1)
               for name in ("left", "stayed")]  # fmt: skip
-    more = wording.listed([f"{reason}" for reason in clear["reason"].iloc[1:]], most=2)
-    others = f"; more also {more}" if more else ""
+    more = wording.listed(clear["reason"].iloc[1:], most=2)
+    others = f"; they also more often {more}" if more else ""
     return f"{shares[0]} of those who left did, {shares[1]} of customers like them who stayed{others}."
 
 

@@ -139,7 +139,8 @@ def selling_days(shop: Shop) -> ir.Table:
     )
     own = ibis.window(group_by="product_id", order_by="day")
     begun = days["day"].lag(_EARLIER).over(own)
-    before = ibis.window(group_by="product_id", order_by="day", preceding=(_EARLIER, 1))
+    # Not the day before: a price that rose in the middle of it would hide its own rise.
+    before = ibis.window(group_by="product_id", order_by="day", preceding=(_EARLIER, 2))
     return days.mutate(
         dearest=ibis.ifelse(begun.notnull(), days["price"].max().over(before), None),
         pace=days["day"].delta(begun, unit="day").cast("int64"),

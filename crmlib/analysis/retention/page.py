@@ -34,11 +34,10 @@ def headline(found: Left, shared: Common) -> str:
     if not found.left:
         return f"Nobody left {within}: every customer still buys at their own rhythm."
     first = f"{wording.upper(wording.counted(found.left, 'customer'))} left {within}"
-    first += f", {formats.share(found.share)} of those active"
-    if found.once:
-        first += f"; {formats.number(found.once)} had ordered once"
-    common = stood_out(shared)
-    return f"{first}. They {common}." if common else f"{first}."
+    if common := stood_out(shared):
+        return f"{first}. They {common}."
+    once = f"; {formats.number(found.once)} had ordered once" if found.once else ""
+    return f"{first}, {formats.share(found.share)} of those active{once}."
 
 
 def part_few(shop: Shop, found: Left) -> Part | None:

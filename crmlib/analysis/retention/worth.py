@@ -257,6 +257,8 @@ def _formula(found: Worth) -> str:
     if year.value is not None:
         brings = f"who came back brought {formats.money(year.value, unit)} in the year from then on"
         brings += f" ({wording.counted(year.n or 0, 'customer')})"
-    return f"Worth is chance saved × what one who came back brings in a year − {
-        wording.listed(costs) or 'costs, of which none were given'
-    }; {brings}. Chances have Miettinen–Nurminen intervals; sizes are at 95% and four times in five."
+    less = wording.listed(costs) or "costs, of which none were given"
+    return (
+        f"Worth is chance saved × what one who came back brings in a year − {less}; {brings}. Chances have "
+        "Miettinen–Nurminen intervals; sizes are at 95% and four times in five."
+    )
