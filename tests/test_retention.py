@@ -471,25 +471,25 @@ def test_the_headline_for_none_one_and_many(left, common, count, said):
 def test_the_comparison_with_the_year_before_is_said_where_it_is_beyond_chance(left):
     titles = [rt.part_left(replace(left, left=n, base=1000, before=(1000, 200, 50, 9)), currency="EUR").title
               for n in (300, 200, 100)]  # fmt: skip
-    assert [title.split()[0] for title in titles] == ["More", "About", "Fewer"]
+    assert [" ".join(title.split()[:2]) for title in titles] == ["A larger", "About the", "A smaller"]
     young = rt.part_left(replace(left, left=300, base=1000, before=None), currency="EUR")
     assert young.title == "30% of customers left in 12 months" and young.certain[0].endswith("Some still come back.")
 
 
 def test_what_stood_out_for_one_two_and_many(common):
     row = common.table[common.table["key"] == "late delivery"].iloc[:1]
-    rows = pd.concat(
-        [row.assign(reason=name, key=name) for name in ("wrote to service", "had money refunded", "x", "y")]
-    )
+    rows = pd.concat([row.assign(reason=name, key=name) for name in ("wrote to service", "had a refund", "x", "y")])
     for n, end in (
-        (1, "stayed."),
-        (2, "they also more often had money refunded."),
-        (4, "they also more often had money refunded, x and 1 other."),
+        (1, "and tenure."),
+        (2, "also more often had a refund."),
+        (4, "more often had a refund, x and 1 other."),
     ):
-        part = rt.part_common(replace(common, table=rows.head(n).reset_index(drop=True)))
-        assert part.title.startswith("Those who left wrote to service") and part.sentence.endswith(end), part.sentence
+        found = replace(common, table=rows.head(n).reset_index(drop=True))
+        part = rt.part_common(found)
+        assert part.title.startswith(f"{row['left'].iloc[0]:.1%} of those who left wrote to service, ")
+        assert part.sentence.endswith(end) and shared.stood_out(found).startswith("wrote to service about three times")
     alone = rows.head(1).assign(ratio=np.nan, low=np.nan, high=np.nan, stayed=0.0)
-    assert "nobody like them" in rt.part_common(replace(common, table=alone)).title
+    assert shared.stood_out(replace(common, table=alone)) == "wrote to service, and nobody like them who stayed did"
 
 
 def test_reasons_are_told_in_words_that_follow_they():

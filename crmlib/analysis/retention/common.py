@@ -165,11 +165,11 @@ def part_common(found: Common) -> Part:
         for row in clear.head(3).itertuples()
     ]  # fmt: skip
     return Part(
-        title=f"Those who left {stood_out(found)}" if len(clear) else "Those who left had nothing special in common",
+        title=_title(clear) if len(clear) else "Those who left had nothing special in common",
         sentence=_sentence(found),
         chart=figures.dots(
             shown, label="reason", value="ratio", low="low", high="high", strong="strong", reference=1.0, log=True,
-            form=formats.multiple, what="share of those who left beside that of those who stayed", rows=8,
+            form=formats.multiple, what="times as often as those who stayed", rows=8,
             table=figures.tabulate(
                 shown, caption="What those who left had in common, and those who stayed",
                 labels={"reason": "What", "left": "Of those who left", "stayed": "Of those who stayed",
@@ -214,15 +214,19 @@ def stood_out(found: Common) -> str:
     return f"{top['reason']} {wording.times(top['ratio'], word='often')} as those who stayed"
 
 
+def _title(clear: pd.DataFrame) -> str:
+    top = clear.iloc[0]
+    left, stayed = (formats.share(top[name], digits=0 if top["stayed"] >= 0.02 else 1) for name in ("left", "stayed"))
+    return f"{left} of those who left {top['reason']}, {stayed} of those who stayed"
+
+
 def _sentence(found: Common) -> str:
     clear = found.clear
     if clear.empty:
         return f"None of {wording.counted(len(found.table), 'thing')} looked at differed beyond chance."
-    shares = [formats.share(clear.iloc[0][name], digits=0 if clear.iloc[0]["stayed"] >= 0.02 else 1)
-              for name in ("left", "stayed")]  # fmt: skip
     more = wording.listed(clear["reason"].iloc[1:], most=2)
-    others = f"; they also more often {more}" if more else ""
-    return f"{shares[0]} of those who left did, {shares[1]} of customers like them who stayed{others}."
+    others = f"Those who left also more often {more}." if more else ""
+    return wording.sentences("Stayed are customers alike in time, orders so far, spend and tenure.", others)
 
 
 def _method(found: Common) -> str:

@@ -121,12 +121,18 @@ def part_left(found: Left, *, currency: str) -> Part:
 def _title(found: Left) -> str:
     if found.before is None or not found.before[0]:
         return f"{formats.share(found.share)} of customers left in {wording.span(found.at.span)}"
+    way, before = _beside(found), _against(found.at)
+    if not way:
+        return f"About the same share left as {before}"
+    return f"A {'larger' if way > 0 else 'smaller'} share left than {before}"
+
+
+def _beside(found: Left) -> int:
+    """1 where a larger share left than before, −1 where a smaller one did, 0 where that may be chance."""
+    if found.before is None or not found.before[0]:
+        return 0
     low, high = compare.difference_interval(found.left, found.base, found.before[1], found.before[0])
-    if low > 0:
-        return "More customers leave than the year before" if found.at.span == YEAR else "More leave than before"
-    if high < 0:
-        return "Fewer customers leave than the year before" if found.at.span == YEAR else "Fewer leave than before"
-    return "About as many leave as the year before" if found.at.span == YEAR else "About as many leave as before"
+    return 1 if low > 0 else -1 if high < 0 else 0
 
 
 def _sentence(known: pd.DataFrame) -> str:
@@ -152,7 +158,8 @@ def _rule(found: Left) -> str:
 
 
 def _changes(found: Left) -> list[Change]:
-    if found.before is None or found.share is None or not found.before[0]:
+    """The share beside that of before, where they differ beyond chance: the tile says it anyway."""
+    if not _beside(found) or found.before is None or found.share is None:
         return []
     was = found.before[1] / found.before[0]
     said = wording.change(found.share, was, "share", against=_against(found.at))
