@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         feedback,
         lifetime_value,
         purchase_cycles,
+        retention,
     )
     from crmlib.figures.own import page
     from crmlib.findings import Part, compose
@@ -51,6 +52,7 @@ __all__ = [
     "page",
     "publish",
     "purchase_cycles",
+    "retention",
     "segment",
 ]
 

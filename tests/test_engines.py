@@ -23,13 +23,14 @@ import crmlib as crm
 import crmlib.analysis
 from crmlib.analysis import feedback
 from crmlib.analysis.customers import facts as people
-from crmlib.analysis.customers import likeness
 from crmlib.analysis.data_health import admin
 from crmlib.analysis.experiments import looks, moments, segments
 from crmlib.analysis.feedback import breakdown, texts
 from crmlib.analysis.lifetime_value import methods, models, payback, validation
 from crmlib.analysis.lifetime_value import season as clock
-from crmlib.analysis.purchase_cycles import facts as cycles
+from crmlib.analysis.retention import exposures
+from crmlib.analysis.retention import facts as leaving
+from crmlib.analysis.retention.lists import given_back
 from crmlib.errors import UsageError
 from crmlib.shop import facts
 from crmlib.shop.engines import open_engine
@@ -75,6 +76,11 @@ def placed(shop: crm.Shop) -> Any:
     return reduction.placed_orders(shop, units=buyers(shop), window_days=90)
 
 
+def limits(shop: crm.Shop) -> leaving.Limits:
+    """Fixed ones, so that a table is compared whatever the one before it says."""
+    return leaving.Limits(shop.as_of, 20, (680, 500, 380, 320, 310), 10, 9, 9)
+
+
 def items(shop: crm.Shop) -> Any:
     return facts.basket_items(shop)
 
@@ -87,6 +93,8 @@ CASES: dict[str, Callable[[crm.Shop], Any]] = {
     "shop.facts.customers.customer_history": lambda s: facts.customer_history(s, until=CUT),
     "shop.facts.customers.history_patterns": lambda s: facts.history_patterns(facts.customer_history(s, until=CUT)),
     "shop.facts.customers.later_purchases": lambda s: facts.later_purchases(s, start=CUT, end=END),
+    "shop.facts.customers.customer_traits": facts.customer_traits,
+    "shop.facts.gaps.gaps": lambda s: facts.gaps(s, day=END),
     "shop.facts.baskets.goods": facts.goods,
     "shop.facts.baskets.basket_items": lambda s: facts.basket_items(s, level="brand"),
     "shop.facts.baskets.item_money": lambda s: facts.item_money(s, level="category"),
@@ -141,8 +149,21 @@ CASES: dict[str, Callable[[crm.Shop], Any]] = {
     "analysis.data_health.admin.amounts": admin.amounts,
     "analysis.customers.facts.profile": lambda s: people.profile(s, day=END),
     "analysis.customers.facts.gaps": lambda s: people.gaps(s, day=END),
-    "analysis.customers.likeness._asked": likeness._asked,
-    "analysis.purchase_cycles.facts.gaps": lambda s: cycles.gaps(s, day=END),
+    "analysis.retention.facts.lengths": lambda s: leaving.lengths(s, day=END),
+    "analysis.retention.facts.ratios": lambda s: leaving.ratios(s, begun=CUT, usual=20),
+    "analysis.retention.facts.episodes": lambda s: leaving.episodes(s, limits(s)),
+    "analysis.retention.facts.months": lambda s: leaving.months(s, limits(s)),
+    "analysis.retention.facts.leaving": lambda s: leaving.leaving(s, limits(s)),
+    "analysis.retention.facts.silences": lambda s: leaving.silences(s, limits(s), back=60),
+    "analysis.retention.facts.standing": lambda s: leaving.standing(s, limits(s)),
+    "analysis.retention.facts.money": leaving.money,
+    "analysis.retention.facts.returns": lambda s: leaving.returns(s, limits(s)),
+    "analysis.retention.exposures.compared": lambda s: exposures.compared(s, limits(s)),
+    "analysis.retention.exposures._bought": lambda s: exposures._bought(
+        s, s.table("orders").select("customer_id", day=s.table("orders")["ordered_at"].date()).distinct()
+    ),
+    "analysis.retention.exposures.selling_days": exposures.selling_days,
+    "analysis.retention.lists.given_back": given_back,
 }
 
 
@@ -164,7 +185,13 @@ def _amounts(table: Any) -> Any:
 def lazy_functions() -> set[str]:
     found = set()
     modules = [info.name for info in pkgutil.walk_packages(crmlib.analysis.__path__, "crmlib.analysis.")]
-    for name in ("crmlib.shop.facts.orders", "crmlib.shop.facts.customers", "crmlib.shop.facts.baskets", *modules):
+    for name in (
+        "crmlib.shop.facts.orders",
+        "crmlib.shop.facts.customers",
+        "crmlib.shop.facts.baskets",
+        "crmlib.shop.facts.gaps",
+        *modules,
+    ):
         path = Path(str(importlib.import_module(name).__file__))
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
             if isinstance(node, ast.FunctionDef) and node.returns and ast.unparse(node.returns) == "ir.Table":

@@ -6,6 +6,7 @@ import pytest
 import crmlib as crm
 from crmlib.analysis.customers import likeness
 from crmlib.analysis.purchase_cycles import facts as cycles
+from crmlib.analysis.retention import exposures
 from crmlib.shop import segments
 
 TEXTS = (
@@ -31,5 +32,7 @@ def test_spark_says_what_duckdb_says(demo_shop: crm.Shop, spark_shop: crm.Shop) 
         lambda shop: cycles.rhythms(shop, day=shop.as_of),
         lambda shop: cycles.later_than_usual(shop, day=shop.as_of),
         lambda shop: cycles.product_gaps(shop, day=shop.as_of),
+        lambda shop: exposures.exposed(shop, crm.retention.limits(shop))[0],
+        lambda shop: crm.retention.left(shop, crm.retention.limits(shop)).people,
     ):
         pd.testing.assert_frame_equal(asked(demo_shop), asked(spark_shop), check_dtype=False)

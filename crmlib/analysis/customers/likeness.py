@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ibis
-import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 
@@ -14,7 +12,7 @@ from crmlib.analysis.outreach import contactable
 from crmlib.errors import NotEnoughData
 from crmlib.findings import Action, Part
 from crmlib.shop import segments
-from crmlib.shop.facts import net_orders
+from crmlib.shop.facts import customer_traits
 from crmlib.shop.shop import Shop
 from crmlib.stats import compare
 from crmlib.stats.corrections import adjust
@@ -23,7 +21,6 @@ from crmlib.stats.logistic import chance, fit_logistic
 _LEAST_BEST = 30
 _LEAST_CELL = 5
 _MOST_VALUES = 30
-_COLUMNS = ("country", "region", "gender", "acquisition_channel")
 _NAMES = {
     "country": "country", "region": "region", "gender": "gender", "acquisition_channel": "came from",
     "first_product": "first order held", "first_channel": "first order by", "first_coupon": "first order",
@@ -39,35 +36,12 @@ def traits(shop: Shop) -> pd.DataFrame:
     >>> "first_channel" in traits(store)
     True
     """
-    frame = shop.fetch(_asked(shop), max_rows=MAX_CUSTOMERS)
+    frame = shop.fetch(customer_traits(shop), max_rows=MAX_CUSTOMERS)
     for column in frame.columns.drop("customer_id"):
         values = frame[column].fillna("").replace("", "unknown")
         often = values.value_counts().head(_MOST_VALUES).index
         frame[column] = values.where(values.isin(often), "other")
     return frame
-
-
-def _asked(shop: Shop) -> ir.Table:
-    """Grain: a customer with an order. customer_id and the traits, as they stand in the tables."""
-    orders = net_orders(shop).filter(lambda t: t["customer_id"].notnull())
-    place = ibis.row_number().over(ibis.window(group_by="customer_id", order_by=["ordered_at", "order_id"]))
-    found = orders.mutate(_n=place).filter(lambda t: t["_n"] == 0).select("customer_id", "order_id")
-    asked = [column for column in ("channel", "coupon") if shop.has("orders", column)]
-    if asked:
-        of_order = shop.table("orders").select("order_id", **{f"first_{column}": column for column in asked})
-        found = found.left_join(of_order, "order_id").drop("order_id_right")
-    if "coupon" in asked:
-        used = found["first_coupon"].fill_null("") != ""
-        found = found.mutate(first_coupon=ibis.ifelse(used, "with a coupon", "without a coupon"))
-    if shop.has("order_lines") and shop.has("products", "category"):
-        of_product = shop.table("products").select("product_id", "category")
-        lines = shop.table("order_lines").inner_join(of_product, "product_id").semi_join(found, "order_id")
-        held = lines.group_by("order_id").aggregate(first_product=lines["category"].argmin(lines["product_id"]))
-        found = found.left_join(held, "order_id").drop("order_id_right")
-    if own := [column for column in _COLUMNS if shop.has("customers", column)]:
-        people = shop.table("customers").select("customer_id", *own)
-        found = found.left_join(people, "customer_id").drop("customer_id_right")
-    return found.drop("order_id")
 
 
 def common(people: pd.DataFrame, chosen: pd.Series) -> pd.DataFrame:

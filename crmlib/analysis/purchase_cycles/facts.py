@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import date
 
 import ibis
-import ibis.expr.types as ir
 import pandas as pd
 
 from crmlib.errors import NotAvailable, NotEnoughData
-from crmlib.shop.facts import net_orders, purchase_days
+from crmlib.shop.facts import net_orders
+from crmlib.shop.facts.gaps import PRIOR_GAPS, gaps
 from crmlib.shop.shop import Shop
 from crmlib.wording import noun
 
@@ -17,25 +17,6 @@ MAX_CUSTOMERS = 5_000_000
 MOST_ORDERS = 10
 _LEAST = 20
 _STALE_DAYS = 90  # without an order for so long, nobody can be called due or late
-PRIOR_GAPS = 2.0  # how many gaps of the shop's usual length a customer's own rhythm starts with
-
-
-def gaps(shop: Shop, *, day: date) -> ir.Table:
-    """Grain: a purchase day before `day`. Columns customer_id, number (1 first), day, gap, closed, behind.
-
-    `gap` is days to the next purchase, or until `day` where none came (`closed` false). `behind` is days since the
-    first purchase. Not enough for products.
-    """
-    days = purchase_days(shop).filter(lambda t: t["day"] < ibis.literal(day)).select("customer_id", "day")
-    own = ibis.window(group_by="customer_id", order_by="day")
-    after = days["day"].lead().over(own)
-    found = days.mutate(
-        number=ibis.row_number().over(own).cast("int64") + 1,
-        closed=after.notnull(),
-        gap=ibis.coalesce(after, ibis.literal(day)).delta(days["day"], unit="day").cast("int64"),
-        behind=days["day"].delta(days["day"].min().over(ibis.window(group_by="customer_id")), unit="day").cast("int64"),
-    )
-    return found
 
 
 def gap_counts(shop: Shop, *, day: date | None = None) -> pd.DataFrame:

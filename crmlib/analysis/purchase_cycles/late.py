@@ -12,9 +12,10 @@ import pandas as pd
 from crmlib import figures, formats, wording
 from crmlib.analysis.outreach import contactable
 from crmlib.analysis.purchase_cycles.chances import AHEAD, Chances, grade, predictions
-from crmlib.analysis.purchase_cycles.facts import PRIOR_GAPS, later_than_usual
+from crmlib.analysis.purchase_cycles.facts import later_than_usual
 from crmlib.findings import Action, Due, Metric, Part
 from crmlib.formats import Estimate
+from crmlib.shop.facts.gaps import PRIOR_GAPS
 from crmlib.shop.shop import Shop
 from crmlib.stats.intervals import Floats, share_interval
 

@@ -1,8 +1,15 @@
 """Lazy tables that several analyses share; each says its grain and what it is not enough for."""
 
 from crmlib.shop.facts.baskets import basket_items, goods, item_money
-from crmlib.shop.facts.customers import customer_history, history_patterns, later_purchases, purchase_days
+from crmlib.shop.facts.customers import (
+    customer_history,
+    customer_traits,
+    history_patterns,
+    later_purchases,
+    purchase_days,
+)
 from crmlib.shop.facts.families import families
+from crmlib.shop.facts.gaps import gaps
 from crmlib.shop.facts.orders import (
     credit_notes,
     has_costs,
@@ -19,7 +26,9 @@ __all__ = [
     "basket_items",
     "credit_notes",
     "customer_history",
+    "customer_traits",
     "families",
+    "gaps",
     "goods",
     "has_costs",
     "history_patterns",

@@ -10,6 +10,8 @@ import ibis.expr.types as ir
 from crmlib.shop.facts.orders import lone_credits, may_have_credits, net_orders
 from crmlib.shop.shop import Shop
 
+TRAITS = ("country", "region", "gender", "acquisition_channel")
+
 
 def purchase_days(shop: Shop) -> ir.Table:
     """Grain: a customer's day with at least one order, guests out. Columns customer_id, day, orders, revenue.
@@ -81,3 +83,26 @@ def later_purchases(shop: Shop, *, start: date, end: date) -> ir.Table:
     days = _days(shop, until=end)
     days = days.filter(days["day"] >= ibis.literal(start))
     return days.group_by("customer_id").aggregate(purchases=days.count(), revenue=days["revenue"].sum().fill_null(0))
+
+
+def customer_traits(shop: Shop) -> ir.Table:
+    """Grain: a customer with an order. customer_id and the traits, as they stand in the tables."""
+    orders = net_orders(shop).filter(lambda t: t["customer_id"].notnull())
+    place = ibis.row_number().over(ibis.window(group_by="customer_id", order_by=["ordered_at", "order_id"]))
+    found = orders.mutate(_n=place).filter(lambda t: t["_n"] == 0).select("customer_id", "order_id")
+    asked = [column for column in ("channel", "coupon") if shop.has("orders", column)]
+    if asked:
+        of_order = shop.table("orders").select("order_id", **{f"first_{column}": column for column in asked})
+        found = found.left_join(of_order, "order_id").drop("order_id_right")
+    if "coupon" in asked:
+        used = found["first_coupon"].fill_null("") != ""
+        found = found.mutate(first_coupon=ibis.ifelse(used, "with a coupon", "without a coupon"))
+    if shop.has("order_lines") and shop.has("products", "category"):
+        of_product = shop.table("products").select("product_id", "category")
+        lines = shop.table("order_lines").inner_join(of_product, "product_id").semi_join(found, "order_id")
+        held = lines.group_by("order_id").aggregate(first_product=lines["category"].argmin(lines["product_id"]))
+        found = found.left_join(held, "order_id").drop("order_id_right")
+    if own := [column for column in TRAITS if shop.has("customers", column)]:
+        people = shop.table("customers").select("customer_id", *own)
+        found = found.left_join(people, "customer_id").drop("customer_id_right")
+    return found.drop("order_id")

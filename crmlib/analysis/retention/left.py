@@ -1,0 +1,202 @@
+"""Who left, and which share of each month's customers stayed?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from crmlib import figures, formats, wording
+from crmlib.analysis.retention.facts import MAX_CUSTOMERS, YEAR, Limits, leaving, months, standing
+from crmlib.findings import Change, Metric, Part
+from crmlib.shop.facts import has_costs
+from crmlib.shop.shop import Shop
+from crmlib.stats import compare
+from crmlib.stats.intervals import share_interval
+
+_OPEN = 0.05  # share of a month's customers about whom it is too early to tell, from which on the month is not known
+_LEAST_MONTH = 20
+_SHOWN_MONTHS = 36
+
+
+@dataclass(frozen=True)
+class Left:
+    """Who left in the last span, beside the span before as it was known at its end.
+
+    base, left, once    customers there were, who of them left, and of those after a single purchase
+    before              the same three of the span before, and who bought since; None where the shop is too young
+    months              month, customers, stayed, left, open, share, low, high, known
+    people              everybody who has left, a row each, as `facts.standing` has them
+    called              what their money is called: margin, or sales
+    """
+
+    at: Limits
+    base: int
+    left: int
+    once: int
+    before: tuple[int, int, int, int] | None
+    months: pd.DataFrame
+    people: pd.DataFrame
+    called: str
+
+    @property
+    def share(self) -> float | None:
+        """Share of the customers there were who left."""
+        return self.left / self.base if self.base else None
+
+    @property
+    def paid(self) -> bool:
+        """Does the data say what they paid?"""
+        return not self.at.few and bool(self.people["money"].notna().any())
+
+    @property
+    def lately(self) -> pd.DataFrame:
+        """Those of `people` who left in the last span."""
+        return self.people[self.people["over"] <= self.at.span]
+
+
+def left(shop: Shop, at: Limits) -> Left:
+    """Who is silent for longer than 95 of 100 gaps beside their own rhythm, and since when?
+
+    >>> found = left(store, limits(store))
+    >>> found.left == len(found.lately)
+    True
+    """
+    called = "margin" if has_costs(shop) else "sales"
+    if at.few:
+        return Left(at, 0, 0, 0, None, pd.DataFrame(), pd.DataFrame({"over": []}), called)
+    spans = shop.fetch(leaving(shop, at)).set_index("back")
+    now, then = spans.loc[0], spans.loc[at.span]
+    # Nobody can have left a shop that had been selling for less than a limit.
+    young = then["first"] < 2 * at.span + at.once or then["base"] < _LEAST_MONTH
+    people = shop.fetch(standing(shop, at), max_rows=MAX_CUSTOMERS).sort_values("customer_id", ignore_index=True)
+    return Left(
+        at, int(now["base"]), int(now["left"]), int(now["once"]),
+        None if young else (int(then["base"]), int(then["left"]), int(then["once"]), int(then["returned"])),
+        _known(shop.fetch(months(shop, at)), at), people, called,
+    )  # fmt: skip
+
+
+def _known(rows: pd.DataFrame, at: Limits) -> pd.DataFrame:
+    """Shares of each month with a range; of a month too young to tell, between what is sure and what is possible."""
+    n, stayed, early = (rows[name].to_numpy(float) for name in ("customers", "stayed", "open"))
+    known = early <= _OPEN * n
+    running = pd.to_datetime(rows["month"]).dt.to_period("M") == pd.Timestamp(at.day).to_period("M")
+    known &= ~running.to_numpy()
+    low, high = share_interval(stayed, n - np.where(known, early, 0))
+    share = np.where(known, stayed / np.maximum(n - early, 1), np.nan)
+    return rows.assign(
+        left=rows["customers"] - rows["stayed"] - rows["open"], share=share,
+        low=np.where(known, low, stayed / n), high=np.where(known, high, (stayed + early) / n), known=known,
+    )  # fmt: skip
+
+
+def part_left(found: Left, *, currency: str) -> Part:
+    """The finding: how many left, beside the span before, and the share of each month's customers that stayed."""
+    if found.at.few:
+        return Part(metrics=_metrics(found, currency))
+    rows = found.months[found.months["customers"] >= _LEAST_MONTH].tail(_SHOWN_MONTHS)
+    known = rows[rows["known"]]
+    shown = rows.assign(what=np.where(rows["known"], "known", "not yet known"))
+    early = rows.loc[~rows["known"], "month"]
+    return Part(
+        title=_title(found), sentence=_sentence(known), metrics=_metrics(found, currency),
+        chart=figures.line(
+            rows, x="month", y="share", low="low", high="high", what="share of the month's customers who stayed",
+            form=formats.share, zero=False, mark=(pd.Timestamp(early.iloc[0]), "not yet known") if len(early) else None,
+            table=figures.tabulate(
+                shown[::-1].assign(month=[f"{pd.Timestamp(day):%B %Y}" for day in shown["month"][::-1]]),
+                caption="Customers of each month, by whether they bought again within their own limit",
+                labels={"month": "Month", "customers": "Customers", "stayed": "Stayed", "left": "Left",
+                        "open": "Too early to tell", "share": "Share who stayed", "what": "Month is"},
+                formats={"customers": formats.people, "stayed": formats.people, "left": formats.people,
+                         "open": formats.people, "share": formats.share}, file="tables/months.csv", rows=40,
+            ),
+        ),
+        tables={"months": found.months}, certain=[_rule(found)], changes=_changes(found),
+    )  # fmt: skip
+
+
+def _title(found: Left) -> str:
+    if found.before is None or not found.before[0]:
+        return f"{formats.share(found.share)} of customers left in {wording.span(found.at.span)}"
+    way, before = _beside(found), _against(found.at)
+    if not way:
+        return f"About the same share left as {before}"
+    return f"A {'larger' if way > 0 else 'smaller'} share left than {before}"
+
+
+def _beside(found: Left) -> int:
+    """1 where a larger share left than before, −1 where a smaller one did, 0 where that may be chance."""
+    if found.before is None or not found.before[0]:
+        return 0
+    low, high = compare.difference_interval(found.left, found.base, found.before[1], found.before[0])
+    return 1 if low > 0 else -1 if high < 0 else 0
+
+
+def _sentence(known: pd.DataFrame) -> str:
+    if known.empty:
+        return "No month is old enough to say who of its customers stayed."
+    last = known.iloc[-1]
+    return (
+        f"Of {pd.Timestamp(last['month']):%B %Y}’s customers {formats.share(last['share'])} bought again in time; "
+        "later months are too young to tell."
+    )
+
+
+def _rule(found: Left) -> str:
+    at = found.at
+    said = (
+        "Left means silent for longer than 95 of 100 gaps were beside the customer’s own rhythm; after a single order, "
+        f"for over {wording.counted(at.once, 'day')}."
+    )
+    if found.before is None or not found.before[1]:
+        return f"{said} Some still come back."
+    ago = "a year ago" if at.span == YEAR else f"{wording.span(at.span)} ago"
+    return f"{said} Of those who had left {ago}, {formats.share(found.before[3] / found.before[1])} have bought since."
+
+
+def _changes(found: Left) -> list[Change]:
+    """The share beside that of before, where they differ beyond chance: the tile says it anyway."""
+    if not _beside(found) or found.before is None or found.share is None:
+        return []
+    was = found.before[1] / found.before[0]
+    said = wording.change(found.share, was, "share", against=_against(found.at))
+    return [Change(text=f"The share of customers who left is {said}.", size=min(abs(found.share - was), 1.0))]
+
+
+def _against(at: Limits) -> str:
+    return "the year before" if at.span == YEAR else f"the {at.span} days before"
+
+
+def _metrics(found: Left, currency: str) -> list[Metric]:
+    before, there = found.before, not found.at.few
+    within = f"in the last {found.at.span} days"
+    lost = float(found.lately["money"].sum()) if found.paid else None
+    against = _against(found.at) if before else ""
+    n, after = found.left, f"{formats.number(found.once)} after a single order"
+    return [
+        Metric(
+            id="left", label="Customers who left", value=n if there else None, unit="customers", n=found.base or None,
+            headline=there, before=before[1] if before else None, against=against, note=after,
+            definition=f"customers whose silence passed their own limit {within} and lasts: the gap beside their "
+            "rhythm by which 95% of closed gaps had closed",
+        ),
+        Metric(
+            id="left_share", label="Share who left", value=found.share if there else None, unit="share",
+            n=found.base or None, headline=there, before=before[1] / before[0] if before and before[0] else None,
+            against=against, definition=f"of customers who had not left before, or bought {within}",
+        ),
+        Metric(
+            id="left_once", label="Left after a single order", value=found.once if there else None, unit="customers",
+            n=n if there else None, before=before[2] if before else None, against=against,
+            definition="those of them who had bought on one day only",
+        ),
+        Metric(
+            id="left_money", label=f"{wording.upper(found.called)} they brought", unit=currency or "amount",
+            value=lost, n=n if there else None, headline=bool(lost),
+            note="in their last year",
+            definition=f"{found.called} of the 365 days up to their last purchase, of those who left {within}",
+        ),
+    ]  # fmt: skip

@@ -1,0 +1,72 @@
+"""Retention, in the order of the page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from crmlib import figures, formats, wording
+from crmlib.analysis.retention.common import Common, stood_out
+from crmlib.analysis.retention.facts import LEAST_CUSTOMERS, LEAST_GAPS, YEAR
+from crmlib.analysis.retention.left import Left
+from crmlib.findings import Caveat, Findings, Part, compose
+from crmlib.shop.facts import customer_history
+from crmlib.shop.shop import Shop
+
+
+def page(found: Left, shared: Common, parts: Sequence[Part]) -> Findings:
+    """What a shop's owner should know of who left; `parts` in the order of the page."""
+    every = [*parts, part_limits(found)]
+    return compose("retention", headline(found, shared), every, status="too_few" if found.at.few else None)
+
+
+def headline(found: Left, shared: Common) -> str:
+    """How many left, and what stood out among them."""
+    at = found.at
+    if at.few:
+        return (
+            f"Too few to conclude who left: {wording.counted(at.customers, 'customer')} and "
+            f"{wording.counted(at.gaps, 'repeat purchase')}."
+        )
+    within = "in a year" if at.span == YEAR else f"in {wording.span(at.span)}"
+    if not found.left:
+        return f"Nobody left {within}: every customer still buys at their own rhythm."
+    first = f"{wording.upper(wording.counted(found.left, 'customer'))} left {within}"
+    if common := stood_out(shared):
+        return f"{first}. They {common}."
+    once = f"; {formats.number(found.once)} had ordered once" if found.once else ""
+    return f"{first}, {formats.share(found.share)} of those active{once}."
+
+
+def part_few(shop: Shop, found: Left) -> Part | None:
+    """What there is in a shop with too few customers to say who left: all of them, counted. None for a larger one."""
+    if not found.at.few:
+        return None
+    rows = shop.fetch(customer_history(shop, until=shop.as_of), max_rows=1_000_000)
+    silent = (pd.Timestamp(shop.as_of) - pd.to_datetime(rows["last_day"])).dt.days
+    ends = (30, 90, 180, 365)
+    names = [f"at most {end} days" for end in ends] + ["longer"]
+    band = pd.Categorical(np.array(names)[np.searchsorted(ends, silent)], categories=names, ordered=True)
+    frame = rows.assign(silent=band, purchases=rows["frequency"] + 1)
+    by = frame.groupby("silent", observed=True).agg(customers=("customer_id", "size"), purchases=("purchases", "sum"))
+    return Part(
+        title="What there is",
+        sentence=f"Who left can be said from {LEAST_CUSTOMERS} customers and {LEAST_GAPS} repeat purchases on.",
+        chart=figures.table(
+            by.reset_index().astype({"silent": str}), caption="Customers by days since their last purchase",
+            labels={"silent": "Silent for", "customers": "Customers", "purchases": "Purchase days"},
+            formats={"customers": formats.number, "purchases": formats.number},
+        ),
+    )  # fmt: skip
+
+
+def part_limits(found: Left) -> Part:
+    """When not to trust the page."""
+    said = ["Guests are not in it: their orders belong to nobody."]
+    if not found.at.few:
+        said.insert(0, "Seasonal buyers look gone between their seasons.")
+        if found.before is None:
+            said.insert(0, "The shop is too young to compare with the span before.")
+    return Part(caveats=[Caveat(text=text) for text in said])
