@@ -22,7 +22,7 @@ from crmlib.report.parameters import Report, resolve, select
 from tests.conftest import ROOT
 
 REPORTS = select(ROOT / "notebooks")
-TABLES = ("assignments", "costs", "customers", "feedback", "order_lines", "orders", "outcomes", "products")
+TABLES = ("assignments", "costs", "customers", "feedback", "order_lines", "orders", "outcomes", "products", "touches")
 ROWS = {"header": 0, "rows": 8}
 
 
