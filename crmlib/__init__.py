@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from crmlib.analysis import (
         audiences,
         baskets,
+        cohorts,
         customers,
         data_health,
         experiments,
@@ -41,6 +42,7 @@ __all__ = [
     "Shop",
     "audiences",
     "baskets",
+    "cohorts",
     "compose",
     "connect",
     "customers",

@@ -14,7 +14,7 @@ from crmlib.errors import DataError
 from tests.conftest import ROOT
 from tests.in_process import REPORTS, answer, clumsy
 
-TABLES = ("assignments", "costs", "customers", "feedback", "order_lines", "orders", "outcomes", "products")
+TABLES = ("assignments", "costs", "customers", "feedback", "order_lines", "orders", "outcomes", "products", "touches")
 ROWS = {"header": 0, "rows": 8}
 
 

@@ -22,6 +22,10 @@ import pytest
 import crmlib as crm
 import crmlib.analysis
 from crmlib.analysis import feedback
+from crmlib.analysis.cohorts import facts as cohorts
+from crmlib.analysis.cohorts import firsts, paths
+from crmlib.analysis.cohorts.ahead import waits
+from crmlib.analysis.cohorts.payback import bills
 from crmlib.analysis.customers import facts as people
 from crmlib.analysis.data_health import admin
 from crmlib.analysis.experiments import looks, moments, segments
@@ -164,6 +168,20 @@ CASES: dict[str, Callable[[crm.Shop], Any]] = {
     ),
     "analysis.retention.exposures.selling_days": exposures.selling_days,
     "analysis.retention.lists.given_back": given_back,
+    "analysis.cohorts.facts.newcomers": cohorts.newcomers,
+    "analysis.cohorts.facts.followed": lambda s: cohorts.followed(s, cohorts.newcomers(s)),
+    "analysis.cohorts.facts.cells": lambda s: cohorts.cells(
+        cohorts.followed(s, cohorts.newcomers(s)), by="channel", within_days=90
+    ),
+    "analysis.cohorts.firsts.first_items": lambda s: firsts.first_items(
+        s, cohorts.newcomers(s), names=firsts._names(s)
+    ),
+    "analysis.cohorts.firsts.item_cells": lambda s: firsts.item_cells(
+        firsts.first_items(s, cohorts.newcomers(s)), within_days=90
+    ),
+    "analysis.cohorts.payback.bills": bills,
+    "analysis.cohorts.paths.paths": lambda s: paths.paths(s, cohorts.newcomers(s)),
+    "analysis.cohorts.ahead.waits": lambda s: waits(cohorts.newcomers(s)),
 }
 
 

@@ -413,7 +413,7 @@ def test_headlines_for_money_orders_and_other_horizons(scored):
     amount = f"{float(f'{scores.value.value:.2g}'):,.0f}"
     values = scores.customers["expected_value"].sort_values(ascending=False)
     top = values.head(round(len(values) / 10)).sum() / values.sum()
-    part = "over two thirds" if top > 2 / 3 else "over half"
+    part = "over three quarters" if top > 3 / 4 else "over two thirds" if top > 2 / 3 else "over half"
     assert led(year, scores) == (
         f"Today's customers should bring about €{amount} of margin in the next 12 months. "
         f"One in ten brings {part} of it."

@@ -24,7 +24,7 @@ from crmlib.shop.samples import demo
 from crmlib.shop.samples.demo import large, reviews
 from crmlib.shop.samples.folder import staged
 
-TABLES = ["assignments", "costs", "customers", "feedback", "order_lines", "orders", "outcomes", "products"]
+TABLES = ["assignments", "costs", "customers", "feedback", "order_lines", "orders", "outcomes", "products", "touches"]
 AS_OF = pd.Timestamp("2026-10-01")
 
 
@@ -725,3 +725,66 @@ def test_acquisition_costs_are_those_planted(clean: demo.Simulation) -> None:
     # A buyer whose only orders were cancelled later is paid for, too.
     assert per_buyer.to_dict() == pytest.approx(truth, rel=0.02)
     assert costs["valid_from"].between("2023-10-01", "2026-09-30").all()
+
+
+def first_and_second(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """By customer of the clean shop: the day of the first order, and days until one on a later day."""
+    orders = tables["orders"].assign(day=lambda t: t["ordered_at"].dt.normalize()).sort_values("day", kind="stable")
+    days = orders.drop_duplicates(["customer_id", "day"]).groupby("customer_id")["day"]
+    first, second = days.nth(0), days.nth(1)
+    named = orders.loc[[*first.index, *second.index], "customer_id"]
+    first.index, second.index = named.loc[first.index], named.loc[second.index]
+    return pd.DataFrame({"first": first, "days": (second - first).dt.days})
+
+
+def repeat_90(people: pd.DataFrame, start: str, end: str) -> tuple[float, int]:
+    came = people[people["first"].between(start, end)]
+    return float((came["days"] <= 90).mean()), len(came)
+
+
+def test_newcomers_return_less_from_one_month_on_and_nothing_else_changed(clean: demo.Simulation) -> None:
+    before = demo.simulate(dirty=False, first_orders="as before")
+    planted = clean.truth["newcomers"]
+    assert planted["from"] == "2026-04-01" and before.truth["newcomers"]["lost"] == []
+    for name, frame in before.tables.items():
+        if name not in ("orders", "order_lines"):
+            pd.testing.assert_frame_equal(frame, clean.tables[name])
+    was, now = before.tables["orders"], clean.tables["orders"]
+    gone = was[~was["order_id"].isin(now["order_id"])]
+    assert set(gone["customer_id"]) <= set(planted["lost"]) and gone["ordered_at"].min() > pd.Timestamp("2026-04-01")
+    pd.testing.assert_frame_equal(was[was["order_id"].isin(now["order_id"])].reset_index(drop=True), now)
+    assert len(gone) < 0.01 * len(was)
+    people = first_and_second(clean.tables)
+    (then, n_then), (later, n_later) = (repeat_90(people, *ends) for ends in (("2025-04-01", "2026-03-31"),
+                                                                             ("2026-04-01", "2026-06-30")))  # fmt: skip
+    assert n_then > 1000 and n_later > 250
+    assert 0.5 < then < 0.62 and 0.4 < later / then < 0.65
+    assert people.reindex(planted["lost"])["days"].isna().all()
+
+
+def test_one_first_product_may_be_better_than_the_others() -> None:
+    shop = demo.simulate(dirty=False, first_orders="one better")
+    product, people = shop.truth["newcomers"]["product"], first_and_second(shop.tables)
+    orders, lines = shop.tables["orders"], shop.tables["order_lines"]
+    first = orders.sort_values("order_id").drop_duplicates("customer_id").set_index("customer_id")["order_id"]
+    with_it = first.isin(lines.loc[lines["product_id"] == product, "order_id"])
+    people = people[people["first"] < "2026-06-01"]
+    again = (people["days"] <= 90).groupby(with_it.reindex(people.index)).agg(["mean", "size"])
+    assert again.loc[True, "size"] > 100
+    assert 0.55 < again.loc[False, "mean"] / again.loc[True, "mean"] < 0.8
+
+
+def test_touches_lead_to_the_first_order_and_begin_with_the_channel(clean: demo.Simulation) -> None:
+    touches, orders = clean.tables["touches"], clean.tables["orders"]
+    planted = clean.truth["touches"]
+    first = orders.groupby("customer_id")["ordered_at"].min()
+    assert (touches["at"] < touches["customer_id"].map(first)).all()
+    share = touches["customer_id"].nunique() / len(first)
+    assert share == pytest.approx(planted["share_of_buyers_with_a_path"], abs=0.02)
+    visits = touches.groupby("customer_id").size()
+    assert visits.mean() == pytest.approx(planted["visits_before_the_first_order_mean"], rel=0.03)
+    won_by = clean.tables["customers"].set_index("customer_id")["acquisition_channel"]
+    opening = touches.drop_duplicates("customer_id").set_index("customer_id")["channel"]
+    assert (opening == won_by.reindex(opening.index)).all()
+    closing = touches.drop_duplicates("customer_id", keep="last").set_index("customer_id")["channel"]
+    assert 0.1 < (closing == "direct").mean() < 0.2

@@ -9,7 +9,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from crmlib.shop.samples.demo import baskets, catalogue, costs, experiments, orders, people, population, reviews
+from crmlib.shop.samples.demo import (
+    baskets,
+    catalogue,
+    costs,
+    experiments,
+    newcomers,
+    orders,
+    people,
+    population,
+    reviews,
+)
 from crmlib.shop.samples.demo.dirt import with_dirt
 
 _ORDER_COLUMNS = [
@@ -31,10 +41,12 @@ class Simulation:
     truth: dict[str, Any]
 
 
-def simulate(*, seed: int = 20, customers: int = 5000, dirty: bool = True) -> Simulation:
+def simulate(
+    *, seed: int = 20, customers: int = 5000, dirty: bool = True, first_orders: newcomers.FirstOrders = "changed"
+) -> Simulation:
     """What does the demo shop look like, and what is true of it?
 
-    Tables customers, orders, order_lines, products, feedback, assignments, outcomes, costs with the canonical
+    Tables customers, orders, order_lines, products, feedback, assignments, outcomes, costs, touches with the canonical
     columns; times are local (Europe/Berlin) without offset, money is in EUR with tax included, and an order's
     total is its line totals less discount plus shipping. `feedback` has no `language`: detecting it is the
     analysis's task.
@@ -43,8 +55,12 @@ def simulate(*, seed: int = 20, customers: int = 5000, dirty: bool = True) -> Si
     are the same. With dirt, a column that holds unreadable values is text. The experiments have the same
     size whatever the number of customers, which must be at least 50 (ValueError).
 
+    From one month on half of new customers never return ('changed'); with 'as before' nothing changed, with 'one
+    better' fewer return from the start unless their first order held a certain product.
+
     `truth` holds: population and season (parameters), customers and feedback (columns as lists), baskets,
-    experiments, costs, dirt (counts by table and kind), dirt_rows (row numbers from 0 of each fault), rows.
+    experiments, costs, newcomers,
+    touches, dirt (counts by table and kind), dirt_rows (row numbers from 0 of each fault), rows.
 
     >>> shop = simulate(customers=200, dirty=False)
     >>> shop.truth["baskets"]["affinities"][0]["probability"]
@@ -94,11 +110,20 @@ def simulate(*, seed: int = 20, customers: int = 5000, dirty: bool = True) -> Si
             first_day=found.people["first_day"].to_numpy(),
         ),
     }
+    tables["touches"] = newcomers.touches(_stream(seed, "touches"), found=found, taken=taken, ids=ids)
     tables = {name: frame.reset_index(drop=True) for name, frame in tables.items()}
+    lost = newcomers.lost(
+        _stream(seed, "newcomers"), how=first_orders, found=found, taken=taken, goods=goods,
+        spoken=table["order_id"].isin(written["order_id"]).to_numpy(),
+    )  # fmt: skip
     counted: dict[str, dict[str, int]] = {}
     rows: dict[str, dict[str, list[int]]] = {}
     if dirty:
         tables, rows = with_dirt(_stream(seed, "dirt"), tables)
+    gone = set(table["order_id"][lost.orders])
+    for name in ("orders", "order_lines"):
+        tables[name] = newcomers.without(tables[name], rows.get(name, {}), gone)
+    if dirty:
         counted = {name: {kind: len(at) for kind, at in kinds.items()} for name, kinds in rows.items()}
         counted["orders"] |= _life(tables["orders"], wholesale=str(ids[orders.WHOLESALE]))
     truth = {
@@ -113,12 +138,14 @@ def simulate(*, seed: int = 20, customers: int = 5000, dirty: bool = True) -> Si
             "months": (population.MONTHS / population.MONTHS.mean()).round(4).tolist(),
             "weekdays_monday_first": (population.WEEKDAYS / population.WEEKDAYS.mean()).round(4).tolist(),
         },
-        "customers": _truth_of_customers(found, taken, ids=ids, seed=seed, dirty=dirty),
-        "baskets": _truth_of_baskets(goods, taken, kept=kept, ids=ids, found=found),
+        "customers": _truth_of_customers(found, taken, lost, ids=ids, seed=seed, dirty=dirty),
+        "baskets": _truth_of_baskets(goods, taken, kept=kept & ~lost.orders, ids=ids, found=found),
         "feedback": meant[heard].to_dict(orient="list"),
         "reviews": _truth_of_reviews(),
         "experiments": effects,
         "costs": {"acquisition_per_new_buyer": dict(costs.COST_PER_CUSTOMER)},
+        "newcomers": newcomers.truth(first_orders, lost, goods=goods, ids=ids),
+        "touches": newcomers.truth_of_touches(),
         "dirt": counted,
         "dirt_rows": rows,
     }
@@ -224,7 +251,13 @@ def _parameters() -> dict[str, Any]:
 
 
 def _truth_of_customers(
-    found: population.Population, taken: orders.Orders, *, ids: np.ndarray[Any, Any], seed: int, dirty: bool
+    found: population.Population,
+    taken: orders.Orders,
+    lost: newcomers.Lost,
+    *,
+    ids: np.ndarray[Any, Any],
+    seed: int,
+    dirty: bool,
 ) -> dict[str, list[Any]]:
     size = len(found.people)
     future = found.day >= population.HISTORY_DAYS
@@ -232,19 +265,21 @@ def _truth_of_customers(
     # A later cancellation is as likely as an earlier one.
     rng = _stream(seed, "future")
     stands = rng.random(len(buyer)) >= (orders.CANCELLED_SHARE if dirty else 0.0)
+    stands &= ~lost.people[buyer]
     buyer, ahead = buyer[stands], ahead[stands]
     truth: dict[str, list[Any]] = {"customer_id": ids[:size].tolist()}
     for column in ("kind", "acquisition_channel", "rate_per_year", "spend_level"):
         truth[column] = found.people[column].tolist()
     first = found.people["first_day"].to_numpy()
     last = np.floor(np.minimum(found.people["dropout_day"].to_numpy(), 1e6) + 0.5).astype(np.int64)
+    last = np.where(lost.people, first, last)
     truth["first_order_day"] = [str(population.FIRST_DAY + day) if day >= 0 else None for day in first]
     end = population.HISTORY_DAYS + population.FUTURE_DAYS
     truth["dropout_day"] = [
         str(population.FIRST_DAY + day) if start >= 0 and day < end else None
         for start, day in zip(first, last, strict=True)
     ]
-    past = taken.buyer[taken.buyer >= 0]
+    past = taken.buyer[(taken.buyer >= 0) & ~lost.orders]
     truth["orders_taken"] = np.bincount(past, minlength=size).tolist()
     for days in (90, 365):
         within = ahead < days

@@ -1,0 +1,248 @@
+"""Newcomers with what they came for and what they did after: one row each in the engine, sums when they leave it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+import ibis
+import ibis.expr.types as ir
+import numpy as np
+import pandas as pd
+
+from crmlib import formats
+from crmlib.errors import NotAvailable
+from crmlib.shop import facts as shared
+
+if TYPE_CHECKING:
+    from crmlib.shop.shop import Shop
+
+MONTH_DAYS = 30.4375
+MONTHS = (*range(13), 18, 24)  # whole months since the first order at which people are looked at; 0 is its day
+BOUNDS = {month: int(month * MONTH_DAYS) for month in MONTHS}
+LEAST = 30  # newcomers below which a group is not judged
+GROUPS = ("channel", "coupon", "country")
+NO_COUPON, OTHER, UNKNOWN = "no coupon", "other", "unknown"
+_MOST_VALUES = 40  # of a group that are told apart
+_OLD_ACCOUNT_DAYS, _RUSH_DAYS, _RUSH = 30, 30, 3.0
+_DEALER = 20  # times what one in a hundred spends, and nobody buys so for himself
+
+
+@dataclass(frozen=True, kw_only=True)
+class Newcomers:
+    """Newcomers in sums.
+
+    cells    by (all, channel, coupon, country), cohort, first (month of the first order), n; within and back_within
+             (known for all of `within_days`, and those of them who bought again by then); for each month k of MONTHS
+             n_k (known for all of k months), back_k (bought again by then), revenue_k, margin_k and squares_k (of the
+             margin); given_back and off (refunds and discounts of first orders), gross
+    called   what the margin columns hold: margin, or net sales where no costs are known
+    left_out customers who had bought before the data begins, as far as one can tell; `rule` says how
+    dealers  customers left out who spent more than 20 times what 99 of 100 do: they would be a cohort's whole margin
+    people   the others, as `newcomers` has them, one row each in the engine
+    """
+
+    __repr__ = formats.outline
+
+    cells: pd.DataFrame
+    as_of: date
+    within_days: int
+    called: str
+    left_out: int
+    rule: str
+    dealers: int
+    people: ir.Table = field(repr=False)
+    currency: str
+    segment: str = ""
+
+    @property
+    def total(self) -> int:
+        """How many newcomers there are."""
+        return int(self.of("all")["n"].sum())
+
+    def of(self, by: str) -> pd.DataFrame:
+        """The rows of one grouping."""
+        return self.cells[self.cells["by"] == by].reset_index(drop=True)
+
+    def months(self) -> pd.DataFrame:
+        """Months of first orders, oldest first: first, n, back, share, of those months whose newcomers are all known
+        for `within_days`."""
+        rows = self.of("all").sort_values("first")
+        rows = rows[rows["within"] == rows["n"]]
+        return pd.DataFrame(
+            {"first": rows["first"], "n": rows["n"], "back": rows["back_within"],
+             "share": rows["back_within"] / rows["n"]}
+        ).reset_index(drop=True)  # fmt: skip
+
+
+def since(shop: Shop) -> tuple[date | None, str]:
+    """The first day on which who buys first is a newcomer, where the data alone has to tell; and why, in a sentence.
+
+    A shop's data that begins in mid-life shows its old customers in a rush of first orders. Then those count who were
+    not seen for as long as 95 of 100 gaps between purchases last. (None, '') where there is no such rush.
+    """
+    history = shared.customer_history(shop, until=shop.as_of)
+    start = shop.fetch(history.aggregate(day=history["first_day"].min()))["day"].iloc[0]
+    if pd.isna(start):
+        return None, ""
+    age = history["first_day"].delta(ibis.literal(pd.Timestamp(start).date()), unit="day")
+    counts = shop.fetch(
+        history.group_by(at=(age / _RUSH_DAYS).floor().cast("int64")).aggregate(n=history.count()).order_by("at")
+    )
+    if len(counts) < 2:
+        return None, ""
+    usual = float(counts["n"].iloc[1:].median())
+    if counts["n"].iloc[0] <= _RUSH * usual:
+        return None, ""
+    days = shared.purchase_days(shop)
+    before = days["day"].lag().over(ibis.window(group_by="customer_id", order_by="day"))
+    gaps = days.mutate(gap=days["day"].delta(before, unit="day").cast("int64")).filter(lambda t: t["gap"].notnull())
+    by = shop.fetch(gaps.group_by("gap").aggregate(n=gaps.count()).order_by("gap"))
+    if by.empty:
+        return None, ""
+    lead = int(by["gap"].iloc[int(np.searchsorted(by["n"].cumsum(), 0.95 * by["n"].sum()))])
+    return pd.Timestamp(start).date() + timedelta(days=lead), (
+        f"First orders rush in when the data begins, so many are of old customers: whoever was first seen in its first "
+        f"{lead} days, as long as 95 of 100 gaps last, is left out."
+    )
+
+
+def newcomers(shop: Shop, *, after: date | None = None) -> ir.Table:
+    """Grain: a customer whose first order is in the data. Guests are out.
+
+    Columns customer_id, order_id and ordered_at (of the first order), first_day, known_days (to the last day observed),
+    second_days (until the next purchase day; empty: none yet), first (month), channel, coupon, country, old: had an
+    account 30 days before the data begins, or was first seen before `after`. Not enough for money.
+    """
+    orders = shared.net_orders(shop).filter(lambda t: t["customer_id"].notnull())
+    own = ibis.window(group_by="customer_id", order_by=["ordered_at", "order_id"])
+    begun = orders["day"].min().over(ibis.window(group_by="customer_id"))
+    orders = orders.mutate(_place=ibis.row_number().over(own), _first=begun)
+    second = orders.group_by("customer_id").aggregate(
+        _second=orders["day"].min(where=orders["day"] > orders["_first"]), _day=orders["_first"].min()
+    )
+    rows = orders.filter(orders["_place"] == 0).select("customer_id", "order_id", "ordered_at")
+    rows = rows.left_join(second, "customer_id").drop("customer_id_right")
+    more = shop.table("orders").select("order_id", _coupon="coupon", _way="channel")
+    rows = rows.left_join(more, "order_id").drop("order_id_right")
+    people = shop.table("customers") if shop.has("customers") else None
+    if people is not None:
+        known = people.select("customer_id", "country", "created_at", _source="acquisition_channel")
+        rows = rows.left_join(known, "customer_id").drop("customer_id_right")
+    else:
+        rows = rows.mutate(country=ibis.null("string"), created_at=ibis.null("timestamp"), _source=ibis.null("string"))
+    rows = rows.cross_join(rows.aggregate(_start=rows["_day"].min()))
+    source = rows["_source"] if shop.has("customers", "acquisition_channel") else rows["_way"]
+    old = (rows["created_at"].date().delta(rows["_start"], unit="day") < -_OLD_ACCOUNT_DAYS).fill_null(False)
+    if after is not None:
+        old |= rows["_day"] < ibis.literal(after)
+    end = ibis.literal(shop.as_of)
+    return rows.select(
+        "customer_id", "order_id", "ordered_at", first_day="_day", first=rows["_day"].truncate("M"),
+        known_days=end.delta(rows["_day"], unit="day").cast("int64") - 1,
+        second_days=rows["_second"].delta(rows["_day"], unit="day").cast("int64"),
+        channel=_said(source, UNKNOWN), coupon=_said(rows["_coupon"], NO_COUPON),
+        country=_said(rows["country"], UNKNOWN), old=old,
+    )  # fmt: skip
+
+
+def followed(shop: Shop, people: ir.Table) -> ir.Table:
+    """Grain: a newcomer of `people`, with money: revenue_k and margin_k of all orders until month k of MONTHS, and
+    given_back, off, gross of the first day. Where no costs are known margin_k is net sales. Not enough for products."""
+    orders = shared.net_orders(shop).filter(lambda t: t["customer_id"].notnull())
+    money = shop.table("orders").select("order_id", _back="refunded", _off="discount")
+    orders = orders.left_join(money, "order_id").drop("order_id_right")
+    orders = orders.mutate(_money=orders["revenue"].cast("float64").fill_null(0.0))
+    if shared.has_costs(shop):
+        margins = shared.order_margins(shop).select("order_id", "margin")
+        orders = orders.left_join(margins, "order_id").drop("order_id_right")
+        known = orders.filter(orders["margin"].notnull())
+        orders = orders.cross_join(known.aggregate(_share=known["margin"].sum() / known["_money"].sum().nullif(0)))
+        orders = orders.mutate(_kept=orders["margin"].fill_null(orders["_money"] * orders["_share"].fill_null(1.0)))
+    else:
+        orders = orders.mutate(_kept=orders["_money"])
+    rows = orders.inner_join(people.select("customer_id", "first_day"), "customer_id")
+    rows = rows.mutate(_days=rows["day"].delta(rows["first_day"], unit="day"))
+    sums = {}
+    for month, bound in BOUNDS.items():
+        until = rows["_days"] <= bound
+        sums[f"revenue_{month}"] = rows["_money"].sum(where=until)
+        sums[f"margin_{month}"] = rows["_kept"].sum(where=until)
+    at_once = rows["_days"] == 0
+    back = rows["_back"].cast("float64").fill_null(0.0)
+    sums["given_back"] = back.sum(where=at_once)
+    sums["off"] = rows["_off"].cast("float64").fill_null(0.0).sum(where=at_once)
+    sums["gross"] = (rows["_money"] + back).sum(where=at_once)
+    found = rows.group_by("customer_id").aggregate(**sums)
+    return people.inner_join(found, "customer_id")
+
+
+def cells(rows: ir.Table, *, by: str, within_days: int) -> ir.Table:
+    """Grain: a value of `by` (all: one) and a month of first orders, with the columns of `Newcomers.cells`."""
+    rows = rows.mutate(by=ibis.literal(by), cohort=ibis.literal("") if by == "all" else rows[by])
+    sums = {
+        "n": rows.count(),
+        "within": (rows["known_days"] >= within_days).cast("int64").sum(),
+        "back_within": ((rows["known_days"] >= within_days) & (rows["second_days"] <= within_days).fill_null(False))
+        .cast("int64")
+        .sum(),
+        **{name: rows[name].sum() for name in ("given_back", "off", "gross")},
+    }
+    for month, bound in BOUNDS.items():
+        whole = rows["known_days"] >= bound
+        sums[f"n_{month}"] = whole.cast("int64").sum()
+        sums[f"back_{month}"] = (whole & (rows["second_days"] <= bound).fill_null(False)).cast("int64").sum()
+        for name in ("revenue", "margin"):
+            sums[f"{name}_{month}"] = rows[f"{name}_{month}"].sum(where=whole).fill_null(0.0)
+        sums[f"squares_{month}"] = (rows[f"margin_{month}"] ** 2).sum(where=whole).fill_null(0.0)
+    found = rows.group_by("by", "cohort", "first").aggregate(**sums)
+    return found.order_by("by", "cohort", "first")
+
+
+def measure(shop: Shop, *, within_days: int = 90) -> Newcomers:
+    """Who came new, by month, channel, coupon and country, and what did they do in the months after?
+
+    `within_days` is the time in which coming back is compared. NotAvailable where orders do not name their customer.
+
+    >>> measure(store).total > 0
+    True
+    """
+    shop.table("orders")
+    if not shop.has("orders", "customer_id"):
+        raise NotAvailable("needs orders.customer_id; this shop's orders do not name their customer")
+    after, rule = since(shop)
+    if rule and shop.has("customers", "created_at"):
+        after, rule = None, ""  # accounts say it better
+    people = shop.keep(newcomers(shop, after=after))
+    counted = shop.fetch(people.aggregate(old=people["old"].cast("int64").sum().fill_null(0)))
+    rows, dealers = _persons(shop, shop.keep(followed(shop, people.filter(~people["old"]))))
+    parts = [shop.fetch(cells(rows, by="all", within_days=within_days))]
+    for by in GROUPS:
+        often = shop.fetch(rows.group_by(by).aggregate(n=rows.count()).order_by(ibis.desc("n"), by).limit(_MOST_VALUES))
+        values = often.loc[often["n"] >= LEAST, by].tolist()
+        if len(values) > 1:
+            told = rows.mutate(**{by: ibis.ifelse(rows[by].isin(values), rows[by], OTHER)})
+            parts.append(shop.fetch(cells(told, by=by, within_days=within_days)))
+    frame = pd.concat(parts, ignore_index=True)
+    return Newcomers(
+        cells=frame.assign(first=pd.to_datetime(frame["first"])), as_of=shop.as_of, within_days=within_days,
+        called="margin" if shared.has_costs(shop) else "net sales", left_out=int(counted["old"].iloc[0]), rule=rule,
+        dealers=dealers, people=rows.select(*people.columns), currency=shop.currency, segment=shop.segment,
+    )  # fmt: skip
+
+
+def _persons(shop: Shop, rows: ir.Table) -> tuple[ir.Table, int]:
+    """The rows without dealers, and how many those are."""
+    count = int(shop.fetch(rows.aggregate(n=rows.count()))["n"].iloc[0])
+    money = rows.select(spent=f"revenue_{MONTHS[-1]}").order_by(ibis.desc("spent")).limit(1, offset=count // 100)
+    most = _DEALER * float(shop.fetch(money)["spent"].max()) if count else 0.0
+    if not most > 0:
+        return rows, 0
+    theirs = rows[f"revenue_{MONTHS[-1]}"] > most
+    return rows.filter(~theirs), int(shop.fetch(rows.aggregate(n=theirs.cast("int64").sum()))["n"].iloc[0])
+
+
+def _said(text: ir.StringValue, otherwise: str) -> ir.StringValue:
+    bare = text.cast("string").fill_null("").strip()
+    return ibis.ifelse(bare == "", otherwise, bare)
