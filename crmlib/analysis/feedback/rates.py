@@ -152,7 +152,7 @@ def _metrics(found: Rates) -> list[Metric]:
         return []
     definition = (
         "texts that speak negatively of the theme or name one of its faults (with four or five stars only a fault in a "
-        "text that reads negative as a whole), or mention it without praise under one or two stars, per 1,000 orders of "
+        "text that is negative as a whole), or mention it without praise under one or two stars, per 1,000 orders of "
         "the period; Garwood's 95 % interval of the count"
     )
     texts = Metric(
