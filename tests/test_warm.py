@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -77,3 +78,8 @@ def test_without_its_nursery_a_run_goes_on(project: Path) -> None:
     assert "the process that ran killer ended at cell 3" in outcomes["killer"].message
     assert outcomes["one"].status == outcomes["two"].status == "published"
     assert not json.loads((project / "two").read_text())["ready"]
+
+
+def test_what_is_imported_before_a_fork_starts_no_thread_of_an_engine() -> None:
+    said = "import sys; from crmlib.report.runner import warm; warm._import_all(); sys.exit('duckdb' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", said], check=False).returncode == 0

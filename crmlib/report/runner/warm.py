@@ -29,9 +29,10 @@ from crmlib.report.runner import worker
 # What analyses import where they need it; the rest comes with the modules of crmlib. DuckDB is not among it: it starts
 # a thread on import, and no fork has that.
 _LIBRARIES = (
-    "ibis", "ipykernel.ipkernel", "ipykernel.kernelapp", "lifetimes", "matplotlib.pyplot",
-    "mlxtend.frequent_patterns", "papermill.execute", "scipy.optimize", "scipy.sparse", "scipy.stats", "seaborn",
-    "statsmodels.api", "textblob",
+    "ibis", "ipykernel.ipkernel", "ipykernel.kernelapp", "lifetimes", "matplotlib.pyplot", "mlxtend.frequent_patterns",
+    "papermill.execute", "py3langid.langid", "scipy.optimize", "scipy.sparse.csgraph", "scipy.stats", "seaborn",
+    "sklearn.feature_extraction.text", "sklearn.linear_model", "statsmodels.stats.proportion", "textblob.en",
+    "vaderSentiment.vaderSentiment",
 )  # fmt: skip
 _PACKAGES = ("crmlib.analysis", "crmlib.stats", "crmlib.figures", "crmlib.shop.facts")
 _PR_SET_PDEATHSIG = 1

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crmlib.errors import DataError
-from crmlib.shop.engines.duckdb import Joining
 from crmlib.shop.intake.database import read_address
 from crmlib.shop.intake.platforms import recognise
 from crmlib.shop.intake.schemas import SCHEMAS, Schema
@@ -99,6 +98,9 @@ def _of_system(
             raw[name] = into / f"raw-{name}.parquet"
             server.copy(columns, raw[name], where=wanted.where, order=columns[0].name)
     files = []
+    # DuckDB starts a thread when it is imported; a warm process forks only without it.
+    from crmlib.shop.engines.duckdb import Joining
+
     with Joining(raw, missing, into) as joining:
         for name, sql in schema.flat.items():
             files.append(into / f"{schema.platform} {name}.parquet")
