@@ -23,8 +23,7 @@ reports: $(READY) data/demo/orders.csv
 test: $(READY)
 	$(BIN)/ruff format --check crmlib tests
 	$(BIN)/ruff check crmlib tests
-	$(BIN)/mypy
-	$(BIN)/python -m pytest -n logical --dist loadfile
+	@$(BIN)/mypy & types=$$!; $(BIN)/python -m pytest -n logical --dist loadfile; tests=$$?; wait $$types && exit $$tests
 
 test-spark: $(SPARK_READY)
 	CRM_SPARK=1 $(SPARK_BIN)/python -m pytest -m spark

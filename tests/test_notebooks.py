@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import nbformat
 import pytest
 from papermill import inspect_notebook
 
+from crmlib.shop.sharing import FOLDER_VARIABLE
 from tests.conftest import ROOT
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -89,10 +91,11 @@ def test_prose_stands_between_the_code(path):
     assert sum(len(cell.source.split()) for cell in prose) > 100
 
 
-def test_notebooks_run_clean_and_say_what_they_said(demo_in_place):
-    """nbval: every notebook from a clean kernel, the kept outputs compared."""
+def test_notebooks_run_clean_and_say_what_they_said(demo_in_place, tmp_path):
+    """nbval: every notebook from a clean kernel, the kept outputs compared; the shop is read once, as a run does."""
     command = [sys.executable, "-m", "pytest", "--nbval-lax", "--nbval-cell-timeout=300", "-q", "-p", "no:cacheprovider",
                "-W", "ignore", "--rootdir", str(ROOT), "-c", "/dev/null", *map(str, NOTEBOOKS)]  # fmt: skip
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    environment = os.environ | {FOLDER_VARIABLE: str(tmp_path)}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
     assert " passed" in done.stdout
