@@ -262,6 +262,10 @@ _GATHERED = (
 )  # fmt: skip
 
 
+def _of_parts() -> Any:
+    return field(init=False, repr=False, compare=False)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Findings:
     """All that one report says: a headline of one or two sentences over parts in the order of the page.
@@ -273,74 +277,28 @@ class Findings:
     headline: str
     parts: tuple[Part, ...]
     status: Status = "published"
+    metrics: tuple[Metric, ...] = _of_parts()
+    actions: tuple[Action, ...] = _of_parts()
+    changes: tuple[Change, ...] = _of_parts()
+    signals: tuple[Signal, ...] = _of_parts()
+    checks: tuple[Check, ...] = _of_parts()
+    caveats: tuple[Caveat, ...] = _of_parts()
+    certain: tuple[str, ...] = _of_parts()
+    method: tuple[str, ...] = _of_parts()
+    ahead: tuple[str, ...] = _of_parts()
+    predictions: tuple[Prediction, ...] = _of_parts()
+    grades: tuple[Grade, ...] = _of_parts()
+    watches: tuple[Watch, ...] = _of_parts()
 
-    def _all(self, name: str) -> tuple[Any, ...]:
-        return tuple(item for part in self.parts for item in getattr(part, name))
-
-    @property
-    def metrics(self) -> tuple[Metric, ...]:
-        """Every number of the report."""
-        return self._all("metrics")
+    def __post_init__(self) -> None:
+        for name in _GATHERED:
+            found = tuple(item for part in self.parts for item in getattr(part, name))
+            object.__setattr__(self, name, found)
 
     @property
     def tiles(self) -> tuple[Metric, ...]:
         """The numbers beside the headline."""
         return tuple(metric for metric in self.metrics if metric.headline)
-
-    @property
-    def actions(self) -> tuple[Action, ...]:
-        """What to do, most urgent first."""
-        return self._all("actions")
-
-    @property
-    def changes(self) -> tuple[Change, ...]:
-        """What one period brought beside another."""
-        return self._all("changes")
-
-    @property
-    def signals(self) -> tuple[Signal, ...]:
-        """Findings that hold now and may be gone by the next run."""
-        return self._all("signals")
-
-    @property
-    def checks(self) -> tuple[Check, ...]:
-        """Every check that was made."""
-        return self._all("checks")
-
-    @property
-    def caveats(self) -> tuple[Caveat, ...]:
-        """Every reason not to trust the page."""
-        return self._all("caveats")
-
-    @property
-    def certain(self) -> tuple[str, ...]:
-        """How certain it is, in plain sentences."""
-        return self._all("certain")
-
-    @property
-    def method(self) -> tuple[str, ...]:
-        """The same in the method's own terms."""
-        return self._all("method")
-
-    @property
-    def ahead(self) -> tuple[str, ...]:
-        """What is to be expected, in sentences."""
-        return self._all("ahead")
-
-    @property
-    def predictions(self) -> tuple[Prediction, ...]:
-        """What is said of the days ahead."""
-        return self._all("predictions")
-
-    @property
-    def grades(self) -> tuple[Grade, ...]:
-        """What became of what earlier runs had said."""
-        return self._all("grades")
-
-    @property
-    def watches(self) -> tuple[Watch, ...]:
-        """Rows whose coming and going the next run tells."""
-        return self._all("watches")
 
     @property
     def tables(self) -> dict[str, pd.DataFrame]:

@@ -49,6 +49,9 @@ def test_each_list_holds_those_who_agreed_and_can_be_reached(write_shop):
     table = said.tables["audiences"].set_index(["audience", "node"])
     assert table.loc[("buyers", "email"), "people"] == len(reach)
     assert table.loc[("buyers", "email"), "reason"] == "refused 15; no address 3"
+    assert said["reach_email"].value == len(reach) and said["reach_email"].note == "40%"
+    assert said.parts[0].sentence == "" and said.parts[1].sentence.endswith("Ask for consent at the checkout.")
+    assert said.parts[1].title.startswith("Text message can't reach ") and "in ‘buyers’" in said.parts[1].title
     assert said.headline == "Two audiences hold 30 customers; 14 may be contacted."
 
 
@@ -75,7 +78,7 @@ def test_nobody_who_did_not_agree_is_ever_on_a_list(write_shop):
 
 def test_where_consent_is_not_known_there_is_no_list(write_shop):
     said = au.page(au.audiences(opened(write_shop, 'buyers = "bought"', orders=orders())))
-    assert not said.lists and not said.actions and said["contactable"].value == 0
+    assert not said.lists and [a.owner for a in said.actions] == ["shop"] and said["contactable"].value == 0
     assert said.headline == "One audience holds 30 customers. Who agreed to be contacted is not in the data."
 
 

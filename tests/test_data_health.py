@@ -190,7 +190,7 @@ def test_refunds_still_to_come_do_not_look_like_growth(write_shop):
         and data_health.page(health, shop=store).tables["months"]["year_before_as_known_then"].iloc[-1] == 250
     )
     assert {"label": "Year before, as known then"}.items() <= part.chart.table["columns"][-1].items()
-    assert "each refund in the month of its order" in part.sentence
+    assert "each refund in the month of its order" in part.certain[0]
     undated = [{name: value for name, value in row.items() if name != "refunded_at"} for row in rows]
     store = crm.connect(write_shop("undated", orders=undated, toml='currency = "EUR"'), as_of="2025-10-01")
     assert page_of(store)["sales_month"].before is None
@@ -206,7 +206,7 @@ def test_orders_that_are_missing_from_the_months_are_said_with_their_money(write
     ]
     said = page_of(crm.connect(write_shop(orders=good + bad, toml='currency = "EUR"'), as_of="2025-02-01"))
     assert said.headline == "3 orders worth €42 could not be used. January sales were €50."
-    assert said.parts[0].sentence.endswith("3 orders are missing from them.")
+    assert said.certain[0].endswith("3 orders are missing from them.")
     first = said.actions[0]
     assert (first.what, first.worth, first.count) == (
         "Fix these 4 rows in your shop system", "€42 of orders missing", 4,

@@ -932,7 +932,7 @@ def test_ids_of_the_contract_are_there(demo_shop: crm.Shop) -> None:
         metric.id for metric in found.metrics
     }
     assert [tile.id for tile in found.tiles] == [
-        "unhappy_lately", "delivery_complaints_lately", "stars_lately", "unanswered"
+        "unhappy_lately", "delivery_complaints_lately", "unanswered"
     ]  # fmt: skip
     assert all(
         tile.n is not None and len(tile.label.split()) <= 6 and (tile.before or tile.note) for tile in found.tiles

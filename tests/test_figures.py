@@ -133,15 +133,6 @@ def test_every_chart_names_a_column_that_is_not_there(draw):
         draw(ROWS, **said, what="x", form=formats.share)
 
 
-def test_what_came_stands_beside_the_forecast():
-    frame = DAYS.assign(
-        actual=np.arange(20), said=np.arange(20) * 1.1, low=np.arange(20) * 0.9, high=np.arange(20) * 1.3
-    )
-    chart = figures.cumulative(frame, x="day", actual="actual", forecast="said", low="low", high="high", what="orders",
-                               form=formats.number)  # fmt: skip
-    assert {"actual", "forecast"} <= set(texts(chart.wide).split())
-
-
 def test_a_grid_writes_each_cell():
     frame = pd.DataFrame({"r": ["a", "a", "b"], "c": ["x", "y", "x"], "n": [1.0, 2, 3]})
     chart = figures.grid(frame, row="r", column="c", value="n", what="customers", form=formats.number)

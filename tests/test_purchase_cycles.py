@@ -8,6 +8,7 @@ import pytest
 from statsmodels.duration.survfunc import SurvfuncRight
 
 import crmlib as crm
+from crmlib.analysis.purchase_cycles.chances import _groups
 from crmlib.errors import NotAvailable, NotEnoughData
 from crmlib.findings import Due
 from crmlib.stats.logistic import chance, fit_logistic
@@ -180,7 +181,7 @@ def test_a_product_with_a_clock_is_found_and_one_without_is_not(tmp_path):
     table = pc.replenished(found)
     assert table["product_id"].tolist() == ["R"]
     assert 32 <= table["from_days"].iloc[0] <= 40 <= table["to_days"].iloc[0] <= 48
-    assert pc.part_products(table).title == "1 product runs out by a clock of its own"
+    assert pc.part_products(table).title == "1 product is bought again at regular intervals"
 
 
 def test_the_page_holds_what_the_contract_names(shop, counts, chances):
@@ -201,6 +202,16 @@ def test_the_page_holds_what_the_contract_names(shop, counts, chances):
     ]
     assert {"horizon", "tenth", "forecast", "actual", "n"} <= set(said.tables["chances"].columns)
     assert said.headline.startswith("Half of new customers buy again within") and "due" in said.lists
+    assert dict(parts[1].chart.table["rows"])["late"] == f"{said['late'].value:,.0f}"
+
+
+def test_tenths_that_were_given_the_same_chance_are_one_row():
+    tenths = pd.DataFrame({"forecast": [0.001, 0.002, 0.4], "actual": [0.0, 0.01, 0.5], "n": [100, 300, 400]})
+    rows = _groups(tenths)
+    assert rows["name"].tolist() == ["Chance given: 40%", "Chance given: 0%"]
+    assert rows["n"].tolist() == [400, 400] and rows["actual"].tolist() == pytest.approx([0.5, 3 / 400])
+    assert rows["forecast"].iloc[1] == pytest.approx((0.1 + 0.6) / 400)
+    assert (rows["low"] < rows["actual"]).all() and (rows["actual"] < rows["high"]).all()
 
 
 def test_few_none_and_nameless(write_shop):

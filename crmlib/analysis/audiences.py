@@ -98,12 +98,9 @@ def starters(shop: Shop) -> dict[str, str]:
         best = shop.fetch(counted.order_by([counted["n"].desc(), "category"]).limit(3))["category"].tolist()
         if len(best) == 3:
             one, two, three = (json.dumps(name, ensure_ascii=False) for name in best)
-            found[f"might_need_{_slug(best[2])}"] = f"(bought({one}) | bought({two})) - bought({three})"
+            name = re.sub(r"\W+", "_", best[2].casefold()).strip("_") or "more"
+            found[f"might_need_{name}"] = f"(bought({one}) | bought({two})) - bought({three})"
     return found | {"gone_quiet": 'bought_often - bought_last("180d")', "birthday_next_week": 'birthday("7d")'}
-
-
-def _slug(text: str) -> str:
-    return re.sub(r"\W+", "_", text.casefold()).strip("_") or "more"
 
 
 def audiences(shop: Shop) -> Audiences:
@@ -140,14 +137,10 @@ def _audience(shop: Shop, name: str, who: Segment) -> Audience:
     reached: dict[str, Contactable] = {
         channel: contactable(shop, people[["customer_id"]], channel=channel, name=_file(name, channel))
         for channel in _CHANNELS
-        if _known(shop, channel)
+        # Where the shop does not say who agreed, nobody is put on a list.
+        if shop.has("customers", f"{channel}_consent")
     }
     return Audience(name, who, nodes, people, reached)
-
-
-def _known(shop: Shop, channel: str) -> bool:
-    """Does the shop say who agreed to this channel? Where it does not, nobody is put on a list for it."""
-    return shop.has("customers", f"{channel}_consent")
 
 
 def part_reach(every: Audiences) -> Part:
@@ -158,22 +151,26 @@ def part_reach(every: Audiences) -> Part:
     ).sort_values("people", ascending=False, kind="stable")
     share = every.contactable / every.people
     title = f"‘{frame['audience'].iloc[0]}’ is the largest audience" if len(frame) > 1 else "The people of the audience"
+    asked = bool(_reach(every))
     metrics = [
         Metric(id="audiences", label="Audiences", value=len(every.found), unit="audiences",
                definition="saved segments that this shop's data can answer"),
         Metric(id="people", label="People in them", value=every.people, unit="people", headline=True,
-               note="each counted once", definition="customers in at least one audience"),
-        Metric(id="contactable", label="Of them may be contacted", value=every.contactable, unit="people",
-               headline=True, note=f"{formats.share(share)} of them",
+               definition="customers in at least one audience, each counted once"),
+        Metric(id="contactable", label="People who may be contacted", value=every.contactable, unit="people",
+               headline=asked, note=formats.share(share),
                definition="those who agreed to a channel and can be reached on it"),
+        *(Metric(id=f"reach_{channel}", label=f"People by {_CALLED[channel]}", value=n, unit="people", headline=True,
+                 note=formats.share(n / every.people), definition="those of them who can be reached on this channel")
+          for channel, n in _reach(every).items()),
         *(Metric(id=f"size_{a.name}", label=wording.upper(a.called), value=len(a.people), unit="people",
                  definition=str(a.who)) for a in every.found),
     ]  # fmt: skip
     return Part(
         title=title,
-        sentence=_without(every),
         chart=figures.bars(
-            frame, label="audience", value="people", what="customers", form=formats.number,
+            frame, label="audience", value="contactable" if asked else "people", whole="people" if asked else "",
+            what="customers who may be contacted" if asked else "customers", form=formats.number,
             table=figures.tabulate(
                 frame, caption="People in each audience",
                 labels={"audience": "Audience", "people": "People", "contactable": "May be contacted"},
@@ -186,15 +183,13 @@ def part_reach(every: Audiences) -> Part:
     )  # fmt: skip
 
 
-def _without(every: Audiences) -> str:
-    """What stands in the way of the rest, the most frequent first."""
-    if not any(a.reached for a in every.found):
-        return "The shop's data does not say who agreed to marketing, so no list is made."
-    lost = lost_people(every)
-    if lost.empty:
-        return "Everybody agreed and left an address."
-    top = lost.groupby("reason")["people"].max().sort_values(ascending=False)
-    return f"Most of the others {_REASONS[str(top.index[0])]}."
+def _reach(every: Audiences) -> dict[str, int]:
+    """How many people each channel reaches, of those for which the shop says who agreed."""
+    ids: dict[str, set[str]] = {}
+    for audience in every.found:
+        for channel, found in audience.reached.items():
+            ids.setdefault(channel, set()).update(found.frame["customer_id"])
+    return {channel: len(who) for channel, who in ids.items()}
 
 
 _REASONS = {
@@ -230,14 +225,16 @@ def part_lost(every: Audiences) -> Part:
     lost = lost_people(every)
     if lost.empty:
         return Part()
+    asked = lost.sort_values("people", ascending=False, kind="stable")["reason"].iloc[0] in ("refused", "unknown")
     lost = lost.assign(
         audience=lost["audience"].str.replace("_", " "), channel=lost["channel"].map(_CALLED),
         reason=lost["reason"].map(lambda reason: wording.upper(_REASONS[str(reason)])),
     ).sort_values("people", ascending=False, kind="stable")  # fmt: skip
     top = lost.iloc[0]
     return Part(
-        title=f"Most are lost by {top['channel']}: they {wording.lower(top['reason'])}",
-        sentence="Asking for consent at the checkout brings them within reach.",
+        title=f"{wording.upper(top['channel'])} can't reach {wording.counted(int(top['people']), 'customer')} in "
+        f"‘{top['audience']}’",
+        sentence=f"They {wording.lower(top['reason'])}.{' Ask for consent at the checkout.' if asked else ''}",
         chart=figures.table(
             lost, caption="Why people may not be contacted",
             labels={"audience": "Audience", "channel": "Channel", "reason": "Reason", "people": "People"},
@@ -255,7 +252,7 @@ def part_nodes(every: Audiences) -> Part:
     )
     return Part(
         title="What each rule keeps and loses",
-        sentence="AND and BUT NOT take people off their first side; OR takes off nobody.",
+        sentence="AND and BUT NOT take people off what stands before them; OR takes off nobody.",
         detail=True,
         chart=figures.table(
             shown, caption="People at each node",
@@ -304,7 +301,7 @@ def headline(every: Audiences) -> str:
     n = len(every.found)
     hold = f"{wording.upper(wording.small(n))} {wording.noun(n, 'audience')} {wording.noun(n, 'holds', 'hold')} "
     said = f"{hold}{wording.counted(every.people, 'customer')}"
-    if not any(a.reached for a in every.found):
+    if not _reach(every):
         return f"{said}. Who agreed to be contacted is not in the data."
     if every.contactable == every.people:
         return f"{said}; {'all' if every.people > 1 else 'this one'} may be contacted."
@@ -312,6 +309,8 @@ def headline(every: Audiences) -> str:
 
 
 def _actions(every: Audiences) -> list[Action]:
+    if not _reach(every):
+        return [Action(what="Add who agreed to marketing e-mail to the export, to make lists", owner="shop")]
     made: list[Action] = []
     for audience in sorted(every.found, key=lambda a: -len(a.people)):
         for channel, found in audience.reached.items():
@@ -357,9 +356,9 @@ def _table(every: Audiences) -> pd.DataFrame:
 def _caveats(every: Audiences) -> list[Caveat]:
     said = []
     if not every.own:
-        said.append("These are starters; write your own into segments.toml beside the shop's tables.")
+        said.append("These are examples: write your own into segments.toml, beside the shop's tables.")
     if every.missing:
         names = wording.listed([name.replace("_", " ") for name in every.missing], most=3)
-        said.append(f"Not asked: {names}. {wording.upper(next(iter(every.missing.values())))}.")
-    said.append("An audience says who is like this, not that writing to them pays.")
+        said.append(f"Could not be worked out: {names}. {wording.upper(next(iter(every.missing.values())))}.")
+    said.append("Being in an audience does not mean that writing to somebody pays.")
     return [Caveat(text=text) for text in said]

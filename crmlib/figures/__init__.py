@@ -1,4 +1,4 @@
-"""Charts and tables that a page can carry: `dots`, `bars`, `columns`, `line`, `cumulative`, `grid`, `table`, `draw`."""
+"""Charts and tables that a page can carry: `dots`, `bars`, `columns`, `line`, `grid`, `table`, `draw`."""
 
 from crmlib.figures.canvas import (
     ACCENT,
@@ -16,7 +16,7 @@ from crmlib.figures.canvas import (
     set_theme,
 )
 from crmlib.figures.charts import Form, bars, columns, dots, grid
-from crmlib.figures.lines import cumulative, line
+from crmlib.figures.lines import line
 from crmlib.figures.tables import masked, missing, table, tabulate
 from crmlib.findings import Chart
 
@@ -35,7 +35,6 @@ __all__ = [
     "Form",
     "bars",
     "columns",
-    "cumulative",
     "dots",
     "draw",
     "grid",

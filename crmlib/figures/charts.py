@@ -102,12 +102,16 @@ def bars(
     low: str = "",
     high: str = "",
     strong: str = "",
+    whole: str = "",
     caption: str = "",
     table: Mapping[str, Any] | None = None,
     rows: int = MOST_ROWS,
 ) -> Chart:
-    """Amounts as horizontal bars from zero, each with its number at its end; a line shows its range."""
-    lacks(frame, label, value, low, high, strong)
+    """Amounts as horizontal bars from zero, each with its number at its end; a line shows its range.
+
+    `whole` names the column of what each is a part of, which is drawn behind it.
+    """
+    lacks(frame, label, value, low, high, strong, whole)
     shown = frame.head(rows)
     said = {value: wording.upper(what)} | ({low: "From", high: "To"} if low else {})
     table = table or behind(frame, label, said, form)
@@ -120,15 +124,20 @@ def bars(
     def paint(ax: Axes, narrow: bool) -> None:
         places = np.arange(len(names), dtype=float) * step
         ax.barh(places, values, height=step * (0.42 if narrow else 0.6), color=colours, edgecolor=PAPER)
-        ends = values.copy()
+        ends, texts = values.copy(), [form(said) for said in values]
+        if whole:
+            ends = shown[whole].astype(float).to_numpy()
+            ax.barh(places, ends, height=step * (0.42 if narrow else 0.6), color=GREY, edgecolor=PAPER, zorder=0.5)
+            texts = [f"{text} of {form(end)}" for text, end in zip(texts, ends, strict=True)]
         if low:
             bounds = shown[[low, high]].astype(float).to_numpy()
             ax.hlines(places, bounds[:, 0], bounds[:, 1], color=INK, linewidth=1.2)
             ends = np.fmax(values, bounds[:, 1])
         reach = max(ends.max(), 0.0) or 1.0
-        for end, y, said in zip(ends, places, values, strict=True):
-            ax.annotate(form(said), (max(end, 0), y), xytext=(6, 0), textcoords="offset points", va="center", color=INK)
-        ax.set_xlim(min(0.0, 1.1 * values.min()), reach * (1.35 if narrow else 1.18))
+        for end, y, text in zip(ends, places, texts, strict=True):
+            ax.annotate(text, (max(end, 0), y), xytext=(6, 0), textcoords="offset points", va="center", color=INK)
+        room = (1.7 if whole else 1.35) if narrow else 1.18
+        ax.set_xlim(min(0.0, 1.1 * values.min()), reach * room)
         ax.set_ylim(places[-1] + 0.6 * step, places[0] - (1.1 if narrow else 0.6) * step)
         row_labels(ax, places, names, narrow=narrow, lift=0.13)
         few_ticks(ax, narrow=narrow)
@@ -139,7 +148,7 @@ def bars(
 
     first = int(np.nanargmax(values))
     alt = f"Bars: {what}, {wording.counted(len(shown), 'row')}, largest {names[first]}, {form(values[first])}."
-    size = step * len(names) + 0.75
+    size = max(step * len(names) + 0.75, 1.3)
     return draw(paint, alt=alt, caption=caption, table=table, height=size, narrow_height=size + 0.2)
 
 

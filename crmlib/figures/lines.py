@@ -1,4 +1,4 @@
-"""Lines: values over time or along another measure, and what came beside what was forecast."""
+"""Lines: values over time or along another measure."""
 
 from __future__ import annotations
 
@@ -101,33 +101,6 @@ def line(
     # The least and the most, not the way from the first to the last.
     alt = f"{kind}: {what}{names}, between {form(values.min())} and {form(values.max())}."
     return draw(paint, alt=alt, caption=caption, table=table, height=3.6, narrow_height=3.2)
-
-
-def cumulative(
-    frame: pd.DataFrame,
-    *,
-    x: str,
-    actual: str,
-    forecast: str,
-    low: str = "",
-    high: str = "",
-    what: str,
-    form: Form,
-    caption: str = "",
-    table: Mapping[str, Any] | None = None,
-) -> Chart:
-    """What came, summed up day by day, beside what was forecast, with the forecast's band."""
-    long = pd.concat(
-        [
-            frame[[x]].assign(
-                _y=frame[forecast], _kind="forecast", _low=frame[low or forecast], _high=frame[high or forecast]
-            ),
-            frame[[x]].assign(_y=frame[actual], _kind="actual", _low=np.nan, _high=np.nan),
-        ]
-    )
-    table = table or behind(frame, x, {actual: "Actual", forecast: "Forecast"}, form)
-    return line(long, x=x, y="_y", group="_kind", strong="actual", low="_low", high="_high", what=what, form=form,
-                caption=caption, table=table)  # fmt: skip
 
 
 def _days(values: pd.Series) -> pd.Series:

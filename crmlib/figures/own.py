@@ -33,7 +33,7 @@ def page(headline: str, frame: pd.DataFrame, ax: Axes | None = None, *, alt: str
     if people := sorted(_NAMES_PEOPLE.intersection(map(str, frame.columns))):
         raise CrmError(f"a page names no customer: leave out {', '.join(people)}, or publish a Part with lists=")
     labels = {name: wording.upper(str(name).replace("_", " ")) for name in frame.columns}
-    floats = dict.fromkeys(frame.select_dtypes("float").columns, _number)
+    floats = dict.fromkeys(frame.select_dtypes("float").columns, lambda value: formats.quantity(value, ""))
     table = tabulate(frame, caption="The numbers", labels=labels, formats=floats, file="page")
     title = said.pop("title", "") or (ax.get_title() if ax else "") or headline
     chart = Chart(table=table) if ax is None else _drawn(ax, alt, table)
@@ -56,7 +56,3 @@ def _drawn(ax: Axes, alt: str, table: dict[str, Any]) -> Chart:
     figure.set_size_inches(*size)
     pyplot.close(figure)
     return Chart(wide=wide, narrow=narrow, alt=f"Figure: {alt}", table=table)
-
-
-def _number(value: float) -> str:
-    return formats.quantity(value, "")

@@ -136,10 +136,7 @@ def part_pairs(rules: Rules, baskets: Baskets, suggestions: pd.DataFrame, valida
     sentence = f"Among {compared} compared none is worth a test. Bestsellers remain the plainer choice."
     for top in suggestions.head(1).itertuples():
         title = f"{top.item} and {top.suggest} are bought together {wording.times(top.times, word='often')} as expected"
-        sentence = (
-            f"{formats.number(top.baskets)} baskets hold both; from how well each sells, and how large baskets are, "
-            f"you would expect {formats.number(top.expected)}."
-        )
+        sentence = f"{formats.number(top.baskets)} baskets hold both; you would expect {formats.number(top.expected)}."
     share = formats.share(baskets.margin_known)
     some = f"Costs are known for {share} of sales only; other pairs come last."
     return Part(
@@ -191,8 +188,7 @@ def _chart(suggestions: pd.DataFrame, baskets: Baskets, validation: Validation) 
         rows=_LISTED,
         file="tables/suggestions.csv",
     )  # fmt: skip
-    first = f"The first {SHOWN} of {formats.number(len(named))} pairs. " if len(named) > SHOWN else ""
-    caption = f"{first}Dots are cautious estimates; lines are 95% ranges."
+    caption = f"The first {SHOWN} of {formats.number(len(named))} pairs." if len(named) > SHOWN else ""
     return times_chart(named, what="times as often together as expected", caption=caption, table=behind)
 
 

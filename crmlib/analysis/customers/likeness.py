@@ -21,9 +21,9 @@ from crmlib.stats.logistic import chance, fit_logistic
 _LEAST_BEST = 30
 _LEAST_CELL = 5
 _MOST_VALUES = 30
-_NAMES = {
-    "country": "country", "region": "region", "gender": "gender", "acquisition_channel": "came from",
-    "first_product": "first order held", "first_channel": "first order by", "first_coupon": "first order",
+_DID = {
+    "country": "live in", "region": "live in", "gender": "are", "acquisition_channel": "came from",
+    "first_product": "first bought", "first_channel": "first ordered by", "first_coupon": "first ordered",
 }  # fmt: skip
 
 
@@ -87,7 +87,7 @@ def part_common(today: Profiles, at: Cuts, *, shop: Shop) -> Part:
     if clear.empty:
         return Part(
             title="The best come from everywhere",
-            sentence="Neither country, channel nor first order sets them apart beyond chance.",
+            sentence="Nothing known of them, from country to first order, sets them apart beyond chance.",
             chart=figures.table(
                 found.head(8), caption="Traits of the best beside the rest",
                 labels={"value": "Trait", "share": "Of the best", "others": "Of the rest"},
@@ -95,12 +95,12 @@ def part_common(today: Profiles, at: Cuts, *, shop: Shop) -> Part:
             ),
             tables={"common": found}, detail=True,
         )  # fmt: skip
-    named = clear.assign(name=[f"{_NAMES.get(row.trait, row.trait)}: {row.value}" for row in clear.itertuples()])
+    named = clear.assign(name=[f"{_DID[str(row.trait)]} {row.value}" for row in clear.itertuples()])
     top = named.iloc[0]
     return Part(
-        title=f"The best more often had ‘{top['name']}’",
-        sentence=f"That holds for {formats.share(top['share'])} of them and {formats.share(top['others'])} of the "
-        "rest. Whether it made them loyal is not shown.",
+        title=f"More of the best {top['name']}",
+        sentence=f"{formats.share(top['share'])} of the best, {formats.share(top['others'])} of the rest: a sign to "
+        "look for, not proof that it made them loyal.",
         chart=figures.dots(
             named, label="name", value="ratio", low="low", high="high", reference=1.0, form=formats.multiple,
             what="times as frequent as among the rest",

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from crmlib import figures, formats, wording
-from crmlib.analysis.customers.facts import Profiles
+from crmlib.analysis.customers.facts import YEAR, Profiles
 from crmlib.analysis.customers.rfm import KINDS, Cuts, kinds
 from crmlib.findings import Change, Metric, Part
 from crmlib.stats import compare
@@ -35,6 +35,12 @@ class Moves:
         """Rows of `table` whose kind is better now (`way` 1) or worse (−1) than then."""
         step = self.table["before"].cat.codes - self.table["now"].cat.codes
         return self.table[np.sign(step) == way]
+
+    @property
+    def since(self) -> str:
+        """The time between the two days, as a sentence has it."""
+        days = (self.now - self.then).days
+        return "in the past year" if days == YEAR else f"since {wording.day(self.then, near=self.now)}"
 
     @property
     def known(self) -> int:
@@ -102,21 +108,20 @@ def part_moves(found: Moves, previous: Moves | None = None, *, currency: str) ->
         return Part(metrics=metrics, tables=tables)
     gained = [float((part["sales_now"] - part["sales_before"]).sum()) for part in map(found.moved, (1, -1))]
     shares = [found.share(way) for way in (1, -1)]
-    said = f"{formats.share(shares[0])} of the customers known then moved up and {formats.share(shares[1])} slid"
+    said = f"{formats.share(shares[1])} of customers slipped {found.since} and {formats.share(shares[0])} moved up"
     if before is not None:
-        was = [formats.share(before.share(way)) for way in (1, -1)]
-        said += f"; the year before it was {was[0]} and {was[1]}"
-    money = (
-        f"Those who moved up bring {_more(gained[0], currency)} a year, those who slid {_more(gained[1], currency)}."
-    )
+        said += f"; before that it was {formats.share(before.share(-1))} and {formats.share(before.share(1))}"
+    up, down = (_more(amount, currency) for amount in gained)
+    money = f"Those who moved up bring {up} a year, those who slipped {down}."
     shown = found.table[found.table["before"] != found.table["now"]].sort_values("customers", ascending=False)
+    shown = shown.assign(**{name: shown[name].astype(str).map(wording.upper) for name in ("before", "now")})
     change = Change(text=f"{said}.", size=min(abs(shares[1] - before.share(-1)) if before else 0.0, 1.0))
     return Part(
         title=_title(found, before), sentence=money if any(gained) else f"{said}.",
         chart=figures.table(
-            shown.astype({"before": str, "now": str}), caption="Who moved, by kind then and now",
-            labels={"before": "Then", "now": "Now", "customers": "Customers", "sales_before": "Sales, year before then",
-                    "sales_now": "Sales, year before now"},
+            shown, caption=f"Who moved {found.since}, by kind, with their sales of a year",
+            labels={"before": "From", "now": "To", "customers": "Customers", "sales_before": "Sales before",
+                    "sales_now": "Sales now"},
             formats={"customers": formats.people, "sales_before": formats.number, "sales_now": formats.number}, rows=8,
         ),
         metrics=metrics, tables=tables | {"moves": found.table}, changes=[change] if any(gained) else [],
@@ -124,28 +129,24 @@ def part_moves(found: Moves, previous: Moves | None = None, *, currency: str) ->
 
 
 def _title(found: Moves, before: Moves | None) -> str:
-    since, slid = wording.day(found.then), int(found.moved(-1)["customers"].sum())
+    slid = int(found.moved(-1)["customers"].sum())
     if not slid:
-        return f"Nobody slid since {since}"
+        return f"Nobody slipped {found.since}"
     if before is None:
-        return f"{wording.upper(wording.counted(slid, 'customer'))} slid since {since}"
+        return f"{wording.upper(wording.counted(slid, 'customer'))} slipped {found.since}"
     low, high = compare.difference_interval(slid, found.known, int(before.moved(-1)["customers"].sum()), before.known)
     if low > 0:
-        return "More customers slid than the year before"
-    return "Fewer customers slid than the year before" if high < 0 else "About as many slid as the year before"
-
-
-def _beside(found: Moves, before: Moves | None, way: int) -> str:
-    said = f"{formats.share(found.share(way))} since {wording.day(found.then)}"
-    return f"{said}; {formats.share(before.share(way))} the year before" if before else said
+        return "More customers slipped than the year before"
+    return "Fewer customers slipped than the year before" if high < 0 else "About as many slipped as the year before"
 
 
 def _metric(found: Moves, before: Moves | None, way: int) -> Metric:
     better, known = way > 0, found.known
+    note = f"{formats.share(found.share(way))}; {formats.share(before.share(way))} the year before" if before else ""
     return Metric(
-        id="moved_up" if better else "moved_down", label="Moved up a kind" if better else "Slid a kind or more",
+        id="moved_up" if better else "moved_down", label="Moved up a kind" if better else "Slipped a kind",
         value=float(found.moved(way)["customers"].sum()) if known else None, unit="customers", n=known or None,
-        headline=bool(known), note=_beside(found, before, way) if known else "",
+        headline=bool(known), note=note or found.since,
         definition=f"customers known then and now whose kind is {'better' if better else 'less'} now, in this order: "
         f"{'; '.join(KINDS)}",
     )  # fmt: skip
@@ -171,8 +172,7 @@ def part_grid(found: Moves) -> Part:
     if grid["customers_before"].notna().any():
         labels["customers_before"] = f"Customers on {wording.day(found.then)}"
     return Part(
-        title=f"{formats.share(share)} have been silent for longer than almost anybody who came back",
-        sentence="",
+        title=f"{formats.share(share)} of customers have been silent longer than almost anyone who came back",
         chart=figures.grid(
             grid, row="frequency", column="recency", value="customers", what="customers", form=formats.number,
             across="Last purchase", down="Purchase days",

@@ -11,13 +11,13 @@ from crmlib.analysis.customers.rfm import BEST, BEST_QUIET, Cuts, called, kinds
 from crmlib.findings import Caveat, Findings, Part, compose
 
 
-def page(today: Profiles, at: Cuts, found: Moves, parts: Sequence[Part], *, before: Moves | None = None) -> Findings:
+def page(today: Profiles, at: Cuts, found: Moves, parts: Sequence[Part]) -> Findings:
     """What a shop's owner should know of who the customers are; `parts` in the order of the page."""
-    return compose("customers", headline(today, at, found, before), [*parts, part_limits(found)])
+    return compose("customers", headline(today, at), [*parts, part_limits(found)])
 
 
-def headline(today: Profiles, at: Cuts, found: Moves, before: Moves | None = None) -> str:
-    """What the best bring, and whether more slid than moved up."""
+def headline(today: Profiles, at: Cuts) -> str:
+    """What the best bring, and how many of them have gone quiet."""
     frame = today.frame
     kind = kinds(frame, at)
     n, sales = int((kind == BEST).sum()), float(frame["sales_year"].sum())
@@ -29,19 +29,21 @@ def headline(today: Profiles, at: Cuts, found: Moves, before: Moves | None = Non
     silent = int(frame["silent_days"].min())
     if silent > YEAR:
         return f"{first}, the last of them {wording.span(silent)} ago: everybody has gone quiet."
-    if found.known:
-        was = f", {formats.share(before.share(-1))} the year before" if before is not None and before.known else ""
-        return f"{first}. Since {wording.day(found.then)}, {formats.share(found.share(-1))} of customers slid{was}."
     quiet = int((kind == BEST_QUIET).sum())
-    return f"{first}; {called(BEST_QUIET, quiet)}." if quiet else f"{first}."
+    were = wording.noun(quiet, "who was", "who were")
+    return (
+        f"{first}. {formats.number(quiet)} {were} among the best {wording.noun(quiet, 'has')} gone quiet."
+        if quiet
+        else f"{first}."
+    )
 
 
 def part_limits(found: Moves) -> Part:
     """When not to trust the page."""
     said = [
-        "Kinds are cuts through what shades off: two people beside a cut hardly differ.",
-        "Guests are not in it: their orders belong to nobody.",
+        "Two customers either side of a line between kinds hardly differ.",
+        "Guest orders are left out: we can't tell whose they are.",
     ]
     if found.table.empty:
-        said.insert(0, "The shop is too young to say who moved within a year.")
+        said.insert(0, "There is not enough history to say who moved.")
     return Part(caveats=[Caveat(text=text) for text in said])

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from crmlib import figures, formats, wording
-from crmlib.analysis.customers.facts import Profiles
+from crmlib.analysis.customers.facts import YEAR, Profiles
 from crmlib.analysis.customers.rfm import BEST, BEST_QUIET, Cuts, called, kinds, rules, separates, stages
 from crmlib.analysis.customers.score import Score, Tested
 from crmlib.analysis.outreach import contactable
@@ -77,7 +77,7 @@ def part_kinds(
         metrics.append(
             Metric.of(share, id="top_tenth_share", label="Sales from the best tenth", headline=True,
                       before=before.value if before else None,
-                      against=wording.day(earlier.day) if earlier and before else "",
+                      against=_against(earlier, today) if earlier and before else "",
                       definition="share of the last 365 days' sales from the tenth of buyers who bought most")
         )  # fmt: skip
     title, sentence = _title(found), _later(found, tested)
@@ -104,6 +104,10 @@ def part_kinds(
     )  # fmt: skip
 
 
+def _against(earlier: Profiles, today: Profiles) -> str:
+    return "the year before" if (today.day - earlier.day).days == YEAR else wording.day(earlier.day)
+
+
 def _top(today: Profiles) -> Estimate | None:
     sales = today.frame["sales_year"].to_numpy(float)
     sales = sales[sales > 0]
@@ -120,27 +124,22 @@ def _title(found: pd.DataFrame) -> str:
         return f"Most customers are of one kind: {by['customers'].idxmax()}"
     top = str(by["revenue"].idxmax())
     share = formats.share(by.loc[top, "revenue"] / by["revenue"].sum())
-    return f"‘{wording.upper(top)}’ is the kind that brings most, {share} of sales"
+    return f"‘{wording.upper(top)}’ customers bring most: {share} of sales"
 
 
 def _later(found: pd.DataFrame, tested: Tested | None) -> str:
     """Which kinds bought most and least afterwards, where their ranges are apart."""
     if tested is None:
-        return "What each kind buys later could not be tested: the shop is too young."
+        return "There is not enough history to test what each kind buys later."
     known = found.dropna(subset=["orders_later", "low", "high"])
     if len(known) < 2:
         return ""
     top, last = known.loc[known["orders_later"].idxmax()], known.loc[known["orders_later"].idxmin()]
     if top["low"] <= last["high"]:
-        return f"In {tested.days} days of testing the kinds did not differ clearly in what they bought."
-    often = formats.number(top["orders_later"], digits=1)
-    seldom = (
-        f"{formats.number(last['orders_later'], digits=1)} times" if last["orders_later"] >= 0.05 else "hardly at all"
-    )
-    return (
-        f"In the last {tested.days} days ‘{top['segment']}’ bought {often} times each on average, "
-        f"‘{last['segment']}’ {seldom}."
-    )
+        return f"In the last {tested.days} days the kinds did not clearly differ in how often they bought."
+    often, seldom = (formats.number(row["orders_later"], digits=1) for row in (top, last))
+    rarely = f"{seldom} times" if last["orders_later"] >= 0.05 else "hardly at all"
+    return f"In {tested.days} days ‘{top['segment']}’ bought {often} times each, ‘{last['segment']}’ {rarely}."
 
 
 def part_list(today: Profiles, at: Cuts, score: Score | None, *, shop: Shop) -> Part:
@@ -183,8 +182,8 @@ def part_cuts(at: Cuts, *, currency: str) -> Part:
     frame = pd.DataFrame({"kind": list(said), "rule": list(said.values())})
     return Part(
         title="Where one kind ends and the next begins",
-        sentence=f"Half of all repeat purchases came within {at.late_days} days, 95% within {at.quiet_days}; set "
-        "quiet_days or regular to choose your own.",
+        sentence=f"Half of all repeat purchases came within {at.late_days} days, 95% within {at.quiet_days}. The "
+        "settings quiet_days and regular move these lines.",
         detail=True,
         chart=figures.table(frame, caption="Rules of the kinds", labels={"kind": "Kind", "rule": "Rule"}),
     )

@@ -172,7 +172,7 @@ def part_score(score: Score | None, tested: Tested | None) -> Part:
     if score is None or tested is None:
         return Part(metrics=[_ranking("score", None), _ranking("recency", None)])
     tenths = tested.tenths.assign(
-        name=[f"{int(row.tenth)} (score {row.score:.0f})" for row in tested.tenths.itertuples()]
+        name=[f"Tenth {int(row.tenth)}, score {row.score:.0f}" for row in tested.tenths.itertuples()]
     )
     top, bottom = tenths.iloc[-1], tenths.iloc[0]
     better = (tested.auc.low or 0) > (tested.recency.value or 1)
@@ -180,10 +180,8 @@ def part_score(score: Score | None, tested: Tested | None) -> Part:
     if not tested.rises:
         apart = bottom["high"] < top["low"] and (tested.auc.low or 0) > _TELLS
         title = f"{title}, but not in every tenth" if apart else "The loyalty score did not tell who buys again"
-    said = (
-        f"Of the top tenth {formats.share(top['share'])} bought again within {tested.days} days, of the lowest "
-        f"{formats.share(bottom['share'])}."
-    )
+    shares = [formats.share(row["share"]) for row in (top, bottom)]
+    said = f"{shares[0]} of the top tenth bought again within {tested.days} days, {shares[1]} of the lowest."
     return Part(
         title=title, sentence=said,
         chart=figures.dots(
@@ -214,8 +212,11 @@ def _ranking(by: str, tested: Tested | None) -> Metric:
 
 def _beside(tested: Tested, *, better: bool) -> str:
     score, recency = (formats.number(100 * (found.value or 0)) for found in (tested.auc, tested.recency))
-    said = f"Of two customers, the score puts the one who bought later first in {score} of 100 cases"
-    return f"{said}; the day of the last purchase alone does so in {recency}{', about as often' if not better else ''}."
+    said = f"Of two customers, the score puts the one who bought later first {score} times in 100"
+    alone = "so does the date of the last purchase alone" if score == recency else (
+        f"the date of the last purchase alone, {recency} times{'' if better else ', about as often'}"
+    )  # fmt: skip
+    return f"{said}; {alone}."
 
 
 def _weights(score: Score) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
 from crmlib import figures, formats, wording
 from crmlib.analysis.data_health.facts import Health
-from crmlib.findings import Change, Metric, Part
+from crmlib.findings import Metric, Part
 
 _YEAR = 12
 
@@ -20,13 +21,10 @@ class Compared:
     now: float
     before: float | None
 
-    @property
-    def portion(self) -> float:
-        return abs(self.now / self.before - 1) if self.before else 0.0
 
-
-def compare(health: Health, months: int) -> Compared | None:
+def compare(health: Health, months: int, measure: str = "") -> Compared | None:
     """The last full months beside a year before, as they were known then: refunds of late months are still to come."""
+    measure = measure or health.measure
     full = health.full_months
     if full.empty:
         return None
@@ -36,10 +34,10 @@ def compare(health: Health, months: int) -> Compared | None:
         return None
     before = pd.date_range(end=last - pd.DateOffset(years=1), periods=months, freq="MS")
     column = full.set_index("month")
-    earlier = column[health.measure if health.measure == "orders" else "then"]
+    earlier = column[measure if measure == "orders" else "then"]
     whole = health.like_for_like and before[0] >= first
     return Compared(
-        now=float(column[health.measure].reindex(now, fill_value=0).sum()),
+        now=float(column[measure].reindex(now, fill_value=0).sum()),
         before=float(earlier.reindex(before, fill_value=0).sum()) if whole else None,
     )
 
@@ -72,11 +70,10 @@ def part_months(health: Health, *, rule: str = "") -> Part:
     )  # fmt: skip
     return Part(
         title=_months_title(health),
-        sentence=_to_compare(health),
         chart=chart,
         glance=True,
         metrics=metrics,
-        changes=_year_change(health),
+        certain=[_to_compare(health)],
         tables={"months": _month_table(health)},
     )
 
@@ -166,7 +163,22 @@ def _sales(health: Health) -> list[Metric]:
                 definition=f"of the last {wording.counted(months, 'full month')}; the year before as it was known then",
             )
         )
-    return found
+    return [*found, *_average(health)] if money else found
+
+
+def _average(health: Health) -> list[Metric]:
+    """What moves a year's sales: how many orders, and what one comes to."""
+    year, orders = compare(health, _YEAR), compare(health, _YEAR, "orders")
+    if not year or not orders or not orders.now:
+        return []
+    told: dict[str, Any] = {"headline": True, "against": "the year before"}
+    before = year.before / orders.before if year.before is not None and orders.before else None
+    return [
+        Metric(id="orders_12m", label="Orders, 12 months", value=orders.now, unit="orders", before=orders.before,
+               definition="orders of the last 12 full months that were not cancelled", **told),
+        Metric(id="average_order_12m", label="Average order, 12 months", value=round(year.now / orders.now, 2),
+               unit=health.unit, definition="net sales of the last 12 full months by order", before=before, **told),
+    ]  # fmt: skip
 
 
 def _totals(health: Health, rule: str) -> list[Metric]:
@@ -178,7 +190,7 @@ def _totals(health: Health, rule: str) -> list[Metric]:
         Metric(id="orders", label="Orders", value=orders, unit="orders", running=True,
                definition="kept orders that were not cancelled"),
         Metric(id="customers", label="Customers who bought", value=health.customers, unit="customers", running=True,
-               headline=health.customers is not None,
+               headline=health.customers is not None and compare(health, _YEAR) is None,
                note=wording.counted(orders, "order") if orders else "",
                definition=f"distinct customers with a kept order that was not cancelled{unlisted}"),
         Metric(id="order_lines", label="Order lines", value=health.order_lines, unit="order lines", running=True,
@@ -186,16 +198,6 @@ def _totals(health: Health, rule: str) -> list[Metric]:
         Metric(id="guest_order_share", label="Orders from guests", value=guests / orders if orders else None,
                unit="share", n=orders, definition="orders without a customer / all orders; kept and not cancelled"),
     ]  # fmt: skip
-
-
-def _year_change(health: Health) -> list[Change]:
-    """Twelve months beside those before; the last month's change is the headline and is not said again."""
-    year = compare(health, _YEAR)
-    if year is None or not year.before or year.portion < 0.005:
-        return []
-    what = "sales" if health.measure == "revenue" else "orders"
-    moved = wording.change(year.now, year.before, health.unit, against="last year")
-    return [Change(text=f"Twelve-month {what} were {moved}.", size=min(1.0, year.portion))]
 
 
 def _to_compare(health: Health) -> str:

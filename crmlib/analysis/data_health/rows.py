@@ -6,6 +6,7 @@ import pandas as pd
 
 from crmlib import figures, formats, wording
 from crmlib.analysis.data_health.facts import Health
+from crmlib.analysis.data_health.months import compare
 from crmlib.findings import Action, Caveat, Metric, Part, Signal
 
 _MEND_WITHIN_DAYS = 14
@@ -34,7 +35,7 @@ def part_rows(health: Health) -> Part:
         ),
         metrics=[
             Metric(id=id, label=label, value=int(total[column]), unit="rows", definition=definition, running=True,
-                   headline=id == "rows_set_aside", note=f"of {total['read']:,}" if id == "rows_set_aside" else "")
+                   headline=id == "rows_set_aside" and compare(health, 12) is None, note=f"of {total['read']:,}")
             for id, label, column, definition in numbers
         ],
         certain=["These are counts of every row in every file, so they have no range."],

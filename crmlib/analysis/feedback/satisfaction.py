@@ -10,8 +10,8 @@ import pandas as pd
 
 from crmlib import figures, formats, wording
 from crmlib.analysis.feedback.learning import MIN_RATED
-from crmlib.analysis.feedback.trend import HISTORY, SMOOTH_WEEKS, Trend, blocks, clearness, compared, lately
-from crmlib.findings import Change, Chart, Metric, Part, Signal
+from crmlib.analysis.feedback.trend import HISTORY, SMOOTH_WEEKS, Trend, blocks, compared, lately
+from crmlib.findings import Chart, Metric, Part, Signal
 from crmlib.formats import Estimate, outline
 from crmlib.stats import share_interval
 
@@ -87,13 +87,10 @@ def part_unhappy(found: Satisfaction | None, trend: Trend) -> Part | None:
         theme = lately(trend, trend.leading[0], headline=True)
         return Part(metrics=[theme]) if theme else None
     noun = found.noun
-    title, changes, signals = f"No clear change in {noun}", [], []
+    title, signals = f"No clear change in {noun}", []
     if found.change != "no clear change":
-        common = "more common" if found.change == "rose" else "rarer"
-        title = f"{wording.upper(noun)} have been {common} since {trend.since:%B}"
-        share = formats.share(found.recent.value)
-        text = f"{wording.upper(noun)} {found.change} to {share} in {trend.lately}, from {formats.share(found.before)}."
-        changes.append(Change(text=text, size=_size(found, trend)))
+        common, way = ("more common", "up") if found.change == "rose" else ("rarer", "down")
+        title = f"{wording.upper(noun)} are {way} since {trend.since:%B}"
         text = f"{wording.upper(noun)} are {common} than in {trend.against}."
         gone = f"The share of {noun} is again about what it was."
         signals.append(Signal(id=f"unhappy:{found.change}", text=text, gone=gone))
@@ -106,17 +103,9 @@ def part_unhappy(found: Satisfaction | None, trend: Trend) -> Part | None:
         chart=_chart(found, trend),
         glance=True,
         metrics=_metrics(found, trend),
-        changes=changes,
         signals=signals,
         method=[method],
     )
-
-
-def _size(found: Satisfaction, trend: Trend) -> float:
-    """How clear the change is, just below a theme's that rose, which says more."""
-    own = clearness(found.p_value)
-    rose = trend.changes.loc[trend.changes["change"] == "rose", "p_adjusted"]
-    return min(own, 0.99 * clearness(float(rose.min()))) if len(rose) else own
 
 
 def _metrics(found: Satisfaction, trend: Trend) -> list[Metric]:
@@ -138,7 +127,6 @@ def _metrics(found: Satisfaction, trend: Trend) -> list[Metric]:
         value=found.stars,
         unit="index",
         n=found.recent.n,
-        headline=True,
         before=found.stars_before,
         against=trend.against,
         history=_history(trend, "stars", "rated"),
@@ -165,10 +153,9 @@ def _chart(found: Satisfaction, trend: Trend) -> Chart:
         rolled,
         x="week",
         y="share",
-        what=f"Share of {found.noun}",
+        what=f"Share of {found.noun}, four weeks at a time",
         form=formats.share,
         mark=(trend.since, f"last {trend.recent_weeks} weeks{name}"),
-        caption="Four weeks at a time.",
         table=figures.tabulate(
             four,
             caption=f"{wording.upper(found.noun)} in four weeks each, newest first",

@@ -318,14 +318,9 @@ def _sentence(trend: Trend, quote: str) -> str:
 
 
 def _change(theme: str, row: pd.Series, trend: Trend) -> Change:
-    cause = trend.cause(theme)
-    named = ""
-    if cause and cause.is_name:
-        verb = wording.noun(cause.texts, "names", "name")
-        named = f"; {cause.texts:,} of the last {row['recent']:,} {verb} {cause.word}"
     return Change(
         text=f"{theme.capitalize()} complaints {risen(row['ratio'])}: {row['recent_rate']:.1f} per 1,000 "
-        f"{trend.per} in {trend.lately}, {row['before_rate']:.1f} in {trend.against}{named}.",
+        f"{trend.per} in {trend.lately}, {row['before_rate']:.1f} in {trend.against}.",
         size=clearness(row["p_adjusted"]),
     )
 

@@ -70,7 +70,7 @@ def part_wavering(scores: Scores, validation: Validation, *, shop: Shop) -> Part
     may = contactable(shop, wavering(scores).assign(reason=_reason), name=WAVERING)
     listed = may.frame
     listed.insert(1, "lot", lots(listed["customer_id"], shop=shop, drawn=len(listed) >= LEAST_FOR_A_LOT))
-    title, sentence = (_title(found), _sentence(found, scores)) if tested else (_silent(found), _unknown(scores, trust))
+    title, sentence = (_title(found), _sentence(found, scores)) if tested else (_silent(found), "")
     stopped = Metric(
         id="stopped_customers",
         label="Best customers who probably stopped" if tested else "Best customers silent unusually long",
@@ -156,12 +156,6 @@ def _silent(found: Outlooks) -> str:
         return f"None of your best {best} is silent unusually long"
     silent = f"{wording.noun(found.stopped, 'is')} silent unusually long"
     return f"{formats.number(found.stopped)} of your best {best} {silent}"
-
-
-def _unknown(scores: Scores, trust: Trust) -> str:
-    if trust is Trust.MISSED:
-        return "The last forecast was too far off to say who has gone."
-    return f"No forecast over {wording.span(scores.horizon_days)} was tested, so who has gone can't be said."
 
 
 def _signals(found: Outlooks, *, tested: bool) -> list[Signal]:

@@ -119,31 +119,44 @@ def _tenths(expected: Floats, came: np.ndarray, days: int) -> pd.DataFrame:
 def part_chances(found: Chances) -> Part:
     """The finding: how many will buy within 30 days, and whether such chances held before."""
     due = found.due()
+    frame = found.tenths[found.tenths["horizon"] == AHEAD]
     metric = Metric.of(
         due, id="due_30d", label=f"Will buy within {AHEAD} days", headline=due.value is not None,
+        note=f"{formats.number(float((frame['actual'] * frame['n']).sum()))} did in the last {AHEAD}",
         definition=f"sum of the chances of all customers to buy within {AHEAD} days of this day",
     )  # fmt: skip
-    frame = found.tenths[found.tenths["horizon"] == AHEAD]
     if due.value is None or frame.empty:
         return Part(metrics=[metric], tables={"chances": found.tenths})
-    held = int(((frame["low"] <= frame["forecast"]) & (frame["forecast"] <= frame["high"])).sum())
-    shown = frame.assign(name=[f"Said {formats.share(value)}" for value in frame["forecast"]])[::-1]
+    shown = _groups(frame)
+    held = int(((shown["low"] <= shown["forecast"]) & (shown["forecast"] <= shown["high"])).sum())
     return Part(
-        title="Chances said a month ago, and who came",
-        sentence=f"They held in {held} of {len(frame)} tenths of the customers.",
+        title=f"Chances given a month ago held in {held} of {len(shown)} groups of customers",
         chart=figures.dots(
             shown, label="name", value="actual", low="low", high="high", form=formats.share,
             what=f"share who bought within {AHEAD} days",
             table=figures.tabulate(
-                found.tenths, caption="Chances said, and who came",
-                labels={"horizon": "Days", "tenth": "Tenth", "forecast": "Said", "actual": "Came", "n": "Customers"},
+                found.tenths, caption="Chances given, and who bought",
+                labels={"horizon": "Days", "tenth": "Tenth", "forecast": "Chance", "actual": "Bought", "n": "People"},
                 formats={"forecast": formats.share, "actual": formats.share, "n": formats.people},
                 file="tables/chances.csv", rows=30,
             ),
         ),
         metrics=[metric], tables={"chances": found.tenths},
-        certain=[f"The number of buyers is said with the misses of up to {_WINDOWS} earlier months."],
+        certain=[f"The range for the number of buyers comes from how far off up to {_WINDOWS} earlier months were."],
     )  # fmt: skip
+
+
+def _groups(frame: pd.DataFrame) -> pd.DataFrame:
+    """Tenths that were given the same chance, as one row; the highest first."""
+    said = frame["forecast"].map(formats.share)
+    sums = frame.assign(came=frame["actual"] * frame["n"], forecast=frame["forecast"] * frame["n"])
+    found = sums.groupby(said.rename("said"), sort=False)[["came", "forecast", "n"]].sum()[::-1].reset_index()
+    found["low"], found["high"] = share_interval(found["came"], found["n"])
+    return found.assign(
+        name="Chance given: " + found["said"],
+        actual=found["came"] / found["n"],
+        forecast=found["forecast"] / found["n"],
+    )
 
 
 def predictions(found: Chances, *, shop: Shop) -> list[Prediction]:

@@ -154,9 +154,13 @@ def part_due(found: Chances, at: Late | None, *, shop: Shop, due: tuple[Due, ...
         title=f"{wording.upper(wording.counted(n, 'customer'))} {wording.noun(n, 'is')} late for their own rhythm",
         sentence=f"{wording.upper(wording.counted(len(soon), 'other'))} {wording.noun(len(soon), 'is')} due within "
         f"{AHEAD} days.",
-        certain=[_false(at)] if at.false.value is not None else [],
+        certain=[
+            f"Of customers who did order again, {formats.share(at.false.value)} had looked late before; we aim for "
+            f"{formats.share(DECLARED)}."
+        ] if at.false.value is not None else [],
         chart=figures.bars(
-            _bands(rows, at), label="band", value="customers", what="customers with a rhythm", form=formats.number,
+            _bands(found.customers, at), label="band", value="customers", what="customers with a rhythm",
+            form=formats.number,
         ),
         **carried,
     )  # fmt: skip
@@ -181,18 +185,13 @@ def _metrics(at: Late | None, n: int) -> list[Metric]:
     ]  # fmt: skip
 
 
-def _false(at: Late) -> str:
-    share = formats.share(at.false.value)
-    return f"Of gaps that ended in an order, {share} had looked late first; {formats.share(DECLARED)} is what is meant."
-
-
 def _bands(rows: pd.DataFrame, at: Late) -> pd.DataFrame:
     """Customers with three purchases or more by how their silence stands beside their rhythm."""
     again = rows[rows["purchases"] >= 3]
-    ratio, points = again["silent_days"].to_numpy() / again["usual_days"].to_numpy(), at.of(again["purchases"])
+    silent, points = again["silent_days"].to_numpy(), at.of(again["purchases"]) * again[["usual"]].to_numpy()
     names = ("bought lately", "could buy now", "expected now", "overdue", "late", "gone")
     ends = [*(points[:, i] for i in range(4)), _GONE * points[:, 3]]
-    chosen = np.select([ratio <= end for end in ends], names[:5], names[5])
+    chosen = np.select([silent <= end for end in ends], names[:5], names[5])
     counted = pd.Series(chosen).value_counts().reindex(list(names), fill_value=0)
     return counted.rename_axis("band").reset_index(name="customers")
 

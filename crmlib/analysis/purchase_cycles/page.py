@@ -38,7 +38,7 @@ def headline(counts: pd.DataFrame, found: Chances) -> str:
 def part_limits() -> Part:
     """When not to trust the page."""
     said = (
-        "A campaign or a season moves many at once; chances know only each customer's past.",
-        "Who is late may be on holiday: ask before you offer a discount.",
+        "Chances come from each customer's past: a campaign or a season can move many at once.",
+        "A late customer may be on holiday: ask before you offer a discount.",
     )
     return Part(caveats=[Caveat(text=text) for text in said])

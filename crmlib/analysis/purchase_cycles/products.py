@@ -1,4 +1,4 @@
-"""Which products have a clock of their own? What is used up and bought again, and after how long."""
+"""Which products are used up and bought again, and after how long?"""
 
 from __future__ import annotations
 
@@ -47,15 +47,15 @@ def replenished(shop: Shop) -> pd.DataFrame:
 
 
 def part_products(frame: pd.DataFrame) -> Part:
-    """The finding: which products are bought again by a clock of their own."""
+    """The finding: which products are bought again at regular intervals."""
     if frame.empty:
         return Part(tables={"products": frame})
     n = len(frame)
     top = frame.iloc[0]
     shown = frame.assign(when=[f"{int(row.from_days)}–{int(row.to_days)}" for row in frame.itertuples()])
     return Part(
-        title=f"{wording.upper(wording.counted(n, 'product'))} {wording.noun(n, 'runs', 'run')} out by a clock of "
-        f"{wording.noun(n, 'its')} own",
+        title=f"{wording.upper(wording.counted(n, 'product'))} {wording.noun(n, 'is')} bought again at "
+        "regular intervals",
         sentence=f"{top['name']}: {formats.share(top['share_year'])} buy it again within a year, half of them after "
         f"{int(top['from_days'])} to {int(top['to_days'])} days.",
         chart=figures.table(

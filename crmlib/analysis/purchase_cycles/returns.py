@@ -95,11 +95,10 @@ def part_second(counts: pd.DataFrame) -> Part:
                value=None if np.isnan(found.closed_median) else found.closed_median, unit="days",
                definition="median of closed gaps alone; too short, since the slow have not come back yet"),
         Metric.of(year, id="second_within_year", label="Buy again within a year", headline=True,
-                  note=f"of {formats.number(found.n)} customers",
                   definition="share with a second purchase within 365 days of the first, open gaps counted"),
     ]  # fmt: skip
     return Part(
-        title=_title(found), sentence=_sentence(found),
+        title=_title(found),
         chart=figures.line(
             frame, x="days", y="share", low="low", high="high", what="share who bought again", form=formats.share,
             x_form=formats.number, across="Days since the first purchase",
@@ -117,14 +116,9 @@ def part_second(counts: pd.DataFrame) -> Part:
 
 
 def _title(found: Again) -> str:
-    return f"{formats.share(found.by(_SHOWN_DAYS).value)} of new customers buy again within a year"
-
-
-def _sentence(found: Again) -> str:
     if np.isnan(found.closed_median):
-        return "Nobody has bought a second time yet."
-    middle = wording.span(round(found.closed_median))
-    return f"Half of those who did come back took less than {middle}; whoever has not yet come back is counted here."
+        return "Nobody has bought a second time yet"
+    return f"Half of those who came back did so within {wording.span(round(found.closed_median))}"
 
 
 def part_orders(counts: pd.DataFrame) -> Part:
@@ -136,8 +130,8 @@ def part_orders(counts: pd.DataFrame) -> Part:
     shown = frame.assign(name=[f"After order {int(n)}{'+' if n == MOST_ORDERS else ''}" for n in frame["order"]])
     worst = shown.loc[shown["share_on"].idxmin()]
     return Part(
-        title=f"Most are lost after order {int(worst['order'])}",
-        sentence=f"{formats.share(worst['share_on'])} of them order again within a year.",
+        title=f"Most customers are lost after order {int(worst['order'])}",
+        sentence=f"{formats.share(worst['share_on'])} of those who place it order again within a year.",
         chart=figures.dots(
             shown, label="name", value="share_on", low="low", high="high", form=formats.share,
             what="share who buy again within a year",

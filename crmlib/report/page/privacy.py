@@ -214,7 +214,9 @@ def _names_people(cell: Mapping[str, Any], tainted: set[str], tables: set[str]) 
     def takes(node: ast.AST) -> bool:
         return any(
             (isinstance(part, ast.Subscript) and _columns(part.slice) & PERSONAL)
-            or (isinstance(part, ast.Attribute) and (part.attr in PERSONAL or _whole_rows(part, tables)))
+            or (isinstance(part, ast.Attribute) and part.attr in PERSONAL)
+            # All of a customer's row, in a form that names no column.
+            or (isinstance(part, ast.Attribute) and part.attr in _ROWS and _of_customers(part.value, tables))
             or (isinstance(part, ast.Name) and part.id in tainted)
             for part in ast.walk(node)
         )
@@ -233,11 +235,6 @@ def _names_people(cell: Mapping[str, Any], tainted: set[str], tables: set[str]) 
         node for node in tree.body if not isinstance(node, ast.Assign | ast.AnnAssign | ast.Import | ast.ImportFrom)
     ]
     return any(takes(node) for node in shown)
-
-
-def _whole_rows(part: ast.Attribute, tables: set[str]) -> bool:
-    """Is it all of a customer's row, in a form that names no column?"""
-    return part.attr in _ROWS and _of_customers(part.value, tables)
 
 
 def _of_customers(node: ast.AST, tables: set[str]) -> bool:

@@ -38,6 +38,7 @@ def tile(metric: Metric, changes: Changes | None = None, trend: Mapping[str, str
     there = text != formats.NOTHING
     arrow, moved = _moved(metric, changes)
     low, high = metric.low, metric.high
+    line = [(date.fromisoformat(day), value) for day, value in metric.history if finite(value) is not None]
     return {
         "id": metric.id,
         "label": metric.label,
@@ -51,7 +52,7 @@ def tile(metric: Metric, changes: Changes | None = None, trend: Mapping[str, str
         "counted_in": unit,
         "spread": high - low if low is not None and high is not None and math.isfinite(high - low) else 0.0,
         "running": metric.running,
-        "spark": _history(metric) or trend or {},
+        "spark": sparkline.line(line, label=metric.label, unit=unit, steps="periods") or trend or {},
     }
 
 
@@ -74,11 +75,6 @@ def _unit(metric: Metric) -> str:
     if metric.unit in ("share", "index", "") or (len(unit) == 3 and unit.isupper()):
         return ""
     return "" if unit.rstrip("s").casefold() in metric.label.replace("_", " ").casefold() else unit
-
-
-def _history(metric: Metric) -> dict[str, str]:
-    points = [(date.fromisoformat(day), value) for day, value in metric.history if finite(value) is not None]
-    return sparkline.line(points, label=metric.label, unit=metric.unit, steps="periods")
 
 
 def trends(runs: Iterable[Any]) -> dict[str, dict[str, str]]:

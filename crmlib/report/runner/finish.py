@@ -246,7 +246,8 @@ def _publish(end: _Ending, notebook: Mapping[str, Any], payload: Mapping[str, An
     write_text(staging / "summary.txt", summary.of_report(facts, payload))
     _log(job, "published", status=status)
     _write_log(end)
-    if status == "not_available" and _stands_good(plan.reports, manifest):
+    stands = read_manifest(place_of(plan.reports, manifest))
+    if status == "not_available" and stands and stands.good:
         # A table that is missing today is no answer, and takes no answer's place.
         target = store.keep_failure(plan.reports, staging, manifest, html=html)
     else:
@@ -276,13 +277,8 @@ def _write_glance(staging: Path, said: Findings, manifest: Manifest) -> None:
     for part in said.parts:
         if part.glance and part.chart:
             chart = {name: getattr(part.chart, name) for name in ("wide", "narrow", "alt", "caption")}
-            glance = {"title": part.title, "sentence": part.sentence, "chart": chart, "tiles": list(manifest.tiles)}
+            glance = {"title": part.title, "chart": chart, "tiles": list(manifest.tiles)}
             return write_json(staging / index.GLANCE, glance)
-
-
-def _stands_good(reports: Path, manifest: Manifest) -> bool:
-    held = read_manifest(place_of(reports, manifest))
-    return held is not None and held.good
 
 
 def _fail(end: _Ending, error: CrmError, *, whole: str = "") -> Outcome:
