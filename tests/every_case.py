@@ -49,6 +49,14 @@ def _sound(pages: Pages) -> None:
     assert len(_people(pages))
 
 
+def _too_few(pages: Pages) -> None:
+    assert "lifetime_value" not in pages
+
+
+def _says_something(pages: Pages) -> None:
+    assert pages["data_health"].headline
+
+
 def _price(price: float) -> Callable[[Pages], None]:
     def holds(pages: Pages) -> None:
         people = _people(pages)
@@ -96,13 +104,20 @@ def _own_totals(pages: Pages) -> None:
 
 # What EXPECT.md says of pages, where more is said than that there is one. `clumsy` holds every page to case 29.
 EXPECTED: dict[str, Callable[[Pages], None]] = {
+    "24_months": _sound,
     "25_new_since_cut": _newcomer,
+    "25_new_since_cut/sib_three": _too_few,
+    "26_returns_and_free/sib_all_free": _says_something,
+    "26_returns_and_free/sib_one_amount": _sound,
     "26_returns_and_free": _given_back,
     "26_returns_and_free/sib_refunded": _given_back,
     "27_one_time_buyers": _one_time_buyers,
+    "27_one_time_buyers/sib_all_one_time": _too_few,
     "28_zero_spenders": _beside_naive,
+    "29_recency_word": _sound,
     "30_refund_definitions": _own_totals,
     "67_spend_convergence": _price(20),
+    "67_spend_convergence/sib_two_prices": _sound,
     "67_spend_convergence/sib_seed21": _sound,
     "67_spend_convergence/sib_seed23": _sound,
     "67_spend_convergence/sib_inf_seed113": _sound,

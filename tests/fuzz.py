@@ -326,8 +326,10 @@ def damaged(seed: int, folder: Path) -> list[Export]:
 def _rows_there(path: Path, export: Export) -> tuple[int, int]:
     """Rows of a file counted by Python's own reader, and its lines that say anything: less and more than it has."""
     encoding = "utf-16" if export.encoding == "utf-16" else export.encoding
-    text = path.read_bytes().decode(encoding, "replace").replace("\0", "")
-    lines = [line for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n") if line.strip("\ufeff \t")]
+    whole = path.read_bytes().decode(encoding, "replace")
+    # A line of zero bytes is nothing to Python and a row that cannot be used to us.
+    lines = [line for line in whole.replace("\r\n", "\n").replace("\r", "\n").split("\n") if line.strip("\ufeff \t")]
+    text = whole.replace("\0", "")
     rows = [
         row
         for row in csv.reader(io.StringIO(text, newline=""), delimiter=export.delimiter)

@@ -129,11 +129,24 @@ def test_diff_shows_what_changed_and_what_may_have_made_it(project: Path) -> Non
     assert "feedback: new (3 rows)" in lines and "orders: 2 more rows, now 12" in lines
     assert "level was product, is brand" in lines and "pandas was 3.1.1, is 3.2.0" in lines
     assert "crmlib 0.1.0 at abc → 0.1.0 at def" in lines
-    assert "rules: 1 → 1 rows; 1 entered, 1 left, 0 moved" in lines
+    assert "rules: 1 → 1 row; 1 entered, 1 left, 0 moved" in lines
     same = crm("diff", "baskets", "2026-10-01", "2026-10-01").output
     assert same.count(": the same") == 6
     assert "did you mean '2026-11-01'" in crm("diff", "baskets", "2026-10-01", "2026-11-02").output
     assert crm("diff", "baskets", "2026-10-01", "today").exit_code == 2
+
+
+def test_a_difference_moves_no_terminal(project: Path) -> None:
+    odd = "\x1b[2J\x1b]0;title\x07\u202e"
+    put(project / "reports", "2026-10-01", metrics=[{"label": "Name", "value": 1.0}], parameters={"level": "a"})
+    put(project / "reports", "2026-11-01", metrics=[{"label": f"{odd}Name", "value": 2.0}], parameters={"level": odd})
+    output = (
+        CliRunner()
+        .invoke(cli.main, ["diff", "baskets", "2026-10-01", "2026-11-01"], color=True, catch_exceptions=False)
+        .output
+    )
+    assert "Name" in output and "level was a" in output
+    assert not {"\x1b", "\x07", "\u202e"} & set(output)
 
 
 def test_diff_calls_no_running_total_a_change_and_tells_findings_that_came_or_went(project: Path) -> None:

@@ -102,7 +102,7 @@ def test_a_shop_without_its_own_gets_starters_as_far_as_its_tables_go(demo_shop,
     assert any("segments.toml" in caveat.text for caveat in au.page(every).caveats)
     with pytest.raises(NotAvailable, match="no audience can be asked"):
         au.audiences(opened(write_shop, name="texts", feedback=[{"feedback_id": "1", "text": "good"}]))
-    with pytest.raises(NotEnoughData, match="nobody is in any"):
+    with pytest.raises(NotEnoughData, match="nobody is in the audience rich"):
         au.audiences(opened(write_shop, 'rich = "spent(9999)"', name="poor", orders=orders()))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib
 import json
 import os
 from pathlib import Path
@@ -13,8 +14,9 @@ from scipy import stats
 
 import crmlib as crm
 from crmlib.analysis import data_health, feedback
-from crmlib.errors import CrmError, DataError, NotEnoughData
+from crmlib.errors import CrmError, DataError, NotEnoughData, UsageError
 from crmlib.findings import Findings
+from crmlib.report.parameters import resolve, select
 from crmlib.shop import facts
 from crmlib.shop.tables import TABLES
 from tests.conftest import ROOT
@@ -42,6 +44,13 @@ SOLD = {
     "71_trailing_delimiter/sib_both": (2, 30, 0), "71_trailing_delimiter/sib_both_newline": (2, 30, 0),
     "71_trailing_delimiter": (2, 30, 0), "71_trailing_delimiter/sib_newline": (2, 30, 0),
     "73_very_ragged": (51, 510, 3),
+    "09_shopify_further_lines": (2, 10, 1), "09_shopify_further_lines/sib_both": (2, 10, 1),
+    "09_shopify_further_lines/sib_by_id": (1, 0, 1), "10_overlapping_names/sib_concat": (1, 10, 1),
+    "10_overlapping_names/sib_misnamed": (1, 10, 0), "17_long_day/sib_spring_gap_naive": (2, 30, 0),
+    "18_new_years_eve/sib_seconds": (2, 30, 0), "18_new_years_eve/sib_seconds_utc": (2, 30, 0),
+    "19_minutes_are_months/sib_all_midnight": (200, 2000, 0), "22_zero_dates/sib_2099": (1, 10, 0),
+    "22_zero_dates/sib_ltv_without": (1150, 34754.88, 0), "71_trailing_delimiter/sib_no_final_newline": (2, 30, 0),
+    "74_na_words": (14, 140, 0), "23_same_day": (6, 55, 0), "84_partial_shop": (2, 0, 0),
     "84_partial_shop/sib_all_aside": (2, 30, 0), "84_partial_shop/sib_no_customer": (2, 30, 0),
 }  # fmt: skip
 for _name in ("sib_bom_sep", "sib_cr_only", "sib_double_bom", "sib_nbsp_header", "sib_quoted", "sib_utf16be",
@@ -66,6 +75,8 @@ REFUSED = {
 LISTED = {  # of the first table: rows kept, rows set aside
     "04_stray_quote": (1501, 0), "04_stray_quote/sib_backslash": (2, 1), "04_stray_quote/sib_blank_after_quote": (3, 0),
     "04_stray_quote/sib_opens": (3, 1), "04_stray_quote/sib_two_marks": (3, 0), "11_twenty_digit_id": (99, 1),
+    "04_stray_quote/sib_quote_then_text": (2, 1), "04_stray_quote/sib_single_quotes": (1, 1),
+    "04_stray_quote/sib_space_after_comma": (3, 0), "13_blank_lines/sib_one_column": (2, 0),
     "12_crlf_in_cell": (2, 0), "12_crlf_in_cell/sib_blank_lines_inside": (2, 0), "12_crlf_in_cell/sib_cr": (2, 0),
     "12_crlf_in_cell/sib_lf_in_crlf": (2, 0), "12_crlf_in_cell/sib_many": (2, 0),
     "12_crlf_in_cell/sib_many_and_stray": (2, 1),
@@ -201,8 +212,8 @@ def test_a_text_keeps_its_words_whatever_line_ends_it_holds(name: str) -> None:
 
 def test_moments_and_days_are_the_shops_own() -> None:
     noon = ["2024-04-02 08:20:58", "2024-04-03 08:20:58"]
-    for name in ("sib_unix_seconds", "sib_unix_ms"):
-        assert _moments(f"08_excel_serial_dates/{name}") == noon
+    for name in ("08_excel_serial_dates/sib_unix_seconds", "08_excel_serial_dates/sib_unix_ms"):
+        assert _moments(name) == noon
     assert _moments("08_excel_serial_dates/sib_compact") == ["2024-04-02 00:00:00", "2024-04-03 00:00:00"]
     for name in ("18_new_years_eve/sib_auckland", "18_new_years_eve/sib_seconds_auckland"):
         assert _moments(name) == ["2023-01-01 01:00:00", "2022-12-31 23:59:00"]
@@ -311,6 +322,9 @@ def _page(notebook: str, case: str, **parameters: object) -> Findings:
         ("38_no_pairs/sib_empty_file", {}, "this shop has 0"),
         ("38_no_pairs/sib_no_quantity", {}, {"baskets": 600, "items": 20}),
         ("38_no_pairs/sib_always_two", {}, {"rules_kept": 0}),
+        ("36_min_support_one_of_n/sib_basket_of_40_five_items", {}, {"rules_kept": 0, "baskets": 401}),
+        ("36_min_support_one_of_n/sib_default_one_wholesale", {}, {"rules_kept": 0, "baskets": 401}),
+        ("37_one_basket/sib_same_100", {}, {"rules_kept": 0, "baskets": 100}),
     ],
 )
 def test_baskets_end_at_once_and_say_what_is_missing(
@@ -361,6 +375,26 @@ def test_experiments_without_spread_end_in_words() -> None:
     assert "00123" in named.headline
 
 
+@pytest.mark.parametrize(
+    ("case", "metric", "state", "words"),
+    [
+        ("46_ratio/sib_zero_both", "revenue/orders", "too_few", "to divide by, has 0"),
+        ("46_ratio/sib_fixed_price", "revenue/orders", "unfit", "is 19.99 for all units"),
+        ("47_winsor_zero", "revenue@0.95", "too_few", "share one value that this quantile cannot move"),
+        ("49_constant/sib_exposure_second", "saw_banner", "unfit", "only says which version units saw"),
+        ("49_constant/sib_nan_inf", "items", "void", "cannot be compared"),
+        ("49_constant/sib_rounding", "items", "unfit", "is 0.10 for all units"),
+        ("49_constant/sib_small_all_none", "converted", "unfit", "all of one have it, and none of the other"),
+        ("50_one_constant/sib_four", "items", "too_few", "needs 30 units in each arm, has 4"),
+    ],
+)
+def test_what_cannot_be_judged_says_why(case: str, metric: str, state: str, words: str) -> None:
+    said: dict[str, object] = {"quantiles": metric} if "@" in metric else {"ratios": metric} if "/" in metric else {}
+    row = _results(case, **said).loc[metric]
+    assert (row["state"], words in row["method"]) == (state, True), row["method"]
+    assert pd.isna(row["p_value"])
+
+
 def test_one_constant_arm_takes_the_spread_of_the_other() -> None:
     row = _results("50_one_constant").loc["items"]
     spread = pd.Series([0, 2, 1, 3] * 100).std() / 400**0.5
@@ -370,5 +404,28 @@ def test_one_constant_arm_takes_the_spread_of_the_other() -> None:
 
 
 def test_customers_who_are_all_alike_are_too_few_to_tell_apart() -> None:
-    with pytest.raises(NotEnoughData, match="300 customers with no repeat purchases"):
-        _page("lifetime_value", "33_all_equal")
+    for case in ("33_all_equal", "33_all_equal/sib_two_days", "33_all_equal/sib_recent"):
+        with pytest.raises(NotEnoughData, match="too few to conclude"):
+            _page("lifetime_value", case)
+
+
+def test_a_month_is_no_unit_of_time() -> None:
+    with pytest.raises(UsageError, match="day, week"):
+        resolve(select(ROOT / "notebooks"), ["lifetime_value.time_unit=month"])
+
+
+@pytest.mark.parametrize(
+    ("name", "report"), [("70_one_time_alive", "lifetime_value"), ("30_refund_definitions", "data_health")]
+)
+def test_a_page_says_what_the_case_expects(name: str, report: str) -> None:
+    """Two of those that `python -m tests.every_case` holds to their words, in full and for every report."""
+    every_case = importlib.import_module("tests.every_case")
+    said, wrong = every_case.judge(name, only=(report,))
+    assert wrong == [] and [line[0] for line in said] == [report]
+
+
+def test_every_case_is_held_to_something() -> None:
+    every_case = importlib.import_module("tests.every_case")
+    here = Path(__file__).read_text(encoding="utf-8")
+    tables = (SOLD, LISTED, REFUSED, NAMES, FEEDBACK, every_case.EXPECTED)
+    assert [name for name in SHOPS if not any(name in table for table in tables) and f'{name}"' not in here] == []

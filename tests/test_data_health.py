@@ -48,6 +48,28 @@ def test_counts_by_hand(shop):
     assert [check.verdict for check in said.checks] == ["warning", "warning"]
 
 
+def _references(write_shop, ids: list[str], *, listed: list[str]) -> dict[str, str]:
+    orders = [
+        {"order_id": f"o{i}", "ordered_at": "2025-01-05", "customer_id": id, "total": 1} for i, id in enumerate(ids)
+    ]
+    lines = [{"order_id": f"O-{i}" if i < 3 else f"o{i}", "product_id": "p", "line_total": 1} for i in range(len(ids))]
+    folder = write_shop(orders=orders, order_lines=lines, customers=[{"customer_id": id} for id in listed])
+    said = page_of(crm.connect(folder, as_of="2025-02-20"))
+    return {check.name: check.text for check in said.checks if check.verdict == "failed"}
+
+
+def test_references_that_find_nothing_are_a_fault_from_a_tenth_on(write_shop):
+    failed = _references(write_shop, [*(f"c{i}" for i in range(20)), ""], listed=[f"C-{i}" for i in range(20)])
+    alike = "look whether both files write the number alike."
+    assert failed == {
+        "customers of orders": f"100% of orders find no customer in the customer list: {alike}",
+        "orders of order lines": f"14% of order lines find no order in the order list: {alike}",
+    }
+    # One in ten is not more than a tenth.
+    few = _references(write_shop, [f"c{i}" for i in range(40)], listed=[f"c{i}" for i in range(4, 40)])
+    assert few == {}
+
+
 def test_the_last_month_is_marked_while_it_is_not_over(shop):
     health = data_health.measure(shop)
     assert health.last_month_is_partial

@@ -391,3 +391,25 @@ def test_the_demo_shops_planted_product_and_channel_are_found(tmp_path: Path) ->
         assert ((differs["value"] == planted["loud_channel"]["channel"]) & (differs["theme"] == "service")).any()
         others += (differs["dimension"] != "channel").sum()
     assert others <= 1
+
+
+def _sizes(complaints: dict[str, int]) -> tuple[pd.DataFrame, int]:
+    """Four sizes of one shirt and thirty other products of a thousand orders each; every other has four complaints."""
+    ids = [*(f"S{i}" for i in range(4)), *(f"P{i}" for i in range(30))]
+    sold = pd.DataFrame({"product_id": ids, "name": [f"Shirt {i}" if "S" in i else i for i in ids], "orders": 1000})
+    rows = [(one, f"{one}-{i}", theme) for one in ids for i in range(complaints.get(one, 4)) for theme in ("fit", ANY)]
+    written = pd.DataFrame(rows, columns=["value", "author", "theme"])
+    kin = pd.DataFrame({"family_id": "S0+S1+S2+S3", "name": "Shirt"}, index=ids[:4])
+    theirs = written.assign(value=written["value"].map(kin["family_id"]).fillna(written["value"]))
+    found, searched = breakdown.with_families(sold, written, theirs, kin)
+    return found[(found["theme"] == "fit") & found["above"]].set_index("product_id"), searched
+
+
+def test_what_each_size_shows_too_little_of_its_family_shows() -> None:
+    one_size, searched = _sizes({"S0": 40})
+    assert one_size.index.tolist() == ["S0"] and searched == 2 * 35
+    spread, _ = _sizes({f"S{i}": 10 for i in range(4)})
+    assert spread.index.tolist() == ["S0+S1+S2+S3"] and spread["name"].tolist() == ["Shirt"]
+    assert (spread["orders"].iloc[0], spread["complaints"].iloc[0]) == (4000, 40)
+    quiet, _ = _sizes({})
+    assert quiet.empty

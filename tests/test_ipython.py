@@ -197,7 +197,7 @@ def test_the_examples_run_on_the_demo_shop(demo_shop: crm.Shop) -> None:
     for module in modules:
         found = doctest.testmod(
             module,
-            extraglobs={"store": demo_shop, "crm": crm},
+            extraglobs={"shop": demo_shop, "crm": crm},
             optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE,
         )
         assert found.failed == 0, module.__name__

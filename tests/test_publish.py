@@ -59,6 +59,35 @@ def test_where_the_system_cannot_swap_two_renames_do(tmp_path: Path, monkeypatch
     assert (tmp_path / "superseded" / "20261122-060001-baskets-00a1" / "report.html").read_text() == "run 1"
 
 
+@pytest.mark.parametrize("exchanges", [True, False])
+def test_the_disk_has_a_run_before_its_name_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exchanges: bool
+) -> None:
+    put(tmp_path, 1)
+    held: set[int] = set()
+    missing: list[str] = []
+    settle, exchange, rename = os.fsync, publish._exchange, Path.rename
+
+    def named(folder: Path) -> None:
+        missing.extend(str(path) for path in [*folder.rglob("*"), folder] if path.stat().st_ino not in held)
+
+    def swapped(one: Path, other: Path) -> bool:
+        named(one)
+        return exchanges and exchange(one, other)
+
+    def renamed(path: Path, target: Path) -> Path:
+        if ".staging" in path.parts and "superseded" not in Path(target).parts:
+            named(path)
+        return rename(path, target)
+
+    monkeypatch.setattr(os, "fsync", lambda number: (held.add(os.fstat(number).st_ino), settle(number)))
+    monkeypatch.setattr(publish, "_exchange", swapped)
+    monkeypatch.setattr(Path, "rename", renamed)
+    put(tmp_path, 2)
+    put(tmp_path, 3, as_of="2026-11-23")
+    assert len(held) >= 6 and missing == []
+
+
 def test_linux_swaps_in_one_step(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / name).mkdir()

@@ -11,6 +11,7 @@ import pytest
 from pyarrow import parquet
 
 import crmlib as crm
+from crmlib.analysis.experiments.facts import among
 from crmlib.errors import DataError, NotEnoughData
 from crmlib.shop import load
 from crmlib.shop.engines.duckdb import DuckDB
@@ -39,6 +40,7 @@ def test_the_engine_reads_and_writes_where_the_shop_is_and_nowhere_else(tmp_path
         (tmp_path / folder / "a.csv").write_text("a\n1\n")
     works = DuckDB(tmp_path / "scratch", folder=tmp_path / "mine")
     sql = works._backend.con.execute
+    assert sql("SELECT current_setting('max_temp_directory_size')").fetchone() != ("90% of available disk space",)
     assert sql(f"SELECT * FROM read_csv('{tmp_path}/mine/a.csv')").fetchall() == [(1,)]
     for statement in (
         f"SELECT * FROM read_csv('{tmp_path}/other/a.csv')",
@@ -131,8 +133,12 @@ def test_two_thousand_experiments_are_as_many_and_no_recursion(tmp_path: Path) -
     (tmp_path / "assignments.csv").write_text("experiment,unit_id,variant,assigned_at\n" + rows)
     values = "".join(f"{experiment},{unit},converted,1\n" for experiment, unit, _ in units)
     (tmp_path / "outcomes.csv").write_text("experiment,unit_id,metric,value\n" + values)
-    arms = crm.experiments.facts(crm.connect(tmp_path, as_of="2026-06-01")).arms
+    shop = crm.connect(tmp_path, as_of="2026-06-01")
+    arms = crm.experiments.facts(shop).arms
     assert len(arms) == 4_000 and arms["units"].eq(1).all()
+    rows = shop.table("outcomes")
+    chosen = among(rows, [(f"E{e}", "converted") for e in range(1, 2_000)])
+    assert len(shop.fetch(rows.filter(chosen))) == 3_998
 
 
 def test_forty_orders_of_the_same_two_thousand_items_take_no_memory(tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ def starters(shop: Shop) -> dict[str, str]:
 
     'Might need' takes the shop's own three best-selling categories: who bought one of the first two, not the third.
 
-    >>> starters(store)["unhappy_regulars"]
+    >>> starters(shop)["unhappy_regulars"]
     'bought_often & unhappy'
     """
     found = {"unhappy_regulars": "bought_often & unhappy"}
@@ -109,7 +109,7 @@ def audiences(shop: Shop) -> Audiences:
     An audience that asks for a table or column the shop lacks is named in `missing`. NotAvailable where none can be
     asked; NotEnoughData where nobody is in any. UsageError for a segment that cannot be read.
 
-    >>> [audience.name for audience in audiences(store).found]
+    >>> [audience.name for audience in audiences(shop).found]
     ['unhappy_regulars', 'might_need_kitchen', 'gone_quiet', 'birthday_next_week']
     """
     saved = segments.saved(shop)
@@ -207,7 +207,7 @@ _REASONS = {
 def lost_people(every: Audiences) -> pd.DataFrame:
     """Why may somebody not be written to? One row an audience, channel and reason: audience, channel, reason, people.
 
-    >>> list(lost_people(audiences(store)).columns)
+    >>> list(lost_people(audiences(shop)).columns)
     ['audience', 'channel', 'reason', 'people']
     """
     rows = [

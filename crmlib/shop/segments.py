@@ -88,7 +88,7 @@ def saved(shop: Shop) -> dict[str, str]:
 
     UsageError where the file cannot be read, or a name is one of our rules.
 
-    >>> saved(store)
+    >>> saved(shop)
     {}
     """
     path = resolve(shop.folder) / FILE
@@ -111,7 +111,7 @@ def saved(shop: Shop) -> dict[str, str]:
 def segment(text: str, *, shop: Shop | None = None) -> Segment:
     """The segment that `text` says; with a shop, its own segments may be spoken of by name.
 
-    >>> str(segment("bought_often - bought_last('90d')", shop=store))
+    >>> str(segment("bought_often - bought_last('90d')", shop=shop))
     "bought_often BUT NOT bought_last('90d')"
     """
     return parse(text, names=saved(shop) if shop else None)
@@ -120,7 +120,7 @@ def segment(text: str, *, shop: Shop | None = None) -> Segment:
 def members(shop: Shop, who: Segment) -> ir.Table:
     """Who is in a segment? Lazily: customer_id, each once.
 
-    >>> sorted(members(store, parse("everyone")).columns)
+    >>> sorted(members(shop, parse("everyone")).columns)
     ['customer_id']
     """
     table, columns = _memberships(shop, who)
@@ -130,7 +130,7 @@ def members(shop: Shop, who: Segment) -> ir.Table:
 def reasons(shop: Shop, who: Segment) -> ir.Table:
     """Which rules does each member meet? Lazily: customer_id, and a true or false column for each rule, by its text.
 
-    >>> list(reasons(store, parse("everyone & bought")).columns)
+    >>> list(reasons(shop, parse("everyone & bought")).columns)
     ['customer_id', 'everyone', 'bought']
     """
     table, columns = _memberships(shop, who)
@@ -143,7 +143,7 @@ def sizes(shop: Shop, who: Segment) -> pd.DataFrame:
 
     Columns depth, rule, people, and left_out: those of the first side whom AND and BUT NOT take off.
 
-    >>> list(sizes(store, parse("everyone & bought"))["people"])  # doctest: +SKIP
+    >>> list(sizes(shop, parse("everyone & bought"))["people"])  # doctest: +SKIP
     [4, 5, 4]
     """
     table, columns = _memberships(shop, who)
@@ -164,7 +164,7 @@ def sizes(shop: Shop, who: Segment) -> pd.DataFrame:
 def only(shop: Shop, who: Segment) -> Shop:
     """The same shop with the rows of a segment's customers alone; guests are out. `audits` count the whole.
 
-    >>> only(store, parse('country == "DE"')).segment
+    >>> only(shop, parse('country == "DE"')).segment
     'country == "DE"'
     """
     ids = shop.keep(members(shop, who))

@@ -78,7 +78,7 @@ class Shop:
     def has(self, table: str, *columns: str) -> bool:
         """Does the shop bring this table, with these columns?
 
-        >>> store.has("orders", "total"), store.has("orders", "tracking_code")
+        >>> shop.has("orders", "total"), shop.has("orders", "tracking_code")
         (True, False)
         """
         return table in self.audits and self.audits[table].present.issuperset(columns)
@@ -90,8 +90,8 @@ class Shop:
 
         Every canonical column is there, empty where the shop lacks it; times are local moments, money is exact.
 
-        >>> orders = store.table("orders", "total")
-        >>> store.fetch(orders.aggregate(largest=orders["total"].max())).shape
+        >>> orders = shop.table("orders", "total")
+        >>> shop.fetch(orders.aggregate(largest=orders["total"].max())).shape
         (1, 1)
         """
         if name not in TABLES:
@@ -112,8 +112,8 @@ class Shop:
 
         Raises TooManyRows above `max_rows`, and says how many there are.
 
-        >>> by_status = store.table("orders").group_by("status").aggregate(n=lambda t: t.count())
-        >>> list(store.fetch(by_status).columns)
+        >>> by_status = shop.table("orders").group_by("status").aggregate(n=lambda t: t.count())
+        >>> list(shop.fetch(by_status).columns)
         ['status', 'n']
         """
         expression = self.table(expression) if isinstance(expression, str) else expression
@@ -131,8 +131,8 @@ class Shop:
 
         The same expression is kept once, for as long as the shop is open.
 
-        >>> days = store.keep(store.table("orders").group_by("status").aggregate(n=lambda t: t.count()))
-        >>> store.keep(store.table("orders").group_by("status").aggregate(n=lambda t: t.count())) is days
+        >>> days = shop.keep(shop.table("orders").group_by("status").aggregate(n=lambda t: t.count()))
+        >>> shop.keep(shop.table("orders").group_by("status").aggregate(n=lambda t: t.count())) is days
         True
         """
         key = expression.op()
@@ -147,9 +147,9 @@ class Shop:
         shares, and what is said of customers, stay right; sums are a part. A guest's order stands for itself. Counts of
         `audits` stay those of the whole. Raises UsageError below 1.
 
-        >>> part = store.drawn(4)
+        >>> part = shop.drawn(4)
         >>> count = lambda s: int(s.fetch(s.table("orders").aggregate(n=lambda t: t.count()))["n"].iloc[0])
-        >>> 0 < count(part) < count(store)
+        >>> 0 < count(part) < count(shop)
         True
         """
         if one_in < 1:
@@ -171,7 +171,7 @@ class Shop:
     def sample(self, expression: ir.Table, *, rows: int, key: str, seed: int = 0) -> pd.DataFrame:
         """`rows` random rows, the same for the same seed and on every engine: those whose hashed `key` comes first.
 
-        >>> len(store.sample(store.table("orders"), rows=5, key="order_id", seed=1))
+        >>> len(shop.sample(shop.table("orders"), rows=5, key="order_id", seed=1))
         5
         """
         order = (expression[key].cast("string") + f"#{seed}").hexdigest("md5")
@@ -180,7 +180,7 @@ class Shop:
     def stream(self, expression: ir.Table, *, chunk: int = 100_000) -> Iterator[pd.DataFrame]:
         """A table's rows in frames of at most `chunk`, for what must be read row by row, such as texts.
 
-        >>> max(len(frame) for frame in store.stream(store.table("orders"), chunk=500))
+        >>> max(len(frame) for frame in shop.stream(shop.table("orders"), chunk=500))
         500
         """
         yield from self._engine.stream(expression, chunk=chunk)
@@ -188,7 +188,7 @@ class Shop:
     def reconciliation(self) -> pd.DataFrame:
         """Is every row accounted for? One row a table and one for the sum: table, read, kept, set_aside, after_as_of.
 
-        >>> total = store.reconciliation().iloc[-1]
+        >>> total = shop.reconciliation().iloc[-1]
         >>> bool(total["read"] == total["kept"] + total["set_aside"] + total["after_as_of"])
         True
         """
@@ -203,7 +203,7 @@ class Shop:
     def faults(self) -> pd.DataFrame:
         """What is wrong with the rows? One row a table and reason: table, code, meaning, rows, kept (they still count).
 
-        >>> sorted(set(store.faults()["table"]) - set(store.audits))
+        >>> sorted(set(shop.faults()["table"]) - set(shop.audits))
         []
         """
         rows = []
@@ -215,7 +215,7 @@ class Shop:
     def set_aside(self) -> ir.Table:
         """Which rows were set aside? Lazily: table, row (counted from 1 below the header), code.
 
-        >>> list(store.set_aside().columns)
+        >>> list(shop.set_aside().columns)
         ['table', 'row', 'code']
         """
         return self._aside.order_by("table", "row")
@@ -226,7 +226,7 @@ class Shop:
         'sale' and 'open' count as sales, 'unknown' too, until somebody says what it is; 'out' does not; 'given_back'
         was paid back in full where the shop does not say how much.
 
-        >>> list(store.states().columns)
+        >>> list(shop.states().columns)
         ['status', 'kind', 'orders', 'money']
         """
         rows = [(state.status, state.kind, state.orders, state.money) for state in self._record.states]
@@ -259,7 +259,7 @@ class Shop:
     def person(self, customer_id: str) -> tuple[str, ...]:
         """Which accounts, addresses and phones does a customer of raw exports stand for? Their own id alone, if one.
 
-        >>> store.person("C00017")
+        >>> shop.person("C00017")
         ('C00017',)
         """
         return self._record.people.why.get(customer_id, (customer_id,))
@@ -267,7 +267,7 @@ class Shop:
     def notes(self) -> pd.DataFrame:
         """What was decided while the files were read, for whoever knows better? One row each: code, file, detail.
 
-        >>> list(store.notes().columns)
+        >>> list(shop.notes().columns)
         ['code', 'file', 'detail']
         """
         rows = [(note.code, note.file, note.detail) for note in self._record.notes]
@@ -279,7 +279,7 @@ class Shop:
         A keyed hash of the id: CRM_KEY, else the reports folder's own key; in a notebook run by hand without CRM_KEY
         it lasts for the session. Ids themselves belong into `lists`.
 
-        >>> store.pseudonym("C00017")  # doctest: +SKIP
+        >>> shop.pseudonym("C00017")  # doctest: +SKIP
         'c-3f0e5a7b9d21'
         """
         return pseudonyms.pseudonym(value, key=self._key, kind=kind)
@@ -289,7 +289,7 @@ class Shop:
 
         Drawn with the key of `pseudonym`, and lasts as long as it does. An id keeps its lot when the list changes.
 
-        >>> store.lot("C00017", of="reminders") == store.lot("C00017", of="reminders")
+        >>> shop.lot("C00017", of="reminders") == shop.lot("C00017", of="reminders")
         True
         """
         return pseudonyms.lot(value, key=self._key, of=of)

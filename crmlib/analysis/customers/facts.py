@@ -77,7 +77,7 @@ def profiles(shop: Shop, *, day: date | None = None) -> Profiles:
 
     NotEnoughData below 20 customers; NotAvailable without orders that name their customer.
 
-    >>> list(profiles(store).frame.columns)[:4]
+    >>> list(profiles(shop).frame.columns)[:4]
     ['customer_id', 'purchases', 'silent_days', 'known_days']
     """
     shop.table("orders")
@@ -94,7 +94,7 @@ def profiles(shop: Shop, *, day: date | None = None) -> Profiles:
 def earlier(shop: Shop, *, days: int) -> Profiles | None:
     """The same as it was `days` ago; None where the shop had too few customers then.
 
-    >>> earlier(store, days=36500) is None
+    >>> earlier(shop, days=36500) is None
     True
     """
     try:

@@ -33,7 +33,7 @@ def traits(shop: Shop) -> pd.DataFrame:
     Country, region, gender and where they came from, as the shop has them; of the first order its channel, whether it
     had a coupon, and the category of its first product by id. Rare values are 'other'.
 
-    >>> "first_channel" in traits(store)
+    >>> "first_channel" in traits(shop)
     True
     """
     frame = shop.fetch(customer_traits(shop), max_rows=MAX_CUSTOMERS)

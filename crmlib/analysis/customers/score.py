@@ -102,7 +102,7 @@ def fit(before: Profiles, bought: pd.Series) -> Score:
 def later(shop: Shop, before: Profiles, *, days: int) -> pd.Series:
     """On how many days did each customer of `before` buy in the `days` after it? A number each row.
 
-    >>> int(later(store, profiles(store), days=1).sum())
+    >>> int(later(shop, profiles(shop), days=1).sum())
     0
     """
     end = before.day + timedelta(days=days)
@@ -116,7 +116,7 @@ def test(shop: Shop, *, days: int) -> tuple[Score | None, Tested | None]:
 
     (None, None) where the shop is younger than that, or too few bought: then there is no score.
 
-    >>> test(store, days=90)[1].rises
+    >>> test(shop, days=90)[1].rises
     True
     """
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 _MANY_SET_ASIDE = 0.01  # share of a table's rows from which a check warns
 _TELLING_ORDERS = 100
+_MANY_LOST = 0.1  # share of references to another table from which those that find nothing are a fault
 
 
 def part_guests(health: Health) -> Part | None:
@@ -65,6 +67,28 @@ def part_fields(health: Health) -> Part | None:
     )  # fmt: skip
 
 
+def _references(health: Health, shop: Shop) -> Iterator[Check | None]:
+    """Do orders find their customers, and lines their orders and products?"""
+    if shop.has("orders", "customer_id") and shop.has("customers"):
+        orders = shop.audits["orders"]
+        named = orders.kept - int(health.guests["guests"].sum())
+        yield _missing("orders", "customer", orders.oddities.get("unknown_customer", 0), named)
+    if shop.has("order_lines"):
+        lines = shop.audits["order_lines"]
+        lost = lines.set_aside.get("unknown_order", 0)
+        yield _missing("order lines", "order", lost, lines.kept + lost)
+        if shop.has("products"):
+            yield _missing("order lines", "product", lines.oddities.get("unknown_product", 0), lines.kept)
+
+
+def _missing(rows: str, of: str, lost: int, named: int) -> Check | None:
+    if not lost or lost <= _MANY_LOST * named:
+        return None
+    share = formats.share(min(lost / named, 1.0)) if named else "All"
+    text = f"{share} of {rows} find no {of} in the {of} list: look whether both files write the number alike."
+    return Check(name=f"{of}s of {rows}", verdict="failed", text=text)
+
+
 def part_checks(health: Health, *, shop: Shop) -> Part:
     """Is the data complete and fresh enough for the other pages?"""
     checks = []
@@ -78,6 +102,7 @@ def part_checks(health: Health, *, shop: Shop) -> Part:
             checks.append(Check(name=name, verdict="warning", text=text))
         else:
             checks.append(Check(name=name, verdict="ok", text=f"{row.kept:,} of {row.read:,} usable."))
+    checks += [check for check in _references(health, shop) if check]
     through = shop.data_through
     if shop.stale():
         text = f"The newest data is from {through}, older than {shop.settings.max_age}."

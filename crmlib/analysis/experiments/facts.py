@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import ibis
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from crmlib.shop.shop import Shop
 
 _DAY = 86_400  # seconds
+_BETWEEN = "\x1f"
 _USUAL = 0.05  # share of units with several rows above which a metric's rows are events
 _OUTCOMES = ("experiment", "metric", "variant", "unit_id", "value", "pre_value", "open", "several", "early",
              "window", "day")  # fmt: skip
@@ -61,8 +64,15 @@ class Facts:
 
     def units_of(self, experiment: str) -> dict[str, int]:
         """Arm -> its units, in the order of their names."""
-        mine = self.arms[self.arms["experiment"] == experiment].sort_values("variant")
-        return dict(zip(mine["variant"].astype(str), mine["units"].astype(int), strict=True))
+        return self._units.get(experiment, {})
+
+    @cached_property
+    def _units(self) -> dict[str, dict[str, int]]:
+        found: dict[str, dict[str, int]] = {}
+        arms = self.arms.sort_values(["experiment", "variant"])
+        for experiment, arm, units in zip(arms["experiment"], arms["variant"], arms["units"], strict=True):
+            found.setdefault(str(experiment), {})[str(arm)] = int(units)
+        return found
 
     def name(self, experiment: str, arm: str = "") -> str:
         """A test as a sentence calls it, with its arm where there are several new versions: 'button (red)'."""
@@ -160,6 +170,13 @@ def _capped(shop: Shop, outcomes: ir.Table, found: pd.DataFrame, ratios: list[tu
     return (
         pd.concat([plain, reduced.ratio_moments(shop, outcomes, ratios=ratios, cut=True)[names]]) if ratios else plain
     )
+
+
+def among(rows: ir.Table, measures: Iterable[tuple[str, str]]) -> ir.BooleanValue:
+    """Is a row of one of these tests and metrics? One list: a condition for each would nest too deep for an engine."""
+    names = [experiment + _BETWEEN + metric for experiment, metric in measures]
+    both: ir.StringValue = rows["experiment"] + _BETWEEN + rows["metric"]
+    return both.isin(names).fill_null(False) if names else ibis.literal(False)
 
 
 def assigned_units(shop: Shop, *, experiment: str = "") -> ir.Table:
@@ -296,10 +313,10 @@ def _events(shop: Shop, single: ir.Table, several: list[dict[str, Any]], *, wind
     rows = rows.inner_join(single.select("experiment", "unit_id", "assigned_at"), ["experiment", "unit_id"])
     rows = rows.mutate(_seconds=rows["observed_at"].delta(rows["assigned_at"], unit="second"))
     usual = [row for row in several if row["_several"] > _USUAL * row["_units"]]
-    marked = [(rows["experiment"] == row["experiment"]) & (rows["metric"] == row["metric"]) for row in usual]
+    marked = among(rows, [(row["experiment"], row["metric"]) for row in usual])
     last = single.group_by("experiment").aggregate(_followed=single["assigned_at"].max())
     last = last.mutate(_followed=_moment(shop.as_of).delta(last["_followed"], unit="second"))
-    rows = rows.mutate(_event=ibis.or_(*marked) if marked else ibis.literal(False)).inner_join(last, "experiment")
+    rows = rows.mutate(_event=marked).inner_join(last, "experiment")
     limit = ibis.greatest(rows["_followed"], window_days * _DAY)
     rows = rows.filter(~(rows["_event"] & (rows["_seconds"] > limit)).fill_null(False))
     said = {"_off": (rows["value"] != 0) & (rows["value"] != 1), "_no": rows["value"] == 0}

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from crmlib import figures, formats, wording
 from crmlib.analysis.experiments.effects import Effect
-from crmlib.analysis.experiments.facts import assigned_units, measured, placed_orders
+from crmlib.analysis.experiments.facts import among, assigned_units, measured, placed_orders
 from crmlib.analysis.experiments.measures import chart_of, on_axis, p_text, rounded, words
 from crmlib.analysis.experiments.moments import moments
 from crmlib.analysis.experiments.results import CLEAR, Results, Rule, comparison, within
@@ -97,8 +97,7 @@ def primary_outcomes(shop: Shop, results: Results) -> ir.Table | None:
         return None
     units = shop.keep(assigned_units(shop))
     outcomes = shop.keep(measured(shop, units=units, window_days=results.facts.window_days))
-    chosen = [(outcomes["experiment"] == name) & (outcomes["metric"] == metric) for name, metric in kept.items()]
-    return outcomes.filter(ibis.or_(*chosen))
+    return outcomes.filter(among(outcomes, kept.items()))
 
 
 def _days(frame: pd.DataFrame, results: Results) -> pd.DataFrame:

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import pandas as pd
@@ -159,8 +160,13 @@ class Results:
 
     def kind_of(self, experiment: str, metric: str) -> str:
         """share, money or number; '' where nothing was compared."""
-        rows = self.table[(self.table["experiment"] == experiment) & (self.table["metric"] == metric)]
-        return "" if rows.empty else str(rows["kind"].iloc[0])
+        return self._kinds.get((experiment, metric), "")
+
+    @cached_property
+    def _kinds(self) -> dict[tuple[str, str], str]:
+        first = self.table.drop_duplicates(["experiment", "metric"])
+        names = zip(first["experiment"].astype(str), first["metric"].astype(str), strict=True)
+        return dict(zip(names, first["kind"].astype(str), strict=True))
 
     def __repr__(self) -> str:
         return f"Results({len(self.table)} comparisons in {self.table['experiment'].nunique()} experiments)"

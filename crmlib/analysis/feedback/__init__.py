@@ -1,9 +1,9 @@
 """What do customers complain about, how often, and is it getting worse?
 
-store = crm.connect("data/demo")
-texts, orders = feedback.facts(store), feedback.orders_by_day(store)
-learning = feedback.learn(store, texts, reader=feedback.Reader())   does a model of the shop's own stars read better?
-readings = feedback.score(store, texts, reader=learning.reader)     every text read once
+shop = crm.connect("data/demo")
+texts, orders = feedback.facts(shop), feedback.orders_by_day(shop)
+learning = feedback.learn(shop, texts, reader=feedback.Reader())   does a model of the shop's own stars read better?
+readings = feedback.score(shop, texts, reader=learning.reader)     every text read once
 validation = feedback.validate(readings)                            against the shop's own stars
 trend = feedback.trend(readings, orders)                            the last eight weeks against the year before
 unhappy = feedback.satisfaction(trend)                              how many are unhappy, now and before

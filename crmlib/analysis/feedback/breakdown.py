@@ -6,7 +6,6 @@ p-values are corrected for all pairs searched (Benjamini and Hochberg), rates of
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -23,6 +22,7 @@ from crmlib.analysis.feedback.rates import author, period_of
 from crmlib.analysis.feedback.texts import SEGMENTS, Readings, with_segments
 from crmlib.analysis.feedback.themes import OWNERS, THEMES
 from crmlib.analysis.feedback.trend import ACT_WITHIN_DAYS
+from crmlib.analysis.feedback.variants import about, of_one_thing, runs, sold_together, together
 from crmlib.findings import Action, Chart, Part, Signal
 from crmlib.shop import facts as shop_facts
 from crmlib.stats import adjust, rate_interval, share_interval
@@ -36,13 +36,6 @@ MIN_ORDERS = 50  # orders (or texts) below which a product or group is not searc
 MIN_COMPLAINTS = 5  # writers below which nothing is said of a product or group
 Q_MAX = 0.05
 SHOWN = 10  # products drawn, and groups without a clear difference listed
-_SMALL = re.compile(
-    r"\b(?:small(?:er)?|tight(?:er)?|short(?:er)?|narrow(?:er)?|tiny|size up|next size up|barely|hardly)\b",
-    re.IGNORECASE,
-)
-_LARGE = re.compile(
-    r"\b(?:big(?:ger)?|large(?:r)?|loose(?:r)?|long(?:er)?|wide(?:r)?|baggy|huge|size down)\b", re.IGNORECASE
-)
 _RATE = ["complaints", "rate", "low", "high", "average", "ratio", "p_value"]
 _PRODUCT = ["product_id", "name", "theme", "orders", *_RATE, "q_value", "above", "runs"]
 _GROUP = ["dimension", "value", "theme", "per", "exposure", *_RATE]
@@ -136,11 +129,30 @@ def products(readings: Readings, shop: Shop, orders: pd.DataFrame) -> Products:
         return Products(frame=pd.DataFrame(columns=_PRODUCT), searched=0, without_product=without)
     start, end = period
     sold = shop.fetch(product_orders(shop, start=start, end=end))
-    written = _complaints(readings, texts["product_id"], named & _within(texts, period))
-    found, searched = against_others(sold, written)
+    inside, kin = named & _within(texts, period), of_one_thing(shop)
+    families = together(readings, kin)
+    written, theirs = (_complaints(one, one.texts["product_id"], inside) for one in (readings, families))
+    found, searched = with_families(sold, written, theirs, kin)
     fits = found["above"] & (found["theme"] == "fit")
-    found["runs"] = [_runs(readings, one) if fit else "" for one, fit in zip(found["product_id"], fits, strict=True)]
+    source = [families if one in set(kin["family_id"]) else readings for one in found["product_id"]]
+    found["runs"] = [runs(*one) if fit else "" for *one, fit in zip(source, found["product_id"], fits, strict=True)]
     return Products(frame=found[_PRODUCT], searched=searched, without_product=without)
+
+
+def with_families(
+    sold: pd.DataFrame, written: pd.DataFrame, theirs: pd.DataFrame, kin: pd.DataFrame
+) -> tuple[pd.DataFrame, int]:
+    """`against_others` for each product, and for families of sizes and colours of one thing, corrected for both.
+
+    `theirs` is `written` by family. A family is named only where none of its products stands out by itself.
+    """
+    grown = _rates(sold_together(sold, kin), theirs)
+    found, searched = _judged(pd.concat([_rates(sold, written), grown[grown["product_id"].isin(kin["family_id"])]]))
+    clear = found[found["above"]]
+    alone = set(zip(clear["product_id"].map(kin["family_id"]), clear["theme"], strict=True))
+    family = found["product_id"].isin(kin["family_id"])
+    said = [pair in alone for pair in zip(found["product_id"], found["theme"], strict=True)]
+    return found[~family | (found["above"] & ~pd.Series(said, index=found.index))].reset_index(drop=True), searched
 
 
 def against_others(sold: pd.DataFrame, written: pd.DataFrame) -> tuple[pd.DataFrame, int]:
@@ -149,6 +161,10 @@ def against_others(sold: pd.DataFrame, written: pd.DataFrame) -> tuple[pd.DataFr
     `sold` has product_id and orders; `written` one row a product (value), author and theme. Given all complaints about
     a theme, those of one product are binomial with its share of the orders. Source: Przyborowski and Wilenski 1940.
     """
+    return _judged(_rates(sold, written))
+
+
+def _rates(sold: pd.DataFrame, written: pd.DataFrame) -> pd.DataFrame:
     frames = []
     for theme in (ANY, *THEMES):
         own = written[written["theme"] == theme].groupby("value").size()
@@ -161,7 +177,11 @@ def against_others(sold: pd.DataFrame, written: pd.DataFrame) -> tuple[pd.DataFr
         p = stats.binom.sf(frame["complaints"] - 1, total, frame["orders"] / exposed)
         average = 1000 * total / exposed
         frames.append(frame.assign(rate=rate, low=low, high=high, average=average, ratio=ratio, p_value=p, total=total))
-    found = pd.concat(frames, ignore_index=True)
+    return pd.concat(frames, ignore_index=True)
+
+
+def _judged(found: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+    found = found.reset_index(drop=True)
     tested = (found["orders"] >= MIN_ORDERS) & (found["total"] > 0)
     found = found.assign(q_value=np.nan)
     if tested.any():
@@ -236,16 +256,6 @@ def _two_sided(count: int, *, total: int, size: int, all_sizes: int, texts: bool
     return float(min(1.0, 2 * min(law.sf(count - 1), law.cdf(count))))
 
 
-def _runs(readings: Readings, product_id: str) -> str:
-    """'small' or 'large' where two of three fit complaints about a product say so, else ''."""
-    said = readings.mentions[readings.mentions["complaint"] & (readings.mentions["theme"] == "fit")]
-    texts = readings.texts.iloc[said["row"]]
-    texts = texts.loc[texts["product_id"] == product_id, "text"]
-    small, large = (int(texts.str.contains(pattern).sum()) for pattern in (_SMALL, _LARGE))
-    most = 2 / 3 * len(texts)
-    return "small" if small >= most and small > large else ("large" if large >= most and large > small else "")
-
-
 def part_products(readings: Readings, shop: Shop, orders: pd.DataFrame) -> Part:
     """Which product is complained about more than the others? Those that stand out, beside the shop's average."""
     found = products(readings, shop, orders)
@@ -261,7 +271,9 @@ def part_products(readings: Readings, shop: Shop, orders: pd.DataFrame) -> Part:
         title, sentence = (
             titled(row),
             wording.sentences(
-                _counted(row), quoted(readings, row.theme, product_id=row.product_id), cases if more else ""
+                _counted(row),
+                quoted(about(readings, shop, row.product_id), row.theme, product_id=row.product_id),
+                cases if more else "",
             ),
         )
     method = (

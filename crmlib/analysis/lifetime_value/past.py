@@ -94,7 +94,7 @@ def part_past(past: Past, *, currency: str) -> Part:
             id="past_sales", label="Net sales, past 12 months" if past.whole else f"Net sales {past.period}",
             value=past.sales if past.sales == past.sales else None,
             unit=currency or "amount", n=past.customers, headline=past.sales == past.sales, before=past.before,
-            against="the year before" if past.before else "",
+            against="the year before" if past.before is not None else "",
             definition=f"net sales to known customers from {past.start.isoformat()} on",
         ),
         Metric(id="past_buyers", label=f"Customers who bought {past.period}", value=past.customers, unit="customers",

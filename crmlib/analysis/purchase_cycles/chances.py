@@ -59,7 +59,7 @@ def chances(shop: Shop) -> Chances:
     ends where the test begins; the test's chances are held against what came, then it is fitted once more for today. A
     horizon for which the shop is too young has no column.
 
-    >>> chances(store).customers["chance_30d"].between(0, 1).all()
+    >>> chances(shop).customers["chance_30d"].between(0, 1).all()
     np.True_
     """
     today = rhythms(shop, day=shop.as_of)

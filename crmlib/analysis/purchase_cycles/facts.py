@@ -25,7 +25,7 @@ def gap_counts(shop: Shop, *, day: date | None = None) -> pd.DataFrame:
     NotEnoughData below 20 customers and where nobody has bought for 90 days; NotAvailable where orders
     do not name their customer.
 
-    >>> list(gap_counts(store).columns)
+    >>> list(gap_counts(shop).columns)
     ['number', 'gap', 'closed', 'n']
     """
     named(shop)

@@ -52,7 +52,7 @@ def late(shop: Shop) -> Late | None:
     The point is the one beyond which 5 % of closed gaps lay, each customer counted once, in the time up to a year ago;
     how often it raises a false alarm is counted on gaps that began since and were closed.
 
-    >>> (late(store).points[:, 3] > 1).all()
+    >>> (late(shop).points[:, 3] > 1).all()
     np.True_
     """
     rows = later_than_usual(shop, day=shop.as_of)

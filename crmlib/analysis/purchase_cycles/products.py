@@ -20,7 +20,7 @@ def replenished(shop: Shop) -> pd.DataFrame:
     By Kaplan and Meier, open gaps counted; `from_days` and `to_days` hold the middle half of those who buy it again
     within a year. Products that 50 customers or more bought again; the steadiest first. Empty without order lines.
 
-    >>> list(replenished(store).columns)[:2]
+    >>> list(replenished(shop).columns)[:2]
     ['product_id', 'name']
     """
     columns = ["product_id", "name", "buyers", "share_year", "low", "high", "from_days", "to_days"]

@@ -59,7 +59,7 @@ def families(shop: Shop) -> pd.DataFrame:
     of two categories or brands together. Names are those of products, else ids that are names. Not enough to say that
     one replaces the other.
 
-    >>> list(families(store).columns)
+    >>> list(families(shop).columns)
     ['product_id', 'name', 'family', 'evidence']
     """
     return family_of(_products(shop), said=shop.settings.families)
