@@ -522,7 +522,7 @@ def test_nobody_has_stopped_where_the_chance_of_it_was_not_tested(cdnow_sample, 
     assert checked.trust(scores.horizon_days) is Trust.UNTESTED
     part = clv.part_wavering(scores, checked, shop=cdnow_sample)
     assert part.title == title
-    assert part.sentence == "No forecast over 12 months was tested, so who has gone can't be said."
+    assert part.sentence == "No forecast over 12 months was tested, so who stays away can't be said."
     assert [action.what for action in part.actions] == what
     # No money hangs on a chance that may be wrong, and no number of it is a tile.
     assert all((action.worth, action.weight) == ("", 0) for action in part.actions) and not part.metrics[0].headline
@@ -539,7 +539,7 @@ def test_after_a_miss_no_money_is_set_on_a_list(cdnow_sample, scored):
     part = clv.part_wavering(quiet_scores(scored[1], 0.6, 0.7), missed, shop=cdnow_sample)
     (action,) = part.actions
     assert (action.worth, action.weight) == ("", 0)
-    assert part.sentence == "The last forecast was too far off to say who has gone."
+    assert part.sentence == "The last forecast was too far off to say who stays away."
     assert "Nobody is left alone for comparison: halves of fewer than 100 would show nothing." in action.why
     held = clv.part_wavering(quiet_scores(scored[1], 0.6, 0.7), over_a_year(scored[0]), shop=cdnow_sample).actions[0]
     assert held.worth.startswith("up to $") and held.weight > 0

@@ -7,7 +7,6 @@ on phrasings left out of the learning and beyond the noise of that comparison.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -87,16 +86,14 @@ def labels(shop: Shop) -> dict[str, frozenset[str]]:
     path = resolve(shop.folder) / FILE
     if not path.is_file():
         return {}
+    rows = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    if lacks := {"feedback_id", "theme"} - set(rows.columns):
+        raise UsageError(f"{FILE} has no column {wording.listed(sorted(lacks))}")
     found: dict[str, set[str]] = {}
-    with path.open(encoding="utf-8-sig", newline="") as lines:
-        rows = csv.DictReader(lines)
-        if lacks := {"feedback_id", "theme"} - set(rows.fieldnames or ()):
-            raise UsageError(f"{FILE} has no column {wording.listed(sorted(lacks))}")
-        for row in rows:
-            theme = (row["theme"] or "").strip().casefold()
-            if theme and theme not in THEMES:
-                raise UsageError(f"{FILE}, line {rows.line_num}: no theme '{theme}'; {nearest(theme, THEMES)}")
-            found.setdefault((row["feedback_id"] or "").strip(), set()).update({theme} - {""})
+    for line, (one, theme) in enumerate(zip(rows["feedback_id"], rows["theme"].str.strip().str.casefold()), 2):
+        if theme and theme not in THEMES:
+            raise UsageError(f"{FILE}, line {line}: no theme '{theme}'; {nearest(theme, THEMES)}")
+        found.setdefault(one.strip(), set()).update({theme} - {""})
     return {one: frozenset(themes) for one, themes in found.items()}
 
 

@@ -160,8 +160,8 @@ def _silent(found: Outlooks) -> str:
 
 def _unknown(scores: Scores, trust: Trust) -> str:
     if trust is Trust.MISSED:
-        return "The last forecast was too far off to say who has gone."
-    return f"No forecast over {wording.span(scores.horizon_days)} was tested, so who has gone can't be said."
+        return "The last forecast was too far off to say who stays away."
+    return f"No forecast over {wording.span(scores.horizon_days)} was tested, so who stays away can't be said."
 
 
 def _signals(found: Outlooks, *, tested: bool) -> list[Signal]:
