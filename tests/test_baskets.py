@@ -691,3 +691,22 @@ def test_parameters_out_of_range_are_refused(rng: np.random.Generator) -> None:
     for wrong in ({"max_items": 1}, {"max_items": 11}, {"min_confidence": 1.1}, {"q_max": 0.0}):
         with pytest.raises(UsageError, match="max_items lies"):
             bk.fit(baskets, **wrong)
+
+
+def test_the_demos_baskets_are_those_of_the_raw_files(demo_folder: Path) -> None:
+    """Counted by pandas alone: first row of each order, not cancelled, before as_of, with a piece of something."""
+    orders, lines = (pd.read_csv(demo_folder / f"{name}.csv", dtype=str) for name in ("orders", "order_lines"))
+    orders = orders.drop_duplicates("order_id").dropna(subset=["order_id"])
+    stands = orders["cancelled_at"].isna() & ~(pd.to_datetime(orders["ordered_at"], errors="coerce") >= "2026-10-01")
+    lines = lines[pd.to_numeric(lines["quantity"], errors="coerce") > 0].dropna(subset=["product_id"])
+    baskets = lines[lines["order_id"].isin(orders.loc[stands, "order_id"])]
+    shop = crm.connect(demo_folder)
+    found = shop.fetch(basket_table(shop), max_rows=100_000)
+    assert len(found) == baskets["order_id"].nunique()
+    # A pair's buyers: customers, and each guest's basket for one of its own.
+    held = baskets.groupby("product_id")["order_id"].agg(set)
+    first, second = baskets["product_id"].value_counts().index[:2]
+    both = orders[orders["order_id"].isin(held[first] & held[second])]
+    buyers = both["customer_id"].nunique() + both["customer_id"].isna().sum()
+    pair = found[found["order_id"].isin(both["order_id"])]
+    assert pair["customer_id"].nunique() + pair["customer_id"].isna().sum() == buyers

@@ -94,15 +94,29 @@ def test_a_pair_whose_baskets_stand_alone_is_left_open(rng: np.random.Generator)
 
 
 @pytest.mark.parametrize(("n", "a", "b"), [(100, 30, 40), (1000, 120, 60), (400, 200, 10)])
-def test_the_tail_is_near_the_exact_one_where_totals_are_fixed(n: int, a: int, b: int) -> None:
+def test_the_tail_is_the_exact_one_where_totals_are_fixed(n: int, a: int, b: int) -> None:
     expected = a * b / n
     counts = np.arange(int(expected) + 1, min(a, b) + 1)
     exact = distributions.hypergeom.sf(counts - 1, n, a, b)
-    ours = tail(counts, np.full(len(counts), expected), np.full(len(counts), min(a, b)))
+    ours = tail(counts, np.full(len(counts), expected), np.full(len(counts), a), np.full(len(counts), b))
     poisson = distributions.poisson.sf(counts - 1, expected)
+    assert ours[(exact < 0.1) & (exact > 1e-9)] == pytest.approx(exact[(exact < 0.1) & (exact > 1e-9)])
     # Never surer than the exact one, and never less sure than a Poisson count.
     rare = exact < 0.1
-    assert (ours >= exact)[rare].all() and (ours <= poisson)[rare].all()
+    assert (ours >= exact * (1 - 1e-9))[rare].all() and (ours <= poisson)[rare].all()
+
+
+def test_the_tail_is_never_too_sure_where_baskets_differ(rng: np.random.Generator) -> None:
+    """Two items dealt anew into small and large baskets, each class keeping its totals: 20,000 times."""
+    baskets, totals = (700, 200, 100), ((20, 40), (30, 40), (50, 60))
+    met = sum(
+        rng.hypergeometric(first, n - first, second, 20_000) for n, (first, second) in zip(baskets, totals, strict=True)
+    )
+    expected = sum(a * b / n for n, (a, b) in zip(baskets, totals, strict=True))
+    first, second = (np.full(20_000, side) for side in np.sum(totals, axis=0))
+    p = tail(met, np.full(20_000, expected), first, second)
+    for rate in (0.05, 0.01, 0.001):
+        assert (p <= rate).mean() <= rate + 2 * np.sqrt(rate / 20_000), rate
 
 
 def test_small_shops_find_what_is_clear() -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from crmlib.analysis import lifetime_value as clv
 from crmlib.analysis.lifetime_value import chances, methods, models, timing
 from crmlib.analysis.lifetime_value.likelihood import Likelihood
+from crmlib.stats import weighted_auc
 
 FIRST, DAYS = date(2023, 1, 1), 1000
 QUARTERS = tuple(range(270, DAYS - 89, 90))
@@ -145,6 +146,53 @@ def test_too_few_windows_change_nothing_and_say_so(regular):
     assert found.none(last.model, last.patterns, days=90).tolist() == last.model.p_none(last.patterns, days=90).tolist()
     assert found.half_width(0.3) == 0.3
     assert chances.Chances().sentence() == ""
+
+
+def coming_back(seed: int, begin: int) -> chances.Window:
+    """Half buy on as they did; half fell silent, of whom one in six comes back, once: the model expects many of them."""
+    rng = np.random.default_rng(seed)
+    rate, known = rng.gamma(3, 1 / 45, 1500), rng.integers(300, 600, 1500)
+    silent = np.where(rng.random(1500) < 0.5, rng.integers(90, 250, 1500), np.minimum(rng.exponential(1 / rate), 200))
+    recency = np.maximum(known - silent, 1).astype(int)
+    frequency = np.maximum(rng.poisson(rate * recency), 1)
+    back = np.where(rng.random(1500) < 1 / 6, 1, 0)
+    purchases = np.where(silent >= 90, back, rng.poisson(rate * chances.DAYS))
+    people = pd.DataFrame(
+        {"frequency": np.minimum(frequency, recency), "recency_days": recency, "t_days": known, "purchases": purchases}
+    )
+    patterns = people.groupby([*methods.HISTORY, "purchases"]).size().rename("customers").reset_index()
+    start = FIRST + timedelta(days=begin)
+    model = clv.fit(patterns, time_unit="week", until=start, name=timing.MBG)
+    assert isinstance(model, models.PurchaseModel)
+    return chances.Window(start=start, patterns=patterns, model=model)
+
+
+def test_who_comes_back_orders_as_often_as_such_people_did():
+    *earlier, last = (coming_back(seed, 600 + 90 * seed) for seed in range(6))
+    found = chances.judge(earlier)
+    assert found.mending is not None and found.often
+    n, bought = (last.patterns[name].to_numpy(float) for name in ("customers", "purchases"))
+    learnt, plain = (replace(found, often=often).orders(last.model, last.patterns, days=90) for often in (True, False))
+    assert n @ chances.deviance(learnt, bought, n) < 0.95 * (n @ chances.deviance(plain, bought, n))
+    ranks = [weighted_auc(mean, bought > 0, n[None, :])[0] for mean in (learnt, plain)]
+    assert ranks[0] > ranks[1]
+    # The crowd brings what the model says, and no chance of an order is above the orders expected.
+    assert n @ learnt == pytest.approx(n @ last.model.expected(last.patterns, days=90), rel=0.02)
+    assert (learnt >= 1 - found.none(last.model, last.patterns, days=90) - 1e-12).all()
+
+
+def test_how_often_is_left_to_the_model_where_a_longer_time_shows_no_gain(regular):
+    rounds, windows = regular
+    year = window(rounds, DAYS - 365, days=365)
+    found = replace(chances.judge(windows), often=True)
+    after = chances.go_on(found, windows, patterns=year.patterns, model=year.model, days=365)
+    then = replace(chances.as_of(found, windows, model=year.model), onward=after.onward)
+    n, bought = (year.patterns[name].to_numpy(float) for name in ("customers", "purchases"))
+    learnt, plain = (
+        n @ chances.deviance(replace(then, often=often).orders(year.model, year.patterns, days=365), bought, n)
+        for often in (True, False)
+    )
+    assert not after.often or learnt < plain
 
 
 def test_a_tie_goes_to_the_model(regular, monkeypatch):

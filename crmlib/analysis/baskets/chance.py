@@ -19,6 +19,8 @@ from scipy import stats as distributions
 from crmlib.analysis.baskets.facts import Baskets, Floats, Ints, Profile, size_class
 
 _TOLERANCE, _ROUNDS, _CHUNK = 1e-9, 5_000, 20_000
+# p-values that a finer test would not move across any rate, and the share of baskets from which it differs.
+_CERTAIN, _HOPELESS, _MANY = 1e-12, 0.3, 0.005
 
 
 @dataclass(frozen=True)
@@ -116,16 +118,24 @@ def expected(chance: Chance, q: Floats, sets: Ints) -> Floats:
     return answer
 
 
-def tail(count: Floats | Ints, expected: Floats, most: Ints) -> Floats:
-    """How likely are `count` baskets or more by chance, if no more than `most` are possible? Binomial.
+def tail(count: Floats | Ints, expected: Floats, first: Ints, second: Ints) -> Floats:
+    """How likely are `count` baskets or more by chance, where the sides are in `first` and in `second` baskets?
 
-    `most` is in how many baskets the rarer side is. Each of these holds the other with a chance of its own, so the true
-    tail is thinner (Hoeffding 1956); that of a Poisson count, which knows no most, is thicker.
+    Hypergeometric (Fisher 1935), in as many baskets as would let these totals meet as often as `expected`: fewer than
+    there are where sizes differ, and so never too sure, since the more baskets differ the less the true count scatters
+    (Hoeffding 1956). Where neither side is in many of them it is as good as binomial.
 
-    >>> tail(np.array([7]), np.array([2.0]), np.array([10])).round(4)
-    array([0.0009])
+    >>> tail(np.array([7]), np.array([2.0]), np.array([10]), np.array([20])).round(4)
+    array([0.0004])
     """
-    return np.asarray(distributions.binom.sf(np.asarray(count) - 1, most, np.clip(expected / most, 0.0, 1.0)))
+    most = np.minimum(first, second)
+    found = np.asarray(distributions.binom.sf(np.asarray(count) - 1, most, np.clip(expected / most, 0.0, 1.0)))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        room = np.asarray(first, float) * np.asarray(second, float) / np.asarray(expected, float)
+    unsure = (found > _CERTAIN) & (found < _HOPELESS) & (most > _MANY * room)
+    sides = (np.asarray(side)[unsure].astype(np.int64) for side in (first, second))
+    found[unsure] = distributions.hypergeom.sf(np.asarray(count)[unsure] - 1, np.floor(room[unsure] + 1e-9), *sides)
+    return found
 
 
 @dataclass(frozen=True)

@@ -28,8 +28,8 @@ def tested(
     by_class = _expected_rules(table, baskets=baskets, chance=chance)
     table["expected"] = by_class.sum(axis=0)
     weight = _weights(table, itemsets)
-    most = table[["count_a", "count_c"]].min(axis=1)
-    by_count = tail(table["count"], table["expected"], most) / weight
+    sides = table["count_a"].to_numpy(), table["count_c"].to_numpy()
+    by_count = tail(table["count"].to_numpy(), table["expected"].to_numpy(float), *sides) / weight
     if rate < 1:
         # The other test can only raise a p-value, so what fails by count alone need not be looked at further; with p
         # left as it is, every q up to the rate stays exact.
@@ -119,7 +119,8 @@ def intervals(rules: pd.DataFrame, by_class: Floats, *, baskets: Baskets, chance
     by_log = distributions.t.sf(distance, found["df"])
     # Of few baskets a t-test is never sure. Each customer counted once is no household's habit either.
     expected = rules["expected"].to_numpy(float)
-    by_head = tail(found["customers"], expected, rules[["count_a", "count_c"]].min(axis=1))
+    totals = rules["count_a"].to_numpy(), rules["count_c"].to_numpy()
+    by_head = tail(found["customers"].to_numpy(), expected, *totals)
     return pd.DataFrame(
         {
             "customers": found["customers"].astype(np.int64),

@@ -26,10 +26,10 @@ _LANGUAGES = """
 """
 # Words of shoppers that TextBlob's lexicon, made of newspapers, lacks; of shorter ones only these count as English.
 _SHOPPERS = """
-    ace amazeballs app awsome bonsai brill chuffed colour colours comfy decor doa doddle dunno emoji fab fave favourite
-    fiddly flavour flavours gifted gonna gorg grey gutted hubby jewellery kinda latte lol luv meh mum naff nan nope omg
-    online oversized ppl pls pricey prob probs rec reorder reordered refund refunds sizing sooo stylish thx tho tracking
-    ugh unboxed unboxing unwearable wanna website wifi wow xmas xxl yay yep yum yummy
+    ace amazeballs app awsome bonsai brill chuffed colour colours comfy decaf decor doa doddle dunno emoji fab fave
+    favourite fiddly flavour flavours gifted gonna gorg gr grey gutted hubby jewellery kinda latte legit lol luv meh
+    mum naff nan nope omg online oversized ppl pls pricey prob probs rec reorder reordered refund refunds sizing sooo
+    stylish thx tho tracking ugh unboxed unboxing unwearable vegan wanna website wifi wow xmas xxl yay yep yum yummy
     appliqué brûlée café cafés cliché crème déjà décor entrée fiancé fiancée jalapeño jalapeños naïve piñata purée rosé
 """
 _SHORT = """
@@ -38,6 +38,9 @@ _SHORT = """
 _TOKEN = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*")
 _APOSTROPHES = re.compile("[\u2018\u2019\u201b\u02bc`\u00b4]")
 _ENDINGS = (("'s", ""), *((end, "") for end in ("s", "ed", "ly", "er", "ing", "y")), ("ed", "e"), ("ing", "e"))
+# British spellings of words that the lexicon has in American ones: marvellous, favourable, organised, centre.
+_BRITISH = (("ll", "l"), ("our", "or"), ("ise", "ize"), ("isi", "izi"), ("tre", "ter"))
+_STRETCHED = re.compile(r"(.)\1{2,}")  # sloooow, goooood
 _PREFIX = re.compile(r"^(?:un|re|mis|over|non|pre)(?=\w{4})")
 _SOUND = re.compile(r"h+m+|u+r*g+h+|(?:woo)?h+oo+|[bcdfghjklmnpqrstvwxz]{3,5}|a+w+|o+h+|no+|ye+s+|so+")
 
@@ -73,10 +76,14 @@ def _known(token: str) -> bool:
     words = _words()
     if len(token) > LONGEST:
         return False
+    if (plain := _STRETCHED.sub(r"\1", token)) != token and (_known(plain) or _known(_STRETCHED.sub(r"\1\1", token))):
+        return True
     if token in words or token.replace("'", "") in words or token.split("'")[0] in words or _SOUND.fullmatch(token):
         return True
     stems = [token[: -len(end)] + more for end, more in _ENDINGS if token.endswith(end) and len(token) - len(end) >= 3]
     if any(stem in words for stem in stems):
+        return True
+    if any(british in token and token.replace(british, american) in words for british, american in _BRITISH):
         return True
     bare = _PREFIX.sub("", token)
     if bare != token:

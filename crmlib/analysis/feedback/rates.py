@@ -142,7 +142,7 @@ def part_rates(readings: Readings, orders: pd.DataFrame) -> Part:
         chart=chart,
         metrics=_metrics(found),
         caveats=_caveats(),
-        method=[_measured(found)],
+        method=[one for one in (_measured(found), readings.reader.labelled.sentence()) if one],
         tables={"themes": found.frame.drop(columns="in_period")},
     )
 
@@ -152,8 +152,8 @@ def _metrics(found: Rates) -> list[Metric]:
         return []
     definition = (
         "texts that speak negatively of the theme or name one of its faults (with four or five stars only a fault in a "
-        "text that is negative as a whole), or mention it without praise under one or two stars, per 1,000 orders of "
-        "the period; Garwood's 95 % interval of the count"
+        "text that reads negative as a whole), or mention it without praise under one or two stars, per 1,000 orders "
+        "of the period; Garwood's 95 % interval of the count"
     )
     texts = Metric(
         id="texts_per_1000_orders",

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Literal
 
+from crmlib.analysis.feedback.labels import Labelled
 from crmlib.analysis.feedback.language import is_english
 from crmlib.analysis.feedback.learning import Learnt, matrix
 from crmlib.analysis.feedback.moods import Scores, mood, scores
@@ -60,7 +61,7 @@ class Reader:
 
     With a model of the shop's own stars if it has `learnt` one, else as `taught` on public sentences, else with
     TextBlob's lexicon and rules of wording alone. `known` holds the scores of texts met before by their key, so that
-    none is scored twice. `words` are the shop's own, beside ours.
+    none is scored twice. `words` are the shop's own, beside ours, and `labelled` what its labels teach of themes.
     """
 
     abstain_below: float = 0.1
@@ -68,6 +69,7 @@ class Reader:
     taught: bool = True
     known: Mapping[int, Scores] = field(default_factory=dict, repr=False, compare=False)
     words: OwnWords = field(default_factory=OwnWords, repr=False)
+    labelled: Labelled = field(default_factory=Labelled, repr=False)
 
     def __post_init__(self) -> None:
         if not 0 <= self.abstain_below <= 1:
@@ -101,26 +103,31 @@ class Reader:
             strengths = shipped().strengths(ours, found).tolist()
         else:
             strengths = [score.wording for score in found]
+        about = self.labelled.about(ours, self.words)
         read = iter(
-            [self._reading(text, strength, score) for text, strength, score in zip(ours, strengths, found, strict=True)]
+            [
+                self._reading(text, strength, score, {theme: bool(said[row]) for theme, said in about.items()})
+                for row, (text, strength, score) in enumerate(zip(ours, strengths, found, strict=True))
+            ]
         )
         return [next(read) if own else Reading("other_language", 0.0) for own in english]
 
-    def _reading(self, text: str, strength: float, score: Scores) -> Reading:
+    def _reading(self, text: str, strength: float, score: Scores, about: Mapping[str, bool]) -> Reading:
+        """`about` has the themes read by what was learnt."""
         plain = normalise(text)
         outcome: Outcome = "read" if self.direction(strength) else "no_signal"
         themes: dict[str, float] = {}
         named, moodless = set(), set()
         for name in THEMES:
             heard = self.words.heard(plain, name)
-            if not self.words.mentions(heard, name):
+            if not (about[name] if name in about else self.words.mentions(heard, name)):
                 continue
-            about = [piece for piece in clauses(heard) if self.words.mentions(piece, name)]
-            own = mood(". ".join(about)).polarity
+            own_pieces = [piece for piece in clauses(heard) if self.words.mentions(piece, name)]
+            own = mood(". ".join(own_pieces)).polarity
             themes[name] = own if self.direction(own) else strength
             if not self.direction(own):
                 moodless.add(name)
-            if any(self.words.names_fault(piece, name) for piece in about):
+            if any(self.words.names_fault(piece, name) for piece in own_pieces):
                 named.add(name)
         against = frozenset(name for name, said in themes.items() if self.direction(said) < 0)
         return Reading(outcome, strength, themes, against, frozenset(named), frozenset(moodless), score.mixed)

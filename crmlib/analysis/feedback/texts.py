@@ -15,6 +15,7 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from crmlib import wording
+from crmlib.analysis.feedback.labels import taught_by
 from crmlib.analysis.feedback.normalising import bounded
 from crmlib.analysis.feedback.reading import Reader, Reading, text_key
 from crmlib.analysis.feedback.redaction import redact
@@ -121,12 +122,14 @@ def orders_by_day(shop: Shop) -> pd.DataFrame:
 
 
 def score(shop: Shop, texts: ir.Table, *, reader: Reader, at_least: int = MIN_READ) -> Readings:
-    """How does each text read? Row by row, once, each distinct text scored once; themes by our words and the shop's.
+    """How does each text read? Row by row, once, each distinct text scored once; themes by our words and the shop's, or
+    as its labels taught.
 
     Raises NotEnoughData where fewer than `at_least` texts could be read.
     """
     known: dict[tuple[int, str], Reading] = {}
     reader = replace(reader, words=own_words(shop.settings.words)) if shop.settings.words else reader
+    reader = replace(reader, labelled=taught_by(shop, texts, words=reader.words))
     own = shop_words(shop)
     rows: list[tuple[Any, ...]] = []
     mentions: list[tuple[int, str, float, bool]] = []

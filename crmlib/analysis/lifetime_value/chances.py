@@ -27,6 +27,7 @@ LEAST_LEARNT, MOST_WINDOWS = 3, 8
 EDGES = (0.0, 0.05, 0.2, 0.4, 0.6, 0.8, 1.0)
 _MOST_ROWS = 20_000  # histories of a window to learn from: coefficients need no more
 _LEAST = 1e-4
+_RIDGE = 1e-3
 _WEEK = 7.0
 
 
@@ -45,19 +46,29 @@ class Window:
 
 @dataclass(frozen=True, kw_only=True)
 class Mending:
-    """A fitted regression: `weights` of the traits of a history, less `centre`, over `scale`; the constant first.
+    """Two fitted regressions: `weights` of the traits of a history, less `centre`, over `scale`; the constant first.
 
-    Of use where the season is told by the same kind of clock as when it learnt.
+    `weights` tell who orders, `more` how often beyond once whoever does, never above the `most` seen. Of use where the
+    season is told by the same kind of clock as when it learnt.
     """
 
     weights: tuple[float, ...]
     centre: tuple[float, ...]
     scale: tuple[float, ...]
+    more: tuple[float, ...]
+    most: float
 
     def chance(self, patterns: pd.DataFrame, *, start: date, clock: Clock | None) -> Floats:
         """Chance of an order in the 90 days from `start`."""
+        return np.clip(special.expit(self._sum(self.weights, patterns, start, clock)), _LEAST, 1 - _LEAST)
+
+    def each(self, patterns: pd.DataFrame, *, start: date, clock: Clock | None) -> Floats:
+        """Mean orders in the 90 days from `start` of those who order at all."""
+        return np.minimum(1 + np.exp(np.minimum(self._sum(self.more, patterns, start, clock), 20.0)), self.most)
+
+    def _sum(self, weights: tuple[float, ...], patterns: pd.DataFrame, start: date, clock: Clock | None) -> Floats:
         traits = (_traits(patterns, start, clock) - np.array(self.centre)) / np.array(self.scale)
-        return np.clip(special.expit(self.weights[0] + traits @ np.array(self.weights[1:])), _LEAST, 1 - _LEAST)
+        return np.asarray(weights[0] + traits @ np.array(weights[1:]))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +77,7 @@ class Chances:
 
     mending     None where the model's own chances stand
     onward      whether chances beyond 90 days go on from the learnt ones
+    often       whether those who order do so as often as was learnt, else as the model has it
     windows     how many windows of 90 days were over, and `judged` of them by what earlier ones taught
     better      log loss per customer in the judged windows, mended less plain: value, low, high; nan where none was
     farther     the same over the days kept aside, where those are twice as long or more
@@ -75,6 +87,7 @@ class Chances:
 
     mending: Mending | None = None
     onward: bool = True
+    often: bool = False
     windows: int = 0
     judged: int = 0
     better: tuple[float, float, float] = (np.nan, np.nan, np.nan)
@@ -105,13 +118,18 @@ class Chances:
     def orders(self, model: PurchaseModel, patterns: pd.DataFrame, *, days: float) -> Floats:
         """Mean orders of one customer of each history, in the same proportions as the chances used.
 
-        Whoever orders at all does so as often as the model says; the whole crowd brings as much as it says.
+        Whoever orders at all does so as often as the model says, or as was learnt of 90 days (over another time as much
+        more often as the model says); the whole crowd brings as much as the model says.
         """
         plain = model.expected(patterns, days=days)
         if self.mending is None:
             return plain
         buys = 1 - self.none(model, patterns, days=days)
-        each = np.maximum(plain / np.maximum(1 - model.p_none(patterns, days=days), 1e-12), 1.0) * buys
+        each = _each(model, patterns, days)
+        if self.often:
+            learnt = self.mending.each(patterns, start=model.until, clock=model.clock)
+            each = np.maximum(learnt * (each / _each(model, patterns, DAYS) if days != DAYS else 1.0), 1.0)
+        each = each * buys
         n = patterns["customers"].to_numpy(float)
         return np.asarray(np.maximum(each * (n @ plain) / max(float(n @ each), 1e-12), buys))
 
@@ -144,6 +162,12 @@ class Chances:
         )
 
 
+def _each(model: PurchaseModel, patterns: pd.DataFrame, days: float) -> Floats:
+    """Mean orders of those who order at all, as the model has it."""
+    buys = 1 - model.p_none(patterns, days=days)
+    return np.maximum(model.expected(patterns, days=days) / np.maximum(buys, 1e-12), 1.0)
+
+
 def band_of(chance: pd.Series | Floats) -> NDArray[np.intp]:
     """Which of the bands a chance lies in."""
     return np.clip(np.searchsorted(EDGES, np.asarray(chance, float), side="right") - 1, 0, len(EDGES) - 2)
@@ -155,21 +179,28 @@ def band_names() -> list[str]:
 
 
 def learn(windows: Sequence[Window], *, clock: Clock | None = None) -> Mending:
-    """Fit the regression on windows that are over, in the season that `clock` tells."""
-    from sklearn.linear_model import LogisticRegression
+    """Fit the regressions on windows that are over, in the season that `clock` tells."""
+    from sklearn.linear_model import LogisticRegression, PoissonRegressor
 
     some = [thinned(window.patterns) for window in windows]
     rows = [_traits(part, window.start, clock) for part, window in zip(some, windows, strict=True)]
     traits = np.vstack(rows)
-    came = np.concatenate([part["purchases"].to_numpy() > 0 for part in some])
+    bought = np.concatenate([part["purchases"].to_numpy(float) for part in some])
+    came = bought > 0
     n = np.concatenate([part["customers"].to_numpy(float) for part in some])
     centre = n @ traits / n.sum()
     scale = np.maximum(np.sqrt(n @ np.square(traits - centre) / n.sum()), 1e-9)
     # The slight ridge only keeps coefficients finite where a trait does not vary.
-    fitted = LogisticRegression(solver="newton-cholesky", max_iter=300)
-    fitted.fit((traits - centre) / scale, came, sample_weight=n)
-    weights = (float(fitted.intercept_[0]), *map(float, fitted.coef_[0]))
-    return Mending(weights=weights, centre=tuple(map(float, centre)), scale=tuple(map(float, scale)))
+    traits = (traits - centre) / scale
+    who = LogisticRegression(solver="newton-cholesky", max_iter=300).fit(traits, came, sample_weight=n)
+    # Only those who ordered tell how often, so a silence says no more than it did to them.
+    often = PoissonRegressor(alpha=_RIDGE, solver="newton-cholesky", max_iter=300)
+    often.fit(traits[came], bought[came] - 1, sample_weight=n[came])
+    return Mending(
+        weights=(float(who.intercept_[0]), *map(float, who.coef_[0])), centre=tuple(map(float, centre)),
+        scale=tuple(map(float, scale)), more=(float(often.intercept_), *map(float, often.coef_)),
+        most=float(bought.max()),
+    )  # fmt: skip
 
 
 def judge(windows: Sequence[Window], taught: Sequence[Window] = ()) -> Chances:
@@ -191,9 +222,10 @@ def judge(windows: Sequence[Window], taught: Sequence[Window] = ()) -> Chances:
         return Chances(windows=len(ordered))
     better = _difference([(look.customers, look.loss(look.mended) - look.loss(look.plain)) for look in looks])
     used = better[2] < 0
+    often = used and _difference([(look.customers, look.often) for look in looks])[2] < 0
     return Chances(
         mending=learn([one for one in taught if _varies(one)], clock=clock) if used else None, windows=len(ordered),
-        judged=len(looks), better=better, drift=_drift(looks, used), bands=_bands(looks, used),
+        often=often, judged=len(looks), better=better, drift=_drift(looks, used), bands=_bands(looks, used),
     )  # fmt: skip
 
 
@@ -212,7 +244,9 @@ def go_on(
         _loss(1 - none, came) for none in (then.none(model, patterns, days=days), model.p_none(patterns, days=days))
     ]
     farther = _difference([(n, losses[0] - losses[1])])
-    return replace(chances, onward=farther[2] < 0, farther=farther)
+    found = replace(chances, onward=farther[2] < 0, farther=farther)
+    apart = _often(replace(then, onward=found.onward), model, patterns, days=days)
+    return replace(found, often=found.often and _difference([(n, apart)])[2] < 0)
 
 
 def as_of(chances: Chances, taught: Sequence[Window], *, model: PurchaseModel) -> Chances:
@@ -225,12 +259,14 @@ def as_of(chances: Chances, taught: Sequence[Window], *, model: PurchaseModel) -
 
 @dataclass(frozen=True)
 class _Seen:
-    """One judged window: customers of each history, whether they ordered, and both chances."""
+    """One judged window: customers of each history, whether they ordered, both chances; how much closer orders are
+    where it was learnt how often."""
 
     customers: Floats
     came: NDArray[np.bool_]
     plain: Floats
     mended: Floats
+    often: Floats
 
     @classmethod
     def of(cls, window: Window, mending: Mending) -> _Seen:
@@ -238,7 +274,7 @@ class _Seen:
         plain = 1 - window.model.p_none(window.patterns, days=DAYS)
         mended = mending.chance(window.patterns, start=window.start, clock=window.model.clock)
         n, came = window.patterns["customers"].to_numpy(float), window.patterns["purchases"].to_numpy() > 0
-        return cls(n, came, plain, mended)
+        return cls(n, came, plain, mended, _often(Chances(mending=mending), window.model, window.patterns, days=DAYS))
 
     def loss(self, chance: Floats) -> Floats:
         return _loss(chance, self.came)
@@ -253,6 +289,27 @@ class _Seen:
 def _loss(chance: Floats, came: NDArray[np.bool_]) -> Floats:
     sure = np.clip(chance, _LEAST, 1 - _LEAST)
     return -np.where(came, np.log(sure), np.log1p(-sure))
+
+
+def deviance(mean: Floats, bought: Floats, customers: Floats) -> Floats:
+    """Poisson deviance of each row: finite even where 'never' was said.
+
+    A mean counts as at least half a purchase among all customers: less cannot be told from this many.
+
+    >>> deviance(np.array([2.0]), np.array([2.0]), np.ones(1))
+    array([0.])
+    """
+    mean = np.maximum(mean, 0.5 / customers.sum())
+    return np.asarray(2 * (special.xlogy(bought, bought / mean) - (bought - mean)))
+
+
+def _often(chances: Chances, model: PurchaseModel, patterns: pd.DataFrame, *, days: float) -> Floats:
+    """Deviance of each row where buyers order as often as was learnt, less that as the model has it."""
+    bought, n = patterns["purchases"].to_numpy(float), patterns["customers"].to_numpy(float)
+    learnt, plain = (
+        deviance(replace(chances, often=often).orders(model, patterns, days=days), bought, n) for often in (True, False)
+    )
+    return learnt - plain
 
 
 def _varies(window: Window) -> bool:

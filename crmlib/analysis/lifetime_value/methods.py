@@ -86,16 +86,8 @@ class Look:
         return float(self.expected[method] @ self.customers)
 
     def loss(self, method: str) -> Floats:
-        """Poisson deviance of each row of patterns: the measure that decides, finite even where a method says 'never'.
-
-        A mean counts as at least half a purchase among all customers: less cannot be told from this many.
-        """
-        mean = np.maximum(self.expected[method], 0.5 / self.customers.sum())
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.asarray(
-                2 * (np.where(self.purchases > 0, self.purchases * np.log(self.purchases / mean), 0.0)
-                     - (self.purchases - mean))
-            )  # fmt: skip
+        """Poisson deviance of each row of patterns: the measure that decides."""
+        return chances.deviance(self.expected[method], self.purchases, self.customers)
 
     def own_deviation(self, method: str) -> float:
         """By what share the method itself expected its total to be off: customers' chance, and open parameters.
