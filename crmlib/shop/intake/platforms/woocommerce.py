@@ -20,10 +20,8 @@ def _items(rows: ir.Table) -> ir.Table:
     lines = (ibis.union(*parts) if len(parts) > 1 else parts[0]).filter(lambda t: t["_item"].notnull())
     item = lines["_item"]
     variation = _field(item, "_variation_id").nullif("0")
-    return lines.mutate(
-        _goods=variation.coalesce(_field(item, "product_id").nullif("0"), _field(item, "sku"), _field(item, "name")),
-        _named=_field(item, "name"), _quantity=_field(item, "quantity"), _sum=_field(item, "total"),
-    )  # fmt: skip
+    return lines.mutate(_named=_field(item, "name"), _quantity=_field(item, "quantity"), _sum=_field(item, "total"),
+        _goods=variation.coalesce(_field(item, "product_id").nullif("0"), _field(item, "sku"), _field(item, "name")))  # fmt: skip
 
 
 def _refunds(rows: ir.Table) -> ir.ArrayValue:
@@ -61,8 +59,7 @@ _PERSON: dict[str, Spec] = {
 }  # fmt: skip
 
 WEBTOFFEE = Export(
-    platform="WooCommerce",
-    what="orders (WebToffee)",
+    platform="WooCommerce", what="orders (WebToffee)",
     needs=("order_id", "order_date", "order_total", "order_currency", "line_item_1"),
     key="order_id",
     many=r"line_item_\d+",
@@ -70,8 +67,8 @@ WEBTOFFEE = Export(
     numbers=("order_total", "shipping_total", "tax_total", "fee_total"),
     made={
         "orders": Made(_ORDER),
-        "order_lines": Made(rows=_items, columns={"order_id": "_key", "product_id": "_goods", "quantity": "_quantity",
-                                                  "line_total": "_sum", "line_no": "_no"}),
+        "order_lines": Made(rows=_items, columns={"order_id": "_key", "line_no": "_no", "line_total": "_sum",
+                                                  "product_id": "_goods", "quantity": "_quantity"}),
         "products": Made(rank=1, rows=lambda t: one_per(_items(t), "_goods"), columns={
             "product_id": "_goods", "name": "_named"}),
         "customers": Made(_PERSON, rank=1),
