@@ -41,10 +41,8 @@ _ORDER: dict[str, Spec] = {
 ITEMS = Export(
     platform="Square", what="items",
     needs=("Date", "Item", "Qty", "Gross Sales", "Net Sales", "Event Type", "Transaction ID"),
-    key="Transaction ID",
-    also=("Time", "SKU", "Price Point Name"),
+    key="Transaction ID", sums_of="order_lines", also=("Time", "SKU", "Price Point Name"),
     numbers=("Qty", "Gross Sales", "Discounts", "Net Sales", "Tax"),
-    sums_of="order_lines",
     made={
         "order_lines": Made(rows=_lines, columns={
             "order_id": "_key", "product_id": "_id", "quantity": "Qty", "line_total": "Net Sales", "line_no": "_no",

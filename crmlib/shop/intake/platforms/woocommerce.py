@@ -20,8 +20,10 @@ def _items(rows: ir.Table) -> ir.Table:
     lines = (ibis.union(*parts) if len(parts) > 1 else parts[0]).filter(lambda t: t["_item"].notnull())
     item = lines["_item"]
     variation = _field(item, "_variation_id").nullif("0")
-    return lines.mutate(_named=_field(item, "name"), _quantity=_field(item, "quantity"), _sum=_field(item, "total"),
-        _goods=variation.coalesce(_field(item, "product_id").nullif("0"), _field(item, "sku"), _field(item, "name")))  # fmt: skip
+    return lines.mutate(
+        _goods=variation.coalesce(_field(item, "product_id").nullif("0"), _field(item, "sku"), _field(item, "name")),
+        _named=_field(item, "name"), _quantity=_field(item, "quantity"), _sum=_field(item, "total"),
+    )  # fmt: skip
 
 
 def _refunds(rows: ir.Table) -> ir.ArrayValue:
@@ -61,9 +63,7 @@ _PERSON: dict[str, Spec] = {
 WEBTOFFEE = Export(
     platform="WooCommerce", what="orders (WebToffee)",
     needs=("order_id", "order_date", "order_total", "order_currency", "line_item_1"),
-    key="order_id",
-    many=r"line_item_\d+",
-    also=("billing_last_name",),
+    key="order_id", many=r"line_item_\d+", also=("billing_last_name",),
     numbers=("order_total", "shipping_total", "tax_total", "fee_total"),
     made={
         "orders": Made(_ORDER),
