@@ -47,7 +47,8 @@ def bridge(theirs: float, ours: float) -> Bridge:
     )  # fmt: skip
     rates = pd.DataFrame([("Orders", 2, 2), ("Average order", 5, 4)], columns=["what", "theirs", "ours"])
     month = pd.DataFrame([("Total sales", 1.0, "May 2026")], columns=["step", "amount", "month"])
-    return Bridge("Shopify", steps, rates, month)
+    ratios = pd.DataFrame([("Average order", "Here", 4.0)], columns=["of", "step", "amount"])
+    return Bridge("Shopify", steps, rates, month, ratios)
 
 
 def test_the_difference_from_the_admin() -> None:

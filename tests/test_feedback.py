@@ -55,7 +55,7 @@ def _page(shop: crm.Shop, at_least: int = 50) -> Findings:
     unhappy = feedback.satisfaction(trend)
     parts = [
         feedback.part_unhappy(unhappy, trend),
-        feedback.part_answers(readings, tickets=shop.has("tickets", "first_reply_at")),
+        feedback.part_answers(readings, tickets=shop.has("tickets", "first_reply_at"), shop=shop),
         feedback.part_trend(readings, trend),
         feedback.part_products(readings, shop, orders),
         feedback.part_rates(readings, orders),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import crmlib as crm
 from crmlib import formats
 from crmlib.analysis import feedback
 from crmlib.analysis.feedback.breakdown import Groups, group_title, group_words, titled
@@ -352,6 +354,21 @@ def test_the_tile_says_what_was_counted() -> None:
         part = feedback.part_unhappy(feedback.satisfaction(found), found)
         assert part is not None and part.metrics[0].label == label and part.chart is not None
         assert "customers" not in f"{part.title} {part.chart.alt} {part.chart.table}".casefold()
+
+
+def test_who_is_to_be_answered_has_a_name_and_an_address(write_shop: Callable[..., Path]) -> None:
+    shop = crm.connect(
+        write_shop(
+            customers=[{"customer_id": "C0", "first_name": "Ann", "email": "a@example.org", "email_consent": "no"}]
+        )
+    )
+    queue = feedback.part_answers(_readings([(1.0, "price", "Bad")] * 2), tickets=True, shop=shop).lists["reply_queue"]
+    assert queue["customer_id"].tolist() == ["C0", "C1"]
+    # A customer who never agreed to marketing is still owed an answer; one whom no table knows stays, without an address.
+    assert queue["first_name"].fillna("").tolist() == ["Ann", ""] and queue["email"].fillna("").tolist() == [
+        "a@example.org",
+        "",
+    ]
 
 
 def test_what_is_to_be_answered_is_counted() -> None:

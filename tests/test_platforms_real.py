@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import shutil
-from collections import defaultdict
+from collections import Counter, defaultdict
 from decimal import Decimal
 from pathlib import Path
 
@@ -109,6 +109,19 @@ def test_the_way_from_shopifys_figures_to_ours_has_no_gap(shopify: crm.Shop) -> 
             running += row.amount
     month = bridge.month
     assert abs(month["amount"].iloc[:-1].sum() - month["amount"].iloc[-1]) < 0.005
+    # So do the ratios, as they are rounded.
+    theirs = Counter(who for row in firsts if (who := row["Email"].lower() or row["Phone"] or row["Billing Phone"]))
+    for of, begin in (
+        ("Average order", subtotal / len(firsts)),
+        ("Returning customers, %", 100 * Decimal(sum(n > 1 for n in theirs.values())) / len(theirs)),
+    ):
+        path = (
+            bridge.ratios.loc[bridge.ratios["of"] == of, "amount"].map(lambda amount: Decimal(f"{amount:.2f}")).tolist()
+        )
+        assert path[0] == begin.quantize(Decimal("0.01")) and sum(path[:-1]) == path[-1] and len(path) > 2
+    assert float(path[-1]) == round(
+        100 * bridge.rates.set_index("what").at["Customers with more than one order", "ours"], 2
+    )
     part = data_health.part_admin(bridge, currency="USD")
     assert part is not None and "below Shopify's total sales" in part.title
 

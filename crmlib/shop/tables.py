@@ -190,6 +190,23 @@ _TABLES = (
         time="observed_at",
     ),
     Table(
+        "results",
+        "a metric of one arm of an experiment, added up elsewhere",
+        _columns("""
+            experiment!     text    name of the experiment
+            variant!        text    the arm
+            metric!         text    name of the metric
+            n!              number  units in the arm
+            conversions     number  units that did it, where the metric says yes or no
+            sum             number  sum of the metric over the units
+            sum_of_squares  number  sum of its squares; with it a range can be told
+            started_at      time    when the experiment began
+            ended_at        time    when it ended
+        """),
+        key=("experiment", "variant", "metric"),
+        time="ended_at",
+    ),
+    Table(
         "tickets",
         "a request to customer service",
         _columns("""

@@ -25,7 +25,9 @@ _MONEY = "decimal(18, 4)"
 class Bridge:
     """From the platform's figures to ours: `steps` (step, amount, total: is it a figure?) add up to the last cent.
 
-    rates  what, theirs, ours: the average order and the share of customers who ordered more than once
+    rates  what, theirs, ours: orders, the average order, the share of customers who ordered more than once
+    ratios of, step, amount: from their average order and share of returning customers (in percent) to ours; the steps
+           between add up as they are rounded
     month  step, amount: the same for the last full month, where refunds have a day and days a time zone
     """
 
@@ -33,6 +35,7 @@ class Bridge:
     steps: pd.DataFrame
     rates: pd.DataFrame
     month: pd.DataFrame
+    ratios: pd.DataFrame
 
     @property
     def difference(self) -> float:
@@ -50,8 +53,9 @@ def platform_of(shop: Shop) -> str:
 def amounts(shop: Shop) -> ir.Table:
     """Grain: an order of the export, cancelled ones included. What it came to in the platform's terms, and in ours.
 
-    Columns order_id, customer_id, day, their_day, total, goods (after discounts), discount, shipping, tax (on top),
-    refunded, back_on (day or empty), ours (empty where it does not count).
+    Columns order_id, customer_id, their_customer, day, their_day, total, goods (after discounts), discount, shipping,
+    tax (on top), refunded, back_on (day or empty), test (paid by a gateway for tests), ours (empty where it does not
+    count).
     """
     orders = shop.table("orders")
     zero = ibis.literal(0).cast(_MONEY)
@@ -71,10 +75,13 @@ def amounts(shop: Shop) -> ir.Table:
     goods = subtotal.fill_null(total - shipping - orders["tax"].fill_null(zero))
     day = orders["ordered_at"].date()
     theirs = orders["their_day"].try_cast("date").fill_null(day) if "their_day" in orders.columns else day
+    whose = orders["their_customer"] if "their_customer" in orders.columns else orders["customer_id"]
+    paid_by = orders["payment_method"] if "payment_method" in orders.columns else ibis.null("string")
+    trial = paid_by.cast("string").lower().contains("bogus")
     told = orders.select(
-        "order_id", "customer_id", day=day, their_day=theirs, total=total, goods=goods, shipping=shipping,
-        discount=off_goods, tax=total - goods - shipping, refunded=orders["refunded"].fill_null(zero),
-        back_on=orders["refunded_at"].date(),
+        "order_id", "customer_id", their_customer=whose, day=day, their_day=theirs, total=total, goods=goods,
+        shipping=shipping, discount=off_goods, tax=total - goods - shipping,
+        refunded=orders["refunded"].fill_null(zero), back_on=orders["refunded_at"].date(), test=trial.fill_null(False),
     )  # fmt: skip
     counted = facts.net_orders(shop).select("order_id", ours="revenue")
     return told.left_join(counted, "order_id").drop("order_id_right")
@@ -90,14 +97,7 @@ def measure_admin(shop: Shop) -> Bridge | None:
     if not platform or not shop.has("orders", "total"):
         return None
     rows = shop.keep(amounts(shop))
-    out = rows["ours"].isnull()
-    sums = shop.fetch(rows.aggregate(
-        n=rows.count(), goods=rows["goods"].sum(), discount=rows["discount"].sum(), shipping=rows["shipping"].sum(),
-        tax=rows["tax"].sum(), refunded=rows["refunded"].sum(), total=rows["total"].sum(),
-        out=(rows["total"] - rows["refunded"]).sum(where=out).fill_null(0), ours=rows["ours"].sum().fill_null(0),
-        counted=rows["ours"].count(), zero=(rows["total"] == 0).sum().fill_null(0),
-        guests=rows["customer_id"].isnull().sum().fill_null(0),
-    )).iloc[0].astype(float)  # fmt: skip
+    sums = _sums(shop, rows)
     sold = facts.sales(shop)
     ours = float(shop.fetch(sold.aggregate(revenue=sold["revenue"].sum()))["revenue"].iloc[0])
     net, whole = sums["goods"] - sums["refunded"], sums["total"] - sums["refunded"]
@@ -111,24 +111,73 @@ def measure_admin(shop: Shop) -> Bridge | None:
     ]  # fmt: skip
     frame = pd.DataFrame(steps, columns=["step", "amount", "total"])
     keep = frame["total"] | (frame["amount"].abs() >= 0.005)
-    return Bridge(platform, frame[keep].reset_index(drop=True), _rates(shop, rows, sums, ours), _month(shop, rows))
+    rates, shares = _rates(sums, ours), _shares(shop, rows)
+    rates.loc[len(rates)] = ["Customers with more than one order", shares[0], shares[-1]]
+    return Bridge(
+        platform, frame[keep].reset_index(drop=True), rates, _month(shop, rows), _ratios(sums, ours, shares)
+    )  # fmt: skip
 
 
-def _rates(shop: Shop, rows: ir.Table, sums: pd.Series, ours: float) -> pd.DataFrame:
-    """The average order, and the share of customers who ordered more than once: what, theirs, ours."""
-    known = rows.filter(rows["customer_id"].notnull())
-    each = known.group_by("customer_id").aggregate(all=known.count(), ours=known["ours"].count())
-    twice = shop.fetch(each.aggregate(
-        theirs=(each["all"] > 1).mean(), ours=(each["ours"] > 1).sum() / (each["ours"] > 0).sum().nullif(0)
-    )).iloc[0]  # fmt: skip
+def _sums(shop: Shop, rows: ir.Table) -> pd.Series:
+    """Amounts of all orders, and as `in_…` of those that count here."""
+    stands = rows["ours"].notnull()
+    amounts_ = {name: rows[name] for name in ("goods", "discount", "shipping", "tax", "refunded", "total")}
+    found = shop.fetch(rows.aggregate(
+        n=rows.count(), out=(rows["total"] - rows["refunded"]).sum(where=~stands).fill_null(0),
+        counted=rows["ours"].count(), zero=(rows["total"] == 0).sum().fill_null(0),
+        guests=rows["customer_id"].isnull().sum().fill_null(0), tests=rows["test"].sum().fill_null(0),
+        **{name: amount.sum().fill_null(0) for name, amount in amounts_.items()},
+        **{f"in_{name}": amount.sum(where=stands).fill_null(0) for name, amount in amounts_.items()},
+    ))  # fmt: skip
+    return found.iloc[0].astype(float)
+
+
+def _rates(sums: pd.Series, ours: float) -> pd.DataFrame:
+    """How many orders, and how much each: what, theirs, ours."""
     n, counted = max(sums["n"], 1), max(sums["counted"], 1)
     return pd.DataFrame(
         [("Orders", sums["n"], sums["counted"]), ("Average order", sums["goods"] / n, ours / counted),
-         ("Customers with more than one order", twice["theirs"], twice["ours"]),
          ("Orders of nobody known", sums["guests"], sums["guests"]),
-         ("Orders of no value", sums["zero"], sums["zero"])],
+         ("Orders of no value", sums["zero"], sums["zero"]), ("Test orders", sums["tests"], sums["tests"])],
         columns=["what", "theirs", "ours"],
     )  # fmt: skip
+
+
+def _shares(shop: Shop, rows: ir.Table) -> tuple[float, float, float]:
+    """The share of customers with more than one order: theirs, theirs with accounts and guests as people, and ours."""
+    asked = {"their_customer": rows["total"].notnull(), "customer_id": rows["total"].notnull()}
+    found = []
+    for column, counts in (*asked.items(), ("customer_id", rows["ours"].notnull())):
+        known = rows.filter(counts & rows[column].notnull())
+        each = known.group_by(column).aggregate(n=known.count())
+        share = shop.fetch(each.aggregate(share=(each["n"] > 1).mean()))["share"].iloc[0]
+        found.append(0.0 if pd.isna(share) else float(share))
+    return found[0], found[1], found[2]
+
+
+def _ratios(sums: pd.Series, ours: float, shares: tuple[float, float, float]) -> pd.DataFrame:
+    """The average order and the share of returning customers, cause by cause: each is the ratio after it, less before.
+
+    What stands is rounded first, and then subtracted, so that the rounded steps leave nothing over.
+    """
+    n, counted = max(sums["n"], 1), max(sums["counted"], 1)
+    goods, refunds = sums["in_goods"], sums["in_refunded"]
+    orders = [
+        ("", sums["goods"] / n), ("Cancelled orders", goods / counted),
+        ("Shipping", (goods + sums["in_shipping"]) / counted), ("Tax on top", sums["in_total"] / counted),
+        ("Refunds", (sums["in_total"] - refunds) / counted),
+        ("Credit notes and refunds by state alone", ours / counted),
+    ]  # fmt: skip
+    people = [("", shares[0]), ("Accounts and guest orders of one person", shares[1]), ("Cancelled orders", shares[2])]
+    rows: list[tuple[str, str, float]] = []
+    for of, path in (("Average order", orders), ("Returning customers, %", [(s, 100 * v) for s, v in people])):
+        stands = [round(value, 2) for _, value in path]
+        steps = [
+            (of, step, round(after - before, 2))
+            for (step, _), before, after in zip(path[1:], stands, stands[1:], strict=False)
+        ]
+        rows += [(of, "In the platform", stands[0]), *(row for row in steps if row[2]), (of, "Here", stands[-1])]
+    return pd.DataFrame(rows, columns=["of", "step", "amount"])
 
 
 def _month(shop: Shop, rows: ir.Table) -> pd.DataFrame:
@@ -179,9 +228,8 @@ def part_admin(bridge: Bridge | None, *, currency: str) -> Part | None:
     amount = wording.rounded_money(abs(bridge.difference), currency)
     same = abs(bridge.difference) < 0.005
     how = "the same as" if same else f"{amount} {'above' if bridge.difference > 0 else 'below'}"
-    order = bridge.rates.set_index("what").loc["Average order"]
-    theirs, ours = (formats.money(order[whose], currency, digits=2) for whose in ("theirs", "ours"))
-    both = pd.concat([bridge.steps.assign(month="All orders"), bridge.month], ignore_index=True)
+    ratios = bridge.ratios.rename(columns={"of": "month"}).replace({"step": {"In the platform": bridge.platform}})
+    both = pd.concat([bridge.steps.assign(month="All orders"), bridge.month, ratios], ignore_index=True)
     return Part(
         title=f"Net sales here are {how} {bridge.platform}'s total sales",
         sentence="The table goes from its figures to ours, step by step."
@@ -190,9 +238,14 @@ def part_admin(bridge: Bridge | None, *, currency: str) -> Part | None:
         detail=True,
         chart=figures.table(
             both[["month", "step", "amount"]],
-            caption=f"From {bridge.platform}'s figures to ours. Its average order is {theirs}, ours {ours}.",
+            caption=f"From {bridge.platform}'s figures to ours, cause by cause",
             labels={"month": "Of", "step": "Step", "amount": "Amount"},
             formats={"amount": lambda value: formats.number(value, digits=2)},
         ),
-        tables={"admin": bridge.steps, "admin_rates": bridge.rates, "admin_month": bridge.month},
+        tables={
+            "admin": bridge.steps,
+            "admin_rates": bridge.rates,
+            "admin_month": bridge.month,
+            "admin_ratios": bridge.ratios,
+        },
     )

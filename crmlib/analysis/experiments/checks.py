@@ -14,6 +14,7 @@ from scipy import stats
 from crmlib import figures, formats, wording
 from crmlib.analysis.experiments.enough import SKEWED, skewness
 from crmlib.analysis.experiments.facts import Facts
+from crmlib.analysis.experiments.given import GIVEN
 from crmlib.analysis.experiments.measures import p_text, rounded, title, words
 from crmlib.analysis.experiments.split import (
     RATIOS,
@@ -57,9 +58,10 @@ def validate(facts: Facts, *, control: str = "", split: str = "", confidence: fl
         ratios += mine
         found = [sample_ratio(name, counts, plan=plan, ratios=mine, unit=facts.unit)]
         found += over_days(name, facts.days[facts.days["experiment"] == name], plan=plan)
-        found += _apart(facts, name, sum(counts.values()))
         metrics = facts.moments[facts.moments["experiment"] == name]
-        found += _missing(name, metrics, facts.unit)
+        if facts.source != GIVEN:  # sums do not say who is missing, or saw two versions
+            found += _apart(facts, name, sum(counts.values()))
+            found += _missing(name, metrics, facts.unit)
         # The mean of an arm that may not be read is said nowhere.
         hidden = {row.metric for row in found if row.verdict == "failed"}
         found += _metrics(name, metrics, controls[name], unit=facts.unit, hidden=hidden)

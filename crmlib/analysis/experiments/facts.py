@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -13,6 +14,7 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from crmlib.analysis.experiments import moments as reduced
+from crmlib.analysis.experiments.given import GIVEN, arms_of, given_results, moments_of
 from crmlib.analysis.experiments.measures import effect_text, parts_of, unit_called, words
 from crmlib.analysis.experiments.moments import EXACT
 from crmlib.errors import NotAvailable, NotEnoughData, UsageError, nearest
@@ -41,7 +43,7 @@ class Facts:
     ratios    the same for ratios of two metrics, with both means, variances and their covariance
     quantiles what `moments.order_statistics` says
     capped    experiment, metric, variant, n, mean, var, with the outermost thousandth of values cut back
-    source    'outcomes' or 'orders': where the metrics come from
+    source    'outcomes', 'orders' or 'results': where the metrics come from
     unit      what was assigned, in the plural: 'visitors'
     """
 
@@ -89,15 +91,17 @@ class Facts:
             both=effects["n"] + effects["n_control"],
         )
 
-    def span_of(self, experiment: str) -> int:
-        """Days from the first assignment to the last, both counted."""
+    def span_of(self, experiment: str) -> int | None:
+        """Days from the first assignment to the last, both counted; None where results came without days."""
         mine = self.arms[self.arms["experiment"] == experiment]
+        if mine[["first_at", "last_at"]].isna().to_numpy().any():
+            return None
         days: int = (mine["last_at"].max().date() - mine["first_at"].min().date()).days
         return days + 1
 
     def a_day(self, experiment: str) -> float:
-        """Units assigned a day, all arms together."""
-        return sum(self.units_of(experiment).values()) / self.span_of(experiment)
+        """Units assigned a day, all arms together; nan where that is not known."""
+        return sum(self.units_of(experiment).values()) / (self.span_of(experiment) or math.nan)
 
     def end_of(self, experiment: str, metric: str = "") -> date:
         """The day by which the last unit's window has closed; a first as_of at which this test can be read."""
@@ -106,6 +110,8 @@ class Facts:
         known = self.moments[(self.moments["experiment"] == experiment) & mine]
         windows = known["window_high"].dropna()
         days = float(windows.max()) if len(windows) else float(self.window_days)
+        if self.source == GIVEN:
+            return self.as_of
         last = self.arms.loc[self.arms["experiment"] == experiment, "last_at"].max() + timedelta(days=days)
         end: date = (last + timedelta(days=1) - timedelta(microseconds=1)).date()
         return end
@@ -128,6 +134,8 @@ def facts(
     anything to measure by, NotEnoughData where nothing had been assigned by as_of, UsageError for an experiment or a
     metric that does not exist.
     """
+    if shop.has(GIVEN) and not shop.has("assignments"):
+        return _given(shop, given_results(shop, experiment=experiment), unit=unit, also=also)
     assignments = shop.table("assignments")
     names = shop.fetch(assignments.select("experiment").distinct().order_by("experiment"))["experiment"].tolist()
     if not names:
@@ -158,6 +166,20 @@ def facts(
         unit=unit.strip() or unit_called(metrics, source="outcomes" if known else "orders"),
         money_rule="" if known else shop.money_rule(),
     )
+
+
+def _given(shop: Shop, rows: pd.DataFrame, *, unit: str, also: str) -> Facts:
+    """The same of results that another tool added up: sums know no days, nor who saw two arms."""
+    reduced.read_also(also, metrics=(metrics := sorted(set(rows["metric"]))))
+    nothing = ["two_arms", "repeats", "unassigned_rows", "unassigned_units"]
+    apart = rows[["experiment"]].drop_duplicates(ignore_index=True).assign(**dict.fromkeys(nothing, 0))
+    plain = ["experiment", "metric", "variant", "n", "mean", "var"]
+    return Facts(
+        as_of=shop.as_of, source=GIVEN, window_days=0, currency=shop.currency, dated=False, arms=arms_of(rows),
+        apart=apart, days=pd.DataFrame(columns=["experiment", "day", "variant", "units"]), moments=moments_of(rows),
+        ratios=pd.DataFrame(columns=reduced.RATIO_COLUMNS), quantiles=pd.DataFrame(columns=reduced.QUANTILE_COLUMNS),
+        capped=pd.DataFrame(columns=plain), unit=unit.strip() or unit_called(metrics, source="outcomes"),
+    )  # fmt: skip
 
 
 def _capped(shop: Shop, outcomes: ir.Table, found: pd.DataFrame, ratios: list[tuple[str, str]]) -> pd.DataFrame:

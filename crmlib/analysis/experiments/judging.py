@@ -243,8 +243,10 @@ def more_days(row: Any, facts: Facts) -> int | None:
     """Days of a new test, in whole weeks and at this one's pace, that finds this effect four times in five, if any."""
     if not (row["effect"] and row["error"] > 0):
         return None
-    units = needed(row, row["effect"]) * len(facts.units_of(row["experiment"]))
-    days = 7 * math.ceil(units / facts.a_day(row["experiment"]) / 7)
+    units, pace = needed(row, row["effect"]) * len(facts.units_of(row["experiment"])), facts.a_day(row["experiment"])
+    if math.isnan(pace):
+        return None
+    days = 7 * math.ceil(units / pace / 7)
     return days if days <= 10_000 else None
 
 

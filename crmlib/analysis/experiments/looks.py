@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from crmlib import figures, formats, wording
 from crmlib.analysis.experiments.effects import Effect
 from crmlib.analysis.experiments.facts import among, assigned_units, measured, placed_orders
+from crmlib.analysis.experiments.given import GIVEN
 from crmlib.analysis.experiments.measures import chart_of, on_axis, p_text, rounded, words
 from crmlib.analysis.experiments.moments import moments
 from crmlib.analysis.experiments.results import CLEAR, Results, Rule, comparison, within
@@ -93,7 +94,7 @@ def primary_outcomes(shop: Shop, results: Results) -> ir.Table | None:
         for name, metric in results.primary.items()
         if metric in plain and not results.checks.is_blocked(name, metric) and not results.is_waiting(name)
     }
-    if not kept:
+    if not kept or results.facts.source == GIVEN:
         return None
     units = shop.keep(assigned_units(shop))
     outcomes = shop.keep(measured(shop, units=units, window_days=results.facts.window_days))

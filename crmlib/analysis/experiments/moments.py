@@ -29,10 +29,13 @@ _WIDE = dt.Decimal(19, 4)
 SUMS = ("total", "squares", "total_with_pre", "pre_total", "pre_squares", "cross")
 RATIO_SUMS = ("top", "below", "top_squares", "below_squares", "cross")
 _CUBES = ("top3", "top2", "below2", "below3")
-_RATIOS = ["experiment", "metric", "variant", "n", "nonzero", "open", "missing", "mean", "top_mean", "below_mean",
-           "top_var", "below_var", "cov", "var", "skew3"]  # fmt: skip
-_QUANTILES = ["experiment", "metric", "share", "variant", "n", "middle", "low", "high", "low_all", "high_all", "open",
-              "missing"]  # fmt: skip
+RATIO_COLUMNS = [
+    "experiment", "metric", "variant", "n", "nonzero", "open", "missing", "mean", "top_mean", "below_mean", "top_var",
+    "below_var", "cov", "var", "skew3",
+]  # fmt: skip
+QUANTILE_COLUMNS = [
+    "experiment", "metric", "share", "variant", "n", "middle", "low", "high", "low_all", "high_all", "open", "missing",
+]  # fmt: skip
 
 
 def sums(outcomes: ir.Table, *, by: Sequence[str] = ()) -> ir.Table:
@@ -218,9 +221,9 @@ def ratio_moments(
                 cov=list(map(spread, ab, a, b, n)),
             )
         )
-        frames[-1] = _parts(frames[-1])[_RATIOS]
+        frames[-1] = _parts(frames[-1])[RATIO_COLUMNS]
     filled = [frame for frame in frames if len(frame)]
-    return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=_RATIOS)
+    return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=RATIO_COLUMNS)
 
 
 def _parts(frame: pd.DataFrame) -> pd.DataFrame:
@@ -313,8 +316,8 @@ def order_statistics(
             **{name: rows["_value"].max(where=rows["_rank"] == rows[f"_{name}"]) for name in ranks},
         )
         frame = shop.fetch(found.order_by(*arm))
-        frames.append(frame.assign(metric=f"{metric}@{share:g}", share=share)[_QUANTILES])
-    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=_QUANTILES)
+        frames.append(frame.assign(metric=f"{metric}@{share:g}", share=share)[QUANTILE_COLUMNS])
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=QUANTILE_COLUMNS)
 
 
 def cut_back(outcomes: ir.Table) -> ir.Table:

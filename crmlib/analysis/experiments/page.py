@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from crmlib import formats, wording
 from crmlib.analysis.experiments.checks import part_checks
 from crmlib.analysis.experiments.forest import part_effects
+from crmlib.analysis.experiments.given import GIVEN
 from crmlib.analysis.experiments.judging import DECIDED, READ, State
 from crmlib.analysis.experiments.looks import Looks, part_looks, part_novelty
 from crmlib.analysis.experiments.measures import capped_text, effect_text, title, words
@@ -74,9 +75,14 @@ def part_trust(results: Results) -> Part:
     always = results.reading == "always"
     held = "on every day at once, so they may be read on any of them" if always else "for one look, at the end"
     certain = f"About {100 * results.confidence:g} of 100 such tests have the true change inside the range shown."
-    method = [
+    counted = (
         f"{unit} count in the arm they were assigned to, whatever they did afterwards, each over the same window. "
-        f"{unit} seen in more than one arm of a test are left out: {int(facts.apart['two_arms'].sum()):,}.",
+        f"{unit} seen in more than one arm of a test are left out: {int(facts.apart['two_arms'].sum()):,}."
+    )
+    if facts.source == GIVEN:
+        counted = "Sums are taken as another tool added them up: who saw two versions or is missing, they don't say."
+    method = [
+        counted,
         "The p-values of a test's metrics and arms are corrected for one another (Holm). Each interval stands for "
         "itself; with several arms, that of the measure that decides holds for all arms together. Metrics that only "
         "explain also carry a q-value: the share of false finds to expect among those up to it.",

@@ -108,7 +108,10 @@ def power_of(results: Results, *, worthwhile: float = 0.0) -> pd.DataFrame:
     least = [(worthwhile or USUAL_EFFECT) * abs(row["mean_control"]) for row in rows]
     sizes = [needed(row, effect) if effect > 0 else None for row, effect in zip(rows, least, strict=True)]
     arms = [len(facts.units_of(row["experiment"])) for row in rows]
-    days = [size and math.ceil(size * n / pace / 7) * 7 for size, n, pace in zip(sizes, arms, per_day, strict=True)]
+    days = [
+        math.ceil(size * n / pace / 7) * 7 if size and pace == pace else None
+        for size, n, pace in zip(sizes, arms, per_day, strict=True)
+    ]
     return table.assign(
         base=table["mean_control"],
         units=table["n"] + table["n_control"],

@@ -71,7 +71,7 @@ def by_segment(shop: Shop, results: Results, *, columns: str = "") -> Segments:
     crosses: an experiment's primary metric, arm, segment and level. Raises UsageError for a column there is not.
     """
     outcomes = primary_outcomes(shop, results)
-    told = _told(shop, results.facts, columns)
+    told = _told(shop, results.facts, columns) if outcomes is not None or columns else {}
     effects, tests, splits, left_out = [], [], [], set()
     frame = pd.DataFrame(columns=["experiment"]) if outcomes is None or not told else _levels(shop, outcomes, told)
     for experiment, mine in frame.groupby("experiment", sort=True):

@@ -15,6 +15,7 @@ from scipy import stats
 
 from crmlib import figures, formats, wording
 from crmlib.analysis.experiments.facts import Facts
+from crmlib.analysis.experiments.given import GIVEN
 from crmlib.analysis.experiments.measures import p_text, title, words
 from crmlib.analysis.experiments.sequential import split_p
 from crmlib.errors import UsageError, nearest
@@ -282,6 +283,9 @@ def part_days(checks: Checks) -> Part:
     experiment = str(ratio["experiment"].iloc[0])
     mine = facts.days[facts.days["experiment"] == experiment].assign(day=lambda frame: pd.to_datetime(frame["day"]))
     wide = mine.pivot_table(index="day", columns="variant", values="units", fill_value=0, aggfunc="sum")
+    if wide.empty and facts.source == GIVEN:
+        said = "So nobody can tell whether the versions' numbers drifted apart on the way."
+        return Part(title="The results came as sums, without days", sentence=said, detail=True)
     if wide.empty:
         return Part(title=f"All {facts.unit} saw several versions", sentence="Nothing can be compared.", detail=True)
     wide = wide.reindex(pd.date_range(wide.index[0], wide.index[-1]), fill_value=0).rename_axis("day")

@@ -59,6 +59,8 @@ def worth(results: Results, *, offer_cost: float = 0.0, units_a_month: float = 0
     rows, margins = [], _margins(results)
     for (experiment, variant), row in margins.items():
         pace = units_a_month or results.facts.a_day(str(experiment)) * DAYS_A_MONTH
+        if math.isnan(pace):
+            continue  # nobody said for how long the test ran, nor how many a month would meet the change
         per_unit, low, high = (float(row[name]) - offer_cost for name in ("effect", "low", "high"))
         past = _past(margins, experiment) if row["mean_control"] > 0 else []
         loss = math.nan if row["open"] else _loss(row, past, offer_cost)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 
@@ -11,7 +13,11 @@ from crmlib.analysis.feedback.rates import FEW
 from crmlib.analysis.feedback.texts import Readings
 from crmlib.analysis.feedback.themes import OWNERS, THEMES
 from crmlib.analysis.feedback.trend import ACT_WITHIN_DAYS, Trend, quotes_of
+from crmlib.analysis.outreach import reached
 from crmlib.findings import Action, Metric, Part
+
+if TYPE_CHECKING:
+    from crmlib.shop.shop import Shop
 
 REPLY_DAYS = 30  # how far back the reply queue looks
 REPLY_WITHIN_DAYS = 3
@@ -69,9 +75,13 @@ def _loudest(readings: Readings) -> list[str]:
     return list(counts[counts >= FEW].index[:2])
 
 
-def part_answers(readings: Readings, *, tickets: bool) -> Part:
-    """How many unhappy customers of the last month wait for an answer? `tickets`: does the data say who got one?"""
+def part_answers(readings: Readings, *, tickets: bool, shop: Shop | None = None) -> Part:
+    """How many unhappy customers of the last month wait for an answer? `tickets`: does the data say who got one?
+
+    With a `shop` the list says how they are called and reached: an answer to what somebody wrote needs no consent.
+    """
     queue = reply_queue(readings)
+    queue = reached(shop, queue) if shop is not None else queue
     count, dated = len(queue), readings.texts.empty or bool(readings.texts["day"].notna().any())
     metric = Metric(
         id="unanswered",

@@ -33,7 +33,8 @@ def resolved(works: Engine, tables: Mapping[str, ir.Table], *, country: str) -> 
     for name, rows in whose.items():
         joined = rows.left_join(ids, list(_SAID)).drop(*(f"{column}_right" for column in _SAID))
         mine = joined["_who"] if "customer_id" not in joined.columns else joined["_who"].coalesce(joined["customer_id"])
-        found[name] = works.keep(f"_whose_{name}", joined.mutate(customer_id=mine))
+        more = {"their_customer": _theirs(joined)} if name == "orders" else {}
+        found[name] = works.keep(f"_whose_{name}", joined.mutate(customer_id=mine, **more))
     if "customers" in found and "_who" in found["customers"].columns:
         found["customers"] = _one_each(works, found["customers"])
     return found, crowd
@@ -49,6 +50,14 @@ def _said(rows: ir.Table) -> ir.Table:
     account = texts["_account"].re_replace("^'", "").re_replace(r"[.]0$", "")
     texts["_account"] = ibis.ifelse(is_guest(account), "", account)
     return rows.mutate(**texts)
+
+
+def _theirs(rows: ir.Table) -> ir.StringValue:
+    """Whom the platform itself takes an order to be of, as a word that says nobody's name; empty for nobody known."""
+    said = ibis.coalesce(
+        rows["_account"].nullif(""), rows["_email"].strip().lower().nullif(""), rows["_phone"].nullif("")
+    )
+    return said.hexdigest("md5")
 
 
 def _one_each(works: Engine, rows: ir.Table) -> ir.Table:

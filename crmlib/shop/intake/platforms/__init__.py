@@ -10,6 +10,7 @@ from crmlib.shop.intake.platforms import (
     ebay,
     etsy,
     etsy_items,
+    experiments,
     magento,
     payments,
     prestashop,
@@ -29,7 +30,7 @@ __all__ = ["EXPORTS", "Export", "Identity", "Made", "nearest_export", "recognise
 _MODULES = (
     shopify, shopify_lists, woocommerce, woocommerce_core, woocommerce_more, magento, prestashop,
     etsy, etsy_items, amazon, ebay, square, payments,
-    reviews, tickets, databases,
+    reviews, tickets, experiments, databases,
 )  # fmt: skip
 EXPORTS: tuple[Export, ...] = tuple(
     value for module in _MODULES for value in vars(module).values() if isinstance(value, Export)

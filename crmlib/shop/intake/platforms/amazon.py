@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import ibis
 import ibis.expr.types as ir
 
-from crmlib.shop.intake.platforms.base import Export, Made, number, one_per, with_refunds
+from crmlib.shop.intake.platforms.base import Export, Made, number, numbered, one_per, with_refunds
 
 _PAID = ("item-price", "shipping-price", "gift-wrap-price")
 _OFF = ("item-promotion-discount", "ship-promotion-discount")
@@ -19,10 +18,8 @@ def _sold(rows: ir.Table) -> ir.Value:
 
 
 def _items(rows: ir.Table) -> ir.Table:
-    bought = rows.filter((rows["# quantity"] != 0).fill_null(True))
-    place = ibis.row_number().over(group_by=bought["_key"], order_by=[bought["_file"], bought["_row"]]) + 1
-    off = bought["# item-promotion-discount"].abs().fill_null(0)
-    return bought.mutate(_no=place.cast("string"), _net=bought["# item-price"] - off)
+    bought = numbered(rows.filter((rows["# quantity"] != 0).fill_null(True)))
+    return bought.mutate(_net=bought["# item-price"] - bought["# item-promotion-discount"].abs().fill_null(0))
 
 
 def _at(rows: ir.Table) -> ir.Value:
@@ -31,8 +28,7 @@ def _at(rows: ir.Table) -> ir.Value:
 
 
 ORDERS = Export(
-    platform="Amazon",
-    what="all orders",
+    platform="Amazon", what="all orders",
     needs=("amazon-order-id", "purchase-date", "order-status", "sku", "quantity", "item-price"),
     key="amazon-order-id",
     short_rows=True,
@@ -55,8 +51,7 @@ ORDERS = Export(
 )  # fmt: skip
 
 DATE_RANGE = Export(
-    platform="Amazon",
-    what="date range report",
+    platform="Amazon", what="date range report",
     needs=("date/time", "settlement id", "type", "order id", "product sales", "total"),
     key="order id",
     numbers=(*_CREDITS, "quantity", "total"),

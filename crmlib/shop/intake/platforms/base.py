@@ -97,6 +97,12 @@ def number(rows: ir.Table, *names: str) -> ir.DecimalValue:
     return total
 
 
+def numbered(rows: ir.Table) -> ir.Table:
+    """Rows with `_no`, their place within their record, from 1."""
+    place = ibis.row_number().over(group_by=rows["_key"], order_by=[rows["_file"], rows["_row"]]) + 1
+    return rows.mutate(_no=place.cast("string"))
+
+
 def one_per(rows: ir.Table, key: str = "_key", **more: ir.Value) -> ir.Table:
     """One row per record: of each column the first value that says something."""
     kept = [name for name in rows.columns if name != key and name not in more]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ibis
 import ibis.expr.types as ir
 
-from crmlib.shop.intake.platforms.base import Export, Identity, Made, either, number, one_per
+from crmlib.shop.intake.platforms.base import Export, Identity, Made, either, number, numbered, one_per
 
 
 def _total(rows: ir.Table) -> ir.Value:
@@ -17,12 +17,9 @@ def _total(rows: ir.Table) -> ir.Value:
 
 def _items(rows: ir.Table) -> ir.Table:
     """Rows with an item; a summary row has none."""
-    goods = rows.filter(rows["Item Title"].notnull())
-    place = ibis.row_number().over(group_by=goods["_key"], order_by=[goods["_file"], goods["_row"]]) + 1
+    goods = numbered(rows.filter(rows["Item Title"].notnull()))
     sum_ = (goods["# Sold For"] * goods["# Quantity"].fill_null(1)).cast("decimal(18, 4)")
-    return goods.mutate(
-        _no=place.cast("string"), _sum=sum_, _id=either(goods, "Custom Label", "Item Number", "Item Title")
-    )
+    return goods.mutate(_sum=sum_, _id=either(goods, "Custom Label", "Item Number", "Item Title"))
 
 
 def _orders(rows: ir.Table) -> ir.Table:

@@ -31,28 +31,23 @@ def _status(rows: ir.Table) -> ir.Value:
 
 
 ORDERS = Export(
-    platform="PrestaShop",
-    what="ps_orders",
+    platform="PrestaShop", what="ps_orders",
     needs=("id_order", "id_customer", "current_state", "valid", "total_paid_tax_incl", "date_add"),
     key="id_order",
     numbers=("total_paid_tax_incl", "total_paid_tax_excl", "total_products_wt", "total_shipping", "total_discounts",
              "conversion_rate"),
-    made={
-        "orders": Made({
-            "order_id": "_key", "ordered_at": "date_add", "total": _money("total_paid_tax_incl"),
-            "status": (_status, "valid"), "shipping": _money("total_shipping"), "discount": _money("total_discounts"),
-            "tax": (_tax, "total_paid_tax_excl"),
-            "payment_method": "payment", "reference": "reference", "_account": "id_customer", "_label": "_key",
-        })
-    },
+    made={"orders": Made({
+        "order_id": "_key", "ordered_at": "date_add", "total": _money("total_paid_tax_incl"),
+        "status": (_status, "valid"), "shipping": _money("total_shipping"), "discount": _money("total_discounts"),
+        "tax": (_tax, "total_paid_tax_excl"), "payment_method": "payment", "reference": "reference",
+        "_account": "id_customer", "_label": "_key"})},
     sums=(Identity("total_paid", lambda t: t["# total_paid_tax_incl"], {
         "products + shipping − discounts": lambda t:
         number(t, "total_products_wt", "total_shipping") - number(t, "total_discounts")}),),
 )  # fmt: skip
 
 LINES = Export(
-    platform="PrestaShop",
-    what="ps_order_detail",
+    platform="PrestaShop", what="ps_order_detail",
     needs=("id_order", "product_id", "product_quantity", "product_name"),
     made={
         "order_lines": Made({
@@ -66,25 +61,18 @@ LINES = Export(
 )  # fmt: skip
 
 CUSTOMERS = Export(
-    platform="PrestaShop",
-    what="ps_customer",
+    platform="PrestaShop", what="ps_customer",
     needs=("id_customer", "email", "firstname", "lastname", "newsletter", "date_add"),
-    made={
-        "customers": Made({
-            "_account": "id_customer", "_email": "email",
-            "_name": (lambda t: joined_text(t, "firstname", "lastname"), "firstname"), "first_name": "firstname",
-            "last_name": "lastname", "birth_date": "birthday", "email_consent": "newsletter",
-            "consent_at": "newsletter_date_add", "created_at": "date_add",
-        })
-    },
+    made={"customers": Made({
+        "_account": "id_customer", "_email": "email", "first_name": "firstname", "last_name": "lastname",
+        "_name": (lambda t: joined_text(t, "firstname", "lastname"), "firstname"), "birth_date": "birthday",
+        "email_consent": "newsletter", "consent_at": "newsletter_date_add", "created_at": "date_add"})},
 )  # fmt: skip
 
 SLIPS = Export(
-    platform="PrestaShop",
-    what="ps_order_slip",
+    platform="PrestaShop", what="ps_order_slip",
     needs=("id_order_slip", "id_order", "amount", "date_add"),
     numbers=("amount",),
-    made={
-        "refunds": Made({"_label": "id_order", "refunded_at": "date_add", "_back": (lambda t: t["# amount"], "amount")})
-    },
-)
+    made={"refunds": Made({
+        "_label": "id_order", "refunded_at": "date_add", "_back": (lambda t: t["# amount"], "amount")})},
+)  # fmt: skip

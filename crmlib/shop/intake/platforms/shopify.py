@@ -5,7 +5,7 @@ from __future__ import annotations
 import ibis
 import ibis.expr.types as ir
 
-from crmlib.shop.intake.platforms.base import Export, Identity, Made, either, number, one_per, spread
+from crmlib.shop.intake.platforms.base import Export, Identity, Made, either, number, numbered, one_per, spread
 
 
 def _orders(rows: ir.Table) -> ir.Table:
@@ -21,8 +21,7 @@ def _lines(rows: ir.Table) -> ir.Table:
     free = (below - gross.sum().over(**whole)).abs() < 0.005
     off = ibis.ifelse(free.fill_null(False), ibis.literal(0).cast("decimal(18, 4)"), off)
     rows = rows.mutate(_gross=gross, _off=spread(rows, off, gross))
-    number_ = ibis.row_number().over(group_by=rows["_key"], order_by=[rows["_file"], rows["_row"]]) + 1
-    rows = rows.mutate(_net=rows["_gross"] - rows["_off"], _no=number_.cast("string"))
+    rows = numbered(rows.mutate(_net=rows["_gross"] - rows["_off"]))
     return rows.filter(either(rows, "Lineitem name", "Lineitem sku").notnull())
 
 

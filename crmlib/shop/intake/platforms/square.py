@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ibis
 import ibis.expr.types as ir
 
 from crmlib.shop.intake.platforms.base import (
@@ -13,6 +12,7 @@ from crmlib.shop.intake.platforms.base import (
     either,
     joined_text,
     number,
+    numbered,
     one_per,
     with_refunds,
 )
@@ -21,20 +21,14 @@ from crmlib.shop.intake.platforms.base import (
 def _sold(rows: ir.Table) -> ir.Table:
     return with_refunds(
         rows, amount=number(rows, "Net Sales", "Tax"), at=joined_text(rows, "Date", "Time"),
-        refund=rows["Event Type"].lower() == "refund",
-    )  # fmt: skip
+        refund=rows["Event Type"].lower() == "refund")  # fmt: skip
 
 
 def _lines(rows: ir.Table) -> ir.Table:
     """What was bought; what came back is what the order was refunded."""
     bought = rows.filter((rows["Event Type"].lower() != "refund").fill_null(True) & rows["Item"].notnull())
-    place = ibis.row_number().over(group_by=bought["_key"], order_by=[bought["_file"], bought["_row"]]) + 1
-    named = bought.mutate(_no=place.cast("string"), _goods=joined_text(bought, "Item", "Price Point Name", by=" - "))
+    named = numbered(bought.mutate(_goods=joined_text(bought, "Item", "Price Point Name", by=" - ")))
     return named.mutate(_id=either(named, "SKU", "_goods"))
-
-
-def _price(rows: ir.Table) -> ir.Value:
-    return (rows["# Gross Sales"] / rows["# Qty"].nullif(0)).round(4).cast("decimal(18, 4)")
 
 
 _ORDER: dict[str, Spec] = {
@@ -45,20 +39,16 @@ _ORDER: dict[str, Spec] = {
 }  # fmt: skip
 
 ITEMS = Export(
-    platform="Square",
-    what="items",
+    platform="Square", what="items",
     needs=("Date", "Item", "Qty", "Gross Sales", "Net Sales", "Event Type", "Transaction ID"),
-    key="Transaction ID",
-    also=("Time", "SKU", "Price Point Name"),
+    key="Transaction ID", sums_of="order_lines", also=("Time", "SKU", "Price Point Name"),
     numbers=("Qty", "Gross Sales", "Discounts", "Net Sales", "Tax"),
-    sums_of="order_lines",
     made={
         "order_lines": Made(rows=_lines, columns={
-            "order_id": "_key", "product_id": "_id", "quantity": "Qty", "line_total": "Net Sales",
-            "discount": (lambda t: -t["# Discounts"], "Discounts"), "line_no": "_no",
-            "modifiers": "Modifiers Applied",
-            "unit_price": (_price, "Qty"),
-        }),
+            "order_id": "_key", "product_id": "_id", "quantity": "Qty", "line_total": "Net Sales", "line_no": "_no",
+            "discount": (lambda t: -t["# Discounts"], "Discounts"), "modifiers": "Modifiers Applied",
+            "unit_price": (lambda t: (t["# Gross Sales"] / t["# Qty"].nullif(0)).round(4).cast("decimal(18, 4)"),
+                           "Qty")}),
         "orders": Made(rank=1, rows=_sold, columns={**_ORDER, "staff_id": "Employee"}),
         "products": Made(rank=1, rows=lambda t: one_per(_lines(t), "_id"), columns={
             "product_id": "_id", "name": "_goods", "category": "Category"}),
@@ -70,12 +60,10 @@ ITEMS = Export(
 )  # fmt: skip
 
 TRANSACTIONS = Export(
-    platform="Square",
-    what="transactions",
+    platform="Square", what="transactions",
     needs=("Date", "Gross Sales", "Net Sales", "Tip", "Total Collected", "Event Type"),
     key="Transaction ID",
-    unnamed=True,
-    also=("Time",),
+    unnamed=True, also=("Time",),
     numbers=("Gross Sales", "Discounts", "Net Sales", "Tax", "Tip", "Gift Card Sales", "Total Collected", "Fees",
              "Net Total"),
     made={"orders": Made(rows=_sold, columns={

@@ -61,17 +61,14 @@ _PERSON: dict[str, Spec] = {
 }  # fmt: skip
 
 WEBTOFFEE = Export(
-    platform="WooCommerce",
-    what="orders (WebToffee)",
+    platform="WooCommerce", what="orders (WebToffee)",
     needs=("order_id", "order_date", "order_total", "order_currency", "line_item_1"),
-    key="order_id",
-    many=r"line_item_\d+",
-    also=("billing_last_name",),
+    key="order_id", many=r"line_item_\d+", also=("billing_last_name",),
     numbers=("order_total", "shipping_total", "tax_total", "fee_total"),
     made={
         "orders": Made(_ORDER),
-        "order_lines": Made(rows=_items, columns={"order_id": "_key", "product_id": "_goods", "quantity": "_quantity",
-                                                  "line_total": "_sum", "line_no": "_no"}),
+        "order_lines": Made(rows=_items, columns={"order_id": "_key", "line_no": "_no", "line_total": "_sum",
+                                                  "product_id": "_goods", "quantity": "_quantity"}),
         "products": Made(rank=1, rows=lambda t: one_per(_items(t), "_goods"), columns={
             "product_id": "_goods", "name": "_named"}),
         "customers": Made(_PERSON, rank=1),

@@ -2,17 +2,8 @@
 
 from __future__ import annotations
 
-import ibis
-import ibis.expr.types as ir
-
-from crmlib.shop.intake.platforms.base import Export, Identity, Made, Spec, joined_text, number, one_per
+from crmlib.shop.intake.platforms.base import Export, Identity, Made, Spec, joined_text, number, numbered, one_per
 from crmlib.shop.intake.platforms.woocommerce import _ORDER, _PERSON
-
-
-def _numbered(rows: ir.Table) -> ir.Table:
-    place = ibis.row_number().over(group_by=rows["_key"], order_by=[rows["_file"], rows["_row"]]) + 1
-    return rows.mutate(_no=place.cast("string"))
-
 
 WEBTOFFEE_ROWS = Export(
     platform="WooCommerce",
@@ -23,7 +14,7 @@ WEBTOFFEE_ROWS = Export(
     numbers=("order_total", "shipping_total", "tax_total", "fee_total", "item_total"),
     made={
         "orders": Made(rows=lambda t: one_per(t, _lines=t["# item_total"].sum()), columns=_ORDER),
-        "order_lines": Made(rows=_numbered, columns={
+        "order_lines": Made(rows=numbered, columns={
             "order_id": "_key", "product_id": "item_product_id | item_sku | item_name", "quantity": "item_quantity",
             "line_total": "item_total", "line_no": "_no"}),
         "products": Made(rank=1, rows=lambda t: one_per(t.mutate(_goods=t["item_product_id"]), "_goods"), columns={
@@ -53,8 +44,8 @@ ADVANCED = Export(
             "discount": "Cart Discount Amount", "shipping": "Order Shipping Amount",
             "tax": "Order Total Tax Amount | Order Tax Amount", "refunded": "Order Refund Amount",
             "payment_method": "Payment Method Title", **_WHO}),
-        "order_lines": Made(rows=lambda t: _numbered(t.filter(t["Quantity"].notnull())) if "Quantity" in t.columns else
-                            _numbered(t).limit(0), columns={
+        "order_lines": Made(rows=lambda t: numbered(t.filter(t["Quantity"].notnull())) if "Quantity" in t.columns else
+                            numbered(t).limit(0), columns={
             "order_id": "_key", "product_id": "SKU | Name", "quantity": "Quantity", "unit_price": "Item Cost",
             "line_no": "_no"}),
         "customers": Made(rank=1, columns={
