@@ -40,7 +40,8 @@ def few():
 @pytest.fixture(scope="module")
 def few_shop(few, tmp_path_factory):
     """It, with a test of writing to 60 of them and leaving 60 alone."""
-    ids = sorted(few["orders"]["customer_id"].unique())
+    known = few["orders"][few["orders"]["ordered_at"] < pd.Timestamp(DAY - timedelta(days=200))]
+    ids = sorted(known["customer_id"].unique())
     rows = [(who, "offer") for who in ids[:60]] + [(who, "control") for who in ids[60:120]] + [("nobody", "offer")]
     test = pd.DataFrame(rows, columns=["unit_id", "variant"])
     test = test.assign(experiment="win_back", assigned_at=str(DAY - timedelta(days=90)))
