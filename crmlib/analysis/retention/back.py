@@ -37,6 +37,11 @@ class Back:
     windows: pd.DataFrame
     total: Total | None
 
+    @property
+    def most(self) -> bool:
+        """Do most of those who left come back unasked? Then few are gone, they are only late."""
+        return self.total is not None and self.total.value > len(self.chance) / 2
+
 
 def back(shop: Shop, found: Left) -> Back:
     """How likely does each customer who left come back unasked, given how long and how often they had bought?

@@ -120,7 +120,7 @@ def part_left(found: Left, *, currency: str) -> Part:
 
 def _title(found: Left) -> str:
     if found.before is None or not found.before[0]:
-        return f"{formats.share(found.share)} of customers left in {wording.span(found.at.span)}"
+        return f"{formats.share(found.share)} of customers went silent in {wording.span(found.at.span)}"
     way, before = _beside(found), _against(found.at)
     if not way:
         return f"About the same share left as {before}"

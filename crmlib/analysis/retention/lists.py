@@ -23,20 +23,22 @@ from crmlib.shop.shop import Shop
 LEAST_FOR_A_LOT = 100  # halves of fewer tell nothing, so all are written to
 _WITHIN_DAYS = 14
 _RETURNED, _LEAST_RETURNS = 0.5, 2
-LONG, RETURNER, POOR = "left long ago", "sent back most of what they bought", "brought less than writing costs"
+LONG, RETURNER, POOR = "left long ago", "sent back most of what they bought", "brought no more than writing costs"
 COMPLAINT = "wait for an answer to a complaint"
 
 
 @dataclass(frozen=True)
 class Lists:
     """`people` are all who left: customer_id, reason, not_chased ('' for whom to win back), and what is known of them;
-    `win_back` those who may be contacted, with lot; `note` says who was left out; `chased_not` counts by reason.
+    `win_back` those who may be contacted, with lot; `note` says who was left out; `chased_not` counts by reason; most
+    come back `unasked`.
     """
 
     people: pd.DataFrame
     win_back: pd.DataFrame
     note: str
     chased_not: pd.DataFrame
+    unasked: bool = False
 
     @property
     def written(self) -> int:
@@ -59,9 +61,9 @@ def lists(shop: Shop, found: Left, shared: Common, likely: Back, value: Worth) -
     """Whom to win back, best first, and whom not to chase?
 
     Best is who brought most in the last year (bought most often, where no money is known), then who comes back most
-    likely. Not chased are those who left longer ago
-    than the span, who sent back at least half of their money's worth in two refunds or more, and who brought less in
-    their last year than an offer and a contact cost; nor, of course, who may not be contacted.
+    likely. Not chased are those who left longer ago than the span, who sent back at least half of their money's worth
+    in two refunds or more, and who brought no more in their last year than would pay for writing; nor, of course, who
+    may not be contacted.
 
     >>> {"customer_id", "lot", "reason"} <= set(lists(store, found, shared, likely, value).win_back.columns)
     True
@@ -70,7 +72,7 @@ def lists(shop: Shop, found: Left, shared: Common, likely: Back, value: Worth) -
         empty = pd.DataFrame({"customer_id": [], "lot": []})
         return Lists(empty, empty, "", pd.DataFrame(columns=["reason", "customers"]))
     people = found.people.assign(chance_back=likely.chance.round(4))
-    people["not_chased"] = _not_chased(shop, people, span=found.at.span, cost=value.contact + value.offer)
+    people["not_chased"] = _not_chased(shop, people, span=found.at.span, least=value.must_bring)
     people["reason"] = _reasons(people, shared)
     best = ["money"] if found.paid else ["purchases"]
     people = people.sort_values([*best, "chance_back", "customer_id"], ascending=[False, False, True])
@@ -87,16 +89,16 @@ def lists(shop: Shop, found: Left, shared: Common, likely: Back, value: Worth) -
     if waiting := may.left_out.get("complaint", 0):
         counts[COMPLAINT] = waiting
     left_out = counts.rename_axis("reason").reset_index(name="customers")
-    return Lists(people.reset_index(drop=True), listed, may.note, left_out)
+    return Lists(people.reset_index(drop=True), listed, may.note, left_out, likely.most)
 
 
-def _not_chased(shop: Shop, people: pd.DataFrame, *, span: int, cost: float) -> np.ndarray:
+def _not_chased(shop: Shop, people: pd.DataFrame, *, span: int, least: float) -> np.ndarray:
     returner = np.zeros(len(people), dtype=bool)
     if shop.has("orders", "refunded", "total"):
         back = shop.fetch(given_back(shop), max_rows=MAX_CUSTOMERS)
         who = back.loc[(back["refunds"] >= _LEAST_RETURNS) & (back["returned"] >= _RETURNED), "customer_id"]
         returner = people["customer_id"].isin(set(who)).to_numpy()
-    poor = people["money"].to_numpy(float) <= cost
+    poor = people["money"].to_numpy(float) <= least
     return np.select([people["over"] > span, returner, poor], [LONG, RETURNER, POOR], default="")
 
 
@@ -144,7 +146,8 @@ def part_lists(found: Lists, value: Worth, *, shop: Shop) -> Part:
 def _actions(found: Lists, value: Worth, *, shop: Shop) -> list[Action]:
     n, alone = found.written, len(found.win_back) - found.written
     each = value.each
-    if not n or (each.high is not None and each.high <= 0):
+    # No list where most come back by themselves, or writing loses money.
+    if not n or (found.unasked and each.value is None) or (each.high is not None and each.high <= 0):
         return []
     known = each.value is not None and (each.low or 0.0) > 0
     amount = float(each.value or 0.0) * n if known else 0.0

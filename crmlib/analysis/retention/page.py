@@ -8,21 +8,22 @@ import numpy as np
 import pandas as pd
 
 from crmlib import figures, formats, wording
+from crmlib.analysis.retention.back import Back
 from crmlib.analysis.retention.common import Common, stood_out
-from crmlib.analysis.retention.facts import LEAST_CUSTOMERS, LEAST_GAPS, YEAR
+from crmlib.analysis.retention.facts import AHEAD, LEAST_CUSTOMERS, LEAST_GAPS, YEAR
 from crmlib.analysis.retention.left import Left
 from crmlib.findings import Caveat, Findings, Part, compose
 from crmlib.shop.facts import customer_history
 from crmlib.shop.shop import Shop
 
 
-def page(found: Left, shared: Common, parts: Sequence[Part]) -> Findings:
+def page(found: Left, shared: Common, likely: Back, parts: Sequence[Part]) -> Findings:
     """What a shop's owner should know of who left; `parts` in the order of the page."""
     every = [*parts, part_limits(found)]
-    return compose("retention", headline(found, shared), every, status="too_few" if found.at.few else None)
+    return compose("retention", headline(found, shared, likely), every, status="too_few" if found.at.few else None)
 
 
-def headline(found: Left, shared: Common) -> str:
+def headline(found: Left, shared: Common, likely: Back) -> str:
     """How many left, and what stood out among them."""
     at = found.at
     if at.few:
@@ -33,7 +34,12 @@ def headline(found: Left, shared: Common) -> str:
     within = "in a year" if at.span == YEAR else f"in {wording.span(at.span)}"
     if not found.left:
         return f"Nobody left {within}: every customer still buys at their own rhythm."
-    first = f"{wording.upper(wording.counted(found.left, 'customer'))} left {within}"
+    who = wording.upper(wording.counted(found.left, "customer"))
+    if likely.most and likely.total is not None:
+        back = formats.share(likely.total.value / len(likely.chance))
+        silent = f"{who} {wording.noun(found.left, 'has')} been silent for unusually long"
+        return f"{silent}; about {back} of such customers come back within {AHEAD} days."
+    first = f"{who} left {within}"
     if common := stood_out(shared):
         return f"{first}. They {common}."
     once = f"; {formats.number(found.once)} had ordered once" if found.once else ""

@@ -25,6 +25,8 @@ from crmlib.stats import compare
 
 WIN_BACK = "win_back"
 _LEAST = 30  # in each arm, and of customers who came back, below which nothing is said
+_HANDED_WITHIN = 30  # days after a list was made, within which it counts as sent
+_MOST = 0.95  # a chance beyond which no writing lifts anybody
 _WORTHWHILE = 0.03  # a rise worth finding, where costs do not say how large it must be
 
 
@@ -86,6 +88,15 @@ class Worth:
         value = chance * money
         ends = value - half("low", "high") - cost, value + half("high", "low") - cost
         return Estimate(value=value - cost, low=ends[0], high=ends[1], unit=year.unit, n=saved.n)
+
+    @property
+    def must_bring(self) -> float:
+        """What somebody must have brought in their last year to be worth writing to, if writing saves all it may."""
+        if self.tried is None:
+            return self.contact + self.offer
+        cost = self.contact + self.offer * self.tried.takers
+        most = self.tried.saved.high or 0.0
+        return float(cost / most) if most > 0 else np.inf
 
     @property
     def least(self) -> float:
@@ -150,26 +161,38 @@ def tried(shop: Shop, experiment: str) -> Tried | None:
 
 
 def _assigned(shop: Shop, experiment: str) -> pd.DataFrame:
-    columns = ["customer_id", "day", "written"]
     if not (experiment and shop.has("assignments")):
-        return pd.DataFrame(columns=columns)
+        return pd.DataFrame(columns=["customer_id", "day", "written"])
     rows = shop.table("assignments").filter(lambda t: t["experiment"] == experiment)
-    rows = rows.semi_join(purchase_days(shop), rows["unit_id"] == purchase_days(shop)["customer_id"])
-    frame = shop.fetch(
-        rows.select(customer_id="unit_id", day=rows["assigned_at"].date(), written=rows["variant"] != "control"),
-        max_rows=MAX_CUSTOMERS,
+    days = purchase_days(shop)
+    first = days.group_by(unit_id="customer_id").aggregate(first=days["day"].min())
+    rows = rows.inner_join(first, "unit_id")
+    # Units that had not bought before are no customers who left.
+    rows = rows.filter(rows["first"] < rows["assigned_at"].date())
+    asked = rows.select(
+        customer_id="unit_id", day=rows["assigned_at"].date(), written=rows["variant"] != "control"
     )  # fmt: skip
+    frame = shop.fetch(asked, max_rows=MAX_CUSTOMERS)
     # Whoever is in two arms tells nothing of either.
     both = frame.groupby("customer_id")["written"].transform("nunique") > 1
     return frame[~both].assign(day=pd.to_datetime(frame["day"]).dt.date)
 
 
 def _listed() -> pd.DataFrame:
-    found = []
-    for name, column, written in ((consent.EXPORTED, "day", True), (consent.HELD, "since", False)):
+    """Who was written to, and who was left alone by a list that was handed over within a month."""
+
+    def kept(name: str, column: str) -> list[tuple[str, date]]:
         file = consent.kept_file(name)
-        found += [(row["customer_id"], date.fromisoformat(row[column]), written)
-                  for row in (csv_rows(file) if file else []) if row["list"] == WIN_BACK]  # fmt: skip
+        rows = csv_rows(file) if file else []
+        return [(row["customer_id"], date.fromisoformat(row[column])) for row in rows if row["list"] == WIN_BACK]
+
+    written = kept(consent.EXPORTED, "day")
+    days = sorted({day for _, day in written})
+    found = [(who, day, True) for who, day in written]
+    for who, since in kept(consent.HELD, "since"):
+        day = next((day for day in days if since <= day <= since + timedelta(days=_HANDED_WITHIN)), None)
+        if day is not None:
+            found.append((who, day, False))
     return pd.DataFrame(found, columns=["customer_id", "day", "written"])
 
 
@@ -206,7 +229,11 @@ def part_worth(found: Worth, *, listed: int) -> Part:
         "takers − cost of a contact); the chance saved comes from an experiment only",
     )  # fmt: skip
     if known:
-        return Part(title=_worth_title(total), sentence=_saved(found), metrics=[metric], method=[_formula(found)])
+        earlier = "Some whom writing brought back may only have bought earlier than they would have."
+        return Part(
+            title=_worth_title(total), sentence=_saved(found), metrics=[metric], certain=[earlier],
+            method=[_formula(found)],
+        )  # fmt: skip
     return Part(
         title="What winning back brings is not known yet", sentence=_plan(found, listed=listed), metrics=[metric],
         method=[_formula(found)],
@@ -235,8 +262,12 @@ def _saved(found: Worth) -> str:
 
 def _plan(found: Worth, *, listed: int) -> str:
     """The experiment that would tell, and how many it takes."""
+    if found.base is not None and found.base > 0.5:
+        return f"{formats.share(found.base)} come back unasked within {AHEAD} days: wait before you write to anybody."
     if found.base is None or not listed:
         return "Only a list half of which is left alone would tell; there is nobody to write to."
+    if found.base + found.least > _MOST:
+        return "Writing costs more than those who come back bring: better not."
     need = units_needed(found.base, found.least)
     rise = f"{formats.number(100 * found.least, digits=0 if found.least >= 0.02 else 1)} points"
     enough = "" if listed >= need else f"; with today’s {formats.number(listed)}, repeat it and add the lists up"
