@@ -12,7 +12,7 @@ from crmlib.analysis.cohorts import change, curves, facts, firsts, mix, paths
 from crmlib.analysis.cohorts.ahead import came, expect, grade
 from crmlib.analysis.cohorts.page import _left_out
 from crmlib.analysis.cohorts.payback import _paid
-from crmlib.errors import NotAvailable
+from crmlib.errors import NotAvailable, UsageError
 from crmlib.findings import Due, Prediction
 from crmlib.stats.shrinkage import towards_mean
 
@@ -411,6 +411,8 @@ def test_five_customers_are_too_few_and_are_shown(tmp_path):
     said = co.page(found, parts)
     assert (said.status, said.headline) == ("too_few", "Too few to conclude: 5 newcomers; 30 are needed.")
     assert said.parts[0].chart.table["rows"] == [["January 2025", "5", "4"]]
+    with pytest.raises(UsageError, match="between 1 and 730"):
+        co.measure(shop, within_days=0)
     with pytest.raises(NotAvailable, match="customer_id"):
         (tmp_path / "orders.csv").write_text("order_id,ordered_at\n1,2025-01-01\n")
         co.measure(crm.connect(tmp_path))

@@ -141,17 +141,16 @@ def _title(frame: pd.DataFrame, names: list[str], differs: bool) -> str:
 
 
 def _sentence(found: Newcomers) -> str:
+    """When they are lost: of months all known for a year, or as far as there are any."""
     rows = found.of("all")
-
-    def by(month: int) -> float:
-        n = rows[f"n_{month}"].sum()
-        return float(rows[f"back_{month}"].sum() / n) if n else float("nan")
-
-    month, year = by(1), by(_YEAR)
-    if np.isnan(month):
+    year, month = (rows[rows[f"n_{age}"] == rows["n"]] for age in (_YEAR, 1))
+    if month.empty:
         return "Nobody is known for a month yet."
-    first = f"{formats.share(month)} of newcomers come back within a month"
-    return f"{first}, {formats.share(year)} within a year." if not np.isnan(year) else f"{first}."
+    if year.empty:
+        return f"{formats.share(month['back_1'].sum() / month['n'].sum())} of newcomers come back within a month."
+    n, soon, later = (float(year[name].sum()) for name in ("n", "back_3", f"back_{_YEAR}"))
+    rest = f", {formats.share((later - soon) / (n - soon))} of the rest in the nine months after" if n > soon else ""
+    return f"{formats.share(soon / n)} of newcomers come back within three months{rest}."
 
 
 def _numbers(sums: pd.DataFrame, found: Newcomers) -> dict[str, object]:
