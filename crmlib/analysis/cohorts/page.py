@@ -50,8 +50,8 @@ def headline(found: Newcomers, step: Shift, latest: Newest | None) -> str:
     before = formats.share(latest.before.value)
     if not moved(step, latest):
         return (
-            f"Newer customers are neither better nor worse: {now} of the newest come back within {days} days, {before} "
-            "a year before."
+            f"Newer customers differ from those of a year before by no more than chance: {now} of the newest come back "
+            f"within {days} days, then {before}."
         )
     if not step.found or step.month is None:
         more = "more" if latest.low > 0 else "less"
