@@ -430,7 +430,7 @@ def test_sentences_for_none_one_and_many():
     assert change._title(fall, 90) == "Since April 2026, 24 in 100 fewer newcomers come back"
     assert change._title(rise, 90) == "Since April 2026, 1 in 100 more newcomers come back"
     assert change._title(none, 90) == "No month changed how many newcomers come back"
-    assert change._sentence(fall).startswith("The likely size is between 17 and 31 in 100,")
+    assert change._sentence(fall).startswith("Likely between 17 and 31 in 100,")
     assert change._sentence(none) == "The largest difference, from April 2026 on, may be chance."
     assert [firsts._who(*pair) for pair in (("channel", "coupon_site"), ("coupon", "no coupon"), ("country", "DE"))] == [
         "by coupon site", "without a coupon", "from DE"]  # fmt: skip

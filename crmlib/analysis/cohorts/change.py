@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from crmlib import figures, formats
 from crmlib.analysis.cohorts.facts import LEAST, Newcomers
-from crmlib.findings import Change, Metric, Part, Signal
+from crmlib.findings import Metric, Part, Signal
 from crmlib.formats import Estimate
 from crmlib.stats.compare import difference_interval
 from crmlib.stats.intervals import Floats, share_interval
@@ -191,7 +191,7 @@ def part_change(found: Newcomers, step: Shift, latest: Newest | None) -> Part:
             Signal(id="newcomers_changed", text=f"{_title(step, days)}.",
                    gone="Newcomers come back as those before them did.")
         ] if step.found else [],
-        changes=[Change(text=f"{_title(step, days)}.", size=min(1 - step.p_value, 1.0))] if step.found else [],
+        certain=["Ranges hold in 19 of 20 cases, and one quiet shop in 20 would be told of a change."],
         method=[_method(step)],
     )  # fmt: skip
 
@@ -216,7 +216,7 @@ def _sentence(step: Shift) -> str:
         return "Two years of newcomers are needed to tell a change from the season."
     ends = sorted(abs(round(100 * end)) for end in (step.low, step.high))
     span = f"between {ends[0]} and {ends[1]}" if step.low * step.high > 0 else f"up to {ends[1]}"
-    return f"The likely size is {span} in 100, each month beside the same month of other years."
+    return f"Likely {span} in 100, against the same months of other years."
 
 
 def _less(step: Shift) -> str:

@@ -77,7 +77,7 @@ def part_do(found: Newcomers, step: Shift) -> Part:
         actions=[
             Action(
                 what=f"Find out what changed for first orders in {month_name(step.month)}", owner="shop",
-                worth=f"about {lost} of {formats.number(since)} newcomers lost since", count=since,
+                worth=f"about {lost} newcomers lost", count=since,
                 by=wording.working_day(found.as_of, _ASK_WITHIN_DAYS), file="tables/cohorts.csv",
                 why=f"Since then {formats.number(abs(100 * step.effect))} in 100 fewer come back than in the same "
                 "months of other years. Ask some of them; compare parcels, stock, range and offers of first orders.",
