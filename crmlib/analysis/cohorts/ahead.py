@@ -120,8 +120,8 @@ def part_ahead(found: Ahead, grades: Sequence[Grade] = (), *, shop: Shop) -> Par
         n=found.waiting,
     )  # fmt: skip
     text = (
-        f"Of {formats.number(found.waiting)} newcomers who have bought once, about {said.text} ({ends}) should come back "
-        f"in the next {DAYS} days."
+        f"Of {formats.number(found.waiting)} newcomers who have bought once, about {said.text} ({ends}) should come "
+        f"back in the next {DAYS} days."
     )
     worst = max((abs(np.expm1(error)) for error in found.errors.seen), default=None)
     missed = f"On earlier days the same forecast missed by up to {formats.share(worst)}." if worst is not None else ""
