@@ -166,8 +166,9 @@ def part_change(found: Newcomers, step: Shift, latest: Newest | None) -> Part:
     months = found.months()
     if months.empty:
         return Part()
-    low, high = share_interval(months["back"], months["n"])
-    frame = months.assign(low=low, high=high)
+    shown = months[months["n"] >= formats.FEW_PEOPLE]  # a share of fewer could name somebody
+    low, high = share_interval(shown["back"], shown["n"])
+    frame = shown.assign(low=low, high=high)
     days = found.within_days
     history = tuple((f"{row.first:%Y-%m-%d}", float(row.share)) for row in months.tail(24).itertuples())
     metrics = []
