@@ -1,6 +1,7 @@
 """Cohorts: counted by hand, immature ones never compared, a change found where it was planted and nowhere else."""
 
 import itertools
+from dataclasses import replace
 from datetime import date, timedelta
 
 import numpy as np
@@ -10,10 +11,11 @@ import pytest
 import crmlib as crm
 from crmlib.analysis.cohorts import change, curves, facts, firsts, mix, paths
 from crmlib.analysis.cohorts.ahead import came, expect, grade
-from crmlib.analysis.cohorts.page import _left_out
+from crmlib.analysis.cohorts.page import _left_out, headline
 from crmlib.analysis.cohorts.payback import _paid
-from crmlib.errors import NotAvailable
+from crmlib.errors import NotAvailable, UsageError
 from crmlib.findings import Due, Prediction
+from crmlib.formats import Estimate
 from crmlib.stats.shrinkage import towards_mean
 
 co = crm.cohorts
@@ -411,6 +413,8 @@ def test_five_customers_are_too_few_and_are_shown(tmp_path):
     said = co.page(found, parts)
     assert (said.status, said.headline) == ("too_few", "Too few to conclude: 5 newcomers; 30 are needed.")
     assert said.parts[0].chart.table["rows"] == [["January 2025", "5", "4"]]
+    with pytest.raises(UsageError, match="between 1 and 730"):
+        co.measure(shop, within_days=0)
     with pytest.raises(NotAvailable, match="customer_id"):
         (tmp_path / "orders.csv").write_text("order_id,ordered_at\n1,2025-01-01\n")
         co.measure(crm.connect(tmp_path))
@@ -423,11 +427,11 @@ def test_sentences_for_none_one_and_many():
     none = change.Shift(
         month=pd.Timestamp("2026-04-01"), effect=-0.03, low=-0.08, high=0.02, p_value=0.4, seasonal=True
     )
-    assert change._title(fall, 90) == "Since April 2026, 24 points fewer of newcomers come back"
-    assert change._title(rise, 90) == "Since April 2026, 1 point more of newcomers come back"
+    assert change._title(fall, 90) == "Since April 2026, 24 in 100 fewer newcomers come back"
+    assert change._title(rise, 90) == "Since April 2026, 1 in 100 more newcomers come back"
     assert change._title(none, 90) == "No month changed how many newcomers come back"
-    assert change._sentence(fall).startswith("The likely size is between 17 and 31 points.")
-    assert change._sentence(none) == "A lasting change of more than about 8 points would show."
+    assert change._sentence(fall).startswith("Likely between 17 and 31 in 100,")
+    assert change._sentence(none) == "The largest difference, from April 2026 on, may be chance."
     assert [firsts._who(*pair) for pair in (("channel", "coupon_site"), ("coupon", "no coupon"), ("country", "DE"))] == [
         "by coupon site", "without a coupon", "from DE"]  # fmt: skip
     row = {"customers": 90, "repeat": 0.5, "expected": 0.3, "likely": 0.45, "low": 0.4, "high": 0.5}
@@ -443,6 +447,31 @@ def test_sentences_for_none_one_and_many():
     assert _left_out(2, "who buy like a dealer") == "2 customers who buy like a dealer are left out."
     assert [_paid(month) for month in (None, 0.0, 1.0, 3.0)] == [
         "not yet", "with the first order", "within 1 month", "within 3 months"]  # fmt: skip
+
+
+def test_the_headline_says_what_one_question_decided(newcomers):
+    quiet = change.Shift(month=END, effect=-0.1, low=-0.2, high=0.1, p_value=0.5, seasonal=True)
+    fall = change.Shift(
+        month=pd.Timestamp("2025-03-01"), effect=-0.2, low=-0.3, high=-0.1, p_value=0.001, seasonal=True
+    )
+    counts = {"first": pd.to_datetime(["2025-07-01", "2025-08-01", "2025-09-01"]), "n": 50, "back": 10, "share": 0.2}
+    now, before = (Estimate(value=value, unit="share", low=0.1, high=0.5, n=150) for value in (0.2, 0.4))
+    apart = change.Newest(months=pd.DataFrame(counts), now=now, before=before, low=-0.3, high=-0.1)
+    lone = change.Newest(months=pd.DataFrame(counts), now=now, before=None)
+    young = change.Shift(month=END, effect=-0.1, low=-0.2, high=0.1, p_value=0.5, seasonal=False)
+    assert [headline(newcomers, *pair) for pair in ((quiet, apart), (fall, apart), (young, apart), (young, lone), (young, None))] == [
+        "Newer customers differ from those of a year before by no more than chance: 20% of the newest come back within 90 days, then 40%.",
+        "Customers won since March 2025 come back less: 20% of the newest within 90 days, 40% a year before.",
+        "The newest customers come back less than a year before: 20% within 90 days, then 40%.",
+        "20% of the newest customers come back within 90 days; the year before is not known.",
+        f"It is too early to say how the newest come back: too few of {newcomers.total} newcomers are known for 90 days.",
+    ]  # fmt: skip
+    assert change.moved(fall, apart) and change.moved(young, apart) and not change.moved(quiet, apart)
+    old = replace(newcomers, as_of=date(2027, 1, 1))
+    assert (
+        headline(old, quiet, apart)
+        == "Nobody new has come since December 2025; 20% of the last came back within 90 days."
+    )
 
 
 def test_the_page_holds_together(shop, newcomers):

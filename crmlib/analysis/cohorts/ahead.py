@@ -119,17 +119,15 @@ def part_ahead(found: Ahead, grades: Sequence[Grade] = (), *, shop: Shop) -> Par
         start=shop.as_of, end=shop.as_of + timedelta(days=DAYS), low=found.total.low, high=found.total.high,
         n=found.waiting,
     )  # fmt: skip
-    certain = []
-    if found.errors.seen:
-        worst = max(abs(np.expm1(error)) for error in found.errors.seen)
-        certain = [
-            f"The same forecast made on {wording.counted(len(found.errors.seen), 'earlier day')} missed by up to "
-            f"{formats.share(worst)}."
-        ]
+    text = (
+        f"Of {formats.number(found.waiting)} newcomers who have bought once, about {said.text} ({ends}) should come "
+        f"back in the next {DAYS} days."
+    )
+    worst = max((abs(np.expm1(error)) for error in found.errors.seen), default=None)
+    missed = f"On earlier days the same forecast missed by up to {formats.share(worst)}." if worst is not None else ""
     return Part(
-        ahead=[f"Of {formats.number(found.waiting)} newcomers who have bought once, about {said.text} ({ends}) should "
-               f"come back in the next {DAYS} days."],
-        predictions=[prediction], certain=certain, grades=grades,
+        ahead=[text], certain=[wording.sentences(text, missed)],
+        predictions=[prediction], grades=grades,
     )  # fmt: skip
 
 

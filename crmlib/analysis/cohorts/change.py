@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from crmlib import figures, formats, wording
+from crmlib import figures, formats
 from crmlib.analysis.cohorts.facts import LEAST, Newcomers
-from crmlib.findings import Change, Metric, Part, Signal
+from crmlib.findings import Metric, Part, Signal
 from crmlib.formats import Estimate
 from crmlib.stats.compare import difference_interval
 from crmlib.stats.intervals import Floats, share_interval
@@ -166,8 +166,9 @@ def part_change(found: Newcomers, step: Shift, latest: Newest | None) -> Part:
     months = found.months()
     if months.empty:
         return Part()
-    low, high = share_interval(months["back"], months["n"])
-    frame = months.assign(low=low, high=high)
+    shown = months[months["n"] >= formats.FEW_PEOPLE]  # a share of fewer could name somebody
+    low, high = share_interval(shown["back"], shown["n"])
+    frame = shown.assign(low=low, high=high)
     days = found.within_days
     history = tuple((f"{row.first:%Y-%m-%d}", float(row.share)) for row in months.tail(24).itertuples())
     metrics = []
@@ -191,7 +192,7 @@ def part_change(found: Newcomers, step: Shift, latest: Newest | None) -> Part:
             Signal(id="newcomers_changed", text=f"{_title(step, days)}.",
                    gone="Newcomers come back as those before them did.")
         ] if step.found else [],
-        changes=[Change(text=f"{_title(step, days)}.", size=min(1 - step.p_value, 1.0))] if step.found else [],
+        certain=["Ranges hold in 19 of 20 cases, and one quiet shop in 20 would be told of a change."],
         method=[_method(step)],
     )  # fmt: skip
 
@@ -201,23 +202,22 @@ def _title(step: Shift, days: int) -> str:
         return f"Too few months to say whether newcomers changed within {days} days"
     if not step.likely:
         return "No month changed how many newcomers come back"
-    points = wording.counted(round(abs(100 * step.effect)), "point")
     if not step.found:
         return f"Newcomers since {month_name(step.month)} come back {_less(step)}, or it is the season"
-    return f"Since {month_name(step.month)}, {points} {'more' if step.effect > 0 else 'fewer'} of newcomers come back"
+    fewer = "more" if step.effect > 0 else "fewer"
+    return f"Since {month_name(step.month)}, {round(abs(100 * step.effect))} in 100 {fewer} newcomers come back"
 
 
 def _sentence(step: Shift) -> str:
     if step.month is None:
         return "Six months of newcomers are needed, each known long enough."
-    widest = round(100 * max(abs(step.low), abs(step.high)))
     if not step.likely:
-        return f"A lasting change of more than about {wording.counted(widest, 'point')} would show."
+        return f"The largest difference, from {month_name(step.month)} on, may be chance."
     if not step.found:
         return "Two years of newcomers are needed to tell a change from the season."
     ends = sorted(abs(round(100 * end)) for end in (step.low, step.high))
-    span = f"between {ends[0]} and {ends[1]} points" if step.low * step.high > 0 else f"up to {ends[1]} points"
-    return f"The likely size is {span}. Look for what changed in those weeks: delivery, range, offers."
+    span = f"between {ends[0]} and {ends[1]}" if step.low * step.high > 0 else f"up to {ends[1]}"
+    return f"Likely {span} in 100, against the same months of other years."
 
 
 def _less(step: Shift) -> str:

@@ -12,7 +12,7 @@ from crmlib.findings import Metric, Part
 from crmlib.formats import Estimate
 from crmlib.stats.intervals import share_interval
 
-_LINES, _YEAR = 6, 12
+_LINES, _YEAR = 5, 12
 
 
 def table(found: Newcomers) -> pd.DataFrame:
@@ -50,19 +50,19 @@ def _rows(cells: pd.DataFrame, *, by: str, cohort: pd.Series) -> pd.DataFrame:
     return pd.concat(parts).sort_values(["cohort", "month"], ignore_index=True)
 
 
-def periods(found: Newcomers) -> tuple[pd.DataFrame, str]:
-    """Newcomers by month, quarter or year of the first order, whichever gives a handful, in sums; and which it is.
+def periods(found: Newcomers) -> pd.DataFrame:
+    """Newcomers by month, quarter or year of the first order, whichever gives a handful, in sums.
 
     Columns start, name and those of `Newcomers.cells`; whole: the period had ended by as_of.
     """
     rows = found.of("all")
     months = rows["first"].nunique()
-    freq, name = ("M", "month") if months <= _LINES else ("Q", "quarter") if months <= 48 else ("Y", "year")
+    freq, name = ("M", "month") if months <= 6 else ("Q", "quarter") if months <= 48 else ("Y", "year")
     of = rows["first"].dt.to_period(freq)
     sums = rows.drop(columns=["by", "cohort", "first"]).groupby(of).sum().reset_index(names="start")
     sums["whole"] = sums["start"].dt.end_time < pd.Timestamp(found.as_of)
     sums["name"] = [_called(period, name) for period in sums["start"]]
-    return sums, name
+    return sums
 
 
 def _called(period: pd.Period, name: str) -> str:
@@ -93,7 +93,7 @@ def repeat_year(found: Newcomers) -> tuple[Estimate | None, float | None]:
 
 def part_curves(found: Newcomers, step: Shift, latest: Newest | None) -> Part:
     """The finding: the share who had come back by each month since the first order, youngest cohort marked."""
-    sums, name = periods(found)
+    sums = periods(found)
     lines = []
     for row in sums.itertuples():
         known = [month for month in MONTHS if month <= _YEAR and getattr(row, f"n_{month}") == row.n]
@@ -119,7 +119,6 @@ def part_curves(found: Newcomers, step: Shift, latest: Newest | None) -> Part:
         chart=figures.line(
             frame, x="month", y="share", group="cohort", strong=names[-1] if names else "", form=formats.share,
             x_form=formats.number, across="Months since the first order", what="share who have come back",
-            caption=f"Newcomers by {name} of the first order, the youngest marked; each as far as all of it is known.",
             table=_numbers(sums, found),
         ) if names else figures.Chart(table=_numbers(sums, found)),
         metrics=metrics, tables={"cohorts": table(found)},
@@ -141,17 +140,16 @@ def _title(frame: pd.DataFrame, names: list[str], differs: bool) -> str:
 
 
 def _sentence(found: Newcomers) -> str:
+    """When they are lost: of months all known for a year, or as far as there are any."""
     rows = found.of("all")
-
-    def by(month: int) -> float:
-        n = rows[f"n_{month}"].sum()
-        return float(rows[f"back_{month}"].sum() / n) if n else float("nan")
-
-    month, year = by(1), by(_YEAR)
-    if np.isnan(month):
+    year, month = (rows[rows[f"n_{age}"] == rows["n"]] for age in (_YEAR, 1))
+    if month.empty:
         return "Nobody is known for a month yet."
-    first = f"{formats.share(month)} of newcomers come back within a month"
-    return f"{first}, {formats.share(year)} within a year." if not np.isnan(year) else f"{first}."
+    if year.empty:
+        return f"{formats.share(month['back_1'].sum() / month['n'].sum())} of newcomers come back within a month."
+    n, soon, later = (float(year[name].sum()) for name in ("n", "back_3", f"back_{_YEAR}"))
+    rest = f", {formats.share((later - soon) / (n - soon))} of the rest in the nine months after" if n > soon else ""
+    return f"{formats.share(soon / n)} of newcomers come back within three months{rest}."
 
 
 def _numbers(sums: pd.DataFrame, found: Newcomers) -> dict[str, object]:

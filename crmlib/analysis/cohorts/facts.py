@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from crmlib import formats
-from crmlib.errors import NotAvailable
+from crmlib.errors import NotAvailable, UsageError
 from crmlib.shop import facts as shared
 
 if TYPE_CHECKING:
@@ -203,11 +203,14 @@ def cells(rows: ir.Table, *, by: str, within_days: int) -> ir.Table:
 def measure(shop: Shop, *, within_days: int = 90) -> Newcomers:
     """Who came new, by month, channel, coupon and country, and what did they do in the months after?
 
-    `within_days` is the time in which coming back is compared. NotAvailable where orders do not name their customer.
+    `within_days` (1 to 730) is the time in which coming back is compared. NotAvailable where orders do not name their
+    customer.
 
     >>> measure(store).total > 0
     True
     """
+    if not 0 < within_days <= BOUNDS[MONTHS[-1]]:
+        raise UsageError(f"within_days is {within_days}; it has to lie between 1 and {BOUNDS[MONTHS[-1]]}")
     shop.table("orders")
     if not shop.has("orders", "customer_id"):
         raise NotAvailable("needs orders.customer_id; this shop's orders do not name their customer")

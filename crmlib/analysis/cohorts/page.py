@@ -50,8 +50,8 @@ def headline(found: Newcomers, step: Shift, latest: Newest | None) -> str:
     before = formats.share(latest.before.value)
     if not moved(step, latest):
         return (
-            f"Newer customers are neither better nor worse: {now} of the newest come back within {days} days, {before} "
-            "a year before."
+            f"Newer customers differ from those of a year before by no more than chance: {now} of the newest come back "
+            f"within {days} days, then {before}."
         )
     if not step.found or step.month is None:
         more = "more" if latest.low > 0 else "less"
@@ -77,7 +77,7 @@ def part_do(found: Newcomers, step: Shift) -> Part:
         actions=[
             Action(
                 what=f"Find out what changed for first orders in {month_name(step.month)}", owner="shop",
-                worth=f"about {lost} of {formats.number(since)} newcomers lost since", count=since,
+                worth=f"about {lost} newcomers lost", count=since,
                 by=wording.working_day(found.as_of, _ASK_WITHIN_DAYS), file="tables/cohorts.csv",
                 why=f"Since then {formats.number(abs(100 * step.effect))} in 100 fewer come back than in the same "
                 "months of other years. Ask some of them; compare parcels, stock, range and offers of first orders.",

@@ -20,7 +20,7 @@ Flags = NDArray[np.bool_]
 FirstOrders = Literal["changed", "as before", "one better"]
 
 CHANGED_FROM, LOST_SHARE = np.datetime64("2026-04-01"), 0.5
-BETTER_PRODUCT, LOST_OF_OTHERS = "Earl Grey Classic 100 g", 0.35
+BETTER_PRODUCT, LOST_OF_OTHERS = "Earl Grey Classic 100 g", 0.6
 
 WITH_PATH, MORE_VISITS_MEAN, SAME_CHANNEL = 0.7, 1.3, 0.55
 _OTHER_VISITS = {"direct": 0.4, "search": 0.3, "social": 0.15, "newsletter": 0.1, "comparison": 0.05}
@@ -78,7 +78,9 @@ def touches(rng: np.random.Generator, *, found: Population, taken: Orders, ids: 
     number = np.arange(len(row)) - np.repeat(np.cumsum(visits) - visits, visits)
     left = np.repeat(visits, visits) - 1 - number
     # The last minutes before the order; each visit before that some days earlier, at the same time of day.
-    days = np.where(left > 0, rng.integers(1, 6, len(row)) * left, 0).astype("timedelta64[D]")
+    gap = np.where(left > 0, rng.integers(1, 10, len(row)), 0)
+    ends = np.cumsum(gap)[np.cumsum(visits) - 1]
+    days = (ends[row] - np.cumsum(gap) + gap).astype("timedelta64[D]")
     minutes = rng.integers(120, 2400, len(who)).astype("timedelta64[s]")
     won_by = found.people["acquisition_channel"].to_numpy()[who][row]
     other = rng.choice(list(_OTHER_VISITS), size=len(row), p=list(_OTHER_VISITS.values()))
