@@ -27,6 +27,7 @@ ALLOWED = {
         "crmlib.stats",
         "crmlib.wording",
         "crmlib.masking",
+        "crmlib.display",
     ),
     "shop": ("crmlib.shop",),
     "handover": ("crmlib.handover", "crmlib.shop", "crmlib.publishing"),
