@@ -267,6 +267,6 @@ def test_a_young_shop_has_kinds_and_says_what_is_missing(shop, today):
     ]
     assert cu.part_score(None, None).metrics[0].value is None
     part = cu.part_kinds(young, at, tested=None, earlier=None, shop=shop)
-    assert "not enough history" in part.sentence
+    assert "not enough history" in part.certain[0]
     assert people.table(young, at, None, currency="EUR")["orders_later"].isna().all()
     assert "bring" in crm.customers.page(young, at, found, [part]).headline
