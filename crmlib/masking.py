@@ -10,6 +10,9 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+# Columns that say who somebody is; a test holds these to the canonical tables.
+PERSONAL = frozenset({"customer_id", "first_name", "last_name", "email", "phone", "birth_date", "postcode"})
+
 # Between the groups of a telephone number; a line end only where `label` has made it a blank.
 _GAP = r"[ \u00a0\u2007\u2009\u202f./\N{NON-BREAKING HYPHEN}\N{EN DASH}-]"
 _AT = r"(?:@|\uff20|%40|&#0*64;|\s?[\[({<]\s?(?:at|ät|@)\s?[\])}>]\s?)"

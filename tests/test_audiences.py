@@ -49,9 +49,9 @@ def test_each_list_holds_those_who_agreed_and_can_be_reached(write_shop):
     table = said.tables["audiences"].set_index(["audience", "node"])
     assert table.loc[("buyers", "email"), "people"] == len(reach)
     assert table.loc[("buyers", "email"), "reason"] == "refused 15; no address 3"
-    assert said["reach_email"].value == len(reach) and said["reach_email"].note == "40%"
+    assert said["reach_email"].value == len(reach) and said["reach_email"].note == "40% of them"
     assert said.parts[0].sentence == "" and said.parts[1].sentence.endswith("Ask for consent at the checkout.")
-    assert said.parts[1].title.startswith("Text message can't reach ") and "in ‘buyers’" in said.parts[1].title
+    assert said.parts[1].title == "22 customers in ‘buyers’ can't be reached by text message"
     assert said.headline == "Two audiences hold 30 customers; 14 may be contacted."
 
 

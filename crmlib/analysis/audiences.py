@@ -158,10 +158,12 @@ def part_reach(every: Audiences) -> Part:
         Metric(id="people", label="People in them", value=every.people, unit="people", headline=True,
                definition="customers in at least one audience, each counted once"),
         Metric(id="contactable", label="People who may be contacted", value=every.contactable, unit="people",
-               headline=asked, note=formats.share(share),
+               headline=asked and every.contactable not in _reach(every).values(),
+               note=f"{formats.share(share)} of them",
                definition="those who agreed to a channel and can be reached on it"),
         *(Metric(id=f"reach_{channel}", label=f"People by {_CALLED[channel]}", value=n, unit="people", headline=True,
-                 note=formats.share(n / every.people), definition="those of them who can be reached on this channel")
+                 note=f"{formats.share(n / every.people)} of them",
+                 definition="those of them who can be reached on this channel")
           for channel, n in _reach(every).items()),
         *(Metric(id=f"size_{a.name}", label=wording.upper(a.called), value=len(a.people), unit="people",
                  definition=str(a.who)) for a in every.found),
@@ -170,7 +172,7 @@ def part_reach(every: Audiences) -> Part:
         title=title,
         chart=figures.bars(
             frame, label="audience", value="contactable" if asked else "people", whole="people" if asked else "",
-            what="customers who may be contacted" if asked else "customers", form=formats.number,
+            what="customers who may be contacted, of all in it" if asked else "customers", form=formats.number,
             table=figures.tabulate(
                 frame, caption="People in each audience",
                 labels={"audience": "Audience", "people": "People", "contactable": "May be contacted"},
@@ -232,8 +234,8 @@ def part_lost(every: Audiences) -> Part:
     ).sort_values("people", ascending=False, kind="stable")  # fmt: skip
     top = lost.iloc[0]
     return Part(
-        title=f"{wording.upper(top['channel'])} can't reach {wording.counted(int(top['people']), 'customer')} in "
-        f"‘{top['audience']}’",
+        title=f"{wording.counted(int(top['people']), 'customer')} in ‘{top['audience']}’ can't be reached by "
+        f"{top['channel']}",
         sentence=f"They {wording.lower(top['reason'])}.{' Ask for consent at the checkout.' if asked else ''}",
         chart=figures.table(
             lost, caption="Why people may not be contacted",

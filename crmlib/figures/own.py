@@ -15,7 +15,6 @@ from crmlib.findings import Chart, Findings, Part, compose
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_NAMES_PEOPLE = {"customer_id", "first_name", "last_name", "email", "phone", "birth_date", "postcode"}
 _PHONE = (3.6, 3.4)  # inches
 
 
@@ -30,7 +29,7 @@ def page(headline: str, frame: pd.DataFrame, ax: Axes | None = None, *, alt: str
     [['1 Jan', '0.03']]
     """
     frame = frame if isinstance(frame.index, pd.RangeIndex) else frame.reset_index()
-    if people := sorted(_NAMES_PEOPLE.intersection(map(str, frame.columns))):
+    if people := sorted(masking.PERSONAL.intersection(map(str, frame.columns))):
         raise CrmError(f"a page names no customer: leave out {', '.join(people)}, or publish a Part with lists=")
     labels = {name: wording.upper(str(name).replace("_", " ")) for name in frame.columns}
     floats = dict.fromkeys(frame.select_dtypes("float").columns, lambda value: formats.quantity(value, ""))

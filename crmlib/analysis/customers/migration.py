@@ -107,17 +107,15 @@ def part_moves(found: Moves, previous: Moves | None = None, *, currency: str) ->
     if found.table.empty:
         return Part(metrics=metrics, tables=tables)
     gained = [float((part["sales_now"] - part["sales_before"]).sum()) for part in map(found.moved, (1, -1))]
-    shares = [found.share(way) for way in (1, -1)]
-    said = f"{formats.share(shares[1])} of customers slipped {found.since} and {formats.share(shares[0])} moved up"
-    if before is not None:
-        said += f"; before that it was {formats.share(before.share(-1))} and {formats.share(before.share(1))}"
+    slipped, said = found.share(-1), _slipped(found, before)
+    if before is not None and slipped:
+        said += f": {formats.share(slipped)}, against {formats.share(before.share(-1))}"
     up, down = (_more(amount, currency) for amount in gained)
-    money = f"Those who moved up bring {up} a year, those who slipped {down}."
     shown = found.table[found.table["before"] != found.table["now"]].sort_values("customers", ascending=False)
     shown = shown.assign(**{name: shown[name].astype(str).map(wording.upper) for name in ("before", "now")})
-    change = Change(text=f"{said}.", size=min(abs(shares[1] - before.share(-1)) if before else 0.0, 1.0))
+    change = Change(text=f"{said}.", size=min(abs(slipped - before.share(-1)) if before else 0.0, 1.0))
     return Part(
-        title=_title(found, before), sentence=money if any(gained) else f"{said}.",
+        title=f"Those who slipped bring {down} a year, those who moved up {up}" if any(gained) else said,
         chart=figures.table(
             shown, caption=f"Who moved {found.since}, by kind, with their sales of a year",
             labels={"before": "From", "now": "To", "customers": "Customers", "sales_before": "Sales before",
@@ -128,7 +126,7 @@ def part_moves(found: Moves, previous: Moves | None = None, *, currency: str) ->
     )  # fmt: skip
 
 
-def _title(found: Moves, before: Moves | None) -> str:
+def _slipped(found: Moves, before: Moves | None) -> str:
     slid = int(found.moved(-1)["customers"].sum())
     if not slid:
         return f"Nobody slipped {found.since}"

@@ -80,7 +80,7 @@ def part_kinds(
                       against=_against(earlier, today) if earlier and before else "",
                       definition="share of the last 365 days' sales from the tenth of buyers who bought most")
         )  # fmt: skip
-    title, sentence = _title(found), _later(found, tested)
+    title, sentence = _title(found), ""
     shown = found.assign(name=[f"{wording.upper(row.segment)}" for row in found.itertuples()])
     chart = figures.bars(
         shown, label="name", value="revenue" if found["revenue"].sum() else "customers",
@@ -100,7 +100,7 @@ def part_kinds(
     watch = Watch(table="customers", key=("customer_id", "segment"), label="customers by kind")
     return Part(
         title=title, sentence=sentence, chart=chart, metrics=metrics, tables={"segments": found},
-        watches=[watch],
+        watches=[watch], certain=[later] if (later := _later(found, tested)) else [],
     )  # fmt: skip
 
 

@@ -203,7 +203,7 @@ def _totals(health: Health, rule: str) -> list[Metric]:
 def _to_compare(health: Health) -> str:
     """What the monthly sums are to be compared with, and what is missing from them."""
     refunded = bool((health.months["refunds"] != 0).any())
-    text = "Compare these months with your shop system's report, without cancelled orders"
+    text = "Check the monthly sales against your shop system's report, without cancelled orders"
     text += " and with each refund in the month of its order." if refunded else "."
     count = int(health.missing["orders"].sum())
     if not count:

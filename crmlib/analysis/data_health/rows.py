@@ -67,9 +67,7 @@ def part_faults(health: Health) -> Part:
         )  # fmt: skip
     return Part(
         title=f"Most common problem: {reasons['meaning'].iloc[0]} ({reasons['rows'].iloc[0]:,})",
-        sentence="Rows that could not be used are in set_aside.csv with their number and reason."
-        if aside
-        else "Every row could still be used.",
+        sentence="" if aside else "Every row could still be used.",
         chart=figures.table(
             reasons,
             caption="Problems found",

@@ -120,11 +120,12 @@ def vocabulary(texts: Sequence[str]) -> Vocabulary:
     """Every n-gram these texts hold."""
     from sklearn.feature_extraction.text import CountVectorizer
 
-    words = CountVectorizer(analyzer=_word_grams).fit(texts)
+    words = CountVectorizer(analyzer=word_grams).fit(texts)
     return Vocabulary(words=words, chars=CountVectorizer(analyzer="char_wb", ngram_range=(2, 5)).fit(texts))
 
 
-def _word_grams(text: str) -> list[str]:
+def word_grams(text: str) -> list[str]:
+    """Words, marked where they are denied, and pairs of neighbours."""
     tokens = marked(text)
     return tokens + [f"{one} {two}" for one, two in itertools.pairwise(tokens)]
 

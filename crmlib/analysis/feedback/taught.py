@@ -13,7 +13,6 @@ have spoken against a lexicon or of a denial, and where they are silent it must 
 from __future__ import annotations
 
 import io
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -22,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from crmlib.analysis.feedback.learning import Vocabulary, marked, matrix, weighted
+from crmlib.analysis.feedback.learning import Vocabulary, marked, matrix, weighted, word_grams
 from crmlib.analysis.feedback.moods import Scores, textblob
 from crmlib.analysis.feedback.normalising import normalise, without_product_words
 from crmlib.errors import UsageError
@@ -83,7 +82,7 @@ def fit(texts: Sequence[str], negative: NDArray[np.bool_], scores: Sequence[Scor
     from sklearn.feature_extraction.text import CountVectorizer
     from sklearn.linear_model import LogisticRegression
 
-    words = CountVectorizer(analyzer=_word_grams, min_df=IN_WORDS).fit(texts)
+    words = CountVectorizer(analyzer=word_grams, min_df=IN_WORDS).fit(texts)
     chars = CountVectorizer(analyzer="char_wb", ngram_range=(2, 5), min_df=IN_CHARS).fit(texts)
     vocabulary = Vocabulary(words=words, chars=chars)
     counts = vocabulary.counts(texts)
@@ -119,7 +118,7 @@ def unpacked(data: bytes) -> Taught:
         words, chars = (found[name].tobytes().decode().split("\n") for name in ("words", "chars"))
         idf, weights, rest = (found[name].astype(np.float64) for name in ("idf", "weights", "scores"))
     vocabulary = Vocabulary(
-        words=CountVectorizer(analyzer=_word_grams, vocabulary=words),
+        words=CountVectorizer(analyzer=word_grams, vocabulary=words),
         chars=CountVectorizer(analyzer="char_wb", ngram_range=(2, 5), vocabulary=chars),
     )
     for part in (vocabulary.words, vocabulary.chars):
@@ -139,11 +138,6 @@ def labelled(path: Path) -> tuple[list[str], NDArray[np.bool_]]:
     """Sentences and which are negative, of a file 'sentence TAB 0 or 1'; split on the last tab, quotes are text."""
     rows = [line.rsplit("\t", 1) for line in path.read_text(encoding="utf-8").split("\n") if "\t" in line]
     return [text.strip() for text, _ in rows], np.array([label.strip() == "0" for _, label in rows])
-
-
-def _word_grams(text: str) -> list[str]:
-    tokens = marked(text)
-    return tokens + [f"{one} {two}" for one, two in itertools.pairwise(tokens)]
 
 
 def _numbers(texts: Sequence[str], scores: Sequence[Scores]) -> Floats:

@@ -19,9 +19,7 @@ from urllib.parse import unquote
 
 from crmlib import errors, masking
 from crmlib.findings import FINDINGS_MIME, PART_MIME
-
-# What says who somebody is; a test holds these to the canonical tables.
-PERSONAL = frozenset({"customer_id", "first_name", "last_name", "email", "phone", "birth_date", "postcode"})
+from crmlib.masking import PERSONAL
 
 _SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASS|PWD|CREDENTIAL|(^|_)(DSN|AUTH|PAT)(_|$)", re.IGNORECASE)
 # Secrets that are known by how they begin, whatever they are called.
