@@ -361,6 +361,8 @@ def _results(case: str, **parameters: object) -> pd.DataFrame:
 def test_a_ratio_that_is_the_same_everywhere_has_no_effect() -> None:
     ratio = _results("46_ratio", ratios="revenue/orders").loc["revenue/orders"]
     assert (ratio["mean"], ratio["mean_control"], ratio["effect"]) == pytest.approx((20, 20, 0))
+    dearer = _results("46_ratio/sib_one_arm_constant", ratios="revenue/orders").loc["revenue/orders"]
+    assert (dearer["mean"], dearer["mean_control"]) == pytest.approx((2922 / 222, 10)) and dearer["p_value"] < 0.001
 
 
 def test_experiments_without_spread_end_in_words() -> None:
@@ -383,6 +385,8 @@ def test_experiments_without_spread_end_in_words() -> None:
         ("47_winsor_zero", "revenue@0.95", "too_few", "share one value that this quantile cannot move"),
         ("49_constant/sib_exposure_second", "saw_banner", "unfit", "only says which version units saw"),
         ("49_constant/sib_nan_inf", "items", "void", "cannot be compared"),
+        ("49_constant/sib_all_none", "converted", "unfit", "all of one have it, and none of the other"),
+        ("49_constant/sib_exposure_metric", "saw_banner", "unfit", "only says which version units saw"),
         ("49_constant/sib_rounding", "items", "unfit", "is 0.10 for all units"),
         ("49_constant/sib_small_all_none", "converted", "unfit", "all of one have it, and none of the other"),
         ("50_one_constant/sib_four", "items", "too_few", "needs 30 units in each arm, has 4"),

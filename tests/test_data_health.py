@@ -70,6 +70,29 @@ def test_references_that_find_nothing_are_a_fault_from_a_tenth_on(write_shop):
     assert few == {}
 
 
+def test_a_customer_lists_own_totals_are_held_against_the_orders(write_shop):
+    orders = [
+        {"order_id": f"o{i}", "ordered_at": "2025-01-05", "customer_id": f"c{i % 4}", "total": 500} for i in range(8)
+    ]
+
+    def said(*own: str) -> list[str]:
+        listed = [{"customer_id": f"c{i}", "Total Spent": text} for i, text in enumerate(own)]
+        page = page_of(
+            crm.connect(write_shop(orders=orders, customers=listed, toml='currency = "EUR"'), as_of="2025-02-20")
+        )
+        return [f"{part.title}. {part.sentence}" for part in page.parts if "Total Spent" in part.title]
+
+    assert said("1000", "€1,000.00", "1000.00", "EUR 1000") == [
+        "The customer list's ‘Total Spent’ agrees with the orders. Both come to €4,000."
+    ]
+    assert said("1100", "1000", "1000", "1000") == [
+        "‘Total Spent’ differs from the orders of 1 of 4 customers. It comes to €4,100, their orders to €4,000 after "
+        "refunds; pages use the orders."
+    ]
+    # A decimal comma is not guessed, and what is no number is not compared.
+    assert said("1000,00", "unknown", "", "") == []
+
+
 def test_the_last_month_is_marked_while_it_is_not_over(shop):
     health = data_health.measure(shop)
     assert health.last_month_is_partial

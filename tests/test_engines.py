@@ -27,7 +27,7 @@ from crmlib.analysis.cohorts import firsts, paths
 from crmlib.analysis.cohorts.ahead import waits
 from crmlib.analysis.cohorts.payback import bills
 from crmlib.analysis.customers import facts as people
-from crmlib.analysis.data_health import admin
+from crmlib.analysis.data_health import admin, spent
 from crmlib.analysis.experiments import looks, moments, segments
 from crmlib.analysis.feedback import breakdown, texts
 from crmlib.analysis.lifetime_value import methods, models, payback, validation
@@ -109,6 +109,7 @@ CASES: dict[str, Callable[[crm.Shop], Any]] = {
     "analysis.data_health.facts.order_totals": health.order_totals,
     "analysis.data_health.facts.refunds": health.refunds,
     "analysis.data_health.facts.unlisted_buyers": health.unlisted_buyers,
+    "analysis.data_health.spent.own_totals": lambda s: spent.own_totals(s, "postcode"),
     "analysis.baskets.expressions.items_of": lambda s: baskets.items_of(s, "brand"),
     "analysis.baskets.expressions.basket_table": lambda s: baskets.basket_table(s, level="category"),
     "analysis.baskets.expressions.grouped": lambda s: baskets.grouped(s, items(s)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import ibis
 import ibis.expr.types as ir
 import pandas as pd
 
@@ -24,7 +25,9 @@ def own_totals(shop: Shop, column: str) -> ir.Table:
     listed = shop.table("customers")
     said = listed[column]
     if isinstance(said, ir.StringValue):
-        said = said.re_replace(r"^[^0-9+.-]+|[^0-9]+$", "").re_replace(r",([0-9]{3})\b", r"\1")
+        # What may be a decimal comma is left out rather than read wrong.
+        said = said.re_replace(r"^[^0-9+.-]+|[^0-9]+$", "")
+        said = ibis.ifelse(said.re_search(r"^-?[0-9]{1,3}(,[0-9]{3})+[.][0-9]+$"), said.replace(",", ""), said)
     theirs = listed.select("customer_id", theirs=said.try_cast("decimal(18, 4)")).filter(lambda t: t.theirs.notnull())
     sold = facts.sales(shop)
     ours = sold.group_by("customer_id").aggregate(ours=sold["revenue"].sum())
