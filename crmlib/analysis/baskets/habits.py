@@ -74,9 +74,9 @@ def dealt(held: Matrix, of: Trips) -> Matrix:
     ends = np.cumsum(each)
     row = start[np.repeat(first[month], each) + np.arange(len(entry)) - np.repeat(ends - each, each)]
     full, others = total >= each, of.sizes - np.asarray(held.sum(axis=1)).ravel()
-    rest = np.maximum(np.bincount(of.group, weights=others, minlength=months), 0.0)
+    rest: Floats = np.maximum(np.bincount(of.group, weights=others, minlength=months), 0.0)
     fixed = np.bincount(row, weights=full[entry].astype(float), minlength=len(of.rows))
-    y = of.sizes / np.bincount(of.group, weights=of.sizes, minlength=months)[of.group]
+    y: Floats = of.sizes / np.bincount(of.group, weights=of.sizes, minlength=months)[of.group]
     x, z = total.copy(), np.ones(months)
     for _ in range(_ROUNDS):
         odds = x[entry] * y[row]
@@ -86,8 +86,10 @@ def dealt(held: Matrix, of: Trips) -> Matrix:
         z = z / np.maximum(np.bincount(of.group, weights=once / (1 + once), minlength=months), 1e-12)
         odds, once = x[entry] * y[row], z[of.group] * y
         dealt_out = np.where(full[entry], 0.0, odds / (1 + odds))
-        sums = np.bincount(row, weights=dealt_out, minlength=len(of.rows)) + rest[of.group] * once / (1 + once)
-        y = np.where(sums > 0, y * np.maximum(of.sizes - fixed, 1e-9) / np.maximum(sums, 1e-12), y)
+        filled: Floats = np.bincount(row, weights=dealt_out, minlength=len(of.rows)) + rest[of.group] * once / (
+            1 + once
+        )
+        y = np.where(filled > 0, y * np.maximum(of.sizes - fixed, 1e-9) / np.maximum(filled, 1e-12), y)
     odds = x[entry] * y[row]
     q = np.where(full[entry], 1.0, odds / (1 + odds))
     # What was bought in a month is dealt out whole, whatever the last step left of the sizes.
