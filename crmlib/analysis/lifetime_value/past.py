@@ -110,7 +110,7 @@ def part_past(past: Past, *, currency: str) -> Part:
         chart=figures.bars(
             rows, label="name", value="value", strong="strong", what=f"net sales {past.period}",
             form=lambda value: wording.rounded_money(value, currency),
-            caption=f"{wording.counted(past.customers, 'customer')} who bought, the best by net sales first.",
+            caption=f"{wording.counted(past.customers, 'buyer')}, the best first.",
         ),
         glance=True, metrics=told,
     )  # fmt: skip
