@@ -57,7 +57,8 @@ def trips(baskets: Baskets) -> Trips:
 def dealt(held: Matrix, of: Trips) -> Matrix:
     """Baskets × items: the chance that the item is in the basket, given how many of the month's baskets hold it.
 
-    x y / (1 + x y) with y the basket's size and x such that the chances of a month add up to what was bought.
+    x y / (1 + x y) with x such that the chances of a month add up to what was bought, y such that those of a basket add
+    up to its size. Items that are not carried fill baskets too, as if each were bought once a month.
     """
     held = sparse.csc_array(held)
     months = int(of.group.max(initial=-1)) + 1
@@ -72,14 +73,28 @@ def dealt(held: Matrix, of: Trips) -> Matrix:
     entry = np.repeat(np.arange(len(month)), each)
     ends = np.cumsum(each)
     row = start[np.repeat(first[month], each) + np.arange(len(entry)) - np.repeat(ends - each, each)]
-    y, full = of.sizes[row], total >= each
-    x = total / np.maximum(np.bincount(entry, weights=y, minlength=len(month)), 1e-12)
+    full, others = total >= each, of.sizes - np.asarray(held.sum(axis=1)).ravel()
+    rest: Floats = np.maximum(np.bincount(of.group, weights=others, minlength=months), 0.0)
+    fixed = np.bincount(row, weights=full[entry].astype(float), minlength=len(of.rows))
+    y: Floats = of.sizes / np.bincount(of.group, weights=of.sizes, minlength=months)[of.group]
+    x, z = total.copy(), np.ones(months)
     for _ in range(_ROUNDS):
-        odds = x[entry] * y
+        odds = x[entry] * y[row]
         sums = np.bincount(entry, weights=odds / (1 + odds), minlength=len(month))
         x = np.where(full, x, x * total / np.maximum(sums, 1e-12))
-    odds = x[entry] * y
+        once = z[of.group] * y
+        z = z / np.maximum(np.bincount(of.group, weights=once / (1 + once), minlength=months), 1e-12)
+        odds, once = x[entry] * y[row], z[of.group] * y
+        dealt_out = np.where(full[entry], 0.0, odds / (1 + odds))
+        filled: Floats = np.bincount(row, weights=dealt_out, minlength=len(of.rows)) + rest[of.group] * once / (
+            1 + once
+        )
+        y = np.where(filled > 0, y * np.maximum(of.sizes - fixed, 1e-9) / np.maximum(filled, 1e-12), y)
+    odds = x[entry] * y[row]
     q = np.where(full[entry], 1.0, odds / (1 + odds))
+    # What was bought in a month is dealt out whole, whatever the last step left of the sizes.
+    q = q * (total / np.maximum(np.bincount(entry, weights=q, minlength=len(month)), 1e-12))[entry]
+    q = np.minimum(q, 1.0)
     item = np.repeat(np.repeat(np.arange(held.shape[1]), np.diff(bought.indptr)), each)
     return sparse.csc_array((q, (row, item)), shape=held.shape)
 

@@ -180,7 +180,7 @@ def _chart(found: Outlooks, scores: Scores, *, doubt: str) -> figures.Chart:
     if doubt:
         rows = [("silent no longer than usual", found.best - found.stopped, False),
                 ("silent unusually long", found.stopped, True)]  # fmt: skip
-        caption = f"Unusually long: under 50% likely to order in the {scores.ahead}, by {doubt}."
+        caption = "Unusually long: under 50% likely to order."
     return figures.bars(
         pd.DataFrame(rows, columns=["who", "customers", "strong"]),
         label="who", value="customers", strong="strong", what="best customers", form=formats.number,
