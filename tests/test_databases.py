@@ -21,7 +21,7 @@ from crmlib.shop.intake.copies import copied
 from crmlib.shop.intake.database import hidden, is_address, read_address
 from crmlib.shop.intake.settings import read_settings
 from tests import servers
-from tests.conftest import ShopWriter
+from tests.conftest import ROOT, ShopWriter
 
 Rows = list[dict[str, Any]]
 AS_OF = "2026-12-01"
@@ -524,6 +524,9 @@ def test_a_report_of_a_database_is_made_anew_each_time_and_keeps_no_password(in_
     kept = b"".join(path.read_bytes() for path in (tmp_path / "reports").rglob("*") if path.is_file())
     assert servers.PASSWORD.encode() not in kept and in_postgres.encode() in kept
     assert "the database changed" in CliRunner().invoke(main, [*words, "--dry-run"]).output
+    gone = CliRunner().invoke(main, ["erase", "c1@example.org", "--reports", words[5]])
+    assert gone.exit_code == 0, gone.output
+    assert list((tmp_path / "reports").rglob("erased.json")) and not (ROOT / "postgresql:").exists()
     words[3] = in_postgres.replace("@", f":{servers.PASSWORD}@")
     wrong = CliRunner().invoke(main, [*words, "--on-failure", f"env > {tmp_path}/env"])
     assert wrong.exit_code == 2 and "has a password in it" in wrong.output
