@@ -182,7 +182,8 @@ def part_common(found: Common) -> Part:
             ),
         ),
         tables=tables, signals=signals,
-        certain=["What they had in common need not be why they left: only an experiment tells."],
+        certain=["Others are alike in time, orders so far, spend and tenure. What those who left had in common need "
+                 "not be why they left: only an experiment tells."],
         method=[_method(found)],
     )  # fmt: skip
 
@@ -217,7 +218,7 @@ def stood_out(found: Common) -> str:
 def _title(clear: pd.DataFrame) -> str:
     top = clear.iloc[0]
     left, stayed = (formats.share(top[name], digits=0 if top["stayed"] >= 0.02 else 1) for name in ("left", "stayed"))
-    return f"{left} of those who left {top['reason']}, {stayed} of those who stayed"
+    return f"{left} of those who left {top['reason']}, {stayed} of others like them"
 
 
 def _sentence(found: Common) -> str:
@@ -225,8 +226,7 @@ def _sentence(found: Common) -> str:
     if clear.empty:
         return f"None of {wording.counted(len(found.table), 'thing')} looked at differed beyond chance."
     more = wording.listed(clear["reason"].iloc[1:], most=2)
-    others = f"Those who left also more often {more}." if more else ""
-    return wording.sentences("Stayed are customers alike in time, orders so far, spend and tenure.", others)
+    return f"Those who left also more often {more}." if more else ""
 
 
 def _method(found: Common) -> str:

@@ -139,10 +139,7 @@ def _sentence(known: pd.DataFrame) -> str:
     if known.empty:
         return "No month is old enough to say who of its customers stayed."
     last = known.iloc[-1]
-    return (
-        f"Of {pd.Timestamp(last['month']):%B %Y}’s customers {formats.share(last['share'])} bought again in time; "
-        "later months are too young to tell."
-    )
+    return f"{formats.share(last['share'])} of {pd.Timestamp(last['month']):%B %Y}’s customers bought again in time."
 
 
 def _rule(found: Left) -> str:
