@@ -41,8 +41,8 @@ def lost(
     """Who would have come back and did not?
 
     'changed': a share of those whose first order came on or after CHANGED_FROM, but nobody who wrote about a later
-    order (`spoken`, by order), so that all texts stay as they were; 'one better': a share of those whose first order lacked
-    BETTER_PRODUCT; 'as before': nobody.
+    order (`spoken`, by order), so that all texts stay as they were; 'one better': a share of those whose first order
+    lacked BETTER_PRODUCT; 'as before': nobody.
     """
     size = len(found.people)
     first = np.full(size + 2, -1)
