@@ -175,7 +175,7 @@ def part_change(found: Newcomers, step: Shift, latest: Newest | None) -> Part:
     if latest is not None:
         was = latest.before
         metrics.append(
-            Metric.of(latest.now, id="repeat_soon", label=f"Newest who came back within {days} days", headline=True,
+            Metric.of(latest.now, id="repeat_soon", label=f"Newest back within {days} days", headline=True,
                       before=was.value if was else None, against="a year before" if was else "",
                       history=history,
                       definition=f"share of those whose first order was in the newest {len(latest.months)} months that "
