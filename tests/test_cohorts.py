@@ -192,7 +192,7 @@ def test_a_season_is_no_change_and_a_young_shop_claims_none():
         assert not young.found and not young.seasonal
     strong = change.shift(monthly(np.random.default_rng(1), months=14, season=0.0, effect=-0.3, at=10, n=300))
     assert strong.likely and not strong.found
-    assert change._title(strong, 90).endswith("or it is the season")
+    assert change._title(strong).endswith("or it is the season")
     assert change.shift(monthly(np.random.default_rng(1), months=5)).month is None
 
 
@@ -427,9 +427,9 @@ def test_sentences_for_none_one_and_many():
     none = change.Shift(
         month=pd.Timestamp("2026-04-01"), effect=-0.03, low=-0.08, high=0.02, p_value=0.4, seasonal=True
     )
-    assert change._title(fall, 90) == "Since April 2026, 24 in 100 fewer newcomers come back"
-    assert change._title(rise, 90) == "Since April 2026, 1 in 100 more newcomers come back"
-    assert change._title(none, 90) == "No month changed how many newcomers come back"
+    assert change._title(fall) == "Since April 2026, 24 in 100 fewer newcomers come back"
+    assert change._title(rise) == "Since April 2026, 1 in 100 more newcomers come back"
+    assert change._title(none) == "No month changed how many newcomers come back"
     assert change._sentence(fall).startswith("Likely between 17 and 31 in 100,")
     assert change._sentence(none) == "The largest difference, from April 2026 on, may be chance."
     assert [firsts._who(*pair) for pair in (("channel", "coupon_site"), ("coupon", "no coupon"), ("country", "DE"))] == [
