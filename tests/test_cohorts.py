@@ -250,8 +250,8 @@ def test_a_better_first_product_is_named_and_no_other():
     assert all(one.table["item"].iloc[0] == "p0" for one in named)
     wrong = sum(len(set(one.table.loc[one.table["stands"] != 0, "item"]) - {"p0"}) for one in named)
     assert wrong <= 3
-    null = [league_of(np.random.default_rng(100 + seed)) for seed in range(40)]
-    assert sum((one.table["stands"] != 0).any() for one in null) <= 6
+    null = [league_of(np.random.default_rng(100 + seed)) for seed in range(20)]
+    assert sum((one.table["stands"] != 0).any() for one in null) <= 4
 
 
 def test_the_league_agrees_with_statsmodels(newcomers):
@@ -349,7 +349,7 @@ def test_old_customers_of_a_file_that_begins_in_mid_life_are_no_newcomers(tmp_pa
 
 
 def test_what_comes_later_changes_nothing(tmp_path):
-    small, then, cells = made(people=150), date(2025, 7, 1), []
+    small, then, cells = made(people=80), date(2025, 7, 1), []
     past = small["orders"][small["orders"]["ordered_at"] < pd.Timestamp(then)].copy()
     for at in ("cancelled_at", "refunded_at"):
         past.loc[past[at] >= pd.Timestamp(then), at] = pd.NaT
