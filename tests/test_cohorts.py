@@ -192,7 +192,7 @@ def test_a_season_is_no_change_and_a_young_shop_claims_none():
         assert not young.found and not young.seasonal
     strong = change.shift(monthly(np.random.default_rng(1), months=14, season=0.0, effect=-0.3, at=10, n=300))
     assert strong.likely and not strong.found
-    assert change._title(strong, 90).endswith("or it is the season")
+    assert change._title(strong).endswith("or it is the season")
     assert change.shift(monthly(np.random.default_rng(1), months=5)).month is None
 
 
@@ -250,8 +250,8 @@ def test_a_better_first_product_is_named_and_no_other():
     assert all(one.table["item"].iloc[0] == "p0" for one in named)
     wrong = sum(len(set(one.table.loc[one.table["stands"] != 0, "item"]) - {"p0"}) for one in named)
     assert wrong <= 3
-    null = [league_of(np.random.default_rng(100 + seed)) for seed in range(40)]
-    assert sum((one.table["stands"] != 0).any() for one in null) <= 6
+    null = [league_of(np.random.default_rng(100 + seed)) for seed in range(20)]
+    assert sum((one.table["stands"] != 0).any() for one in null) <= 4
 
 
 def test_the_league_agrees_with_statsmodels(newcomers):
@@ -349,7 +349,7 @@ def test_old_customers_of_a_file_that_begins_in_mid_life_are_no_newcomers(tmp_pa
 
 
 def test_what_comes_later_changes_nothing(tmp_path):
-    small, then, cells = made(people=150), date(2025, 7, 1), []
+    small, then, cells = made(people=80), date(2025, 7, 1), []
     past = small["orders"][small["orders"]["ordered_at"] < pd.Timestamp(then)].copy()
     for at in ("cancelled_at", "refunded_at"):
         past.loc[past[at] >= pd.Timestamp(then), at] = pd.NaT
@@ -427,9 +427,9 @@ def test_sentences_for_none_one_and_many():
     none = change.Shift(
         month=pd.Timestamp("2026-04-01"), effect=-0.03, low=-0.08, high=0.02, p_value=0.4, seasonal=True
     )
-    assert change._title(fall, 90) == "Since April 2026, 24 in 100 fewer newcomers come back"
-    assert change._title(rise, 90) == "Since April 2026, 1 in 100 more newcomers come back"
-    assert change._title(none, 90) == "No month changed how many newcomers come back"
+    assert change._title(fall) == "Since April 2026, 24 in 100 fewer newcomers come back"
+    assert change._title(rise) == "Since April 2026, 1 in 100 more newcomers come back"
+    assert change._title(none) == "No month changed how many newcomers come back"
     assert change._sentence(fall).startswith("Likely between 17 and 31 in 100,")
     assert change._sentence(none) == "The largest difference, from April 2026 on, may be chance."
     assert [firsts._who(*pair) for pair in (("channel", "coupon_site"), ("coupon", "no coupon"), ("country", "DE"))] == [

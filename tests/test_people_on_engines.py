@@ -34,5 +34,8 @@ def test_spark_says_what_duckdb_says(demo_shop: crm.Shop, spark_shop: crm.Shop) 
         lambda shop: cycles.product_gaps(shop, day=shop.as_of),
         lambda shop: exposures.exposed(shop, crm.retention.limits(shop))[0],
         lambda shop: crm.retention.left(shop, crm.retention.limits(shop)).people,
+        lambda shop: crm.cohorts.measure(shop).cells,
+        lambda shop: crm.cohorts.league(shop, crm.cohorts.measure(shop)).table,
+        lambda shop: crm.cohorts.ways(shop, crm.cohorts.measure(shop)),
     ):
         pd.testing.assert_frame_equal(asked(demo_shop), asked(spark_shop), check_dtype=False)

@@ -175,21 +175,21 @@ def part_change(found: Newcomers, step: Shift, latest: Newest | None) -> Part:
     if latest is not None:
         was = latest.before
         metrics.append(
-            Metric.of(latest.now, id="repeat_soon", label=f"Newest who came back within {days} days", headline=True,
+            Metric.of(latest.now, id="repeat_soon", label=f"Newest back within {days} days", headline=True,
                       before=was.value if was else None, against="a year before" if was else "",
                       history=history,
                       definition=f"share of those whose first order was in the newest {len(latest.months)} months that "
                       f"can be judged, who bought again within {days} days")
         )  # fmt: skip
     return Part(
-        title=_title(step, days), sentence=_sentence(step), metrics=metrics,
+        title=_title(step), sentence=_sentence(step), metrics=metrics, detail=step.month is None,
         chart=figures.line(
             frame, x="first", y="share", low="low", high="high", form=formats.share,
             what=f"share who came back within {days} days, by month of the first order",
             mark=(step.month, f"from {month_name(step.month)}") if step.found and step.month is not None else None,
         ),
         signals=[
-            Signal(id="newcomers_changed", text=f"{_title(step, days)}.",
+            Signal(id="newcomers_changed", text=f"{_title(step)}.",
                    gone="Newcomers come back as those before them did.")
         ] if step.found else [],
         certain=["Ranges hold in 19 of 20 cases, and one quiet shop in 20 would be told of a change."],
@@ -197,9 +197,9 @@ def part_change(found: Newcomers, step: Shift, latest: Newest | None) -> Part:
     )  # fmt: skip
 
 
-def _title(step: Shift, days: int) -> str:
+def _title(step: Shift) -> str:
     if step.month is None:
-        return f"Too few months to say whether newcomers changed within {days} days"
+        return "Too few months to see a change in how many come back"
     if not step.likely:
         return "No month changed how many newcomers come back"
     if not step.found:

@@ -109,8 +109,8 @@ def part_curves(found: Newcomers, step: Shift, latest: Newest | None) -> Part:
     ]  # fmt: skip
     if now is not None:
         metrics.append(
-            Metric.of(now, id="repeat_12m", label="Came back within a year", headline=True, before=before,
-                      against="the year before them" if before is not None else "",
+            Metric.of(now, id="repeat_12m", label="Back within a year", headline=True, before=before,
+                      against="the year before" if before is not None else "",
                       definition="share who bought again within 365 days of the first order, of the newest twelve "
                       "months of newcomers all known that long")
         )  # fmt: skip
@@ -148,7 +148,7 @@ def _sentence(found: Newcomers) -> str:
     if year.empty:
         return f"{formats.share(month['back_1'].sum() / month['n'].sum())} of newcomers come back within a month."
     n, soon, later = (float(year[name].sum()) for name in ("n", "back_3", f"back_{_YEAR}"))
-    rest = f", {formats.share((later - soon) / (n - soon))} of the rest in the nine months after" if n > soon else ""
+    rest = f"; of the rest, {formats.share((later - soon) / (n - soon))} within a year" if n > soon else ""
     return f"{formats.share(soon / n)} of newcomers come back within three months{rest}."
 
 

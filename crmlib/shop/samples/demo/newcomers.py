@@ -20,7 +20,7 @@ Flags = NDArray[np.bool_]
 FirstOrders = Literal["changed", "as before", "one better"]
 
 CHANGED_FROM, LOST_SHARE = np.datetime64("2026-04-01"), 0.5
-BETTER_PRODUCT, LOST_OF_OTHERS = "Earl Grey Classic 100 g", 0.6
+BETTER_PRODUCT, LOST_OF_OTHERS = "Earl Grey Classic 100 g", 0.35
 
 WITH_PATH, MORE_VISITS_MEAN, SAME_CHANNEL = 0.7, 1.3, 0.55
 _OTHER_VISITS = {"direct": 0.4, "search": 0.3, "social": 0.15, "newsletter": 0.1, "comparison": 0.05}
@@ -40,9 +40,9 @@ def lost(
 ) -> Lost:
     """Who would have come back and did not?
 
-    'changed': a share of those whose first order came on or after CHANGED_FROM; 'one better': a share of those whose
-    first order lacked BETTER_PRODUCT; 'as before': nobody. Whoever wrote about a later order (`spoken`, by order)
-    stays, so that no text is about an order that never was.
+    'changed': a share of those whose first order came on or after CHANGED_FROM, but nobody who wrote about a later
+    order (`spoken`, by order), so that all texts stay as they were; 'one better': a share of those whose first order
+    lacked BETTER_PRODUCT; 'as before': nobody.
     """
     size = len(found.people)
     first = np.full(size + 2, -1)
@@ -53,13 +53,14 @@ def lost(
     if how == "changed":
         since = int((CHANGED_FROM - FIRST_DAY).astype(int))
         picked = (found.people["first_day"].to_numpy() >= since) & (draw < LOST_SHARE)
+        picked &= ~np.isin(np.arange(size), taken.buyer[later & spoken])
     elif how == "one better":
         with_it = taken.lines.loc[taken.lines["product"] == goods.position(BETTER_PRODUCT), "order"]
         bought = np.isin(first[:size], with_it)
         picked = (first[:size] >= 0) & ~bought & (draw < LOST_OF_OTHERS)
     else:
         picked = np.zeros(size, dtype=np.bool_)
-    picked &= ~np.isin(np.arange(size), taken.buyer[later & spoken]) & (found.people["kind"] != "obsessive").to_numpy()
+    picked &= (found.people["kind"] != "obsessive").to_numpy()
     return Lost(people=picked, orders=later & np.append(picked, [False, False])[taken.buyer])
 
 

@@ -94,7 +94,12 @@ def simulate(
     assignments, effects = experiments.with_device(_stream(seed, "devices"), assignments), over[2] | now[2]
 
     kept = np.ones(len(table), dtype=np.bool_) if dirty else taken.buyer >= 0
-    kept_ids = table["order_id"][kept]
+    lost = newcomers.lost(
+        _stream(seed, "newcomers"), how=first_orders, found=found, taken=taken, goods=goods,
+        spoken=table["order_id"].isin(written["order_id"]).to_numpy(),
+    )  # fmt: skip
+    gone = set(table["order_id"][lost.orders])
+    kept_ids = table["order_id"][kept & ~lost.orders]
     heard = written["order_id"].isin(kept_ids).to_numpy()
     tables = {
         "customers": listed if dirty else listed[listed["customer_id"] != ids[orders.WHOLESALE]],
@@ -112,15 +117,10 @@ def simulate(
     }
     tables["touches"] = newcomers.touches(_stream(seed, "touches"), found=found, taken=taken, ids=ids)
     tables = {name: frame.reset_index(drop=True) for name, frame in tables.items()}
-    lost = newcomers.lost(
-        _stream(seed, "newcomers"), how=first_orders, found=found, taken=taken, goods=goods,
-        spoken=table["order_id"].isin(written["order_id"]).to_numpy(),
-    )  # fmt: skip
     counted: dict[str, dict[str, int]] = {}
     rows: dict[str, dict[str, list[int]]] = {}
     if dirty:
         tables, rows = with_dirt(_stream(seed, "dirt"), tables)
-    gone = set(table["order_id"][lost.orders])
     for name in ("orders", "order_lines"):
         tables[name] = newcomers.without(tables[name], rows.get(name, {}), gone)
     if dirty:
