@@ -10,7 +10,6 @@ from typing import Any
 from urllib.parse import quote
 
 from crmlib import formats
-from crmlib.display import image_address
 from crmlib.report.page import privacy
 from crmlib.report.page.notebook import markdown
 from crmlib.report.page.rules import POLICY, SCRIPT, STYLE, TEMPLATES
@@ -91,4 +90,5 @@ def _image(drawing: str) -> dict[str, Any]:
         return {"src": drawing, "width": int.from_bytes(head[16:20]), "height": int.from_bytes(head[20:24])}
     box = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', drawing[:2000])
     width, height = (round(float(side) * 4 / 3) for side in box.groups()) if box else (None, None)
-    return {"src": image_address(drawing), "width": width, "height": height}
+    text = base64.b64encode(drawing.encode("utf-8", "replace")).decode()
+    return {"src": f"data:image/svg+xml;base64,{text}", "width": width, "height": height}
