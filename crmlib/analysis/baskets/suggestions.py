@@ -157,7 +157,7 @@ def part_pairs(rules: Rules, baskets: Baskets, suggestions: pd.DataFrame, valida
             for row in suggestions.head(10).itertuples()
         ],
         method=[
-            f"The multiples are pulled towards what all {formats.number(rules.prior.pairs)} pairs of frequent {many} "
+            f"The multiples are pulled towards what all {wording.counted(rules.prior.pairs, 'pair')} of frequent {many} "
             "do, the more the fewer customers stand behind them (gamma-Poisson shrinkage).",
             f"Unit costs are known for {share} of sales.",
         ],
