@@ -154,8 +154,8 @@ def part_pairs(rules: Rules, baskets: Baskets, suggestions: pd.DataFrame, valida
             for row in suggestions.head(10).itertuples()
         ],
         method=[
-            f"The multiples are pulled towards what all {formats.number(rules.prior.pairs)} pairs of frequent {many} "
-            "do, the more the fewer customers stand behind them (gamma-Poisson shrinkage).",
+            f"The multiples are pulled towards what all {wording.counted(rules.prior.pairs, 'pair')} of frequent "
+            f"{many} do, the more the fewer customers stand behind them (gamma-Poisson shrinkage).",
             f"Unit costs are known for {share} of sales.",
         ],
         caveats=[Caveat(text=wording.sentences(*_LIMITS, some if 0 < baskets.margin_known < _COSTS_KNOWN else ""))],
