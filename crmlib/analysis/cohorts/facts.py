@@ -80,7 +80,8 @@ def since(shop: Shop) -> tuple[date | None, str]:
     """The first day on which who buys first is a newcomer, where the data alone has to tell; and why, in a sentence.
 
     A shop's data that begins in mid-life shows its old customers in a rush of first orders. Then those count who were
-    not seen for as long as 95 of 100 gaps between purchases last. (None, '') where there is no such rush.
+    not seen for as long as 95 of 100 gaps between purchases last, each customer counted once. (None, '') where there
+    is no such rush.
     """
     history = shared.customer_history(shop, until=shop.as_of)
     start = shop.fetch(history.aggregate(day=history["first_day"].min()))["day"].iloc[0]
@@ -95,16 +96,13 @@ def since(shop: Shop) -> tuple[date | None, str]:
     usual = float(counts["n"].iloc[1:].median())
     if counts["n"].iloc[0] <= _RUSH * usual:
         return None, ""
-    days = shared.purchase_days(shop)
-    before = days["day"].lag().over(ibis.window(group_by="customer_id", order_by="day"))
-    gaps = days.mutate(gap=days["day"].delta(before, unit="day").cast("int64")).filter(lambda t: t["gap"].notnull())
-    by = shop.fetch(gaps.group_by("gap").aggregate(n=gaps.count()).order_by("gap"))
+    by = shop.fetch(shared.gap_lengths(shop, day=shop.as_of))
     if by.empty:
         return None, ""
-    lead = int(by["gap"].iloc[int(np.searchsorted(by["n"].cumsum(), 0.95 * by["n"].sum()))])
+    lead = int(by["gap"].iloc[int(np.searchsorted(by["w"].cumsum(), 0.95 * by["w"].sum()))])
     return pd.Timestamp(start).date() + timedelta(days=lead), (
         f"First orders rush in when the data begins, so many are of old customers: whoever was first seen in its first "
-        f"{lead} days, as long as 95 of 100 gaps last, is left out."
+        f"{lead} days, as long as 95 of 100 gaps last with every customer counted once, is left out."
     )
 
 

@@ -10,7 +10,7 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from crmlib.errors import NotAvailable, NotEnoughData
-from crmlib.shop.facts import customer_history, purchase_days
+from crmlib.shop.facts import customer_history, gap_lengths, purchase_days
 from crmlib.shop.shop import Shop
 from crmlib.wording import noun
 
@@ -25,7 +25,8 @@ class Profiles:
 
     frame: customer_id, purchases (days with an order), silent_days (since the last), known_days (since the first),
     sales (all), sales_year and purchases_year (of the last 365 days), last_year (sales of the 365 days up to the last
-    purchase). `gaps` are the days between consecutive purchases of those who came back: gap, n.
+    purchase). `gaps` are the days between consecutive purchases of those who came back: gap, n,
+    w (each customer weighs 1).
     """
 
     day: date
@@ -60,18 +61,6 @@ def profile(shop: Shop, *, day: date) -> ir.Table:
     )
 
 
-def gaps(shop: Shop, *, day: date) -> ir.Table:
-    """Grain: a length of time between two consecutive purchases before `day`: gap (days), n (customers who had it).
-
-    Each customer counts once in all, however many gaps they had, so that daily buyers do not set the shop's clock.
-    """
-    days = purchase_days(shop).filter(lambda t: t["day"] < ibis.literal(day))
-    before = days["day"].lag().over(ibis.window(group_by="customer_id", order_by="day"))
-    apart = days.mutate(gap=days["day"].delta(before, unit="day").cast("int64")).filter(lambda t: t["gap"].notnull())
-    weighed = apart.mutate(_w=1.0 / apart.count().over(ibis.window(group_by="customer_id")))
-    return weighed.group_by("gap").aggregate(n=lambda t: t["_w"].sum()).order_by("gap")
-
-
 def profiles(shop: Shop, *, day: date | None = None) -> Profiles:
     """Who had bought before `day` (the shop's as_of where none is given), and how?
 
@@ -88,7 +77,7 @@ def profiles(shop: Shop, *, day: date | None = None) -> Profiles:
     if len(frame) < _LEAST:
         there = f"there {noun(len(frame), 'is')} {len(frame)}"
         raise NotEnoughData(f"kinds of customers need {_LEAST} customers with orders; {there}")
-    return Profiles(when, frame, shop.fetch(gaps(shop, day=when)))
+    return Profiles(when, frame, shop.fetch(gap_lengths(shop, day=when)))
 
 
 def earlier(shop: Shop, *, days: int) -> Profiles | None:

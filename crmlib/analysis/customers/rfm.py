@@ -50,7 +50,7 @@ def cuts(profiles: Profiles, *, quiet_days: int = 0, regular: int = 3) -> Cuts:
         raise UsageError(f"quiet_days must be 0 or more, and regular 2 or more; they are {quiet_days} and {regular}")
     gaps, own = profiles.gaps, (_NO_GAPS_DAYS // 2, _NO_GAPS_DAYS)
     if len(gaps):
-        reached = (gaps["n"].cumsum() / gaps["n"].sum()).to_numpy()
+        reached = (gaps["w"].cumsum() / gaps["w"].sum()).to_numpy()
         own = (
             int(gaps["gap"].iloc[np.searchsorted(reached, 0.5)]),
             int(gaps["gap"].iloc[np.searchsorted(reached, 0.95)]),

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from crmlib.errors import NotAvailable
-from crmlib.shop.facts import gaps, has_costs, order_margins
+from crmlib.shop.facts import gap_lengths, gaps, has_costs, order_margins
 from crmlib.shop.facts.gaps import PRIOR_GAPS
 from crmlib.shop.shop import Shop
 
@@ -60,13 +60,6 @@ class Limits:
         return self.usual * self.points[0] // 100 if self.points else 0
 
 
-def lengths(shop: Shop, *, day: date) -> ir.Table:
-    """Grain: a length of closed gaps, in days. Columns gap, n, w: each customer's gaps weigh 1 in all."""
-    closed = gaps(shop, day=day).filter(lambda t: t["closed"])
-    weighed = closed.mutate(_w=1.0 / closed.count().over(ibis.window(group_by="customer_id")))
-    return weighed.group_by("gap").aggregate(n=weighed.count(), w=weighed["_w"].sum()).order_by("gap")
-
-
 def ratios(shop: Shop, *, begun: date, usual: int) -> ir.Table:
     """Grain: class of purchases and length of closed gaps begun before `begun` in percent of the usual gap then.
 
@@ -91,7 +84,7 @@ def limits(shop: Shop, *, span: int = YEAR) -> Limits:
     shop.table("orders")
     if not shop.has("orders", "customer_id"):
         raise NotAvailable("needs orders.customer_id; this shop's orders do not name their customer")
-    known = shop.fetch(lengths(shop, day=shop.as_of))
+    known = shop.fetch(gap_lengths(shop, day=shop.as_of))
     asked = gaps(shop, day=shop.as_of).aggregate(n=lambda t: t["customer_id"].nunique())
     customers, n = int(shop.fetch(asked)["n"].iloc[0]), int(known["n"].sum())
     if customers < LEAST_CUSTOMERS or n < LEAST_GAPS:

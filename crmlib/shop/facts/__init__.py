@@ -9,7 +9,7 @@ from crmlib.shop.facts.customers import (
     purchase_days,
 )
 from crmlib.shop.facts.families import families
-from crmlib.shop.facts.gaps import gaps
+from crmlib.shop.facts.gaps import gap_lengths, gaps
 from crmlib.shop.facts.orders import (
     credit_notes,
     has_costs,
@@ -28,6 +28,7 @@ __all__ = [
     "customer_history",
     "customer_traits",
     "families",
+    "gap_lengths",
     "gaps",
     "goods",
     "has_costs",

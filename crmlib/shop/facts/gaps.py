@@ -28,3 +28,13 @@ def gaps(shop: Shop, *, day: date) -> ir.Table:
         gap=ibis.coalesce(after, ibis.literal(day)).delta(days["day"], unit="day").cast("int64"),
         behind=days["day"].delta(days["day"].min().over(ibis.window(group_by="customer_id")), unit="day").cast("int64"),
     )
+
+
+def gap_lengths(shop: Shop, *, day: date) -> ir.Table:
+    """Grain: a length of closed gaps before `day`. Columns gap (days), n, w: each customer's gaps weigh 1 in all.
+
+    By `w`, daily buyers do not set the shop's clock.
+    """
+    closed = gaps(shop, day=day).filter(lambda t: t["closed"])
+    weighed = closed.mutate(_w=1.0 / closed.count().over(ibis.window(group_by="customer_id")))
+    return weighed.group_by("gap").aggregate(n=weighed.count(), w=weighed["_w"].sum()).order_by("gap")
