@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 import crmlib as crm
+from crmlib.shop.privacy import KEPT_VARIABLE
 from crmlib.shop.samples import cdnow
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -91,6 +92,13 @@ def demo_in_place() -> Path:
     folder = ROOT / "data" / "demo"
     # What an earlier simulation left there would give other numbers than the notebooks keep.
     return folder if demo.is_current(folder) else demo.make(folder)
+
+
+@pytest.fixture(autouse=True)
+def nothing_kept() -> Iterator[None]:
+    """The command line names the folder of what is kept of people; another test's people are not erased from a shop."""
+    yield
+    os.environ.pop(KEPT_VARIABLE, None)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

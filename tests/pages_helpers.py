@@ -57,6 +57,7 @@ def make_plan(project: Path, **changes: Any) -> Plan:
         "shop": "data/shop",
         "shop_name": "Small shop",
         "as_of": AS_OF,
+        "warm": False,  # what a warm process imports for reports takes longer than these notebooks
     }
     return Plan(**known | changes)
 

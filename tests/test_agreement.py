@@ -16,6 +16,7 @@ import crmlib as crm
 from crmlib.analysis import data_health
 from crmlib.analysis.lifetime_value import methods, validation
 from crmlib.shop import facts
+from crmlib.shop.facts.customers import TRAITS
 from tests.conftest import ROOT
 
 CUT, END = date(2026, 4, 1), date(2026, 8, 1)
@@ -108,6 +109,47 @@ def test_line_total_wins_over_price_times_quantity(write_shop):
 
 def test_purchase_days(shop, days):
     same(shop.fetch(facts.purchase_days(shop)), days)
+
+
+@pytest.fixture(scope="module")
+def gaps(days: pd.DataFrame) -> pd.DataFrame:
+    past = days[days["day"] < pd.Timestamp(END)].sort_values(["customer_id", "day"])
+    own = past.groupby("customer_id")["day"]
+    after = own.shift(-1)
+    return past[["customer_id", "day", "revenue"]].assign(
+        number=own.cumcount() + 1, closed=after.notna(), gap=(after.fillna(pd.Timestamp(END)) - past["day"]).dt.days,
+        behind=(past["day"] - own.transform("min")).dt.days,
+    )  # fmt: skip
+
+
+def test_gaps(shop, gaps):
+    same(shop.fetch(facts.gaps(shop, day=END)), gaps)
+
+
+def test_gap_lengths(shop, gaps):
+    closed = gaps[gaps["closed"]]
+    weighed = closed.assign(w=1 / closed.groupby("customer_id")["gap"].transform("size"))
+    same(
+        shop.fetch(facts.gap_lengths(shop, day=END)),
+        weighed.groupby("gap", as_index=False).agg(n=("w", "size"), w=("w", "sum")),
+    )
+
+
+def test_customer_traits(shop, demo_shop, orders):
+    first = orders.dropna(subset="customer_id").sort_values(["ordered_at", "order_id"]).drop_duplicates("customer_id")
+    columns = ("order_id", "channel", "coupon")
+    found = first[["customer_id", "order_id"]].merge(
+        demo_shop.fetch(demo_shop.table("orders").select(*columns)), how="left"
+    )
+    items = demo_shop.fetch(demo_shop.table("order_lines").select("order_id", "product_id"), max_rows=10**6)
+    kinds = demo_shop.fetch(demo_shop.table("products").select("product_id", "category"))
+    held = items.merge(kinds).dropna(subset="category").sort_values("product_id").drop_duplicates("order_id")
+    own = demo_shop.fetch(demo_shop.table("customers").select("customer_id", *TRAITS))
+    wanted = found.merge(held[["order_id", "category"]], how="left").merge(own, how="left").rename(
+        columns={"channel": "first_channel", "category": "first_product"}
+    )  # fmt: skip
+    wanted["first_coupon"] = np.where(wanted["coupon"].fillna("") != "", "with a coupon", "without a coupon")
+    same(shop.fetch(facts.customer_traits(shop)), wanted.drop(columns=["order_id", "coupon"]))
 
 
 def test_customer_history(shop, history):

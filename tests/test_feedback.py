@@ -710,8 +710,9 @@ def test_the_same_seed_gives_the_same_interval() -> None:
 # Trend
 
 
-def test_the_list_of_complaints_holds_the_texts_that_were_counted(demo_shop: crm.Shop) -> None:
+def test_the_list_of_complaints_holds_the_texts_that_were_counted(demo_in_place: Path) -> None:
     """Of a theme that rose those of the weeks it rose in, as many as the trend counts; of the others the last year's."""
+    demo_shop = crm.connect(demo_in_place)
     readings, orders = _readings(demo_shop), feedback.orders_by_day(demo_shop)
     trend = feedback.trend(readings, orders)
     causes = trend.causes
@@ -937,7 +938,7 @@ def test_ids_of_the_contract_are_there(demo_shop: crm.Shop) -> None:
     assert all(
         tile.n is not None and len(tile.label.split()) <= 6 and (tile.before or tile.note) for tile in found.tiles
     )
-    assert all(tile.history and tile.against == "the year before" for tile in found.tiles[:3])
+    assert all(tile.history and tile.against == "the year before" for tile in found.tiles[:2])
     assert set(found.tables) == {"themes", "products", "groups", "readers", "ahead"}
     assert set(found.lists) == {"reply_queue", "complaints"}
     for part in found.parts:

@@ -196,7 +196,7 @@ def test_a_manifest_carries_what_the_index_and_the_next_run_need(ran: dict[str, 
 def test_the_part_lent_to_the_index_lies_beside_the_page(ran: dict[str, Any]) -> None:
     folder = ran["reports"] / "2026-11-22" / "good"
     glance = json.loads((folder / "glance.json").read_text())
-    assert set(glance) == {"title", "sentence", "chart", "tiles"}
+    assert set(glance) == {"title", "chart", "tiles"}
     assert set(glance["chart"]) == {"wide", "narrow", "alt", "caption"} and glance["title"] == "Tuesdays sell least"
     said = json.loads((folder / "manifest.json").read_text())
     assert glance["tiles"] == said["tiles"] and "glance.json" in said["files"]

@@ -136,7 +136,7 @@ def test_a_killed_kernel_leaves_no_scratch_behind(write_shop, tmp_path):
     told = (
         "import os, pathlib; import crmlib as crm\n"
         f"store = crm.connect({str(write_shop(orders=ORDERS))!r}, as_of=as_of)\n"
-        f"pathlib.Path({str(note)!r}).write_text(store._scratch.name)\n"
+        f"pathlib.Path({str(note)!r}).write_text(str(store._scratch.path))\n"
         "os.kill(os.getpid(), 9)"
     )
     write_notebook(project, "01_one", [code(told), code(show(FINDINGS_MIME, payload()))])

@@ -162,7 +162,7 @@ def _numbers(sums: pd.DataFrame, found: Newcomers) -> dict[str, object]:
         )
     gross = shown["gross"].where(enough & (shown["gross"] > 0))
     shown["refunds"], shown["off"] = shown["given_back"] / gross, shown["off"] / (gross + shown["off"])
-    shown["name"] = shown["name"] + np.where(shown["whole"], "", " (so far)")
+    shown["name"] = shown["name"].astype(str) + np.where(shown["whole"], "", " (so far)")
     labels = {"name": "First order", "n": "Newcomers", "share_1": "Back in 1 month", "share_3": "3 months",
               "share_6": "6 months", "share_12": "12 months", "worth_3": f"{wording.upper(found.called)} in 3 months",
               "worth_12": "in 12 months", "off": "Discount on first orders",

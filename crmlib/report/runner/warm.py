@@ -13,6 +13,7 @@ import importlib
 import json
 import os
 import pkgutil
+import resource
 import signal
 import socket
 import sys
@@ -41,6 +42,8 @@ _LARGEST = 1 << 16
 
 def main() -> None:
     """Serve as the nursery, and in its children as a worker and as a kernel, each to its end."""
+    # As in a worker: a dump of memory is a file of customers' rows.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # Some libraries turn warnings on for everybody who imports them.
     with worker.lean_imports(), warnings.catch_warnings():
         _import_all()
