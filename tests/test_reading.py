@@ -291,6 +291,14 @@ def test_old_encodings_are_known_by_their_words_and_said(tmp_path: Path, encodin
     assert shop.notes()["code"].tolist() == ["encoding"]
 
 
+def test_a_file_that_ends_within_a_sign_is_read_to_there(tmp_path: Path) -> None:
+    rows = "order_id,ordered_at,channel\n1,2025-01-01,Läden\n2,2025-01-02,Caf\u00e9"
+    (tmp_path / "orders.csv").write_bytes(rows.encode()[:-1])
+    shop = crm.connect(tmp_path, as_of="2025-02-01")
+    assert shop.fetch(shop.table("orders").order_by("order_id"))["channel"].tolist()[0] == "Läden"
+    assert shop.reconciliation().set_index("table").loc["orders", "read"] == 2
+
+
 def test_some_bytes_that_are_none_do_not_make_another_encoding(tmp_path: Path) -> None:
     text = "product_id,name\n" + "".join(f"{i},Größe Café\n" for i in range(20))
     for bom in (b"", b"\xef\xbb\xbf"):

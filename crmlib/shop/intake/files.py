@@ -140,7 +140,7 @@ def look_at(path: Path, *, name: str, table: str, scratch: Path, wanted: Set[str
         raise DataError(f"{name} is empty{needs}")
     if path.suffix.lower() == ".parquet":
         return Source(table, path, path, look.sha256, stamp=stamp)  # the engine reads its header
-    encoding = text.encoding_of(look.first, utf8=look.utf8, name=name)
+    encoding = text.DAMAGED if look.cut else text.encoding_of(look.first, utf8=look.utf8, name=name)
     plain = path if encoding == "utf-8" else text.recode(path, scratch / f"{table}.csv", encoding)
     header = text.header_of(plain, name=name, wanted=wanted)
     if not header.names:
@@ -180,11 +180,13 @@ def _hash(path: Path) -> str:
 
 @dataclass(frozen=True)
 class _Look:
-    """One pass over a file: its hash and beginning, whether it is UTF-8, whether quotes or giant lines need care."""
+    """One pass over a file: its hash and beginning, whether it is UTF-8 (and ends within a sign), whether quotes or
+    giant lines need care."""
 
     sha256: str
     first: bytes
     utf8: bool
+    cut: bool
     quoted: bool
 
 
@@ -203,4 +205,4 @@ def _look(path: Path) -> _Look:
                 except UnicodeDecodeError:
                     utf8 = False
             chunk = file.read(_CHUNK)
-    return _Look(digest.hexdigest(), first, utf8, quoted)
+    return _Look(digest.hexdigest(), first, utf8, utf8 and bool(decoder.getstate()[0]), quoted)
