@@ -427,9 +427,9 @@ def test_sentences_for_none_one_and_many():
     none = change.Shift(
         month=pd.Timestamp("2026-04-01"), effect=-0.03, low=-0.08, high=0.02, p_value=0.4, seasonal=True
     )
-    assert change._title(fall) == "Since April 2026, 24 in 100 fewer newcomers come back"
-    assert change._title(rise) == "Since April 2026, 1 in 100 more newcomers come back"
-    assert change._title(none) == "No month changed how many newcomers come back"
+    assert change._title(fall) == "Since April 2026, 24 in 100 fewer come back"
+    assert change._title(rise) == "Since April 2026, 1 in 100 more come back"
+    assert change._title(none) == "No month changed how many come back"
     assert change._sentence(fall).startswith("Likely between 17 and 31 in 100,")
     assert change._sentence(none) == "The largest difference, from April 2026 on, may be chance."
     assert [firsts._who(*pair) for pair in (("channel", "coupon_site"), ("coupon", "no coupon"), ("country", "DE"))] == [
@@ -437,7 +437,7 @@ def test_sentences_for_none_one_and_many():
     row = {"customers": 90, "repeat": 0.5, "expected": 0.3, "likely": 0.45, "low": 0.4, "high": 0.5}
     table = pd.DataFrame([row | {"item": name, "stands": 0} for name in ("Tea", "Cups", "Jam")])
     for stands, title in (
-        ([0, 0, 0], "No first product makes customers more loyal than another"),
+        ([0, 0, 0], "No first product stands out"),
         ([1, 0, 0], "Who begins with Tea comes back more often"),
         ([1, 1, -1], "Who begins with Tea and Cups comes back more often"),
         ([0, 0, -1], "Who begins with Jam comes back less often"),

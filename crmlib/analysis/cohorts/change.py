@@ -199,13 +199,13 @@ def part_change(found: Newcomers, step: Shift, latest: Newest | None) -> Part:
 
 def _title(step: Shift) -> str:
     if step.month is None:
-        return "Too few months to see a change in how many come back"
+        return "Too few months to see a change"
     if not step.likely:
-        return "No month changed how many newcomers come back"
+        return "No month changed how many come back"
     if not step.found:
         return f"Newcomers since {month_name(step.month)} come back {_less(step)}, or it is the season"
     fewer = "more" if step.effect > 0 else "fewer"
-    return f"Since {month_name(step.month)}, {round(abs(100 * step.effect))} in 100 {fewer} newcomers come back"
+    return f"Since {month_name(step.month)}, {round(abs(100 * step.effect))} in 100 {fewer} come back"
 
 
 def _sentence(step: Shift) -> str:

@@ -130,13 +130,13 @@ def _title(frame: pd.DataFrame, names: list[str], differs: bool) -> str:
     if len(names) < 2:
         return "How many newcomers come back"
     if not differs:
-        return "The youngest newcomers run with those before them"
+        return "The youngest run with those before them"
     at = frame[frame["cohort"] == names[-1]].iloc[-1]
     others = frame[(frame["month"] == at["month"]) & (frame["cohort"] != names[-1])]["share"]
     if at["share"] < others.min() or at["share"] > others.max():
         place = "below" if at["share"] < others.min() else "above"
-        return f"The youngest newcomers are {place} all {wording.small(len(others))} before them"
-    return "The youngest newcomers run with those before them"
+        return f"The youngest are {place} all {wording.small(len(others))} before them"
+    return "The youngest run with those before them"
 
 
 def _sentence(found: Newcomers) -> str:

@@ -215,8 +215,8 @@ def _said(found: League) -> tuple[str, str]:
     above, below, days = found.above["item"].tolist(), found.below["item"].tolist(), found.within_days
     if not found.stands:
         many, were = wording.counted(len(found.table), "product"), wording.noun(len(found.table), "was", "were")
-        sentence = f"{wording.upper(many)} {were} compared; all differences may be chance."
-        return "No first product makes customers more loyal than another", sentence
+        sentence = f"{wording.upper(many)} {were} compared: all differences in who comes back may be chance."
+        return "No first product stands out", sentence
     more = "more" if above else "less"
     row = found.table.iloc[0 if above else -1]
     likely, usual = (formats.share(value) for value in (row["likely"], found.usual))
