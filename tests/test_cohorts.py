@@ -461,7 +461,7 @@ def test_the_headline_says_what_one_question_decided(newcomers):
     young = change.Shift(month=END, effect=-0.1, low=-0.2, high=0.1, p_value=0.5, seasonal=False)
     assert [headline(newcomers, *pair) for pair in ((quiet, apart), (fall, apart), (young, apart), (young, lone), (young, None))] == [
         "Newer customers differ from those of a year before by no more than chance: 20% of the newest come back within 90 days, then 40%.",
-        "Customers won since March 2025 come back less: 20% of the newest within 90 days, 40% a year before.",
+        "Customers won since March 2025 come back less: 20% within 90 days, 40% a year before.",
         "The newest customers come back less than a year before: 20% within 90 days, then 40%.",
         "20% of the newest customers come back within 90 days; the year before is not known.",
         f"It is too early to say how the newest come back: too few of {newcomers.total} newcomers are known for 90 days.",

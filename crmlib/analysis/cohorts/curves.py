@@ -149,7 +149,7 @@ def _sentence(found: Newcomers) -> str:
         return f"{formats.share(month['back_1'].sum() / month['n'].sum())} of newcomers come back within a month."
     n, soon, later = (float(year[name].sum()) for name in ("n", "back_3", f"back_{_YEAR}"))
     rest = f"; of the rest, {formats.share((later - soon) / (n - soon))} within a year" if n > soon else ""
-    return f"{formats.share(soon / n)} of newcomers come back within three months{rest}."
+    return f"{formats.share(soon / n)} come back within three months{rest}."
 
 
 def _numbers(sums: pd.DataFrame, found: Newcomers) -> dict[str, object]:

@@ -111,7 +111,7 @@ def part_mix(found: Newcomers, step: Shift, latest: Newest | None) -> Part:
 
 def _title(largest: Split) -> str:
     if abs(largest.mix) < 0.25 * abs(largest.whole):
-        return "It is not that other people came"
+        return "Not because others came"
     if abs(largest.mix) > 0.75 * abs(largest.whole) and largest.mix * largest.whole > 0:
         return f"Other people came: by {largest.by} that is most of the change"
     return f"Part of the change is that other people came, told apart by {largest.by}"

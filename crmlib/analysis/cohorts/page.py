@@ -58,10 +58,7 @@ def headline(found: Newcomers, step: Shift, latest: Newest | None) -> str:
         return f"The newest customers come back {more} than a year before: {now} within {days} days, then {before}."
     more, since = "more" if step.effect > 0 else "less", month_name(step.month)
     if step.month > latest.months["first"].min() - pd.DateOffset(years=1):
-        return (
-            f"Customers won since {since} come back {more}: {now} of the newest within {days} days, {before} a year "
-            "before."
-        )
+        return f"Customers won since {since} come back {more}: {now} within {days} days, {before} a year before."
     return f"Customers won since {since} come back {more} than those before; {now} of the newest within {days} days."
 
 

@@ -103,7 +103,7 @@ def part_payback(found: Payback, *, shop: Shop) -> Part:
     metrics = []
     if found.cost == found.cost:
         metrics = [
-            Metric.of(when, id="payback_months", label="Months to earn back the cost",
+            Metric.of(when, id="payback_months", label="Months until paid back",
                       headline=when.value is not None, note=f"one costs {money(found.cost)}",
                       definition="whole months since the first order until the mean newcomer has earned what it cost "
                       "to win one; 95 % range of that mean")
@@ -126,7 +126,7 @@ def _title(found: Payback, money: figures.Form) -> str:
         return f"A newcomer brings {money(last['earned'])} of {found.called} in {_span(int(last['month']))}"
     if found.months.value is None:
         return f"A newcomer costs {money(found.cost)} and has not earned it in {_span(int(last['month']))}"
-    return f"A newcomer costs {money(found.cost)}, earned back {_paid(found.months.value)}"
+    return f"The {money(found.cost)} a newcomer costs is back {_paid(found.months.value)}"
 
 
 def _paid(month: float | None) -> str:
