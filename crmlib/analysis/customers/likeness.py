@@ -95,7 +95,9 @@ def part_common(today: Profiles, at: Cuts, *, shop: Shop) -> Part:
             ),
             tables={"common": found}, detail=True,
         )  # fmt: skip
-    named = clear.assign(name=[f"{_DID[str(row.trait)]} {row.value}" for row in clear.itertuples()])
+    named = clear.assign(
+        name=[f"{_DID[str(row.trait)]} {str(row.value).replace('_', ' ')}" for row in clear.itertuples()]
+    )
     top = named.iloc[0]
     return Part(
         title=f"More of the best {top['name']}",

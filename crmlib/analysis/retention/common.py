@@ -110,7 +110,7 @@ def _asked(frame: pd.DataFrame, window: Window) -> Iterator[tuple[str, str, NDAr
         often = list(values[values != ""].value_counts().head(_MOST_VALUES).index)
         # Of two values that are all there is, one says what the other does.
         for value in often[:1] if len(often) == 2 and not (values == "").any() else often:
-            yield f"{column}={value}", f"{begins} {value}", (values == value).to_numpy()
+            yield f"{column}={value}", f"{begins} {value.replace('_', ' ')}", (values == value).to_numpy()
 
 
 def said(key: str, window: Window) -> str:
