@@ -236,8 +236,8 @@ def measure(shop: Shop, *, within_days: int = 90) -> Newcomers:
 def _persons(shop: Shop, rows: ir.Table) -> tuple[ir.Table, int]:
     """The rows without dealers, and how many those are."""
     count = int(shop.fetch(rows.aggregate(n=rows.count()))["n"].iloc[0])
-    money = rows.select(spent=f"revenue_{MONTHS[-1]}").order_by(ibis.desc("spent")).limit(1, offset=count // 100)
-    most = _DEALER * float(shop.fetch(money)["spent"].max()) if count else 0.0
+    top = rows.select(spent=f"revenue_{MONTHS[-1]}").order_by(ibis.desc("spent")).limit(count // 100 + 1)
+    most = _DEALER * float(shop.fetch(top.aggregate(spent=top["spent"].min()))["spent"].iloc[0]) if count else 0.0
     if not most > 0:
         return rows, 0
     theirs = rows[f"revenue_{MONTHS[-1]}"] > most

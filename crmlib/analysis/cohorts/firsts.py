@@ -114,7 +114,7 @@ def _names(shop: Shop) -> ir.Table | None:
     of = shared.families(shop)[["product_id", "family"]]
     if of.empty:
         return named
-    known = ibis.memtable(of.astype("string"), schema={"product_id": "string", "family": "string"})
+    known = shop.keep(ibis.memtable(of.astype("string"), schema={"product_id": "string", "family": "string"}))
     both = named.left_join(known, "product_id").drop("product_id_right")
     return both.select("product_id", item=both["family"].fill_null(both["item"]))
 
