@@ -107,6 +107,8 @@ class Spark:
     def _result(self, expression: ir.Table) -> DataFrame:
         from pyspark.sql.types import TimestampType
 
+        with _quietly():
+            self._backend._run_pre_execute_hooks(expression)  # rows of Python's become tables of the session
         found = self._session.sql(self._backend.compile(expression))
         # A moment here is the shop's own, and must not be moved to this machine's time zone on its way.
         local = [field.name for field in found.schema if isinstance(field.dataType, TimestampType)]
