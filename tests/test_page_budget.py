@@ -26,7 +26,7 @@ from tests.shots import launched
 
 WIDE, PHONE = (1280, 860), (390, 844)
 FIRST_WORDS, OPEN_WORDS = 110, 450
-WITH_ACTIONS = 150  # the first screen with the rows of what to do
+WITH_ACTIONS = 160  # the first screen with the rows of what to do
 REPORTS = (
     "data_health", "customers", "audiences", "lifetime_value", "purchase_cycles", "baskets", "feedback", "experiments",
 )  # fmt: skip
