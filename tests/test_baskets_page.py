@@ -231,12 +231,12 @@ def priced(count: int, room: float) -> pd.DataFrame:
     ("count", "room", "what", "worth"),
     [
         (0, 1.0, "", ""),
-        (1, 348.0, "Test this pair on half of visitors", "up to 350 margin per 1,000 baskets"),
-        (8, 43.5, "Test these 8 pairs on half of visitors", "up to 350 margin per 1,000 baskets"),
+        (1, 348.0, "Test 1 pair on half of visitors", "up to 350 margin per 1,000 baskets"),
+        (8, 43.5, "Test 8 pairs on half of visitors", "up to 350 margin per 1,000 baskets"),
         (234, 34.8, "Test the 10 best pairs on half of visitors",
          "up to 350 margin per 1,000 baskets"),
-        (2, np.nan, "Test these 2 pairs on half of visitors", "untested"),
-        (2, -5.0, "Test these 2 pairs on half of visitors", "untested"),
+        (2, np.nan, "Test 2 pairs on half of visitors", "untested"),
+        (2, -5.0, "Test 2 pairs on half of visitors", "untested"),
     ],
 )  # fmt: skip
 def test_what_a_test_of_pairs_may_bring_at_most(count: int, room: float, what: str, worth: str) -> None:

@@ -254,7 +254,7 @@ def test_orders_that_are_missing_from_the_months_are_said_with_their_money(write
     assert said.certain[0].endswith("3 orders are missing from them.")
     first = said.actions[0]
     assert (first.what, first.worth, first.count) == (
-        "Fix these 4 rows in your shop system", "€42 of orders missing", 4,
+        "Fix 4 rows in your shop system", "€42 of orders missing", 4,
     )  # fmt: skip
     # 15 February 2025 is a Saturday.
     assert (first.by, first.weight) == (date(2025, 2, 17), 42)

@@ -501,7 +501,7 @@ def test_best_customers_who_stopped_none_one_many(cdnow_sample, scored, chances,
     assert part.sentence.startswith(sentence)
     wavering = sum(0.5 <= c < 0.9 for c in chances)
     assert [action.what for action in part.actions] == {
-        0: [], 1: ["Contact the best customer who is wavering"], 2: ["Contact the 2 best customers who are wavering"],
+        0: [], 1: ["Contact 1 best customer who wavers"], 2: ["Contact 2 best customers who waver"],
     }[wavering]  # fmt: skip
     assert ("wavering_customers" in part.lists) == bool(wavering)
 

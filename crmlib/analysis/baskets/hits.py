@@ -387,9 +387,7 @@ def _to_test(rates: HitRates, suggestions: pd.DataFrame, baskets: Baskets) -> li
     if extra.value is not None and extra.value > 0:
         amount = wording.rounded_money(float(f"{extra.value:.2g}"), baskets.currency)
         worth = f"up to {amount} margin per 1,000 baskets"
-    which = "this pair" if count == 1 else f"these {count} pairs"
-    if len(suggestions) > count > 1:
-        which = f"the {count} best pairs"
+    which = f"the {count} best pairs" if len(suggestions) > count > 1 else wording.counted(count, "pair")
     action = Action(
         what=f"Test {which} on half of visitors",
         worth=worth,

@@ -59,7 +59,7 @@ def part_faults(health: Health) -> Part:
         money = health.money_missing
         actions.append(
             Action(
-                what=f"Fix {'this row' if aside == 1 else f'these {aside:,} rows'} in your shop system",
+                what=f"Fix {wording.counted(aside, 'row')} in your shop system",
                 worth=f"{wording.rounded_money(money, health.currency)} of orders missing" if money else "",
                 why=_causes(health), count=aside, by=wording.working_day(health.as_of, _MEND_WITHIN_DAYS),
                 owner="shop", file="tables/set_aside.csv", weight=money,

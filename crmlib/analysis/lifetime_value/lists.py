@@ -96,9 +96,7 @@ def _contact(listed: pd.DataFrame, scores: Scores, *, shop: Shop, note: str, tes
         return []
     n, left = len(write), len(listed) - len(write)
     more = max(float((write["value_if_back"] - write["expected_value"]).sum()), 0.0) if tested else 0.0
-    what = f"Contact the {wording.counted(n, 'best customer')} who are wavering"
-    if n == 1:
-        what = "Contact the best customer who is wavering"
+    what = f"Contact {wording.counted(n, 'best customer')} who {wording.noun(n, 'wavers', 'waver')}"
     if not tested:
         what = f"Contact {wording.small(n)} of your best customers, silent unusually long"
     who = f"{wording.noun(n, 'This customer is', 'They are')} among the best {formats.share(BEST_SHARE)} by past "
