@@ -469,7 +469,7 @@ def test_nobody_is_asked_to_test_what_the_evidence_speaks_against(said: dict[str
                           "room": np.nan,
                           "room_low": np.nan, "room_high": np.nan})  # fmt: skip
     part = bk.part_hits(verdicts(**said), pairs, made(np.ones((3, 2), dtype=np.int64)), shop=SHOP)
-    assert [action.what for action in part.actions] == (["Test this pair on half of visitors"] if test else [])
+    assert [action.what for action in part.actions] == (["Test 1 pair on half of visitors"] if test else [])
     assert bool(part.certain) != bool(said)
 
 

@@ -34,15 +34,15 @@ ShopWriter = Callable[..., Path]
 
 
 def households(rng: np.random.Generator, *, homes: int = 250, months: int = 6, trips_a_month: int = 5) -> bk.Baskets:
-    """Homes with tastes of their own. A third buys 0 and 1 on every other trip each, whichever; 2 brings 3."""
+    """Homes with tastes of their own for 80 products. A third buys 0 and 1 on every other trip each, whichever; 2 brings 3."""
     n = homes * months * trips_a_month
     who = np.repeat(np.arange(homes), months * trips_a_month)
     days = pd.Timestamp("2026-01-01") + pd.to_timedelta(
         30.4 * np.tile(np.repeat(np.arange(months), trips_a_month), homes) + rng.integers(0, 28, n), unit="D"
     )
-    rate = rng.gamma(2, 0.04, (homes, 12))
+    rate = rng.gamma(2, 0.04, (homes, 80))
     rate[:, :2] = np.where(np.arange(homes) % 3 == 0, 0.5, 0.02)[:, None]
-    held = rng.random((n, 12)) < np.minimum(rate, 0.8)[who]
+    held = rng.random((n, 80)) < np.minimum(rate, 0.8)[who]
     held[:, 3] |= held[:, 2] & (rng.random(n) < 0.3)
     return made(held.astype(np.int64), customers=who, days=days)
 
@@ -53,20 +53,19 @@ def test_habits_of_a_household_are_no_pair(rng: np.random.Generator) -> None:
     # By sales alone the two habits meet far more often than chance.
     chance = fit_size_classes(baskets).expected(np.array([[0, 1]])).sum()
     assert baskets.held.toarray()[:, :2].all(axis=1).sum() > 1.3 * chance
-    # Of twelve products in all the sizes say nearly everything, so what habits give is put a little too high.
-    assert 0.85 < found["times_in_habits"].iloc[0] < 1.05 and not found["beyond_habits"].iloc[0]
+    assert found["times_in_habits"].iloc[0] == pytest.approx(1, abs=0.05) and not found["beyond_habits"].iloc[0]
     assert found["beyond_habits"].iloc[1] and found["times_low_in_habits"].iloc[1] > 1.2
 
 
-def test_habits_err_at_most_at_the_declared_rate() -> None:
-    """Of 1,300 pairs of homes with tastes, none of which goes together, at most one in twenty is called at .05."""
+def test_habits_err_at_the_declared_rate() -> None:
+    """Of 1,300 pairs of homes with tastes, none of which goes together, one in twenty would be called at .05."""
     pairs = [(a, b) for a in range(12) for b in range(a + 1, 12) if (a, b) != (2, 3)]
     wrong = 0
     for seed in range(20):
         found = within_habits(pairs, households(np.random.default_rng(seed), homes=120), rate=0.05)
         se = (found["times_high_in_habits"] - found["times_in_habits"]) / 1.96 * found["expected_in_habits"]
         wrong += int((found["count_in_habits"] - found["expected_in_habits"] > 1.645 * se).sum())
-    assert wrong / (20 * len(pairs)) <= 0.05, wrong / (20 * len(pairs))
+    assert 0.02 <= wrong / (20 * len(pairs)) <= 0.07, wrong / (20 * len(pairs))
 
 
 def test_what_a_month_holds_is_dealt_out_whole(rng: np.random.Generator) -> None:
@@ -76,7 +75,7 @@ def test_what_a_month_holds_is_dealt_out_whole(rng: np.random.Generator) -> None
     q = dealt(held, of).toarray()
     assert q.min() >= 0 and q.max() <= 1
     bought = pd.DataFrame(held.toarray()).groupby(of.group).sum()
-    pd.testing.assert_frame_equal(pd.DataFrame(q).groupby(of.group).sum(), bought, check_dtype=False, atol=0.05)
+    pd.testing.assert_frame_equal(pd.DataFrame(q).groupby(of.group).sum(), bought, check_dtype=False, atol=1e-3)
     # One home of equal baskets: each of five has two fifths of what two hold.
     alike = made(np.array([[1, 1], [1, 0], [0, 1], [1, 0], [0, 1]]), customers=np.zeros(5, dtype=np.int64),
                  days=["2026-01-05"] * 5)  # fmt: skip

@@ -19,6 +19,7 @@ from crmlib.analysis.baskets.facts import Baskets, Floats, Ints, Matrix
 from crmlib.analysis.baskets.mining import Itemset, cells, column_sums, together
 
 _ROUNDS = 60
+_LAST_STEPS = 20  # of Newton, in the logarithm of x
 _BASKETS = 20_000  # dealt out at a time
 _TESTED = 0.5  # of a pair's baskets, that must lie beside others of the same customer and month
 
@@ -90,11 +91,13 @@ def dealt(held: Matrix, of: Trips) -> Matrix:
             1 + once
         )
         y = np.where(filled > 0, y * np.maximum(of.sizes - fixed, 1e-9) / np.maximum(filled, 1e-12), y)
+    # What was bought in a month is dealt out whole, whatever the last step left of the sizes.
+    for _ in range(_LAST_STEPS):
+        q = x[entry] * y[row] / (1 + x[entry] * y[row])
+        sums, slope = (np.bincount(entry, weights=part, minlength=len(month)) for part in (q, q * (1 - q)))
+        x = np.where(full, x, x * np.exp(np.clip((total - sums) / np.maximum(slope, 1e-12), -1, 1)))
     odds = x[entry] * y[row]
     q = np.where(full[entry], 1.0, odds / (1 + odds))
-    # What was bought in a month is dealt out whole, whatever the last step left of the sizes.
-    q = q * (total / np.maximum(np.bincount(entry, weights=q, minlength=len(month)), 1e-12))[entry]
-    q = np.minimum(q, 1.0)
     item = np.repeat(np.repeat(np.arange(held.shape[1]), np.diff(bought.indptr)), each)
     return sparse.csc_array((q, (row, item)), shape=held.shape)
 
