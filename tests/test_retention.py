@@ -459,13 +459,20 @@ def test_no_names_and_a_shop_that_only_has_orders(write_shop, brute):
 
 
 @pytest.mark.parametrize(
-    ("count", "said"), [(0, "Nobody left in a year: every customer still buys at their own rhythm."),
+    ("count", "said"), [(0, "Nobody left in a year: 100 customers still buy at their own rhythm."),
                         (1, "1 customer left in a year, 1% of those active."),
                         (30, "30 customers left in a year, 30% of those active.")],
 )  # fmt: skip
 def test_the_headline_for_none_one_and_many(left, common, back, count, said):
     found = replace(left, left=count, once=0, base=100)
     assert rt.page(found, replace(common, table=common.table.head(0)), back, []).headline == said
+
+
+def test_a_shop_long_asleep_is_not_told_that_its_customers_still_buy(write_shop, brute):
+    bare = brute[["customer_id", "day"]].rename(columns={"day": "ordered_at"}).assign(order_id=range(len(brute)))
+    said = page_of(crm.connect(write_shop(name="z", orders=bare), as_of=DAY + timedelta(days=2500)))
+    gone = brute["customer_id"].nunique()
+    assert said.headline == f"All {gone:,} customers had left before: nobody bought in a year."
 
 
 def test_where_most_come_back_unasked_nobody_is_said_to_have_left(left, common, back, with_people):

@@ -119,6 +119,8 @@ def part_left(found: Left, *, currency: str) -> Part:
 
 
 def _title(found: Left) -> str:
+    if not found.base:
+        return f"Nobody bought in {wording.span(found.at.span)}"
     if found.before is None or not found.before[0]:
         return f"{formats.share(found.share)} of customers went silent in {wording.span(found.at.span)}"
     way, before = _beside(found), _against(found.at)
@@ -172,17 +174,18 @@ def _metrics(found: Left, currency: str) -> list[Metric]:
     within = f"in the last {found.at.span} days"
     lost = float(found.lately["money"].sum()) if found.paid else None
     against = _against(found.at) if before else ""
+    tile = there and found.base > 0
     n, after = found.left, f"{formats.number(found.once)} after a single order"
     return [
         Metric(
             id="left", label="Customers who left", value=n if there else None, unit="customers", n=found.base or None,
-            headline=there, before=before[1] if before else None, against=against, note=after,
+            headline=tile, before=before[1] if before else None, against=against, note=after,
             definition=f"customers whose silence passed their own limit {within} and lasts: the gap beside their "
             "rhythm by which 95% of closed gaps had closed",
         ),
         Metric(
             id="left_share", label="Share who left", value=found.share if there else None, unit="share",
-            n=found.base or None, headline=there, before=before[1] / before[0] if before and before[0] else None,
+            n=found.base or None, headline=tile, before=before[1] / before[0] if before and before[0] else None,
             against=against, definition=f"of customers who had not left before, or bought {within}",
         ),
         Metric(

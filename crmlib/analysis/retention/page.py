@@ -32,8 +32,12 @@ def headline(found: Left, shared: Common, likely: Back) -> str:
             f"{wording.counted(at.gaps, 'repeat purchase')}."
         )
     within = "in a year" if at.span == YEAR else f"in {wording.span(at.span)}"
+    if not found.base:
+        gone = wording.counted(len(found.people), "customer")
+        return f"All {gone} had left before: nobody bought {within}."
     if not found.left:
-        return f"Nobody left {within}: every customer still buys at their own rhythm."
+        still = f"{wording.counted(found.base, 'customer')} still {wording.noun(found.base, 'buys', 'buy')}"
+        return f"Nobody left {within}: {still} at their own rhythm."
     who = wording.upper(wording.counted(found.left, "customer"))
     if likely.most and likely.total is not None:
         back = formats.share(likely.total.value / len(likely.chance))
