@@ -8,9 +8,10 @@ import pandas as pd
 import pytest
 
 import crmlib as crm
-from crmlib.analysis.customers import likeness, migration, people, rfm, score
+from crmlib.analysis.customers import ahead, likeness, migration, people, rfm, score
 from crmlib.analysis.customers.facts import Profiles
 from crmlib.errors import NotEnoughData, UsageError
+from crmlib.findings import Due
 
 cu = crm.customers
 DAY = date(2026, 1, 1)
@@ -270,3 +271,34 @@ def test_a_young_shop_has_kinds_and_says_what_is_missing(shop, today):
     assert "not enough history" in part.certain[0]
     assert people.table(young, at, None, currency="EUR")["orders_later"].isna().all()
     assert "bring" in crm.customers.page(young, at, found, [part]).headline
+
+
+def test_kinds_in_ninety_days_go_by_how_people_just_moved():
+    best, new, once = (list(rfm.KINDS).index(kind) for kind in (rfm.BEST, rfm.NEW, rfm.ONCE))
+    before = pd.Series([best] * 10 + [new] * 4, index=range(14))
+    now = pd.Series([best] * 8 + [new] * 2 + [once] * 4 + [new] * 6, index=range(20))
+    value, _ = ahead.expect(before, now)
+    # Of the best 8 in 10 stay and 2 in 10 are new; nobody else stays new; 6 come new, as did just now.
+    assert value[best] == pytest.approx(8 * 0.8) and value[new] == pytest.approx(8 * 0.2 + 6)
+    assert value.sum() == pytest.approx(20 + 6)
+
+
+def test_what_was_said_of_kinds_is_graded_by_the_kinds_of_that_day(shop, tmp_path):
+    then = crm.connect(shop.folder, as_of=DAY - timedelta(days=100))
+    said = cu.part_ahead(then, (was := cu.profiles(then)), cu.cuts(was))
+    assert {one.unit for one in said.predictions} >= {"best customers", "regular customers"}
+    due = [Due(prediction=one, as_of=then.as_of, run_id="r") for one in said.predictions]
+    at = cu.cuts(cu.profiles(shop))
+    grades = cu.part_ahead(shop, cu.profiles(shop), at, due).grades
+    ended = cu.profiles(shop, day=DAY - timedelta(days=10))
+    counted = cu.kinds(ended.frame, cu.cuts(ended, quiet_days=at.quiet_days)).value_counts()
+    assert [f"{one.due.prediction.unit.split()[0]} {one.actual:.0f}" for one in grades] == [
+        f"{kind} {counted[kind]}" for kind in (one.unit.split()[0] for one in said.predictions)
+    ]
+    assert not cu.part_ahead(then, was, cu.cuts(was), due).grades, "their time is not over"
+
+
+def test_a_segment_is_not_forecast_by_those_who_are_in_it_today(shop):
+    only = crm.connect(shop.folder, as_of=DAY, segment="bought_often")
+    found = cu.profiles(only)
+    assert not cu.part_ahead(only, found, cu.cuts(found)).predictions

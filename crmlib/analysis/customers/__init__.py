@@ -1,8 +1,10 @@
 """Who are the customers, who moves up, who slides, and who buys again?
 
-profiles (as of a day) → cuts → kinds, stages → moves between two days → test (the score on later time) → parts, page
+profiles (as of a day) → cuts → kinds, stages → moves between two days → test (the score on later time) → parts,
+part_ahead → page
 """
 
+from crmlib.analysis.customers.ahead import part_ahead
 from crmlib.analysis.customers.facts import Profiles, earlier, profiles
 from crmlib.analysis.customers.likeness import part_common, part_lookalikes, traits
 from crmlib.analysis.customers.migration import moves, part_grid, part_moves
@@ -19,6 +21,7 @@ __all__ = [
     "kinds",
     "moves",
     "page",
+    "part_ahead",
     "part_common",
     "part_cuts",
     "part_grid",
