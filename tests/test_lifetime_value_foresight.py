@@ -494,6 +494,7 @@ def quiet_scores(scores: clv.Scores, *chances: float) -> clv.Scores:
          "1 almost certainly for good and 2 are wavering; don't spend calls on those who are gone."),
     ],
 )  # fmt: skip
+@pytest.mark.usefixtures("nobody_left_alone")
 def test_best_customers_who_stopped_none_one_many(cdnow_sample, scored, chances, title, sentence):
     part = clv.part_wavering(quiet_scores(scored[1], *chances), over_a_year(scored[0]), shop=cdnow_sample)
     assert part.metrics[0].headline
@@ -517,6 +518,7 @@ def test_best_customers_who_stopped_none_one_many(cdnow_sample, scored, chances,
          ["Contact two of your best customers, silent unusually long"]),
     ],
 )  # fmt: skip
+@pytest.mark.usefixtures("nobody_left_alone")
 def test_nobody_has_stopped_where_the_chance_of_it_was_not_tested(cdnow_sample, scored, chances, title, what):
     checked, scores = scored[0], quiet_scores(scored[1], *chances)
     assert checked.trust(scores.horizon_days) is Trust.UNTESTED
@@ -533,6 +535,7 @@ def test_nobody_has_stopped_where_the_chance_of_it_was_not_tested(cdnow_sample, 
     assert [signal.id for signal in part.signals] == (["best_stopped"] if len(what) and chances[0] == 0.6 else [])
 
 
+@pytest.mark.usefixtures("nobody_left_alone")
 def test_after_a_miss_no_money_is_set_on_a_list(cdnow_sample, scored):
     missed = holdout_of(over_a_year(scored[0]), said=SAID, came=[150, 120, 90, 60, 20, 10, 5, 2, 1, 0])
     assert missed.trust(365) is Trust.MISSED
@@ -540,11 +543,11 @@ def test_after_a_miss_no_money_is_set_on_a_list(cdnow_sample, scored):
     (action,) = part.actions
     assert (action.worth, action.weight) == ("", 0)
     assert part.sentence == ""
-    assert "Nobody is left alone for comparison: halves of fewer than 100 would show nothing." in action.why
     held = clv.part_wavering(quiet_scores(scored[1], 0.6, 0.7), over_a_year(scored[0]), shop=cdnow_sample).actions[0]
     assert held.worth.startswith("up to $") and held.weight > 0
 
 
+@pytest.mark.usefixtures("nobody_left_alone")
 def test_only_the_wavering_who_may_be_written_to_are_listed_best_first(shop, scored):
     checked, scores = over_a_year(scored[0]), scored[1]
     said = clv.page(checked, scores, shop=shop)
@@ -569,18 +572,6 @@ def test_only_the_wavering_who_may_be_written_to_are_listed_best_first(shop, sco
 
 
 @pytest.mark.parametrize(
-    ("left", "said"),
-    [
-        (0, "Nobody is left alone for comparison: halves of fewer than 100 would show nothing."),
-        (1, "1 other chosen at random is left alone, to show what writing brings."),
-        (2, "2 others chosen at random are left alone, to show what writing brings."),
-    ],
-)
-def test_how_many_are_left_alone_none_one_many(left, said):
-    assert lists._left_alone(left) == said
-
-
-@pytest.mark.parametrize(
     ("n", "said"),
     [
         (0, ""),
@@ -592,17 +583,16 @@ def test_who_is_new_to_the_list_none_one_many(n, said):
     assert lists._newcomers(n) == said
 
 
-@pytest.mark.parametrize("key", ["a key of this test 1", "a key of this test 3"])
-def test_of_many_wavering_half_are_left_alone_and_stay_so(folder, made, scored, monkeypatch, key):
+@pytest.mark.parametrize("key", ["a key of this test 4", "a key of this test 5"])
+def test_of_the_wavering_some_are_left_alone_and_stay_so(folder, made, scored, monkeypatch, key):
     monkeypatch.setenv("CRM_KEY", key)
     shop = crm.connect(folder, as_of=made.truth["as_of"])
     checked, scores = over_a_year(scored[0]), scored[1]
-    monkeypatch.setattr(lists, "LEAST_FOR_A_LOT", 3)
     part = clv.part_wavering(scores, checked, shop=shop)
     listed = part.lists["wavering_customers"].set_index("customer_id")["lot"]
     assert set(listed) == {"write", "leave alone"}
     assert part.actions[0].count == (listed == "write").sum()
-    assert lists._left_alone(int((listed == "leave alone").sum())) in part.actions[0].why
+    assert "chosen at random" in part.actions[0].why
     fewer = replace(scores, customers=scores.customers[scores.customers["customer_id"] != listed.index[0]])
     again = clv.part_wavering(fewer, checked, shop=shop).lists["wavering_customers"].set_index("customer_id")["lot"]
     both = listed.index.intersection(again.index)

@@ -30,10 +30,13 @@ def shop(write_shop: ShopWriter, customers: pd.DataFrame | None = CUSTOMERS) -> 
     return crm.connect(write_shop(**tables), as_of="2026-02-01")
 
 
+@pytest.mark.usefixtures("nobody_left_alone")
 def test_only_those_who_agreed_and_can_be_reached_stay_and_the_rest_is_counted(write_shop: ShopWriter) -> None:
     found = outreach.contactable(shop(write_shop), LIST)
     assert found.frame[["customer_id", "about"]].to_dict("list") == {"customer_id": ["a", "a"], "about": [4, 6]}
-    assert list(found.frame) == ["customer_id", "email", "email_consent", "consent_at", "about"] and found.checked
+    assert (
+        list(found.frame) == ["customer_id", "lot", "email", "email_consent", "consent_at", "about"] and found.checked
+    )
     assert list(found.frame["email"]) == ["a@example.com"] * 2
     assert list(found.frame["consent_at"]) == [date(2026, 1, 1)] * 2
     # e agreed after the day of the report, x is no customer the shop knows.
@@ -44,6 +47,7 @@ def test_only_those_who_agreed_and_can_be_reached_stay_and_the_rest_is_counted(w
     )
 
 
+@pytest.mark.usefixtures("nobody_left_alone")
 def test_nobody_left_out_is_said_too(write_shop: ShopWriter) -> None:
     found = outreach.contactable(shop(write_shop), LIST[LIST["customer_id"] == "a"])
     assert len(found.frame) == 2 and found.left_out == {}
@@ -52,6 +56,7 @@ def test_nobody_left_out_is_said_too(write_shop: ShopWriter) -> None:
     assert nobody.frame.empty and nobody.left_out == {}
 
 
+@pytest.mark.usefixtures("nobody_left_alone")
 def test_a_shop_that_does_not_know_consent_says_so(write_shop: ShopWriter) -> None:
     for customers in (None, CUSTOMERS[["customer_id"]]):
         found = outreach.contactable(shop(write_shop, customers), LIST)
@@ -81,9 +86,9 @@ def test_lots_are_kept_by_key_and_id(monkeypatch: pytest.MonkeyPatch, write_shop
     one = drawn_by("a key of sixteen letters")
     assert one == drawn_by("a key of sixteen letters") and set(one) == {"write", "leave alone"}
     assert one == drawn_by("a key of sixteen letters", as_of="2026-06-30")
-    assert 1880 <= one.count("write") <= 2120  # 2,000 ± 3.8 standard errors
+    assert 3100 <= one.count("write") <= 3300  # 3,203 ± 3.8 standard errors
     for other in (drawn_by("another key of sixteen"), drawn_by("a key of sixteen letters", as_of="2026-07-01")):
-        assert 1880 <= sum(a == b for a, b in zip(one, other, strict=True)) <= 2120
+        assert 2600 <= sum(a == b for a, b in zip(one, other, strict=True)) <= 2840  # 0.8² + 0.2² of them, by chance
     monkeypatch.setenv("CRM_KEY", "a key of sixteen letters")
     some = outreach.lots(ids[7:9], shop=crm.connect(folder, as_of="2026-02-01"), act="call")
     assert [lot == "call" for lot in some] == [lot == "write" for lot in one[7:9]]
@@ -144,7 +149,34 @@ def test_nobody_left_alone_by_one_list_is_written_to_by_another(
     store = crm.connect(write_shop(orders=ORDERS, customers=people), as_of="2026-02-01")
     found = outreach.contactable(store, people[["customer_id"]], name="winback")
     # b is still under the control of the half-year before; a's lot of this one is the same for every list.
+    assert found.frame.set_index("customer_id").loc["a", "lot"] == "leave alone"
     assert found.left_out == {"under control": 1, "another list": 1}
     assert list(found.frame["customer_id"]) == ["a", "c", "d", "f", "g", "h"]
-    short = outreach.lots(found.frame["customer_id"], shop=store, drawn=False)
-    assert short == ["leave alone", "write", "write", "write", "write", "write"]  # d's control begins today
+
+
+@pytest.mark.parametrize(
+    ("lot", "said"),
+    [
+        (["write"] * 3, ""),
+        (["write", "leave alone", "write"], "1 other chosen at random is left alone, to show what writing adds. "),
+        (["leave alone", "leave alone", "write"],
+         "2 others chosen at random are left alone, to show what writing adds. "),
+    ],
+)  # fmt: skip
+def test_how_many_are_left_alone_none_one_many(lot: list[str], said: str) -> None:
+    found = outreach.Contactable(pd.DataFrame({"customer_id": list("abc"), "lot": lot}), {}, "email", checked=True)
+    assert found.note == f"{said}All on the list have agreed to marketing e-mail."
+    assert len(found.write) == lot.count("write")
+
+
+def test_all_lists_of_a_day_leave_the_same_people_alone(write_shop: ShopWriter) -> None:
+    ids = [f"c{i}" for i in range(300)]
+    people = pd.DataFrame({"customer_id": ids, "email": "x@example.com", "email_consent": "true"})
+    store = crm.connect(write_shop(orders=ORDERS, customers=people), as_of="2026-02-01")
+    one, other = (
+        outreach.contactable(store, people[["customer_id"]].iloc[part], name=name)
+        for name, part in (("due", slice(0, 200)), ("win_back", slice(100, 300)))
+    )
+    alone = [set(found.frame["customer_id"]) - set(found.write["customer_id"]) for found in (one, other)]
+    assert all(20 <= len(found) <= 60 for found in alone)
+    assert not alone[0] & set(other.write["customer_id"]) and not alone[1] & set(one.write["customer_id"])

@@ -316,7 +316,7 @@ def _actions(every: Audiences) -> list[Action]:
     made: list[Action] = []
     for audience in sorted(every.found, key=lambda a: -len(a.people)):
         for channel, found in audience.reached.items():
-            n = len(found.frame)
+            n = len(found.write)
             if n and not any(action.file.endswith(f"/{_file(audience.name, channel)}.csv") for action in made):
                 made.append(
                     Action(

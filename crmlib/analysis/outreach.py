@@ -41,7 +41,7 @@ class Draws(Protocol):
 class Contactable:
     """The rows of a list whose customers may be written to.
 
-    frame     those rows, in their order, numbered anew, with names, addresses and consents as `reached` has them
+    frame     those rows, in their order, numbered anew, with lot, names, addresses and consents as `reached` has them
     left_out  customers taken off, by the first reason that applies
     channel   email or sms
     checked   whether the shop's data says who agreed; where it does not, nobody was taken off for want of consent
@@ -53,8 +53,18 @@ class Contactable:
     checked: bool
 
     @property
+    def write(self) -> pd.DataFrame:
+        """The rows whose customers are written to: those whom the lot does not leave alone."""
+        return self.frame[self.frame["lot"] != LEAVE] if "lot" in self.frame else self.frame
+
+    @property
     def note(self) -> str:
-        """Who was left out and why, as a sentence for `Action.why`."""
+        """Who was left out and why, and who is left alone, as sentences for `Action.why`."""
+        alone = len(self.frame) - len(self.write)
+        are = f"{wording.upper(wording.counted(alone, 'other'))} chosen at random {wording.noun(alone, 'is')}"
+        return wording.sentences(f"{are} left alone, to show what writing adds." if alone else "", self._left_out())
+
+    def _left_out(self) -> str:
         subject = _SUBJECTS[self.channel]
         gone = [
             f"{formats.number(count)} who {_said(reason, count, self.channel)}"
@@ -89,10 +99,13 @@ def contactable(shop: Shop, frame: pd.DataFrame, *, channel: Channel = "email", 
     Consent is what it was at the shop's as_of. A customer without a row in `customers`, or with consent left blank, has
     not agreed. Where the shop has no column of consent nobody is taken off for it, and `checked` is False; the same
     for addresses. Who was handed over with another list in the last PAUSE_DAYS, and who is still under the control of
-    a list of an earlier half-year, is taken off too.
+    a list of an earlier half-year, is taken off too. Whoever stays has a `lot`.
     """
     found = consent.standing(shop, channel=channel)
     answer = frame.reset_index(drop=True)
+    if "lot" not in answer:
+        at = int(answer.columns.get_loc("customer_id")) + 1
+        answer.insert(at, "lot", lots(answer["customer_id"], shop=shop))
     if frame.empty:
         return Contactable(answer, {}, channel, found.checked)
     why = pd.Series(found.of(answer["customer_id"]).to_numpy(dtype=object))
@@ -129,15 +142,14 @@ def half_year(day: date) -> str:
     return f"{day.year}-{1 + (day.month > 6)}"
 
 
-def lots(customers: Iterable[str], *, shop: Draws, act: str = WRITE, drawn: bool = True) -> list[str]:
-    """Whom of a list to `act` on, and whom to leave alone: about half each, the same on every run with one key.
+def lots(customers: Iterable[str], *, shop: Draws, act: str = WRITE) -> list[str]:
+    """Whom of a list to `act` on, and whom to leave alone: about one in five, the same on every run with one key.
 
-    What acting adds is told by the half left alone. The lot is one for all lists of a half-year, whatever their order:
-    nobody whom one list leaves alone is written to by another. A list too short to be `drawn` writes to all but those
-    whom an earlier one has left alone.
+    What acting adds is told by those left alone. The lot is one for all lists of a half-year, whatever their order:
+    nobody whom one list leaves alone is written to by another, not even after the key was lost.
     """
-    of, held = f"{MARKETING} {half_year(shop.as_of)}", {} if drawn else _held(shop.as_of)
-    return [act if (shop.lot(who, of=of) if drawn else who not in held) else LEAVE for who in customers]
+    of, held = f"{MARKETING} {half_year(shop.as_of)}", _held(shop.as_of)
+    return [act if shop.lot(who, of=of) and who not in held else LEAVE for who in customers]
 
 
 def _held(as_of: date) -> dict[str, date]:

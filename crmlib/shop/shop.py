@@ -285,7 +285,7 @@ class Shop:
         return pseudonyms.pseudonym(value, key=self._key, kind=kind)
 
     def lot(self, value: object, *, of: str) -> bool:
-        """Which half of the list `of` is this customer in? True for about one in two, the same on every run and engine.
+        """Is this customer acted on by the lot `of`? True for about four in five, the same on every run and engine.
 
         Drawn with the key of `pseudonym`, and lasts as long as it does. An id keeps its lot when the list changes.
 

@@ -13,7 +13,7 @@ from crmlib.analysis.baskets.facts import Baskets, Flags, Ints, tally
 from crmlib.analysis.baskets.mining import cells, column_sums
 from crmlib.analysis.baskets.nextitem import because, households, likeness, next_items, owned
 from crmlib.analysis.baskets.relatives import relatives
-from crmlib.analysis.outreach import LEAVE, WRITE, contactable, lots
+from crmlib.analysis.outreach import WRITE, contactable, lots
 from crmlib.findings import Action, Part
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def owns_not(suggestions: pd.DataFrame, baskets: Baskets, *, shop: Shop) -> pd.D
     """What could each customer be written to about? One row a customer of the last twelve months, the likest first.
 
     What is suggested goes best with all he ever bought (`nextitem`), and he never bought it. Columns customer_id, lot
-    ('write' or 'leave alone', by the shop's key: what writing adds is told by the half left alone), owns_id, owns (what
+    ('write' or 'leave alone', by the shop's key: what writing adds is told by those left alone), owns_id, owns (what
     it goes with: an item of a tested pair where there is one), tested, last_bought (day), suggest_id, suggest, share
     (of baskets with the one that hold the other), bestseller_id, bestseller (the most popular item this customer never
     bought). Guests are not in it.
@@ -107,8 +107,7 @@ def part_owners(
         owner="marketing",
         file=f"lists/{OWNERS}.csv",
         count=write,
-        why="They bought something in the last year; what to write about is in column "
-        f"{column}. {alike}Those marked '{LEAVE}' show what the e-mail adds. {people.note}",
+        why=f"They bought something in the last year; what to write about is in column {column}. {alike}{people.note}",
     )
     definition = "Known customers of the last twelve months for whom there is something they never bought."
     count, known = len(owners), len(baskets.customer_ids)

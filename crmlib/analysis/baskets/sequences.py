@@ -318,7 +318,7 @@ def part_of(found: Sequences, due: pd.DataFrame, rules: Rules, *, shop: Shop) ->
                 count=write,
                 worth="untested",
                 why=f"They bought the first product in the last {found.window_days} days and not the second since. "
-                f"Those marked 'leave alone' show what a reminder adds. {people.note}",
+                f"{people.note}",
             )
         ]
     return Part(

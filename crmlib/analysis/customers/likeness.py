@@ -141,7 +141,7 @@ def part_lookalikes(today: Profiles, like: str, *, shop: Shop) -> Part:
     ids = set(shop.fetch(segments.members(shop, who), max_rows=MAX_CUSTOMERS)["customer_id"])
     alike = lookalikes(traits(shop), today, today.frame["customer_id"].isin(ids))
     found = contactable(shop, alike, name="lookalikes")
-    n = len(found.frame)
+    n = len(found.write)
     action = Action(
         what=f"Show them what ‘{who}’ like", owner="marketing", file="lists/lookalikes.csv", count=n, why=found.note
     )

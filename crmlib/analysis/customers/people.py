@@ -149,7 +149,7 @@ def part_list(today: Profiles, at: Cuts, score: Score | None, *, shop: Shop) -> 
     lists, actions = {"customers": rows}, []
     for name, chosen, days in (("best_gone_quiet", quiet, _WITHIN_DAYS), ("best_late", late, 2 * _WITHIN_DAYS)):
         found = contactable(shop, rows[chosen].sort_values("sales", ascending=False), name=name)
-        n = len(found.frame)
+        n = len(found.write)
         if not n:
             continue
         lists[name] = found.frame

@@ -11,7 +11,7 @@ import pandas as pd
 from crmlib import figures, formats, wording
 from crmlib.analysis.lifetime_value.scoring import BEST_SHARE, Scores
 from crmlib.analysis.lifetime_value.validation import Trust, Validation
-from crmlib.analysis.outreach import WRITE, contactable, lots, reached
+from crmlib.analysis.outreach import WRITE, contactable, reached
 from crmlib.findings import Action, Metric, Part, Signal
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 WAVERING, WHOLESALE = "wavering_customers", "wholesale_customers"
 GONE = 0.9  # from this chance of no order on, somebody counts as gone
-LEAST_FOR_A_LOT = 100  # halves of fewer tell nothing, so all are written to
 _WITHIN_DAYS = 14
 _DOUBTS = {Trust.TESTED: "", Trust.UNTESTED: "an untested chance", Trust.MISSED: "a chance that has not held"}
 _COLUMNS = ["customer_id", "past_revenue", "days_since_last_order", "p_no_order", "expected_orders", "expected_value"]
@@ -69,7 +68,6 @@ def part_wavering(scores: Scores, validation: Validation, *, shop: Shop) -> Part
     tested, doubt = trust is Trust.TESTED, _DOUBTS[trust]
     may = contactable(shop, wavering(scores).assign(reason=_reason), name=WAVERING)
     listed = may.frame
-    listed.insert(1, "lot", lots(listed["customer_id"], shop=shop, drawn=len(listed) >= LEAST_FOR_A_LOT))
     title, sentence = (_title(found), _sentence(found, scores)) if tested else (_silent(found), "")
     stopped = Metric(
         id="stopped_customers",
@@ -94,7 +92,7 @@ def _contact(listed: pd.DataFrame, scores: Scores, *, shop: Shop, note: str, tes
     write = listed[listed["lot"] == WRITE]
     if write.empty:
         return []
-    n, left = len(write), len(listed) - len(write)
+    n = len(write)
     more = max(float((write["value_if_back"] - write["expected_value"]).sum()), 0.0) if tested else 0.0
     what = f"Contact {wording.counted(n, 'best customer')} who {wording.noun(n, 'wavers', 'waver')}"
     if not tested:
@@ -107,7 +105,7 @@ def _contact(listed: pd.DataFrame, scores: Scores, *, shop: Shop, note: str, tes
     why = wording.sentences(
         f"{who}." if tested else f"{who} by the model, which no test has borne out.",
         f"{amount}as before; untested." if more >= 1 else "",
-        lost if gone and not tested else "", _newcomers(int(write["new"].sum())), note, _left_alone(left),
+        lost if gone and not tested else "", _newcomers(int(write["new"].sum())), note,
     )  # fmt: skip
     return [
         Action(
@@ -123,13 +121,6 @@ def _newcomers(n: int) -> str:
         return ""
     who, come = wording.upper(wording.small(n)), wording.noun(n, "comes", "come")
     return f"{who} {wording.noun(n, 'was', 'were')} still more likely than not to order 30 days ago and {come} first."
-
-
-def _left_alone(n: int) -> str:
-    if not n:
-        return f"Nobody is left alone for comparison: halves of fewer than {LEAST_FOR_A_LOT} would show nothing."
-    others = wording.upper(wording.counted(n, "other"))
-    return f"{others} chosen at random {wording.noun(n, 'is')} left alone, to show what writing brings."
 
 
 def _title(found: Outlooks) -> str:

@@ -146,7 +146,7 @@ def part_due(found: Chances, at: Late | None, *, shop: Shop, due: tuple[Due, ...
     reached = contactable(shop, listed.sort_values(["reason", order], ascending=[True, False]), name="due")
     carried: dict[str, Any] = {
         "metrics": metrics, "lists": {"due": reached.frame} if len(reached.frame) else {}, "grades": grade(shop, due),
-        "actions": _actions(reached.frame, shop=shop, note=reached.note), "predictions": predictions(found, shop=shop),
+        "actions": _actions(reached.write, shop=shop, note=reached.note), "predictions": predictions(found, shop=shop),
     }  # fmt: skip
     if at is None:
         return Part(**carried)

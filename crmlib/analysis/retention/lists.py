@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from crmlib import figures, formats, wording
-from crmlib.analysis.outreach import WRITE, contactable, lots
+from crmlib.analysis.outreach import WRITE, contactable
 from crmlib.analysis.retention.back import LIST, Back
 from crmlib.analysis.retention.common import Common
 from crmlib.analysis.retention.exposures import ASKED
@@ -20,7 +20,6 @@ from crmlib.analysis.retention.worth import WIN_BACK, Worth
 from crmlib.findings import Action, Metric, Part
 from crmlib.shop.shop import Shop
 
-LEAST_FOR_A_LOT = 100  # halves of fewer tell nothing, so all are written to
 _WITHIN_DAYS = 14
 _RETURNED, _LEAST_RETURNS = 0.5, 2
 LONG, RETURNER, POOR = "left long ago", "sent back most of what they bought", "brought no more than writing costs"
@@ -83,8 +82,6 @@ def lists(shop: Shop, found: Left, shared: Common, likely: Back, value: Worth) -
     chosen = people[people["not_chased"] == ""].drop(columns="not_chased")
     may = contactable(shop, chosen, name=WIN_BACK)
     listed = may.frame
-    if len(listed):
-        listed.insert(1, "lot", lots(listed["customer_id"], shop=shop, drawn=len(listed) >= LEAST_FOR_A_LOT))
     counts = people.loc[people["not_chased"] != "", "not_chased"].value_counts()
     if waiting := may.left_out.get("complaint", 0):
         counts[COMPLAINT] = waiting
@@ -116,7 +113,7 @@ def _reasons(people: pd.DataFrame, shared: Common) -> pd.Series:
 
 
 def part_lists(found: Lists, value: Worth, *, shop: Shop) -> Part:
-    """The win-back list, half of it left alone, and how many of those who left are not to be chased, and why."""
+    """The win-back list, a fifth of it left alone, and how many of those who left are not to be chased, and why."""
     rows = found.chased_not
     n = int(rows["customers"].sum()) if len(rows) else 0
     metric = Metric(
@@ -144,21 +141,16 @@ def part_lists(found: Lists, value: Worth, *, shop: Shop) -> Part:
 
 
 def _actions(found: Lists, value: Worth, *, shop: Shop) -> list[Action]:
-    n, alone = found.written, len(found.win_back) - found.written
+    n = found.written
     each = value.each
     # No list where most come back by themselves, or writing loses money.
     if not n or (found.unasked and each.value is None) or (each.high is not None and each.high <= 0):
         return []
     known = each.value is not None and (each.low or 0.0) > 0
     amount = float(each.value or 0.0) * n if known else 0.0
-    rest = (
-        f"{wording.upper(wording.counted(alone, 'other'))} chosen at random {wording.noun(alone, 'is')} left alone, to "
-    )
     why = wording.sentences(
         f"Those who {'brought' if any(str(name).endswith('_last_year') for name in found.win_back) else 'bought'} most "
         "come first, each with a reason.",
-        f"{rest}show what writing brings." if alone else "Nobody is left alone: halves of fewer than "
-        f"{LEAST_FOR_A_LOT} would show nothing.",
         found.note,
     )  # fmt: skip
     return [

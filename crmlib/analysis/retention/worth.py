@@ -121,7 +121,7 @@ def worth(
     """What does winning back bring? `contact` and `offer` are costs for each; 0 takes the shop's own cost of a contact.
 
     The chance saved comes from the shop's experiment of that name, whose units are customers, else from earlier
-    win-back lists, of which half were left alone.
+    win-back lists, of which some were left alone.
 
     >>> worth(store, found, likely).each.value is None
     True
@@ -206,14 +206,16 @@ def _bought(shop: Shop, rows: pd.DataFrame) -> pd.Series:
 
 
 def units_needed(base: float, least: float) -> int:
-    """How many in each half show a rise of `least` over the share `base`, four times in five?
+    """How many written to show a rise of `least` over the share `base`, four times in five, with a quarter as many
+    left alone?
 
     By statsmodels, at 95 %, two-sided.
 
-    >>> 700 < units_needed(0.05, 0.05) / 0.6 < 800
+    >>> 1000 < units_needed(0.05, 0.05) < 1200
     True
     """
-    return int(np.ceil(samplesize_proportions_2indep_onetail(least, base, 0.8, alpha=0.05, alternative="two-sided")))
+    need = samplesize_proportions_2indep_onetail(least, base, 0.8, ratio=0.25, alpha=0.05, alternative="two-sided")
+    return int(np.ceil(need))
 
 
 def part_worth(found: Worth, *, listed: int) -> Part:
@@ -265,15 +267,15 @@ def _plan(found: Worth, *, listed: int) -> str:
     if found.base is not None and found.base > 0.5:
         return f"{formats.share(found.base)} come back unasked within {AHEAD} days: wait before you write to anybody."
     if found.base is None or not listed:
-        return "Only a list half of which is left alone would tell; there is nobody to write to."
+        return "Only a list of which some are left alone would tell; there is nobody to write to."
     if found.base + found.least > _MOST:
         return "Writing costs more than those who come back bring: better not."
     need = units_needed(found.base, found.least)
     rise = f"{formats.number(100 * found.least, digits=0 if found.least >= 0.02 else 1)} points"
-    enough = "" if listed >= need else f"; with today’s {formats.number(listed)}, repeat it and add the lists up"
+    few = "" if listed >= need else f"; today’s {formats.number(listed)} are too few: repeat it and pool the results"
     return (
-        f"Write to half of the list and leave half alone: {formats.number(need)} in each half would show a rise of "
-        f"{rise} within {AHEAD} days{enough}."
+        f"A fifth of the list is left alone: once {formats.number(need)} were written to, a rise of {rise} within "
+        f"{AHEAD} days would show{few}."
     )
 
 
