@@ -163,6 +163,15 @@ def interval(low: float | None, high: float | None, unit: str) -> str:
     return joint.join(ends)
 
 
+def points(text: str) -> str:
+    """A written number of percentage points.
+
+    >>> points("1"), points("0.3–1")
+    ('1 point', '0.3–1 points')
+    """
+    return f"{text} point" if text in ("1", "+1") else f"{text} points"
+
+
 def movement(value: float, unit: str, *, before: float, low: float | None = None, high: float | None = None) -> str:
     """How far a number moved, without its sign, and how much of what it was; `low` and `high` bound the movement.
 
@@ -178,7 +187,7 @@ def movement(value: float, unit: str, *, before: float, low: float | None = None
         text = number(100 * size, digits=shown)
         if size and text.strip("0.") == "":
             return f"less than {number(10.0**-shown, digits=shown)} points"
-        return f"{text} point" if text == "1" else f"{text} points"
+        return points(text)
     text = quantity(size, unit, low=low, high=high)
     if unit == "index" or before < 10:
         return text

@@ -124,7 +124,7 @@ def ratio(counts: dict[str, int], **plan: float) -> split.Row:
 
 def test_a_split_is_told_by_its_counts():
     assert ratio({"control": 20_000, "new": 18_800}).said == (
-        "the new version got 18,800 visitors and the old one 20,000. They should be equal."
+        "of 38,800 visitors the new version got 18,800 and the old one 20,000. They should be equal."
     )
     assert ratio({"control": 9_000, "new": 1_150}, control=9, new=1).said.endswith(
         "The plan was 9 for control and 1 for new."

@@ -118,28 +118,28 @@ def size_text(value: float, kind: str, currency: str) -> str:
     """A size, such as the smallest effect worth having, with its own two leading digits: '0.32 points'."""
     shown = value * scale_of(kind)
     text = _amount(value, kind, currency, digits=max(0, min(4, 1 - math.floor(math.log10(shown)))) if shown > 0 else 2)
-    return f"{text} points" if kind == "share" else text
+    return formats.points(text) if kind == "share" else text
 
 
 def effect_text(row: Mapping[str, Any], currency: str) -> str:
     """An effect with its interval, in the metric's own unit: '+0.93 points (0.41 to 1.45)'."""
     digits, kind = _row_digits(row), str(row["kind"])
     low, high = (_amount(row[end], kind, currency, digits=digits) for end in ("low", "high"))
-    points = " points" if kind == "share" else ""
-    return f"{_amount(row['effect'], kind, currency, digits=digits, sign=True)}{points} ({low} to {high})"
+    text = _amount(row["effect"], kind, currency, digits=digits, sign=True)
+    return f"{formats.points(text) if kind == 'share' else text} ({low} to {high})"
 
 
 def most_text(row: Mapping[str, Any], currency: str) -> str:
     """The end of the interval that lies further from zero, without its sign, rounded as `effect_text` does."""
     kind = str(row["kind"])
     text = _amount(max(-row["low"], row["high"]), kind, currency, digits=_row_digits(row))
-    return f"{text} points" if kind == "share" else text
+    return formats.points(text) if kind == "share" else text
 
 
 def gain_text(row: Mapping[str, Any], currency: str) -> str:
     """The most there is to gain: the upper end of the interval, rounded as `effect_text` does."""
     text = _amount(row["high"], str(row["kind"]), currency, digits=_row_digits(row))
-    return f"{text} points" if row["kind"] == "share" else text
+    return formats.points(text) if row["kind"] == "share" else text
 
 
 def capped_text(row: Mapping[str, Any], currency: str) -> str:

@@ -157,4 +157,5 @@ def _span(found: pd.DataFrame) -> str:
     sizes = 100 * (found["detectable"] if points else found["detectable"] / found["base"].abs())
     digits = max(0, -math.floor(math.log10(sizes.min()))) if sizes.min() > 0 else 1
     ends = [formats.number(size, digits=digits) for size in (sizes.min(), sizes.max())]
-    return formats.DASH.join(dict.fromkeys(ends)) + (" points" if points else "%")
+    text = formats.DASH.join(dict.fromkeys(ends))
+    return formats.points(text) if points else f"{text}%"

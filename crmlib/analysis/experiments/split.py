@@ -135,7 +135,8 @@ def sample_ratio(
     p = float(stats.chisquare(list(counts.values()), expected).pvalue)
     worst = max(ratios, key=lambda found: abs(math.log(found["ratio"])))
     verdict = verdict_of(p)
-    said = f"the new version got {worst['units']:,} {unit} and the old one {worst['units_control']:,}."
+    both = worst["units"] + worst["units_control"]
+    said = f"of {both:,} {unit} the new version got {worst['units']:,} and the old one {worst['units_control']:,}."
     if len(ratios) > 1:
         said = f"{wording.listed(f'{words(arm)} got {size:,}' for arm, size in counts.items())} {unit}."
     if verdict == "failed":
