@@ -20,6 +20,7 @@ _WHOLE = re.compile(
     r"[€$£¥₹]?\d[\d.,]*%?\N{EN DASH}[€$£¥₹]?\d[\d.,]*%?|\N{MINUS SIGN}?[€$£¥₹]\d[\d.,]*[km]?\b"
     r"|\d[\d.,]*(?: ?%|\N{NO-BREAK SPACE}\w+)"
 )
+_APOSTROPHE = re.compile(r"(?<=[^\W\d_])'(?=[^\W\d_])")
 
 
 def render_template(name: str, **values: Any) -> str:
@@ -46,6 +47,7 @@ def environment() -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
+        finalize=_set,
     )
     made.filters.update(
         urlencode=lambda path: quote(str(path), safe="/#", errors="replace"),
@@ -76,7 +78,12 @@ def _whole(text: object) -> Any:
     """Escaped text in which no amount, share, day or range breaks over two lines."""
     from markupsafe import Markup, escape
 
-    return Markup(_WHOLE.sub(r'<span class="whole">\g<0></span>', str(escape(text))))
+    return Markup(_WHOLE.sub(r'<span class="whole">\g<0></span>', str(escape(_set(text)))))
+
+
+def _set(value: object) -> object:
+    """A text with the apostrophes of print; what is markup already stays."""
+    return _APOSTROPHE.sub("\N{RIGHT SINGLE QUOTATION MARK}", value) if type(value) is str else value
 
 
 _PNG = re.compile(r"data:image/png;base64,(iVBORw0KGgo[A-Za-z0-9+/]{33,}={0,2})")
