@@ -61,10 +61,14 @@ def multiple(value: float | None) -> str:
 
     >>> multiple(4.97), multiple(1.82), multiple(0.304), multiple(36.4)
     ('5×', '1.8×', '0.3×', '36×')
+    >>> multiple(1.04), multiple(0.98)
+    ('1.04×', '0.98×')
     """
     if value is None or not math.isfinite(value):
         return NOTHING
-    return (number(value) if abs(value) >= 10 else f"{value:.2g}") + "\N{MULTIPLICATION SIGN}"
+    return (
+        number(value) if abs(value) >= 10 else f"{value:.{3 if 1 < value < 1.1 else 2}g}"
+    ) + "\N{MULTIPLICATION SIGN}"
 
 
 def money(value: float | None, currency: str, *, digits: int = 0) -> str:

@@ -79,7 +79,7 @@ def test_nobody_who_did_not_agree_is_ever_on_a_list(write_shop):
 def test_where_consent_is_not_known_there_is_no_list(write_shop):
     said = au.page(au.audiences(opened(write_shop, 'buyers = "bought"', orders=orders())))
     assert not said.lists and [a.owner for a in said.actions] == ["shop"] and said["contactable"].value == 0
-    assert said.headline == "One audience holds 30 customers. Who agreed to be contacted is not in the data."
+    assert said.headline == "One audience holds 30 customers. The data does not say who agreed to be contacted."
 
 
 @pytest.mark.parametrize(

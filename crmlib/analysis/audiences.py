@@ -150,12 +150,14 @@ def part_reach(every: Audiences) -> Part:
         columns=["audience", "people", "contactable"],
     ).sort_values("people", ascending=False, kind="stable")
     share = every.contactable / every.people
-    title = f"‘{frame['audience'].iloc[0]}’ is the largest audience" if len(frame) > 1 else "The people of the audience"
+    first, several = frame["audience"].iloc[0], len(frame) > 1
+    title = f"‘{first}’ is the largest audience" if several else f"One audience: ‘{first}’"
+    them = "them" if several else "it"
     asked = bool(_reach(every))
     metrics = [
         Metric(id="audiences", label="Audiences", value=len(every.found), unit="audiences",
                definition="saved segments that this shop's data can answer"),
-        Metric(id="people", label="People in them", value=every.people, unit="people", headline=True,
+        Metric(id="people", label=f"People in {them}", value=every.people, unit="people", headline=True,
                definition="customers in at least one audience, each counted once"),
         Metric(id="contactable", label="People who may be contacted", value=every.contactable, unit="people",
                headline=asked and every.contactable not in _reach(every).values(),
@@ -304,7 +306,7 @@ def headline(every: Audiences) -> str:
     hold = f"{wording.upper(wording.small(n))} {wording.noun(n, 'audience')} {wording.noun(n, 'holds', 'hold')} "
     said = f"{hold}{wording.counted(every.people, 'customer')}"
     if not _reach(every):
-        return f"{said}. Who agreed to be contacted is not in the data."
+        return f"{said}. The data does not say who agreed to be contacted."
     if every.contactable == every.people:
         return f"{said}; {'all' if every.people > 1 else 'this one'} may be contacted."
     return f"{said}; {formats.number(every.contactable) if every.contactable else 'none'} may be contacted."
@@ -312,7 +314,7 @@ def headline(every: Audiences) -> str:
 
 def _actions(every: Audiences) -> list[Action]:
     if not _reach(every):
-        return [Action(what="Add who agreed to marketing e-mail to the export, to make lists", owner="shop")]
+        return [Action(what="Export who agreed to marketing e-mail; then lists can be made", owner="shop")]
     made: list[Action] = []
     for audience in sorted(every.found, key=lambda a: -len(a.people)):
         for channel, found in audience.reached.items():

@@ -25,13 +25,20 @@ _LONG = 3  # months without a new customer that are worth saying
 _FIELDS = (
     ("orders", "customer_id", "who buys again, and what a customer is worth"),
     ("orders", "total", "sales and lifetime value in money"),
-    ("order_lines", "product_id", "what is bought together"),
+    ("order_lines", "product_id", "what sells together"),
     ("order_lines", "unit_cost", "margin instead of sales"),
     ("orders", "refunded", "sales after refunds"),
     ("customers", "email_consent", "lists of customers who may be written to"),
     ("customers", "acquisition_channel", "which channel's customers pay back their cost"),
     ("feedback", "text", "what customers complain about"),
 )
+# The same as one asks for it.
+ASKED = {
+    "customer_id": "the customer of each order", "total": "the total of each order",
+    "product_id": "the products of each order", "unit_cost": "what each product cost you",
+    "refunded": "what was refunded", "email_consent": "who agreed to marketing e-mail",
+    "acquisition_channel": "where each customer came from", "text": "reviews and complaints",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)

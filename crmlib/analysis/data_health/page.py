@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from crmlib import wording
+from crmlib import formats, wording
 from crmlib.analysis.data_health.admin import measure_admin, part_admin
 from crmlib.analysis.data_health.facts import Health
 from crmlib.analysis.data_health.gaps import part_checks, part_fields, part_guests
@@ -66,6 +66,13 @@ def _usable(health: Health) -> str:
         return f"All {wording.counted(read, 'row')} could be used." if read != 1 else "The only row could be used."
     count, lost = int(health.missing["orders"].sum()), health.money_missing
     if count:
-        worth = f" worth {wording.rounded_money(lost, health.currency)}" if lost else ""
-        return f"{wording.counted(count, 'order')}{worth} could not be used."
+        said = f"{wording.counted(count, 'order')} could not be used"
+        # Those whose total is below zero or unknown add nothing to the money.
+        paid = int(health.missing.loc[health.missing["money"].astype(float) > 0, "orders"].sum())
+        if not lost:
+            return f"{said}."
+        money = wording.rounded_money(lost, health.currency)
+        if paid < count:
+            return f"{said}; {formats.number(paid)} of them {wording.noun(paid, 'is')} worth {money}."
+        return f"{wording.counted(count, 'order')} worth {money} could not be used."
     return f"{aside:,} of {read:,} rows could not be used; no order is missing because of it."

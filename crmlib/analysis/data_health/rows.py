@@ -66,7 +66,8 @@ def part_faults(health: Health) -> Part:
             )
         )  # fmt: skip
     return Part(
-        title=f"Most common problem: {reasons['meaning'].iloc[0]} ({reasons['rows'].iloc[0]:,})",
+        title=f"Most common problem, in {wording.counted(int(reasons['rows'].iloc[0]), 'row')}: "
+        f"{reasons['meaning'].iloc[0]}",
         sentence="" if aside else "Every row could still be used.",
         chart=figures.table(
             reasons,

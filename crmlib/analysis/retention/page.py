@@ -45,7 +45,7 @@ def headline(found: Left, shared: Common, likely: Back) -> str:
         return f"{silent}; about {back} of such customers come back within {AHEAD} days."
     first = f"{who} left {within}"
     if common := stood_out(shared):
-        return f"{first}. They {common}."
+        return f"{first}. {common}"
     once = f"; {formats.number(found.once)} had ordered once" if found.once else ""
     return f"{first}, {formats.share(found.share)} of those active{once}."
 
