@@ -59,16 +59,13 @@ def share(value: float | None, *, digits: int = 0) -> str:
 def multiple(value: float | None) -> str:
     """How many times another number, to two digits that count.
 
-    >>> multiple(4.97), multiple(1.82), multiple(0.304), multiple(36.4)
-    ('5×', '1.8×', '0.3×', '36×')
-    >>> multiple(1.04), multiple(0.98)
-    ('1.04×', '0.98×')
+    >>> multiple(4.97), multiple(1.82), multiple(1.04), multiple(0.304), multiple(36.4)
+    ('5×', '1.8×', '1.04×', '0.3×', '36×')
     """
     if value is None or not math.isfinite(value):
         return NOTHING
-    return (
-        number(value) if abs(value) >= 10 else f"{value:.{3 if 1 < value < 1.1 else 2}g}"
-    ) + "\N{MULTIPLICATION SIGN}"
+    digits = 3 if 1 < value < 1.1 else 2  # that it is not quite one is the news
+    return (number(value) if abs(value) >= 10 else f"{value:.{digits}g}") + "\N{MULTIPLICATION SIGN}"
 
 
 def money(value: float | None, currency: str, *, digits: int = 0) -> str:

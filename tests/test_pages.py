@@ -370,7 +370,8 @@ def test_rows_that_could_not_be_used_are_one_line_but_on_the_report_on_the_data(
     links = [("Data health", "../data_health/report.html", False)]
     told = page_of(payload(), siblings=links)
     assert (
-        "1 row of 12 could not be used." in told and 'href="../data_health/report.html">Data health</a> shows' in told
+        "1 of the shop’s 12 rows could not be used." in told
+        and 'href="../data_health/report.html">Data health</a> shows' in told
     )
     assert "could not be used" not in page_of(payload(), report="data_health")
     assert "could not be used" not in page_of(payload(shop=passport(tables=[tables[0] | {"kept": 11, "set_aside": 0}])))

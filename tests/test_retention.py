@@ -424,7 +424,7 @@ def page_of(shop):
     value = rt.worth(shop, left, back)
     people = rt.lists(shop, left, common, back, value)
     parts = [
-        rt.part_left(left, back, currency=shop.currency), rt.part_common(common), rt.part_worth(value, listed=people.written),
+        rt.part_left(left, currency=shop.currency, silent=back.most), rt.part_common(common), rt.part_worth(value, listed=people.written),
         rt.part_lists(people, value, shop=shop), rt.part_back(back, shop=shop), rt.part_few(shop, left),
     ]  # fmt: skip
     return rt.page(left, common, back, parts)
@@ -482,10 +482,13 @@ def test_where_most_come_back_unasked_nobody_is_said_to_have_left(left, common, 
     assert (
         said == "1 customer has been silent for unusually long; about 70% of such customers come back within 60 days."
     )
-    part = rt.part_left(left, most, currency="EUR")
+    part = rt.part_left(left, currency="EUR", silent=most.most)
     labels = [metric.label for metric in part.metrics]
     assert labels[:2] == ["Silent unusually long", "Share silent"] and "went silent" in part.title
-    assert part.certain[0].startswith("Silent: ") and "now silent" in rt.part_back(most, shop=with_people[0]).ahead[0]
+    assert (
+        part.certain[0].startswith("They are silent for longer")
+        and "now silent" in rt.part_back(most, shop=with_people[0]).ahead[0]
+    )
     assert "left" not in " ".join([part.title, part.sentence, *labels[:2]])
     shop, _, found, value, _, _ = with_people
     assert not rt.part_lists(replace(found, unasked=True), value, shop=shop).actions

@@ -81,9 +81,9 @@ class Audiences:
 
 
 def starters(shop: Shop) -> dict[str, str]:
-    """Audiences for a shop that has saved none, by name: unhappy regulars, might need, gone quiet, birthdays.
+    """Audiences for a shop that has saved none, by name: unhappy regulars, never bought, gone quiet, birthdays.
 
-    'Might need' takes the shop's own three best-selling categories: who bought one of the first two, not the third.
+    'Never bought' takes the shop's own three best-selling categories: who bought one of the first two, not the third.
 
     >>> starters(shop)["unhappy_regulars"]
     'bought_often & unhappy'
@@ -99,7 +99,7 @@ def starters(shop: Shop) -> dict[str, str]:
         if len(best) == 3:
             one, two, three = (json.dumps(name, ensure_ascii=False) for name in best)
             name = re.sub(r"\W+", "_", best[2].casefold()).strip("_") or "more"
-            found[f"might_need_{name}"] = f"(bought({one}) | bought({two})) - bought({three})"
+            found[f"never_bought_{name}"] = f"(bought({one}) | bought({two})) - bought({three})"
     return found | {"gone_quiet": 'bought_often - bought_last("180d")', "birthday_next_week": 'birthday("7d")'}
 
 
@@ -110,7 +110,7 @@ def audiences(shop: Shop) -> Audiences:
     asked; NotEnoughData where nobody is in any. UsageError for a segment that cannot be read.
 
     >>> [audience.name for audience in audiences(shop).found]
-    ['unhappy_regulars', 'might_need_kitchen', 'gone_quiet', 'birthday_next_week']
+    ['unhappy_regulars', 'never_bought_kitchen', 'gone_quiet', 'birthday_next_week']
     """
     saved = segments.saved(shop)
     texts = saved or starters(shop)

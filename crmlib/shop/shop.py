@@ -28,8 +28,7 @@ from crmlib.shop.load import Audit, Record
 from crmlib.shop.people import People
 from crmlib.shop.tables import TABLES
 
-_HELD = {"order_lines": "the products in each order", "assignments": "who saw which version in a test",
-         "feedback": "reviews or ratings"}  # fmt: skip
+_HELD = {"order_lines": "the products in each order", "assignments": "tests", "feedback": "reviews or ratings"}
 _NUMBERS = itertools.count()  # names of what is kept; shops may share an engine
 
 

@@ -139,8 +139,8 @@ def _slipped(found: Moves, before: Moves | None) -> str:
     low, high = compare.difference_interval(slid, found.known, int(before.moved(-1)["customers"].sum()), before.known)
     if low > 0:
         return "More customers dropped a group than the year before"
-    few = "Fewer customers dropped a group than the year before"
-    return few if high < 0 else "About as many dropped a group as the year before"
+    few = high < 0
+    return f"{'Fewer customers' if few else 'About as many'} dropped a group {'than' if few else 'as'} the year before"
 
 
 def _metric(found: Moves, before: Moves | None, way: int) -> Metric:

@@ -149,12 +149,11 @@ def part_list(today: Profiles, at: Cuts, score: Score | None, *, shop: Shop) -> 
     rows = everybody(today, at, score)
     quiet, late = rows["segment"] == BEST_QUIET, rows["segment"].eq(BEST) & rows["stage"].eq("late")
     lists, actions = {"customers": rows}, []
-    whys = (
-        "Ask to learn what went wrong, not to win them back.",
-        f"Silent for over {wording.counted(at.late_days, 'day')}, longer than half of all gaps between purchases.",
-    )
-    found_by = (("best_gone_quiet", quiet, _WITHIN_DAYS), ("best_growing_quiet", late, 2 * _WITHIN_DAYS))
-    for (name, chosen, days), why in zip(found_by, whys, strict=True):
+    lately = f"Silent for over {wording.counted(at.late_days, 'day')}, longer than half of all gaps between purchases."
+    for name, chosen, days, why in (
+        ("best_gone_quiet", quiet, _WITHIN_DAYS, "Ask to learn what went wrong, not to win them back."),
+        ("best_growing_quiet", late, 2 * _WITHIN_DAYS, lately),
+    ):
         found = contactable(shop, rows[chosen].sort_values("sales", ascending=False), name=name)
         n = len(found.frame)
         if not n:

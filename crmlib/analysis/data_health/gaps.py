@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from crmlib import figures, formats, wording
-from crmlib.analysis.data_health.facts import ASKED, Health
+from crmlib.analysis.data_health.facts import Health
 from crmlib.findings import Action, Check, Part
 from crmlib.stats import chance_range
 
@@ -63,7 +63,7 @@ def part_fields(health: Health) -> Part | None:
             health.fields.assign(name=health.fields["table"] + "." + health.fields["column"]),
             caption="Columns worth collecting", labels={"name": "Column", "shows": "It would show"},
         ),
-        actions=[Action(what=f"Export {ASKED[first['column']]}, to see {first['shows']}", owner="shop")],
+        actions=[Action(what=f"Export {first['asked']}, to see {first['shows']}", owner="shop")],
     )  # fmt: skip
 
 

@@ -149,19 +149,16 @@ def part_chances(found: Chances) -> Part:
 
 def _said(tenths: pd.DataFrame) -> tuple[str, str]:
     """In how many groups the chances of a month held, and which other chances did not; what that means."""
-    many, missed = 0, {}
+    title, missed = "", {}
     for days, part in tenths.groupby("horizon"):
         rows = _groups(part)
         high, low = int((rows["forecast"] > rows["high"]).sum()), int((rows["forecast"] < rows["low"]).sum())
         way = "off" if high and low else "too high" if high else "too low"
-        if days == AHEAD:
-            many, wrong, which = len(rows), high + low, way
-        if 3 * (high + low) > len(rows):
+        if bad := 3 * (high + low) > len(rows):
             missed[days] = way
-    if AHEAD in missed:
-        title = f"{AHEAD}-day chances were {which} in {wrong} of {many} groups of customers"
-    else:
-        title = f"{AHEAD}-day chances held in {many - wrong} of {many} groups of customers"
+        if days == AHEAD:
+            said = f"were {way} in {high + low}" if bad else f"held in {len(rows) - high - low}"
+            title = f"{days}-day chances {said} of {len(rows)} groups of customers"
     others = wording.listed([f"{days}-day chances were {way}" for days, way in missed.items() if days != AHEAD])
     return f"{title}; {others}" if others else title, "Take those as a rough guide." if missed else ""
 

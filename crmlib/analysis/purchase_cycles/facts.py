@@ -37,9 +37,8 @@ def gap_counts(shop: Shop, *, day: date | None = None) -> pd.DataFrame:
         n=found.count()
     )
     frame = shop.fetch(counted.order_by("number", "gap", "closed"))
-    old = (frame["number"] == 1) & ~frame["_new"]
-    if frame.loc[(frame["number"] == 1) & ~old, "n"].sum() >= _LEAST:
-        frame = frame[~old]
+    if frame.loc[frame["_new"] & (frame["number"] == 1), "n"].sum() >= _LEAST:
+        frame = frame[frame["_new"] | (frame["number"] > 1)]
     frame = frame.groupby(["number", "gap", "closed"], as_index=False)["n"].sum()
     first = int(frame.loc[frame["number"] == 1, "n"].sum())
     if first < _LEAST:

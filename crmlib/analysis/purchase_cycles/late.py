@@ -143,15 +143,11 @@ def part_due(found: Chances, at: Late | None, *, shop: Shop, due: tuple[Due, ...
     metrics = _metrics(at, n)
     begins = pd.to_datetime(rows["expected_from"])
     soon = rows[~rows["late"] & (begins < pd.Timestamp(shop.as_of + timedelta(days=AHEAD)))]
-    if likely := "chance_30d" in rows:
-        soon = soon[soon["chance_30d"] >= _LIKELY]
+    likely = "chance_30d" in rows
+    soon, order = (soon[soon["chance_30d"] >= _LIKELY], "chance_30d") if likely else (soon, "usual_days")
     # Each with a count of its own of those who may not be written to.
-    reached = {
-        reason: contactable(
-            shop, part.assign(reason=reason).sort_values("chance_30d" if likely else "usual_days", ascending=False),
-            name="due",
-        ) for reason, part in (("due", soon), ("late", rows[rows["late"]]))
-    }  # fmt: skip
+    reached = {reason: contactable(shop, part.assign(reason=reason).sort_values(order, ascending=False), name="due")
+               for reason, part in (("due", soon), ("late", rows[rows["late"]]))}  # fmt: skip
     frames = [one.frame for one in reached.values() if len(one.frame)]
     after, _ = since(shop)
     carried: dict[str, Any] = {
@@ -213,11 +209,12 @@ def _actions(reached: Mapping[str, Contactable], *, late: int, likely: bool, sho
     made = []
     for reason, one in reached.items():
         n = len(one.frame)
-        due = "will probably buy" if likely else f"{wording.noun(n, 'is')} due"
-        what = f"Remind {wording.counted(n, 'customer')} who {due} within {AHEAD} days"
+        who = "will probably buy" if likely else f"{wording.noun(n, 'is')} due"
+        what = f"Remind {wording.counted(n, 'customer')} who {who} within {AHEAD} days"
         if reason == "late":
-            some = f"{formats.number(n)} of the {formats.number(late)}" if n < late else f"the {formats.number(n)}"
-            what = f"Ask {'the' if late == 1 else some} late {wording.noun(late, 'customer')} what stopped them"
+            some = "" if late == 1 else f"{n:,} " if n == late else f"{late:,} "
+            of = f"{n:,} of " if n < late else ""
+            what = f"Ask {of}the {some}late {wording.noun(late, 'customer')} what stopped them"
         if n:
             made.append(
                 Action(what=what, owner="marketing", file="lists/due.csv", count=n, why=one.note,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -15,9 +14,6 @@ from crmlib.shop.facts import has_costs
 from crmlib.shop.shop import Shop
 from crmlib.stats import compare
 from crmlib.stats.intervals import share_interval
-
-if TYPE_CHECKING:
-    from crmlib.analysis.retention.back import Back
 
 _OPEN = 0.05  # share of a month's customers about whom it is too early to tell, from which on the month is not known
 _LEAST_MONTH = 20
@@ -96,12 +92,11 @@ def _known(rows: pd.DataFrame, at: Limits) -> pd.DataFrame:
     )  # fmt: skip
 
 
-def part_left(found: Left, likely: Back | None = None, *, currency: str) -> Part:
+def part_left(found: Left, *, currency: str, silent: bool = False) -> Part:
     """The finding: how many left, beside the span before, and the share of each month's customers who did.
 
-    Where most are `likely` to come back unasked nobody is said to have left: they are silent for unusually long.
+    With `silent`, where most come back unasked, nobody is said to have left: they are silent for unusually long.
     """
-    silent = likely is not None and likely.most
     metrics = _metrics(found, currency, silent=silent)
     if found.at.few:
         return Part(metrics=metrics)
@@ -159,8 +154,8 @@ def _sentence(known: pd.DataFrame) -> str:
 def _rule(found: Left, *, silent: bool) -> str:
     at = found.at
     said = (
-        f"{'Silent' if silent else 'Left'}: for longer than 95 of 100 pauses of customers with such a rhythm; after a "
-        f"single order, for over {wording.counted(at.once, 'day')}."
+        f"{'They are' if silent else 'Left:'} silent for longer than 95 of 100 pauses of customers with such a rhythm; "
+        f"after a single order, for over {wording.counted(at.once, 'day')}."
     )
     if found.before is None or not found.before[1]:
         return f"{said} Some still come back."

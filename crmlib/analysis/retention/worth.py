@@ -270,10 +270,8 @@ def _plan(found: Worth, *, listed: int) -> str:
         return "Writing costs more than those who come back bring: better not."
     need = units_needed(found.base, found.least)
     rise = f"{formats.number(100 * found.least, digits=0 if found.least >= 0.02 else 1)} points"
-    too_few = (
-        f"; {formats.number(listed)} {wording.noun(listed, 'is', 'are')} too few: repeat the test and pool the results"
-    )
-    enough = "" if listed >= need else too_few
+    few = f"; {listed:,} {wording.noun(listed, 'is')} too few: repeat the test and pool the results"
+    enough = "" if listed >= need else few
     return (
         f"Write to half of the list and leave half alone: {formats.number(need)} in each half would show a rise of "
         f"{rise} within {AHEAD} days{enough}."
