@@ -76,4 +76,4 @@ def test_a_shop_of_products_alone_runs_as_a_schedule_runs_it(
     told = {line.split()[0]: " ".join(line.split()[1:]) for line in done.output.splitlines()}
     assert told["data_health"].startswith("published") and (tmp_path / "out" / "latest" / "data_health.html").is_file()
     assert all(told[name].startswith("not available") for name in ("lifetime_value", "baskets", "feedback"))
-    assert told["baskets"].endswith("the export holds products, but not the products in each order (table order_lines)")
+    assert told["baskets"].endswith("The export holds products, but not the products in each order (table order_lines)")

@@ -433,7 +433,7 @@ def test_sentences_for_none_one_and_many():
     assert change._sentence(fall) == "Against the same months of other years, between 17 and 31 in 100 fewer."
     assert change._sentence(none) == "The largest difference, from April 2026 on, may be chance."
     assert [firsts._who(*pair) for pair in (("channel", "coupon_site"), ("coupon", "no coupon"), ("country", "DE"))] == [
-        "by coupon site", "without a coupon", "from DE"]  # fmt: skip
+        "through coupon site", "without a coupon", "from DE"]  # fmt: skip
     row = {"customers": 90, "repeat": 0.5, "expected": 0.3, "likely": 0.45, "low": 0.4, "high": 0.5}
     table = pd.DataFrame([row | {"item": name, "stands": 0} for name in ("Tea", "Cups", "Jam")])
     for stands, title in (

@@ -300,7 +300,7 @@ def test_the_grid_begins_with_one_purchase_and_hides_few(today):
     assert part.title == "60% of customers have been silent for over 60 days: they count as quiet"
     assert [row[:2] for row in part.chart.table["rows"]][:3] == [
         ["at most 30 days", "1"], ["at most 30 days", "2"], ["at most 30 days", "10+"]]  # fmt: skip
-    assert "<5" in part.chart.wide and "&lt;5" not in part.title
+    assert "&lt;5" in part.chart.wide
     quiet = replace(found, grid=grid[grid["recency"] != "over 60 days"])
     assert cu.part_grid(quiet).title == "No customer has been silent for long"
 
@@ -309,8 +309,8 @@ def test_what_few_of_the_best_share_or_a_first_order_that_was_none_is_not_named(
     at = cu.cuts(today)
     best = cu.kinds(today.frame, at) == "best"
     traits = pd.DataFrame({"customer_id": today.frame["customer_id"], "country": "DE", "first_channel": "web"})
-    few = traits.assign(country=np.where(best & (best.cumsum() <= 20), "AT", "DE"))
-    many = traits.assign(first_channel=np.where(best & (best.cumsum() <= 40), "app", "web"))
+    few = traits.assign(country=np.where((best & (best.cumsum() <= 20)) | (today.frame.index < 3), "AT", "DE"))
+    many = traits.assign(first_channel=np.where((best & (best.cumsum() <= 40)) | (today.frame.index < 3), "app", "web"))
     assert best.sum() >= 45
     for made, begins, title in ((few, None, ""), (many, None, "More of the best first ordered through app"),
                                 (many, DAY, "")):  # fmt: skip

@@ -273,6 +273,8 @@ def test_a_tile_says_value_and_how_it_moved_on_the_comparable_period() -> None:
         ({"low": 8.0, "high": 12.0}, "10.0", "between"),
         ({"before": 12.0, "against": "last week", "note": "of 12"}, "▼ down 17% on last week", "of 12"),
         ({"before": 10.0, "against": "last week"}, "unchanged on last week", "▲"),
+        ({"before": 9.0, "against": "last week", "low": 8.0, "high": 12.0}, "about the same as last week", "▲"),
+        ({"before": 7.0, "against": "last week", "low": 8.0, "high": 12.0}, "▲ up 43% on last week", "same"),
         ({"value": None, "note": "no orders"}, "not available", "on the"),
         ({"value": 0.1, "unit": "share", "before": 0.1, "against": "last week", "signed": True}, "+10.0%", "▲"),
     ],

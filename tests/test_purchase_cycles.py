@@ -226,8 +226,11 @@ def test_chances_that_did_not_hold_are_said_with_their_way():
 
     assert said(held) == ("30-day chances held in 2 of 2 groups of customers", "")
     assert said(high)[0] == "30-day chances were too high in 2 of 2 groups of customers" and "rough" in said(high)[1]
-    title = "30-day chances held in 2 of 2 groups of customers; 7-day chances were too low and 90-day chances were off"
+    title = (
+        "30-day chances held in 2 of 2 groups of customers; those for 7 days were too low; those for 90 days were off"
+    )
     assert said(held, low, both) == (title, "Take those as a rough guide.")
+    assert said(held, low, low)[0].endswith("; those for 7 and 90 days were too low")
 
 
 def test_where_the_data_begins_in_mid_life_old_customers_are_not_called_new(tmp_path):

@@ -150,9 +150,8 @@ def part_reach(every: Audiences) -> Part:
         columns=["audience", "people", "contactable"],
     ).sort_values("people", ascending=False, kind="stable")
     share = every.contactable / every.people
-    first, several = frame["audience"].iloc[0], len(frame) > 1
-    title = f"‘{first}’ is the largest audience" if several else f"One audience: ‘{first}’"
-    them = "them" if several else "it"
+    first, them = frame["audience"].iloc[0], "them" if len(frame) > 1 else "it"
+    title = f"‘{first}’ is the largest audience" if len(frame) > 1 else f"One audience: ‘{first}’"
     asked = bool(_reach(every))
     metrics = [
         Metric(id="audiences", label="Audiences", value=len(every.found), unit="audiences",

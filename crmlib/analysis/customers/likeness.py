@@ -84,10 +84,9 @@ def part_common(today: Profiles, at: Cuts, *, shop: Shop) -> Part:
     if found.empty:
         return Part()
     clear = found[(found["q_value"] < 0.05) & (found["ratio"] > 1) & np.isfinite(found["low"])]
-    some, clear = len(clear), clear[clear["chosen"] >= _LEAST_BEST]
-    clear = clear.sort_values("low", ascending=False).head(8)
-    if some and clear.empty:
+    if len(clear) and clear["chosen"].max() < _LEAST_BEST:
         return Part(tables={"common": found})
+    clear = clear[clear["chosen"] >= _LEAST_BEST].sort_values("low", ascending=False).head(8)
     if clear.empty:
         return Part(
             title="The best come from everywhere",

@@ -169,8 +169,7 @@ def part_grid(found: Moves) -> Part:
     often = sorted(set(grid["frequency"]), key=lambda name: int(name.rstrip("+").partition("–")[0]))
     every = pd.MultiIndex.from_product([silences, often], names=["recency", "frequency"])
     grid = grid.set_index(["recency", "frequency"]).reindex(every).reset_index()
-    lost = grid[grid["recency"].str.startswith("over")]
-    share = lost["customers"].sum() / max(grid["customers"].sum(), 1)
+    share = grid.loc[grid["recency"].str.startswith("over"), "customers"].sum() / max(grid["customers"].sum(), 1)
     labels = {
         "recency": "Last purchase",
         "frequency": "Purchase days",

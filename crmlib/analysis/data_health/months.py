@@ -12,7 +12,6 @@ from crmlib.analysis.data_health.facts import Health
 from crmlib.findings import Metric, Part
 
 _YEAR = 12
-_LEAST_COMPARED = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +111,7 @@ def _months_title(health: Health) -> str:
     what = "Sales" if health.measure == "revenue" else "Orders"
     full = health.full_months.assign(before=_a_year_earlier(health)).tail(_YEAR).dropna(subset=["before"])
     n = len(full)
-    if n < _LEAST_COMPARED:
+    if n < 2:
         return _best_month(health, what)
     above, below = (int((sign * (full[health.measure] - full["before"]) > 0).sum()) for sign in (1, -1))
     if n in (above, below):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from crmlib import formats, wording
+from crmlib import wording
 from crmlib.analysis.data_health.admin import measure_admin, part_admin
 from crmlib.analysis.data_health.facts import Health
 from crmlib.analysis.data_health.gaps import part_checks, part_fields, part_guests
@@ -70,7 +70,6 @@ def _usable(health: Health) -> str:
         # Those whose total is below zero or unknown add nothing to the money.
         paid = int(health.missing.loc[health.missing["money"].astype(float) > 0, "orders"].sum())
         if lost and paid < count:
-            is_worth = f"{formats.number(paid)} of them {wording.noun(paid, 'is')} worth {money}"
-            return f"{orders} could not be used; {is_worth}."
+            return f"{orders} could not be used; {paid:,} of them {wording.noun(paid, 'is')} worth {money}."
         return f"{orders}{f' worth {money}' if lost else ''} could not be used."
     return f"{aside:,} of {read:,} rows could not be used; no order is missing because of it."

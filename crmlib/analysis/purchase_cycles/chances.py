@@ -159,8 +159,10 @@ def _said(tenths: pd.DataFrame) -> tuple[str, str]:
         if days == AHEAD:
             said = f"were {way} in {high + low}" if bad else f"held in {len(rows) - high - low}"
             title = f"{days}-day chances {said} of {len(rows)} groups of customers"
-    others = wording.listed([f"{days}-day chances were {way}" for days, way in missed.items() if days != AHEAD])
-    return f"{title}; {others}" if others else title, "Take those as a rough guide." if missed else ""
+    for way in dict.fromkeys(missed[days] for days in missed if days != AHEAD):
+        of = wording.listed(str(days) for days in missed if missed[days] == way and days != AHEAD)
+        title += f"; those for {of} days were {way}"
+    return title, "Take those as a rough guide." if missed else ""
 
 
 def _groups(frame: pd.DataFrame) -> pd.DataFrame:

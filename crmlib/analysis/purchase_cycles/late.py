@@ -150,13 +150,12 @@ def part_due(found: Chances, at: Late | None, *, shop: Shop, due: tuple[Due, ...
                for reason, part in (("due", soon), ("late", rows[rows["late"]]))}  # fmt: skip
     frames = [one.frame for one in reached.values() if len(one.frame)]
     after, _ = since(shop)
+    old = f"Who bought first before {wording.day(after or shop.as_of)} may be an old customer, and is not called new."
     carried: dict[str, Any] = {
         "metrics": metrics, "lists": {"due": pd.concat(frames, ignore_index=True)} if frames else {},
         "grades": grade(shop, due), "actions": _actions(reached, late=n, likely=likely, shop=shop),
         "predictions": predictions(found, shop=shop),
-        "caveats": [
-            Caveat(text=f"Who bought first before {wording.day(after)} may be an old customer, and is not called new.")
-        ] if after else [],
+        "caveats": [Caveat(text=old)] if after else [],
     }  # fmt: skip
     if at is None:
         return Part(**carried)

@@ -119,9 +119,8 @@ def _title(found: Again) -> str:
     if np.isnan(found.closed_median):
         return "Nobody has bought a second time yet"
     known = [day for day in (30, 90) if day <= found.days.max()] or [int(found.days.max())]
-    first, *then = (f"within {wording.counted(day, 'day')}" for day in known)
-    shares = [formats.share(found.by(day).value) for day in known]
-    return f"{shares[0]} of new customers buy again {first}" + "".join(f", {shares[1]} {more}" for more in then)
+    said = [f"{formats.share(found.by(day).value)} within {wording.counted(day, 'day')}" for day in known]
+    return f"New customers buy again: {', '.join(said)}"
 
 
 def part_orders(counts: pd.DataFrame) -> Part:

@@ -156,7 +156,7 @@ def part_common(found: Common) -> Part:
     tables = {"reasons": rows[[name for name in _COLUMNS if name != "key"]]}
     if rows.empty:
         title, why = _nothing(found)
-        return Part(title=title, sentence=why, tables=tables)
+        return Part(title=title, sentence=why, tables=tables, detail=True)
     clear = found.clear
     shown = rows.assign(strong=rows["key"].isin(clear["key"]))
     signals = [

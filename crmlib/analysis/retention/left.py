@@ -103,10 +103,13 @@ def part_left(found: Left, *, currency: str, silent: bool = False) -> Part:
     rows = found.months[found.months["customers"] >= _LEAST_MONTH].tail(_SHOWN_MONTHS)
     known = rows[rows["known"]]
     shown = rows.assign(what=np.where(rows["known"], "known", "not yet known"))
+    title, sentence = _title(found, silent=silent), _sentence(known)
+    if found.before is None and len(known):  # then the title would say what the headline says
+        title, sentence = sentence.removesuffix("."), ""
     gone = rows.assign(share=1 - rows["share"], low=1 - rows["high"], high=1 - rows["low"])
     early = rows.loc[~rows["known"], "month"]
     return Part(
-        title=_title(found, silent=silent), sentence=_sentence(known), metrics=metrics,
+        title=title, sentence=sentence, metrics=metrics,
         chart=figures.line(
             gone, x="month", y="share", low="low", high="high", what="share of that month's buyers who left",
             form=formats.share, mark=(pd.Timestamp(early.iloc[0]), "not yet known") if len(early) else None,
