@@ -36,7 +36,7 @@ def number(value: float | None, *, digits: int = 0) -> str:
     return (MINUS if negative else "") + text
 
 
-def people(count: int | None) -> str:
+def people(count: float | None) -> str:
     """A count of people in a cell of a cross-table: under five it says so and no more, for it could name somebody.
 
     >>> people(3), people(0), people(1234)

@@ -99,8 +99,8 @@ class Shop:
         if name not in TABLES:
             raise UsageError(f"no shop has a table '{name}'; {nearest(name, TABLES)}")
         if name not in self.audits:
-            there = wording.listed(table.replace("_", " ") for table in self.audits)
-            raise NotAvailable(f"The export holds {there}, but not {_HELD.get(name, name)} (table {name})")
+            held = wording.listed(table.replace("_", " ") for table in self.audits)
+            raise NotAvailable(f"The export holds {held}, but not {_HELD.get(name, name)} (table {name})")
         canonical = TABLES[name].names
         # Columns of the shop's own stand in the table beside ours.
         there = self.audits[name].present | (set(self._tables[name].columns) - set(canonical))

@@ -31,8 +31,10 @@ def headline(found: Newcomers, step: Shift, latest: Newest | None) -> str:
     """Are newer customers better or worse?"""
     days = found.within_days
     if last := _nobody_since(found):
-        back = f"; {formats.share(latest.now.value)} of the last newcomers came back within {days} days"
-        return f"Nobody new has come since {last}{back if latest else ''}."
+        back = (
+            f"; {formats.share(latest.now.value)} of the last newcomers came back within {days} days" if latest else ""
+        )
+        return f"Nobody new has come since {last}{back}."
     if latest is None:
         return (
             f"It is too early to say how the newest come back: too few of {wording.counted(found.total, 'newcomer')} "

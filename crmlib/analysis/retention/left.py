@@ -186,7 +186,7 @@ def _metrics(found: Left, currency: str, *, silent: bool) -> list[Metric]:
     against = _against(found.at) if before else ""
     tile = there and found.base > 0
     n, after = found.left, f"{formats.number(found.once)} after a single order"
-    low, high = share_interval(n, found.base) if tile else (None, None)
+    low, high = map(float, share_interval(n, found.base)) if tile else (None, None)
     return [
         Metric(
             id="left", label="Silent unusually long" if silent else "Customers who left",
