@@ -254,7 +254,7 @@ def test_orders_that_are_missing_from_the_months_are_said_with_their_money(write
     assert said.certain[0].endswith("3 orders are missing from them.")
     first = said.actions[0]
     assert (first.what, first.worth, first.count) == (
-        "Fix 4 rows in your shop system", "€42 of orders missing", 4,
+        "Fix 4 rows in your shop system", "€42 missing", 4,
     )  # fmt: skip
     # 15 February 2025 is a Saturday.
     assert (first.by, first.weight) == (date(2025, 2, 17), 42)
@@ -284,7 +284,7 @@ def test_buyers_who_are_missing_from_the_customer_list_are_counted(write_shop):
 
 def test_a_fault_is_a_signal_that_may_go(shop):
     part = data_health.part_faults(data_health.measure(shop))
-    assert part.title.startswith("Most common problem, in 1 row: ")
+    assert part.title.startswith("Most common: repeated number; the first row was kept (1 row)")
     assert [signal.id for signal in part.signals] == ["fault:orders:repeated_key"]
 
 
@@ -336,7 +336,7 @@ def test_orders_without_money_are_not_called_worth_it(write_shop):
     bad = [{"order_id": "8", "ordered_at": "sometime", "total": "30"},
            {"order_id": "9", "ordered_at": "2025-01-05", "total": "-9", "tax": "5"}]  # fmt: skip
     shop = crm.connect(write_shop(orders=good + bad, toml='currency = "EUR"'), as_of="2025-02-01")
-    assert page_of(shop).headline.startswith("2 orders could not be used; 1 of them is worth €30.")
+    assert page_of(shop).headline.startswith("2 orders could not be used, 1 of them worth €30.")
 
 
 def test_credit_notes_reduce_sales_and_are_no_orders(write_shop):

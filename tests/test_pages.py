@@ -321,7 +321,7 @@ def test_three_actions_are_open_and_the_rest_is_folded() -> None:
 
 def test_a_first_report_says_so_after_the_actions_and_nothing_changed_is_one_line() -> None:
     first = page_of(payload())
-    assert "First report. The next one will show what changed." in first and 'id="changed"' not in first
+    assert "First report; the next shows what changed." in first and 'id="changed"' not in first
     since = replace(memory("m")["changes"], came=(), went=(), missed=())
     still = page_of(payload(), changes=since)
     assert "Nothing stands out since 15\N{NO-BREAK SPACE}November." in still and "First report" not in still

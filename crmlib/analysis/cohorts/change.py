@@ -173,7 +173,8 @@ def part_change(found: Newcomers, step: Shift, latest: Newest | None) -> Part:
     history = tuple((f"{row.first:%Y-%m-%d}", float(row.share)) for row in months.tail(24).itertuples())
     metrics = []
     if latest is not None:
-        was = latest.before
+        # Where it moved the headline has both numbers.
+        was = None if moved(step, latest) else latest.before
         metrics.append(
             Metric.of(latest.now, id="repeat_soon", label=f"Newest customers back within {days} days", headline=True,
                       before=was.value if was else None, against="a year before" if was else "",

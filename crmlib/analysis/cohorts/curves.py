@@ -136,7 +136,7 @@ def _title(frame: pd.DataFrame, names: list[str], differs: bool) -> str:
     others = frame[(frame["month"] == at["month"]) & (frame["cohort"] != names[-1])]["share"]
     if at["share"] < others.min() or at["share"] > others.max():
         place = "below" if at["share"] < others.min() else "above"
-        return f"The newest customers are {place} all {wording.small(len(others))} groups before them"
+        return f"The newest customers are {place} all {wording.small(len(others))} earlier groups"
     return "The newest customers lie among earlier ones"
 
 
@@ -149,7 +149,7 @@ def _sentence(found: Newcomers) -> str:
     if year.empty:
         return f"{formats.share(month['back_1'].sum() / month['n'].sum())} of newcomers come back within a month."
     n, soon, later = (float(year[name].sum()) for name in ("n", "back_3", f"back_{_YEAR}"))
-    rest = f"; of the rest, {formats.share((later - soon) / (n - soon))} within a year" if n > soon else ""
+    rest = f"; of the rest, {formats.share((later - soon) / (n - soon))} later" if n > soon else ""
     return f"{formats.share(soon / n)} come back within three months{rest}."
 
 

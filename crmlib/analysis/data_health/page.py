@@ -70,6 +70,6 @@ def _usable(health: Health) -> str:
         # Those whose total is below zero or unknown add nothing to the money.
         paid = int(health.missing.loc[health.missing["money"].astype(float) > 0, "orders"].sum())
         if lost and paid < count:
-            return f"{orders} could not be used; {paid:,} of them {wording.noun(paid, 'is')} worth {money}."
+            return f"{orders} could not be used, {paid:,} of them worth {money}."
         return f"{orders}{f' worth {money}' if lost else ''} could not be used."
     return f"{aside:,} of {read:,} rows could not be used; no order is missing because of it."

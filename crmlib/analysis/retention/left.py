@@ -93,10 +93,7 @@ def _known(rows: pd.DataFrame, at: Limits) -> pd.DataFrame:
 
 
 def part_left(found: Left, *, currency: str, silent: bool = False) -> Part:
-    """The finding: how many left, beside the span before, and the share of each month's customers who did.
-
-    With `silent`, where most come back unasked, nobody is said to have left: they are silent for unusually long.
-    """
+    """The finding: how many left, or are only `silent` where most come back unasked, and the share of each month's."""
     metrics = _metrics(found, currency, silent=silent)
     if found.at.few:
         return Part(metrics=metrics)
