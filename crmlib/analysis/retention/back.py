@@ -121,8 +121,8 @@ def _held(found: Back) -> str:
     rough = not 1 / _ROUGH < last["came"] / max(last["expected"], 1e-9) < _ROUGH
     return (
         f"In the last {AHEAD} days {wording.counted(int(last['came']), 'customer')} {gone} came back; "
-        f"{formats.number(last['expected'])} {wording.noun(round(last['expected']), 'was', 'were')} expected from the "
-        f"time before{': take such numbers as a rough guide' if rough else ''}."
+        f"{formats.number(last['expected'])} {wording.noun(round(last['expected']), 'was', 'were')} expected"
+        f"{': take that as a rough guide' if rough else ''}."
     )
 
 

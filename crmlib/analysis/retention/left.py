@@ -148,14 +148,14 @@ def _sentence(known: pd.DataFrame) -> str:
         return "No month is old enough to say who of its customers stayed."
     last = known.iloc[-1]
     gone = formats.share(1 - last["share"])
-    return f"Of those who bought in {pd.Timestamp(last['month']):%B %Y}, {gone} did not come back in time."
+    return f"{gone} of {pd.Timestamp(last['month']):%B %Y}’s buyers did not come back in time."
 
 
 def _rule(found: Left, *, silent: bool) -> str:
     at = found.at
     said = (
-        f"{'They are' if silent else 'Left:'} silent for longer than 95 of 100 pauses of customers with such a rhythm; "
-        f"after a single order, for over {wording.counted(at.once, 'day')}."
+        f"{'They are' if silent else 'Left:'} silent for longer than 95 of 100 pauses at such a rhythm; after a single "
+        f"order, for over {wording.counted(at.once, 'day')}."
     )
     if found.before is None or not found.before[1]:
         return f"{said} Some still come back."

@@ -46,8 +46,7 @@ def headline(found: Left, shared: Common, likely: Back) -> str:
     first = f"{who} left {within}"
     if common := stood_out(shared):
         return f"{first}. {common}"
-    once = f"; {formats.number(found.once)} had ordered once" if found.once else ""
-    return f"{first}, {formats.share(found.share)} of those active{once}."
+    return f"{first}, {formats.share(found.share)} of those active."
 
 
 def part_few(shop: Shop, found: Left) -> Part | None:

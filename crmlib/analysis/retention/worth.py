@@ -273,7 +273,7 @@ def _plan(found: Worth, *, listed: int) -> str:
     few = f"; {listed:,} {wording.noun(listed, 'is')} too few: repeat the test and pool the results"
     enough = "" if listed >= need else few
     return (
-        f"Write to half of the list and leave half alone: {formats.number(need)} in each half would show a rise of "
+        f"Leave half of the list alone: {formats.number(need)} in each half would show a rise of "
         f"{rise} within {AHEAD} days{enough}."
     )
 
