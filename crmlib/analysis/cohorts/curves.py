@@ -131,7 +131,7 @@ def _title(frame: pd.DataFrame, names: list[str], differs: bool) -> str:
     if len(names) < 2:
         return "How many newcomers come back"
     if not differs:
-        return "The newest customers come back as often as earlier ones"
+        return "The newest customers do not clearly differ from earlier ones"
     at = frame[frame["cohort"] == names[-1]].iloc[-1]
     others = frame[(frame["month"] == at["month"]) & (frame["cohort"] != names[-1])]["share"]
     if at["share"] < others.min() or at["share"] > others.max():
