@@ -282,6 +282,7 @@ def test_a_tile_says_value_and_how_it_moved_on_the_comparable_period() -> None:
 def test_the_small_print_of_a_tile(changes: dict[str, Any], words: str, not_said: str) -> None:
     html = page_of(payload(metrics=[metric(**changes)]))
     tiles = re.sub(r"</?span[^>]*>", "", html[html.index('class="tiles"') : html.index("</dl>")])
+    tiles = tiles.replace(" and\N{NO-BREAK SPACE}", " and ")
     assert words in tiles and not_said not in tiles
 
 
@@ -939,12 +940,13 @@ def test_latest_forwards_and_the_index_leads_everywhere(browser: Any, site: Path
 
 
 @pytest.mark.browser
-def test_it_prints_without_its_navigation_and_what_is_folded(browser: Any, site: Path) -> None:
+def test_it_prints_without_its_navigation_and_what_is_folded_but_with_every_reason(browser: Any, site: Path) -> None:
     opened = browser.new_page()
     opened.goto(f"{site.as_uri()}/2026-11-22/baskets/report.html")
     opened.emulate_media(media="print")
-    for hidden in ("nav.contents", "nav.siblings", "#sources", "#method", ".todo details"):
+    for hidden in ("nav.contents", "nav.siblings", "#sources", "#method", ".todo summary"):
         assert opened.locator(hidden).is_hidden(), hidden
+    assert opened.locator(".todo details p").first.is_visible()
     keep = "e => [getComputedStyle(e).breakInside, getComputedStyle(e).breakAfter]"
     assert opened.locator(".hero").evaluate(keep)[0] == "avoid"
     assert opened.locator(".finding").first.evaluate(keep)[0] == "avoid"

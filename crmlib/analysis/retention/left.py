@@ -193,8 +193,8 @@ def _metrics(found: Left, currency: str, *, silent: bool) -> list[Metric]:
             "rhythm by which 95% of closed gaps had closed",
         ),
         Metric(
-            id="left_share", label="Share silent" if silent else "Share who left", unit="share", low=low, high=high,
-            value=found.share if there else None,
+            id="left_share", label="Share silent" if silent else "Share of customers who left", unit="share",
+            value=found.share if there else None, low=low, high=high,
             n=found.base or None, headline=tile, before=before[1] / before[0] if before and before[0] else None,
             against=against, definition=f"of customers who had not left before, or bought {within}",
         ),
