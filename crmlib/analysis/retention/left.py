@@ -100,7 +100,8 @@ def part_left(found: Left, *, currency: str, silent: bool = False) -> Part:
     rows = found.months[found.months["customers"] >= _LEAST_MONTH].tail(_SHOWN_MONTHS)
     known = rows[rows["known"]]
     shown = rows.assign(what=np.where(rows["known"], "known", "not yet known"))
-    title, sentence = _title(found, silent=silent), _sentence(known)
+    went = "went silent" if silent else "left"
+    title, sentence = _title(found, went), _sentence(known, went)
     if found.before is None and len(known):  # then the title would say what the headline says
         title, sentence = sentence.removesuffix("."), ""
     gone = rows.assign(share=1 - rows["share"], low=1 - rows["high"], high=1 - rows["low"])
@@ -108,7 +109,7 @@ def part_left(found: Left, *, currency: str, silent: bool = False) -> Part:
     return Part(
         title=title, sentence=sentence, metrics=metrics,
         chart=figures.line(
-            gone, x="month", y="share", low="low", high="high", what="share of that month's buyers who left",
+            gone, x="month", y="share", low="low", high="high", what=f"share of that month's buyers who {went}",
             form=formats.share, mark=(pd.Timestamp(early.iloc[0]), "not yet known") if len(early) else None,
             table=figures.tabulate(
                 shown[::-1].assign(month=[f"{pd.Timestamp(day):%B %Y}" for day in shown["month"][::-1]]),
@@ -123,10 +124,9 @@ def part_left(found: Left, *, currency: str, silent: bool = False) -> Part:
     )  # fmt: skip
 
 
-def _title(found: Left, *, silent: bool) -> str:
+def _title(found: Left, went: str) -> str:
     if not found.base:
         return f"Nobody bought in {wording.span(found.at.span)}"
-    went = "went silent" if silent or found.before is None else "left"
     if found.before is None or not found.before[0]:
         return f"{formats.share(found.share)} of customers {went} in {wording.span(found.at.span)}"
     way, before = _beside(found), _against(found.at)
@@ -143,12 +143,12 @@ def _beside(found: Left) -> int:
     return 1 if low > 0 else -1 if high < 0 else 0
 
 
-def _sentence(known: pd.DataFrame) -> str:
+def _sentence(known: pd.DataFrame, went: str) -> str:
     if known.empty:
         return "No month is old enough to say who of its customers stayed."
     last = known.iloc[-1]
     gone = formats.share(1 - last["share"])
-    return f"{gone} of {pd.Timestamp(last['month']):%B %Y}’s buyers did not come back in time."
+    return f"{gone} of {pd.Timestamp(last['month']):%B %Y}’s buyers {went}."
 
 
 def _rule(found: Left, *, silent: bool) -> str:
@@ -158,7 +158,7 @@ def _rule(found: Left, *, silent: bool) -> str:
         f"order, for over {wording.counted(at.once, 'day')}."
     )
     if found.before is None or not found.before[1]:
-        return f"{said} Some still come back."
+        return said
     ago = "a year ago" if at.span == YEAR else f"{wording.span(at.span)} ago"
     return f"{said} Of those who had left {ago}, {formats.share(found.before[3] / found.before[1])} have bought since."
 
