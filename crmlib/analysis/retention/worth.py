@@ -272,7 +272,8 @@ def _plan(found: Worth, *, listed: int) -> str:
     rise = f"{formats.number(100 * found.least, digits=0 if found.least >= 0.02 else 1)} points"
     few = f"; {listed:,} {wording.noun(listed, 'is')} too few: repeat the test and pool the results"
     enough = "" if listed >= need else few
-    return f"Leave half the list alone: {formats.number(need)} in each half show a rise of {rise} within {AHEAD} days{enough}."
+    each = f"{formats.number(need)} in each half show a rise of {rise} within {AHEAD} days"
+    return f"Leave half the list alone: {each}{enough}."
 
 
 def _formula(found: Worth) -> str:
