@@ -284,7 +284,7 @@ def test_buyers_who_are_missing_from_the_customer_list_are_counted(write_shop):
 
 def test_a_fault_is_a_signal_that_may_go(shop):
     part = data_health.part_faults(data_health.measure(shop))
-    assert part.title.startswith("Most common: repeated number; the first row was kept (1 row)")
+    assert part.title.startswith("Most common: repeated number; first row kept (1)")
     assert [signal.id for signal in part.signals] == ["fault:orders:repeated_key"]
 
 

@@ -139,19 +139,22 @@ def _day(value: pd.Timestamp) -> str:
 
 
 def label_ends(ax: Axes, ends: Sequence[tuple[Any, float, str, str]], *, gap: float = 0.06) -> None:
-    """Write labels beside line ends, (x, y, text, colour) each; those of one x are pushed apart so that none overlap.
+    """Write labels beside line ends, (x, y, text, colour) each, pushed apart where they would overlap.
 
     `gap` is the least distance between labels as a share of the axis' height. Linear axes only.
     """
     low, high = ax.get_ylim()
     step = gap * (high - low)
-    placed: dict[Any, float] = {}
+    left, right = ax.get_xlim()
+    placed: list[tuple[float, float]] = []
     for x, y, text, colour in sorted(ends, key=lambda end: end[1]):
-        at = max(y, placed[x] + step) if x in placed else y
+        across = float(ax.convert_xunits(x))  # type: ignore[no-untyped-call]
+        near = [height for other, height in placed if abs(across - other) < 3 * gap * (right - left)]
+        at = max([y, *(height + step for height in near)])
         ax.annotate(text, (x, at), xytext=(6, 0), textcoords="offset points", va="center", color=colour,
                     fontweight="bold", annotation_clip=False,
                     bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 1, "alpha": 0.8})  # fmt: skip
-        placed[x] = at
+        placed.append((across, at))
 
 
 def time_axis(ax: Axes, *, narrow: bool) -> None:

@@ -66,7 +66,7 @@ def part_faults(health: Health) -> Part:
             )
         )  # fmt: skip
     return Part(
-        title=f"Most common: {reasons['meaning'].iloc[0]} ({wording.counted(int(reasons['rows'].iloc[0]), 'row')})",
+        title=f"Most common: {reasons['meaning'].iloc[0]} ({reasons['rows'].iloc[0]:,})",
         sentence="" if aside else "Every row could still be used.",
         chart=figures.table(
             reasons,
