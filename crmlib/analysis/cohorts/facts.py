@@ -13,6 +13,7 @@ import pandas as pd
 from crmlib import formats
 from crmlib.errors import NotAvailable, UsageError
 from crmlib.shop import facts as shared
+from crmlib.shop.facts.gaps import since
 
 if TYPE_CHECKING:
     from crmlib.shop.shop import Shop
@@ -181,7 +182,7 @@ def measure(shop: Shop, *, within_days: int = 90) -> Newcomers:
     shop.table("orders")
     if not shop.has("orders", "customer_id"):
         raise NotAvailable("needs orders.customer_id; this shop's orders do not name their customer")
-    after, rule = shared.since(shop)
+    after, rule = since(shop)
     if rule and shop.has("customers", "created_at"):
         after, rule = None, ""  # accounts say it better
     people = shop.keep(newcomers(shop, after=after))

@@ -12,7 +12,8 @@ from crmlib.analysis.outreach import contactable
 from crmlib.errors import NotEnoughData
 from crmlib.findings import Action, Part
 from crmlib.shop import segments
-from crmlib.shop.facts import customer_traits, since
+from crmlib.shop.facts import customer_traits
+from crmlib.shop.facts.gaps import since
 from crmlib.shop.shop import Shop
 from crmlib.stats import compare
 from crmlib.stats.corrections import adjust

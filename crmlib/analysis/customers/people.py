@@ -175,8 +175,7 @@ def part_list(today: Profiles, at: Cuts, score: Score | None, *, shop: Shop) -> 
 
 def _asked(name: str, n: int) -> str:
     if name == "best_gone_quiet":
-        who = f"{formats.number(n)} best customers why they" if n > 1 else "the best customer gone quiet why they"
-        return f"Ask {who} stopped, to learn from it"
+        return f"Learn why {f'{n:,} best customers' if n > 1 else 'the best customer gone quiet'} stopped"
     if n > 1:
         return f"Write to {formats.number(n)} best customers growing quiet"
     return "Write to the best customer growing quiet, before the silence lasts"

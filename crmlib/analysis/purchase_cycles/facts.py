@@ -8,8 +8,8 @@ import ibis
 import pandas as pd
 
 from crmlib.errors import NotAvailable, NotEnoughData
-from crmlib.shop.facts import net_orders, since
-from crmlib.shop.facts.gaps import PRIOR_GAPS, gaps
+from crmlib.shop.facts import net_orders
+from crmlib.shop.facts.gaps import PRIOR_GAPS, gaps, since
 from crmlib.shop.shop import Shop
 from crmlib.wording import noun
 

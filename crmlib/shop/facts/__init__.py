@@ -9,7 +9,7 @@ from crmlib.shop.facts.customers import (
     purchase_days,
 )
 from crmlib.shop.facts.families import families
-from crmlib.shop.facts.gaps import gap_lengths, gaps, since
+from crmlib.shop.facts.gaps import gap_lengths, gaps
 from crmlib.shop.facts.orders import (
     credit_notes,
     has_costs,
@@ -43,5 +43,4 @@ __all__ = [
     "order_margins",
     "purchase_days",
     "sales",
-    "since",
 ]
