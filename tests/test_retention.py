@@ -346,7 +346,9 @@ def test_without_an_experiment_it_is_not_known_and_the_page_says_which_one_to_ru
     need = worth.units_needed(found.base, 0.03)
     assert part.title == "What winning back brings is not known yet" and f"{need:,} in each half" in part.sentence
     assert need == pytest.approx(plan(base=found.base, least=0.03).units_per_arm, rel=0.02)
-    assert "200 are too few: repeat" in part.sentence and "repeat" not in rt.part_worth(found, listed=2 * need).sentence
+    assert (
+        "200 are too few: repeat it" in part.sentence and "repeat" not in rt.part_worth(found, listed=2 * need).sentence
+    )
     # With costs, the rise to look for is the one that pays for them.
     dear = rt.worth(shop, left, back, contact=1.0, offer=3.0)
     assert dear.least == pytest.approx((1 + 3 * dear.base) / (dear.year.value - 3))

@@ -156,7 +156,9 @@ def part_common(found: Common) -> Part:
     tables = {"reasons": rows[[name for name in _COLUMNS if name != "key"]]}
     if rows.empty:
         title, why = _nothing(found)
-        return Part(title=title, sentence=why, tables=tables, detail=True)
+        lacking = pd.DataFrame({"what": [wording.upper(name) for name in found.lacking]})
+        chart = figures.table(lacking, caption=why, labels={"what": "Not in the data"}) if len(lacking) else None
+        return Part(title=title, sentence="" if chart else why, chart=chart, tables=tables)
     clear = found.clear
     shown = rows.assign(strong=rows["key"].isin(clear["key"]))
     signals = [
@@ -196,8 +198,7 @@ def _nothing(found: Common) -> tuple[str, str]:
     if min(found.left, found.stayed) < _LEAST:
         there = f"{formats.number(found.left)} and {formats.number(found.stayed)}"
         return title, f"It takes {_LEAST} who left and {_LEAST} who stayed; there are {there}."
-    what = "deliveries, refunds, service, reviews, prices and channels"
-    return title, f"The data says too little of {what}."
+    return title, "The data says too little of deliveries, refunds, service, reviews, prices and channels."
 
 
 def stood_out(found: Common) -> str:

@@ -270,8 +270,7 @@ def _plan(found: Worth, *, listed: int) -> str:
         return "Writing costs more than those who come back bring: better not."
     need = units_needed(found.base, found.least)
     rise = f"{formats.number(100 * found.least, digits=0 if found.least >= 0.02 else 1)} points"
-    few = f"; {listed:,} {wording.noun(listed, 'is')} too few: repeat the test and pool the results"
-    enough = "" if listed >= need else few
+    enough = "" if listed >= need else f"; {listed:,} {wording.noun(listed, 'is')} too few: repeat it and pool results"
     each = f"{formats.number(need)} in each half show a rise of {rise} within {AHEAD} days"
     return f"Leave half the list alone: {each}{enough}."
 
