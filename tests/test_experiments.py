@@ -922,7 +922,7 @@ def test_only_units_in_two_arms_leave_nothing_to_compare(write_shop):
 def test_what_is_missing_or_misnamed_is_named(write_shop, rng):
     assigned = arms(rng, {"old": 40, "new": 40}, name="colour")
     outcomes = outcomes_of(assigned, spent=rng.normal(5, 1, 80))
-    with pytest.raises(NotAvailable, match="needs assignments"):
+    with pytest.raises(NotAvailable, match="but not tests"):
         ex.facts(crm.connect(write_shop("a", outcomes=outcomes)))
     with pytest.raises(NotAvailable, match="needs outcomes, or orders"):
         ex.facts(crm.connect(write_shop("b", assignments=assigned)))
