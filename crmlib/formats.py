@@ -36,7 +36,7 @@ def number(value: float | None, *, digits: int = 0) -> str:
     return (MINUS if negative else "") + text
 
 
-def people(count: int | None) -> str:
+def people(count: float | None) -> str:
     """A count of people in a cell of a cross-table: under five it says so and no more, for it could name somebody.
 
     >>> people(3), people(0), people(1234)
@@ -59,12 +59,13 @@ def share(value: float | None, *, digits: int = 0) -> str:
 def multiple(value: float | None) -> str:
     """How many times another number, to two digits that count.
 
-    >>> multiple(4.97), multiple(1.82), multiple(0.304), multiple(36.4)
-    ('5×', '1.8×', '0.3×', '36×')
+    >>> multiple(4.97), multiple(1.82), multiple(1.04), multiple(0.304), multiple(36.4)
+    ('5×', '1.8×', '1.04×', '0.3×', '36×')
     """
     if value is None or not math.isfinite(value):
         return NOTHING
-    return (number(value) if abs(value) >= 10 else f"{value:.2g}") + "\N{MULTIPLICATION SIGN}"
+    digits = 3 if 1 < value < 1.1 else 2  # that it is not quite one is the news
+    return (number(value) if abs(value) >= 10 else f"{value:.{digits}g}") + "\N{MULTIPLICATION SIGN}"
 
 
 def money(value: float | None, currency: str, *, digits: int = 0) -> str:

@@ -11,7 +11,7 @@ import pytest
 import crmlib as crm
 from crmlib.analysis.cohorts import change, curves, facts, firsts, mix, paths
 from crmlib.analysis.cohorts.ahead import came, expect, grade
-from crmlib.analysis.cohorts.page import _left_out, headline
+from crmlib.analysis.cohorts.page import _left_out, headline, part_do
 from crmlib.analysis.cohorts.payback import _paid
 from crmlib.errors import NotAvailable, UsageError
 from crmlib.findings import Due, Prediction
@@ -427,13 +427,13 @@ def test_sentences_for_none_one_and_many():
     none = change.Shift(
         month=pd.Timestamp("2026-04-01"), effect=-0.03, low=-0.08, high=0.02, p_value=0.4, seasonal=True
     )
-    assert change._title(fall) == "Since April 2026, 24 in 100 fewer come back"
-    assert change._title(rise) == "Since April 2026, 1 in 100 more come back"
-    assert change._title(none) == "No month changed how many come back"
-    assert change._sentence(fall).startswith("Likely between 17 and 31 in 100,")
+    assert change._title(fall) == "Customers won since April 2026 come back less"
+    assert change._title(rise) == "Customers won since April 2026 come back more"
+    assert change._title(none) == "No change is large enough to be seen"
+    assert change._sentence(fall) == "Against the same months of other years, between 17 and 31 in 100 fewer."
     assert change._sentence(none) == "The largest difference, from April 2026 on, may be chance."
     assert [firsts._who(*pair) for pair in (("channel", "coupon_site"), ("coupon", "no coupon"), ("country", "DE"))] == [
-        "by coupon site", "without a coupon", "from DE"]  # fmt: skip
+        "through coupon site", "without a coupon", "from DE"]  # fmt: skip
     row = {"customers": 90, "repeat": 0.5, "expected": 0.3, "likely": 0.45, "low": 0.4, "high": 0.5}
     table = pd.DataFrame([row | {"item": name, "stands": 0} for name in ("Tea", "Cups", "Jam")])
     for stands, title in (
@@ -470,8 +470,20 @@ def test_the_headline_says_what_one_question_decided(newcomers):
     old = replace(newcomers, as_of=date(2027, 1, 1))
     assert (
         headline(old, quiet, apart)
-        == "Nobody new has come since December 2025; 20% of the last came back within 90 days."
+        == "Nobody new has come since December 2025; 20% of the last newcomers came back within 90 days."
     )
+    (find_out,) = part_do(old, quiet).actions
+    assert find_out.what.startswith("Find out why nobody new came") and not part_do(newcomers, quiet).actions
+    # Only who is known long enough can have come back less.
+    (ask,) = part_do(newcomers, fall).actions
+    judged = newcomers.months().query("first >= @fall.month")["n"].sum()
+    assert ask.count == judged and ask.worth.endswith(" fewer came back so far")
+
+
+def test_a_quarter_is_named_by_the_months_that_have_newcomers():
+    march, june = pd.Timestamp("2017-03-01"), pd.Timestamp("2017-06-01")
+    assert curves._called(march, march, "quarter") == "March 2017" and curves._called(march, june, "year") == "2017"
+    assert curves._called(pd.Timestamp("2017-04-01"), june, "quarter") == "Apr–Jun 2017"
 
 
 def test_the_page_holds_together(shop, newcomers):

@@ -126,9 +126,9 @@ def test_moves_add_up_to_the_customers_known_on_both_days(shop, today):
 @pytest.mark.parametrize(
     ("slid", "slid_before", "says"),
     [
-        (0, 10, "Nobody slipped "),
+        (0, 10, "Nobody dropped a group "),
         (30, 30, "About as many"),
-        (60, 20, "More customers slipped"),
+        (60, 20, "More customers dropped"),
         (20, 60, "Fewer customers"),
     ],
 )
@@ -302,3 +302,50 @@ def test_a_segment_is_not_forecast_by_those_who_are_in_it_today(shop):
     only = crm.connect(shop.folder, as_of=DAY, segment="bought_often")
     found = cu.profiles(only)
     assert not cu.part_ahead(only, found, cu.cuts(found)).predictions
+
+
+def test_a_year_before_that_is_not_whole_is_not_compared(shop, today):
+    at = cu.cuts(today)
+    then = cu.earlier(shop, days=365)
+    young = replace(then, frame=then.frame.assign(known_days=then.frame["known_days"].clip(upper=180)))
+    tops = [cu.part_kinds(today, at, earlier=one, shop=shop).metrics[-1] for one in (then, young)]
+    assert tops[0].before is not None and tops[1].before is None and tops[1].against == ""
+
+
+def test_most_who_dropped_may_be_single_orders_and_that_is_said(today):
+    kind = pd.CategoricalDtype(list(rfm.KINDS), ordered=True)
+    for once, said in ((60, True), (10, False)):
+        rows = [("new", "one order only", once, 9.0, 0.0), ("regular", "repeat, gone quiet", 20, 5.0, 2.0)]
+        table = pd.DataFrame(rows, columns=["before", "now", "customers", "sales_before", "sales_now"])
+        found = migration.Moves(
+            DAY - timedelta(days=365), DAY, table.astype({"before": kind, "now": kind}), pd.DataFrame()
+        )
+        text = cu.part_moves(found, currency="EUR").changes[0].text
+        assert text.endswith("60 of them ordered once and not again.") == said
+
+
+def test_the_grid_begins_with_one_purchase_and_hides_few(today):
+    grid = pd.DataFrame({"recency": ["31 to 60 days", "over 60 days", "at most 30 days"], "frequency": ["10+", "1", "2"],
+                         "customers": [3, 60, 37], "revenue": 1.0, "customers_before": np.nan})  # fmt: skip
+    found = migration.Moves(DAY, DAY, pd.DataFrame(), grid)
+    part = cu.part_grid(found)
+    assert part.title == "60% of customers have been silent for over 60 days: they count as quiet"
+    assert [row[:2] for row in part.chart.table["rows"]][:3] == [
+        ["at most 30 days", "1"], ["at most 30 days", "2"], ["at most 30 days", "10+"]]  # fmt: skip
+    assert "&lt;5" in part.chart.wide
+    quiet = replace(found, grid=grid[grid["recency"] != "over 60 days"])
+    assert cu.part_grid(quiet).title == "No customer has been silent for long"
+
+
+def test_what_few_of_the_best_share_or_a_first_order_that_was_none_is_not_named(shop, today, monkeypatch):
+    at = cu.cuts(today)
+    best = cu.kinds(today.frame, at) == "best"
+    traits = pd.DataFrame({"customer_id": today.frame["customer_id"], "country": "DE", "first_channel": "web"})
+    few = traits.assign(country=np.where((best & (best.cumsum() <= 20)) | (today.frame.index < 3), "AT", "DE"))
+    many = traits.assign(first_channel=np.where((best & (best.cumsum() <= 40)) | (today.frame.index < 3), "app", "web"))
+    assert best.sum() >= 45
+    for made, begins, title in ((few, None, ""), (many, None, "More of the best first ordered through app"),
+                                (many, DAY, "")):  # fmt: skip
+        monkeypatch.setattr(likeness, "traits", lambda _shop, made=made: made)
+        monkeypatch.setattr(likeness, "since", lambda _shop, begins=begins: (begins, ""))
+        assert cu.part_common(today, at, shop=shop).title == title

@@ -110,7 +110,7 @@ def test_a_sample_is_the_same_for_the_same_seed(write_shop):
 
 def test_asking_for_what_is_not_there_names_what_is(write_shop):
     shop = crm.connect(write_shop(orders=ORDERS))
-    with pytest.raises(NotAvailable, match="needs feedback; this shop has orders"):
+    with pytest.raises(NotAvailable, match="The export holds orders, but not reviews or ratings"):
         shop.table("feedback")
     with pytest.raises(NotAvailable, match=r"needs orders\.coupon"):
         shop.table("orders", "coupon")

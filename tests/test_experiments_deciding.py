@@ -95,7 +95,7 @@ def test_every_state_there_is_is_reached_and_leads_to_what_it_should(judged):
         "End lower: keep the old version",
         "Keep the old version: at best no difference adds 2.2 points",
         "Keep the old version: at best no gain adds 4 points",
-        "Ignore the void test: 600 players are missing from new",
+        "Ignore the void test: 600 players are missing from the new version",
         "Let the running test run to its end",
         "Choose another measure for unfit",
         "Bring the outcomes of no outcomes",

@@ -968,7 +968,7 @@ def test_too_few_texts_are_an_answer(write_shop: Callable[..., Path]) -> None:
 
 def test_a_shop_without_feedback_is_not_available(write_shop: Callable[..., Path]) -> None:
     shop = crm.connect(write_shop(orders=[{"order_id": "1", "ordered_at": "2026-01-01"}]))
-    with pytest.raises(NotAvailable, match="needs feedback"):
+    with pytest.raises(NotAvailable, match="but not reviews"):
         feedback.facts(shop)
 
 

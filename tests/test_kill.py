@@ -52,7 +52,7 @@ MATRIX: dict[str, tuple[str, str, int, str]] = {
     "exits": ("import sys\nsys.exit(0)", "failed", 1, "SystemExit in cell 3 ended the notebook before its last cell"),
     "foreign_kernel": ("1", "failed", 1, "asks for the kernel 'ir'"),
     "no_table": ("import crmlib\ncrmlib.connect(shop, as_of=as_of).table('feedback')", "not_available", 0,
-                 "needs feedback; this shop has orders"),
+                 "The export holds orders, but not reviews or ratings (table feedback)"),
     "bad_data": ("from crmlib.errors import DataError\nraise DataError('orders.csv is empty')", "refused", 3,
                  "orders.csv is empty"),
 }  # fmt: skip

@@ -273,6 +273,8 @@ def test_a_tile_says_value_and_how_it_moved_on_the_comparable_period() -> None:
         ({"low": 8.0, "high": 12.0}, "10.0", "between"),
         ({"before": 12.0, "against": "last week", "note": "of 12"}, "▼ down 17% on last week", "of 12"),
         ({"before": 10.0, "against": "last week"}, "unchanged on last week", "▲"),
+        ({"before": 9.0, "against": "last week", "low": 8.0, "high": 12.0}, "about the same as last week", "▲"),
+        ({"before": 7.0, "against": "last week", "low": 8.0, "high": 12.0}, "▲ up 43% on last week", "same"),
         ({"value": None, "note": "no orders"}, "not available", "on the"),
         ({"value": 0.1, "unit": "share", "before": 0.1, "against": "last week", "signed": True}, "+10.0%", "▲"),
     ],
@@ -280,6 +282,7 @@ def test_a_tile_says_value_and_how_it_moved_on_the_comparable_period() -> None:
 def test_the_small_print_of_a_tile(changes: dict[str, Any], words: str, not_said: str) -> None:
     html = page_of(payload(metrics=[metric(**changes)]))
     tiles = re.sub(r"</?span[^>]*>", "", html[html.index('class="tiles"') : html.index("</dl>")])
+    tiles = tiles.replace(" and\N{NO-BREAK SPACE}", " and ")
     assert words in tiles and not_said not in tiles
 
 
@@ -319,7 +322,7 @@ def test_three_actions_are_open_and_the_rest_is_folded() -> None:
 
 def test_a_first_report_says_so_after_the_actions_and_nothing_changed_is_one_line() -> None:
     first = page_of(payload())
-    assert "First report. The next one will show what changed." in first and 'id="changed"' not in first
+    assert "First report; the next shows what changed." in first and 'id="changed"' not in first
     since = replace(memory("m")["changes"], came=(), went=(), missed=())
     still = page_of(payload(), changes=since)
     assert "Nothing stands out since 15\N{NO-BREAK SPACE}November." in still and "First report" not in still
@@ -370,7 +373,8 @@ def test_rows_that_could_not_be_used_are_one_line_but_on_the_report_on_the_data(
     links = [("Data health", "../data_health/report.html", False)]
     told = page_of(payload(), siblings=links)
     assert (
-        "1 row of 12 could not be used." in told and 'href="../data_health/report.html">Data health</a> shows' in told
+        "1 of the shop’s 12 rows could not be used." in told
+        and 'href="../data_health/report.html">Data health</a> shows' in told
     )
     assert "could not be used" not in page_of(payload(), report="data_health")
     assert "could not be used" not in page_of(payload(shop=passport(tables=[tables[0] | {"kept": 11, "set_aside": 0}])))
@@ -936,12 +940,13 @@ def test_latest_forwards_and_the_index_leads_everywhere(browser: Any, site: Path
 
 
 @pytest.mark.browser
-def test_it_prints_without_its_navigation_and_what_is_folded(browser: Any, site: Path) -> None:
+def test_it_prints_without_its_navigation_and_what_is_folded_but_with_every_reason(browser: Any, site: Path) -> None:
     opened = browser.new_page()
     opened.goto(f"{site.as_uri()}/2026-11-22/baskets/report.html")
     opened.emulate_media(media="print")
-    for hidden in ("nav.contents", "nav.siblings", "#sources", "#method", ".todo details"):
+    for hidden in ("nav.contents", "nav.siblings", "#sources", "#method", ".todo summary"):
         assert opened.locator(hidden).is_hidden(), hidden
+    assert opened.locator(".todo details p").first.is_visible()
     keep = "e => [getComputedStyle(e).breakInside, getComputedStyle(e).breakAfter]"
     assert opened.locator(".hero").evaluate(keep)[0] == "avoid"
     assert opened.locator(".finding").first.evaluate(keep)[0] == "avoid"

@@ -1,6 +1,7 @@
 """Purchase cycles: open gaps counted, chances that hold on later days, and late as often by mistake as declared."""
 
 from datetime import date, timedelta
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -8,7 +9,8 @@ import pytest
 from statsmodels.duration.survfunc import SurvfuncRight
 
 import crmlib as crm
-from crmlib.analysis.purchase_cycles.chances import _groups
+from crmlib.analysis.purchase_cycles.chances import _groups, _said
+from crmlib.analysis.purchase_cycles.late import _actions
 from crmlib.errors import NotAvailable, NotEnoughData
 from crmlib.findings import Due
 from crmlib.stats.logistic import chance, fit_logistic
@@ -212,6 +214,59 @@ def test_tenths_that_were_given_the_same_chance_are_one_row():
     assert rows["n"].tolist() == [400, 400] and rows["actual"].tolist() == pytest.approx([0.5, 3 / 400])
     assert rows["forecast"].iloc[1] == pytest.approx((0.1 + 0.6) / 400)
     assert (rows["low"] < rows["actual"]).all() and (rows["actual"] < rows["high"]).all()
+
+
+def test_chances_that_did_not_hold_are_said_with_their_way():
+    frame = pd.DataFrame({"tenth": [1, 2], "forecast": [0.1, 0.6], "actual": [0.1, 0.6], "n": [400, 400]})
+    held, high, low = frame, frame.assign(actual=[0.01, 0.4]), frame.assign(actual=[0.2, 0.8])
+    both = frame.assign(actual=[0.01, 0.8])
+
+    def said(*parts):
+        return _said(pd.concat([part.assign(horizon=days) for days, part in zip((30, 7, 90), parts, strict=False)]))
+
+    assert said(held) == ("30-day chances held in 2 of 2 groups of customers", "")
+    assert said(high)[0] == "30-day chances were too high in 2 of 2 groups of customers" and "rough" in said(high)[1]
+    title = (
+        "30-day chances held in 2 of 2 groups of customers; those for 7 days were too low; those for 90 days were off"
+    )
+    assert said(held, low, both) == (title, "Take those as a rough guide.")
+    assert said(held, low, low)[0].endswith("; those for 7 and 90 days were too low")
+
+
+def test_where_the_data_begins_in_mid_life_old_customers_are_not_called_new(tmp_path):
+    """300 customers who buy weekly were there before; 40 join later, and a quarter of them buy again."""
+    rows = [(f"old{i}", 200 - 7 * n) for i in range(300) for n in range(28)]
+    rows += [(f"new{i}", 120 - i) for i in range(40)] + [(f"new{i}", 100 - i) for i in range(10)]
+    days = pd.DataFrame(rows, columns=["customer_id", "ago"])
+    days["ordered_at"] = pd.Timestamp(DAY) - pd.to_timedelta(days["ago"], unit="D")
+    shop = opened(tmp_path, days.assign(order_id=range(len(days)), total=1).drop(columns="ago"))
+    first = pc.again(pc.gap_counts(shop), number=1)
+    assert first.n == 40 and first.share[-1] == pytest.approx(0.25, abs=0.01)
+
+
+def test_the_weakest_step_is_named_only_where_it_is_weak():
+    def after(*shares):
+        rows = [(n, gap, closed, count) for n, share in enumerate(shares, 1)
+                for gap, closed, count in ((5, True, share), (400, False, 100 - share))]  # fmt: skip
+        return pc.part_orders(pd.DataFrame(rows, columns=["number", "gap", "closed", "n"]))
+
+    assert after(58, 80, 90).title == "The first order is the weakest step: 58% order again"
+    assert after(58, 80, 90).sentence == "Within a year; after order 3, 90% do."
+    assert after(90, 80, 90).title == "Order 2 is the weakest step: 80% order again"
+    assert not after(99, 98, 99).shown
+
+
+def test_actions_say_how_many_of_the_late_may_be_asked(shop):
+    def asked(n, late, likely=True):
+        listed = {reason: SimpleNamespace(frame=range(n), note="") for reason in ("due", "late")}
+        return [action.what for action in _actions(listed, late=late, likely=likely, shop=shop)]
+
+    assert asked(0, 0) == []
+    assert asked(1, 1) == ["Remind 1 customer who will probably buy within 30 days",
+                           "Ask the late customer what stopped them"]  # fmt: skip
+    assert asked(1, 1, likely=False)[0] == "Remind 1 customer who is due within 30 days"
+    assert asked(7, 9)[1] == "Ask 7 of the 9 late customers what stopped them"
+    assert asked(9, 9)[1] == "Ask the 9 late customers what stopped them"
 
 
 def test_few_none_and_nameless(write_shop):

@@ -3,6 +3,7 @@
 import importlib
 from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -224,7 +225,7 @@ def test_what_makes_people_leave_is_found_and_what_only_goes_along_is_not(tables
 def test_with_nothing_planted_nothing_is_found(few_shop):
     found = rt.common(few_shop, rt.limits(few_shop))
     assert found.clear.empty and len(found.table) >= 5
-    assert rt.part_common(found).title == "Those who left had nothing special in common"
+    assert rt.part_common(found).title == "Nothing we looked at sets those who went silent apart"
 
 
 def test_a_reason_that_another_explains_is_said_to_go_with_it():
@@ -342,16 +343,16 @@ def test_without_an_experiment_it_is_not_known_and_the_page_says_which_one_to_ru
     part = rt.part_worth(found, listed=200)
     assert part.metrics[0].value is None and part.metrics[0].note == "needs an experiment"
     need = worth.units_needed(found.base, 0.03)
-    assert (
-        part.title == "What winning back brings is not known yet" and f"once {need:,} were written to" in part.sentence
-    )
+    assert part.title == "What winning back brings is not known yet" and f"{need:,} written to" in part.sentence
     # Drawn again and again, four such lists in five show the rise.
     rng, sizes = np.random.default_rng(0), np.array([need, need // 4])
     came = rng.binomial(sizes, [found.base + 0.03, found.base], (20_000, 2))
     pooled = came.sum(axis=1) / sizes.sum()
     error = np.sqrt(pooled * (1 - pooled) * (1 / sizes).sum())
     assert np.mean((came / sizes) @ [1, -1] > 1.95996 * error) == pytest.approx(0.8, abs=0.02)
-    assert "repeat it" in part.sentence and "repeat it" not in rt.part_worth(found, listed=2 * need).sentence
+    assert (
+        "200 are too few: repeat it" in part.sentence and "repeat" not in rt.part_worth(found, listed=2 * need).sentence
+    )
     # With costs, the rise to look for is the one that pays for them.
     dear = rt.worth(shop, left, back, contact=1.0, offer=3.0)
     assert dear.least == pytest.approx((1 + 3 * dear.base) / (dear.year.value - 3))
@@ -429,7 +430,7 @@ def page_of(shop):
     value = rt.worth(shop, left, back)
     people = rt.lists(shop, left, common, back, value)
     parts = [
-        rt.part_left(left, currency=shop.currency), rt.part_common(common), rt.part_worth(value, listed=people.written),
+        rt.part_left(left, currency=shop.currency, silent=back.most), rt.part_common(common), rt.part_worth(value, listed=people.written),
         rt.part_lists(people, value, shop=shop), rt.part_back(back, shop=shop), rt.part_few(shop, left),
     ]  # fmt: skip
     return rt.page(left, common, back, parts)
@@ -461,7 +462,7 @@ def test_no_names_and_a_shop_that_only_has_orders(write_shop, brute):
     bare = brute[["customer_id", "day"]].rename(columns={"day": "ordered_at"}).assign(order_id=range(len(brute)))
     said = page_of(crm.connect(write_shop(name="o", orders=bare), as_of=DAY))
     assert said["left_money"].value is None and "sales_last_year" not in said.lists["win_back"]
-    assert said.tables["reasons"].empty and "had ordered once." in said.headline
+    assert said.tables["reasons"].empty and said.headline.endswith("% of those active.")
 
 
 @pytest.mark.parametrize(
@@ -487,6 +488,14 @@ def test_where_most_come_back_unasked_nobody_is_said_to_have_left(left, common, 
     assert (
         said == "1 customer has been silent for unusually long; about 70% of such customers come back within 60 days."
     )
+    part = rt.part_left(left, currency="EUR", silent=most.most)
+    labels = [metric.label for metric in part.metrics]
+    assert labels[:2] == ["Silent unusually long", "Share silent"] and "went silent" in part.title
+    assert (
+        part.certain[0].startswith("They are silent for longer")
+        and "now silent" in rt.part_back(most, shop=with_people[0]).ahead[0]
+    )
+    assert "left" not in " ".join([part.title, part.sentence, *labels[:2]])
     shop, _, found, value, _, _ = with_people
     assert not rt.part_lists(replace(found, unasked=True), value, shop=shop).actions
     assert "wait before you write" in rt.part_worth(replace(value, base=0.7), listed=200).sentence
@@ -497,9 +506,12 @@ def test_the_comparison_with_the_year_before_is_said_where_it_is_beyond_chance(l
               for n in (300, 200, 100)]  # fmt: skip
     assert [" ".join(title.split()[:2]) for title in titles] == ["A larger", "About the", "A smaller"]
     young = rt.part_left(replace(left, left=300, base=1000, before=None), currency="EUR")
-    assert young.title == "30% of customers went silent in 12 months" and young.certain[0].endswith(
-        "Some still come back."
+    assert young.title.endswith("’s buyers left")
+    assert not young.sentence and young.certain[0].endswith(" days.")
+    none = rt.part_left(
+        replace(left, before=None, base=1000, left=300, months=left.months.assign(known=False)), currency="EUR"
     )
+    assert none.title == "30% of customers left in 12 months"
 
 
 def test_what_stood_out_for_one_two_and_many(common):
@@ -507,19 +519,28 @@ def test_what_stood_out_for_one_two_and_many(common):
     rows = pd.concat([row.assign(reason=name, key=name) for name in ("wrote to service", "had a refund", "x", "y")])
     for n, end in (
         (1, ""),
-        (2, "also more often had a refund."),
+        (2, "They also more often had a refund."),
         (4, "more often had a refund, x and 1 other."),
     ):
         found = replace(common, table=rows.head(n).reset_index(drop=True))
         part = rt.part_common(found)
-        assert part.title.startswith(f"{row['left'].iloc[0]:.1%} of those who left wrote to service, ")
+        assert part.title == "Those who left wrote to service more often"
         assert (
             part.sentence.endswith(end)
             and bool(part.sentence) == (n > 1)
-            and shared.stood_out(found).startswith("wrote to service about three times")
+            and shared.stood_out(found).startswith(f"{row['left'].iloc[0]:.1%} of them wrote to service, ")
+            and shared.stood_out(found).endswith("% of similar customers who stayed.")
         )
     alone = rows.head(1).assign(ratio=np.nan, low=np.nan, high=np.nan, stayed=0.0)
-    assert shared.stood_out(replace(common, table=alone)) == "wrote to service, and nobody like them who stayed did"
+    told = shared.stood_out(replace(common, table=alone))
+    assert told.endswith("of them wrote to service, and nobody like them who stayed did.")
+
+
+def test_a_forecast_that_missed_by_a_quarter_is_called_rough(back):
+    for came, rough in ((100, False), (120, False), (180, True), (60, True)):
+        windows = pd.DataFrame({"back": [60], "n": [900], "came": [came], "expected": [100.0]})
+        said = rt.part_back(replace(back, windows=windows), shop=SimpleNamespace(as_of=DAY)).certain[0]
+        assert said.endswith("expected: take that as a rough guide.") == rough
 
 
 def test_reasons_are_told_in_words_that_follow_they():

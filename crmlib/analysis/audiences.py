@@ -81,9 +81,9 @@ class Audiences:
 
 
 def starters(shop: Shop) -> dict[str, str]:
-    """Audiences for a shop that has saved none, by name: unhappy regulars, might need, gone quiet, birthdays.
+    """Audiences for a shop that has saved none, by name: unhappy regulars, never bought, gone quiet, birthdays.
 
-    'Might need' takes the shop's own three best-selling categories: who bought one of the first two, not the third.
+    'Never bought' takes the shop's own three best-selling categories: who bought one of the first two, not the third.
 
     >>> starters(shop)["unhappy_regulars"]
     'bought_often & unhappy'
@@ -99,7 +99,7 @@ def starters(shop: Shop) -> dict[str, str]:
         if len(best) == 3:
             one, two, three = (json.dumps(name, ensure_ascii=False) for name in best)
             name = re.sub(r"\W+", "_", best[2].casefold()).strip("_") or "more"
-            found[f"might_need_{name}"] = f"(bought({one}) | bought({two})) - bought({three})"
+            found[f"never_bought_{name}"] = f"(bought({one}) | bought({two})) - bought({three})"
     return found | {"gone_quiet": 'bought_often - bought_last("180d")', "birthday_next_week": 'birthday("7d")'}
 
 
@@ -110,7 +110,7 @@ def audiences(shop: Shop) -> Audiences:
     asked; NotEnoughData where nobody is in any. UsageError for a segment that cannot be read.
 
     >>> [audience.name for audience in audiences(shop).found]
-    ['unhappy_regulars', 'might_need_kitchen', 'gone_quiet', 'birthday_next_week']
+    ['unhappy_regulars', 'never_bought_kitchen', 'gone_quiet', 'birthday_next_week']
     """
     saved = segments.saved(shop)
     texts = saved or starters(shop)
@@ -150,12 +150,13 @@ def part_reach(every: Audiences) -> Part:
         columns=["audience", "people", "contactable"],
     ).sort_values("people", ascending=False, kind="stable")
     share = every.contactable / every.people
-    title = f"‘{frame['audience'].iloc[0]}’ is the largest audience" if len(frame) > 1 else "The people of the audience"
+    first, them = frame["audience"].iloc[0], "them" if len(frame) > 1 else "it"
+    title = f"‘{first}’ is the largest audience" if len(frame) > 1 else f"One audience: ‘{first}’"
     asked = bool(_reach(every))
     metrics = [
         Metric(id="audiences", label="Audiences", value=len(every.found), unit="audiences",
                definition="saved segments that this shop's data can answer"),
-        Metric(id="people", label="People in them", value=every.people, unit="people", headline=True,
+        Metric(id="people", label=f"People in {them}", value=every.people, unit="people", headline=True,
                definition="customers in at least one audience, each counted once"),
         Metric(id="contactable", label="People who may be contacted", value=every.contactable, unit="people",
                headline=asked and every.contactable not in _reach(every).values(),
@@ -304,7 +305,7 @@ def headline(every: Audiences) -> str:
     hold = f"{wording.upper(wording.small(n))} {wording.noun(n, 'audience')} {wording.noun(n, 'holds', 'hold')} "
     said = f"{hold}{wording.counted(every.people, 'customer')}"
     if not _reach(every):
-        return f"{said}. Who agreed to be contacted is not in the data."
+        return f"{said}. The data does not say who agreed to be contacted."
     if every.contactable == every.people:
         return f"{said}; {'all' if every.people > 1 else 'this one'} may be contacted."
     return f"{said}; {formats.number(every.contactable) if every.contactable else 'none'} may be contacted."
@@ -312,7 +313,7 @@ def headline(every: Audiences) -> str:
 
 def _actions(every: Audiences) -> list[Action]:
     if not _reach(every):
-        return [Action(what="Add who agreed to marketing e-mail to the export, to make lists", owner="shop")]
+        return [Action(what="Export who agreed to marketing e-mail; then lists can be made", owner="shop")]
     made: list[Action] = []
     for audience in sorted(every.found, key=lambda a: -len(a.people)):
         for channel, found in audience.reached.items():

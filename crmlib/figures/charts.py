@@ -193,7 +193,7 @@ def columns(
         levels(ax)
         ax.yaxis.set_major_formatter(lambda amount, _: form(amount))
         top = np.nanmax([*shown, *was, 0])
-        ax.set_ylim(min(0.0, np.nanmin(shown)), 1.16 * top or 1)
+        ax.set_ylim(min(0.0, np.nanmin(shown)), (1.16 if paired else 1.04) * top or 1)
         if paired:
             _key(ax, [(before_name, MUTED), (now_name, ACCENT)])
         ax.set(xlabel="", ylabel=what)

@@ -12,7 +12,7 @@ import pandas as pd
 
 from crmlib import wording
 from crmlib.errors import CrmError
-from crmlib.figures.canvas import ACCENT, CYCLE, INK, MUTED, draw
+from crmlib.figures.canvas import ACCENT, CYCLE, INK, MUTED, PAPER, draw
 from crmlib.figures.charts import Form, behind, few_ticks, lacks, levels, no_math
 from crmlib.findings import Chart
 
@@ -74,7 +74,7 @@ def line(
             ax.axhline(reference, color=INK, linewidth=1.2, zorder=1)
         bottom, top = ax.get_ylim()
         least = float(np.nanmin(frame[[y, low] if low else [y]].astype(float)))
-        ax.set_ylim(0 if zero and least >= 0 else bottom, top + 0.12 * (top - bottom))
+        ax.set_ylim(0 if zero and least >= 0 else bottom, top + (0.12 if mark else 0.02) * (top - bottom))
         if frame[x].nunique() > 1:
             ax.set_xlim(frame[x].min(), frame[x].max())
         if mark is not None:
@@ -139,18 +139,22 @@ def _day(value: pd.Timestamp) -> str:
 
 
 def label_ends(ax: Axes, ends: Sequence[tuple[Any, float, str, str]], *, gap: float = 0.06) -> None:
-    """Write labels beside line ends, (x, y, text, colour) each, pushed apart so that none overlap.
+    """Write labels beside line ends, (x, y, text, colour) each, pushed apart where they would overlap.
 
     `gap` is the least distance between labels as a share of the axis' height. Linear axes only.
     """
     low, high = ax.get_ylim()
     step = gap * (high - low)
-    placed: float | None = None
+    left, right = ax.get_xlim()
+    placed: list[tuple[float, float]] = []
     for x, y, text, colour in sorted(ends, key=lambda end: end[1]):
-        at = y if placed is None else max(y, placed + step)
+        across = float(ax.convert_xunits(x))  # type: ignore[no-untyped-call]
+        near = [height for other, height in placed if abs(across - other) < 3 * gap * (right - left)]
+        at = max([y, *(height + step for height in near)])
         ax.annotate(text, (x, at), xytext=(6, 0), textcoords="offset points", va="center", color=colour,
-                    fontweight="bold", annotation_clip=False)  # fmt: skip
-        placed = at
+                    fontweight="bold", annotation_clip=False,
+                    bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 1, "alpha": 0.8})  # fmt: skip
+        placed.append((across, at))
 
 
 def time_axis(ax: Axes, *, narrow: bool) -> None:

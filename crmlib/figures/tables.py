@@ -10,7 +10,7 @@ import pandas as pd
 from crmlib.findings import Chart
 from crmlib.formats import FEW_PEOPLE, people
 
-SHOWN_ROWS = 50
+SHOWN_ROWS = 60
 
 
 def tabulate(

@@ -127,5 +127,5 @@ def _with_row(readme: Path, made: Mapping[Path, str], title: str) -> str:
     if not rows:
         raise UsageError("README.md has no table of notebooks to name the report in")
     notebook = next(f"notebooks/{path.name}" for path in made if path.suffix == ".ipynb")
-    row = f"| [{notebook}]({notebook}) | {title} | orders |\n"
+    row = f"| [{notebook}]({notebook}) | {title}: write the question here | orders |\n"
     return "".join([*lines[: rows[-1] + 1], row, *lines[rows[-1] + 1 :]])

@@ -35,7 +35,7 @@ SET_ASIDE: Mapping[str, str] = {
     "rounded_id": "numbers rounded by a spreadsheet, now alike",
     "negative_total": "a total below zero although tax or goods are not",
     "unknown_order": "a line whose order is missing or can't be used",
-    "repeated_key": "duplicate number; we kept the first row",
+    "repeated_key": "repeated number; first row kept",
     "erased": "the customer asked to be erased",
 }
 KEPT: Mapping[str, str] = {

@@ -14,6 +14,7 @@ import ibis
 import ibis.expr.types as ir
 import pandas as pd
 
+from crmlib import wording
 from crmlib.errors import DataError, NotAvailable, TooManyRows, UsageError, nearest
 from crmlib.scratch import Scratch
 from crmlib.shop import display, quality
@@ -27,6 +28,8 @@ from crmlib.shop.load import Audit, Record
 from crmlib.shop.people import People
 from crmlib.shop.tables import TABLES
 
+_HELD = {"order_lines": "the products in each order (table order_lines)", "assignments": "tests (table assignments)",
+         "feedback": "reviews or ratings (table feedback)"}  # fmt: skip
 _NUMBERS = itertools.count()  # names of what is kept; shops may share an engine
 
 
@@ -97,7 +100,8 @@ class Shop:
         if name not in TABLES:
             raise UsageError(f"no shop has a table '{name}'; {nearest(name, TABLES)}")
         if name not in self.audits:
-            raise NotAvailable(f"needs {name}; this shop has {', '.join(self.audits)}")
+            held = wording.listed(table.replace("_", " ") for table in self.audits)
+            raise NotAvailable(f"The export holds {held}, but not {_HELD.get(name, name.replace('_', ' '))}")
         canonical = TABLES[name].names
         # Columns of the shop's own stand in the table beside ours.
         there = self.audits[name].present | (set(self._tables[name].columns) - set(canonical))

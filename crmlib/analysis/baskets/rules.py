@@ -317,9 +317,8 @@ def part_rules(rules: Rules, baskets: Baskets, suggestions: pd.DataFrame) -> Par
         tables={"rules": rules_table(rules, baskets, listed=set(suggestions["pair"]))},
         checks=checks,
         certain=[
-            "Expected means: the same baskets and the same sales, but filled at random. Ranges are where the number "
-            "would lie with other customers of the same kind, 95 times in 100. Of 100 pairs called unusual, about "
-            f"{rate} at most are luck."
+            "Expected means: the same baskets and the same sales, but filled at random. Ranges hold for other such "
+            f"customers 95 times in 100. Of 100 pairs called unusual, about {rate} at most are luck."
         ],
         method=[
             "Chance is the bipartite configuration model within classes of basket size: baskets keep their sizes, "

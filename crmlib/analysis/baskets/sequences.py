@@ -345,7 +345,7 @@ def _title(row: pd.Series[float], days: int) -> str:
 
 
 def _sentence(row: pd.Series[float]) -> str:
-    test = "Time a reminder by it; whether it sells more, only a test can tell."
+    test = "Time a reminder by it, and test it."
     if not row["share_after"] > 0:
         return f"It came {row['after']:,} times after and {row['before']:,} times before. {test}"
     any_order = formats.share(row["share_any"], digits=0 if row["share_any"] >= 0.015 else 1)

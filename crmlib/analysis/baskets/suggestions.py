@@ -20,7 +20,7 @@ from crmlib.formats import Estimate
 
 _LIMITS = (
     "Bought together does not mean that showing one sells the other: only a test can tell.",
-    "Promotions and page placement create pairs too, and stock is not in the data.",
+    "Promotions and page placement create pairs too.",
 )
 _LISTED = LEADING = 10
 _COSTS_KNOWN = 0.8  # share of sales with known costs, below which the page says so

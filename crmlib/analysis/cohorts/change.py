@@ -173,9 +173,10 @@ def part_change(found: Newcomers, step: Shift, latest: Newest | None) -> Part:
     history = tuple((f"{row.first:%Y-%m-%d}", float(row.share)) for row in months.tail(24).itertuples())
     metrics = []
     if latest is not None:
-        was = latest.before
+        # Where it moved the headline has both numbers.
+        was = None if moved(step, latest) else latest.before
         metrics.append(
-            Metric.of(latest.now, id="repeat_soon", label=f"Newest back within {days} days", headline=True,
+            Metric.of(latest.now, id="repeat_soon", label=f"Newest customers back within {days} days", headline=True,
                       before=was.value if was else None, against="a year before" if was else "",
                       history=history,
                       definition=f"share of those whose first order was in the newest {len(latest.months)} months that "
@@ -192,7 +193,8 @@ def part_change(found: Newcomers, step: Shift, latest: Newest | None) -> Part:
             Signal(id="newcomers_changed", text=f"{_title(step)}.",
                    gone="Newcomers come back as those before them did.")
         ] if step.found else [],
-        certain=["Ranges hold in 19 of 20 cases, and one quiet shop in 20 would be told of a change."],
+        certain=["Ranges hold in 19 of 20 cases; in 1 of 20 shops where nothing changed, this page would still report "
+                 "a change."],
         method=[_method(step)],
     )  # fmt: skip
 
@@ -201,11 +203,10 @@ def _title(step: Shift) -> str:
     if step.month is None:
         return "Too few months to see a change"
     if not step.likely:
-        return "No month changed how many come back"
+        return "No change is large enough to be seen"
     if not step.found:
         return f"Newcomers since {month_name(step.month)} come back {_less(step)}, or it is the season"
-    fewer = "more" if step.effect > 0 else "fewer"
-    return f"Since {month_name(step.month)}, {round(abs(100 * step.effect))} in 100 {fewer} come back"
+    return f"Customers won since {month_name(step.month)} come back {_less(step)}"
 
 
 def _sentence(step: Shift) -> str:
@@ -217,7 +218,8 @@ def _sentence(step: Shift) -> str:
         return "Two years of newcomers are needed to tell a change from the season."
     ends = sorted(abs(round(100 * end)) for end in (step.low, step.high))
     span = f"between {ends[0]} and {ends[1]}" if step.low * step.high > 0 else f"up to {ends[1]}"
-    return f"Likely {span} in 100, against the same months of other years."
+    fewer = "more" if step.effect > 0 else "fewer"
+    return f"Against the same months of other years, {span} in 100 {fewer}."
 
 
 def _less(step: Shift) -> str:

@@ -59,17 +59,18 @@ def periods(found: Newcomers) -> pd.DataFrame:
     months = rows["first"].nunique()
     freq, name = ("M", "month") if months <= 6 else ("Q", "quarter") if months <= 48 else ("Y", "year")
     of = rows["first"].dt.to_period(freq)
+    ends = rows.groupby(of)["first"]
     sums = rows.drop(columns=["by", "cohort", "first"]).groupby(of).sum().reset_index(names="start")
     sums["whole"] = sums["start"].dt.end_time < pd.Timestamp(found.as_of)
-    sums["name"] = [_called(period, name) for period in sums["start"]]
+    sums["name"] = [_called(*both, name) for both in zip(ends.min(), ends.max(), strict=True)]
     return sums
 
 
-def _called(period: pd.Period, name: str) -> str:
-    start = period.start_time
-    if name == "month":
-        return f"{start:%B %Y}"
-    return f"{start:%Y}" if name == "year" else f"{start:%b}–{period.end_time:%b %Y}"
+def _called(first: pd.Timestamp, last: pd.Timestamp, name: str) -> str:
+    """A period by the months in it that have newcomers: where the data begins in its middle, they are fewer."""
+    if name == "year":
+        return f"{first:%Y}"
+    return f"{first:%B %Y}" if first == last else f"{first:%b}–{last:%b %Y}"
 
 
 def repeat_year(found: Newcomers) -> tuple[Estimate | None, float | None]:
@@ -109,7 +110,7 @@ def part_curves(found: Newcomers, step: Shift, latest: Newest | None) -> Part:
     ]  # fmt: skip
     if now is not None:
         metrics.append(
-            Metric.of(now, id="repeat_12m", label="Back within a year", headline=True, before=before,
+            Metric.of(now, id="repeat_12m", label="Newcomers back within a year", headline=True, before=before,
                       against="the year before" if before is not None else "",
                       definition="share who bought again within 365 days of the first order, of the newest twelve "
                       "months of newcomers all known that long")
@@ -130,13 +131,13 @@ def _title(frame: pd.DataFrame, names: list[str], differs: bool) -> str:
     if len(names) < 2:
         return "How many newcomers come back"
     if not differs:
-        return "The youngest run with those before them"
+        return "The newest customers do not clearly differ from earlier ones"
     at = frame[frame["cohort"] == names[-1]].iloc[-1]
     others = frame[(frame["month"] == at["month"]) & (frame["cohort"] != names[-1])]["share"]
     if at["share"] < others.min() or at["share"] > others.max():
         place = "below" if at["share"] < others.min() else "above"
-        return f"The youngest are {place} all {wording.small(len(others))} before them"
-    return "The youngest run with those before them"
+        return f"The newest customers are {place} all {wording.small(len(others))} earlier groups"
+    return "The newest customers lie among earlier ones"
 
 
 def _sentence(found: Newcomers) -> str:
@@ -148,7 +149,7 @@ def _sentence(found: Newcomers) -> str:
     if year.empty:
         return f"{formats.share(month['back_1'].sum() / month['n'].sum())} of newcomers come back within a month."
     n, soon, later = (float(year[name].sum()) for name in ("n", "back_3", f"back_{_YEAR}"))
-    rest = f"; of the rest, {formats.share((later - soon) / (n - soon))} within a year" if n > soon else ""
+    rest = f"; of the rest, {formats.share((later - soon) / (n - soon))} later" if n > soon else ""
     return f"{formats.share(soon / n)} come back within three months{rest}."
 
 

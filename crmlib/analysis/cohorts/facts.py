@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from typing import TYPE_CHECKING
 
 import ibis
 import ibis.expr.types as ir
-import numpy as np
 import pandas as pd
 
 from crmlib import formats
 from crmlib.errors import NotAvailable, UsageError
 from crmlib.shop import facts as shared
+from crmlib.shop.facts.gaps import since
 
 if TYPE_CHECKING:
     from crmlib.shop.shop import Shop
@@ -25,7 +25,7 @@ LEAST = 30  # newcomers below which a group is not judged
 GROUPS = ("channel", "coupon", "country")
 NO_COUPON, OTHER, UNKNOWN = "no coupon", "other", "unknown"
 _MOST_VALUES = 40  # of a group that are told apart
-_OLD_ACCOUNT_DAYS, _RUSH_DAYS, _RUSH = 30, 30, 3.0
+_OLD_ACCOUNT_DAYS = 30
 _DEALER = 20  # times what one in a hundred spends, and nobody buys so for himself
 
 
@@ -74,36 +74,6 @@ class Newcomers:
             {"first": rows["first"], "n": rows["n"], "back": rows["back_within"],
              "share": rows["back_within"] / rows["n"]}
         ).reset_index(drop=True)  # fmt: skip
-
-
-def since(shop: Shop) -> tuple[date | None, str]:
-    """The first day on which who buys first is a newcomer, where the data alone has to tell; and why, in a sentence.
-
-    A shop's data that begins in mid-life shows its old customers in a rush of first orders. Then those count who were
-    not seen for as long as 95 of 100 gaps between purchases last, each customer counted once. (None, '') where there
-    is no such rush.
-    """
-    history = shared.customer_history(shop, until=shop.as_of)
-    start = shop.fetch(history.aggregate(day=history["first_day"].min()))["day"].iloc[0]
-    if pd.isna(start):
-        return None, ""
-    age = history["first_day"].delta(ibis.literal(pd.Timestamp(start).date()), unit="day")
-    counts = shop.fetch(
-        history.group_by(at=(age / _RUSH_DAYS).floor().cast("int64")).aggregate(n=history.count()).order_by("at")
-    )
-    if len(counts) < 2:
-        return None, ""
-    usual = float(counts["n"].iloc[1:].median())
-    if counts["n"].iloc[0] <= _RUSH * usual:
-        return None, ""
-    by = shop.fetch(shared.gap_lengths(shop, day=shop.as_of))
-    if by.empty:
-        return None, ""
-    lead = int(by["gap"].iloc[int(np.searchsorted(by["w"].cumsum(), 0.95 * by["w"].sum()))])
-    return pd.Timestamp(start).date() + timedelta(days=lead), (
-        f"First orders rush in when the data begins, so many are of old customers: whoever was first seen in its first "
-        f"{lead} days, as long as 95 of 100 gaps last with every customer counted once, is left out."
-    )
 
 
 def newcomers(shop: Shop, *, after: date | None = None) -> ir.Table:

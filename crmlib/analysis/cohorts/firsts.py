@@ -255,7 +255,7 @@ def _who(by: str, item: object) -> str:
     """Newcomers of a group, after 'newcomers'."""
     if by == "coupon":
         return "without a coupon" if item == NO_COUPON else f"with coupon {item}"
-    return f"from {item}" if by == "country" else f"by {str(item).replace('_', ' ')}"
+    return f"from {item}" if by == "country" else f"through {str(item).replace('_', ' ')}"
 
 
 def _dots(rows: pd.DataFrame, found: League) -> figures.Chart:

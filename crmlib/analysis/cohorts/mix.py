@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from crmlib import figures, formats, wording
+from crmlib import figures, formats
 from crmlib.analysis.cohorts.change import Newest, Shift, moved
 from crmlib.analysis.cohorts.facts import GROUPS, Newcomers
 from crmlib.findings import Part
@@ -98,7 +98,7 @@ def part_mix(found: Newcomers, step: Shift, latest: Newest | None) -> Part:
     frame["name"] = [f"By {one.by}" for one in made]
     largest = max(made, key=lambda one: abs(one.mix))
     return Part(
-        title=_title(largest), sentence=_sentence(largest, latest),
+        title=_title(largest), sentence=_sentence(largest),
         chart=figures.table(
             frame, caption="Change against the same months a year before, in points; the parts add up",
             labels={"name": "Newcomers told apart", "mix": "Other people came", "rate": "They behave otherwise",
@@ -111,18 +111,15 @@ def part_mix(found: Newcomers, step: Shift, latest: Newest | None) -> Part:
 
 def _title(largest: Split) -> str:
     if abs(largest.mix) < 0.25 * abs(largest.whole):
-        return "Not because others came"
+        return "The same kinds of people came; they behave differently"
     if abs(largest.mix) > 0.75 * abs(largest.whole) and largest.mix * largest.whole > 0:
         return f"Other people came: by {largest.by} that is most of the change"
     return f"Part of the change is that other people came, told apart by {largest.by}"
 
 
-def _sentence(largest: Split, latest: Newest) -> str:
-    moved = (
-        wording.upper(wording.change(latest.now.value or 0, latest.before.value or 0, "share")) if latest.before else ""
-    )
+def _sentence(largest: Split) -> str:
     return (
-        f"{moved} on a year before; told apart by {largest.by}, {_points(largest.mix)} come from who came, "
+        f"Of the change on a year before, told apart by {largest.by}, {_points(largest.mix)} come from who came, "
         f"{_points(largest.rate)} from what they did."
     )
 

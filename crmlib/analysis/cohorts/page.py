@@ -30,10 +30,11 @@ def page(found: Newcomers, parts: Sequence[Part]) -> Findings:
 def headline(found: Newcomers, step: Shift, latest: Newest | None) -> str:
     """Are newer customers better or worse?"""
     days = found.within_days
-    last = found.of("all")["first"].max()
-    if pd.Timestamp(found.as_of) > last + pd.DateOffset(months=_SILENT_MONTHS + 1):
-        came = f"; {formats.share(latest.now.value)} of the last came back within {days} days" if latest else ""
-        return f"Nobody new has come since {month_name(last)}{came}."
+    if last := _nobody_since(found):
+        back = (
+            f"; {formats.share(latest.now.value)} of the last newcomers came back within {days} days" if latest else ""
+        )
+        return f"Nobody new has come since {last}{back}."
     if latest is None:
         return (
             f"It is too early to say how the newest come back: too few of {wording.counted(found.total, 'newcomer')} "
@@ -62,11 +63,23 @@ def headline(found: Newcomers, step: Shift, latest: Newest | None) -> str:
     return f"Customers won since {since} come back {more} than those before; {now} of the newest within {days} days."
 
 
+def _nobody_since(found: Newcomers) -> str:
+    """The month of the last newcomers, where none has come for months; '' where they still do."""
+    last = found.of("all")["first"].max()
+    silent = pd.Timestamp(found.as_of) > last + pd.DateOffset(months=_SILENT_MONTHS + 1)
+    return month_name(last) if silent else ""
+
+
 def part_do(found: Newcomers, step: Shift) -> Part:
-    """What to do about a fall."""
+    """What to do about a fall, and where nobody new comes."""
+    by = wording.working_day(found.as_of, _ASK_WITHIN_DAYS)
+    if _nobody_since(found):
+        what = "Find out why nobody new came, or whether the export holds only old customers"
+        return Part(actions=[Action(what=what, owner="shop", by=by)])
     if not step.found or step.month is None or step.effect > 0:
         return Part()
-    rows = found.of("all")
+    # Of later newcomers nobody knows yet whether they come back.
+    rows = found.months()
     since = int(rows.loc[rows["first"] >= step.month, "n"].sum())
     ends = sorted(abs(end) * since for end in (step.low, step.high))
     lost = formats.quantity(-step.effect * since, "newcomers", low=ends[0], high=ends[1])
@@ -74,8 +87,7 @@ def part_do(found: Newcomers, step: Shift) -> Part:
         actions=[
             Action(
                 what=f"Find out what changed for first orders in {month_name(step.month)}", owner="shop",
-                worth=f"about {lost} newcomers lost", count=since,
-                by=wording.working_day(found.as_of, _ASK_WITHIN_DAYS), file="tables/cohorts.csv",
+                worth=f"about {lost} fewer came back so far", count=since, by=by, file="tables/cohorts.csv",
                 why=f"Since then {formats.number(abs(100 * step.effect))} in 100 fewer come back than in the same "
                 "months of other years. Ask some of them; compare parcels, stock, range and offers of first orders.",
             )

@@ -13,6 +13,7 @@ from crmlib.errors import NotEnoughData
 from crmlib.findings import Action, Part
 from crmlib.shop import segments
 from crmlib.shop.facts import customer_traits
+from crmlib.shop.facts.gaps import since
 from crmlib.shop.shop import Shop
 from crmlib.stats import compare
 from crmlib.stats.corrections import adjust
@@ -23,7 +24,7 @@ _LEAST_CELL = 5
 _MOST_VALUES = 30
 _DID = {
     "country": "live in", "region": "live in", "gender": "are", "acquisition_channel": "came from",
-    "first_product": "first bought", "first_channel": "first ordered by", "first_coupon": "first ordered",
+    "first_product": "first bought", "first_channel": "first ordered through", "first_coupon": "first ordered",
 }  # fmt: skip
 
 
@@ -74,16 +75,19 @@ def common(people: pd.DataFrame, chosen: pd.Series) -> pd.DataFrame:
 def part_common(today: Profiles, at: Cuts, *, shop: Shop) -> Part:
     """The finding: what the best have in common that the rest have less of; nothing where they are too few."""
     try:
-        people = (
-            traits(shop).set_index("customer_id").reindex(today.frame["customer_id"]).fillna("unknown").reset_index()
-        )
+        known = traits(shop).set_index("customer_id")
+        if since(shop)[0]:  # what looks like a first order may be a later one
+            known = known.drop(columns=[name for name in known if str(name).startswith("first_")])
+        people = known.reindex(today.frame["customer_id"]).fillna("unknown").reset_index()
         found = common(people, kinds(today.frame, at) == BEST)
     except NotEnoughData:
         return Part()
     if found.empty:
         return Part()
     clear = found[(found["q_value"] < 0.05) & (found["ratio"] > 1) & np.isfinite(found["low"])]
-    clear = clear.sort_values("low", ascending=False).head(8)
+    if len(clear) and clear["chosen"].max() < _LEAST_BEST:
+        return Part(tables={"common": found})
+    clear = clear[clear["chosen"] >= _LEAST_BEST].sort_values("low", ascending=False).head(8)
     if clear.empty:
         return Part(
             title="The best come from everywhere",

@@ -11,7 +11,7 @@ import pandas as pd
 
 from crmlib import figures, formats, wording
 from crmlib.analysis.customers.facts import YEAR, Profiles
-from crmlib.analysis.customers.rfm import KINDS, Cuts, kinds
+from crmlib.analysis.customers.rfm import KINDS, NEW, ONCE, Cuts, kinds
 from crmlib.findings import Change, Metric, Part
 from crmlib.stats import compare
 
@@ -110,14 +110,18 @@ def part_moves(found: Moves, previous: Moves | None = None, *, currency: str) ->
     slipped, said = found.share(-1), _slipped(found, before)
     if before is not None and slipped:
         said += f": {formats.share(slipped)}, against {formats.share(before.share(-1))}"
+    once = found.table.loc[found.table["before"].eq(NEW) & found.table["now"].eq(ONCE), "customers"].sum()
+    if 2 * once > found.moved(-1)["customers"].sum():
+        said += f"; {formats.number(once)} of them ordered once and not again"
     up, down = (_more(amount, currency) for amount in gained)
     shown = found.table[found.table["before"] != found.table["now"]].sort_values("customers", ascending=False)
     shown = shown.assign(**{name: shown[name].astype(str).map(wording.upper) for name in ("before", "now")})
     change = Change(text=f"{said}.", size=min(abs(slipped - before.share(-1)) if before else 0.0, 1.0))
     return Part(
-        title=f"Those who slipped bring {down} a year, those who moved up {up}" if any(gained) else said,
+        title=f"Those who dropped a group bring {down} a year, those who moved up {up}" if any(gained) else said,
+        sentence="New customers are not in this.",
         chart=figures.table(
-            shown, caption=f"Who moved {found.since}, by kind, with their sales of a year",
+            shown, caption=f"Who moved {found.since}, by group, with their sales of a year",
             labels={"before": "From", "now": "To", "customers": "Customers", "sales_before": "Sales before",
                     "sales_now": "Sales now"},
             formats={"customers": formats.people, "sales_before": formats.number, "sales_now": formats.number}, rows=8,
@@ -129,23 +133,24 @@ def part_moves(found: Moves, previous: Moves | None = None, *, currency: str) ->
 def _slipped(found: Moves, before: Moves | None) -> str:
     slid = int(found.moved(-1)["customers"].sum())
     if not slid:
-        return f"Nobody slipped {found.since}"
+        return f"Nobody dropped a group {found.since}"
     if before is None:
-        return f"{wording.upper(wording.counted(slid, 'customer'))} slipped {found.since}"
+        return f"{wording.upper(wording.counted(slid, 'customer'))} dropped a group {found.since}"
     low, high = compare.difference_interval(slid, found.known, int(before.moved(-1)["customers"].sum()), before.known)
     if low > 0:
-        return "More customers slipped than the year before"
-    return "Fewer customers slipped than the year before" if high < 0 else "About as many slipped as the year before"
+        return "More customers dropped a group than the year before"
+    few = high < 0
+    return f"{'Fewer customers' if few else 'About as many'} dropped a group {'than' if few else 'as'} the year before"
 
 
 def _metric(found: Moves, before: Moves | None, way: int) -> Metric:
     better, known = way > 0, found.known
     note = f"{formats.share(found.share(way))}; {formats.share(before.share(way))} the year before" if before else ""
     return Metric(
-        id="moved_up" if better else "moved_down", label="Moved up a kind" if better else "Slipped a kind",
+        id="moved_up" if better else "moved_down", label="Moved up a group" if better else "Dropped a group",
         value=float(found.moved(way)["customers"].sum()) if known else None, unit="customers", n=known or None,
         headline=bool(known), note=note or found.since,
-        definition=f"customers known then and now whose kind is {'better' if better else 'less'} now, in this order: "
+        definition=f"customers known then and now whose group is {'better' if better else 'less'} now, in this order: "
         f"{'; '.join(KINDS)}",
     )  # fmt: skip
 
@@ -159,8 +164,12 @@ def _more(amount: float, currency: str) -> str:
 def part_grid(found: Moves) -> Part:
     """The picture: customers by how recently and how often they bought, with what each cell brought in a year."""
     grid = found.grid.astype({"recency": str, "frequency": str})
-    lost = grid[grid["recency"] == grid["recency"].iloc[-1]]
-    share = lost["customers"].sum() / max(grid["customers"].sum(), 1)
+    # The longest silence last, the fewest purchases first, whatever is empty.
+    silences = sorted(set(grid["recency"]), key=lambda name: (name.startswith("over"), name[0].isdigit()))
+    often = sorted(set(grid["frequency"]), key=lambda name: int(name.rstrip("+").partition("–")[0]))
+    every = pd.MultiIndex.from_product([silences, often], names=["recency", "frequency"])
+    grid = grid.set_index(["recency", "frequency"]).reindex(every).reset_index()
+    share = grid.loc[grid["recency"].str.startswith("over"), "customers"].sum() / max(grid["customers"].sum(), 1)
     labels = {
         "recency": "Last purchase",
         "frequency": "Purchase days",
@@ -170,9 +179,10 @@ def part_grid(found: Moves) -> Part:
     if grid["customers_before"].notna().any():
         labels["customers_before"] = f"Customers on {wording.day(found.then)}"
     return Part(
-        title=f"{formats.share(share)} of customers have been silent longer than almost anyone who came back",
+        title=f"{formats.share(share)} of customers have been silent for {silences[-1]}: they count as quiet"
+        if share else "No customer has been silent for long",
         chart=figures.grid(
-            grid, row="frequency", column="recency", value="customers", what="customers", form=formats.number,
+            grid, row="frequency", column="recency", value="customers", what="customers", form=formats.people,
             across="Last purchase", down="Purchase days",
             table=figures.tabulate(
                 grid, caption="Customers by last purchase and number of purchase days", labels=labels,

@@ -41,7 +41,7 @@ def headline(today: Profiles, at: Cuts) -> str:
 def part_limits(found: Moves) -> Part:
     """When not to trust the page."""
     said = [
-        "Two customers either side of a line between kinds hardly differ.",
+        "Two customers either side of a line between groups hardly differ.",
         "Guest orders are left out: we can't tell whose they are.",
     ]
     if found.table.empty:

@@ -69,11 +69,13 @@ def part_kinds(
     metrics = [
         Metric(id="customers", label="Customers who ever bought", value=len(today.frame), unit="customers",
                definition="customers with an order before this day; guests are not counted"),
-        Metric(id="segments", label="Kinds of customers", value=int((found["customers"] > 0).sum()), unit="kinds",
-               definition="kinds with somebody in them"),
+        Metric(id="segments", label="Groups of customers", value=int((found["customers"] > 0).sum()), unit="groups",
+               definition="groups with somebody in them"),
     ]  # fmt: skip
     if share is not None:
-        before = _top(earlier) if earlier is not None else None
+        # A year before that the data does not hold whole is no year to compare with.
+        whole = earlier is not None and bool(earlier.frame["known_days"].max() >= YEAR)
+        before = _top(earlier) if earlier is not None and whole else None
         metrics.append(
             Metric.of(share, id="top_tenth_share", label="Sales from the best tenth", headline=True,
                       before=before.value if before else None,
@@ -87,8 +89,8 @@ def part_kinds(
         what="sales of the last 365 days" if found["revenue"].sum() else "customers",
         form=lambda v: wording.rounded_money(v, shop.currency) if found["revenue"].sum() else formats.number(v),
         table=figures.tabulate(
-            shown, caption="Kinds of customers, each in exactly one",
-            labels={"name": "Kind", "rule": "Rule", "customers": "Customers", "revenue": "Sales of a year",
+            shown, caption="Groups of customers, each in exactly one",
+            labels={"name": "Group", "rule": "Rule", "customers": "Customers", "revenue": "Sales of a year",
                     "orders_later": f"Purchases in {tested.days} days" if tested else "Purchases later"},
             formats={"customers": formats.people, "revenue": formats.number,
                      "orders_later": lambda v: formats.number(v, digits=2)},
@@ -96,8 +98,8 @@ def part_kinds(
         ),
     )  # fmt: skip
     if not separates(today.frame, at):
-        title, sentence = "All customers are of one kind", "Nothing in their purchases separates them yet."
-    watch = Watch(table="customers", key=("customer_id", "segment"), label="customers by kind")
+        title, sentence = "All customers are in one group", "Nothing in their purchases separates them yet."
+    watch = Watch(table="customers", key=("customer_id", "segment"), label="customers by group")
     return Part(
         title=title, sentence=sentence, chart=chart, metrics=metrics, tables={"segments": found},
         watches=[watch], certain=[later] if (later := _later(found, tested)) else [],
@@ -121,7 +123,7 @@ def _title(found: pd.DataFrame) -> str:
     """The kind that brings most, or has most people where there is no money. The headline speaks of the best."""
     by = found.set_index("segment")
     if not by["revenue"].sum() > 0:
-        return f"Most customers are of one kind: {by['customers'].idxmax()}"
+        return f"Most customers are in one group: {by['customers'].idxmax()}"
     top = str(by["revenue"].idxmax())
     share = formats.share(by.loc[top, "revenue"] / by["revenue"].sum())
     return f"‘{wording.upper(top)}’ customers bring most: {share} of sales"
@@ -130,13 +132,13 @@ def _title(found: pd.DataFrame) -> str:
 def _later(found: pd.DataFrame, tested: Tested | None) -> str:
     """Which kinds bought most and least afterwards, where their ranges are apart."""
     if tested is None:
-        return "There is not enough history to test what each kind buys later."
+        return "There is not enough history to test what each group buys later."
     known = found.dropna(subset=["orders_later", "low", "high"])
     if len(known) < 2:
         return ""
     top, last = known.loc[known["orders_later"].idxmax()], known.loc[known["orders_later"].idxmin()]
     if top["low"] <= last["high"]:
-        return f"In the last {tested.days} days the kinds did not clearly differ in how often they bought."
+        return f"In the last {tested.days} days the groups did not clearly differ in how often they bought."
     often, seldom = (formats.number(row["orders_later"], digits=1) for row in (top, last))
     rarely = f"{seldom} times" if last["orders_later"] >= 0.05 else "hardly at all"
     return f"In {tested.days} days ‘{top['segment']}’ bought {often} times each, ‘{last['segment']}’ {rarely}."
@@ -147,7 +149,11 @@ def part_list(today: Profiles, at: Cuts, score: Score | None, *, shop: Shop) -> 
     rows = everybody(today, at, score)
     quiet, late = rows["segment"] == BEST_QUIET, rows["segment"].eq(BEST) & rows["stage"].eq("late")
     lists, actions = {"customers": rows}, []
-    for name, chosen, days in (("best_gone_quiet", quiet, _WITHIN_DAYS), ("best_late", late, 2 * _WITHIN_DAYS)):
+    lately = f"Silent for over {wording.counted(at.late_days, 'day')}, longer than half of all gaps between purchases."
+    for name, chosen, days, why in (
+        ("best_gone_quiet", quiet, _WITHIN_DAYS, "Ask to learn what went wrong, not to win them back."),
+        ("best_growing_quiet", late, 2 * _WITHIN_DAYS, lately),
+    ):
         found = contactable(shop, rows[chosen].sort_values("sales", ascending=False), name=name)
         n = len(found.write)
         if not n:
@@ -157,7 +163,7 @@ def part_list(today: Profiles, at: Cuts, score: Score | None, *, shop: Shop) -> 
             Action(
                 what=_asked(name, n), owner="service", by=wording.working_day(shop.as_of, days),
                 file=f"lists/{name}.csv", count=n,
-                why=found.note,
+                why=wording.sentences(why, found.note),
             )
         )  # fmt: skip
     gone = int(quiet.sum())
@@ -169,11 +175,10 @@ def part_list(today: Profiles, at: Cuts, score: Score | None, *, shop: Shop) -> 
 
 def _asked(name: str, n: int) -> str:
     if name == "best_gone_quiet":
-        who = f"{formats.number(n)} best customers why they" if n > 1 else "the best customer gone quiet why they"
-        return f"Ask {who} stopped"
+        return f"Learn why {f'{n:,} best customers' if n > 1 else 'the best customer gone quiet'} stopped"
     if n > 1:
-        return f"Write to {formats.number(n)} best customers who are late"
-    return "Write to the best customer who is late, before the silence lasts"
+        return f"Write to {formats.number(n)} best customers growing quiet"
+    return "Write to the best customer growing quiet, before the silence lasts"
 
 
 def part_cuts(at: Cuts, *, currency: str) -> Part:
@@ -181,9 +186,9 @@ def part_cuts(at: Cuts, *, currency: str) -> Part:
     said = rules(at, currency)
     frame = pd.DataFrame({"kind": list(said), "rule": list(said.values())})
     return Part(
-        title="Where one kind ends and the next begins",
+        title="Where one group ends and the next begins",
         sentence=f"Half of all repeat purchases came within {at.late_days} days, 95% within {at.quiet_days}. The "
         "settings quiet_days and regular move these lines.",
         detail=True,
-        chart=figures.table(frame, caption="Rules of the kinds", labels={"kind": "Kind", "rule": "Rule"}),
+        chart=figures.table(frame, caption="Rules of the groups", labels={"kind": "Group", "rule": "Rule"}),
     )

@@ -34,6 +34,7 @@ _PENALTY = 1.0  # on each weight, so that a part that tells nothing more gets no
 _DRAWS = 200
 _TENTHS = 10
 _TELLS = 0.6
+_BETTER = 0.03  # of pairs ranked right, below which a score is no better than the last date alone for any use
 
 
 @dataclass(frozen=True)
@@ -175,7 +176,7 @@ def part_score(score: Score | None, tested: Tested | None) -> Part:
         name=[f"Tenth {int(row.tenth)}, score {row.score:.0f}" for row in tested.tenths.itertuples()]
     )
     top, bottom = tenths.iloc[-1], tenths.iloc[0]
-    better = (tested.auc.low or 0) > (tested.recency.value or 1)
+    better = (tested.auc.value or 0) - (tested.recency.value or 1) >= _BETTER
     title = "The loyalty score tells who buys again"
     if not tested.rises:
         apart = bottom["high"] < top["low"] and (tested.auc.low or 0) > _TELLS

@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 _ALL_ROWS = 5_000_000
 _LONG = 3  # months without a new customer that are worth saying
 
-# What a shop would learn from a column it does not have yet: table, column, what it would show.
+# What a shop would learn from a column it does not have yet: table, column, how one asks for it, what it would show.
 _FIELDS = (
-    ("orders", "customer_id", "who buys again, and what a customer is worth"),
-    ("orders", "total", "sales and lifetime value in money"),
-    ("order_lines", "product_id", "what is bought together"),
-    ("order_lines", "unit_cost", "margin instead of sales"),
-    ("orders", "refunded", "sales after refunds"),
-    ("customers", "email_consent", "lists of customers who may be written to"),
-    ("customers", "acquisition_channel", "which channel's customers pay back their cost"),
-    ("feedback", "text", "what customers complain about"),
+    ("orders", "customer_id", "the customer of each order", "who buys again, and what a customer is worth"),
+    ("orders", "total", "the total of each order", "sales and lifetime value in money"),
+    ("order_lines", "product_id", "the products of each order", "what sells together"),
+    ("order_lines", "unit_cost", "what each product cost you", "margin instead of sales"),
+    ("orders", "refunded", "what was refunded", "sales after refunds"),
+    ("customers", "email_consent", "who agreed to marketing e-mail", "lists of customers who may be written to"),
+    ("customers", "acquisition_channel", "where each customer came from", "which channel's customers repay their cost"),
+    ("feedback", "text", "reviews and complaints", "what customers complain about"),
 )
 
 
@@ -48,7 +48,7 @@ class Health:
     set_aside       table, row, code: the rows that could not be used
     last_new        day on which a customer last ordered for the first time; None without customers
     unlisted        buyers who are missing from the customer list; None without one
-    fields          table, column, shows: columns the shop lacks, and what they would show
+    fields          table, column, asked, shows: columns the shop lacks, how one asks for them, what they would show
     """
 
     __repr__ = outline
@@ -249,4 +249,4 @@ def _fields(shop: Shop) -> pd.DataFrame:
     lacking = [field for field in _FIELDS if not shop.has(*field[:2])]
     if facts.has_costs(shop):
         lacking = [field for field in lacking if field[1] != "unit_cost"]
-    return pd.DataFrame(lacking, columns=["table", "column", "shows"])
+    return pd.DataFrame(lacking, columns=["table", "column", "asked", "shows"])

@@ -63,7 +63,7 @@ def part_fields(health: Health) -> Part | None:
             health.fields.assign(name=health.fields["table"] + "." + health.fields["column"]),
             caption="Columns worth collecting", labels={"name": "Column", "shows": "It would show"},
         ),
-        actions=[Action(what=f"Add {name} to the export, to see {first['shows']}", owner="shop")],
+        actions=[Action(what=f"Export {first['asked']}, to see {first['shows']}", owner="shop")],
     )  # fmt: skip
 
 

@@ -107,15 +107,18 @@ def month_title(health: Health, month: Compared | None) -> str:
 
 
 def _months_title(health: Health) -> str:
-    """How many of the last twelve months were above those of the year before; without these the best month."""
+    """How many of the last months were above those of the year before; where none can be compared, the best month."""
     what = "Sales" if health.measure == "revenue" else "Orders"
     full = health.full_months.assign(before=_a_year_earlier(health)).tail(_YEAR).dropna(subset=["before"])
-    if len(full) < _YEAR:
+    n = len(full)
+    if n < 2:
         return _best_month(health, what)
-    above = int((full[health.measure] > full["before"]).sum())
-    if above in (0, _YEAR):
-        return f"{what} were {'above' if above else 'below'} last year's in every month"
-    return f"{what} were above last year's in {above} of the last 12 months"
+    above, below = (int((sign * (full[health.measure] - full["before"]) > 0).sum()) for sign in (1, -1))
+    if n in (above, below):
+        months = "every month" if n == _YEAR else f"all {wording.small(n)} months that can be compared"
+        return f"{what} were {'above' if above else 'below'} last year's in {months}"
+    months = "last 12 months" if n == _YEAR else f"{n} months that can be compared"
+    return f"{what} were above last year's in {above or 'none'} of the {months}"
 
 
 def _best_month(health: Health, what: str) -> str:

@@ -66,6 +66,10 @@ def _usable(health: Health) -> str:
         return f"All {wording.counted(read, 'row')} could be used." if read != 1 else "The only row could be used."
     count, lost = int(health.missing["orders"].sum()), health.money_missing
     if count:
-        worth = f" worth {wording.rounded_money(lost, health.currency)}" if lost else ""
-        return f"{wording.counted(count, 'order')}{worth} could not be used."
+        money, orders = wording.rounded_money(lost, health.currency), wording.counted(count, "order")
+        # Those whose total is below zero or unknown add nothing to the money.
+        paid = int(health.missing.loc[health.missing["money"].astype(float) > 0, "orders"].sum())
+        if lost and paid < count:
+            return f"{orders} could not be used, {paid:,} of them worth {money}."
+        return f"{orders}{f' worth {money}' if lost else ''} could not be used."
     return f"{aside:,} of {read:,} rows could not be used; no order is missing because of it."

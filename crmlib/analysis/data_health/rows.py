@@ -60,13 +60,13 @@ def part_faults(health: Health) -> Part:
         actions.append(
             Action(
                 what=f"Fix {wording.counted(aside, 'row')} in your shop system",
-                worth=f"{wording.rounded_money(money, health.currency)} of orders missing" if money else "",
+                worth=f"{wording.rounded_money(money, health.currency)} missing" if money else "",
                 why=_causes(health), count=aside, by=wording.working_day(health.as_of, _MEND_WITHIN_DAYS),
                 owner="shop", file="tables/set_aside.csv", weight=money,
             )
         )  # fmt: skip
     return Part(
-        title=f"Most common problem: {reasons['meaning'].iloc[0]} ({reasons['rows'].iloc[0]:,})",
+        title=f"Most common: {reasons['meaning'].iloc[0]} ({reasons['rows'].iloc[0]:,})",
         sentence="" if aside else "Every row could still be used.",
         chart=figures.table(
             reasons,

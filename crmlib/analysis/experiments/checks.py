@@ -235,10 +235,12 @@ def _checks(table: pd.DataFrame, read: Set[str] | None) -> list[Check]:
         kept &= (table["kind"] != "heavy_tail") | table["experiment"].isin(read)
     return [
         Check(
-            name=f"{_TOLD.get(row.kind, words(row.kind))}{f' of {words(row.metric)}' if row.metric else ''}, "
+            name=f"{words(row.experiment)} test"
+            if row.kind == SPLIT[0]
+            else f"{_TOLD.get(row.kind, words(row.kind))}{f' of {words(row.metric)}' if row.metric else ''}, "
             f"{words(row.experiment)}",
             verdict=row.verdict,
-            text=row.text,
+            text=wording.upper(row.text.removeprefix(f"{title(row.experiment)}: ")),
         )
         for row in table[kept].itertuples()
     ]

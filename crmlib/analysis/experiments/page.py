@@ -104,7 +104,7 @@ def _caveats(results: Results) -> list[Caveat]:
     facts, texts = results.facts, []
     if not results.named and results.primary:
         chosen = wording.listed(sorted({words(metric) for metric in results.primary.values()}), most=3, rest="measure")
-        texts.append(f"Nobody named the measure that decides, so a rule took {chosen}.")
+        texts.append(f"Nobody named the measure that decides, so we used {chosen}.")
     if results.reading == "fixed":
         texts.append("If somebody looked earlier and stopped on a good day, more results are chance than it seems.")
     if not facts.dated:

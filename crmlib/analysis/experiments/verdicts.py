@@ -168,7 +168,7 @@ def _counts(verdicts: Verdicts) -> list[Metric]:
     units = int(verdicts.facts.arms["units"].sum())
     counted = {
         "experiments": (total, "Tests", "experiments with at least one unit assigned before as_of"),
-        "decided": (len(verdicts.of(*DECIDED)), "Tests with a clear decision",
+        "decided": (len(verdicts.of(*DECIDED)), "Tests that say what to do",
                     "read with a sound split, and measure, margin and guardrails say what to do"),
         "running": (len(verdicts.of(State.RUNNING)), "Tests still running",
                     f"at least one of its {unit} had not been followed for a whole window by as_of"),
@@ -226,7 +226,9 @@ def _what(verdicts: Verdicts, row: Verdict) -> str:
         units, plan = facts.units_of(row.experiment), verdicts.results.checks.plans[row.experiment]
         full = max(size / plan[arm] for arm, size in units.items())
         lost, few = max((plan[arm] * full - size, arm) for arm, size in units.items())
-        return f"Ignore the {test} test: {lost:,.0f} {facts.unit} are missing from {words(few)}"
+        old = few == verdicts.results.checks.controls[row.experiment]
+        arm = words(few) if len(units) > 2 else f"the {'old' if old else 'new'} version"
+        return f"Ignore the {test} test: {lost:,.0f} {facts.unit} are missing from {arm}"
     if row.decision == Decision.CHOOSE:
         return f"Choose between {row.about} for {test}: each beats the old version"
     if row.proviso == Proviso.LESS:

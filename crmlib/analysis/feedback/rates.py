@@ -117,13 +117,13 @@ def part_rates(readings: Readings, orders: pd.DataFrame) -> Part:
     if frame["in_period"].any():
         # Themes are missed unequally often, so no order below the first is told.
         clear = top["theme"] == found.first
-        title = f"{top['name']} is the most common complaint" if clear else "No complaint is clearly the most common"
+        rank = "the most common complaint" if clear else "found most often; others may be missed more"
+        title = f"{top['name']} is {rank}"
         span = f" over {wording.span((found.end - found.start).days)}" if found.start and found.end else ""
         most = f"{formats.number(top['negative'])} of {wording.counted(len(readings.texts), 'text')}"
         if found.orders:
             most = f"{formats.number(top[column], digits=1)} per 1,000 orders{span}"
-        sentence = f"{wording.upper(most)}." if clear else f"Found most often: {top['theme']}, {most}."
-        sentence = wording.sentences(sentence, quoted(readings, str(top["theme"])))
+        sentence = wording.sentences(f"{wording.upper(most)}.", quoted(readings, str(top["theme"])))
         chart = figures.bars(
             frame,
             label="name",

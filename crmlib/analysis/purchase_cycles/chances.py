@@ -10,7 +10,7 @@ from datetime import date, timedelta
 import numpy as np
 import pandas as pd
 
-from crmlib import figures, formats
+from crmlib import figures, formats, wording
 from crmlib.analysis.purchase_cycles.facts import MAX_CUSTOMERS, rhythms
 from crmlib.findings import Due, Grade, Metric, Part, Prediction
 from crmlib.formats import Estimate
@@ -122,15 +122,16 @@ def part_chances(found: Chances) -> Part:
     frame = found.tenths[found.tenths["horizon"] == AHEAD]
     metric = Metric.of(
         due, id="due_30d", label=f"Will buy within {AHEAD} days", headline=due.value is not None,
+        spread=True,
         note=f"{formats.number(float((frame['actual'] * frame['n']).sum()))} did in the last {AHEAD}",
         definition=f"sum of the chances of all customers to buy within {AHEAD} days of this day",
     )  # fmt: skip
     if due.value is None or frame.empty:
         return Part(metrics=[metric], tables={"chances": found.tenths})
     shown = _groups(frame)
-    held = int(((shown["low"] <= shown["forecast"]) & (shown["forecast"] <= shown["high"])).sum())
+    title, sentence = _said(found.tenths)
     return Part(
-        title=f"Chances given a month ago held in {held} of {len(shown)} groups of customers",
+        title=title, sentence=sentence,
         chart=figures.dots(
             shown, label="name", value="actual", low="low", high="high", form=formats.share,
             what=f"share who bought within {AHEAD} days",
@@ -144,6 +145,24 @@ def part_chances(found: Chances) -> Part:
         metrics=[metric], tables={"chances": found.tenths},
         certain=[f"The range for the number of buyers comes from how far off up to {_WINDOWS} earlier months were."],
     )  # fmt: skip
+
+
+def _said(tenths: pd.DataFrame) -> tuple[str, str]:
+    """In how many groups the chances of a month held, and which other chances did not; what that means."""
+    title, missed = "", {}
+    for days, part in tenths.groupby("horizon"):
+        rows = _groups(part)
+        high, low = int((rows["forecast"] > rows["high"]).sum()), int((rows["forecast"] < rows["low"]).sum())
+        way = "off" if high and low else "too high" if high else "too low"
+        if bad := 3 * (high + low) > len(rows):
+            missed[days] = way
+        if days == AHEAD:
+            said = f"were {way} in {high + low}" if bad else f"held in {len(rows) - high - low}"
+            title = f"{days}-day chances {said} of {len(rows)} groups of customers"
+    for way in dict.fromkeys(missed[days] for days in missed if days != AHEAD):
+        of = wording.listed(str(days) for days in missed if missed[days] == way and days != AHEAD)
+        title += f"; those for {of} days were {way}"
+    return title, "Take those as a rough guide." if missed else ""
 
 
 def _groups(frame: pd.DataFrame) -> pd.DataFrame:

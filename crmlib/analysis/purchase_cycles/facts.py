@@ -9,7 +9,7 @@ import pandas as pd
 
 from crmlib.errors import NotAvailable, NotEnoughData
 from crmlib.shop.facts import net_orders
-from crmlib.shop.facts.gaps import PRIOR_GAPS, gaps
+from crmlib.shop.facts.gaps import PRIOR_GAPS, gaps, since
 from crmlib.shop.shop import Shop
 from crmlib.wording import noun
 
@@ -22,6 +22,7 @@ _STALE_DAYS = 90  # without an order for so long, nobody can be called due or la
 def gap_counts(shop: Shop, *, day: date | None = None) -> pd.DataFrame:
     """How long from each purchase to the next? Columns number (10: ten and more), gap, closed, n.
 
+    Where the data begins in mid-life, customers who may be old ones have no first purchase in it, if enough others do.
     NotEnoughData below 20 customers and where nobody has bought for 90 days; NotAvailable where orders
     do not name their customer.
 
@@ -29,11 +30,16 @@ def gap_counts(shop: Shop, *, day: date | None = None) -> pd.DataFrame:
     ['number', 'gap', 'closed', 'n']
     """
     named(shop)
+    after, _ = since(shop)
     found = gaps(shop, day=day or shop.as_of)
-    counted = found.group_by(number=ibis.least(found["number"], MOST_ORDERS), gap="gap", closed="closed").aggregate(
+    found = found.mutate(_new=True if after is None else found["day"] >= ibis.literal(after))
+    counted = found.group_by("_new", "gap", "closed", number=ibis.least(found["number"], MOST_ORDERS)).aggregate(
         n=found.count()
     )
     frame = shop.fetch(counted.order_by("number", "gap", "closed"))
+    if frame.loc[frame["_new"] & (frame["number"] == 1), "n"].sum() >= _LEAST:
+        frame = frame[frame["_new"] | (frame["number"] > 1)]
+    frame = frame.groupby(["number", "gap", "closed"], as_index=False)["n"].sum()
     first = int(frame.loc[frame["number"] == 1, "n"].sum())
     if first < _LEAST:
         raise NotEnoughData(f"purchase cycles need {_LEAST} customers with orders; there {noun(first, 'is')} {first}")

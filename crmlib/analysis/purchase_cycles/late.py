@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -10,12 +11,12 @@ import numpy as np
 import pandas as pd
 
 from crmlib import figures, formats, wording
-from crmlib.analysis.outreach import contactable
+from crmlib.analysis.outreach import Contactable, contactable
 from crmlib.analysis.purchase_cycles.chances import AHEAD, Chances, grade, predictions
 from crmlib.analysis.purchase_cycles.facts import later_than_usual
-from crmlib.findings import Action, Due, Metric, Part
+from crmlib.findings import Action, Caveat, Due, Metric, Part
 from crmlib.formats import Estimate
-from crmlib.shop.facts.gaps import PRIOR_GAPS
+from crmlib.shop.facts.gaps import PRIOR_GAPS, since
 from crmlib.shop.shop import Shop
 from crmlib.stats.intervals import Floats, share_interval
 
@@ -24,6 +25,7 @@ _LEAST_GAPS = 100
 _YEAR = 365
 _CLASSES = (3, 6, 11)  # purchases: the more there were, the better the rhythm is known
 _WITHIN_DAYS = 7
+_LIKELY = 0.5
 _GONE = 2  # times as long as late: who is silent for longer has gone, and is not asked what keeps them
 
 
@@ -141,22 +143,28 @@ def part_due(found: Chances, at: Late | None, *, shop: Shop, due: tuple[Due, ...
     metrics = _metrics(at, n)
     begins = pd.to_datetime(rows["expected_from"])
     soon = rows[~rows["late"] & (begins < pd.Timestamp(shop.as_of + timedelta(days=AHEAD)))]
-    listed = pd.concat([soon.assign(reason="due"), rows[rows["late"]].assign(reason="late")])
-    order = "chance_30d" if "chance_30d" in listed else "usual_days"
-    reached = contactable(shop, listed.sort_values(["reason", order], ascending=[True, False]), name="due")
+    likely = "chance_30d" in rows
+    soon, order = (soon[soon["chance_30d"] >= _LIKELY], "chance_30d") if likely else (soon, "usual_days")
+    # Each with a count of its own of those who may not be written to.
+    reached = {reason: contactable(shop, part.assign(reason=reason).sort_values(order, ascending=False), name="due")
+               for reason, part in (("due", soon), ("late", rows[rows["late"]]))}  # fmt: skip
+    frames = [one.frame for one in reached.values() if len(one.frame)]
+    after, _ = since(shop)
+    old = f"Who bought first before {wording.day(after or shop.as_of)} may be an old customer, and is not called new."
     carried: dict[str, Any] = {
-        "metrics": metrics, "lists": {"due": reached.frame} if len(reached.frame) else {}, "grades": grade(shop, due),
-        "actions": _actions(reached.write, shop=shop, note=reached.note), "predictions": predictions(found, shop=shop),
+        "metrics": metrics, "lists": {"due": pd.concat(frames, ignore_index=True)} if frames else {},
+        "grades": grade(shop, due), "actions": _actions(reached, late=n, likely=likely, shop=shop),
+        "predictions": predictions(found, shop=shop),
+        "caveats": [Caveat(text=old)] if after else [],
     }  # fmt: skip
     if at is None:
         return Part(**carried)
     return Part(
         title=f"{wording.upper(wording.counted(n, 'customer'))} {wording.noun(n, 'is')} late for their own rhythm",
-        sentence=f"{wording.upper(wording.counted(len(soon), 'other'))} {wording.noun(len(soon), 'is')} due within "
-        f"{AHEAD} days.",
+        sentence=f"{wording.upper(wording.counted(len(soon), 'other'))} {wording.noun(len(soon), 'is')} due"
+        f"{': more likely than not to buy' if likely else ''} within {AHEAD} days.",
         certain=[
-            f"Of customers who did order again, {formats.share(at.false.value)} had looked late before; we aim for "
-            f"{formats.share(DECLARED)}."
+            f"{formats.share(at.false.value)} of those who came back had been called late."
         ] if at.false.value is not None else [],
         chart=figures.bars(
             _bands(found.customers, at), label="band", value="customers", what="customers with a rhythm",
@@ -196,14 +204,19 @@ def _bands(rows: pd.DataFrame, at: Late) -> pd.DataFrame:
     return counted.rename_axis("band").reset_index(name="customers")
 
 
-def _actions(listed: pd.DataFrame, *, shop: Shop, note: str) -> list[Action]:
+def _actions(reached: Mapping[str, Contactable], *, late: int, likely: bool, shop: Shop) -> list[Action]:
     made = []
-    for reason, do, what in (("due", "Remind", "due within 30 days"), ("late", "Ask", "late what stopped them")):
-        n = int((listed["reason"] == reason).sum()) if len(listed) else 0
+    for reason, one in reached.items():
+        n = len(one.write)
+        who = "will probably buy" if likely else f"{wording.noun(n, 'is')} due"
+        what = f"Remind {wording.counted(n, 'customer')} who {who} within {AHEAD} days"
+        if reason == "late":
+            some = "" if late == 1 else f"{n:,} " if n == late else f"{late:,} "
+            of = f"{n:,} of " if n < late else ""
+            what = f"Ask {of}the {some}late {wording.noun(late, 'customer')} what stopped them"
         if n:
-            who = f"{wording.counted(n, 'customer')} who {wording.noun(n, 'is')}"
             made.append(
-                Action(what=f"{do} {who} {what}", owner="marketing", file="lists/due.csv", count=n, why=note,
+                Action(what=what, owner="marketing", file="lists/due.csv", count=n, why=one.note,
                        by=wording.working_day(shop.as_of, _WITHIN_DAYS))
             )  # fmt: skip
     return made

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from crmlib import wording
+from crmlib import formats, wording
 from crmlib.analysis.purchase_cycles.chances import AHEAD, Chances
 from crmlib.analysis.purchase_cycles.returns import again
 from crmlib.findings import Caveat, Findings, Part, compose
@@ -20,11 +20,13 @@ def page(counts: pd.DataFrame, found: Chances, parts: Sequence[Part]) -> Finding
 def headline(counts: pd.DataFrame, found: Chances) -> str:
     """When they buy again, and how many will soon."""
     second = again(counts, number=1)
-    median, middle = second.median, second.closed_median
+    median = second.median
     if median.value is not None:
         first = f"Half of new customers buy again within {wording.span(round(median.value))}"
-    elif middle == middle:
-        first = f"Most new customers never buy again; half of those who do come within {wording.span(round(middle))}"
+    elif second.closed_median == second.closed_median:
+        days = min(365, int(counts["gap"].max()))
+        within = "a year" if days == 365 else wording.span(days)
+        first = f"{formats.share(second.by(days).value)} of new customers buy again within {within}"
     else:
         first = "No customer has bought a second time yet"
     due = found.due()
@@ -40,5 +42,6 @@ def part_limits() -> Part:
     said = (
         "Chances come from each customer's past: a campaign or a season can move many at once.",
         "A late customer may be on holiday: ask before you offer a discount.",
+        "Most late customers also count as having left in the retention report: write to them once.",
     )
     return Part(caveats=[Caveat(text=text) for text in said])

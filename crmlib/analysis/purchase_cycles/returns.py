@@ -15,6 +15,7 @@ from crmlib.stats.intervals import Floats
 from crmlib.stats.survival import kaplan_meier
 
 _SHOWN_DAYS = 365
+_NEARLY_ALL = 0.95
 
 
 @dataclass(frozen=True)
@@ -89,12 +90,11 @@ def part_second(counts: pd.DataFrame) -> Part:
     )  # fmt: skip
     metrics = [
         Metric.of(median, id="days_to_second_order", label="Days until half bought again",
-                  headline=median.value is not None,
                   definition="median days from the first purchase to the second, whoever has not bought again counted"),
         Metric(id="days_to_second_closed", label="The same, of those who did buy again",
                value=None if np.isnan(found.closed_median) else found.closed_median, unit="days",
                definition="median of closed gaps alone; too short, since the slow have not come back yet"),
-        Metric.of(year, id="second_within_year", label="Buy again within a year", headline=True,
+        Metric.of(year, id="second_within_year", label="New customers back within a year", headline=True,
                   definition="share with a second purchase within 365 days of the first, open gaps counted"),
     ]  # fmt: skip
     return Part(
@@ -104,7 +104,7 @@ def part_second(counts: pd.DataFrame) -> Part:
             x_form=formats.number, across="Days since the first purchase",
             table=figures.tabulate(
                 order_numbers(counts), caption="From each order to the next, within a year",
-                labels={"order": "After order", "customers": "Customers", "share_on": "Buy again",
+                labels={"order": "After order", "customers": "Orders", "share_on": "Buy again",
                         "median_days": "Median days"},
                 formats={"order": lambda n: f"{n}+" if n == MOST_ORDERS else str(n), "customers": formats.people,
                          "share_on": formats.share, "median_days": formats.number},
@@ -118,20 +118,26 @@ def part_second(counts: pd.DataFrame) -> Part:
 def _title(found: Again) -> str:
     if np.isnan(found.closed_median):
         return "Nobody has bought a second time yet"
-    return f"Half of those who came back did so within {wording.span(round(found.closed_median))}"
+    known = [day for day in (30, 90) if day <= found.days.max()] or [int(found.days.max())]
+    said = [f"{formats.share(found.by(day).value)} within {wording.counted(day, 'day')}" for day in known]
+    return f"New customers buy again: {', '.join(said)}"
 
 
 def part_orders(counts: pd.DataFrame) -> Part:
-    """The finding: after which order do most go on, and where are most lost?"""
+    """The finding: after which order do fewest go on? Nothing where nearly all do."""
     frame = order_numbers(counts)
     frame = frame[frame["customers"] >= 5]
     if len(frame) < 2:
         return Part()
     shown = frame.assign(name=[f"After order {int(n)}{'+' if n == MOST_ORDERS else ''}" for n in frame["order"]])
-    worst = shown.loc[shown["share_on"].idxmin()]
+    worst, best = (shown.loc[at] for at in (shown["share_on"].idxmin(), shown["share_on"].idxmax()))
+    if worst["share_on"] > _NEARLY_ALL:
+        return Part()
+    step = "The first order" if worst["order"] == 1 else f"Order {int(worst['order'])}"
     return Part(
-        title=f"Most customers are lost after order {int(worst['order'])}",
-        sentence=f"{formats.share(worst['share_on'])} of those who place it order again within a year.",
+        title=f"{step} is the weakest step: {formats.share(worst['share_on'])} order again",
+        sentence=f"Within a year; after order {best['name'].removeprefix('After order ')}, "
+        f"{formats.share(best['share_on'])} do.",
         chart=figures.dots(
             shown, label="name", value="share_on", low="low", high="high", form=formats.share,
             what="share who buy again within a year",

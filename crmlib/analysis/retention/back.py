@@ -22,6 +22,7 @@ LIST, AWAY = "left", f"left_{AHEAD}d"
 _WINDOWS = 4
 _PRIOR = 20.0  # customers of the average that a cell's share is drawn towards
 _LEAST = 100
+_ROUGH = 1.25  # times as many as expected, or as few, from which on a forecast is called rough
 
 
 @dataclass(frozen=True)
@@ -108,18 +109,20 @@ def part_back(found: Back, *, shop: Shop, due: tuple[Due, ...] = ()) -> Part:
     )  # fmt: skip
     return Part(
         metrics=[metric], predictions=[said], grades=grade(shop, due),
-        ahead=[f"Of all {wording.counted(n, 'customer')} who ever left, about {share} should come back unasked within "
-               f"{AHEAD} days."],
+        ahead=[f"Of all {wording.counted(n, 'customer')} {'now silent' if found.most else 'who ever left'}, about "
+               f"{share} should come back unasked within {AHEAD} days."],
         certain=[_held(found)] if len(found.windows) else [], tables={"coming_back": found.windows},
     )  # fmt: skip
 
 
 def _held(found: Back) -> str:
     last = found.windows.iloc[0]
+    gone = "silent for unusually long" if found.most else "who had left"
+    rough = not 1 / _ROUGH < last["came"] / max(last["expected"], 1e-9) < _ROUGH
     return (
-        f"In the last {AHEAD} days {wording.counted(int(last['came']), 'customer')} who had left came back; "
-        f"{formats.number(last['expected'])} {wording.noun(round(last['expected']), 'was', 'were')} expected from the "
-        "time before."
+        f"In the last {AHEAD} days {wording.counted(int(last['came']), 'customer')} {gone} came back; "
+        f"{formats.number(last['expected'])} {wording.noun(round(last['expected']), 'was', 'were')} expected"
+        f"{': take that as a rough guide' if rough else ''}."
     )
 
 

@@ -23,7 +23,7 @@ _LEAST_HAVE = 10  # of both together, below which a reason is not looked at
 _MOST_VALUES = 8
 _MATCHED = 0.8
 _COLUMNS = ["reason", "left", "stayed", "ratio", "low", "high", "q_value", "customers", "goes_with", "key"]
-_TRAITS = {"first_product": "first ordered", "first_channel": "first ordered by", "first_coupon": "first ordered",
+_TRAITS = {"first_product": "first ordered", "first_channel": "first ordered through", "first_coupon": "first ordered",
            "acquisition_channel": "came from"}  # fmt: skip
 
 
@@ -156,16 +156,18 @@ def part_common(found: Common) -> Part:
     tables = {"reasons": rows[[name for name in _COLUMNS if name != "key"]]}
     if rows.empty:
         title, why = _nothing(found)
-        return Part(title=title, sentence=why, tables=tables)
+        lacking = pd.DataFrame({"what": [wording.upper(name) for name in found.lacking]})
+        chart = figures.table(lacking, caption=why, labels={"what": "Not in the data"}) if len(lacking) else None
+        return Part(title=title, sentence="" if chart else why, chart=chart, tables=tables)
     clear = found.clear
     shown = rows.assign(strong=rows["key"].isin(clear["key"]))
     signals = [
-        Signal(id=f"left_{row.key}", text=f"Those who left more often {row.reason}.",
+        Signal(id=f"left_{row.key}", text=f"Those who left {row.reason} more often.",
                gone=f"Those who left no longer more often {row.reason}.")
         for row in clear.head(3).itertuples()
     ]  # fmt: skip
     return Part(
-        title=_title(clear) if len(clear) else "Those who left had nothing special in common",
+        title=_title(clear) if len(clear) else "Nothing we looked at sets those who went silent apart",
         sentence=_sentence(found),
         chart=figures.dots(
             shown, label="reason", value="ratio", low="low", high="high", strong="strong", reference=1.0, log=True,
@@ -177,7 +179,7 @@ def part_common(found: Common) -> Part:
                         "goes_with": "Explained by"},
                 formats={"left": lambda v: formats.share(v, digits=1), "stayed": lambda v: formats.share(v, digits=1),
                          "ratio": formats.multiple, "low": formats.multiple, "high": formats.multiple,
-                         "q_value": lambda v: formats.number(v, digits=3)},
+                         "q_value": lambda v: "<0.001" if v < 0.001 else formats.number(v, digits=3)},
                 file="tables/reasons.csv",
             ),
         ),
@@ -196,12 +198,11 @@ def _nothing(found: Common) -> tuple[str, str]:
     if min(found.left, found.stayed) < _LEAST:
         there = f"{formats.number(found.left)} and {formats.number(found.stayed)}"
         return title, f"It takes {_LEAST} who left and {_LEAST} who stayed; there are {there}."
-    what = "deliveries, refunds, service, reviews, prices and channels"
-    return title, f"The data says too little of {what}."
+    return title, "The data says too little of deliveries, refunds, service, reviews, prices and channels."
 
 
 def stood_out(found: Common) -> str:
-    """What stood out most among those who left, as it follows 'they'; '' where nothing did.
+    """What stood out most among those who left, in a sentence; '' where nothing did.
 
     >>> stood_out(common(store, limits(store)))
     ''
@@ -210,29 +211,31 @@ def stood_out(found: Common) -> str:
     if clear.empty:
         return ""
     top = clear.iloc[0]
+    left, stayed = (formats.share(top[name], digits=0 if top["stayed"] >= 0.02 else 1) for name in ("left", "stayed"))
     if np.isnan(top["ratio"]):
-        return f"{top['reason']}, and nobody like them who stayed did"
-    return f"{top['reason']} {wording.times(top['ratio'], word='often')} as those who stayed"
+        return f"{left} of them {top['reason']}, and nobody like them who stayed did."
+    return f"{left} of them {top['reason']}, {stayed} of similar customers who stayed."
 
 
 def _title(clear: pd.DataFrame) -> str:
-    top = clear.iloc[0]
-    left, stayed = (formats.share(top[name], digits=0 if top["stayed"] >= 0.02 else 1) for name in ("left", "stayed"))
-    return f"{left} of those who left {top['reason']}, {stayed} of others like them"
+    return f"Those who left {clear.iloc[0]['reason']} more often"
 
 
 def _sentence(found: Common) -> str:
     clear = found.clear
     if clear.empty:
-        return f"None of {wording.counted(len(found.table), 'thing')} looked at differed beyond chance."
+        many = wording.counted(len(found.table), "thing")
+        were = wording.noun(len(found.table), "was")
+        return f"{wording.upper(many)} {were} compared; any difference may be chance."
     more = wording.listed(clear["reason"].iloc[1:], most=2)
-    return f"Those who left also more often {more}." if more else ""
+    return f"They also more often {more}." if more else ""
 
 
 def _method(found: Common) -> str:
     return (
-        f"{wording.upper(wording.counted(found.left, 'customer'))} who left beside {formats.number(found.stayed)} who "
-        f"stayed, by what had happened {wording.counted(found.window.landmark, 'day')} after a purchase; "
+        f"{wording.upper(wording.counted(found.left, 'customer'))} who left, also those who have come back since, "
+        f"beside {formats.number(found.stayed)} who stayed, by what had happened "
+        f"{wording.counted(found.window.landmark, 'day')} after a purchase; "
         f"{formats.share(found.alike)} of those who left had somebody of the same month, number of purchases, spend "
         "and tenure. Mantel–Haenszel ratios with Greenland–Robins intervals; p corrected by Benjamini–Hochberg."
     )

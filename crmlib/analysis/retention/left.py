@@ -92,19 +92,25 @@ def _known(rows: pd.DataFrame, at: Limits) -> pd.DataFrame:
     )  # fmt: skip
 
 
-def part_left(found: Left, *, currency: str) -> Part:
-    """The finding: how many left, beside the span before, and the share of each month's customers that stayed."""
+def part_left(found: Left, *, currency: str, silent: bool = False) -> Part:
+    """The finding: how many left, or are only `silent` where most come back unasked, and the share of each month's."""
+    metrics = _metrics(found, currency, silent=silent)
     if found.at.few:
-        return Part(metrics=_metrics(found, currency))
+        return Part(metrics=metrics)
     rows = found.months[found.months["customers"] >= _LEAST_MONTH].tail(_SHOWN_MONTHS)
     known = rows[rows["known"]]
     shown = rows.assign(what=np.where(rows["known"], "known", "not yet known"))
+    went = "went silent" if silent else "left"
+    title, sentence = _title(found, went), _sentence(known, went)
+    if found.before is None and len(known):  # then the title would say what the headline says
+        title, sentence = sentence.removesuffix("."), ""
+    gone = rows.assign(share=1 - rows["share"], low=1 - rows["high"], high=1 - rows["low"])
     early = rows.loc[~rows["known"], "month"]
     return Part(
-        title=_title(found), sentence=_sentence(known), metrics=_metrics(found, currency),
+        title=title, sentence=sentence, metrics=metrics,
         chart=figures.line(
-            rows, x="month", y="share", low="low", high="high", what="share of the month's customers who stayed",
-            form=formats.share, zero=False, mark=(pd.Timestamp(early.iloc[0]), "not yet known") if len(early) else None,
+            gone, x="month", y="share", low="low", high="high", what=f"share of that month's buyers who {went}",
+            form=formats.share, mark=(pd.Timestamp(early.iloc[0]), "not yet known") if len(early) else None,
             table=figures.tabulate(
                 shown[::-1].assign(month=[f"{pd.Timestamp(day):%B %Y}" for day in shown["month"][::-1]]),
                 caption="Customers of each month, by whether they bought again within their own limit",
@@ -114,19 +120,19 @@ def part_left(found: Left, *, currency: str) -> Part:
                          "open": formats.people, "share": formats.share}, file="tables/months.csv", rows=40,
             ),
         ),
-        tables={"months": found.months}, certain=[_rule(found)], changes=_changes(found),
+        tables={"months": found.months}, certain=[_rule(found, silent=silent)], changes=_changes(found),
     )  # fmt: skip
 
 
-def _title(found: Left) -> str:
+def _title(found: Left, went: str) -> str:
     if not found.base:
         return f"Nobody bought in {wording.span(found.at.span)}"
     if found.before is None or not found.before[0]:
-        return f"{formats.share(found.share)} of customers went silent in {wording.span(found.at.span)}"
+        return f"{formats.share(found.share)} of customers {went} in {wording.span(found.at.span)}"
     way, before = _beside(found), _against(found.at)
     if not way:
-        return f"About the same share left as {before}"
-    return f"A {'larger' if way > 0 else 'smaller'} share left than {before}"
+        return f"About the same share {went} as {before}"
+    return f"A {'larger' if way > 0 else 'smaller'} share {went} than {before}"
 
 
 def _beside(found: Left) -> int:
@@ -137,21 +143,22 @@ def _beside(found: Left) -> int:
     return 1 if low > 0 else -1 if high < 0 else 0
 
 
-def _sentence(known: pd.DataFrame) -> str:
+def _sentence(known: pd.DataFrame, went: str) -> str:
     if known.empty:
         return "No month is old enough to say who of its customers stayed."
     last = known.iloc[-1]
-    return f"{formats.share(last['share'])} of {pd.Timestamp(last['month']):%B %Y}’s customers bought again in time."
+    gone = formats.share(1 - last["share"])
+    return f"{gone} of {pd.Timestamp(last['month']):%B %Y}’s buyers {went}."
 
 
-def _rule(found: Left) -> str:
+def _rule(found: Left, *, silent: bool) -> str:
     at = found.at
     said = (
-        "Left means silent for longer than 95 of 100 gaps were beside the customer’s own rhythm; after a single order, "
-        f"for over {wording.counted(at.once, 'day')}."
+        f"{'They are' if silent else 'Left:'} silent for longer than 95 of 100 pauses at such a rhythm; after a single "
+        f"order, for over {wording.counted(at.once, 'day')}."
     )
     if found.before is None or not found.before[1]:
-        return f"{said} Some still come back."
+        return said
     ago = "a year ago" if at.span == YEAR else f"{wording.span(at.span)} ago"
     return f"{said} Of those who had left {ago}, {formats.share(found.before[3] / found.before[1])} have bought since."
 
@@ -169,22 +176,25 @@ def _against(at: Limits) -> str:
     return "the year before" if at.span == YEAR else f"the {at.span} days before"
 
 
-def _metrics(found: Left, currency: str) -> list[Metric]:
+def _metrics(found: Left, currency: str, *, silent: bool) -> list[Metric]:
     before, there = found.before, not found.at.few
     within = f"in the last {found.at.span} days"
     lost = float(found.lately["money"].sum()) if found.paid else None
     against = _against(found.at) if before else ""
     tile = there and found.base > 0
     n, after = found.left, f"{formats.number(found.once)} after a single order"
+    low, high = map(float, share_interval(n, found.base)) if tile else (None, None)
     return [
         Metric(
-            id="left", label="Customers who left", value=n if there else None, unit="customers", n=found.base or None,
+            id="left", label="Silent unusually long" if silent else "Customers who left",
+            value=n if there else None, unit="customers", n=found.base or None,
             headline=tile, before=before[1] if before else None, against=against, note=after,
             definition=f"customers whose silence passed their own limit {within} and lasts: the gap beside their "
             "rhythm by which 95% of closed gaps had closed",
         ),
         Metric(
-            id="left_share", label="Share who left", value=found.share if there else None, unit="share",
+            id="left_share", label="Share silent" if silent else "Share of customers who left", unit="share",
+            value=found.share if there else None, low=low, high=high,
             n=found.base or None, headline=tile, before=before[1] / before[0] if before and before[0] else None,
             against=against, definition=f"of customers who had not left before, or bought {within}",
         ),

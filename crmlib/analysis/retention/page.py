@@ -45,9 +45,8 @@ def headline(found: Left, shared: Common, likely: Back) -> str:
         return f"{silent}; about {back} of such customers come back within {AHEAD} days."
     first = f"{who} left {within}"
     if common := stood_out(shared):
-        return f"{first}. They {common}."
-    once = f"; {formats.number(found.once)} had ordered once" if found.once else ""
-    return f"{first}, {formats.share(found.share)} of those active{once}."
+        return f"{first}. {common}"
+    return f"{first}, {formats.share(found.share)} of those active."
 
 
 def part_few(shop: Shop, found: Left) -> Part | None:

@@ -272,10 +272,10 @@ def _plan(found: Worth, *, listed: int) -> str:
         return "Writing costs more than those who come back bring: better not."
     need = units_needed(found.base, found.least)
     rise = f"{formats.number(100 * found.least, digits=0 if found.least >= 0.02 else 1)} points"
-    few = "" if listed >= need else f"; today’s {formats.number(listed)} are too few: repeat it and pool the results"
+    few = "" if listed >= need else f"; {listed:,} {wording.noun(listed, 'is')} too few: repeat it and pool results"
     return (
-        f"A fifth of the list is left alone: once {formats.number(need)} were written to, a rise of {rise} within "
-        f"{AHEAD} days would show{few}."
+        f"A fifth of the list is left alone: {formats.number(need)} written to show a rise of {rise} within {AHEAD} "
+        f"days{few}."
     )
 
 

@@ -124,7 +124,8 @@ def _source(shop: Mapping[str, Any], said: Findings, facts: Facts) -> dict[str, 
     money = any(len(metric.unit) == 3 and metric.unit.isupper() for metric in said.metrics)
     keys = ("read", "kept", "set_aside", "after_as_of")
     read, kept, aside, after = (sum(table[key] for table in tables) for key in keys)
-    unused = f"{wording.counted(aside, 'row')} of {formats.number(read)} could not be used." if aside else ""
+    # Of all tables, also those that this report does not read.
+    unused = f"{formats.number(aside)} of the shop’s {wording.counted(read, 'row')} could not be used." if aside else ""
     if read != kept + aside + after:
         unused = f"The rows do not add up: {formats.number(read)} were read, {formats.number(kept)} used."
     return {

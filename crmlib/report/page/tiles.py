@@ -60,6 +60,8 @@ def _moved(metric: Metric, changes: Changes | None) -> tuple[str, str]:
     """An arrow and how the number moved; both empty where there is nothing to compare with."""
     if metric.before is not None and metric.value is not None:
         against = metric.against or "the period before"
+        if metric.low is not None and metric.high is not None and metric.low <= metric.before <= metric.high:
+            return "", f"about the same as {against}"
         words = wording.change(metric.value, metric.before, metric.unit, against=against)
         up = metric.value > metric.before
         return ("" if words.startswith("unchanged") else UP if up else DOWN), words

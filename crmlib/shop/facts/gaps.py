@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 
 import ibis
 import ibis.expr.types as ir
+import numpy as np
+import pandas as pd
 
-from crmlib.shop.facts.customers import purchase_days
+from crmlib.shop.facts.customers import customer_history, purchase_days
 from crmlib.shop.shop import Shop
 
 PRIOR_GAPS = 2  # how many gaps of the shop's usual length a customer's own rhythm starts with
+_RUSH_DAYS, _RUSH = 30, 3.0
 
 
 def gaps(shop: Shop, *, day: date) -> ir.Table:
@@ -38,3 +41,33 @@ def gap_lengths(shop: Shop, *, day: date) -> ir.Table:
     closed = gaps(shop, day=day).filter(lambda t: t["closed"])
     weighed = closed.mutate(_w=1.0 / closed.count().over(ibis.window(group_by="customer_id")))
     return weighed.group_by("gap").aggregate(n=weighed.count(), w=weighed["_w"].sum()).order_by("gap")
+
+
+def since(shop: Shop) -> tuple[date | None, str]:
+    """The first day on which who buys first is a newcomer, where the data alone has to tell; and why, in a sentence.
+
+    A shop's data that begins in mid-life shows its old customers in a rush of first orders. Then those count who were
+    not seen for as long as 95 of 100 gaps between purchases last, each customer counted once. (None, '') where there
+    is no such rush.
+    """
+    history = customer_history(shop, until=shop.as_of)
+    start = shop.fetch(history.aggregate(day=history["first_day"].min()))["day"].iloc[0]
+    if pd.isna(start):
+        return None, ""
+    age = history["first_day"].delta(ibis.literal(pd.Timestamp(start).date()), unit="day")
+    counts = shop.fetch(
+        history.group_by(at=(age / _RUSH_DAYS).floor().cast("int64")).aggregate(n=history.count()).order_by("at")
+    )
+    if len(counts) < 2:
+        return None, ""
+    usual = float(counts["n"].iloc[1:].median())
+    if counts["n"].iloc[0] <= _RUSH * usual:
+        return None, ""
+    by = shop.fetch(gap_lengths(shop, day=shop.as_of))
+    if by.empty:
+        return None, ""
+    lead = int(by["gap"].iloc[int(np.searchsorted(by["w"].cumsum(), 0.95 * by["w"].sum()))])
+    return pd.Timestamp(start).date() + timedelta(days=lead), (
+        f"First orders rush in when the data begins, so many are of old customers: whoever was first seen in its first "
+        f"{lead} days, as long as 95 of 100 gaps last with every customer counted once, is left out."
+    )
