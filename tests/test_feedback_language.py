@@ -41,7 +41,7 @@ def test_very_short_english_is_kept_but_for_dialect() -> None:
     """13 of these 394 were lost at their first reading."""
     texts = _lines("feedback_short_english.txt")
     lost = {text for text in texts if not is_english(text)}
-    assert len(texts) == 394 and lost == {"Tysm", "Ty", "Np", "Fr fr", "Peng", "Bonzer", "Ripper"}
+    assert len(texts) == 394 and lost == {"Peng", "Bonzer"}
 
 
 def test_texts_written_afterwards_are_told_apart_too() -> None:
@@ -80,5 +80,5 @@ def test_a_long_text_is_read_at_its_start_only(monkeypatch: pytest.MonkeyPatch) 
     seen: list[int] = []
     monkeypatch.setattr(language, "_against", lambda text: seen.append(len(text)) or 0.0)
     for size in (10_000, 100_000):
-        assert is_english("qz qx. " * size)
+        assert is_english("qiz qox. " * size)
     assert seen == [language.READ, language.READ]

@@ -404,7 +404,7 @@ def test_a_page_leads_with_no_forecast_after_a_miss_of_more_than_a_quarter(shop,
     assert near.trust(365) is Trust.TESTED
     nothing = holdout_of(year, said=SAID, came=[0] * 10)
     assert nothing.trust(365) is Trust.MISSED
-    assert clv.part_weeks(nothing).title == "Tested on the last 91 days, the forecast was wrong: nothing came"
+    assert clv.part_weeks(nothing).title == "The forecast for the last 91 days was wrong: nothing came"
 
 
 def test_headlines_for_money_orders_and_other_horizons(scored):
@@ -627,7 +627,7 @@ def test_the_test_is_told_in_orders_and_in_money(scored):
     year = replace(bare, end=checked.start + timedelta(days=365))
     assert holdout._plainly(year, inside) == "Last year's forecast stayed inside its range."
     exact = holdout_of(checked, said=SAID, came=[int(n) for n in SAID])
-    assert clv.part_weeks(exact).title.startswith("Tested on the last 91 days, the forecast was within 1%")
+    assert clv.part_weeks(exact).title.startswith("The forecast for the last 91 days was within 1%")
     # By hand: 600 were said; 438 came, which is 37 % too high, or 750, which is 20 % too low.
     high = holdout_of(checked, said=SAID, came=[150, 120, 90, 60, 10, 5, 2, 1, 0, 0])
     assert "the forecast was 37% too high" in clv.part_weeks(high).title

@@ -96,6 +96,18 @@ def test_spend_that_grows_with_frequency_is_told_by_own_averages():
     assert off[1] < 0.8 * off[0]
 
 
+def test_only_what_days_of_one_customer_share_is_theirs():
+    """Days of everybody alike are chance alone, however little the days of one-time buyers vary."""
+    rng = np.random.default_rng(9)
+    x = np.repeat([0, 1, 2, 4], 600)
+    repeat = np.where(x > 0, rng.gamma(np.maximum(x, 1), 40), 0.0)
+    first = np.where(x > 0, rng.gamma(1, 40, len(x)), rng.normal(40, 2, len(x)))
+    people = pd.DataFrame({"frequency": x, "repeat_revenue": repeat, "revenue": repeat + first})
+    found = spend.spend_of(people, until=DAY, name=spend.SHRUNK)
+    assert found.within == pytest.approx(1600, rel=0.15)
+    assert found.expected(np.array([5.0]), np.array([200.0])) < 40 + 0.25 * 160
+
+
 def test_wholesale_takes_three_orders_that_stand():
     people, _ = spenders(8, between=0.3)
     large = pd.DataFrame({"frequency": [0, 1, 2], "repeat_revenue": [0.0, 9e5, 18e5], "revenue": [9e5, 18e5, 27e5]})
@@ -129,6 +141,11 @@ def test_what_tiers_missed_by_hand():
     found = shares.tier_misses([at, at], "m")
     for (tier, _), wanted in zip(shares.TIERS, (5 / 4, 7 / 5, 1 / 4, 1 / 3), strict=True):
         assert found[tier] == pytest.approx((wanted, wanted))
+    # In money as well, where an order is 10: 40 of 30, 20 of 40, 0 of 30 and 60 of 20.
+    money = pd.DataFrame({"said": 10 * expected["m"], "came": [40.0, 20, *[0] * 7, 60]})
+    found = shares.tier_misses([at], "m", money=money)
+    for (tier, _), wanted in zip(shares.TIERS, (50 / 40, 30 / 50, 10 / 40, 70 / 30), strict=True):
+        assert found[tier][1] == pytest.approx(wanted)
 
 
 # ---- ranges and orders that agree with chances
@@ -162,6 +179,12 @@ def test_ranges_of_single_customers_are_widened_until_a_past_window_is_held(erra
     assert 0.94 <= covered(by, again) <= 0.98
     calm = np.random.default_rng(4).poisson(model.expected(patterns, days=90))
     assert ranges.widening(model, plain, patterns.assign(purchases=calm), days=90) <= 1.1
+    # Of those who order most as of all others: their bursts are not outvoted by a calm crowd.
+    most = patterns["frequency"] >= patterns["frequency"].quantile(0.85)
+    mixed = np.where(most, came, calm)
+    by = ranges.widening(model, plain, patterns.assign(purchases=mixed), days=90)
+    low, high = ranges.limits(model, plain, patterns, days=90, widen=by)
+    assert ((low <= mixed) & (mixed <= high))[most].mean() > 0.92
 
 
 def test_orders_are_shared_out_as_the_chances_have_it(erratic):

@@ -3,7 +3,8 @@
 Each shop is simulated by a loop over purchases, of one of six kinds of customers, none of which shares code with the
 models: those who stop at a rate of their own, at one rate, by chance after a purchase, never; with regular gaps; once
 a year. Printed for each model: shops with a maximum, on a boundary that is a simpler model, without; and over half a
-year kept aside, how far totals were off, how many 95 % ranges held what came, and how well buyers were ranked.
+year kept aside, how far totals were off, how many 95 % ranges of totals and of single customers held what came, how
+well buyers were ranked (beside recency), and log loss (beside that of the share that came).
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ import pandas as pd
 
 from crmlib.analysis.forecasts import Errors, band
 from crmlib.analysis.lifetime_value import fit, timing
+from crmlib.analysis.lifetime_value.chances import Chances
 from crmlib.analysis.lifetime_value.models import PurchaseModel
+from crmlib.analysis.lifetime_value.ranges import limits
 from crmlib.analysis.lifetime_value.spend import SHRUNK, spend_of
 from crmlib.errors import NotEnoughData
 from crmlib.stats import weighted_auc
@@ -83,13 +86,23 @@ def trial(people: pd.DataFrame, name: timing.Name) -> dict[str, object]:
         return {"fit": "boundary" if "boundary" in model.reason else "none", "seconds": took}
     mean = model.expected(people, days=AHEAD)
     total, came = float(mean.sum()), float(people["later"].sum())
-    chance = np.sqrt(model.variance(people, days=AHEAD).sum()) / max(total, 1e-9)
-    held = band(total, float(np.hypot(chance, model.spread_of_total(people, days=AHEAD))), Errors())
+    own = np.sqrt(model.variance(people, days=AHEAD).sum()) / max(total, 1e-9)
+    held = band(total, float(np.hypot(own, model.spread_of_total(people, days=AHEAD))), Errors())
     bought = (people["later"] > 0).to_numpy()
+    chance = np.clip(np.where(bought, 1 - (none := model.p_none(people, days=AHEAD)), none), 1e-4, 1.0)
+    base = np.clip(np.where(bought, bought.mean(), 1 - bought.mean()), 1e-4, 1.0)
+    low, high = limits(model, Chances(), people, days=AHEAD, widen=1.0)
+    silent = (people["recency_days"] - people["t_days"]).to_numpy(float)
+    ranks = [
+        float(weighted_auc(score, bought, np.ones((1, len(people))))[0]) if 0 < bought.sum() < len(people) else np.nan
+        for score in (mean, silent)
+    ]
     return {
         "fit": "maximum", "seconds": took, "off": total / max(came, 1) - 1, "held": held.holds(came),
         "finite": bool(np.isfinite(mean).all() and np.isfinite(model.draws(50, seed=0)).all()), "most": float(mean.max()),
-        "auc": float(weighted_auc(mean, bought, np.ones((1, len(people))))[0]) if 0 < bought.sum() < len(people) else np.nan,
+        "auc": ranks[0], "recency": ranks[1], "loss": -np.log(chance).mean(), "base_loss": -np.log(base).mean(),
+        "single": float(((low <= people["later"]) & (people["later"] <= high)).mean()),
+        "log_likelihood": model.log_likelihood,
     }  # fmt: skip
 
 
@@ -113,7 +126,8 @@ def main(shops: int, first: int) -> None:
                 maximum=("fit", lambda fits: (fits == "maximum").sum()),
                 boundary=("fit", lambda fits: (fits == "boundary").sum()), none=("fit", lambda fits: (fits == "none").sum()),
                 seconds=("seconds", "mean"), off=("off", "mean"), off_size=("off", lambda off: off.abs().median()),
-                held=("held", "mean"), auc=("auc", "mean"), finite=("finite", "mean"), most=("most", "max"),
+                held=("held", "mean"), single=("single", "mean"), auc=("auc", "mean"), recency=("recency", "mean"),
+                loss=("loss", "mean"), base_loss=("base_loss", "mean"), finite=("finite", "mean"), most=("most", "max"),
             ).round(3).to_string()
         )  # fmt: skip
     print(pd.DataFrame(money).groupby("way").mean().round(3).to_string())

@@ -26,10 +26,11 @@ _LANGUAGES = """
 """
 # Words of shoppers that TextBlob's lexicon, made of newspapers, lacks; of shorter ones only these count as English.
 _SHOPPERS = """
-    ace amazeballs app awsome bonsai brill chuffed colour colours comfy decaf decor doa doddle dunno emoji fab fave
+    ace amazeballs app awsome blah bonsai brill chuffed colour colours comfy decaf decor doa doddle dunno emoji fab fave
     favourite fiddly flavour flavours gifted gonna gorg gr grey gutted hubby jewellery kinda latte legit lol luv meh
     mum naff nan nope omg online oversized ppl pls pricey prob probs rec reorder reordered refund refunds sizing sooo
     stylish thx tho tracking ugh unboxed unboxing unwearable vegan wanna website wifi wow xmas xxl yay yep yum yummy
+    asap btw cba fyi idk ily imho imo lmao omw qty ty tysm tyvm yh crikey eek oof welp yikes yup
     appliqué brûlée café cafés cliché crème déjà décor entrée fiancé fiancée jalapeño jalapeños naïve piñata purée rosé
 """
 _SHORT = """
@@ -37,12 +38,13 @@ _SHORT = """
 """
 _TOKEN = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*")
 _APOSTROPHES = re.compile("[\u2018\u2019\u201b\u02bc`\u00b4]")
-_ENDINGS = (("'s", ""), *((end, "") for end in ("s", "ed", "ly", "er", "ing", "y")), ("ed", "e"), ("ing", "e"))
+_ENDINGS = (("'s", ""), *((end, "") for end in ("s", "ed", "ly", "er", "est", "ish", "ing", "y")),
+            ("ed", "e"), ("ing", "e"), ("ier", "y"), ("iest", "y"))  # fmt: skip
 # British spellings of words that the lexicon has in American ones: marvellous, favourable, organised, centre.
 _BRITISH = (("ll", "l"), ("our", "or"), ("ise", "ize"), ("isi", "izi"), ("tre", "ter"))
 _STRETCHED = re.compile(r"(.)\1{2,}")  # sloooow, goooood
 _PREFIX = re.compile(r"^(?:un|re|mis|over|non|pre)(?=\w{4})")
-_SOUND = re.compile(r"h+m+|u+r*g+h+|(?:woo)?h+oo+|[bcdfghjklmnpqrstvwxz]{3,5}|a+w+|o+h+|no+|ye+s+|so+")
+_SOUND = re.compile(r"h+m+|u+r*g+h+|(?:woo)?h+oo+|[bcdfghjklmnpqrstvwxz]{2,5}|a+w+|o+h+|no+|ye+s+|so+")
 
 
 def is_english(text: str, *, language: str | None = None) -> bool:
@@ -81,6 +83,7 @@ def _known(token: str) -> bool:
     if token in words or token.replace("'", "") in words or token.split("'")[0] in words or _SOUND.fullmatch(token):
         return True
     stems = [token[: -len(end)] + more for end, more in _ENDINGS if token.endswith(end) and len(token) - len(end) >= 3]
+    stems += [stem[:-1] for stem in stems if len(stem) > 3 and stem[-1] == stem[-2]]  # zippered
     if any(stem in words for stem in stems):
         return True
     if any(british in token and token.replace(british, american) in words for british, american in _BRITISH):

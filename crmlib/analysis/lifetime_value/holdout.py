@@ -125,10 +125,9 @@ def part_weeks(validation: Validation) -> Part:
     expected = round(validation.forecast)
     inside = int(((later["came"] >= later["low"]) & (later["came"] <= later["high"])).sum())
     return Part(
-        title=f"Tested on {tried_on(validation)}, the forecast was {off_words(validation.off)}{drift}",
-        sentence=f"{wording.counted(expected, 'order')} {wording.noun(expected, 'was')} expected, "
-        f"{formats.number(validation.actual)} came; {inside} of {wording.counted(len(later), 'week')} fell inside the "
-        "shaded range."
+        title=f"{_subject(validation)} was {off_words(validation.off)}{drift}",
+        sentence=f"{wording.counted(expected, 'order')} expected, {formats.number(validation.actual)} came; "
+        f"{inside} of {wording.counted(len(later), 'week')} within range."
         if len(later)
         else "",
         chart=chart, metrics=_metrics(validation, held), checks=checks,

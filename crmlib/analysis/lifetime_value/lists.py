@@ -169,11 +169,11 @@ def _chart(found: Outlooks, scores: Scores, *, doubt: str) -> figures.Chart:
     if doubt:
         rows = [("silent no longer than usual", found.best - found.stopped, False),
                 ("silent unusually long", found.stopped, True)]  # fmt: skip
-        caption = "Unusually long: under 50% likely to order."
+        caption = "Unusually long: under 50% likely to order." if found.stopped else ""
     return figures.bars(
         pd.DataFrame(rows, columns=["who", "customers", "strong"]),
         label="who", value="customers", strong="strong", what="best customers", form=formats.number,
-        caption=f"Best {formats.share(BEST_SHARE)} by past {scores.best_by}. {caption}",
+        caption=f"Best {formats.share(BEST_SHARE)} by past {scores.best_by}. {caption}".rstrip(),
         table=figures.tabulate(
             classes,
             caption=f"Best customers by {doubt or 'their chance'} to order in the {scores.ahead}",

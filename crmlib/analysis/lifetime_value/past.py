@@ -106,7 +106,7 @@ def part_past(past: Past, *, currency: str) -> Part:
         name=["top tenth", "next two tenths", "next three tenths", "other four tenths"], strong=[True] + [False] * 3
     )
     return Part(
-        title=f"One in ten buyers brought {formats.share(past.top)} of net sales {past.period}",
+        title=f"One in ten buyers brought {formats.share(past.top)} of net sales",
         chart=figures.bars(
             rows, label="name", value="value", strong="strong", what=f"net sales {past.period}",
             form=lambda value: wording.rounded_money(value, currency),

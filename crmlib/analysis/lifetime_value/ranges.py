@@ -11,6 +11,7 @@ from crmlib.analysis.lifetime_value.timing import Floats
 
 _COVERED, _MOST = 0.95, 4.0
 _DRAWS = 200
+_PARTS, _LEAST_PART = 4, 100
 
 
 def limits(
@@ -39,14 +40,20 @@ def wider(mean: Floats, low: Floats, high: Floats, *, by: float) -> tuple[Floats
 def widening(model: PurchaseModel, chances: Chances, patterns: pd.DataFrame, *, days: int) -> float:
     """How many times as wide as the model's must ranges be to hold 95 % of what customers did in a past window?
 
+    In each quarter of them by orders expected: tastes drift, which shows in those who order much and are few.
     `patterns` as holdout_patterns has them, `model` and `chances` as they stood when it began; 1 where the model's do.
     """
     some = thinned(patterns)
     came, n = some["purchases"].to_numpy(float), some["customers"].to_numpy(float)
     mean = chances.orders(model, some, days=days)
     low, high = limits(model, chances, some, days=days, widen=1.0)
+    order, parts = np.argsort(mean, kind="stable"), int(np.clip(n.sum() // _LEAST_PART, 1, _PARTS))
+    part = np.empty(len(n), int)
+    part[order] = np.minimum((np.cumsum(n[order]) - n[order]) / n.sum() * parts, parts - 1)
+    size = np.bincount(part, weights=n, minlength=parts)
     for by in np.arange(1.0, _MOST, 0.1):
         ends = wider(mean, low, high, by=float(by))
-        if n @ ((ends[0] <= came) & (came <= ends[1])) >= _COVERED * n.sum():
+        held = np.bincount(part, weights=n * ((ends[0] <= came) & (came <= ends[1])), minlength=parts)
+        if (held >= _COVERED * size).all():
             return float(by)
     return _MOST

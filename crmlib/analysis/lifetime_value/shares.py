@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import pandas as pd
 
 from crmlib.analysis.lifetime_value.methods import Look
 from crmlib.analysis.lifetime_value.timing import Floats
@@ -25,14 +26,20 @@ def between(score: Floats, amount: Floats, n: Floats, edges: Sequence[float] = E
     return np.diff(reached) * total
 
 
-def tier_misses(looks: Sequence[Look], method: str) -> Mapping[str, tuple[float, ...]]:
-    """What came of each tier over what was forecast of it, look by look.
+def tier_misses(
+    looks: Sequence[Look], method: str, *, money: pd.DataFrame | None = None
+) -> Mapping[str, tuple[float, ...]]:
+    """What came of each tier over what was forecast of it, look by look; then of `money` said and come by customer.
 
-    One more to both: of a tier that brings next to nothing, a ratio says little.
+    One order more to both: of a tier that brings next to nothing, a ratio says little.
     """
     ratios = []
     for at in looks:
         mean, n = at.expected[method], at.customers
         ratios.append((between(mean, at.purchases, n) + 1) / (between(mean, mean, n) + 1))
+    if money is not None and len(money):
+        said, came = (money[name].to_numpy(float) for name in ("said", "came"))
+        n, one = np.ones(len(said)), float(said.sum()) / max(looks[0].total(method), 1.0)
+        ratios.append((between(said, came, n) + one) / (between(said, said, n) + one))
     columns = np.array(ratios).reshape(-1, len(TIERS)).T.tolist()
     return {tier: tuple(column) for (tier, _), column in zip(TIERS, columns, strict=True)}

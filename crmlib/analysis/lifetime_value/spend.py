@@ -300,9 +300,17 @@ def _shrunk(people: pd.DataFrame, common: dict[str, Any], *, depends: bool) -> S
         slope, level = (float(value) for value in np.polyfit(np.log(count), average, 1, w=np.sqrt(count)))
     if level <= 0:
         return None
-    squares = np.square(average - _usual(level, slope, count))
-    (between, within), _ = optimize.nnls(np.column_stack([np.ones(len(count)), 1 / count]), squares)
-    return Shrunk(level=level, slope=slope, between=float(between), within=float(within), **common)
+    # What a first day and later ones of the same customer share is theirs; how far they are apart is the days'.
+    frequency, later = repeat_average(people)
+    first = (people["revenue"] - people["repeat_revenue"]).to_numpy(float)
+    both = (frequency > 0) & (np.minimum(first, later) > 0) & (np.maximum(first, later) <= common["wholesale_from"])
+    frequency, later, first = frequency[both], later[both], first[both]
+    if not len(first):
+        return None
+    usual = _usual(level, slope, frequency + 1)
+    between = max(float(((first - usual) * (later - usual)).mean()), 0.0)
+    within = float((np.square(first - later) / (1 + 1 / frequency)).mean())
+    return Shrunk(level=level, slope=slope, between=between, within=within, **common)
 
 
 def _usual(level: float, slope: float, count: Floats) -> Floats:

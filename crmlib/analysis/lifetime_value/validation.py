@@ -255,15 +255,18 @@ def validate(shop: Shop, *, holdout_days: int, time_unit: TimeUnit = "day", seed
     if chosen != NOBODY:
         ranking[chosen] = ranking[chosen] if chosen == RECENCY else split
     measures = pd.concat([compare(holdout, ranking, seed=seed), contests], ignore_index=True)
-    spends, spend, expected, actual = _sales(shop, holdout, split)
+    spends, spend, money = _sales(shop, holdout, split)
     before = [at for at in voters.values() if at.end <= start]
     return Validation(
         **vars(holdout), looks=len(voters), ranking=ranking, measures=measures, chosen=chosen,
         unaided=choose(before)[0] if before else "", cuts=_cuts([holdout, *earlier], chosen),
         recent=_cuts(recent, chosen), known=_cuts(known, chosen), chances=likely, then=then, now=now, widen=widen,
-        tier_misses=tier_misses([at for at in (holdout, *earlier, *recent) if chosen in at.expected], chosen),
+        tier_misses=tier_misses(
+            [at for at in (holdout, *earlier, *recent) if chosen in at.expected], chosen, money=money[~money["big"]]
+        ),
         weekly=shop.fetch(weekly_repeats(shop, start=start, end=end)), time_unit=time_unit, beginning=beginning(shop),
-        spends=spends, spend=spend, sales_forecast=expected, sales_actual=actual,
+        spends=spends, spend=spend,
+        sales_forecast=float(money["said"].sum(skipna=False)), sales_actual=float(money["came"].sum(skipna=False)),
     )  # fmt: skip
 
 
@@ -363,8 +366,8 @@ def _errors(cuts: Sequence[Cut]) -> Errors:
     return errors_of([cut.actual for cut in cuts], [cut.forecast for cut in cuts], [cut.own for cut in cuts])
 
 
-def _sales(shop: Shop, holdout: Look, split: Floats) -> tuple[tuple[SpendModel, ...], SpendModel | None, float, float]:
-    """Ways of telling spend, the one that came closer to what buyers of the holdout spent; its forecast; what came.
+def _sales(shop: Shop, holdout: Look, split: Floats) -> tuple[tuple[SpendModel, ...], SpendModel | None, pd.DataFrame]:
+    """Ways of telling spend, the one that came closer to what buyers of the holdout spent; what it said, and what came.
 
     Gamma-Gamma unless own averages, shrunk, are clearly closer by Gamma deviance of a purchase day's amount.
     """
@@ -378,8 +381,8 @@ def _sales(shop: Shop, holdout: Look, split: Floats) -> tuple[tuple[SpendModel, 
     tried = (spend_of(people, until=holdout.start, name=name) for name in (GAMMA_GAMMA, SHRUNK))
     models = tuple(model for model in tried if model is not None)
     if not models:
-        return (), None, float("nan"), float("nan")
-    told = [model.per_order(people)[0] for model in models]
+        return (), None, pd.DataFrame({"said": [np.nan], "came": np.nan, "big": True})
+    told, large = zip(*(model.per_order(people) for model in models), strict=True)
     came, days = people["later"].to_numpy(float), people["days"].to_numpy(float)
     best = 0
     some = (came > 0) & (days > 0) & (np.min(told, axis=0) > 0)
@@ -390,7 +393,7 @@ def _sales(shop: Shop, holdout: Look, split: Floats) -> tuple[tuple[SpendModel, 
         best = int(apart.mean() + 1.96 * apart.std() / np.sqrt(some.sum()) < 0)
     mean = holdout.patterns[HISTORY].assign(mean=split).drop_duplicates(HISTORY)
     purchases = people.merge(mean, on=HISTORY, how="left")["mean"].to_numpy(float)
-    return models, models[best], float(purchases @ told[best]), float(came.sum())
+    return models, models[best], pd.DataFrame({"said": purchases * told[best], "came": came, "big": large[best]})
 
 
 def off_words(off: float) -> str:
