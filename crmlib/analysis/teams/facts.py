@@ -1,0 +1,263 @@
+"""Tickets, parcels and orders as cases: one row each in the engine, counts by group and kind of case when they leave it.
+
+Nothing names a member of staff: people are summed into their teams before anything else is asked.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import ibis
+import ibis.expr.types as ir
+import numpy as np
+import pandas as pd
+
+from crmlib.analysis.teams.hours import calendar, clocked, lazy
+from crmlib.analysis.teams.judge import Cells
+from crmlib.shop.facts import net_orders
+from crmlib.stats.survival import kaplan_meier
+
+if TYPE_CHECKING:
+    from crmlib.shop.shop import Shop
+
+BLOCKS, WRITES_WITHIN = 12, 30  # parts of the window; days after an order within which a ticket is about it
+MIX = {"team": ("topic", "part", "buyer"), "carrier": ("country", "weekday", "size"), "supplier": ("country", "size")}
+MIX["department"] = MIX["team"]
+LEAST_PEOPLE, MOST_GROUPS, MOST_LEVELS = 2, 60, 15
+NOBODY, OTHER = "", "other"
+TICK = 360  # seconds: a tenth of an hour
+_LONGEST, _MOST_ROWS, _TRACKED = 20_000, 500_000, 0.5  # ticks told apart; rows that leave the engine
+
+
+def members(shop: Shop) -> ir.Table:
+    """Grain: a member of staff. Columns staff_id, team, department; '' for a team of one, which would be a person."""
+    rows = shop.table("staff").select("staff_id", "team", "department")
+    for name in ("team", "department"):
+        rows = rows.mutate(**{name: rows[name].fill_null("").strip()})
+        size = rows["staff_id"].count().over(ibis.window(group_by=name))
+        rows = rows.mutate(**{name: ibis.ifelse(size >= LEAST_PEOPLE, rows[name], NOBODY)})
+    return rows
+
+
+def tickets(shop: Shop, *, within_days: int) -> ir.Table:
+    """Grain: a ticket with a topic's, an hour's and a customer's difficulty, and how long it took.
+
+    Columns team, department ('' unknown), block (twelfths of the window of `within_days`, 0 the newest; 12 to 23 are
+    the window before), topic, part (of the week), buyer (regular: had ordered twice), and in seconds of the clock and of work:
+    reply_*, close_* (empty: not yet), waited_* (from opening to as_of); closed, reopened, mark. Not enough for persons.
+    """
+    first = shop.fetch(shop.table("tickets").aggregate(at=lambda t: t["opened_at"].min()))["at"].iloc[0]
+    days = calendar(shop, shop.as_of if pd.isna(first) else pd.Timestamp(first).date())
+    inside = shop.keep(lazy(days))
+    rows = shop.table("tickets").filter(lambda t: t["opened_at"].date() < ibis.literal(shop.as_of))
+    if shop.has("staff") and shop.has("tickets", "staff_id"):
+        rows = rows.left_join(members(shop), "staff_id").drop("staff_id_right")
+    else:
+        rows = rows.mutate(team=ibis.literal(NOBODY), department=ibis.literal(NOBODY))
+    hour, weekday = rows["opened_at"].hour(), rows["opened_at"].strftime("%w")
+    free = [str((n + 1) % 7) for n, day in enumerate(_DAYS) if day not in shop.settings.team.working_days]
+    rows = rows.mutate(
+        part=ibis.cases((weekday.isin(free), "weekend"), (hour < 12, "morning"), (hour < 17, "afternoon"),
+                        else_="evening"),
+        topic=_often(shop, rows, "topic"), block=_block(shop, rows["opened_at"].date(), within_days),
+        team=rows["team"].fill_null(NOBODY), department=rows["department"].fill_null(NOBODY),
+    )  # fmt: skip
+    if shop.has("orders", "customer_id") and shop.has("tickets", "customer_id"):
+        place = ibis.row_number().over(ibis.window(group_by="customer_id", order_by="ordered_at"))
+        second = net_orders(shop).mutate(_n=place).filter(lambda t: (t["_n"] == 1) & t["customer_id"].notnull())
+        rows = rows.left_join(second.select("customer_id", _again="ordered_at"), "customer_id").drop("customer_id_right")
+        rows = rows.mutate(buyer=ibis.ifelse((rows["_again"] < rows["opened_at"]).fill_null(False), "regular", "new"))
+    else:
+        rows = rows.mutate(buyer=ibis.literal("new"))
+    for at in ("opened_at", "first_reply_at", "closed_at"):
+        rows = clocked(shop, rows, inside, at)
+    last = days.iloc[-1]
+    ends = {"clock": int((len(days) - 1) * 86_400 - last["ahead"]), "work": int(last["before"])}
+    took = {
+        f"{name}_{how}": rows[f"{at}_{how}"] - rows[f"opened_at_{how}"]
+        for how in ends for name, at in (("reply", "first_reply_at"), ("close", "closed_at"))
+    }  # fmt: skip
+    waited = {f"waited_{how}": end - rows[f"opened_at_{how}"] for how, end in ends.items()}
+    return rows.select(
+        "team", "department", "block", "topic", "part", "buyer", **took, **waited, closed=rows["closed_at"].notnull(),
+        reopened=rows["reopened"].cast("boolean"), mark=rows["satisfaction"].cast("float64"),
+    )  # fmt: skip
+
+
+def waits(rows: ir.Table, what: str, how: str) -> ir.Table:
+    """Grain: tenths of an hour that something took, or that a ticket waits. Columns recent, ticks, done, n.
+
+    `what` is 'reply' or 'close', `how` 'clock' or 'work'. Closed without an answer is no wait for one. Times that end
+    before they begin are left out.
+    """
+    rows = rows.filter((rows["block"] < 2 * BLOCKS) & (rows["block"] >= 0))
+    took, done = rows[f"{what}_{how}"], rows[f"{what}_{how}"].notnull()
+    if what == "reply":
+        rows = rows.filter(done | ~rows["closed"])
+    ticks = ibis.ifelse(done, took, rows[f"waited_{how}"]) // TICK
+    rows = rows.mutate(recent=rows["block"] < BLOCKS, ticks=ibis.least(ticks, _LONGEST).cast("int64"), done=done)
+    return rows.filter(rows["ticks"] >= 0).group_by("recent", "ticks", "done").aggregate(n=lambda t: t.count())
+
+
+def reached(counts: pd.DataFrame, share: float) -> float:
+    """Ticks within which a share of all was done, those still waiting counted; nan where it was not.
+
+    >>> reached(pd.DataFrame({"ticks": [0, 1, 5], "done": [True, True, False], "n": [2, 1, 1]}), 0.5)
+    0.0
+    """
+    if not len(counts) or not counts["done"].any():
+        return float("nan")
+    at, by, _, _ = kaplan_meier(*(counts[name].to_numpy(float) for name in ("ticks", "done", "n")))
+    return float(at[np.argmax(by >= share - 1e-9)]) if by[-1] >= share - 1e-9 else float("nan")
+
+
+def ticket_cells(shop: Shop, rows: ir.Table, *, group: str, limits: dict[str, float], how: str) -> list[Cells]:
+    """The comparisons that tickets allow between teams or departments; `limits` in hours by 'reply' and 'close'.
+
+    A ticket counts once the limit has passed since it came in, answered or not: so that the newest count only when all
+    of them could be late.
+    """
+    asked: dict[str, tuple[ir.BooleanValue, ir.BooleanValue]] = {}
+    for what, measure in (("reply", "late_reply"), ("close", "late_close")):
+        if limits.get(what) is not None and limits[what] == limits[what]:
+            took, limit = rows[f"{what}_{how}"], int(limits[what] * 3600)
+            known = (rows[f"waited_{how}"] >= limit) & ~(took < 0).fill_null(False)
+            known &= (took.notnull() | ~rows["closed"]) if what == "reply" else ibis.literal(True)
+            asked[measure] = (known, ~(took <= limit).fill_null(False))
+    if shop.has("tickets", "reopened"):
+        asked["reopened"] = (rows["closed"] & rows["reopened"].notnull(), rows["reopened"])
+    if shop.has("tickets", "satisfaction"):
+        top = shop.fetch(rows.aggregate(top=rows["mark"].max()))["top"].iloc[0]
+        asked["unhappy"] = (rows["mark"].notnull(), rows["mark"] <= 0.4 * _scale(top))
+    return _counted(shop, rows, kind=group, group=group, asked=asked)
+
+
+def parcels(shop: Shop, *, within_days: int) -> ir.Table:
+    """Grain: a parcel that left. Columns carrier, block (by the day it left), country, weekday, size (of the order),
+    days (until delivered; empty: not yet), waited (days to as_of), wrote (a ticket within 30 days of the order)."""
+    sent = shop.table("shipments").filter(lambda t: t["shipped_at"].notnull() & t["carrier"].notnull())
+    rows = sent.inner_join(orders(shop).drop("supplier", "day"), "order_id")
+    left = rows["shipped_at"].date()
+    return rows.select(
+        "country", "size", "wrote", "refunded", carrier=rows["carrier"].strip(), weekday=left.strftime("%w"),
+        block=_block(shop, left, within_days), days=rows["delivered_at"].date().delta(left, unit="day").cast("int64"),
+        waited=_ago(shop, left),
+    )  # fmt: skip
+
+
+def parcel_cells(shop: Shop, rows: ir.Table) -> tuple[list[Cells], float]:
+    """The comparisons that parcels allow, and the days after which one is late: nine of ten took no longer.
+
+    Carriers with under half of their parcels ever delivered tell no deliveries, and are not compared by them.
+    """
+    recent = rows.filter((rows["block"] >= 0) & (rows["block"] < 2 * BLOCKS))
+    by = shop.fetch(recent.group_by("carrier", done=recent["days"].notnull(),
+                                    days=ibis.least(ibis.coalesce(recent["days"], recent["waited"]), 400))
+                    .aggregate(n=recent.count()), max_rows=_MOST_ROWS)  # fmt: skip
+    told = by.assign(got=by["n"] * by["done"]).groupby("carrier")[["n", "got"]].sum()
+    silent = told.index[told["got"] < _TRACKED * told["n"]].tolist()
+    counts = by[~by["carrier"].isin(silent) & (by["days"] >= 0)].rename(columns={"days": "ticks"})
+    late = reached(counts, 0.9)
+    asked = {}
+    if late == late:
+        known = (rows["waited"] > int(late)) & ~rows["carrier"].isin(silent) & ~(rows["days"] < 0).fill_null(False)
+        asked["late_parcel"] = (known, ~(rows["days"] <= int(late)).fill_null(False))
+    if shop.has("tickets", "customer_id"):
+        asked["wrote"] = (rows["waited"] > WRITES_WITHIN, rows["wrote"])
+    return _counted(shop, rows, kind="carrier", group="carrier", asked=asked), late
+
+
+def orders(shop: Shop) -> ir.Table:
+    """Grain: an order that stands. Columns order_id, day, supplier (empty unless all its goods are of one), size
+    (lines: 1, 2, 3 or more), country, refunded (anything within 30 days), wrote (a ticket of the customer within 30, before the
+    next order).
+    """
+    rows = net_orders(shop).select("order_id", "customer_id", "ordered_at", "day")
+    rows = rows.mutate(supplier=ibis.null("string"), size=ibis.literal("1"))
+    if shop.has("order_lines"):
+        lines = shop.table("order_lines").select("order_id", "product_id")
+        if shop.has("products", "supplier"):
+            made = shop.table("products").select("product_id", _by="supplier")
+            lines = lines.left_join(made, "product_id").drop("product_id_right").mutate(_by=lambda t: t["_by"].strip())
+        else:
+            lines = lines.mutate(_by=ibis.null("string"))
+        held = lines.group_by("order_id").aggregate(
+            _n=lines.count(), _one=lines["_by"].min(), _other=lines["_by"].max(), _known=lines["_by"].count()
+        )
+        rows = rows.drop("supplier", "size").left_join(held, "order_id").drop("order_id_right")
+        one = (rows["_one"] == rows["_other"]) & (rows["_known"] == rows["_n"])
+        rows = rows.mutate(supplier=ibis.ifelse(one, rows["_one"], None),
+                           size=ibis.least(rows["_n"].fill_null(1), 3).cast("string"))  # fmt: skip
+    people = shop.table("customers") if shop.has("customers", "country") else None
+    if people is not None:
+        rows = rows.left_join(people.select("customer_id", "country"), "customer_id").drop("customer_id_right")
+        rows = rows.mutate(country=_often(shop, rows, "country"))
+    else:
+        rows = rows.mutate(country=ibis.literal(OTHER))
+    back = shop.table("orders").filter(lambda t: t["refunded"] > 0).select("order_id", "refunded_at")
+    back = back.inner_join(rows.select("order_id", "day"), "order_id")
+    soon = (back["refunded_at"].date().delta(back["day"], unit="day") <= WRITES_WITHIN).fill_null(True)
+    rows = rows.mutate(refunded=rows["order_id"].isin(back.filter(soon)["order_id"]), wrote=ibis.literal(False))
+    if shop.has("tickets", "customer_id"):
+        # A ticket is about the latest order before it.
+        own = ibis.window(group_by="customer_id", order_by=["ordered_at", "order_id"])
+        bought = rows.select("order_id", "customer_id", "ordered_at", _next=rows["ordered_at"].lead().over(own))
+        said = bought.inner_join(shop.table("tickets").select("customer_id", "opened_at"), "customer_id")
+        after = said["opened_at"].date().delta(said["ordered_at"].date(), unit="day")
+        before_next = (said["opened_at"] < said["_next"]).fill_null(True)
+        said = said.filter((said["opened_at"] >= said["ordered_at"]) & before_next & (after <= WRITES_WITHIN))
+        rows = rows.mutate(wrote=rows["order_id"].isin(said["order_id"]))
+    return rows.select("order_id", "day", "supplier", "size", "country", "refunded", "wrote")
+
+
+def supplier_cells(shop: Shop, *, within_days: int) -> list[Cells]:
+    """The comparisons that orders of one supplier's goods alone allow: it is clear there whose goods they were."""
+    rows = orders(shop).filter(lambda t: t["supplier"].notnull() & (t["supplier"] != ""))
+    rows = shop.keep(rows.mutate(block=_block(shop, rows["day"], within_days), waited=_ago(shop, rows["day"])))
+    old = rows["waited"] > WRITES_WITHIN
+    asked = {"refunded": (old, rows["refunded"])} if shop.has("orders", "refunded") else {}
+    asked |= {"wrote": (old, rows["wrote"])} if shop.has("tickets", "customer_id") else {}
+    return _counted(shop, rows, kind="supplier", group="supplier", asked=asked)
+
+
+def _counted(
+    shop: Shop, rows: ir.Table, *, kind: str, group: str, asked: dict[str, tuple[ir.BooleanValue, ir.BooleanValue]]
+) -> list[Cells]:
+    """Each measure's cases and events by group and kind of case, of the window and the one before."""
+    mix, found = MIX[kind], []
+    inside = (rows["block"] >= 0) & (rows["block"] < 2 * BLOCKS) & (rows[group] != NOBODY)
+    now = rows.filter(inside & (rows["block"] < BLOCKS))
+    top = now.group_by(group).aggregate(n=now.count()).order_by(ibis.desc("n"), group).limit(MOST_GROUPS)
+    names = shop.fetch(top)[group].tolist()
+    for measure, (known, happened) in asked.items():
+        counted = rows.mutate(_known=known, _event=happened).filter(inside & rows[group].isin(names))
+        counted = counted.filter(counted["_known"])
+        by = counted.group_by(group, "block", *mix)
+        cells = by.aggregate(n=counted.count(), events=counted["_event"].cast("int64").sum())
+        frame = shop.fetch(cells.order_by(group, "block", *mix), max_rows=_MOST_ROWS).rename(columns={group: "team"})
+        found.append(Cells(kind=kind, measure=measure, frame=frame, mix=mix))
+    return found
+
+
+def _often(shop: Shop, rows: ir.Table, column: str) -> ir.StringValue:
+    """A text column with its rarer values as one."""
+    said = rows[column].fill_null("").strip()
+    by = rows.mutate(_said=said).group_by("_said").aggregate(n=lambda t: t.count())
+    names = shop.fetch(by.order_by(ibis.desc("n"), "_said").limit(MOST_LEVELS))["_said"].tolist()
+    return ibis.ifelse(said.isin([name for name in names if name]), said, OTHER)
+
+
+def _ago(shop: Shop, day: ir.DateValue) -> ir.IntegerValue:
+    return ibis.literal(shop.as_of).delta(day, unit="day").cast("int64") - 1
+
+
+def _block(shop: Shop, day: ir.DateValue, within_days: int) -> ir.IntegerValue:
+    return (_ago(shop, day) * BLOCKS // within_days).cast("int64")
+
+
+def _scale(top: float) -> float:
+    """The best mark of a scale that goes up to one, five, ten or a hundred, by the best that was given."""
+    return next((end for end in (1.0, 5.0, 10.0) if top <= end), 100.0) if top == top else 5.0
+
+
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
