@@ -5,6 +5,7 @@ Nothing names a member of staff: people are summed into their teams before anyth
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import ibis
@@ -13,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from crmlib.analysis.teams.hours import calendar, clocked, lazy
-from crmlib.analysis.teams.judge import Cells
+from crmlib.analysis.teams.judge import LEAST, Cells
 from crmlib.shop.facts import net_orders
 from crmlib.stats.survival import kaplan_meier
 
@@ -111,7 +112,7 @@ def reached(counts: pd.DataFrame, share: float) -> float:
     return float(at[np.argmax(by >= share - 1e-9)]) if by[-1] >= share - 1e-9 else float("nan")
 
 
-def ticket_cells(shop: Shop, rows: ir.Table, *, group: str, limits: dict[str, float], how: str) -> list[Cells]:
+def ticket_cells(shop: Shop, rows: ir.Table, *, group: str, limits: Mapping[str, float], how: str) -> list[Cells]:
     """The comparisons that tickets allow between teams or departments; `limits` in hours by 'reply' and 'close'.
 
     A ticket counts once the limit has passed since it came in, answered or not: so that the newest count only when all
@@ -119,7 +120,7 @@ def ticket_cells(shop: Shop, rows: ir.Table, *, group: str, limits: dict[str, fl
     """
     asked: dict[str, tuple[ir.BooleanValue, ir.BooleanValue]] = {}
     for what, measure in (("reply", "late_reply"), ("close", "late_close")):
-        if limits.get(what) is not None and limits[what] == limits[what]:
+        if what in limits:
             took, limit = rows[f"{what}_{how}"], int(limits[what] * 3600)
             known = (rows[f"waited_{how}"] >= limit) & ~(took < 0).fill_null(False)
             known &= (took.notnull() | ~rows["closed"]) if what == "reply" else ibis.literal(True)
@@ -136,35 +137,41 @@ def parcels(shop: Shop, *, within_days: int) -> ir.Table:
     """Grain: a parcel that left. Columns carrier, block (by the day it left), country, weekday, size (of the order),
     days (until delivered; empty: not yet), waited (days to as_of), wrote (a ticket within 30 days of the order)."""
     sent = shop.table("shipments").filter(lambda t: t["shipped_at"].notnull() & t["carrier"].notnull())
-    rows = sent.inner_join(orders(shop).drop("supplier", "day"), "order_id")
+    if shop.has("orders"):
+        rows = sent.inner_join(orders(shop).drop("supplier", "day", "refunded"), "order_id")
+    else:
+        rows = sent.mutate(country=ibis.literal(OTHER), size=ibis.literal("1"), wrote=ibis.literal(False))
     left = rows["shipped_at"].date()
     return rows.select(
-        "country", "size", "wrote", "refunded", carrier=rows["carrier"].strip(), weekday=left.strftime("%w"),
+        "country", "size", "wrote", carrier=rows["carrier"].strip(), weekday=left.strftime("%w"),
         block=_block(shop, left, within_days), days=rows["delivered_at"].date().delta(left, unit="day").cast("int64"),
         waited=_ago(shop, left),
     )  # fmt: skip
 
 
-def parcel_cells(shop: Shop, rows: ir.Table) -> tuple[list[Cells], float]:
-    """The comparisons that parcels allow, and the days after which one is late: nine of ten took no longer.
+def parcel_cells(shop: Shop, rows: ir.Table) -> tuple[list[Cells], float, tuple[float, float, int]]:
+    """The comparisons that parcels allow, the days after which one is late (nine of ten took no longer), and the median
+    days now, in the window before, and of how many parcels.
 
     Carriers with under half of their parcels ever delivered tell no deliveries, and are not compared by them.
     """
     recent = rows.filter((rows["block"] >= 0) & (rows["block"] < 2 * BLOCKS))
-    by = shop.fetch(recent.group_by("carrier", done=recent["days"].notnull(),
+    by = shop.fetch(recent.group_by("carrier", now=recent["block"] < BLOCKS, done=recent["days"].notnull(),
                                     days=ibis.least(ibis.coalesce(recent["days"], recent["waited"]), 400))
                     .aggregate(n=recent.count()), max_rows=_MOST_ROWS)  # fmt: skip
     told = by.assign(got=by["n"] * by["done"]).groupby("carrier")[["n", "got"]].sum()
     silent = told.index[told["got"] < _TRACKED * told["n"]].tolist()
     counts = by[~by["carrier"].isin(silent) & (by["days"] >= 0)].rename(columns={"days": "ticks"})
-    late = reached(counts, 0.9)
+    now, before = (counts[counts["now"] == recent] for recent in (True, False))
+    late = reached(now, 0.9)
+    medians = (reached(now, 0.5), reached(before, 0.5) if before["n"].sum() >= LEAST else float("nan"), int(now["n"].sum()))
     asked = {}
     if late == late:
         known = (rows["waited"] > int(late)) & ~rows["carrier"].isin(silent) & ~(rows["days"] < 0).fill_null(False)
         asked["late_parcel"] = (known, ~(rows["days"] <= int(late)).fill_null(False))
-    if shop.has("tickets", "customer_id"):
+    if shop.has("orders", "customer_id") and shop.has("tickets", "customer_id"):
         asked["wrote"] = (rows["waited"] > WRITES_WITHIN, rows["wrote"])
-    return _counted(shop, rows, kind="carrier", group="carrier", asked=asked), late
+    return _counted(shop, rows, kind="carrier", group="carrier", asked=asked), late, medians
 
 
 def orders(shop: Shop) -> ir.Table:
