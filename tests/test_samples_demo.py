@@ -59,7 +59,7 @@ def test_same_seed_same_bytes_in_another_process(folder: Path, tmp_path: Path) -
 def test_another_seed_is_another_shop(folder: Path, tmp_path: Path) -> None:
     other = digests(demo.make(tmp_path / "other", customers=300, seed=21))
     same = {name for name, digest in digests(folder).items() if digest == other[name]}
-    assert same == {"shop.toml", "products.csv"}
+    assert same == {"shop.toml", "products.csv", "staff.csv"}
 
 
 def test_folder_holds_the_tables_settings_and_truth(folder: Path) -> None:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from crmlib import wording
 from crmlib.figures.canvas import ACCENT, GRID, INK, MUTED, ORANGE, PAPER, draw
-from crmlib.figures.charts import Form, behind, few_ticks, lacks, no_math
+from crmlib.figures.charts import Form, behind, few_ticks, lacks, levels, no_math
 from crmlib.findings import Chart
 
 if TYPE_CHECKING:
@@ -48,16 +48,17 @@ def funnel(
             ink = (ORANGE if far > 0 else ACCENT) if far else MUTED
             ax.plot([x], [y], "o", markersize=8 if far else 6.5, color=ink, markeredgecolor=PAPER, zorder=3)
             if far:
-                right = x > 0.6 * top
-                ax.annotate(str(name), (x, y), xytext=(-8 if right else 8, 0), textcoords="offset points", color=ink,
-                            ha="right" if right else "left", va="center", fontweight="bold", parse_math=False)  # fmt: skip
+                side = -1 if x > 0.6 * top else 1
+                ax.annotate(str(name), (x, y), xytext=(8 * side, 0), textcoords="offset points", color=ink, va="center",
+                            ha="left" if side > 0 else "right", fontweight="bold", parse_math=False)  # fmt: skip
         seen = [*frame[value].astype(float), *np.interp(frame[n].astype(float), limits["n"], limits["high"]), usual]
         ax.set(xlim=(0, top), ylim=(0, min(1.2 * max(seen), 1.05)), xlabel=across, ylabel=what)
         few_ticks(ax, narrow=narrow)
+        levels(ax)
         ax.yaxis.set_major_formatter(lambda at, _: form(at))
         no_math(ax)
 
     far = [str(name) for name in frame.loc[frame[outside] != 0, label]]
     said = f"outside: {wording.listed(far, most=6)}" if far else "none outside"
     alt = f"Funnel: {what}, {wording.counted(len(frame), 'group')} around {form(usual)}; {said}."
-    return draw(paint, alt=alt, table=table, caption="Shaded: what chance alone explains.", height=3.8, narrow_height=3.4)
+    return draw(paint, alt=alt, table=table, caption="Shaded: what chance explains.", height=3.8, narrow_height=3.4)

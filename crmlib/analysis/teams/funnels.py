@@ -24,7 +24,7 @@ class Said:
 
 
 MEASURES = {
-    "late_reply": Said("answers late", "answer late", "waited longer than {limit} for an answer", "answered late"),
+    "late_reply": Said("answers late", "answer late", "waited longer than {limit}", "answered late"),
     "late_close": Said("closes late", "close late", "stayed open longer than {limit}", "closed late"),
     "reopened": Said("closes too early", "close too early", "were opened again", "opened again"),
     "unhappy": Said("leaves customers unhappy", "leave customers unhappy", "got a poor mark", "with a poor mark"),
@@ -48,23 +48,21 @@ def part_funnel(found: Judged, kind: str) -> Part:
     one = chief(found, kind)
     if one is None:
         return Part()
-    said = MEASURES[one.measure]
-    seeming = seems(found) if kind == "team" else ""
-    grid = np.linspace(1, 1.08 * float(one.table["comparable"].max()), 120)
-    limits = pd.DataFrame({"n": grid} | {end: funnel(one.usual, grid, z * one.limit) for end, z in (("low", -1),
-                                                                                                      ("high", 1))})  # fmt: skip
+    said, grid = MEASURES[one.measure], np.linspace(1, 1.08 * float(one.table["comparable"].max()), 120)
+    ends = {end: funnel(one.usual, grid, sign * one.limit) for end, sign in (("low", -1), ("high", 1))}
+    limits = pd.DataFrame({"n": grid} | ends)
+    stands = [(name, f"{wording.upper(name)} {said.does} more often than its {CASES[kind]}s explain.")
+              for name in one.bad["team"] if kind != "department"]  # fmt: skip
     return Part(
-        title=title(one), sentence=wording.sentences(_sentence(found, one), _also(found, one), seeming),
-        detail=kind == "department",
+        title=title(one), sentence=_sentence(found, one), detail=kind == "department",
         chart=figures.funnel(
             one.table, label="team", n="comparable", value="adjusted", outside="outside", limits=limits,
             usual=one.usual, form=formats.share, what=f"{CASES[kind]}s {said.share}, adjusted",
             across=f"weight of evidence, in usual {CASES[kind]}s", table=_table(one),
         ),
-        signals=[
-            Signal(id=f"{kind}_{name}", text=f"{wording.upper(name)} {said.does} more often than its {CASES[kind]}s explain.",
-                   gone=f"{wording.upper(name)} no longer stands out.") for name in one.bad["team"]
-        ] if kind != "department" else [],
+        signals=[Signal(id=f"{kind}_{name}", text=text, gone=f"{wording.upper(name)} no longer stands out.")
+                 for name, text in stands],
+        certain=[seems(found)] if kind == "team" and seeming(found) else [],
         method=[_method(found)] if kind == "team" else [],
     )  # fmt: skip
 
@@ -74,13 +72,13 @@ def part_all(found: Judged) -> Part:
     compared = sum(one.table["team"].nunique() for one in {one.kind: one for one in found.verdicts}.values())
     kinds = wording.listed([f"{kind}s" for kind in dict.fromkeys(one.kind for one in found.verdicts)])
     rows = [one.table.assign(kind=one.kind, measure=one.measure, usual=one.usual) for one in found.verdicts]
-    names = ["kind", "measure", "team", "n", "raw", "expected", "usual", "adjusted", "low", "high", "likely", "comparable",
-             "p_value", "outside"]  # fmt: skip
+    names = ["kind", "measure", "team", "n", "raw", "expected", "usual", "adjusted", "low", "high", "likely",
+             "comparable", "p_value", "outside"]  # fmt: skip
     whole = pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=names)
     return Part(
         metrics=[
-            Metric(id="outside_funnel", label="Stand out", value=len(found.outside), unit="groups", n=compared, headline=True,
-                   note=f"of {compared} compared",
+            Metric(id="outside_funnel", label="Stand out", value=len(found.outside), unit="groups", n=compared,
+                   note=f"of {compared} compared", headline=True,
                    definition=f"{kinds} with more or fewer bad cases than chance and their cases explain"),
             Metric(id="teams", label="Compared", value=compared, unit="groups",
                    definition=f"{kinds} with at least 30 cases, of which five or more were expected to go wrong"),
@@ -109,23 +107,15 @@ def _sentence(found: Judged, one: Verdict) -> str:
     row = ends.iloc[0]
     happened = said.happened.format(limit=_limit(found, one.measure))
     its = "its" if len(ends) == 1 else f"{row['team']}'s"
-    return (
-        f"{formats.share(row['raw'])} of {its} {cases} {happened}; with the same {cases} others would have had "
-        f"{formats.share(row['expected'] / row['n'])}."
-    )
+    others = formats.share(row["expected"] / row["n"])
+    return f"{formats.share(row['raw'])} of {its} {cases} {happened}; others would have had {others} with the same."
 
 
-def _also(found: Judged, one: Verdict) -> str:
-    """What else a group that stands out does, and where most of it comes from."""
-    if one.bad.empty:
-        return ""
-    name = one.bad["team"].iloc[0]
+def also(found: Judged, one: Verdict, name: str) -> str:
+    """What else a group that stands out does more often, in a sentence; '' where nothing."""
     more = [MEASURES[other.measure].does for other in found.of(one.kind)
             if other.measure != one.measure and name in set(other.bad["team"])]  # fmt: skip
-    where = worst(one, name)
-    return wording.sentences(
-        f"It is worst {where}." if where else "", f"It also {wording.listed(more)} more often." if more else ""
-    )
+    return f"It also {wording.listed(more)} more often." if more else ""
 
 
 def worst(one: Verdict, name: str) -> str:
@@ -145,13 +135,13 @@ def worst(one: Verdict, name: str) -> str:
 
 
 def seems(found: Judged) -> str:
-    """Teams that look bad before their cases are allowed for, in a sentence; '' where there is none."""
-    names = seeming(found)
-    if not names:
-        return ""
-    only = wording.noun(len(names), "looks", "look")
-    its = wording.noun(len(names), "its")
-    return f"{wording.upper(wording.listed(names, most=2))} only {only} slow: {its} tickets are the hard ones."
+    """Why the first team that looks slow is not, in a sentence."""
+    one = next(one for one in found.of("team") if one.measure == "late_reply")
+    row = one.table[one.table["team"] == seeming(found)[0]].iloc[0]
+    return (
+        f"{wording.upper(row['team'])} answers {formats.share(row['raw'])} of its tickets late; of such tickets others "
+        f"would answer {formats.share(row['expected'] / row['n'])} late."
+    )
 
 
 def seeming(found: Judged) -> list[str]:
@@ -189,7 +179,8 @@ def _table(one: Verdict) -> dict[str, object]:
 def _method(found: Judged) -> str:
     tests = sum(len(one.table) for one in found.verdicts)
     return (
-        f"Indirectly standardised by logistic regression on group, kind of case and time of year; funnel limits on arcsines, "
-        f"widened for scatter from month to month, Bonferroni within each kind, 5% over all {tests} comparisons; likely "
+        "Indirectly standardised by logistic regression on group, kind of case and time of year; funnel limits on "
+        "arcsines, widened for scatter from month to month, Bonferroni within each kind, 5% over all "
+        f"{tests} comparisons; the weight of evidence is the number of usual cases that would be as sure; likely "
         "values are drawn together by a hierarchical model."
     )

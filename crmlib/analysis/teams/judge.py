@@ -65,6 +65,11 @@ class Verdict:
     apart: dict[str, tuple[str, str]]
 
     @property
+    def far(self) -> list[str]:
+        """Groups outside, on either side."""
+        return [str(name) for name in self.table.loc[self.table["outside"] != 0, "team"]]
+
+    @property
     def bad(self) -> pd.DataFrame:
         """Groups with more than the cases explain, the surest first."""
         return self.table[self.table["outside"] > 0].sort_values("z", ascending=False)
@@ -131,8 +136,9 @@ def _fit(one: Cells) -> _Fit | None:
         return None
     group = pd.Categorical(cells["team"], categories=names).codes.astype(np.int64)
     columns = [np.eye(len(names))[group]]
-    for name in (*one.mix, "block"):
-        level = cells[name].astype(str)
+    levels = [cells[name].astype(str) for name in (*one.mix, "block")]
+    # What is late abroad may depend on the weekday: the first two together, too.
+    for level in (*levels, *([levels[0] + "|" + levels[1]] if len(levels) > 2 else [])):
         often = cells["n"].groupby(level).sum()
         level = level.where(level.map(often) >= _LEAST_LEVEL, "other")
         columns.append(pd.get_dummies(level, drop_first=True).to_numpy(float))
@@ -219,7 +225,7 @@ def funnel(share: pd.Series | float, n: pd.Series | Floats, z: float) -> Floats:
     """Where would shares of `n` cases lie, `z` errors from `share`? Source: Spiegelhalter 2005, arcsine limits.
 
     >>> [round(float(funnel(0.2, np.array([100.0]), z)[0]), 3) for z in (-1.96, 1.96)]
-    [0.128, 0.283]
+    [0.128, 0.284]
     """
     angle = np.arcsin(np.sqrt(np.asarray(share, dtype=float))) + z / (2 * np.sqrt(np.asarray(n, dtype=float)))
     return np.asarray(np.sin(np.clip(angle, 0, np.pi / 2)) ** 2)

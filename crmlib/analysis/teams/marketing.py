@@ -28,8 +28,8 @@ _YEAR, _BEFORE, _WITHIN_DAYS = 365, 180, 14
 class Returns:
     """What channels brought back within a year of those they won the year before last, for each unit they cost.
 
-    table   channel, n (newcomers), cost, earned (in their first year), back with low and high (for all channels at once),
-            stands (1 pays, −1 does not, 0 cannot be told)
+    table   channel, n (newcomers), cost, earned (in their first year), back with low and high (for all channels at
+            once), stands (1 pays, −1 does not, 0 cannot be told)
     called  what `earned` holds: margin, or net sales where no costs are known
     """
 
@@ -51,9 +51,9 @@ class Returns:
             what=f"Move budget from {name} to channels that pay", owner="marketing", count=int(row["n"]),
             worth=f"about {wording.rounded_money(float(lost.max()), self.currency)} a year", weight=float(lost.max()),
             by=wording.working_day(found.as_of, _WITHIN_DAYS), file="tables/marketing.csv",
-            why=f"Those it won brought back {formats.money(row['back'], self.currency, digits=2)} of {self.called} in their "
-            "first year for each spent. Some earn more later, some would have come anyway: a pause in half of the "
-            "regions tells.",
+            why=f"Those it won brought back {formats.money(row['back'], self.currency, digits=2)} of {self.called} in "
+            "their first year for each spent. Some earn more later, some would have come anyway: a pause in half "
+            "of the regions tells.",
         )  # fmt: skip
 
 
@@ -86,7 +86,9 @@ def spent(shop: Shop) -> ir.Table:
     day = costs["valid_from"].date()
     inside = (day >= ibis.literal(end - timedelta(days=_YEAR))) & (day < ibis.literal(end))
     rows = costs.filter(inside & costs["acquisition_channel"].notnull())
-    return rows.group_by(channel=rows["acquisition_channel"].strip()).aggregate(cost=rows["amount"].sum().cast("float64"))
+    return rows.group_by(channel=rows["acquisition_channel"].strip()).aggregate(
+        cost=rows["amount"].sum().cast("float64")
+    )
 
 
 def returns(shop: Shop) -> Returns | None:
@@ -129,12 +131,15 @@ def part_returns(found: Returns | None) -> Part:
     one = money(1).replace(".00", "")
     names = [name.replace("_", " ") for name in losing["channel"]]
     if names:
-        head = f"{wording.upper(wording.listed(names, most=3))} {wording.noun(len(names), 'does', 'do')} not earn back the cost in a year"
+        does = wording.noun(len(names), "does", "do")
+        head = f"{wording.upper(wording.listed(names, most=3))} {does} not earn back the cost in a year"
     else:
         head = "No channel is sure to lose money in a customer's first year"
     whole = table["earned"].sum() / table["cost"].sum()
-    shown = table.assign(name=[f"{wording.upper(row.channel.replace('_', ' '))} ({wording.counted(int(row.n), 'newcomer')})"
-                               for row in table.itertuples()], strong=table["stands"] != 0)  # fmt: skip
+    said = [wording.upper(name.replace("_", " ")) for name in table["channel"]]
+    many = [wording.counted(int(n), "newcomer") for n in table["n"]]
+    names = [f"{name} ({n})" for name, n in zip(said, many, strict=True)]
+    shown = table.assign(name=names, strong=table["stands"] != 0)
     return Part(
         title=head,
         sentence=f"In sum {one} brought back {money(whole)} of {found.called} in the first year. Who would have come "
@@ -144,6 +149,7 @@ def part_returns(found: Returns | None) -> Part:
             what=f"{found.called} brought back for {one}",
         ),
         tables={"marketing": table},
-        method=["Marketing: newcomers of a year, each followed for a year; 95% ranges that hold for all channels at once. "
-                "The platforms' own claims are in no table; with them their sum would stand beside sales."],
+        method=["Marketing: newcomers of a year, each followed for a year; 95% ranges that hold for all channels at "
+                "once. What platforms claim is in no table: costs with the sales each claims would show by how much "
+                "their sum exceeds the shop's."],
     )  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
     from crmlib.shop.shop import Shop
 
-KINDS = ("team", "carrier", "supplier", "department")
-_ASKED = {
+ASKED = {
     "team": "staff.team with tickets.staff_id", "carrier": "shipments.carrier and shipped_at",
     "supplier": "products.supplier and order_lines with orders.refunded or tickets.customer_id",
 }  # fmt: skip
+_Median = tuple[str, str, float, float, int]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +60,7 @@ class Judged:
     @property
     def outside(self) -> pd.DataFrame:
         """Who is outside, once each: kind, team."""
-        rows = [(one.kind, name) for one in self.verdicts for name in one.table.loc[one.table["outside"] != 0, "team"]]
+        rows = [(one.kind, name) for one in self.verdicts for name in one.far]
         return pd.DataFrame(rows, columns=["kind", "team"]).drop_duplicates(ignore_index=True)
 
 
@@ -76,15 +76,17 @@ def measure(shop: Shop, *, within_days: int = 365, reply_hours: float = 0.0) -> 
     """
     if not 90 <= within_days <= 1095:
         raise UsageError(f"within_days is {within_days}; it has to lie between 90 and 1095")
+    named = shop.has("tickets", "customer_id") and shop.has("orders", "customer_id")
     there = {
         "team": shop.has("tickets", "staff_id") and (shop.has("staff", "team") or shop.has("staff", "department")),
         "carrier": shop.has("shipments", "carrier", "shipped_at"),
         "supplier": shop.has("products", "supplier") and shop.has("order_lines") and shop.has("orders")
-        and (shop.has("orders", "refunded") or shop.has("tickets", "customer_id") and shop.has("orders", "customer_id")),
+        and (shop.has("orders", "refunded") or named),
     }  # fmt: skip
     if not any(there.values()):
-        raise NotAvailable(f"needs {', or '.join(_ASKED.values())}; this shop has {', '.join(shop.audits)}")
-    how, limits, medians, cells = "work" if shop.settings.team.hours else "clock", {}, [], []
+        raise NotAvailable(f"needs {', or '.join(ASKED.values())}; this shop has {', '.join(shop.audits)}")
+    how, cells = "work" if shop.settings.team.hours else "clock", list[Cells]()
+    medians, limits = list[_Median](), dict[str, float]()
     rows: ir.Table | None = None
     if there["team"]:
         rows = shop.keep(facts.tickets(shop, within_days=within_days))
@@ -99,60 +101,35 @@ def measure(shop: Shop, *, within_days: int = 365, reply_hours: float = 0.0) -> 
     if there["supplier"]:
         cells += facts.supplier_cells(shop, within_days=within_days)
     kinds = len({one.kind for one in cells}) + 1  # and departments
-    verdicts = judge([_now(one) for one in cells], kinds=kinds)
+    verdicts, unmarked, unassigned = judge(cells, kinds=kinds), 0, 0
     if rows is not None:
-        out = [name for one in verdicts if one.kind == "team" for name in one.table.loc[one.table["outside"] != 0, "team"]]
+        out = [name for one in verdicts if one.kind == "team" for name in one.far]
         others = facts.ticket_cells(
             shop, rows.filter(~rows["team"].isin(out)), group="department", limits=limits, how=how
         )
-        cells += others
-        verdicts += judge([_now(one) for one in others], kinds=kinds)
-    unmarked, unassigned = _left(shop, rows) if rows is not None else (0, 0)
+        cells, verdicts = [*cells, *others], [*verdicts, *judge(others, kinds=kinds)]
+        unmarked, unassigned = facts.left_out(shop, rows)
+    sums = [one.frame.groupby("team", as_index=False)["n"].sum().assign(kind=one.kind) for one in cells]
+    cases = pd.concat(sums, ignore_index=True) if sums else pd.DataFrame(columns=["team", "n", "kind"])
     return Judged(
-        verdicts=tuple(verdicts), cases=_cases(cells), limits=limits, hours=working(shop), unmarked=unmarked,
-        medians=pd.DataFrame(medians, columns=["what", "how", "now", "before", "n"]), unassigned=unassigned,
-        missing={kind: _ASKED[kind] for kind, known in there.items() if not known}, as_of=shop.as_of,
-        within_days=within_days,
+        verdicts=tuple(verdicts), cases=cases.groupby(["kind", "team"], as_index=False)["n"].max(), limits=limits,
+        medians=pd.DataFrame(medians, columns=["what", "how", "now", "before", "n"]), hours=working(shop),
+        missing={kind: ASKED[kind] for kind, known in there.items() if not known}, as_of=shop.as_of,
+        within_days=within_days, unmarked=unmarked, unassigned=unassigned,
     )  # fmt: skip
 
 
-def _now(one: Cells) -> Cells:
-    return replace(one, frame=one.frame[one.frame["block"] < facts.BLOCKS])
-
-
-def _cases(cells: list[Cells]) -> pd.DataFrame:
-    """The most cases that any comparison of a group has."""
-    rows = [
-        (one.kind, name, int(n))
-        for one in cells
-        for name, n in _now(one).frame.groupby("team")["n"].sum().items()
-    ]  # fmt: skip
-    frame = pd.DataFrame(rows, columns=["kind", "team", "n"])
-    return frame.groupby(["kind", "team"], as_index=False)["n"].max()
-
-
-def _times(shop: Shop, rows: ir.Table, how: str) -> tuple[list[tuple[str, str, float, float, int]], dict[str, float]]:
+def _times(shop: Shop, rows: ir.Table, how: str) -> tuple[list[_Median], dict[str, float]]:
     """Medians in hours, now and in the window before, and from which hours on an answer or a closing is late."""
     medians, limits = [], {}
-    for what, column in (("reply", "first_reply_at"), ("close", "closed_at")):
-        if not shop.has("tickets", column):
-            continue
+    columns = [("reply", "first_reply_at"), ("close", "closed_at")]
+    for what in (what for what, column in columns if shop.has("tickets", column)):
         for unit in ("work", "clock") if how == "work" else ("clock",):
             counts = shop.fetch(facts.waits(rows, what, unit))
             now, before = (counts[counts["recent"] == recent] for recent in (True, False))
-            n = int(now["n"].sum())
-            ends = [facts.reached(part, 0.5) / 10 if part["n"].sum() >= LEAST else math.nan for part in (now, before)]
-            medians.append((what, unit, *ends, n))
+            then = facts.reached(before, 0.5) / 10 if before["n"].sum() >= LEAST else math.nan
+            medians.append((what, unit, facts.reached(now, 0.5) / 10, then, int(now["n"].sum())))
             late = facts.reached(now, 0.75)
             if unit == how and late == late:
                 limits[what] = float(math.ceil((late + 1) / 10))
     return medians, limits
-
-
-def _left(shop: Shop, rows: ir.Table) -> tuple[int, int]:
-    """Closed tickets without a mark, and tickets of no known team, in the window."""
-    recent = rows.filter((rows["block"] >= 0) & (rows["block"] < facts.BLOCKS))
-    unmarked = (recent["closed"] & recent["mark"].isnull()).cast("int64").sum().fill_null(0)
-    unknown = (recent["team"] == facts.NOBODY).cast("int64").sum().fill_null(0)
-    found = shop.fetch(recent.aggregate(unmarked=unmarked, unknown=unknown)).iloc[0]
-    return (int(found["unmarked"]) if shop.has("tickets", "satisfaction") else 0), int(found["unknown"])

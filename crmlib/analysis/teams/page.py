@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from crmlib import figures, formats, wording
-from crmlib.analysis.teams.funnels import CASES, MEASURES, chief, seeming, worst
+from crmlib.analysis.teams.funnels import CASES, MEASURES, also, chief, seeming, worst
 from crmlib.analysis.teams.judge import LEAST
 from crmlib.analysis.teams.marketing import Returns
 from crmlib.analysis.teams.measure import Judged
@@ -44,11 +44,12 @@ def headline(found: Judged) -> str:
             text = f"{wording.listed(bad)}, more often than {its} cases explain" + (f"; {slow}" if slow else "")
         elif good:
             names = list(dict.fromkeys(good))
-            text = f"{wording.listed(names, most=2)} {wording.noun(len(names), 'does', 'do')} better than others; nobody falls behind"
+            does = wording.noun(len(names), "does", "do")
+            text = f"{wording.listed(names, most=2)} {does} better than others; nobody falls behind"
         else:
             kinds = [kind for kind in _KINDS if found.of(kind)] or ["department"]
-            text = f"No {wording.listed(kinds[:-1])} or {kinds[-1]} stands out" if len(kinds) > 1 else f"No {kinds[0]} stands out"
-            text += " once its cases are allowed for" + (f"; {slow}" if slow else "")
+            none = " or ".join([", ".join(kinds[:-1]), kinds[-1]][len(kinds) < 2 :])
+            text = f"No {none} stands out once its cases are allowed for" + (f"; {slow}" if slow else "")
         if len(text.split()) <= _MOST_WORDS or len(bad) < 2:
             return f"{wording.upper(text)}."
         bad.pop()
@@ -64,18 +65,22 @@ def part_do(found: Judged, returns: Returns | None) -> Part:
         row = one.bad.iloc[0]
         name, where = str(row["team"]), worst(one, str(row["team"]))
         excess = round((row["events"] - row["expected"]) * 365 / found.within_days)
+        late = one.measure == "late_parcel"
         what = {
             "team": f"Coach {name} {_LESSONS.get(one.measure, '')}" + (f", first {where}" if where else ""),
-            "carrier": f"Ask {name} why its parcels {'come late' if one.measure == 'late_parcel' else 'bring complaints'}",
+            "carrier": f"Ask {name} why its parcels {'come late' if late else 'bring complaints'}",
             "supplier": f"Talk to {name} about its goods: more {_TALK.get(one.measure, 'complaints')}",
         }[kind]
+        others = formats.share(row["expected"] / row["n"])
         made.append(
             Action(
                 what=what, owner="service" if kind == "team" else "purchasing", count=int(row["n"]),
                 worth=f"about {wording.counted(excess, CASES[kind])} a year", file="tables/teams.csv",
                 by=wording.working_day(found.as_of, _WITHIN_DAYS),
-                why=f"{formats.share(row['raw'])} of its {CASES[kind]}s against {formats.share(row['expected'] / row['n'])} "
-                "that others would have had with the same. Who else, when and why is to be asked, not told.",
+                why=wording.sentences(
+                    f"{formats.share(row['raw'])} of its {CASES[kind]}s against {others} with the same in other hands.",
+                    also(found, one, name), "The reason is to be asked: numbers do not tell it.",
+                ),
             )
         )  # fmt: skip
     if returns is not None and (action := returns.action(found)):
@@ -100,16 +105,17 @@ def part_limits(found: Judged) -> Part:
     if found.unassigned:
         left.append(f"{wording.counted(found.unassigned, 'ticket')} of no known team")
     if found.unmarked:
-        left.append(f"{wording.counted(found.unmarked, 'closed ticket')} without a mark, which {wording.noun(found.unmarked, 'is', 'are')} not taken for unhappy")
+        left.append(f"{wording.counted(found.unmarked, 'closed ticket')} without a mark, not taken for unhappy")
     if left:
         said.append(f"Left out: {wording.listed(left)}.")
     if found.missing:
-        said.append(f"Not compared: {wording.listed(f'{kind}s (needs {what})' for kind, what in found.missing.items())}.")
+        needs = wording.listed(f"{kind}s (needs {what})" for kind, what in found.missing.items())
+        said.append(f"Not compared: {needs}.")
     said.append("What makes a case hard and is in no column is not allowed for.")
     compared = sum(len(one.table) for one in found.verdicts)
     certain = (
-        f"If all were alike, chance would put one of the {formats.number(compared)} comparisons outside in at most five "
-        "of 100 shops. Nobody inside is ranked."
+        f"If all were alike, chance would put any of the {formats.number(compared)} comparisons outside in at most "
+        "five of 100 shops. Nobody inside is ranked."
     )
     return Part(caveats=[Caveat(text=text) for text in said[:4]], certain=[certain])
 
@@ -117,7 +123,7 @@ def part_limits(found: Judged) -> Part:
 def few(found: Judged) -> str:
     """The headline where nothing can be concluded."""
     n = int(found.cases["n"].sum())
-    return f"Too few to conclude: {wording.counted(n, 'case')} in all (n = {formats.number(n)}); two groups of {LEAST} are needed."
+    return f"Too few to conclude (n = {formats.number(n)}): two groups of at least {LEAST} cases are needed."
 
 
 def part_few(found: Judged) -> Part:

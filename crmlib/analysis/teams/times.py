@@ -24,7 +24,8 @@ def part_times(found: Judged) -> Part:
             continue
         unit = "days" if row.how == "days" else "hours"
         metrics.append(
-            Metric(id=f"{row.what}_{unit}", label=_NAMES[row.what], value=float(row.now), unit=unit, n=int(row.n), headline=True,
+            Metric(id=f"{row.what}_{unit}", label=_NAMES[row.what], value=float(row.now), unit=unit, n=int(row.n),
+                   headline=True, said=f"{_amount(row.now)} {wording.noun(row.now, unit[:-1])}",
                    before=None if pd.isna(row.before) else float(row.before), against=against,
                    note="" if not pd.isna(row.before) else "working hours" if row.how == "work" else "",
                    definition=f"median {'working ' if row.how == 'work' else ''}{unit} until then, those still waiting "

@@ -108,7 +108,7 @@ def _tickets(
     open_ = np.isnat(closing)
     table["first_reply_at"], table["closed_at"] = (at.astype("datetime64[us]") for at in (reply, closing))
     table["opened_at"] = opened.astype("datetime64[us]")
-    table["reopened"] = np.where(open_, None, again)
+    table["reopened"] = pd.Series(again, dtype=object).mask(open_, None)
     table["satisfaction"] = np.where(open_ | (rng.random(size) >= MARKED), np.nan, mark)
     table = table[asked].sort_values(["opened_at", "customer_id"], kind="stable", ignore_index=True)
     table.insert(0, "ticket_id", [f"T{number:05d}" for number in range(1, len(table) + 1)])
@@ -127,7 +127,9 @@ def worked(start: NDArray[np.datetime64], hours: Floats) -> NDArray[np.datetime6
     done = (5 * week + np.minimum(weekday, 5)) * long + np.where(weekday < 5, np.clip(within, 0, long), 0)
     days, rest = np.divmod((done + 3600 * hours).astype(np.int64), long)
     weeks, weekdays = np.divmod(days, 5)
-    then = MONDAY.astype("datetime64[s]") + (7 * weeks + weekdays) * 86400 + 3600 * HOURS[0] + rest
+    then: NDArray[np.datetime64] = (
+        MONDAY.astype("datetime64[s]") + (7 * weeks + weekdays) * 86400 + 3600 * HOURS[0] + rest
+    )
     then[missing] = np.datetime64("NaT")
     return then
 
@@ -140,10 +142,10 @@ def _shipments(rng: np.random.Generator, orders: pd.DataFrame, *, named: pd.Seri
         ends = np.cumsum([shares[0 if at_home else 1] for shares in CARRIERS.values()])
         rows = abroad != at_home
         carrier[rows] = np.array(list(CARRIERS))[np.minimum(np.searchsorted(ends, draw[rows]), len(CARRIERS) - 1)]
-    said = orders["order_id"].map(named if differ else named.iloc[:0])
+    said = orders["order_id"].map(named if differ else named.iloc[:0]).astype(object)
     carrier = np.where(said.notna(), said.fillna(""), carrier)
     midnight = orders["ordered_at"].to_numpy().astype("datetime64[D]")
-    shipped = np.busday_offset(midnight, 1 + (rng.random(size) < 0.3), roll="backward")
+    shipped: Any = np.busday_offset(midnight, 1 + (rng.random(size) < 0.3), roll="backward")
     late = rng.random(size) < LATE + LATE_MORE * ((carrier == LATE_CARRIER) & differ)
     late |= said.notna().to_numpy()
     days = 1 + rng.poisson(0.7, size) + 2 * abroad + np.where(late, rng.integers(4, 10, size), 0)

@@ -49,9 +49,9 @@ def simulate(
     """What does the demo shop look like, and what is true of it?
 
     Tables customers, orders, order_lines, products, feedback, assignments, outcomes, costs, touches, staff, tickets,
-    shipments with the canonical columns; times are local (Europe/Berlin) without offset, money is in EUR with tax included, and an order's
-    total is its line totals less discount plus shipping. `feedback` has no `language`: detecting it is the
-    analysis's task.
+    shipments with the canonical columns; times are local (Europe/Berlin) without offset, money is in EUR with tax
+    included, and an order's total is its line totals less discount plus shipping. `feedback` has no `language`:
+    detecting it is the analysis's task.
 
     With `dirty=False` there are no guests, refunds, cancellations, wholesale buyer or faults; all other rows
     are the same. With dirt, a column that holds unreadable values is text. The experiments have the same
