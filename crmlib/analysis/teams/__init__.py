@@ -7,8 +7,7 @@ from crmlib.analysis.teams.funnels import part_all, part_funnel
 from crmlib.analysis.teams.judge import Cells, Verdict, judge
 from crmlib.analysis.teams.marketing import Returns, part_returns, returns
 from crmlib.analysis.teams.measure import Judged, measure
-from crmlib.analysis.teams.page import page
-from crmlib.analysis.teams.times import part_times
+from crmlib.analysis.teams.page import page, part_times
 
 __all__ = [
     "Cells",

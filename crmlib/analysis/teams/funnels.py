@@ -51,8 +51,7 @@ def part_funnel(found: Judged, kind: str) -> Part:
     said, grid = MEASURES[one.measure], np.linspace(1, 1.08 * float(one.table["comparable"].max()), 120)
     ends = {end: funnel(one.usual, grid, sign * one.limit) for end, sign in (("low", -1), ("high", 1))}
     limits = pd.DataFrame({"n": grid} | ends)
-    stands = [(name, f"{wording.upper(name)} {said.does} more often than its {CASES[kind]}s explain.")
-              for name in one.bad["team"] if kind != "department"]  # fmt: skip
+    hard = seeming(found).head(1 if kind == "team" else 0)
     return Part(
         title=title(one), sentence=_sentence(found, one), detail=kind == "department",
         chart=figures.funnel(
@@ -60,10 +59,13 @@ def part_funnel(found: Judged, kind: str) -> Part:
             usual=one.usual, form=formats.share, what=f"{CASES[kind]}s {said.share}, adjusted",
             across=f"weight of evidence, in usual {CASES[kind]}s", table=_table(one),
         ),
-        signals=[Signal(id=f"{kind}_{name}", text=text, gone=f"{wording.upper(name)} no longer stands out.")
-                 for name, text in stands],
-        certain=[seems(found)] if kind == "team" and seeming(found) else [],
-        method=[_method(found)] if kind == "team" else [],
+        signals=[
+            Signal(id=f"{kind}_{name}", gone=f"{wording.upper(name)} no longer stands out.",
+                   text=f"{wording.upper(name)} {said.does} more often than its {CASES[kind]}s explain.")
+            for name in one.bad["team"] if kind != "department"
+        ],
+        certain=[f"{wording.upper(row.team)} answers {formats.share(row.raw)} of its tickets late; of such tickets "
+                 f"others would answer {formats.share(row.expected / row.n)} late." for row in hard.itertuples()],
     )  # fmt: skip
 
 
@@ -84,6 +86,10 @@ def part_all(found: Judged) -> Part:
                    definition=f"{kinds} with at least 30 cases, of which five or more were expected to go wrong"),
         ],
         tables={"teams": whole.assign(expected=whole["expected"] / whole["n"])[names]},
+        method=["Indirectly standardised by logistic regression on group, kind of case and time of year; funnel limits "
+                "on arcsines, widened for scatter from month to month, Bonferroni within each kind, 5% over all "
+                f"{len(whole)} comparisons; the weight of evidence is the number of usual cases that would be as sure; "
+                "likely values are drawn together by a hierarchical model."],
     )  # fmt: skip
 
 
@@ -113,74 +119,42 @@ def _sentence(found: Judged, one: Verdict) -> str:
 
 def also(found: Judged, one: Verdict, name: str) -> str:
     """What else a group that stands out does more often, in a sentence; '' where nothing."""
-    more = [MEASURES[other.measure].does for other in found.of(one.kind)
-            if other.measure != one.measure and name in set(other.bad["team"])]  # fmt: skip
+    others = [other.measure for other in found.of(one.kind) if name in set(other.bad["team"])]
+    more = [MEASURES[measure].does for measure in others if measure != one.measure]
     return f"It also {wording.listed(more)} more often." if more else ""
 
 
 def worst(one: Verdict, name: str) -> str:
-    """Where a group has more too many than elsewhere: 'with returns', 'at the weekend'; '' where nowhere."""
-    column, value = one.apart.get(name, ("", ""))
-    when = {"weekend": "at the weekend", "morning": "in the morning", "afternoon": "in the afternoon",
-            "evening": "in the evening"}  # fmt: skip
-    days = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
-    told = {
-        "": "", "topic": f"about {value}", "part": when.get(value, value), "country": f"to {value}",
-        "weekday": f"when sent on a {days[int(value)]}" if column == "weekday" else "",
-        "size": f"in orders of {'three lines or more' if value == '3' else wording.counted(int(value), 'line')}"
-        if column == "size" else "",
-        "buyer": "with regular customers" if value == "regular" else "with new customers",
-    }  # fmt: skip
-    return told[column] if value != "other" else ""
+    """Where a group has more too many than elsewhere: 'about returns', 'at the weekend'; '' where nowhere."""
+    column, value = one.apart.get(name, ("", "other"))
+    part = "at the weekend" if value == "weekend" else f"in the {value}"
+    told = {"topic": f"about {value}", "part": part, "country": f"to {value}"}
+    return told.get(column, "") if value != "other" else ""
 
 
-def seems(found: Judged) -> str:
-    """Why the first team that looks slow is not, in a sentence."""
-    one = next(one for one in found.of("team") if one.measure == "late_reply")
-    row = one.table[one.table["team"] == seeming(found)[0]].iloc[0]
-    return (
-        f"{wording.upper(row['team'])} answers {formats.share(row['raw'])} of its tickets late; of such tickets others "
-        f"would answer {formats.share(row['expected'] / row['n'])} late."
-    )
-
-
-def seeming(found: Judged) -> list[str]:
-    """Teams that have many late answers, none of them too many for their tickets, and nothing else against them."""
-    bad = {name for one in found.of("team") for name in one.bad["team"]}
-    return [
-        str(name) for one in found.of("team") if one.measure == "late_reply"
-        for name in one.table.loc[one.table["seeming"] & (one.table["raw"] > one.usual), "team"] if name not in bad
-    ]  # fmt: skip
+def seeming(found: Judged) -> pd.DataFrame:
+    """Teams with many late answers, none of them too many for their tickets, and nothing else against them."""
+    of = found.of("team")
+    bad = [name for one in of for name in one.bad["team"]]
+    late = [(one.table, one.usual) for one in of if one.measure == "late_reply"]
+    rows = [table[table["seeming"] & (table["raw"] > usual) & ~table["team"].isin(bad)] for table, usual in late]
+    return rows[0] if rows else pd.DataFrame(columns=["team"])
 
 
 def _limit(found: Judged, measure: str) -> str:
-    if measure not in _LIMITS:
-        return ""
-    value = found.limits.get(_LIMITS[measure], float("nan"))
-    if measure == "late_parcel":
-        return wording.counted(int(value), "day")
-    hours = f"{formats.number(value, digits=0 if float(value).is_integer() else 1)}"
-    return f"{hours} {'working ' if found.hours else ''}{wording.noun(value, 'hour')}"
+    value = found.limits.get(_LIMITS.get(measure, ""), 0.0)
+    unit = "day" if measure == "late_parcel" else "working hour" if found.hours else "hour"
+    return f"{formats.number(value, digits=0 if value == int(value) else 1)} {wording.noun(value, unit)}"
 
 
 def _table(one: Verdict) -> dict[str, object]:
     place = {1: "too many", -1: "fewer", 0: "as others"}
+    cases = wording.upper(f"{CASES[one.kind]}s")
     shown = one.table.assign(expected=one.table["expected"] / one.table["n"], place=one.table["outside"].map(place))
+    shares = {"raw": "Counted", "expected": "Expected", "adjusted": "Adjusted", "low": "From", "high": "to",
+              "likely": "Likely"}  # fmt: skip
     return figures.tabulate(
         shown, caption="As counted, as others would have had with the same cases, and as is likely after chance",
-        labels={"team": wording.upper(one.kind), "n": wording.upper(f"{CASES[one.kind]}s"), "raw": "Counted",
-                "expected": "Expected", "adjusted": "Adjusted", "low": "From", "high": "to", "likely": "Likely",
-                "place": "Stands"},
-        formats={"n": formats.people, **dict.fromkeys(("raw", "expected", "adjusted", "low", "high", "likely"),
-                                                      formats.share)},
+        labels={"team": wording.upper(one.kind), "n": cases, **shares, "place": "Stands"},
+        formats={"n": formats.people, **dict.fromkeys(shares, formats.share)},
     )  # fmt: skip
-
-
-def _method(found: Judged) -> str:
-    tests = sum(len(one.table) for one in found.verdicts)
-    return (
-        "Indirectly standardised by logistic regression on group, kind of case and time of year; funnel limits on "
-        "arcsines, widened for scatter from month to month, Bonferroni within each kind, 5% over all "
-        f"{tests} comparisons; the weight of evidence is the number of usual cases that would be as sure; likely "
-        "values are drawn together by a hierarchical model."
-    )

@@ -123,32 +123,27 @@ def part_returns(found: Returns | None) -> Part:
     """The finding: which channels bring back what they cost, which do not."""
     if found is None:
         return Part()
-    table, losing = found.table, found.table[found.table["stands"] < 0]
 
     def money(value: float) -> str:
-        return formats.money(value, found.currency, digits=2)
+        return formats.money(value, found.currency, digits=0 if value == 1 else 2)
 
-    one = money(1).replace(".00", "")
-    names = [name.replace("_", " ") for name in losing["channel"]]
-    if names:
-        does = wording.noun(len(names), "does", "do")
-        head = f"{wording.upper(wording.listed(names, most=3))} {does} not earn back the cost in a year"
-    else:
-        head = "No channel is sure to lose money in a customer's first year"
-    whole = table["earned"].sum() / table["cost"].sum()
-    said = [wording.upper(name.replace("_", " ")) for name in table["channel"]]
-    many = [wording.counted(int(n), "newcomer") for n in table["n"]]
-    names = [f"{name} ({n})" for name, n in zip(said, many, strict=True)]
-    shown = table.assign(name=names, strong=table["stands"] != 0)
+    table = found.table.assign(name=[name.replace("_", " ") for name in found.table["channel"]])
+    losing = list(table.loc[table["stands"] < 0, "name"])
+    head = "No channel is sure to lose money in a customer's first year"
+    if losing:
+        does = wording.noun(len(losing), "does", "do")
+        head = f"{wording.upper(wording.listed(losing, most=3))} {does} not earn back the cost in a year"
+    whole = money(table["earned"].sum() / table["cost"].sum())
+    table["label"] = [f"{wording.upper(row.name)} ({wording.counted(int(row.n), 'newcomer')})"
+                      for row in table[["name", "n"]].itertuples(index=False, name="Row")]  # fmt: skip
     return Part(
-        title=head,
-        sentence=f"In sum {one} brought back {money(whole)} of {found.called} in the first year. Who would have come "
+        title=head, tables={"marketing": found.table},
+        sentence=f"In sum {money(1)} brought back {whole} of {found.called} in the first year. Who would have come "
         "anyway is in it: only a test tells, and none of a channel is in the data.",
         chart=figures.dots(
-            shown, label="name", value="back", low="low", high="high", reference=1.0, strong="strong", form=money,
-            what=f"{found.called} brought back for {one}",
+            table.assign(strong=table["stands"] != 0), label="label", value="back", low="low", high="high",
+            reference=1.0, strong="strong", form=money, what=f"{found.called} brought back for {money(1)}",
         ),
-        tables={"marketing": table},
         method=["Marketing: newcomers of a year, each followed for a year; 95% ranges that hold for all channels at "
                 "once. What platforms claim is in no table: costs with the sales each claims would show by how much "
                 "their sum exceeds the shop's."],
