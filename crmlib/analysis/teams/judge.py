@@ -241,8 +241,9 @@ def _apart(fit: _Fit, standard: NDArray[np.bool_], of: int, mix: tuple[str, ...]
         share, other = by["events"] / by["n"], rest["events"] / rest["n"]
         error = np.sqrt(fit.scatter * (share * (1 - share) / by["n"] + other * (1 - other) / rest["n"]))
         more = (by["events"] - by["_expected"]) / by["n"] - (rest["events"] - rest["_expected"]) / rest["n"]
-        p = distributions.norm.sf(more / error)[by["n"] >= LEAST]
-        found += [(at, column, str(value)) for at, value in zip(p, by.index[by["n"] >= LEAST], strict=True) if at == at]
+        p = distributions.norm.sf(more / error)
+        many = np.minimum(by["n"], rest["n"]) >= LEAST
+        found += [(at, column, str(value)) for at, value in zip(p[many], by.index[many], strict=True) if at == at]
     if not found:
         return None
     p, column, value = min(found)
