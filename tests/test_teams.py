@@ -81,7 +81,9 @@ def bad_of(judged, kind):
 
 
 def test_what_was_planted_is_found_and_nothing_else(judged, whole):
-    assert bad_of(judged, "team") == {service.SLOW_TEAM} and list(funnels.seeming(judged)["team"]) == [service.HARD_TEAM]
+    assert bad_of(judged, "team") == {service.SLOW_TEAM} and list(funnels.seeming(judged)["team"]) == [
+        service.HARD_TEAM
+    ]
     assert bad_of(judged, "carrier") == {service.LATE_CARRIER}
     assert bad_of(judged, "supplier") == {service.BAD_SUPPLIER}
     assert not bad_of(judged, "department")  # judged without the team that is slow
@@ -113,7 +115,9 @@ def test_again_from_other_seeds_and_nobody_where_all_are_alike(seed, tmp_path):
 def drawn(rng, groups=8, slow=0.0):
     """Cells of groups that differ in their cases, and in nothing else but for the first."""
     topic, block = np.arange(4), np.arange(12)
-    frame = pd.MultiIndex.from_product([range(groups), block, topic], names=["g", "block", "topic"]).to_frame(index=False)
+    frame = pd.MultiIndex.from_product([range(groups), block, topic], names=["g", "block", "topic"]).to_frame(
+        index=False
+    )
     mix = rng.dirichlet(np.ones(4), groups)
     frame["n"] = rng.poisson(40 * mix[frame["g"], frame["topic"]])
     logit = np.array([-3.0, -2, -1, 0.5])[frame["topic"]] + 0.3 * np.sin(frame["block"]) + slow * (frame["g"] == 0)
@@ -151,7 +155,9 @@ def test_seconds_of_work_and_of_the_clock_are_those_counted_one_by_one(tmp_path)
             date(2026, 5, 14), date(2026, 5, 25), date(2025, 10, 3), date(2026, 4, 13), date(2026, 4, 14)}  # fmt: skip
 
     def worked(a, b):
-        days = [day for day in pd.date_range(a.normalize(), b.normalize()) if day.day_of_week < 6 and day.date() not in free]
+        days = [
+            day for day in pd.date_range(a.normalize(), b.normalize()) if day.day_of_week < 6 and day.date() not in free
+        ]
         opens, shuts = pd.Timedelta(hours=8.5), pd.Timedelta(hours=17)
         return sum(max((min(b, day + shuts) - max(a, day + opens)).total_seconds(), 0) for day in days)
 
@@ -205,7 +211,9 @@ def test_what_came_after_as_of_changes_no_number(tables, tmp_path):
 
 
 def test_nobody_of_the_staff_is_named(tables, shop, tmp_path):
-    staff = pd.concat([tables["staff"], pd.DataFrame([("S999", "Erika Muster", "Erika Muster")], columns=list(tables["staff"]))])
+    staff = pd.concat(
+        [tables["staff"], pd.DataFrame([("S999", "Erika Muster", "Erika Muster")], columns=list(tables["staff"]))]
+    )
     tickets = tables["tickets"].assign(staff_id=lambda t: t["staff_id"].where(t.index % 9 > 0, "S999"))
     found = crm.teams.measure(shop_of(tmp_path, staff=staff, tickets=tickets))
     parts = [crm.teams.part_all(found), crm.teams.part_funnel(found, "team"), crm.teams.part_times(found)]
@@ -219,7 +227,9 @@ def test_too_few_and_nothing_at_all(tmp_path, tables):
     five = {"tickets": tables["tickets"].tail(5), "staff": tables["staff"], "shipments": tables["shipments"].tail(5)}
     found = crm.teams.measure(shop_of(tmp_path / "five", **five))
     page = crm.teams.page(found, [crm.teams.part_all(found)])
-    assert page.status == "too_few" and page.headline.startswith("Too few to conclude (n = ") and page["teams"].value == 0
+    assert (
+        page.status == "too_few" and page.headline.startswith("Too few to conclude (n = ") and page["teams"].value == 0
+    )
     for name, frame in tables.items():
         empty = shop_of(tmp_path / name, **{name: frame.head(0)})
         if name == "shipments":
@@ -272,7 +282,11 @@ def test_returns_are_those_of_plain_pandas(demo_shop, demo_folder):
     assert found.called == "margin" and set(found.table["stands"]) <= {-1, 0, 1}
     costs = pd.read_csv(demo_folder / "costs.csv", parse_dates=["valid_from"])
     begin, end = END - pd.Timedelta(days=730), END - pd.Timedelta(days=365)
-    paid = costs[(costs["valid_from"] >= begin) & (costs["valid_from"] < end)].groupby("acquisition_channel")["amount"].sum()
+    paid = (
+        costs[(costs["valid_from"] >= begin) & (costs["valid_from"] < end)]
+        .groupby("acquisition_channel")["amount"]
+        .sum()
+    )
     ours = found.table.set_index("channel")
     assert ours["cost"].to_dict() == pytest.approx(paid[ours.index].to_dict())
     np.testing.assert_allclose(ours["back"], ours["earned"] / ours["cost"])

@@ -7,6 +7,7 @@ its own cases look hard.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -30,7 +31,7 @@ class Cells:
     """What one comparison is made of.
 
     kind     'team', 'department', 'carrier' or 'supplier'
-    measure  the key of `words.MEASURES`
+    measure  a key of `funnels.MEASURES`
     frame    team (the group's name), block (twelfths of the window, 0 the newest), the columns of `mix`, n, events
     mix      what makes a case hard, beside the time of year
     """
@@ -50,7 +51,6 @@ class Verdict:
              (raw would be outside, adjusted is not); the groups by name. What is judged is always something unwelcome
     usual    share to be expected of all cases together
     limit    z from which on a group is outside
-    few      groups with too few cases
     apart    what a group outside is worst at, by name: (column of the mix, its value)
     """
 
@@ -61,7 +61,6 @@ class Verdict:
     table: pd.DataFrame
     usual: float
     limit: float
-    few: int
     apart: dict[str, tuple[str, str]]
 
     @property
@@ -91,18 +90,16 @@ def judge(comparisons: Sequence[Cells], *, kinds: int = 0) -> list[Verdict]:
     ['a']
     """
     fitted = [(one, found) for one in comparisons if (found := _fit(one)) is not None]
-    sizes: dict[str, int] = {}
+    sizes = Counter({one.kind: 0 for one, _ in fitted})
     for one, found in fitted:
-        sizes[one.kind] = sizes.get(one.kind, 0) + int(found.judged.sum())
-    return [
-        _verdict(one, found, limit=float(distributions.norm.isf(ERROR / 2 / max(len(sizes), kinds) / sizes[one.kind])))
-        for one, found in fitted
-    ]
+        sizes[one.kind] += int(found.judged.sum())
+    shares = {kind: ERROR / max(len(sizes), kinds) / size for kind, size in sizes.items()}
+    return [_verdict(one, found, limit=float(distributions.norm.isf(shares[one.kind] / 2))) for one, found in fitted]
 
 
 @dataclass(frozen=True)
 class _Fit:
-    """A regression over cells: `base` is each cell's linear term without its group's effect."""
+    """A regression over cells, the effects of groups in its first columns; `judged` are groups with enough cases."""
 
     cells: pd.DataFrame
     names: list[str]
@@ -190,10 +187,7 @@ def _verdict(one: Cells, fit: _Fit, *, limit: float) -> Verdict:
     table["likely"] = np.clip(usual * (1 + middle), 0, 1)
     worst = table[table["outside"] > 0]["team"]
     apart = {name: told for name in worst if (told := _apart(fit, standard, fit.names.index(name), one.mix))}
-    few = one.frame["team"].nunique() - len(table)
-    return Verdict(
-        kind=one.kind, measure=one.measure, table=table, usual=usual, limit=limit * spread, few=few, apart=apart
-    )
+    return Verdict(kind=one.kind, measure=one.measure, table=table, usual=usual, limit=limit * spread, apart=apart)
 
 
 def _standardised(fit: _Fit, standard: NDArray[np.bool_]) -> tuple[pd.DataFrame, float, float]:

@@ -126,10 +126,14 @@ def part_limits(found: Judged) -> Part:
     said += [f"Left out: {wording.listed(left)}."] if left else []
     needs = wording.listed(f"{kind}s (needs {what})" for kind, what in found.missing.items())
     said += [f"Not compared: {needs}."] if needs else []
+    told = {(one.kind, name) for one in found.verdicts for name in one.table["team"]}
+    few = sum((row.kind, row.team) not in told for row in found.cases.itertuples())
+    if few:
+        said.append(f"Too few cases to judge: {wording.counted(few, 'group')}.")
     said.append("What makes a case hard and is in no column is not allowed for.")
     compared = formats.number(sum(len(one.table) for one in found.verdicts))
     certain = f"If all were alike, chance would put any of {compared} comparisons outside in at most five of 100 shops."
-    return Part(caveats=[Caveat(text=text) for text in said], certain=[certain, "Nobody inside is ranked."])
+    return Part(caveats=[Caveat(text=text) for text in said[-4:]], certain=[certain, "Nobody inside is ranked."])
 
 
 def part_few(found: Judged) -> Part:
