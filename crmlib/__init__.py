@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         lifetime_value,
         purchase_cycles,
         retention,
+        teams,
     )
     from crmlib.figures.own import page
     from crmlib.findings import Part, compose
@@ -56,6 +57,7 @@ __all__ = [
     "purchase_cycles",
     "retention",
     "segment",
+    "teams",
 ]
 
 _FUNCTIONS = {

@@ -15,7 +15,10 @@ from crmlib.errors import DataError
 from tests.conftest import ROOT
 from tests.in_process import REPORTS, answer, clumsy
 
-TABLES = ("assignments", "costs", "customers", "feedback", "order_lines", "orders", "outcomes", "products", "touches")
+TABLES = (
+    "assignments", "costs", "customers", "feedback", "order_lines", "orders", "outcomes", "products", "shipments", "staff",
+    "tickets", "touches",
+)  # fmt: skip
 ROWS = {"header": 0, "rows": 8}
 
 
@@ -28,6 +31,7 @@ def few(demo_folder: Path) -> dict[str, pd.DataFrame]:
 NEEDS = {
     "customers": {"orders"}, "audiences": {"orders", "customers"}, "lifetime_value": {"orders"},
     "purchase_cycles": {"orders"}, "retention": {"orders"}, "cohorts": {"orders"}, "baskets": {"order_lines"}, "feedback": {"feedback"}, "experiments": {"assignments"},
+    "teams": {"shipments"},
 }  # fmt: skip
 CASES = [((name,), rows) for name in TABLES for rows in ("rows", "header")] + [(TABLES, "rows"), (TABLES, "header")]
 

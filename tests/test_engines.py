@@ -35,6 +35,8 @@ from crmlib.analysis.lifetime_value import season as clock
 from crmlib.analysis.retention import exposures
 from crmlib.analysis.retention import facts as leaving
 from crmlib.analysis.retention.lists import given_back
+from crmlib.analysis.teams import facts as served
+from crmlib.analysis.teams import marketing
 from crmlib.errors import UsageError
 from crmlib.shop import facts
 from crmlib.shop.engines import open_engine
@@ -182,6 +184,13 @@ CASES: dict[str, Callable[[crm.Shop], Any]] = {
     "analysis.cohorts.payback.bills": bills,
     "analysis.cohorts.paths.paths": lambda s: paths.paths(s, cohorts.newcomers(s)),
     "analysis.cohorts.ahead.waits": lambda s: waits(cohorts.newcomers(s)),
+    "analysis.teams.facts.members": served.members,
+    "analysis.teams.facts.tickets": lambda s: served.tickets(s, within_days=365),
+    "analysis.teams.facts.waits": lambda s: served.waits(served.tickets(s, within_days=365), "reply", "work"),
+    "analysis.teams.facts.parcels": lambda s: served.parcels(s, within_days=365),
+    "analysis.teams.facts.orders": served.orders,
+    "analysis.teams.marketing.won": marketing.won,
+    "analysis.teams.marketing.spent": marketing.spent,
 }
 
 
@@ -191,6 +200,8 @@ ELSEWHERE = {
     for name in ("orders.credit_notes", "orders.lone_credits", "orders._pairs", "orders._standing", "customers._days")
 } | {
     # Parts of recorded_outcomes and of sums; the demo shop's units have one row of each metric.
+    # Part of tickets.
+    "analysis.teams.hours.clocked",
     "analysis.experiments.facts._events", "analysis.experiments.facts._metrics_of", "analysis.experiments.moments._weighed",
 }  # fmt: skip
 

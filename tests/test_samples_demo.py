@@ -24,7 +24,10 @@ from crmlib.shop.samples import demo
 from crmlib.shop.samples.demo import large, reviews
 from crmlib.shop.samples.folder import staged
 
-TABLES = ["assignments", "costs", "customers", "feedback", "order_lines", "orders", "outcomes", "products", "touches"]
+TABLES = [
+    "assignments", "costs", "customers", "feedback", "order_lines", "orders", "outcomes", "products", "shipments", "staff",
+    "tickets", "touches",
+]  # fmt: skip
 AS_OF = pd.Timestamp("2026-10-01")
 
 
@@ -59,7 +62,7 @@ def test_same_seed_same_bytes_in_another_process(folder: Path, tmp_path: Path) -
 def test_another_seed_is_another_shop(folder: Path, tmp_path: Path) -> None:
     other = digests(demo.make(tmp_path / "other", customers=300, seed=21))
     same = {name for name, digest in digests(folder).items() if digest == other[name]}
-    assert same == {"shop.toml", "products.csv"}
+    assert same == {"shop.toml", "products.csv", "staff.csv"}
 
 
 def test_folder_holds_the_tables_settings_and_truth(folder: Path) -> None:
@@ -75,6 +78,7 @@ def test_folder_holds_the_tables_settings_and_truth(folder: Path) -> None:
         "as_of": date(2026, 10, 1),
         "owners": {"service": "Service", "marketing": "Marketing", "sales": "Sales", "purchasing": "Purchasing",
                    "shop": "Shop system"},
+        "team": {"hours": "9-17"},
     }  # fmt: skip
     shop = demo.simulate(customers=300)
     assert json.loads((folder / "truth.json").read_text(encoding="utf-8")) == shop.truth
@@ -788,3 +792,27 @@ def test_touches_lead_to_the_first_order_and_begin_with_the_channel(clean: demo.
     assert (opening == won_by.reindex(opening.index)).all()
     closing = touches.drop_duplicates("customer_id", keep="last").set_index("customer_id")["channel"]
     assert 0.1 < (closing == "direct").mean() < 0.2
+
+
+def test_one_team_is_slow_one_has_the_hard_cases_one_carrier_is_late(clean: demo.Simulation) -> None:
+    said, tickets = clean.truth["service"], clean.tables["tickets"].merge(clean.tables["staff"], on="staff_id")
+    waited = (tickets["first_reply_at"] - tickets["opened_at"]).dt.total_seconds()
+    hard = tickets["topic"].isin(said["hard_cases"]["topics"])
+    easy = waited[~hard].groupby(tickets["team"]).mean()
+    assert easy.idxmax() == said["slow"]["team"] and easy[said["slow"]["team"]] > 1.5 * easy.median()
+    assert easy[said["hard_cases"]["team"]] < 1.15 * easy.median()
+    assert hard.groupby(tickets["team"]).mean().idxmax() == said["hard_cases"]["team"]
+    parcels = clean.tables["shipments"].assign(late=lambda t: (t["delivered_at"] - t["shipped_at"]).dt.days > 7)
+    assert parcels.groupby("carrier")["late"].mean().idxmax() == said["late_carrier"]["carrier"]
+    orders = clean.tables["orders"].set_index("order_id")["ordered_at"]
+    assert (parcels["shipped_at"].dt.normalize() >= parcels["order_id"].map(orders).dt.normalize()).all()
+    open_ = clean.tables["tickets"]["closed_at"].isna()
+    assert clean.tables["tickets"].loc[open_, ["reopened", "satisfaction"]].isna().all().all()
+
+
+def test_with_teams_alike_nothing_else_changes(clean: demo.Simulation) -> None:
+    alike = demo.simulate(dirty=False, teams="alike")
+    for name, frame in alike.tables.items():
+        if name not in ("tickets", "shipments"):
+            pd.testing.assert_frame_equal(frame, clean.tables[name])
+    assert not {"slow", "late_carrier", "supplier"} & set(alike.truth["service"])

@@ -16,6 +16,7 @@ from crmlib.figures.canvas import (
     set_theme,
 )
 from crmlib.figures.charts import Form, bars, columns, dots, grid
+from crmlib.figures.funnel import funnel
 from crmlib.figures.lines import line
 from crmlib.figures.tables import masked, missing, table, tabulate
 from crmlib.findings import Chart
@@ -37,6 +38,7 @@ __all__ = [
     "columns",
     "dots",
     "draw",
+    "funnel",
     "grid",
     "line",
     "masked",

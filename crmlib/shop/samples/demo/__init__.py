@@ -31,6 +31,9 @@ marketing = "Marketing"
 sales = "Sales"
 purchasing = "Purchasing"
 shop = "Shop system"
+
+[team]
+hours = "9-17"
 """
 
 

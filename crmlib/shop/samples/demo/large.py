@@ -15,10 +15,10 @@ import pandas as pd
 from crmlib.shop.samples.demo.simulation import simulate
 
 BLOCK = 20_000  # customers simulated at a time, about a million order lines
-_IDS = ("customer_id", "order_id", "feedback_id")
-_ONCE = ("products", "assignments", "outcomes")
+_IDS = ("customer_id", "order_id", "feedback_id", "ticket_id")
+_ONCE = ("products", "assignments", "outcomes", "staff")
 # True of every block alike; what names single rows would be as large as the shop.
-_KEPT = ("first_day", "as_of", "population", "season", "reviews", "experiments", "touches", "dirty")
+_KEPT = ("first_day", "as_of", "population", "season", "reviews", "experiments", "touches", "service", "dirty")
 
 
 def sizes(customers: int) -> list[int]:

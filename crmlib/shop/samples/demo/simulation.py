@@ -19,6 +19,7 @@ from crmlib.shop.samples.demo import (
     people,
     population,
     reviews,
+    service,
 )
 from crmlib.shop.samples.demo.dirt import with_dirt
 
@@ -42,25 +43,27 @@ class Simulation:
 
 
 def simulate(
-    *, seed: int = 20, customers: int = 5000, dirty: bool = True, first_orders: newcomers.FirstOrders = "changed"
-) -> Simulation:
+    *, seed: int = 20, customers: int = 5000, dirty: bool = True, first_orders: newcomers.FirstOrders = "changed",
+    teams: service.Teams = "differ",
+) -> Simulation:  # fmt: skip
     """What does the demo shop look like, and what is true of it?
 
-    Tables customers, orders, order_lines, products, feedback, assignments, outcomes, costs, touches with the canonical
-    columns; times are local (Europe/Berlin) without offset, money is in EUR with tax included, and an order's
-    total is its line totals less discount plus shipping. `feedback` has no `language`: detecting it is the
-    analysis's task.
+    Tables customers, orders, order_lines, products, feedback, assignments, outcomes, costs, touches, staff, tickets,
+    shipments with the canonical columns; times are local (Europe/Berlin) without offset, money is in EUR with tax
+    included, and an order's total is its line totals less discount plus shipping. `feedback` has no `language`:
+    detecting it is the analysis's task.
 
     With `dirty=False` there are no guests, refunds, cancellations, wholesale buyer or faults; all other rows
     are the same. With dirt, a column that holds unreadable values is text. The experiments have the same
     size whatever the number of customers, which must be at least 50 (ValueError).
 
     From one month on half of new customers never return ('changed'); with 'as before' nothing changed, with 'one
-    better' fewer return from the start unless their first order held a certain product.
+    better' fewer return from the start unless their first order held a certain product. With `teams` 'alike' no team,
+    carrier or supplier is better than another.
 
     `truth` holds: population and season (parameters), customers and feedback (columns as lists), baskets,
     experiments, costs, newcomers,
-    touches, dirt (counts by table and kind), dirt_rows (row numbers from 0 of each fault), rows.
+    touches, service, dirt (counts by table and kind), dirt_rows (row numbers from 0 of each fault), rows.
 
     >>> shop = simulate(customers=200, dirty=False)
     >>> shop.truth["baskets"]["affinities"][0]["probability"]
@@ -123,6 +126,15 @@ def simulate(
         tables, rows = with_dirt(_stream(seed, "dirt"), tables)
     for name in ("orders", "order_lines"):
         tables[name] = newcomers.without(tables[name], rows.get(name, {}), gone)
+    late = [themes.get("delivery") == "negative" for themes in meant["themes"]]
+    served = _service(
+        _stream(seed, "service"), table, lines, spoken=written[late].set_index("order_id")["text"], listed=listed,
+        goods=goods, teams=teams,
+    )  # fmt: skip
+    for name, frame in served.tables.items():
+        at = {"tickets": "customer_id", "shipments": "order_id"}.get(name, "")
+        known = tables["customers"]["customer_id"] if at == "customer_id" else kept_ids
+        tables[name] = frame[frame[at].isin(known)].reset_index(drop=True) if at else frame
     if dirty:
         counted = {name: {kind: len(at) for kind, at in kinds.items()} for name, kinds in rows.items()}
         counted["orders"] |= _life(tables["orders"], wholesale=str(ids[orders.WHOLESALE]))
@@ -146,6 +158,7 @@ def simulate(
         "costs": {"acquisition_per_new_buyer": dict(costs.COST_PER_CUSTOMER)},
         "newcomers": newcomers.truth(first_orders, lost, goods=goods, ids=ids),
         "touches": newcomers.truth_of_touches(),
+        "service": served.truth,
         "dirt": counted,
         "dirt_rows": rows,
     }
@@ -351,3 +364,24 @@ def _truth_of_reviews() -> dict[str, Any]:
         "runs_small": {"product": reviews.SMALL_PRODUCT, "theme": "fit", "share_of_its_texts": reviews.SMALL_SHARE},
         "loud_channel": {"channel": reviews.LOUD_CHANNEL, "theme": "service", "share_of_its_texts": reviews.LOUD_SHARE},
     }
+
+
+def _service(
+    rng: np.random.Generator,
+    table: pd.DataFrame,
+    lines: pd.DataFrame,
+    *,
+    spoken: pd.Series,
+    listed: pd.DataFrame,
+    goods: catalogue.Catalogue,
+    teams: service.Teams,
+) -> service.Served:
+    """Tickets and parcels of all orders. `spoken` are the texts that complain of a delivery, by order_id."""
+    where = table["customer_id"].map(listed.set_index("customer_id")["country"])
+    orders = table[["order_id", "ordered_at", "customer_id"]].assign(
+        country=where.replace("", "DE").fillna("DE"), stands=table["cancelled_at"].isna()
+    )
+    theirs = goods.products.loc[goods.products["supplier"] == service.BAD_SUPPLIER, "product_id"]
+    faulty = table["order_id"].isin(lines.loc[lines["product_id"].isin(theirs), "order_id"]).to_numpy()
+    named = spoken.str.extract(f"({'|'.join(service.CARRIERS)})")[0].dropna()
+    return service.service(rng, orders=orders, faulty=faulty, named=named[~named.index.duplicated()], teams=teams)
