@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         lifetime_value,
         purchase_cycles,
         retention,
+        seasons,
     )
     from crmlib.figures.own import page
     from crmlib.findings import Part, compose
@@ -55,6 +56,7 @@ __all__ = [
     "publish",
     "purchase_cycles",
     "retention",
+    "seasons",
     "segment",
 ]
 
