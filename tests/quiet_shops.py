@@ -23,7 +23,7 @@ def season(index: pd.DatetimeIndex, strength: float = 1.0) -> np.ndarray:
 
 
 def shop(
-    seed: int, *, years: float = 3.0, level: float = 40.0, yearly: float = 1.0, noise: float = 0.08, rho: float = 0.4, drift: float = 0.003,
+    seed: int, *, years: float = 3.0, level: float = 40.0, yearly: float = 1.0, noise: float = 0.08, rho: float = 0.4, drift: float = 0.0015,
     factor: np.ndarray | float = 1.0,
 ) -> Days:  # fmt: skip
     """Days of a shop: a rhythm of weeks and years, days that are alike their neighbours, a level that drifts slowly.

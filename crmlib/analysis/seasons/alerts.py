@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 _CAUSES = ("channel", "country", "category", "time of day", "product")
 _BEYOND = 0.15  # by so much more than its usual part something has to explain, to be named as the cause
 _SHOWN_DAYS, _CHECK_DAYS, _RECENT = 91, 1, 14
-_COLUMNS = ["day", "what", "expected", "actual", "low", "high", "cause", "share", "first", "last", "score"]
+_COLUMNS = ["day", "what", "expected", "actual", "low", "high", "cause", "share", "first", "last", "score", "series"]
+_PUBLIC = _COLUMNS[:-2]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +30,7 @@ class Alerts:
     """Events of the last four weeks that passed the bar, the most surprising first.
 
     table   day (of the peak; the last of seven where `what` speaks of a week), what, expected, actual, low, high (of
-            the band), cause, share (of the deviation that it explains), first, last (days of the event), score
+            the band), cause, share (of the deviation that it explains), first, last (days of the event), score, series (its place)
     """
 
     __repr__ = formats.outline
@@ -62,9 +63,9 @@ def alerts(shop: Shop, days: Days, found: Watch | None) -> Alerts | None:
         came, expected = (values[peak] for values in window_of(days, found, at, window))
         low, high = (float(end) for end in edges(expected, found.bar * found.width[at, window, peak]))
         begin = index[peak] - timedelta(days=WINDOWS[window] - 1)
-        cause, share = cause_of(shop, days, series=at, span=(begin, index[peak]), off=float(came - expected))
+        cause, share = cause_of(shop, days, found, series=at, span=(begin, index[peak]), off=float(came - expected))
         rows.append((index[peak].date(), what(*days.series.columns[at], WINDOWS[window]), expected, came, low, high,
-                     cause, share, index[first].date(), index[last].date(), found.scores.iloc[peak]))  # fmt: skip
+                     cause, share, index[first].date(), index[last].date(), found.scores.iloc[peak], at))  # fmt: skip
     table = pd.DataFrame(rows, columns=_COLUMNS)
     return Alerts(table=table.sort_values("score", ascending=False, ignore_index=True), watch=found)
 
@@ -76,13 +77,16 @@ def what(kind: str, value: str, window: int) -> str:
 
 
 def cause_of(
-    shop: Shop, days: Days, *, series: int, span: tuple[pd.Timestamp, pd.Timestamp], off: float
+    shop: Shop, days: Days, found: Watch, *, series: int, span: tuple[pd.Timestamp, pd.Timestamp], off: float
 ) -> tuple[str, float]:
     """What explains most of a deviation of `off` orders in `span`, and which share of it."""
     kind, value = days.series.columns[series]
     if kind:
-        others = days.series[TOTAL].loc[span[0] : span[1]].sum()
-        return f"{kind} {value} alone" if others else "no order at all", 1.0
+        whole = days.series[TOTAL].loc[span[0] : span[1]]
+        kept = found.expected[TOTAL].loc[span[0] : span[1]].sum()
+        # Others took over where all orders together are not half as far off.
+        over = abs(float(whole.sum()) - float(kept)) < abs(off) / 2 and kind != "category"
+        return f"{kind} {value} alone{', others took over' if over else ''}", 1.0
     start, end = span[0].date(), span[1].date() + timedelta(days=1)
     best = ("all alike", 1.0, _BEYOND)
     came = float(days.series[TOTAL].loc[span[0] : span[1]].sum())
@@ -123,23 +127,25 @@ def part_alerts(found: Alerts | None, days: Days, *, shop: Shop) -> Part:
     """The finding: orders of three months with the band they were expected in, and the events that left it."""
     if found is None:
         none = Metric(id="alerts", label="Alerts", value=None, unit="alerts", definition="too few days to say")
-        return Part(metrics=[none], tables={"alerts": pd.DataFrame(columns=_COLUMNS[:-1])})
-    rows, frame = found.table, band(found.watch, days).tail(_SHOWN_DAYS)
+        return Part(metrics=[none], tables={"alerts": pd.DataFrame(columns=_PUBLIC)})
+    rows = found.table
+    top = rows.iloc[0] if len(rows) else None
+    series = int(top["series"]) if top is not None else 0
+    frame = band(found.watch, days, series=series).tail(_SHOWN_DAYS)
     drawn = pd.concat([
-        frame.assign(who="Orders", value=frame["actual"], low=np.nan, high=np.nan),
+        frame.assign(who="Actual", value=frame["actual"], low=np.nan, high=np.nan),
         frame.assign(who="Expected", value=frame["expected"]),
     ])  # fmt: skip
-    top = rows.iloc[0] if len(rows) else None
     return Part(
         title=_title(rows), glance=True,
         sentence=sentence(top) if top is not None else "Every day of the last four weeks lay inside its band.",
         chart=figures.line(
-            drawn, x="day", y="value", group="who", low="low", high="high", strong="Orders", form=formats.number,
-            what="orders a day", mark=(pd.Timestamp(top["day"]), top["what"]) if top is not None else None,
+            drawn, x="day", y="value", group="who", low="low", high="high", strong="Actual", form=formats.number,
+            what=f"{what(*days.series.columns[series], 1)} a day", mark=(pd.Timestamp(top["day"]), top["what"]) if top is not None else None,
             table=_table(rows) if len(rows) else None,
         ),
         metrics=[_metric(found), _rate(found), _week(found, days)],
-        tables={"alerts": rows.drop(columns="score")},
+        tables={"alerts": rows[_PUBLIC]},
         certain=[
             f"The band is set so that about {_a_year(found.watch.rate)} comes by chance, over "
             f"{wording.counted(len(days.series.columns), 'number')} watched at once."

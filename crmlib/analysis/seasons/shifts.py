@@ -21,7 +21,7 @@ RECENT_DAYS = 28
 _MOST, _DRAWS, _LEAST_STEPS, _EDGE_DAYS = 3, 300, 26, 28
 _SPARSE = 5.0  # orders a day below which weeks are looked at
 _MOST_STEPS = 1300
-_SLOW, _DRIFT = 0.995, 0.025  # a drift forgets half of itself in five months; every shop drifts by so much
+_SLOW, _DRIFT = 0.995, 0.015  # a drift forgets half of itself in five months; every shop drifts by so much
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -177,12 +177,11 @@ def _scores(days: Days, counts: Floats, season: Floats, *, known: NDArray[np.boo
     return off / width, width
 
 
-def band(found: Watch, days: Days) -> pd.DataFrame:
-    """All orders by day: day, actual, expected, low, high (the band that an alert has to leave)."""
-    place = list(days.series).index(TOTAL)
-    expected = found.expected[TOTAL].to_numpy()
-    low, high = edges(expected, found.bar * found.width[place, 0])
-    return pd.DataFrame({"day": days.frame.index, "actual": days.series[TOTAL].to_numpy(), "expected": expected,
+def band(found: Watch, days: Days, *, series: int = 0) -> pd.DataFrame:
+    """One of the numbers watched by day: day, actual, expected, low, high (the band that an alert of a day leaves)."""
+    expected = found.expected.iloc[:, series].to_numpy()
+    low, high = edges(expected, found.bar * found.width[series, 0])
+    return pd.DataFrame({"day": days.frame.index, "actual": days.series.iloc[:, series].to_numpy(), "expected": expected,
                          "low": low, "high": high})  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from crmlib.shop.samples.demo import (
     experiments,
     newcomers,
     orders,
+    outage,
     people,
     population,
     reviews,
@@ -59,8 +60,8 @@ def simulate(
     better' fewer return from the start unless their first order held a certain product.
 
     `truth` holds: population and season (parameters), customers and feedback (columns as lists), baskets,
-    experiments, costs, newcomers,
-    touches, dirt (counts by table and kind), dirt_rows (row numbers from 0 of each fault), rows.
+    experiments, costs, newcomers, touches, outage (of one channel on one day), dirt (counts by table and kind),
+    dirt_rows (row numbers from 0 of each fault), rows.
 
     >>> shop = simulate(customers=200, dirty=False)
     >>> shop.truth["baskets"]["affinities"][0]["probability"]
@@ -103,7 +104,7 @@ def simulate(
     heard = written["order_id"].isin(kept_ids).to_numpy()
     tables = {
         "customers": listed if dirty else listed[listed["customer_id"] != ids[orders.WHOLESALE]],
-        "orders": table[kept],
+        "orders": outage.app_down(table[kept]),
         "order_lines": lines.loc[kept[taken.lines["order"]], _LINE_COLUMNS],
         "products": goods.products,
         "feedback": written[heard],
@@ -146,6 +147,7 @@ def simulate(
         "costs": {"acquisition_per_new_buyer": dict(costs.COST_PER_CUSTOMER)},
         "newcomers": newcomers.truth(first_orders, lost, goods=goods, ids=ids),
         "touches": newcomers.truth_of_touches(),
+        "outage": outage.truth(table[kept & ~lost.orders]),
         "dirt": counted,
         "dirt_rows": rows,
     }
