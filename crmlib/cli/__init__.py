@@ -13,8 +13,8 @@ from crmlib.cli.common import Group
 __all__ = ["main"]
 
 _COMMANDS = (
-    running.run, running.backfill, alerting.alerts, keeping.status, keeping.diff, keeping.verify, keeping.prune, keeping.open_page,
-    outward.export, outward.subject, outward.erase,
+    running.run, running.backfill, alerting.alerts, keeping.status, keeping.diff, keeping.verify, keeping.prune,
+    keeping.open_page, outward.export, outward.subject, outward.erase,
     shops.list_reports, shops.params, checking.check, checking.import_files, shops.demo, shops.new, shops.init,
 )  # fmt: skip
 

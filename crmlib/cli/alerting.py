@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from crmlib.cli import common, running
+
+if TYPE_CHECKING:
+    from crmlib.report.plan import Outcome
 
 REPORT = "seasons"
 
@@ -36,8 +40,8 @@ def alerts(shop: str, folder: str, as_of: str | None, given: tuple[str, ...], ag
         as_of, reports=(REPORT,), everything=False, shop=shop, folder=folder, given=given, variant="", timeout="30m",
         cell_timeout=None, force=False, cold=False,
     )  # fmt: skip
-    ended = []
-    run_reports(asked.reports, plan=asked.plan, values=asked.values, workers=1, say=ended.append, progress=len)
+    ended: list[Outcome] = []
+    run_reports(asked.reports, plan=asked.plan, values=asked.values, workers=1, say=ended.append)
     if code := exit_code(ended):
         for outcome in ended:
             common.say(f"crm: {outcome.report} {outcome.status}: {outcome.message}", err=True)

@@ -1,6 +1,7 @@
 """What is normal for now, what is not, what does next month need?
 
-measure → normal → watch → alerts → part_alerts → shifts → part_shifts → part_year, part_week, part_holidays → demand → page
+measure → normal → watch → alerts → part_alerts → shifts → part_shifts → part_year, part_week, part_holidays → demand →
+part_demand → page
 """
 
 from crmlib.analysis.seasons.alerts import Alerts, alerts, part_alerts

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +12,7 @@ import pandas as pd
 from crmlib import figures, formats, wording
 from crmlib.analysis.seasons.demand import names
 from crmlib.analysis.seasons.facts import TOTAL, Days, around, kinds
-from crmlib.analysis.seasons.watching import JUDGED_DAYS, WINDOWS, Watch, band, edges, window_of
+from crmlib.analysis.seasons.watching import JUDGED_DAYS, WINDOWS, Watch, band, edges, episodes, window_of
 from crmlib.findings import Action, Metric, Part
 
 if TYPE_CHECKING:
@@ -21,8 +21,22 @@ if TYPE_CHECKING:
 _CAUSES = ("channel", "country", "category", "time of day", "product")
 _BEYOND = 0.15  # by so much more than its usual part something has to explain, to be named as the cause
 _SHOWN_DAYS, _CHECK_DAYS, _RECENT = 91, 1, 14
-_COLUMNS = ["day", "what", "expected", "actual", "low", "high", "cause", "share", "first", "last", "score", "series"]
-_PUBLIC = _COLUMNS[:-2]
+_COLUMNS = [
+    "day",
+    "what",
+    "expected",
+    "actual",
+    "low",
+    "high",
+    "cause",
+    "share",
+    "first",
+    "last",
+    "score",
+    "series",
+    "days",
+]
+_PUBLIC = _COLUMNS[:-3]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +44,8 @@ class Alerts:
     """Events of the last four weeks that passed the bar, the most surprising first.
 
     table   day (of the peak; the last of seven where `what` speaks of a week), what, expected, actual, low, high (of
-            the band), cause, share (of the deviation that it explains), first, last (days of the event), score, series (its place)
+            the band), cause, share (of the deviation that it explains), first, last (days of the event), score, series
+            (its place), days (1 or 7)
     """
 
     __repr__ = formats.outline
@@ -64,14 +79,19 @@ def alerts(shop: Shop, days: Days, found: Watch | None) -> Alerts | None:
         low, high = (float(end) for end in edges(expected, found.bar * found.width[at, window, peak]))
         begin = index[peak] - timedelta(days=WINDOWS[window] - 1)
         cause, share = cause_of(shop, days, found, series=at, span=(begin, index[peak]), off=float(came - expected))
-        rows.append((index[peak].date(), what(*days.series.columns[at], WINDOWS[window]), expected, came, low, high,
-                     cause, share, index[first].date(), index[last].date(), found.scores.iloc[peak], at))  # fmt: skip
+        # An unquiet season may hold two events: only the days beyond the bar around the peak are this one.
+        beyond = episodes(found.scores.to_numpy()[first : last + 1], found.bar)
+        own = next(one for one in beyond if one[0] <= peak - first <= one[1])
+        ends = [index[first + place].date() for place in own[:2]]
+        rows.append((index[peak].date(), what(days, at, WINDOWS[window]), expected, came, low, high, cause, share,
+                     *ends, found.scores.iloc[peak], at, WINDOWS[window]))  # fmt: skip
     table = pd.DataFrame(rows, columns=_COLUMNS)
     return Alerts(table=table.sort_values("score", ascending=False, ignore_index=True), watch=found)
 
 
-def what(kind: str, value: str, window: int) -> str:
+def what(days: Days, series: int, window: int) -> str:
     """What an alert is about: 'orders', 'orders by app in seven days', 'orders from DE', 'orders with Tea'."""
+    kind, value = days.series.columns[series]
     of = {"": "", "channel": f" by {value}", "country": f" from {value}", "category": f" with {value}"}[kind]
     return f"orders{of}{' in seven days' if window > 1 else ''}"
 
@@ -105,7 +125,11 @@ def cause_of(
             called = str(rows["value"].iloc[at])
             if by == "product":
                 called = names(shop, rows["value"].iloc[[at]])[0]
-            best = (called if by == "time of day" else f"{by} {called}", min(float(share.iloc[at]), 1.0), beyond.iloc[at])
+            best = (
+                called if by == "time of day" else f"{by} {called}",
+                min(float(share.iloc[at]), 1.0),
+                beyond.iloc[at],
+            )
     return best[0], best[1]
 
 
@@ -114,9 +138,9 @@ def _orders(days: Days, start: object) -> float:
     return float(days.series[TOTAL].loc[end - timedelta(days=56) : end - timedelta(days=1)].sum())
 
 
-def sentence(row: pd.Series) -> str:
+def sentence(row: pd.Series, *, near: date) -> str:
     """An alert in a sentence: 'On 22 September orders by app were 0, where 20 to 41 were likely: channel app alone.'"""
-    on = f"On {wording.day(row['day'])}" if "seven" not in row["what"] else f"Until {wording.day(row['day'])}"
+    on = f"{'Until' if row['days'] > 1 else 'On'} {wording.day(row['day'], near=near)}"
     return (
         f"{on} {row['what']} came to {formats.number(row['actual'])}, where {formats.number(row['low'])} to "
         f"{formats.number(row['high'])} were likely: {row['cause']}."
@@ -137,11 +161,13 @@ def part_alerts(found: Alerts | None, days: Days, *, shop: Shop) -> Part:
         frame.assign(who="Expected", value=frame["expected"]),
     ])  # fmt: skip
     return Part(
-        title=_title(rows), glance=True,
-        sentence=sentence(top) if top is not None else "Every day of the last four weeks lay inside its band.",
+        title=_title(rows, days.as_of), glance=True,
+        sentence="Every day of the last four weeks lay inside its band." if top is None
+        else sentence(top, near=days.as_of),
         chart=figures.line(
             drawn, x="day", y="value", group="who", low="low", high="high", strong="Actual", form=formats.number,
-            what=f"{what(*days.series.columns[series], 1)} a day", mark=(pd.Timestamp(top["day"]), top["what"]) if top is not None else None,
+            what=f"{what(days, series, 1)} a day",
+            mark=None if top is None else (pd.Timestamp(top["day"]), top["what"]),
             table=_table(rows) if len(rows) else None,
         ),
         metrics=[_metric(found), _rate(found), _week(found, days)],
@@ -159,10 +185,10 @@ def part_alerts(found: Alerts | None, days: Days, *, shop: Shop) -> Part:
     )  # fmt: skip
 
 
-def _title(rows: pd.DataFrame) -> str:
+def _title(rows: pd.DataFrame, near: date) -> str:
     if rows.empty:
         return "Nothing out of the ordinary in four weeks"
-    one = f"{wording.upper(rows['what'].iloc[0])} left the band on {wording.day(rows['day'].iloc[0])}"
+    one = f"{wording.upper(rows['what'].iloc[0])} left the band on {wording.day(rows['day'].iloc[0], near=near)}"
     more = len(rows) - 1
     return f"{one}, and {wording.counted(more, 'more alert')}" if more else one
 
@@ -207,7 +233,9 @@ def _week(found: Alerts, days: Days) -> Metric:
 
 def _a_year(rate: float) -> str:
     whole = float(rate).is_integer()
-    return f"{wording.small(int(rate)) if whole else formats.number(rate, digits=1)} {wording.noun(rate, 'alert')} a year"
+    return (
+        f"{wording.small(int(rate)) if whole else formats.number(rate, digits=1)} {wording.noun(rate, 'alert')} a year"
+    )
 
 
 def _action(rows: pd.DataFrame, shop: Shop) -> Action:
@@ -215,9 +243,9 @@ def _action(rows: pd.DataFrame, shop: Shop) -> Action:
     fewer = top["actual"] < top["expected"]
     lost = formats.number(abs(top["expected"] - top["actual"]))
     return Action(
-        what=f"Find out what happened to {top['what']} on {wording.day(top['day'])}", owner="shop",
+        what=f"Find out what happened to {top['what']} on {wording.day(top['day'], near=shop.as_of)}", owner="shop",
         worth=f"{lost} {'fewer' if fewer else 'more'} than normal", count=len(rows), file="tables/alerts.csv",
         by=wording.working_day(shop.as_of, _CHECK_DAYS),
-        why=f"{sentence(top)} An event that is known belongs into shop.toml as one of the [[closures]] or [[campaigns]], "
-        "so that it bends nothing.",
+        why=f"{sentence(top, near=shop.as_of)} An event that is known belongs into shop.toml, as one of the "
+        "[[closures]] or [[campaigns]], so that it bends nothing.",
     )  # fmt: skip

@@ -172,7 +172,13 @@ def contest(amounts: Floats, lengths: Floats, *, year: int, gap: int) -> Ahead:
     total = forecasts.band(best.value, 0.0, best.errors) if best else None
     place = len(amounts) - 1 + gap - year
     last = float(amounts[place]) if begun <= place < len(amounts) else None
-    return Ahead(methods=tuple(found), chosen=best, total=total, last_year=last, latest=float(amounts[-1]) if len(amounts) else 0.0)
+    return Ahead(
+        methods=tuple(found),
+        chosen=best,
+        total=total,
+        last_year=last,
+        latest=float(amounts[-1]) if len(amounts) else 0.0,
+    )
 
 
 def demand(shop: Shop, frame: pd.DataFrame, *, period_days: int = 0) -> Demand:
@@ -314,7 +320,9 @@ def grade(shop: Shop, frame: pd.DataFrame, due: tuple[Due, ...]) -> list[Grade]:
         if said.id == "next_pieces":
             if not shop.has("order_lines", "quantity"):
                 continue
-            rows = sold(shop).filter(lambda t, s=said: (t["day"] >= ibis.literal(s.start)) & (t["day"] < ibis.literal(s.end)))
+            rows = sold(shop).filter(
+                lambda t, s=said: (t["day"] >= ibis.literal(s.start)) & (t["day"] < ibis.literal(s.end))
+            )
             actual = float(shop.fetch(rows.aggregate(n=rows["pieces"].sum().fill_null(0)))["n"].iloc[0])
         else:
             inside = (frame.index >= pd.Timestamp(said.start)) & (frame.index < pd.Timestamp(said.end))
@@ -338,17 +346,20 @@ def part_demand(found: Demand, grades: Sequence[Grade] = (), *, shop: Shop) -> P
     shown = table.assign(known=table["last_year"].fillna(0.0))
     top = shown.iloc[0]
     count = wording.counted(len(table), "product")
+    sums = float(top["forecast"]) < whole.value / 2
     held = f"{formats.share(found.held)} of products fell inside their range in the last test." if found.held_n else ""
     return Part(
-        title=f"{wording.upper(found.called)} needs about {_pieces(whole)} pieces, most of {top['name']}",
+        # What is sold by measure, as petrol is, counts in no pieces: its sum says nothing.
+        title=f"{wording.upper(found.called)} needs about {_pieces(whole)} pieces, most of {top['name']}" if sums
+        else f"{wording.upper(count)} have a forecast for {found.called}",
         sentence=f"{wording.upper(count)} add up to the forecast of all; each has its own range in the table.",
         chart=figures.bars(
             shown.head(8), label="name", value="forecast", low="low", high="high", form=formats.number,
             what=f"pieces in {found.called}",
             table=figures.tabulate(
                 table, caption=f"Pieces in {found.called}",
-                labels={"name": "Product", "forecast": "Expected", "low": "From", "high": "To", "last_year": "Last year",
-                        "recent": "Lately"},
+                labels={"name": "Product", "forecast": "Expected", "low": "From", "high": "To",
+                        "last_year": "Last year", "recent": "Lately"},
                 formats=dict.fromkeys(("forecast", "low", "high", "last_year", "recent"), formats.number),
                 file="tables/demand.csv", rows=30,
             ),
@@ -358,7 +369,7 @@ def part_demand(found: Demand, grades: Sequence[Grade] = (), *, shop: Shop) -> P
         actions=[
             Action(
                 what=f"Have stock for {wording.counted(len(table), 'product')} in {found.called}", owner="purchasing",
-                worth=f"about {_pieces(whole)} pieces", file="tables/demand.csv", count=len(table),
+                worth=f"about {_pieces(whole)} pieces" if sums else "", file="tables/demand.csv", count=len(table),
                 by=wording.working_day(shop.as_of, _ORDER_DAYS),
                 why="Expected pieces of each product, and the most that is likely: order up to that where running out "
                 "costs more than keeping. The shop's data holds no stock, so what is there has to be taken off.",

@@ -139,7 +139,8 @@ def measure(shop: Shop) -> Days:
     by_day = rows.assign(day=pd.to_datetime(rows["day"])).set_index("day")
     lacks = ""
     if len(index) < LEAST_DAYS or orders < LEAST_ORDERS:
-        lacks = f"{wording.counted(orders, 'order')} in {wording.counted(len(index), 'day')}; {LEAST_ORDERS} in {LEAST_DAYS} are needed"
+        there = f"{wording.counted(orders, 'order')} in {wording.counted(len(index), 'day')}"
+        lacks = f"{there}; {LEAST_ORDERS} in {LEAST_DAYS} are needed"
     elif (silent := (index[-1] - by_day.index[by_day["orders"] > 0].max()).days) >= SILENT_DAYS:
         lacks = f"the last order is {silent + 1} days old, so nothing can be said of now"
     sums = by_day.reindex(index)

@@ -233,7 +233,7 @@ def part_holidays(found: Normal, days: Days) -> Part:
     names = wording.listed([str(name) for name in apart["name"]], most=3)
     return Part(
         title=f"Orders differ on {names}" if len(apart) else "Public holidays bring orders as other days do",
-        sentence=f"Each of the {len(rows)} public holidays in {days.country} beside a usual day of its week and season.",
+        sentence=f"Each public holiday in {days.country} beside a usual day of its week and season.",
         detail=True,
         chart=figures.dots(
             rows, label="name", value="value", low="low", high="high", form=_index, reference=1.0,

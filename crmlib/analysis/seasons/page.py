@@ -28,10 +28,10 @@ def headline(days: Days, watched: Alerts | None, steps: Shifts, ahead: Demand) -
 
 def _now(days: Days, watched: Alerts | None, steps: Shifts) -> str:
     if watched is None:
-        return "It is too early to say what is normal"
+        return "There is too little to say what is normal"
     if len(watched.table):
         top = watched.table.iloc[0]
-        on = f"{'on' if 'seven' not in top['what'] else 'until'} {wording.day(top['day'], near=days.as_of)}"
+        on = f"{'on' if top['days'] == 1 else 'until'} {wording.day(top['day'], near=days.as_of)}"
         size = abs(top["actual"] / top["expected"] - 1)
         if top["actual"] == 0:
             return f"No {top['what']} came {on}"
@@ -59,7 +59,7 @@ def part_limits(days: Days, watched: Alerts | None) -> Part:
     """When not to trust the page."""
     texts = []
     if watched is None:
-        texts.append("Alerts need seven months of days with three orders a week; this shop has fewer.")
+        texts.append("Alerts need seven months of days that are much alike, with three orders a week.")
     if not days.country:
         texts.append("Public holidays are not known: shop.toml does not say the shop's country.")
     if spans := sorted({name for name in days.frame["span"] if name}):

@@ -18,9 +18,10 @@ from crmlib.stats.intervals import Floats
 
 ALPHA = 0.05  # the share of quiet shops in which a shift is announced
 RECENT_DAYS = 28
-_MOST, _DRAWS, _LEAST_STEPS, _EDGE_DAYS = 3, 300, 26, 28
+_MOST, _DRAWS, _LEAST_STEPS, _EDGE_DAYS, _END_DAYS = 3, 300, 26, 28, 14
 _SPARSE = 5.0  # orders a day below which weeks are looked at
 _MOST_STEPS = 1300
+_OUTLIER = 4.0  # usual deviations beyond which a day counts as no further off
 _SLOW, _DRIFT = 0.995, 0.015  # a drift forgets half of itself in five months; every shop drifts by so much
 
 
@@ -66,7 +67,7 @@ class _Steps:
 def shifts(days: Days, *, yearly: bool, seed: int = 0) -> Shifts:
     """Since when do more or fewer orders come than before, beyond season, growth and closures?
 
-    One step at a time, at every day that leaves four weeks before it and one after, least squares on logarithms beside
+    One step at a time, at every day that leaves four weeks before it and two after, least squares on logarithms beside
     weekday, holiday, season and a bent line of growth. How large the largest of all steps is by chance is told by
     series without any that are as alike from day to day (autoregression of order one); its day's interval by series
     with the step that was found. Sources: Andrews 1993 (sup-Wald), Bai 1997 (the date).
@@ -108,42 +109,45 @@ def _steps(days: Days, *, yearly: bool) -> _Steps:
     start = frame.index[::every][open_]
     off = np.eye(len(x)) - x @ np.linalg.pinv(x)
     edge = max(1, _EDGE_DAYS // every)
-    places = np.arange(edge, max(len(x) - max(1, WEEK // every) + 1, edge))
+    places = np.arange(edge, max(len(x) - _END_DAYS // every + 1, edge))
     steps = (np.arange(len(x))[None, :] >= places[:, None]).astype(float)
-    return _Steps(start, np.log(y[open_] + 0.5), off, steps, places)
+    log = np.log(y[open_] + 0.5)
+    rest = off @ log
+    # A day that stands alone, as Christmas does, is no shift of level.
+    reach = _OUTLIER * 1.4826 * float(np.median(np.abs(rest))) if len(rest) else 0.0
+    return _Steps(start, log - rest + np.clip(rest, -reach, reach), off, steps, places)
 
 
-def _scan(rows: _Steps, off: Floats, y: Floats) -> tuple[Floats, Floats, Floats]:
-    """Effect (series × candidates), their unit error (candidates), and the gain of each in squares."""
+def _scan(rows: _Steps, off: Floats, y: Floats) -> tuple[Floats, Floats]:
+    """Effect of each candidate (series × candidates), and how much of the squares it takes away."""
     step = rows.steps @ off
     inside = np.einsum("ij,ij->i", step, step)
     fine = inside > 0.02 * np.minimum(rows.places, len(rows.y) - rows.places)  # not what the season explains already
     with np.errstate(divide="ignore", invalid="ignore"):
         effect = np.where(fine, y @ step.T / inside, 0.0)
-    return effect, np.where(fine, inside, np.nan), effect**2 * np.where(fine, inside, 0.0)
+    return effect, effect**2 * np.where(fine, inside, 0.0)
 
 
 def _largest(rows: _Steps, off: Floats, rng: np.random.Generator) -> tuple[Shift | None, Floats]:
-    effect, inside, gain = _scan(rows, off, rows.y[None, :])
+    effect, gain = _scan(rows, off, rows.y[None, :])
     at = int(gain[0].argmax())
     column = rows.steps[at]
     rest = off @ (rows.y - effect[0, at] * column)
     column_off = off @ column
     drawn = _scatter(rng, off - np.outer(column_off, column_off) / (column_off @ column_off), rest)
-    null = _scan(rows, off, drawn)[2].max(axis=1)
+    null = _scan(rows, off, drawn)[1].max(axis=1)
     p_value = float((1 + (null >= gain[0, at]).sum()) / (1 + _DRAWS))
     if p_value >= ALPHA:
         return None, column
     moved = _scan(rows, off, drawn + effect[0, at] * column)
-    # As far as the days found scatter around the one that was put in; in steps that stand, not in calendar days.
-    tops = rows.places[moved[2].argmax(axis=1)] - rows.places[at]
-    near, far = np.quantile(tops, [0.025, 0.975])
-    lowest, highest = rows.places[at] - int(np.ceil(far)), rows.places[at] - int(np.floor(near))
+    # Every day is inside at which the step explains no less than the true day may by chance, beside the best.
+    short = np.quantile(moved[1].max(axis=1) - moved[1][:, at], 0.95)
+    inside = rows.places[gain[0] >= gain[0, at] - short]
     half = 1.96 * float(np.std(moved[0][:, at]))
     ends = [float(np.exp(effect[0, at] + side * half)) for side in (0, -1, 1)]
     return Shift(
-        day=rows.start[rows.places[at]].date(), first=rows.start[max(lowest, 0)].date(),
-        last=rows.start[min(highest, len(rows.y) - 1)].date(),
+        day=rows.start[rows.places[at]].date(), first=rows.start[inside.min()].date(),
+        last=rows.start[inside.max()].date(),
         ratio=Estimate(value=ends[0], low=ends[1], high=ends[2], unit="index"), p_value=p_value,
     ), column  # fmt: skip
 
@@ -163,7 +167,11 @@ def _scatter(rng: np.random.Generator, off: Floats, rest: Floats) -> Floats:
         return np.mean(np.mean(cut.reshape(*cut.shape[:-1], -1, block), axis=-1) ** 2, axis=-1)
 
     left = slow @ off
-    left_low, left_all, left_next = float(low(left).mean()), float(np.mean(left**2)), float(np.mean(left[:, 1:] * left[:, :-1]))
+    left_low, left_all, left_next = (
+        float(low(left).mean()),
+        float(np.mean(left**2)),
+        float(np.mean(left[:, 1:] * left[:, :-1])),
+    )
     drift, rho = _DRIFT**2, 0.0
     for _ in range(4):
         own = max(float(np.mean(rest**2)) - drift * left_all, 1e-6)

@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 from scipy import optimize
 
 from crmlib import formats
-from crmlib.analysis.seasons.facts import TOTAL, WEEK, Days
+from crmlib.analysis.seasons.facts import WEEK, Days
 from crmlib.analysis.seasons.normal import shape
 from crmlib.errors import UsageError
 from crmlib.stats.intervals import Floats
 
 JUDGED_DAYS = 28  # the newest days, which do not judge themselves
 WINDOWS = (1, WEEK)  # a day by itself, and the last seven together
-LEAST_DAYS, LEAST_CLUSTERS = 182, 8
+LEAST_DAYS, LEAST_CLUSTERS = 182, 5
 _HALF_LIFE, _BURN_IN, _BLOCK = 21.0, 56, 91
 _LEAST_EXPECTED = 3.0
 _NOTICE, _GAP, _CENSORED = 0.92, 2, 0.05
@@ -76,7 +76,7 @@ def bar_of(scores: Floats, *, rate: float) -> tuple[float, float, int]:
     Peaks over a threshold: squares of scores have an exponential tail where scores are about normal, of whatever
     scale. The highest twentieth of episodes only counts as 'at least as high', so that a few shocks in the past do not
     hide the next. The bar is that of the predictive distribution (Lomax), which holds the rate on average over shops
-    although the tail is estimated. Without 8 episodes to tell by there is no bar: infinite.
+    although the tail is estimated. Without 5 episodes to tell by there is no bar: infinite.
     """
     scores = scores[np.isfinite(scores)]
     notice = float(np.quantile(scores, _NOTICE)) if len(scores) else 0.0
@@ -90,7 +90,9 @@ def bar_of(scores: Floats, *, rate: float) -> tuple[float, float, int]:
     return notice, float(np.sqrt(notice**2 + seen * mean * (ratio ** (1 / seen) - 1))), len(peaks)
 
 
-def watch(days: Days, *, false_alarms_per_year: float = 1.0, yearly: bool, judged_days: int = JUDGED_DAYS) -> Watch | None:
+def watch(
+    days: Days, *, false_alarms_per_year: float = 1.0, yearly: bool, judged_days: int = JUDGED_DAYS
+) -> Watch | None:
     """Which days were out of the ordinary, with so many false alarms a year over all that is watched?
 
     The last `judged_days` are judged by the days before them. Every day's expectation is its season, learnt from other
@@ -119,14 +121,19 @@ def watch(days: Days, *, false_alarms_per_year: float = 1.0, yearly: bool, judge
     judged = np.isfinite(cells[0]).any(axis=0)
     with np.errstate(invalid="ignore"):
         scores = np.where(judged, np.nanmax(np.abs(np.nan_to_num(cells)), axis=(0, 1)), np.nan)
-    notice, bar, clusters = bar_of(scores[known], rate=false_alarms_per_year)
+    past = scores[known]
+    notice, bar, clusters = bar_of(past, rate=false_alarms_per_year)
+    if not np.isfinite(bar):
+        # One great change may fill the tail of the past: then the newer half alone.
+        past = past[len(past) // 2 :]
+        notice, bar, clusters = bar_of(past, rate=false_alarms_per_year)
     if not np.isfinite(bar):
         return None
     index = days.frame.index
     return Watch(
         expected=pd.DataFrame(np.array(marks).T, index=index, columns=days.series.columns),
         scores=pd.Series(scores, index=index), notice=notice, bar=bar, rate=false_alarms_per_year,
-        years=float(np.isfinite(scores[known]).sum() / 365.25), clusters=clusters, cells=cells, width=width,
+        years=float(np.isfinite(past).sum() / 365.25), clusters=clusters, cells=cells, width=width,
     )  # fmt: skip
 
 
@@ -154,7 +161,9 @@ def _levels(days: Days, counts: Floats, season: Floats, *, behind: int = 1) -> F
     return np.asarray(level)
 
 
-def _scores(days: Days, counts: Floats, season: Floats, *, known: NDArray[np.bool_], window: int) -> tuple[Floats, Floats]:
+def _scores(
+    days: Days, counts: Floats, season: Floats, *, known: NDArray[np.bool_], window: int
+) -> tuple[Floats, Floats]:
     """How many usual deviations each day is off, and that deviation, both of square roots, which scatter alike."""
     use = days.open
     open_ = pd.Series(use.astype(float)).rolling(window).sum().to_numpy()
@@ -181,8 +190,8 @@ def band(found: Watch, days: Days, *, series: int = 0) -> pd.DataFrame:
     """One of the numbers watched by day: day, actual, expected, low, high (the band that an alert of a day leaves)."""
     expected = found.expected.iloc[:, series].to_numpy()
     low, high = edges(expected, found.bar * found.width[series, 0])
-    return pd.DataFrame({"day": days.frame.index, "actual": days.series.iloc[:, series].to_numpy(), "expected": expected,
-                         "low": low, "high": high})  # fmt: skip
+    actual = days.series.iloc[:, series].to_numpy()
+    return pd.DataFrame({"day": days.frame.index, "actual": actual, "expected": expected, "low": low, "high": high})
 
 
 def edges(expected: Floats, reach: Floats) -> tuple[Floats, Floats]:

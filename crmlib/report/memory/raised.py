@@ -45,4 +45,6 @@ def _same(one: Mapping[str, object], other: Mapping[str, object]) -> bool:
         return False
     first, last = (date.fromisoformat(str(other[end])) for end in ("first", "last"))
     apart = timedelta(days=_APART_DAYS)
-    return date.fromisoformat(str(one["first"])) <= last + apart and date.fromisoformat(str(one["last"])) >= first - apart
+    return (
+        date.fromisoformat(str(one["first"])) <= last + apart and date.fromisoformat(str(one["last"])) >= first - apart
+    )
