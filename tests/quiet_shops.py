@@ -17,7 +17,7 @@ GROUPS = {"channel": {"web": 0.55, "app": 0.35, "phone": 0.1}, "country": {"DE":
 
 def season(index: pd.DatetimeIndex, strength: float = 1.0) -> np.ndarray:
     """A year with a peak before Christmas and a quiet summer; the mean of its logarithm is about none."""
-    day = index.dayofyear.to_numpy()
+    day = index.day_of_year.to_numpy()
     curve = 0.7 * np.exp(-(((day - 343) / 16) ** 2)) - 0.25 * np.cos(2 * np.pi * (day - 15) / 365.25 + np.pi)
     return np.exp(strength * (curve - curve.mean()))
 
@@ -38,7 +38,7 @@ def shop(
     for day in range(1, size):
         mood[day] = rho * mood[day - 1] + shocks[day]
     wander = np.cumsum(rng.normal(0, drift, size))
-    mean = level * WEEK[index.dayofweek] * season(index, yearly) * np.exp(mood + wander) * factor
+    mean = level * WEEK[index.day_of_week] * season(index, yearly) * np.exp(mood + wander) * factor
     total = rng.poisson(mean)
     parts = {TOTAL: total.astype(float)}
     for kind, shares in GROUPS.items():

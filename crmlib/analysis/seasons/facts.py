@@ -169,7 +169,7 @@ def holidays_of(shop: Shop, index: pd.DatetimeIndex) -> tuple[pd.Series, str]:
     """The name of the public holiday of each day, '' for none, by the country of shop.toml; '' where that is none."""
     import holidays
 
-    years = range(index[0].year, index[-1].year + 2)
+    years = range(index.min().year, index.max().year + 1) if len(index) else range(0)
     try:
         found = holidays.country_holidays(shop.settings.country, years=years, language="en_US")
     except (NotImplementedError, KeyError, AttributeError):

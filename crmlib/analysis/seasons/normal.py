@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,7 +49,7 @@ def design(days: Days, *, yearly: bool) -> tuple[Floats, Floats]:
     """Columns of log-linear effects by day: those of the season, and those of the level that moves below it."""
     index = days.frame.index
     at = np.arange(len(index)) / YEAR
-    week = np.eye(WEEK)[index.dayofweek] - 1 / WEEK
+    week = np.eye(WEEK)[index.day_of_week] - 1 / WEEK
     holiday = days.frame["holiday"]
     names = [name for name in sorted(set(holiday)) if name]
     columns = [week, *((holiday == name).to_numpy(float)[:, None] for name in names)]
@@ -63,7 +64,7 @@ def design(days: Days, *, yearly: bool) -> tuple[Floats, Floats]:
 
 def waves(index: pd.DatetimeIndex) -> Floats:
     """Sines and cosines of the time of year."""
-    angle = 2 * np.pi * (index.dayofyear.to_numpy() - 0.5) / _YEAR_DAYS
+    angle = 2 * np.pi * (index.day_of_year.to_numpy() - 0.5) / _YEAR_DAYS
     return np.column_stack([wave(k * angle) for k in range(1, HARMONICS + 1) for wave in (np.sin, np.cos)])
 
 
@@ -134,7 +135,7 @@ def normal(days: Days) -> Normal:
     index, holiday = days.frame.index, days.frame["holiday"]
     _, level = design(days, yearly=False)
     names = [name for name in sorted(set(holiday[days.open])) if name]
-    parts = {"weekday": np.eye(WEEK)[index.dayofweek][:, 1:] - np.eye(WEEK)[index.dayofweek][:, :1]}
+    parts = {"weekday": np.eye(WEEK)[index.day_of_week][:, 1:] - np.eye(WEEK)[index.day_of_week][:, :1]}
     if names:
         parts["holiday"] = np.column_stack([(holiday == name).to_numpy(float) for name in names])
     if yearly:
@@ -164,9 +165,10 @@ def _glm(days: Days, parts: dict[str, Floats], level: Floats) -> tuple[Floats, F
 
     use = days.open
     x = np.hstack([np.ones((len(level), 1)), level, *parts.values()])[use]
-    found = sm.GLM(days.series[TOTAL].to_numpy()[use], x, family=sm.families.Poisson()).fit(
-        cov_type="HAC", cov_kwds={"maxlags": min(_LAG, int(use.sum()) // 4)}
-    )
+    model = sm.GLM(days.series[TOTAL].to_numpy()[use], x, family=sm.families.Poisson())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of days that are all alike: their ranges are as narrow as that
+        found = model.fit(cov_type="HAC", cov_kwds={"maxlags": min(_LAG, int(use.sum()) // 4)})
     starts, at = {}, 1 + level.shape[1]
     for kind, columns in parts.items():
         starts[kind], at = at, at + columns.shape[1]
@@ -177,7 +179,7 @@ def _days_of(days: Days, kind: str, called: list[str]) -> list[int]:
     frame = days.frame[days.open]
     if kind == "holiday":
         return [int((frame["holiday"] == name).sum()) for name in called]
-    place = frame.index.dayofweek if kind == "weekday" else np.minimum((frame.index.dayofyear - 1) // WEEK, 51)
+    place = frame.index.day_of_week if kind == "weekday" else np.minimum((frame.index.day_of_year - 1) // WEEK, 51)
     return np.bincount(place, minlength=len(called)).tolist()
 
 
