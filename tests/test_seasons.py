@@ -238,7 +238,7 @@ def test_products_add_up_and_are_those_of_the_raw_files(demo_shop, days, raw, de
     kept = demo_shop.fetch(demo_shop.table("order_lines"), max_rows=400_000)
     october = set(raw.loc[(raw["day"] >= "2025-10-01") & (raw["day"] < "2025-11-01"), "order_id"])
     mine = kept[kept["order_id"].isin(october) & (kept["quantity"] > 0)].groupby("product_id")["quantity"].sum()
-    ours = found.products.set_index("product_id")["last_year"]
+    ours = found.products.set_index("product")["last_year"]
     assert ours[ours > 0].to_dict() == {name: float(n) for name, n in mine.items() if name in ours.index}
     assert found.called == "October" and found.unit == "EUR"
     four = se.demand(demo_shop, days.frame, period_days=28)
@@ -363,7 +363,7 @@ def test_the_page_holds_together(demo_shop):
     assert {metric.id for metric in page.metrics} >= {"alerts", "false_alarm_rate", "forecast_next"}
     assert set(page.tables) == {"indices", "alerts", "demand"} and len(page.actions) <= 3
     assert list(page.tables["alerts"])[:7] == ["day", "what", "expected", "actual", "low", "high", "cause"]
-    assert {"product_id", "forecast", "low", "high"} <= set(page.tables["demand"])
+    assert {"product", "forecast", "low", "high"} <= set(page.tables["demand"])
     assert page["forecast_next"].low < page["forecast_next"].value < page["forecast_next"].high
     words = " ".join(itertools.chain([page.headline], (f"{part.title} {part.sentence}" for part in page.parts)))
     assert not {"nan", "NaN", "None", "inf"} & set(words.split())

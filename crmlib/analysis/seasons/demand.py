@@ -59,7 +59,7 @@ class Ahead:
 class Demand:
     """The next period [start, end): sales or orders in all, pieces in all, and products that add up to those.
 
-    products  product_id, name, forecast, low, high (95 %, of what will come), last_year, recent (a period); pieces
+    products  product (its id), name, forecast, low, high (95 %, of what will come), last_year, recent (a period); pieces
     sales     its unit is a currency, or 'orders' where there are no amounts; pieces None without quantities
     held      share of products of the last test inside their range, of `held_n`
     """
@@ -210,13 +210,13 @@ def demand(shop: Shop, frame: pd.DataFrame, *, period_days: int = 0) -> Demand:
         pieces = contest(grid.to_numpy().sum(axis=0), lengths, year=year, gap=gap)
         if pieces.total is not None:
             products, held, held_n = _dealt(grid, lengths, pieces, year=year, gap=gap)
-            products.insert(1, "name", names(shop, products["product_id"]))
+            products.insert(1, "name", names(shop, products["product"]))
     return Demand(start=spans[-1][0], end=spans[-1][1], unit=(shop.currency if money else "orders") or "amount",
                   sales=sales, pieces=pieces, products=products, held=held, held_n=held_n)  # fmt: skip
 
 
 def _nobody() -> pd.DataFrame:
-    return pd.DataFrame(columns=["product_id", "name", "forecast", "low", "high", "last_year", "recent"])
+    return pd.DataFrame(columns=["product", "name", "forecast", "low", "high", "last_year", "recent"])
 
 
 def _largest(shop: Shop, spans: Sequence[tuple[date, date]]) -> ir.Table:
@@ -276,7 +276,7 @@ def _dealt(
     low, high = _ranges(value, *errors(weight, tests), wide=half)
     place = size - 1 + gap - year
     frame = pd.DataFrame({
-        "product_id": grid.index, "forecast": value, "low": low, "high": high,
+        "product": grid.index, "forecast": value, "low": low, "high": high,
         "last_year": grid.to_numpy()[:, place] if 0 <= place < size else np.nan,
         "recent": rate[:, -_RECENT:].mean(axis=1) * lengths[-1],
     })  # fmt: skip
