@@ -58,8 +58,8 @@ def alerts(shop: Shop, days: Days, found: Watch | None) -> Alerts | None:
     """Which events of the last four weeks are no chance, and what explains most of each?
 
     A cause is the channel, country, category, product or time of day whose part of the deviation most exceeds its part
-    of orders before; a group that is the alert itself is its own cause. Where nothing does, all is concerned alike.
-    None where there was nothing to watch by.
+    of orders before; a group is its own cause where all orders together are not half as far off. Where
+    nothing does, all is concerned alike. None where there was nothing to watch by.
 
     >>> list(alerts(store, measure(store), watch(measure(store), yearly=False)).table.columns)[:2]
     ['day', 'what']
@@ -101,15 +101,14 @@ def cause_of(
 ) -> tuple[str, float]:
     """What explains most of a deviation of `off` orders in `span`, and which share of it."""
     kind, value = days.series.columns[series]
-    if kind:
-        whole = days.series[TOTAL].loc[span[0] : span[1]]
-        kept = found.expected[TOTAL].loc[span[0] : span[1]].sum()
-        # Others took over where all orders together are not half as far off.
-        over = abs(float(whole.sum()) - float(kept)) < abs(off) / 2 and kind != "category"
-        return f"{kind} {value} alone{', others took over' if over else ''}", 1.0
-    start, end = span[0].date(), span[1].date() + timedelta(days=1)
-    best = ("all alike", 1.0, _BEYOND)
     came = float(days.series[TOTAL].loc[span[0] : span[1]].sum())
+    if kind:
+        whole = came - float(found.expected[TOTAL].loc[span[0] : span[1]].sum())
+        if abs(whole) < abs(off) / 2 or whole * off < 0:
+            return f"{kind} {value} alone{', others took over' if kind != 'category' else ''}", 1.0
+        off = whole
+    start, end = span[0].date(), span[1].date() + timedelta(days=1)
+    best = (f"{kind} {value}" if kind else "all alike", 1.0, _BEYOND)
     for by in kinds(shop, _CAUSES):
         rows = shop.fetch(around(shop, by, start=start, end=end))
         before = float(rows["before"].sum()) if by in ("channel", "country", "time of day") else _orders(days, start)

@@ -59,7 +59,7 @@ class Ahead:
 class Demand:
     """The next period [start, end): sales or orders in all, pieces in all, and products that add up to those.
 
-    products  product (its id), name, forecast, low, high (95 %, of what will come), last_year, recent (a period); pieces
+    products  product (its id), name, forecast, low, high (95 %, of what will come), last_year, recent; pieces
     sales     its unit is a currency, or 'orders' where there are no amounts; pieces None without quantities
     held      share of products of the last test inside their range, of `held_n`
     """
