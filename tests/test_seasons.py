@@ -294,6 +294,12 @@ def test_five_customers_and_silent_shops_are_too_few(tmp_path):
     old = [(str(i), str(i), f"{day:%Y-%m-%d}", 9) for i, day in enumerate(pd.date_range("2025-06-01", periods=200))]
     page = answered(shop_of(tmp_path, old))
     assert page.headline == "Too few to conclude: the last order is 110 days old, so nothing can be said of now."
+    rare = [
+        (str(i), "c", f"{day:%Y-%m-%d}", 9)
+        for i, day in enumerate(pd.date_range(end="2026-04-01", periods=60, freq="9D"))
+    ]
+    page = answered(shop_of(tmp_path, rare))
+    assert page.headline == "Too few to conclude: orders came on 60 of 536 days; one in a week is needed."
     (tmp_path / "orders.csv").write_text("order_id,ordered_at\n")
     assert answered(crm.connect(tmp_path)).status == "too_few"
     (tmp_path / "orders.csv").rename(tmp_path / "products.csv")

@@ -127,7 +127,8 @@ def kinds(shop: Shop, among: tuple[str, ...]) -> list[str]:
 def measure(shop: Shop) -> Days:
     """How many orders came on each day, in all and by channel, country and category?
 
-    With fewer than 56 days or 50 orders, and where no order came for 28 days, nothing is concluded from them: `lacks`.
+    With fewer than 56 days or 50 orders, an order less than once a week, or none for 28 days, nothing is concluded
+    from them: `lacks` says so.
 
     >>> measure(store).frame["orders"].min() >= 0
     np.True_
@@ -143,6 +144,8 @@ def measure(shop: Shop) -> Days:
         lacks = f"{there}; {LEAST_ORDERS} in {LEAST_DAYS} are needed"
     elif (silent := (index[-1] - by_day.index[by_day["orders"] > 0].max()).days) >= SILENT_DAYS:
         lacks = f"the last order is {silent + 1} days old, so nothing can be said of now"
+    elif WEEK * (came := int((by_day["orders"] > 0).sum())) < len(index):
+        lacks = f"orders came on {came} of {formats.number(len(index))} days; one in a week is needed"
     sums = by_day.reindex(index)
     money = bool(by_day["revenue"].notna().any())
     frame = pd.DataFrame({"orders": sums["orders"].fillna(0).astype(float),

@@ -67,10 +67,10 @@ class _Steps:
 def shifts(days: Days, *, yearly: bool, seed: int = 0) -> Shifts:
     """Since when do more or fewer orders come than before, beyond season, growth and closures?
 
-    One step at a time, at every day that leaves four weeks before it and two after, least squares on logarithms beside
-    weekday, holiday, season and a bent line of growth. How large the largest of all steps is by chance is told by
-    series without any that are as alike from day to day (autoregression of order one); its day's interval by series
-    with the step that was found. Sources: Andrews 1993 (sup-Wald), Bai 1997 (the date).
+    One step at a time, at every day that leaves four weeks before it and two after it (four where orders are few),
+    least squares on logarithms beside weekday, holiday, season and a bent line of growth. How large the largest of all
+    steps is by chance is told by series without any that are as alike from day to day and drift as slowly; which days
+    the step may lie on by series with the one that was found. Sources: Andrews 1993 (sup-Wald), Bai 1997 (the date).
 
     >>> shifts(measure(store), yearly=False).looked > 0
     True
@@ -109,7 +109,8 @@ def _steps(days: Days, *, yearly: bool) -> _Steps:
     start = frame.index[::every][open_]
     off = np.eye(len(x)) - x @ np.linalg.pinv(x)
     edge = max(1, _EDGE_DAYS // every)
-    places = np.arange(edge, max(len(x) - _END_DAYS // every + 1, edge))
+    end = _END_DAYS if daily else edge
+    places = np.arange(edge, max(len(x) - end + 1, edge))
     steps = (np.arange(len(x))[None, :] >= places[:, None]).astype(float)
     log = np.log(y[open_] + 0.5)
     rest = off @ log
