@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         lifetime_value,
         purchase_cycles,
         retention,
+        seasons,
         teams,
     )
     from crmlib.figures.own import page
@@ -56,6 +57,7 @@ __all__ = [
     "publish",
     "purchase_cycles",
     "retention",
+    "seasons",
     "segment",
     "teams",
 ]

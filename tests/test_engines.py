@@ -35,6 +35,8 @@ from crmlib.analysis.lifetime_value import season as clock
 from crmlib.analysis.retention import exposures
 from crmlib.analysis.retention import facts as leaving
 from crmlib.analysis.retention.lists import given_back
+from crmlib.analysis.seasons import facts as seasons
+from crmlib.analysis.seasons.demand import _largest, by_period, periods, sold
 from crmlib.analysis.teams import facts as served
 from crmlib.analysis.teams import marketing
 from crmlib.errors import UsageError
@@ -191,6 +193,17 @@ CASES: dict[str, Callable[[crm.Shop], Any]] = {
     "analysis.teams.facts.orders": served.orders,
     "analysis.teams.marketing.won": marketing.won,
     "analysis.teams.marketing.spent": marketing.spent,
+    "analysis.seasons.facts.daily": seasons.daily,
+    "analysis.seasons.facts.labelled": lambda s: seasons.labelled(s, "time of day").union(
+        *(seasons.labelled(s, by) for by in ("channel", "country", "category", "product"))
+    ),
+    "analysis.seasons.facts.daily_by": lambda s: seasons.daily_by(s, "category"),
+    "analysis.seasons.facts.around": lambda s: seasons.around(
+        s, "product", start=date(2026, 9, 22), end=date(2026, 9, 23)
+    ),
+    "analysis.seasons.demand.sold": sold,
+    "analysis.seasons.demand.by_period": lambda s: by_period(sold(s), periods(s.as_of, 28)),
+    "analysis.seasons.demand._largest": lambda s: _largest(s, periods(s.as_of, 0)),
 }
 
 

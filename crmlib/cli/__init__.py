@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import click
 
-from crmlib.cli import checking, keeping, outward, running, shops
+from crmlib.cli import alerting, checking, keeping, outward, running, shops
 from crmlib.cli.common import Group
 
 __all__ = ["main"]
 
 _COMMANDS = (
-    running.run, running.backfill, keeping.status, keeping.diff, keeping.verify, keeping.prune, keeping.open_page,
-    outward.export, outward.subject, outward.erase,
+    running.run, running.backfill, alerting.alerts, keeping.status, keeping.diff, keeping.verify, keeping.prune,
+    keeping.open_page, outward.export, outward.subject, outward.erase,
     shops.list_reports, shops.params, checking.check, checking.import_files, shops.demo, shops.new, shops.init,
 )  # fmt: skip
 

@@ -24,7 +24,8 @@ NAME = "Demo shop"
 _STAMP = ".made-by"
 
 
-_OWNERS = """
+_MORE = """country = "DE"
+
 [owners]
 service = "Service"
 marketing = "Marketing"
@@ -53,7 +54,7 @@ def make(folder: Path, *, seed: int = 20, customers: int = 5000) -> Path:
             for name, frame in shop.tables.items():
                 frame.to_csv(into / f"{name}.csv", index=False, lineterminator="\n", encoding="utf-8")
         (into / "shop.toml").write_text(
-            settings(name=NAME, timezone="Europe/Berlin", currency="EUR", as_of=str(population.AS_OF)) + _OWNERS,
+            settings(name=NAME, timezone="Europe/Berlin", currency="EUR", as_of=str(population.AS_OF)) + _MORE,
             encoding="utf-8",
         )
         (into / "truth.json").write_text(

@@ -16,6 +16,7 @@ from crmlib.shop.samples.demo import (
     experiments,
     newcomers,
     orders,
+    outage,
     people,
     population,
     reviews,
@@ -62,8 +63,8 @@ def simulate(
     carrier or supplier is better than another.
 
     `truth` holds: population and season (parameters), customers and feedback (columns as lists), baskets,
-    experiments, costs, newcomers,
-    touches, service, dirt (counts by table and kind), dirt_rows (row numbers from 0 of each fault), rows.
+    experiments, costs, newcomers, touches, service, outage (of one channel on one day), dirt (counts by table and
+    kind), dirt_rows (row numbers from 0 of each fault), rows.
 
     >>> shop = simulate(customers=200, dirty=False)
     >>> shop.truth["baskets"]["affinities"][0]["probability"]
@@ -106,7 +107,7 @@ def simulate(
     heard = written["order_id"].isin(kept_ids).to_numpy()
     tables = {
         "customers": listed if dirty else listed[listed["customer_id"] != ids[orders.WHOLESALE]],
-        "orders": table[kept],
+        "orders": outage.app_down(table[kept]),
         "order_lines": lines.loc[kept[taken.lines["order"]], _LINE_COLUMNS],
         "products": goods.products,
         "feedback": written[heard],
@@ -159,6 +160,7 @@ def simulate(
         "newcomers": newcomers.truth(first_orders, lost, goods=goods, ids=ids),
         "touches": newcomers.truth_of_touches(),
         "service": served.truth,
+        "outage": outage.truth(table[kept & ~lost.orders]),
         "dirt": counted,
         "dirt_rows": rows,
     }

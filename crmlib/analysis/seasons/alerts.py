@@ -1,0 +1,250 @@
+"""What is not normal now: one alert an event, ranked, each with whatever explains most of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from crmlib import figures, formats, wording
+from crmlib.analysis.seasons.demand import names
+from crmlib.analysis.seasons.facts import TOTAL, Days, around, kinds
+from crmlib.analysis.seasons.watching import JUDGED_DAYS, WINDOWS, Watch, band, edges, episodes, window_of
+from crmlib.findings import Action, Metric, Part
+
+if TYPE_CHECKING:
+    from crmlib.shop.shop import Shop
+
+_CAUSES = ("channel", "country", "category", "time of day", "product")
+_BEYOND = 0.15  # by so much more than its usual part something has to explain, to be named as the cause
+_SHOWN_DAYS, _CHECK_DAYS, _RECENT = 91, 1, 14
+_COLUMNS = [
+    "day",
+    "what",
+    "expected",
+    "actual",
+    "low",
+    "high",
+    "cause",
+    "share",
+    "first",
+    "last",
+    "score",
+    "series",
+    "days",
+]
+_PUBLIC = _COLUMNS[:-3]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Alerts:
+    """Events of the last four weeks that passed the bar, the most surprising first.
+
+    table   day (of the peak; the last of seven where `what` speaks of a week), what, expected, actual, low, high (of
+            the band), cause, share (of the deviation that it explains), first, last (days of the event), score, series
+            (its place), days (1 or 7)
+    """
+
+    __repr__ = formats.outline
+
+    table: pd.DataFrame
+    watch: Watch
+
+
+def alerts(shop: Shop, days: Days, found: Watch | None) -> Alerts | None:
+    """Which events of the last four weeks are no chance, and what explains most of each?
+
+    A cause is the channel, country, category, product or time of day whose part of the deviation most exceeds its part
+    of orders before; a group is its own cause where all orders together are not half as far off. Where
+    nothing does, all is concerned alike. None where there was nothing to watch by.
+
+    >>> list(alerts(store, measure(store), watch(measure(store), yearly=False)).table.columns)[:2]
+    ['day', 'what']
+    """
+    if found is None:
+        return None
+    rows, index = [], days.frame.index
+    for first, last, peak in found.passed:
+        if last < len(index) - JUDGED_DAYS:
+            continue
+        size = np.abs(np.nan_to_num(found.cells[:, :, peak]))
+        # What befalls all orders is said of all orders, however much more one group shows it.
+        place = list(days.series).index(TOTAL)
+        at = place if size[place].max() > found.bar else int(size.max(axis=1).argmax())
+        window = int(size[at].argmax())
+        came, expected = (values[peak] for values in window_of(days, found, at, window))
+        low, high = (float(end) for end in edges(expected, found.bar * found.width[at, window, peak]))
+        begin = index[peak] - timedelta(days=WINDOWS[window] - 1)
+        cause, share = cause_of(shop, days, found, series=at, span=(begin, index[peak]), off=float(came - expected))
+        # An unquiet season may hold two events: only the days beyond the bar around the peak are this one.
+        beyond = episodes(found.scores.to_numpy()[first : last + 1], found.bar)
+        own = next(one for one in beyond if one[0] <= peak - first <= one[1])
+        ends = [index[first + place].date() for place in own[:2]]
+        rows.append((index[peak].date(), what(days, at, WINDOWS[window]), expected, came, low, high, cause, share,
+                     *ends, found.scores.iloc[peak], at, WINDOWS[window]))  # fmt: skip
+    table = pd.DataFrame(rows, columns=_COLUMNS)
+    return Alerts(table=table.sort_values("score", ascending=False, ignore_index=True), watch=found)
+
+
+def what(days: Days, series: int, window: int) -> str:
+    """What an alert is about: 'orders', 'orders by app in seven days', 'orders from DE', 'orders with Tea'."""
+    kind, value = days.series.columns[series]
+    of = {"": "", "channel": f" by {value}", "country": f" from {value}", "category": f" with {value}"}[kind]
+    return f"orders{of}{' in seven days' if window > 1 else ''}"
+
+
+def cause_of(
+    shop: Shop, days: Days, found: Watch, *, series: int, span: tuple[pd.Timestamp, pd.Timestamp], off: float
+) -> tuple[str, float]:
+    """What explains most of a deviation of `off` orders in `span`, and which share of it."""
+    kind, value = days.series.columns[series]
+    came = float(days.series[TOTAL].loc[span[0] : span[1]].sum())
+    if kind:
+        whole = came - float(found.expected[TOTAL].loc[span[0] : span[1]].sum())
+        if abs(whole) < abs(off) / 2 or whole * off < 0:
+            return f"{kind} {value} alone{', others took over' if kind != 'category' else ''}", 1.0
+        off = whole
+    start, end = span[0].date(), span[1].date() + timedelta(days=1)
+    best = (f"{kind} {value}" if kind else "all alike", 1.0, _BEYOND)
+    for by in kinds(shop, _CAUSES):
+        rows = shop.fetch(around(shop, by, start=start, end=end))
+        before = float(rows["before"].sum()) if by in ("channel", "country", "time of day") else _orders(days, start)
+        if not before:
+            continue
+        usual = rows["before"] / before
+        share = (rows["during"] - usual * (came - off)) / off
+        if (beyond := share - usual).empty:
+            continue
+        at = int(beyond.argmax())
+        # Small groups explain much by chance; what is named has at least a twentieth of the orders or of the surge.
+        if beyond.iloc[at] > best[2]:
+            called = str(rows["value"].iloc[at])
+            if by == "product":
+                called = names(shop, rows["value"].iloc[[at]])[0]
+            best = (
+                called if by == "time of day" else f"{by} {called}",
+                min(float(share.iloc[at]), 1.0),
+                beyond.iloc[at],
+            )
+    return best[0], best[1]
+
+
+def _orders(days: Days, start: object) -> float:
+    end = pd.Timestamp(str(start))
+    return float(days.series[TOTAL].loc[end - timedelta(days=56) : end - timedelta(days=1)].sum())
+
+
+def sentence(row: pd.Series, *, near: date) -> str:
+    """An alert in a sentence: 'On 22 September orders by app were 0, where 20 to 41 were likely: channel app alone.'"""
+    on = f"{'Until' if row['days'] > 1 else 'On'} {wording.day(row['day'], near=near)}"
+    return (
+        f"{on} {row['what']} came to {formats.number(row['actual'])}, where {formats.number(row['low'])} to "
+        f"{formats.number(row['high'])} were likely: {row['cause']}."
+    )
+
+
+def part_alerts(found: Alerts | None, days: Days, *, shop: Shop) -> Part:
+    """The finding: orders of three months with the band they were expected in, and the events that left it."""
+    if found is None:
+        none = Metric(id="alerts", label="Alerts", value=None, unit="alerts", definition="too few days to say")
+        return Part(metrics=[none], tables={"alerts": pd.DataFrame(columns=_PUBLIC)})
+    rows = found.table
+    top = rows.iloc[0] if len(rows) else None
+    series = int(top["series"]) if top is not None else 0
+    frame = band(found.watch, days, series=series).tail(_SHOWN_DAYS)
+    drawn = pd.concat([
+        frame.assign(who="Actual", value=frame["actual"], low=np.nan, high=np.nan),
+        frame.assign(who="Expected", value=frame["expected"]),
+    ])  # fmt: skip
+    return Part(
+        title=_title(rows, days.as_of), glance=True,
+        sentence="Every day of the last four weeks lay inside its band." if top is None
+        else sentence(top, near=days.as_of),
+        chart=figures.line(
+            drawn, x="day", y="value", group="who", low="low", high="high", strong="Actual", form=formats.number,
+            what=f"{what(days, series, 1)} a day",
+            mark=None if top is None else (pd.Timestamp(top["day"]), top["what"]),
+            table=_table(rows) if len(rows) else None,
+        ),
+        metrics=[_metric(found), _rate(found), _week(found, days)],
+        tables={"alerts": rows[_PUBLIC]},
+        certain=[
+            f"The band is set so that about {_a_year(found.watch.rate)} comes by chance, over "
+            f"{wording.counted(len(days.series.columns), 'number')} watched at once."
+        ],
+        method=[
+            f"Expected: weekday, season and holiday, each learnt from other parts of the time, times the level of the "
+            f"weeks before. The bar, {found.watch.bar:.2f} usual deviations, is set by the tail of "
+            f"{found.watch.clusters} episodes in {found.watch.years:.1f} years, the newest four weeks left out."
+        ],
+        actions=[_action(rows, shop)] if len(rows) else [],
+    )  # fmt: skip
+
+
+def _title(rows: pd.DataFrame, near: date) -> str:
+    if rows.empty:
+        return "Nothing out of the ordinary in four weeks"
+    one = f"{wording.upper(rows['what'].iloc[0])} left the band on {wording.day(rows['day'].iloc[0], near=near)}"
+    more = len(rows) - 1
+    return f"{one}, and {wording.counted(more, 'more alert')}" if more else one
+
+
+def _table(rows: pd.DataFrame) -> dict[str, object]:
+    whole = dict.fromkeys(("expected", "actual", "low", "high"), formats.number)
+    return figures.tabulate(
+        rows, caption="Alerts of the last four weeks",
+        labels={"day": "Day", "what": "What", "actual": "Actual", "expected": "Expected", "low": "From", "high": "To",
+                "cause": "Cause", "share": "Explains"},
+        formats={"day": lambda day: wording.day(day), "share": formats.share} | whole, file="tables/alerts.csv",
+    )  # fmt: skip
+
+
+def _metric(found: Alerts) -> Metric:
+    return Metric(
+        id="alerts", label="Alerts in four weeks", value=len(found.table), unit="alerts", headline=True,
+        n=JUDGED_DAYS, note=f"{_a_year(found.watch.rate)} by chance",
+        definition="events of the last 28 days in which orders, of all or of a channel, country or category, left what "
+        "is likely; an event that lasts counts once",
+    )  # fmt: skip
+
+
+def _rate(found: Alerts) -> Metric:
+    past = sum(1 for _, last, _ in found.watch.passed if last < len(found.watch.scores) - JUDGED_DAYS)
+    return Metric(
+        id="false_alarm_rate", label="False alarms a year", value=found.watch.rate, unit="alerts", n=past,
+        definition="declared number of alerts a year by chance, over all that is watched; n is how many events of the "
+        "whole past passed the same bar, false or true",
+    )  # fmt: skip
+
+
+def _week(found: Alerts, days: Days) -> Metric:
+    frame = band(found.watch, days).tail(7)
+    return Metric(
+        id="orders_7d", label="Orders in the last seven days", value=float(frame["actual"].sum()), unit="orders",
+        before=float(frame["expected"].sum()) if frame["expected"].notna().all() else None,
+        against="what is normal" if frame["expected"].notna().all() else "", headline=True, n=7,
+        definition="orders of the last seven days; beside them what was expected the evening before each of them",
+    )  # fmt: skip
+
+
+def _a_year(rate: float) -> str:
+    whole = float(rate).is_integer()
+    return (
+        f"{wording.small(int(rate)) if whole else formats.number(rate, digits=1)} {wording.noun(rate, 'alert')} a year"
+    )
+
+
+def _action(rows: pd.DataFrame, shop: Shop) -> Action:
+    top = rows.iloc[0]
+    fewer = top["actual"] < top["expected"]
+    lost = formats.number(abs(top["expected"] - top["actual"]))
+    return Action(
+        what=f"Find out what happened to {top['what']} on {wording.day(top['day'], near=shop.as_of)}", owner="shop",
+        worth=f"{lost} {'fewer' if fewer else 'more'} than normal", count=len(rows), file="tables/alerts.csv",
+        by=wording.working_day(shop.as_of, _CHECK_DAYS),
+        why=f"{sentence(top, near=shop.as_of)} An event that is known belongs into shop.toml, as one of the "
+        "[[closures]] or [[campaigns]], so that it bends nothing.",
+    )  # fmt: skip
