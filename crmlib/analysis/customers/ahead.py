@@ -9,10 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from crmlib import formats
 from crmlib.analysis import forecasts
 from crmlib.analysis.customers.facts import Profiles, earlier
-from crmlib.analysis.customers.rfm import BEST, KINDS, NEW, Cuts, cuts, kinds
+from crmlib.analysis.customers.rfm import KINDS, NEW, Cuts, cuts, kinds
 from crmlib.analysis.forecasts import Total
 from crmlib.findings import Due, Grade, Part, Prediction
 from crmlib.shop.shop import Shop
@@ -93,12 +92,7 @@ def part_ahead(shop: Shop, today: Profiles, at: Cuts, due: Sequence[Due] = ()) -
                    end=shop.as_of + timedelta(days=DAYS))
         for kind, total in found.items()
     ]  # fmt: skip
-    text = []
-    if BEST in found:
-        best = found[BEST]
-        text = [f"In {DAYS} days there should be about {formats.number(best.value)} best customers, between "
-                f"{formats.number(best.low)} and {formats.number(best.high)}."]  # fmt: skip
-    return Part(ahead=text, predictions=said, grades=grade(shop, at, due))
+    return Part(predictions=said, grades=grade(shop, at, due))
 
 
 def grade(shop: Shop, at: Cuts, due: Sequence[Due]) -> list[Grade]:
