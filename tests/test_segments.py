@@ -254,7 +254,7 @@ def test_a_wrong_file_of_segments_says_so(write_shop, toml, says):
 def test_what_a_shop_lacks_is_not_available(write_shop):
     shop = crm.connect(write_shop(orders=ORDERS), as_of="2026-09-01")
     for text in ("unhappy", 'country == "DE"', "birthday", 'bought("P1")', "open_ticket"):
-        with pytest.raises(NotAvailable, match="needs|but not"):
+        with pytest.raises(NotAvailable, match=r"needs|but not"):
             ids(shop, text)
 
 
