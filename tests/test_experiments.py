@@ -751,7 +751,7 @@ def test_the_demo_shops_tests_are_read_rightly(demo_shop, demo_folder):
     assert findings["primary_effect"].note == "from 6.4%" and findings["margin_a_month"].spread
     # The split of each test stands on the page, the heavy tail of one that shows no effect does not.
     names = [check.name for check in findings.checks]
-    assert "sorting test" in names and not any("heavy tail" in name and "gift note" in name for name in names)
+    assert "split" in names and not any("heavy tail" in name and "gift note" in name for name in names)
     assert findings["decided"].note == "of 4"
     # The method's own terms are folded.
     assert all(any(word in line for line in findings.method) for word in ("Holm", "CUPED", "q-value"))

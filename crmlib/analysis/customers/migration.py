@@ -166,7 +166,7 @@ def part_grid(found: Moves) -> Part:
     grid = found.grid.astype({"recency": str, "frequency": str})
     # The longest silence last, the fewest purchases first, whatever is empty.
     silences = sorted(set(grid["recency"]), key=lambda name: (name.startswith("over"), name[0].isdigit()))
-    often = sorted(set(grid["frequency"]), key=lambda name: int(name.rstrip("+").partition("–")[0]))
+    often = sorted(set(grid["frequency"]), key=lambda name: int("".join(itertools.takewhile(str.isdigit, name))))
     every = pd.MultiIndex.from_product([silences, often], names=["recency", "frequency"])
     grid = grid.set_index(["recency", "frequency"]).reindex(every).reset_index()
     share = grid.loc[grid["recency"].str.startswith("over"), "customers"].sum() / max(grid["customers"].sum(), 1)

@@ -235,12 +235,12 @@ def _checks(table: pd.DataFrame, read: Set[str] | None) -> list[Check]:
         kept &= (table["kind"] != "heavy_tail") | table["experiment"].isin(read)
     return [
         Check(
-            name=f"{words(row.experiment)} test"
+            name=_TOLD.get(row.kind, words(row.kind))
             if row.kind == SPLIT[0]
             else f"{_TOLD.get(row.kind, words(row.kind))}{f' of {words(row.metric)}' if row.metric else ''}, "
             f"{words(row.experiment)}",
             verdict=row.verdict,
-            text=wording.upper(row.text.removeprefix(f"{title(row.experiment)}: ")),
+            text=row.text,
         )
         for row in table[kept].itertuples()
     ]

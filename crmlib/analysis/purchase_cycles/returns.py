@@ -136,8 +136,7 @@ def part_orders(counts: pd.DataFrame) -> Part:
     step = "The first order" if worst["order"] == 1 else f"Order {int(worst['order'])}"
     return Part(
         title=f"{step} is the weakest step: {formats.share(worst['share_on'])} order again",
-        sentence=f"Within a year; after order {best['name'].removeprefix('After order ')}, "
-        f"{formats.share(best['share_on'])} do.",
+        sentence=f"Within a year; {wording.lower(best['name'])}, {formats.share(best['share_on'])} do.",
         chart=figures.dots(
             shown, label="name", value="share_on", low="low", high="high", form=formats.share,
             what="share who buy again within a year",

@@ -101,9 +101,9 @@ def part_left(found: Left, *, currency: str, silent: bool = False) -> Part:
     known = rows[rows["known"]]
     shown = rows.assign(what=np.where(rows["known"], "known", "not yet known"))
     went = "went silent" if silent else "left"
-    title, sentence = _title(found, went), _sentence(known, went)
+    title, sentence = _title(found, went), f"{_sentence(known, went)}."
     if found.before is None and len(known):  # then the title would say what the headline says
-        title, sentence = sentence.removesuffix("."), ""
+        title, sentence = _sentence(known, went), ""
     gone = rows.assign(share=1 - rows["share"], low=1 - rows["high"], high=1 - rows["low"])
     early = rows.loc[~rows["known"], "month"]
     return Part(
@@ -145,10 +145,10 @@ def _beside(found: Left) -> int:
 
 def _sentence(known: pd.DataFrame, went: str) -> str:
     if known.empty:
-        return "No month is old enough to say who of its customers stayed."
+        return "No month is old enough to say who of its customers stayed"
     last = known.iloc[-1]
     gone = formats.share(1 - last["share"])
-    return f"{gone} of {pd.Timestamp(last['month']):%B %Y}’s buyers {went}."
+    return f"{gone} of {pd.Timestamp(last['month']):%B %Y}’s buyers {went}"
 
 
 def _rule(found: Left, *, silent: bool) -> str:
