@@ -751,7 +751,7 @@ def test_newcomers_return_less_from_one_month_on_and_nothing_else_changed(clean:
     planted = clean.truth["newcomers"]
     assert planted["from"] == "2026-04-01" and before.truth["newcomers"]["lost"] == []
     for name, frame in before.tables.items():
-        if name not in ("orders", "order_lines"):
+        if name not in ("orders", "order_lines", "tickets", "shipments"):  # of orders that are not there
             pd.testing.assert_frame_equal(frame, clean.tables[name])
     was, now = before.tables["orders"], clean.tables["orders"]
     gone = was[~was["order_id"].isin(now["order_id"])]

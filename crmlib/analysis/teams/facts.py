@@ -274,4 +274,4 @@ def _block(shop: Shop, day: ir.DateValue, within_days: int) -> ir.IntegerValue:
 
 def _scale(top: float) -> float:
     """The best mark of a scale that goes up to one, five, ten or a hundred, by the best that was given."""
-    return next((end for end in (1.0, 5.0, 10.0) if top <= end), 100.0) if top == top else 5.0
+    return next((end for end in (1.0, 5.0, 10.0) if top <= end), 100.0) if pd.notna(top) else 5.0

@@ -93,7 +93,7 @@ def part_times(found: Judged) -> Part:
     shown = rows.assign(name=rows["what"].map(_NAMES), unit=rows["how"].map(_UNITS))
     metrics = [
         Metric(id=f"{row.what}_{'days' if row.how == 'days' else 'hours'}", label=row.name, value=float(row.now),
-               unit=row.unit, n=int(row.n), said=f"{_amount(row.now)} {row.unit.split()[-1]}",
+               unit=row.unit, n=int(row.n), said=_amount(row.now),
                headline=row.what != "close", before=None if pd.isna(row.before) else float(row.before), against=against,
                definition=f"median {row.unit} until then, those still waiting counted as such")
         for row in shown[shown["how"].isin([chief_unit, "days"])].itertuples(index=False)
