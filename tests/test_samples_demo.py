@@ -76,6 +76,7 @@ def test_folder_holds_the_tables_settings_and_truth(folder: Path) -> None:
         "timezone": "Europe/Berlin",
         "currency": "EUR",
         "as_of": date(2026, 10, 1),
+        "country": "DE",
         "owners": {"service": "Service", "marketing": "Marketing", "sales": "Sales", "purchasing": "Purchasing",
                    "shop": "Shop system"},
         "team": {"hours": "9-17"},
