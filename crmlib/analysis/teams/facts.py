@@ -78,7 +78,7 @@ def tickets(shop: Shop, *, within_days: int) -> ir.Table:
     last = days.iloc[-1]
     ends = {"clock": int((len(days) - 1) * 86_400 - last["ahead"]), "work": int(last["before"])}
     took = {
-        f"{name}_{how}": rows[f"{at}_{how}"] - rows[f"opened_at_{how}"]
+        f"{name}_{how}": (rows[f"{at}_{how}"] - rows[f"opened_at_{how}"]).cast("float64")
         for how in ends for name, at in (("reply", "first_reply_at"), ("close", "closed_at"))
     }  # fmt: skip
     waited = {f"waited_{how}": end - rows[f"opened_at_{how}"] for how, end in ends.items()}
