@@ -56,8 +56,8 @@ def tickets(shop: Shop, *, within_days: int) -> ir.Table:
         rows = rows.left_join(members(shop), "staff_id").drop("staff_id_right")
     else:
         rows = rows.mutate(team=ibis.literal(NOBODY), department=ibis.literal(NOBODY))
-    hour, weekday = rows["opened_at"].hour(), rows["opened_at"].strftime("%w")
-    free = [str((n + 1) % 7) for n, day in enumerate(NAMES) if day not in shop.settings.team.working_days]
+    hour, weekday = rows["opened_at"].hour(), rows["opened_at"].day_of_week.index()
+    free = [n for n, day in enumerate(NAMES) if day not in shop.settings.team.working_days]
     rows = rows.mutate(
         part=ibis.cases((weekday.isin(free), "weekend"), (hour < 12, "morning"), (hour < 17, "afternoon"),
                         else_="evening"),
@@ -78,7 +78,7 @@ def tickets(shop: Shop, *, within_days: int) -> ir.Table:
     last = days.iloc[-1]
     ends = {"clock": int((len(days) - 1) * 86_400 - last["ahead"]), "work": int(last["before"])}
     took = {
-        f"{name}_{how}": rows[f"{at}_{how}"] - rows[f"opened_at_{how}"]
+        f"{name}_{how}": (rows[f"{at}_{how}"] - rows[f"opened_at_{how}"]).cast("float64")
         for how in ends for name, at in (("reply", "first_reply_at"), ("close", "closed_at"))
     }  # fmt: skip
     waited = {f"waited_{how}": end - rows[f"opened_at_{how}"] for how, end in ends.items()}
@@ -154,7 +154,7 @@ def parcels(shop: Shop, *, within_days: int) -> ir.Table:
         rows = rows.mutate(country=ibis.literal(OTHER), size=ibis.literal("1"), wrote=ibis.null("boolean"))
     left = rows["shipped_at"].date()
     return rows.select(
-        "country", "size", "wrote", carrier=rows["carrier"].strip(), weekday=left.strftime("%w"),
+        "country", "size", "wrote", carrier=rows["carrier"].strip(), weekday=left.day_of_week.index().cast("string"),
         block=_block(shop, left, within_days), days=rows["delivered_at"].date().delta(left, unit="day").cast("int64"),
         waited=_ago(shop, left),
     )  # fmt: skip
