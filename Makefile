@@ -1,4 +1,4 @@
-# make reports · make test · make test-spark · make lab · make bench · make shots · make axe · make lock
+# make reports · make test · make test-slow · make test-spark · make lab · make bench · make shots · make axe · make lock
 # Needs Python 3.11 or newer and nothing else; test-spark also Java 17 or 21.
 
 PYTHON ?= python3
@@ -14,7 +14,7 @@ SPARK_VENV := .venv-spark
 SPARK_BIN := $(SPARK_VENV)/bin
 SPARK_READY := $(SPARK_VENV)/.installed
 
-.PHONY: reports test test-spark lab bench shots axe lock clean
+.PHONY: reports test test-slow test-spark lab bench shots axe lock clean
 .DELETE_ON_ERROR:
 
 reports: $(READY) data/demo/orders.csv
@@ -23,7 +23,10 @@ reports: $(READY) data/demo/orders.csv
 test: $(READY)
 	$(BIN)/ruff format --check crmlib tests
 	$(BIN)/ruff check crmlib tests
-	@$(BIN)/mypy & types=$$!; $(BIN)/python -m pytest -n logical --dist loadfile; tests=$$?; wait $$types && exit $$tests
+	@$(BIN)/mypy & types=$$!; $(BIN)/python -m pytest -n logical --dist loadfile -m "not slow"; tests=$$?; wait $$types && exit $$tests
+
+test-slow: $(READY)
+	$(BIN)/python -m pytest -n logical --dist loadfile -m slow
 
 test-spark: $(SPARK_READY)
 	CRM_SPARK=1 $(SPARK_BIN)/python -m pytest -m spark

@@ -71,6 +71,7 @@ def test_one_is_not_called_many() -> None:
     assert clumsy("2.1 points, 0–1 stars and 1 row is not None") == ["None"]
 
 
+@pytest.mark.slow
 def test_a_shop_of_products_alone_runs_as_a_schedule_runs_it(
     few: dict[str, pd.DataFrame], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -397,6 +397,7 @@ def test_trades_keep_sizes_and_totals_and_forget_the_rest(rng: np.random.Generat
     assert distributions.chisquare(list(seen.values())).pvalue > 1e-3  # every such table as often as any other
 
 
+@pytest.mark.slow
 def test_shuffled_baskets_stay_at_the_declared_rate(rng: np.random.Generator) -> None:
     held = drawn(rng, baskets=900, items=40)
     held[:200, 0] |= held[:200, 1]
@@ -509,6 +510,7 @@ def test_intervals_hold_when_customers_repeat_themselves(habit: float) -> None:
         assert (coverage(alone, measure) < 0.94) == (habit > 0), (measure, coverage(alone, measure))
 
 
+@pytest.mark.slow
 def test_planted_pairs_are_found_over_twenty_shops_and_no_others_in_twenty_without() -> None:
     """Three pairs planted into 3,000 baskets of 30 items, a fifth of them large; 435 pairs to be wrong about."""
     planted = [(18, 25), (20, 27), (22, 29)]

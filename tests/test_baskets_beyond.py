@@ -242,6 +242,7 @@ def small_shops(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[bk.Baske
     return answer
 
 
+@pytest.mark.slow
 def test_planted_substitutes_are_found_and_no_others(demo_found: tuple[Any, ...]) -> None:
     _, baskets, rules, truth = demo_found
     found = substitutes.substitutes(rules, baskets)
@@ -293,6 +294,7 @@ def test_ranges_of_sequences_hold_when_customers_repeat_themselves(times: float,
     assert 0.94 <= ((low <= times) & (times <= high)).mean() <= 0.96
 
 
+@pytest.mark.slow
 def test_planted_sequences_are_found_in_small_shops_too(small_shops: list[tuple[bk.Baskets, bk.Rules, Any]]) -> None:
     found, wrong, planted = 0, 0, 0
     for baskets, rules, truth in small_shops:
@@ -569,6 +571,7 @@ def test_a_customer_is_reminded_of_one_thing_even_with_two_on_the_way(rng: np.ra
     assert after.reminders(replace(found, table=found.table.head(0)), baskets, shop=SHOP).empty
 
 
+@pytest.mark.slow
 def test_predictions_are_marked_by_a_later_run(demo_found: tuple[Any, ...], tmp_path: Path) -> None:
     folder, _, _, _ = demo_found
     then = crm.connect(folder, as_of="2026-07-01")

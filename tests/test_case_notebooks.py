@@ -24,7 +24,7 @@ from tests.pages_helpers import AS_OF, code, make_plan, make_project, payload, s
 from tests.test_cases import CASES
 
 BOOKS = {path.stem: path for path in sorted(CASES.glob("*/*.ipynb"))} if CASES.is_dir() else {}
-pytestmark = pytest.mark.skipif(not BOOKS, reason="../shared/cases is not here")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not BOOKS, reason="../shared/cases is not here")]
 
 # Exit code and words of the message.
 ENDS = {

@@ -106,7 +106,7 @@ NOT_POSITIVE = {"43_lexicon_words": {"F0003", "F0004"}}
 MAY_BE_NEGATIVE = {"43_lexicon_words": {"F0003", "F0004"}, "44_other_languages/sib_more": {"F0010"}}
 FEEDBACK = [name for name in SHOPS if "40" <= name[:2] <= "45"]
 
-pytestmark = pytest.mark.skipif(not SHOPS, reason="../shared/cases is not here")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not SHOPS, reason="../shared/cases is not here")]
 
 
 @pytest.mark.parametrize("name", SHOPS or ["none"])

@@ -775,6 +775,7 @@ def test_the_demo_shops_tests_are_read_rightly(demo_shop, demo_folder):
     assert all(figure.title for figure in sections(found))
 
 
+@pytest.mark.slow
 def test_planted_effects_lie_within_the_intervals_of_most_seeds():
     from crmlib.shop.samples.demo.experiments import experiments
 

@@ -985,6 +985,7 @@ def test_a_page_without_any_complaint_stays_true(write_shop: Callable[..., Path]
     assert "Too few weeks to say whether complaints are rising" in titles
 
 
+@pytest.mark.slow
 def test_alexa_reviews_run(write_shop: Callable[..., Path]) -> None:
     path = SHARED_DATA / "amazon_alexa.tsv"
     if not path.exists():

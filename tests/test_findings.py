@@ -37,7 +37,7 @@ from crmlib.findings import (
     from_json,
 )
 from crmlib.formats import Estimate
-from crmlib.shop.samples.demo import _OWNERS
+from crmlib.shop.samples.demo import _MORE
 from tests.conftest import ROOT
 
 SHARE = Estimate(value=0.25, low=0.2, high=0.3, unit="share", n=400)
@@ -130,7 +130,7 @@ def test_what_a_page_would_say_wrongly_is_refused(headline, part, says):
 def test_the_roles_are_those_of_the_codebook_and_the_demo_shop():
     codebook = (ROOT / "data" / "README.md").read_text(encoding="utf-8")
     assert f"by role: {', '.join(ROLES)}\n" in codebook
-    assert tuple(tomllib.loads(_OWNERS)["owners"]) == ROLES
+    assert tuple(tomllib.loads(_MORE)["owners"]) == ROLES
 
 
 def test_a_published_table_no_longer_changes():

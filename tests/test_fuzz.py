@@ -6,6 +6,8 @@ import pytest
 
 from tests.fuzz import judge
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("first", range(0, 40, 5))
 def test_damage_is_a_clear_error_or_counted_and_never_another_amount(first: int) -> None:

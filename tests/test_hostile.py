@@ -43,6 +43,8 @@ from crmlib.shop.tables import TABLES
 from tests.conftest import ROOT
 from tests.pages_helpers import code, make_plan, make_project, payload, prose, show, write_notebook
 
+pytestmark = pytest.mark.slow
+
 HIT = "window.hit=1"
 CORPUS = [
     f"<script>{HIT}</script>", f"</script><script>{HIT}</script>", f"<ScRiPt/x>{HIT}</sCrIpT>", f"<scr\x00ipt>{HIT}</scr\x00ipt>",

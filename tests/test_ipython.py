@@ -191,6 +191,7 @@ def test_what_is_called_most_has_an_example(name: str) -> None:
     assert ">>> " in (inspect.getdoc(getattr(crm.Shop, name)) or "")
 
 
+@pytest.mark.slow
 def test_the_examples_run_on_the_demo_shop(demo_shop: crm.Shop) -> None:
     modules = [importlib.import_module(f"crmlib.{name}") for name in ("shop.shop", "shop.privacy", "formats", "errors")]
     attempted = 0

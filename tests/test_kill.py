@@ -222,6 +222,7 @@ def _end_by_signal(sleeping: Path, number: signal.Signals, scratch: str) -> None
     assert list((reports / ".staging").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_whole_notebook_out_of_time_is_stopped_and_the_next_one_runs(sleeping: Path) -> None:
     before = standing(sleeping / "reports")
     write_notebook(sleeping, "99_quick", [DONE])

@@ -92,6 +92,7 @@ def shops():
     }
 
 
+@pytest.mark.slow
 def test_bands_of_totals_cover_what_came_over_2000_shops(shops):
     value, own, _, came, _ = shops[52]
     plain = [band(v, o, Errors()) for v, o in zip(value, own, strict=True)]
@@ -139,6 +140,7 @@ def test_single_customers_are_judged_by_randomised_pit():
     assert stats.kstest(pit, "uniform").pvalue < 1e-10
 
 
+@pytest.mark.slow
 def test_cdnow_misses_the_models_own_bands_and_lies_in_ours(cdnow_sample):
     """METHODS: 1,882 came; BG/NBD's own 95 % bands are 1,495–1,791 for the mean and 1,443–1,860 with chance."""
     checked = clv.validate(cdnow_sample, holdout_days=273, time_unit="week")

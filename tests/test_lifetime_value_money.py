@@ -207,6 +207,7 @@ def test_orders_are_shared_out_as_the_chances_have_it(erratic):
 # ---- one method
 
 
+@pytest.mark.slow
 def test_a_method_that_cannot_be_taught_today_is_not_chosen(cdnow_sample, monkeypatch):
     """BG/NBD wins the test, but has no fit on all days: the next that has one is tested, led with and listed."""
     fit_all = methods.fit_all

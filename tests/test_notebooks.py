@@ -91,6 +91,7 @@ def test_prose_stands_between_the_code(path):
     assert sum(len(cell.source.split()) for cell in prose) > 100
 
 
+@pytest.mark.slow
 def test_notebooks_run_clean_and_say_what_they_said(demo_in_place, tmp_path):
     """nbval: every notebook from a clean kernel, the kept outputs compared; the shop is read once, as a run does."""
     command = [sys.executable, "-m", "pytest", "--nbval-lax", "--nbval-cell-timeout=300", "-q", "-p", "no:cacheprovider",

@@ -24,6 +24,8 @@ from crmlib.findings import Action, Caveat, Change, Metric, Part, compose
 from tests.pages_helpers import page_of, passport
 from tests.shots import launched
 
+pytestmark = pytest.mark.slow
+
 WIDE, PHONE = (1280, 860), (390, 844)
 FIRST_WORDS, OPEN_WORDS = 110, 450
 WITH_ACTIONS = 150  # the first screen with the rows of what to do

@@ -258,7 +258,7 @@ def test_the_weakest_step_is_named_only_where_it_is_weak():
 
 def test_actions_say_how_many_of_the_late_may_be_asked(shop):
     def asked(n, late, likely=True):
-        listed = {reason: SimpleNamespace(frame=range(n), note="") for reason in ("due", "late")}
+        listed = {reason: SimpleNamespace(write=range(n), note="") for reason in ("due", "late")}
         return [action.what for action in _actions(listed, late=late, likely=likely, shop=shop)]
 
     assert asked(0, 0) == []

@@ -12,6 +12,8 @@ from crmlib.analysis import lifetime_value as clv
 from crmlib.analysis.lifetime_value.spend import fit_spend
 from crmlib.shop.samples import demo
 
+pytestmark = pytest.mark.slow
+
 SEEDS = range(8)
 
 

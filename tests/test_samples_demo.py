@@ -489,6 +489,7 @@ def test_effects_are_the_true_ones_within_sampling_error(clean: demo.Simulation,
         assert abs(effect - true) < 3 * error, metric
 
 
+@pytest.mark.slow
 def test_effects_are_unbiased_over_twenty_seeds() -> None:
     off: dict[str, list[float]] = {}
     for seed in range(20):
@@ -693,6 +694,7 @@ def test_wholesale_buyer_orders_a_lot_every_week(dirty: demo.Simulation) -> None
     assert firm not in dirty.truth["customers"]["customer_id"]
 
 
+@pytest.mark.slow
 def test_a_large_shop_is_written_block_by_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(large, "BLOCK", 300)
     assert large.sizes(700) == [234, 233, 233]

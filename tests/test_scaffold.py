@@ -69,6 +69,7 @@ def kept(notebook: Path) -> list[str]:
     return [cell.outputs[0].text for cell in cells if "NBVAL_CHECK_OUTPUT" in cell.source]
 
 
+@pytest.mark.slow
 def test_its_own_test_and_the_rules_of_the_house_pass(copy: Path) -> None:
     tests = [f"tests/test_{name}.py" for name in ("order_weekdays", "docs", "architecture", "notebooks")]
     concerned = "(order_weekdays or one_notebook or readme or public) and not run_clean"

@@ -104,6 +104,7 @@ def test_what_was_planted_is_found_and_nothing_else(judged, whole):
 
 
 @pytest.mark.parametrize("seed", [2, 3])
+@pytest.mark.slow
 def test_again_from_other_seeds_and_nobody_where_all_are_alike(seed, tmp_path):
     found = crm.teams.measure(shop_of(tmp_path / "differ", **made(seed)))
     assert bad_of(found, "team") == {service.SLOW_TEAM} and bad_of(found, "carrier") == {service.LATE_CARRIER}
@@ -125,6 +126,7 @@ def drawn(rng, groups=8, slow=0.0):
     return frame.assign(team=[f"g{g}" for g in frame["g"]]).drop(columns="g")
 
 
+@pytest.mark.slow
 def test_a_page_errs_as_rarely_as_it_says_and_finds_who_differs():
     rng = np.random.default_rng(5)
 

@@ -78,6 +78,7 @@ def test_a_forked_kernel_stands_where_any_other_does(told: dict[str, dict[str, A
     assert told["one"][what] == told["two"][what] == told["cold"][what]
 
 
+@pytest.mark.slow
 def test_without_its_nursery_a_run_goes_on(project: Path) -> None:
     write_notebook(project, "69_killer", [code(KILL), DONE])
     outcomes = start(project, "killer", "one", "two", force=True)

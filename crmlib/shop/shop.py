@@ -14,7 +14,6 @@ import ibis
 import ibis.expr.types as ir
 import pandas as pd
 
-from crmlib import wording
 from crmlib.errors import DataError, NotAvailable, TooManyRows, UsageError, nearest
 from crmlib.scratch import Scratch
 from crmlib.shop import display, quality
@@ -100,7 +99,7 @@ class Shop:
         if name not in TABLES:
             raise UsageError(f"no shop has a table '{name}'; {nearest(name, TABLES)}")
         if name not in self.audits:
-            held = wording.listed(table.replace("_", " ") for table in self.audits)
+            held = " and ".join(", ".join(table.replace("_", " ") for table in self.audits).rsplit(", ", 1))
             raise NotAvailable(f"The export holds {held}, but not {_HELD.get(name, name.replace('_', ' '))}")
         canonical = TABLES[name].names
         # Columns of the shop's own stand in the table beside ours.
