@@ -13,7 +13,8 @@ def fit_logistic(x: Floats, happened: NDArray[np.bool_] | Floats, *, ridge: floa
     """Constant and slopes of a logistic regression of `happened` on the columns of `x`.
 
     `ridge` draws slopes towards nothing by their squares; with a `lasso` they are kept at or above nothing and drawn by
-    their sum, so that a measure that tells nothing more gets none. By scipy's L-BFGS-B with the exact gradient.
+    their sum, so that a measure that tells nothing more gets none; that is for scipy's L-BFGS-B. Without one its Newton
+    steps in a region of trust need about ten passes over the rows, where L-BFGS-B needs over a hundred.
 
     >>> x = np.array([[0.0], [1.0], [2.0], [3.0]] * 50)
     >>> theta = fit_logistic(x, (x[:, 0] > 1), ridge=0.1)
@@ -29,8 +30,17 @@ def fit_logistic(x: Floats, happened: NDArray[np.bool_] | Floats, *, ridge: floa
         size = float(np.logaddexp(0, z).sum() - y @ z + ridge * (kept * theta) @ theta / 2 + lasso * kept @ theta)
         return size, whole.T @ (special.expit(z) - y) + kept * (ridge * theta + lasso)
 
-    bounds = [(None, None), *[(0.0 if lasso else None, None)] * x.shape[1]]
-    found = optimize.minimize(loss, np.zeros(whole.shape[1]), jac=True, method="L-BFGS-B", bounds=bounds)
+    def curvature(theta: Floats) -> Floats:
+        p = special.expit(whole @ theta)
+        return np.asarray((whole * (p * (1 - p))[:, None]).T @ whole + np.diag(kept * ridge))
+
+    start = np.zeros(whole.shape[1])
+    if not lasso:
+        close = {"gtol": 1e-8 * max(len(x), 1)}
+        found = optimize.minimize(loss, start, jac=True, hess=curvature, method="trust-exact", options=close)
+        return np.asarray(found.x)
+    bounds = [(None, None), *[(0.0, None)] * x.shape[1]]
+    found = optimize.minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds)
     return np.asarray(found.x)
 
 
