@@ -533,7 +533,7 @@ def test_shares_of_sequences_count_known_customers_with_their_whole_window(rng: 
     assert row["baskets_first"] == len(seen["first"]) < held[:, 0].sum()
     assert row["share_after"] == pytest.approx(np.mean(seen["first"]))
     assert row["share_any"] == pytest.approx(np.mean(seen["any"])) and row["share_any"] < 0.7 * row["share_after"]
-    part = after.part_of(found, after.reminders(found, baskets, shop=SHOP), bk.fit(baskets, max_items=2), shop=SHOP)
+    part = after.part_of(found, after.reminders(found, baskets, shop=SHOP), bk.fit(baskets, max_items=2))
     assert part.title.endswith("orders with i000 are followed by i001 within 60 days") or "One in " in part.title
     assert part.sentence.startswith("After any order it is ")
     assert part.actions[0].what == f"Remind {part.actions[0].count} customers of i001"
@@ -544,7 +544,7 @@ def test_reminders_are_for_who_bought_the_first_lately_and_not_the_second_since(
     baskets = planted_refills(rng)
     baskets = replace(baskets, as_of=date(2025, 11, 20))
     found = after.sequences(baskets, bk.fit(baskets, max_items=2), window_days=60)
-    listed = after.reminders(found, baskets, shop=SHOP)
+    listed = after.reminders(found, baskets)
     held, want = baskets.held.toarray(), set()
     for customer, name in enumerate(baskets.customer_ids):
         own = np.flatnonzero(baskets.customers == customer)
@@ -560,15 +560,15 @@ def test_reminders_are_for_who_bought_the_first_lately_and_not_the_second_since(
 def test_a_customer_is_reminded_of_one_thing_even_with_two_on_the_way(rng: np.random.Generator) -> None:
     baskets = replace(planted_refills(rng), as_of=date(2025, 11, 20))
     found = after.sequences(baskets, bk.fit(baskets, max_items=2), window_days=60)
-    once = after.reminders(found, baskets, shop=SHOP)
+    once = after.reminders(found, baskets)
     again = replace(found, table=pd.concat([found.table.head(1)] * 2).assign(then=["one", "two"]))
-    twice = after.reminders(again, baskets, shop=SHOP)
+    twice = after.reminders(again, baskets)
     assert twice["customer_id"].is_unique and set(twice["customer_id"]) <= set(once["customer_id"])
     part = after.part_of(again, twice, bk.fit(baskets, max_items=2), shop=SHOP)
     listed = part.lists["reminders"]
     assert part.actions[0].count == (listed["lot"] == "write").sum()
     assert part.actions[0].what.endswith(" customers of the product that usually comes next")
-    assert after.reminders(replace(found, table=found.table.head(0)), baskets, shop=SHOP).empty
+    assert after.reminders(replace(found, table=found.table.head(0)), baskets).empty
 
 
 @pytest.mark.slow

@@ -16,6 +16,7 @@ from scipy import stats as distributions
 
 import crmlib as crm
 from crmlib.analysis import baskets as bk
+from crmlib.analysis import outreach
 from crmlib.analysis.baskets import hits, nextitem
 from crmlib.analysis.baskets.chance import fit_size_classes, tail
 from crmlib.analysis.baskets.expressions import basket_table
@@ -287,10 +288,8 @@ def test_one_lot_a_customer_for_all_lists(rng: np.random.Generator) -> None:
             return False
 
     shop: Any = Watching()
-    baskets = shop_of_two_tastes(rng)
-    owns_not(pd.DataFrame({"pair": [(0, 1)]}), baskets, shop=shop)
-    found: Any = type("Found", (), {"window_days": 60, "table": pd.DataFrame({"pair": [(0, 1)]})})()
-    bk.sequences.reminders(found, baskets, shop=shop)
+    owns_not(pd.DataFrame({"pair": [(0, 1)]}), shop_of_two_tastes(rng), shop=shop)
+    outreach.lots(["c1"], shop=shop)
     assert drawn_of == {"marketing 2026-2"}
 
 

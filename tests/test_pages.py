@@ -33,7 +33,7 @@ from crmlib.report.page import index as overview
 from crmlib.report.page import page
 from crmlib.report.page import sparkline as spark
 from crmlib.report.page.rules import POLICY, SCRIPT, TEMPLATES, validate
-from crmlib.report.page.templates import render_template
+from crmlib.report.page.templates import environment, render_template
 from tests import axe
 from tests.pages_helpers import (
     AS_OF,
@@ -229,6 +229,12 @@ def test_the_colours_of_the_page_are_those_of_its_drawings() -> None:
     for name, (bright, dim) in canvas._COLOURS.items():
         if f"--{name}:" in css:
             assert f"--{name}: {bright};" in light and f"--{name}: {dim};" in dark
+
+
+def test_prose_has_the_apostrophes_of_print_and_markup_none_of_ours() -> None:
+    made = environment().from_string('{{ text }} {{ text|whole }} <b title="{{ code }}">')
+    told = made.render(text="we can't say; it's 'all'", code="x='y'")
+    assert told.count("we can’t say; it’s &#39;all&#39;") == 2 and 'title="x=&#39;y&#39;"' in told
 
 
 def test_the_page_comes_in_the_order_a_reader_needs() -> None:

@@ -13,7 +13,7 @@ from crmlib.analysis.baskets.facts import Baskets, Flags, Ints, tally
 from crmlib.analysis.baskets.mining import cells, column_sums
 from crmlib.analysis.baskets.nextitem import because, households, likeness, next_items, owned
 from crmlib.analysis.baskets.relatives import relatives
-from crmlib.analysis.outreach import WRITE, contactable, lots
+from crmlib.analysis.outreach import contactable, lots
 from crmlib.findings import Action, Part
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def part_owners(
     column = "suggest" if matching else "bestseller"
     off = replaces_owned(owners, baskets, column=column, replaced=replaced)
     people = contactable(shop, owners[~off].assign(reason="bought " + owners["owns"]), name=OWNERS)
-    write = int((people.frame["lot"] == WRITE).sum()) if matching is not None else 0
+    write = len(people.write) if matching is not None else 0
     alike = ""
     if off.any():
         alike = f"{wording.upper(wording.counted(int(off.sum()), 'customer'))} who "

@@ -26,7 +26,7 @@ from crmlib.analysis.baskets.mining import column_sums
 from crmlib.analysis.baskets.pairs import SHOWN
 from crmlib.analysis.baskets.relatives import related
 from crmlib.analysis.baskets.rules import LEAST_CUSTOMERS, Rules
-from crmlib.analysis.outreach import WRITE, contactable, lots
+from crmlib.analysis.outreach import contactable
 from crmlib.findings import Action, Chart, Part
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 COLUMNS = ("pair", "first", "then", "relation", "after", "before", "customers", "times", "times_low", "times_high",
            "share_after", "share_any", "baskets_first", "p_value", "q_value")  # fmt: skip
-_REMIND = ("customer_id", "lot", "bought_id", "bought", "last_bought", "remind_of_id", "remind_of", "by")
+_REMIND = ("customer_id", "bought_id", "bought", "last_bought", "remind_of_id", "remind_of", "by")
 REMINDERS = "reminders"  # lists/reminders.csv
 _CHUNK = 200
 _FRESH = 7  # days in which a reminder is still one
@@ -195,12 +195,12 @@ def closed(baskets: Baskets, *, window_days: int) -> NDArray[np.bool_]:
     return np.asarray((baskets.days < last) & (baskets.customers < len(baskets.customer_ids)))
 
 
-def reminders(found: Sequences, baskets: Baskets, *, shop: Shop) -> pd.DataFrame:
+def reminders(found: Sequences, baskets: Baskets) -> pd.DataFrame:
     """Who bought the first of a sequence within the window and not the second since? One row a customer.
 
-    Columns customer_id, lot ('write' or 'leave alone', by the shop's key), bought_id, bought, last_bought,
-    remind_of_id, remind_of, by (the day the window ends). What comes first of the sequences first, then who must be
-    reminded soonest; of several sequences a customer is reminded of the first.
+    Columns customer_id, bought_id, bought, last_bought, remind_of_id, remind_of, by (the day the window ends). What
+    comes first of the sequences first, then who must be reminded soonest; of several sequences a customer is reminded
+    of the first.
     """
     window, parts = pd.Timedelta(days=found.window_days), [pd.DataFrame(columns=list(_REMIND))]
     for first, then in found.table["pair"]:
@@ -208,13 +208,9 @@ def reminders(found: Sequences, baskets: Baskets, *, shop: Shop) -> pd.DataFrame
         due = bought[bought + window >= pd.Timestamp(_as_of(baskets))]
         due = due[~(since.reindex(due.index) >= due)].sort_values(kind="stable")
         ids = [baskets.customer_ids[customer] for customer in due.index]
-        drawn, days, ends = (
-            lots(ids, shop=shop),
-            due.dt.date.to_numpy(),
-            (due + window).dt.date.to_numpy(),
-        )
+        days, ends = due.dt.date.to_numpy(), (due + window).dt.date.to_numpy()
         named = [words[item] for item in (first, then) for words in (baskets.ids, baskets.names)]
-        said = (ids, drawn, *named[:2], days, *named[2:], ends)
+        said = (ids, *named[:2], days, *named[2:], ends)
         parts.append(pd.DataFrame(dict(zip(_REMIND, said, strict=True))))
     everyone = pd.concat(parts[1:] or parts, ignore_index=True)
     return everyone.drop_duplicates("customer_id", ignore_index=True)
@@ -288,7 +284,7 @@ def later_baskets(baskets: Baskets, *, window_days: int) -> Matrix:
 def part_sequences(baskets: Baskets, rules: Rules, *, shop: Shop, window_days: int = 60) -> Part:
     """What is bought after what, and who can be reminded of it? Nothing to see where no sequence was found."""
     found = sequences(baskets, rules, window_days=window_days)
-    return part_of(found, reminders(found, baskets, shop=shop), rules, shop=shop)
+    return part_of(found, reminders(found, baskets), rules, shop=shop)
 
 
 def part_of(found: Sequences, due: pd.DataFrame, rules: Rules, *, shop: Shop) -> Part:
@@ -305,7 +301,7 @@ def part_of(found: Sequences, due: pd.DataFrame, rules: Rules, *, shop: Shop) ->
         return Part(metrics=[metric], tables=tables)
     people = contactable(shop, due.assign(reason="bought " + due["bought"]), name=REMINDERS)
     listed = people.frame
-    write = int((listed["lot"] == WRITE).sum())
+    write = len(people.write)
     top, actions = table.iloc[0], []
     if write:
         about = f"{top['then']}" if len(table) == 1 else "the product that usually comes next"

@@ -61,10 +61,16 @@ def sizes(shop: Shop, today: Profiles, at: Cuts) -> dict[str, Total]:
     >>> sizes(shop, profiles(shop), cuts(profiles(shop)))
     {}
     """
-    steps = [today, *(earlier(shop, days=DAYS * back) for back in range(1, _LOOKS + 2))]
-    if shop.segment or steps[1] is None:
+    if shop.segment:
         return {}
-    seen = [_kinds(found, at) for found in steps if found is not None]
+    # One day's customers at a time: there may be millions.
+    seen = [_kinds(today, at)]
+    for back in range(1, _LOOKS + 2):
+        if (then := earlier(shop, days=DAYS * back)) is None:
+            break
+        seen.append(_kinds(then, at))
+    if len(seen) < 2:
+        return {}
     value, own = expect(seen[1], seen[0])
     there = np.bincount(seen[0], minlength=len(KINDS))
     looks = [
