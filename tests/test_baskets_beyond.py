@@ -533,7 +533,7 @@ def test_shares_of_sequences_count_known_customers_with_their_whole_window(rng: 
     assert row["baskets_first"] == len(seen["first"]) < held[:, 0].sum()
     assert row["share_after"] == pytest.approx(np.mean(seen["first"]))
     assert row["share_any"] == pytest.approx(np.mean(seen["any"])) and row["share_any"] < 0.7 * row["share_after"]
-    part = after.part_of(found, after.reminders(found, baskets, shop=SHOP), bk.fit(baskets, max_items=2))
+    part = after.part_of(found, after.reminders(found, baskets), bk.fit(baskets, max_items=2), shop=SHOP)
     assert part.title.endswith("orders with i000 are followed by i001 within 60 days") or "One in " in part.title
     assert part.sentence.startswith("After any order it is ")
     assert part.actions[0].what == f"Remind {part.actions[0].count} customers of i001"
