@@ -14,9 +14,10 @@ from scipy import stats
 
 import crmlib as crm
 from crmlib.analysis import experiments as ex
-from crmlib.analysis.experiments import judging, measures, sequential
+from crmlib.analysis.experiments import judging, measures
 from crmlib.analysis.experiments.planning import power_of
 from crmlib.errors import UsageError
+from crmlib.stats import sequential
 from tests.test_experiments import arms, outcomes_of, page, sections
 
 # ---- every verdict ---------------------------------------------------------------------------------------------------

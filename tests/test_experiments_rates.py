@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from crmlib.analysis.experiments import effects, looks, sequential
+from crmlib.analysis.experiments import effects, looks
 from crmlib.analysis.experiments.results import read_guardrails
-from crmlib.stats import adjust
+from crmlib.stats import adjust, sequential
 
 TRIALS, LOOKS = 2_000, 50
 PLANNED = 10_000.0

@@ -13,10 +13,11 @@ import crmlib as crm
 from crmlib.analysis import experiments as ex
 from crmlib.analysis.experiments import predictions as foresight
 from crmlib.analysis.experiments import results as estimates
-from crmlib.analysis.experiments import segments, sequential
+from crmlib.analysis.experiments import segments
 from crmlib.analysis.experiments.planning import power_of
 from crmlib.errors import UsageError
 from crmlib.findings import Due
+from crmlib.stats import sequential
 from tests.test_experiments import arms, outcomes_of, page, sections
 
 

@@ -14,7 +14,7 @@ __all__ = ["main"]
 
 _COMMANDS = (
     running.run, running.backfill, alerting.alerts, keeping.status, keeping.diff, keeping.verify, keeping.prune,
-    keeping.open_page, outward.export, outward.subject, outward.erase,
+    keeping.open_page, outward.export, outward.outcome, outward.subject, outward.erase,
     shops.list_reports, shops.params, checking.check, checking.import_files, shops.demo, shops.new, shops.init,
 )  # fmt: skip
 

@@ -1,9 +1,12 @@
-"""crm export, subject, erase: what leaves the house, what is kept of a person, and how it is taken away."""
+"""crm export, outcome, subject, erase: what leaves the house, what was done with it, what is kept of a person, and how
+it is taken away.
+"""
 
 from __future__ import annotations
 
 import json
 import sys
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
 
 _TARGETS = ("klaviyo", "mailchimp", "shopify", "google", "meta", "brevo", "spreadsheet", "calendar")
 _PAUSE_DAYS = 7  # between two lists for one customer
+_YES, _NO = ("yes", "y", "true", "1"), ("no", "n", "false", "0")
 
 
 @click.command()
@@ -37,8 +41,6 @@ def export(report: str, name: str, target: str, channel: str | None, **options: 
     Only people who agreed to the channel, as the shop's tables say today, and whom no list leaves alone are in it; all
     others are in a file beside it, each with the reason.
     """
-    from datetime import date
-
     from crmlib.handover import TARGETS
     from crmlib.handover.people import Asked, hand_over
     from crmlib.handover.spreadsheet import FORMS
@@ -68,6 +70,7 @@ def export(report: str, name: str, target: str, channel: str | None, **options: 
     export_ = {"list": name, "channel": asked.channel, "day": str(as_of)}
     if to.suffix == "csv":  # a calendar names nobody, so that nobody is written to by it
         kept.remember(reports, export_, [person["customer_id"] for person in handed.people])
+        kept.assign(reports, name, rows, as_of)
     kept.note(reports, "export", report=report, list=name, day=str(as_of), to=target, channel=asked.channel,
                  people=len(handed.people), rejected=handed.counts())  # fmt: skip
     said = f"{len(handed.people):,} of {len(rows):,} in {common.near(written[0])}"
@@ -85,6 +88,56 @@ def _rejected(pairs: tuple[tuple[str, str], ...]) -> str:
     from crmlib.publishing import list_text
 
     return list_text(pd.DataFrame(list(pairs), columns=["customer_id", "reason"]))
+
+
+@click.command()
+@click.argument("report")
+@click.argument("name", metavar="LIST")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--channel", default="phone", show_default=True, help="How they were contacted.")
+@common.reports_option
+@common.variant_option
+def outcome(report: str, name: str, file: Path, channel: str, folder: str, variant: str) -> None:
+    """Take in what was done with a list, so that what it earned can be told.
+
+    FILE is a CSV with the columns customer_id, contacted_at (a day such as 2026-11-23) and, if you like, answered (yes
+    or no). Each row belongs to the list's newest run before its day. Giving the same file twice changes nothing.
+    """
+    from crmlib.publishing import csv_rows
+    from crmlib.report import archive
+    from crmlib.report.folder import kept
+    from crmlib.report.folder.manifest import slug_of
+
+    reports, slug = common.reports_folder(folder), slug_of(report, common.variant_name(variant))
+    done = [_done(row, number, name, channel) for number, row in enumerate(csv_rows(file), start=2)]
+    if not done:
+        raise UsageError(f"{file.name} names nobody: it needs rows with customer_id and contacted_at")
+    listed: dict[str, str] = {}
+    for day in sorted({row["day"] for row in done}):
+        run = archive.newest_good(reports, slug, until=day)
+        rows, as_of = archive.list_rows(run, name), date.fromisoformat(run.parent.name)
+        kept.assign(reports, name, rows, as_of)
+        listed |= {row["customer_id"]: row.get("lot", "") for row in rows}
+    kept.contacted(reports, done)
+    kept.note(reports, "outcome", report=report, list=name, channel=channel, people=len(done))
+    strange = sum(row["customer_id"] not in listed for row in done)
+    alone = sum(listed.get(row["customer_id"]) == kept.LEAVE for row in done)
+    answered = sum(row["answered"] == "yes" for row in done)
+    common.say(f"{len(done):,} contacted, {answered:,} answered; {strange:,} of them not on the list, "
+               f"{alone:,} to be left alone")  # fmt: skip
+
+
+def _done(row: dict[str, str], number: int, name: str, channel: str) -> dict[str, str]:
+    """A row of what was done as it is kept. UsageError names the line that cannot be read."""
+    who, day, answered = (row.get(key, "").strip() for key in ("customer_id", "contacted_at", "answered"))
+    try:
+        day = str(date.fromisoformat(day))
+    except ValueError:
+        raise UsageError(f"line {number}: contacted_at is {day!r}; a day such as 2026-11-23 is needed") from None
+    if not who or answered.casefold() not in ("", *_YES, *_NO):
+        raise UsageError(f"line {number}: customer_id is {who!r}, answered {answered!r}; an id, and yes, no or nothing")
+    said = "yes" if answered.casefold() in _YES else "no" if answered else ""
+    return {"customer_id": who, "list": name, "channel": channel, "day": day, "answered": said}
 
 
 @click.command()

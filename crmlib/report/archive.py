@@ -83,11 +83,13 @@ def run_of(reports: Path, slug: str, day: str) -> Path:
     return place
 
 
-def newest_good(reports: Path, slug: str) -> Path:
-    """The folder that `latest` forwards to for a report. UsageError where it has none."""
-    good = _by_slug([run for run in dated_runs(reports) if run.good])
+def newest_good(reports: Path, slug: str, *, until: str = "") -> Path:
+    """The folder that `latest` forwards to for a report, or did on the day `until`. UsageError where there is none."""
+    good = _by_slug([run for run in dated_runs(reports) if run.good and (not until or str(run.as_of) <= until)])
     if slug not in good:
-        raise UsageError(f"{slug} has no good run yet; {nearest(slug, good)}")
+        raise UsageError(
+            f"{slug} has no good run {f'as of {until} or before' if until else 'yet'}; {nearest(slug, good)}"
+        )
     return place_of(reports, good[slug][0])
 
 

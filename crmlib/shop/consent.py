@@ -23,7 +23,8 @@ from crmlib.shop.privacy import KEPT_VARIABLE
 if TYPE_CHECKING:
     from crmlib.shop.shop import Shop
 
-HELD, EXPORTED = "held_out", "exported"  # its files: customer_id, list, since, until; customer_id, list, channel, day
+# customer_id, list, and: since, until · channel, day, answered · lot, day
+HELD, EXPORTED, ASSIGNED = "held_out", "exported", "assigned"
 CHANNELS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "email": ("email_consent", ("email",)),
     "sms": ("sms_consent", ("phone",)),
@@ -155,6 +156,6 @@ def same_address(shop: Shop, column: str, keys: Iterable[str]) -> pd.DataFrame:
 
 
 def kept_file(name: str) -> Path | None:
-    """Where HELD or EXPORTED lies, as the runner says; None in a notebook that is run by hand."""
+    """Where HELD, EXPORTED or ASSIGNED lies, as the runner says; None in a notebook that is run by hand."""
     folder = os.environ.get(KEPT_VARIABLE, "")
     return Path(folder) / f"{name}.csv" if folder else None

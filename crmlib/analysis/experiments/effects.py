@@ -9,7 +9,6 @@ from typing import Any
 
 from scipy import optimize, stats
 
-from crmlib.analysis.experiments.sequential import always_valid_p, widening
 from crmlib.stats.compare import (
     difference_interval,
     exact_range,
@@ -20,6 +19,7 @@ from crmlib.stats.compare import (
     ratio_interval,
     score_test,
 )
+from crmlib.stats.sequential import always_valid_p, widening
 
 Sums = Mapping[str, float]
 Ends = tuple[float, float]

@@ -24,10 +24,10 @@ from crmlib.analysis.experiments.effects import (
 from crmlib.analysis.experiments.enough import LEAST_UNITS, is_rare, lacking, unfit
 from crmlib.analysis.experiments.facts import Facts
 from crmlib.analysis.experiments.measures import kind_of, parts_of
-from crmlib.analysis.experiments.sequential import PLANNED_UNITS
 from crmlib.analysis.experiments.split import Checks
 from crmlib.errors import UsageError, nearest
 from crmlib.stats import adjust
+from crmlib.stats.sequential import PLANNED_UNITS
 
 CLEAR = 0.05  # a corrected p below it is called a difference
 LEAST_GAIN = 0.01  # share of variance that adjusting must take away to be worth its words

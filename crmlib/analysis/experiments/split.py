@@ -17,10 +17,10 @@ from crmlib import figures, formats, wording
 from crmlib.analysis.experiments.facts import Facts
 from crmlib.analysis.experiments.given import GIVEN
 from crmlib.analysis.experiments.measures import p_text, title, words
-from crmlib.analysis.experiments.sequential import split_p
 from crmlib.errors import UsageError, nearest
 from crmlib.findings import Part
 from crmlib.stats import adjust, share_interval
+from crmlib.stats.sequential import split_p
 
 BLOCKED, WARNED = 0.001, 0.01  # p below which a broken split makes a test unusable, or is only warned of
 SPLIT = ("sample_ratio", "sample_ratio_any_day")  # the checks that may do so

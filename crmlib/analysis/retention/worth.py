@@ -19,7 +19,7 @@ from crmlib.findings import Metric, Part
 from crmlib.formats import Estimate
 from crmlib.publishing import csv_rows
 from crmlib.shop import consent
-from crmlib.shop.facts import purchase_days
+from crmlib.shop.facts import contact_cost, purchase_days
 from crmlib.shop.shop import Shop
 from crmlib.stats import compare
 
@@ -104,15 +104,6 @@ class Worth:
         if self.year.value and self.year.value > self.offer and (self.contact or self.offer):
             return float((self.contact + self.offer * (self.base or 0.0)) / (self.year.value - self.offer))
         return _WORTHWHILE
-
-
-def contact_cost(shop: Shop) -> float:
-    """What one contact costs by the shop's table of costs, the latest that counts; 0 where it does not say."""
-    if not shop.has("costs"):
-        return 0.0
-    rows = shop.table("costs").filter(lambda t: t["kind"].lower() == "contact").select("amount", "valid_from")
-    frame = shop.fetch(rows).sort_values("valid_from", na_position="first")
-    return float(frame["amount"].iloc[-1]) if len(frame) else 0.0
 
 
 def worth(

@@ -17,10 +17,15 @@ from crmlib.report.folder.manifest import write_text
 
 FOLDER = "lists"
 VARIABLE = "CRM_KEPT"  # by which kernels find the folder
-HELD, EXPORTED, ERASED, AUDIT = "held_out.csv", "exported.csv", "erased.json", "audit.jsonl"
+HELD, EXPORTED, ASSIGNED = "held_out.csv", "exported.csv", "assigned.csv"
+ERASED, AUDIT = "erased.json", "audit.jsonl"
 LEAVE = "leave alone"
 WINDOW_DAYS = 60  # for how long what writing brings is counted, and those left alone are left alone
-_COLUMNS = {HELD: ("customer_id", "list", "since", "until"), EXPORTED: ("customer_id", "list", "channel", "day")}
+_COLUMNS = {
+    HELD: ("customer_id", "list", "since", "until"),
+    EXPORTED: ("customer_id", "list", "channel", "day", "answered"),
+    ASSIGNED: ("customer_id", "list", "lot", "day"),
+}
 
 
 def folder(reports: Path) -> Path:
@@ -32,7 +37,7 @@ def folder(reports: Path) -> Path:
 
 
 def rows(reports: Path, name: str) -> list[dict[str, str]]:
-    """The rows of HELD or EXPORTED; none where there are none yet."""
+    """The rows of HELD, EXPORTED or ASSIGNED; none where there are none yet."""
     return csv_rows(reports / FOLDER / name)
 
 
@@ -69,18 +74,50 @@ def elsewhere(reports: Path, name: str, as_of: date, *, days: int) -> set[str]:
 
 def remember(reports: Path, export: Mapping[str, str], customers: Sequence[str]) -> None:
     """Keep who was handed over: `export` has list, channel and day."""
+    contacted(reports, [{**export, "customer_id": who} for who in customers])
+
+
+def contacted(reports: Path, found: Sequence[Mapping[str, str]]) -> None:
+    """Keep who was contacted, by list, channel and day; `answered` is yes, no or '' where nobody said."""
+    key = _COLUMNS[EXPORTED][:-1]
     with store.lock(reports, "@kept", wait=True, sign=False):
-        keep(reports, EXPORTED, [*rows(reports, EXPORTED), *({**export, "customer_id": who} for who in customers)])
+        known = {tuple(row[name] for name in key): row for row in rows(reports, EXPORTED)}
+        for row in found:
+            had = known.setdefault(tuple(row[name] for name in key), dict(row))
+            had["answered"] = row.get("answered") or had.get("answered", "")
+        keep(reports, EXPORTED, list(known.values()))
+
+
+def assign(reports: Path, name: str, rows_: Sequence[Mapping[str, str]], day: date) -> None:
+    """Keep whom a list that is used writes to and whom it leaves alone: the loop compares the two, whoever was reached.
+
+    Everybody counts from the first day on, once a list and half-year. A row with a column `list` is of that list.
+    """
+    drawn = [row for row in rows_ if row.get("lot") and row.get("customer_id")]
+    if not drawn:
+        return
+    with store.lock(reports, "@kept", wait=True, sign=False):
+        known = {(r["customer_id"], r["list"], _half(r["day"])): r for r in rows(reports, ASSIGNED)}
+        for row in drawn:
+            who, list_ = row["customer_id"], row.get("list") or name
+            new = {"customer_id": who, "list": list_, "lot": row["lot"], "day": str(day)}
+            had = known.setdefault((who, list_, _half(str(day))), new)
+            had["day"] = min(had["day"], str(day))
+        keep(reports, ASSIGNED, list(known.values()))
+
+
+def _half(day: str) -> str:
+    return f"{day[:4]}{'a' if day[5:7] < '07' else 'b'}"
 
 
 def keep(reports: Path, name: str, found: Sequence[Mapping[str, str]]) -> None:
-    """Write HELD or EXPORTED anew, in an order that does not depend on who came first."""
+    """Write HELD, EXPORTED or ASSIGNED anew, in an order that does not depend on who came first."""
     import pandas as pd
 
     from crmlib.publishing import list_text
 
     columns = list(_COLUMNS[name])
-    frame = pd.DataFrame([{key: row[key] for key in columns} for row in found], columns=columns, dtype=str)
+    frame = pd.DataFrame([{key: row.get(key, "") for key in columns} for row in found], columns=columns, dtype=str)
     private_text(folder(reports) / name, list_text(frame.sort_values(columns).drop_duplicates()))
 
 

@@ -11,6 +11,7 @@ from crmlib.shop.facts.customers import (
 from crmlib.shop.facts.families import families
 from crmlib.shop.facts.gaps import gap_lengths, gaps
 from crmlib.shop.facts.orders import (
+    contact_cost,
     credit_notes,
     has_costs,
     line_money,
@@ -24,6 +25,7 @@ from crmlib.shop.facts.orders import (
 
 __all__ = [
     "basket_items",
+    "contact_cost",
     "credit_notes",
     "customer_history",
     "customer_traits",

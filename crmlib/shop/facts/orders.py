@@ -187,5 +187,14 @@ def order_margins(shop: Shop) -> ir.Table:
     )  # fmt: skip
 
 
+def contact_cost(shop: Shop) -> float:
+    """What one contact costs by the shop's table of costs, the latest that counts; 0 where it does not say."""
+    if not shop.has("costs"):
+        return 0.0
+    rows = shop.table("costs").filter(lambda t: t["kind"].lower() == "contact").select("amount", "valid_from")
+    frame = shop.fetch(rows).sort_values("valid_from", na_position="first")
+    return float(frame["amount"].iloc[-1]) if len(frame) else 0.0
+
+
 def _lines_have_money(shop: Shop) -> bool:
     return shop.has("order_lines", "line_total") or shop.has("order_lines", "unit_price", "quantity")

@@ -1,0 +1,222 @@
+"""What have lists earned? Those a list writes to against those it leaves alone, by lot, whoever was reached."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any, Literal
+
+import ibis
+import ibis.expr.types as ir
+import numpy as np
+import pandas as pd
+
+from crmlib.analysis.outreach import LEAVE, half_year
+from crmlib.formats import outline
+from crmlib.publishing import csv_rows
+from crmlib.shop import consent
+from crmlib.shop.facts import contact_cost, has_costs, net_orders, order_margins
+from crmlib.stats.sequential import split_p, widening
+
+if TYPE_CHECKING:
+    from crmlib.shop.shop import Shop
+
+WINDOW_DAYS = 60  # after a list's day, for which what people buy counts, as for whom it leaves alone
+ALL = "all lists"
+Verdict = Literal["earns", "costs more than it brings", "not known yet", "spoilt"]
+_BEFORE_DAYS = 365
+_PLAN = (205, 51)  # of 256, as `privacy.lot` draws
+_LEAST = 30  # people left alone whose window is over, below which a mean of money says nothing
+_PLANNED = (
+    1_000  # people at whom the range is narrowest: fixed, since a range that may be read weekly must not follow data
+)
+_WORTHWHILE = 0.1  # of what those left alone bring: the gain by which the day of an answer is reckoned
+_SPOILT = 0.05  # share of those left alone who were contacted all the same
+_SPLIT = 0.001
+_MOST_ROWS = 5_000_000
+_TWO_YEARS = 730
+_COLUMNS = (
+    "list", "written", "left_alone", "waiting", "contacted", "answered", "contaminated", "split_p", "mean",
+    "mean_alone", "each", "low", "high", "verdict", "answer_by",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Earned:
+    """What lists brought within WINDOW_DAYS, by list, ALL first; empty where no list is known to have been used.
+
+    table     written and left_alone are people whose window is over, `waiting` those whose is not; mean and mean_alone
+              what each brought, `each` the difference less the cost of a contact, with a range that holds whenever it
+              is read; `answer_by` the day by which a gain of a tenth would show, empty where that is beyond two years
+    money     'margin' or 'revenue', in `currency`
+    cost      of a contact
+    """
+
+    table: pd.DataFrame
+    money: str
+    currency: str
+    cost: float
+    as_of: date
+
+    __repr__ = outline
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def of(self, name: str) -> dict[str, Any]:
+        """A list's row; empty where it was never used."""
+        rows = self.table[self.table["list"] == name].to_dict("records")
+        return {str(key): value for key, value in rows[0].items()} if rows else {}
+
+    @property
+    def stopped(self) -> tuple[str, ...]:
+        """Lists that cost more than they bring, and are not proposed again."""
+        return tuple(self.table.loc[self.table["verdict"] == "costs more than it brings", "list"])
+
+
+def earned(shop: Shop, *, confidence: float = 0.95) -> Earned:
+    """What did the lists that were handed over, or said to be used, bring against those whom the lot left alone?
+
+    Intent to treat: everybody a used list named counts, on the side the lot put them, from the first day in a
+    half-year on. The lot is one for all lists, so a list's row says what all writing to its people added.
+
+    >>> earned(store).table.empty
+    True
+    """
+    rows, sent = _kept(consent.ASSIGNED, shop.as_of), _kept(consent.EXPORTED, shop.as_of)
+    cost, paid = contact_cost(shop), shop.has("orders", "customer_id")
+    money = "margin" if paid and has_costs(shop) else "revenue"
+    if rows.empty or not paid:
+        return Earned(pd.DataFrame(columns=list(_COLUMNS)), money, shop.currency, cost, shop.as_of)
+    people = _brought(shop, _first(rows), margin=money == "margin")
+    people = _reached(people, sent)
+    table = pd.DataFrame(_rows(people, shop.as_of, cost=cost, confidence=confidence), columns=list(_COLUMNS))
+    return Earned(table, money, shop.currency, cost, shop.as_of)
+
+
+def _kept(name: str, as_of: date) -> pd.DataFrame:
+    """A file of what is kept of customers, as of a day."""
+    file = consent.kept_file(name)
+    frame = pd.DataFrame(csv_rows(file) if file else [], dtype=str)
+    if frame.empty:
+        return frame
+    frame["day"] = pd.to_datetime(frame["day"])
+    return frame[frame["day"] < pd.Timestamp(as_of)].reset_index(drop=True)
+
+
+def _first(rows: pd.DataFrame) -> pd.DataFrame:
+    """Each list's people, and all lists' under ALL, once a half-year from their first day on."""
+    rows = rows.assign(alone=rows["lot"] == LEAVE, half=[half_year(day.date()) for day in rows["day"]])
+    both = pd.concat([rows.assign(list=ALL), rows]).sort_values("day", kind="stable")
+    return both.drop_duplicates(["list", "customer_id", "half"]).reset_index(drop=True)
+
+
+def _brought(shop: Shop, people: pd.DataFrame, *, margin: bool) -> pd.DataFrame:
+    """With `value`, what each brought in the window, and `before`, what in the year before it."""
+    days = people[["customer_id", "day"]].drop_duplicates()
+    asked = ibis.memtable(days.assign(day=days["day"].dt.date), schema={"customer_id": "string", "day": "date"})
+    orders = _amounts(shop, margin=margin)
+    joined = shop.keep(asked).inner_join(orders, "customer_id")
+    after = joined["_day"].delta(joined["day"], unit="day")
+    joined = joined.mutate(_after=after).filter(lambda t: (t["_after"] >= -_BEFORE_DAYS) & (t["_after"] < WINDOW_DAYS))
+    sums = joined.group_by("customer_id", "day").aggregate(
+        value=joined["_amount"].sum(where=joined["_after"] >= 0),
+        before=joined["_amount"].sum(where=joined["_after"] < 0),
+    )
+    found = shop.fetch(sums, max_rows=_MOST_ROWS)
+    found["day"] = pd.to_datetime(found["day"])
+    whole = people.merge(found, on=["customer_id", "day"], how="left")
+    return whole.assign(**{name: whole[name].fillna(0.0).astype(float) for name in ("value", "before")})
+
+
+def _amounts(shop: Shop, *, margin: bool) -> ir.Table:
+    rows = order_margins(shop) if margin else net_orders(shop)
+    amount = rows["margin" if margin else "revenue"].cast("float64").fill_null(0)
+    return rows.select("customer_id", _day="day", _amount=amount).filter(lambda t: t["customer_id"].notnull())
+
+
+def _reached(people: pd.DataFrame, sent: pd.DataFrame) -> pd.DataFrame:
+    """With `contacted` by the list itself, `answered`, and `any`, contacted by whichever list within the window."""
+    empty = {name: np.zeros(len(people), dtype=bool) for name in ("contacted", "answered", "any")}
+    if sent.empty:
+        return people.assign(**empty)
+    if "answered" not in sent:
+        sent = sent.assign(answered="")
+    pairs = people.reset_index()[["index", "customer_id", "list", "day"]].merge(
+        sent, on="customer_id", suffixes=("", "_of")
+    )
+    after = (pairs["day_of"] - pairs["day"]).dt.days
+    pairs = pairs[(after >= 0) & (after < WINDOW_DAYS)]
+    own = pairs[(pairs["list"] == pairs["list_of"]) | (pairs["list"] == ALL)]
+    marks = {"contacted": own, "answered": own[own["answered"] == "yes"], "any": pairs}
+    return people.assign(**{name: people.index.isin(rows["index"]) for name, rows in marks.items()})
+
+
+def _rows(people: pd.DataFrame, as_of: date, *, cost: float, confidence: float) -> Iterator[dict[str, Any]]:
+    names = sorted(set(people["list"]) - {ALL})
+    for name in [ALL, *names] if len(names) > 1 else names:
+        yield {"list": name, **compare(people[people["list"] == name], as_of, cost=cost, confidence=confidence)}
+
+
+def compare(people: pd.DataFrame, as_of: date, *, cost: float = 0.0, confidence: float = 0.95) -> dict[str, Any]:
+    """What one list brought to each it wrote to: rows with day, alone, value, before, contacted, answered, any.
+
+    The difference of means, less what the year before explains (CUPED, Deng et al. 2013), with an interval that holds
+    at every weekly look (Waudby-Smith et al. 2024).
+
+    >>> compare(PEOPLE, DAY)["verdict"]
+    'not known yet'
+    """
+    over = people["day"] + timedelta(days=WINDOW_DAYS) <= pd.Timestamp(as_of)
+    done, alone = people[over], people.loc[over, "alone"]
+    n, n_alone = int((~alone).sum()), int(alone.sum())
+    every = (int((~people["alone"]).sum()), int(people["alone"].sum()))
+    found: dict[str, Any] = {
+        "written": n, "left_alone": n_alone, "waiting": int((~over).sum()),
+        "contacted": int((people["contacted"] & ~people["alone"]).sum()), "answered": int(people["answered"].sum()),
+        "contaminated": int((people["any"] & people["alone"]).sum()), "split_p": float(split_p([every], _PLAN)[-1]),
+        **dict.fromkeys(("mean", "mean_alone", "each", "low", "high"), math.nan),
+        "verdict": "not known yet", "answer_by": None,
+    }  # fmt: skip
+    begin = people["day"].min().date()
+    if min(n, n_alone) < _LEAST:
+        return {**found, "answer_by": _readable(people.loc[people["alone"], "day"], begin, as_of)}
+    value = _less_what_was_known(done)
+    sides = value[~alone], value[alone]
+    each = float(sides[0].mean() - sides[1].mean()) - cost
+    error = math.sqrt(sum(float(side.var()) / len(side) for side in sides))
+    half = float(widening(n, n_alone, alpha=1 - confidence, planned=_PLANNED)) * error
+    found |= {
+        "mean": float(done.loc[~alone, "value"].mean()), "mean_alone": float(done.loc[alone, "value"].mean()),
+        "each": each, "low": each - half, "high": each + half,
+    }  # fmt: skip
+    if found["split_p"] < _SPLIT or found["contaminated"] > _SPOILT * every[1]:
+        found["verdict"] = "spoilt"
+    elif found["low"] > 0 or found["high"] < 0:
+        found["verdict"] = "earns" if found["low"] > 0 else "costs more than it brings"
+    else:
+        wanted = _WORTHWHILE * abs(found["mean_alone"]) or cost
+        more = (half / wanted) ** 2 - 1 if wanted else math.inf
+        days = max(more, 0.0) * max((as_of - begin).days - WINDOW_DAYS, 7)
+        found["answer_by"] = as_of + timedelta(days=math.ceil(days)) if days <= _TWO_YEARS else None
+    return found
+
+
+def _readable(alone: pd.Series, begin: date, as_of: date) -> date | None:
+    """The day from which a first answer can be read: enough are left alone by then, and their window is over."""
+    window = timedelta(days=WINDOW_DAYS)
+    if len(alone) >= _LEAST:
+        enough: date = alone.sort_values().iloc[_LEAST - 1].date()
+        return enough + window
+    days = (as_of - begin).days * _LEAST / max(len(alone), 0.01)
+    return begin + timedelta(days=math.ceil(days)) + window if days <= _TWO_YEARS else None
+
+
+def _less_what_was_known(done: pd.DataFrame) -> pd.Series:
+    """What each brought, less what their year before leads one to expect; the mean stays as it was."""
+    value, before = done["value"], done["before"] - done["before"].mean()
+    inside = before - before.groupby(done["alone"]).transform("mean")
+    spread = float((inside**2).sum())
+    return value - (float((inside * value).sum()) / spread if spread > 0 else 0.0) * before
