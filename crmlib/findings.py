@@ -204,7 +204,7 @@ class Part:
     carries its numbers. `detail` folds it behind the main findings, `glance` lends its chart to the index. `certain`
     are sentences for 'How certain is this?', `method` the same in the method's own terms, folded; `ahead` says in a
     sentence what is to be expected. `tables` and `lists` are frames by file name: whatever names a customer goes into a
-    list and is never shown.
+    list and is never shown. `texts` are whole files beside the page, by name: for a mailer, for a calendar.
     """
 
     title: str = ""
@@ -226,6 +226,7 @@ class Part:
     watches: Sequence[Watch] = ()
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     lists: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    texts: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in _GATHERED:
@@ -234,6 +235,7 @@ class Part:
         for name in ("tables", "lists"):
             frames = {key: frame.copy() for key, frame in getattr(self, name).items()}
             object.__setattr__(self, name, MappingProxyType(frames))
+        object.__setattr__(self, "texts", MappingProxyType(dict(self.texts)))
 
     @property
     def shown(self) -> bool:
@@ -309,6 +311,11 @@ class Findings:
     def lists(self) -> dict[str, pd.DataFrame]:
         """The same for `lists/`, where whatever names a customer goes."""
         return {name: frame for part in self.parts for name, frame in part.lists.items()}
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """File name -> text, beside the page."""
+        return {name: text for part in self.parts for name, text in part.texts.items()}
 
     def __getitem__(self, metric_id: str) -> Metric:
         for metric in self.metrics:

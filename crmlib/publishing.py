@@ -73,6 +73,8 @@ def publish(findings: Findings, *, shop: Source, out: str | Path = "") -> Publis
     texts = {name: csv_text(frame) for name, frame in findings.tables.items()}
     if out:
         _write(Path(out) / "tables", texts, mode=0o755)
+        for name, text in findings.texts.items():
+            (Path(out) / name).write_bytes(masking.emails(text).encode())
         if findings.lists:
             lists = {name: list_text(frame) for name, frame in findings.lists.items()}
             _write(Path(out) / "lists", lists, mode=0o700)

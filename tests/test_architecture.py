@@ -17,7 +17,7 @@ PACKAGE = ROOT / "crmlib"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # floor -> prefixes it may import from crmlib; formats and errors are open to all.
-OPEN = ("crmlib.errors", "crmlib.formats", "crmlib.plain", "crmlib.scratch", "crmlib.stones")
+OPEN = ("crmlib.errors", "crmlib.formats", "crmlib.ical", "crmlib.plain", "crmlib.scratch", "crmlib.stones")
 ALLOWED = {
     "cli": ("crmlib.report", "crmlib.shop.intake", "crmlib.shop.samples", "crmlib"),
     "report": (
@@ -40,6 +40,7 @@ ALLOWED = {
     "wording": (),
     "masking": (),
     "formats": (),
+    "ical": (),
     "ipython": ("crmlib", "crmlib.figures"),
     "errors": (),
 }

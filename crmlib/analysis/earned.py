@@ -138,8 +138,8 @@ def _amounts(shop: Shop, *, margin: bool) -> ir.Table:
 
 
 def _reached(people: pd.DataFrame, sent: pd.DataFrame) -> pd.DataFrame:
-    """With `contacted` by the list itself, `answered`, and `any`, contacted by whichever list within the window."""
-    empty = {name: np.zeros(len(people), dtype=bool) for name in ("contacted", "answered", "any")}
+    """With `contacted`, by whichever list within the window, and `answered`."""
+    empty = {name: np.zeros(len(people), dtype=bool) for name in ("contacted", "answered")}
     if sent.empty:
         return people.assign(**empty)
     if "answered" not in sent:
@@ -149,8 +149,7 @@ def _reached(people: pd.DataFrame, sent: pd.DataFrame) -> pd.DataFrame:
     )
     after = (pairs["day_of"] - pairs["day"]).dt.days
     pairs = pairs[(after >= 0) & (after < WINDOW_DAYS)]
-    own = pairs[(pairs["list"] == pairs["list_of"]) | (pairs["list"] == ALL)]
-    marks = {"contacted": own, "answered": own[own["answered"] == "yes"], "any": pairs}
+    marks = {"contacted": pairs, "answered": pairs[pairs["answered"] == "yes"]}
     return people.assign(**{name: people.index.isin(rows["index"]) for name, rows in marks.items()})
 
 
@@ -161,7 +160,7 @@ def _rows(people: pd.DataFrame, as_of: date, *, cost: float, confidence: float) 
 
 
 def compare(people: pd.DataFrame, as_of: date, *, cost: float = 0.0, confidence: float = 0.95) -> dict[str, Any]:
-    """What one list brought to each it wrote to: rows with day, alone, value, before, contacted, answered, any.
+    """What one list brought to each it wrote to: rows with day, alone, value, before, contacted, answered.
 
     The difference of means, less what the year before explains (CUPED, Deng et al. 2013), with an interval that holds
     at every weekly look (Waudby-Smith et al. 2024).
@@ -176,7 +175,8 @@ def compare(people: pd.DataFrame, as_of: date, *, cost: float = 0.0, confidence:
     found: dict[str, Any] = {
         "written": n, "left_alone": n_alone, "waiting": int((~over).sum()),
         "contacted": int((people["contacted"] & ~people["alone"]).sum()), "answered": int(people["answered"].sum()),
-        "contaminated": int((people["any"] & people["alone"]).sum()), "split_p": float(split_p([every], _PLAN)[-1]),
+        "contaminated": int((people["contacted"] & people["alone"]).sum()),
+        "split_p": float(split_p([every], _PLAN)[-1]),
         **dict.fromkeys(("mean", "mean_alone", "each", "low", "high"), math.nan),
         "verdict": "not known yet", "answer_by": None,
     }  # fmt: skip

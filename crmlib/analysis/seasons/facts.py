@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from crmlib import formats, wording
 from crmlib.shop import facts as shared
+from crmlib.shop.facts import public_holidays
 
 if TYPE_CHECKING:
     from crmlib.shop.shop import Shop
@@ -153,7 +154,8 @@ def measure(shop: Shop) -> Days:
     span = pd.Series("", index=index)
     for one in (*shop.settings.closures, *shop.settings.campaigns):
         span[(index >= pd.Timestamp(one.start)) & (index <= pd.Timestamp(one.end))] = one.name or "closed"
-    holiday, country = holidays_of(shop, index)
+    free = public_holidays(shop, date(index[0].year, 1, 1), date(index[-1].year, 12, 31)) if len(index) else {}
+    holiday = pd.Series([free.get(day.date(), "") for day in index], index=index)
     frame = frame.assign(holiday=holiday, span=span, masked=span != "")
     parts = {TOTAL: frame["orders"]}
     for kind in () if lacks else kinds(shop, WATCHED):
@@ -164,17 +166,5 @@ def measure(shop: Shop) -> Days:
             parts |= {(kind, str(v)): wide[v] for v in wide if wide[v].tail(YEAR).mean() >= LARGE}
     return Days(
         frame=frame, series=pd.DataFrame(parts), as_of=shop.as_of, currency=shop.currency if money else "",
-        country=country, lacks=lacks,
+        country=shop.settings.country if free else "", lacks=lacks,
     )  # fmt: skip
-
-
-def holidays_of(shop: Shop, index: pd.DatetimeIndex) -> tuple[pd.Series, str]:
-    """The name of the public holiday of each day, '' for none, by the country of shop.toml; '' where that is none."""
-    import holidays
-
-    years = range(index.min().year, index.max().year + 1) if len(index) else range(0)
-    try:
-        found = holidays.country_holidays(shop.settings.country, years=years, language="en_US")
-    except (NotImplementedError, KeyError, AttributeError):
-        return pd.Series("", index=index), ""
-    return pd.Series([found.get(day.date()) or "" for day in index], index=index), shop.settings.country

@@ -10,6 +10,8 @@ from zoneinfo import ZoneInfo
 import ibis.expr.types as ir
 import pandas as pd
 
+from crmlib.shop.facts import public_holidays
+
 if TYPE_CHECKING:
     from crmlib.shop.shop import Shop
 
@@ -43,7 +45,7 @@ def calendar(shop: Shop, first: date) -> pd.DataFrame:
     """
     team, zone = shop.settings.team, ZoneInfo(shop.settings.timezone)
     days = [first + timedelta(days=n) for n in range(max((shop.as_of - first).days, 0) + 2)]
-    free = _holidays(shop.settings.country, days[0].year, days[-1].year)
+    free = set(public_holidays(shop, days[0], days[-1]))
     free |= {day for span in shop.settings.closures for day in days if span.start <= day <= span.end}
 
     def ahead(at: datetime) -> int:
@@ -83,14 +85,3 @@ def _span(shop: Shop) -> tuple[int, int]:
     """The seconds of a day at which work begins and ends; the whole day where shop.toml does not say."""
     opens, shuts = shop.settings.team.hours or (0, 24)
     return int(opens * 3600), int(shuts * 3600)
-
-
-def _holidays(country: str, first: int, last: int) -> set[date]:
-    if not country:
-        return set()
-    import holidays
-
-    try:
-        return set(holidays.country_holidays(country, years=range(first, last + 1)))
-    except NotImplementedError:
-        return set()

@@ -10,6 +10,7 @@ from crmlib.shop.facts.customers import (
 )
 from crmlib.shop.facts.families import families
 from crmlib.shop.facts.gaps import gap_lengths, gaps
+from crmlib.shop.facts.holidays import public_holidays
 from crmlib.shop.facts.orders import (
     contact_cost,
     credit_notes,
@@ -43,6 +44,7 @@ __all__ = [
     "monthly",
     "net_orders",
     "order_margins",
+    "public_holidays",
     "purchase_days",
     "sales",
 ]

@@ -1,0 +1,155 @@
+"""What lists earned: a planted gain is found, none is where none was, a spoilt control is noticed, and day by day."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import crmlib as crm
+from crmlib.analysis import earned as loop
+from crmlib.report.folder import kept
+
+ShopWriter = Callable[..., Path]
+
+BEGIN, WEEKS, A_WEEK, TIMES, SPEND = date(2025, 1, 6), 52, 60, 0.4, float(np.exp(3.4 + 0.7**2 / 2))
+
+
+def a_year(seed: int, *, more: float = 0.0, contaminated: float = 0.0) -> pd.DataFrame:
+    """People of weekly lists: some buy often, most seldom; those written to `more` often."""
+    rng = np.random.default_rng(seed)
+    n = WEEKS * A_WEEK
+    alone, level = rng.random(n) < 51 / 256, rng.gamma(0.7, 1 / 0.7, n)
+
+    def spent(orders: np.ndarray) -> np.ndarray:
+        return np.array([rng.lognormal(3.4, 0.7, k).sum() for k in orders])
+
+    return pd.DataFrame(
+        {
+            "day": np.repeat(pd.date_range(BEGIN, periods=WEEKS, freq="7D"), A_WEEK), "alone": alone,
+            "value": spent(rng.poisson(level * TIMES * np.where(alone, 1, 1 + more))),
+            "before": spent(rng.poisson(level * TIMES * 6)), "answered": False,
+            "contacted": ~alone | (alone & (rng.random(n) < contaminated)),
+        }
+    )  # fmt: skip
+
+
+def weekly(people: pd.DataFrame) -> list[dict[str, object]]:
+    """What each Monday of the year and of the two months after it read."""
+    days = [BEGIN + timedelta(days=7 * week) for week in range(10, WEEKS + 10)]
+    return [loop.compare(people[people["day"] < pd.Timestamp(day)], day) for day in days]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_planted_gain_is_found_within_its_interval(seed: int) -> None:
+    looks = weekly(a_year(seed, more=0.5))
+    truth = 0.5 * TIMES * SPEND
+    assert looks[-1]["verdict"] == "earns"
+    assert looks[-1]["low"] < truth < looks[-1]["high"]
+    assert not any(str(look["verdict"]).startswith("costs") for look in looks)
+
+
+@pytest.mark.slow
+def test_none_is_found_where_none_was_planted_however_often_one_looks() -> None:
+    """200 years of 52 weekly looks: at most the declared 5 % say anything (the bound allows for 200 draws)."""
+    said = [any(look["verdict"] != "not known yet" for look in weekly(a_year(seed))) for seed in range(1000, 1200)]
+    assert np.mean(said) <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / 200)
+
+
+def test_a_contact_costs() -> None:
+    people = a_year(7, more=0.0)
+    day = BEGIN + timedelta(days=7 * (WEEKS + 9))
+    free, dear = loop.compare(people, day), loop.compare(people, day, cost=12.0)
+    assert dear["each"] == pytest.approx(free["each"] - 12)
+    assert dear["verdict"] == "costs more than it brings"
+
+
+def test_a_spoilt_control_is_noticed() -> None:
+    day = BEGIN + timedelta(days=7 * (WEEKS + 9))
+    assert loop.compare(a_year(3, more=0.5, contaminated=0.2), day)["verdict"] == "spoilt"
+    people = a_year(3, more=0.5)
+    # Half of those to be left alone went missing from the list.
+    fewer = people[~people["alone"] | (np.arange(len(people)) % 2 == 0)]
+    assert loop.compare(fewer, day)["verdict"] == "spoilt"
+
+
+def test_what_was_known_before_narrows_the_range_and_moves_no_mean() -> None:
+    people = a_year(5)
+    flat = people.assign(before=0.0)
+    day = BEGIN + timedelta(days=7 * (WEEKS + 9))
+    one, other = loop.compare(people, day), loop.compare(flat, day)
+    assert one["high"] - one["low"] < 0.97 * (other["high"] - other["low"])
+    assert (one["mean"], one["mean_alone"]) == (other["mean"], other["mean_alone"])
+
+
+def test_the_day_of_a_first_answer_is_when_enough_windows_have_closed() -> None:
+    people = a_year(11)
+    day = BEGIN + timedelta(days=30)
+    seen = people[people["day"] < pd.Timestamp(day)]
+    told = loop.compare(seen, day)
+    by = told["answer_by"]
+    assert told["verdict"] == "not known yet" and isinstance(by, date)
+    before, then = by - timedelta(days=1), by + timedelta(days=1)
+    assert np.isnan(loop.compare(people[people["day"] < pd.Timestamp(before)], before)["each"])
+    assert not np.isnan(loop.compare(people[people["day"] < pd.Timestamp(then)], then)["each"])
+
+
+LISTED = [
+    {"customer_id": f"c{n}", "lot": "leave alone" if n % 5 == 0 else "write", "reason": "due"} for n in range(200)
+]
+
+
+def orders(day: date) -> pd.DataFrame:
+    """Everybody bought for 10 in the year before; those written to for 30 in the window, the others for 20, late too."""
+    rows = []
+    for n, row in enumerate(LISTED):
+        rows.append((f"b{n}", row["customer_id"], day - timedelta(days=40), 10.0))
+        amount = 20.0 if row["lot"] == "leave alone" else 30.0
+        rows.append((f"a{n}", row["customer_id"], day + timedelta(days=n % 60), amount))
+        rows.append((f"l{n}", row["customer_id"], day + timedelta(days=60), 500.0))
+    return pd.DataFrame(rows, columns=["order_id", "customer_id", "ordered_at", "total"])
+
+
+def test_orders_of_the_window_are_counted_by_the_lot(
+    tmp_path: Path, write_shop: ShopWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    day = date(2026, 1, 5)
+    kept.assign(tmp_path, "due", LISTED, day)
+    kept.assign(tmp_path, "due", LISTED, day + timedelta(days=7))  # listed again: counts from its first day
+    kept.remember(tmp_path, {"list": "due", "channel": "email", "day": str(day)}, ["c1", "c2", "c5"])
+    monkeypatch.setenv(kept.VARIABLE, str(tmp_path / kept.FOLDER))
+    folder = write_shop(orders=orders(day))
+    found = loop.earned(crm.connect(folder, as_of=day + timedelta(days=70)))
+    row = found.of("due")
+    assert len(found) == 1 and found.money == "revenue"
+    assert (row["written"], row["left_alone"], row["waiting"]) == (160, 40, 0)
+    assert (row["mean"], row["mean_alone"], row["each"]) == (30.0, 20.0, pytest.approx(10.0))
+    assert (row["contacted"], row["contaminated"]) == (2, 1) and row["verdict"] == "earns"
+    # A day before the window closes nobody counts, and the day of a first answer is said.
+    early = loop.earned(crm.connect(folder, as_of=day + timedelta(days=59))).of("due")
+    assert (early["written"], early["waiting"]) == (0, 200) and early["answer_by"] == day + timedelta(days=60)
+    whole = loop.earned(crm.connect(folder, as_of=day + timedelta(days=60))).of("due")
+    assert (whole["written"], whole["waiting"], whole["each"]) == (160, 0, pytest.approx(10.0))
+
+
+def test_nothing_was_used_so_nothing_is_measured(tmp_path: Path, write_shop: ShopWriter) -> None:
+    assert loop.earned(crm.connect(write_shop(orders=orders(date(2026, 1, 5))))).table.empty
+    kept.assign(tmp_path, "customers", [{"customer_id": "c1", "lot": ""}], date(2026, 1, 5))
+    assert kept.rows(tmp_path, kept.ASSIGNED) == []
+
+
+def test_a_lost_key_moves_nobody_from_one_side_to_the_other(tmp_path: Path) -> None:
+    day = date(2026, 1, 5)
+    kept.assign(tmp_path, "due", LISTED[:6], day)
+    turned = [{**row, "lot": "write"} for row in LISTED[:6]]
+    kept.assign(tmp_path, "due", turned, day + timedelta(days=30))
+    rows = kept.rows(tmp_path, kept.ASSIGNED)
+    assert {row["customer_id"]: row["lot"] for row in rows}["c0"] == "leave alone"
+    assert {row["day"] for row in rows} == {str(day)}
+    # The next half-year draws anew.
+    kept.assign(tmp_path, "due", turned, date(2026, 7, 2))
+    assert len(kept.rows(tmp_path, kept.ASSIGNED)) == 12
