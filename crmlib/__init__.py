@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         experiments,
         feedback,
         lifetime_value,
+        overview,
         purchase_cycles,
         retention,
         seasons,
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from crmlib.figures.own import page
     from crmlib.findings import Part, compose
     from crmlib.ipython import connect
-    from crmlib.publishing import due, publish
+    from crmlib.publishing import due, publish, published
     from crmlib.shop.segments import segment
     from crmlib.shop.shop import Shop
 
@@ -53,8 +54,10 @@ __all__ = [
     "experiments",
     "feedback",
     "lifetime_value",
+    "overview",
     "page",
     "publish",
+    "published",
     "purchase_cycles",
     "retention",
     "seasons",
@@ -70,6 +73,7 @@ _FUNCTIONS = {
     "due": "crmlib.publishing",
     "page": "crmlib.figures.own",
     "publish": "crmlib.publishing",
+    "published": "crmlib.publishing",
     "segment": "crmlib.shop.segments",
 }
 

@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from crmlib import masking
-from crmlib.findings import FINDINGS_MIME, Due, Findings, due_from
+from crmlib.findings import FINDINGS_MIME, Due, Findings, Metric, due_from
 
 if TYPE_CHECKING:
     import pandas as pd
 
 DUE_FILE = "due.json"
+PUBLISHED_FILE = "published.json"
 LARGEST_TABLE = 1_000_000  # bytes of CSV that may travel inside a notebook
 
 # The wide forms of = + - @ count as formulas where keyboards type them.
@@ -90,6 +91,39 @@ def due(out: str | Path) -> tuple[Due, ...]:
     if file is None or not file.is_file():
         return ()
     return tuple(due_from(said) for said in json.loads(file.read_text(encoding="utf-8")))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What another report has published: its numbers by id, and with `rows` those of its tables."""
+
+    report: str
+    title: str
+    as_of: date
+    headline: str
+    metrics: Mapping[str, Metric]
+    folder: Path
+
+    def rows(self, table: str) -> list[dict[str, str]]:
+        """The rows of one of its tables; none where it has no such table."""
+        return csv_rows(self.folder / "tables" / f"{table}.csv")
+
+
+def published(out: str | Path) -> tuple[Run, ...]:
+    """What other reports had published by this day, as the runner laid it into `out`, the newest first.
+
+    For a notebook that says so in its metadata: `"crm": {"after": "others"}`. It then runs after them.
+    """
+    file = Path(out) / PUBLISHED_FILE if out else None
+    if file is None or not file.is_file():
+        return ()
+    found = [
+        Run(report=said["report"], title=said["title"], as_of=date.fromisoformat(said["as_of"]),
+            headline=said["headline"], metrics={one["id"]: Metric(**one) for one in said["metrics"]},
+            folder=Path(said["folder"]))
+        for said in json.loads(file.read_text(encoding="utf-8"))
+    ]  # fmt: skip
+    return tuple(sorted(found, key=lambda run: run.as_of, reverse=True))
 
 
 def csv_text(

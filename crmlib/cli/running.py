@@ -242,8 +242,10 @@ def _say_what_would_run(todo: Sequence[tuple[Plan, list[Report]]], values: Mappi
     rows: list[tuple[str, ...]] = []
     for plan, reports in todo:
         basis = Basis.look(plan)
-        for report in reports:
-            reasons = fresh.why(plan, report, values[report.name], basis.of(report, plan))
+        for report in sorted(reports, key=lambda report: report.after):
+            reasons = fresh.why(plan, report, values[report.name], basis.of(report, plan, values[report.name]))
+            if report.after and not reasons and any(row[::2] == (str(plan.as_of), "would run") for row in rows):
+                reasons = ["reports that it reads are run anew"]
             rows.append((str(plan.as_of), report.name, "would run" if reasons else "up to date", "; ".join(reasons)))
     common.echo_columns(rows)
 

@@ -1,5 +1,6 @@
-"""Charts and tables that a page can carry: `dots`, `bars`, `columns`, `line`, `grid`, `table`, `draw`."""
+"""Charts and tables that a page can carry: `bridge`, `dots`, `bars`, `columns`, `line`, `grid`, `table`, `draw`."""
 
+from crmlib.figures.bridge import bridge
 from crmlib.figures.canvas import (
     ACCENT,
     GREEN,
@@ -35,6 +36,7 @@ __all__ = [
     "Chart",
     "Form",
     "bars",
+    "bridge",
     "columns",
     "dots",
     "draw",

@@ -82,7 +82,8 @@ class Report:
     """A notebook as the runner knows it, by its file alone.
 
     `needs` is what its metadata says under crm: tables and columns without which it has no answer, each with its
-    alternatives, such as 'outcomes or orders.customer_id'.
+    alternatives, such as 'outcomes or orders.customer_id'. One with `after` reads what the others have published, and
+    runs after them.
     """
 
     name: str
@@ -90,6 +91,7 @@ class Report:
     notebook: Path
     parameters: tuple[Parameter, ...]
     needs: tuple[str, ...] = ()
+    after: bool = False
 
     def __getitem__(self, name: str) -> Parameter:
         for parameter in self.parameters:
@@ -181,8 +183,9 @@ def _read(notebook: Path, written: Mapping[str, Any]) -> Report:
     missing = [name for name in RESERVED if name not in {parameter.name for parameter in parameters}]
     if missing:
         raise UsageError(f"{notebook.name}: the parameters cell lacks {', '.join(missing)}")
-    needs = tuple(map(str, written.get("metadata", {}).get("crm", {}).get("needs", ())))
-    return Report(name=name, title=title, notebook=notebook, parameters=parameters, needs=needs)
+    about = written.get("metadata", {}).get("crm", {})
+    needs, after = tuple(map(str, about.get("needs", ()))), about.get("after") == "others"
+    return Report(name=name, title=title, notebook=notebook, parameters=parameters, needs=needs, after=after)
 
 
 def heading(cell: Mapping[str, Any]) -> str:

@@ -18,6 +18,7 @@ from typing import Any, Literal
 from crmlib import formats, wording
 from crmlib.report.folder import kept
 from crmlib.report.folder.manifest import Manifest, earlier_runs, sha256, write_json
+from crmlib.report.memory import others
 from crmlib.report.parameters import Report
 from crmlib.report.plan import Plan
 
@@ -92,9 +93,10 @@ class Basis:
         inputs, stamps = _inputs(plan)
         return Basis(inputs=inputs, code=_code(), environment=_environment(), stamps=stamps)
 
-    def of(self, report: Report, plan: Plan) -> dict[str, Any]:
+    def of(self, report: Report, plan: Plan, values: Mapping[str, Any]) -> dict[str, Any]:
         """What one report's manifest keeps under made_from."""
-        return {
+        read = {"others": others.memory(others.seen(plan, report.name, values))} if report.after else {}
+        return read | {
             "inputs": dict(self.inputs),
             "notebook": sha256(report.notebook),
             "code": self.code,
@@ -110,7 +112,7 @@ class Basis:
 
 
 def _inputs(plan: Plan) -> tuple[dict[str, str], dict[str, list[Any]]]:
-    """The shop's tables and its shop.toml, each read whole.
+    """The shop's tables and its shop.toml, segments.toml and kpis.toml, each read whole.
 
     A large file whose size, times and inode are as they were when its hash was remembered is not read again: no program
     but one that sets the clock back can change it unseen.
@@ -125,7 +127,7 @@ def _inputs(plan: Plan) -> tuple[dict[str, str], dict[str, list[Any]]]:
     if plan.database:
         hashes["the database"] = f"as of {time.time():.0f}"  # what it holds is seen by reading it
     for path in sorted((plan.project / plan.shop).iterdir()) if (plan.project / plan.shop).is_dir() else ():
-        if not path.is_file() or (path.suffix.lower() not in _READ and path.name != "shop.toml"):
+        if not path.is_file() or (path.suffix.lower() not in (*_READ, ".toml")):
             continue
         looked, state = time.time(), path.stat()
         stamp = [state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino]
@@ -162,7 +164,7 @@ def _memory(plan: Plan, slug: str) -> str:
     digest = hashlib.sha256()
     for run in earlier_runs(plan.reports, slug, plan.as_of):
         kept = {path: said for path, said in run.files.items() if path.startswith(("tables/", "lists/", "metrics"))}
-        made = {key: said for key, said in run.made_from.items() if key != "memory"}
+        made = {key: said for key, said in run.made_from.items() if key not in ("memory", "others")}
         digest.update(json.dumps([str(run.as_of), run.parameters, made, kept], sort_keys=True).encode())
     return digest.hexdigest()
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from crmlib import formats
 from crmlib.findings import Grade, Prediction
-from crmlib.publishing import DUE_FILE
+from crmlib.publishing import DUE_FILE, PUBLISHED_FILE
 from crmlib.report.folder.manifest import Manifest, earlier_runs, place_of, write_json
 from crmlib.wording import counted, sentences
 
@@ -147,7 +147,8 @@ def lay_due(reports: Path, slug: str, *, as_of: date, out: Path) -> int:
 
 def clear_due(out: Path) -> None:
     """Take it away again: it names folders of this machine, and the grades are in the manifest."""
-    (out / DUE_FILE).unlink(missing_ok=True)
+    for name in (DUE_FILE, PUBLISHED_FILE):
+        (out / name).unlink(missing_ok=True)
 
 
 def due(reports: Path, slug: str, *, as_of: date) -> list[dict[str, Any]]:

@@ -30,6 +30,7 @@ SHOWN_FAILURES = 20
 OPEN_DAYS = 7  # newest days of all runs; older ones are folded by month
 OPEN_CHANGES, OPEN_ACTIONS = 4, 5
 GLANCE = "glance.json"  # the picture and the numbers that a report lends to the index
+LEADS = "overview"  # the report whose first screen the index takes where there is one
 _NO_HISTORY = "not enough history"
 _KEPT = ("report", "variant", "title", "as_of", "status", "run_id", "started_at", "headline", "reason", "tiles",
          "data_through", "stale", "slug")  # fmt: skip
@@ -116,11 +117,11 @@ def model(
 
 
 def _tiles(glance: Mapping[str, Any] | None) -> list[dict[str, Any]]:
-    """Sales of the last complete month and of twelve months, as the report with the picture says them."""
-    money = [
-        tile for tile in (glance or {}).get("tiles", ()) if len(unit := tile["counted_in"]) == 3 and unit.isupper()
-    ]
-    tiles = [dict(tile) for tile in money[:2]]
+    """Sales of the last complete month and of twelve months, as the report with the picture says them; all that the
+    one that leads says."""
+    lent = (glance or {}).get("tiles", ())
+    money = [tile for tile in lent if len(unit := tile["counted_in"]) == 3 and unit.isupper()]
+    tiles = [dict(tile) for tile in (lent if (glance or {}).get("leads") else money[:2])]
     empty = dict.fromkeys(("unit", "interval", "note", "arrow", "change", "spark"), "")
     return [empty | tile | ({} if tile["value"] not in ("", formats.NOTHING) else {"value": _NO_HISTORY})
             for tile in tiles]  # fmt: skip
@@ -158,8 +159,8 @@ def _listed(run: Manifest, path: str) -> dict[str, Any]:
 
 
 def _glance(reports: Path, runs: Iterable[Manifest]) -> dict[str, Any] | None:
-    """What the newest good run that has one lends."""
-    for run in runs:
+    """What the newest good run that has one lends; of one day's, that of the report that leads."""
+    for run in sorted(runs, key=lambda run: (-run.as_of.toordinal(), run.report != LEADS)):
         try:
             if run.good:
                 found: dict[str, Any] = json.loads((place_of(reports, run) / GLANCE).read_text(encoding="utf-8"))

@@ -20,6 +20,7 @@ _WORDS = {
     "code": "the code changed",
     "engine": "the engine changed",
     "memory": "earlier runs changed or came in",
+    "others": "reports that it reads were run anew",
 }
 
 
@@ -40,7 +41,7 @@ def why(plan: Plan, report: Report, values: Mapping[str, Value], made: Mapping[s
     if not was:
         return ["the run that stands does not say what it was made from"]
     reasons = [*changed(was.get("inputs", {}), made["inputs"], show=False), *changed(manifest.parameters, values)]
-    reasons += [words for key, words in _WORDS.items() if was.get(key) != made[key]]
+    reasons += [words for key, words in _WORDS.items() if was.get(key) != made.get(key)]
     packages = list(changed(was.get("environment", {}), made["environment"]))
     reasons += packages[:SHOWN] + ([f"{len(packages) - SHOWN} more packages"] if len(packages) > SHOWN else [])
     return reasons or [f"{path} {fault}" for path, fault in damage(place, manifest)]

@@ -28,7 +28,7 @@ from crmlib.errors import CrmError, Locked
 from crmlib.report.folder import kept, store
 from crmlib.report.folder.manifest import is_listed
 from crmlib.report.key import KEY_VARIABLE, key_of
-from crmlib.report.memory import record
+from crmlib.report.memory import others, record
 from crmlib.report.memory.provenance import Basis, Surroundings
 from crmlib.report.page import page, privacy
 from crmlib.report.page.index import rebuild
@@ -88,9 +88,11 @@ def run(
 
     with _signals(hear), ExitStack() as everything:
         jobs: list[Job] = []
-        for report in reports:
+        for report in sorted(reports, key=lambda report: report.after):
+            # What the others are about to publish makes it out of date.
+            own = replace(plan, force=plan.force or (report.after and any(not job.report.after for job in jobs)))
             try:
-                job = everything.enter_context(_prepared(len(jobs), report, plan, values[report.name], basis))
+                job = everything.enter_context(_prepared(len(jobs), report, own, values[report.name], basis))
             except Locked as error:
                 job = Outcome(report=report.name, status="locked", exit_code=error.exit_code, message=str(error))
             except OSError as error:
@@ -102,7 +104,7 @@ def run(
         if jobs:
             private = everything.enter_context(scratch.private())
             crew = _Crew(plan=plan, waiting=deque(jobs), events=events, private=private, progress=progress)
-            _supervise(crew, min(workers or os.cpu_count() or 1, len(jobs)), done)
+            _supervise(crew, min(workers or os.cpu_count() or 1, crew.ready or len(jobs)), done)
             basis.remember(plan)
     if heard:
         # It came when the last report was already being published: that was ended, what follows is not begun.
@@ -138,7 +140,7 @@ def _prepared(
     with ExitStack() as held:
         held.enter_context(store.lock(plan.reports, slug, sign=False))
         store.recover(plan.reports, slug)
-        made_from = basis.of(report, plan)
+        made_from = basis.of(report, plan, values)
         if not fresh.why(plan, report, values, made_from):
             yield _up_to_date(report, plan)
             return
@@ -179,6 +181,10 @@ class _Worker:
     def send(self, job: Job, plan: Plan) -> None:
         # A worker that is not yet born says when its time begins.
         self.job, job.clock = job, time.monotonic() + (0 if self.process else worker.START_TIMEOUT)
+        if job.report.after:
+            runs = others.seen(plan, job.report.name, job.values)
+            others.lay(plan, runs, job.staging)
+            job.made_from = {**job.made_from, "others": others.memory(runs)}
         own = {"shop": plan.address, "as_of": plan.as_of.isoformat(), "out": str(job.staging)}
         order = {
             "number": job.number,
@@ -215,6 +221,11 @@ class _Crew:
     members: list[_Worker] = field(default_factory=list)
     finished: int = 0
     nursery: Nursery | None = None
+
+    @property
+    def ready(self) -> int:
+        """How many of those that wait need wait for no other; the rest come last."""
+        return sum(not job.report.after for job in self.waiting)
 
     def prepare(self, count: int) -> None:
         """Set up what kernels find and where they may write, and let `count` workers begin."""
@@ -301,13 +312,16 @@ class _Crew:
                     event |= {"error": {"kind": "worker", "traceback": _tail(member.log)}}
                 elif not member.process:
                     member.orders.close()
-                if self.waiting:
+                if self.ready:
                     if event["event"] == "end" and member.process:
                         member.send(self.waiting.popleft(), self.plan)
                     else:
                         self.hire()
                 yield job, event
                 self.finished += 1
+                if self.waiting and not any(member.job for member in self.members):
+                    # The others have been published: now those that read them.
+                    self.hire()
             if self.progress:
                 self.progress(self._line())
 

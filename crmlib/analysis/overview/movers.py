@@ -1,0 +1,118 @@
+"""Which channel, country, product or kind of customer moved more than the rest, by more than chance?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from crmlib import figures, formats, wording
+from crmlib import findings as said
+from crmlib.analysis.overview import facts
+from crmlib.analysis.overview.facts import UNIT
+from crmlib.analysis.overview.measure import Change, Measured
+from crmlib.findings import Part
+from crmlib.stats.corrections import adjust
+
+if TYPE_CHECKING:
+    from crmlib.shop.shop import Shop
+
+LEVEL, LEAST_UNITS, LEAST_SHARE = 0.05, 10, 0.002
+_MOST_GROUPS = 500_000
+_NAMED = {"channel": "by {}", "country": "from {}", "buyer": "with {}", "category": "of {}", "product": "of {}"}
+_COLUMNS = ["by", "value", "customers", "before", "now", "beyond", "low", "high", "p_value", "p_adjusted"]
+
+
+def movers(shop: Shop, found: Measured) -> pd.DataFrame:
+    """Which groups moved otherwise than all sales did, in the comparison that leads?
+
+    Columns by, value, customers, before, now, beyond (of its change, what it would not have had if it had moved as all
+    did), low, high (95 % of it, of each alone), p_value, p_adjusted (Holm over all groups of all kinds), the surest
+    first. Chance is that of customers, who differ; groups of under ten of them are not judged.
+
+    >>> list(movers(store, measure(store)).columns)[:2]
+    ['by', 'value']
+    """
+    change, frames = found.main, []
+    for by in facts.ways(shop) if change else ():
+        rows = shop.fetch(facts.groups(shop, change.pair, by), max_rows=_MOST_GROUPS)
+        frames.append(judged(rows).assign(by=by))
+    rows = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=[*_COLUMNS])
+    rows = rows.assign(p_adjusted=adjust(rows["p_value"].astype(float), method="holm"))
+    rows = rows.reindex(columns=_COLUMNS).sort_values(["p_adjusted", "p_value"], kind="stable", ignore_index=True)
+    return rows.astype({"by": str, "value": str})
+
+
+def judged(rows: pd.DataFrame) -> pd.DataFrame:
+    """One way of telling sales apart, judged: rows as `facts.groups` has them; those too small are left out."""
+    before, now = rows["before"].sum() / UNIT, rows["now"].sum() / UNIT
+    if before <= 0 or len(rows) < 2:
+        return pd.DataFrame(columns=_COLUMNS)
+    growth, part = now / before, rows["before"] / UNIT / before
+    own = rows["nn"] - 2 * growth * rows["nb"] + growth**2 * rows["bb"]
+    crossed = rows["xnn"] - growth * (rows["xnb"] + rows["xbn"]) + growth**2 * rows["xbb"]
+    # Each customer's say in what the group did beyond all: its own, less the group's part of what the customer did.
+    error = np.sqrt(np.maximum(own - 2 * part * crossed + part**2 * crossed.sum(), 0.0))
+    beyond = rows["now"] / UNIT - growth * rows["before"] / UNIT
+    large = (rows["before"] + rows["now"]) / UNIT >= LEAST_SHARE * (before + now)
+    kept = large & (rows["units"] >= LEAST_UNITS) & (rows["value"] != "") & (error > 0)
+    half = stats.norm.ppf(0.975) * error
+    return pd.DataFrame(
+        {"value": rows["value"], "customers": rows["units"], "before": rows["before"] / UNIT, "now": rows["now"] / UNIT,
+         "beyond": beyond, "low": beyond - half, "high": beyond + half,
+         "p_value": 2 * stats.norm.sf(np.abs(beyond) / np.maximum(error, 1e-9))}
+    )[kept]  # fmt: skip
+
+
+def sure(rows: pd.DataFrame) -> pd.DataFrame:
+    """Those that moved by more than chance, however many were looked at."""
+    return rows[rows["p_adjusted"] < LEVEL]
+
+
+def named(row: pd.Series) -> str:
+    """What moved: 'Sales by app', 'Sales of Tea'.
+
+    >>> named(pd.Series({"by": "channel", "value": "app"}))
+    'Sales by app'
+    """
+    return f"Sales {_NAMED[row['by']].format(row['value'])}"
+
+
+def part_movers(rows: pd.DataFrame, found: Measured) -> Part:
+    """The finding: what moved otherwise than the rest."""
+    change = found.main
+    if change is None or rows.empty:
+        return Part()
+    shown, against = sure(rows), change.pair.against
+    money = found.money
+    looked = wording.counted(len(rows), "group")
+    tables = {"movers": rows.round(6)}
+    if shown.empty:
+        return Part(
+            title=f"No channel, country or product moved otherwise than the rest, on {against}", tables=tables,
+            sentence=f"Of {looked}, none differs by more than chance.", detail=True, chart=_chart(rows.head(8), money),
+        )  # fmt: skip
+    top = shown.iloc[0]
+    text = f"{named(top)} are {money(abs(top['beyond']))} {'above' if top['beyond'] > 0 else 'below'} the rest's pace"
+    return Part(
+        title=text,
+        sentence=f"As if all had moved alike on {against}; {looked} {wording.noun(len(rows), 'was', 'were')} looked at.",
+        chart=_chart(shown, money),
+        changes=[said.Change(text=f"{text}, on {against}.", 
+                              size=min(float(abs(top["beyond"])) / max(change.now, 1.0), 1.0))],  # fmt: skip
+        certain=["A group is named only where chance would name any in at most five of 100 quiet shops."],
+        tables=tables,
+    )  # fmt: skip
+
+
+def _chart(rows: pd.DataFrame, money: figures.Form) -> figures.Chart:
+    told = rows.assign(name=[named(row) for _, row in rows.iterrows()])
+    numbers = figures.tabulate(
+        told, caption="Groups and how far they moved beyond all", file="tables/movers.csv",
+        labels={"name": "Group", "before": "Before", "now": "Now", "beyond": "Beyond all", "customers": "Customers"},
+        formats={"before": money, "now": money, "beyond": money, "customers": formats.people},
+    )  # fmt: skip
+    return figures.dots(told, label="name", value="beyond", low="low", high="high", reference=0.0, rows=8,
+                        what="beyond what all did", form=money, table=numbers)  # fmt: skip

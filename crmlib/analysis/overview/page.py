@@ -1,0 +1,161 @@
+"""The overview, in the order of its page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from crmlib import figures, formats, wording
+from crmlib.analysis.overview.causes import chief, table
+from crmlib.analysis.overview.kpis import missed, unread
+from crmlib.analysis.overview.measure import LEAST_ORDERS, YEAR, Measured
+from crmlib.analysis.overview.movers import named, sure
+from crmlib.findings import Action, Caveat, Findings, Metric, Part, compose
+
+if TYPE_CHECKING:
+    from crmlib.publishing import Run
+
+_MOST_ACTIONS, _WITHIN_DAYS, _HISTORY = 3, 7, 25
+
+
+def page(
+    found: Measured, parts: Sequence[Part], *, moved: pd.DataFrame, numbers: pd.DataFrame, runs: Sequence[Run] = ()
+) -> Findings:
+    """How the month went, what moved it and where to look; `parts` in the order of the page, the first the picture.
+
+    `moved` and `numbers` are what `movers` and `kpis` found, `runs` what other reports have published.
+    """
+    if found.main is None:
+        return compose("overview", few(found), [*part_tiles(found), part_few(found)], status="too_few")
+    told = [*parts, *part_tiles(found), part_last_month(found), part_look(found, moved, numbers, runs),
+            part_limits(found, numbers, runs)]  # fmt: skip
+    return compose("overview", headline(found), told)
+
+
+def headline(found: Measured) -> str:
+    """How the month went, and the one cause that weighed most, in at most 20 words."""
+    change = found.main
+    assert change is not None and found.last is not None
+    now = wording.rounded_money(change.now, found.currency)
+    sales = f"{found.last:%B} sales were {now}"
+    if change.before <= 0:
+        return f"{sales}; {change.pair.against} had none."
+    moved = wording.change(change.now, change.before, found.unit, against=change.pair.against)
+    if not change.moved:
+        why = "months usually vary" if change.usual else "chance explains"
+        same = "the same as" if moved.startswith("unchanged") else ""
+        return f"{sales}, {f'{same} {change.pair.against}' if same else f'{moved}, no more than {why}'}."
+    lead = chief(change)
+    if lead is None:
+        return f"{sales}, {moved}."
+    return f"{sales}, {moved}, {'mostly from' if lead[1] else 'above all from'} {lead[0]}."
+
+
+def part_tiles(found: Measured) -> list[Part]:
+    """The numbers beside the headline, each with its own a year, or else a month, before."""
+    change, year = found.main, found.changes.get("12m")
+    full = found.full.tail(_HISTORY)
+    if found.last is None:
+        return []
+    month, last = f"{found.last:%B}", full.iloc[-1]
+    back = change.pair.apart if change else 0
+    was = found.full.iloc[-1 - back] if change else None
+    against = change.pair.against if change else ""
+
+    def tile(id: str, label: str, column: str, unit: str, before: float | None) -> Metric:
+        line = tuple((f"{row.month:%Y-%m-%d}", float(getattr(row, column))) for row in full.itertuples())
+        return Metric(id=id, label=label, value=round(float(last[column]), 2), unit=unit, headline=True, history=line,
+                      before=before, against=against if before is not None else "",
+                      note="" if before is not None else "nothing to compare with yet",
+                      definition=f"{label.lower()}, of the last full month; earlier refunds as known then")  # fmt: skip
+
+    metrics = [tile("revenue_month", f"{month} sales", "revenue", found.unit, change.before if change else None)]
+    total = found.over("revenue")
+    metrics.append(
+        Metric(id="revenue_12m", label="Sales, 12 months", value=round(total, 2) if total == total else None,
+               unit=found.unit, headline=total == total, before=year.before if year else None,
+               against="the year before" if year else "", note="" if year else "no year before it yet",
+               definition="net sales of the last 12 full months; the year before as it was known then")
+    )  # fmt: skip
+    metrics.append(tile("orders_month", f"{month} orders", "orders", "orders",
+                        float(was["orders"]) if was is not None else None))  # fmt: skip
+    if found.known:
+        metrics.append(tile("customers_new", "New customers", "new", "customers",
+                            float(was["new"]) if was is not None else None))  # fmt: skip
+    shown = found.months.assign(month=found.months["month"].dt.strftime("%Y-%m"))
+    return [Part(metrics=metrics, tables={"change": table(found), "months": shown.round(4)})]
+
+
+def part_last_month(found: Measured) -> Part:
+    """The month beside the one before it, where the year leads; folded, with the months as a chart."""
+    change = found.changes.get("month")
+    full = found.full.tail(_HISTORY)
+    chart = figures.columns(
+        full.assign(name=full["month"].dt.strftime("%b %y"), before=full["revenue"].shift(YEAR)).tail(YEAR),
+        period="name", value="revenue", before="before" if len(full) > YEAR else "", what="net sales", form=found.money,
+    )  # fmt: skip
+    title = "Sales by month"
+    if change is not None and change is not found.main and change.before > 0:
+        moved = wording.change(change.now, change.before, found.unit, against=change.pair.against)
+        usual = "" if change.moved else ", as months vary" if change.usual else ", as chance has it"
+        title = f"{pd.Timestamp(change.pair.start):%B} was {moved}{usual}"
+    return Part(title=title, detail=True, chart=chart)
+
+
+def part_look(found: Measured, moved: pd.DataFrame, numbers: pd.DataFrame, runs: Sequence[Run]) -> Part:
+    """Where to look: what other reports have raised, the target furthest off, what moved most; at most three."""
+    by = wording.working_day(found.as_of, _WITHIN_DAYS)
+    made = []
+    seasons = next((run for run in runs if run.report == "seasons"), None)
+    if seasons is not None and (rows := seasons.rows("alerts")):
+        first = rows[0]
+        more = "more" if float(first["actual"]) > float(first["expected"]) else "fewer"
+        made.append(Action(what=f"Look into {wording.counted(len(rows), 'alert')} in {seasons.title}: {more} "
+                           f"{first['what']} than normal", by=by, owner="shop",
+                           why=f"Raised for {first['day']}; what showed it most: {first['cause']}."))  # fmt: skip
+    for row in missed(numbers).head(1).itertuples(index=False):
+        made.append(Action(what=f"See why {wording.lower(row.name)} {'is' if row.now < row.target else 'are'} "
+                           f"{formats.share(row.off)} {'under' if row.now < row.target else 'over'} target",
+                           owner=row.owner, by=by, file="tables/kpis.csv"))  # fmt: skip
+    for _, row in sure(moved).head(_MOST_ACTIONS - len(made)).iterrows():
+        size = found.money(abs(row["beyond"]))
+        made.append(Action(what=f"Find out why {wording.lower(named(row))} "
+                           f"{'rose more' if row['beyond'] > 0 else 'fell behind'}", worth=f"{size} beside the rest",
+                           owner="sales", by=by, file="tables/movers.csv", weight=float(abs(row["beyond"]))))  # fmt: skip
+    return Part(actions=made[:_MOST_ACTIONS])
+
+
+def part_limits(found: Measured, numbers: pd.DataFrame, runs: Sequence[Run]) -> Part:
+    """When not to trust the page."""
+    said = []
+    if found.as_of.day > 1 and not found.months["whole"].iloc[-1]:
+        said.append(f"{found.months['month'].iloc[-1]:%B} is not over and is compared with nothing.")
+    if found.undated:
+        said.append("Refunds have no day: the newest month may still lose some that earlier months have lost already.")
+    if len(found.full) <= YEAR and found.known:
+        said.append("New customers are those not in the data before, which reach back less than a year.")
+    if lacking := unread(numbers, runs):
+        said.append(f"Not published yet, so not read: {wording.listed(name.replace('_', ' ') for name in lacking)}.")
+    said.append("The causes share out what happened; they do not say why people did it.")
+    return Part(caveats=[Caveat(text=text) for text in said[-4:]])
+
+
+def few(found: Measured) -> str:
+    """The headline where nothing can be concluded."""
+    n = wording.counted(int(found.months["orders"].sum()), "order")
+    full = wording.counted(len(found.full), "full month")
+    return f"Too few to conclude (n = {n}, {full}): two comparable months with {LEAST_ORDERS} orders are needed."
+
+
+def part_few(found: Measured) -> Part:
+    """What there is, where there is little."""
+    rows = found.months.assign(name=found.months["month"].dt.strftime("%B %Y") if len(found.months) else "")
+    return Part(
+        title="What there is", sentence="Each row is a month.",
+        chart=figures.table(rows[::-1], caption="Orders and net sales by month", rows=24,
+                            labels={"name": "Month", "orders": "Orders", "revenue": "Net sales"},
+                            formats={"orders": formats.number, "revenue": formats.number}) if len(rows) else None,
+        tables={} if found.last is not None else {"change": table(found), "months": found.months},
+    )  # fmt: skip

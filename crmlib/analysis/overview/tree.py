@@ -1,0 +1,102 @@
+"""Customers × orders of each × what an order comes to × what is left of it: which factor moved the margin?"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from crmlib import figures, formats
+from crmlib.analysis.overview.measure import YEAR, Change, Measured
+from crmlib.findings import Metric, Part
+
+FACTORS = {"customers": "Customers", "frequency": "Orders per customer", "basket": "Average order",
+           "share": "Margin share"}  # fmt: skip
+
+
+def tree(found: Measured, change: Change) -> pd.DataFrame:
+    """What each factor of a period's margin was, is, and did to it; of sales, where no costs are known.
+
+    Columns factor, before, now, amount. The product of the factors is the margin, and the amounts add up to its change:
+    each is the change of the factor's logarithm times the logarithmic mean of both margins (Ang 2005, LMDI). Margin
+    share is that of sales with known costs, and taken for all. A guest's order is a customer. Empty where a factor is
+    not above zero.
+
+    >>> list(tree(measure(store), measure(store).changes["month"]).columns)
+    ['factor', 'before', 'now', 'amount']
+    """
+    sides = {}
+    for side, back in (("before", change.pair.apart), ("now", 0)):
+        money, orders, buyers = getattr(change, side), change.of(f"orders_{side}"), change.of(f"buyers_{side}")
+        costed = found.over("costed", change.pair.months, back=back)
+        share = found.over("margin", change.pair.months, back=back) / costed if costed > 0 else np.nan
+        sides[side] = [buyers, orders / buyers if buyers else 0.0, money / orders if orders else 0.0, share]
+    rows = pd.DataFrame({"factor": list(FACTORS), **sides}).astype({"before": float, "now": float})
+    rows = rows if rows.iloc[-1].notna().all() else rows.iloc[:-1]
+    rows = rows if found.known else rows[rows["factor"] != "frequency"]
+    if not (rows[["before", "now"]] > 0).all(axis=None):
+        return rows.iloc[:0].assign(amount=0.0)
+    before, now = (float(rows[side].prod()) for side in ("before", "now"))
+    mean = (now - before) / np.log(now / before) if not np.isclose(now, before, rtol=1e-12) else now
+    return rows.assign(amount=mean * np.log(rows["now"] / rows["before"]))
+
+
+def covered(found: Measured, months: int = YEAR) -> float:
+    """The share of sales whose costs are known."""
+    sales = found.over("revenue", months)
+    return found.over("costed", months) / sales if sales > 0 else float("nan")
+
+
+def part_tree(found: Measured) -> Part:
+    """The finding: which factor moved a year's margin, or the month's where there is no year before."""
+    change = found.changes.get("12m") or found.main
+    if change is None or not change.enough or (rows := tree(found, change)).empty:
+        return Part(metrics=_margin(found))
+    what = "margin" if "share" in set(rows["factor"]) else "sales"
+    amount = float(rows["amount"].sum())
+    top = rows.loc[rows["amount"].abs().idxmax()]
+    against = f" on {change.pair.against}"
+    money = formats.money
+    shown = rows.assign(
+        name=rows["factor"].map(FACTORS),
+        was=[_said(row.factor, row.before, found) for row in rows.itertuples()],
+        present=[_said(row.factor, row.now, found) for row in rows.itertuples()],
+    )
+    share = covered(found, change.pair.months)
+    known = "" if not share == share or share > 0.995 or what == "sales" else (
+        f" Costs are known for {formats.share(share)} of sales; the rest is taken to earn alike.")  # fmt: skip
+    title = (
+        f"{what.capitalize()} {'rose' if amount > 0 else 'fell'} by {money(abs(amount), found.currency)}{against}: "
+        f"{FACTORS[str(top['factor'])].lower()} moved it most"
+    )
+    return Part(
+        title=title,
+        sentence=f"The factors, multiplied, are the {what}; what each did adds up to the change.{known}",
+        detail=True,
+        metrics=_margin(found),
+        chart=figures.table(
+            shown, caption=f"{what.capitalize()}, factor by factor",
+            labels={"name": "Factor", "was": "Before", "present": "Now", "amount": "Did to it"},
+            formats={"amount": lambda value: formats.with_sign(money(value, found.currency), value)},
+        ),
+        tables={"tree": rows.round(6)},
+    )  # fmt: skip
+
+
+def _said(factor: str, value: float, found: Measured) -> str:
+    if factor == "share":
+        return formats.share(value, digits=1)
+    if factor == "customers":
+        return formats.number(value)
+    return formats.number(value, digits=2) if factor == "frequency" else formats.money(value, found.currency, digits=2)
+
+
+def _margin(found: Measured) -> list[Metric]:
+    value, share = found.over("margin"), covered(found)
+    before = found.over("margin", back=YEAR)
+    return [
+        Metric(id="margin_12m", label="Margin, 12 months", value=round(value, 2) if value == value else None,
+               unit=found.unit, before=round(before, 2) if before == before and value == value else None,
+               against="the year before" if before == before and value == value else "",
+               definition="net sales less discounts and product costs of orders whose costs are known, 12 full months"
+               + (f"; {formats.share(share)} of sales" if share == share else ""))
+    ]  # fmt: skip
