@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from crmlib.analysis import (
         audiences,
         baskets,
+        briefing,
         cohorts,
         customers,
         data_health,
@@ -45,6 +46,7 @@ __all__ = [
     "Shop",
     "audiences",
     "baskets",
+    "briefing",
     "cohorts",
     "compose",
     "connect",

@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from crmlib import masking
-from crmlib.findings import FINDINGS_MIME, Due, Findings, Metric, due_from
+from crmlib.findings import FINDINGS_MIME, Action, Due, Findings, Metric, due_from
+from crmlib.plain import typed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -95,18 +96,19 @@ def due(out: str | Path) -> tuple[Due, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """What another report has published: its numbers by id, and with `rows` those of its tables."""
+    """What another report has published: its numbers by id, its actions, and the rows of its tables and lists."""
 
     report: str
     title: str
     as_of: date
     headline: str
     metrics: Mapping[str, Metric]
+    actions: tuple[Action, ...]
     folder: Path
 
-    def rows(self, table: str) -> list[dict[str, str]]:
-        """The rows of one of its tables; none where it has no such table."""
-        return csv_rows(self.folder / "tables" / f"{table}.csv")
+    def rows(self, name: str, *, of: Literal["tables", "lists"] = "tables") -> list[dict[str, str]]:
+        """The rows of one of its tables or lists; none where it has no such one, or it is not ours to read."""
+        return csv_rows(self.folder / of / f"{name}.csv")
 
 
 def published(out: str | Path) -> tuple[Run, ...]:
@@ -120,7 +122,7 @@ def published(out: str | Path) -> tuple[Run, ...]:
     found = [
         Run(report=said["report"], title=said["title"], as_of=date.fromisoformat(said["as_of"]),
             headline=said["headline"], metrics={one["id"]: Metric(**one) for one in said["metrics"]},
-            folder=Path(said["folder"]))
+            actions=tuple(typed(Action, one) for one in said["actions"]), folder=Path(said["folder"]))
         for said in json.loads(file.read_text(encoding="utf-8"))
     ]  # fmt: skip
     return tuple(sorted(found, key=lambda run: run.as_of, reverse=True))

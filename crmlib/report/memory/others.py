@@ -18,11 +18,12 @@ AGO = (1, 12)  # months before the newest run from which one more is told, where
 
 def seen(plan: Plan, own: str, values: Mapping[str, Any]) -> list[Manifest]:
     """The runs that a report may read: of each other one the newest good run of the day or before, of the same segment
-    and of its variant or of none, and the newest of a month and a year before that day."""
+    and of its variant or of none, and the newest of a month and a year before that day. None that itself reads others:
+    two of those would each make the other out of date."""
     found: dict[tuple[str, int], Manifest] = {}
     for run in dated_runs(plan.reports):
         same = run.variant in ("", plan.variant) and run.parameters.get("segment", "") == values.get("segment", "")
-        if run.good and same and run.report != own:
+        if run.good and same and run.report != own and "others" not in run.made_from:
             for months in (0, *AGO):
                 if run.as_of <= _before(plan.as_of, months):
                     found.setdefault((run.report, months), run)
@@ -47,7 +48,7 @@ def _told(reports: Path, runs: list[Manifest]) -> Iterator[dict[str, Any]]:
         except (OSError, ValueError, KeyError):
             continue  # damaged: `crm verify` tells
         yield {"report": run.report, "title": run.title, "as_of": str(run.as_of), "headline": run.headline,
-               "metrics": metrics, "folder": str(folder.resolve())}  # fmt: skip
+               "metrics": metrics, "actions": run.to_json()["actions"], "folder": str(folder.resolve())}  # fmt: skip
 
 
 def _before(day: date, months: int) -> date:

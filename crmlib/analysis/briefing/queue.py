@@ -1,0 +1,215 @@
+"""One ranked queue out of all lists: nobody twice, nobody who may not be contacted, no more than can be done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from crmlib import wording
+from crmlib.analysis.briefing.occasions import occasions
+from crmlib.analysis.earned import Earned
+from crmlib.analysis.outreach import LEAVE, contactable, reached
+from crmlib.formats import outline
+from crmlib.publishing import Run, csv_rows
+from crmlib.shop import consent
+
+if TYPE_CHECKING:
+    from crmlib.shop.shop import Shop
+
+LIST = "briefing"
+CAPACITY = 40  # contacts a week where shop.toml does not say
+PERSONAL_PAUSE_DAYS = 30  # until somebody who was contacted in person is proposed again without a new list
+SUPPOSED = 0.05  # of what is at stake: what writing adds, for the order alone, where no list of the kind was measured
+_MOST_ROWS = 5_000  # of a list, best first
+_OFFERS = ("suggest", "remind_of")
+_WORTH = ["expected_value", "low_value", "high_value"]
+
+
+@dataclass(frozen=True)
+class Queue:
+    """Whom to contact this week, best first.
+
+    people    rank, customer_id, lot, reason, how the customer is reached, channel, what, offer, by, list, report, also
+              (further reasons), expected_value with its range; those left alone stand where they would have come
+    actions   everything the reports ask for, ranked: rank, report, what, owner, by, worth, file
+    beyond    customers there was no room for; `unreachable`, who may not be contacted on any channel
+    told      whether shop.toml says how many contacts a week there is time for
+    """
+
+    people: pd.DataFrame
+    actions: pd.DataFrame
+    capacity: int
+    told: bool
+    beyond: int
+    unreachable: int
+    read: tuple[str, ...]
+    as_of: date
+    currency: str
+
+    __repr__ = outline
+
+    @property
+    def contacts(self) -> pd.DataFrame:
+        """Those to contact: all but whom the lot leaves alone."""
+        return self.people[self.people["lot"] != LEAVE]
+
+    @property
+    def personal(self) -> pd.DataFrame:
+        """Those who wait for an answer or are looked after in person, whatever a lot would say."""
+        return self.people[self.people["lot"] == ""]
+
+
+def queue(shop: Shop, runs: Sequence[Run], measured: Earned, *, contacts: int = 0) -> Queue:
+    """What should each person do this week? `contacts` a week; 0 is as shop.toml says, else CAPACITY.
+
+    Answers that are waited for come first, then what a contact has earned as far as past lists were measured, else a
+    twentieth of what is at stake. Lists that cost more than they bring are not proposed. Consent is asked anew.
+
+    >>> queue(store, (), earned).people.empty
+    True
+    """
+    asked = contacts or shop.settings.team.contacts_per_week or CAPACITY
+    newest = tuple({run.report: run for run in reversed(runs)}.values())
+    rows = pd.DataFrame([*occasions(shop).to_dict("records"), *_listed(newest)])
+    people, beyond, unreachable = rows, 0, 0
+    if len(rows):
+        rows = rows[~rows["list"].isin(measured.stopped)].fillna({"lot": "", "offer": "", "report": ""})
+        rows = _ranked(rows, _worth(newest), measured, _paused(shop.as_of))
+        people, unreachable = _reachable(shop, rows)
+        people, beyond = _within(people, asked)
+    return Queue(
+        people=_shown(people), actions=_actions(newest), capacity=asked,
+        told=bool(contacts or shop.settings.team.contacts_per_week), beyond=beyond, unreachable=unreachable,
+        read=tuple(run.report for run in newest), as_of=shop.as_of, currency=shop.currency,
+    )  # fmt: skip
+
+
+def _listed(runs: Sequence[Run]) -> Iterator[dict[str, Any]]:
+    """The rows of every list that an action names and that says how its people are reached."""
+    for run in runs:
+        seen: set[str] = set()
+        for action in run.actions:
+            name = Path(action.file).stem
+            if not action.file.startswith("lists/") or name in seen:
+                continue
+            seen.add(name)
+            for place, row in enumerate(run.rows(name, of="lists")[:_MOST_ROWS]):
+                if not row.get("customer_id") or not ("email" in row or "phone" in row):
+                    continue
+                offer = next((row[key] for key in _OFFERS if row.get(key)), "")
+                yield {
+                    "customer_id": row["customer_id"], "lot": row.get("lot", ""), "list": name, "report": run.report,
+                    "what": _task(action.what), "reason": _reason(row, name), "offer": offer, "by": action.by,
+                    "place": place, "stake": _stake(row),
+                }  # fmt: skip
+
+
+def _task(what: str) -> str:
+    """What an action asks for, without its numbers: 'Write to 31 best customers' → 'Write to best customers'."""
+    return " ".join(word for word in what.split() if not word.replace(",", "").isdigit())
+
+
+def _reason(row: Mapping[str, str], name: str) -> str:
+    """Why somebody is on a list, from the row itself."""
+    if row.get("reason"):
+        return row["reason"]
+    if row.get("theme"):
+        return f"waits for an answer about {row['theme'].replace('_', ' ')}"
+    called = row.get("segment") or f"on the list ‘{name.replace('_', ' ')}’"
+    silent = row.get("silent_days") or row.get("days_since_last_order", "")
+    return f"{called}, silent for {wording.counted(int(float(silent)), 'day')}" if silent else called
+
+
+def _stake(row: Mapping[str, str]) -> float:
+    """The money at stake with a customer as the list itself says; nan where it says none."""
+    for name in ("value_if_back", "margin_last_year", "revenue_last_year"):
+        if row.get(name):
+            # Of those who left only who may come back is at stake.
+            return float(row[name]) * float(row.get("chance_back") or 1.0)
+    return float("nan")
+
+
+def _worth(runs: Sequence[Run]) -> pd.DataFrame:
+    """What customers are expected to bring, with ranges, by id; empty where lifetime_value has not said."""
+    rows = next((run.rows("customers", of="lists") for run in runs if run.report == "lifetime_value"), [])
+    frame = pd.DataFrame(rows, columns=["customer_id", *_WORTH]).set_index("customer_id")
+    return frame.replace("", float("nan")).astype(float)
+
+
+def _paused(as_of: date) -> set[str]:
+    """Who was contacted in person of late, by the record of what was done with earlier briefings."""
+    file = consent.kept_file(consent.EXPORTED)
+    begin = str(as_of - timedelta(days=PERSONAL_PAUSE_DAYS))
+    rows = csv_rows(file) if file else []
+    return {row["customer_id"] for row in rows if row["list"] == LIST and begin < row["day"] < str(as_of)}
+
+
+def _ranked(rows: pd.DataFrame, worth: pd.DataFrame, measured: Earned, paused: set[str]) -> pd.DataFrame:
+    """Best first, each customer once, with further reasons in `also`."""
+    rows = rows.join(worth[~worth.index.duplicated()], on="customer_id")
+    for name in ("stake", "place", "report"):
+        rows[name] = rows[name] if name in rows else float("nan")
+    stake = pd.to_numeric(rows["stake"]).fillna(rows["expected_value"]).fillna(0.0)
+    known = {row["list"]: row["each"] for row in measured.table.to_dict("records") if row["verdict"] == "earns"}
+    rows["gain"] = rows["list"].map(known).astype(float).fillna(SUPPOSED * stake)
+    rows["personal"] = rows["lot"] == ""
+    rows = rows[~(rows["personal"] & rows["customer_id"].isin(paused))]
+    rows = rows.sort_values(["personal", "gain", "place", "customer_id"], ascending=[False, False, True, True],
+                            na_position="first", kind="stable")  # fmt: skip
+    reasons = rows.groupby("customer_id")["reason"].agg(lambda said: "; ".join(dict.fromkeys(said.iloc[1:])))
+    first = rows.drop_duplicates("customer_id").reset_index(drop=True)
+    return first.assign(also=first["customer_id"].map(reasons).fillna(""))
+
+
+def _reachable(shop: Shop, rows: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+    """Who may be contacted, with `channel`; and how many may not on any. Who waits for an answer gets one."""
+    order = {who: n for n, who in enumerate(rows["customer_id"])}
+    own, others = rows[rows["personal"]], rows[~rows["personal"]]
+    answered = reached(shop, own)
+    parts = [answered.assign(channel=_has(answered, "email").map({True: "email", False: "phone"}))] if len(own) else []
+    left = others
+    for channel in ("email", "sms"):
+        if len(left):
+            may = contactable(shop, left, channel=channel).frame
+            parts.append(may.assign(channel=channel))
+            left = left[~left["customer_id"].isin(may["customer_id"])]
+    whole = pd.concat(parts) if parts else rows.assign(channel="")
+    return whole.sort_values("customer_id", key=lambda ids: ids.map(order)).reset_index(drop=True), len(left)
+
+
+def _has(rows: pd.DataFrame, column: str) -> pd.Series:
+    return rows[column].fillna("") != "" if column in rows else pd.Series(False, index=rows.index)
+
+
+def _within(people: pd.DataFrame, capacity: int) -> tuple[pd.DataFrame, int]:
+    """As many as there is time for, those left alone beside them; and how many more there are."""
+    done = (people["lot"] != LEAVE).cumsum()
+    fits = done <= capacity
+    return people[fits].reset_index(drop=True), int((~fits & (people["lot"] != LEAVE)).sum())
+
+
+def _shown(people: pd.DataFrame) -> pd.DataFrame:
+    last = ["channel", "what", "offer", "by", "list", "report", "also", *_WORTH]
+    if people.empty:
+        return pd.DataFrame(columns=["rank", "customer_id", "lot", "reason", *last])
+    lead = [name for name in people if name not in (*last, "place", "stake", "gain", "personal")]
+    shown = people[[*lead, *last]]
+    shown.insert(0, "rank", range(1, len(shown) + 1))
+    return shown.round(dict.fromkeys(_WORTH, 2))
+
+
+def _actions(runs: Sequence[Run]) -> pd.DataFrame:
+    """What the reports ask for, each report's first before any's second, then by the money at stake."""
+    found = [(place, -action.weight, n, run, action)
+             for n, run in enumerate(runs) for place, action in enumerate(run.actions)]  # fmt: skip
+    rows = [
+        {"rank": rank, "report": run.report, "what": action.what, "owner": action.owner, "by": action.by,
+         "worth": action.worth, "file": action.file, "title": run.title}
+        for rank, (_, _, _, run, action) in enumerate(sorted(found, key=lambda one: one[:3]), start=1)
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=["rank", "report", "what", "owner", "by", "worth", "file", "title"])
