@@ -13,7 +13,9 @@ import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 
+from crmlib import figures, formats, wording
 from crmlib.analysis.outreach import LEAVE, half_year
+from crmlib.findings import Caveat, Metric, Part
 from crmlib.formats import outline
 from crmlib.publishing import csv_rows
 from crmlib.shop import consent
@@ -220,3 +222,90 @@ def _less_what_was_known(done: pd.DataFrame) -> pd.Series:
     inside = before - before.groupby(done["alone"]).transform("mean")
     spread = float((inside**2).sum())
     return value - (float((inside * value).sum()) / spread if spread > 0 else 0.0) * before
+
+
+def part_earned(measured: Earned) -> Part:
+    """What past lists earned against those left alone, list by list."""
+    metric = _metric(measured)
+    if not len(measured):
+        how = ("No list is known to have been used: hand it over by ‘crm export’, or say what was done by ‘crm "
+               "outcome’. One in five is left alone, so that the difference can be seen.")  # fmt: skip
+        return Part(title=title_earned(measured), sentence=how, metrics=[metric], detail=True)
+    table = measured.table.assign(list=measured.table["list"].str.replace("_", " "))
+    each = f"{wording.upper(measured.money)} each"
+    labels = {"list": "List", "written": "Written to", "left_alone": "Left alone", "each": each, "low": "From",
+              "high": "To", "verdict": "Verdict", "answer_by": "Answer by"}  # fmt: skip
+    money = {name: lambda value: formats.money(value, measured.currency, digits=2) for name in ("each", "low", "high")}
+    said = table.assign(answer_by=[formats.day(day) if isinstance(day, date) else "" for day in table["answer_by"]])
+    chart = figures.table(
+        said, caption="What each list brought", labels=labels, formats=money, file="tables/earned.csv"
+    )
+    if len(shown := table[table["each"].notna()]):
+        chart = figures.dots(
+            shown, label="list", value="each", low="low", high="high", reference=0.0, table=chart.table,
+            form=lambda value: formats.with_sign(money["each"](value), value),
+            what=f"{measured.money} for each written to",
+        )  # fmt: skip
+    spoilt = table.loc[table["verdict"] == "spoilt", "list"].tolist()
+    lost = (f"The control of {wording.listed(spoilt)} is spoilt: too many of those to be left alone were contacted, or "
+            "too few of them are left. What was earned cannot be told.")  # fmt: skip
+    return Part(
+        title=title_earned(measured), sentence=_sentence(measured), chart=chart, metrics=[metric],
+        caveats=[Caveat(text=lost)] if spoilt else [], tables={"earned": measured.table},
+        method=["Everybody a used list names counts on the side the lot put them, from their first day in a half-year.",
+                "The range is a confidence sequence (Waudby-Smith et al. 2024), so that it may be read every week; "
+                "what people bought in the year before narrows it (CUPED)."],
+    )  # fmt: skip
+
+
+def _metric(measured: Earned) -> Metric:
+    whole = _whole(measured)
+    read = bool(whole) and math.isfinite(whole["each"]) and whole["verdict"] != "spoilt"
+    value, low, high = ((whole[name] * whole["written"] if read else None) for name in ("each", "low", "high"))
+    by = whole.get("answer_by")
+    note = f"first answer by {formats.day(by, year=False)}" if isinstance(by, date) else "no list known to be used"
+    return Metric(
+        id="earned", label="Earned by writing", value=value, low=low, high=high, unit=measured.currency or "amount",
+        n=whole.get("written") or None, headline=True, spread=True, signed=True, said="" if read else "not yet",
+        note="" if read else "the control is spoilt" if whole.get("verdict") == "spoilt" else note,
+        definition=f"{measured.money} within {WINDOW_DAYS} days of those written to beyond that of those left alone, "
+        "less the cost of contacts; the range holds whenever it is read",
+    )  # fmt: skip
+
+
+def _whole(measured: Earned) -> dict[str, Any]:
+    """The first row: all lists, or the only one."""
+    return {str(key): value for key, value in measured.table.iloc[0].items()} if len(measured) else {}
+
+
+def title_earned(measured: Earned) -> str:
+    """What past lists earned, in a line."""
+    if not len(measured):
+        return "What lists earn is not measured yet"
+    rows = measured.table[measured.table["list"] != ALL]
+    for verdict, one, many in (("earns", "earns", "earn"), ("costs more than it brings", "costs", "cost")):
+        names = [name.replace("_", " ") for name in rows.loc[rows["verdict"] == verdict, "list"]]
+        if names:
+            does = wording.noun(len(names), one, many)
+            than = "nothing done would" if one == "earns" else f"{wording.noun(len(names), 'it brings', 'they bring')}"
+            return f"{wording.upper(wording.listed(names, most=3))} {does} more than {than}"
+    return "No list is shown to earn yet"
+
+
+def _sentence(measured: Earned) -> str:
+    whole = _whole(measured)
+    mean, alone, each, low, high = (
+        formats.money(whole[name], measured.currency, digits=2)
+        for name in ("mean", "mean_alone", "each", "low", "high")
+    )
+    said = (
+        f"Each of {formats.number(whole['written'])} written to brought {mean} within {WINDOW_DAYS} days, each of "
+        f"{formats.number(whole['left_alone'])} left alone {alone}; allowing for the year before and for costs, "
+        f"writing added {each} ({low} to {high})."
+    )
+    by = whole["answer_by"]
+    ahead = f"A gain of a tenth would show by {formats.day(by)}." if isinstance(by, date) else ""
+    stopped = wording.listed(name.replace("_", " ") for name in measured.stopped)
+    gone = f"{wording.upper(stopped)} will not be proposed again." if stopped else ""
+    too_few = "No window has closed for enough people yet."
+    return wording.sentences(said if math.isfinite(whole["each"]) else too_few, ahead, gone)

@@ -4,9 +4,9 @@ earned → queue → part_contacts, part_actions, part_earned, part_days → pag
 """
 
 from crmlib.analysis.briefing.occasions import occasions
-from crmlib.analysis.briefing.page import page, part_actions, part_contacts, part_days, part_earned
+from crmlib.analysis.briefing.page import page, part_actions, part_contacts, part_days
 from crmlib.analysis.briefing.queue import Queue, queue
-from crmlib.analysis.earned import Earned, earned
+from crmlib.analysis.earned import Earned, earned, part_earned
 
 __all__ = [
     "Earned",

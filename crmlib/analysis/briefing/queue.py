@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from crmlib import wording
-from crmlib.analysis.briefing.occasions import occasions
+from crmlib.analysis.briefing.occasions import BIRTHDAY, occasions
 from crmlib.analysis.earned import Earned
 from crmlib.analysis.outreach import LEAVE, contactable, reached
 from crmlib.formats import outline
@@ -34,17 +35,21 @@ _WORTH = ["expected_value", "low_value", "high_value"]
 class Queue:
     """Whom to contact this week, best first.
 
+    cards     who gets a birthday card, and whom the lot leaves alone; not among people, and beside the capacity
     people    rank, customer_id, lot, reason, how the customer is reached, channel, what, offer, by, list, report, also
               (further reasons), expected_value with its range; those left alone stand where they would have come
     actions   everything the reports ask for, ranked: rank, report, what, owner, by, worth, file
+    waiting   customers of the queue who wait for an answer
     beyond    customers there was no room for; `unreachable`, who may not be contacted on any channel
     told      whether shop.toml says how many contacts a week there is time for
     """
 
     people: pd.DataFrame
+    cards: pd.DataFrame
     actions: pd.DataFrame
     capacity: int
     told: bool
+    waiting: int
     beyond: int
     unreachable: int
     read: tuple[str, ...]
@@ -75,16 +80,21 @@ def queue(shop: Shop, runs: Sequence[Run], measured: Earned, *, contacts: int = 
     """
     asked = contacts or shop.settings.team.contacts_per_week or CAPACITY
     newest = tuple({run.report: run for run in reversed(runs)}.values())
-    rows = pd.DataFrame([*occasions(shop).to_dict("records"), *_listed(newest)])
+    days = occasions(shop)
+    born = days["list"] == BIRTHDAY
+    cards, _ = _reachable(shop, days[born & ~days["list"].isin(measured.stopped)].assign(personal=False))
+    rows = pd.DataFrame([*days[~born].to_dict("records"), *_listed(newest)])
     people, beyond, unreachable = rows, 0, 0
     if len(rows):
         rows = rows[~rows["list"].isin(measured.stopped)].fillna({"lot": "", "offer": "", "report": ""})
+        rows = rows[(rows["lot"] == "") | ~rows["customer_id"].isin(cards["customer_id"])]
         rows = _ranked(rows, _worth(newest), measured, _paused(shop.as_of))
         people, unreachable = _reachable(shop, rows)
         people, beyond = _within(people, asked)
     return Queue(
-        people=_shown(people), actions=_actions(newest), capacity=asked,
+        people=_shown(people), cards=cards.drop(columns="personal"), actions=_actions(newest), capacity=asked,
         told=bool(contacts or shop.settings.team.contacts_per_week), beyond=beyond, unreachable=unreachable,
+        waiting=int(people["waits"].eq(True).sum()) if "waits" in people else 0,
         read=tuple(run.report for run in newest), as_of=shop.as_of, currency=shop.currency,
     )  # fmt: skip
 
@@ -105,21 +115,22 @@ def _listed(runs: Sequence[Run]) -> Iterator[dict[str, Any]]:
                 yield {
                     "customer_id": row["customer_id"], "lot": row.get("lot", ""), "list": name, "report": run.report,
                     "what": _task(action.what), "reason": _reason(row, name), "offer": offer, "by": action.by,
-                    "place": place, "stake": _stake(row),
+                    "place": place, "stake": _stake(row), "waits": "feedback_id" in row,
                 }  # fmt: skip
 
 
 def _task(what: str) -> str:
-    """What an action asks for, without its numbers: 'Write to 31 best customers' → 'Write to best customers'."""
-    return " ".join(word for word in what.split() if not word.replace(",", "").isdigit())
+    """What an action asks for, of one: 'Write to 31 best customers, oldest first' → 'Write to best customers'."""
+    return re.sub(r" (?:the |these )?[\d,]+(?= )", "", re.split("[,:;] ", what)[0], count=1)
 
 
 def _reason(row: Mapping[str, str], name: str) -> str:
     """Why somebody is on a list, from the row itself."""
     if row.get("reason"):
         return row["reason"]
-    if row.get("theme"):
-        return f"waits for an answer about {row['theme'].replace('_', ' ')}"
+    if "feedback_id" in row:
+        about = row.get("theme", "").replace("_", " ")
+        return f"waits for an answer about {about}" if about else "waits for an answer"
     called = row.get("segment") or f"on the list ‘{name.replace('_', ' ')}’"
     silent = row.get("silent_days") or row.get("days_since_last_order", "")
     return f"{called}, silent for {wording.counted(int(float(silent)), 'day')}" if silent else called
@@ -197,7 +208,7 @@ def _shown(people: pd.DataFrame) -> pd.DataFrame:
     last = ["channel", "what", "offer", "by", "list", "report", "also", *_WORTH]
     if people.empty:
         return pd.DataFrame(columns=["rank", "customer_id", "lot", "reason", *last])
-    lead = [name for name in people if name not in (*last, "place", "stake", "gain", "personal")]
+    lead = [name for name in people if name not in (*last, "place", "stake", "gain", "personal", "waits")]
     shown = people[[*lead, *last]]
     shown.insert(0, "rank", range(1, len(shown) + 1))
     return shown.round(dict.fromkeys(_WORTH, 2))

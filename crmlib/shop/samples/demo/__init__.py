@@ -34,6 +34,7 @@ purchasing = "Purchasing"
 shop = "Shop system"
 
 [team]
+contacts_per_week = 60
 hours = "9-17"
 """
 
