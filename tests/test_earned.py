@@ -9,10 +9,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 
 import crmlib as crm
 from crmlib.analysis import earned as loop
+from crmlib.cli import main
+from crmlib.publishing import list_text
 from crmlib.report.folder import kept
+from tests.test_archive import put
 
 ShopWriter = Callable[..., Path]
 
@@ -153,3 +157,49 @@ def test_a_lost_key_moves_nobody_from_one_side_to_the_other(tmp_path: Path) -> N
     # The next half-year draws anew.
     kept.assign(tmp_path, "due", turned, date(2026, 7, 2))
     assert len(kept.rows(tmp_path, kept.ASSIGNED)) == 12
+
+
+def test_crm_outcome_takes_in_what_was_done(tmp_path: Path) -> None:
+    day = "2026-01-05"
+    run = put(tmp_path, day, report="briefing")
+    (run / "lists").mkdir()
+    (run / "lists" / "briefing.csv").write_text(list_text(pd.DataFrame(LISTED)), encoding="utf-8")
+    put(tmp_path, "2026-02-01", report="briefing")  # came later, and has no list
+    done = tmp_path / "done.csv"
+    done.write_text(
+        "customer_id,contacted_at,answered\nc1,2026-01-06,yes\nc2,2026-01-07,\nc5,2026-01-07,NO\nx,2026-01-07,\n"
+    )
+
+    def crm_outcome(file: Path) -> tuple[int, str]:
+        words = ["outcome", "briefing", "briefing", str(file), "--reports", str(tmp_path)]
+        told = CliRunner().invoke(main, words)
+        return told.exit_code, told.output
+
+    said = "4 contacted, 1 answered; 1 of them not on the list, 1 to be left alone"
+    assert crm_outcome(done) == (0, said + "\n")
+    before = kept.rows(tmp_path, kept.EXPORTED)
+    assert crm_outcome(done)[0] == 0 and kept.rows(tmp_path, kept.EXPORTED) == before
+    assert {(r["customer_id"], r["channel"], r["answered"]) for r in before} == {
+        ("c1", "phone", "yes"), ("c2", "phone", ""), ("c5", "phone", "no"), ("x", "phone", ""),
+    }  # fmt: skip
+    assigned = kept.rows(tmp_path, kept.ASSIGNED)
+    assert len(assigned) == len(LISTED) and {row["day"] for row in assigned} == {day}
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("customer_id,contacted_at\nc1,6.1.2026\n", "line 2: contacted_at is '6.1.2026'"),
+        ("customer_id,contacted_at,answered\nc1,2026-01-06,yes\n,2026-01-06,\n", "line 3: customer_id is ''"),
+        ("customer_id,contacted_at,answered\nc1,2026-01-06,maybe\n", "answered 'maybe'"),
+        ("customer_id,contacted_at\n", "names nobody"),
+        ("customer_id,contacted_at\nc1,2025-01-06\n", "no good run as of 2025-01-06 or before"),
+    ],
+)
+def test_an_outcome_that_cannot_be_read_says_which_line(tmp_path: Path, text: str, fault: str) -> None:
+    put(tmp_path, "2026-01-05", report="briefing")
+    (tmp_path / "done.csv").write_text(text)
+    words = ["outcome", "briefing", "briefing", str(tmp_path / "done.csv"), "--reports", str(tmp_path)]
+    told = CliRunner().invoke(main, words)
+    assert told.exit_code == 2 and fault in told.output
+    assert not kept.rows(tmp_path, kept.EXPORTED)
