@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from crmlib import formats, wording
+from crmlib.analysis.earned import Earned, part_earned
 from crmlib.analysis.experiments.checks import part_checks
 from crmlib.analysis.experiments.forest import part_effects
 from crmlib.analysis.experiments.given import GIVEN
@@ -31,9 +33,17 @@ _SEVERAL = {
 }
 
 
-def page(verdicts: Verdicts, *, looks: Looks, segments: Segments, grades: Sequence[Grade] = ()) -> Findings:
-    """What do the tests say, what should be done, and how far can that be trusted?"""
+def page(
+    verdicts: Verdicts,
+    *,
+    looks: Looks,
+    segments: Segments,
+    grades: Sequence[Grade] = (),
+    lists: Earned | None = None,
+) -> Findings:
+    """What do the tests say, what should be done, and how far can that be trusted? `lists` are past ones, measured."""
     results = verdicts.results
+    told = part_earned(lists) if lists is not None and len(lists) else None
     parts = [
         part_effects(verdicts),
         part_verdicts(verdicts),
@@ -43,6 +53,7 @@ def page(verdicts: Verdicts, *, looks: Looks, segments: Segments, grades: Sequen
         part_segments(segments),
         part_novelty(looks),
         part_looks(looks),
+        replace(told, detail=True, metrics=()) if told else None,
         part_days(results.checks),
         part_checks(results.checks, segments.splits, read=set(verdicts.of(*READ))),
         part_trust(results),
