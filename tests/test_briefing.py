@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -198,6 +199,14 @@ def test_the_page_counts_people_and_names_none(tmp_path: Path, store: crm.Shop) 
     assert texts["briefing.ics"].count("BEGIN:VEVENT") == texts["briefing.ics"].count("END:VEVENT") >= 1
     assert said["contacts"].value == 20 and said["actions"].value == 4 and said["earned"].value is None
     assert part_earned(earned(store)).title == "What lists earn is not measured yet"
+
+
+def test_what_old_reports_ask_for_is_left_out_and_said(tmp_path: Path, store: crm.Shop) -> None:
+    runs = two_runs(tmp_path, store)
+    runs[0] = replace(runs[0], as_of=AS_OF - timedelta(days=15))
+    found = asked(store, runs)
+    assert "purchase_cycles" not in set(found.people["report"]) and found.old == ("Purchase_Cycles",)
+    assert "Left out, since more than 14 days old" in page(store, found, earned(store)).caveats[0].text
 
 
 def test_without_other_reports_the_page_says_what_to_do(store: crm.Shop) -> None:

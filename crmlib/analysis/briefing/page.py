@@ -9,7 +9,7 @@ import pandas as pd
 
 from crmlib import figures, formats, wording
 from crmlib.analysis.briefing.occasions import BIRTHDAY, WEEK
-from crmlib.analysis.briefing.queue import LIST, SUPPOSED, Queue
+from crmlib.analysis.briefing.queue import FRESH_DAYS, LIST, SUPPOSED, Queue
 from crmlib.analysis.earned import Earned, part_earned, title_earned
 from crmlib.analysis.outreach import LEAVE
 from crmlib.findings import Action, Caveat, Findings, Metric, Part, compose
@@ -160,6 +160,8 @@ def _beside(shop: Shop, found: Queue, measured: Earned, said: str) -> Part:
     events = [Event(f"do {row['report']} {row['what']}", row["by"], row["what"]) for row in todo if row["by"]]
     events += [Event(f"day {day} {what}", day, what) for day, what in days]
     missing = "" if found.read else "No other report has been published yet: run them all, and this one again."
+    if found.old:
+        missing = f"Left out, since more than {FRESH_DAYS} days old: {wording.listed(found.old)}. Run them again."
     return Part(
         texts={"briefing.txt": "\n".join(lines) + "\n", "briefing.ics": calendar(events, made=found.as_of)},
         caveats=[Caveat(text=missing)] if missing else [],

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 LIST = "briefing"
 CAPACITY = 40  # contacts a week where shop.toml does not say
+FRESH_DAYS = 14  # how old a report may be, for its lists and actions to count
 PERSONAL_PAUSE_DAYS = 30  # until somebody who was contacted in person is proposed again without a new list
 SUPPOSED = 0.05  # of what is at stake: what writing adds, for the order alone, where no list of the kind was measured
 _MOST_ROWS = 5_000  # of a list, best first
@@ -41,6 +42,7 @@ class Queue:
     actions   everything the reports ask for, ranked: rank, report, what, owner, by, worth, file
     waiting   customers of the queue who wait for an answer
     beyond    customers there was no room for; `unreachable`, who may not be contacted on any channel
+    read      the reports whose lists and actions count; `old`, titles of those too old for that
     told      whether shop.toml says how many contacts a week there is time for
     """
 
@@ -53,6 +55,7 @@ class Queue:
     beyond: int
     unreachable: int
     read: tuple[str, ...]
+    old: tuple[str, ...]
     as_of: date
     currency: str
 
@@ -80,6 +83,9 @@ def queue(shop: Shop, runs: Sequence[Run], measured: Earned, *, contacts: int = 
     """
     asked = contacts or shop.settings.team.contacts_per_week or CAPACITY
     newest = tuple({run.report: run for run in reversed(runs)}.values())
+    fresh = timedelta(days=FRESH_DAYS)
+    old = tuple(run.title for run in newest if run.as_of + fresh < shop.as_of and run.actions)
+    newest = tuple(run for run in newest if run.as_of + fresh >= shop.as_of)
     days = occasions(shop)
     born = days["list"] == BIRTHDAY
     cards, _ = _reachable(shop, days[born & ~days["list"].isin(measured.stopped)].assign(personal=False))
@@ -95,7 +101,7 @@ def queue(shop: Shop, runs: Sequence[Run], measured: Earned, *, contacts: int = 
         people=_shown(people), cards=cards.drop(columns="personal"), actions=_actions(newest), capacity=asked,
         told=bool(contacts or shop.settings.team.contacts_per_week), beyond=beyond, unreachable=unreachable,
         waiting=int(people["waits"].eq(True).sum()) if "waits" in people else 0,
-        read=tuple(run.report for run in newest), as_of=shop.as_of, currency=shop.currency,
+        read=tuple(run.report for run in newest), old=old, as_of=shop.as_of, currency=shop.currency,
     )  # fmt: skip
 
 
