@@ -116,7 +116,7 @@ def part_why(found: Measured) -> Part:
     lead = chief(change) if change.moved else None
     title = (
         f"Mostly {lead[0]}" if lead and lead[1] else f"Several causes, above all {lead[0]}" if lead
-        else "No more than usually varies"
+        else "Within what months usually do"
     )  # fmt: skip
     ends = [_month(change.pair.before), _month(change.pair.start)]
     return Part(
@@ -168,7 +168,7 @@ def _month(day: date) -> str:
 def _bridge(parts: pd.Series, change: Change, ends: list[str], found: Measured) -> figures.Chart:
     rows = pd.DataFrame({"cause": list(parts.index), "amount": parts.to_numpy() / UNIT})
     return figures.bridge(rows[rows["amount"] != 0], label="cause", amount="amount", start=(ends[0], change.before),
-                          end=ends[1], what="net sales", form=found.money)  # fmt: skip
+                          end=ends[1], what="net sales", form=found.money, quiet=not change.moved)  # fmt: skip
 
 
 def table(found: Measured) -> pd.DataFrame:
