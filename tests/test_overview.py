@@ -13,14 +13,16 @@ from hypothesis import strategies as st
 
 import crmlib as crm
 from crmlib import publishing
-from crmlib.analysis.overview import facts, kpis, measure, movers
+from crmlib.analysis.overview import facts
 from crmlib.errors import NotAvailable, UsageError
 from crmlib.findings import Metric
 from crmlib.publishing import Run
 
-pages = importlib.import_module("crmlib.analysis.overview.page")
-causes = importlib.import_module("crmlib.analysis.overview.causes")
-trees = importlib.import_module("crmlib.analysis.overview.tree")
+# The package has functions of some of these names.
+NAMES = ("causes", "kpis", "measure", "movers", "page", "tree")
+causes, kpis, measure, movers, pages, trees = (
+    importlib.import_module(f"crmlib.analysis.overview.{name}") for name in NAMES
+)
 END = pd.Timestamp("2026-10-01")
 SETTINGS = 'name = "Small"\ncurrency = "EUR"\nas_of = 2026-10-01\n'
 
@@ -48,7 +50,10 @@ def months(seed=1, months=26, orders=300, sd=0.04):
         line = pd.DataFrame({"order_id": np.repeat(head["order_id"], 2), "product_id": rng.integers(0, 6, 2 * n)})
         heads.append(head)
         lines.append(line.assign(quantity=rng.integers(1, 4, 2 * n), unit_price=price[line["product_id"]]))
-    return {"orders": pd.concat(heads), "order_lines": pd.concat(lines).assign(product_id=lambda t: "p" + t["product_id"].astype(str))}
+    return {
+        "orders": pd.concat(heads),
+        "order_lines": pd.concat(lines).assign(product_id=lambda t: "p" + t["product_id"].astype(str)),
+    }
 
 
 def copied(tables, change):
@@ -82,7 +87,9 @@ def twice(head, line):
 def swapped(head, line):
     """Every other p0 becomes a p5: as many pieces, of something dearer."""
     every = (line["product_id"] == "p0") & (line.index % 2 == 0)
-    return head, line.assign(product_id=line["product_id"].mask(every, "p5"), unit_price=line["unit_price"].mask(every, 60.0))
+    return head, line.assign(
+        product_id=line["product_id"].mask(every, "p5"), unit_price=line["unit_price"].mask(every, 60.0)
+    )
 
 
 def renamed(head, line):
@@ -124,7 +131,10 @@ def test_a_planted_cause_is_the_only_one(name, tables, tmp_path):
     whole = said.of("now") - said.of("before")
     assert own.sum() == whole == crm.overview.bought(said).sum()
     if name == "price":
-        assert said.now / said.before == pytest.approx(1.05, abs=0.003) and causes.chief(said) == ("higher prices", True)
+        assert said.now / said.before == pytest.approx(1.05, abs=0.003) and causes.chief(said) == (
+            "higher prices",
+            True,
+        )
 
 
 def test_new_and_dropped_products_are_rows_of_their_own(tables, tmp_path):
@@ -143,7 +153,10 @@ def test_by_hand():
                           "pieces_now": [2.0, 4.0], "first": "2020-01-01", "last": "2026-09-09"})  # fmt: skip
     pair = facts.Pair(start=date(2026, 9, 1), end=END.date(), before=date(2025, 9, 1), until=date(2025, 10, 1), known=date(2025, 10, 1), against="last year",
                       months=1, apart=12)  # fmt: skip
-    own = crm.overview.ordered(crm.overview.Change(pair=pair, kinds=kinds, products=goods, half=0.0, usual=False)) / 10_000
+    own = (
+        crm.overview.ordered(crm.overview.Change(pair=pair, kinds=kinds, products=goods, half=0.0, usual=False))
+        / 10_000
+    )
     price, shares = np.array([11.0, 37.625]), np.array([[0.75, 0.25], [1 / 3, 2 / 3]])
     paid = (price * shares.mean(axis=0)).sum()
     assert own["orders"] == pytest.approx(paid * 2 * 1, abs=1e-4) and own["quantity"] == pytest.approx(0, abs=1e-4)
@@ -162,14 +175,17 @@ ORDER = st.tuples(
 
 
 @given(st.lists(ORDER, min_size=1, max_size=12))
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_a_shop_holds_both_partitions_add_up(tmp_path_factory, drawn):
     heads, lines = [], []
     for number, (back, who, total, refunded, cancelled, goods) in enumerate(drawn):
         at = END - pd.Timedelta(days=back + 1)
         heads.append({"order_id": f"o{number}", "ordered_at": at.date(), "customer_id": who, "total": total / 100, "refunded": min(refunded, max(total, 0)) / 100,
                       "refunded_at": at + pd.Timedelta(days=9), "cancelled_at": at.date() if cancelled else ""})  # fmt: skip
-        lines += [{"order_id": f"o{number}", "product_id": p, "quantity": q, "line_total": money / 100} for p, q, money in goods]
+        lines += [
+            {"order_id": f"o{number}", "product_id": p, "quantity": q, "line_total": money / 100}
+            for p, q, money in goods
+        ]
     more = {"order_lines": lines} if lines else {}
     shop = shop_of(tmp_path_factory.mktemp("drawn"), orders=heads, **more)
     for pair in measure.pairs(pd.Series(pd.date_range("2026-07-01", periods=3, freq="MS")), END.date()).values():
@@ -214,7 +230,7 @@ def test_the_tree_multiplies_to_the_margin_and_its_branches_add_up(tables, tmp_p
         before, now = rows["before"].prod(), rows["now"].prod()
         assert now == pytest.approx(0.75 * change.now) and rows["amount"].sum() == pytest.approx(now - before, abs=1e-6)
         assert rows.set_index("factor").loc["share", "amount"] == pytest.approx(0, abs=1e-6)
-    assert trees.covered(found) == pytest.approx(1.0) and "margin" in trees.part_tree(found).title.lower()
+    assert trees._covered(found, 12) == pytest.approx(1.0) and "margin" in trees.part_tree(found).title.lower()
 
 
 def test_quiet_shops_do_not_move_and_a_jump_is_seen():
@@ -223,7 +239,9 @@ def test_quiet_shops_do_not_move_and_a_jump_is_seen():
                       apart=12)  # fmt: skip
     wrong, jumps = 0, 0
     for _ in range(400):
-        line = 1e5 * np.exp(0.1 * np.arange(37) / 12 + 0.4 * np.cos(np.arange(37) * np.pi / 6) + rng.normal(0, 0.06, 37))
+        line = 1e5 * np.exp(
+            0.1 * np.arange(37) / 12 + 0.4 * np.cos(np.arange(37) * np.pi / 6) + rng.normal(0, 0.06, 37)
+        )
         spread, freedom = measure.usual(line, pair)
         half = measure.stats.t.ppf(0.975, freedom) * spread
         moved = np.log(line[-1] / line[-13]) - 0.1
@@ -256,11 +274,15 @@ def test_movers_in_plain_pandas(tables, tmp_path):
     money = (lines["quantity"] * lines["unit_price"]).groupby(lines["order_id"]).sum()
     rows = head.assign(money=head["order_id"].map(money), side=np.where(head["ordered_at"] >= "2026-09-01", "now", np.where(
         (head["ordered_at"] >= "2025-09-01") & (head["ordered_at"] < "2025-10-01"), "before", "")))  # fmt: skip
-    wide = rows[rows["side"] != ""].pivot_table(index="customer_id", columns=["channel", "side"], values="money", aggfunc="sum", fill_value=0.0)
+    wide = rows[rows["side"] != ""].pivot_table(
+        index="customer_id", columns=["channel", "side"], values="money", aggfunc="sum", fill_value=0.0
+    )
     app, every = wide["app"], wide["app"] + wide["web"]
     growth, part = every["now"].sum() / every["before"].sum(), app["before"].sum() / every["before"].sum()
     say = (app["now"] - growth * app["before"]) - part * (every["now"] - growth * every["before"])
-    assert row["beyond"] == pytest.approx(say.sum()) and row["high"] - row["beyond"] == pytest.approx(1.95996 * np.sqrt((say**2).sum()), rel=1e-4)
+    assert row["beyond"] == pytest.approx(say.sum()) and row["high"] - row["beyond"] == pytest.approx(
+        1.95996 * np.sqrt((say**2).sum()), rel=1e-4
+    )
 
 
 def test_twenty_numbers_ship_and_a_shops_own_take_their_place(store, found, tmp_path, tables):
@@ -274,11 +296,20 @@ def test_twenty_numbers_ship_and_a_shops_own_take_their_place(store, found, tmp_
         '[a]\nname = "Orders"\nfrom = "orders"\ntarget = 1e9\nowner = "sales"\n[b]\nfrom = "retention.left_share"\nbetter = "lower"\ntarget = 0.5\n'
     )
     metric = Metric(id="left_share", label="Left", value=0.2, unit="share", definition="")
-    run = Run(report="retention", title="Retention", as_of=END.date(), headline="", metrics={"left_share": metric}, folder=tmp_path)
+    run = Run(
+        report="retention",
+        title="Retention",
+        as_of=END.date(),
+        headline="",
+        metrics={"left_share": metric},
+        folder=tmp_path,
+    )
     own = crm.overview.kpis(shop, found, [run])
     assert own["reached"].tolist() == [0, 1] and own["now"].tolist()[1] == 0.2 and np.isnan(own["before"][1])
     said = crm.overview.page(found, [], moved=movers.movers(shop, found), numbers=own, runs=[run])
-    assert [a.what for a in said.actions] == ["See why orders is 100% under target"] and said.actions[0].owner == "sales"
+    assert [a.what for a in said.actions] == ["See why orders is 100% under target"] and said.actions[
+        0
+    ].owner == "sales"
     assert crm.overview.part_kpis(own, found).title == "1 of 2 targets reached"
 
 
@@ -294,7 +325,14 @@ def test_twenty_numbers_ship_and_a_shops_own_take_their_place(store, found, tmp_
 def test_a_wrong_word_in_the_dictionary_names_the_nearest(text, words, store, found, tmp_path, tables):
     shop = shop_of(tmp_path, **tables)
     (tmp_path / "kpis.toml").write_text(text)
-    run = Run(report="retention", title="Retention", as_of=END.date(), headline="", metrics={"left_share": None}, folder=tmp_path)
+    run = Run(
+        report="retention",
+        title="Retention",
+        as_of=END.date(),
+        headline="",
+        metrics={"left_share": None},
+        folder=tmp_path,
+    )
     with pytest.raises(UsageError, match=words):
         crm.overview.kpis(shop, found, [run])
 
@@ -309,7 +347,9 @@ def whole_page(shop, found, runs=()):
 def test_the_page_says_how_the_month_went(store, found, tables, tmp_path):
     said = whole_page(store, found)
     assert len(said.headline.split()) <= 20 and said.headline.startswith("September sales were €")
-    assert {"revenue_month", "revenue_12m", "orders_month", "customers_new", "margin_12m"} <= {m.id for m in said.metrics} and len(said.tiles) == 4
+    assert {"revenue_month", "revenue_12m", "orders_month", "customers_new", "margin_12m"} <= {
+        m.id for m in said.metrics
+    } and len(said.tiles) == 4
     table = said.tables["change"]
     sums = table.groupby(["compared", "by"])["amount"].sum().round(4)
     for name, change in found.changes.items():
@@ -325,11 +365,17 @@ def test_the_month_in_progress_is_marked_and_compared_with_nothing(tables, tmp_p
     found = crm.overview.measure(shop)
     assert found.last == pd.Timestamp("2026-08-01") and not found.months["whole"].iloc[-1]
     table = crm.overview.kpis(shop, found).set_index("id")
-    assert table.at["orders", "so_far"] == found.months["orders"].iloc[-1] and table.at["orders", "now"] == found.months["orders"].iloc[-2]
+    assert (
+        table.at["orders", "so_far"] == found.months["orders"].iloc[-1]
+        and table.at["orders", "now"] == found.months["orders"].iloc[-2]
+    )
     said = whole_page(shop, found)
     assert said.headline.startswith("August") and any("September is not over" in c.text for c in said.caveats)
     # An export that ended on the 12th and is read in October says nothing of September.
-    part = {"orders": tables["orders"][tables["orders"]["ordered_at"] < "2026-09-12"], "order_lines": tables["order_lines"]}
+    part = {
+        "orders": tables["orders"][tables["orders"]["ordered_at"] < "2026-09-12"],
+        "order_lines": tables["order_lines"],
+    }
     assert crm.overview.measure(shop_of(tmp_path / "old", **part)).last == pd.Timestamp("2026-08-01")
 
 
@@ -342,7 +388,9 @@ def test_what_comes_later_changes_nothing(tables, tmp_path):
 
 
 def test_too_few_say_so(tables, tmp_path):
-    few = pd.DataFrame({"order_id": list("abcde"), "ordered_at": "2026-09-03", "customer_id": list("abcde"), "total": 9.0})
+    few = pd.DataFrame(
+        {"order_id": list("abcde"), "ordered_at": "2026-09-03", "customer_id": list("abcde"), "total": 9.0}
+    )
     shop = shop_of(tmp_path / "few", orders=few)
     said = whole_page(shop, crm.overview.measure(shop))
     assert said.status == "too_few" and said.headline.startswith("Too few to conclude (n = 5 orders")
@@ -350,35 +398,62 @@ def test_too_few_say_so(tables, tmp_path):
     shop = shop_of(tmp_path / "one", orders=one, order_lines=tables["order_lines"])
     said = whole_page(shop, crm.overview.measure(shop))
     assert said.status == "too_few" and "1 full month" in said.headline and said["orders_month"].value == len(one)
-    with pytest.raises(NotAvailable, match="needs orders.total"):
+    with pytest.raises(NotAvailable, match=r"needs orders\.total"):
         crm.overview.measure(shop_of(tmp_path / "money", orders=one.drop(columns="channel")))
 
 
 def test_a_shop_without_customers_or_lines_has_the_view_that_is_left(tables, tmp_path):
     lines = tables["order_lines"]
     money = (lines["quantity"] * lines["unit_price"]).groupby(lines["order_id"]).sum()
-    head = tables["orders"].assign(total=tables["orders"]["order_id"].map(money)).drop(columns=["customer_id", "channel"])
+    head = (
+        tables["orders"].assign(total=tables["orders"]["order_id"].map(money)).drop(columns=["customer_id", "channel"])
+    )
     shop = shop_of(tmp_path, orders=head)
     found = crm.overview.measure(shop)
     assert list(crm.overview.ordered(found.main).index) == ["orders", "basket"] and not found.known
     said = whole_page(shop, found)
-    assert set(said.tables["change"]["by"]) == {"order"} and not crm.overview.part_who(found).shown and "customers_new" not in {m.id for m in said.metrics}
+    assert (
+        set(said.tables["change"]["by"]) == {"order"}
+        and not crm.overview.part_who(found).shown
+        and "customers_new" not in {m.id for m in said.metrics}
+    )
 
 
 def test_what_others_publish_is_read_as_it_was_laid(tmp_path, store, found):
-    metric = {"id": "left_share", "label": "Left", "value": 0.2, "unit": "share", "definition": "", "n": None, "low": None, "high": None}
-    told = [{"report": "seasons", "title": "Seasons", "as_of": day, "headline": "h", "metrics": [metric], "folder": str(tmp_path)} for day in ("2026-09-01", "2026-10-01")]
+    metric = {
+        "id": "alerts",
+        "label": "Alerts",
+        "value": 1,
+        "unit": "alerts",
+        "definition": "",
+        "n": None,
+        "low": None,
+        "high": None,
+    }
+    told = [
+        {
+            "report": "seasons",
+            "title": "Seasons",
+            "as_of": day,
+            "headline": "h",
+            "metrics": [metric],
+            "folder": str(tmp_path),
+        }
+        for day in ("2026-09-01", "2026-10-01")
+    ]
     (tmp_path / publishing.PUBLISHED_FILE).write_text(json.dumps(told))
     (tmp_path / "tables").mkdir()
-    (tmp_path / "tables" / "alerts.csv").write_text("day,what,expected,actual,cause\n2026-09-20,orders,10,2,channel app\n")
+    (tmp_path / "tables" / "alerts.csv").write_text(
+        "day,what,expected,actual,cause\n2026-09-20,orders,10,2,channel app\n"
+    )
     runs = crm.published(tmp_path)
-    assert [run.as_of.month for run in runs] == [10, 9] and runs[0].metrics["left_share"].value == 0.2
+    assert [run.as_of.month for run in runs] == [10, 9] and runs[0].metrics["alerts"].value == 1
     assert crm.published("") == () == crm.published(tmp_path / "tables")
     said = whole_page(store, found, runs)
     assert [a.what for a in said.actions][:1] == ["Look into 1 alert in Seasons: fewer orders than normal"]
 
 
-@pytest.mark.parametrize("name", ["causes", "kpis", "measure", "movers", "page", "tree", "facts"])
+@pytest.mark.parametrize("name", NAMES)
 def test_docstring_examples(name, store):
     module = importlib.import_module(f"crmlib.analysis.overview.{name}")
-    assert doctest.testmod(module, extraglobs={"store": store}).failed == 0
+    assert doctest.testmod(module, extraglobs={"store": store, "measure": measure.measure}).failed == 0

@@ -84,7 +84,7 @@ def _known(money: Floats, pieces: Floats, n: Floats) -> dict[str, int]:
     }
     rounded = {name: round(float(amount)) for name, amount in found.items()}
     # Both sides are whole: what prices did is known as exactly as the money is.
-    return rounded | {"price": int(round(float(np.diff(money).sum()))) - sum(rounded.values())}
+    return rounded | {"price": round(float(np.diff(money).sum())) - sum(rounded.values())}
 
 
 def bought(change: Change) -> pd.Series:
@@ -155,8 +155,10 @@ def part_who(found: Measured) -> Part:
         f"{what} {money(abs(stayed))} {'more' if stayed >= 0 else 'less'}")  # fmt: skip
     return Part(
         title=title,
-        sentence=f"Those who bought in both periods brought {money(abs(stayed))} {'more' if stayed >= 0 else 'less'}."
-        if won or lost else "",
+        sentence=wording.sentences(
+            f"Those who bought in both periods brought {money(abs(stayed))} {'more' if stayed >= 0 else 'less'}."
+            if won or lost else "", "" if change.moved else "In all, that is no more than chance explains.",
+        ),
         chart=_bridge(parts.rename(named), change, ends, found),
     )  # fmt: skip
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from crmlib.shop.shop import Shop
 
 YEAR, LEAST_ORDERS = 12, 30
-_SLACK_DAYS = 3  # so long, and three times the usual gap between days with orders, the newest may lie before a month's end
+_SLACK_DAYS = 3  # and three usual gaps: so long before a month's end the newest order may lie
 _MOST_PRODUCTS = 500_000
 _LEAST_YEARLY, _LEAST_MONTHLY = 8, 6  # changes from which their spread is known
 _KINDS = ("before", "now", "orders_before", "orders_now", "buyers_before", "buyers_now")
@@ -33,8 +33,8 @@ class Change:
 
     kinds     kind of customer: customers, before, now (ten-thousandths), orders_…, buyers_…
     products  product_id, before, now, pieces_…, first, last; empty where there are no lines with prices
-    half      half of the 95 % range of the change, in the shop's currency; `usual` where the spread of past months is in
-              it, else chance among customers alone
+    half      half of the 95 % range of the change, in the shop's currency: of chance among customers, and of how
+              months vary where `usual` says that it is known
     """
 
     __repr__ = formats.outline
