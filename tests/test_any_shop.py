@@ -31,7 +31,7 @@ def few(demo_folder: Path) -> dict[str, pd.DataFrame]:
 NEEDS = {
     "customers": {"orders"}, "audiences": {"orders", "customers"}, "lifetime_value": {"orders"},
     "purchase_cycles": {"orders"}, "retention": {"orders"}, "cohorts": {"orders"}, "baskets": {"order_lines"}, "seasons": {"orders"},
-    "feedback": {"feedback"}, "experiments": {"assignments"},
+    "overview": {"orders"}, "feedback": {"feedback"}, "experiments": {"assignments"},
     "teams": {"shipments"},
 }  # fmt: skip
 CASES = [((name,), rows) for name in TABLES for rows in ("rows", "header")] + [(TABLES, "rows"), (TABLES, "header")]

@@ -32,6 +32,7 @@ from crmlib.analysis.experiments import looks, moments, segments
 from crmlib.analysis.feedback import breakdown, texts
 from crmlib.analysis.lifetime_value import methods, models, payback, validation
 from crmlib.analysis.lifetime_value import season as clock
+from crmlib.analysis.overview import facts as overview
 from crmlib.analysis.retention import exposures
 from crmlib.analysis.retention import facts as leaving
 from crmlib.analysis.retention.lists import given_back
@@ -52,6 +53,8 @@ health = importlib.import_module("crmlib.analysis.data_health.facts")
 baskets, mining = (importlib.import_module(f"crmlib.analysis.baskets.{name}") for name in ("expressions", "mining"))
 CUT, END = date(2026, 4, 1), date(2026, 8, 1)
 MANY = 2_000_000
+YEARLY = overview.Pair(start=date(2026, 9, 1), end=date(2026, 10, 1), before=date(2025, 9, 1), until=date(2025, 10, 1),
+                       known=date(2025, 10, 1), against="last year", months=1, apart=12)  # fmt: skip
 
 
 def agree(found: pd.DataFrame, wanted: pd.DataFrame) -> None:
@@ -186,6 +189,17 @@ CASES: dict[str, Callable[[crm.Shop], Any]] = {
     "analysis.cohorts.payback.bills": bills,
     "analysis.cohorts.paths.paths": lambda s: paths.paths(s, cohorts.newcomers(s)),
     "analysis.cohorts.ahead.waits": lambda s: waits(cohorts.newcomers(s)),
+    "analysis.overview.facts.firsts": overview.firsts,
+    "analysis.overview.facts.sold": lambda s: overview.sold(s, YEARLY),
+    "analysis.overview.facts.kinds": lambda s: overview.kinds(s, YEARLY),
+    "analysis.overview.facts.lines": overview.lines,
+    "analysis.overview.facts.products": lambda s: overview.products(s, YEARLY),
+    "analysis.overview.facts.groups": lambda s: overview.groups(s, YEARLY, "buyer").union(
+        *(overview.groups(s, YEARLY, by) for by in ("channel", "country", "category", "product"))
+    ),
+    "analysis.overview.facts.months": overview.months,
+    "analysis.overview.facts.baskets": overview.baskets,
+    "analysis.overview.facts.margins": overview.margins,
     "analysis.teams.facts.members": served.members,
     "analysis.teams.facts.tickets": lambda s: served.tickets(s, within_days=365),
     "analysis.teams.facts.waits": lambda s: served.waits(served.tickets(s, within_days=365), "reply", "work"),

@@ -54,6 +54,8 @@ def init(folder: Path, *, crm: str = "crm") -> list[Path]:
         "data/myshop/shop.toml": _SHOP,
         "crontab.txt": _CRON.format(folder=_in_cron(folder.resolve()), crm=_in_cron(crm)),
     }
+    # Read from the package until the shop has its own: a copy to put targets and owners into.
+    texts["data/myshop/kpis.toml"] = (_PACKAGE / "analysis" / "overview" / "kpis.toml").read_text(encoding="utf-8")
     for name, text in texts.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         write_text(folder / name, text)

@@ -84,7 +84,7 @@ def _known(money: Floats, pieces: Floats, n: Floats) -> dict[str, int]:
     }
     rounded = {name: round(float(amount)) for name, amount in found.items()}
     # Both sides are whole: what prices did is known as exactly as the money is.
-    return rounded | {"price": int(round(float(np.diff(money).sum()))) - sum(rounded.values())}
+    return rounded | {"price": round(float(np.diff(money).sum())) - sum(rounded.values())}
 
 
 def bought(change: Change) -> pd.Series:
@@ -116,7 +116,7 @@ def part_why(found: Measured) -> Part:
     lead = chief(change) if change.moved else None
     title = (
         f"Mostly {lead[0]}" if lead and lead[1] else f"Several causes, above all {lead[0]}" if lead
-        else "No more than usually varies"
+        else "Within what months usually do"
     )  # fmt: skip
     ends = [_month(change.pair.before), _month(change.pair.start)]
     return Part(
@@ -155,8 +155,10 @@ def part_who(found: Measured) -> Part:
         f"{what} {money(abs(stayed))} {'more' if stayed >= 0 else 'less'}")  # fmt: skip
     return Part(
         title=title,
-        sentence=f"Those who bought in both periods brought {money(abs(stayed))} {'more' if stayed >= 0 else 'less'}."
-        if won or lost else "",
+        sentence=wording.sentences(
+            f"Those who bought in both periods brought {money(abs(stayed))} {'more' if stayed >= 0 else 'less'}."
+            if won or lost else "", "" if change.moved else "In all, that is no more than chance explains.",
+        ),
         chart=_bridge(parts.rename(named), change, ends, found),
     )  # fmt: skip
 
@@ -168,7 +170,7 @@ def _month(day: date) -> str:
 def _bridge(parts: pd.Series, change: Change, ends: list[str], found: Measured) -> figures.Chart:
     rows = pd.DataFrame({"cause": list(parts.index), "amount": parts.to_numpy() / UNIT})
     return figures.bridge(rows[rows["amount"] != 0], label="cause", amount="amount", start=(ends[0], change.before),
-                          end=ends[1], what="net sales", form=found.money)  # fmt: skip
+                          end=ends[1], what="net sales", form=found.money, quiet=not change.moved)  # fmt: skip
 
 
 def table(found: Measured) -> pd.DataFrame:

@@ -72,7 +72,7 @@ def sold(shop: Shop, pair: Pair) -> ir.Table:
 
 
 def kinds(shop: Shop, pair: Pair) -> ir.Table:
-    """Grain: a kind of customer: new, returned (bought earlier, but not in the period before), more, less, lost, guests.
+    """Grain: a kind of customer: new, returned (bought before, not in the earlier period), more, less, lost, guests.
 
     Columns kind, customers, before, now, orders_before, orders_now, buyers_before, buyers_now, squares (of what each
     brought more or less, the measure of chance). Each order of a guest is a customer.

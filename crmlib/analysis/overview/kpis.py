@@ -114,10 +114,11 @@ def kpis(shop: Shop, found: Measured, runs: Sequence[Run] = ()) -> pd.DataFrame:
     for kpi in dictionary(shop):
         if kpi.source in MEASURES:
             unit, worked = MEASURES[kpi.source]
+            unit = unit or found.unit
             values = {side: worked(row) if row is not None else np.nan for side, row in months.items()}
         else:
             unit, values = _read(kpi, runs)
-        rows.append({"id": kpi.id, "name": kpi.name, **values, "unit": unit or found.unit, "target": kpi.target,
+        rows.append({"id": kpi.id, "name": kpi.name, **values, "unit": unit, "target": kpi.target,
                      "owner": kpi.owner, "lower": kpi.lower, "source": kpi.source,
                      "definition": kpi.definition})  # fmt: skip
     columns = ["id", "name", "now", "before", "last_year", "target", "so_far", "unit", "reached", "owner", "source",

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from crmlib.shop.shop import Shop
 
 YEAR, LEAST_ORDERS = 12, 30
-_SLACK_DAYS = 3  # so long, and three times the usual gap between days with orders, the newest may lie before a month's end
+_SLACK_DAYS = 3  # and three usual gaps: so long before a month's end the newest order may lie
 _MOST_PRODUCTS = 500_000
 _LEAST_YEARLY, _LEAST_MONTHLY = 8, 6  # changes from which their spread is known
 _KINDS = ("before", "now", "orders_before", "orders_now", "buyers_before", "buyers_now")
@@ -33,8 +33,8 @@ class Change:
 
     kinds     kind of customer: customers, before, now (ten-thousandths), orders_…, buyers_…
     products  product_id, before, now, pieces_…, first, last; empty where there are no lines with prices
-    half      half of the 95 % range of the change, in the shop's currency; `usual` where the spread of past months is in
-              it, else chance among customers alone
+    half      half of the 95 % range of the change, in the shop's currency: of chance among customers, and of how
+              months vary where `usual` says that it is known
     """
 
     __repr__ = formats.outline
@@ -176,6 +176,7 @@ def _months(shop: Shop) -> pd.DataFrame:
     rows = rows.set_index("month").reindex(every).rename_axis("month").reset_index()
     lacks = rows.columns[rows.isna().all()]
     rows = rows.fillna(dict.fromkeys(rows.columns.difference(["month", *lacks]), 0))
+    rows = rows.astype(dict.fromkeys(("orders", "customers", "new", "guests"), "int64"))
     ends = rows["month"] + pd.offsets.MonthEnd(0)
     begun = rows["month"] + slack >= first
     return rows.assign(whole=(ends < pd.Timestamp(shop.as_of)) & (ends <= told) & begun)
@@ -208,22 +209,31 @@ def pairs(full: pd.Series, as_of: date) -> dict[str, Pair]:
 def usual(revenue: NDArray[np.float64], pair: Pair) -> tuple[float, float]:
     """How far, as a share, do such periods usually lie apart by chance? The deviation and its degrees of freedom.
 
-    Of changes on the year before it is taken from how they differ from one month to the next (von Neumann 1941), so
-    that growth and season are not in it; where too few are known, from changes between months, which hold the season
-    too. The newest change, which is to be judged, has no say. NaN with under six months.
+    Of changes on the year before it is taken from how far each lies from the mean of its neighbours in time (Gasser,
+    Sroka and Jennen-Steinmetz 1986), so that growth and season are not in it; where too few are known, from months in
+    the same way. Months side by side differ by season too, which is part of how they vary. The newest change, which is
+    to be judged, has no say. NaN with under six changes.
 
     >>> ahead = pairs(pd.Series(pd.date_range("2026-01-01", periods=2, freq="MS")), date(2026, 3, 1))["month"]
     >>> usual(np.ones(6), ahead)[0]
     nan
     """
-    logs = np.log(np.where(revenue > 0, revenue, np.nan))
-    yearly = np.diff(logs[YEAR:] - logs[:-YEAR])[:-1] if len(logs) > YEAR + 1 else np.array([])
-    monthly = np.diff(logs)[:-1]
-    yearly, monthly = (steps[np.isfinite(steps)] for steps in (yearly, monthly))
+    logs = np.log(np.where(revenue > 0, revenue, np.nan))[:-1]
+    yearly = np.diff(logs[YEAR:] - logs[:-YEAR], 2) if len(logs) > YEAR else np.array([])
+    monthly = np.diff(logs, 2 if pair.apart == YEAR else 1)
+    yearly, monthly = (_tame(steps[np.isfinite(steps)]) for steps in (yearly, monthly))
     if pair.apart == YEAR and len(yearly) >= _LEAST_YEARLY:
-        spread, freedom = float(np.sqrt(np.mean(yearly**2) / 2)), len(yearly) / 1.5
+        spread, freedom = float(np.sqrt(np.mean(yearly**2) / 6)), len(yearly) / 2
     elif len(monthly) >= _LEAST_MONTHLY:
-        spread, freedom = float(np.sqrt(np.mean(monthly**2))), float(len(monthly))
+        # Of a year's change both months vary; a step between months holds both already.
+        spread = float(np.sqrt(np.mean(monthly**2) / (3 if pair.apart == YEAR else 1)))
+        freedom = len(monthly) / (2 if pair.apart == YEAR else 1)
     else:
         return float("nan"), 1.0
     return spread / float(np.sqrt(pair.months)), freedom
+
+
+def _tame(steps: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Steps cut at three deviations of their median: a launch or one great sale says little of other months."""
+    most = 3 * 1.4826 * np.median(np.abs(steps)) if len(steps) else 0.0
+    return np.clip(steps, -most, most)

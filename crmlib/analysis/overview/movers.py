@@ -12,7 +12,7 @@ from crmlib import figures, formats, wording
 from crmlib import findings as said
 from crmlib.analysis.overview import facts
 from crmlib.analysis.overview.facts import UNIT
-from crmlib.analysis.overview.measure import Change, Measured
+from crmlib.analysis.overview.measure import Measured
 from crmlib.findings import Part
 from crmlib.stats.corrections import adjust
 
@@ -36,7 +36,8 @@ def movers(shop: Shop, found: Measured) -> pd.DataFrame:
     ['by', 'value']
     """
     change, frames = found.main, []
-    for by in facts.ways(shop) if change else ():
+    for by in facts.ways(shop) if change is not None else ():
+        assert change is not None
         rows = shop.fetch(facts.groups(shop, change.pair, by), max_rows=_MOST_GROUPS)
         frames.append(judged(rows).assign(by=by))
     rows = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=[*_COLUMNS])
@@ -95,16 +96,17 @@ def part_movers(rows: pd.DataFrame, found: Measured) -> Part:
             sentence=f"Of {looked}, none differs by more than chance.", detail=True, chart=_chart(rows.head(8), money),
         )  # fmt: skip
     top = shown.iloc[0]
+    seen = f"{looked} {wording.noun(len(rows), 'was', 'were')} looked at"
+    size = min(float(abs(top["beyond"])) / max(change.now, 1.0), 1.0)
     text = f"{named(top)} are {money(abs(top['beyond']))} {'above' if top['beyond'] > 0 else 'below'} the rest's pace"
     return Part(
         title=text,
-        sentence=f"As if all had moved alike on {against}; {looked} {wording.noun(len(rows), 'was', 'were')} looked at.",
+        sentence=f"Beside what it would be had all moved alike on {against}; {seen}.",
         chart=_chart(shown, money),
-        changes=[said.Change(text=f"{text}, on {against}.", 
-                              size=min(float(abs(top["beyond"])) / max(change.now, 1.0), 1.0))],  # fmt: skip
+        changes=[said.Change(text=f"{text}, on {against}.", size=size)],
         certain=["A group is named only where chance would name any in at most five of 100 quiet shops."],
         tables=tables,
-    )  # fmt: skip
+    )
 
 
 def _chart(rows: pd.DataFrame, money: figures.Form) -> figures.Chart:

@@ -17,7 +17,7 @@ from crmlib.findings import Action, Caveat, Findings, Metric, Part, compose
 if TYPE_CHECKING:
     from crmlib.publishing import Run
 
-_MOST_ACTIONS, _WITHIN_DAYS, _HISTORY = 3, 7, 25
+_MOST_WORDS, _MOST_ACTIONS, _WITHIN_DAYS, _HISTORY = 20, 3, 7, 25
 
 
 def page(
@@ -45,8 +45,13 @@ def headline(found: Measured) -> str:
     moved = wording.change(change.now, change.before, found.unit, against=change.pair.against)
     if not change.moved:
         why = "months usually vary" if change.usual else "chance explains"
-        same = "the same as" if moved.startswith("unchanged") else ""
-        return f"{sales}, {f'{same} {change.pair.against}' if same else f'{moved}, no more than {why}'}."
+        if moved.startswith("unchanged"):
+            return f"{sales}, the same as {change.pair.against}."
+        text, year = f"{sales}, {moved}, no more than {why}", found.changes.get("12m")
+        if year is not None and year.moved and year.enough:
+            longer = f"{text}; 12 months are {wording.change(year.now, year.before, found.unit)}"
+            text = longer if len(longer.split()) <= _MOST_WORDS else text
+        return f"{text}."
     lead = chief(change)
     if lead is None:
         return f"{sales}, {moved}."
@@ -116,14 +121,13 @@ def part_look(found: Measured, moved: pd.DataFrame, numbers: pd.DataFrame, runs:
                            f"{first['what']} than normal", by=by, owner="shop",
                            why=f"Raised for {first['day']}; what showed it most: {first['cause']}."))  # fmt: skip
     for row in missed(numbers).head(1).itertuples(index=False):
-        made.append(Action(what=f"See why {wording.lower(row.name)} {'is' if row.now < row.target else 'are'} "
+        made.append(Action(what=f"See why {wording.lower(row.name)} is "
                            f"{formats.share(row.off)} {'under' if row.now < row.target else 'over'} target",
                            owner=row.owner, by=by, file="tables/kpis.csv"))  # fmt: skip
     for _, row in sure(moved).head(_MOST_ACTIONS - len(made)).iterrows():
-        size = found.money(abs(row["beyond"]))
-        made.append(Action(what=f"Find out why {wording.lower(named(row))} "
-                           f"{'rose more' if row['beyond'] > 0 else 'fell behind'}", worth=f"{size} beside the rest",
-                           owner="sales", by=by, file="tables/movers.csv", weight=float(abs(row["beyond"]))))  # fmt: skip
+        size, way = abs(float(row["beyond"])), "rose more" if row["beyond"] > 0 else "fell behind"
+        made.append(Action(what=f"Find out why {wording.lower(named(row))} {way}", owner="sales", by=by, weight=size,
+                           worth=f"{found.money(size)} beside the rest", file="tables/movers.csv"))  # fmt: skip
     return Part(actions=made[:_MOST_ACTIONS])
 
 

@@ -40,63 +40,55 @@ def tree(found: Measured, change: Change) -> pd.DataFrame:
     return rows.assign(amount=mean * np.log(rows["now"] / rows["before"]))
 
 
-def covered(found: Measured, months: int = YEAR) -> float:
-    """The share of sales whose costs are known."""
-    sales = found.over("revenue", months)
-    return found.over("costed", months) / sales if sales > 0 else float("nan")
-
-
 def part_tree(found: Measured) -> Part:
     """The finding: which factor moved a year's margin, or the month's where there is no year before."""
     change = found.changes.get("12m") or found.main
     if change is None or not change.enough or (rows := tree(found, change)).empty:
         return Part(metrics=_margin(found))
     what = "margin" if "share" in set(rows["factor"]) else "sales"
-    amount = float(rows["amount"].sum())
-    top = rows.loc[rows["amount"].abs().idxmax()]
-    against = f" on {change.pair.against}"
-    money = formats.money
+    amount, top = float(rows["amount"].sum()), FACTORS[str(rows.loc[rows["amount"].abs().idxmax(), "factor"])]
     shown = rows.assign(
         name=rows["factor"].map(FACTORS),
-        was=[_said(row.factor, row.before, found) for row in rows.itertuples()],
-        present=[_said(row.factor, row.now, found) for row in rows.itertuples()],
-    )
-    share = covered(found, change.pair.months)
-    known = "" if not share == share or share > 0.995 or what == "sales" else (
-        f" Costs are known for {formats.share(share)} of sales; the rest is taken to earn alike.")  # fmt: skip
-    title = (
-        f"{what.capitalize()} {'rose' if amount > 0 else 'fell'} by {money(abs(amount), found.currency)}{against}: "
-        f"{FACTORS[str(top['factor'])].lower()} moved it most"
-    )
+        **{side: [_said(*one, found) for one in zip(rows["factor"], rows[side], strict=True)]
+           for side in ("before", "now")},
+    )  # fmt: skip
+    share = _covered(found, change.pair.months)
+    rest = f" Costs are known for {formats.share(share)} of sales; the rest is taken to earn alike."
     return Part(
-        title=title,
-        sentence=f"The factors, multiplied, are the {what}; what each did adds up to the change.{known}",
+        title=f"{what.capitalize()} {'rose' if amount > 0 else 'fell'} by {found.money(abs(amount))} on "
+        f"{change.pair.against}: {top.lower()} moved it most",
+        sentence=f"The factors, multiplied, are the {what}; what each did adds up to the change."
+        + (rest if what == "margin" and share <= 0.995 else ""),
         detail=True,
         metrics=_margin(found),
         chart=figures.table(
             shown, caption=f"{what.capitalize()}, factor by factor",
-            labels={"name": "Factor", "was": "Before", "present": "Now", "amount": "Did to it"},
-            formats={"amount": lambda value: formats.with_sign(money(value, found.currency), value)},
+            labels={"name": "Factor", "before": "Before", "now": "Now", "amount": "Did to it"},
+            formats={"amount": lambda value: formats.with_sign(found.money(value), value)},
         ),
         tables={"tree": rows.round(6)},
     )  # fmt: skip
 
 
+def _covered(found: Measured, months: int) -> float:
+    """The share of sales whose costs are known."""
+    sales = found.over("revenue", months)
+    return found.over("costed", months) / sales if sales > 0 else float("nan")
+
+
 def _said(factor: str, value: float, found: Measured) -> str:
-    if factor == "share":
-        return formats.share(value, digits=1)
-    if factor == "customers":
-        return formats.number(value)
-    return formats.number(value, digits=2) if factor == "frequency" else formats.money(value, found.currency, digits=2)
+    if factor == "basket":
+        return formats.money(value, found.currency, digits=2)
+    return formats.quantity(value, {"share": "share", "frequency": "index"}.get(factor, "customers"))
 
 
 def _margin(found: Measured) -> list[Metric]:
-    value, share = found.over("margin"), covered(found)
-    before = found.over("margin", back=YEAR)
+    value, before, share = found.over("margin"), found.over("margin", back=YEAR), _covered(found, YEAR)
+    compared = value == value and before == before
+    known = f"; {formats.share(share)} of sales" if share == share else ""
     return [
         Metric(id="margin_12m", label="Margin, 12 months", value=round(value, 2) if value == value else None,
-               unit=found.unit, before=round(before, 2) if before == before and value == value else None,
-               against="the year before" if before == before and value == value else "",
-               definition="net sales less discounts and product costs of orders whose costs are known, 12 full months"
-               + (f"; {formats.share(share)} of sales" if share == share else ""))
+               unit=found.unit, before=round(before, 2) if compared else None,
+               against="the year before" if compared else "", definition="net sales less discounts and product costs "
+               f"of orders whose costs are known, 12 full months{known}")
     ]  # fmt: skip
