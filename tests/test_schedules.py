@@ -47,7 +47,7 @@ def test_every_command_exists_with_its_options(line: str) -> None:
 
 def test_all_examples_were_found() -> None:
     assert len(commands()) >= 12 and {line.split()[0] for line in commands()} == {
-        "run", "status", "verify", "prune", "backfill", "diff", "open", "export", "subject", "erase",
+        "run", "status", "verify", "prune", "backfill", "diff", "open", "export", "outcome", "subject", "erase",
     }  # fmt: skip
 
 

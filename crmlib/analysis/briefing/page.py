@@ -143,7 +143,10 @@ def page(shop: Shop, found: Queue, measured: Earned) -> Findings:
     """What should each person do this week? The queue, all actions, what past lists earned, the days to know."""
     said = headline(found)
     parts = [part_contacts(found), part_actions(found), part_earned(measured), part_days(shop, found)]
-    return compose("briefing", said, [*parts, _beside(shop, found, measured, said)])
+    nothing = not (found.read or len(found.people) or len(found.cards))
+    return compose(
+        "briefing", said, [*parts, _beside(shop, found, measured, said)], status="too_few" if nothing else None
+    )
 
 
 def _beside(shop: Shop, found: Queue, measured: Earned, said: str) -> Part:
