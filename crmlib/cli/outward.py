@@ -93,7 +93,7 @@ def _rejected(pairs: tuple[tuple[str, str], ...]) -> str:
 @click.command()
 @click.argument("report")
 @click.argument("name", metavar="LIST")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=click.Path(path_type=Path))
 @click.option("--channel", default="phone", show_default=True, help="How they were contacted.")
 @common.reports_option
 @common.variant_option
@@ -111,7 +111,7 @@ def outcome(report: str, name: str, file: Path, channel: str, folder: str, varia
     reports, slug = common.reports_folder(folder), slug_of(report, common.variant_name(variant))
     done = [_done(row, number, name, channel) for number, row in enumerate(csv_rows(file), start=2)]
     if not done:
-        raise UsageError(f"{file.name} names nobody: it needs rows with customer_id and contacted_at")
+        raise UsageError(f"{file} is not there" if not file.is_file() else f"{file.name} names nobody: it needs rows with customer_id and contacted_at")
     listed: dict[str, str] = {}
     for day in sorted({row["day"] for row in done}):
         run = archive.newest_good(reports, slug, until=day)

@@ -31,6 +31,7 @@ OPEN_DAYS = 7  # newest days of all runs; older ones are folded by month
 OPEN_CHANGES, OPEN_ACTIONS = 4, 5
 GLANCE = "glance.json"  # the picture and the numbers that a report lends to the index
 LEADS = "overview"  # the report whose first screen the index takes where there is one
+WEEK = "briefing"  # whose actions stand first
 _NO_HISTORY = "not enough history"
 _KEPT = ("report", "variant", "title", "as_of", "status", "run_id", "started_at", "headline", "reason", "tiles",
          "data_through", "stale", "slug")  # fmt: skip
@@ -85,8 +86,9 @@ def model(
     answers = [run for run in newest if run.good]
     as_of = max((run.as_of for run in runs), default=None)
     lines = sorted((line for run in answers for line in ranked(run.changes, run)), key=lambda line: -line[1])
-    # What matters most to each report before what comes second there; within that by the money at stake.
-    ranks = [(place, -a.weight, n, a, run) for n, run in enumerate(answers) for place, a in enumerate(run.actions)]
+    # The week's own first; then what matters most to each report before what comes second there, by the money at stake.
+    ranks = [(-1 if run.report == WEEK else place, -a.weight, n, a, run)
+             for n, run in enumerate(answers) for place, a in enumerate(run.actions)]  # fmt: skip
     actions = [(action, run) for *_, action, run in sorted(ranks, key=lambda rank: rank[:3])]
     through = max((date.fromisoformat(run.data_through) for run in answers if run.data_through), default=None)
     days = list(dict.fromkeys(run.as_of for run in runs))[:OPEN_DAYS]
