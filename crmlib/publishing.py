@@ -96,7 +96,9 @@ def due(out: str | Path) -> tuple[Due, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """What another report has published: its numbers by id, its actions, and the rows of its tables and lists."""
+    """What another report has published: its numbers by id, its actions, the rows of its tables and lists; and its
+    `record`, what became of earlier predictions: label, due, banded (with a range), inside.
+    """
 
     report: str
     title: str
@@ -104,6 +106,7 @@ class Run:
     headline: str
     metrics: Mapping[str, Metric]
     actions: tuple[Action, ...]
+    record: tuple[Mapping[str, Any], ...]
     folder: Path
 
     def rows(self, name: str, *, of: Literal["tables", "lists"] = "tables") -> list[dict[str, str]]:
@@ -122,7 +125,7 @@ def published(out: str | Path) -> tuple[Run, ...]:
     found = [
         Run(report=said["report"], title=said["title"], as_of=date.fromisoformat(said["as_of"]),
             headline=said["headline"], metrics={one["id"]: Metric(**one) for one in said["metrics"]},
-            actions=tuple(typed(Action, one) for one in said["actions"]), folder=Path(said["folder"]))
+            actions=tuple(typed(Action, one) for one in said["actions"]), record=tuple(said["record"]), folder=Path(said["folder"]))
         for said in json.loads(file.read_text(encoding="utf-8"))
     ]  # fmt: skip
     return tuple(sorted(found, key=lambda run: run.as_of, reverse=True))

@@ -43,7 +43,7 @@ def run(folder: Path, report: str, lists: dict[str, pd.DataFrame], actions: list
     (folder / report / "lists").mkdir(parents=True, exist_ok=True)
     for name, frame in lists.items():
         (folder / report / "lists" / f"{name}.csv").write_text(list_text(frame), encoding="utf-8")
-    return Run(report=report, title=report.title(), as_of=AS_OF, headline="", metrics={}, actions=tuple(actions),
+    return Run(report=report, title=report.title(), as_of=AS_OF, headline="", metrics={}, actions=tuple(actions), record=(),
                folder=folder / report)  # fmt: skip
 
 

@@ -111,7 +111,11 @@ def outcome(report: str, name: str, file: Path, channel: str, folder: str, varia
     reports, slug = common.reports_folder(folder), slug_of(report, common.variant_name(variant))
     done = [_done(row, number, name, channel) for number, row in enumerate(csv_rows(file), start=2)]
     if not done:
-        raise UsageError(f"{file} is not there" if not file.is_file() else f"{file.name} names nobody: it needs rows with customer_id and contacted_at")
+        raise UsageError(
+            f"{file} is not there"
+            if not file.is_file()
+            else f"{file.name} names nobody: it needs rows with customer_id and contacted_at"
+        )
     listed: dict[str, str] = {}
     for day in sorted({row["day"] for row in done}):
         run = archive.newest_good(reports, slug, until=day)

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from crmlib.publishing import PUBLISHED_FILE
-from crmlib.report.folder.manifest import Manifest, dated_runs, place_of, write_json
+from crmlib.report.folder.manifest import Manifest, dated_runs, earlier_runs, place_of, write_json
+from crmlib.report.memory import record
 from crmlib.report.plan import Plan
 
 AGO = (1, 12)  # months before the newest run from which one more is told, where there is one
@@ -48,7 +49,13 @@ def _told(reports: Path, runs: list[Manifest]) -> Iterator[dict[str, Any]]:
         except (OSError, ValueError, KeyError):
             continue  # damaged: `crm verify` tells
         yield {"report": run.report, "title": run.title, "as_of": str(run.as_of), "headline": run.headline,
-               "metrics": metrics, "actions": run.to_json()["actions"], "folder": str(folder.resolve())}  # fmt: skip
+               "metrics": metrics, "actions": run.to_json()["actions"], "folder": str(folder.resolve()),
+               "record": [vars(line) for line in kept.lines] if (kept := _record(reports, run)) else []}  # fmt: skip
+
+
+def _record(reports: Path, run: Manifest) -> record.Record | None:
+    """What became of all that the report has said by that day."""
+    return record.record([run, *earlier_runs(reports, run.slug, run.as_of)])
 
 
 def _before(day: date, months: int) -> date:
