@@ -125,7 +125,8 @@ def published(out: str | Path) -> tuple[Run, ...]:
     found = [
         Run(report=said["report"], title=said["title"], as_of=date.fromisoformat(said["as_of"]),
             headline=said["headline"], metrics={one["id"]: Metric(**one) for one in said["metrics"]},
-            actions=tuple(typed(Action, one) for one in said["actions"]), record=tuple(said["record"]), folder=Path(said["folder"]))
+            actions=tuple(typed(Action, one) for one in said["actions"]),
+            record=tuple(said["record"]), folder=Path(said["folder"]))
         for said in json.loads(file.read_text(encoding="utf-8"))
     ]  # fmt: skip
     return tuple(sorted(found, key=lambda run: run.as_of, reverse=True))

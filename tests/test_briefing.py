@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import doctest
+import importlib
 import random
 from collections.abc import Callable
 from dataclasses import replace
@@ -213,3 +215,13 @@ def test_without_other_reports_the_page_says_what_to_do(store: crm.Shop) -> None
     said = page(store, asked(store, []), earned(store))
     assert said.headline == "Nobody is to be contacted this week; no report asks for anything."
     assert "run them all" in said.caveats[0].text
+
+
+@pytest.mark.parametrize("module", ["briefing.occasions", "briefing.queue", "earned"])
+def test_examples_of_docstrings_run(module: str, store: crm.Shop) -> None:
+    people = pd.DataFrame({"day": pd.to_datetime(["2026-01-05"] * 2), "alone": [True, False], "value": 1.0, "before": 1.0,
+                           "contacted": False, "answered": False})  # fmt: skip
+    shown = {"store": store, "earned": earned(store), "PEOPLE": people, "DAY": AS_OF}
+    made = importlib.import_module(f"crmlib.analysis.{module}")
+    found = doctest.testmod(made, extraglobs=shown if module != "earned" else shown | {"earned": made.earned})
+    assert found.attempted and not found.failed

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import doctest
+import importlib
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
+import crmlib as crm
 from crmlib.analysis import proof
 from crmlib.analysis.proof.record import headline
 from crmlib.findings import Metric
@@ -75,3 +79,10 @@ def test_without_other_reports_only_the_methods_are_judged() -> None:
     found = proof.proof(proof.equal("r", 1.0, 1.0, source="paper"))
     assert headline(found, proof.held(())) == "The one number recomputed is right; of this shop nothing is known yet."
     assert proof.page(found, proof.held(())).status == "published"
+
+
+@pytest.mark.parametrize("module", ["checks", "nulls", "papers", "planted", "record"])
+def test_examples_of_docstrings_run(module: str) -> None:
+    shown = {"crm": crm} | ({"shop_drawn": proof.drawn(1)} if module == "planted" else {})
+    found = doctest.testmod(importlib.import_module(f"crmlib.analysis.proof.{module}"), extraglobs=shown)
+    assert found.attempted and not found.failed

@@ -1,21 +1,31 @@
 """Do the methods hold, here?
 
-equal, rate, inside, named → proof → part_checks; held → part_shop; page
+papers, nulls, drawn → effects, splits, teams → proof → part_checks; held → part_shop; page
 """
 
 from crmlib.analysis.proof.checks import Check, Proof, equal, inside, named, part_checks, proof, rate
+from crmlib.analysis.proof.nulls import nulls
+from crmlib.analysis.proof.papers import papers
+from crmlib.analysis.proof.planted import Drawn, drawn, effects, splits, teams
 from crmlib.analysis.proof.record import held, page, part_shop
 
 __all__ = [
     "Check",
+    "Drawn",
     "Proof",
+    "drawn",
+    "effects",
     "equal",
     "held",
     "inside",
     "named",
+    "nulls",
     "page",
+    "papers",
     "part_checks",
     "part_shop",
     "proof",
     "rate",
+    "splits",
+    "teams",
 ]

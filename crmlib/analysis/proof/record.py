@@ -70,8 +70,10 @@ def part_shop(tests: pd.DataFrame) -> Part:
     """What held on this shop, and what not to trust."""
     wrong = distrusted(tests)
     note = f"{len(wrong)} did not hold" if len(wrong) else "all held" if len(tests) else "run all reports"
-    metric = Metric(id="shop_tests", label="Tests on this shop", value=len(tests), unit="tests", headline=True, note=note,
-                    definition="tests of their own that the other reports published for this shop")  # fmt: skip
+    metric = Metric(
+        id="shop_tests", label="Tests on this shop", value=len(tests), unit="tests", note=note, headline=True,
+        definition="tests of their own that the other reports published for this shop",
+    )  # fmt: skip
     if tests.empty:
         none = "The other reports have not published a test on this shop yet."
         return Part(title="Nothing is known of this shop yet", sentence=none, metrics=[metric], detail=True)
