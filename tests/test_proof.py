@@ -58,18 +58,19 @@ def test_the_page_leads_with_what_failed_and_what_not_to_trust() -> None:
     runs = [
         run("lifetime_value", lines, holdout_auc=0.81, recency_auc=0.83, holdout_actual=100.0, holdout_forecast=140.0),
         run("customers", score_auc=0.9, recency_auc=0.7),
-        run("feedback", macro_f1=None, macro_f1_textblob=0.5),
+        run("feedback", macro_f1=0.505, macro_f1_textblob=0.5),
         run("lifetime_value", holdout_auc=0.99, recency_auc=0.5),  # a year ago
     ]
     tests = proof.held(runs)
     assert dict(zip(tests["test"], tests["verdict"], strict=True)) == {
-        "who buys again, by area under the curve": "no better",
+        "who buys again, by area under the curve": "worse",
         "who buys later, by area under the curve": "better",
+        "the mood of texts": "as good",
         "repeat orders of a time held out": "too far off",
         "Orders: ranges said earlier": "too narrow",
     }
     said = proof.page(proof.proof(good, bad), tests)
-    assert said.headline == "1 of 2 numbers recomputed is wrong; 3 of 4 tests on this shop failed."
+    assert said.headline == "1 of 2 numbers recomputed is wrong; 3 of 5 tests on this shop failed."
     assert (said["passed"].value, said["failed"].value, said.status) == (1, 1, "warnings")
     assert list(said.tables["checks"]["verdict"]) == ["failed", "passed"]
     assert "Do not trust here" in said.parts[1].title

@@ -12,6 +12,7 @@ from crmlib.analysis.proof.checks import Proof, finite, part_checks
 from crmlib.findings import Caveat, Check, Findings, Metric, Part, compose
 from crmlib.publishing import Run
 
+_ALIKE = 0.01  # two such figures that differ by less are called as good
 _APART = 0.25  # of what came: a forecast that missed by more is not to be led with
 _BETTER = (
     ("lifetime_value", "holdout_auc", "recency_auc", "who buys again", "days since the last order"),
@@ -38,7 +39,7 @@ def _contests(runs: dict[str, Run]) -> Iterator[dict[str, Any]]:
         if one is not None and two is not None and finite(one) and finite(two):
             yield {"report": runs[report].title, "test": f"{what}, by area under the curve" if "auc" in ours else what,
                    "ours": f"{one:.3f}", "beside": f"{two:.3f} by {simple}",
-                   "verdict": "better" if one > two else "no better"}  # fmt: skip
+                   "verdict": "better" if one > two + _ALIKE else "worse" if one < two - _ALIKE else "as good"}  # fmt: skip
 
 
 def _forecasts(runs: dict[str, Run]) -> Iterator[dict[str, Any]]:
@@ -63,7 +64,7 @@ def _records(runs: dict[str, Run]) -> Iterator[dict[str, Any]]:
 
 def distrusted(tests: pd.DataFrame) -> pd.DataFrame:
     """What not to trust here."""
-    return tests[tests["verdict"].isin(["no better", "too far off", "too narrow"])]
+    return tests[tests["verdict"].isin(["worse", "too far off", "too narrow"])]
 
 
 def part_shop(tests: pd.DataFrame) -> Part:
