@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from crmlib import figures, formats, wording
-from crmlib.analysis.overview.causes import chief, table
+from crmlib.analysis.overview.causes import change_table, chief
 from crmlib.analysis.overview.kpis import missed, unread
 from crmlib.analysis.overview.measure import LEAST_ORDERS, YEAR, Measured
 from crmlib.analysis.overview.movers import named, sure
@@ -90,7 +90,7 @@ def part_tiles(found: Measured) -> list[Part]:
         metrics.append(tile("customers_new", "New customers", "new", "customers",
                             float(was["new"]) if was is not None else None))  # fmt: skip
     shown = found.months.assign(month=found.months["month"].dt.strftime("%Y-%m"))
-    return [Part(metrics=metrics, tables={"change": table(found), "months": shown.round(4)})]
+    return [Part(metrics=metrics, tables={"change": change_table(found), "months": shown.round(4)})]
 
 
 def part_last_month(found: Measured) -> Part:
@@ -161,5 +161,5 @@ def part_few(found: Measured) -> Part:
         chart=figures.table(rows[::-1], caption="Orders and net sales by month", rows=24,
                             labels={"name": "Month", "orders": "Orders", "revenue": "Net sales"},
                             formats={"orders": formats.number, "revenue": formats.number}) if len(rows) else None,
-        tables={} if found.last is not None else {"change": table(found), "months": found.months},
+        tables={} if found.last is not None else {"change": change_table(found), "months": found.months},
     )  # fmt: skip
