@@ -318,7 +318,7 @@ def test_twenty_numbers_ship_and_a_shops_own_take_their_place(store, found, tmp_
     [
         ('[a]\nfrom = "revenu"', "did you mean 'revenue'"), ('[a]\nfrm = "revenue"', "did you mean 'from'"), ("a = 1", "write each number as"),
         ('[a]\nfrom = "revenue"\ntarget = "x"', "must be a number"), ('[a]\nfrom = "revenue"\nowner = "sale"', "did you mean 'sales'"), ("[a", "cannot be read"),
-        ('[a]\nfrom = "retention.left_shar"', "did you mean 'left_share'"), ('[a]\nfrom = "revenue"\nbetter = "down"', "'lower' or 'higher'"),
+        ('[a]\nfrom = "retention.left_shar"', "did you mean 'left_share'"), ('[a]\nfrom = "revenue"\nbetter = "down"', "cannot be 'down'"),
         ("[a]\nfrom = 3", "text in quotes"),
     ],
 )  # fmt: skip
