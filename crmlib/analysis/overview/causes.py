@@ -28,7 +28,7 @@ ORDERED = {
 }
 BOUGHT = {
     "new": "New customers", "returned": "Came back", "more": "Bought more", "less": "Bought less",
-    "lost": "Did not come again", "guests": "Guests",
+    "lost": "Did not come again", "guests": "Guests' orders",
 }  # fmt: skip
 
 

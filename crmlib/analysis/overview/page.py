@@ -125,7 +125,7 @@ def part_look(found: Measured, moved: pd.DataFrame, numbers: pd.DataFrame, runs:
         made.append(Action(what=f"See why {wording.lower(row.name)} is "
                            f"{formats.share(row.off)} {'under' if row.now < row.target else 'over'} target",
                            owner=row.owner, by=by, file="tables/kpis.csv"))  # fmt: skip
-    for _, row in sure(moved).head(_MOST_ACTIONS - len(made)).iterrows():
+    for _, row in sure(moved).drop_duplicates("by").head(_MOST_ACTIONS - len(made)).iterrows():
         size, way = abs(float(row["beyond"])), "rose more" if row["beyond"] > 0 else "fell behind"
         made.append(Action(what=f"Find out why {wording.lower(named(row))} {way}", owner="sales", by=by, weight=size,
                            worth=f"{found.money(size)} beside the rest", file="tables/movers.csv"))  # fmt: skip
