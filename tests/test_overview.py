@@ -194,7 +194,7 @@ def test_whatever_a_shop_holds_both_partitions_add_up(tmp_path_factory, drawn):
         own = crm.overview.ordered(change)
         assert own.sum() == crm.overview.bought(change).sum() == change.of("now") - change.of("before")
     page = crm.overview.measure(shop)
-    assert not page.changes or causes.table(page)["amount"].notna().all()
+    assert not page.changes or causes.change_table(page)["amount"].notna().all()
 
 
 def test_months_are_those_of_plain_pandas(tables, found):
@@ -318,7 +318,7 @@ def test_twenty_numbers_ship_and_a_shops_own_take_their_place(store, found, tmp_
     [
         ('[a]\nfrom = "revenu"', "did you mean 'revenue'"), ('[a]\nfrm = "revenue"', "did you mean 'from'"), ("a = 1", "write each number as"),
         ('[a]\nfrom = "revenue"\ntarget = "x"', "must be a number"), ('[a]\nfrom = "revenue"\nowner = "sale"', "did you mean 'sales'"), ("[a", "cannot be read"),
-        ('[a]\nfrom = "retention.left_shar"', "did you mean 'left_share'"), ('[a]\nfrom = "revenue"\nbetter = "down"', "'lower' or 'higher'"),
+        ('[a]\nfrom = "retention.left_shar"', "did you mean 'left_share'"), ('[a]\nfrom = "revenue"\nbetter = "down"', "cannot be 'down'"),
         ("[a]\nfrom = 3", "text in quotes"),
     ],
 )  # fmt: skip
@@ -384,7 +384,7 @@ def test_what_comes_later_changes_nothing(tables, tmp_path):
     known, later = (crm.overview.measure(shop_of(tmp_path / n, as_of="2026-08-01", orders=rows, order_lines=tables["order_lines"]))
                     for n, rows in (("a", head), ("b", tables["orders"])))  # fmt: skip
     pd.testing.assert_frame_equal(known.months, later.months)
-    pd.testing.assert_frame_equal(causes.table(known), causes.table(later))
+    pd.testing.assert_frame_equal(causes.change_table(known), causes.change_table(later))
 
 
 def test_too_few_say_so(tables, tmp_path):

@@ -132,6 +132,18 @@ def test_the_picture_is_that_of_the_newest_run_that_lends_one(tmp_path: Path) ->
     assert "<h1>Newer</h1>" in (tmp_path / "index.html").read_text()
 
 
+def test_the_overview_leads_where_there_is_one_and_its_headline_stands_once(tmp_path: Path) -> None:
+    tiles = [tile_of("Sales"), tile_of("Orders") | {"counted_in": "orders"}]
+    for report, title, leads in (("data_health", "Months", False), (index.LEADS, "Sales rose.", True)):
+        run = put(tmp_path, run_of(report, run_id=report, title=report, order="00" if leads else "01", headline=title))
+        glance = {"title": title, "chart": part()["chart"], "tiles": tiles, "leads": leads}
+        (tmp_path / str(run.as_of) / report / index.GLANCE).write_text(json.dumps(glance))
+    index.rebuild(tmp_path, shop=SHOP)
+    html = (tmp_path / "index.html").read_text()
+    # The other place is the folded list of all runs, where a run without tiles is told by its headline.
+    assert "<h1>Sales rose.</h1>" in html and html.count("Sales rose.") == 2 and "<dt>Orders" in html
+
+
 def test_the_index_of_hundreds_of_days_stays_light() -> None:
     tiles = tuple(tile_of("Expected margin in the next 12 months") for _ in range(4))
     runs = [

@@ -28,7 +28,7 @@ ORDERED = {
 }
 BOUGHT = {
     "new": "New customers", "returned": "Came back", "more": "Bought more", "less": "Bought less",
-    "lost": "Did not come again", "guests": "Guests",
+    "lost": "Did not come again", "guests": "Guests' orders",
 }  # fmt: skip
 
 
@@ -173,7 +173,7 @@ def _bridge(parts: pd.Series, change: Change, ends: list[str], found: Measured) 
                           end=ends[1], what="net sales", form=found.money, quiet=not change.moved)  # fmt: skip
 
 
-def table(found: Measured) -> pd.DataFrame:
+def change_table(found: Measured) -> pd.DataFrame:
     """change.csv: compared (year, month, 12m), by (order, customer), cause, amount; each pair of the first two adds up
     to how much sales moved, the row 'all' of its own."""
     rows = []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
 
 FILE = "kpis.toml"
 _KEYS = ("name", "from", "definition", "target", "owner", "better")
+_SIDES = ("now", "before", "last_year", "so_far")
 _MONTH_DAYS, _YEAR_DAYS = 25, 360  # how long ago a report must have run to stand for the month, or the year, before
 
 # Of a month's row: unit ('' money), and how it is worked out.
@@ -48,23 +48,12 @@ def _by(top: float, below: float) -> float:
     return float(top / below) if below else float("nan")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Kpi:
-    """A number of the dictionary. `source` is one of MEASURES or a report and its metric, as 'retention.left_share'."""
-
-    id: str
-    name: str
-    source: str
-    definition: str
-    target: float | None = None
-    owner: str = ""
-    lower: bool = False
-
-
-def dictionary(shop: Shop) -> list[Kpi]:
+def dictionary(shop: Shop) -> pd.DataFrame:
     """What this shop's kpis.toml holds, else the twenty that ship.
 
-    UsageError for a file that cannot be read and for words in it that are none, with the nearest.
+    Columns id, name, source (one of MEASURES, or a report and its metric: 'retention.left_share'), definition, target
+    (NaN without one), owner, lower (is less better?). UsageError for a file that cannot be read and for words in it
+    that are none, with the nearest.
 
     >>> len(dictionary(store))
     20
@@ -75,61 +64,52 @@ def dictionary(shop: Shop) -> list[Kpi]:
         raw = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{FILE} cannot be read: {error}") from None
-    return [_kpi(name, said) for name, said in raw.items()]
+    columns = ["id", "name", "source", "definition", "target", "owner", "lower"]
+    rows = pd.DataFrame([_checked(name, said) for name, said in raw.items()], columns=columns)
+    return rows.astype({"target": float, "lower": bool})
 
 
-def _kpi(name: str, said: Any) -> Kpi:
+def _checked(name: str, said: Any) -> tuple[Any, ...]:
     if not isinstance(said, dict):
         raise UsageError(f'{FILE}: write each number as [sales] and below it name = "Sales" and from = "revenue"')
-    for key in said:
-        if key not in _KEYS:
-            raise UsageError(f"{FILE}: [{name}] has no setting '{key}'; {nearest(key, _KEYS)}")
-    texts = {key: said.get(key, "") for key in ("name", "from", "definition", "owner", "better")}
+    if wrong := [key for key in said if key not in _KEYS]:
+        raise UsageError(f"{FILE}: [{name}] has no setting '{wrong[0]}'; {nearest(wrong[0], _KEYS)}")
+    texts = {key: said.get(key, "") for key in _KEYS if key != "target"}
     if wrong := [key for key, text in texts.items() if not isinstance(text, str)]:
         raise UsageError(f"{FILE}: [{name}] {wrong[0]} must be text in quotes")
-    source, target = texts["from"], said.get("target")
-    if source not in MEASURES and "." not in source:
-        raise UsageError(f"{FILE}: [{name}] is from '{source}', which is no measure; {nearest(source, MEASURES)}")
-    if target is not None and (isinstance(target, bool) or not isinstance(target, int | float)):
+    target = said.get("target", np.nan)
+    if isinstance(target, bool) or not isinstance(target, int | float):
         raise UsageError(f"{FILE}: [{name}] target must be a number, not {target!r}")
-    if texts["owner"] and texts["owner"] not in ROLES:
-        raise UsageError(f"{FILE}: [{name}] nobody is {texts['owner']!r}; {nearest(texts['owner'], ROLES)}")
-    if texts["better"] not in ("", "lower", "higher"):
-        raise UsageError(f"{FILE}: [{name}] better must be 'lower' or 'higher', not '{texts['better']}'")
-    return Kpi(id=name, name=texts["name"] or name, source=source, definition=texts["definition"], target=target,
-               owner=texts["owner"], lower=texts["better"] == "lower")  # fmt: skip
+    if "." not in (source := texts["from"]) and source not in MEASURES:
+        raise UsageError(f"{FILE}: [{name}] is from '{source}', which is no measure; {nearest(source, MEASURES)}")
+    for key, words in (("owner", ROLES), ("better", ("lower", "higher"))):
+        if texts[key] and texts[key] not in words:
+            raise UsageError(f"{FILE}: [{name}] {key} cannot be '{texts[key]}'; {nearest(texts[key], words)}")
+    return name, texts["name"] or name, source, texts["definition"], target, texts["owner"], texts["better"] == "lower"
 
 
 def kpis(shop: Shop, found: Measured, runs: Sequence[Run] = ()) -> pd.DataFrame:
     """The dictionary's numbers of the last full month, or as the newest run of another report has them.
 
-    Columns id, name, now, before (a month earlier), last_year, target, so_far (the month in progress, which is compared
-    with nothing), unit, reached (of the target; NaN without one), owner, source, definition. What is not known is NaN.
-    UsageError for a metric that a report does not publish.
+    Columns as `dictionary`, and now, before (a month earlier), last_year, so_far (the month in progress, which is
+    compared with nothing), unit, reached (the target, 1 or 0; NaN without one). What is not known is NaN. UsageError
+    for a metric that a report does not publish.
 
     >>> len(kpis(store, measure(store)))
     20
     """
-    rows, months = [], _rows(found)
-    for kpi in dictionary(shop):
-        if kpi.source in MEASURES:
-            unit, worked = MEASURES[kpi.source]
-            unit = unit or found.unit
+    table, months = dictionary(shop), _rows(found)
+    rows = []
+    for name, source in zip(table["id"], table["source"], strict=True):
+        if source in MEASURES:
+            unit, worked = MEASURES[source]
             values = {side: worked(row) if row is not None else np.nan for side, row in months.items()}
+            rows.append({**values, "unit": unit or found.unit})
         else:
-            unit, values = _read(kpi, runs)
-        rows.append({"id": kpi.id, "name": kpi.name, **values, "unit": unit, "target": kpi.target,
-                     "owner": kpi.owner, "lower": kpi.lower, "source": kpi.source,
-                     "definition": kpi.definition})  # fmt: skip
-    columns = ["id", "name", "now", "before", "last_year", "target", "so_far", "unit", "reached", "owner", "source",
-               "definition"]  # fmt: skip
-    table = pd.DataFrame(rows, columns=[*columns, "lower"])
-    numbers = ["now", "before", "last_year", "target", "so_far"]
-    table[numbers] = table[numbers].astype(float)
-    reached = np.where(table["lower"].fillna(False).astype(bool), table["now"] <= table["target"],
-                       table["now"] >= table["target"])  # fmt: skip
-    told = table["target"].notna() & table["now"].notna()
-    return table.assign(reached=np.where(told, reached.astype(float), np.nan))[columns]
+            rows.append(_read(name, source, runs))
+    table = table.join(pd.DataFrame(rows, columns=[*_SIDES, "unit"])).astype(dict.fromkeys(_SIDES, float))
+    hit = np.where(table["lower"], table["now"] <= table["target"], table["now"] >= table["target"]).astype(float)
+    return table.assign(reached=np.where(table["target"].notna() & table["now"].notna(), hit, np.nan))
 
 
 def _rows(found: Measured) -> dict[str, pd.Series | None]:
@@ -145,19 +125,18 @@ def _rows(found: Measured) -> dict[str, pd.Series | None]:
     return rows
 
 
-def _read(kpi: Kpi, runs: Sequence[Run]) -> tuple[str, dict[str, float]]:
-    report, metric = kpi.source.rsplit(".", 1)
+def _read(name: str, source: str, runs: Sequence[Run]) -> dict[str, Any]:
+    report, metric = source.rsplit(".", 1)
     own = [run for run in runs if run.report == report]
-    values: dict[str, float] = dict.fromkeys(("now", "before", "last_year", "so_far"), float("nan"))
     if not own:
-        return "", values
+        return {"unit": ""}
+    values: dict[str, Any] = {}
     if metric not in own[0].metrics:
-        raise UsageError(f"{FILE}: [{kpi.id}] {report} publishes no '{metric}'; {nearest(metric, own[0].metrics)}")
+        raise UsageError(f"{FILE}: [{name}] {report} publishes no '{metric}'; {nearest(metric, own[0].metrics)}")
     for side, days in (("now", 0), ("before", _MONTH_DAYS), ("last_year", _YEAR_DAYS)):
         run = next((run for run in own if run.as_of <= own[0].as_of - timedelta(days=days)), None)
-        value = run.metrics[metric].value if run is not None and metric in run.metrics else None
-        values[side] = float("nan") if value is None else float(value)
-    return own[0].metrics[metric].unit, values
+        values[side] = run.metrics[metric].value if run is not None and metric in run.metrics else None
+    return values | {"unit": own[0].metrics[metric].unit}
 
 
 def missed(table: pd.DataFrame) -> pd.DataFrame:
@@ -181,7 +160,7 @@ def part_kpis(table: pd.DataFrame, found: Measured) -> Part:
         f"{wording.upper(wording.counted(lacks, 'number'))} could not be worked out here." if lacks else "",
         "" if aimed else f"Write yours, with targets, into {FILE} beside the shop's tables.",
     )
-    sides = ["now", "before", "last_year", "target", "so_far"]
+    sides = [*_SIDES, "target"]
     shown = pd.DataFrame({"name": rows["name"], **{side: [_said(v, unit) for v, unit in
                           zip(rows[side], rows["unit"], strict=True)] for side in sides}})  # fmt: skip
     labels = {"name": "Number", "now": f"{found.last:%B}", "before": "Month before", "last_year": "Year before"}

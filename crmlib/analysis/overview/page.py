@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from crmlib import figures, formats, wording
-from crmlib.analysis.overview.causes import chief, table
+from crmlib.analysis.overview.causes import change_table, chief
 from crmlib.analysis.overview.kpis import missed, unread
 from crmlib.analysis.overview.measure import LEAST_ORDERS, YEAR, Measured
 from crmlib.analysis.overview.movers import named, sure
-from crmlib.findings import Action, Caveat, Findings, Metric, Part, compose
+from crmlib.findings import Action, Caveat, Change, Findings, Metric, Part, compose
 
 if TYPE_CHECKING:
     from crmlib.publishing import Run
@@ -29,7 +29,7 @@ def page(
     """
     if found.main is None:
         return compose("overview", few(found), [*part_tiles(found), part_few(found)], status="too_few")
-    told = [*parts, *part_tiles(found), part_last_month(found), part_look(found, moved, numbers, runs),
+    told = [*parts, *part_tiles(found), part_look(found, moved, numbers, runs),
             part_limits(found, numbers, runs)]  # fmt: skip
     return compose("overview", headline(found), told)
 
@@ -90,23 +90,24 @@ def part_tiles(found: Measured) -> list[Part]:
         metrics.append(tile("customers_new", "New customers", "new", "customers",
                             float(was["new"]) if was is not None else None))  # fmt: skip
     shown = found.months.assign(month=found.months["month"].dt.strftime("%Y-%m"))
-    return [Part(metrics=metrics, tables={"change": table(found), "months": shown.round(4)})]
+    return [
+        Part(
+            metrics=metrics,
+            changes=_last_month(found),
+            tables={"change": change_table(found), "months": shown.round(4)},
+        )
+    ]
 
 
-def part_last_month(found: Measured) -> Part:
-    """The month beside the one before it, where the year leads; folded, with the months as a chart."""
+def _last_month(found: Measured) -> list[Change]:
+    """The month beside the one before it, where the page leads with the year."""
     change = found.changes.get("month")
-    full = found.full.tail(_HISTORY)
-    chart = figures.columns(
-        full.assign(name=full["month"].dt.strftime("%b %y"), before=full["revenue"].shift(YEAR)).tail(YEAR),
-        period="name", value="revenue", before="before" if len(full) > YEAR else "", what="net sales", form=found.money,
-    )  # fmt: skip
-    title = "Sales by month"
-    if change is not None and change is not found.main and change.before > 0:
-        moved = wording.change(change.now, change.before, found.unit, against=change.pair.against)
-        usual = "" if change.moved else ", as months vary" if change.usual else ", as chance has it"
-        title = f"{pd.Timestamp(change.pair.start):%B} was {moved}{usual}"
-    return Part(title=title, detail=True, chart=chart)
+    if change is None or change is found.main or change.before <= 0:
+        return []
+    moved = wording.change(change.now, change.before, found.unit, against=change.pair.against)
+    usual = "" if change.moved else ", as months vary" if change.usual else ", as chance has it"
+    size = min(abs(change.now / change.before - 1), 1.0) if change.moved else 0.0
+    return [Change(text=f"{pd.Timestamp(change.pair.start):%B} sales were {moved}{usual}.", size=size)]
 
 
 def part_look(found: Measured, moved: pd.DataFrame, numbers: pd.DataFrame, runs: Sequence[Run]) -> Part:
@@ -124,7 +125,7 @@ def part_look(found: Measured, moved: pd.DataFrame, numbers: pd.DataFrame, runs:
         made.append(Action(what=f"See why {wording.lower(row.name)} is "
                            f"{formats.share(row.off)} {'under' if row.now < row.target else 'over'} target",
                            owner=row.owner, by=by, file="tables/kpis.csv"))  # fmt: skip
-    for _, row in sure(moved).head(_MOST_ACTIONS - len(made)).iterrows():
+    for _, row in sure(moved).drop_duplicates("by").head(_MOST_ACTIONS - len(made)).iterrows():
         size, way = abs(float(row["beyond"])), "rose more" if row["beyond"] > 0 else "fell behind"
         made.append(Action(what=f"Find out why {wording.lower(named(row))} {way}", owner="sales", by=by, weight=size,
                            worth=f"{found.money(size)} beside the rest", file="tables/movers.csv"))  # fmt: skip
@@ -161,5 +162,5 @@ def part_few(found: Measured) -> Part:
         chart=figures.table(rows[::-1], caption="Orders and net sales by month", rows=24,
                             labels={"name": "Month", "orders": "Orders", "revenue": "Net sales"},
                             formats={"orders": formats.number, "revenue": formats.number}) if len(rows) else None,
-        tables={} if found.last is not None else {"change": table(found), "months": found.months},
+        tables={} if found.last is not None else {"change": change_table(found), "months": found.months},
     )  # fmt: skip

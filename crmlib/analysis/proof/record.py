@@ -37,9 +37,9 @@ def _contests(runs: dict[str, Run]) -> Iterator[dict[str, Any]]:
         metrics = runs[report].metrics if report in runs else {}
         one, two = (metrics[name].value if name in metrics else None for name in (ours, other))
         if one is not None and two is not None and finite(one) and finite(two):
+            verdict = "better" if one > two + _ALIKE else "worse" if one < two - _ALIKE else "as good"
             yield {"report": runs[report].title, "test": f"{what}, by area under the curve" if "auc" in ours else what,
-                   "ours": f"{one:.3f}", "beside": f"{two:.3f} by {simple}",
-                   "verdict": "better" if one > two + _ALIKE else "worse" if one < two - _ALIKE else "as good"}  # fmt: skip
+                   "ours": f"{one:.3f}", "beside": f"{two:.3f} by {simple}", "verdict": verdict}  # fmt: skip
 
 
 def _forecasts(runs: dict[str, Run]) -> Iterator[dict[str, Any]]:

@@ -93,9 +93,9 @@ class Basis:
         inputs, stamps = _inputs(plan)
         return Basis(inputs=inputs, code=_code(), environment=_environment(), stamps=stamps)
 
-    def of(self, report: Report, plan: Plan, values: Mapping[str, Any]) -> dict[str, Any]:
+    def of(self, report: Report, plan: Plan, values: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """What one report's manifest keeps under made_from."""
-        read = {"others": others.memory(others.seen(plan, report.name, values))} if report.after else {}
+        read = {"others": others.memory(others.seen(plan, report.name, values or {}))} if report.after else {}
         return read | {
             "inputs": dict(self.inputs),
             "notebook": sha256(report.notebook),

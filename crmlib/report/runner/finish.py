@@ -277,9 +277,9 @@ def _write_glance(staging: Path, said: Findings, manifest: Manifest) -> None:
     for part in said.parts:
         if part.glance and part.chart:
             chart = {name: getattr(part.chart, name) for name in ("wide", "narrow", "alt", "caption")}
-            leads = said.report == index.LEADS
-            glance = {"title": said.headline if leads else part.title, "chart": chart, "tiles": list(manifest.tiles),
-                      "leads": leads}  # fmt: skip
+            glance: dict[str, Any] = {"title": part.title, "chart": chart, "tiles": list(manifest.tiles)}
+            if said.report == index.LEADS:
+                glance |= {"title": said.headline, "leads": True}
             return write_json(staging / index.GLANCE, glance)
 
 
