@@ -7,7 +7,26 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
+from crmlib.analysis.prices.advice import Floors
+
 END = date(2026, 10, 1)
+
+
+def floors_of(counts: pd.DataFrame, truth: pd.DataFrame) -> Floors:
+    """What was paid in the last 90 days beside what is true of the costs."""
+    late = counts[counts["week"] < 13].groupby("product_id")[["pieces", "money"]].sum()
+    table = truth.set_index("product_id")[["cost"]].join(late).fillna(0.0)
+    table = table.assign(price=(table["money"] / table["pieces"]).fillna(99.0), floor=table["cost"], below=0.0, short=0.0,
+                         share_below=0.0).drop(columns=["money", "cost"]).reset_index()  # fmt: skip
+    costs = truth.set_index("product_id")["cost"]
+    return Floors(table=table, before=table.head(0), costs=costs, margin=0.0, currency="EUR")
+
+
+def worth(row: pd.Series, truth: pd.DataFrame) -> float:
+    """How many times today's margin the price that is advised truly earns, less one."""
+    one = truth.set_index("product_id").loc[row["product_id"]]
+    unit, other = row["shelf"] - one["cost"], row["other"] - one["cost"]
+    return float(other / unit * (row["other"] / row["shelf"]) ** one["elasticity"] - 1)
 
 
 def drawn(
@@ -16,7 +35,7 @@ def drawn(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:  # fmt: skip
     """Counts as `facts.weekly` has them, and what is true of each product: product_id, elasticity, cost, moved.
 
-    Dear products sell less for other reasons (−1 of the logarithm of the price), promotions fall in strong weeks and
+    Dear products sell less for other reasons (−2.5 times the logarithm of the price), promotions fall in strong weeks and
     sell more than the price explains. With `null` each elasticity is the one at which no tried price earns more.
     """
     rng = np.random.default_rng([seed, 11])
@@ -36,7 +55,7 @@ def drawn(
             if null:
                 ratio = (price[-1] - cost) / (usual - cost)
                 beta = -np.log(ratio) / np.log(price[-1] / usual)
-        level = np.log(mean) - 1.0 * (np.log(usual) - 2.5) + rng.normal(0, 0.5) - 0.3
+        level = np.log(mean) - 2.5 * (np.log(usual) - 2.5) + rng.normal(0, 0.5) - 0.8
         mood = np.zeros(weeks)
         for place in range(1, weeks):
             mood[place] = 0.9 * mood[place - 1] + rng.normal(0, wander * np.sqrt(1 - 0.81))

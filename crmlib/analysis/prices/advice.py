@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ from scipy import stats as distributions
 
 from crmlib import figures, formats, wording
 from crmlib.analysis.prices import facts
-from crmlib.analysis.prices.history import LEAST_PIECES, MOVED, History, cash, needed
+from crmlib.analysis.prices.history import LEAST_PIECES, MOVED, History, cash
 from crmlib.analysis.prices.slopes import TOGETHER, Slopes
 from crmlib.errors import UsageError
 from crmlib.findings import Metric, Part, Signal
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 RAISE, LOWER, TEST, DROP, KEEP, UNKNOWN = "raise", "lower", "test", "drop", "keep", ""
 ERROR = 0.05  # chance that any price of the page is called better although none is
 DEARER, LONGEST_TEST = 0.10, 364  # what a test of a price that never moved asks, and the days it may take at most
-_YEAR, _CENT = 52, 0.005
-_FLOORS = ["product_id", "pieces", "price", "floor", "cost", "below", "short", "share_below"]
+_YEAR, _CENT, _MOST_FEW = 52, 0.005, 1000
+_TOLD = ["advice", "other", "tried", "worth", "worth_low", "worth_high", "days", "yearly"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,31 +34,34 @@ class Floors:
     """What was really paid for a piece beside what it had to bring, of the last 90 days and the 90 before.
 
     table    product_id, pieces, price (paid on average), floor (cost, delivery, wanted margin; empty: cost unknown),
-             cost (with delivery), below (pieces sold under their floor), short (money missing on them), share_below
+             below (pieces sold under their floor), short (money missing on them), share_below
     before   the same of the 90 days before
+    costs    cost with delivery of a piece, the latest of the last year, by product_id
     """
 
     __repr__ = formats.outline
 
     table: pd.DataFrame
     before: pd.DataFrame
+    costs: pd.Series = field(repr=False)
     margin: float
     currency: str
 
     @property
     def under(self) -> pd.DataFrame:
         """Products that are paid less on average than their floor, the costliest first."""
-        return _under(self.table)
+        return self.table[self.table["price"] < self.table["floor"] - _CENT].sort_values("short", ascending=False)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Advice:
-    """A row a product: what its price should do.
+    """What each price should do.
 
     table    product_id, name, pieces (90 days), price (paid), shelf (lasting price now), floor, elasticity, low, high,
-             identified, moved (or why not identified), advice, other (the price it is about), worth with worth_low and
-             worth_high (margin a year at `other` against today's; the ranges of all products hold at once), days
-             (of a test), yearly (margin a year as it is); costliest first
+             identified, moved (or why not identified), advice, other (the price it is about), tried (the best other
+             price), worth with worth_low and worth_high (margin a year at `tried` against today's; the ranges of all
+             products hold at once), days (of a test), yearly (margin a year as it is), by which rows are ordered
+    compared  prices that were compared with today's
     """
 
     __repr__ = formats.outline
@@ -83,61 +86,53 @@ def floors(shop: Shop, *, margin: float = 0.0) -> Floors:
     """
     if not 0 <= margin < 1:
         raise UsageError(f"margin is {margin}; it is a share of the price, from 0 to below 1")
-    needed(shop)
     rows = facts.fetched(shop, facts.by_product(shop.keep(facts.lines(shop)), margin=margin))
     known = rows["known"].where(rows["known"] > 0)
-    paid = (rows["paid"] / known).fillna(rows["money"] / rows["pieces"])
-    told = rows.assign(price=paid, floor=rows["floor"] / known, cost=rows["cost"] / known,
-                       share_below=rows["below"] / known)  # fmt: skip
-    now, before = (told.loc[told["span"] == span, _FLOORS].reset_index(drop=True) for span in (0, 1))
-    return Floors(table=now, before=before, margin=margin, currency=shop.currency)
-
-
-def _under(table: pd.DataFrame) -> pd.DataFrame:
-    return table[table["price"] < table["floor"] - _CENT].sort_values("short", ascending=False)
+    rows = rows.assign(price=(rows["paid"] / known).fillna(rows["money"] / rows["pieces"]), floor=rows["floor"] / known,
+                       cost=rows["cost"] / known, share_below=rows["below"] / known)  # fmt: skip
+    columns = ["product_id", "pieces", "price", "floor", "below", "short", "share_below"]
+    now, before = (rows.loc[rows["span"] == span, columns].reset_index(drop=True) for span in (0, 1))
+    costs = rows.dropna(subset="cost").sort_values("span").drop_duplicates("product_id").set_index("product_id")["cost"]
+    return Floors(table=now, before=before, costs=costs, margin=margin, currency=shop.currency)
 
 
 def advise(found: History, slopes: Slopes, floors: Floors) -> Advice:
-    """What should each price do? Raise and lower only to a price that lasted before, and only where the margin is surely
-    larger: the chance that any is named wrongly is held to 5 % over all (Bonferroni). Drop: under its floor, and no
-    price that was tried lies above. Test: a price that is not known to be right, where a test of weeks by turns would
-    tell within half a year.
+    """What should each price do?
+
+    Raise and lower only to a price that lasted before, and only where the margin is surely larger: the chance that any
+    is named wrongly is held to 5 % over all (Bonferroni). Drop: under its floor, with no tried price above. Test: not
+    known to be right, where two prices that take turns by week would tell within a year.
 
     >>> made = advise(history(store), slopes(history(store)), floors(store))
     >>> set(made.table["advice"]) <= {"raise", "lower", "test", "drop", "keep", ""}
     True
     """
-    costs = pd.concat([floors.table, floors.before]).drop_duplicates("product_id").set_index("product_id")["cost"]
-    table = found.products.rename(columns={"price": "shelf", "pieces": "_all"}).merge(
-        floors.table, on="product_id", how="outer"
-    )
-    table = table.merge(slopes.table, on="product_id", how="left").drop(columns=["cost"])
-    table = table.assign(
-        name=table["name"].fillna(table["product_id"]), cost=table["product_id"].map(costs),
-        moved=table["moved"].fillna("too few pieces").mask(table["product_id"].isin(slopes.together), TOGETHER),
+    table = found.products.drop(columns="kind").merge(floors.table, on="product_id", how="outer")
+    if len(found.products):  # of the others only what is sold too cheap
+        table = table[table["shelf"].notna() | (table["price"] < table["floor"] - _CENT)]
+    table = table.sort_values("pieces", ascending=False).head(len(found.products) + _MOST_FEW)
+    table = table.merge(slopes.table, on="product_id", how="left").assign(
+        cost=lambda t: t["product_id"].map(floors.costs), name=lambda t: t["name"].fillna(t["product_id"]),
+        moved=lambda t: t["moved"].fillna("too few pieces").mask(t["product_id"].isin(slopes.together), TOGETHER),
+        identified=lambda t: (t["moved"] == MOVED) & t["own"].notna(),
     )  # fmt: skip
-    table["identified"] = (table["moved"] == MOVED) & table["own"].notna()
-    year = found.weeks[found.weeks["week"] < _YEAR]
-    weekly = {str(name): rows for name, rows in year.groupby("product_id")}
-    tried = {str(name): rows.loc[rows["pieces"] >= LEAST_PIECES, "price"].tolist()
-             for name, rows in found.levels.groupby("product_id")}  # fmt: skip
-    options = [option for row in table[table["identified"]].to_dict("records") if row["product_id"] in weekly
-               for option in _options(row, weekly[row["product_id"]], tried[row["product_id"]])]  # fmt: skip
+    year = {str(name): rows for name, rows in found.weeks[found.weeks["week"] < _YEAR].groupby("product_id")}
+    tried = found.levels[found.levels["pieces"] >= LEAST_PIECES].groupby("product_id")["price"].agg(list).to_dict()
+    rows = table.to_dict("records")
+    for row in rows:
+        weeks = year.get(row["product_id"], found.weeks.head(0))
+        row |= {"kept": _kept(weeks), "weeks": weeks, "levels": tried.get(row["product_id"], [])}
+    options = [option for row in rows if row["identified"] for option in _options(row)]
     factor = float(distributions.norm.isf(ERROR / 2 / max(len(options), 1)))
-    best: dict[str, dict[str, float]] = {}
+    best: dict[str, dict[str, Any]] = {}
     for option in options:
         ends = [_worth(option, option["own"] + sign * factor * option["error"]) for sign in (-1, 1)]
         option |= {"worth": _worth(option, option["own"]), "worth_low": min(ends), "worth_high": max(ends)}
-        name = str(option["product_id"])
-        if name not in best or (option["worth_low"] > 0, option["worth"]) > (
-            best[name]["worth_low"] > 0,
-            best[name]["worth"],
-        ):
-            best[name] = option
-    told = [_told(row, best.get(row["product_id"]), weekly.get(row["product_id"]), tried.get(row["product_id"], []))
-            for row in table.to_dict("records")]  # fmt: skip
-    table = pd.concat([table.reset_index(drop=True), pd.DataFrame(told, columns=_TOLD)], axis=1)
-    columns = [
+        rival = best.setdefault(option["product_id"], option)
+        if (option["worth_low"] > 0, option["worth"]) > (rival["worth_low"] > 0, rival["worth"]):
+            best[option["product_id"]] = option
+    told = pd.DataFrame([_told(row, best.get(row["product_id"], {})) for row in rows], columns=_TOLD)
+    kept = [
         "product_id",
         "name",
         "pieces",
@@ -150,13 +145,9 @@ def advise(found: History, slopes: Slopes, floors: Floors) -> Advice:
         "identified",
         "moved",
     ]
-    return Advice(
-        table=table.sort_values("yearly", ascending=False, na_position="last")[columns + _TOLD].reset_index(drop=True),
-        floors=floors, compared=len(options), as_of=found.as_of, currency=found.currency,
-    )  # fmt: skip
-
-
-_TOLD = ["advice", "other", "worth", "worth_low", "worth_high", "days", "yearly"]
+    table = pd.concat([table[kept].reset_index(drop=True), told], axis=1).sort_values("yearly", ascending=False)
+    return Advice(table=table.reset_index(drop=True), floors=floors, compared=len(options), as_of=found.as_of,
+                  currency=found.currency)  # fmt: skip
 
 
 def _kept(weeks: pd.DataFrame) -> float:
@@ -165,97 +156,88 @@ def _kept(weeks: pd.DataFrame) -> float:
     return min(float((weeks["pieces"] * weeks["paid"]).sum()) / asked, 1.0) if asked else 1.0
 
 
-def _options(row: dict[str, object], weeks: pd.DataFrame, tried: list[float]) -> list[dict[str, float]]:
+def _options(row: dict[str, Any]) -> list[dict[str, Any]]:
     """The other prices that were tried, each with what is needed to say what it would earn in a year."""
-    now, cost, own = (float(row[name]) for name in ("shelf", "cost", "own"))  # type: ignore[arg-type]
-    if not (math.isfinite(cost) and math.isfinite(now)):
+    now, cost, weeks = row["shelf"], row["cost"], row["weeks"]
+    if not (math.isfinite(cost) and math.isfinite(now)) or weeks.empty:
         return []
-    kept = _kept(weeks)
-    pieces = float((weeks["pieces"] * (now / weeks["base"]) ** own).sum())
-    return [{"product_id": row["product_id"], "now": now, "other": price, "pieces": pieces, "own": own,
-             "error": float(row["error"]), "unit": kept * now - cost, "unit_other": kept * price - cost}
-            for price in tried if abs(price / now - 1) >= _CENT]  # type: ignore[arg-type, dict-item]  # fmt: skip
+    pieces = float((weeks["pieces"] * (now / weeks["base"]) ** row["own"]).sum())
+    unit, kept = row["kept"] * now - cost, row["kept"]
+    return [{**row, "other": price, "sold": pieces, "unit": unit, "then": kept * price - cost}
+            for price in row["levels"] if abs(price / now - 1) >= _CENT]  # fmt: skip
 
 
-def _worth(option: dict[str, float], slope: float) -> float:
+def _worth(option: dict[str, Any], slope: float) -> float:
     """Margin a year at the other price less that at today's."""
-    pieces = (option["other"] / option["now"]) ** slope
-    return option["pieces"] * (option["unit_other"] * pieces - option["unit"])
+    return float(option["sold"] * (option["then"] * (option["other"] / option["shelf"]) ** slope - option["unit"]))
 
 
-def _told(
-    row: dict[str, object], best: dict[str, float] | None, weeks: pd.DataFrame | None, tried: list[float]
-) -> tuple[object, ...]:
-    """One product's advice, the price it is about, what that is worth, days of a test, and its margin a year."""
-    nothing = (math.nan,) * 5
-    price, floor, cost, now = (float(row[name]) for name in ("price", "floor", "cost", "shelf"))  # type: ignore[arg-type]
-    if not math.isfinite(cost):
-        return UNKNOWN, *nothing, math.nan
-    sold = float(weeks["pieces"].sum()) if weeks is not None else 0.0
-    unit = (_kept(weeks) * now if weeks is not None and math.isfinite(now) else price) - cost
-    yearly = sold * unit if sold else math.nan
-    worth = (best["worth"], best["worth_low"], best["worth_high"]) if best else (math.nan,) * 3
+def _told(row: dict[str, Any], best: dict[str, Any]) -> tuple[object, ...]:
+    """One product's advice and what stands beside it, in the order of _TOLD."""
+    now, price, floor, none = row["shelf"], row["price"], row["floor"], math.nan
+    tried = tuple(best.get(name, none) for name in ("other", "worth", "worth_low", "worth_high"))
+    if not math.isfinite(row["cost"]):
+        return UNKNOWN, none, *tried, none, none
+    unit = (row["kept"] * now if math.isfinite(now) else price) - row["cost"]
+    yearly = float(row["weeks"]["pieces"].sum()) * unit
     if best and best["worth_low"] > 0:
-        return RAISE if best["other"] > best["now"] else LOWER, best["other"], *worth, math.nan, yearly
+        return RAISE if best["other"] > now else LOWER, best["other"], *tried, none, yearly
     if price < floor - _CENT:
-        above = [one for one in (*tried, now) if one > floor]
-        # Where its price on the shelf is above the floor, discounts are what takes it below.
-        return (RAISE, min(above), *worth, math.nan, yearly) if above else (DROP, *nothing, yearly)
-    other = best["other"] if best else now * (1 + DEARER)
-    days = _days(weeks, now=now, other=other, unit=unit, cost=cost) if weeks is not None else math.inf
-    open_ = best is None or best["worth_high"] > 0
-    return (
-        (TEST, other, *worth, days, yearly)
-        if open_ and days <= LONGEST_TEST
-        else (KEEP, math.nan, *worth, math.nan, yearly)
-    )
+        # Where the price on the shelf is above the floor, discounts are what takes it below.
+        above = [one for one in (*row["levels"], now) if one > floor]
+        return RAISE if above else DROP, min(above, default=none), *tried, none, yearly
+    other = best.get("other", now * (1 + DEARER))
+    days = _days(row, unit, row["kept"] * other - row["cost"])
+    if days <= LONGEST_TEST and best.get("worth", 1.0) > 0:
+        return TEST, other, *tried, days, yearly
+    return KEEP, none, *tried, none, yearly
 
 
-def _days(weeks: pd.DataFrame, *, now: float, other: float, unit: float, cost: float) -> float:
-    """Days of a test in which two prices take turns by week, until it tells whether the other one earns more."""
-    plain = weeks.loc[~weeks["promotion"].astype(bool), "pieces"]
-    then = other * _kept(weeks) - cost
-    if len(plain) < 8 or not plain.mean() or unit <= 0 or then <= 0:
+def _days(row: dict[str, Any], unit: float, then: float) -> float:
+    """Days of a test in which two prices take turns by week, until it tells which of them earns more."""
+    plain = row["weeks"].loc[~row["weeks"]["promotion"].astype(bool), "pieces"].to_numpy(float)
+    if len(plain) < 8 or not plain.any() or not (unit > 0 and then > 0):
         return math.inf
-    mean, spread = float(plain.mean()), max(float(plain.std()), math.sqrt(plain.mean()))
-    turning = abs(1 - unit / then) * mean
-    return float(plan(base=mean, spread=spread, least=turning, units_per_day=1 / facts.WEEK).days or math.inf)
+    # From week to week, since that is how the two take turns: what comes slowly strikes both.
+    spread = max(math.sqrt((np.diff(plain) ** 2).mean() / 2), math.sqrt(plain.mean()))
+    turning = abs(1 - unit / then) * plain.mean()
+    return float(plan(base=plain.mean(), spread=spread, least=turning, units_per_day=1 / facts.WEEK).days or math.inf)
 
 
 def part_floor(floors: Floors, advice: Advice) -> Part:
     """The finding: products sold below cost, delivery and wanted margin."""
-    under, before, known = floors.under, _under(floors.before), floors.table["floor"].notna()
-    money = cash(floors.currency)
+    under, known = floors.under, floors.table["floor"].notna()
+    before = int((floors.before["price"] < floors.before["floor"] - _CENT).sum())
     metric = Metric(
-        id="below_floor", label="Sold below their floor", value=float(len(under)) if known.any() else None, unit="products",
-        headline=True, n=int(known.sum()), before=float(len(before)) if len(floors.before) and known.any() else None,
-        against="the three months before", definition="products paid less on average, in 90 days, than cost, delivery and "
-        "wanted margin",
+        id="below_floor", label="Sold below their floor", value=float(len(under)) if known.any() else None,
+        unit=wording.noun(len(under), "product"), n=int(known.sum()), against="the three months before", headline=True,
+        before=float(before) if floors.before["floor"].notna().any() and known.any() else None,
+        definition="products paid less on average, in 90 days, than cost, delivery and wanted margin",
     )  # fmt: skip
-    if not known.any():
-        return Part(metrics=[metric])
-    signal = Signal(id="below_floor", text=f"{wording.upper(wording.counted(len(under), 'product'))} below the floor.",
-                    gone="No product is sold below its floor any more.")  # fmt: skip
     rows = floors.table[floors.table["below"] > 0].sort_values("short", ascending=False)
     if rows.empty:
-        return Part(metrics=[metric], sentence="No piece was sold below its floor in three months.",
-                    title="Nothing is sold below its floor", detail=True)  # fmt: skip
-    rows = rows.merge(advice.table[["product_id", "name"]], on="product_id").assign(
-        under=lambda t: np.where(t["price"] < t["floor"] - _CENT, "yes", "")
-    )
-    short = wording.rounded_money(float(rows["short"].sum()), floors.currency)
-    many = wording.counted(len(under), "product")
-    title = f"{wording.upper(many)} {wording.noun(len(under), 'sells', 'sell')} below {wording.noun(len(under), 'its')} floor" \
-        if len(under) else "Only single pieces were sold below their floor"  # fmt: skip
+        told = (
+            "Nothing was sold below cost and delivery"
+            if known.any()
+            else "No product has a known cost, and so no floor"
+        )
+        return Part(metrics=[metric], title=told, sentence=f"{told} in the last three months.", detail=True)
+    gone = "No product is sold below its floor any more."
+    sell, its = wording.noun(len(under), "sells", "sell"), wording.noun(len(under), "its")
+    title = f"{wording.counted(len(under), 'product')} {sell} below {its} floor"
+    names, money = advice.table.set_index("product_id")["name"], cash(floors.currency)
+    rows = rows.assign(name=rows["product_id"].map(names).fillna(rows["product_id"]))
     share = formats.share(float(rows["below"].sum() / floors.table.loc[known, "pieces"].sum()), digits=1)
+    short = wording.rounded_money(float(rows["short"].sum()), floors.currency)
     return Part(
-        title=title, signals=[signal] if len(under) else [], metrics=[metric], detail=not len(under),
+        title=wording.upper(title), metrics=[metric], detail=under.empty, tables={"floors": rows.drop(columns="name")},
         sentence=f"{share} of pieces went for less than cost and delivery: {short} missing in three months.",
+        signals=[Signal(id="below_floor", text=f"{wording.upper(title)}.", gone=gone)] if len(under) else [],
         chart=figures.table(
-            rows, caption="Products with pieces below their floor, last 90 days", rows=10 if len(under) else 5, file="floors",
-            labels={"name": "Product", "pieces": "Pieces", "price": "Paid", "floor": "Floor", "share_below": "Pieces below",
-                    "short": "Missing", "under": "Below on average"},
-            formats={"pieces": formats.number, "price": money, "floor": money, "share_below": formats.share, "short": money},
+            rows, caption="Pieces below their floor, last 90 days", rows=max(len(under), 5), file="floors",
+            labels={"name": "Product", "pieces": "Pieces", "price": "Paid", "floor": "Floor",
+                    "share_below": "Pieces below", "short": "Missing"},
+            formats=dict.fromkeys(["price", "floor", "short"], money)
+            | {"share_below": formats.share, "pieces": formats.number},
         ),
-        tables={"floors": rows.drop(columns=["under", "cost"])},
     )  # fmt: skip

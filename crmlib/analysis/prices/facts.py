@@ -13,13 +13,14 @@ import ibis
 import ibis.expr.types as ir
 import pandas as pd
 
+from crmlib.errors import NotAvailable
 from crmlib.shop.facts import goods, line_money, net_orders
 
 if TYPE_CHECKING:
     from crmlib.shop.shop import Shop
 
 WEEK = 7
-LATELY_DAYS = 90
+LATELY_DAYS, SPANS = 90, 4
 TRADE = 10  # times the usual pieces of a line: whoever buys so many did not choose by the price on the shelf
 _CENT = 0.005
 _MOST_ROWS = 2_000_000
@@ -32,8 +33,10 @@ def lines(shop: Shop) -> ir.Table:
     Columns order_id, customer_id, product_id, day, ago (days before as_of, 0 the newest), quantity, price (of a piece,
     the order's own discount shared out), reduced (discount, coupon or a campaign of shop.toml), cost (goods alone;
     empty: unknown) and delivery (distribution of a piece, after what the order paid for shipping). Not enough for what
-    an order earned.
+    an order earned. NotAvailable where a shop has no dated lines with a price.
     """
+    if lacking := [name for name in ("orders", "order_lines") if not shop.has(name)]:
+        raise NotAvailable(f"needs {' and '.join(lacking)}; this shop has {', '.join(shop.audits)}")
     every = shop.table("order_lines", "quantity").mutate(_money=line_money(shop).cast("float64"))
     sums = every.group_by("order_id").aggregate(
         _goods=every["_money"].sum(), _pieces=every["quantity"].sum(where=every["quantity"] > 0).cast("float64")
@@ -86,13 +89,13 @@ def delivery_cost(shop: Shop) -> float:
 
 
 def by_product(rows: ir.Table, *, margin: float) -> ir.Table:
-    """Grain: a product and a span of 90 days, `span` 0 the latest, 1 the one before. Of pieces whose cost is known
+    """Grain: a product and a span of 90 days of the last year, `span` 0 the latest. Of pieces whose cost is known
     `floor` is what they had to bring: cost and delivery, and the `margin` (a share of the price) the shop wants.
 
     Columns product_id, span, pieces, money, known (pieces), paid, floor, cost (with delivery), below (pieces sold under
     their floor), short (money missing on these).
     """
-    rows = rows.filter(rows["ago"] < 2 * LATELY_DAYS)
+    rows = rows.filter(rows["ago"] < SPANS * LATELY_DAYS)
     known = rows["cost"].notnull()
     cost = rows["cost"] + rows["delivery"]
     floor = cost / (1 - margin)

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from crmlib import figures, formats, wording
 from crmlib.analysis.prices.advice import DROP, LONGEST_TEST, LOWER, RAISE, TEST, Advice
-from crmlib.analysis.prices.history import LEAST_LINES, MOVED, NEVER, PROMOTED, History, cash
+from crmlib.analysis.prices.history import LEAST_LINES, NEVER, PROMOTED, History, cash
+from crmlib.analysis.prices.slopes import TOGETHER
 from crmlib.findings import Action, Caveat, Findings, Metric, Part, compose
 
 _MOST_ACTIONS, _WITHIN_DAYS = 3, 14
-_COLUMNS = ["product_id", "product", "price", "floor", "elasticity", "low", "high", "identified", "advice", "shelf", "other",
-            "worth", "worth_low", "worth_high", "days", "moved"]  # fmt: skip
+_COLUMNS = ["product_id", "product", "price", "floor", "elasticity", "low", "high", "identified", "advice", "shelf",
+            "other", "tried", "worth", "worth_low", "worth_high", "days", "moved"]  # fmt: skip
 
 
 def page(found: History, advice: Advice, parts: Sequence[Part]) -> Findings:
@@ -24,179 +26,161 @@ def page(found: History, advice: Advice, parts: Sequence[Part]) -> Findings:
         n = formats.number(advice.floors.table["pieces"].sum())
         few = f"Too few to conclude (n = {n} pieces in three months): a product of {LEAST_LINES} order lines is needed."
         return compose("prices", few, [part_few(advice)], status="too_few")
-    return compose("prices", headline(advice), [*parts, part_do(advice), part_limits(found, advice)])
+    return compose("prices", headline(advice), [*parts, part_do(advice), part_limits(advice)])
 
 
 def headline(advice: Advice) -> str:
     """What prices should do, in at most 20 words."""
-    said = []
-    for what, verb in ((RAISE, "rise"), (LOWER, "fall")):
-        rows = advice.of(what)
-        if len(rows):
-            said.append(f"{wording.counted(len(rows), 'price')} should {verb}")
-    if len(rows := advice.floors.under):
-        said.append(f"{wording.counted(len(rows), 'product')} {wording.noun(len(rows), 'sells', 'sell')} below "
-                    f"{wording.noun(len(rows), 'its')} floor")  # fmt: skip
+    said = [f"{wording.counted(len(rows), 'price')} should {verb}" for what, verb in ((RAISE, "rise"), (LOWER, "fall"))
+            if len(rows := advice.of(what))]  # fmt: skip
+    if under := len(advice.floors.under):
+        sell, its = wording.noun(under, "sells", "sell"), wording.noun(under, "its")
+        said.append(f"{wording.counted(under, 'product')} {sell} below {its} floor")
     if said:
         return wording.upper(wording.listed(said)) + "."
-    known = int(advice.table["identified"].sum())
-    if known:
-        return f"None of {wording.counted(known, 'price')} that moved is known to earn more elsewhere; keep them."
-    never = int((advice.table["moved"] == NEVER).sum())
-    return f"Whether prices are right is not known: {wording.counted(never, 'price')} never moved."
+    known, never = int(advice.table["identified"].sum()), int((advice.table["moved"].isin([NEVER, PROMOTED])).sum())
+    if not known:
+        there = wording.counted(never, "price") + " never moved" if never else "too little was sold at two prices"
+        return f"Whether prices are right is not known: {there}."
+    if not advice.compared:
+        return f"{wording.upper(wording.counted(known, 'price'))} moved; without costs nobody can say which earn more."
+    return f"None of {wording.counted(known, 'price')} that moved is known to earn more elsewhere; keep them."
 
 
 def part_advice(advice: Advice) -> Part:
     """The finding that leads: what the margin would be at the other price that was tried, for products that moved."""
     table = advice.table.rename(columns={"name": "product"})
-    moved, sure = table[table["worth"].notna()], table["advice"].isin([RAISE, LOWER]) & (table["worth_low"] > 0)
-    gain = table[sure]
-    judged, known = int(table["shelf"].notna().sum()), int(table["identified"].sum())
+    sure, known = table["advice"].isin([RAISE, LOWER]) & (table["worth_low"] > 0), int(table["identified"].sum())
+    judged, never = int(table["shelf"].notna().sum()), int(table["moved"].isin([NEVER, PROMOTED]).sum())
+    gain, moved = table[sure], table[table["worth"].notna()]
     metrics = [
-        Metric(id="identified", label="Prices whose effect is known", value=float(known), unit="products", n=judged,
-               headline=True, note=f"of {formats.number(judged)}; the others hardly moved",
-               definition="products whose lasting price moved, with enough pieces at both prices"),
-        Metric(id="never_moved", label="Prices that never moved", value=float(table["moved"].isin([NEVER, PROMOTED]).sum()),
-               unit="products", headline=True, note="outside promotions",
-               definition="products with one lasting price only"),
+        Metric(id="identified", label="Effect of price known", value=float(known), unit=wording.noun(known, "product"),
+               headline=True, n=judged, note=f"of {formats.number(judged)}",
+               definition="products whose lasting price moved, with at least 30 pieces at each of two prices"),
+        Metric(id="never_moved", label="Price never moved", value=float(never), unit=wording.noun(never, "product"),
+               headline=True, note="outside promotions", definition="products with one lasting price only"),
     ]  # fmt: skip
     if len(gain):
         metrics.append(Metric(
-            id="gain", label="Margin a year, from better prices", value=float(gain["worth"].sum()), unit=advice.currency,
-            low=float(gain["worth_low"].sum()), high=float(gain["worth_high"].sum()), headline=True, spread=True, n=len(gain),
-            definition="margin a year at the tried price that pays, against today's; all ranges hold at once",
+            id="gain", label="Margin a year from better prices", value=float(gain["worth"].sum()), unit=advice.currency,
+            low=float(gain["worth_low"].sum()), high=float(gain["worth_high"].sum()), headline=True, spread=True,
+            n=len(gain), definition="margin a year at the tried price that pays, less today's; all ranges hold at once",
         ))  # fmt: skip
     tables = {"prices": table[_COLUMNS]}
     if moved.empty:
         return Part(metrics=metrics, tables=tables)
-    shown = moved.assign(
-        strong=sure, label=[_moves(row, advice.currency) for row in moved.itertuples()], size=moved["worth"].abs()
-    ).sort_values(["strong", "size"], ascending=False)
-    money = cash(advice.currency)
+    money, whole = cash(advice.currency), lambda value: formats.money(value, advice.currency)
+    label = [f"{row.product}: {money(row.shelf)} to {money(row.tried)}" for row in moved.itertuples()]
+    shown = moved.assign(sure=sure, label=label, size=moved["worth"].abs()).sort_values(
+        ["sure", "size"], ascending=False
+    )
     worth = wording.rounded_money(float(gain["worth"].sum()), advice.currency)
-    title = f"{wording.upper(wording.counted(len(gain), 'other price'))} would earn {worth} more a year" if len(gain) else \
-        "No other price that was tried is known to earn more"  # fmt: skip
+    title = f"{wording.counted(len(gain), 'other price')} would earn {worth} more a year" if len(gain) else (
+        "No other price that was tried is known to earn more"
+    )  # fmt: skip
     return Part(
-        title=title, metrics=metrics, tables=tables, glance=True,
-        sentence="Dots are today's price against the other one tried, in margin a year; hollow ones may be chance.",
+        title=wording.upper(title), metrics=metrics, tables=tables, glance=True,
+        sentence="Each dot is a price that was tried before, against today's; hollow ones may be chance.",
         chart=figures.dots(
-            shown, label="label", value="worth", low="worth_low", high="worth_high", strong="strong" if len(gain) else "",
-            what="margin a year at the other price, against today's", reference=0.0, rows=6,
-            form=lambda value: formats.money(value, advice.currency),
+            shown, label="label", value="worth", low="worth_low", high="worth_high", strong="sure" if len(gain) else "",
+            what="margin a year at the other price, against today's", reference=0.0, rows=6, form=whole,
             table=figures.tabulate(
                 shown, caption="Products whose lasting price moved", file="prices",
-                labels={"product": "Product", "shelf": "Price", "other": "Other price", "elasticity": "Elasticity",
+                labels={"product": "Product", "shelf": "Price", "tried": "Other price", "elasticity": "Elasticity",
                         "low": "From", "high": "To", "worth": "A year", "advice": "Advice"},
-                formats={"shelf": money, "other": money, "worth": lambda value: formats.money(value, advice.currency)}
+                formats={"shelf": money, "tried": money, "worth": whole}
                 | dict.fromkeys(["elasticity", "low", "high"], lambda value: formats.number(value, digits=1)),
             ),
         ),
     )  # fmt: skip
 
 
-def _moves(row: object, currency: str) -> str:
-    money = cash(currency)
-    return f"{row.product}: {money(row.shelf)} to {money(row.other)}"  # type: ignore[attr-defined]
-
-
 def part_tests(advice: Advice) -> Part:
     """The finding, folded: prices whose effect is not known, and how long a test of each would take."""
-    rows = advice.of(TEST).sort_values("days")
-    if rows.empty:
-        half = wording.span(LONGEST_TEST)
-        return Part(title="No price is worth a test", detail=True,
-                    sentence=f"None sells enough for a test to tell within {half} whether another price earns more.")  # fmt: skip
+    rows, span = advice.of(TEST).sort_values("days"), wording.span(LONGEST_TEST + 1)
     money = cash(advice.currency)
-    shown = rows.assign(weeks=rows["days"] // 7)
+    if rows.empty:
+        return Part(title="No price is worth a test", detail=True,
+                    sentence=f"None sells enough for a test to tell within {span} which price earns more.")  # fmt: skip
     return Part(
-        title=f"{wording.upper(wording.counted(len(rows), 'price'))} could be tested within {wording.span(LONGEST_TEST)}",
-        sentence="Two prices take turns by week until it is clear which earns more.", detail=True,
-        chart=figures.table(shown, caption="Tests, the shortest first", file="prices",
-                            labels={"name": "Product", "shelf": "Price", "other": "Against", "weeks": "Weeks", "moved": "Until now"},
+        title=f"{wording.upper(wording.counted(len(rows), 'price'))} could be tested within {span}", detail=True,
+        sentence="Two prices take turns by week until it is clear which earns more.",
+        chart=figures.table(rows.assign(weeks=rows["days"] // 7), caption="Tests, the shortest first", file="prices",
+                            labels={"name": "Product", "shelf": "Price", "other": "Against", "weeks": "Weeks"},
                             formats={"shelf": money, "other": money, "weeks": formats.number}),
     )  # fmt: skip
 
 
 def part_do(advice: Advice) -> Part:
-    """Raise, lower, drop, test: at most three lines."""
+    """Raise, lower, drop, test: at most three lines, the best of each kind first."""
     money, by = cash(advice.currency), wording.working_day(advice.as_of, _WITHIN_DAYS)
-    made = []
+    ranked: list[tuple[int, float, Action]] = []
+    file = "tables/prices.csv"
     for what, verb in ((RAISE, "Raise"), (LOWER, "Lower")):
-        for row in advice.of(what).head(2).itertuples():
-            worth = row.worth if np.isfinite(row.worth) else np.nan
-            known = (
-                f"{wording.rounded_money(worth, advice.currency)} a year"
-                if np.isfinite(worth)
-                else "sells below its floor"
-            )
-            made.append(Action(
-                what=f"{verb} {row.name} to {money(row.other)}", worth=known, by=by, owner="sales", file="tables/prices.csv",
-                count=int(row.pieces) if np.isfinite(row.pieces) else None, weight=max(float(np.nan_to_num(worth)), 0.0),
-                why=_why(row, advice.currency),
-            ))  # fmt: skip
-    rows = advice.of(DROP)
-    if len(rows):
+        for place, row in enumerate(advice.of(what).head(_MOST_ACTIONS).itertuples()):
+            worth = float(np.nan_to_num(row.worth)) if row.other == row.tried else 0.0
+            said = f"{wording.rounded_money(worth, advice.currency)} a year" if worth else "sells below its floor"
+            ranked.append((place, -worth, Action(
+                what=f"{verb} {row.name} to {money(row.other)}", worth=said, by=by, owner="sales", file=file,
+                weight=worth, why=_why(row, advice.currency),
+            )))  # fmt: skip
+    if len(rows := advice.of(DROP)):
         short = float(advice.floors.table.set_index("product_id")["short"].reindex(rows["product_id"]).sum())
-        made.append(Action(
-            what=f"Drop {wording.listed(rows['name'], most=2)}, or find a price above the floor", by=by, owner="purchasing",
-            worth=f"{wording.rounded_money(short, advice.currency)} lost in three months", file="tables/floors.csv",
-            count=len(rows), weight=4 * short, why="No price that was tried lies above cost and delivery.",
-        ))  # fmt: skip
-    made.sort(key=lambda action: -action.weight)
+        ranked.append((0, -4 * short, Action(
+            what=f"Drop {wording.listed(rows['name'], most=2)}, or find a price above the floor", by=by,
+            owner="purchasing", worth=f"{wording.rounded_money(short, advice.currency)} missing in three months",
+            file="tables/floors.csv", count=len(rows), weight=4 * short,
+            why="No price that was tried lies above cost and delivery.",
+        )))  # fmt: skip
     for row in advice.of(TEST).sort_values("yearly", ascending=False).head(1).itertuples():
         ends = advice.as_of + timedelta(days=_WITHIN_DAYS + int(row.days))
-        made.append(Action(
-            what=f"Test {row.name} at {money(row.other)}, week by week in turn", worth=f"tells within {int(row.days) // 7} weeks",
-            by=by, owner="sales", file="tables/prices.csv",
-            why=f"Its effect is not known; begun in two weeks, the test ends about {wording.day(ends)}.",
-        ))  # fmt: skip
-    return Part(actions=made[:_MOST_ACTIONS])
+        ranked.append((1, 0.0, Action(
+            what=f"Test {row.name} at {money(row.other)}, week by week in turn", by=by, owner="sales", file=file,
+            worth=f"tells within {int(row.days) // 7} weeks", why=f"Begun by then, it ends about {wording.day(ends)}.",
+        )))  # fmt: skip
+    return Part(actions=[action for *_, action in sorted(ranked, key=lambda one: one[:2])[:_MOST_ACTIONS]])
 
 
-def _why(row: object, currency: str) -> str:
-    value = float(row.elasticity)  # type: ignore[attr-defined]
-    if not np.isfinite(value):
-        return "It is paid less than cost and delivery; the price lasted before."
-    said = f"{formats.number(abs(value), digits=1)}% {'fewer' if value < 0 else 'more'} pieces for 1% more price"
-    low, high = (formats.money(end, currency) for end in (row.worth_low, row.worth_high))  # type: ignore[attr-defined]
-    return f"{said}; between {low} and {high} a year. That price lasted before."
+def _why(row: Any, currency: str) -> str:
+    if row.other != row.tried or not np.isfinite(row.elasticity):
+        return "It is paid less than cost and delivery."
+    low, high = (formats.money(end, currency) for end in (row.worth_low, row.worth_high))
+    fewer = "fewer" if row.elasticity < 0 else "more"
+    said = f"{formats.number(abs(row.elasticity), digits=1)}% {fewer} pieces for 1% more price"
+    return f"{said}; between {low} and {high} a year."
 
 
-def part_limits(found: History, advice: Advice) -> Part:
+def part_limits(advice: Advice) -> Part:
     """When not to trust the page."""
-    said = ["Sales moved with prices; only prices set by lot would show that prices moved sales."]
-    table = advice.floors.table
-    lacking = int(table["floor"].isna().sum())
-    if lacking:
+    said, table = (
+        ["Sales moved with prices; only prices set by lot would show that prices moved sales."],
+        advice.floors.table,
+    )
+    if lacking := int(table["floor"].isna().sum()):
         share = formats.share(float(table.loc[table["floor"].isna(), "pieces"].sum() / table["pieces"].sum()))
         said.append(
             f"Without a cost, and so without a floor: {wording.counted(lacking, 'product')}, {share} of pieces."
         )
+    if together := int((advice.table["moved"] == TOGETHER).sum()):
+        said.append(f"{wording.upper(wording.counted(together, 'price'))} moved only when all others did: not judged.")
     said.append("Tax is in prices as the shop counts it; competitors' prices are in no table.")
-    moved, known = int((found.products["moved"] == MOVED).sum()), int(advice.table["identified"].sum())
-    if moved > known:
-        count = moved - known
-        said.append(f"{wording.upper(wording.counted(count, 'price'))} moved only when all others did: not judged.")
-    certain = [
-        f"Ranges of all {wording.counted(advice.compared, 'comparison')} hold at once, with 95%."
-        if advice.compared
-        else "",
-        "Each product's own weeks decide; nothing is advised beyond prices that lasted four weeks and sold 30 pieces.",
-    ]
-    return Part(caveats=[Caveat(text=text) for text in said[:4]], certain=[text for text in certain if text])
+    certain = ["Each product's own weeks decide. A price counts once it lasted four weeks and sold 30 pieces."]
+    if advice.compared:
+        certain.append(f"The ranges of all {wording.counted(advice.compared, 'comparison')} hold at once, with 95%.")
+    return Part(caveats=[Caveat(text=text) for text in said], certain=certain)
 
 
 def part_few(advice: Advice) -> Part:
     """What there is, where there is little: what was paid."""
-    rows = advice.table.sort_values("pieces", ascending=False)
-    money = cash(advice.currency)
-    empty = pd.DataFrame(columns=_COLUMNS)
-    zero = [Metric(id=name, label=label, value=0, unit="products", definition="products with enough lines") for name, label in
-            (("below_floor", "Sold below their floor"), ("identified", "Prices whose effect is known"))]  # fmt: skip
+    rows, money = advice.table.sort_values("pieces", ascending=False), cash(advice.currency)
+    named = {"below_floor": "Sold below their floor", "identified": "Effect of price known"}
+    zero = [Metric(id=name, label=label, value=0, unit="products", definition="products with enough lines")
+            for name, label in named.items()]  # fmt: skip
     return Part(
         title="What there is", sentence="Each row is a product sold in the last three months.", metrics=zero,
-        chart=figures.table(rows, caption="Prices paid", labels={"name": "Product", "pieces": "Pieces", "price": "Paid",
-                            "floor": "Floor"}, formats={"pieces": formats.number, "price": money, "floor": money})
+        chart=figures.table(rows, caption="Prices paid",
+                            formats={"pieces": formats.number, "price": money, "floor": money},
+                            labels={"name": "Product", "pieces": "Pieces", "price": "Paid", "floor": "Floor"})
         if len(rows) else None,
-        tables={"prices": empty},
+        tables={"prices": pd.DataFrame(columns=_COLUMNS)},
     )  # fmt: skip

@@ -8,29 +8,28 @@ prices set by lot would tell what the price alone does.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats as distributions
 
-from crmlib import figures, formats, wording
+from crmlib import figures, formats
 from crmlib.analysis.prices.history import History
 from crmlib.findings import Metric, Part
-from crmlib.formats import Estimate
 from crmlib.stats.shrinkage import towards_mean
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 RUNGS = ("All products together", "Within products", "Without promotions", "Without season")
+TOGETHER = "moved with all others"
 _OWN_SEASON = 10  # products of a category from which it has a season of its own
 _LEAST_RUNG, _LEAST_PROMOTION = 5, 3
-_LAGS = 26  # weeks over which a product's sales may stay above or below what is expected
+_LAGS, _KEPT = 26, (0.3, 0.5, 0.7, 0.8, 0.9, 0.95)  # weeks over which sales may stay above or below the expected ones
 _ALONE = 0.25  # share of its price's movement that a product must not have in common with the others
-TOGETHER = "moved with all others"
-_COLUMNS = ["product_id", "n", "own", "error", "own_low", "own_high", "elasticity", "low", "high"]
+_COLUMNS = ["product_id", "own", "error", "own_low", "own_high", "elasticity", "low", "high"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,10 +38,10 @@ class Slopes:
 
     ladder    rung, elasticity, low, high (95 %, errors clustered by product), n (product weeks); the last is to be
               believed most. Empty where fewer than five products moved their price
-    table     product_id, n (weeks), own with error, own_low, own_high (of its own weeks), elasticity with low and high
-              (drawn towards the shop's as far as chance explains their scatter); products whose price moved
+    table     product_id, own with error, own_low, own_high (of its own weeks), elasticity with low and high (drawn
+              towards the shop's as far as chance explains their scatter); products whose price moved
     together  products whose price moved only when the others' did, so that season cannot be told from price
-    memory    (size, week by week kept): how far products wander from what is expected, as a share of sales
+    wander    how far a product's sales stray from what is expected for weeks on end, as a share of them
     """
 
     __repr__ = formats.outline
@@ -50,12 +49,7 @@ class Slopes:
     ladder: pd.DataFrame
     table: pd.DataFrame
     together: tuple[str, ...]
-    memory: tuple[float, float]
-
-    @property
-    def naive(self) -> float:
-        """What whoever compares naively gets; nan without a ladder."""
-        return float(self.ladder["elasticity"].iloc[0]) if len(self.ladder) else float("nan")
+    wander: float
 
 
 def slopes(found: History) -> Slopes:
@@ -65,75 +59,71 @@ def slopes(found: History) -> Slopes:
     >>> bool((made.table["own_low"] <= made.table["own_high"]).all())
     True
     """
-    weeks = found.weeks.merge(found.products[["product_id", "kind", "moved"]], on="product_id")
-    moved = found.moved["product_id"].tolist()
-    if not moved:
-        return Slopes(
-            ladder=_ladder(weeks.head(0), 0), table=pd.DataFrame(columns=_COLUMNS), together=(), memory=(0.0, 0.0)
-        )
+    weeks = found.weeks.merge(found.products[["product_id", "kind"]], on="product_id")
     often = weeks.groupby("kind")["product_id"].transform("nunique")
-    kind = weeks["kind"].where(often >= _OWN_SEASON, "")
-    weeks = weeks.assign(
-        product=pd.factorize(weeks["product_id"])[0],
-        cell=pd.factorize(kind.astype(str) + "|" + weeks["week"].astype(str))[0],
-    )
-    table, together, memory = _each(weeks, moved)
-    return Slopes(ladder=_ladder(weeks, len(table)), table=_pooled(table), together=together, memory=memory)
+    kind = weeks["kind"].where(often >= _OWN_SEASON, "").astype(str)
+    weeks["product"] = pd.factorize(weeks["product_id"])[0]
+    weeks["cell"] = pd.factorize(kind + "|" + weeks["week"].astype(str))[0]
+    weeks = weeks[weeks.groupby("cell")["pieces"].transform("sum") > 0]
+    ones, together, wander = _each(weeks, set(found.moved)) if found.moved else ([], (), 0.0)
+    ladder = pd.DataFrame(_ladder(weeks, len(ones)) if len(ones) >= _LEAST_RUNG else [],
+                          columns=["rung", "elasticity", "low", "high", "n"])  # fmt: skip
+    return Slopes(ladder=ladder, table=_pooled(ones), together=together, wander=wander)
 
 
-def _ladder(weeks: pd.DataFrame, moved: int) -> pd.DataFrame:
-    rows = []
-    if moved >= _LEAST_RUNG:
-        y, products, cells = (weeks[name].to_numpy() for name in ("pieces", "product", "cell"))
-        paid, base = np.log(weeks["paid"].to_numpy(float)), np.log(weeks["base"].to_numpy(float))
-        off = weeks["promotion"].to_numpy(float)
-        shelf = np.column_stack([base, off]) if off.any() else base[:, None]
-        nothing = np.zeros(len(y), dtype=np.int64)
-        for rung, x, effects in zip(RUNGS, (paid[:, None], paid[:, None], shelf, shelf),
-                                    ([nothing], [products], [products], [products, cells]), strict=True):  # fmt: skip
-            theta, covariance = poisson(y.astype(float), x, effects, cluster=products)
-            half = float(distributions.t.ppf(0.975, max(moved - 1, 1)) * np.sqrt(covariance[0, 0]))
-            rows.append((rung, theta[0], theta[0] - half, theta[0] + half, len(y)))
-    return pd.DataFrame(rows, columns=["rung", "elasticity", "low", "high", "n"])
+def _ladder(weeks: pd.DataFrame, moved: int) -> list[tuple[object, ...]]:
+    y, products, cells = weeks["pieces"].to_numpy(float), weeks["product"].to_numpy(), weeks["cell"].to_numpy()
+    paid, base = (np.log(weeks[[name]].to_numpy(float)) for name in ("paid", "base"))
+    off = weeks[["promotion"]].to_numpy(float)
+    shelf = np.hstack([base, off]) if off.any() else base
+    nothing = np.zeros(len(y), dtype=np.int64)
+    rows: list[tuple[object, ...]] = []
+    grouped = ([nothing], [products], [products], [products, cells])
+    for rung, x, effects in zip(RUNGS, (paid, paid, shelf, shelf), grouped, strict=True):
+        theta, covariance = poisson(y, x, effects, cluster=products)
+        # Only products whose price moved tell anything: as many degrees of freedom.
+        half = float(distributions.t.ppf(0.975, moved - 1) * np.sqrt(covariance[0, 0]))
+        rows.append((rung, theta[0], theta[0] - half, theta[0] + half, len(y)))
+    return rows
 
 
 def poisson(y: Floats, x: Floats, effects: Sequence[Ints], *, cluster: Ints) -> tuple[Floats, Floats]:
     """Slopes of a Poisson regression with effects of one or more groupings taken out, and their clustered covariance.
 
-    Reweighted least squares on what is left within the groups (Correia, Guimarães and Zylkin 2020).
+    Reweighted least squares on what is left within the groups, of which each has sales (Correia, Guimarães and Zylkin
+    2020).
 
     >>> x = np.log([[1.0], [2.0], [1.0], [2.0]])
     >>> theta, _ = poisson(np.array([40.0, 10, 80, 20]), x, [np.array([0, 0, 1, 1])], cluster=np.array([0, 0, 1, 1]))
     >>> round(float(theta[0]), 6)
     -2.0
     """
-    kept = np.ones(len(y), dtype=np.bool_)
-    for group in effects:  # a group in which nothing was sold says nothing
-        kept &= np.bincount(group, y)[group] > 0
-    y, x, cluster = y[kept], x[kept], cluster[kept]
-    effects = [np.unique(group[kept], return_inverse=True)[1] for group in effects]
-    mu = (y + y.mean()) / 2
-    eta, theta = np.log(mu), np.zeros(x.shape[1])
+    mu, theta = (y + y.mean()) / 2, np.zeros(x.shape[1])
+    eta = np.log(mu)
     for _ in range(50):
-        both = _within(mu, effects, np.column_stack([eta + (y - mu) / mu, x]))
+        target = eta + (y - mu) / mu
+        both = _within(mu, effects, np.column_stack([target, x]))
         root = np.sqrt(mu)[:, None]
         before, theta = theta, np.linalg.lstsq(both[:, 1:] * root, both[:, 0] * root[:, 0], rcond=None)[0]
-        eta = np.clip(eta + (y - mu) / mu - (both[:, 0] - both[:, 1:] @ theta), -30, 30)
+        eta = np.clip(target - (both[:, 0] - both[:, 1:] @ theta), -30, 30)
         mu = np.exp(eta)
         if np.abs(theta - before).max() < 1e-7:
             break
     within = _within(mu, effects, x)
     bread = np.linalg.pinv((within * mu[:, None]).T @ within)
-    _, code = np.unique(cluster, return_inverse=True)
-    scores = np.column_stack([np.bincount(code, column) for column in (within * (y - mu)[:, None]).T])
-    clusters = len(scores)
-    return theta, bread @ (scores.T @ scores) @ bread * clusters / max(clusters - 1, 1)
+    scores = np.column_stack([np.bincount(cluster, column) for column in (within * (y - mu)[:, None]).T])
+    # Each cluster has pulled the slope towards itself: CR3 of Bell and McCaffrey 2002 gives that back.
+    pull = np.stack([[np.bincount(cluster, mu * one * other) for other in within.T] for one in within.T]).transpose(
+        2, 0, 1
+    )
+    scores = np.linalg.solve(np.eye(len(theta)) - pull @ bread + 1e-9 * np.eye(len(theta)), scores[:, :, None])[:, :, 0]
+    return theta, bread @ (scores.T @ scores) @ bread
 
 
 def _within(weight: Floats, effects: Sequence[Ints], columns: Floats) -> Floats:
     """What is left of columns once the weighted means of all groupings are taken out, in turn until nothing moves."""
     left = columns.copy()
-    sums = [np.bincount(group, weight) for group in effects]
+    sums = [np.maximum(np.bincount(group, weight), 1e-300) for group in effects]
     for _ in range(1 if len(effects) == 1 else 500):
         most = 0.0
         for group, total in zip(effects, sums, strict=True):
@@ -147,68 +137,84 @@ def _within(weight: Floats, effects: Sequence[Ints], columns: Floats) -> Floats:
 
 @dataclass(frozen=True)
 class _One:
-    """One product's weeks: its columns (a constant, the price's logarithm, promotion), counts, weeks and cells."""
+    """One product's weeks: its columns (a constant, the price's logarithm, promotion) with their slopes, counts, what
+    was expected, weeks, cells and what share of its cell it is."""
 
     name: str
     x: Floats
+    theta: Floats
     y: Floats
+    mu: Floats
     week: Ints
     cell: Ints
+    share: Floats
     priced: bool
 
+    @property
+    def scatter(self) -> float:
+        """How much more counts scatter from week to week than Poisson's."""
+        free = max(len(self.y) - self.x.shape[1], 1)
+        return max(float(((self.y - self.mu) ** 2 / self.mu).sum() / free), 0.5)
 
-def _each(weeks: pd.DataFrame, moved: Sequence[str]) -> tuple[pd.DataFrame, tuple[str, ...], tuple[float, float]]:
-    """Each product's own slope, the season being what all products of its kind have in common week by week."""
-    chosen = set(moved)
-    ones = [_one(str(name), rows, str(name) in chosen) for name, rows in weeks.groupby("product_id", sort=False)]
-    season, thetas = np.zeros(int(weeks["cell"].max()) + 1), [np.zeros(one.x.shape[1]) for one in ones]
-    sold = np.bincount(weeks["cell"], weeks["pieces"], len(season))
-    for theta, one in zip(thetas, ones, strict=True):
-        theta[0] = np.log(max(one.y.mean(), 1e-3))
+    @property
+    def price(self) -> Floats:
+        """The price's logarithm around its mean; none where it did not move."""
+        return self.x[:, 1] if self.priced else np.zeros(len(self.y))
+
+    def error(self, size: float, kept: float) -> float:
+        """Standard error of the price's slope: chance, wandering, and that a product is part of its own season."""
+        free = self.mu * (1 - self.share)
+        bread = np.linalg.pinv((self.x * free[:, None]).T @ self.x)
+        slow = size * kept ** np.abs(self.week[:, None] - self.week) * np.outer(free, free)
+        return float(np.sqrt((bread @ self.x.T @ (slow + np.diag(self.scatter * free)) @ self.x @ bread)[1, 1]))
+
+
+def _each(weeks: pd.DataFrame, moved: set[str]) -> tuple[list[tuple[str, float, float]], tuple[str, ...], float]:
+    """Each product's own slope and its error, the season being what its cells have in common: in turn until both
+    hold."""
+    ones = [_one(str(name), rows, moved) for name, rows in weeks.groupby("product_id", sort=False)]
+    cells, bare = np.concatenate([one.cell for one in ones]), np.ones(int(weeks["cell"].max()) + 1)
+    sold = np.bincount(weeks["cell"], weeks["pieces"], len(bare))
     for _ in range(60):
-        before = np.concatenate(thetas)
-        thetas = [_newton(one, theta, season[one.cell]) for one, theta in zip(ones, thetas, strict=True)]
-        bare = np.zeros(len(season))
-        for one, theta in zip(ones, thetas, strict=True):
-            np.add.at(bare, one.cell, np.exp(one.x @ theta))
-        season = np.log(np.maximum(sold, 0.5) / bare)
-        if np.abs(np.concatenate(thetas) - before).max() < 1e-4:
+        season = np.log(np.maximum(sold, 0.5) / np.maximum(bare, 1e-12))
+        before, ones = ones, [_newton(one, season[one.cell]) for one in ones]
+        bare[:] = np.bincount(cells, np.concatenate([one.mu for one in ones]) / np.exp(season[cells]), len(bare))
+        if (
+            max(np.abs(one.theta[1:] - old.theta[1:]).max(initial=0) for one, old in zip(ones, before, strict=True))
+            < 1e-4
+        ):
             break
-    means = [np.exp(one.x @ theta + season[one.cell]) for one, theta in zip(ones, thetas, strict=True)]
-    whole = np.zeros(len(season))
-    for one, mu in zip(ones, means, strict=True):
-        np.add.at(whole, one.cell, mu)
-    scatter = [_scatter(one, mu) for one, mu in zip(ones, means, strict=True)]
-    own = [_autocovariance(one, mu, phi) for one, mu, phi in zip(ones, means, scatter, strict=True)]
-    size, kept = _memory(own)
-    rows, together = [], []
-    for one, theta, mu, phi in zip(ones, thetas, means, scatter, strict=True):
-        if not one.priced:
-            continue
-        share = mu / whole[one.cell]
-        if _alone(one, mu, share) < _ALONE:
+    whole = np.bincount(cells, np.concatenate([one.mu for one in ones]), len(bare))
+    ones = [replace(one, share=one.mu / whole[one.cell]) for one in ones]
+    size, kept = _wandering(ones)
+    common = np.bincount(cells, np.concatenate([one.mu * one.price for one in ones]), len(bare)) / np.maximum(
+        whole, 1e-12
+    )
+    told, together = list[tuple[str, float, float]](), list[str]()
+    for one in (one for one in ones if one.priced):
+        alone = (one.mu * (one.price - common[one.cell]) ** 2).sum() / (one.mu * one.price**2).sum()
+        if alone >= _ALONE:
+            told.append((one.name, float(one.theta[1]), one.error(size, kept)))
+        else:
             together.append(one.name)
-            continue
-        error = _error(one, mu, phi, share, memory=(size, kept))
-        rows.append((one.name, len(one.y), theta[1], error))
-    table = pd.DataFrame(rows, columns=["product_id", "n", "own", "error"])
-    return table, tuple(together), (size, kept)
+    return told, tuple(together), float(np.sqrt(size))
 
 
-def _one(name: str, rows: pd.DataFrame, moved: bool) -> _One:
-    rows = rows.sort_values("week", ascending=False)
-    columns = [np.ones(len(rows))]
-    if moved:
+def _one(name: str, rows: pd.DataFrame, moved: set[str]) -> _One:
+    columns, off = [np.ones(len(rows))], rows["promotion"].to_numpy(float)
+    if name in moved:
         log = np.log(rows["base"].to_numpy(float))
         columns.append(log - log.mean())
-    off = rows["promotion"].to_numpy(float)
     if _LEAST_PROMOTION <= off.sum() <= len(off) - _LEAST_PROMOTION:
         columns.append(off)
-    week, cell = rows["week"].to_numpy(np.int64), rows["cell"].to_numpy(np.int64)
-    return _One(name, np.column_stack(columns), rows["pieces"].to_numpy(float), week, cell, moved)
+    y, theta = rows["pieces"].to_numpy(float), np.zeros(len(columns))
+    theta[0] = np.log(max(y.mean(), 1e-3))
+    return _One(name, np.column_stack(columns), theta, y, y, rows["week"].to_numpy(), rows["cell"].to_numpy(), y,
+                name in moved)  # fmt: skip
 
 
-def _newton(one: _One, theta: Floats, offset: Floats) -> Floats:
+def _newton(one: _One, offset: Floats) -> _One:
+    theta = one.theta
     for _ in range(25):
         mu = np.exp(np.clip(one.x @ theta + offset, -30, 30))
         curve = (one.x * mu[:, None]).T @ one.x + 1e-6 * np.eye(len(theta))
@@ -216,82 +222,52 @@ def _newton(one: _One, theta: Floats, offset: Floats) -> Floats:
         theta = theta + np.clip(step, -2, 2)
         if np.abs(step).max() < 1e-6:
             break
-    return theta
+    return replace(one, theta=theta, mu=np.exp(np.clip(one.x @ theta + offset, -30, 30)))
 
 
-def _scatter(one: _One, mu: Floats) -> float:
-    """How much more counts scatter from week to week than Poisson's; at least as they would in the mean."""
-    free = max(len(mu) - one.x.shape[1], 1)
-    return max(float(((one.y - mu) ** 2 / mu).sum() / free), 0.5)
+def _wandering(ones: Sequence[_One]) -> tuple[float, float]:
+    """Variance of slow wandering as a share of sales squared, and what of it is kept from week to week.
 
-
-def _autocovariance(one: _One, mu: Floats, phi: float) -> tuple[Floats, Floats]:
-    """Sums by lag of what products of two weeks' residuals have in common, and of their means, to be pooled."""
-    size = int(one.week.max() - one.week.min()) + 1
-    off, mean = np.zeros(size), np.zeros(size)
-    at = one.week.max() - one.week
-    off[at], mean[at] = one.y - mu, mu
-    lags = range(1, min(_LAGS, size - 1) + 1)
-    weight = np.array([float((mean[lag:] * mean[:-lag]).sum()) for lag in lags])
-    # What a regression has taken out makes residuals lean against one another.
-    common = (
-        np.array([float((off[lag:] * off[:-lag]).sum()) for lag in lags]) + phi * one.x.shape[1] * weight / mu.sum()
-    )
-    return np.pad(common, (0, _LAGS - len(common))), np.pad(weight, (0, _LAGS - len(weight)))
-
-
-def _memory(own: Sequence[tuple[Floats, Floats]]) -> tuple[float, float]:
-    """Variance of slow wandering as a share of sales squared, and what of it is kept from week to week."""
-    common, weight = (np.sum([pair[place] for pair in own], axis=0) for place in (0, 1))
-    there = weight > 0
-    lag = np.arange(1, _LAGS + 1)[there]
-    curve, weight = (common[there] / weight[there]), weight[there]
-    best = (np.inf, 0.0, 0.0)
-    for kept in (0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98):
-        shape = kept**lag
-        size = max(float((weight * shape * curve).sum() / (weight * shape**2).sum()), 0.0)
-        best = min(best, (float((weight * (curve - size * shape) ** 2).sum()), size, kept))
+    By what residuals of weeks apart have in common, over all products; a regression has taken some of it out, which the
+    curve that is fitted to it allows for.
+    """
+    common, weight = np.zeros(_LAGS + 1), np.zeros(_LAGS + 1)
+    for one in ones:
+        size = max(int(np.ptp(one.week)), _LAGS) + 1
+        at = one.week - one.week.min()
+        off, mean = (np.bincount(at, values, size) for values in (one.y - one.mu, one.mu))
+        own = np.array([mean[lag:] @ mean[: size - lag] for lag in range(_LAGS + 1)])
+        chance = one.scatter * one.x.shape[1] * own / one.mu.sum()
+        common += [off[lag:] @ off[: size - lag] for lag in range(_LAGS + 1)] + chance
+        weight += own
+    lags = np.flatnonzero(weight > 0)[1:]
+    curve, weight, best = common[lags] / weight[lags], weight[lags], (np.inf, 0.0, 0.0)
+    at = np.arange(max(int(np.median([len(one.y) for one in ones])), _LAGS + 2))
+    x = np.column_stack([at < len(at) / 2, at >= len(at) / 2]).astype(float)  # a level before a step and one after
+    out = np.eye(len(at)) - x @ np.linalg.pinv(x)
+    for kept in _KEPT:
+        left = out @ kept ** np.abs(at[:, None] - at) @ out
+        shape = np.array([np.diagonal(left, lag).mean() for lag in lags])
+        level = max(float((weight * shape * curve).sum() / (weight * shape**2).sum()), 0.0)
+        best = min(best, (float((weight * (curve - level * shape) ** 2).sum()), level, kept))
     return best[1], best[2]
 
 
-def _alone(one: _One, mu: Floats, share: Floats) -> float:
-    """What share of the movement of its price a product does not have in common with its cells."""
-    x = one.x[:, 1] - np.average(one.x[:, 1], weights=mu)
-    return float((mu * (1 - share) * x**2).sum() / (mu * x**2).sum())
-
-
-def _error(one: _One, mu: Floats, phi: float, share: Floats, *, memory: tuple[float, float]) -> float:
-    """Standard error of the price's slope: chance, slow wandering, and that a product is part of its own season."""
-    size, kept = memory
-    free = mu * (1 - share)
-    bread = np.linalg.pinv((one.x * free[:, None]).T @ one.x)
-    slow = size * kept ** np.abs(one.week[:, None] - one.week[None, :]) * np.outer(free, free)
-    meat = one.x.T @ (slow + np.diag(phi * free)) @ one.x
-    return float(np.sqrt((bread @ meat @ bread)[1, 1]))
-
-
-def _pooled(table: pd.DataFrame) -> pd.DataFrame:
-    """Own slopes with ranges, and the same drawn towards the shop's mean as far as chance explains their scatter."""
-    if table.empty:
-        return pd.DataFrame(columns=_COLUMNS)
+def _pooled(ones: Sequence[tuple[str, float, float]]) -> pd.DataFrame:
+    """Own slopes with ranges, and the same drawn towards their mean; of fewer than five there is none to draw to."""
+    table = pd.DataFrame(ones, columns=["product_id", "own", "error"])
     own, error = table["own"].to_numpy(float), table["error"].to_numpy(float)
-    weight = 1 / error**2
-    middle = float((weight * own).sum() / weight.sum())
-    q = float((weight * (own - middle) ** 2).sum())
-    spread = max(0.0, (q - len(own) + 1) / max(float(weight.sum() - (weight**2).sum() / weight.sum()), 1e-9))
-    weight = 1 / (error**2 + spread)
-    middle = float((weight * own).sum() / weight.sum())
-    likely, low, _ = towards_mean(own - middle, error)
-    # The middle itself is known only so well, where there are few products not at all.
-    near = np.sqrt(
-        ((likely - low) / 1.96) ** 2 + (1 - np.clip((likely - low) / 1.96 / error, 0, 1) ** 2) ** 2 / weight.sum()
-    )
-    if len(own) < _LEAST_RUNG:
-        likely, near = own - middle, error
-    return table.assign(
-        own_low=own - 1.96 * error, own_high=own + 1.96 * error, elasticity=middle + likely,
-        low=middle + likely - 1.96 * near, high=middle + likely + 1.96 * near,
-    )[_COLUMNS]  # fmt: skip
+    likely, near = own, error
+    if len(own) >= _LEAST_RUNG:
+        weight = 1 / error / (1 / error).sum()
+        middle = float(weight @ own)
+        drawn, low, _ = towards_mean(own - middle, error)
+        # The mean itself is known only so well: the more a product leans on it, the more that counts.
+        own_share = np.clip((drawn - low) / 1.96 / error, 0, 1) ** 2
+        doubt = np.sqrt((weight**2 * (own - middle) ** 2).sum())
+        likely, near = middle + drawn, np.hypot((drawn - low) / 1.96, (1 - own_share) * doubt)
+    ends = {"own_low": own - 1.96 * error, "own_high": own + 1.96 * error}
+    return table.assign(**ends, elasticity=likely, low=likely - 1.96 * near, high=likely + 1.96 * near)[_COLUMNS]
 
 
 def part_ladder(found: Slopes) -> Part:
@@ -300,27 +276,19 @@ def part_ladder(found: Slopes) -> Part:
     if rows.empty:
         return Part()
     first, last = rows.iloc[0], rows.iloc[-1]
-    naive, fair = (formats.number(row["elasticity"], digits=1) for row in (first, last))
-    believed = Estimate(value=float(last["elasticity"]), low=float(last["low"]), high=float(last["high"]), unit="index")
+    naive, fair = (f"{formats.number(abs(row['elasticity']), digits=1)}% {'less' if row['elasticity'] < 0 else 'more'}"
+                   for row in (first, last))  # fmt: skip
     apart = not last["low"] <= first["elasticity"] <= last["high"]
-    title = f"A 1% dearer product sells {_percent(last['elasticity'])}, not {_percent(first['elasticity'])}" if apart else (
-        f"A 1% dearer product sells {_percent(last['elasticity'])}"
-    )  # fmt: skip
-    said = (
-        f"Whoever compares naively gets {naive}; within products, without promotions and season it is {fair}."
-        if apart else f"Without promotions and season it is {fair}; comparing naively gives {naive}."
+    metric = Metric(
+        id="elasticity", label="Elasticity", value=float(last["elasticity"]), low=float(last["low"]), unit="index",
+        high=float(last["high"]), definition="percent more pieces for 1% more price, within products, without "
+        "promotions and season; errors clustered by product",
     )  # fmt: skip
     return Part(
-        title=title, sentence=said,
+        title=f"A product that gets 1% dearer sells {fair}", metrics=[metric], tables={"ladder": rows},
+        sentence=f"Whoever compares naively gets {naive}." if apart else "Here a naive comparison says about the same.",
         chart=figures.dots(rows, label="rung", value="elasticity", low="low", high="high", what="elasticity",
-                           form=lambda value: formats.number(value, digits=1), reference=0.0),
-        metrics=[Metric.of(believed, id="elasticity", label="Elasticity", definition="percent more pieces for 1% more "
-                           "price, within products, without promotions and season; clustered by product")],
-        method=["Poisson pseudo-likelihood with effects of products and of weeks by category, zeros included; each "
-                f"product's own error allows for wandering of {formats.share(np.sqrt(found.memory[0]), digits=1)} of sales."],
-        tables={"ladder": rows},
+                           reference=0.0, form=lambda value: formats.number(value, digits=1)),
+        method=["Poisson pseudo-likelihood with effects of products and of weeks by category, weeks without a sale "
+                f"included; a product's error allows for wandering by {formats.share(found.wander, digits=1)}."],
     )  # fmt: skip
-
-
-def _percent(slope: float) -> str:
-    return f"{formats.number(abs(slope), digits=1)}% {'less' if slope < 0 else 'more'}"

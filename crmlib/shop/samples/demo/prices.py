@@ -33,10 +33,11 @@ MOVED: dict[str, tuple[float, tuple[tuple[str, float], ...]]] = {
     "Wildflower Honey 500 g": (-2.0, (("2024-12-02", 0.88),)),
 }
 # Two weeks each, when the shop sells most: a fifth off, and more is bought than the price explains.
-PROMOTIONS = ("2023-11-27", "2023-12-11", "2024-07-08", "2024-11-25", "2024-12-09", "2025-07-07", "2025-11-24", "2025-12-08",
-              "2026-07-06")  # fmt: skip
-PROMOTED = ("Colombia Huila 250 g", "Peppermint Leaves 75 g", "Brazil Cerrado 500 g", "Oat Biscuits 250 g", "Decaf Mexico 250 g",
-            "Dark Chocolate 70 % 100 g", "Wildflower Honey 500 g", "Guatemala Antigua 250 g", "Lemon Curd 320 g")  # fmt: skip
+PROMOTIONS = ("2023-11-27", "2023-12-11", "2024-07-08", "2024-11-25", "2024-12-09", "2025-07-07", "2025-11-24",
+              "2025-12-08", "2026-07-06")  # fmt: skip
+PROMOTED = ("Colombia Huila 250 g", "Peppermint Leaves 75 g", "Brazil Cerrado 500 g", "Oat Biscuits 250 g",
+            "Decaf Mexico 250 g", "Dark Chocolate 70 % 100 g", "Wildflower Honey 500 g", "Guatemala Antigua 250 g",
+            "Lemon Curd 320 g")  # fmt: skip
 PROMOTION_DAYS, OFF, LIFT, USUAL_SLOPE = 14, 0.2, 1.5, -1.5
 # Its supplier asks more, and nobody has looked: since then it costs more than it brings.
 COSTLY, COSTLY_FROM, COSTLY_TIMES = "Rock Sugar 500 g", "2026-05-04", 1.8
@@ -66,13 +67,15 @@ def priced(rng: np.random.Generator, *, lines: pd.DataFrame, goods: Catalogue, d
         wanted = (then * np.where(off, 1 - OFF, 1) / today) ** slope * np.where(off, LIFT, 1)
         price[own], share[own] = then, np.where(off, OFF, share[own])
         few = quantity[own] <= _MOST_PIECES  # the wholesale buyer takes what he takes
-        quantity[own] = np.where(few, _pieces(quantity[own], wanted, mean=quantity[own][few].mean(), draws=(kept[own], more[own])),
-                                 quantity[own])  # fmt: skip
+        pieces = _pieces(
+            quantity[own], wanted, mean=quantity[own][few].mean() if few.any() else 1.0, draws=(kept[own], more[own])
+        )
+        quantity[own] = np.where(few, pieces, quantity[own])
     cost[(product == goods.position(COSTLY)) & (at >= np.datetime64(COSTLY_FROM))] *= COSTLY_TIMES
     cents = np.round(price * 100) * quantity
     discount = np.round(cents * share)
-    return lines.assign(quantity=quantity, unit_price=price, discount=discount / 100, line_total=(cents - discount) / 100,
-                        unit_cost=cost.round(2))  # fmt: skip
+    money = {"discount": discount / 100, "line_total": (cents - discount) / 100}
+    return lines.assign(quantity=quantity, unit_price=price, unit_cost=cost.round(2), **money)
 
 
 def _pieces(
@@ -82,7 +85,7 @@ def _pieces(
     from scipy import stats
 
     kept, more = draws
-    left = np.clip(1 - (1 - wanted) * mean / (mean - 1), 0, 1)
+    left = np.clip(1 - (1 - wanted) * mean / max(mean - 1, 0.01), 0, 1)
     fewer = 1 + stats.binom.ppf(kept, np.maximum(quantity - 1, 0), left).astype(np.int64)
     extra = stats.poisson.ppf(more, np.maximum(wanted - 1, 0) * mean).astype(np.int64)
     return np.where(wanted < 1, fewer, quantity + extra)
@@ -103,5 +106,5 @@ def truth(goods: Catalogue) -> dict[str, Any]:
                        "products": [numbers[name] for name in PROMOTED]},
         "below_floor": {"product": numbers[COSTLY], "from": COSTLY_FROM, "cost_times": COSTLY_TIMES},
         "distribution_per_order": DISTRIBUTION,
-        "definition": "expected pieces of a line are (price / today's price) to the power of the elasticity times those of today",
+        "definition": "expected pieces of a line are those of today times (price / today's price) ** elasticity",
     }  # fmt: skip

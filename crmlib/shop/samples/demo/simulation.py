@@ -64,8 +64,8 @@ def simulate(
     carrier or supplier is better than another.
 
     `truth` holds: population and season (parameters), customers and feedback (columns as lists), baskets,
-    experiments, costs, prices, newcomers, touches, service, outage (of one channel on one day), dirt (counts by table and
-    kind), dirt_rows (row numbers from 0 of each fault), rows.
+    experiments, costs, prices, newcomers, touches, service, outage (of one channel on one day), dirt (counts by table
+    and kind), dirt_rows (row numbers from 0 of each fault), rows.
 
     >>> shop = simulate(customers=200, dirty=False)
     >>> shop.truth["baskets"]["affinities"][0]["probability"]
@@ -77,8 +77,8 @@ def simulate(
     clock = population.calendar()
     found = population.population(_stream(seed, "population"), customers=customers, clock=clock)
     taken = orders.orders_taken(
-        _stream(seed, "orders"), sequence_rng=_stream(seed, "sequences"), price_rng=_stream(seed, "prices"), found=found,
-        goods=goods,
+        _stream(seed, "orders"), sequence_rng=_stream(seed, "sequences"), price_rng=_stream(seed, "prices"),
+        found=found, goods=goods,
     )  # fmt: skip
     listed, ids = _customers(found, taken, seed=seed)
 
