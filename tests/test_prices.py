@@ -191,7 +191,7 @@ def test_where_no_price_pays_none_is_advised(seed):
     found = read(counts)
     advice = crm.prices.advise(found, crm.prices.slopes(found), floors_of(counts, truth))
     assert not advice.table["advice"].isin(["raise", "lower"]).any()
-    assert pages.headline(advice).startswith("None of 14 prices that moved is known to earn more")
+    assert pages.headline(advice).startswith("Of the 14 prices that moved, not one is known to earn more")
 
 
 def test_a_shop_whose_prices_never_moved_gets_no_elasticity():
@@ -260,7 +260,7 @@ def advice_of(rows, under=0):
         (advice_of([("a", "raise"), ("b", "raise"), ("c", "lower")], under=1),
          "2 prices should rise, 1 price should fall and 1 product sells below its floor."),
         (advice_of([("a", "keep")], under=2), "2 products sell below their floor."),
-        (advice_of([("a", "keep")]), "None of 1 price that moved is known to earn more elsewhere; keep them."),
+        (advice_of([("a", "keep")]), "Of the one price that moved, not one is known to earn more elsewhere: keep them."),
     ],
 )  # fmt: skip
 def test_headlines_for_none_one_and_many(advice, said):

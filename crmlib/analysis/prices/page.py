@@ -44,7 +44,8 @@ def headline(advice: Advice) -> str:
         return f"Whether prices are right is not known: {there}."
     if not advice.compared:
         return f"{wording.upper(wording.counted(known, 'price'))} moved; without costs nobody can say which earn more."
-    return f"None of {wording.counted(known, 'price')} that moved is known to earn more elsewhere; keep them."
+    those = "the one price" if known == 1 else f"the {wording.counted(known, 'price')}"
+    return f"Of {those} that moved, not one is known to earn more elsewhere: keep them."
 
 
 def part_advice(advice: Advice) -> Part:
@@ -101,7 +102,7 @@ def part_tests(advice: Advice) -> Part:
     money = cash(advice.currency)
     if rows.empty:
         return Part(title="No price is worth a test", detail=True,
-                    sentence=f"None sells enough for a test to tell within {span} which price earns more.")  # fmt: skip
+                    sentence=f"No product sells enough for a test to tell within {span} what earns more.")  # fmt: skip
     return Part(
         title=f"{wording.upper(wording.counted(len(rows), 'price'))} could be tested within {span}", detail=True,
         sentence="Two prices take turns by week until it is clear which earns more.",

@@ -111,12 +111,11 @@ def poisson(y: Floats, x: Floats, effects: Sequence[Ints], *, cluster: Ints) -> 
             break
     within = _within(mu, effects, x)
     bread = np.linalg.pinv((within * mu[:, None]).T @ within)
-    scores = np.column_stack([np.bincount(cluster, column) for column in (within * (y - mu)[:, None]).T])
+    sums = np.column_stack([np.bincount(cluster, column) for column in (within * (y - mu)[:, None]).T])
     # Each cluster has pulled the slope towards itself: CR3 of Bell and McCaffrey 2002 gives that back.
-    pull = np.stack([[np.bincount(cluster, mu * one * other) for other in within.T] for one in within.T]).transpose(
-        2, 0, 1
-    )
-    scores = np.linalg.solve(np.eye(len(theta)) - pull @ bread + 1e-9 * np.eye(len(theta)), scores[:, :, None])[:, :, 0]
+    pull = np.array([[np.bincount(cluster, mu * one * other) for other in within.T] for one in within.T])
+    rest = (1 + 1e-9) * np.eye(len(theta)) - pull.transpose(2, 0, 1) @ bread
+    scores = np.linalg.solve(rest, sums[:, :, None])[:, :, 0]
     return theta, bread @ (scores.T @ scores) @ bread
 
 

@@ -114,7 +114,7 @@ def part_willing(found: Willing) -> Part:
         return Part()
     rows = rows.assign(name=[f"{wording.upper(row.kind)}: {row.value}" for row in rows.itertuples()])
     sure, many = rows[rows["stands"] != 0], wording.counted(len(rows), "kind")
-    title, said = "No kind of customer is known to pay more readily", f"None of {many} stands out from chance."
+    title, said = "No kind of customer is known to pay more readily", f"What {many} do differently may be chance."
     if len(sure):
         top = sure.iloc[0]
         less, more = ("less", "more") if top["stands"] > 0 else ("more", "less")
