@@ -55,7 +55,7 @@ def part_advice(advice: Advice) -> Part:
     judged, never = int(table["shelf"].notna().sum()), int(table["moved"].isin([NEVER, PROMOTED]).sum())
     gain, moved = table[sure], table[table["worth"].notna()]
     metrics = [
-        Metric(id="identified", label="Effect of price known", value=float(known), unit=wording.noun(known, "product"),
+        Metric(id="identified", label="Moved enough to judge", value=float(known), unit=wording.noun(known, "product"),
                headline=True, n=judged, note=f"of {formats.number(judged)}",
                definition="products whose lasting price moved, with at least 30 pieces at each of two prices"),
         Metric(id="never_moved", label="Price never moved", value=float(never), unit=wording.noun(never, "product"),
@@ -166,7 +166,7 @@ def part_limits(advice: Advice) -> Part:
         said.append(f"{wording.upper(wording.counted(together, 'price'))} moved only when all others did: not judged.")
     said.append("Tax is in prices as the shop counts it; competitors' prices are in no table.")
     certain = ["Each product's own weeks decide. A price counts once it lasted four weeks and sold 30 pieces."]
-    if advice.compared:
+    if advice.compared > 1:
         certain.append(f"The ranges of all {wording.counted(advice.compared, 'comparison')} hold at once, with 95%.")
     return Part(caveats=[Caveat(text=text) for text in said], certain=certain)
 
@@ -174,7 +174,7 @@ def part_limits(advice: Advice) -> Part:
 def part_few(advice: Advice) -> Part:
     """What there is, where there is little: what was paid."""
     rows, money = advice.table.sort_values("pieces", ascending=False), cash(advice.currency)
-    named = {"below_floor": "Sold below their floor", "identified": "Effect of price known"}
+    named = {"below_floor": "Sold below their floor", "identified": "Moved enough to judge"}
     zero = [Metric(id=name, label=label, value=0, unit="products", definition="products with enough lines")
             for name, label in named.items()]  # fmt: skip
     return Part(

@@ -114,7 +114,10 @@ def part_willing(found: Willing) -> Part:
         return Part()
     rows = rows.assign(name=[f"{wording.upper(row.kind)}: {row.value}" for row in rows.itertuples()])
     sure, many = rows[rows["stands"] != 0], wording.counted(len(rows), "kind")
-    title, said = "No kind of customer is known to pay more readily", f"What {many} do differently may be chance."
+    title, said = (
+        "No kind of customer is known to pay more readily",
+        f"Nothing that {many} {wording.noun(len(rows), 'shows', 'show')} is beyond chance.",
+    )
     if len(sure):
         top = sure.iloc[0]
         less, more = ("less", "more") if top["stands"] > 0 else ("more", "less")
