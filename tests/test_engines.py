@@ -33,6 +33,7 @@ from crmlib.analysis.feedback import breakdown, texts
 from crmlib.analysis.lifetime_value import methods, models, payback, validation
 from crmlib.analysis.lifetime_value import season as clock
 from crmlib.analysis.overview import facts as overview
+from crmlib.analysis.prices import facts as pricing
 from crmlib.analysis.retention import exposures
 from crmlib.analysis.retention import facts as leaving
 from crmlib.analysis.retention.lists import given_back
@@ -207,6 +208,18 @@ CASES: dict[str, Callable[[crm.Shop], Any]] = {
     "analysis.teams.facts.orders": served.orders,
     "analysis.teams.marketing.won": marketing.won,
     "analysis.teams.marketing.spent": marketing.spent,
+    "analysis.prices.facts.lines": pricing.lines,
+    "analysis.prices.facts.by_product": lambda s: pricing.by_product(pricing.lines(s), margin=0.1),
+    "analysis.prices.facts.weekly": lambda s: pricing.weekly(pricing.lines(s), most=40, least=50, within_days=728),
+    "analysis.prices.facts.shelf": lambda s: pricing.shelf(pricing.lines(s), within_days=364),
+    "analysis.prices.facts.by_kind": lambda s: pricing.by_kind(
+        s, pricing.shelf(pricing.lines(s), within_days=364), "buyer", products=["P007", "P037"]
+    ).union(
+        *(
+            pricing.by_kind(s, pricing.shelf(pricing.lines(s), within_days=364), by, products=["P007"])
+            for by in ("channel", "country")
+        )
+    ),
     "analysis.seasons.facts.daily": seasons.daily,
     "analysis.seasons.facts.labelled": lambda s: seasons.labelled(s, "time of day").union(
         *(seasons.labelled(s, by) for by in ("channel", "country", "category", "product"))

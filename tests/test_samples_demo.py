@@ -724,7 +724,8 @@ def test_a_large_shop_is_written_block_by_block(tmp_path: Path, monkeypatch: pyt
 
 def test_acquisition_costs_are_those_planted(clean: demo.Simulation) -> None:
     costs, people = clean.tables["costs"], clean.tables["customers"]
-    assert set(costs["kind"]) == {"acquisition"}
+    assert set(costs["kind"]) == {"acquisition", "distribution"}
+    costs = costs[costs["kind"] == "acquisition"]
     bought = people["customer_id"].isin(clean.tables["orders"]["customer_id"])
     won = people[bought].groupby("acquisition_channel").size()
     per_buyer = costs.groupby("acquisition_channel")["amount"].sum() / won

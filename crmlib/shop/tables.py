@@ -264,7 +264,7 @@ _TABLES = (
         "a cost that is not in a product's price",
         _columns("""
             kind!                text   campaign, contact, service, distribution, acquisition
-            amount!              money  how much
+            amount!              money  how much; of a distribution cost: to pack and send one order, since valid_from
             valid_from           time   since when
             campaign_id          id     for which campaign
             acquisition_channel  text   for an acquisition cost: the channel whose new customers it won

@@ -18,7 +18,18 @@ BLOCK = 20_000  # customers simulated at a time, about a million order lines
 _IDS = ("customer_id", "order_id", "feedback_id", "ticket_id")
 _ONCE = ("products", "assignments", "outcomes", "staff")
 # True of every block alike; what names single rows would be as large as the shop.
-_KEPT = ("first_day", "as_of", "population", "season", "reviews", "experiments", "touches", "service", "dirty")
+_KEPT = (
+    "first_day",
+    "as_of",
+    "population",
+    "season",
+    "reviews",
+    "experiments",
+    "touches",
+    "service",
+    "prices",
+    "dirty",
+)
 
 
 def sizes(customers: int) -> list[int]:

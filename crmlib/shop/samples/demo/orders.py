@@ -22,6 +22,7 @@ from crmlib.shop.samples.demo.population import (
     Population,
     by_day,
 )
+from crmlib.shop.samples.demo.prices import priced
 
 Flags = NDArray[np.bool_]
 Ints = NDArray[np.int64]
@@ -50,11 +51,12 @@ class Orders:
 
 
 def orders_taken(
-    rng: np.random.Generator, *, sequence_rng: np.random.Generator, found: Population, goods: Catalogue
-) -> Orders:
+    rng: np.random.Generator, *, sequence_rng: np.random.Generator, price_rng: np.random.Generator, found: Population,
+    goods: Catalogue,
+) -> Orders:  # fmt: skip
     """All orders from the first day to the last, guests and the wholesale buyer included.
 
-    What customers come back for is drawn from a stream of its own.
+    What customers come back for, and how many pieces they take at which price, is drawn from streams of their own.
     """
     history = found.day < HISTORY_DAYS
     buyer, day = found.buyer[history], found.day[history]
@@ -76,6 +78,7 @@ def orders_taken(
     )
     day = (at.astype("datetime64[D]") - FIRST_DAY).astype(np.int64)
     lines = with_sequences(sequence_rng, lines=lines, goods=goods, buyer=buyer, day=day)
+    lines = priced(price_rng, lines=lines, goods=goods, day=day)
     first = np.zeros(len(at), dtype=np.bool_)
     first[np.unique(buyer, return_index=True)[1]] = True
     first &= buyer >= 0

@@ -19,6 +19,7 @@ from crmlib.shop.samples.demo import (
     outage,
     people,
     population,
+    prices,
     reviews,
     service,
 )
@@ -63,8 +64,8 @@ def simulate(
     carrier or supplier is better than another.
 
     `truth` holds: population and season (parameters), customers and feedback (columns as lists), baskets,
-    experiments, costs, newcomers, touches, service, outage (of one channel on one day), dirt (counts by table and
-    kind), dirt_rows (row numbers from 0 of each fault), rows.
+    experiments, costs, prices, newcomers, touches, service, outage (of one channel on one day), dirt (counts by table
+    and kind), dirt_rows (row numbers from 0 of each fault), rows.
 
     >>> shop = simulate(customers=200, dirty=False)
     >>> shop.truth["baskets"]["affinities"][0]["probability"]
@@ -76,8 +77,9 @@ def simulate(
     clock = population.calendar()
     found = population.population(_stream(seed, "population"), customers=customers, clock=clock)
     taken = orders.orders_taken(
-        _stream(seed, "orders"), sequence_rng=_stream(seed, "sequences"), found=found, goods=goods
-    )
+        _stream(seed, "orders"), sequence_rng=_stream(seed, "sequences"), price_rng=_stream(seed, "prices"),
+        found=found, goods=goods,
+    )  # fmt: skip
     listed, ids = _customers(found, taken, seed=seed)
 
     table = taken.table.assign(customer_id=ids[taken.buyer])
@@ -119,6 +121,7 @@ def simulate(
             first_day=found.people["first_day"].to_numpy(),
         ),
     }
+    tables["costs"] = pd.concat([tables["costs"], prices.distribution()], ignore_index=True).fillna("")
     tables["touches"] = newcomers.touches(_stream(seed, "touches"), found=found, taken=taken, ids=ids)
     tables = {name: frame.reset_index(drop=True) for name, frame in tables.items()}
     counted: dict[str, dict[str, int]] = {}
@@ -157,6 +160,7 @@ def simulate(
         "reviews": _truth_of_reviews(),
         "experiments": effects,
         "costs": {"acquisition_per_new_buyer": dict(costs.COST_PER_CUSTOMER)},
+        "prices": prices.truth(goods),
         "newcomers": newcomers.truth(first_orders, lost, goods=goods, ids=ids),
         "touches": newcomers.truth_of_touches(),
         "service": served.truth,
