@@ -41,7 +41,11 @@ def made(seed: int, *, kinds: int = 3, skewed: bool = False, people: int = 700, 
     n = len(who)
     week = pd.to_timedelta(7 * rng.integers(0, 104, n), unit="D")
     free = rng.random(n) < weekend[who]
-    day = pd.Timestamp("2024-10-07") + week + pd.to_timedelta(np.where(free, 5, 0) + rng.integers(0, np.where(free, 2, 5)), "D")
+    day = (
+        pd.Timestamp("2024-10-07")
+        + week
+        + pd.to_timedelta(np.where(free, 5, 0) + rng.integers(0, np.where(free, 2, 5)), "D")
+    )
     late = rng.random(n) < evening[who]
     at = day + pd.to_timedelta(np.where(late, 18 * 60, 9 * 60) + rng.integers(0, np.where(late, 240, 540)), "min")
     total = money[who] * np.exp(0.4 * rng.standard_normal(n))

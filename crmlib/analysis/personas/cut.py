@@ -145,7 +145,7 @@ def _clustered(z: Floats, kinds: int, *, starts: int, seed: int) -> KMeans:
 
 
 def assigned(people: ir.Table, model: Model) -> ir.Table:
-    """Grain: a customer of `behaviour`, as there, with kind (FEW for those with too few orders) and clear (surely in it).
+    """Grain: a customer of `behaviour`, as there, with kind (FEW: too few orders to tell) and clear (surely in it).
 
     The same as `scores` and `nearest`, said to the engine, so that a million are assigned where they lie.
     """
@@ -162,7 +162,9 @@ def assigned(people: ir.Table, model: Model) -> ir.Table:
     rows = rows.mutate(**away)
     d = [rows[name] for name in away]
     best = ibis.least(*d)
-    second = ibis.least(*(ibis.greatest(one, other) for n, one in enumerate(d) for other in d[n + 1 :]), ibis.literal(1e9))
+    second = ibis.least(
+        *(ibis.greatest(one, other) for n, one in enumerate(d) for other in d[n + 1 :]), ibis.literal(1e9)
+    )
     kind = ibis.cases(*((one == best, n) for n, one in enumerate(d)), else_=0)
     few = rows["orders"] < LEAST_ORDERS
     return rows.mutate(

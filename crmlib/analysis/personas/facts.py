@@ -55,7 +55,7 @@ def plan(shop: Shop, *, until: date) -> Plan:
     if not shop.has("orders", "customer_id"):
         raise NotAvailable("needs orders.customer_id; this shop's orders do not name their customer")
     start = until - timedelta(days=DAYS)
-    groups = ways = ()
+    groups, ways = tuple[str, ...](), tuple[str, ...]()
     if shop.has("order_lines") and shop.has("products", "category"):
         items = basket_items(shop, level="category")
         groups = _largest(shop, items.filter(items["day"] >= ibis.literal(start)), "item", _GROUPS)
@@ -108,9 +108,9 @@ def bought(shop: Shop, at: Plan) -> ir.Table:
 def behaviour(shop: Shop, at: Plan) -> ir.Table:
     """Grain: a customer with an order within the plan's days.
 
-    Columns customer_id, orders, first and last_day, sales, year (sales of the last 365 days), and for each habit x_ (its size;
-    gap and spend as logarithms, the rest as shares; empty: unknown) and m_ (how many times it was seen). Not enough for
-    single orders.
+    Columns customer_id, orders, first, last_day, sales, year (sales of the last 365 days), and for each habit x_ (its
+    size; gap and spend as logarithms, the rest as shares; empty: unknown) and m_ (how many times it was seen). Not
+    enough for single orders.
     """
     rows = bought(shop, at)
     recent = rows["day"] >= ibis.literal(at.until - timedelta(days=YEAR))
@@ -132,56 +132,42 @@ def behaviour(shop: Shop, at: Plan) -> ir.Table:
         m_gap=many - 1, x_gap=ibis.greatest(apart, 0.5).ln(), **{f"m_{name}": many for name in counted}
     )
     if at.groups:
-        theirs = habits(shop, at)
+        items = basket_items(shop, level="category").semi_join(rows, "order_id")
+        theirs = items.group_by("customer_id").aggregate(
+            _n=items["order_id"].nunique().cast("float64"),
+            **{f"_{n}": (items["item"] == name).cast("float64").sum() for n, name in enumerate(at.groups)},
+        )  # fmt: skip
         people = people.left_join(theirs, "customer_id").drop("customer_id_right")
+        people = people.mutate(**{f"x_group{n}": people[f"_{n}"] / people["_n"] for n in range(len(at.groups))},
+                               **{f"m_group{n}": people["_n"].fill_null(0.0) for n in range(len(at.groups))})  # fmt: skip
     asked = [f"{side}_{trait.id}" for trait in at.traits for side in "xm"]
     return people.select("customer_id", "orders", "first", "last_day", "sales", "year", *asked)
 
 
-def habits(shop: Shop, at: Plan) -> ir.Table:
-    """Grain: a customer with goods of a known category. Columns x_group0 …, m_group0 …: shares of the orders that hold
-    the largest categories."""
-    items = basket_items(shop, level="category")
-    items = items.filter(
-        items["customer_id"].notnull() & (items["day"] >= ibis.literal(at.start))
-        & (items["day"] < ibis.literal(at.until))
-    )  # fmt: skip
-    people = items.group_by("customer_id").aggregate(
-        _n=items["order_id"].nunique().cast("float64"),
-        **{f"_k{n}": (items["item"] == name).cast("float64").sum() for n, name in enumerate(at.groups)},
-    )  # fmt: skip
-    return people.select(
-        "customer_id", **{f"x_group{n}": people[f"_k{n}"] / people["_n"] for n in range(len(at.groups))},
-        **{f"m_group{n}": people["_n"] for n in range(len(at.groups))},
-    )  # fmt: skip
-
-
 def later(shop: Shop, at: Plan, *, end: date) -> ir.Table:
-    """Grain: a customer of the plan, with what was not used to cut them.
+    """Grain: a customer who ordered before `end`, with what was not used to cut them.
 
-    Columns customer_id, orders_later and sales_later (in [until, end)), returned, unhappy (ever, before), country,
-    born (year); empty where the shop does not tell.
+    Columns customer_id, orders_later and sales_later (in [until, end)), returned and unhappy (shares of their orders
+    before and of their ratings), age in years; empty where the shop does not tell.
     """
-    orders = net_orders(shop).filter(lambda t: t["customer_id"].notnull())
-    after = (orders["day"] >= ibis.literal(at.until)) & (orders["day"] < ibis.literal(end))
-    found = orders.filter(orders["day"] < ibis.literal(end)).group_by("customer_id").aggregate(
-        orders_later=after.cast("int64").sum(), sales_later=orders["revenue"].cast("float64").sum(where=after),
-    )  # fmt: skip
-    found = found.mutate(sales_later=found["sales_later"].fill_null(0.0))
-    empty = {"returned": "float64", "unhappy": "float64", "country": "string", "born": "int64"}
-    if shop.has("orders", "refunded"):
-        back = shop.table("orders").filter(lambda t: t["ordered_at"].date() < ibis.literal(at.until))
-        back = back.group_by("customer_id").aggregate(
-            returned=(back["refunded"] > 0).fill_null(False).cast("float64").max()
-        )
-        found = found.left_join(back, "customer_id").drop("customer_id_right")
+    orders = net_orders(shop).filter(lambda t: t["customer_id"].notnull() & (t["day"] < ibis.literal(end)))
+    after = orders["day"] >= ibis.literal(at.until)
+    found = orders.group_by("customer_id").aggregate(
+        orders_later=after.cast("float64").sum(),
+        sales_later=orders["revenue"].cast("float64").sum(where=after).fill_null(0.0),
+    )
+    before = shop.table("orders").filter(lambda t: t["ordered_at"].date() < ibis.literal(at.until))
+    returned = (before["refunded"] > 0).cast("float64").mean()
+    parts = {"returned": before.group_by("customer_id").aggregate(returned=returned)}
     if shop.has("feedback", "customer_id", "rating"):
         said = shop.table("feedback").filter(lambda t: t["rating"].notnull())
-        said = said.group_by("customer_id").aggregate(unhappy=(said["rating"] <= 2).cast("float64").max())
-        found = found.left_join(said, "customer_id").drop("customer_id_right")
-    if shop.has("customers"):
-        known = shop.table("customers").select("customer_id", "country", born=lambda t: t["birth_date"].year())
-        found = found.left_join(known, "customer_id").drop("customer_id_right")
-    for name, kind in empty.items():
-        found = found.mutate(**{name: (found[name] if name in found.columns else ibis.null(kind)).cast(kind)})
-    return found.select("customer_id", "orders_later", "sales_later", *empty)
+        parts["unhappy"] = said.group_by("customer_id").aggregate(unhappy=(said["rating"] <= 2).cast("float64").mean())
+    if shop.has("customers", "birth_date"):
+        age = at.until.year - shop.table("customers")["birth_date"].year().cast("float64")
+        parts["age"] = shop.table("customers").select("customer_id", age=age)
+    for name in ("returned", "unhappy", "age"):
+        if name in parts:
+            found = found.left_join(parts[name], "customer_id").drop("customer_id_right")
+        else:
+            found = found.mutate(**{name: ibis.null("float64")})
+    return found
