@@ -32,6 +32,9 @@ from crmlib.analysis.experiments import looks, moments, segments
 from crmlib.analysis.feedback import breakdown, texts
 from crmlib.analysis.lifetime_value import methods, models, payback, validation
 from crmlib.analysis.lifetime_value import season as clock
+from crmlib.analysis.personas import facts as habits
+from crmlib.analysis.personas.answers import endings
+from crmlib.analysis.personas.problems import troubles, within
 from crmlib.analysis.retention import exposures
 from crmlib.analysis.retention import facts as leaving
 from crmlib.analysis.retention.lists import given_back
@@ -193,6 +196,15 @@ CASES: dict[str, Callable[[crm.Shop], Any]] = {
     "analysis.teams.facts.orders": served.orders,
     "analysis.teams.marketing.won": marketing.won,
     "analysis.teams.marketing.spent": marketing.spent,
+    "analysis.personas.facts.bought": lambda s: habits.bought(s, habits.plan(s, until=END)),
+    "analysis.personas.facts.behaviour": lambda s: habits.behaviour(s, habits.plan(s, until=END)),
+    "analysis.personas.facts.later": lambda s: habits.later(s, habits.plan(s, until=CUT), end=END),
+    "analysis.personas.cut.assigned": lambda s: crm.personas.measure(s).people,
+    "analysis.personas.problems.within": lambda s: within(
+        habits.plan(s, until=END), s.table("feedback"), "created_at"
+    ).select("feedback_id"),
+    "analysis.personas.problems.troubles": lambda s: troubles(s, habits.plan(s, until=END)),
+    "analysis.personas.answers.endings": lambda s: endings(s, habits.plan(s, until=END)),
     "analysis.seasons.facts.daily": seasons.daily,
     "analysis.seasons.facts.labelled": lambda s: seasons.labelled(s, "time of day").union(
         *(seasons.labelled(s, by) for by in ("channel", "country", "category", "product"))

@@ -18,7 +18,7 @@ from crmlib.analysis.personas.facts import FEW, LEAST_ORDERS, Trait
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]
-MOST, DRAWS, ERROR = 6, 99, 0.05
+MOST, DRAWS, ERROR = 6, 59, 0.05
 WORTH = 0.1  # by how much closer kinds must hold together than one Gaussian's, to be called kinds
 CLEAR = 0.8  # chance from which on somebody is clearly of a kind
 _RELIABLE, _KNOWN, _FAR, _TESTED, _BOOTS, _STABLE, _CUTS = 0.05, 0.5, 3.5, 1000, 30, 0.75, 4

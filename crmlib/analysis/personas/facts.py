@@ -138,8 +138,9 @@ def behaviour(shop: Shop, at: Plan) -> ir.Table:
             **{f"_{n}": (items["item"] == name).cast("float64").sum() for n, name in enumerate(at.groups)},
         )  # fmt: skip
         people = people.left_join(theirs, "customer_id").drop("customer_id_right")
-        people = people.mutate(**{f"x_group{n}": people[f"_{n}"] / people["_n"] for n in range(len(at.groups))},
-                               **{f"m_group{n}": people["_n"].fill_null(0.0) for n in range(len(at.groups))})  # fmt: skip
+        for n in range(len(at.groups)):
+            shares = {f"x_group{n}": people[f"_{n}"] / people["_n"], f"m_group{n}": people["_n"].fill_null(0.0)}
+            people = people.mutate(**shares)
     asked = [f"{side}_{trait.id}" for trait in at.traits for side in "xm"]
     return people.select("customer_id", "orders", "first", "last_day", "sales", "year", *asked)
 

@@ -106,12 +106,13 @@ def measure(shop: Shop, *, personas: int = 0, seed: int = 0) -> Personas:
     model, verdict = judge(scores(frame, scales), scales, kinds=personas, seed=seed)
     people = shop.keep(assigned(people, model))
     table = _sums(shop, people, at).join(_before(shop, at, model), on="kind")
+    baskets = _baskets(shop, people, at)
     habits = [apart(centre, model.scales) for centre in model.centres]
     names = {FEW: f"Fewer than {wording.small(LEAST_ORDERS)} orders", **dict(enumerate(named(habits)))}
     advice = {FEW: ("a welcome and the bestsellers", "what assumes habits"), **dict(enumerate(map(advised, habits)))}
     table = table.assign(
         name=table["kind"].map(names), stability=table["kind"].map(dict(enumerate(verdict.stability))),
-        basket=table["kind"].map(_baskets(shop, people, at)).fillna(""),
+        basket=[baskets.get(kind, "") for kind in table["kind"]],
         write=[advice[kind][0] for kind in table["kind"]], leave_out=[advice[kind][1] for kind in table["kind"]],
     )  # fmt: skip
     return Personas(

@@ -93,7 +93,7 @@ def problems(shop: Shop, found: Personas) -> Problems:
     Customers with too few orders are left out. Corrected over all kinds and problems, so that a shop where all have the
     same troubles names one in at most 5 of 100.
 
-    >>> problems(shop, measure(shop)).table["q_value"].between(0, 1).all()
+    >>> bool(problems(shop, measure(shop)).table["q_value"].between(0, 1).all())
     True
     """
     missing = {name: f"{asked[0]}.{' and '.join(asked[1:])}" for name, asked in _ASKED.items() if not shop.has(*asked)}
