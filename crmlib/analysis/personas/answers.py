@@ -33,7 +33,8 @@ def endings(shop: Shop, at: Plan) -> ir.Table:
     least four of five and not reopened; without marks: not reopened, and ordered again within 90 days.
     """
     rows = within(at, shop.table("tickets"), "opened_at")
-    hours = rows["first_reply_at"].delta(rows["opened_at"], unit="minute").cast("float64") / 60
+    begun, ended = (rows[name].truncate("m") for name in ("opened_at", "first_reply_at"))
+    hours = ended.delta(begun, unit="minute").cast("float64") / 60
     rows = rows.mutate(topic=rows["topic"].fill_null("anything"), hours=hours).filter(hours >= 0)
 
     def followed(dated: ir.Table, days: int) -> ir.BooleanColumn:

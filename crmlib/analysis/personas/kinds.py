@@ -102,8 +102,9 @@ def measure(shop: Shop, *, personas: int = 0, seed: int = 0) -> Personas:
     if not scales:
         people = people.mutate(kind=ibis.literal(FEW, type="int64"), clear=ibis.literal(False))
         said = dict.fromkeys(("basket", "write", "leave_out"), "")
-        return Personas(table=_sums(shop, people, at).assign(name="Everybody", **said), centres=pd.DataFrame(), verdict=None,
-                        model=None, at=at, people=people, enough=enough, currency=shop.currency)  # fmt: skip
+        table = _sums(shop, people, at).assign(name="Everybody", **said)
+        return Personas(table=table, centres=pd.DataFrame(), verdict=None, model=None, at=at, people=people,
+                        enough=enough, currency=shop.currency)  # fmt: skip
     model, verdict = judge(scores(frame, scales), scales, kinds=personas, seed=seed)
     people = shop.keep(assigned(people, model))
     table = _sums(shop, people, at).join(_before(shop, at, model), on="kind")
