@@ -70,7 +70,7 @@ def test_the_planted_problem_is_named_for_its_kind_alone(three, found):
     ids = shop.fetch(found.people.filter(found.people["kind"] == int(named["kind"].iloc[0])))["customer_id"]
     assert (kind[ids] == 1).mean() > 0.9
     assert page.headline.startswith("Three kinds of customers; ‘Large orders") and "damaged’" in page.headline
-    assert len(page.headline.split()) <= 24 and len(page.actions) <= 3 and len(page.tiles) == 4
+    assert len(page.headline.split()) <= 20 and len(page.actions) <= 3 and len(page.tiles) == 4
     assert page["structure"].value == 1 and page["problems"].value == 1
     assert {"personas", "problems", "answers", "held_out"} == set(page.tables)
     assert set(page.lists) == {"persona_1", "persona_2", "persona_3"}

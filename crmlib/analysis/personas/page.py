@@ -20,7 +20,7 @@ from crmlib.findings import Action, Caveat, Findings, Metric, Part, compose
 if TYPE_CHECKING:
     from crmlib.shop.shop import Shop
 
-MAX_CUSTOMERS, _WITHIN_DAYS = 5_000_000, 7
+MAX_CUSTOMERS, _WITHIN_DAYS, _MOST_WORDS = 5_000_000, 7, 20
 _BEFORE = "the year before"
 _COLUMNS = ["kind", "name", "customers", "share", "before", "sales_year", "share_sales", "margin_year", "orders_each",
             "spend_per_order", "clear", "stability", "basket", "write", "leave_out"]  # fmt: skip
@@ -47,7 +47,8 @@ def headline(found: Personas, troubles: Problems) -> str:
     if len(named):
         worst = named.iloc[0]
         often = wording.times(worst["ratio"], word="often")
-        return f"{lead}; ‘{worst['name']}’ customers have {worst['problem']} {often} as others."
+        said = f"{lead}; ‘{worst['name']}’ customers have {worst['problem']} {often} as others."
+        return said if len(said.split()) <= _MOST_WORDS else said.replace("’ customers have", "’ have", 1)
     who = f"‘{top['name']}’, {formats.share(top['share'])} of customers"
     return f"{lead}: {who}, {formats.share(top['share_sales'])} of sales." if found.money else f"{lead}: {who}."
 
