@@ -32,7 +32,7 @@ NEEDS = {
     "customers": {"orders"}, "audiences": {"orders", "customers"}, "lifetime_value": {"orders"},
     "purchase_cycles": {"orders"}, "retention": {"orders"}, "cohorts": {"orders"}, "baskets": {"order_lines"}, "seasons": {"orders"},
     "overview": {"orders"}, "feedback": {"feedback"}, "experiments": {"assignments"},
-    "teams": {"shipments"}, "prices": {"order_lines"},
+    "teams": {"shipments"}, "prices": {"order_lines"}, "personas": {"orders"},
 }  # fmt: skip
 CASES = [((name,), rows) for name in TABLES for rows in ("rows", "header")] + [(TABLES, "rows"), (TABLES, "header")]
 

@@ -33,6 +33,9 @@ from crmlib.analysis.feedback import breakdown, texts
 from crmlib.analysis.lifetime_value import methods, models, payback, validation
 from crmlib.analysis.lifetime_value import season as clock
 from crmlib.analysis.overview import facts as overview
+from crmlib.analysis.personas import facts as habits
+from crmlib.analysis.personas.answers import endings
+from crmlib.analysis.personas.problems import troubles, within
 from crmlib.analysis.prices import facts as pricing
 from crmlib.analysis.retention import exposures
 from crmlib.analysis.retention import facts as leaving
@@ -220,6 +223,15 @@ CASES: dict[str, Callable[[crm.Shop], Any]] = {
             for by in ("channel", "country")
         )
     ),
+    "analysis.personas.facts.bought": lambda s: habits.bought(s, habits.plan(s, until=END)),
+    "analysis.personas.facts.behaviour": lambda s: habits.behaviour(s, habits.plan(s, until=END)),
+    "analysis.personas.facts.later": lambda s: habits.later(s, habits.plan(s, until=CUT), end=END),
+    "analysis.personas.cut.assigned": lambda s: crm.personas.measure(s).people,
+    "analysis.personas.problems.within": lambda s: within(
+        habits.plan(s, until=END), s.table("feedback"), "created_at"
+    ).select("feedback_id"),
+    "analysis.personas.problems.troubles": lambda s: troubles(s, habits.plan(s, until=END)),
+    "analysis.personas.answers.endings": lambda s: endings(s, habits.plan(s, until=END)),
     "analysis.seasons.facts.daily": seasons.daily,
     "analysis.seasons.facts.labelled": lambda s: seasons.labelled(s, "time of day").union(
         *(seasons.labelled(s, by) for by in ("channel", "country", "category", "product"))

@@ -31,7 +31,7 @@ FIRST_WORDS, OPEN_WORDS = 110, 450
 WITH_ACTIONS = 150  # the first screen with the rows of what to do
 REPORTS = (
     "data_health", "overview", "customers", "audiences", "lifetime_value", "purchase_cycles", "retention", "cohorts", "baskets",
-    "seasons", "prices", "feedback", "experiments", "teams", "briefing", "proof",
+    "seasons", "prices", "personas", "feedback", "experiments", "teams", "briefing", "proof",
 )  # fmt: skip
 ABOVE_BUDGET: tuple[str, ...] = ()  # reports whose page is not there yet
 

@@ -1,8 +1,8 @@
 """How the demo shop serves its customers: staff in teams, tickets, and parcels by carrier.
 
 One team answers late, worst of all about returns; another only has the hard cases, and so looks bad. One carrier is
-late; another brings what goes abroad, and so looks slow. What one supplier sends makes people write more often. All is
-drawn by itself, so that whatever else the shop holds stays as it was.
+late; another brings what goes abroad, and so looks slow. What one supplier sends makes people write more often. Large
+orders arrive damaged more often. All is drawn by itself, so that whatever else the shop holds stays as it was.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ TICKETS, MARKED, UNASSIGNED, FORGOTTEN, SIGMA = 0.095, 0.35, 0.04, 0.015, 0.8
 _HARD_SHARE = 0.55  # of hard tickets that go to HARD_TEAM
 BAD_SUPPLIER, MORE_TICKETS = "Nordlicht Wholesale", 0.06
 
+LARGE_FROM, BROKEN, BROKEN_SHARE = 60.0, "damaged", 0.4  # of the tickets about orders of so much money, beside usual
+
 CARRIERS = {"Swiftpost": (0.55, 0.30), "BlueVan": (0.20, 0.60), "Parcelo": (0.25, 0.10)}  # at home, abroad
 LATE_CARRIER, LATE_MORE, LATE, LOST = "Parcelo", 0.14, 0.05, 0.003
 
@@ -50,10 +52,10 @@ def service(
 ) -> Served:
     """Who answered whom, and who brought what?
 
-    `orders` has order_id, ordered_at, customer_id ('' for guests), country, and stands (false: cancelled); `faulty`
-    marks orders with goods of the supplier whose goods make people write. `named` is the carrier that a text about an
-    order complains of, by order_id. With teams 'alike' all teams, carriers and suppliers are as good as one another,
-    and still have the cases they have.
+    `orders` has order_id, ordered_at, customer_id ('' for guests), country, stands (false: cancelled) and may have
+    total, so that large ones arrive damaged more often; `faulty` marks orders with goods of the supplier whose goods
+    make people write. `named` is the carrier that a text about an order complains of, by order_id. With teams 'alike'
+    all teams, carriers and suppliers are as good as one another, and still have the cases they have.
     """
     differ = teams == "differ"
     staff = pd.DataFrame(
@@ -76,6 +78,9 @@ def _tickets(
     asked &= (orders["customer_id"] != "").to_numpy()
     shares = np.array([share for share, _, _ in TOPICS.values()])
     topic = rng.choice(list(TOPICS), size=size, p=shares / shares.sum())
+    if differ and "total" in orders:
+        broken = rng.spawn(1)[0].random(size) < BROKEN_SHARE
+        topic = np.where(broken & (orders["total"] >= LARGE_FROM).to_numpy(), BROKEN, topic)
     days = 1 + rng.gamma(2.0, 2.5, size).astype(int)
     minutes = (6.5 * 60 + 990 * rng.beta(2.2, 2.2, size)).astype(int)  # from half past six until eleven at night
     midnight = orders["ordered_at"].to_numpy().astype("datetime64[D]")
@@ -175,5 +180,6 @@ def _truth(differ: bool) -> dict[str, Any]:
             "slow": {"team": SLOW_TEAM, "times": SLOW_TIMES, "topic": SLOW_TOPIC, "times_there": SLOWER_TIMES},
             "late_carrier": {"carrier": LATE_CARRIER, "more": LATE_MORE},
             "supplier": {"supplier": BAD_SUPPLIER, "more_tickets_per_order": MORE_TICKETS},
+            "large_orders": {"from": LARGE_FROM, "topic": BROKEN, "more_of_their_tickets": BROKEN_SHARE},
         }
     return said

@@ -384,7 +384,7 @@ def _service(
 ) -> service.Served:
     """Tickets and parcels of all orders. `spoken` are the texts that complain of a delivery, by order_id."""
     where = table["customer_id"].map(listed.set_index("customer_id")["country"])
-    orders = table[["order_id", "ordered_at", "customer_id"]].assign(
+    orders = table[["order_id", "ordered_at", "customer_id", "total"]].assign(
         country=where.replace("", "DE").fillna("DE"), stands=table["cancelled_at"].isna()
     )
     theirs = goods.products.loc[goods.products["supplier"] == service.BAD_SUPPLIER, "product_id"]
