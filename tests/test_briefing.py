@@ -120,6 +120,23 @@ def test_whoever_was_contacted_this_week_is_not_proposed_again(
     assert not set(second.contacts["customer_id"]) & set(done) and len(second.contacts) == 20
 
 
+def test_after_a_lost_key_nobody_who_was_held_out_is_contacted(
+    tmp_path: Path, store: crm.Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = two_runs(tmp_path, store)
+    first = asked(store, runs, contacts=1000).people
+    held = set(first.loc[first["lot"] == "leave alone", "customer_id"])
+    assert held
+    rows = [{"customer_id": who, "list": "due", "since": str(AS_OF - timedelta(days=7)),
+             "until": str(AS_OF + timedelta(days=50))} for who in sorted(held)]  # fmt: skip
+    kept.keep(tmp_path, kept.HELD, rows)
+    monkeypatch.setenv(kept.VARIABLE, str(tmp_path / kept.FOLDER))
+    monkeypatch.setenv("CRM_KEY", "another key")
+    for found in (asked(store, runs, contacts=1000), asked(store, two_runs(tmp_path / "new", store), contacts=1000)):
+        assert not held & set(found.contacts.loc[found.contacts["lot"] != "", "customer_id"])
+        assert held <= set(found.people["customer_id"]) | set(PEOPLE[:5])
+
+
 def test_a_list_that_costs_more_than_it_brings_is_not_proposed(tmp_path: Path, store: crm.Shop) -> None:
     row = {"list": "due", "verdict": "costs more than it brings", "each": -3.0}
     measured = Earned(pd.DataFrame([row]), "margin", "EUR", 1.0, AS_OF)

@@ -203,3 +203,37 @@ def test_an_outcome_that_cannot_be_read_says_which_line(tmp_path: Path, text: st
     told = CliRunner().invoke(main, words)
     assert told.exit_code == 2 and fault in told.output
     assert not kept.rows(tmp_path, kept.EXPORTED)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("seed", "more"), [(1, 0.6), (2, 0.6), (3, 0.0), (4, 0.0)])
+def test_a_year_of_weekly_lists_is_measured_from_the_shops_own_orders(
+    seed: int, more: float, tmp_path: Path, write_shop: ShopWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(seed)
+    rows, days = [], 365 + 7 * WEEKS + loop.WINDOW_DAYS
+    level = rng.gamma(0.7, 1 / 0.7, WEEKS * A_WEEK) * TIMES / loop.WINDOW_DAYS
+    for who, rate in enumerate(level):
+        week, alone = who // A_WEEK, rng.random() < 51 / 256
+        listed = 365 + 7 * week
+        for at in np.sort(rng.integers(0, days, rng.poisson(rate * days))):
+            rows.append((who, int(at), float(rng.lognormal(3.4, 0.7))))
+        gained = 0 if alone else rng.poisson(rate * loop.WINDOW_DAYS * more)
+        rows += [
+            (who, int(listed + rng.integers(0, loop.WINDOW_DAYS)), float(rng.lognormal(3.4, 0.7)))
+            for _ in range(gained)
+        ]
+        if who % A_WEEK == 0:
+            week_rows: list[dict[str, str]] = []
+        week_rows.append({"customer_id": f"c{who}", "lot": "leave alone" if alone else "write"})
+        if who % A_WEEK == A_WEEK - 1:
+            kept.assign(tmp_path, "briefing", week_rows, BEGIN + timedelta(days=7 * week))
+    table = pd.DataFrame(rows, columns=["customer_id", "at", "total"]).reset_index(names="order_id")
+    table["ordered_at"] = [str(BEGIN + timedelta(days=at - 365)) for at in table.pop("at")]
+    table["customer_id"] = "c" + table["customer_id"].astype(str)
+    monkeypatch.setenv(kept.VARIABLE, str(tmp_path / kept.FOLDER))
+    shop = crm.connect(write_shop(orders=table.round(2)), as_of=BEGIN + timedelta(days=7 * WEEKS + loop.WINDOW_DAYS))
+    row = loop.earned(shop).of("briefing")
+    assert row["written"] + row["left_alone"] == WEEKS * A_WEEK and row["waiting"] == 0
+    assert row["low"] <= more * TIMES * SPEND <= row["high"]
+    assert row["verdict"] == ("earns" if more else "not known yet")

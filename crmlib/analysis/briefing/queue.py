@@ -14,7 +14,7 @@ import pandas as pd
 from crmlib import wording
 from crmlib.analysis.briefing.occasions import BIRTHDAY, occasions
 from crmlib.analysis.earned import Earned
-from crmlib.analysis.outreach import LEAVE, contactable, reached
+from crmlib.analysis.outreach import LEAVE, contactable, lots, reached
 from crmlib.formats import outline
 from crmlib.publishing import Run, csv_rows
 from crmlib.shop import consent
@@ -94,6 +94,9 @@ def queue(shop: Shop, runs: Sequence[Run], measured: Earned, *, contacts: int = 
     if len(rows):
         rows = rows[~rows["list"].isin(measured.stopped)].fillna({"lot": "", "offer": "", "report": ""})
         rows = rows[(rows["lot"] == "") | ~rows["customer_id"].isin(cards["customer_id"])]
+        # A list may have been drawn under another key, or before somebody was held out.
+        drawn = pd.Series(lots(rows["customer_id"], shop=shop), index=rows.index)
+        rows["lot"] = rows["lot"].mask((rows["lot"] != "") & (drawn == LEAVE), LEAVE)
         rows = _ranked(rows, _worth(newest), measured, _paused(shop.as_of))
         people, unreachable = _reachable(shop, rows)
         people, beyond = _within(people, asked)
