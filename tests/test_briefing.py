@@ -82,7 +82,7 @@ def test_answers_come_first_then_what_is_at_stake_and_nobody_twice(tmp_path: Pat
     people = found.people
     assert people["customer_id"].is_unique and len(found.contacts) == 20
     assert list(people["customer_id"][:5]) == PEOPLE[4::-1], "who is worth most is answered first"
-    assert found.waiting == 5 and set(people["reason"][:5]) == {"waits for an answer about delivery time"}
+    assert found.waiting == 5 and set(people["reason"][:5]) == {"unhappy about delivery time, no answer on record"}
     rest = people[5:]
     # 79, 78 … are worth most of the due; those who left come back with a chance of a tenth.
     assert rest["customer_id"].is_monotonic_decreasing and rest["customer_id"].iloc[0] <= "c079"
@@ -211,13 +211,27 @@ def test_round_orders_and_the_next_of_a_line(write_shop: ShopWriter) -> None:
 def test_the_page_counts_people_and_names_none(tmp_path: Path, store: crm.Shop) -> None:
     found = asked(store, two_runs(tmp_path, store), contacts=20)
     said = page(store, found, earned(store))
-    assert said.headline == "20 customers to contact this week; 5 of them wait for an answer."
+    assert said.headline == "20 customers to contact this week; 5 of them have no answer yet."
     assert [one.what for one in said.actions] == ["Answer 5 customers", "Contact 15 customers, best first"]
     texts = said.texts
     assert set(texts) == {"briefing.txt", "briefing.ics"} and "c0" not in texts["briefing.txt"].replace("\r", "")
     assert texts["briefing.ics"].count("BEGIN:VEVENT") == texts["briefing.ics"].count("END:VEVENT") >= 1
-    assert said["contacts"].value == 20 and said["actions"].value == 4 and said["earned"].value is None
+    assert said["contacts"].value == 20 and said["actions"].value == 1 and said["earned"].value is None
     assert part_earned(earned(store)).title == "What lists earn is not measured yet"
+
+
+def test_an_open_ticket_comes_first_whatever_the_lot(write_shop: ShopWriter) -> None:
+    rows = [("t1", "c003", "2026-02-20", "", ""), ("t2", "c003", "2026-02-10", "", ""), ("t3", "c004", "2026-02-20",
+            "2026-02-21", ""), ("t4", "c005", "2025-12-01", "", ""), ("t5", "c006", "2026-02-20", "", "2026-02-22"),
+            ("t6", "c007", "2026-02-20", "2026-03-01", "")]  # fmt: skip
+    tickets = pd.DataFrame(rows, columns=["ticket_id", "customer_id", "opened_at", "first_reply_at", "closed_at"])
+    shop = crm.connect(
+        write_shop(orders=orders(), customers=customers(), tickets=tickets.assign(topic="damaged")), as_of=AS_OF
+    )
+    found = asked(shop, [])
+    # c003 agreed to nothing, and gets an answer all the same; c007's answer came after that day.
+    assert list(found.people["customer_id"]) == ["c003", "c007"] and found.waiting == 2
+    assert found.people["reason"].iloc[0] == "ticket about damaged of 10\xa0February without an answer"
 
 
 def test_what_old_reports_ask_for_is_left_out_and_said(tmp_path: Path, store: crm.Shop) -> None:

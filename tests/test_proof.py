@@ -70,7 +70,7 @@ def test_the_page_leads_with_what_failed_and_what_not_to_trust() -> None:
         "Orders: ranges said earlier": "too narrow",
     }
     said = proof.page(proof.proof(good, bad), tests)
-    assert said.headline == "1 of 2 numbers recomputed is wrong; 3 of 5 tests on this shop failed."
+    assert said.headline == "The methods fail 1 of 2 checks; 3 of 5 tests on this shop failed."
     assert (said["passed"].value, said["failed"].value, said.status) == (1, 1, "warnings")
     assert list(said.tables["checks"]["verdict"]) == ["failed", "passed"]
     assert "Do not trust here" in said.parts[1].title
@@ -78,7 +78,7 @@ def test_the_page_leads_with_what_failed_and_what_not_to_trust() -> None:
 
 def test_without_other_reports_only_the_methods_are_judged() -> None:
     found = proof.proof(proof.equal("r", 1.0, 1.0, source="paper"))
-    assert headline(found, proof.held(())) == "The one number recomputed is right; of this shop nothing is known yet."
+    assert headline(found, proof.held(())) == "The methods pass their one check; of this shop nothing is known yet."
     assert proof.page(found, proof.held(())).status == "published"
 
 

@@ -1,4 +1,6 @@
-"""Days that are somebody's: birthdays, round orders, and the next of a line of which somebody has the last five."""
+"""Days that are somebody's: birthdays, round orders, the next of a line of which somebody has the last five; and open
+tickets.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,8 @@ if TYPE_CHECKING:
 
 WEEK = 7
 ROUND = (10, 25, 50, 100, 200, 500)  # an order worth a word of thanks
-BIRTHDAY, MILESTONE, NEXT = "birthday", "milestone", "next_of_a_line"
+BIRTHDAY, MILESTONE, NEXT, TICKET = "birthday", "milestone", "next_of_a_line", "open_ticket"
+_OPEN_DAYS = 30  # how old a ticket without an answer may be, for an answer to help
 _NEW_DAYS, _LAST = 60, 5  # how long a product is new; how many before it make a collector
 _MOST = 5_000
 _COLUMNS = ["customer_id", "lot", "list", "what", "reason", "offer", "by"]
@@ -29,15 +32,36 @@ def occasions(shop: Shop) -> pd.DataFrame:
     Columns customer_id, lot, list, what (is done), reason, offer, by. Birthdays of 29 February are on the 28th of other
     years. Occasions that need a table the shop lacks are left out.
 
-    >>> sorted(set(occasions(store)["list"]) - {"birthday", "milestone", "next_of_a_line"})
+    >>> sorted(set(occasions(store)["list"]) - {"birthday", "milestone", "next_of_a_line", "open_ticket"})
     []
     """
-    found = [birthdays(shop), milestones(shop), next_of_line(shop)]
+    found = [open_tickets(shop), birthdays(shop), milestones(shop), next_of_line(shop)]
     whole = pd.concat([frame for frame in found if len(frame)]) if any(map(len, found)) else pd.DataFrame()
     if whole.empty:
         return pd.DataFrame(columns=_COLUMNS)
-    whole["lot"] = lots(whole["customer_id"], shop=shop)
+    # Whoever waits for an answer gets one, whatever the lot.
+    drawn = pd.Series(lots(whole["customer_id"], shop=shop), index=whole.index)
+    whole["lot"] = drawn.where(whole["list"] != TICKET, "")
     return whole.reset_index(drop=True)[_COLUMNS]
+
+
+def open_tickets(shop: Shop) -> pd.DataFrame:
+    """Who opened a ticket of late and has had no first answer? The oldest ticket of each."""
+    if not shop.has("tickets", "customer_id", "first_reply_at"):
+        return pd.DataFrame()
+    rows = shop.table("tickets")
+    since = ibis.literal(shop.as_of - timedelta(days=_OPEN_DAYS))
+    rows = rows.filter(
+        rows["customer_id"].notnull() & rows["first_reply_at"].isnull() & rows["closed_at"].isnull()
+        & (rows["opened_at"].date() >= since)
+    ).select("customer_id", "topic", day=rows["opened_at"].date())  # fmt: skip
+    frame = shop.fetch(rows.order_by("day", "customer_id", "topic").limit(_MOST), max_rows=_MOST)
+    frame = frame.drop_duplicates("customer_id")
+    about = [f" about {topic}" if isinstance(topic, str) and topic else "" for topic in frame["topic"]]
+    days = [formats.day(day, year=False) for day in pd.to_datetime(frame["day"]).dt.date]
+    said = [f"ticket{what} of {day} without an answer" for what, day in zip(about, days, strict=True)]
+    frame = frame[["customer_id"]].assign(list=TICKET, what="Answer tickets", reason=said, offer="")
+    return frame.assign(by=wording.working_day(shop.as_of, 1))
 
 
 def birthdays(shop: Shop, *, days: int = WEEK) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +20,9 @@ from crmlib.shop.facts import public_holidays
 if TYPE_CHECKING:
     from crmlib.shop.shop import Shop
 
-_SHOWN, _LINES = 12, 3
+_SHOWN, _LINES, _LABEL = 12, 3, 46  # rows, lines of the text, letters that fit a phone
 _LABELS = {"what": "What", "owner": "Who", "by": "By", "worth": "Worth", "title": "From"}
-_FILE = f"lists/{LIST}.csv"
+_FILE, _CARDS = f"lists/{LIST}.csv", f"lists/{BIRTHDAY}.csv"
 
 
 def part_contacts(found: Queue) -> Part:
@@ -29,13 +30,14 @@ def part_contacts(found: Queue) -> Part:
     people = found.contacts
     counts = people["what"].value_counts(sort=False).rename_axis("what").reset_index(name="customers")
     counts = counts.sort_values("customers", ascending=False, kind="stable")
+    counts["label"] = [textwrap.shorten(what, _LABEL, placeholder=" …") for what in counts["what"]]
     more = f"{formats.number(found.beyond)} more customers wait behind them." if found.beyond else ""
-    other = f"{wording.upper(wording.counted(found.unreachable, 'customer'))} may not be contacted on any channel."
+    other = f"{wording.upper(wording.counted(found.unreachable, 'customer'))} fell out when consent was asked again."
     room = f"There is room for {found.capacity} contacts a week: shop.toml may say otherwise, under [team]."
     return Part(
         title=_most(counts), glance=True, metrics=list(_metrics(found)), actions=list(_asked(found)),
         sentence=wording.sentences(more, other if found.unreachable else "", "" if found.told else room),
-        chart=figures.bars(counts, label="what", value="customers", what="customers to contact", form=formats.number)
+        chart=figures.bars(counts, label="label", value="customers", what="customers to contact", form=formats.number)
         if len(counts) else None,
         lists={name: frame for name, frame in ((LIST, found.people), (BIRTHDAY, found.cards)) if len(frame)},
     )  # fmt: skip
@@ -45,7 +47,7 @@ def _most(counts: pd.DataFrame) -> str:
     if counts.empty:
         return "Nobody is to be contacted this week"
     top = counts.iloc[0]
-    return f"Most of the week: {wording.lower(str(top['what']))} ({formats.number(top['customers'])})"
+    return f"Biggest job this week: {wording.lower(str(top['what']))} ({formats.number(top['customers'])})"
 
 
 def _metrics(found: Queue) -> list[Metric]:
@@ -54,9 +56,9 @@ def _metrics(found: Queue) -> list[Metric]:
         Metric(id="contacts", label="To contact this week", value=len(found.contacts), unit="customers", headline=True,
                note=f"{formats.number(found.beyond)} more behind them" if found.beyond else "",
                definition="customers on the list of the week whom no lot leaves alone"),
-        Metric(id="waiting", label="Wait for an answer", value=found.waiting, unit="customers", headline=True,
-               definition="customers of the list whose unhappy text has no answer yet"),
-        Metric(id="held_out", label="Left alone by lot", value=held, unit="customers", headline=True,
+        Metric(id="waiting", label="Without an answer", value=found.waiting, unit="customers", headline=True,
+               definition="customers of the list whose ticket or unhappy text has no answer on record"),
+        Metric(id="held_out", label="Held back at random", value=held, unit="customers", headline=True,
                note="to show what writing adds",
                definition="customers who would be on the list and are left alone, to show what writing adds"),
     ]  # fmt: skip
@@ -75,8 +77,8 @@ def _asked(found: Queue) -> list[Action]:
         (personal, _in_person(found.waiting, personal - found.waiting), 2, "service", _FILE,
          "They stand on top of the list; no lot leaves them alone."),
         (others, f"Contact {wording.counted(others, 'customer')}, best first", 5, "marketing", _FILE, order),
-        (cards, f"Send {wording.counted(cards, 'birthday card')}", 0, "marketing", f"lists/{BIRTHDAY}.csv",
-         "Each row says the day; whoever gets a card is not contacted otherwise this week."),
+        (cards, f"Send {wording.counted(cards, 'birthday greeting')}, each on its day", WEEK - 1, "marketing", _CARDS,
+         "Each row says the day; whoever gets one is not contacted otherwise this week."),
     ]  # fmt: skip
     return [
         Action(what=what, by=wording.working_day(day, days), owner=owner, file=file, count=count, why=why)
@@ -95,14 +97,14 @@ def part_actions(found: Queue) -> Part:
     """What the reports ask for, ranked, in one table."""
     rows = found.actions
     metric = Metric(id="actions", label="Actions", value=len(rows), unit="actions",
-                    definition="what the other reports ask for as of this day or the newest before it")  # fmt: skip
+                    definition="what other reports ask for beside lists that are in the queue")  # fmt: skip
     tables = {"actions": rows.drop(columns="title")}
     if rows.empty:
         return Part(metrics=[metric], tables=tables)
     dated = rows.assign(by=[formats.day(day, year=False) if day else "" for day in rows["by"]])
     things, reports = wording.counted(len(rows), "thing"), wording.counted(rows["report"].nunique(), "report")
     return Part(
-        title=f"{wording.upper(things)} to do, from {reports}", metrics=[metric], tables=tables,
+        title=f"{wording.upper(things)} to do beside the lists, from {reports}", metrics=[metric], tables=tables,
         sentence="Each report’s first comes before any report’s second, then what is worth more.",
         chart=figures.table(dated, rows=_SHOWN, caption="What to do, first things first", labels=_LABELS,
                             file="tables/actions.csv"),
@@ -125,7 +127,7 @@ def _days(shop: Shop, found: Queue) -> list[tuple[date, str]]:
         if span.start <= end and span.end >= found.as_of:
             days.append((max(span.start, found.as_of), span.name or "closed"))
     born = found.cards.loc[found.cards["lot"] != LEAVE, "by"].value_counts()
-    return sorted([*days, *((day, wording.counted(int(n), "birthday card")) for day, n in born.items())])
+    return sorted([*days, *((day, wording.counted(int(n), "birthday greeting")) for day, n in born.items())])
 
 
 def headline(found: Queue) -> str:
@@ -135,7 +137,7 @@ def headline(found: Queue) -> str:
         asked = f"the reports ask for {wording.counted(actions, 'thing')}" if actions else "no report asks for anything"
         return f"Nobody is to be contacted this week; {asked}."
     first = f"{wording.upper(wording.counted(n, 'customer'))} to contact this week"
-    answer = f"; {formats.number(waits)} of them {wording.noun(waits, 'waits', 'wait')} for an answer" if waits else ""
+    answer = f"; {formats.number(waits)} of them {wording.noun(waits, 'has', 'have')} no answer yet" if waits else ""
     return f"{first}{answer}."
 
 

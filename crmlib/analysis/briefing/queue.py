@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from crmlib import wording
-from crmlib.analysis.briefing.occasions import BIRTHDAY, occasions
+from crmlib.analysis.briefing.occasions import BIRTHDAY, TICKET, occasions
 from crmlib.analysis.earned import Earned
 from crmlib.analysis.outreach import LEAVE, contactable, lots, reached
+from crmlib.findings import Action
 from crmlib.formats import outline
 from crmlib.publishing import Run, csv_rows
 from crmlib.shop import consent
@@ -29,6 +30,8 @@ PERSONAL_PAUSE_DAYS = 30  # until somebody who was contacted in person is propos
 SUPPOSED = 0.05  # of what is at stake: what writing adds, for the order alone, where no list of the kind was measured
 _MOST_ROWS = 5_000  # of a list, best first
 _OFFERS = ("suggest", "remind_of")
+_TEXTS = ["lot", "offer", "report"]
+_WANTED = ["customer_id", "list", "what", "reason", "by", "place", "stake", "waits", *_TEXTS]
 _WORTH = ["expected_value", "low_value", "high_value"]
 
 
@@ -39,7 +42,7 @@ class Queue:
     cards     who gets a birthday card, and whom the lot leaves alone; not among people, and beside the capacity
     people    rank, customer_id, lot, reason, how the customer is reached, channel, what, offer, by, list, report, also
               (further reasons), expected_value with its range; those left alone stand where they would have come
-    actions   everything the reports ask for, ranked: rank, report, what, owner, by, worth, file
+    actions   what reports ask for beside lists in the queue, ranked: rank, report, what, owner, by, worth, file
     waiting   customers of the queue who wait for an answer
     beyond    customers there was no room for; `unreachable`, who may not be contacted on any channel
     read      the reports whose lists and actions count; `old`, titles of those too old for that
@@ -92,7 +95,9 @@ def queue(shop: Shop, runs: Sequence[Run], measured: Earned, *, contacts: int = 
     rows = pd.DataFrame([*days[~born].to_dict("records"), *_listed(newest)])
     people, beyond, unreachable = rows, 0, 0
     if len(rows):
-        rows = rows[~rows["list"].isin(measured.stopped)].fillna({"lot": "", "offer": "", "report": ""})
+        rows = rows[~rows["list"].isin(measured.stopped)].reindex(columns=_WANTED)
+        rows["waits"] = rows["waits"].eq(True) | (rows["list"] == TICKET)
+        rows[_TEXTS] = rows[_TEXTS].astype(object).fillna("")
         rows = rows[(rows["lot"] == "") | ~rows["customer_id"].isin(cards["customer_id"])]
         # A list may have been drawn under another key, or before somebody was held out.
         drawn = pd.Series(lots(rows["customer_id"], shop=shop), index=rows.index)
@@ -128,6 +133,13 @@ def _listed(runs: Sequence[Run]) -> Iterator[dict[str, Any]]:
                 }  # fmt: skip
 
 
+def _queued(run: Run, action: Action) -> bool:
+    """Are an action's people in the queue, so that it need not be told again?"""
+    name = Path(action.file).stem
+    first = next(iter(run.rows(name, of="lists")), {}) if action.file.startswith("lists/") else {}
+    return "customer_id" in first and ("email" in first or "phone" in first)
+
+
 def _task(what: str) -> str:
     """What an action asks for, of one: 'Write to 31 best customers, oldest first' → 'Write to best customers'."""
     return re.sub(r" (?:the |these )?[\d,]+(?= )", "", re.split("[,:;] ", what)[0], count=1)
@@ -139,7 +151,7 @@ def _reason(row: Mapping[str, str], name: str) -> str:
         return row["reason"]
     if "feedback_id" in row:
         about = row.get("theme", "").replace("_", " ")
-        return f"waits for an answer about {about}" if about else "waits for an answer"
+        return f"unhappy about {about}, no answer on record" if about else "unhappy, no answer on record"
     called = row.get("segment") or f"on the list ‘{name.replace('_', ' ')}’"
     silent = row.get("silent_days") or row.get("days_since_last_order", "")
     return f"{called}, silent for {wording.counted(int(float(silent)), 'day')}" if silent else called
@@ -172,8 +184,6 @@ def _paused(as_of: date) -> set[str]:
 def _ranked(rows: pd.DataFrame, worth: pd.DataFrame, measured: Earned, paused: set[str]) -> pd.DataFrame:
     """Best first, each customer once, with further reasons in `also`."""
     rows = rows.join(worth[~worth.index.duplicated()], on="customer_id")
-    for name in ("stake", "place", "report"):
-        rows[name] = rows[name] if name in rows else float("nan")
     stake = pd.to_numeric(rows["stake"]).fillna(rows["expected_value"]).fillna(0.0)
     known = {row["list"]: row["each"] for row in measured.table.to_dict("records") if row["verdict"] == "earns"}
     rows["gain"] = rows["list"].map(known).astype(float).fillna(SUPPOSED * stake)
@@ -183,7 +193,7 @@ def _ranked(rows: pd.DataFrame, worth: pd.DataFrame, measured: Earned, paused: s
                             na_position="first", kind="stable")  # fmt: skip
     reasons = rows.groupby("customer_id")["reason"].agg(lambda said: "; ".join(dict.fromkeys(said.iloc[1:])))
     first = rows.drop_duplicates("customer_id").reset_index(drop=True)
-    return first.assign(also=first["customer_id"].map(reasons).fillna(""))
+    return first.assign(also=first["customer_id"].map(reasons).astype(object).fillna(""))
 
 
 def _reachable(shop: Shop, rows: pd.DataFrame) -> tuple[pd.DataFrame, int]:
@@ -225,8 +235,8 @@ def _shown(people: pd.DataFrame) -> pd.DataFrame:
 
 def _actions(runs: Sequence[Run]) -> pd.DataFrame:
     """What the reports ask for, each report's first before any's second, then by the money at stake."""
-    found = [(place, -action.weight, n, run, action)
-             for n, run in enumerate(runs) for place, action in enumerate(run.actions)]  # fmt: skip
+    found = [(place, -action.weight, n, run, action) for n, run in enumerate(runs)
+             for place, action in enumerate(run.actions) if not _queued(run, action)]  # fmt: skip
     rows = [
         {"rank": rank, "report": run.report, "what": action.what, "owner": action.owner, "by": action.by,
          "worth": action.worth, "file": action.file, "title": run.title}

@@ -149,7 +149,9 @@ def part_who(found: Measured) -> Part:
     money = found.money
     ends = ["12 months before", "Last 12 months"] if change.pair.months > 1 else [
         _month(change.pair.before), _month(change.pair.start)]  # fmt: skip
-    named = {name: f"{BOUGHT[name]} ({formats.people(sums.at[name, 'customers'])})" for name in parts.index}
+    # Guests of both periods are nobody twice: their number would be that of neither.
+    named = {name: BOUGHT[name] + ("" if name == "guests" else f" ({formats.people(sums.at[name, 'customers'])})")
+             for name in parts.index}  # fmt: skip
     what = "New and returning customers brought" if won or lost else "Customers who stayed brought"
     title = f"{what} {money(won)}, those who stopped took {money(-lost)}" if won or lost else (
         f"{what} {money(abs(stayed))} {'more' if stayed >= 0 else 'less'}")  # fmt: skip

@@ -118,6 +118,8 @@ def _rows(found: Measured) -> dict[str, pd.Series | None]:
     for side, back, name in (("now", 0, ""), ("before", 1, "month"), ("last_year", YEAR, "year")):
         row = full.iloc[-1 - back].astype(object).copy() if len(full) > back else None
         if row is not None and name in found.changes:
+            # What was given back later had not been given back then.
+            row["refunded"] -= found.changes[name].before - row["revenue"]
             row["revenue"] = found.changes[name].before
         rows[side] = row
     going = found.months[found.months["month"].dt.to_period("M") == pd.Timestamp(found.as_of).to_period("M")]

@@ -105,7 +105,13 @@ def _last_month(found: Measured) -> list[Change]:
     if change is None or change is found.main or change.before <= 0:
         return []
     moved = wording.change(change.now, change.before, found.unit, against=change.pair.against)
-    usual = "" if change.moved else ", as months vary" if change.usual else ", as chance has it"
+    usual = (
+        ""
+        if change.moved
+        else ", no more than months usually vary"
+        if change.usual
+        else ", no more than chance explains"
+    )
     size = min(abs(change.now / change.before - 1), 1.0) if change.moved else 0.0
     return [Change(text=f"{pd.Timestamp(change.pair.start):%B} sales were {moved}{usual}.", size=size)]
 
@@ -119,7 +125,7 @@ def part_look(found: Measured, moved: pd.DataFrame, numbers: pd.DataFrame, runs:
         first = rows[0]
         more = "more" if float(first["actual"]) > float(first["expected"]) else "fewer"
         made.append(Action(what=f"Look into {wording.counted(len(rows), 'alert')} in {seasons.title}: {more} "
-                           f"{first['what']} than normal", by=by, owner="shop",
+                           f"{first['what']} than normal", by=wording.working_day(found.as_of, 1), owner="shop",
                            why=f"Raised for {first['day']}; what showed it most: {first['cause']}."))  # fmt: skip
     for row in missed(numbers).head(1).itertuples(index=False):
         made.append(Action(what=f"See why {wording.lower(row.name)} is "

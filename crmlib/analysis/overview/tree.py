@@ -9,7 +9,7 @@ from crmlib import figures, formats
 from crmlib.analysis.overview.measure import YEAR, Change, Measured
 from crmlib.findings import Metric, Part
 
-FACTORS = {"customers": "Customers", "frequency": "Orders per customer", "basket": "Average order",
+FACTORS = {"customers": "Customers, guest orders too", "frequency": "Orders per customer", "basket": "Average order",
            "share": "Margin share"}  # fmt: skip
 
 
@@ -89,6 +89,6 @@ def _margin(found: Measured) -> list[Metric]:
     return [
         Metric(id="margin_12m", label="Margin, 12 months", value=round(value, 2) if value == value else None,
                unit=found.unit, before=round(before, 2) if compared else None,
-               against="the year before" if compared else "", definition="net sales less discounts and product costs "
-               f"of orders whose costs are known, 12 full months{known}")
+               against="the year before" if compared else "", definition="goods less discounts, refunds and product "
+               f"costs of orders whose costs are known, without shipping, tax as in the prices; 12 full months{known}")
     ]  # fmt: skip

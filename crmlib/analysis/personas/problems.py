@@ -152,7 +152,7 @@ def part_problems(found: Personas, troubles: Problems) -> Part:
         actions = [
             Action(
                 what=f"Find out why ‘{top['name']}’ customers have {top['problem']}", owner="service",
-                worth=f"about {cases} a year", count=int(top["customers"]), file="tables/problems.csv",
+                worth=f"about {cases} a year beyond others", count=int(top["customers"]), file="tables/problems.csv",
                 by=wording.working_day(found.at.until, _WITHIN_DAYS),
                 why="They have more in 100 orders than others; numbers do not tell the cause.",
             )

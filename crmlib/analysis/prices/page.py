@@ -31,13 +31,14 @@ def page(found: History, advice: Advice, parts: Sequence[Part]) -> Findings:
 
 def headline(advice: Advice) -> str:
     """What prices should do, in at most 20 words."""
-    said = [f"{wording.counted(len(rows), 'price')} should {verb}" for what, verb in ((RAISE, "rise"), (LOWER, "fall"))
-            if len(rows := advice.of(what))]  # fmt: skip
+    moves = [f"{verb} {wording.counted(len(rows), 'price')}" for what, verb in ((RAISE, "raising"), (LOWER, "lowering"))
+             if len(rows := advice.of(what))]  # fmt: skip
+    said = [f"{wording.listed(moves)} would probably earn more"] if moves else []
     if under := len(advice.floors.under):
         sell, its = wording.noun(under, "sells", "sell"), wording.noun(under, "its")
         said.append(f"{wording.counted(under, 'product')} {sell} below {its} floor")
     if said:
-        return wording.upper(wording.listed(said)) + "."
+        return wording.upper("; ".join(said)) + "."
     known, never = int(advice.table["identified"].sum()), int((advice.table["moved"].isin([NEVER, PROMOTED])).sum())
     if not known:
         there = wording.counted(never, "price") + " never moved" if never else "too little was sold at two prices"

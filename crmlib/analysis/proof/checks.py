@@ -37,6 +37,11 @@ class Check:
     source: str
 
     @property
+    def said(self) -> str:
+        """Ours as the reference is written."""
+        return formats.share(self.ours, digits=1) if self.kind == "nothing there" else f"{self.ours:.6g}"
+
+    @property
     def passed(self) -> bool:
         """Does ours lie where it must?"""
         return bool(self.low <= self.ours <= self.high)
@@ -54,7 +59,7 @@ class Proof:
     def table(self) -> pd.DataFrame:
         """One row a check, the failed first."""
         rows = [
-            {"kind": one.kind, "check": one.name, "reference": one.reference, "ours": f"{one.ours:.4g}",
+            {"kind": one.kind, "check": one.name, "reference": one.reference, "ours": one.said,
              "source": one.source, "verdict": "passed" if one.passed else "failed"}
             for one in sorted(self.checks, key=lambda one: one.passed)
         ]  # fmt: skip
@@ -131,7 +136,7 @@ def part_checks(found: Proof) -> Part:
     )
     return Part(
         title=title,
-        sentence=f"{'; '.join(f'{c.name}: {c.ours:.4g}, must be {c.reference}' for c in bad)}." if bad else "",
+        sentence=f"{'; '.join(f'{c.name}: {c.said}, must be {c.reference}' for c in bad)}." if bad else "",
         chart=figures.bars(counts, label="kind", value="passed", whole="all", what="checks that passed",
                            form=formats.number, table=numbers) if len(counts) else None,
         metrics=[
