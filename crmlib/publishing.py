@@ -105,9 +105,9 @@ class Run:
     as_of: date
     headline: str
     metrics: Mapping[str, Metric]
-    actions: tuple[Action, ...]
-    record: tuple[Mapping[str, Any], ...]
     folder: Path
+    actions: tuple[Action, ...] = ()
+    record: tuple[Mapping[str, Any], ...] = ()
 
     def rows(self, name: str, *, of: Literal["tables", "lists"] = "tables") -> list[dict[str, str]]:
         """The rows of one of its tables or lists; none where it has no such one, or it is not ours to read."""
@@ -125,8 +125,8 @@ def published(out: str | Path) -> tuple[Run, ...]:
     found = [
         Run(report=said["report"], title=said["title"], as_of=date.fromisoformat(said["as_of"]),
             headline=said["headline"], metrics={one["id"]: Metric(**one) for one in said["metrics"]},
-            actions=tuple(typed(Action, one) for one in said["actions"]),
-            record=tuple(said["record"]), folder=Path(said["folder"]))
+            actions=tuple(typed(Action, one) for one in said.get("actions", ())),
+            record=tuple(said.get("record", ())), folder=Path(said["folder"]))
         for said in json.loads(file.read_text(encoding="utf-8"))
     ]  # fmt: skip
     return tuple(sorted(found, key=lambda run: run.as_of, reverse=True))

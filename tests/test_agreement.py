@@ -310,6 +310,22 @@ def test_goods(write_shop):
     assert shop.fetch(facts.goods(shop))["product_id"].tolist() == ["cup"]
 
 
+def test_contact_cost(write_shop):
+    orders = pd.DataFrame({"order_id": ["1"], "ordered_at": ["2026-02-01"]})
+    assert facts.contact_cost(crm.connect(write_shop(orders=orders), as_of="2026-03-01")) == 0.0
+    costs = pd.DataFrame({"kind": ["Contact", "contact", "campaign"], "amount": [0.4, 0.6, 99.0],
+                          "valid_from": ["2025-01-01", "2026-01-01", ""]})  # fmt: skip
+    assert facts.contact_cost(crm.connect(write_shop(costs=costs, orders=orders), as_of="2026-03-01")) == 0.6
+
+
+def test_public_holidays(write_shop):
+    orders = pd.DataFrame({"order_id": ["1"], "ordered_at": ["2026-02-01"]})
+    span = date(2026, 12, 24), date(2027, 1, 2)
+    assert facts.public_holidays(crm.connect(write_shop(orders=orders)), *span) == {}
+    found = facts.public_holidays(crm.connect(write_shop(orders=orders, toml='country = "DE"\n')), *span)
+    assert list(found) == [date(2026, 12, 25), date(2026, 12, 26), date(2027, 1, 1)]
+
+
 def test_every_fact_has_an_oracle_here():
     public = {
         name

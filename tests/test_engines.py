@@ -21,7 +21,7 @@ import pytest
 
 import crmlib as crm
 import crmlib.analysis
-from crmlib.analysis import feedback
+from crmlib.analysis import earned, feedback
 from crmlib.analysis.cohorts import facts as cohorts
 from crmlib.analysis.cohorts import firsts, paths
 from crmlib.analysis.cohorts.ahead import waits
@@ -242,6 +242,7 @@ CASES: dict[str, Callable[[crm.Shop], Any]] = {
     ),
     "analysis.seasons.demand.sold": sold,
     "analysis.seasons.demand.by_period": lambda s: by_period(sold(s), periods(s.as_of, 28)),
+    "analysis.earned._amounts": lambda s: earned._amounts(s, margin=True),
     "analysis.seasons.demand._largest": lambda s: _largest(s, periods(s.as_of, 0)),
 }
 

@@ -79,7 +79,7 @@ def test_folder_holds_the_tables_settings_and_truth(folder: Path) -> None:
         "country": "DE",
         "owners": {"service": "Service", "marketing": "Marketing", "sales": "Sales", "purchasing": "Purchasing",
                    "shop": "Shop system"},
-        "team": {"hours": "9-17"},
+        "team": {"contacts_per_week": 60, "hours": "9-17"},
     }  # fmt: skip
     shop = demo.simulate(customers=300)
     assert json.loads((folder / "truth.json").read_text(encoding="utf-8")) == shop.truth

@@ -176,8 +176,10 @@ def _bridge(parts: pd.Series, change: Change, ends: list[str], found: Measured) 
 
 
 def change_table(found: Measured) -> pd.DataFrame:
-    """change.csv: compared (year, month, 12m), by (order, customer), cause, amount; each pair of the first two adds up
-    to how much sales moved, the row 'all' of its own."""
+    """What did each cause do? For change.csv: compared (year, month, 12m), by (order, customer), cause, amount.
+
+    Each pair of the first two adds up to how much sales moved, the row 'all' of its own.
+    """
     rows = []
     for name, change in found.changes.items():
         for by, parts in (("order", ordered(change)), *((("customer", bought(change)),) if found.known else ())):
