@@ -259,7 +259,7 @@ def test_names_and_advice_say_one_none_many():
 
 
 def test_headlines(found):
-    none = troubling.Problems(pd.DataFrame(columns=[*troubling._COLUMNS, "q_value"]), {})
+    none = troubling.Problems(pd.DataFrame(columns=[*troubling._COLUMNS, "q_value"]), {}, pd.Series(dtype=float))
     said = pages.headline(found, none)
     assert said.startswith("Three kinds of customers: ‘") and said.endswith("of sales.")
     poor = replace(found, table=found.table.assign(year=0.0, share_sales=np.nan))
@@ -270,7 +270,7 @@ def test_headlines(found):
 
 def test_people_under_five_are_masked(found):
     row = dict.fromkeys(troubling._COLUMNS, 1.0) | {"name": "a", "problem": "refunds", "customers": 3, "q_value": 0.001}
-    part = crm.personas.part_problems(found, troubling.Problems(pd.DataFrame([row]), {}))
+    part = crm.personas.part_problems(found, troubling.Problems(pd.DataFrame([row]), {}, pd.Series(dtype=float)))
     assert part.tables["problems"]["customers"].tolist() == ["<5"] and part.title.startswith("No kind has")
     assert np.isnan(part.tables["problems"]["ratio"].iloc[0])
 

@@ -47,7 +47,7 @@ def headline(found: Personas, troubles: Problems) -> str:
     if len(named):
         worst = named.iloc[0]
         often = wording.times(worst["ratio"], word="often")
-        said = f"{lead}; ‘{worst['name']}’ customers have {worst['problem']} {often} as others."
+        said = f"{lead}; ‘{worst['name']}’ customers have {worst['problem']} {often} per order."
         return said if len(said.split()) <= _MOST_WORDS else said.replace("’ customers have", "’ have", 1)
     who = f"‘{top['name']}’, {formats.share(top['share'])} of customers"
     return f"{lead}: {who}, {formats.share(top['share_sales'])} of sales." if found.money else f"{lead}: {who}."

@@ -37,10 +37,12 @@ class Problems:
              in 100 orders of the kind and of the other kinds), ratio of the two with low and high (95 %; nan: too
              few), p_value, q_value (Holm over all rows)
     missing  what could not be asked, by the columns it needs
+    pieces   pieces bought by each kind; empty where the shop's lines do not say
     """
 
     table: pd.DataFrame
     missing: dict[str, str]
+    pieces: pd.Series
 
     @property
     def named(self) -> pd.DataFrame:
@@ -112,7 +114,18 @@ def problems(shop: Shop, found: Personas) -> Problems:
             made.append((kind, names[kind], problem, int(one["customers"]), int(one["events"]), *_rates(one, other)))
     table = pd.DataFrame(made, columns=_COLUMNS)
     table["q_value"] = adjust(table["p_value"].astype(float), method="holm")
-    return Problems(table.sort_values(["q_value", "p_value", "kind"], ignore_index=True), missing)
+    table = table.sort_values(["q_value", "p_value", "kind"], ignore_index=True)
+    return Problems(table, missing, _pieces(shop, found.at, people))
+
+
+def _pieces(shop: Shop, at: Plan, people: ir.Table) -> pd.Series:
+    """Pieces by kind: whoever buys more at once can have more go wrong in an order without anything being amiss."""
+    if not shop.has("order_lines", "quantity"):
+        return pd.Series(dtype=float)
+    lines = shop.table("order_lines").filter(lambda t: t["quantity"] > 0).select("order_id", "quantity")
+    lines = bought(shop, at).select("order_id", "customer_id").inner_join(lines, "order_id")
+    lines = lines.inner_join(people.select("customer_id", "kind"), "customer_id")
+    return shop.fetch(lines.group_by("kind").aggregate(n=lines["quantity"].sum())).set_index("kind")["n"].astype(float)
 
 
 def _rates(one: pd.Series, other: pd.Series) -> tuple[float, ...]:
@@ -148,6 +161,7 @@ def part_problems(found: Personas, troubles: Problems) -> Part:
         top = named.iloc[0]
         title = f"‘{top['name']}’ customers have {top['problem']} more often"
         sentence = f"In 100 of their orders {_one(top['per_100'])}, in 100 of others {_one(top['others'])}."
+        sentence = wording.sentences(sentence, _by_piece(troubles, top))
         cases = wording.counted(round(top["more"] / 2), "case")
         actions = [
             Action(
@@ -172,6 +186,17 @@ def part_problems(found: Personas, troubles: Problems) -> Part:
         ),
         certain=[f"If all had the same troubles, chance would name any of {checked} in at most five of 100 shops."],
     )  # fmt: skip
+
+
+def _by_piece(troubles: Problems, top: pd.Series) -> str:
+    """The same for each piece bought, where the two are not alike in how much they buy at once."""
+    rows, pieces = troubles.table[troubles.table["problem"] == top["problem"]].set_index("kind"), troubles.pieces
+    if top["kind"] not in pieces or len(rows) < 2:
+        return ""
+    mine = 100 * rows.at[top["kind"], "events"] / pieces[top["kind"]]
+    others = 100 * rows["events"].drop(top["kind"]).sum() / pieces.drop(top["kind"]).sum()
+    both = f"in 100 pieces {formats.number(mine, digits=2)}, in 100 of others {formats.number(others, digits=2)}"
+    return f"By the piece they have no more: {both}." if mine <= 1.1 * others else f"By the piece, too: {both}."
 
 
 def _one(value: float) -> str:
