@@ -174,6 +174,7 @@ ORDER = st.tuples(
 )
 
 
+@pytest.mark.slow
 @given(st.lists(ORDER, min_size=1, max_size=12))
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_a_shop_holds_both_partitions_add_up(tmp_path_factory, drawn):

@@ -228,6 +228,7 @@ def test_what_is_asked_wrongly_or_missing(three, tmp_path):
         crm.personas.measure(crm.connect(written(tmp_path, {"orders": orders})))
 
 
+@pytest.mark.slow
 def test_a_later_day_changes_nothing(three, tmp_path):
     """Cut at a day, a shop says what one says that ends there."""
     tables, _ = made(1, kinds=3, problem=True, people=100)
@@ -281,6 +282,7 @@ def demo(demo_shop):
     return found, crm.personas.problems(demo_shop, found)
 
 
+@pytest.mark.slow
 def test_the_demo_shops_planted_problem(demo, demo_folder):
     truth = json.loads((demo_folder / "truth.json").read_text(encoding="utf-8"))["service"]["large_orders"]
     found, named = demo[0], demo[1].named
