@@ -212,7 +212,7 @@ def test_the_page_counts_people_and_names_none(tmp_path: Path, store: crm.Shop) 
     found = asked(store, two_runs(tmp_path, store), contacts=20)
     said = page(store, found, earned(store))
     assert said.headline == "20 customers to contact this week; 5 of them have no answer yet."
-    assert [one.what for one in said.actions] == ["Answer 5 customers", "Contact 15 customers, best first"]
+    assert [one.what for one in said.actions] == ["Answer 5 customers", "Contact 15 customers"]
     texts = said.texts
     assert set(texts) == {"briefing.txt", "briefing.ics"} and "c0" not in texts["briefing.txt"].replace("\r", "")
     assert texts["briefing.ics"].count("BEGIN:VEVENT") == texts["briefing.ics"].count("END:VEVENT") >= 1

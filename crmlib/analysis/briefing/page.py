@@ -76,8 +76,8 @@ def _asked(found: Queue) -> list[Action]:
     made = [
         (personal, _in_person(found.waiting, personal - found.waiting), 2, "service", _FILE,
          "They stand on top of the list; no lot leaves them alone."),
-        (others, f"Contact {wording.counted(others, 'customer')}, best first", 5, "marketing", _FILE, order),
-        (cards, f"Send {wording.counted(cards, 'birthday greeting')}, each on its day", WEEK - 1, "marketing", _CARDS,
+        (others, f"Contact {wording.counted(others, 'customer')}", 5, "marketing", _FILE, order),
+        (cards, f"Send {wording.counted(cards, 'birthday greeting')}", WEEK - 1, "marketing", _CARDS,
          "Each row says the day; whoever gets one is not contacted otherwise this week."),
     ]  # fmt: skip
     return [

@@ -44,10 +44,10 @@ def headline(found: Measured) -> str:
         return f"{sales}; {change.pair.against} had none."
     moved = wording.change(change.now, change.before, found.unit, against=change.pair.against)
     if not change.moved:
-        why = "months usually vary" if change.usual else "chance explains"
+        why = "within the usual swing" if change.usual else "no more than chance explains"
         if moved.startswith("unchanged"):
             return f"{sales}, the same as {change.pair.against}."
-        text, year = f"{sales}, {moved}, no more than {why}", found.changes.get("12m")
+        text, year = f"{sales}, {moved}, {why}", found.changes.get("12m")
         if year is not None and year.moved and year.enough:
             longer = f"{text}; 12 months are {wording.change(year.now, year.before, found.unit)}"
             text = longer if len(longer.split()) <= _MOST_WORDS else text
@@ -108,7 +108,7 @@ def _last_month(found: Measured) -> list[Change]:
     usual = (
         ""
         if change.moved
-        else ", no more than months usually vary"
+        else ", within the usual swing"
         if change.usual
         else ", no more than chance explains"
     )
