@@ -1,4 +1,4 @@
-"""How fast, beside what a user would pick instead? `make bench`, or `python -m tests.benchmarks [--full] [--only WORK]`.
+"""How fast, beside what a user would pick instead? `make bench`, or `python -m tests.benchmarks [--full] [--only WORK] [--at SIZE]`.
 
 Both sides of a work run in fresh processes on the same data, in turn, several times. Printed are medians, the ratio
 of medians with its spread over the runs, and peak memory. Imports do not count, reading the input does.
@@ -7,6 +7,7 @@ of medians with its spread over the runs, and peak memory. Imports do not count,
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import statistics
@@ -18,27 +19,34 @@ from tests.benchmarks.works import WORKS
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT / "data" / "bench"
-RUNS = 3
+RUNS = 5
 
 
 def main() -> None:
     words = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__.split("\n", maxsplit=1)[0])
-    words.add_argument("--full", action="store_true", help="the sizes the README's table was measured at")
+    words.add_argument(
+        "--full", action="store_true", help="all three sizes, as in the README's table; else the middle one"
+    )
     words.add_argument("--only", action="append", choices=list(WORKS), help="one work; may be given again")
+    words.add_argument("--at", type=int, help="this size alone")
     words.add_argument("--runs", type=int, default=RUNS)
+    words.add_argument("--data", type=Path, default=DATA, help="where the data are made, and found again")
     given = words.parse_args()
     print("| work | beside | ours, s | theirs, s | times as fast | ours, MiB | theirs, MiB |")
     print("|---|---|--:|--:|--:|--:|--:|")
     for name in given.only or WORKS:
         work = WORKS[name]
-        size = work.full if given.full else work.quick
-        folder = DATA / f"{name}-{size}"
-        if not (folder / ".done").exists():
-            folder.mkdir(parents=True, exist_ok=True)
-            work.prepare(folder, size)
-            (folder / ".done").touch()
-        pairs = [tuple(_measure(name, side, folder) for side in ("ours", "beside")) for _ in range(given.runs)]
-        print(_row(f"{work.what}, {size:,} {work.unit}", work.beside_what, pairs), flush=True)
+        if work.needs and importlib.util.find_spec(work.needs) is None:
+            print(f"{name}: left out, {work.needs} is not installed", file=sys.stderr)
+            continue
+        for size in [given.at] if given.at else work.sizes if given.full else work.sizes[1:2]:
+            folder = given.data / f"{work.prepare.__name__.strip('_')}-{size}"
+            if not (folder / ".done").exists():
+                folder.mkdir(parents=True, exist_ok=True)
+                work.prepare(folder, size)
+                (folder / ".done").touch()
+            pairs = [tuple(_measure(name, side, folder) for side in ("ours", "beside")) for _ in range(given.runs)]
+            print(_row(f"{work.what}, {size:,} {work.unit}", work.beside_what, pairs), flush=True)
 
 
 def _measure(name: str, side: str, folder: Path) -> dict[str, float]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,23 +15,24 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-Side = Callable[..., None]
+Side = Callable[..., float | None]  # seconds where a side has measured only its own part
 ROOT = Path(__file__).resolve().parents[2]
 AS_OF = "2026-10-01"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """`quick` and `full` are sizes in `unit`; `prepare(folder, size)` makes the data once."""
+    """`sizes` are counted in `unit`; `prepare(folder, size)` makes the data once; `needs` is what the other side imports
+    and the project does not install."""
 
     what: str
     unit: str
     beside_what: str
-    quick: int
-    full: int
+    sizes: tuple[int, int, int]
     prepare: Callable[[Path, int], None]
     ours: Side
     beside: Side
+    needs: str = ""
 
 
 # Rules from order lines.
@@ -74,7 +76,8 @@ def _only_lines(folder: Path) -> None:
 
 
 def _support(folder: Path) -> float:
-    return 0.001 if "journey" in folder.name else 0.002
+    size = int(folder.name.rpartition("-")[2])
+    return max(0.001 if "journey" in folder.name else 0.002, 5 / size)
 
 
 def _rules_ours(folder: Path, *, warm: bool) -> None:
@@ -106,6 +109,35 @@ def _rules_beside(folder: Path, *, warm: bool) -> None:
     frame = pd.DataFrame.sparse.from_spmatrix(table, columns=encoder.columns_)
     found = fpgrowth(frame, min_support=_support(folder), max_len=3, use_colnames=True)
     print(len(association_rules(found, metric="confidence", min_threshold=0.05)))
+
+
+def _mined_ours(folder: Path, *, warm: bool) -> float | None:
+    import crmlib as crm
+    from crmlib.analysis.baskets import mining
+
+    if warm:
+        return None
+    store = crm.connect(folder / "only_lines", as_of="2030-01-01")
+    baskets = crm.baskets.facts(store, level="product", min_support=_support(folder))
+    least = crm.baskets.minimum_count(_support(folder), baskets.n)
+    started = time.perf_counter()
+    found = mining.frequent_itemsets(baskets.held, least=least, max_items=3)
+    rules = mining.splits(found)
+    print(len(rules[mining.confident(rules["count"], rules["count_a"], least=0.05)]))
+    return time.perf_counter() - started
+
+
+def _mined_beside(folder: Path, *, warm: bool) -> float | None:
+    import rusket
+
+    if warm:
+        return None
+    lines = pd.read_parquet(folder / "only_lines" / "order_lines.parquet")
+    table = rusket.from_transactions(lines[lines["quantity"] > 0], transaction_col="order_id", item_col="product_id")
+    started = time.perf_counter()
+    found = rusket.fpgrowth(table, min_support=_support(folder), max_len=3, use_colnames=True)
+    print(len(rusket.association_rules(found, metric="confidence", min_threshold=0.05)))
+    return time.perf_counter() - started
 
 
 # Customer history, fit and score.
@@ -175,13 +207,37 @@ def _history_beside(folder: Path, *, warm: bool) -> None:
     print(len(summary))
 
 
+# Kinds of customers.
+
+
+def _kinds_ours(folder: Path, *, warm: bool) -> None:
+    import crmlib as crm
+    from crmlib.analysis.customers import kinds
+
+    if warm:
+        return
+    found = crm.customers.profiles(crm.connect(folder, as_of=AS_OF))
+    print(kinds(found.frame, crm.customers.cuts(found)).value_counts().to_dict())
+
+
+def _kinds_beside(folder: Path, *, warm: bool) -> None:
+    import ibis
+    from openretailscience.segmentation.rfm import RFMSegmentation
+
+    if warm:
+        return
+    orders = ibis.duckdb.connect().read_parquet(folder / "orders.parquet")
+    named = orders.rename(transaction_id="order_id", transaction_date="ordered_at", unit_spend="total")
+    print(len(RFMSegmentation(named, current_date=AS_OF).df))
+
+
 # Sentiment.
 
 
 def _reviews(folder: Path, size: int) -> None:
     from crmlib.shop.samples import demo
 
-    texts = demo.simulate(customers=2000, dirty=False).tables["feedback"]["text"]
+    texts = demo.simulate(customers=min(size, 2_000), dirty=False).tables["feedback"]["text"]
     rng = np.random.default_rng(3)
     feedback = pd.DataFrame(
         {
@@ -285,13 +341,27 @@ def _effects_beside(folder: Path, *, warm: bool) -> None:
             )
 
 
+def _means_beside(folder: Path, *, warm: bool) -> None:
+    import ibis
+    import tea_tasting as tt
+
+    if warm:
+        return
+    base = ibis.duckdb.connect()
+    assigned, outcomes = (base.read_parquet(folder / f"{name}.parquet") for name in ("assignments", "outcomes"))
+    joined = outcomes.join(assigned.select("unit_id", "variant"), "unit_id")
+    for metric in ("converted", "revenue"):
+        test = tt.Experiment(mean=tt.Mean("value", covariate="pre_value"), ratio=tt.SampleRatio())
+        print(test.analyze(joined.filter(joined["metric"] == metric), control="control").to_string()[:60])
+
+
 # Reading.
 
 
 def _csv_lines(folder: Path, size: int) -> None:
     from crmlib.shop.samples import demo
 
-    shop = demo.simulate(customers=2000).tables
+    shop = demo.simulate(customers=min(size, 2_000)).tables
     orders, lines = shop["orders"], shop["order_lines"]
     with (
         (folder / "order_lines.csv").open("w", encoding="utf-8") as file,
@@ -356,28 +426,24 @@ def _shop(folder: Path, size: int) -> None:
     demo.make(folder / "shop", customers=size)
 
 
+def _notebooks(folder: Path) -> list[Path]:
+    """All of them; the first alone for the very small shop of a trial."""
+    size = int(folder.name.rpartition("-")[2])
+    return sorted((ROOT / "notebooks").glob("*.ipynb"))[: None if size >= 1_000 else 1]
+
+
 def _reports_ours(folder: Path, *, warm: bool) -> None:
     if warm:
         return
-    command = [
-        sys.executable,
-        "-m",
-        "crmlib",
-        "run",
-        "--all",
-        "--shop",
-        str(folder / "shop"),
-        "--reports",
-        str(folder / "reports"),
-        "--force",
-    ]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    place = ["--shop", str(folder / "shop"), "--reports", str(folder / "reports"), "--force"]
+    names = [path.stem.partition("_")[2] for path in _notebooks(folder)]
+    subprocess.run([sys.executable, "-m", "crmlib", "run", *names, *place], cwd=ROOT, check=True, capture_output=True)
 
 
 def _reports_beside(folder: Path, *, warm: bool) -> None:
     if warm:
         return
-    for notebook in sorted((ROOT / "notebooks").glob("*.ipynb")):
+    for notebook in _notebooks(folder):
         out = folder / notebook.name
         parameters = ["-p", "shop", str(folder / "shop"), "-p", "as_of", AS_OF]
         papermill = [sys.executable, "-m", "papermill", str(notebook), str(out), *parameters, "--cwd", str(ROOT)]
@@ -388,30 +454,44 @@ def _reports_beside(folder: Path, *, warm: bool) -> None:
 WORKS = {
     "journey_rules": Work(
         what="Rules from order lines, Complete Journey by product", unit="baskets", beside_what="mlxtend",
-        quick=20_000, full=155_848, prepare=_journey_lines, ours=_rules_ours, beside=_rules_beside,
+        sizes=(5_000, 40_000, 155_848), prepare=_journey_lines, ours=_rules_ours, beside=_rules_beside,
     ),
     "simulated_rules": Work(
         what="Rules from order lines, simulated", unit="baskets", beside_what="mlxtend",
-        quick=50_000, full=1_000_000, prepare=_simulated_lines, ours=_rules_ours, beside=_rules_beside,
+        sizes=(10_000, 100_000, 1_000_000), prepare=_simulated_lines, ours=_rules_ours, beside=_rules_beside,
+    ),
+    "mining": Work(
+        what="Rules alone, reading left out, simulated", unit="baskets", beside_what="rusket",
+        sizes=(10_000, 100_000, 1_000_000), prepare=_simulated_lines, ours=_mined_ours, beside=_mined_beside,
+        needs="rusket",
     ),
     "history": Work(
         what="Customer history, fit, score (ours with bands)", unit="customers", beside_what="lifetimes",
-        quick=50_000, full=1_000_000, prepare=_customers, ours=_history_ours, beside=_history_beside,
+        sizes=(10_000, 100_000, 1_000_000), prepare=_customers, ours=_history_ours, beside=_history_beside,
+    ),
+    "kinds": Work(
+        what="Kinds of customers from their orders", unit="customers", beside_what="openretailscience, RFM",
+        sizes=(10_000, 100_000, 1_000_000), prepare=_customers, ours=_kinds_ours, beside=_kinds_beside,
+        needs="openretailscience",
     ),
     "sentiment": Work(
         what="Polarity of reviews, two in three written once", unit="texts", beside_what="TextBlob(text).sentiment, row by row",
-        quick=20_000, full=200_000, prepare=_reviews, ours=_polarity_ours, beside=_polarity_beside,
+        sizes=(2_000, 20_000, 200_000), prepare=_reviews, ours=_polarity_ours, beside=_polarity_beside,
     ),
     "experiment": Work(
         what="Effects with CUPED", unit="outcome rows", beside_what="pandas and scipy",
-        quick=1_000_000, full=10_000_000, prepare=_experiment, ours=_effects_ours, beside=_effects_beside,
+        sizes=(100_000, 1_000_000, 10_000_000), prepare=_experiment, ours=_effects_ours, beside=_effects_beside,
+    ),
+    "means": Work(
+        what="Effects with CUPED", unit="outcome rows", beside_what="tea-tasting on DuckDB, no checks",
+        sizes=(100_000, 1_000_000, 10_000_000), prepare=_experiment, ours=_effects_ours, beside=_means_beside,
     ),
     "reading": Work(
         what="Reading order lines from CSV, with quality checks", unit="lines", beside_what="pandas, the same checks",
-        quick=1_000_000, full=10_000_000, prepare=_csv_lines, ours=_reading_ours, beside=_reading_beside,
+        sizes=(100_000, 1_000_000, 10_000_000), prepare=_csv_lines, ours=_reading_ours, beside=_reading_beside,
     ),
     "reports": Work(
         what="All reports of the demo shop", unit="customers", beside_what="papermill, then nbconvert",
-        quick=1_000, full=5_000, prepare=_shop, ours=_reports_ours, beside=_reports_beside,
+        sizes=(1_000, 2_000, 5_000), prepare=_shop, ours=_reports_ours, beside=_reports_beside,
     ),
 }  # fmt: skip

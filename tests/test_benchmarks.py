@@ -1,0 +1,39 @@
+"""`make bench` runs from a fresh checkout: every work, both sides, at a very small size."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.benchmarks.works import WORKS
+from tests.conftest import ROOT
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", WORKS)
+def test_each_work_runs_on_both_sides(name: str, tmp_path: Path) -> None:
+    work = WORKS[name]
+    if work.needs and importlib.util.find_spec(work.needs) is None:
+        pytest.skip(f"{work.needs} is not installed")
+    command = [sys.executable, "-m", "tests.benchmarks", "--only", name, "--at", "400", "--runs", "1"]
+    done = subprocess.run([*command, "--data", str(tmp_path)], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    *_, row = done.stdout.splitlines()
+    what, beside, ours, theirs, *_ = (cell.strip() for cell in row.strip("|").split("|"))
+    assert (what, beside) == (f"{work.what}, 400 {work.unit}", work.beside_what)
+    assert min(float(ours), float(theirs)) >= 0
+
+
+def test_what_is_not_installed_is_left_out_by_name(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from tests.benchmarks import __main__ as bench
+
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(sys, "argv", ["bench", "--only", "mining"])
+    bench.main()
+    assert "mining: left out, rusket is not installed" in capsys.readouterr().err
