@@ -37,3 +37,17 @@ def test_what_is_not_installed_is_left_out_by_name(
     monkeypatch.setattr(sys, "argv", ["bench", "--only", "mining"])
     bench.main()
     assert "mining: left out, rusket is not installed" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_growth_is_measured_over_all_reports(tmp_path: Path) -> None:
+    """Of a shop of one table only, which most reports answer at once."""
+    (tmp_path / "shop").mkdir()
+    orders = "order_id,ordered_at,customer_id,total\n" + "".join(f"{n},2026-09-0{n % 9 + 1},C{n},5\n" for n in range(9))
+    (tmp_path / "shop" / "orders.csv").write_text(orders, encoding="utf-8")
+    command = [sys.executable, "-m", "tests.benchmarks.growth", str(tmp_path / "shop")]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    rows, seconds, most, each = (cell.strip() for cell in done.stdout.splitlines()[-1].strip("|").split("|"))
+    assert (rows, each.count(",")) == ("9", len(list((ROOT / "notebooks").glob("*.ipynb"))) - 1)
+    assert float(seconds) > 0 and int(most.replace(",", "")) > 50

@@ -1,65 +1,68 @@
-"""How does the engine's work grow with a shop? `python -m tests.benchmarks.growth FOLDER ...`, smallest shop first.
+"""How do time and memory grow with a shop? `python -m tests.benchmarks.growth FOLDER ...`, smallest shop first.
 
-For each folder, in a process of its own: reading with its checks, data health, and the facts of each analysis. Printed
-are seconds and the peak memory of the process. `crm demo --customers N --to FOLDER` makes the shops; 29,000 customers have
-about a million order lines.
+`crm run --all` on each folder, alone, from files that nothing has read yet: seconds and the most memory of all its
+processes together, then the seconds of each report. `crm demo --customers N --to FOLDER` makes the shops; 29,000
+customers have about a million order lines.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
-import resource
+import os
 import subprocess
 import sys
+import tempfile
 import time
-import warnings
 from pathlib import Path
 
-STEPS = ("reading", "data health", "lifetime value", "baskets", "experiments", "feedback")
+import psutil
+
+from tests.benchmarks.one import memory
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def main() -> None:
-    print("| order lines | " + " | ".join(f"{step}, s" for step in STEPS) + " | peak, MiB |")
-    print("|--:|" + "--:|" * (len(STEPS) + 1))
-    for folder in sys.argv[1:]:
-        done = subprocess.run(
-            [sys.executable, "-W", "ignore", "-m", "tests.benchmarks.growth", "--one", folder],
-            check=True, stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        found = json.loads(done.stdout.splitlines()[-1])
-        seconds = " | ".join(f"{found[step]:,.0f}" for step in STEPS)
-        print(f"| {found['lines']:,} | {seconds} | {found['mib']:,.0f} |", flush=True)
+    words = argparse.ArgumentParser(
+        prog="python -m tests.benchmarks.growth", description=__doc__.split("\n", maxsplit=1)[0]
+    )
+    words.add_argument("folders", nargs="+", type=Path)
+    print("| rows read | all reports, s | most memory, MiB | each report, s |")
+    print("|--:|--:|--:|---|")
+    for folder in words.parse_args().folders:
+        with tempfile.TemporaryDirectory(prefix="crm-growth-") as reports:
+            seconds, most = _run(folder, Path(reports))
+            said = [json.loads(path.read_text("utf-8")) for path in Path(reports).glob("20*/*/manifest.json")]
+            (health,) = Path(reports).glob("20*/data_health/metrics.json")
+            metrics = {metric["id"]: metric["value"] for metric in json.loads(health.read_text("utf-8"))["metrics"]}
+        each = ", ".join(f"{run['report'].replace('_', ' ')} {run['seconds']:.0f}" for run in
+                         sorted(said, key=lambda run: run["order"]))  # fmt: skip
+        print(f"| {metrics['rows_read']:,} | {seconds:,.0f} | {most / 2**20:,.0f} | {each} |", flush=True)
 
 
-def one(folder: Path) -> None:
-    import crmlib as crm
-    from crmlib.shop.facts import customer_history
-
-    warnings.simplefilter("ignore")
-    clv, found, started = crm.lifetime_value, {}, time.perf_counter()
-
-    def lap(step: str) -> None:
-        nonlocal started
-        found[step] = time.perf_counter() - started
-        print(step, round(found[step]), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, file=sys.stderr)
-        started = time.perf_counter()
-
-    store = crm.connect(folder)
-    lap("reading")
-    crm.data_health.measure(store)
-    lap("data health")
-    store.fetch(clv.facts(store), max_rows=20_000_000)
-    store.fetch(customer_history(store, until=store.as_of), max_rows=20_000_000)
-    lap("lifetime value")
-    crm.baskets.facts(store, level="product", min_support=0.002)
-    lap("baskets")
-    crm.experiments.facts(store)
-    lap("experiments")
-    crm.feedback.facts(store)
-    lap("feedback")
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps(found | {"lines": store.audits["order_lines"].read, "mib": peak}))
+def _run(folder: Path, reports: Path) -> tuple[float, int]:
+    command = [
+        sys.executable,
+        "-m",
+        "crmlib",
+        "run",
+        "--all",
+        "--shop",
+        str(folder.resolve()),
+        "--reports",
+        str(reports),
+    ]
+    started, most = time.perf_counter(), 0
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, env=os.environ) as run:
+        watched = psutil.Process(run.pid)
+        while run.poll() is None:
+            most = max(most, memory(watched))
+            time.sleep(0.2)
+    if run.returncode:
+        raise SystemExit(f"{folder}: crm run ended with {run.returncode}")
+    return time.perf_counter() - started, most
 
 
 if __name__ == "__main__":
-    one(Path(sys.argv[2])) if sys.argv[1] == "--one" else main()
+    main()

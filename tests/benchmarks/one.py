@@ -15,7 +15,8 @@ def main(name: str, side: str, folder: Path) -> None:
     work = WORKS[name]
     call = getattr(work, side)
     call(folder, warm=True)
-    before, peak, over = _memory(), [0], threading.Event()
+    watched = psutil.Process()
+    before, peak, over = memory(watched), [0], threading.Event()
     watch = threading.Thread(target=_watch, args=(peak, over), daemon=True)
     watch.start()
     started = time.perf_counter()
@@ -26,10 +27,14 @@ def main(name: str, side: str, folder: Path) -> None:
     print(json.dumps({"seconds": seconds, "mib": max(peak[0] - before, 0) / 2**20}))
 
 
-def _memory() -> int:
-    """Of this process and all it started, what they share counted once."""
+def memory(of: psutil.Process) -> int:
+    """Of a process and all it started, what they share counted once."""
     total = 0
-    for process in [psutil.Process(), *psutil.Process().children(recursive=True)]:
+    try:
+        family = [of, *of.children(recursive=True)]
+    except psutil.Error:
+        return total
+    for process in family:
         try:
             total += process.memory_full_info().pss
         except psutil.Error:
@@ -39,7 +44,7 @@ def _memory() -> int:
 
 def _watch(peak: list[int], over: threading.Event) -> None:
     while not over.wait(0.1):
-        peak[0] = max(peak[0], _memory())
+        peak[0] = max(peak[0], memory(psutil.Process()))
 
 
 if __name__ == "__main__":
