@@ -17,7 +17,7 @@ from crmlib.findings import Action, Caveat, Findings, Metric, Part, compose
 
 _MOST_ACTIONS, _WITHIN_DAYS = 3, 14
 _COLUMNS = ["product_id", "product", "price", "floor", "elasticity", "low", "high", "identified", "advice", "shelf",
-            "other", "tried", "worth", "worth_low", "worth_high", "days", "moved"]  # fmt: skip
+            "other", "tried", "worth", "worth_low", "worth_high", "days", "moved", "part_year"]  # fmt: skip
 
 
 def page(found: History, advice: Advice, parts: Sequence[Part]) -> Findings:
@@ -66,7 +66,8 @@ def part_advice(advice: Advice) -> Part:
         metrics.append(Metric(
             id="gain", label="Margin a year from better prices", value=float(gain["worth"].sum()), unit=advice.currency,
             low=float(gain["worth_low"].sum()), high=float(gain["worth_high"].sum()), headline=True, spread=True,
-            n=len(gain), definition="margin a year at the tried price that pays, less today's; all ranges hold at once",
+            n=len(gain), definition="what is paid less cost and delivery, in a year at the tried price that pays, less today's; all "
+            "ranges hold at once",
         ))  # fmt: skip
     tables = {"prices": table[_COLUMNS]}
     if moved.empty:
@@ -100,13 +101,14 @@ def part_advice(advice: Advice) -> Part:
 def part_tests(advice: Advice) -> Part:
     """The finding, folded: prices whose effect is not known, and how long a test of each would take."""
     rows, span = advice.of(TEST).sort_values("days"), wording.span(LONGEST_TEST + 1)
-    money = cash(advice.currency)
+    money, part = cash(advice.currency), advice.table.loc[advice.table["part_year"], "name"]
+    left = f" Sold in a part of the year only, and so left out: {wording.listed(part, most=4)}." if len(part) else ""
     if rows.empty:
         return Part(title="No price is worth a test", detail=True,
-                    sentence=f"No product sells enough for a test to tell within {span} what earns more.")  # fmt: skip
+                    sentence=f"No product sells enough for a test to tell within {span} what earns more.{left}")  # fmt: skip
     return Part(
         title=f"{wording.upper(wording.counted(len(rows), 'price'))} could be tested within {span}", detail=True,
-        sentence="Two prices take turns by week until it is clear which earns more.",
+        sentence=f"Two prices take turns by week until it is clear which earns more.{left}",
         chart=figures.table(rows.assign(weeks=rows["days"] // 7), caption="Tests, the shortest first", file="prices",
                             labels={"name": "Product", "shelf": "Price", "other": "Against", "weeks": "Weeks"},
                             formats={"shelf": money, "other": money, "weeks": formats.number}),
