@@ -213,7 +213,8 @@ def part_floor(floors: Floors, advice: Advice) -> Part:
     before = int((floors.before["price"] < floors.before["floor"] - _CENT).sum())
     metric = Metric(
         id="below_floor", label="Sold below their floor", value=float(len(under)) if known.any() else None,
-        unit=wording.noun(len(under), "product"), n=int(known.sum()), against="the three months before", headline=True,
+        unit=wording.noun(len(under), "product"), n=int(known.sum()), against="the three months before",
+        headline=bool(known.any()),  # without costs there is nothing to show
         before=float(before) if floors.before["floor"].notna().any() and known.any() else None,
         definition="products paid less on average, in 90 days, than cost, delivery and wanted margin",
     )  # fmt: skip

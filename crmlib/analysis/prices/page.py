@@ -60,7 +60,7 @@ def part_advice(advice: Advice) -> Part:
                headline=True, n=judged, note=f"of {formats.number(judged)}",
                definition="products whose lasting price moved, with at least 30 pieces at each of two prices"),
         Metric(id="never_moved", label="Price never moved", value=float(never), unit=wording.noun(never, "product"),
-               headline=True, note="outside promotions", definition="products with one lasting price only"),
+               headline=True, definition="products with one lasting price only, outside promotions"),
     ]  # fmt: skip
     if len(gain):
         metrics.append(Metric(
@@ -156,19 +156,16 @@ def _why(row: Any, currency: str) -> str:
 
 def part_limits(advice: Advice) -> Part:
     """When not to trust the page."""
-    said, table = (
-        ["Sales moved with prices; only prices set by lot would show that prices moved sales."],
-        advice.floors.table,
-    )
-    if lacking := int(table["floor"].isna().sum()):
+    said, table = ["Sales moved with prices; only a test would show why."], advice.floors.table
+    if 0 < (lacking := int(table["floor"].isna().sum())) < len(table):
         share = formats.share(float(table.loc[table["floor"].isna(), "pieces"].sum() / table["pieces"].sum()))
         said.append(
             f"Without a cost, and so without a floor: {wording.counted(lacking, 'product')}, {share} of pieces."
         )
     if together := int((advice.table["moved"] == TOGETHER).sum()):
-        said.append(f"{wording.upper(wording.counted(together, 'price'))} moved only when all others did: not judged.")
-    said.append("Tax is in prices as the shop counts it; competitors' prices are in no table.")
-    certain = ["Each product's own weeks decide. A price counts once it lasted four weeks and sold 30 pieces."]
+        said.append(f"{wording.upper(wording.counted(together, 'price'))} moved only with all others: not judged.")
+    said.append("Tax counts as in the shop; competitors' prices are unknown.")
+    certain = ["A price counts once it lasted four weeks and sold 30 pieces."]
     if advice.compared > 1:
         certain.append(f"The ranges of all {wording.counted(advice.compared, 'comparison')} hold at once, with 95%.")
     return Part(caveats=[Caveat(text=text) for text in said], certain=certain)
