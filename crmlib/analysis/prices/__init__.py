@@ -1,6 +1,7 @@
 """Are prices right, and for whom?
 
-floors → history → slopes → advise → willing, asked → part_advice, part_floor, part_ladder, part_willing, part_asked → page
+floors → history → slopes → advise → willing, asked → part_advice, part_floor, part_ladder, part_willing,
+part_asked → page
 """
 
 from crmlib.analysis.prices.advice import Advice, Floors, advise, floors, part_floor

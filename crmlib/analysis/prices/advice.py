@@ -101,7 +101,8 @@ def advise(found: History, slopes: Slopes, floors: Floors) -> Advice:
     """What should each price do?
 
     Raise and lower only to a price that lasted before, and only where the margin is surely larger: the chance that any
-    is named wrongly is held to 5 % over all (Bonferroni). Margin is what is paid less the cost and delivery that make the floor. Drop: under its floor, with no tried price above. Test: not
+    is named wrongly is held to 5 % over all (Bonferroni). Margin is what is paid less the cost and
+    delivery that make the floor. Drop: under its floor, with no tried price above. Test: not
     known to be right, where two prices that take turns by week would tell within a year.
 
     >>> made = advise(history(store), slopes(history(store)), floors(store))

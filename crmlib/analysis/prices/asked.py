@@ -26,9 +26,9 @@ _CROSSINGS = {"acceptable_from": (0, 1), "best": (0, 3), "acceptable_to": (2, 3)
 class Asked:
     """What a survey of four prices says of each product; no rows without a survey.
 
-    table    product_id, n (answers), status ('known' or 'too_few'), and where known acceptable_from ('too cheap' crosses
-             'not cheap'), best ('too cheap' crosses 'too expensive') and acceptable_to ('not expensive' crosses 'too
-             expensive'), each with _low and _high (95 %, all at once)
+    table    product_id, n (answers), status ('known' or 'too_few'), and where known acceptable_from ('too cheap'
+             crosses 'not cheap'), best ('too cheap' crosses 'too expensive') and acceptable_to ('too expensive' crosses
+             'not expensive'), each with _low and _high (95 %, all at once)
     left_out answers whose four prices do not rise
     """
 
@@ -85,7 +85,7 @@ def crossings(prices: Floats) -> Floats:
     """Where the curves cross: acceptable from, best, acceptable to. A row a person, columns as they are asked.
 
     >>> crossings(np.array([[2.0, 4, 7, 9], [3, 5, 8, 9], [4, 6, 9, 12]])).tolist()
-    [4.0, 5.5, 9.0]
+    [4.0, 6.5, 9.0]
     """
     return np.array([np.median(prices[:, both]) for both in map(list, _CROSSINGS.values())])
 
@@ -119,7 +119,7 @@ def part_asked(found: Asked, advice: Advice) -> Part:
                     "acceptable_to_range": "To", "shelf": "Price now"},
             formats={"n": formats.number, "shelf": money},
         ),
-        method=["Four prices each (Van Westendorp): 'too cheap' crosses 'not cheap', 'too expensive' and 'not expensive'; "
+        method=["Four prices each (Van Westendorp): 'too cheap' crosses 'not cheap', 'too expensive' 'not expensive'; "
                 f"ranges by bootstrap over people, {DRAWS:,} draws, all held at once."],
     )  # fmt: skip
 

@@ -66,8 +66,8 @@ def part_advice(advice: Advice) -> Part:
         metrics.append(Metric(
             id="gain", label="Margin a year from better prices", value=float(gain["worth"].sum()), unit=advice.currency,
             low=float(gain["worth_low"].sum()), high=float(gain["worth_high"].sum()), headline=True, spread=True,
-            n=len(gain), definition="what is paid less cost and delivery, in a year at the tried price that pays, less today's; all "
-            "ranges hold at once",
+            n=len(gain), definition="what is paid less cost and delivery, in a year at the tried price that pays, less "
+            "today's; all ranges hold at once",
         ))  # fmt: skip
     tables = {"prices": table[_COLUMNS]}
     if moved.empty:
@@ -104,8 +104,8 @@ def part_tests(advice: Advice) -> Part:
     money, part = cash(advice.currency), advice.table.loc[advice.table["part_year"], "name"]
     left = f" Sold in a part of the year only, and so left out: {wording.listed(part, most=4)}." if len(part) else ""
     if rows.empty:
-        return Part(title="No price is worth a test", detail=True,
-                    sentence=f"No product sells enough for a test to tell within {span} what earns more.{left}")  # fmt: skip
+        few = f"No product sells enough for a test to tell within {span} what earns more."
+        return Part(title="No price is worth a test", sentence=few + left, detail=True)
     return Part(
         title=f"{wording.upper(wording.counted(len(rows), 'price'))} could be tested within {span}", detail=True,
         sentence=f"Two prices take turns by week until it is clear which earns more.{left}",
