@@ -36,7 +36,8 @@ def drawn(
     """Counts as `facts.weekly` has them, and what is true of each product: product_id, elasticity, cost, moved.
 
     Dear products sell less for other reasons (−2.5 times the logarithm of the price), promotions fall in strong weeks and
-    sell more than the price explains. With `null` each elasticity is the one at which no tried price earns more.
+    sell more than the price explains. How dear a product is must outweigh how well it is liked (0.3): at 0.5 the naive
+    slope was shown wrong in 15 of 20 shops only. With `null` each elasticity is the one at which no tried price earns more.
     """
     rng = np.random.default_rng([seed, 11])
     week = np.arange(weeks)[::-1]
@@ -55,7 +56,7 @@ def drawn(
             if null:
                 ratio = (price[-1] - cost) / (usual - cost)
                 beta = -np.log(ratio) / np.log(price[-1] / usual)
-        level = np.log(mean) - 2.5 * (np.log(usual) - 2.5) + rng.normal(0, 0.5) - 0.8
+        level = np.log(mean) - 2.5 * (np.log(usual) - 2.5) + rng.normal(0, 0.3) - 0.8
         mood = np.zeros(weeks)
         for place in range(1, weeks):
             mood[place] = 0.9 * mood[place - 1] + rng.normal(0, wander * np.sqrt(1 - 0.81))

@@ -16,8 +16,8 @@ from tests.conftest import ROOT
 from tests.in_process import REPORTS, answer, clumsy
 
 TABLES = (
-    "assignments", "costs", "customers", "feedback", "order_lines", "orders", "outcomes", "products", "shipments", "staff",
-    "tickets", "touches",
+    "assignments", "costs", "customers", "feedback", "order_lines", "orders", "outcomes", "price_survey", "products",
+    "shipments", "staff", "tickets", "touches",
 )  # fmt: skip
 ROWS = {"header": 0, "rows": 8}
 

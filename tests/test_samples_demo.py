@@ -25,8 +25,8 @@ from crmlib.shop.samples.demo import large, reviews
 from crmlib.shop.samples.folder import staged
 
 TABLES = [
-    "assignments", "costs", "customers", "feedback", "order_lines", "orders", "outcomes", "products", "shipments", "staff",
-    "tickets", "touches",
+    "assignments", "costs", "customers", "feedback", "order_lines", "orders", "outcomes", "price_survey", "products",
+    "shipments", "staff", "tickets", "touches",
 ]  # fmt: skip
 AS_OF = pd.Timestamp("2026-10-01")
 

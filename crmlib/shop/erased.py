@@ -19,7 +19,7 @@ from crmlib.shop.tables import TABLES
 from crmlib.stones import CONTACT, ID, Stones, read
 
 FILE = ".erased.json"  # in the shop's folder, for who opens it by hand; the reports folder's own lies in its lists
-_PERSONS = {"orders": "customer_id", "tickets": "customer_id"}  # rows that stay without the person
+_PERSONS = dict.fromkeys(("orders", "tickets", "price_survey"), "customer_id")  # rows that stay without the person
 _ABOUT = {"feedback": "customer_id", "touches": "customer_id", "assignments": "unit_id", "outcomes": "unit_id"}
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import date
 from functools import reduce
+from itertools import pairwise
 
 import ibis
 import ibis.expr.types as ir
@@ -34,6 +35,7 @@ SET_ASIDE: Mapping[str, str] = {
     "epoch_date": "no real date, such as 1 January 1970",
     "rounded_id": "numbers rounded by a spreadsheet, now alike",
     "negative_total": "a total below zero although tax or goods are not",
+    "unordered_prices": "the four prices of a survey do not rise",
     "unknown_order": "a line whose order is missing or can't be used",
     "repeated_key": "repeated number; first row kept",
     "erased": "the customer asked to be erased",
@@ -137,6 +139,10 @@ def second_reading(
         faults.reasons += [("epoch_date", _before_time(at)), ("impossible_date", _beyond_time(at))]
     if table.name == "orders" and {"total", "tax"} <= columns.keys():
         faults.reasons.append(("negative_total", ((read["total"] < 0) & (read["tax"] > 0)).fill_null(False)))
+    if table.name == "price_survey":
+        asked = [read[column.name] for column in given if column.kind == "money"]
+        rising = reduce(operator.and_, [low < high for low, high in pairwise(asked)], asked[0] >= 0)
+        faults.reasons.append(("unordered_prices", ~rising.fill_null(True)))
     reason = ibis.cases(*((test, code) for code, test in faults.reasons), else_=ibis.null("string"))
     count = reduce(operator.add, [test.cast("int64") for test in faults.unread], ibis.literal(0))
     return read.mutate(_reason=read["_broken"].fill_null(reason), _unread=count).drop("_broken", *unread)

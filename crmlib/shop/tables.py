@@ -271,6 +271,20 @@ _TABLES = (
         """),
         time="valid_from",
     ),
+    Table(
+        "price_survey",
+        "one person's four prices for a product, as Van Westendorp asks for them; they must rise",
+        _columns("""
+            product_id!     id     the product that was asked about
+            too_cheap!      money  so cheap that its quality is in doubt
+            cheap!          money  a bargain
+            expensive!      money  dear, but still to be considered
+            too_expensive!  money  too dear to be considered
+            customer_id     id     who answered
+            asked_at        time   when
+        """),
+        time="asked_at",
+    ),
 )
 
 TABLES: dict[str, Table] = {table.name: table for table in _TABLES}

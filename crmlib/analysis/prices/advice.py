@@ -60,7 +60,8 @@ class Advice:
     table    product_id, name, pieces (90 days), price (paid), shelf (lasting price now), floor, elasticity, low, high,
              identified, moved (or why not identified), advice, other (the price it is about), tried (the best other
              price), worth with worth_low and worth_high (margin a year at `tried` against today's; the ranges of all
-             products hold at once), days (of a test), yearly (margin a year as it is), by which rows are ordered
+             products hold at once), days (of a test), yearly (margin a year as it is), by which rows are ordered,
+             part_year (sold in a part of the year only: no test, and no other price, is proposed)
     compared  prices that were compared with today's
     """
 
@@ -100,7 +101,8 @@ def advise(found: History, slopes: Slopes, floors: Floors) -> Advice:
     """What should each price do?
 
     Raise and lower only to a price that lasted before, and only where the margin is surely larger: the chance that any
-    is named wrongly is held to 5 % over all (Bonferroni). Drop: under its floor, with no tried price above. Test: not
+    is named wrongly is held to 5 % over all (Bonferroni). Margin is what is paid less the cost and
+    delivery that make the floor. Drop: under its floor, with no tried price above. Test: not
     known to be right, where two prices that take turns by week would tell within a year.
 
     >>> made = advise(history(store), slopes(history(store)), floors(store))
@@ -114,6 +116,7 @@ def advise(found: History, slopes: Slopes, floors: Floors) -> Advice:
     table = table.merge(slopes.table, on="product_id", how="left").assign(
         cost=lambda t: t["product_id"].map(floors.costs), name=lambda t: t["name"].fillna(t["product_id"]),
         moved=lambda t: t["moved"].fillna("too few pieces").mask(t["product_id"].isin(slopes.together), TOGETHER),
+        part_year=lambda t: t["product_id"].isin(found.part_year),
         identified=lambda t: (t["moved"] == MOVED) & t["own"].notna(),
     )  # fmt: skip
     year = {str(name): rows for name, rows in found.weeks[found.weeks["week"] < _YEAR].groupby("product_id")}
@@ -122,7 +125,7 @@ def advise(found: History, slopes: Slopes, floors: Floors) -> Advice:
     for row in rows:
         weeks = year.get(row["product_id"], found.weeks.head(0))
         row |= {"kept": _kept(weeks), "weeks": weeks, "levels": tried.get(row["product_id"], [])}
-    options = [option for row in rows if row["identified"] for option in _options(row)]
+    options = [option for row in rows if row["identified"] and not row["part_year"] for option in _options(row)]
     factor = float(distributions.norm.isf(ERROR / 2 / max(len(options), 1)))
     best: dict[str, dict[str, Any]] = {}
     for option in options:
@@ -144,6 +147,7 @@ def advise(found: History, slopes: Slopes, floors: Floors) -> Advice:
         "high",
         "identified",
         "moved",
+        "part_year",
     ]
     table = pd.concat([table[kept].reset_index(drop=True), told], axis=1).sort_values("yearly", ascending=False)
     return Advice(table=table.reset_index(drop=True), floors=floors, compared=len(options), as_of=found.as_of,
@@ -187,7 +191,7 @@ def _told(row: dict[str, Any], best: dict[str, Any]) -> tuple[object, ...]:
         above = [one for one in (*row["levels"], now) if one > floor]
         return RAISE if above else DROP, min(above, default=none), *tried, none, yearly
     other = best.get("other", now * (1 + DEARER))
-    days = _days(row, unit, row["kept"] * other - row["cost"])
+    days = math.inf if row["part_year"] else _days(row, unit, row["kept"] * other - row["cost"])
     if days <= LONGEST_TEST and best.get("worth", 1.0) > 0:
         return TEST, other, *tried, days, yearly
     return KEEP, none, *tried, none, yearly
@@ -210,7 +214,8 @@ def part_floor(floors: Floors, advice: Advice) -> Part:
     before = int((floors.before["price"] < floors.before["floor"] - _CENT).sum())
     metric = Metric(
         id="below_floor", label="Sold below their floor", value=float(len(under)) if known.any() else None,
-        unit=wording.noun(len(under), "product"), n=int(known.sum()), against="the three months before", headline=True,
+        unit=wording.noun(len(under), "product"), n=int(known.sum()), against="the three months before",
+        headline=bool(known.any()),  # without costs there is nothing to show
         before=float(before) if floors.before["floor"].notna().any() and known.any() else None,
         definition="products paid less on average, in 90 days, than cost, delivery and wanted margin",
     )  # fmt: skip

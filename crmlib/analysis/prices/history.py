@@ -25,6 +25,7 @@ MOST_PRODUCTS, LEAST_LINES = 400, 50
 LASTING, STEP = 4, 0.03  # weeks a price has to hold, and by how much it has to differ from another one, to be one
 LEAST_PIECES = 30  # at each of two lasting prices, outside promotions
 MOVED, FEW, NEVER, PROMOTED = "moved", "too few pieces at two prices", "never moved", "moved in promotions only"
+_YEAR, _MOST_OF_IT = 52, 40  # weeks on sale in the last year below which a product is sold in a part of it
 _SAME, _CLEAR, _SILENT, _DIP = 0.01, 0.8, 12.0, 0.95
 
 
@@ -53,6 +54,13 @@ class History:
     def moved(self) -> list[str]:
         """The products whose lasting price moved, with enough pieces on both sides."""
         return list(self.products.loc[self.products["moved"] == MOVED, "product_id"])
+
+    @property
+    def part_year(self) -> list[str]:
+        """The products known for a year that were sold in a part of it only, as what is made for Christmas is."""
+        by = self.weeks.groupby("product_id")["week"]
+        few, old = by.agg(lambda week: (week < _YEAR).sum() < _MOST_OF_IT), by.max() >= _YEAR
+        return list(few.index[few & old])
 
 
 def history(shop: Shop, *, within_days: int = 1092) -> History:

@@ -17,7 +17,7 @@ from crmlib.findings import Action, Caveat, Findings, Metric, Part, compose
 
 _MOST_ACTIONS, _WITHIN_DAYS = 3, 14
 _COLUMNS = ["product_id", "product", "price", "floor", "elasticity", "low", "high", "identified", "advice", "shelf",
-            "other", "tried", "worth", "worth_low", "worth_high", "days", "moved"]  # fmt: skip
+            "other", "tried", "worth", "worth_low", "worth_high", "days", "moved", "part_year"]  # fmt: skip
 
 
 def page(found: History, advice: Advice, parts: Sequence[Part]) -> Findings:
@@ -60,13 +60,14 @@ def part_advice(advice: Advice) -> Part:
                headline=True, n=judged, note=f"of {formats.number(judged)}",
                definition="products whose lasting price moved, with at least 30 pieces at each of two prices"),
         Metric(id="never_moved", label="Price never moved", value=float(never), unit=wording.noun(never, "product"),
-               headline=True, note="outside promotions", definition="products with one lasting price only"),
+               headline=True, definition="products with one lasting price only, outside promotions"),
     ]  # fmt: skip
     if len(gain):
         metrics.append(Metric(
             id="gain", label="Margin a year from better prices", value=float(gain["worth"].sum()), unit=advice.currency,
             low=float(gain["worth_low"].sum()), high=float(gain["worth_high"].sum()), headline=True, spread=True,
-            n=len(gain), definition="margin a year at the tried price that pays, less today's; all ranges hold at once",
+            n=len(gain), definition="what is paid less cost and delivery, in a year at the tried price that pays, less "
+            "today's; all ranges hold at once",
         ))  # fmt: skip
     tables = {"prices": table[_COLUMNS]}
     if moved.empty:
@@ -100,13 +101,14 @@ def part_advice(advice: Advice) -> Part:
 def part_tests(advice: Advice) -> Part:
     """The finding, folded: prices whose effect is not known, and how long a test of each would take."""
     rows, span = advice.of(TEST).sort_values("days"), wording.span(LONGEST_TEST + 1)
-    money = cash(advice.currency)
+    money, part = cash(advice.currency), advice.table.loc[advice.table["part_year"], "name"]
+    left = f" Sold in a part of the year only, and so left out: {wording.listed(part, most=4)}." if len(part) else ""
     if rows.empty:
-        return Part(title="No price is worth a test", detail=True,
-                    sentence=f"No product sells enough for a test to tell within {span} what earns more.")  # fmt: skip
+        few = f"No product sells enough for a test to tell within {span} what earns more."
+        return Part(title="No price is worth a test", sentence=few + left, detail=True)
     return Part(
         title=f"{wording.upper(wording.counted(len(rows), 'price'))} could be tested within {span}", detail=True,
-        sentence="Two prices take turns by week until it is clear which earns more.",
+        sentence=f"Two prices take turns by week until it is clear which earns more.{left}",
         chart=figures.table(rows.assign(weeks=rows["days"] // 7), caption="Tests, the shortest first", file="prices",
                             labels={"name": "Product", "shelf": "Price", "other": "Against", "weeks": "Weeks"},
                             formats={"shelf": money, "other": money, "weeks": formats.number}),
@@ -154,19 +156,16 @@ def _why(row: Any, currency: str) -> str:
 
 def part_limits(advice: Advice) -> Part:
     """When not to trust the page."""
-    said, table = (
-        ["Sales moved with prices; only prices set by lot would show that prices moved sales."],
-        advice.floors.table,
-    )
-    if lacking := int(table["floor"].isna().sum()):
+    said, table = ["Sales moved with prices; only a test would show why."], advice.floors.table
+    if 0 < (lacking := int(table["floor"].isna().sum())) < len(table):
         share = formats.share(float(table.loc[table["floor"].isna(), "pieces"].sum() / table["pieces"].sum()))
         said.append(
             f"Without a cost, and so without a floor: {wording.counted(lacking, 'product')}, {share} of pieces."
         )
     if together := int((advice.table["moved"] == TOGETHER).sum()):
-        said.append(f"{wording.upper(wording.counted(together, 'price'))} moved only when all others did: not judged.")
-    said.append("Tax is in prices as the shop counts it; competitors' prices are in no table.")
-    certain = ["Each product's own weeks decide. A price counts once it lasted four weeks and sold 30 pieces."]
+        said.append(f"{wording.upper(wording.counted(together, 'price'))} moved only with all others: not judged.")
+    said.append("Tax counts as in the shop; competitors' prices are unknown.")
+    certain = ["A price counts once it lasted four weeks and sold 30 pieces."]
     if advice.compared > 1:
         certain.append(f"The ranges of all {wording.counted(advice.compared, 'comparison')} hold at once, with 95%.")
     return Part(caveats=[Caveat(text=text) for text in said], certain=certain)

@@ -16,7 +16,7 @@ from crmlib.shop.samples.demo.simulation import simulate
 
 BLOCK = 20_000  # customers simulated at a time, about a million order lines
 _IDS = ("customer_id", "order_id", "feedback_id", "ticket_id")
-_ONCE = ("products", "assignments", "outcomes", "staff")
+_ONCE = ("products", "assignments", "outcomes", "price_survey", "staff")
 # True of every block alike; what names single rows would be as large as the shop.
 _KEPT = (
     "first_day",

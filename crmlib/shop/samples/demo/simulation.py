@@ -22,6 +22,7 @@ from crmlib.shop.samples.demo import (
     prices,
     reviews,
     service,
+    survey,
 )
 from crmlib.shop.samples.demo.dirt import with_dirt
 
@@ -51,9 +52,9 @@ def simulate(
     """What does the demo shop look like, and what is true of it?
 
     Tables customers, orders, order_lines, products, feedback, assignments, outcomes, costs, touches, staff, tickets,
-    shipments with the canonical columns; times are local (Europe/Berlin) without offset, money is in EUR with tax
-    included, and an order's total is its line totals less discount plus shipping. `feedback` has no `language`:
-    detecting it is the analysis's task.
+    shipments, price_survey with the canonical columns; times are local (Europe/Berlin) without offset, money is in EUR
+    with tax included, and an order's total is its line totals less discount plus shipping. `feedback` has no
+    `language`: detecting it is the analysis's task.
 
     With `dirty=False` there are no guests, refunds, cancellations, wholesale buyer or faults; all other rows
     are the same. With dirt, a column that holds unreadable values is text. The experiments have the same
@@ -64,8 +65,8 @@ def simulate(
     carrier or supplier is better than another.
 
     `truth` holds: population and season (parameters), customers and feedback (columns as lists), baskets,
-    experiments, costs, prices, newcomers, touches, service, outage (of one channel on one day), dirt (counts by table
-    and kind), dirt_rows (row numbers from 0 of each fault), rows.
+    experiments, costs, prices, price_survey, newcomers, touches, service, outage (of one channel on one day), dirt
+    (counts by table and kind), dirt_rows (row numbers from 0 of each fault), rows.
 
     >>> shop = simulate(customers=200, dirty=False)
     >>> shop.truth["baskets"]["affinities"][0]["probability"]
@@ -123,6 +124,8 @@ def simulate(
     }
     tables["costs"] = pd.concat([tables["costs"], prices.distribution()], ignore_index=True).fillna("")
     tables["touches"] = newcomers.touches(_stream(seed, "touches"), found=found, taken=taken, ids=ids)
+    asked, asked_truth = survey.survey(_stream(seed, "price survey"), goods=goods, ids=ids[:customers], dirty=dirty)
+    tables["price_survey"] = asked
     tables = {name: frame.reset_index(drop=True) for name, frame in tables.items()}
     counted: dict[str, dict[str, int]] = {}
     rows: dict[str, dict[str, list[int]]] = {}
@@ -161,6 +164,7 @@ def simulate(
         "experiments": effects,
         "costs": {"acquisition_per_new_buyer": dict(costs.COST_PER_CUSTOMER)},
         "prices": prices.truth(goods),
+        "price_survey": asked_truth,
         "newcomers": newcomers.truth(first_orders, lost, goods=goods, ids=ids),
         "touches": newcomers.truth_of_touches(),
         "service": served.truth,
