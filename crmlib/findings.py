@@ -6,7 +6,7 @@ sentences back: what the runner, the index and the next run need travels as valu
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from pathlib import Path
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 FINDINGS_MIME = "application/vnd.crmlib.findings+json"
 PART_MIME = "application/vnd.crmlib.part+json"
+AVERAGE = "average_order_12m"  # the id of the metric by which money is told in orders
 MOST_TILES = 4
 # Who may be asked to act; shop.toml's [owners] says who that is. data/README.md lists them.
 ROLES = ("service", "marketing", "sales", "purchasing", "shop")
@@ -79,8 +80,10 @@ class Action:
     """Something to do, in a line: the verb first and how many, what it is worth, by when, who, and the list.
 
     `what` is a whole line: 'Contact the 39 best customers who are wavering'. `owner` is one of ROLES, whom shop.toml's
-    [owners] names; a shop that names nobody shows nobody. `weight` is the money at stake in the shop's currency, by
-    which the index ranks over all reports; 0 where it is not known. `why` is for whoever asks, folded on the page.
+    [owners] names; a shop that names nobody shows nobody. `why` is for whoever asks, folded on the page. By these two
+    actions of several reports are ranked, 0 where they are not known: `weight`, the money at stake in the shop's
+    currency, and `touched`, how many customers, orders or tickets a year it goes worse for than usual, at the end of
+    its range nearest to none.
     """
 
     what: str
@@ -91,6 +94,15 @@ class Action:
     count: int | None = None
     why: str = ""
     weight: float = 0.0
+    touched: float = 0.0
+
+    def severity(self, order: float) -> float:
+        """How many orders' worth it is about, where an order comes to `order`; 0 where that is not known.
+
+        >>> Action(what="Raise a price", weight=500.0).severity(50.0), Action(what="Ask", touched=12.0).severity(0.0)
+        (10.0, 12.0)
+        """
+        return max(self.touched, self.weight / order if order > 0 else 0.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,11 +125,13 @@ class Caveat:
 class Change:
     """What one period brought beside the comparable one, in a sentence: never a running total.
 
-    `size` ranks it among all of the day: how far it is outside chance or, for money, its share of sales; 0 to 1.
+    `size` ranks it among all of the day, 0 to 1: how far it is from the usual, as a share of it, at the end of its
+    range nearest to no change (`stats.surely`). `better` says which way it went, None where that is no gain or loss.
     """
 
     text: str
     size: float = 0.0
+    better: bool | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -342,6 +356,18 @@ class Findings:
 
     def _repr_html_(self) -> str:
         return display.findings_html(self.to_json(), [f"{metric.label}: {metric}" for metric in self.metrics])
+
+
+def severest(asked: Iterable[tuple[int, Action, Any]], *, order: float) -> list[tuple[int, Action, Any]]:
+    """What several reports ask for (the place in its report, the action, what goes with it), the gravest first.
+
+    Where nothing is known of how many it touches, each report's first comes before any report's second.
+
+    >>> asked = [(0, Action(what="Drop it", weight=50.0), ""), (1, Action(what="Ask why", touched=90.0), "")]
+    >>> [action.what for _, action, _ in severest(asked, order=40.0)]
+    ['Ask why', 'Drop it']
+    """
+    return sorted(asked, key=lambda one: (-one[1].severity(order), one[0], -one[1].weight))
 
 
 def compose(report: str, headline: str, parts: Sequence[Part | None], *, status: Status | None = None) -> Findings:

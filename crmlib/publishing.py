@@ -6,14 +6,14 @@ import csv
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from crmlib import masking
-from crmlib.findings import FINDINGS_MIME, Action, Due, Findings, Metric, due_from
+from crmlib.findings import AVERAGE, FINDINGS_MIME, Action, Due, Findings, Metric, due_from
 from crmlib.plain import typed
 
 if TYPE_CHECKING:
@@ -130,6 +130,16 @@ def published(out: str | Path) -> tuple[Run, ...]:
         for said in json.loads(file.read_text(encoding="utf-8"))
     ]  # fmt: skip
     return tuple(sorted(found, key=lambda run: run.as_of, reverse=True))
+
+
+def newest(runs: Sequence[Run]) -> tuple[Run, ...]:
+    """The newest run of each report, of `runs` as `published` has them."""
+    return tuple({run.report: run for run in reversed(runs)}.values())
+
+
+def average_order(runs: Iterable[Run]) -> float:
+    """What an order comes to, as a report has published it; 0 where none has."""
+    return next((one.value or 0.0 for run in runs if (one := run.metrics.get(AVERAGE))), 0.0)
 
 
 def csv_text(

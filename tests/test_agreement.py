@@ -229,9 +229,10 @@ def test_item_money(shop, orders, lines, products, level):
     each = sold["unit_cost"].fillna(sold["product_id"].map(products["unit_cost"]))
     item = sold["product_id"] if level == "product" else sold["product_id"].map(products[level])
     sold = sold.assign(item=item, cost=each * sold["quantity"], pieces=sold["quantity"], sales=sold["line_total"])
+    sold["tax"] = 0.0
     for name, of in (("known_pieces", "pieces"), ("known_sales", "sales")):
         sold[name] = sold[of].where(sold["cost"].notna(), 0)
-    names = ["pieces", "sales", "known_pieces", "known_sales", "cost"]
+    names = ["pieces", "sales", "known_pieces", "known_sales", "tax", "cost"]
     wanted = sold.dropna(subset="item").groupby("item", as_index=False)[names].sum()
     assert 0 < wanted["known_sales"].sum() <= wanted["sales"].sum()
     same(shop.fetch(facts.item_money(shop, level=level)), wanted)

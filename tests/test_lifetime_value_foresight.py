@@ -502,7 +502,7 @@ def test_best_customers_who_stopped_none_one_many(cdnow_sample, scored, chances,
     assert part.sentence.startswith(sentence)
     wavering = sum(0.5 <= c < 0.9 for c in chances)
     assert [action.what for action in part.actions] == {
-        0: [], 1: ["Contact 1 best customer who wavers"], 2: ["Contact 2 best customers who waver"],
+        0: [], 1: ["Contact 1 top-fifth customer who wavers"], 2: ["Contact 2 top-fifth customers who waver"],
     }[wavering]  # fmt: skip
     assert ("wavering_customers" in part.lists) == bool(wavering)
 
@@ -512,10 +512,10 @@ def test_best_customers_who_stopped_none_one_many(cdnow_sample, scored, chances,
     [
         ([0.1, 0.2, 0.3], "None of your best 3 customers is silent unusually long", []),
         ([0.1, 0.6, 0.3], "1 of your best 3 customers is silent unusually long",
-         ["Contact one of your best customers, silent unusually long"]),
+         ["Contact one of your top-fifth customers, silent unusually long"]),
         ([0.1, 0.95, 0.3], "1 of your best 3 customers is silent unusually long", []),
         ([0.6, 0.95, 0.7], "3 of your best 3 customers are silent unusually long",
-         ["Contact two of your best customers, silent unusually long"]),
+         ["Contact two of your top-fifth customers, silent unusually long"]),
     ],
 )  # fmt: skip
 @pytest.mark.usefixtures("nobody_left_alone")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -11,6 +12,9 @@ import pytest
 
 import crmlib as crm
 from crmlib.analysis import outreach
+from crmlib.lots import LEAVE
+from crmlib.report.folder import kept
+from crmlib.report.key import key_of
 
 ShopWriter = Callable[..., Path]
 
@@ -180,3 +184,47 @@ def test_all_lists_of_a_day_leave_the_same_people_alone(write_shop: ShopWriter) 
     alone = [set(found.frame["customer_id"]) - set(found.write["customer_id"]) for found in (one, other)]
     assert all(20 <= len(found) <= 60 for found in alone)
     assert not alone[0] & set(other.write["customer_id"]) and not alone[1] & set(one.write["customer_id"])
+
+
+def test_nobody_held_out_is_contacted_after_reruns_a_missed_week_and_a_restored_backup(
+    monkeypatch: pytest.MonkeyPatch, write_shop: ShopWriter, tmp_path: Path
+) -> None:
+    """The folder is put back to how it was two weeks before, key and records too: the weeks since are forgotten."""
+    reports, backup, ids = tmp_path / "reports", tmp_path / "backup", [f"c{n:03d}" for n in range(200)]
+    people = pd.DataFrame({"customer_id": ids, "email": "x@example.com", "email_consent": "true"})
+    folder = write_shop(orders=ORDERS, customers=people)
+    monkeypatch.setenv(kept.VARIABLE, str(reports / kept.FOLDER))
+
+    def sides(day: str, who: list[str]) -> tuple[set[str], set[str]]:
+        """Whom a list of the day writes to and leaves alone; both are kept, as a run and an export do."""
+        monkeypatch.delenv("CRM_KEY", raising=False)
+        monkeypatch.setenv("CRM_KEY", key_of(reports))
+        store = crm.connect(folder, as_of=day)
+        frame = outreach.contactable(store, people[people["customer_id"].isin(who)][["customer_id"]], name="due").frame
+        lists = tmp_path / "lists" / day
+        lists.mkdir(parents=True, exist_ok=True)
+        frame.to_csv(lists / "due.csv", index=False)
+        kept.hold(reports, lists, store.as_of)
+        kept.assign(reports, "due", frame.astype(str).to_dict("records"), store.as_of)
+        alone = frame["lot"] == LEAVE
+        return set(frame.loc[~alone, "customer_id"]), set(frame.loc[alone, "customer_id"])
+
+    written, held = sides("2026-03-02", ids[:80])
+    assert (written, held) == sides("2026-03-02", ids[:80]) and len(held) > 5  # a rerun of the day
+    shutil.copytree(reports, backup)
+    for day, who in (("2026-03-09", ids[40:140]), ("2026-03-23", ids[100:])):  # no run on the 16th
+        more, alone = sides(day, who)
+        assert not more & held and not alone & written
+        written, held = written | more, held | alone
+    shutil.rmtree(reports)
+    shutil.copytree(backup, reports)
+    known = {row["customer_id"] for row in kept.rows(reports, kept.HELD)}
+    assert known < held  # those of the weeks that were lost are on no record
+    # The lot is drawn again from the same key: within the windows, and after all of them have closed.
+    for day in ("2026-03-24", "2026-03-30", "2026-06-22"):
+        assert sides(day, ids) == (written, held)
+    lots = pd.DataFrame(kept.rows(reports, kept.ASSIGNED)).groupby("customer_id")["lot"].nunique()
+    assert lots.eq(1).all() and len(lots) == len(ids)
+    # In the next half-year another lot is drawn; who is on record is left out until their window is over.
+    assert not sides("2026-07-06", ids)[0] & held
+    assert sides("2026-09-07", ids)[0] & held

@@ -439,19 +439,22 @@ def test_what_others_publish_is_read_as_it_was_laid(tmp_path, store, found):
             "headline": "h",
             "metrics": [metric],
             "folder": str(tmp_path),
+            "actions": [
+                {"what": what, "touched": n, "owner": "Ms Berg"}
+                for what, n in (("Unsure", 0.0), ("Few", 3.0), ("Many", 90.0))
+            ],
         }
         for day in ("2026-09-01", "2026-10-01")
     ]
     (tmp_path / publishing.PUBLISHED_FILE).write_text(json.dumps(told))
-    (tmp_path / "tables").mkdir()
-    (tmp_path / "tables" / "alerts.csv").write_text(
-        "day,what,expected,actual,cause\n2026-09-20,orders,10,2,channel app\n"
-    )
     runs = crm.published(tmp_path)
     assert [run.as_of.month for run in runs] == [10, 9] and runs[0].metrics["alerts"].value == 1
-    assert crm.published("") == () == crm.published(tmp_path / "tables")
+    assert crm.published("") == () == crm.published(tmp_path / "none")
     said = whole_page(store, found, runs)
-    assert [a.what for a in said.actions][:1] == ["Look into 1 alert in Seasons: fewer orders than normal"]
+    # What goes worse for most comes first; it is ranked where it was found, and said here once more.
+    assert [(a.what, a.touched) for a in said.actions][:2] == [("Many", 0.0), ("Few", 0.0)]
+    old = whole_page(store, found, runs[1:])
+    assert not {"Many", "Few"} & {action.what for action in old.actions}
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -6,6 +6,7 @@ is there already.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -126,6 +127,15 @@ def test_each_page_of_the_demo_shop_is_read_in_ten_seconds(browser: Any, demo_pa
 @pytest.mark.browser
 def test_the_index_of_the_demo_shop_is_read_in_ten_seconds(browser: Any, demo_pages: Path) -> None:
     held(browser, demo_pages / "index.html")
+
+
+def test_one_name_has_one_number(demo_pages: Path) -> None:
+    """Of two pages that measure differently, each says what sets it apart."""
+    said: dict[str, set[tuple[float | None, str]]] = {}
+    for path in demo_pages.glob("????-??-??/*/metrics.json"):
+        for metric in json.loads(path.read_text(encoding="utf-8"))["metrics"]:
+            said.setdefault(metric["label"].casefold(), set()).add((metric["value"], metric["unit"]))
+    assert said and {name: values for name, values in said.items() if len(values) > 1} == {}
 
 
 def test_what_is_said_twice_is_found() -> None:

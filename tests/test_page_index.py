@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-from crmlib.findings import Action, Change
+from crmlib.findings import AVERAGE, Action, Change
 from crmlib.report.folder import store
 from crmlib.report.folder.manifest import Manifest
 from crmlib.report.page import index
@@ -68,6 +68,42 @@ def test_what_matters_most_to_each_report_leads_then_money_and_at_most_five() ->
     order = [html.index(f">{what}<") for what in ("two 0", "one 0", "three 0", "one 1", "two 1")]
     assert order == sorted(order) and "one 2" not in html
     assert 'href="2026-11-22/one/lists/a.csv"' in html and "two/lists" not in html
+
+
+def test_a_large_and_sure_worsening_without_a_price_stands_above_a_small_gain_with_one() -> None:
+    slow = Action(what="Ask the carrier", worth="600 parcels", touched=500.0)
+    gain, great = (Action(what=what, weight=weight) for what, weight in (("Raise", 3_500.0), ("Close a gap", 90_000.0)))
+    average = {"id": AVERAGE, "number": 50.0, "label": "Average order", "value": "€50"}
+    runs = [run_of("prices", title="Prices", actions=(gain, great)),
+            run_of("teams", title="Teams", actions=(Action(what="First"), slow)),
+            run_of("data_health", title="Data health", tiles=(tile_of("m") | average,))]  # fmt: skip
+    found = [action.what for action, _ in index.model(SHOP, runs)["actions"]]
+    assert found == ["Close a gap", "Ask the carrier", "Raise", "First"]
+    # Where nobody says what an order comes to, money cannot be told in orders and comes after.
+    found = [action.what for action, _ in index.model(SHOP, runs[:2])["actions"]]
+    assert found == ["Ask the carrier", "Raise", "First", "Close a gap"]
+
+
+def test_what_two_reports_ask_for_stands_once_with_the_first() -> None:
+    ask = Action(what="Ask the carrier", touched=5.0, file="tables/teams.csv")
+    files: dict[str, Any] = {"tables/teams.csv": {}}
+    runs = [run_of("overview", title="Sales", actions=(replace(ask, touched=0.0),)),
+            run_of("teams", title="Teams", actions=(ask,), files=files)]  # fmt: skip
+    assert index.model(SHOP, runs)["actions"] == [(ask, "2026-11-22/teams/tables/teams.csv")]
+
+
+def test_one_line_at_least_is_of_what_improved_and_none_of_what_chance_explains() -> None:
+    worse = tuple(Change(text=f"Worse {n}.", size=0.9 - n / 10, better=False) for n in range(5))
+    many = run_of("one", title="One", changes=worse[:3])
+    other = run_of(
+        "two", title="Two", changes=(*worse[3:], Change(text="Up.", size=0.1, better=True), Change(text="No."))
+    )
+    html = shown(many, other)
+    assert (
+        all(f"<strong>Worse:</strong> Worse {n}." in html for n in range(3)) and "<strong>Better:</strong> Up." in html
+    )
+    assert "Worse 3." not in html and "No." not in html
+    assert "Better:" not in shown(many) and "Worse:" not in shown(run_of("three", title="Three", came=("New.",)))
 
 
 def test_what_changed_is_ranked_over_all_reports() -> None:

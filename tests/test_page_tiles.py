@@ -59,7 +59,7 @@ def test_the_summary_has_five_lines_whatever_the_data_hold(text: str) -> None:
 def test_changes_are_ranked_by_size_and_periods_are_at_most_four() -> None:
     since = memory("m")["changes"]
     periods = [Change(text=f"{i}", size=i / 10) for i in range(10)]
-    assert [text for text, _ in ranked(periods, None)] == ["9", "8", "7", "6"]
+    assert [line.text for line in ranked(periods, None)] == ["9", "8", "7", "6"]
     assert len(ranked(periods, since)) == 4 + 3 and ranked([], None) == []
 
 

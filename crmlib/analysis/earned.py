@@ -14,10 +14,10 @@ import numpy as np
 import pandas as pd
 
 from crmlib import figures, formats, wording
-from crmlib.analysis.outreach import LEAVE, half_year
+from crmlib.analysis.outreach import kept
 from crmlib.findings import Caveat, Metric, Part
 from crmlib.formats import outline
-from crmlib.publishing import csv_rows
+from crmlib.lots import LEAVE, WINDOW_DAYS, half_year
 from crmlib.shop import consent
 from crmlib.shop.facts import contact_cost, has_costs, net_orders, order_margins
 from crmlib.stats.sequential import split_p, widening
@@ -25,7 +25,6 @@ from crmlib.stats.sequential import split_p, widening
 if TYPE_CHECKING:
     from crmlib.shop.shop import Shop
 
-WINDOW_DAYS = 60  # after a list's day, for which what people buy counts, as for whom it leaves alone
 ALL = "all lists"
 Verdict = Literal["earns", "costs more than it brings", "not known yet", "spoilt"]
 _BEFORE_DAYS = 365
@@ -100,8 +99,7 @@ def earned(shop: Shop, *, confidence: float = 0.95) -> Earned:
 
 def _kept(name: str, as_of: date) -> pd.DataFrame:
     """A file of what is kept of customers, as of a day."""
-    file = consent.kept_file(name)
-    frame = pd.DataFrame(csv_rows(file) if file else [], dtype=str)
+    frame = pd.DataFrame(kept(name), dtype=str)
     if frame.empty:
         return frame
     frame["day"] = pd.to_datetime(frame["day"])

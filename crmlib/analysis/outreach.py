@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Literal, Protocol, get_args
 import pandas as pd
 
 from crmlib import formats, wording
+from crmlib.lots import LEAVE, half_year
 from crmlib.publishing import csv_rows
 from crmlib.shop import consent
 
 if TYPE_CHECKING:
     from crmlib.shop.shop import Shop
 
-WRITE, LEAVE = "write", "leave alone"
+WRITE = "write"
 MARKETING = "marketing"  # the one kind of list there is: what one leaves alone, all leave alone
 PAUSE_DAYS = 7  # between two lists that write to the same customer
 Channel = Literal["email", "sms"]
@@ -133,15 +134,6 @@ def reached(shop: Shop, frame: pd.DataFrame) -> pd.DataFrame:
     return whole[[*lead, *people.columns, *(name for name in frame.columns if name not in lead)]]
 
 
-def half_year(day: date) -> str:
-    """The half-year for which one control holds.
-
-    >>> half_year(date(2026, 7, 1))
-    '2026-2'
-    """
-    return f"{day.year}-{1 + (day.month > 6)}"
-
-
 def lots(customers: Iterable[str], *, shop: Draws, act: str = WRITE) -> list[str]:
     """Whom of a list to `act` on, and whom to leave alone: about one in five, the same on every run with one key.
 
@@ -152,17 +144,21 @@ def lots(customers: Iterable[str], *, shop: Draws, act: str = WRITE) -> list[str
     return [act if shop.lot(who, of=of) and who not in held else LEAVE for who in customers]
 
 
+def kept(name: str) -> list[dict[str, str]]:
+    """The rows of HELD, EXPORTED or ASSIGNED; none in a notebook that is run by hand."""
+    file = consent.kept_file(name)
+    return csv_rows(file) if file else []
+
+
 def _held(as_of: date) -> dict[str, date]:
     """Whom earlier lists leave alone as of a day, and since when."""
-    file = consent.kept_file(consent.HELD)
-    rows = csv_rows(file) if file else []
+    rows = kept(consent.HELD)
     known = [(row["customer_id"], date.fromisoformat(row["since"]), date.fromisoformat(row["until"])) for row in rows]
     return {who: since for who, since, until in sorted(known) if since < as_of <= until}
 
 
 def _written(as_of: date, *, but: str) -> set[str]:
     """Who was handed over with another list than `but` within the pause before a day."""
-    file = consent.kept_file(consent.EXPORTED)
-    rows = csv_rows(file) if file else []
-    begin = as_of - timedelta(days=PAUSE_DAYS)
-    return {r["customer_id"] for r in rows if r["list"] != but and begin < date.fromisoformat(r["day"]) < as_of}
+    begin = str(as_of - timedelta(days=PAUSE_DAYS))
+    rows = kept(consent.EXPORTED)
+    return {row["customer_id"] for row in rows if row["list"] != but and begin < row["day"] < str(as_of)}

@@ -14,6 +14,7 @@ import click
 
 from crmlib.cli import common
 from crmlib.errors import UsageError
+from crmlib.lots import LEAVE
 
 if TYPE_CHECKING:
     from crmlib.report.erasing import Person
@@ -125,7 +126,7 @@ def outcome(report: str, name: str, file: Path, channel: str, folder: str, varia
     kept.contacted(reports, done)
     kept.note(reports, "outcome", report=report, list=name, channel=channel, people=len(done))
     strange = sum(row["customer_id"] not in listed for row in done)
-    alone = sum(listed.get(row["customer_id"]) == kept.LEAVE for row in done)
+    alone = sum(listed.get(row["customer_id"]) == LEAVE for row in done)
     answered = sum(row["answered"] == "yes" for row in done)
     common.say(f"{len(done):,} contacted, {answered:,} answered; {strange:,} of them not on the list, "
                f"{alone:,} to be left alone")  # fmt: skip

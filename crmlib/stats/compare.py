@@ -81,6 +81,15 @@ def ratio_interval(
     return math.exp(_crossing(z, q, seen - 20, seen)), math.exp(_crossing(z, -q, seen + 20, seen))
 
 
+def surely(low: float, high: float) -> float:
+    """How far from one is a ratio, at the end of its range nearest to one? 0 where the range holds one; below 1.
+
+    >>> surely(2.0, 8.0), surely(0.5, 0.8), surely(0.9, 3.0)
+    (0.5, 0.2, 0.0)
+    """
+    return round(1 - 1 / low, 9) if low > 1 else round(1 - max(high, 0.0), 9) if high < 1 else 0.0
+
+
 def fieller(
     control: float, treatment: float, var_control: float, var_treatment: float, *, factor: float
 ) -> tuple[float, float]:

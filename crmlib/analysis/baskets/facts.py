@@ -384,7 +384,7 @@ def _money(shop: Shop, ids: tuple[str, ...], *, level: str) -> tuple[Floats, Flo
         return np.full(len(ids), np.nan), np.full(len(ids), np.nan), 0.0
     here = table.reindex(list(ids)).astype(float)
     known = here["known_pieces"].where(here["known_pieces"] > 0)
-    prices, margins = here["sales"] / here["pieces"], (here["known_sales"] - here["cost"]) / known
+    prices, margins = here["sales"] / here["pieces"], (here["known_sales"] - here["tax"] - here["cost"]) / known
     sales = float(table["sales"].sum())
     share = float(table["known_sales"].sum()) / sales if sales > 0 else 0.0
     return prices.to_numpy(), margins.to_numpy(), share

@@ -11,6 +11,7 @@ import pandas as pd
 from crmlib import figures, formats, wording
 from crmlib.analysis.baskets.facts import WORDS, Baskets, tally
 from crmlib.findings import Caveat, Change, Chart, Metric, Part
+from crmlib.stats import surely
 
 _LARGEST = 10  # from here on sizes share a bar
 _YEAR = timedelta(days=365)
@@ -97,8 +98,9 @@ def _lately(baskets: Baskets, many: str) -> tuple[list[Metric], list[Change]]:
     if abs(gap) <= _CLEAR * error:
         return [tile], []
     moved = wording.change(float(now.mean()), float(before.mean()), "share")
+    ends = (1 + (gap + side * _CLEAR * error) / max(float(before.mean()), error) for side in (-1, 1))
     text = f"{formats.share(float(now.mean()))} of baskets hold two or more {many}, {moved} on the year before."
-    return [tile], [Change(text=text, size=min(abs(gap), 1.0))]
+    return [tile], [Change(text=text, size=surely(*ends), better=gap > 0)]
 
 
 def _limits(baskets: Baskets) -> tuple[str, ...]:

@@ -12,9 +12,9 @@ from crmlib import figures, formats, wording
 from crmlib.analysis.briefing.occasions import BIRTHDAY, WEEK
 from crmlib.analysis.briefing.queue import FRESH_DAYS, LIST, SUPPOSED, Queue
 from crmlib.analysis.earned import Earned, part_earned, title_earned
-from crmlib.analysis.outreach import LEAVE
 from crmlib.findings import Action, Caveat, Findings, Metric, Part, compose
 from crmlib.ical import Event, calendar
+from crmlib.lots import LEAVE
 from crmlib.shop.facts import public_holidays
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def part_actions(found: Queue) -> Part:
     things, reports = wording.counted(len(rows), "thing"), wording.counted(rows["report"].nunique(), "report")
     return Part(
         title=f"{wording.upper(things)} to do beside the lists, from {reports}", metrics=[metric], tables=tables,
-        sentence="Each report’s first comes before any report’s second, then what is worth more.",
+        sentence="First what touches most beyond the usual, money told in orders; what was not measured comes last.",
         chart=figures.table(dated, rows=_SHOWN, caption="What to do, first things first", labels=_LABELS,
                             file="tables/actions.csv"),
     )  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -14,10 +14,11 @@ import pandas as pd
 from crmlib import wording
 from crmlib.analysis.briefing.occasions import BIRTHDAY, TICKET, occasions
 from crmlib.analysis.earned import Earned
-from crmlib.analysis.outreach import LEAVE, contactable, lots, reached
-from crmlib.findings import Action
+from crmlib.analysis.outreach import contactable, kept, lots, reached
+from crmlib.findings import severest
 from crmlib.formats import outline
-from crmlib.publishing import Run, csv_rows
+from crmlib.lots import LEAVE
+from crmlib.publishing import Run, average_order, newest
 from crmlib.shop import consent
 
 if TYPE_CHECKING:
@@ -85,14 +86,16 @@ def queue(shop: Shop, runs: Sequence[Run], measured: Earned, *, contacts: int = 
     True
     """
     asked = contacts or shop.settings.team.contacts_per_week or CAPACITY
-    newest = tuple({run.report: run for run in reversed(runs)}.values())
-    fresh = timedelta(days=FRESH_DAYS)
-    old = tuple(run.title for run in newest if run.as_of + fresh < shop.as_of and run.actions)
-    newest = tuple(run for run in newest if run.as_of + fresh >= shop.as_of)
+    begin = shop.as_of - timedelta(days=FRESH_DAYS)
+    read = tuple(run for run in newest(runs) if run.as_of >= begin)
+    old = tuple(run.title for run in newest(runs) if run.as_of < begin and run.actions)
+    lists = {run.report: _lists(run) for run in read}
     days = occasions(shop)
     born = days["list"] == BIRTHDAY
     cards, _ = _reachable(shop, days[born & ~days["list"].isin(measured.stopped)].assign(personal=False))
-    rows = pd.DataFrame([*days[~born].to_dict("records"), *_listed(newest)])
+    rows = pd.DataFrame(
+        [*days[~born].to_dict("records"), *(row for run in read for row in _listed(run, lists[run.report]))]
+    )
     people, beyond, unreachable = rows, 0, 0
     if len(rows):
         rows = rows[~rows["list"].isin(measured.stopped)].reindex(columns=_WANTED)
@@ -102,42 +105,39 @@ def queue(shop: Shop, runs: Sequence[Run], measured: Earned, *, contacts: int = 
         # A list may have been drawn under another key, or before somebody was held out.
         drawn = pd.Series(lots(rows["customer_id"], shop=shop), index=rows.index)
         rows["lot"] = rows["lot"].mask((rows["lot"] != "") & (drawn == LEAVE), LEAVE)
-        rows = _ranked(rows, _worth(newest), measured, _paused(shop.as_of))
+        rows = _ranked(rows, _worth(read), measured, _paused(shop.as_of))
         people, unreachable = _reachable(shop, rows)
         people, beyond = _within(people, asked)
     return Queue(
-        people=_shown(people), cards=cards.drop(columns="personal"), actions=_actions(newest), capacity=asked,
+        people=_shown(people), cards=cards.drop(columns="personal"), actions=_actions(read, lists), capacity=asked,
         told=bool(contacts or shop.settings.team.contacts_per_week), beyond=beyond, unreachable=unreachable,
         waiting=int(people["waits"].eq(True).sum()) if "waits" in people else 0,
-        read=tuple(run.report for run in newest), old=old, as_of=shop.as_of, currency=shop.currency,
+        read=tuple(run.report for run in read), old=old, as_of=shop.as_of, currency=shop.currency,
     )  # fmt: skip
 
 
-def _listed(runs: Sequence[Run]) -> Iterator[dict[str, Any]]:
-    """The rows of every list that an action names and that says how its people are reached."""
-    for run in runs:
-        seen: set[str] = set()
-        for action in run.actions:
-            name = Path(action.file).stem
-            if not action.file.startswith("lists/") or name in seen:
-                continue
-            seen.add(name)
-            for place, row in enumerate(run.rows(name, of="lists")[:_MOST_ROWS]):
-                if not row.get("customer_id") or not ("email" in row or "phone" in row):
-                    continue
+def _lists(run: Run) -> dict[str, list[dict[str, str]]]:
+    """By file of an action, the best rows of each list that says how its people are reached."""
+    found = {}
+    for file in dict.fromkeys(action.file for action in run.actions if action.file.startswith("lists/")):
+        rows = run.rows(Path(file).stem, of="lists")[:_MOST_ROWS]
+        if rows and "customer_id" in rows[0] and ("email" in rows[0] or "phone" in rows[0]):
+            found[file] = rows
+    return found
+
+
+def _listed(run: Run, lists: Mapping[str, Sequence[Mapping[str, str]]]) -> Iterator[dict[str, Any]]:
+    """Their rows, with what the first action that names a list asks for."""
+    for file, rows in lists.items():
+        action, name = next(one for one in run.actions if one.file == file), Path(file).stem
+        for place, row in enumerate(rows):
+            if row["customer_id"]:
                 offer = next((row[key] for key in _OFFERS if row.get(key)), "")
                 yield {
                     "customer_id": row["customer_id"], "lot": row.get("lot", ""), "list": name, "report": run.report,
                     "what": _task(action.what), "reason": _reason(row, name), "offer": offer, "by": action.by,
                     "place": place, "stake": _stake(row), "waits": "feedback_id" in row,
                 }  # fmt: skip
-
-
-def _queued(run: Run, action: Action) -> bool:
-    """Are an action's people in the queue, so that it need not be told again?"""
-    name = Path(action.file).stem
-    first = next(iter(run.rows(name, of="lists")), {}) if action.file.startswith("lists/") else {}
-    return "customer_id" in first and ("email" in first or "phone" in first)
 
 
 def _task(what: str) -> str:
@@ -175,10 +175,10 @@ def _worth(runs: Sequence[Run]) -> pd.DataFrame:
 
 def _paused(as_of: date) -> set[str]:
     """Who was contacted in person of late, by the record of what was done with earlier briefings."""
-    file = consent.kept_file(consent.EXPORTED)
     begin = str(as_of - timedelta(days=PERSONAL_PAUSE_DAYS))
-    rows = csv_rows(file) if file else []
-    return {row["customer_id"] for row in rows if row["list"] == LIST and begin < row["day"] < str(as_of)}
+    return {
+        row["customer_id"] for row in kept(consent.EXPORTED) if row["list"] == LIST and begin < row["day"] < str(as_of)
+    }
 
 
 def _ranked(rows: pd.DataFrame, worth: pd.DataFrame, measured: Earned, paused: set[str]) -> pd.DataFrame:
@@ -233,13 +233,13 @@ def _shown(people: pd.DataFrame) -> pd.DataFrame:
     return shown.round(dict.fromkeys(_WORTH, 2))
 
 
-def _actions(runs: Sequence[Run]) -> pd.DataFrame:
-    """What the reports ask for, each report's first before any's second, then by the money at stake."""
-    found = [(place, -action.weight, n, run, action) for n, run in enumerate(runs)
-             for place, action in enumerate(run.actions) if not _queued(run, action)]  # fmt: skip
+def _actions(runs: Sequence[Run], lists: Mapping[str, Collection[str]]) -> pd.DataFrame:
+    """What the reports ask for beside lists that are in the queue, the gravest first."""
+    found = [(place, action, run) for run in runs for place, action in enumerate(run.actions)
+             if action.file not in lists[run.report]]  # fmt: skip
     rows = [
         {"rank": rank, "report": run.report, "what": action.what, "owner": action.owner, "by": action.by,
          "worth": action.worth, "file": action.file, "title": run.title}
-        for rank, (_, _, _, run, action) in enumerate(sorted(found, key=lambda one: one[:3]), start=1)
+        for rank, (_, action, run) in enumerate(severest(found, order=average_order(runs)), start=1)
     ]  # fmt: skip
     return pd.DataFrame(rows, columns=["rank", "report", "what", "owner", "by", "worth", "file", "title"])

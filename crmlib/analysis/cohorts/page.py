@@ -80,7 +80,8 @@ def part_do(found: Newcomers, step: Shift) -> Part:
         return Part()
     # Of later newcomers nobody knows yet whether they come back.
     rows = found.months()
-    since = int(rows.loc[rows["first"] >= step.month, "n"].sum())
+    n = rows.loc[rows["first"] >= step.month, "n"]
+    since = int(n.sum())
     ends = sorted(abs(end) * since for end in (step.low, step.high))
     lost = formats.quantity(-step.effect * since, "newcomers", low=ends[0], high=ends[1])
     return Part(
@@ -88,6 +89,7 @@ def part_do(found: Newcomers, step: Shift) -> Part:
             Action(
                 what=f"Find out what changed for first orders in {month_name(step.month)}", owner="shop",
                 worth=f"about {lost} fewer came back so far", count=since, by=by, file="tables/cohorts.csv",
+                touched=ends[0] * 12 / len(n) if step.high < 0 else 0.0,
                 why=f"Since then {formats.number(abs(100 * step.effect))} in 100 fewer come back than in the same "
                 "months of other years. Ask some of them; compare parcels, stock, range and offers of first orders.",
             )

@@ -13,7 +13,7 @@ from crmlib import figures, formats, wording
 from crmlib.analysis.customers.facts import YEAR, Profiles
 from crmlib.analysis.customers.rfm import KINDS, NEW, ONCE, Cuts, kinds
 from crmlib.findings import Change, Metric, Part
-from crmlib.stats import compare
+from crmlib.stats import compare, surely
 
 _BANDS = (1, 2, 3, 5, 10)
 
@@ -116,7 +116,10 @@ def part_moves(found: Moves, previous: Moves | None = None, *, currency: str) ->
     up, down = (_more(amount, currency) for amount in gained)
     shown = found.table[found.table["before"] != found.table["now"]].sort_values("customers", ascending=False)
     shown = shown.assign(**{name: shown[name].astype(str).map(wording.upper) for name in ("before", "now")})
-    change = Change(text=f"{said}.", size=min(abs(slipped - before.share(-1)) if before else 0.0, 1.0))
+    sides = [side for one in (found, before) if one for side in (int(one.moved(-1)["customers"].sum()), one.known)]
+    ends = compare.ratio_interval(*sides) if before is not None and min(sides) > 0 else (1.0, 1.0)
+    better = slipped < before.share(-1) if before is not None else None
+    change = Change(text=f"{said}.", size=surely(*ends), better=better)
     return Part(
         title=f"Those who dropped a group bring {down} a year, those who moved up {up}" if any(gained) else said,
         sentence="New customers are not in this.",

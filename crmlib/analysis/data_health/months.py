@@ -190,15 +190,15 @@ def _totals(health: Health, rule: str) -> list[Metric]:
     return [
         Metric(id="revenue", label="Net sales", value=health.revenue, unit=health.currency or "amount", n=orders,
                running=True, definition=rule or "order totals less refunds, without cancelled orders"),
-        Metric(id="orders", label="Orders", value=orders, unit="orders", running=True,
+        Metric(id="orders", label="Orders, all time", value=orders, unit="orders", running=True,
                definition="kept orders that were not cancelled"),
-        Metric(id="customers", label="Customers who bought", value=health.customers, unit="customers", running=True,
-               headline=health.customers is not None and compare(health, _YEAR) is None,
+        Metric(id="customers", label="Customers who ever bought", value=health.customers, unit="customers",
+               running=True, headline=health.customers is not None and compare(health, _YEAR) is None,
                note=wording.counted(orders, "order") if orders else "",
                definition=f"distinct customers with a kept order that was not cancelled{unlisted}"),
         Metric(id="order_lines", label="Order lines", value=health.order_lines, unit="order lines", running=True,
                definition="kept order lines, those of cancelled orders too"),
-        Metric(id="guest_order_share", label="Orders from guests", value=guests / orders if orders else None,
+        Metric(id="guest_order_share", label="Orders from guests, all time", value=guests / orders if orders else None,
                unit="share", n=orders, definition="orders without a customer / all orders; kept and not cancelled"),
     ]  # fmt: skip
 

@@ -166,7 +166,7 @@ def _metrics(found: Rates) -> list[Metric]:
     themes = [
         Metric(
             id=f"{row.theme}_complaints",
-            label=f"{row.theme.capitalize()} complaints per 1,000 orders",
+            label=f"{row.theme.capitalize()} complaints per 1,000 orders, all time",
             value=row.per_1000_orders,
             unit="complaints",
             n=found.orders,

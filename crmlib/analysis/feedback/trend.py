@@ -17,7 +17,7 @@ from crmlib.analysis.feedback.redaction import shorten
 from crmlib.analysis.feedback.texts import Readings
 from crmlib.analysis.feedback.themes import OWNERS, THEMES
 from crmlib.findings import Action, Change, Chart, Metric, Part, Signal
-from crmlib.stats import Floats, adjust, dispersion, rate_interval, rate_ratio
+from crmlib.stats import Floats, adjust, dispersion, rate_interval, rate_ratio, surely
 
 RECENT_WEEKS, BEFORE_WEEKS, SMOOTH_WEEKS = 8, 52, 4
 HISTORY = 15  # times four weeks in the line of a tile
@@ -229,15 +229,6 @@ def lately(trend: Trend, theme: str, *, headline: bool) -> Metric | None:
     )
 
 
-def clearness(p: float) -> float:
-    """How clear a change is, 0 to 1: a p of one in a million and below counts as 1.
-
-    >>> clearness(1), clearness(1e-3), clearness(0)
-    (0.0, 0.5, 1.0)
-    """
-    return min(1.0, max(0.0, -float(np.log10(max(p, 1e-300))) / 6))
-
-
 def part_trend(readings: Readings, trend: Trend) -> Part:
     """Which themes rose or fell in the last weeks? Lines of the leading themes, four weeks at a time."""
     moved, first = trend.moved, trend.leading[0]
@@ -321,7 +312,8 @@ def _change(theme: str, row: pd.Series, trend: Trend) -> Change:
     return Change(
         text=f"{theme.capitalize()} complaints {risen(row['ratio'])}: {row['recent_rate']:.1f} per 1,000 "
         f"{trend.per} in {trend.lately}, {row['before_rate']:.1f} in {trend.against}.",
-        size=clearness(row["p_adjusted"]),
+        size=surely(row["low"], row["high"]),
+        better=bool(row["ratio"] < 1),
     )
 
 

@@ -71,7 +71,7 @@ def part_wavering(scores: Scores, validation: Validation, *, shop: Shop) -> Part
     title, sentence = (_title(found), _sentence(found, scores)) if tested else (_silent(found), "")
     stopped = Metric(
         id="stopped_customers",
-        label="Best customers who probably stopped" if tested else "Best customers silent unusually long",
+        label="Top-fifth customers who probably stopped" if tested else "Top-fifth customers silent unusually long",
         value=found.stopped, unit="customers", n=found.best, note=f"of {formats.number(found.best)}", headline=tested,
         definition=f"customers in the top {formats.share(BEST_SHARE)} by past {scores.best_by}, likelier than not to "
         f"order nothing in the {scores.ahead}{doubt and f' by {doubt}'}; wholesale buyers count as "
@@ -85,7 +85,7 @@ def part_wavering(scores: Scores, validation: Validation, *, shop: Shop) -> Part
 
 
 def _reason(people: pd.DataFrame) -> pd.Series[str]:
-    return "one of the best, silent for " + people["days_since_last_order"].astype(int).astype(str) + " days"
+    return "one of the best fifth, silent for " + people["days_since_last_order"].astype(int).astype(str) + " days"
 
 
 def _contact(listed: pd.DataFrame, scores: Scores, *, shop: Shop, note: str, tested: bool) -> list[Action]:
@@ -94,9 +94,9 @@ def _contact(listed: pd.DataFrame, scores: Scores, *, shop: Shop, note: str, tes
         return []
     n = len(write)
     more = max(float((write["value_if_back"] - write["expected_value"]).sum()), 0.0) if tested else 0.0
-    what = f"Contact {wording.counted(n, 'best customer')} who {wording.noun(n, 'wavers', 'waver')}"
+    what = f"Contact {wording.counted(n, 'top-fifth customer')} who {wording.noun(n, 'wavers', 'waver')}"
     if not tested:
-        what = f"Contact {wording.small(n)} of your best customers, silent unusually long"
+        what = f"Contact {wording.small(n)} of your top-fifth customers, silent unusually long"
     who = f"{wording.noun(n, 'This customer is', 'They are')} among the best {formats.share(BEST_SHARE)} by past "
     who += f"{scores.best_by}, with a chance of 10 to 50% left to order in the {scores.ahead}"
     gone = outlooks(scores).gone

@@ -381,7 +381,7 @@ def _total_metrics(scores: Scores, validation: Validation, currency: str) -> lis
             definition=f"expected number of known customers with at least one order in the {scores.ahead}",
         ),
         Metric.of(
-            _estimate(scores.top_tenth, "share", crowd), id="top_tenth_value_share", label="Share from the top tenth",
+            _estimate(scores.top_tenth, "share", crowd), id="top_tenth_value_share", label="Expected from top tenth",
             definition=f"share of expected {called} from the tenth of customers with the highest, wholesale buyers "
             "apart, 95 % by resampling customers",
         ),

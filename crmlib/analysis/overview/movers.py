@@ -14,7 +14,7 @@ from crmlib.analysis.overview import facts
 from crmlib.analysis.overview.facts import UNIT
 from crmlib.analysis.overview.measure import Measured
 from crmlib.findings import Part
-from crmlib.stats.corrections import adjust
+from crmlib.stats import adjust, surely
 
 if TYPE_CHECKING:
     from crmlib.shop.shop import Shop
@@ -97,13 +97,14 @@ def part_movers(rows: pd.DataFrame, found: Measured) -> Part:
         )  # fmt: skip
     top = shown.iloc[0]
     seen = f"{looked} {wording.noun(len(rows), 'was', 'were')} looked at"
-    size = min(float(abs(top["beyond"])) / max(change.now, 1.0), 1.0)
+    usual = max(float(top["now"] - top["beyond"]), 1.0)
+    size = surely(1 + top["low"] / usual, 1 + top["high"] / usual)
     text = f"{named(top)} are {money(abs(top['beyond']))} {'above' if top['beyond'] > 0 else 'below'} the rest's pace"
     return Part(
         title=text,
         sentence=f"Beside what it would be had all moved alike on {against}; {seen}.",
         chart=_chart(shown, money),
-        changes=[said.Change(text=f"{text}, on {against}.", size=size)],
+        changes=[said.Change(text=f"{text}, on {against}.", size=size, better=bool(top["beyond"] > 0))],
         certain=["A group is named only where chance would name any in at most five of 100 quiet shops."],
         tables=tables,
     )

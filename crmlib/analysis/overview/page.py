@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -12,12 +14,14 @@ from crmlib.analysis.overview.causes import change_table, chief
 from crmlib.analysis.overview.kpis import missed, unread
 from crmlib.analysis.overview.measure import LEAST_ORDERS, YEAR, Measured
 from crmlib.analysis.overview.movers import named, sure
-from crmlib.findings import Action, Caveat, Change, Findings, Metric, Part, compose
+from crmlib.findings import Action, Caveat, Change, Findings, Metric, Part, compose, severest
+from crmlib.publishing import average_order, newest
+from crmlib.stats import surely
 
 if TYPE_CHECKING:
     from crmlib.publishing import Run
 
-_MOST_WORDS, _MOST_ACTIONS, _WITHIN_DAYS, _HISTORY = 20, 3, 7, 25
+_MOST_WORDS, _MOST_ACTIONS, _WITHIN_DAYS, _FRESH_DAYS, _HISTORY = 20, 3, 7, 14, 25
 
 
 def page(
@@ -106,21 +110,20 @@ def _last_month(found: Measured) -> list[Change]:
         return []
     moved = wording.change(change.now, change.before, found.unit, against=change.pair.against)
     usual = "" if change.moved else ", within the usual swing" if change.usual else ", no more than chance explains"
-    size = min(abs(change.now / change.before - 1), 1.0) if change.moved else 0.0
-    return [Change(text=f"{pd.Timestamp(change.pair.start):%B} sales were {moved}{usual}.", size=size)]
+    text = f"{pd.Timestamp(change.pair.start):%B} sales were {moved}{usual}."
+    ends = ((change.now + side * change.half) / change.before for side in (-1, 1))
+    return [Change(text=text, size=surely(*ends), better=change.now > change.before if change.moved else None)]
 
 
 def part_look(found: Measured, moved: pd.DataFrame, numbers: pd.DataFrame, runs: Sequence[Run]) -> Part:
     """Where to look: what other reports have raised, the target furthest off, what moved most; at most three."""
     by = wording.working_day(found.as_of, _WITHIN_DAYS)
-    made = []
-    seasons = next((run for run in runs if run.report == "seasons"), None)
-    if seasons is not None and (rows := seasons.rows("alerts")):
-        first = rows[0]
-        more = "more" if float(first["actual"]) > float(first["expected"]) else "fewer"
-        made.append(Action(what=f"Look into {wording.counted(len(rows), 'alert')} in {seasons.title}: {more} "
-                           f"{first['what']} than normal", by=wording.working_day(found.as_of, 1), owner="shop",
-                           why=f"Raised for {first['day']}; what showed it most: {first['cause']}."))  # fmt: skip
+    asked = ((place, action, run) for run in newest(runs) if run.as_of >= found.as_of - timedelta(days=_FRESH_DAYS)
+             for place, action in enumerate(run.actions) if action.touched)  # fmt: skip
+    # Whose it is and where its list lies says its own report, by which it is ranked too.
+    raised = [replace(action, touched=0.0, weight=0.0, owner="", file="", why=f"Found by {run.title}. {action.why}")
+              for _, action, run in severest(asked, order=average_order(runs))]  # fmt: skip
+    made = raised[: _MOST_ACTIONS - 1]
     for row in missed(numbers).head(1).itertuples(index=False):
         made.append(Action(what=f"See why {wording.lower(row.name)} is "
                            f"{formats.share(row.off)} {'under' if row.now < row.target else 'over'} target",
@@ -129,7 +132,7 @@ def part_look(found: Measured, moved: pd.DataFrame, numbers: pd.DataFrame, runs:
         size, way = abs(float(row["beyond"])), "rose more" if row["beyond"] > 0 else "fell behind"
         made.append(Action(what=f"Find out why {wording.lower(named(row))} {way}", owner="sales", by=by, weight=size,
                            worth=f"{found.money(size)} beside the rest", file="tables/movers.csv"))  # fmt: skip
-    return Part(actions=made[:_MOST_ACTIONS])
+    return Part(actions=[*made, *raised[_MOST_ACTIONS - 1 :]][:_MOST_ACTIONS])
 
 
 def part_limits(found: Measured, numbers: pd.DataFrame, runs: Sequence[Run]) -> Part:

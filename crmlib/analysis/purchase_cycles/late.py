@@ -180,7 +180,7 @@ def _metrics(at: Late | None, n: int) -> list[Metric]:
             id="late", label="Late for their own rhythm", value=n if at else None, unit="customers",
             headline=at is not None,
             definition="customers with three purchases or more whose silence beside their rhythm is longer than 95% of "
-            f"gaps were, and at most {_GONE} times as long; beyond that they have gone",
+            f"gaps were, and at most {_GONE} times as long; longer is called gone",
         ),
         Metric.of(
             at.false if at else Estimate(value=None, unit="share"), id="false_alarm_rate", label="Late, and yet came",

@@ -94,8 +94,8 @@ def part_second(counts: pd.DataFrame) -> Part:
         Metric(id="days_to_second_closed", label="The same, of those who did buy again",
                value=None if np.isnan(found.closed_median) else found.closed_median, unit="days",
                definition="median of closed gaps alone; too short, since the slow have not come back yet"),
-        Metric.of(year, id="second_within_year", label="New customers back within a year", headline=True,
-                  definition="share with a second purchase within 365 days of the first, open gaps counted"),
+        Metric.of(year, id="second_within_year", label="Back within a year, newcomers of all years", headline=True,
+                  definition="share of all who ever bought with a second purchase within 365 days, open gaps counted"),
     ]  # fmt: skip
     return Part(
         title=_title(found),

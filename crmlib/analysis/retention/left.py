@@ -12,7 +12,7 @@ from crmlib.analysis.retention.facts import MAX_CUSTOMERS, YEAR, Limits, leaving
 from crmlib.findings import Change, Metric, Part
 from crmlib.shop.facts import has_costs
 from crmlib.shop.shop import Shop
-from crmlib.stats import compare
+from crmlib.stats import compare, surely
 from crmlib.stats.intervals import share_interval
 
 _OPEN = 0.05  # share of a month's customers about whom it is too early to tell, from which on the month is not known
@@ -169,7 +169,8 @@ def _changes(found: Left) -> list[Change]:
         return []
     was = found.before[1] / found.before[0]
     said = wording.change(found.share, was, "share", against=_against(found.at))
-    return [Change(text=f"The share of customers who left is {said}.", size=min(abs(found.share - was), 1.0))]
+    size = surely(*compare.ratio_interval(found.left, found.base, found.before[1], found.before[0]))
+    return [Change(text=f"The share of customers who left is {said}.", size=size, better=found.share < was)]
 
 
 def _against(at: Limits) -> str:

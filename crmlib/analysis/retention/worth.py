@@ -12,12 +12,12 @@ import pandas as pd
 from statsmodels.stats.proportion import samplesize_proportions_2indep_onetail
 
 from crmlib import formats, wording
+from crmlib.analysis.outreach import kept
 from crmlib.analysis.retention.back import Back
 from crmlib.analysis.retention.facts import AHEAD, MAX_CUSTOMERS, returns
 from crmlib.analysis.retention.left import Left
 from crmlib.findings import Metric, Part
 from crmlib.formats import Estimate
-from crmlib.publishing import csv_rows
 from crmlib.shop import consent
 from crmlib.shop.facts import contact_cost, purchase_days
 from crmlib.shop.shop import Shop
@@ -172,15 +172,13 @@ def _assigned(shop: Shop, experiment: str) -> pd.DataFrame:
 def _listed() -> pd.DataFrame:
     """Who was written to, and who was left alone by a list that was handed over within a month."""
 
-    def kept(name: str, column: str) -> list[tuple[str, date]]:
-        file = consent.kept_file(name)
-        rows = csv_rows(file) if file else []
-        return [(row["customer_id"], date.fromisoformat(row[column])) for row in rows if row["list"] == WIN_BACK]
+    def days_of(name: str, column: str) -> list[tuple[str, date]]:
+        return [(row["customer_id"], date.fromisoformat(row[column])) for row in kept(name) if row["list"] == WIN_BACK]
 
-    written = kept(consent.EXPORTED, "day")
+    written = days_of(consent.EXPORTED, "day")
     days = sorted({day for _, day in written})
     found = [(who, day, True) for who, day in written]
-    for who, since in kept(consent.HELD, "since"):
+    for who, since in days_of(consent.HELD, "since"):
         day = next((day for day in days if since <= day <= since + timedelta(days=_HANDED_WITHIN)), None)
         if day is not None:
             found.append((who, day, False))

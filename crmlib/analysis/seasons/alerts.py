@@ -244,6 +244,7 @@ def _action(rows: pd.DataFrame, shop: Shop) -> Action:
     return Action(
         what=f"Find out what happened to {top['what']} on {wording.day(top['day'], near=shop.as_of)}", owner="shop",
         worth=f"{lost} {'fewer' if fewer else 'more'} than normal", count=len(rows), file="tables/alerts.csv",
+        touched=max(float(top["low"] - top["actual"]), 0.0),
         by=wording.working_day(shop.as_of, _CHECK_DAYS),
         why=f"{sentence(top, near=shop.as_of)} An event that is known belongs into shop.toml, as one of the "
         "[[closures]] or [[campaigns]], so that it bends nothing.",

@@ -68,12 +68,13 @@ def part_do(found: Judged, returns: Returns | None) -> Part:
             "supplier": f"Talk to {name} about its goods: more {'refunds' if one.measure == 'refunded' else 'tickets'}",
         }[kind]
         excess = round((row["events"] - row["expected"]) * 365 / found.within_days)
+        least = excess * (row["low"] - one.usual) / (row["adjusted"] - one.usual)
         raw, others = formats.share(row["raw"]), formats.share(row["expected"] / row["n"])
         made.append(
             Action(
                 what=what, owner="service" if kind == "team" else "purchasing", count=int(row["n"]),
                 worth=f"about {wording.counted(excess, cases)} a year", file="tables/teams.csv",
-                by=wording.working_day(found.as_of, _WITHIN_DAYS),
+                touched=max(least, 0.0), by=wording.working_day(found.as_of, _WITHIN_DAYS),
                 why=wording.sentences(f"{raw} of its {cases}s against {others} with the same in other hands.",
                                       also(found, one, name), "The reason is to be asked: numbers do not tell it."),
             )

@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from crmlib.lots import LEAVE, WINDOW_DAYS, half_year
 from crmlib.publishing import csv_rows
 from crmlib.report.folder import store
 from crmlib.report.folder.manifest import write_text
@@ -19,8 +20,6 @@ FOLDER = "lists"
 VARIABLE = "CRM_KEPT"  # by which kernels find the folder
 HELD, EXPORTED, ASSIGNED = "held_out.csv", "exported.csv", "assigned.csv"
 ERASED, AUDIT = "erased.json", "audit.jsonl"
-LEAVE = "leave alone"
-WINDOW_DAYS = 60  # for how long what writing brings is counted, and those left alone are left alone
 _COLUMNS = {
     HELD: ("customer_id", "list", "since", "until"),
     EXPORTED: ("customer_id", "list", "channel", "day", "answered"),
@@ -97,17 +96,15 @@ def assign(reports: Path, name: str, rows_: Sequence[Mapping[str, str]], day: da
     if not drawn:
         return
     with store.lock(reports, "@kept", wait=True, sign=False):
-        known = {(r["customer_id"], r["list"], _half(r["day"])): r for r in rows(reports, ASSIGNED)}
+        known = {
+            (r["customer_id"], r["list"], half_year(date.fromisoformat(r["day"]))): r for r in rows(reports, ASSIGNED)
+        }
         for row in drawn:
             who, list_ = row["customer_id"], row.get("list") or name
             new = {"customer_id": who, "list": list_, "lot": row["lot"], "day": str(day)}
-            had = known.setdefault((who, list_, _half(str(day))), new)
+            had = known.setdefault((who, list_, half_year(day)), new)
             had["day"] = min(had["day"], str(day))
         keep(reports, ASSIGNED, list(known.values()))
-
-
-def _half(day: str) -> str:
-    return f"{day[:4]}{'a' if day[5:7] < '07' else 'b'}"
 
 
 def keep(reports: Path, name: str, found: Sequence[Mapping[str, str]]) -> None:

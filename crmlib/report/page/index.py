@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from crmlib import formats
-from crmlib.findings import Action
+from crmlib.findings import AVERAGE, Action, Change, severest
 from crmlib.report.folder import store
 from crmlib.report.folder.manifest import (
     Manifest,
@@ -85,11 +85,12 @@ def model(
     newest = [next((run for run in same if run.good), same[0]) for same in by_slug.values()]
     answers = [run for run in newest if run.good]
     as_of = max((run.as_of for run in runs), default=None)
-    lines = sorted((line for run in answers for line in ranked(run.changes, run)), key=lambda line: -line[1])
-    # The week's own first; then what matters most to each report before what comes second there, by the money at stake.
-    ranks = [(-1 if run.report == WEEK else place, -a.weight, n, a, run)
-             for n, run in enumerate(answers) for place, a in enumerate(run.actions)]  # fmt: skip
-    actions = [(action, run) for *_, action, run in sorted(ranks, key=lambda rank: rank[:3])]
+    asked = [(place, action, run) for run in answers for place, action in enumerate(run.actions)]
+    # The week's own first; then what goes worse for most or is worth most, told in orders.
+    ranks = sorted(severest(asked, order=_order(answers)), key=lambda one: one[2].report != WEEK)
+    actions: dict[str, tuple[Action, Manifest]] = {}
+    for _, action, run in ranks:  # what two reports ask for stands once
+        actions.setdefault(action.what, (action, run))
     through = max((date.fromisoformat(run.data_through) for run in answers if run.data_through), default=None)
     days = list(dict.fromkeys(run.as_of for run in runs))[:OPEN_DAYS]
     older = groupby(
@@ -103,9 +104,9 @@ def model(
         "tiles": _tiles(glance) if answers else [],
         # Sales stand here once the report that lends them has run; before that there is nothing to say of them.
         "invite": bool(answers) and not glance and not any(run.report == HEALTH for run in runs),
-        "changes": [text for text, _ in lines[:OPEN_CHANGES]],
+        "changes": _changed(answers),
         "quiet": "Nothing stands out." if _comparable(answers, by_slug) else "Not enough history to compare.",
-        "actions": [(action, _list(action, run)) for action, run in actions[:OPEN_ACTIONS]],
+        "actions": [(action, _list(action, run)) for action, run in list(actions.values())[:OPEN_ACTIONS]],
         "ahead": next((line for run in answers for line in run.ahead), ""),
         # Each with the run without an answer that came after it, if one did.
         "reports": [(run, path, by_slug[run.slug][0]) for run, path in _placed(newest)],
@@ -116,6 +117,22 @@ def model(
         "recent": [pair for pair in _placed(runs) if pair[0].as_of in days],
         "months": [(month, list(pairs)) for month, pairs in older],
     }  # fmt: skip
+
+
+def _changed(answers: Iterable[Manifest]) -> list[Change]:
+    """What moved most over all reports, and what improved among it where anything did; nothing that chance explains."""
+    lines = [line for run in answers for line in ranked(run.changes, run) if line.size > 0]
+    lines.sort(key=lambda line: -line.size)
+    kept, rest = lines[:OPEN_CHANGES], lines[OPEN_CHANGES:]
+    if not any(line.better for line in kept):
+        kept[OPEN_CHANGES - 1 :] = next(([line] for line in rest if line.better), kept[OPEN_CHANGES - 1 :])
+    return kept
+
+
+def _order(answers: Iterable[Manifest]) -> float:
+    """What an order comes to, as a tile says it; 0 where none does."""
+    tiles = (tile for run in answers for tile in run.tiles if tile.get("id") == AVERAGE)
+    return float(next(tiles, {}).get("number") or 0.0)
 
 
 def _tiles(glance: Mapping[str, Any] | None) -> list[dict[str, Any]]:

@@ -79,7 +79,7 @@ def render(notebook: Mapping[str, Any], facts: Facts, *, scrub: Sequence[tuple[s
         parts=parts,
         details=[part for part in shown if part.detail],
         actions=[(action, action.file if action.file in facts.files else "") for action in said.actions],
-        changes=[text for text, _ in ranked(said.changes, facts.changes)],
+        changes=[line.text for line in ranked(said.changes, facts.changes)],
         warnings=[check for check in said.checks if check.verdict == "warning"],
         passed=[check for check in said.checks if check.verdict == "ok"],
         record=facts.record if facts.record and facts.record.due else None,

@@ -19,7 +19,7 @@ def of_report(facts: Facts, payload: Mapping[str, Any]) -> str:
     """The summary of a published run; each of its five lines is one line whatever the data hold."""
     said = from_json(payload) if payload else Findings(report=facts.report, headline=facts.reason, parts=())
     changes = facts.changes
-    lines = [text for text, _ in ranked(said.changes, changes)]
+    lines = [line.text for line in ranked(said.changes, changes)]
     lines += [f"{tile['label']}: {tile['change']}." for tile in headlines(said, changes) if tile["arrow"]]
     changed = wording.sentences(*lines) or ("nothing stands out." if changes else "first report.")
     why = changes.why if changes else facts.reason or "There is no earlier run to compare with."

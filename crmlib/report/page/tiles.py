@@ -94,14 +94,14 @@ def trends(runs: Iterable[Any]) -> dict[str, dict[str, str]]:
     }
 
 
-def ranked(periods: Iterable[Change], between: Any) -> list[tuple[str, float]]:
-    """What changed, each line with its size, the largest first: forecasts that missed, periods beside their like, and
+def ranked(periods: Iterable[Change], between: Any) -> list[Change]:
+    """What changed, the largest first: forecasts that missed, periods beside their like, and
     findings that came or went between two runs (`between`, which may be None)."""
-    lines = [(text, _MISSED) for text in getattr(between, "missed", ())]
-    lines += sorted(((change.text, change.size) for change in periods), key=lambda line: -line[1])[:MOST_CHANGES]
-    lines += [(text, _CAME) for text in getattr(between, "came", ())]
-    lines += [(text, _WENT) for text in getattr(between, "went", ())]
-    return sorted(lines, key=lambda line: -line[1])
+    lines = [Change(text=text, size=_MISSED) for text in getattr(between, "missed", ())]
+    lines += sorted(periods, key=lambda line: -line.size)[:MOST_CHANGES]
+    for found, size in (("came", _CAME), ("went", _WENT)):
+        lines += [Change(text=text, size=size) for text in getattr(between, found, ())]
+    return sorted(lines, key=lambda line: -line.size)
 
 
 def duration(seconds: float) -> str:

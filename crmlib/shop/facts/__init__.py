@@ -22,6 +22,7 @@ from crmlib.shop.facts.orders import (
     net_orders,
     order_margins,
     sales,
+    untaxed,
 )
 
 __all__ = [
@@ -47,4 +48,5 @@ __all__ = [
     "public_holidays",
     "purchase_days",
     "sales",
+    "untaxed",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ibis
 import ibis.expr.types as ir
 
-from crmlib.shop.facts.orders import line_money, net_orders
+from crmlib.shop.facts.orders import line_money, net_orders, untaxed
 from crmlib.shop.shop import Shop
 
 
@@ -38,16 +38,22 @@ def basket_items(shop: Shop, *, level: str = "product") -> ir.Table:
 
 
 def item_money(shop: Shop, *, level: str = "product") -> ir.Table:
-    """Grain: an item that was sold. Columns item, pieces, sales, known_pieces, known_sales, cost.
+    """Grain: an item that was sold. Columns item, pieces, sales, known_pieces, known_sales, tax, cost.
 
     Positive lines of kept orders, before shipping, refunds and discounts on the whole order. The known columns and
-    cost are of lines whose unit cost is known, from the line or else from the product. NotAvailable without prices
-    or quantities. Enough for averages per piece; not enough for what one order earned.
+    cost are of lines whose unit cost is known, from the line or else from the product; tax is what is known of the tax
+    in known_sales. NotAvailable without prices or quantities. Enough for averages per piece; not enough for what one
+    order earned.
     """
     lines = shop.table("order_lines", "quantity").mutate(_money=line_money(shop))
     lines = goods(shop, lines).filter((lines["quantity"] > 0).fill_null(False))
     if shop.has("orders"):
         lines = lines.semi_join(net_orders(shop), "order_id")
+    left: ir.FloatingValue = ibis.literal(1.0)
+    if shop.settings.prices_include_tax and shop.has("orders"):
+        raw = shop.table("orders")
+        lines = lines.inner_join(raw.select("order_id", _left=untaxed(shop, raw)), "order_id")
+        left = lines["_left"]
     cost = lines["unit_cost"]
     if shop.has("products"):
         kinds = shop.table("products").select("product_id", "category", "brand", _list_cost="unit_cost")
@@ -62,5 +68,6 @@ def item_money(shop: Shop, *, level: str = "product") -> ir.Table:
         sales=lines["_money"].sum().fill_null(0).cast("float64"),
         known_pieces=lines["quantity"].sum(where=known).fill_null(0).cast("float64"),
         known_sales=lines["_money"].sum(where=known).fill_null(0).cast("float64"),
+        tax=(lines["_money"].cast("float64") * (1 - left)).sum(where=known).fill_null(0),
         cost=lines["_cost"].sum(where=known).fill_null(0).cast("float64"),
     )

@@ -152,13 +152,25 @@ def has_costs(shop: Shop) -> bool:
     return shop.has("order_lines") and (shop.has("order_lines", "unit_cost", "quantity") or in_products)
 
 
+def untaxed(shop: Shop, orders: ir.Table) -> ir.FloatingValue:
+    """Which share of what an order came to is no tax? `orders` has total and tax; 1 unless prices_include_tax is true.
+
+    The tax of an order is spread evenly over all of it; an order that names none has tax_rate of shop.toml.
+    """
+    if not shop.settings.prices_include_tax:
+        return ibis.literal(1.0)
+    total, tax = orders["total"].cast("float64"), orders["tax"].cast("float64")
+    own = ibis.ifelse((total > 0) & (tax >= 0) & (tax < total), 1 - tax / total.nullif(0), ibis.null("float64"))
+    return own.fill_null(1 / (1 + shop.settings.tax_rate))
+
+
 def order_margins(shop: Shop) -> ir.Table:
     """Grain: an order that stands, with lines. What is left of it after discounts, refunds and product costs.
 
     Columns order_id, customer_id, day, revenue, goods (its lines' money), known (that of lines with a cost), margin and
     returned_cost (what the goods that came back had cost), both empty where no line has a cost. Lines without a cost
     are taken to earn as the order's others do; what was given back counts as goods that came back; shipping is neither
-    earned nor spent. A shop without costs has none: ask `has_costs` first.
+    earned nor spent. Revenue and goods are as prices are; the margin is without the tax that `untaxed` knows of. A shop without costs has none: ask `has_costs` first.
     """
     lines = shop.table("order_lines").mutate(_money=line_money(shop))
     cost = lines["unit_cost"] if shop.has("order_lines", "unit_cost") else ibis.null("decimal(18, 4)")
@@ -174,7 +186,7 @@ def order_margins(shop: Shop) -> ir.Table:
         known=lines["_money"].sum(where=seen).fill_null(0).cast("float64"),
         _cost=lines["_cost"].sum(where=seen).cast("float64"),
     )
-    paid = shop.table("orders").select("order_id", "total", "discount")
+    paid = shop.table("orders").select("order_id", "total", "discount", "tax")
     orders = net_orders(shop).inner_join(sums, "order_id").left_join(paid, "order_id").drop("order_id_right")
     revenue = orders["revenue"].cast("float64")
     whole = orders["total"].cast("float64").nullif(0).fill_null(orders["goods"]).nullif(0)
@@ -183,7 +195,8 @@ def order_margins(shop: Shop) -> ir.Table:
     cost = orders["_cost"] * orders["goods"] / orders["known"].nullif(0)
     return orders.select(
         "order_id", "customer_id", "day", "goods", "known",
-        revenue=revenue, margin=(orders["goods"] - discount - cost) * kept, returned_cost=cost * (1 - kept),
+        revenue=revenue, margin=((orders["goods"] - discount) * untaxed(shop, orders) - cost) * kept,
+        returned_cost=cost * (1 - kept),
     )  # fmt: skip
 
 

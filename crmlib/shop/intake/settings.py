@@ -20,7 +20,7 @@ _ENGINE = re.compile(r"(duckdb|spark):(?=.)")
 _KNOWN = (
     "name", "timezone", "currency", "max_age", "as_of", "country", "dates", "decimals", "not_goods",
     "families", "columns", "parameters", "owners", "team", "closures", "campaigns", "words", "keep_lists",
-    "database", "table_prefix",
+    "database", "table_prefix", "prices_include_tax", "tax_rate",
 )  # fmt: skip
 _WORDS = {"dates": ("month-first", "day-first"), "decimals": ("comma", "point")}
 _ROLES = ("service", "marketing", "sales", "purchasing", "shop")
@@ -55,7 +55,7 @@ class Settings:
     name; `families` maps a family of products to ids, names or beginnings of names; `words` are phrases of the shop's
     customers by kind (about, faults, never) and theme. Lists older than `keep_lists` days are thinned; 0 keeps them.
     `database` is the address of one whose tables are read beside the folder's files; their names begin with
-    `table_prefix`.
+    `table_prefix`. `prices_include_tax` is None where the shop does not say; `tax_rate` is for orders that name no tax.
     """
 
     name: str
@@ -79,6 +79,8 @@ class Settings:
     zone_named: bool = False  # shop.toml says the time zone
     database: str = ""
     table_prefix: str = ""
+    prices_include_tax: bool | None = None
+    tax_rate: float = 0.0
 
 
 def engine_and_folder(shop: str | Path) -> tuple[str, str]:
@@ -149,7 +151,20 @@ def read_settings(shop: str | Path) -> Settings:
         keep_lists=_days(raw.get("keep_lists", "0d")),
         database=database,
         table_prefix=raw.get("table_prefix", ""),
+        prices_include_tax=raw.get("prices_include_tax"),
+        tax_rate=_tax_rate(raw),
     )
+
+
+def _tax_rate(raw: Mapping[str, Any]) -> float:
+    inside, rate = raw.get("prices_include_tax"), raw.get("tax_rate", 0.0)
+    if not isinstance(inside, bool | None):
+        raise DataError(f"shop.toml: prices_include_tax must be true or false, not {inside!r}")
+    if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 <= rate < 1:
+        raise DataError(f"shop.toml: tax_rate must be a share of the price without tax, such as 0.19, not {rate!r}")
+    if rate and not inside:
+        raise DataError("shop.toml: tax_rate needs prices_include_tax = true")
+    return float(rate)
 
 
 def _day(value: Any, name: str) -> date:
