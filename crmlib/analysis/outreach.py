@@ -111,7 +111,8 @@ def contactable(shop: Shop, frame: pd.DataFrame, *, channel: Channel = "email", 
         return Contactable(answer, {}, channel, found.checked)
     why = pd.Series(found.of(answer["customer_id"]).to_numpy(dtype=object))
     spoilt = {who for who, since in _held(shop.as_of).items() if half_year(since) != half_year(shop.as_of)}
-    spoilt |= {who for who in answer["customer_id"] if not all(shop.lot(who, of=of) for of in _draws(shop.as_of)[1:])}
+    for of in _draws(shop.as_of)[1:]:
+        spoilt |= {who for who in answer["customer_id"] if not shop.lot(who, of=of)}
     for reason, who in (("under control", spoilt), ("another list", _written(shop.as_of, but=name))):
         why = why.mask(why.eq("") & answer["customer_id"].isin(who), reason)
     off = why != ""
