@@ -6,6 +6,7 @@ The oracles start from the usable rows as DuckDB keeps them; test_engines.py hol
 from __future__ import annotations
 
 import inspect
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -239,7 +240,7 @@ def test_item_money(shop, orders, lines, products, level):
 
 
 def test_order_margins(shop, demo_shop, orders, lines, products):
-    """An order's lines, one order at a time."""
+    """An order's lines, one order at a time; and the same without the tax in its prices."""
     paid = demo_shop.fetch(demo_shop.table("orders")).set_index("order_id")
     wanted = []
     own = dict(list(lines.groupby("order_id")))
@@ -251,16 +252,22 @@ def test_order_margins(shop, demo_shop, orders, lines, products):
         goods, known = rows["line_total"].sum(), rows["line_total"][cost.notna()].sum()
         total, discount = paid.loc[order.order_id, ["total", "discount"]]
         whole = total or goods
-        margin = back = np.nan
+        margin = back = tax = np.nan
         if cost.notna().any() and known and whole:
             spent = cost.sum() * goods / known
             margin = (goods - (discount if discount == discount else 0) - spent) * order.revenue / whole
             back = spent * (1 - order.revenue / whole)
-        wanted.append((order.order_id, order.customer_id, order.day, order.revenue, goods, known, margin, back))
-    columns = ["order_id", "customer_id", "day", "revenue", "goods", "known", "margin", "returned_cost"]
+            said = paid.loc[order.order_id, "tax"]
+            part = said / total if said == said and total > 0 and 0 <= said < total else 0.19 / 1.19
+            tax = part * (goods - (discount if discount == discount else 0)) * order.revenue / whole
+        wanted.append((order.order_id, order.customer_id, order.day, order.revenue, goods, known, margin, back, tax))
+    columns = ["order_id", "customer_id", "day", "revenue", "goods", "known", "margin", "returned_cost", "tax"]
     wanted = pd.DataFrame(wanted, columns=columns)
-    assert wanted["margin"].notna().mean() > 0.9
+    assert wanted["margin"].notna().mean() > 0.9 and wanted["tax"].sum() > 0
+    tax = wanted.pop("tax")
     same(shop.fetch(facts.order_margins(shop)), wanted)
+    taxed = replace(shop, settings=replace(shop.settings, prices_include_tax=True, tax_rate=0.19))
+    same(taxed.fetch(facts.order_margins(taxed)), wanted.assign(margin=wanted["margin"] - tax))
 
 
 @pytest.mark.parametrize(

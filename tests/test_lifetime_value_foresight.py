@@ -21,6 +21,7 @@ from crmlib.analysis.lifetime_value.past import part_past, past_year
 from crmlib.analysis.lifetime_value.predictions import predictions, predictions_list
 from crmlib.analysis.lifetime_value.tiers import tiers_then
 from crmlib.analysis.lifetime_value.validation import Trust
+from crmlib.errors import DataError
 from crmlib.findings import Due, Prediction
 from crmlib.shop import facts as shop_facts
 from crmlib.shop.samples import demo
@@ -75,6 +76,45 @@ def test_margin_is_net_of_discounts_refunds_and_costs(write_shop):
     assert margin.known_share == pytest.approx(110 / 190)
     # Half of order 2 was given back, whose goods cost 20.
     assert margin.at_risk == pytest.approx(10 / (56.6667 + 15), rel=1e-4)
+
+
+TAXED = ({"tax": 19, "total": 119}, {"tax": "", "total": 107}, {"tax": 0, "total": 100}, {"tax": 200, "total": 107})
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [("", [1, 1, 1, 1]), ("prices_include_tax = false", [1, 1, 1, 1]),
+     ("prices_include_tax = true", [100 / 119, 1, 1, 1]),
+     ("prices_include_tax = true\ntax_rate = 0.07", [100 / 119, 1 / 1.07, 1, 1 / 1.07])],
+)  # fmt: skip
+def test_a_margin_is_without_the_tax_in_prices_where_the_shop_says_so(write_shop, said, kept):
+    """An order's own tax counts, the rate only where it names none or one that cannot be; sales stay as they are."""
+    orders = [{"order_id": n, "customer_id": "a", "ordered_at": "2025-01-01", **row} for n, row in enumerate(TAXED)]
+    lines = [{"order_id": n, "product_id": f"p{n}", "quantity": 2, "line_total": row["total"], "unit_cost": 10}
+             for n, row in enumerate(TAXED)]  # fmt: skip
+    shop = crm.connect(write_shop(orders=orders, order_lines=lines, toml=said), as_of="2025-02-01")
+    wanted = pd.Series([row["total"] * part - 20 for row, part in zip(TAXED, kept, strict=True)])
+    found = shop.fetch(shop_facts.order_margins(shop)).sort_values("order_id")
+    assert found["margin"].tolist() == pytest.approx(wanted.tolist())
+    assert found["revenue"].tolist() == [row["total"] for row in TAXED]
+    items = shop.fetch(shop_facts.item_money(shop)).sort_values("item")
+    assert (items["known_sales"] - items["tax"] - items["cost"]).tolist() == pytest.approx(wanted.tolist())
+    margin = margin_of(shop, assumed=1.0)
+    assert margin.share == pytest.approx(wanted.sum() / 433) and margin.known_share == 1
+    told = "does not say" if not said else "taken off" if "true" in said else "hold no tax"
+    assert told in margin.sentence()
+
+
+@pytest.mark.parametrize(
+    ("said", "fault"),
+    [("prices_include_tax = 1", "must be true or false"), ("tax_rate = 0.19", "needs prices_include_tax"),
+     ("prices_include_tax = true\ntax_rate = 19", "such as 0.19"),
+     ("prices_include_tax = true\ntax_rate = true", "such as 0.19")],
+)  # fmt: skip
+def test_what_is_said_of_tax_is_checked(write_shop, said, fault):
+    orders = [{"order_id": 1, "customer_id": "a", "ordered_at": "2025-01-01", "total": 1}]
+    with pytest.raises(DataError, match=fault):
+        crm.connect(write_shop(orders=orders, toml=said))
 
 
 def test_earnings_by_month_since_the_first_order_by_hand(write_shop):

@@ -152,10 +152,12 @@ def test_nobody_left_alone_by_one_list_is_written_to_by_another(
     people = pd.DataFrame({"customer_id": ids, "email": "x@example.com", "email_consent": "true"})
     store = crm.connect(write_shop(orders=ORDERS, customers=people), as_of="2026-02-01")
     found = outreach.contactable(store, people[["customer_id"]], name="winback")
-    # b is still under the control of the half-year before; a's lot of this one is the same for every list.
+    # b is still under the control of the half-year before, and so is whom its lot leaves alone, on record or not.
+    off = {who for who in ids if who == "b" or not store.lot(who, of="marketing 2025-2")}
+    assert found.left_out == {"under control": len(off), "another list": 1} and not off & {"a", "e"}
+    assert list(found.frame["customer_id"]) == [who for who in "acdfgh" if who not in off]
+    # a's lot of this half-year is the same for every list.
     assert found.frame.set_index("customer_id").loc["a", "lot"] == "leave alone"
-    assert found.left_out == {"under control": 1, "another list": 1}
-    assert list(found.frame["customer_id"]) == ["a", "c", "d", "f", "g", "h"]
 
 
 @pytest.mark.parametrize(
@@ -186,12 +188,16 @@ def test_all_lists_of_a_day_leave_the_same_people_alone(write_shop: ShopWriter) 
     assert not alone[0] & set(other.write["customer_id"]) and not alone[1] & set(one.write["customer_id"])
 
 
-def test_nobody_held_out_is_contacted_after_reruns_a_missed_week_and_a_restored_backup(
+IDS = [f"c{n:03d}" for n in range(200)]
+
+
+@pytest.fixture
+def sides(
     monkeypatch: pytest.MonkeyPatch, write_shop: ShopWriter, tmp_path: Path
-) -> None:
-    """The folder is put back to how it was two weeks before, key and records too: the weeks since are forgotten."""
-    reports, backup, ids = tmp_path / "reports", tmp_path / "backup", [f"c{n:03d}" for n in range(200)]
-    people = pd.DataFrame({"customer_id": ids, "email": "x@example.com", "email_consent": "true"})
+) -> Callable[[str, list[str]], tuple[set[str], set[str]]]:
+    """Whom a list of a day writes to and leaves alone, by the records and the key of the folder `reports`."""
+    reports = tmp_path / "reports"
+    people = pd.DataFrame({"customer_id": IDS, "email": "x@example.com", "email_consent": "true"})
     folder = write_shop(orders=ORDERS, customers=people)
     monkeypatch.setenv(kept.VARIABLE, str(reports / kept.FOLDER))
 
@@ -209,6 +215,14 @@ def test_nobody_held_out_is_contacted_after_reruns_a_missed_week_and_a_restored_
         alone = frame["lot"] == LEAVE
         return set(frame.loc[~alone, "customer_id"]), set(frame.loc[alone, "customer_id"])
 
+    return sides
+
+
+def test_nobody_held_out_is_contacted_after_reruns_a_missed_week_and_a_restored_backup(
+    sides: Callable[[str, list[str]], tuple[set[str], set[str]]], tmp_path: Path
+) -> None:
+    """The folder is put back to how it was two weeks before, key and records too: the weeks since are forgotten."""
+    reports, backup, ids = tmp_path / "reports", tmp_path / "backup", IDS
     written, held = sides("2026-03-02", ids[:80])
     assert (written, held) == sides("2026-03-02", ids[:80]) and len(held) > 5  # a rerun of the day
     shutil.copytree(reports, backup)
@@ -228,3 +242,19 @@ def test_nobody_held_out_is_contacted_after_reruns_a_missed_week_and_a_restored_
     # In the next half-year another lot is drawn; who is on record is left out until their window is over.
     assert not sides("2026-07-06", ids)[0] & held
     assert sides("2026-09-07", ids)[0] & held
+
+
+def test_a_backup_of_before_the_half_year_ended_contacts_nobody_who_was_held_out_at_its_end(
+    sides: Callable[[str, list[str]], tuple[set[str], set[str]]], tmp_path: Path
+) -> None:
+    """Who was first held out in the weeks that were lost is on no record: the old half-year's lot tells it."""
+    reports, backup = tmp_path / "reports", tmp_path / "backup"
+    sides("2026-06-15", IDS[:80])
+    shutil.copytree(reports, backup)
+    _, held = sides("2026-06-29", IDS[80:])
+    shutil.rmtree(reports)
+    shutil.copytree(backup, reports)
+    assert len(held) > 10 and not held & {row["customer_id"] for row in kept.rows(reports, kept.HELD)}
+    for day in ("2026-07-06", "2026-08-17", "2026-08-28"):
+        assert not sides(day, IDS)[0] & held
+    assert sides("2026-08-31", IDS)[0] & held  # their window is over

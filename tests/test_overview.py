@@ -3,6 +3,7 @@
 import doctest
 import importlib
 import json
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 import crmlib as crm
 from crmlib import publishing
 from crmlib.analysis.overview import facts
+from crmlib.analysis.overview.facts import UNIT
 from crmlib.errors import NotAvailable, UsageError
 from crmlib.findings import Metric
 from crmlib.publishing import Run
@@ -418,6 +420,33 @@ def test_a_shop_without_customers_or_lines_has_the_view_that_is_left(tables, tmp
         and not crm.overview.part_who(found).shown
         and "customers_new" not in {m.id for m in said.metrics}
     )
+
+
+@pytest.mark.parametrize(
+    ("money", "title"),
+    [
+        ({"new": 300, "lost": -200}, "New and returning customers added €300 and those who did not come again had brought €200"),
+        ({"new": 300}, "New and returning customers added €300"),
+        ({"lost": -200}, "Those who did not come again had brought €200"),
+        ({"more": 50, "less": -20}, "Customers who stayed brought €30 more"),
+        ({"more": 20, "less": -50}, "Customers who stayed brought €30 less"),
+    ],
+)  # fmt: skip
+def test_who_came_and_went_is_said_for_each_that_did(found, money, title):
+    rows = pd.DataFrame([{"kind": kind, "customers": 40, "before": max(-amount, 0) + 100, "now": max(amount, 0) + 100}
+                         for kind, amount in money.items()]).assign(orders_before=50, orders_now=50)  # fmt: skip
+    rows[["before", "now"]] *= UNIT
+    change = replace(found.changes["12m"], kinds=rows, half=0.0)
+    assert causes.part_who(replace(found, changes={"12m": change})).title == title
+
+
+@pytest.mark.parametrize(("half", "said"), [(1.0, " on the 12 before."), (1e9, "no more than they vary.")])
+def test_the_year_has_its_range(found, half, said):
+    change = replace(found.changes["12m"], half=half)
+    certain = causes.part_why(replace(found, changes=found.changes | {"12m": change})).certain
+    assert len(certain) == 2 and certain[1].endswith(said) and "between" in certain[1]
+    alone = {name: one for name, one in found.changes.items() if name != "12m"}
+    assert len(causes.part_why(replace(found, changes=alone)).certain) == 1
 
 
 def test_what_others_publish_is_read_as_it_was_laid(tmp_path, store, found):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, get_args
 import pandas as pd
 
 from crmlib import formats, wording
-from crmlib.lots import LEAVE, half_year
+from crmlib.lots import LEAVE, WINDOW_DAYS, half_year
 from crmlib.publishing import csv_rows
 from crmlib.shop import consent
 
@@ -111,6 +111,8 @@ def contactable(shop: Shop, frame: pd.DataFrame, *, channel: Channel = "email", 
         return Contactable(answer, {}, channel, found.checked)
     why = pd.Series(found.of(answer["customer_id"]).to_numpy(dtype=object))
     spoilt = {who for who, since in _held(shop.as_of).items() if half_year(since) != half_year(shop.as_of)}
+    for of in _draws(shop.as_of)[1:]:
+        spoilt |= {who for who in answer["customer_id"] if not shop.lot(who, of=of)}
     for reason, who in (("under control", spoilt), ("another list", _written(shop.as_of, but=name))):
         why = why.mask(why.eq("") & answer["customer_id"].isin(who), reason)
     off = why != ""
@@ -140,14 +142,24 @@ def lots(customers: Iterable[str], *, shop: Draws, act: str = WRITE) -> list[str
     What acting adds is told by those left alone. The lot is one for all lists of a half-year, whatever their order:
     nobody whom one list leaves alone is written to by another, not even after the key was lost.
     """
-    of, held = f"{MARKETING} {half_year(shop.as_of)}", _held(shop.as_of)
-    return [act if shop.lot(who, of=of) and who not in held else LEAVE for who in customers]
+    draws, held = _draws(shop.as_of), _held(shop.as_of)
+    return [act if who not in held and all(shop.lot(who, of=of) for of in draws) else LEAVE for who in customers]
 
 
 def kept(name: str) -> list[dict[str, str]]:
     """The rows of HELD, EXPORTED or ASSIGNED; none in a notebook that is run by hand."""
     file = consent.kept_file(name)
     return csv_rows(file) if file else []
+
+
+def _draws(as_of: date) -> list[str]:
+    """The lots that hold on a day: of its half-year, and of the one before until the windows of its lists are over.
+
+    Records alone do not tell whom those lists left alone: a restored backup may lack them, the key draws them again.
+    """
+    now, before = half_year(as_of), half_year(as_of - timedelta(days=WINDOW_DAYS))
+    listed = before != now and any(half_year(date.fromisoformat(row["since"])) == before for row in kept(consent.HELD))
+    return [f"{MARKETING} {half}" for half in ((now, before) if listed else (now,))]
 
 
 def _held(as_of: date) -> dict[str, date]:

@@ -12,6 +12,12 @@ from crmlib.shop import facts as shop_facts
 if TYPE_CHECKING:
     from crmlib.shop.shop import Shop
 
+_TAX = {
+    None: "It is with the tax in prices, if they hold any: shop.toml does not say (prices_include_tax).",
+    True: "The tax in prices is taken off.",
+    False: "Prices hold no tax.",
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Margin:
@@ -24,6 +30,7 @@ class Margin:
     known_share: float
     source: Literal["costs", "parameter", "none"]
     at_risk: float = 0.0
+    taxed: bool | None = None  # whether prices include tax; None where the shop does not say
 
     @property
     def called(self) -> str:
@@ -41,8 +48,8 @@ class Margin:
             )
             return (
                 f"Margin is {formats.share(self.share)} of net sales: line prices less discounts, refunds and unit "
-                f"costs, known for {formats.share(self.known_share)} of goods sold. {returns}Tax is in or out as the "
-                "shop's prices have it; shipping earns nothing."
+                f"costs, known for {formats.share(self.known_share)} of goods sold. {returns}{_TAX[self.taxed]} "
+                "Shipping earns nothing."
             )
         if self.source == "parameter":
             return f"No unit costs are known; a margin of {formats.share(self.share)} of sales was given."
@@ -73,4 +80,5 @@ def margin_of(shop: Shop, *, assumed: float) -> Margin:
         known_share=float(sums["known"] / sums["goods"]),
         source="costs",
         at_risk=float(sums["back"] / sums["margin"]) if sums["margin"] > 0 else 0.0,
+        taxed=shop.settings.prices_include_tax,
     )

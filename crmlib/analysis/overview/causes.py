@@ -123,7 +123,7 @@ def part_why(found: Measured) -> Part:
         title=title,
         glance=True,
         chart=_bridge(causes.rename(lambda name: ORDERED[str(name)][0]), change, ends, found),
-        certain=[_sure(change, found, moved)],
+        certain=[_sure(change, found, moved), *_year(found)],
         method=["The change is split at midpoints of both periods (Bennet 1920), in whole ten-thousandths: the causes "
                 "add up to it exactly. New products are those first sold after the earlier period."],
     )  # fmt: skip
@@ -136,6 +136,17 @@ def _sure(change: Change, found: Measured, moved: float) -> str:
         f"As {why}, the change on {change.pair.against} is {ends.between} (95% range). It counts as moved only where "
         "that range is on one side of zero."
     )
+
+
+def _year(found: Measured) -> list[str]:
+    """How sure the change of twelve months is, by the rule of the month."""
+    change = found.changes.get("12m")
+    if change is None or not change.enough or change.before <= 0:
+        return []
+    now, low, high = ((change.now + side * change.half) / change.before - 1 for side in (0, -1, 1))
+    between = formats.Estimate(value=now, low=low, high=high, unit="share").between
+    said = "" if change.moved else ": no more than they vary"
+    return [f"Judged alike, sales of 12 months changed by {between} on the 12 before{said}."]
 
 
 def part_who(found: Measured) -> Part:
@@ -152,16 +163,20 @@ def part_who(found: Measured) -> Part:
     # Guests of both periods are nobody twice: their number would be that of neither.
     named = {name: BOUGHT[name] + ("" if name == "guests" else f" ({formats.people(sums.at[name, 'customers'])})")
              for name in parts.index}  # fmt: skip
-    what = "New and returning customers brought" if won or lost else "Customers who stayed brought"
-    title = f"{what} {money(won)}, those who stopped took {money(-lost)}" if won or lost else (
-        f"{what} {money(abs(stayed))} {'more' if stayed >= 0 else 'less'}")  # fmt: skip
+    kept = f"{money(abs(stayed))} {'more' if stayed >= 0 else 'less'}"
+    title = wording.upper(wording.listed(text for amount, text in (
+        (won, f"new and returning customers added {money(won)}"),
+        (lost, f"those who did not come again had brought {money(-lost)}")) if amount)
+    ) or f"Customers who stayed brought {kept}"  # fmt: skip
     return Part(
         title=title,
         sentence=wording.sentences(
-            f"Those who bought in both periods brought {money(abs(stayed))} {'more' if stayed >= 0 else 'less'}."
+            f"Customers of both periods brought {kept}."
             if won or lost else "", "" if change.moved else "In all, that is no more than chance explains.",
         ),
         chart=_bridge(parts.rename(named), change, ends, found),
+        method=["New customers have their first order in the later period; who came back had bought before both, and "
+                "not in the earlier; who did not come again bought in the earlier alone, whatever their rhythm."],
     )  # fmt: skip
 
 

@@ -90,6 +90,6 @@ def _margin(found: Measured) -> list[Metric]:
         Metric(id="margin_12m", label="Margin, 12 months", value=round(value, 2) if value == value else None,
                unit=found.unit, before=round(before, 2) if compared else None,
                against="the year before" if compared else "", definition="goods less discounts, refunds and product "
-               f"costs of orders whose costs are known, without shipping, nor tax where shop.toml says that prices hold "
-               f"it; 12 full months{known}")
+               f"costs of orders whose costs are known, without shipping, and tax where shop.toml says that prices "
+               f"hold it; 12 full months{known}")
     ]  # fmt: skip

@@ -22,7 +22,6 @@ from crmlib.shop.facts.orders import (
     net_orders,
     order_margins,
     sales,
-    untaxed,
 )
 
 __all__ = [
@@ -48,5 +47,4 @@ __all__ = [
     "public_holidays",
     "purchase_days",
     "sales",
-    "untaxed",
 ]

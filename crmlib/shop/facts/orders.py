@@ -170,7 +170,8 @@ def order_margins(shop: Shop) -> ir.Table:
     Columns order_id, customer_id, day, revenue, goods (its lines' money), known (that of lines with a cost), margin and
     returned_cost (what the goods that came back had cost), both empty where no line has a cost. Lines without a cost
     are taken to earn as the order's others do; what was given back counts as goods that came back; shipping is neither
-    earned nor spent. Revenue and goods are as prices are; the margin is without the tax that `untaxed` knows of. A shop without costs has none: ask `has_costs` first.
+    earned nor spent. Revenue and goods are as prices are; the margin is without the tax that `untaxed` knows of. A shop
+    without costs has none: ask `has_costs` first.
     """
     lines = shop.table("order_lines").mutate(_money=line_money(shop))
     cost = lines["unit_cost"] if shop.has("order_lines", "unit_cost") else ibis.null("decimal(18, 4)")
