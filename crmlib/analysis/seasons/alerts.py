@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _CAUSES = ("channel", "country", "category", "time of day", "product")
 _BEYOND = 0.15  # by so much more than its usual part something has to explain, to be named as the cause
+_SURE = 2.0  # usual deviations that what took the orders over has to be off by itself
 _SHOWN_DAYS, _CHECK_DAYS, _RECENT = 91, 1, 14
 _COLUMNS = [
     "day",
@@ -35,17 +36,18 @@ _COLUMNS = [
     "score",
     "series",
     "days",
+    "other",
 ]
-_PUBLIC = _COLUMNS[:-3]
+_PUBLIC = _COLUMNS[:-4]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Alerts:
-    """Events of the last four weeks that passed the bar, the most surprising first.
+    """Events of the last four weeks that passed the bar, the most surprising first, those last that only moved orders.
 
     table   day (of the peak; the last of seven where `what` speaks of a week), what, expected, actual, low, high (of
             the band), cause, share (of the deviation that it explains), first, last (days of the event), score, series
-            (its place), days (1 or 7)
+            (its place), days (1 or 7), other (the channel or country that has the orders instead; '' where none has)
     """
 
     __repr__ = formats.outline
@@ -78,15 +80,20 @@ def alerts(shop: Shop, days: Days, found: Watch | None) -> Alerts | None:
         came, expected = (values[peak] for values in window_of(days, found, at, window))
         low, high = (float(end) for end in edges(expected, found.bar * found.width[at, window, peak]))
         begin = index[peak] - timedelta(days=WINDOWS[window] - 1)
-        cause, share = cause_of(shop, days, found, series=at, span=(begin, index[peak]), off=float(came - expected))
+        other, booked = moved_to(days, found, at, (window, peak))
+        span = (begin, index[peak])
+        cause, share = (booked, 1.0) if other else cause_of(
+            shop, days, found, series=at, span=span, off=float(came - expected)
+        )  # fmt: skip
         # An unquiet season may hold two events: only the days beyond the bar around the peak are this one.
         beyond = episodes(found.scores.to_numpy()[first : last + 1], found.bar)
         own = next(one for one in beyond if one[0] <= peak - first <= one[1])
         ends = [index[first + place].date() for place in own[:2]]
         rows.append((index[peak].date(), what(days, at, WINDOWS[window]), expected, came, low, high, cause, share,
-                     *ends, found.scores.iloc[peak], at, WINDOWS[window]))  # fmt: skip
+                     *ends, found.scores.iloc[peak], at, WINDOWS[window], other))  # fmt: skip
     table = pd.DataFrame(rows, columns=_COLUMNS)
-    return Alerts(table=table.sort_values("score", ascending=False, ignore_index=True), watch=found)
+    table = table.assign(_moved=table["other"] != "").sort_values(["_moved", "score"], ascending=[True, False])
+    return Alerts(table=table[_COLUMNS].reset_index(drop=True), watch=found)
 
 
 def what(days: Days, series: int, window: int) -> str:
@@ -94,6 +101,32 @@ def what(days: Days, series: int, window: int) -> str:
     kind, value = days.series.columns[series]
     of = {"": "", "channel": f" by {value}", "country": f" from {value}", "category": f" with {value}"}[kind]
     return f"orders{of}{' in seven days' if window > 1 else ''}"
+
+
+def moved_to(days: Days, found: Watch, series: int, cell: tuple[int, int]) -> tuple[str, str]:
+    """Which channel or country has the orders that `series` lacks, or lacks those it has more? And the cause in words;
+    both '' where none does.
+
+    In the window and on the day of `cell` it is off the other way, by half as much or more and beyond its usual swing,
+    and all orders are not half as far off. Of categories an order may have several: there nothing is told.
+    """
+    kind, names = days.series.columns[series][0], list(days.series.columns)
+    rivals = [place for place, (own, _) in enumerate(names) if own == kind and place != series]
+    if kind not in ("channel", "country") or not rivals:
+        return "", ""
+    window, peak = cell
+    own, whole, *offs = (
+        float(np.nan_to_num(np.subtract(*(values[peak] for values in window_of(days, found, place, window)))))
+        for place in (series, names.index(TOTAL), *rivals)
+    )
+    best = int(np.argmax(-np.sign(own) * np.array(offs)))
+    sure = abs(np.nan_to_num(found.cells[rivals[best], window, peak])) >= _SURE
+    if not sure or -np.sign(own) * offs[best] < abs(own) / 2 or np.sign(own) * whole > abs(own) / 2:
+        return "", ""
+    both = sorted([(own, names[series][1]), (offs[best], names[rivals[best]][1])])
+    (less, down), (more, up) = ((formats.number(abs(off)), name) for off, name in both)
+    said = f"{down} down by {less}, {up} up by {more}; the total is as expected, so look at how orders are booked"
+    return str(names[rivals[best]][1]), said
 
 
 def cause_of(
@@ -135,6 +168,12 @@ def cause_of(
 def _orders(days: Days, start: object) -> float:
     end = pd.Timestamp(str(start))
     return float(days.series[TOTAL].loc[end - timedelta(days=56) : end - timedelta(days=1)].sum())
+
+
+def elsewhere(row: pd.Series) -> str:
+    """Where orders went that are booked otherwise: 'more by web'."""
+    more = "more" if row["actual"] < row["expected"] else "fewer"
+    return f"{more} {'from' if row['what'].startswith('orders from') else 'by'} {row['other']}"
 
 
 def sentence(row: pd.Series, *, near: date) -> str:
@@ -240,10 +279,14 @@ def _a_year(rate: float) -> str:
 def _action(rows: pd.DataFrame, shop: Shop) -> Action:
     top = rows.iloc[0]
     fewer = top["actual"] < top["expected"]
-    lost = formats.number(abs(top["expected"] - top["actual"]))
+    lost, on = formats.number(abs(top["expected"] - top["actual"])), wording.day(top["day"], near=shop.as_of)
+    than = f"than normal, {elsewhere(top)}" if top["other"] else "than normal"
+    do = (
+        f"Look at how orders of {on} are booked" if top["other"] else f"Find out what happened to {top['what']} on {on}"
+    )
     return Action(
-        what=f"Find out what happened to {top['what']} on {wording.day(top['day'], near=shop.as_of)}", owner="shop",
-        worth=f"{lost} {'fewer' if fewer else 'more'} than normal", count=len(rows), file="tables/alerts.csv",
+        what=do,
+        worth=f"{lost} {'fewer' if fewer else 'more'} {than}", count=len(rows), file="tables/alerts.csv", owner="shop",
         by=wording.working_day(shop.as_of, _CHECK_DAYS),
         why=f"{sentence(top, near=shop.as_of)} An event that is known belongs into shop.toml, as one of the "
         "[[closures]] or [[campaigns]], so that it bends nothing.",

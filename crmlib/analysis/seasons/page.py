@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from crmlib import figures, formats, wording
-from crmlib.analysis.seasons.alerts import Alerts
+from crmlib.analysis.seasons.alerts import Alerts, elsewhere
 from crmlib.analysis.seasons.demand import Demand, amount
 from crmlib.analysis.seasons.facts import Days
 from crmlib.analysis.seasons.shifts import RECENT_DAYS, Shifts, said
@@ -32,6 +32,7 @@ def _now(days: Days, watched: Alerts | None, steps: Shifts) -> str:
     if len(watched.table):
         top = watched.table.iloc[0]
         on = f"{'on' if top['days'] == 1 else 'until'} {wording.day(top['day'], near=days.as_of)}"
+        on += f", but {elsewhere(top)}" if top["other"] else ""
         size = abs(top["actual"] / top["expected"] - 1)
         if top["actual"] == 0:
             return f"No {top['what']} came {on}"
