@@ -16,7 +16,7 @@ from crmlib.analysis.seasons import facts
 from crmlib.analysis.seasons.alerts import moved_to, what
 from crmlib.analysis.seasons.demand import contest, periods
 from crmlib.analysis.seasons.normal import CONFIRMED, confirmed
-from crmlib.analysis.seasons.page import headline
+from crmlib.analysis.seasons.page import headline, part_limits
 from crmlib.analysis.seasons.shifts import Shift, _lately, between, said
 from crmlib.analysis.seasons.watching import bar_of, episodes
 from crmlib.errors import NotAvailable, UsageError
@@ -473,3 +473,39 @@ def test_orders_that_only_moved_rank_below_a_fall_of_the_total(tmp_path):
     (action,) = se.part_alerts(moved, days, shop=_Named()).actions
     assert action.what == "Look at how orders of 2\N{NO-BREAK SPACE}April are booked"
     assert action.worth.endswith(" fewer than normal, more by web")
+
+
+@pytest.mark.parametrize("struck_ones", ["club", "new"])
+def test_a_segment_and_new_customers_are_watched_and_segments_of_what_people_did_are_not(struck_ones, tmp_path):
+    rng = np.random.default_rng(11)
+    index = pd.date_range("2025-06-01", "2026-04-05")
+    day = np.repeat(index, rng.poisson(100, len(index)))
+    who = rng.integers(1, 900, len(day)).astype(str)
+    fresh = rng.random(len(day)) < 0.3
+    who[fresh] = [f"n{number}" for number in range(fresh.sum())]
+    club = np.array([one.endswith(("1", "2", "3")) and not one.startswith("n") for one in who])
+    gone = (day == index[-6]) & (club if struck_ones == "club" else fresh)
+    rows = pd.DataFrame({"order_id": np.arange(len(day)), "ordered_at": day, "customer_id": who, "total": 10.0})[~gone]
+    rows.to_csv(tmp_path / "orders.csv", index=False)
+    people = pd.DataFrame({"customer_id": who, "club": np.where(club, "yes", "no")}).drop_duplicates()
+    people.to_csv(tmp_path / "customers.csv", index=False)
+    (tmp_path / "shop.toml").write_text('name = "Club"\ncurrency = "EUR"\nas_of = 2026-04-06\n', encoding="utf-8")
+    (tmp_path / "segments.toml").write_text(
+        "club = 'club == \"yes\"'\nregulars = 'club - bought_often'\n", encoding="utf-8"
+    )
+    store = crm.connect(tmp_path)
+    days = se.measure(store)
+    assert days.changing == ("regulars",)
+    assert list(days.series)[1:] == [("customers", "new"), ("customers", "returning"), ("segment", "club")]
+    first = ~rows.sort_values(["ordered_at", "order_id"]).duplicated("customer_id")
+    assert days.series["customers", "new"].sum() == first.sum()
+    assert (
+        days.series["segment", "club"].sum()
+        == rows["customer_id"].isin(people.query("club == 'yes'").customer_id).sum()
+    )
+    found = se.alerts(store, days, se.watch(days, yearly=False))
+    called = {"club": "segment club", "new": "new customers"}[struck_ones]
+    wanted = [(index[-6].date(), called)]
+    assert [(row.day, row.cause.split(" alone")[0]) for row in found.table.itertuples()] == wanted
+    (said,) = [one.text for one in part_limits(days, found).caveats if one.text.startswith("Segment")]
+    assert said == "Segment regulars: not watched, as what customers do decides who is in."

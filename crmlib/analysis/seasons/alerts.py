@@ -18,7 +18,8 @@ from crmlib.findings import Action, Metric, Part
 if TYPE_CHECKING:
     from crmlib.shop.shop import Shop
 
-_CAUSES = ("channel", "country", "category", "time of day", "product")
+_CAUSES = ("channel", "country", "category", "customers", "segment", "time of day", "product")
+_ONE_EACH = ("channel", "country", "customers", "time of day")  # an order has one of them
 _BEYOND = 0.15  # by so much more than its usual part something has to explain, to be named as the cause
 _SURE = 2.0  # usual deviations that what took the orders over has to be off by itself
 _SHOWN_DAYS, _CHECK_DAYS, _RECENT = 91, 1, 14
@@ -59,9 +60,9 @@ class Alerts:
 def alerts(shop: Shop, days: Days, found: Watch | None) -> Alerts | None:
     """Which events of the last four weeks are no chance, and what explains most of each?
 
-    A cause is the channel, country, category, product or time of day whose part of the deviation most exceeds its part
-    of orders before; a group is its own cause where all orders together are not half as far off. Where
-    nothing does, all is concerned alike. None where there was nothing to watch by.
+    A cause is the channel, country, category, product, segment, time of day, or new or returning customers, whose part
+    of the deviation most exceeds its part of orders before; a group is its own cause where all orders together are not
+    half as far off. Where nothing does, all is concerned alike. None where there was nothing to watch by.
 
     >>> list(alerts(store, measure(store), watch(measure(store), yearly=False)).table.columns)[:2]
     ['day', 'what']
@@ -97,9 +98,10 @@ def alerts(shop: Shop, days: Days, found: Watch | None) -> Alerts | None:
 
 
 def what(days: Days, series: int, window: int) -> str:
-    """What an alert is about: 'orders', 'orders by app in seven days', 'orders from DE', 'orders with Tea'."""
+    """What an alert is about: 'orders', 'orders by app in seven days', 'orders from DE', 'orders by new customers'."""
     kind, value = days.series.columns[series]
-    of = {"": "", "channel": f" by {value}", "country": f" from {value}", "category": f" with {value}"}[kind]
+    of = {"": "", "channel": f" by {value}", "country": f" from {value}", "category": f" with {value}",
+          "customers": f" by {value} customers", "segment": f" of segment {value}"}[kind]  # fmt: skip
     return f"orders{of}{' in seven days' if window > 1 else ''}"
 
 
@@ -138,13 +140,13 @@ def cause_of(
     if kind:
         whole = came - float(found.expected[TOTAL].loc[span[0] : span[1]].sum())
         if abs(whole) < abs(off) / 2 or whole * off < 0:
-            return f"{kind} {value} alone{', others took over' if kind != 'category' else ''}", 1.0
+            return f"{_called(kind, value)} alone{', others took over' if kind in _ONE_EACH else ''}", 1.0
         off = whole
     start, end = span[0].date(), span[1].date() + timedelta(days=1)
-    best = (f"{kind} {value}" if kind else "all alike", 1.0, _BEYOND)
+    best = (_called(kind, value) if kind else "all alike", 1.0, _BEYOND)
     for by in kinds(shop, _CAUSES):
         rows = shop.fetch(around(shop, by, start=start, end=end))
-        before = float(rows["before"].sum()) if by in ("channel", "country", "time of day") else _orders(days, start)
+        before = float(rows["before"].sum()) if by in _ONE_EACH else _orders(days, start)
         if not before:
             continue
         usual = rows["before"] / before
@@ -158,11 +160,15 @@ def cause_of(
             if by == "product":
                 called = names(shop, rows["value"].iloc[[at]])[0]
             best = (
-                called if by == "time of day" else f"{by} {called}",
+                _called(by, called),
                 min(float(share.iloc[at]), 1.0),
                 beyond.iloc[at],
             )
     return best[0], best[1]
+
+
+def _called(kind: str, value: str) -> str:
+    return {"time of day": value, "customers": f"{value} customers"}.get(kind, f"{kind} {value}")
 
 
 def _orders(days: Days, start: object) -> float:
@@ -245,8 +251,8 @@ def _metric(found: Alerts) -> Metric:
     return Metric(
         id="alerts", label="Alerts in four weeks", value=len(found.table), unit="alerts", headline=True,
         n=JUDGED_DAYS, note=f"{_a_year(found.watch.rate)} by chance",
-        definition="events of the last 28 days in which orders, of all or of a channel, country or category, left what "
-        "is likely; an event that lasts counts once",
+        definition="events of the last 28 days in which orders, of all or of a channel, country, category, segment, or "
+        "of new or returning customers, left what is likely; an event that lasts counts once",
     )  # fmt: skip
 
 

@@ -65,6 +65,10 @@ def part_limits(days: Days, watched: Alerts | None) -> Part:
         texts.append("Public holidays are not known: shop.toml does not say the shop's country.")
     if spans := sorted({name for name in days.frame["span"] if name}):
         texts.append(f"{wording.upper(wording.listed(spans, most=3))}: such days bend nothing and raise no alert.")
+    if days.changing:
+        many = wording.noun(len(days.changing), "Segment", "Segments")
+        said = f"{many} {wording.listed(days.changing, most=3)}: not watched, as what customers do decides who is in."
+        texts.append(said)
     texts.append("Numbers of orders are watched, not their amounts; a cause is where it shows, not why.")
     return Part(caveats=[Caveat(text=text) for text in texts])
 
