@@ -12,7 +12,8 @@ from crmlib.analysis.seasons.facts import TOTAL, Days
 END = pd.Timestamp("2026-10-01")
 WEEK = np.array([1.15, 1.05, 1.0, 0.98, 0.9, 0.8, 1.12])
 GROUPS = {"channel": {"web": 0.55, "app": 0.35, "phone": 0.1}, "country": {"DE": 0.7, "AT": 0.3},
-          "category": {"Tea": 0.45, "Coffee": 0.35, "Cups": 0.2}}  # fmt: skip
+          "category": {"Tea": 0.45, "Coffee": 0.35, "Cups": 0.2}, "customers": {"new": 0.3, "returning": 0.7},
+          "segment": {"north": 0.25, "others": 0.75}}  # fmt: skip
 
 
 def season(index: pd.DatetimeIndex, strength: float = 1.0) -> np.ndarray:

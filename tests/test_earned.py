@@ -175,6 +175,11 @@ def test_crm_outcome_takes_in_what_was_done(tmp_path: Path) -> None:
         told = CliRunner().invoke(main, words)
         return told.exit_code, told.output
 
+    late = tmp_path / "late.csv"
+    late.write_text("customer_id,contacted_at\nc1,2026-01-06\nc1,2026-02-02\n")
+    code, output = crm_outcome(late)
+    assert code == 2 and "has no list 'briefing'" in output
+    assert not kept.rows(tmp_path, kept.ASSIGNED) and not kept.rows(tmp_path, kept.EXPORTED)  # all or nothing
     said = "4 contacted, 1 answered; 1 of them not on the list, 1 to be left alone"
     assert crm_outcome(done) == (0, said + "\n")
     before = kept.rows(tmp_path, kept.EXPORTED)

@@ -234,7 +234,7 @@ CASES: dict[str, Callable[[crm.Shop], Any]] = {
     "analysis.personas.answers.endings": lambda s: endings(s, habits.plan(s, until=END)),
     "analysis.seasons.facts.daily": seasons.daily,
     "analysis.seasons.facts.labelled": lambda s: seasons.labelled(s, "time of day").union(
-        *(seasons.labelled(s, by) for by in ("channel", "country", "category", "product"))
+        *(seasons.labelled(s, by) for by in ("channel", "country", "category", "product", "customers"))
     ),
     "analysis.seasons.facts.daily_by": lambda s: seasons.daily_by(s, "category"),
     "analysis.seasons.facts.around": lambda s: seasons.around(

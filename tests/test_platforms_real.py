@@ -167,6 +167,17 @@ def test_square_lines_become_orders(tmp_path: Path) -> None:
     assert (orders["ordered_at"].dt.hour > 0).any()
 
 
+def test_money_that_one_platform_signs_and_another_does_not_is_one_column(tmp_path: Path) -> None:
+    """$9.00 in one export and 9.00 in the other: both are read, and come to the sum of each by itself."""
+    sums, one, other = [], "shopify_orders_export.csv", "square_items_1.csv"
+    for number, names in enumerate([(one,), (other,), (one, other)]):
+        (tmp_path / str(number)).mkdir()
+        shop = shop_of(tmp_path / str(number), *names)
+        lines = shop.fetch("order_lines")
+        sums.append((round(lines["line_total"].sum(), 2), len(lines)))
+    assert sums[2] == (pytest.approx(sums[0][0] + sums[1][0]), sums[0][1] + sums[1][1])
+
+
 def test_a_file_that_overlaps_another_counts_once(tmp_path: Path) -> None:
     shop_of(tmp_path, "square_items_1.csv")
     copy = (tmp_path / "square_items_1.csv").read_text().splitlines(keepends=True)

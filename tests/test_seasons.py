@@ -13,10 +13,10 @@ from click.testing import CliRunner
 import crmlib as crm
 from crmlib import cli
 from crmlib.analysis.seasons import facts
-from crmlib.analysis.seasons.alerts import what
+from crmlib.analysis.seasons.alerts import moved_to, what
 from crmlib.analysis.seasons.demand import contest, periods
 from crmlib.analysis.seasons.normal import CONFIRMED, confirmed
-from crmlib.analysis.seasons.page import headline
+from crmlib.analysis.seasons.page import headline, part_limits
 from crmlib.analysis.seasons.shifts import Shift, _lately, between, said
 from crmlib.analysis.seasons.watching import bar_of, episodes
 from crmlib.errors import NotAvailable, UsageError
@@ -28,6 +28,7 @@ from tests.conftest import ROOT
 from tests.quiet_shops import END, GROUPS, season, shop, until
 
 se = crm.seasons
+BOOKED = "app down by 21, web up by 35; the total is as expected, so look at how orders are booked"
 
 
 @pytest.fixture(scope="module")
@@ -85,9 +86,11 @@ def test_the_planted_outage_leads_the_page_with_its_cause(demo_shop, demo_folder
     assert len(seen.table) == 1
     row = seen.table.iloc[0]
     assert str(row["day"]) == truth["day"] and row["actual"] == 0 and row["low"] < truth["orders_moved"] < row["high"]
-    assert (row["what"], row["cause"]) == ("orders by app", "channel app alone, others took over")
+    assert (row["what"], row["cause"]) == ("orders by app", BOOKED)
     steps, ahead = se.shifts(days, yearly=usual.yearly), se.demand(demo_shop, days.frame)
-    assert headline(days, seen, steps, ahead).startswith("No orders by app came on 22\N{NO-BREAK SPACE}September;")
+    assert headline(days, seen, steps, ahead).startswith(
+        "No orders by app came on 22\N{NO-BREAK SPACE}September, but more by web;"
+    )
     assert len(headline(days, seen, steps, ahead).split()) <= 20
 
 
@@ -381,7 +384,7 @@ def test_crm_alerts_says_each_once_and_exits_with_one(demo_folder, tmp_path, mon
     first = CliRunner().invoke(cli.main, words)
     assert first.exit_code == 1, first.output
     said = " ".join(first.output.split())
-    assert said == "2026-09-22 orders by app expected 21 actual 0 channel app alone, others took over"
+    assert said == "2026-09-22 orders by app expected 21 actual 0 " + BOOKED
     second = CliRunner().invoke(cli.main, words)
     assert (second.exit_code, second.output) == (0, "")
     again = CliRunner().invoke(cli.main, [*words, "--all"])
@@ -425,3 +428,84 @@ def test_an_outage_of_some_hours_or_of_a_channel_is_found_with_its_cause(seed, t
     days = se.measure(store)
     rows = se.alerts(store, days, se.watch(days, yearly=False)).table
     assert [tuple(row) for row in rows[["day", "cause"]].itertuples(index=False)] == [wanted]
+
+
+@pytest.mark.parametrize("kind", ["booked", "lost"])
+def test_orders_booked_otherwise_are_told_from_those_lost(kind):
+    """Orders by app of one day: booked as web, or not there at all."""
+    made = shop(3, years=1.2, level=90)
+    at, rows, frame = len(made.frame) - 5, made.series.copy(), made.frame.copy()
+    came = rows.iloc[at][("channel", "app")]
+    rows.iloc[at, list(rows).index(("channel", "app"))] = 0.0
+    if kind == "booked":
+        rows.iloc[at, list(rows).index(("channel", "web"))] += came
+    else:
+        rows.iloc[at, 0] -= came
+        frame.iloc[at, 0] -= came
+    days = replace(made, series=rows, frame=frame)
+    found, names = se.watch(days, yearly=False), list(rows)
+    other, said = moved_to(days, found, names.index(("channel", "app")), (0, at))
+    if kind == "lost":
+        assert (other, said) == ("", "")
+    else:
+        assert other == "web" and said.startswith("app down by ") and ", web up by " in said
+        assert moved_to(days, found, names.index(("channel", "web")), (0, at))[1] == said  # seen from the other side
+    assert moved_to(days, found, 0, (0, at)) == ("", "")
+    assert moved_to(days, found, names.index(("category", "Tea")), (0, at)) == ("", "")
+
+
+def test_orders_that_only_moved_rank_below_a_fall_of_the_total(tmp_path):
+    rng = np.random.default_rng(7)
+    index = pd.date_range("2025-06-01", "2026-04-05")
+    day = np.repeat(index, rng.poisson(70, len(index)))
+    channel = np.where(rng.random(len(day)) < 0.4, "app", "web")
+    channel[day == index[-4]] = "web"
+    gone = (day == index[-15]) & (rng.random(len(day)) < 0.6)
+    rows = pd.DataFrame({"order_id": np.arange(len(day)), "ordered_at": day, "total": 10.0, "channel": channel})
+    rows[~gone].to_csv(tmp_path / "orders.csv", index=False)
+    (tmp_path / "shop.toml").write_text('name = "Two"\ncurrency = "EUR"\nas_of = 2026-04-06\n', encoding="utf-8")
+    store = crm.connect(tmp_path)
+    days = se.measure(store)
+    found = se.alerts(store, days, se.watch(days, yearly=False))
+    assert found.table["what"].tolist() == ["orders", "orders by app"] and found.table["other"].tolist() == ["", "web"]
+    assert found.table["score"].is_monotonic_increasing, "the more surprising one is the lesser"
+    moved = replace(found, table=found.table.tail(1).reset_index(drop=True))
+    (action,) = se.part_alerts(moved, days, shop=_Named()).actions
+    assert action.what == "Look at how orders of 2\N{NO-BREAK SPACE}April are booked"
+    assert action.worth.endswith(" fewer than normal, more by web")
+
+
+@pytest.mark.parametrize("struck_ones", ["club", "new"])
+def test_a_segment_and_new_customers_are_watched_and_segments_of_what_people_did_are_not(struck_ones, tmp_path):
+    rng = np.random.default_rng(11)
+    index = pd.date_range("2025-06-01", "2026-04-05")
+    day = np.repeat(index, rng.poisson(100, len(index)))
+    who = rng.integers(1, 900, len(day)).astype(str)
+    fresh = rng.random(len(day)) < 0.3
+    who[fresh] = [f"n{number}" for number in range(fresh.sum())]
+    club = np.array([one.endswith(("1", "2", "3")) and not one.startswith("n") for one in who])
+    gone = (day == index[-6]) & (club if struck_ones == "club" else fresh)
+    rows = pd.DataFrame({"order_id": np.arange(len(day)), "ordered_at": day, "customer_id": who, "total": 10.0})[~gone]
+    rows.to_csv(tmp_path / "orders.csv", index=False)
+    people = pd.DataFrame({"customer_id": who, "club": np.where(club, "yes", "no")}).drop_duplicates()
+    people.to_csv(tmp_path / "customers.csv", index=False)
+    (tmp_path / "shop.toml").write_text('name = "Club"\ncurrency = "EUR"\nas_of = 2026-04-06\n', encoding="utf-8")
+    (tmp_path / "segments.toml").write_text(
+        "club = 'club == \"yes\"'\nregulars = 'club - bought_often'\n", encoding="utf-8"
+    )
+    store = crm.connect(tmp_path)
+    days = se.measure(store)
+    assert days.changing == ("regulars",)
+    assert list(days.series)[1:] == [("customers", "new"), ("customers", "returning"), ("segment", "club")]
+    first = ~rows.sort_values(["ordered_at", "order_id"]).duplicated("customer_id")
+    assert days.series["customers", "new"].sum() == first.sum()
+    assert (
+        days.series["segment", "club"].sum()
+        == rows["customer_id"].isin(people.query("club == 'yes'").customer_id).sum()
+    )
+    found = se.alerts(store, days, se.watch(days, yearly=False))
+    called = {"club": "segment club", "new": "new customers"}[struck_ones]
+    wanted = [(index[-6].date(), called)]
+    assert [(row.day, row.cause.split(" alone")[0]) for row in found.table.itertuples()] == wanted
+    (said,) = [one.text for one in part_limits(days, found).caveats if one.text.startswith("Segment")]
+    assert said == "Segment regulars: not watched, as what customers do decides who is in."

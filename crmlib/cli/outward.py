@@ -117,10 +117,11 @@ def outcome(report: str, name: str, file: Path, channel: str, folder: str, varia
             if not file.is_file()
             else f"{file.name} names nobody: it needs rows with customer_id and contacted_at"
         )
+    # Before anything is written, each day must have its run and its list.
+    runs = dict.fromkeys(archive.newest_good(reports, slug, until=day) for day in sorted({row["day"] for row in done}))
+    lists = {date.fromisoformat(run.parent.name): archive.list_rows(run, name) for run in runs}
     listed: dict[str, str] = {}
-    for day in sorted({row["day"] for row in done}):
-        run = archive.newest_good(reports, slug, until=day)
-        rows, as_of = archive.list_rows(run, name), date.fromisoformat(run.parent.name)
+    for as_of, rows in lists.items():
         kept.assign(reports, name, rows, as_of)
         listed |= {row["customer_id"]: row.get("lot", "") for row in rows}
     kept.contacted(reports, done)

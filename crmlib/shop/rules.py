@@ -22,10 +22,14 @@ _SPAN = re.compile(r"(\d{1,5})\s*(d|days?|w|weeks?)")
 
 @dataclass(frozen=True)
 class Given:
-    """A rule with its arguments; `ask` gives the customers who meet it, lazily. Two of the same text are one."""
+    """A rule with its arguments; `ask` gives the customers who meet it, lazily. Two of the same text are one.
+
+    `lasting`: who meets it does not hang on what was bought or said since, so that its orders by day can be compared.
+    """
 
     text: str
     ask: Callable[[Shop], ir.Table] = field(compare=False, repr=False)
+    lasting: bool = field(default=False, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,7 @@ class Rule:
             known = [str(one) for one in list(signature.parameters.values())[1:]]
             takes = ", ".join(re.sub(r": [^=]*", "", one).strip() for one in known) or "nothing"
             raise UsageError(f"'{text}' does not fit: {self.name} takes {takes}") from None
-        return Given(text, lambda shop: self.ask(shop, *args, **said))
+        return Given(text, lambda shop: self.ask(shop, *args, **said), self.name in _LASTING)
 
 
 def everyone(shop: Shop) -> ir.Table:
@@ -145,9 +149,12 @@ RULES: dict[str, Rule] = {
 FIELDS = ("orders", "sales", "first_order", "last_order", "first_channel", "first_coupon", "last_channel")
 
 
+_LASTING = ("everyone", "first_bought", "first_channel", "first_coupon")
+
+
 def compare(name: str, sign: str, value: Any, text: str) -> Given:
     """A column of `customers`, or a field worked out from orders, held against a value or a list of them."""
-    return Given(text, lambda shop: _compared(shop, name, sign, value))
+    return Given(text, lambda shop: _compared(shop, name, sign, value), name not in FIELDS or name in _LASTING)
 
 
 def _compared(shop: Shop, name: str, sign: str, value: Any) -> ir.Table:

@@ -65,6 +65,15 @@ class Segment:
             sides[1] = f"({self.parts[1]})"
         return f" {self.join} ".join(sides)
 
+    @property
+    def lasting(self) -> bool:
+        """Is a customer in it whatever was bought or said since the first order?
+
+        >>> parse('country == "DE"').lasting, parse('everyone - bought_last("90d")').lasting
+        (True, False)
+        """
+        return all(node.rule.lasting for _, node in self.nodes() if node.rule is not None)
+
     def nodes(self, depth: int = 0) -> Iterator[tuple[int, Segment]]:
         """The whole and its parts, each with its depth, from the top."""
         yield depth, self

@@ -18,8 +18,10 @@ from crmlib.findings import Action, Metric, Part
 if TYPE_CHECKING:
     from crmlib.shop.shop import Shop
 
-_CAUSES = ("channel", "country", "category", "time of day", "product")
+_CAUSES = ("channel", "country", "category", "customers", "segment", "time of day", "product")
+_ONE_EACH = ("channel", "country", "customers", "time of day")  # an order has one of them
 _BEYOND = 0.15  # by so much more than its usual part something has to explain, to be named as the cause
+_SURE = 2.0  # usual deviations that what took the orders over has to be off by itself
 _SHOWN_DAYS, _CHECK_DAYS, _RECENT = 91, 1, 14
 _COLUMNS = [
     "day",
@@ -35,17 +37,18 @@ _COLUMNS = [
     "score",
     "series",
     "days",
+    "other",
 ]
-_PUBLIC = _COLUMNS[:-3]
+_PUBLIC = _COLUMNS[:-4]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Alerts:
-    """Events of the last four weeks that passed the bar, the most surprising first.
+    """Events of the last four weeks that passed the bar, the most surprising first, those last that only moved orders.
 
     table   day (of the peak; the last of seven where `what` speaks of a week), what, expected, actual, low, high (of
             the band), cause, share (of the deviation that it explains), first, last (days of the event), score, series
-            (its place), days (1 or 7)
+            (its place), days (1 or 7), other (the channel or country that has the orders instead; '' where none has)
     """
 
     __repr__ = formats.outline
@@ -57,9 +60,9 @@ class Alerts:
 def alerts(shop: Shop, days: Days, found: Watch | None) -> Alerts | None:
     """Which events of the last four weeks are no chance, and what explains most of each?
 
-    A cause is the channel, country, category, product or time of day whose part of the deviation most exceeds its part
-    of orders before; a group is its own cause where all orders together are not half as far off. Where
-    nothing does, all is concerned alike. None where there was nothing to watch by.
+    A cause is the channel, country, category, product, segment, time of day, or new or returning customers, whose part
+    of the deviation most exceeds its part of orders before; a group is its own cause where all orders together are not
+    half as far off. Where nothing does, all is concerned alike. None where there was nothing to watch by.
 
     >>> list(alerts(store, measure(store), watch(measure(store), yearly=False)).table.columns)[:2]
     ['day', 'what']
@@ -78,22 +81,54 @@ def alerts(shop: Shop, days: Days, found: Watch | None) -> Alerts | None:
         came, expected = (values[peak] for values in window_of(days, found, at, window))
         low, high = (float(end) for end in edges(expected, found.bar * found.width[at, window, peak]))
         begin = index[peak] - timedelta(days=WINDOWS[window] - 1)
-        cause, share = cause_of(shop, days, found, series=at, span=(begin, index[peak]), off=float(came - expected))
+        other, booked = moved_to(days, found, at, (window, peak))
+        span = (begin, index[peak])
+        cause, share = (booked, 1.0) if other else cause_of(
+            shop, days, found, series=at, span=span, off=float(came - expected)
+        )  # fmt: skip
         # An unquiet season may hold two events: only the days beyond the bar around the peak are this one.
         beyond = episodes(found.scores.to_numpy()[first : last + 1], found.bar)
         own = next(one for one in beyond if one[0] <= peak - first <= one[1])
         ends = [index[first + place].date() for place in own[:2]]
         rows.append((index[peak].date(), what(days, at, WINDOWS[window]), expected, came, low, high, cause, share,
-                     *ends, found.scores.iloc[peak], at, WINDOWS[window]))  # fmt: skip
+                     *ends, found.scores.iloc[peak], at, WINDOWS[window], other))  # fmt: skip
     table = pd.DataFrame(rows, columns=_COLUMNS)
-    return Alerts(table=table.sort_values("score", ascending=False, ignore_index=True), watch=found)
+    table = table.assign(_moved=table["other"] != "").sort_values(["_moved", "score"], ascending=[True, False])
+    return Alerts(table=table[_COLUMNS].reset_index(drop=True), watch=found)
 
 
 def what(days: Days, series: int, window: int) -> str:
-    """What an alert is about: 'orders', 'orders by app in seven days', 'orders from DE', 'orders with Tea'."""
+    """What an alert is about: 'orders', 'orders by app in seven days', 'orders from DE', 'orders by new customers'."""
     kind, value = days.series.columns[series]
-    of = {"": "", "channel": f" by {value}", "country": f" from {value}", "category": f" with {value}"}[kind]
+    of = {"": "", "channel": f" by {value}", "country": f" from {value}", "category": f" with {value}",
+          "customers": f" by {value} customers", "segment": f" of segment {value}"}[kind]  # fmt: skip
     return f"orders{of}{' in seven days' if window > 1 else ''}"
+
+
+def moved_to(days: Days, found: Watch, series: int, cell: tuple[int, int]) -> tuple[str, str]:
+    """Which channel or country has the orders that `series` lacks, or lacks those it has more? And the cause in words;
+    both '' where none does.
+
+    In the window and on the day of `cell` it is off the other way, by half as much or more and beyond its usual swing,
+    and all orders are not half as far off. Of categories an order may have several: there nothing is told.
+    """
+    kind, names = days.series.columns[series][0], list(days.series.columns)
+    rivals = [place for place, (own, _) in enumerate(names) if own == kind and place != series]
+    if kind not in ("channel", "country") or not rivals:
+        return "", ""
+    window, peak = cell
+    own, whole, *offs = (
+        float(np.nan_to_num(np.subtract(*(values[peak] for values in window_of(days, found, place, window)))))
+        for place in (series, names.index(TOTAL), *rivals)
+    )
+    best = int(np.argmax(-np.sign(own) * np.array(offs)))
+    sure = abs(np.nan_to_num(found.cells[rivals[best], window, peak])) >= _SURE
+    if not sure or -np.sign(own) * offs[best] < abs(own) / 2 or np.sign(own) * whole > abs(own) / 2:
+        return "", ""
+    both = sorted([(own, names[series][1]), (offs[best], names[rivals[best]][1])])
+    (less, down), (more, up) = ((formats.number(abs(off)), name) for off, name in both)
+    said = f"{down} down by {less}, {up} up by {more}; the total is as expected, so look at how orders are booked"
+    return str(names[rivals[best]][1]), said
 
 
 def cause_of(
@@ -105,13 +140,13 @@ def cause_of(
     if kind:
         whole = came - float(found.expected[TOTAL].loc[span[0] : span[1]].sum())
         if abs(whole) < abs(off) / 2 or whole * off < 0:
-            return f"{kind} {value} alone{', others took over' if kind != 'category' else ''}", 1.0
+            return f"{_called(kind, value)} alone{', others took over' if kind in _ONE_EACH else ''}", 1.0
         off = whole
     start, end = span[0].date(), span[1].date() + timedelta(days=1)
-    best = (f"{kind} {value}" if kind else "all alike", 1.0, _BEYOND)
+    best = (_called(kind, value) if kind else "all alike", 1.0, _BEYOND)
     for by in kinds(shop, _CAUSES):
         rows = shop.fetch(around(shop, by, start=start, end=end))
-        before = float(rows["before"].sum()) if by in ("channel", "country", "time of day") else _orders(days, start)
+        before = float(rows["before"].sum()) if by in _ONE_EACH else _orders(days, start)
         if not before:
             continue
         usual = rows["before"] / before
@@ -125,16 +160,26 @@ def cause_of(
             if by == "product":
                 called = names(shop, rows["value"].iloc[[at]])[0]
             best = (
-                called if by == "time of day" else f"{by} {called}",
+                _called(by, called),
                 min(float(share.iloc[at]), 1.0),
                 beyond.iloc[at],
             )
     return best[0], best[1]
 
 
+def _called(kind: str, value: str) -> str:
+    return {"time of day": value, "customers": f"{value} customers"}.get(kind, f"{kind} {value}")
+
+
 def _orders(days: Days, start: object) -> float:
     end = pd.Timestamp(str(start))
     return float(days.series[TOTAL].loc[end - timedelta(days=56) : end - timedelta(days=1)].sum())
+
+
+def elsewhere(row: pd.Series) -> str:
+    """Where orders went that are booked otherwise: 'more by web'."""
+    more = "more" if row["actual"] < row["expected"] else "fewer"
+    return f"{more} {'from' if row['what'].startswith('orders from') else 'by'} {row['other']}"
 
 
 def sentence(row: pd.Series, *, near: date) -> str:
@@ -206,8 +251,8 @@ def _metric(found: Alerts) -> Metric:
     return Metric(
         id="alerts", label="Alerts in four weeks", value=len(found.table), unit="alerts", headline=True,
         n=JUDGED_DAYS, note=f"{_a_year(found.watch.rate)} by chance",
-        definition="events of the last 28 days in which orders, of all or of a channel, country or category, left what "
-        "is likely; an event that lasts counts once",
+        definition="events of the last 28 days in which orders, of all or of a channel, country, category, segment, or "
+        "of new or returning customers, left what is likely; an event that lasts counts once",
     )  # fmt: skip
 
 
@@ -240,11 +285,16 @@ def _a_year(rate: float) -> str:
 def _action(rows: pd.DataFrame, shop: Shop) -> Action:
     top = rows.iloc[0]
     fewer = top["actual"] < top["expected"]
-    lost = formats.number(abs(top["expected"] - top["actual"]))
+    lost, on = formats.number(abs(top["expected"] - top["actual"])), wording.day(top["day"], near=shop.as_of)
+    than = f"than normal, {elsewhere(top)}" if top["other"] else "than normal"
+    do = (
+        f"Look at how orders of {on} are booked" if top["other"] else f"Find out what happened to {top['what']} on {on}"
+    )
     return Action(
-        what=f"Find out what happened to {top['what']} on {wording.day(top['day'], near=shop.as_of)}", owner="shop",
-        worth=f"{lost} {'fewer' if fewer else 'more'} than normal", count=len(rows), file="tables/alerts.csv",
-        touched=max(float(top["low"] - top["actual"]), 0.0),
+        what=do,
+        worth=f"{lost} {'fewer' if fewer else 'more'} {than}", count=len(rows), file="tables/alerts.csv", owner="shop",
+        # Orders that only changed their channel are not lost.
+        touched=0.0 if top["other"] else max(float(top["low"] - top["actual"]), 0.0),
         by=wording.working_day(shop.as_of, _CHECK_DAYS),
         why=f"{sentence(top, near=shop.as_of)} An event that is known belongs into shop.toml, as one of the "
         "[[closures]] or [[campaigns]], so that it bends nothing.",

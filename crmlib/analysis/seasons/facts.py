@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from crmlib import formats, wording
 from crmlib.shop import facts as shared
+from crmlib.shop import segments
 from crmlib.shop.facts import public_holidays
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ LARGE = 3.0  # orders a day a group needs to be watched by itself
 _MOST_GROUPS = 6  # of one kind, the largest first
 _BEFORE_DAYS = 56  # what a deviation is compared with
 _HOURS = ("at night", "in the morning", "in the afternoon", "in the evening")
-WATCHED = ("channel", "country", "category")
+WATCHED = ("channel", "country", "category", "customers", "segment")
 TOTAL = ("", "")
 
 
@@ -37,6 +38,7 @@ class Days:
              or campaign of shop.toml; such a day bends nothing and is no alert), masked (in such a span)
     lacks    why nothing can be concluded; '' where something can
     series   orders by what is watched: (kind, value) as columns, the first ('', '') all orders
+    changing  segments that cannot be watched: what customers did lately decides who is in them
     """
 
     __repr__ = formats.outline
@@ -47,6 +49,7 @@ class Days:
     currency: str
     country: str
     lacks: str = ""
+    changing: tuple[str, ...] = ()
 
     @property
     def years(self) -> int:
@@ -68,9 +71,11 @@ def daily(shop: Shop) -> ir.Table:
 
 
 def labelled(shop: Shop, by: str) -> ir.Table:
-    """Grain: an order and a value of `by`: channel, country, time of day (one each), category, product (each in it).
+    """Grain: an order and a value of `by`: channel, country, time of day, customers (one each), category, product,
+    segment (each it is in).
 
-    Columns order_id, day, value (empty: unknown). Not enough for money: orders with two products count twice.
+    Columns order_id, day, value (empty: unknown). Customers are new with their first order, as far as there are orders.
+    Not enough for money: orders with two products count twice.
     """
     orders = shared.net_orders(shop).select("order_id", "customer_id", "day", "ordered_at")
     if by == "channel":
@@ -79,6 +84,15 @@ def labelled(shop: Shop, by: str) -> ir.Table:
     elif by == "country":
         own = shop.table("customers", "country").select("customer_id", value="country")
         rows = orders.left_join(own, "customer_id")
+    elif by == "customers":
+        place = ibis.row_number().over(ibis.window(group_by="customer_id", order_by=["ordered_at", "order_id"]))
+        rows = orders.mutate(_place=place).filter(lambda t: t["customer_id"].notnull())
+        rows = rows.mutate(value=ibis.ifelse(rows["_place"] == 0, "new", "returning"))
+    elif by == "segment":
+        named = {name: segments.members(shop, who) for name, who in _named(shop).items() if who.lasting}
+        rows = ibis.union(
+            *(orders.semi_join(who, "customer_id").mutate(value=ibis.literal(name)) for name, who in named.items())
+        )
     elif by == "time of day":
         part = (orders["ordered_at"].hour() / 6).floor().cast("int64")
         rows = orders.mutate(value=part.cases(*enumerate(_HOURS), else_=_HOURS[0]))
@@ -113,6 +127,11 @@ def around(shop: Shop, by: str, *, start: date, end: date) -> ir.Table:
     return found.order_by(ibis.desc("before"), "value").limit(1000)
 
 
+def _named(shop: Shop) -> dict[str, segments.Segment]:
+    """The shop's own segments."""
+    return {name: segments.segment(text, shop=shop) for name, text in segments.saved(shop).items()}
+
+
 def kinds(shop: Shop, among: tuple[str, ...]) -> list[str]:
     """By which of these can this shop's orders be told apart?"""
     there = {
@@ -121,12 +140,15 @@ def kinds(shop: Shop, among: tuple[str, ...]) -> list[str]:
         "category": shop.has("order_lines") and shop.has("products", "category"),
         "product": shop.has("order_lines"),
         "time of day": True,
+        "customers": shop.has("orders", "customer_id"),
+        "segment": shop.has("orders", "customer_id") and any(who.lasting for who in _named(shop).values()),
     }
     return [kind for kind in among if there[kind]]
 
 
 def measure(shop: Shop) -> Days:
-    """How many orders came on each day, in all and by channel, country and category?
+    """How many orders came on each day, in all and by channel, country, category, new or returning
+    customers and the segments of segments.toml?
 
     With fewer than 56 days or 50 orders, an order less than once a week, or none for 28 days, nothing is concluded
     from them: `lacks` says so.
@@ -162,9 +184,10 @@ def measure(shop: Shop) -> Days:
         table = shop.fetch(daily_by(shop, kind))
         wide = table.assign(day=pd.to_datetime(table["day"])).pivot(index="day", columns="value", values="n")
         wide = wide.reindex(index).fillna(0.0).astype(float)
-        if wide.shape[1] > 1:
+        if wide.shape[1] > 1 or kind == "segment":
             parts |= {(kind, str(v)): wide[v] for v in wide if wide[v].tail(YEAR).mean() >= LARGE}
     return Days(
         frame=frame, series=pd.DataFrame(parts), as_of=shop.as_of, currency=shop.currency if money else "",
         country=shop.settings.country if free else "", lacks=lacks,
+        changing=tuple(name for name, who in _named(shop).items() if not who.lasting),
     )  # fmt: skip

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from crmlib import figures, formats, wording
-from crmlib.analysis.seasons.alerts import Alerts
+from crmlib.analysis.seasons.alerts import Alerts, elsewhere
 from crmlib.analysis.seasons.demand import Demand, amount
 from crmlib.analysis.seasons.facts import Days
 from crmlib.analysis.seasons.shifts import RECENT_DAYS, Shifts, said
@@ -32,6 +32,7 @@ def _now(days: Days, watched: Alerts | None, steps: Shifts) -> str:
     if len(watched.table):
         top = watched.table.iloc[0]
         on = f"{'on' if top['days'] == 1 else 'until'} {wording.day(top['day'], near=days.as_of)}"
+        on += f", but {elsewhere(top)}" if top["other"] else ""
         size = abs(top["actual"] / top["expected"] - 1)
         if top["actual"] == 0:
             return f"No {top['what']} came {on}"
@@ -64,6 +65,10 @@ def part_limits(days: Days, watched: Alerts | None) -> Part:
         texts.append("Public holidays are not known: shop.toml does not say the shop's country.")
     if spans := sorted({name for name in days.frame["span"] if name}):
         texts.append(f"{wording.upper(wording.listed(spans, most=3))}: such days bend nothing and raise no alert.")
+    if days.changing:
+        many = wording.noun(len(days.changing), "Segment", "Segments")
+        said = f"{many} {wording.listed(days.changing, most=3)}: not watched, as what customers do decides who is in."
+        texts.append(said)
     texts.append("Numbers of orders are watched, not their amounts; a cause is where it shows, not why.")
     return Part(caveats=[Caveat(text=text) for text in texts])
 

@@ -337,7 +337,12 @@ def together(tables: Mapping[str, Sequence[Table_]]) -> Mapping[str, ir.Table]:
         best = min(part.rank for part in parts)
         used = [part for part in parts if part.rank < 2 or best == 2]
         columns = list(dict.fromkeys(column for part in used for column in part.rows.columns))
-        kinds = {c: next(p.rows[c].type() for p in used if c in p.rows.columns) for c in columns}
+        # What one export brings as text, such as $9.00, is text in all: `cells` reads it, or says that it cannot.
+        kinds = {
+            c: max((p.rows[c].type() for p in used if c in p.rows.columns),
+                   key=lambda kind: kind.is_string() and c[:1] != "_")
+            for c in columns
+        }  # fmt: skip
         same = []
         for number, part in enumerate(used):
             values = {
