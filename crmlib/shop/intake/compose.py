@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial, reduce
 from pathlib import Path
@@ -165,17 +165,23 @@ class _Composing:
             }
             write = partial(self._read_apart, piece, TABLES[table], columns=mapping, timezone=settings.timezone)
             parts.append(kept.part(key | piece.source.read_as, piece.name, write))
-        seen, rows = kept.apart(parts), cast("Sharing", self.works).side_by_side(f"_apart_{table}", parts)
-        late = [place for place, part in enumerate(parts) if part.name not in seen]
-        if late:
-            new, old = rows.filter(rows["_part"].isin(late)), rows.filter(rows["_part"].notin(late))
-            each = new.group_by("_mark").aggregate(first=new["_part"].min(), last=new["_part"].max())
-            if self._count(each.filter((each["first"] < each["last"]) & each["_mark"].notnull())) or self._count(
-                old.semi_join(new, "_mark")
-            ):
-                return None
-        kept.disjoint.append({part.name for part in parts})
+        names = {part.name for part in parts}
+        if len(names) < len(parts) or self._have_in_common(parts, kept.apart(parts), table):
+            # They are read again, and nobody looks for rows of who was erased in what would be kept.
+            kept.leave |= names
+            kept.known -= {piece.source.sha256 for piece in self.pieces}
+            return None
+        kept.disjoint.append(names)
         return tuple(parts), columns
+
+    def _have_in_common(self, parts: Sequence[Part], seen: Set[str], table: str) -> bool:
+        """Is a record in two parts? Those `seen` are known to have none in common."""
+        rows = cast("Sharing", self.works).side_by_side(f"_apart_{table}", parts)
+        late = [place for place, part in enumerate(parts) if part.name not in seen]
+        new, old = rows.filter(rows["_part"].isin(late)), rows.filter(rows["_part"].notin(late))
+        each = new.group_by("_mark").aggregate(first=new["_part"].min(), last=new["_part"].max())
+        several = each.filter((each["first"] < each["last"]) & each["_mark"].notnull())
+        return bool(late) and bool(self._count(several) or self._count(old.semi_join(new, "_mark")))
 
     def _read_apart(self, piece: Piece, table: Table, path: Path, *, columns: Mapping[str, str], timezone: str) -> None:
         """The first reading of one file by itself, with `_mark`, in which rows differ if their record does."""
