@@ -38,7 +38,7 @@ def alerts(shop: str, folder: str, as_of: str | None, given: tuple[str, ...], ag
 
     asked = running._asked(
         as_of, reports=(REPORT,), everything=False, shop=shop, folder=folder, given=given, variant="", timeout="30m",
-        cell_timeout=None, force=False, cold=False,
+        cell_timeout=None, force=False, cold=False, afresh=False,
     )  # fmt: skip
     ended: list[Outcome] = []
     run_reports(asked.reports, plan=asked.plan, values=asked.values, workers=1, say=ended.append)

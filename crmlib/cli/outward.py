@@ -182,9 +182,10 @@ def subject(customer: str, shop: str | None, target: str | None, folder: str) ->
 def erase(customer: str, shop: str | None, folder: str) -> None:
     """Take a customer, named by id or e-mail address, out of everything that is kept.
 
-    Lists, predictions, exports, superseded and failed runs. Pages show counts and stay. Later runs leave the customer's
-    rows out, whatever the shop's files hold: orders count as a guest's. Exit code 75 where a report was being run: its
-    new lists leave the customer out, and the command is to be given again for its old ones.
+    Lists, predictions, exports, superseded and failed runs, and all that was kept of the shop's files. Pages show
+    counts and stay. Later runs leave the customer's rows out, whatever the shop's files hold: orders count as a
+    guest's. Exit code 75 where a report was being run: its new lists leave the customer out, and the command is to be
+    given again for its old ones.
     """
     from dataclasses import replace
 
@@ -192,6 +193,7 @@ def erase(customer: str, shop: str | None, folder: str) -> None:
     from crmlib.report import erasing
     from crmlib.report.folder import kept
     from crmlib.shop import erased, subjects
+    from crmlib.shop.intake import kept as intake
 
     reports = common.reports_folder(folder)
     store = _shop(reports, shop)
@@ -209,6 +211,7 @@ def erase(customer: str, shop: str | None, folder: str) -> None:
     # First the stone: a run that ends meanwhile finds it.
     known = known.with_ones(ids=person.ids, contacts=[contact for contact in person.contacts if "@" in contact])
     kept.private_text(file, known.text())
+    intake.drop(reports / kept.INTAKE)  # the next run reads the shop's files anew, and keeps none with the customer
     try:
         if beside.parent.is_dir():  # a database has no folder
             kept.private_text(beside, known.text())

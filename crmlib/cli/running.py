@@ -38,6 +38,7 @@ def _run_options(command: Command) -> Command:
         click.option("--cell-timeout", metavar="TIME", help="For one cell; no limit of its own by default."),
         click.option("--force", is_flag=True, help="Run what is up to date too."),
         click.option("--no-warm", "cold", is_flag=True, help="Start each kernel by itself, not from a warm process."),
+        click.option("--no-kept", "afresh", is_flag=True, help="Read every file, also those that a run has read."),
         click.option("--dry-run", is_flag=True, help="Say what would run and why; run and write nothing."),
         click.option("-v", "--verbose", is_flag=True, help="Say what was published even where nobody watches."),
     ]  # fmt: skip
@@ -164,6 +165,7 @@ def _asked(as_of: str | None, **options: Any) -> _Asked:
         cell_timeout=cell_timeout,
         force=options["force"],
         warm=not options["cold"],
+        keep=not options["afresh"],
     )
     return _Asked(
         plan=plan, reports=chosen, values=values, today=today,

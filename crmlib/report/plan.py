@@ -34,7 +34,8 @@ class Plan:
 
     `timeout` is for a whole notebook, `cell_timeout` for each of its cells, both in seconds; 0 is no limit of its own.
     With `force` a report is run though it is up to date; so is one of a shop in a `database`. `warm` forks kernels from
-    one process that has imported what they need. `planned` are order, slug and title of all reports of this run.
+    one process that has imported what they need; with `keep` what was read of a file is kept. `planned` are order, slug
+    and title of all reports of this run.
     """
 
     project: Path
@@ -48,6 +49,7 @@ class Plan:
     cell_timeout: float = 0.0
     force: bool = False
     warm: bool = True
+    keep: bool = True
     database: bool = False
     planned: tuple[tuple[str, str, str], ...] = ()
 

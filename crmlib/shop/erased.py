@@ -5,8 +5,9 @@ Orders stay as sales of a guest; what is about the person alone, such as a text,
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 
 import ibis
@@ -33,11 +34,40 @@ def stones(folder: Path) -> list[Stones]:
     return list({one.key: one for one in found if one.key}.values())
 
 
+def about(folder: Path) -> str:
+    """What is kept of the shop's files depends on who was erased: another word for other people."""
+    return hashlib.sha256("".join(sorted(one.text() for one in stones(folder))).encode()).hexdigest()[:16]
+
+
 def without(works: Engine, typed: Mapping[str, ir.Table], folder: Path) -> dict[str, ir.Table]:
     """Typed rows with `_reason` 'erased', or without a customer, where the person was erased."""
-    known, tables = stones(folder), dict(typed)
+    tables, gone = dict(typed), _tests(works, typed, folder)
+    for name, test in gone.items():
+        rows = tables[name]
+        if name in _PERSONS:
+            column = _PERSONS[name]
+            own = [c for c in rows.columns if c == column or (c not in TABLES[name].names and c[0] != "_")]
+            tables[name] = rows.mutate(**{c: ibis.ifelse(test, ibis.null(rows[c].type()), rows[c]) for c in own})
+        else:
+            reason = ibis.ifelse(test & rows["_reason"].isnull(), "erased", rows["_reason"])
+            tables[name] = rows.mutate(_reason=reason)
+    return tables
+
+
+def places(works: Engine, typed: Mapping[str, ir.Table], folder: Path, names: Set[str]) -> dict[str, list[int]]:
+    """In which rows of these tables those who were erased stand, counted from 1."""
+    found = {}
+    for name, test in _tests(works, typed, folder).items():
+        if name in names:
+            found[name] = [int(n) for n in works.frame(typed[name].filter(test).select("_row"))["_row"]]
+    return found
+
+
+def _tests(works: Engine, tables: Mapping[str, ir.Table], folder: Path) -> dict[str, ir.BooleanValue]:
+    """By table, is a row about who was erased, or of theirs?"""
+    known, found = stones(folder), dict[str, ir.BooleanValue]()
     if not known:
-        return tables
+        return found
     also: list[str] = []
     if "customers" in tables:
         people = tables["customers"]
@@ -46,19 +76,11 @@ def without(works: Engine, typed: Mapping[str, ir.Table], folder: Path) -> dict[
         also = list(
             works.frame(people.filter(by_contact).select("customer_id").distinct().limit(10_000))["customer_id"]
         )
-        gone = by_contact | _marked(people["customer_id"], ID, known)
-        tables["customers"] = _aside(people, gone)
-    for name, column in _ABOUT.items():
+        found["customers"] = by_contact | _marked(people["customer_id"], ID, known)
+    for name, column in (_ABOUT | _PERSONS).items():
         if name in tables:
-            tables[name] = _aside(tables[name], _gone(tables[name][column], known, also))
-    for name, column in _PERSONS.items():
-        if name in tables:
-            rows = tables[name]
-            own = [c for c in rows.columns if c == column or (c not in TABLES[name].names and c[0] != "_")]
-            gone = _gone(rows[column], known, also)
-            emptied = {c: ibis.ifelse(gone, ibis.null(rows[c].type()), rows[c]) for c in own}
-            tables[name] = rows.mutate(**emptied)
-    return tables
+            found[name] = _gone(tables[name][column], known, also)
+    return found
 
 
 def _gone(who: ir.StringValue, known: Sequence[Stones], also: Sequence[str]) -> ir.BooleanValue:
@@ -73,7 +95,3 @@ def _marked(value: ir.StringValue, kind: str, known: Sequence[Stones]) -> ir.Boo
             digest = (ibis.literal(one.prefix(kind)) + value).hexdigest("sha256")
             test = test | digest.isin(list(hashes)).fill_null(False)
     return test
-
-
-def _aside(rows: ir.Table, gone: ir.BooleanValue) -> ir.Table:
-    return rows.mutate(_reason=ibis.ifelse(gone & rows["_reason"].isnull(), "erased", rows["_reason"]))

@@ -16,9 +16,10 @@ import pandas as pd
 from crmlib.errors import DataError
 from crmlib.shop import erased, quality, survey, vocabulary
 from crmlib.shop.cells import Manner
-from crmlib.shop.engines import Engine, flag
+from crmlib.shop.engines import Engine, Raw, Sharing, flag
 from crmlib.shop.intake.files import Source, column_map, unchanged
 from crmlib.shop.intake.gather import gather
+from crmlib.shop.intake.kept import Kept, Part, holding
 from crmlib.shop.intake.settings import Settings
 from crmlib.shop.intake.told import Told
 from crmlib.shop.people import People
@@ -91,22 +92,29 @@ class Taken:
     aside: ir.Table
 
 
-def take_in(works: Engine, folder: Path, settings: Settings, *, as_of: date | None, scratch: Path) -> Taken:
+def take_in(
+    works: Engine, folder: Path, settings: Settings, *, as_of: date | None, scratch: Path, kept: Kept | None = None
+) -> Taken:
     """A folder's tables on an engine, as of a day: the one asked for, shop.toml's, or the day after the latest event.
 
-    `scratch` takes copies of files that are not in UTF-8. Raises DataError for data that cannot be used.
+    `scratch` takes copies of files that are not in UTF-8. What is `kept` of files is not read again. Raises DataError
+    for data that cannot be used.
     """
-    gathered = gather(folder, settings, scratch=scratch)
+    gathered = gather(folder, settings, scratch=scratch, kept=kept)
     sources = gathered.sources
     # What exports tell, where shop.toml does not.
     settings = replace(
         settings, timezone=gathered.timezone or settings.timezone, dates=gathered.dates or settings.dates
     )
-    files = [_first(works, source, settings) for source in sources]
+    files = [_first(works, source, settings, kept) for source in sources]
     manners = survey.decide(works, [file.waiting for file in files], settings)
     typed = {file.name: _second(works, file, manners, settings) for file in files}
-    typed = erased.without(works, typed, folder)
-    unchanged(sources)
+    whole, typed = typed, erased.without(works, typed, folder)
+    unchanged(sources, kept.known if kept else set())
+    if kept:
+        parts = {file.name: file.parts for file in files if file.parts}
+        for name, rows in erased.places(works, whole, folder, set(parts)).items():
+            kept.leave |= {part.name for part in holding(parts[name], rows)}
     if "orders" in typed:
         typed["orders"] = _judged(works, typed)
     clock = datetime.now(ZoneInfo(settings.timezone)).date()
@@ -119,6 +127,8 @@ def take_in(works: Engine, folder: Path, settings: Settings, *, as_of: date | No
     for name in taking.tables:
         works.drop(f"_out_{name}")
     works.drop("_known_orders")
+    if kept:
+        kept.settle()
     record = Record(
         settings=_one_currency(works, taking.tables, settings),
         as_of=day,
@@ -141,6 +151,7 @@ class _File:
     name: str
     waiting: survey.Waiting
     columns: Mapping[str, str]
+    parts: tuple[Part, ...] = ()
 
 
 class _Taking:
@@ -210,17 +221,28 @@ def without_ours(kept: ir.Table) -> ir.Table:
     return kept.select(*(column for column in kept.columns if not column.startswith("_")))
 
 
-def _first(works: Engine, source: Source, settings: Settings) -> _File:
+def _first(works: Engine, source: Source, settings: Settings, kept: Kept | None) -> _File:
     """A file's rows after the first reading, kept in its order."""
-    name, table = f"_first_{source.table}", TABLES[source.table]
+    name, table, parts = f"_first_{source.table}", TABLES[source.table], source.parts
+    mapping = {} if source.canonical else dict(settings.columns.get(source.table, {}))
     try:
-        raw = works.raw(source)
-        mapping = {} if source.canonical else dict(settings.columns.get(source.table, {}))
-        columns = column_map(source, tuple(raw.names), mapping)
-        ours = {canonical: raw.names[theirs] for canonical, theirs in columns.items()}
-        broken = {reason: raw.rows[flag(reason)] for reason in raw.broken}
-        read = quality.first_reading(raw.rows, table, columns=ours, timezone=settings.timezone, broken=broken)
-        rows = works.keep_in_order(name, read)
+        if kept and isinstance(works, Sharing) and (parts or not source.parquet):
+            columns = column_map(source, source.header, mapping)
+            if not parts:
+                key = {"table": source.table, "columns": columns, "timezone": settings.timezone} | source.read_as
+                parts = (
+                    kept.part(
+                        key,
+                        source.path.name,
+                        lambda path: works.write(_read(works.raw(source), source, settings, columns), path),
+                    ),
+                )
+            rows = works.side_by_side(f"_kept_{source.table}", parts)
+            rows = rows.drop(*(column for column in ("_part", "_mark") if column in rows.columns))
+        else:
+            raw = works.raw(source)
+            columns = column_map(source, tuple(raw.names), mapping)
+            rows = works.keep_in_order(name, _read(raw, source, settings, columns))
         given = tuple(column for column in table.columns if column.name in columns)
         extras = tuple(column for column in rows.columns if column not in table.names and column[0] != "_")
         sums = rows.aggregate(rows=(~rows["_blank"]).sum(), waits=rows["_waits"].count())
@@ -229,10 +251,18 @@ def _first(works: Engine, source: Source, settings: Settings) -> _File:
         if not source.one_line_rows:
             raise DataError(_unreadable(source, error)) from None
     else:
-        return _File(source.table, survey.Waiting(source, rows, given, extras, number, waits), columns)
+        return _File(source.table, survey.Waiting(source, rows, given, extras, number, waits), columns, parts)
     # DuckDB at times gives up on quoted fields where it starts in the middle of a file; from the beginning it does not.
     works.drop(name)
-    return _first(works, replace(source, one_line_rows=False), settings)
+    return _first(works, replace(source, one_line_rows=False), settings, kept)
+
+
+def _read(raw: Raw, source: Source, settings: Settings, columns: Mapping[str, str]) -> ir.Table:
+    ours = {canonical: raw.names[theirs] for canonical, theirs in columns.items()}
+    broken = {reason: raw.rows[flag(reason)] for reason in raw.broken}
+    return quality.first_reading(
+        raw.rows, TABLES[source.table], columns=ours, timezone=settings.timezone, broken=broken
+    )  # fmt: skip
 
 
 def _second(

@@ -87,7 +87,7 @@ def first_reading(
     reason = ibis.cases(*((test, code) for code, test in broken.items()), else_=ibis.null("string")) if broken else None
     read = told.select(
         **{name: told[theirs] for name, theirs in names.items()},
-        **{name: told[name] for name in ("_row",) if name in raw.columns},
+        **{name: told[name] for name in ("_row", "_mark") if name in raw.columns},
         **values,
         **sources,
         _broken=ibis.null("string") if reason is None else reason,

@@ -17,6 +17,7 @@ from crmlib.report.folder import store
 from crmlib.report.folder.manifest import write_text
 
 FOLDER = "lists"
+INTAKE = ".intake"  # what was read of the shop's files, beside the lists: customers' rows
 VARIABLE = "CRM_KEPT"  # by which kernels find the folder
 HELD, EXPORTED, ASSIGNED = "held_out.csv", "exported.csv", "assigned.csv"
 ERASED, AUDIT = "erased.json", "audit.jsonl"

@@ -39,6 +39,7 @@ from crmlib.report.runner.finish import finish
 from crmlib.report.runner.nursery import Nursery
 
 GRACE = 5.0  # seconds a notebook that is out of time has between the interrupt and the kill
+INTAKE_VARIABLE = "CRM_INTAKE"  # the folder where what was read of files stays from run to run
 SHARED_VARIABLE = "CRM_SHARED"  # the folder where the first kernel leaves the shop's tables for the others
 GRAVITY = (4, 3, 124, 2, 1, 75, 0)  # of several outcomes the gravest speaks for all
 
@@ -233,6 +234,7 @@ class _Crew:
         privacy.keep(key)
         environment = os.environ | worker.prepare(self.private) | {KEY_VARIABLE: key}
         environment[kept.VARIABLE] = str(kept.folder(self.plan.reports))
+        environment[INTAKE_VARIABLE] = str(self.plan.reports / kept.INTAKE) if self.plan.keep else ""
         # What a kernel leaves behind, killed or not, goes with the run: an engine's scratch files hold customers' rows.
         folders = {"TMPDIR": "tmp"} | ({SHARED_VARIABLE: "shared"} if len(self.waiting) > 1 else {})
         for variable, name in folders.items():

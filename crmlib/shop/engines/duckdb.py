@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import warnings
@@ -19,6 +20,7 @@ from crmlib.errors import DataError
 from crmlib.shop.engines.protocol import BLANK, DUCKDB, FOLDER_VARIABLE, Raw, flag, our_names, without_decimals
 from crmlib.shop.intake import encoding as text
 from crmlib.shop.intake.files import Source, parquet_names
+from crmlib.shop.intake.kept import VARIABLE, Part
 
 _OVERFLOW = 8  # surplus fields a ragged CSV row may have and still be set aside rather than stop the run
 _SHARED = "shared"  # the database of what is stored for others
@@ -30,7 +32,7 @@ _SPILL = "50GB"
 class DuckDB:
     """One embedded database for one shop; `scratch` takes what does not fit into its memory.
 
-    It reads and writes below `scratch`, `folder`, `also` and the place where shops are shared, and nowhere else.
+    It reads and writes below `scratch`, `folder`, `also` and where shops are shared and kept, and nowhere else.
     """
 
     name = DUCKDB
@@ -41,8 +43,8 @@ class DuckDB:
             temp_directory=str(scratch), memory_limit=_MEMORY, max_temp_directory_size=_SPILL,
             autoinstall_known_extensions=False, autoload_known_extensions=False,
         )  # fmt: skip
-        shared = os.environ.get(FOLDER_VARIABLE, "")
-        places = [place for place in (scratch, folder, also, Path(shared) if shared else None) if place is not None]
+        named = [Path(place) for name in (FOLDER_VARIABLE, VARIABLE) if (place := os.environ.get(name, ""))]
+        places = [place for place in (scratch, folder, also, *named) if place is not None]
         # A link in a shop's folder leads where it leads; its owner put it there.
         files = (
             [str(path.resolve()) for path in folder.iterdir() if path.is_symlink()]
@@ -89,6 +91,15 @@ class DuckDB:
         # The engine keeps the order of what it reads, on all cores at once; counting rows on their way would take one.
         kept = self.keep(name, expression)
         return kept.mutate(_row=kept.rowid() + 1)
+
+    def side_by_side(self, name: str, parts: Sequence[Part]) -> ir.Table:
+        before = [0, *itertools.accumulate(part.rows for part in parts[:-1])]
+        files = ", ".join(_quoted(_literally(part.path)) for part in parts)
+        self._backend.con.execute(
+            f"CREATE OR REPLACE TEMP VIEW {name} AS SELECT *, file_row_number + 1 + ({before}::BIGINT[])"
+            f"[file_index::BIGINT + 1] AS _row, file_index::INTEGER AS _part FROM read_parquet([{files}])"
+        )
+        return self._backend.table(name)
 
     def drop(self, name: str) -> None:
         self._backend.drop_table(name, force=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from crmlib.shop.intake.files import Source
+from crmlib.shop.intake.kept import Part
 
 DUCKDB, SPARK = "duckdb", "spark"
 FOLDER_VARIABLE = "CRM_SHARED"  # names the folder where the notebooks of a run share what one of them has read
@@ -67,13 +68,16 @@ class Engine(Protocol):
 
 @runtime_checkable
 class Sharing(Protocol):
-    """An engine that can leave the tables of a shop where other processes find them."""
+    """An engine that can leave what it read of a shop where other processes find it."""
 
     def storing(self, file: Path) -> AbstractContextManager[None]:
         """What is stored meanwhile goes into this file; then it is closed, and complete."""
 
     def stored(self, file: Path, names: Iterable[str]) -> Mapping[str, ir.Table]:
         """Tables that were stored there, to be read by anybody and changed by nobody."""
+
+    def side_by_side(self, name: str, parts: Sequence[Part]) -> ir.Table:
+        """What is kept of files, one under the other, with `_row` from 1 and `_part` from 0; no copy is made."""
 
 
 def flag(reason: str) -> str:

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial, reduce
+from pathlib import Path
+from typing import cast
 
 import ibis
 import ibis.expr.types as ir
 
 from crmlib.errors import DataError
-from crmlib.shop import cells, survey
-from crmlib.shop.engines import Engine, flag
+from crmlib.shop import cells, quality, survey
+from crmlib.shop.engines import Engine, Sharing, flag
 from crmlib.shop.engines.protocol import BLANK
-from crmlib.shop.intake.encoding import MARK
-from crmlib.shop.intake.files import Source
+from crmlib.shop.intake.encoding import BROKEN_QUOTE, MARK, RAGGED_ROW, TOO_LONG
+from crmlib.shop.intake.files import Source, column_map
+from crmlib.shop.intake.kept import Kept, Part
 from crmlib.shop.intake.platforms.base import Export, Made, names_of
 from crmlib.shop.intake.settings import Settings
 from crmlib.shop.intake.told import Recognised, Told, Way
-from crmlib.shop.tables import TABLES, Column
+from crmlib.shop.tables import TABLES, Column, Table
 
 CENT = 0.0051  # amounts are rounded to the cent on both sides
 WHO = ("_account", "_email", "_phone", "_name")
@@ -58,6 +61,20 @@ def compose(works: Engine, export: Export, pieces: Sequence[Piece], settings: Se
     return _Composing(works, export, pieces, settings).composed()
 
 
+def apart(
+    works: Engine, export: Export, pieces: Sequence[Piece], settings: Settings, kept: Kept
+) -> tuple[tuple[Part, ...], tuple[str, ...], Told] | None:
+    """What is kept of files of one of our tables that need no putting together: the parts, their columns, and what is
+    to be told; None where they do."""
+    composing = _Composing(works, export, pieces, replace(settings, columns={}))
+    found = composing.apart(kept, settings) if isinstance(works, Sharing) else None
+    if found is None:
+        return None
+    parts, columns = found
+    recognised = composing._recognised({place: part.rows for place, part in enumerate(parts)})
+    return parts, columns, Told(recognised=tuple(recognised))
+
+
 @dataclass
 class _Composing:
     works: Engine
@@ -82,11 +99,11 @@ class _Composing:
             rows = self._named(made.rows(sound) if made.rows else sound, name, made)
             if broken and not place:
                 rows = rows.mutate(**{MARK: ibis.literal("")})
-                nothing = {column: ibis.null(rows[column].type()) for column in rows.columns}
+                nothing = {column: ibis.null(rows[column].type()) for column in rows.columns} | {"_at": _place(marked)}
                 rows = ibis.union(rows, marked.select(**{**nothing, MARK: marked["_bad"]}).select(*rows.columns))
             tables.append(Table_(name, made.rank, self.works.keep(f"_made_{self.stem}_{name}", rows)))
         told = Told(
-            recognised=tuple(self._recognised(read)),
+            recognised=tuple(self._recognised(self._by_file(read))),
             ways=tuple(self._ways(sound)),
             remarks=tuple((piece.name, remark) for remark in self.remarks for piece in self.pieces[:1]),
         )
@@ -108,23 +125,80 @@ class _Composing:
         """The rows of all files, one under the other, as texts without blanks around them: `_file`, `_row`, `_bad`."""
         parts = []
         for number, piece in enumerate(self.pieces):
-            raw = self.works.raw(piece.source)
-            ours = {theirs.strip().casefold(): raw.names[theirs] for theirs in reversed(tuple(raw.names))}
-            texts = {name: _text(raw.rows, ours.get(name.casefold(), "")) for name in self.wanted}
-            reasons = [(raw.rows[flag(reason)], reason) for reason in raw.broken if reason != BLANK]
-            bad = ibis.cases(*reasons, else_=ibis.null("string")) if reasons else ibis.null("string")
-            blank = raw.rows[flag(BLANK)] if BLANK in raw.broken else ibis.literal(False)
-            rows = self.works.keep_in_order(
-                f"_piece_{self.stem}_{number}",
-                raw.rows.select(
-                    **texts, _bad=bad, _blank=blank.fill_null(False), _file=ibis.literal(number, type="int32")
-                ),
-            )
-            # A row that repeats the header, as files that were put together have, is none.
-            first = rows[self.wanted[0]] if self.wanted else ibis.null("string")
-            again = (first == ibis.literal(self.wanted[0])).fill_null(False)
-            parts.append(rows.filter(~rows["_blank"] & ~again).drop("_blank"))
+            texts = self._texts(piece).mutate(_file=ibis.literal(number, type="int32"))
+            parts.append(self._filled(self.works.keep_in_order(f"_piece_{self.stem}_{number}", texts)))
         return ibis.union(*parts) if len(parts) > 1 else parts[0]  # fmt: skip
+
+    def _texts(self, piece: Piece) -> ir.Table:
+        raw = self.works.raw(piece.source)
+        ours = {theirs.strip().casefold(): raw.names[theirs] for theirs in reversed(tuple(raw.names))}
+        texts = {name: _text(raw.rows, ours.get(name.casefold(), "")) for name in self.wanted}
+        reasons = [(raw.rows[flag(reason)], reason) for reason in raw.broken if reason != BLANK]
+        bad = ibis.cases(*reasons, else_=ibis.null("string")) if reasons else ibis.null("string")
+        blank = raw.rows[flag(BLANK)] if BLANK in raw.broken else ibis.literal(False)
+        return raw.rows.select(**texts, _bad=bad, _blank=blank.fill_null(False))
+
+    def _filled(self, rows: ir.Table) -> ir.Table:
+        """Without empty rows, and those that repeat the header, as files that were put together have."""
+        first = rows[self.wanted[0]] if self.wanted else ibis.null("string")
+        again = (first == ibis.literal(self.wanted[0])).fill_null(False)
+        return rows.filter(~rows["_blank"] & ~again).drop("_blank")
+
+    def apart(self, kept: Kept, settings: Settings) -> tuple[tuple[Part, ...], tuple[str, ...]] | None:
+        """What is kept of files of one of our tables, each read by itself, and the columns; None where two of them have
+        a record, or a whole row, in common, so that they have to be put together."""
+        ((table, made),) = self.export.made.items()
+        columns = tuple(column for column in made.columns if column in self.wanted)
+        try:
+            whole = replace(self.pieces[0].source, table=table)
+            mapping = column_map(whole, columns, dict(settings.columns.get(table, {})))
+        except DataError:  # said of all files together, once they are
+            return None
+        parts = []
+        for piece in self.pieces:
+            key = {
+                "table": table,
+                "columns": columns,
+                "mapping": mapping,
+                "wanted": self.wanted,
+                "record": self.export.key,
+            }
+            write = partial(self._read_apart, piece, TABLES[table], columns=mapping, timezone=settings.timezone)
+            parts.append(kept.part(key | piece.source.read_as, piece.name, write))
+        names = {part.name for part in parts}
+        if len(names) < len(parts) or self._have_in_common(parts, kept.apart(parts), table):
+            # They are read again, and nobody looks for rows of who was erased in what would be kept.
+            kept.leave |= names
+            kept.known -= {piece.source.sha256 for piece in self.pieces}
+            return None
+        kept.disjoint.append(names)
+        return tuple(parts), columns
+
+    def _have_in_common(self, parts: Sequence[Part], seen: Set[str], table: str) -> bool:
+        """Is a record in two parts? Those `seen` are known to have none in common."""
+        rows = cast("Sharing", self.works).side_by_side(f"_apart_{table}", parts)
+        late = [place for place, part in enumerate(parts) if part.name not in seen]
+        new, old = rows.filter(rows["_part"].isin(late)), rows.filter(rows["_part"].notin(late))
+        each = new.group_by("_mark").aggregate(first=new["_part"].min(), last=new["_part"].max())
+        several = each.filter((each["first"] < each["last"]) & each["_mark"].notnull())
+        return bool(late) and bool(self._count(several) or self._count(old.semi_join(new, "_mark")))
+
+    def _read_apart(self, piece: Piece, table: Table, path: Path, *, columns: Mapping[str, str], timezone: str) -> None:
+        """The first reading of one file by itself, with `_mark`, in which rows differ if their record does."""
+        rows = self._filled(self._texts(piece))
+        record = rows[self.export.key] if self.export.key else ibis.null("string")
+        if not self.export.key:
+            record = reduce(
+                lambda one, two: one + cells.APART + two, [rows[name].fill_null("") for name in self.wanted]
+            )
+        counts = rows["_bad"].isnull() & record.notnull()
+        rows = rows.mutate(_mark=ibis.ifelse(counts, _unquoted(record).hash(), ibis.null("int64")))
+        empty = {name: ibis.ifelse(rows["_bad"].isnull(), rows[name], ibis.null("string")) for name in self.wanted}
+        rows = rows.select(**{name: empty[name] for name in self.export.columns if name in empty}, _bad=rows["_bad"],
+                           _mark=rows["_mark"])  # fmt: skip
+        broken = {reason: (rows["_bad"] == reason).fill_null(False) for reason in (BROKEN_QUOTE, TOO_LONG, RAGGED_ROW)}
+        read = quality.first_reading(rows, table, columns=columns, timezone=timezone, broken=broken)
+        self.works.write(read, path)
 
     def _reckoned(self, rows: ir.Table) -> ir.Table:
         """With the amounts that are reckoned with, in the manner of each column over all files, as '# Total'."""
@@ -162,7 +236,7 @@ class _Composing:
         if key and key == export.key and key in self.wanted and export.adjacent and self._rounded(rows, key):
             self.remarks.append(f"{key} was rounded by a spreadsheet: {export.adjacent} names the {export.what}")
             given = ibis.null("string")
-        given = ibis.ifelse(given.re_search("^'[0-9+]"), given.substr(1), given)
+        given = _unquoted(given)
         if export.or_key in self.wanted:
             given = given.coalesce(rows[export.or_key])
         if not export.adjacent:
@@ -258,10 +332,9 @@ class _Composing:
             elif len(there) == len(spec) - 1:
                 columns[ours] = spec[0](rows)
         values = dict(columns)
-        place = rows["_file"].cast("int64") * (1 << 40) + rows["_row"].cast("int64")
         if table == "customers":
             values |= {name[1:]: values[name] for name in ("_email", "_phone") if name in values}
-        return rows.select(**values, _platform=ibis.literal(self.export.platform), _at=place)
+        return rows.select(**values, _platform=ibis.literal(self.export.platform), _at=_place(rows))
 
     def _ways(self, sound: ir.Table) -> Iterator[Way]:
         """How many orders come to their amounts in which way."""
@@ -282,9 +355,11 @@ class _Composing:
                 money = float(row.money) if not row.way else 0.0
                 yield Way(self.export.platform, identity.of, row.way, int(row.orders), money)
 
-    def _recognised(self, read: ir.Table) -> Iterator[Recognised]:
+    def _by_file(self, read: ir.Table) -> dict[int, int]:
         counts = self.works.frame(read.group_by("_file").aggregate(n=read.count()))
-        rows = {int(row["_file"]): int(row["n"]) for row in counts.to_dict("records")}
+        return {int(row["_file"]): int(row["n"]) for row in counts.to_dict("records")}
+
+    def _recognised(self, rows: Mapping[int, int]) -> Iterator[Recognised]:
         known = {name.casefold() for name in self.wanted}
         for number, piece in enumerate(self.pieces):
             header = [name.strip() for name in piece.source.header]
@@ -301,6 +376,14 @@ class _Composing:
 
     def _count(self, rows: ir.Table) -> int:
         return int(self.works.frame(rows.aggregate(n=rows.count()))["n"].iloc[0])
+
+
+def _place(rows: ir.Table) -> ir.IntegerValue:
+    return rows["_file"].cast("int64") * (1 << 40) + rows["_row"].cast("int64")
+
+
+def _unquoted(text: ir.StringValue) -> ir.StringValue:
+    return ibis.ifelse(text.re_search("^'[0-9+]"), text.substr(1), text)
 
 
 def _text(rows: ir.Table, name: str) -> ir.StringValue:

@@ -16,9 +16,10 @@ from crmlib.errors import DataError
 from crmlib.shop import people
 from crmlib.shop.engines import DUCKDB, Engine, open_engine
 from crmlib.shop.intake import encoding, persons
-from crmlib.shop.intake.compose import Piece, Table_, compose, together, with_refunds
+from crmlib.shop.intake.compose import Piece, Table_, apart, compose, together, with_refunds
 from crmlib.shop.intake.copies import Copied, copied
 from crmlib.shop.intake.files import Given, Source, given, look_at, parquet_names, source_of
+from crmlib.shop.intake.kept import Kept
 from crmlib.shop.intake.platforms import Export, Made, nearest_export, recognise
 from crmlib.shop.intake.settings import Settings
 from crmlib.shop.intake.told import Recognised, Told, Unknown
@@ -42,8 +43,10 @@ class Gathered:
     dates: str = ""  # likewise the order of day and month
 
 
-def gather(folder: Path, settings: Settings, *, scratch: Path) -> Gathered:
+def gather(folder: Path, settings: Settings, *, scratch: Path, kept: Kept | None = None) -> Gathered:
     """What a folder holds. Files named after our tables are taken as they are, others by their headers.
+
+    Of several files of one table only those are read here of which nothing is `kept`.
 
     Raises DataError where the folder is missing, holds no table, holds one twice, or a file is empty.
     """
@@ -66,7 +69,7 @@ def gather(folder: Path, settings: Settings, *, scratch: Path) -> Gathered:
         }
         gathered = Gathered([found[table] for table in TABLES if table in found])
     else:
-        gathered = _Gathering(folder, settings, scratch).all(paths)
+        gathered = _Gathering(folder, settings, scratch, kept).all(paths)
     if copies.timezone and not settings.zone_named:
         gathered = replace(gathered, timezone=copies.timezone)
     if copies.remarks:
@@ -129,6 +132,7 @@ class _Gathering:
     folder: Path
     settings: Settings
     scratch: Path
+    kept: Kept | None = None
     unknown: list[Unknown] = field(default_factory=list)
     told: list[Told] = field(default_factory=list)
     number: int = 0
@@ -185,7 +189,6 @@ class _Gathering:
     def _items(self, path: Path) -> Iterator[_Item]:
         """The tables of a file. What cannot be read is told, unless its name says that it is one of ours."""
         try:
-            origin = given(path)
             for unpacked in unpack(path, self._place()):
                 try:
                     source = self._look(unpacked)
@@ -195,7 +198,8 @@ class _Gathering:
                     # Of one sheet or member that is no table the others still are.
                     self.unknown.append(Unknown(unpacked.name, str(error).removeprefix(unpacked.name).lstrip(": ")))
                 else:
-                    yield _Item(unpacked, origin, source)
+                    plain = unpacked.path == path
+                    yield _Item(unpacked, Given(path, source.sha256, source.stamp) if plain else given(path), source)
         except (DataError, OSError) as error:
             if _canonical(path):
                 raise
@@ -259,11 +263,15 @@ class _Gathering:
         )
         export = Export(platform="", what=table, needs=tuple(names.values()), key=key, time=time,
                         made={table: Made({name: name for name in names.values()})})  # fmt: skip
-        bare = replace(self.settings, columns={})
-        composed = compose(self.works, export, [self._piece(item, export) for item in items], bare)
+        pieces, origins = [self._piece(item, export) for item in items], [item.origin for item in items]
+        if self.kept and (found := apart(self.works, export, pieces, self.settings, self.kept)):
+            parts, columns, told = found
+            self.told.append(told)
+            return replace(self._source(table, parts[0].path, origins), header=columns, parts=parts)
+        composed = compose(self.works, export, pieces, replace(self.settings, columns={}))
         self.told.append(composed.told)
         (made,) = composed.tables
-        return self._written(table, made.rows, [item.origin for item in items], canonical=False)
+        return self._written(table, made.rows, origins, canonical=False)
 
     def _made(
         self, theirs: list[tuple[Export, list[_Item]]], *, taken: set[str]
@@ -295,17 +303,20 @@ class _Gathering:
         return sources, crowd
 
     def _written(self, table: str, rows: ir.Table, origins: Sequence[Given], *, canonical: bool) -> Source:
-        files = list({origin.path: origin for origin in origins}.values())
         columns = [name for name in rows.columns if not name.startswith("_") or name == encoding.MARK]
         place = self._place() / f"{table}.parquet"
         self.works.write(rows.order_by("_at").select(*columns), place)
+        return replace(
+            self._source(table, place, origins), header=tuple(name for name in columns if name != encoding.MARK),
+            marked=encoding.MARK in columns, canonical=canonical,
+        )  # fmt: skip
+
+    def _source(self, table: str, place: Path, origins: Sequence[Given]) -> Source:
+        files = list({origin.path: origin for origin in origins}.values())
         more = f" and {len(files) - 1} more" if len(files) > 1 else ""
         digest = hashlib.sha256("".join(file.sha256 for file in files).encode()).hexdigest()
-        return Source(
-            table, self.folder / f"{files[0].path.name}{more}", place, files[0].sha256 if not more else digest,
-            tuple(name for name in columns if name != encoding.MARK), marked=encoding.MARK in columns,
-            given=tuple(files), canonical=canonical,
-        )  # fmt: skip
+        name, sha256 = self.folder / f"{files[0].path.name}{more}", digest if more else files[0].sha256
+        return Source(table, name, place, sha256, given=tuple(files))
 
 
 def _free(name: str) -> bool:
