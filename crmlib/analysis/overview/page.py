@@ -105,13 +105,7 @@ def _last_month(found: Measured) -> list[Change]:
     if change is None or change is found.main or change.before <= 0:
         return []
     moved = wording.change(change.now, change.before, found.unit, against=change.pair.against)
-    usual = (
-        ""
-        if change.moved
-        else ", within the usual swing"
-        if change.usual
-        else ", no more than chance explains"
-    )
+    usual = "" if change.moved else ", within the usual swing" if change.usual else ", no more than chance explains"
     size = min(abs(change.now / change.before - 1), 1.0) if change.moved else 0.0
     return [Change(text=f"{pd.Timestamp(change.pair.start):%B} sales were {moved}{usual}.", size=size)]
 
