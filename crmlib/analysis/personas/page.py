@@ -91,13 +91,13 @@ def _metrics(found: Personas) -> list[Metric]:
 
     return [
         Metric(id="personas", label=f"{wording.upper(found.word)}s of customers", value=len(found.kinds), unit="groups",
-               headline=True, n=found.enough,
+               headline=True, n=found.enough, note="beside those of too few orders",
                definition="groups by habits, without those of too few orders"),
         Metric(id="top_share", label=f"‘{top['name']}’, of {'sales' if found.money else 'customers'}", unit="share",
                value=float(top[value]), headline=True, **compared(top[then]),
                definition="share of the group with most sales, a year before by the same rule"),
         Metric(id="clear", label="Clearly in one group", value=clear, unit="share", headline=True, n=found.enough,
-               definition="share whose chance of being in their group is above 80%"),
+               note="the others lie between two", definition="share whose chance of being in their group is above 80%"),
         Metric(id="too_few_orders", label="Too few orders to tell", value=float(few["share"].sum()), unit="share",
                headline=True, **compared(few["before"].sum()), definition="share of customers with too few orders"),
         Metric(id="structure", label="Kinds that exist", value=float(verdict.structure), unit="index",
