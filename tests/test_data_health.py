@@ -136,8 +136,8 @@ def test_a_table_without_one_usable_row_fails_its_check_and_leads(write_shop):
 
 def test_demo_dirt_is_found_again(demo_folder):
     """Every planted fault of the demo shop is set aside or counted under its own reason, and nothing else is."""
-    planted = json.loads((demo_folder / "truth.json").read_text(encoding="utf-8"))["dirt"]
-    shop = crm.connect(demo_folder)
+    truth = json.loads((demo_folder / "truth.json").read_text(encoding="utf-8"))
+    shop, planted = crm.connect(demo_folder), truth["dirt"]
     found = {(row.table, row.code): row.rows for row in data_health.measure(shop).faults.itertuples()}
     orders, lines, customers, feedback = (planted[name] for name in ("orders", "order_lines", "customers", "feedback"))
     assert found == {
@@ -160,6 +160,7 @@ def test_demo_dirt_is_found_again(demo_folder):
         ("feedback", "repeated_key"): feedback["repeated_key"] + feedback["identical_row"],
         ("feedback", "unreadable_value"): feedback["unreadable_date"],
         ("feedback", "impossible_value"): feedback["rating_out_of_range"],
+        ("price_survey", "unordered_prices"): truth["price_survey"]["not_rising"],
     }
     assert shop.audits["orders"].after_as_of == orders["future_date"]
     assert shop.audits["order_lines"].after_as_of == lines["of_future_order"]

@@ -293,13 +293,90 @@ def test_the_demo_shops_planted_problem(demo, demo_folder):
     assert not found.verdict.structure
 
 
+def dealers(shop, found):
+    """Who orders for more than the limit, of all who order."""
+    everybody = shop.fetch(facts.behaviour(shop, replace(found.at, most=np.inf)))
+    return everybody.loc[everybody["sales"] > found.at.most * everybody["orders"], "customer_id"].tolist()
+
+
+def test_the_demo_shops_dealer_is_in_no_group(demo, demo_shop, demo_folder):
+    found, troubles = demo
+    people = pd.read_csv(demo_folder / "customers.csv", dtype=str)
+    firm = people.loc[people["last_name"] == "Mustergrosshandel", "customer_id"].tolist()
+    assert dealers(demo_shop, found) == firm and found.left_out["dealer"] == 1
+    assert firm[0] not in set(demo_shop.fetch(found.people)["customer_id"])
+    caveats = " ".join(one.text for one in crm.personas.page(found, [], troubles=troubles).caveats)
+    assert "1 customer who orders as dealers do, far beyond others" in caveats
+
+
+def test_a_dealer_changes_no_group(three, found, tmp_path):
+    tables, _ = made(1, kinds=3, problem=True, people=400)
+    orders = tables["orders"]
+    bought = orders[orders["customer_id"] == "c0"].assign(
+        customer_id="dealer", order_id=lambda t: "d" + t["order_id"], total=lambda t: 300 * t["total"]
+    )
+    more = crm.connect(written(tmp_path, tables | {"orders": pd.concat([orders, bought], ignore_index=True)}))
+    other = crm.personas.measure(more)
+    assert found.left_out == {} and other.left_out == {"dealer": 1}
+    assert other.enough == found.enough
+    columns = ["kind", "name", "customers", "year"]
+    pd.testing.assert_frame_equal(other.table[columns], found.table[columns])
+
+
+def test_who_is_in_no_group_is_said_for_one_and_many():
+    assert pages.not_in_any({"before": 1}) == "In no group: 1 customer who last ordered over two years ago."
+    assert pages.not_in_any({"dealer": 2, "never": 1200}) == (
+        "In no group: 1,200 customers who never ordered and 2 customers who order as dealers do, far beyond others."
+    )
+
+
+def test_what_was_sent_once_more_is_told_from_an_order_in_parts(write_shop):
+    orders = [
+        {"order_id": str(n), "ordered_at": day, "customer_id": f"c{n}", "total": total, "cancelled_at": gone}
+        for n, day, total, gone in ((1, "2026-05-01", 20, ""), (2, "2026-05-01", 20, ""), (3, "2026-05-09", 0, ""),
+                                    (4, "2026-05-09", 0, "2026-05-10"), (5, "2026-05-01", 20, ""))
+    ]  # fmt: skip
+    parcels = [{"order_id": number, "shipped_at": day} for number, day in
+               (("1", "2026-05-02"), ("1", "2026-05-12"), ("2", "2026-05-02"), ("2", "2026-05-04"), ("5", ""))]  # fmt: skip
+    tickets = [
+        {"ticket_id": f"t{n}", "customer_id": f"c{n}", "opened_at": "2026-05-06 09:00",
+         "first_reply_at": "2026-05-06 10:00", "satisfaction": 5} for n in range(1, 6)
+    ]  # fmt: skip
+    shop = crm.connect(write_shop(orders=orders, shipments=parcels, tickets=tickets), as_of="2026-10-01")
+    sent = pd.concat([shop.fetch(rows) for rows in answering.replacements(shop)])
+    assert sorted(sent["customer_id"]) == ["c1", "c3"]
+    rows = shop.fetch(answering.endings(shop, facts.plan(shop, until=shop.as_of)))
+    assert rows["replaced"].sum() == 2 and len(rows) == 5
+
+
+def test_a_replacement_that_pleases_is_found_among_the_answers(tmp_path):
+    tables, _ = made(1, kinds=3, people=300)
+    rng, tickets = np.random.default_rng(8), tables["tickets"].copy()
+    sent = rng.random(len(tickets)) < 0.4
+    tickets["satisfaction"] = np.where(rng.random(len(tickets)) < np.where(sent, 0.9, 0.5), 5, 2)
+    free = tickets[sent].assign(order_id=lambda t: "r" + t["ticket_id"], ordered_at=lambda t: t["opened_at"]
+                                + pd.Timedelta(days=4), total=0.0, coupon="")  # fmt: skip
+    orders = pd.concat([tables["orders"], free[tables["orders"].columns]], ignore_index=True)
+    shop = crm.connect(written(tmp_path, tables | {"tickets": tickets, "orders": orders[orders["ordered_at"] < END]}))
+    found = crm.personas.measure(shop)
+    table = crm.personas.answers(shop, found)
+    top = table.iloc[0]
+    assert (top["topic"], top["answer"]) == ("all topics", "replaced within two weeks")
+    assert top["low"] < 0.9 / 0.5 < top["high"] and top["q_value"] < 0.01
+    part = crm.personas.part_answers(found, table)
+    assert "replaced within two weeks end well more often" in part.title
+    assert part.chart.table["caption"].startswith("Tickets that ended well (marked at least 4 of 5, and not reopened)")
+    again = crm.personas.part_answers(found, table.assign(by="order"))
+    assert "(ordered again within 90 days, and not reopened)" in again.chart.table["caption"]
+
+
 def test_numbers_of_the_demo_page_from_the_raw_files(demo, demo_shop, demo_folder):
     """But for the few rows that were spoilt on purpose."""
     found, troubles = demo
     page = crm.personas.page(found, [crm.personas.part_kinds(found)], troubles=troubles)
     orders = pd.read_csv(demo_folder / "orders.csv", dtype={"customer_id": str}).drop_duplicates("order_id")
     at = pd.to_datetime(orders["ordered_at"], format="mixed", errors="coerce")
-    known = orders["customer_id"].fillna("") != ""
+    known = (orders["customer_id"].fillna("") != "") & ~orders["customer_id"].isin(dealers(demo_shop, found))
     inside = known & (at >= "2024-10-01") & (at < "2026-10-01") & orders["cancelled_at"].isna()
     mine = orders[inside].assign(at=at[inside])
     money = pd.to_numeric(mine["total"], errors="coerce") - pd.to_numeric(mine["refunded"]).fillna(0)

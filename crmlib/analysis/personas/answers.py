@@ -22,14 +22,15 @@ from crmlib.stats.strata import matched
 if TYPE_CHECKING:
     from crmlib.shop.shop import Shop
 
-AGAIN_DAYS, REFUND_DAYS, HOURS = 90, 14, (4, 24)
+AGAIN_DAYS, REFUND_DAYS, PART_DAYS, HOURS = 90, 14, 3, (4, 24)
 _LEAST_SIDE, _ALL, _SHOWN, _WITHIN_DAYS, _GOOD = 20, "all topics", 6, 14, 0.8
 
 
 def endings(shop: Shop, at: Plan) -> ir.Table:
     """Grain: an answered ticket of the plan's days of which one knows how it ended. Not enough for who answered.
 
-    Columns topic, hours (until the first answer), refunded (an order of theirs within two weeks), well: marked with at
+    Columns topic, hours (until the first answer), refunded (an order of theirs within two weeks), replaced (another
+    parcel of an order that had one before, or an order that costs nothing, within two weeks), well: marked with at
     least four of five and not reopened; without marks: not reopened, and ordered again within 90 days.
     """
     rows = within(at, shop.table("tickets"), "opened_at")
@@ -44,6 +45,7 @@ def endings(shop: Shop, at: Plan) -> ir.Table:
 
     back = shop.table("orders").filter(lambda t: t["refunded"] > 0).mutate(_day=lambda t: t["refunded_at"].date())
     refunded = followed(back.select("customer_id", "_day"), REFUND_DAYS)
+    replaced = [followed(rows_, REFUND_DAYS) for rows_ in replacements(shop)]
     if marked := shop.has("tickets", "satisfaction"):
         top = shop.fetch(rows.aggregate(top=rows["satisfaction"].max()))["top"].fillna(0).iloc[0]
         well = rows["satisfaction"] >= _GOOD * next(scale for scale in (5, 10, 100) if top <= scale)
@@ -53,32 +55,50 @@ def endings(shop: Shop, at: Plan) -> ir.Table:
         rows["opened_at"].date() < ibis.literal(at.until - timedelta(days=AGAIN_DAYS))
     )  # fmt: skip
     again = rows["reopened"].cast("boolean").fill_null(False)
-    return rows.mutate(refunded=refunded, well=well & ~again).filter(known).select("topic", "hours", "refunded", "well")
+    rows = rows.mutate(refunded=refunded, replaced=ibis.or_(*replaced), well=well & ~again)
+    return rows.filter(known).select("topic", "hours", "refunded", "replaced", "well")
+
+
+def replacements(shop: Shop) -> list[ir.Table]:
+    """What was sent once more: customer_id, _day; orders that cost nothing, and further parcels of an order."""
+    orders = shop.table("orders").filter(lambda t: t["cancelled_at"].isnull())
+    free = orders.filter(orders["total"] == 0).select("customer_id", _day=orders["ordered_at"].date())
+    if not shop.has("shipments", "shipped_at"):
+        return [free]
+    sent = shop.table("shipments").filter(lambda t: t["shipped_at"].notnull())
+    sent = sent.mutate(_day=sent["shipped_at"].date(), _first=sent["shipped_at"].min().over(group_by="order_id"))
+    # Parcels of one day, or of a few after it, are one order in parts.
+    later = sent.filter(sent["_day"].delta(sent["_first"].date(), unit="day") > PART_DAYS)
+    return [free, later.inner_join(orders.select("order_id", "customer_id"), "order_id").select("customer_id", "_day")]
 
 
 def answers(shop: Shop, found: Personas) -> pd.DataFrame:
     """Which way of answering goes with tickets that end well? A row a topic (and all together) and way of answering.
 
-    Columns topic, answer, n, share (ended well when answered so), others (when not), ratio, low, high, p_value, q_value
-    (Holm over all rows): an association, as easy tickets are answered sooner, too. Empty without tickets.
+    Columns topic, answer, n, share (ended well when answered so), others (when not), ratio, low, high, p_value, by
+    ('mark' or 'order', what shows that it ended well), q_value (Holm over all rows): an association, as easy tickets
+    are answered sooner, too. Empty without tickets.
     """
     columns, made = ["topic", "answer", "n", "share", "others", "ratio", "low", "high", "p_value"], []
     if shop.has("tickets", "first_reply_at", "customer_id"):
         rows = endings(shop, found.at)
         slot = ibis.cases(*((rows["hours"] <= limit, n) for n, limit in enumerate(HOURS)), else_=len(HOURS))
-        cells = shop.fetch(rows.group_by("topic", "refunded", "well", slot=slot).aggregate(n=lambda t: t.count()))
+        cells = shop.fetch(
+            rows.group_by("topic", "refunded", "replaced", "well", slot=slot).aggregate(n=lambda t: t.count())
+        )
         cells = cells.loc[cells.index.repeat(cells["n"])].reset_index(drop=True)
         ways = {f"answered within {hours} hours": cells["slot"] <= n for n, hours in enumerate(HOURS)}
+        ways |= {f"{done} within two weeks": cells[done] for done in ("refunded", "replaced")}
         topics = [_ALL, *sorted(cells["topic"].unique())] if cells["topic"].nunique() > 1 else cells["topic"].unique()
         for topic in topics:
             its = np.ones(len(cells), dtype=bool) if topic == _ALL else (cells["topic"] == topic).to_numpy()
-            for answer, so in (ways | {"refunded within two weeks": cells["refunded"]}).items():
+            for answer, so in ways.items():
                 had, group = cells["well"].to_numpy(bool)[its], so.to_numpy(bool)[its]
                 if min(group.sum(), (~group).sum()) >= _LEAST_SIDE:
                     seen = matched(had, group, pd.factorize(cells["topic"][its])[0].astype(np.int64))
                     made.append((topic, answer, int(group.sum()), seen.one, seen.other, seen.ratio, seen.low, seen.high,
                                  seen.p_value))  # fmt: skip
-    table = pd.DataFrame(made, columns=columns)
+    table = pd.DataFrame(made, columns=columns).assign(by="mark" if shop.has("tickets", "satisfaction") else "order")
     table["q_value"] = adjust(table["p_value"].astype(float), method="holm")
     return table.sort_values(["q_value", "p_value"], ignore_index=True)
 
@@ -104,10 +124,13 @@ def part_answers(found: Personas, table: pd.DataFrame) -> Part:
                 file="tables/answers.csv", why="An association, not a proof: try it on half of such tickets.",
             )
         ]  # fmt: skip
+    marked = (table["by"] == "mark").all()
+    well = "marked at least 4 of 5" if marked else f"ordered again within {AGAIN_DAYS} days"
+    said = f"Tickets that ended well ({well}, and not reopened), by how they were answered"
     return Part(
         title=title, sentence=sentence, actions=actions, tables={"answers": table}, detail=not len(good),
         chart=figures.table(
-            shown, caption="Tickets that ended well, by how they were answered", file="tables/answers.csv",
+            shown, caption=said, file="tables/answers.csv",
             labels={"label": "Tickets", "n": "So answered", "share": "Ended well", "others": "Others"},
             formats={"n": formats.people, "share": formats.share, "others": formats.share},
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
@@ -17,8 +18,10 @@ if TYPE_CHECKING:
     from crmlib.shop.shop import Shop
 
 DAYS, YEAR = 730, 365  # what is looked at, and what value is counted over
+LEAST = 60  # customers with enough orders, below which nobody is cut
 LEAST_ORDERS = 3  # fewer tell too little of anybody's habits
 FEW = -1  # the kind of those with fewer
+_FAR_OFF = 6.0
 _GROUPS, _WAYS, _EVENING, _WEEKEND, _LEAST_SHARE = 4, 2, 18, (5, 6), 0.05
 
 
@@ -43,6 +46,7 @@ class Plan:
     groups: tuple[str, ...]
     ways: tuple[str, ...]
     traits: tuple[Trait, ...]
+    most: float = math.inf  # money of an order on average, from which a buyer is a dealer and no persona
 
 
 def plan(shop: Shop, *, until: date) -> Plan:
@@ -142,7 +146,35 @@ def behaviour(shop: Shop, at: Plan) -> ir.Table:
             shares = {f"x_group{n}": people[f"_{n}"] / people["_n"], f"m_group{n}": people["_n"].fill_null(0.0)}
             people = people.mutate(**shares)
     asked = [f"{side}_{trait.id}" for trait in at.traits for side in "xm"]
-    return people.select("customer_id", "orders", "first", "last_day", "sales", "year", *asked)
+    people = people.select("customer_id", "orders", "first", "last_day", "sales", "year", *asked)
+    return people if math.isinf(at.most) else people.filter(people["sales"] <= at.most * people["orders"])
+
+
+def dealers_from(shop: Shop, people: ir.Table) -> float:
+    """The average order from which a buyer is no longer one of the crowd, by the rule lifetime value has: six spreads
+    (of the logarithm, by its median deviation) above the middle. Infinite below 60 buyers, or where none varies."""
+    logs = people.filter(people["sales"] > 0).select(log=lambda t: (t["sales"] / t["orders"]).ln())
+    middle, n = shop.fetch(logs.aggregate(at=logs["log"].quantile(0.5), n=logs.count())).iloc[0]
+    if n < LEAST:
+        return math.inf
+    off = (logs["log"] - float(middle)).abs()
+    spread = 1.4826 * float(shop.fetch(logs.aggregate(at=off.quantile(0.5)))["at"].iloc[0])
+    return math.exp(float(middle) + _FAR_OFF * spread) if spread > 0 else math.inf
+
+
+def left_out(shop: Shop, people: ir.Table, at: Plan) -> dict[str, int]:
+    """How many customers are in no persona: `never` ordered, only `before` the plan's days, as a `dealer`.
+    `people` are those of `behaviour`, dealers included."""
+    bought_ = net_orders(shop).filter(lambda t: t["customer_id"].notnull() & (t["day"] < ibis.literal(at.until)))
+    each = bought_.group_by("customer_id").aggregate(_last=bought_["day"].max())
+    found = {
+        "before": each.filter(each["_last"] < ibis.literal(at.start)),
+        "dealer": people.filter(people["sales"] > at.most * people["orders"]),
+    }
+    if shop.has("customers"):
+        found["never"] = shop.table("customers").select("customer_id").anti_join(each, "customer_id")
+    counts = {name: shop.fetch(rows.aggregate(n=rows.count()))["n"].iloc[0] for name, rows in found.items()}
+    return {name: int(n) for name, n in counts.items() if n}
 
 
 def later(shop: Shop, at: Plan, *, end: date) -> ir.Table:

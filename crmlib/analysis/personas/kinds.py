@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -14,14 +14,24 @@ import pandas as pd
 
 from crmlib import formats, wording
 from crmlib.analysis.personas.cut import MOST, Floats, Model, Scale, Verdict, assigned, judge, measured, scores
-from crmlib.analysis.personas.facts import FEW, LEAST_ORDERS, YEAR, Plan, Trait, behaviour, plan
+from crmlib.analysis.personas.facts import (
+    FEW,
+    LEAST,
+    LEAST_ORDERS,
+    YEAR,
+    Plan,
+    Trait,
+    behaviour,
+    dealers_from,
+    left_out,
+    plan,
+)
 from crmlib.errors import UsageError
 from crmlib.shop.facts import basket_items, has_costs, order_margins
 
 if TYPE_CHECKING:
     from crmlib.shop.shop import Shop
 
-LEAST = 60  # customers with enough orders, below which nobody is cut
 FITTED = 20_000  # customers from whom kinds are learnt; all are assigned
 _SET_APART, _LIFT, _LEAST_BASKETS, _ITEMS, _NAMED, _WHOLE_DAYS = 0.25, 1.15, 30, 60, 2, 30
 
@@ -53,6 +63,7 @@ class Personas:
     centres  kinds × habits, in the spread of all customers; verdict and model are None with too few customers
     people   everybody, one row each in the engine, with kind and clear
     enough   customers with enough orders
+    left_out how many are in none: 'never' ordered, only 'before' the days looked at, as a 'dealer'
     """
 
     __repr__ = formats.outline
@@ -65,6 +76,7 @@ class Personas:
     people: ir.Table = field(repr=False)
     enough: int
     currency: str
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def kinds(self) -> pd.DataFrame:
@@ -94,7 +106,9 @@ def measure(shop: Shop, *, personas: int = 0, seed: int = 0) -> Personas:
     if personas and not 2 <= personas <= MOST:
         raise UsageError(f"personas is {personas}; it has to lie between 2 and {MOST}, or be 0 to let the data choose")
     at = plan(shop, until=shop.as_of)
-    people = shop.keep(behaviour(shop, at))
+    everybody = shop.keep(behaviour(shop, at))
+    at = replace(at, most=dealers_from(shop, everybody))
+    people, out = everybody.filter(everybody["sales"] <= at.most * everybody["orders"]), left_out(shop, everybody, at)
     told = people.filter(people["orders"] >= LEAST_ORDERS)
     enough = int(shop.fetch(told.aggregate(n=told.count()))["n"].iloc[0])
     frame = learnt_from(shop, people, seed=seed)
@@ -104,7 +118,7 @@ def measure(shop: Shop, *, personas: int = 0, seed: int = 0) -> Personas:
         said = dict.fromkeys(("basket", "write", "leave_out"), "")
         table = _sums(shop, people, at).assign(name="Everybody", **said)
         return Personas(table=table, centres=pd.DataFrame(), verdict=None, model=None, at=at, people=people,
-                        enough=enough, currency=shop.currency)  # fmt: skip
+                        enough=enough, currency=shop.currency, left_out=out)  # fmt: skip
     model, verdict = judge(scores(frame, scales), scales, kinds=personas, seed=seed)
     people = shop.keep(assigned(people, model))
     table = _sums(shop, people, at).join(_before(shop, at, model), on="kind")
@@ -120,6 +134,7 @@ def measure(shop: Shop, *, personas: int = 0, seed: int = 0) -> Personas:
     return Personas(
         table=table, centres=pd.DataFrame(model.centres, columns=[scale.trait.what for scale in scales]), at=at,
         verdict=verdict, model=model, people=people, enough=enough, currency=shop.currency,
+        left_out=out,
     )  # fmt: skip
 
 

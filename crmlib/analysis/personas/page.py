@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +12,8 @@ import pandas as pd
 from crmlib import figures, formats, wording
 from crmlib.analysis.outreach import contactable
 from crmlib.analysis.personas.cut import DRAWS
-from crmlib.analysis.personas.facts import FEW, LEAST_ORDERS, YEAR
-from crmlib.analysis.personas.kinds import LEAST, Personas
+from crmlib.analysis.personas.facts import FEW, LEAST, LEAST_ORDERS, YEAR
+from crmlib.analysis.personas.kinds import Personas
 from crmlib.analysis.personas.problems import Problems
 from crmlib.findings import Action, Caveat, Findings, Metric, Part, compose
 
@@ -63,7 +63,7 @@ def part_kinds(found: Personas) -> Part:
     )
     real = f"Each kind is {share(verdict.gain)} closer together than one smooth crowd, cut as often, would be."
     if not verdict.structure:
-        real = "Cuts divide customers; they are not kinds that exist: one smooth crowd can be cut as well."
+        real = "Cuts, not kinds that exist: one smooth crowd can be cut as well."
     brings = f", {share(top['share_sales'])} of sales" if found.money else ""
     return Part(
         title=f"‘{top['name']}’: {share(top['share'])} of customers{brings}", sentence=real, glance=True,
@@ -181,8 +181,19 @@ def part_limits(found: Personas, troubles: Problems) -> Part:
     if troubles.missing:
         needs = wording.listed(f"{name} (needs {what})" for name, what in troubles.missing.items())
         said.append(f"Not compared: {needs}.")
+    if found.left_out:
+        said.append(not_in_any(found.left_out))
     said.append("Whoever has a habit differs from others in more than that: nothing here proves a cause.")
     return Part(caveats=[Caveat(text=text) for text in said])
+
+
+def not_in_any(left_out: Mapping[str, int]) -> str:
+    """How many customers are in no group, and why."""
+    order = wording.noun(left_out.get("dealer", 0), "orders", "order")
+    why = {"never": "never ordered", "before": "last ordered over two years ago",
+           "dealer": f"{order} as dealers do, far beyond others"}  # fmt: skip
+    those = [f"{wording.counted(left_out[one], 'customer')} who {said}" for one, said in why.items() if one in left_out]
+    return f"In no group: {wording.listed(those)}."
 
 
 def part_few(found: Personas) -> Part:

@@ -12,8 +12,8 @@ from scipy import stats
 
 from crmlib import figures, formats, wording
 from crmlib.analysis.personas.cut import ERROR, fit, measured, nearest, scores
-from crmlib.analysis.personas.facts import behaviour, later
-from crmlib.analysis.personas.kinds import LEAST, Personas, apart, learnt_from, named
+from crmlib.analysis.personas.facts import LEAST, behaviour, later
+from crmlib.analysis.personas.kinds import Personas, apart, learnt_from, named
 from crmlib.findings import Part
 from crmlib.formats import FEW_PEOPLE
 from crmlib.stats.corrections import adjust

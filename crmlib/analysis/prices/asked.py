@@ -96,7 +96,7 @@ def part_asked(found: Asked, advice: Advice) -> Part:
         return Part()
     known = advice.table.drop_duplicates("product_id").set_index("product_id")
     rows = found.table.assign(
-        name=found.table["product_id"].map(known["name"]).fillna(found.table["product_id"]),
+        name=[known["name"].get(one, one) for one in found.table["product_id"]],
         shelf=found.table["product_id"].map(known["shelf"]).astype(float),
     )
     money, sure = cash(found.currency), rows[rows["status"] == "known"]
