@@ -152,7 +152,7 @@ def test_no_row_is_ever_lost(tmp_path_factory, rows):
         return
     read, kept, aside, after = shop.reconciliation().iloc[0][["read", "kept", "set_aside", "after_as_of"]]
     # A row of nothing is none.
-    assert read == sum(any(field.strip() for field in row) for row in rows) == kept + aside + after
+    assert read == sum(any(field.replace("\0", "").strip() for field in row) for row in rows) == kept + aside + after
 
 
 def test_an_order_id_before_and_after_the_as_of_day_counts_its_lines_once(write_shop):
