@@ -294,6 +294,7 @@ def _action(rows: pd.DataFrame, shop: Shop) -> Action:
         what=do,
         worth=f"{lost} {'fewer' if fewer else 'more'} {than}", count=len(rows), file="tables/alerts.csv", owner="shop",
         by=wording.working_day(shop.as_of, _CHECK_DAYS),
-        why=f"{sentence(top, near=shop.as_of)} An event that is known belongs into shop.toml, as one of the "
+        why="Where orders are only booked otherwise, none is lost." if top["other"] else
+        f"{sentence(top, near=shop.as_of)} An event that is known belongs into shop.toml, as one of the "
         "[[closures]] or [[campaigns]], so that it bends nothing.",
     )  # fmt: skip
