@@ -473,6 +473,7 @@ def test_orders_that_only_moved_rank_below_a_fall_of_the_total(tmp_path):
     (action,) = se.part_alerts(moved, days, shop=_Named()).actions
     assert action.what == "Look at how orders of 2\N{NO-BREAK SPACE}April are booked"
     assert action.worth.endswith(" fewer than normal, more by web")
+    assert action.why == "Where orders are only booked otherwise, none is lost."
 
 
 @pytest.mark.parametrize("struck_ones", ["club", "new"])

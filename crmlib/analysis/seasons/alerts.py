@@ -296,6 +296,7 @@ def _action(rows: pd.DataFrame, shop: Shop) -> Action:
         # Orders that only changed their channel are not lost.
         touched=0.0 if top["other"] else max(float(top["low"] - top["actual"]), 0.0),
         by=wording.working_day(shop.as_of, _CHECK_DAYS),
-        why=f"{sentence(top, near=shop.as_of)} An event that is known belongs into shop.toml, as one of the "
+        why="Where orders are only booked otherwise, none is lost." if top["other"] else
+        f"{sentence(top, near=shop.as_of)} An event that is known belongs into shop.toml, as one of the "
         "[[closures]] or [[campaigns]], so that it bends nothing.",
     )  # fmt: skip
