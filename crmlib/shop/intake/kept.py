@@ -20,6 +20,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import IO, Any
 
@@ -229,9 +230,7 @@ def _rows(path: Path) -> int:
 @cache
 def _code() -> str:
     """The code that reads, and the engine's version."""
-    import duckdb
-
-    digest = hashlib.sha256(duckdb.__version__.encode())
+    digest = hashlib.sha256(version("duckdb").encode())
     place = Path(__file__).parent.parent
     for path in sorted([*place.glob("*.py"), *place.glob("intake/*.py"), *place.glob("engines/*.py")]):
         digest.update(path.read_bytes())
