@@ -35,6 +35,7 @@ from crmlib.analysis.lifetime_value import season as clock
 from crmlib.analysis.overview import facts as overview
 from crmlib.analysis.personas import facts as habits
 from crmlib.analysis.personas.answers import endings
+from crmlib.analysis.personas.launches import launched, takers
 from crmlib.analysis.personas.problems import troubles, within
 from crmlib.analysis.prices import facts as pricing
 from crmlib.analysis.retention import exposures
@@ -56,6 +57,7 @@ health = importlib.import_module("crmlib.analysis.data_health.facts")
 
 baskets, mining = (importlib.import_module(f"crmlib.analysis.baskets.{name}") for name in ("expressions", "mining"))
 CUT, END = date(2026, 4, 1), date(2026, 8, 1)
+FRESH = date(2024, 8, 28)  # when two of the products had been sold for less than 90 days
 MANY = 2_000_000
 YEARLY = overview.Pair(start=date(2026, 9, 1), end=date(2026, 10, 1), before=date(2025, 9, 1), until=date(2025, 10, 1),
                        known=date(2025, 10, 1), against="last year", months=1, apart=12)  # fmt: skip
@@ -231,6 +233,12 @@ CASES: dict[str, Callable[[crm.Shop], Any]] = {
         habits.plan(s, until=END), s.table("feedback"), "created_at"
     ).select("feedback_id"),
     "analysis.personas.problems.troubles": lambda s: troubles(s, habits.plan(s, until=END)),
+    "analysis.personas.launches.launched": lambda s: launched(s, habits.plan(s, until=FRESH)),
+    "analysis.personas.launches.takers": lambda s: takers(
+        s,
+        habits.plan(s, until=FRESH),
+        s.table("customers").select("customer_id", kind=lambda t: t["customer_id"].length()),
+    ),
     "analysis.personas.answers.endings": lambda s: endings(s, habits.plan(s, until=END)),
     "analysis.seasons.facts.daily": seasons.daily,
     "analysis.seasons.facts.labelled": lambda s: seasons.labelled(s, "time of day").union(

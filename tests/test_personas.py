@@ -27,8 +27,8 @@ def whole(shop, found):
     parts = [
         crm.personas.part_kinds(found), crm.personas.part_problems(found, troubles),
         crm.personas.part_answers(found, crm.personas.answers(shop, found)), crm.personas.part_cards(found),
-        crm.personas.part_lists(shop, found), crm.personas.part_held_out(crm.personas.held_out(shop, found), found),
-        crm.personas.part_profile(found),
+        crm.personas.part_lists(shop, found), crm.personas.part_launches(found, crm.personas.launches(shop, found)),
+        crm.personas.part_held_out(crm.personas.held_out(shop, found), found), crm.personas.part_profile(found),
     ]  # fmt: skip
     return crm.personas.page(found, parts, troubles=troubles)
 
@@ -409,3 +409,58 @@ def test_examples(module, three, found):
     names = {"shop": three[0], "measure": lambda _shop: found}
     tried = doctest.testmod(importlib.import_module(f"crmlib.analysis.personas.{module}"), extraglobs=names)
     assert tried.failed == 0
+
+
+def with_launch(seed, *, often=(0.12, 0.02, 0.02), people=400):
+    """The shop of three kinds, with Mint, a tea, sold for the last 60 days: into this share of orders of each kind."""
+    tables, kind = made(seed, kinds=3, people=people)
+    rng = np.random.default_rng([seed, 5])
+    orders = tables["orders"]
+    late = orders[orders["ordered_at"] >= END - pd.Timedelta(days=60)]
+    has = rng.random(len(late)) < np.array(often)[kind[late["customer_id"]].to_numpy()]
+    new = pd.DataFrame({"order_id": late["order_id"][has], "product_id": "Mint", "quantity": 1})
+    named = pd.DataFrame({"product_id": ["Mint"], "category": ["Tea"]})
+    lines, products = (pd.concat(two) for two in ((tables["order_lines"], new), (tables["products"], named)))
+    return {**tables, "order_lines": lines, "products": products}, kind
+
+
+@pytest.fixture(scope="module")
+def launched(tmp_path_factory):
+    tables, _ = with_launch(1)
+    shop = crm.connect(written(tmp_path_factory.mktemp("launched"), tables))
+    found = crm.personas.measure(shop)
+    return tables, shop, found, crm.personas.launches(shop, found)
+
+
+def test_a_new_product_suits_the_kind_that_buys_it(launched):
+    tables, shop, found, table = launched
+    top = table.iloc[0]
+    assert set(table["product_id"]) == {"Mint"} and top["q_value"] < 0.05 and top["low"] > 1
+    said = crm.personas.part_launches(found, table)
+    assert said.title == f"‘{top['name']}’ customers take to Mint" and said.metrics[0].value == 1
+    # Counted again from the tables.
+    who = shop.fetch(found.people.filter(found.people["kind"] == int(top["kind"])))["customer_id"]
+    lines = tables["order_lines"].merge(tables["orders"], on="order_id").merge(tables["products"], on="product_id")
+    since = lines.loc[lines["product_id"] == "Mint", "ordered_at"].dt.normalize().min()
+    its = lines[(lines["ordered_at"] >= since) & lines["customer_id"].isin(who)]
+    mint = its["product_id"] == "Mint"
+    counted = [rows["customer_id"].nunique() for rows in (its, its[mint], its[~mint & (its["category"] == "Tea")])]
+    assert [top["active"], top["buyers"], round(top["category"] * top["active"] / 100)] == counted
+
+
+@pytest.mark.parametrize("seed", [3, 4])
+def test_a_product_for_all_suits_all_alike(tmp_path, seed):
+    shop = crm.connect(written(tmp_path / "all", with_launch(seed, often=(0.03, 0.09, 0.065))[0]))
+    found = crm.personas.measure(shop)
+    table = crm.personas.launches(shop, found)
+    said = crm.personas.part_launches(found, table)
+    assert said.title == "The new product suits all kinds alike" and len(table) == len(found.kinds) == 3
+
+
+def test_a_shop_that_is_new_itself_has_no_new_products(launched, tmp_path):
+    tables = launched[0]
+    young = tables["orders"][tables["orders"]["ordered_at"] >= END - pd.Timedelta(days=200)]
+    shop = crm.connect(written(tmp_path / "young", {**tables, "orders": young}))
+    found = crm.personas.measure(shop)
+    assert crm.personas.launches(shop, found).empty and len(found.kinds) > 1
+    assert crm.personas.part_launches(found, crm.personas.launches(shop, found)).title == ""
