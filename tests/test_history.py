@@ -233,13 +233,18 @@ def test_a_manifest_comes_back_as_it_was_and_older_ones_are_read() -> None:
     said = manifest(
         signals=[signal("Hats")], running=["orders"], grades=[grade(1210)], predicts=["2026-12-31"],
         actions=[{"what": "Call", "worth": "", "by": "2026-12-01", "owner": "", "file": "", "count": None, "why": "",
-                  "weight": 2.0}],
-        changes=[{"text": "Sales rose.", "size": 0.5}],
+                  "weight": 2.0, "touched": 3.0}],
+        changes=[{"text": "Sales rose.", "size": 0.5, "better": True}],
         watches=[{"table": "t", "key": ["a"], "label": "rows", "by": "", "top": 1.0}],
     )  # fmt: skip
     made = Manifest.from_json(said)
     assert made.actions[0].by == date(2026, 12, 1) and made.grades[0].due.prediction.end == date(2026, 10, 1)
     assert {key: made.to_json()[key] for key in said} == said and Manifest.from_json(made.to_json()) == made
+    before = said | {
+        "changes": [{"text": "Sales rose.", "size": 0.5}],
+        "actions": [{"what": "Call", "by": "2026-12-01"}],
+    }
+    assert Manifest.from_json(before).changes[0].better is None and not Manifest.from_json(before).actions[0].touched
     early = {key: said[key] for key in ("run_id", "report", "variant", "as_of", "status")}
     flat = {"prediction": prediction(), "as_of": BEFORE, "run_id": "r", "actual": None}
     old = Manifest.from_json(

@@ -41,7 +41,7 @@ SAID = payload(
     parts=[part(), part(title="Tuesdays sell least", glance=True)],
     metrics=[metric(), metric(id="ever", label="Baskets ever", headline=False, running=True)],
     actions=[action(what=f"Do {number}", weight=float(number)) for number in range(6)],
-    changes=[{"text": "Sales rose by a tenth.", "size": 0.4}],
+    changes=[{"text": "Sales rose by a tenth.", "size": 0.4, "better": True}],
     signals=[{"id": "late", "text": "Hats are late.", "gone": "Hats are on time again."}],
     ahead=["Expect 31 orders."],
 )
