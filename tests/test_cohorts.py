@@ -477,7 +477,7 @@ def test_the_headline_says_what_one_question_decided(newcomers):
     # Only who is known long enough can have come back less.
     (ask,) = part_do(newcomers, fall).actions
     judged = newcomers.months().query("first >= @fall.month")["n"].sum()
-    assert ask.count == judged and ask.worth.endswith(" fewer came back so far")
+    assert ask.count == judged and ask.worth.endswith(" fewer came back")
 
 
 def test_a_quarter_is_named_by_the_months_that_have_newcomers():

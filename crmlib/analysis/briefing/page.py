@@ -88,9 +88,10 @@ def _asked(found: Queue) -> list[Action]:
 
 
 def _in_person(waiting: int, others: int) -> str:
-    answer = f"answer {wording.counted(waiting, 'customer')}" if waiting else ""
-    look = f"look after {wording.counted(others, 'customer')} in person" if others else ""
-    return wording.upper(" and ".join(filter(None, [answer, look])))
+    if not waiting:
+        return f"Look after {wording.counted(others, 'customer')} in person"
+    answer = f"Answer {wording.counted(waiting, 'customer')}"
+    return f"{answer}, look after {formats.number(others)} in person" if others else answer
 
 
 def part_actions(found: Queue) -> Part:

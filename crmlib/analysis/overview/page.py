@@ -53,7 +53,7 @@ def headline(found: Measured) -> str:
             return f"{sales}, the same as {change.pair.against}."
         text, year = f"{sales}, {moved}, {why}", found.changes.get("12m")
         if year is not None and year.moved and year.enough:
-            longer = f"{text}; 12 months are {wording.change(year.now, year.before, found.unit)}"
+            longer = f"{text}; 12 months {wording.change(year.now, year.before, found.unit)}"
             text = longer if len(longer.split()) <= _MOST_WORDS else text
         return f"{text}."
     lead = chief(change)
