@@ -270,9 +270,9 @@ def test_nothing_runs_in_a_browser_without_its_policy(site: tuple[Path, dict[str
 
 
 def published_texts(reports: Path) -> Iterator[tuple[Path, str]]:
-    """Every file a reader may be handed: all but lists/, locks and the key."""
+    """Every file a reader may be handed: all but lists/, what is kept of the shop's files, locks and the key."""
     for path in sorted(reports.rglob("*")):
-        hidden = {"lists", ".locks", ".staging"} & set(path.relative_to(reports).parts)
+        hidden = {"lists", ".intake", ".locks", ".staging"} & set(path.relative_to(reports).parts)
         if path.is_file() and not hidden and path.name != ".key":
             yield path, path.read_text(encoding="utf-8", errors="replace")
 
@@ -304,8 +304,8 @@ def test_the_canaries_were_there_to_be_found(site: tuple[Path, dict[str, Outcome
 
 def test_what_names_customers_is_for_its_owner_alone(site: tuple[Path, dict[str, Outcome]]) -> None:
     reports, _ = site
-    restricted = [path for path in reports.rglob("*") if path.is_file() and "lists" in path.parts]
-    assert restricted
+    restricted = [path for path in reports.rglob("*") if path.is_file() and {"lists", ".intake"} & set(path.parts)]
+    assert {path.parent.name for path in restricted} >= {"lists", ".intake"}
     for path in [*restricted, *reports.rglob("executed.ipynb"), reports / ".key"]:
         assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
     for folder in {path.parent for path in restricted}:

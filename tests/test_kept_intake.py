@@ -18,6 +18,7 @@ from pyarrow import parquet
 
 import crmlib as crm
 from crmlib.cli import main
+from crmlib.errors import CrmError
 from crmlib.report.folder import kept as lists
 from crmlib.report.runner import supervisor
 from crmlib.shop import erased
@@ -69,10 +70,17 @@ def days(folder: Path, number: int) -> None:
 
 
 def alike(folder: Path, monkeypatch: pytest.MonkeyPatch, *, times: int = 2, as_of: str | None = DAY) -> None:
-    """Without what is kept, then with it: the same tables, audits, notes and page."""
+    """Without what is kept, then with it: the same tables, audits, notes and page, or the same refusal."""
     with monkeypatch.context() as without:
         without.delenv(kept.VARIABLE)
-        alone = crm.connect(folder, as_of=as_of)
+        try:
+            alone = crm.connect(folder, as_of=as_of)
+        except CrmError as refused:
+            for _ in range(times):
+                with pytest.raises(type(refused)) as again:
+                    crm.connect(folder, as_of=as_of)
+                assert str(again.value) == str(refused)
+            return
     for _ in range(times):
         shop = crm.connect(folder, as_of=as_of)
         for theirs, own in zip(seen(shop), seen(alone), strict=True):

@@ -179,9 +179,10 @@ def test_a_closure_that_is_named_raises_no_alert_and_bends_nothing():
     masked = np.arange(size) >= size - 12
     masked[size - 5 :] = False
     named = replace(made, frame=made.frame.assign(masked=masked, span=np.where(masked, "Summer break", "")))
-    assert any(one[1] >= size - 28 for one in se.watch(made, yearly=True).passed)
+    first, last = size - 12, size - 6
+    assert any(one[0] <= last and one[1] >= first for one in se.watch(made, yearly=True).passed)
     found = se.watch(named, yearly=True)
-    assert not any(one[1] >= size - 28 for one in found.passed)
+    assert not any(one[1] >= first for one in found.passed)
     assert (
         found.expected["", ""].iloc[size - 2]
         > 0.8 * se.watch(shop(3, level=60), yearly=True).expected["", ""].iloc[size - 2]
