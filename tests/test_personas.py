@@ -449,6 +449,14 @@ def test_a_new_product_suits_the_kind_that_buys_it(launched):
     assert [top["active"], top["buyers"], round(top["category"] * top["active"] / 100)] == counted
 
 
+def test_a_product_that_no_other_kind_buys_is_taken_to(tmp_path):
+    shop = crm.connect(written(tmp_path / "one", with_launch(1, often=(0.4, 0.0, 0.0))[0]))
+    found = crm.personas.measure(shop)
+    table = crm.personas.launches(shop, found)
+    assert table.loc[0, "others"] == 0 and np.isnan(table.loc[0, "ratio"])
+    assert crm.personas.part_launches(found, table).title == f"‘{table.loc[0, 'name']}’ customers take to Mint"
+
+
 @pytest.mark.parametrize("seed", [3, 4])
 def test_a_product_for_all_suits_all_alike(tmp_path, seed):
     shop = crm.connect(written(tmp_path / "all", with_launch(seed, often=(0.15, 0.15, 0.15))[0]))

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 
 NEW_DAYS, LEAST_BUYERS = 90, 20
 _MOST, _SHOWN, _BEFORE_DAYS = 12, 6, 180
-_COLUMNS = ["kind", "name", "product_id", "product", "since", "active", "buyers", "per_100", "others", "category",
-            "category_others", "ratio", "low", "high", "p_value"]  # fmt: skip
+_RATES = ["per_100", "others", "category", "category_others"]
+_COLUMNS = ["kind", "name", "product_id", "product", "since", "active", "buyers", *_RATES, "ratio", "low", "high",
+            "p_value"]  # fmt: skip
 
 
 def launched(shop: Shop, at: Plan) -> ir.Table:
@@ -110,19 +111,16 @@ def part_launches(found: Personas, table: pd.DataFrame) -> Part:
     """The finding: whom new products suit; nothing where none is new."""
     if table.empty:
         return Part()
-    n, rates = (
-        table["product_id"].nunique(),
-        ["per_100", "others", "category", "category_others", "ratio", "low", "high"],
-    )
+    n, rates = table["product_id"].nunique(), [*_RATES, "ratio", "low", "high"]
     hidden = figures.masked(table.round(dict.fromkeys([*rates, "p_value", "q_value"], 4)), count="buyers", rates=rates)
     told = table[(table["q_value"] < ERROR) & (table["buyers"] >= FEW_PEOPLE)]
-    more = told[told["ratio"] > 1]
+    more = told[told["per_100"] > told["others"]]
     those = "The new product suits" if n == 1 else f"The {wording.small(n)} new products suit"
     title = f"{those} all {found.word}s alike"
     sentence = f"Of {wording.counted(len(table), 'pair')} none is beyond chance."
     if len(told):
         top = (more if len(more) else told).iloc[0]
-        takes = "take to" if top["ratio"] > 1 else "leave alone"
+        takes = "take to" if len(more) else "leave alone"
         title = f"‘{top['name']}’ customers {takes} {top['product']}"
         sentence = (f"Of 100 who ordered since, {_one(top['per_100'])} bought it; of others {_one(top['others'])}. "
                     f"{_like(top)}").strip()  # fmt: skip
@@ -134,7 +132,7 @@ def part_launches(found: Personas, table: pd.DataFrame) -> Part:
         metrics=[Metric(id="new_products", label="New products of one group", value=len(more), unit="products",
                         definition="pairs of group and new product above the others beyond chance, corrected")],
         chart=figures.table(shown, caption="Who buys what is new", labels=labels, file="tables/new_products.csv",
-                            formats=dict.fromkeys(rates[:4], _one)),
+                            formats=dict.fromkeys(_RATES, _one)),
     )  # fmt: skip
 
 
