@@ -106,7 +106,7 @@ def part_actions(found: Queue) -> Part:
     things, reports = wording.counted(len(rows), "thing"), wording.counted(rows["report"].nunique(), "report")
     return Part(
         title=f"{wording.upper(things)} to do beside the lists, from {reports}", metrics=[metric], tables=tables,
-        sentence="First what touches most beyond the usual, money told in orders; what was not measured comes last.",
+        sentence="First what touches most customers, orders or tickets beyond the usual; money is counted in orders.",
         chart=figures.table(dated, rows=_SHOWN, caption="What to do, first things first", labels=_LABELS,
                             file="tables/actions.csv"),
     )  # fmt: skip
