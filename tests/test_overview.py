@@ -490,3 +490,9 @@ def test_what_others_publish_is_read_as_it_was_laid(tmp_path, store, found):
 def test_docstring_examples(name, store):
     module = importlib.import_module(f"crmlib.analysis.overview.{name}")
     assert doctest.testmod(module, extraglobs={"store": store, "measure": measure.measure}).failed == 0
+
+
+def test_what_a_report_cannot_say_of_a_young_shop_is_not_known_and_refuses_nothing(store, found, tmp_path):
+    run = Run(report="cohorts", title="Cohorts", as_of=END.date(), headline="", metrics={}, folder=tmp_path)
+    table = crm.overview.kpis(store, found, [run]).set_index("source")
+    assert len(table) == 20 and np.isnan(table.at["cohorts.repeat_12m", "now"])
