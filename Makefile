@@ -14,6 +14,9 @@ SPARK_VENV := .venv-spark
 SPARK_BIN := $(SPARK_VENV)/bin
 SPARK_READY := $(SPARK_VENV)/.installed
 
+# Modules are compiled once, not in each of the many processes of a run.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: reports test test-slow test-spark lab bench shots axe lock clean
 .DELETE_ON_ERROR:
 
@@ -57,7 +60,7 @@ $(READY): requirements.lock pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing into $(VENV)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(UV)
-	@$(BIN)/uv pip sync --quiet --python $(BIN)/python requirements.lock
+	@$(BIN)/uv pip sync --quiet --compile-bytecode --python $(BIN)/python requirements.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $@
 
@@ -66,7 +69,7 @@ $(SPARK_READY): requirements.lock requirements-spark.lock pyproject.toml
 	@test -x $(SPARK_BIN)/python || $(PYTHON) -m venv $(SPARK_VENV)
 	@echo "installing into $(SPARK_VENV)"
 	@$(SPARK_BIN)/python -m pip install --quiet --disable-pip-version-check $(UV)
-	@$(SPARK_BIN)/uv pip sync --quiet --python $(SPARK_BIN)/python requirements.lock requirements-spark.lock
+	@$(SPARK_BIN)/uv pip sync --quiet --compile-bytecode --python $(SPARK_BIN)/python requirements.lock requirements-spark.lock
 	@$(SPARK_BIN)/uv pip install --quiet --python $(SPARK_BIN)/python --no-deps --editable .
 	@touch $@
 
