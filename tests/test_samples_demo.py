@@ -80,6 +80,8 @@ def test_folder_holds_the_tables_settings_and_truth(folder: Path) -> None:
         "owners": {"service": "Service", "marketing": "Marketing", "sales": "Sales", "purchasing": "Purchasing",
                    "shop": "Shop system"},
         "team": {"contacts_per_week": 60, "hours": "9-17"},
+        "closures": [{"from": date(2026, 1, 12), "to": date(2026, 1, 15), "name": "Stocktaking"}],
+        "campaigns": [{"from": date(2026, 3, 16), "to": date(2026, 3, 20), "name": "Spring sale"}],
     }  # fmt: skip
     shop = demo.simulate(customers=300)
     assert json.loads((folder / "truth.json").read_text(encoding="utf-8")) == shop.truth

@@ -28,7 +28,7 @@ from tests.conftest import ROOT
 from tests.quiet_shops import END, GROUPS, season, shop, until
 
 se = crm.seasons
-BOOKED = "app down by 21, web up by 35; the total is as expected, so look at how orders are booked"
+BOOKED = "app down by 21, web up by 34; the total is as expected, so look at how orders are booked"
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +103,35 @@ def test_the_demo_shops_season_is_claimed_and_near_the_planted_one(demo_folder, 
     assert inside.sum() >= 6
     assert usual.of("week")["value"].idxmax() in range(48, 52)
     assert usual.of("holiday")["name"].str.contains("Christmas").any()
+
+
+def test_planted_holidays_are_found_and_named_days_bend_nothing(demo_folder, days, usual, seen):
+    truth = json.loads((demo_folder / "truth.json").read_text(encoding="utf-8"))["special_days"]
+    called = ["New Year's Day", "Labor Day", "German Unity Day", "Christmas Day", "Second Day of Christmas"]
+    found = usual.of("holiday").set_index("name").loc[called]
+    assert len(called) == len(truth["holidays"])
+    stays = truth["share_of_a_holiday_that_stays"]
+    assert ((found["low"] < stays) & (stays < found["high"])).sum() >= 4 and (found["high"] < 1).sum() >= 4
+    assert se.part_holidays(usual, days).title.startswith("Orders differ on ")
+    closed, campaign = (days.frame.loc[slice(*truth[name])] for name in ("closed", "campaign"))
+    assert closed["masked"].all() and campaign["masked"].all() and days.frame["masked"].sum() == 9
+    assert closed["orders"].sum() <= 1  # the wholesale buyer's
+    assert campaign["orders"].sum() > 1.5 * days.frame.loc["2026-03-09":"2026-03-13", "orders"].sum()
+    assert not set(seen.table["day"]) & {*closed.index.date, *campaign.index.date}
+
+
+def test_holidays_that_do_nothing_are_rarely_said_to_do_something():
+    called = {"01-01": "New Year", "04-03": "Spring", "05-01": "May", "05-29": "June", "10-03": "Unity", "12-25": "First",
+              "12-26": "Second"}  # fmt: skip
+    claimed = inside = 0
+    for seed in range(20):
+        quiet = shop(seed)
+        names = pd.Series([called.get(f"{day:%m-%d}", "") for day in quiet.frame.index], index=quiet.frame.index)
+        quiet = replace(quiet, frame=quiet.frame.assign(holiday=names), country="DE")
+        found = se.normal(quiet)
+        claimed += se.part_holidays(found, quiet).title != "Public holidays bring orders as other days do"
+        inside += found.of("holiday").eval("low <= 1 <= high").sum()
+    assert claimed <= 3 and inside >= 0.92 * 20 * len(called)
 
 
 def test_no_season_is_claimed_that_a_later_year_does_not_show():

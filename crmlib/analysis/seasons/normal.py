@@ -8,11 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy import stats
 from sklearn.linear_model import PoissonRegressor
 
 from crmlib import figures, formats, wording
 from crmlib.analysis.seasons.facts import TOTAL, WEEK, YEAR, Days
 from crmlib.findings import Part
+from crmlib.stats.corrections import adjust
 from crmlib.stats.intervals import Floats
 
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -151,7 +153,10 @@ def normal(days: Days) -> Normal:
     rows = []
     for kind, (look, called) in looks.items():
         at = slice(starts[kind], starts[kind] + look.shape[1])
-        middle, half = look @ coef[at], 1.96 * np.sqrt(np.einsum("ij,jk,ik->i", look, cov[at, at], look))
+        middle = look @ coef[at]
+        spread = [np.einsum("ij,jk,ik->i", look, one[at, at], look) for one in cov]
+        # Three days tell little of how days scatter: a holiday's range is no narrower than what other days show.
+        half = 1.96 * np.sqrt(np.maximum(*spread) if kind == "holiday" else spread[0])
         counted = _days_of(days, kind, called)
         for place, name in enumerate(called):
             ends = np.exp([middle[place], middle[place] - half[place], middle[place] + half[place]])
@@ -160,7 +165,10 @@ def normal(days: Days) -> Normal:
     return Normal(table=table, yearly=yearly, p_value=p_value, years=days.years)
 
 
-def _glm(days: Days, parts: dict[str, Floats], level: Floats) -> tuple[Floats, Floats, dict[str, int]]:
+def _glm(
+    days: Days, parts: dict[str, Floats], level: Floats
+) -> tuple[Floats, tuple[Floats, Floats], dict[str, int]]:  # fmt: skip
+    """Effects on the log scale, their covariances (Newey and West's; quasi-Poisson's), and where each part begins."""
     import statsmodels.api as sm
 
     use = days.open
@@ -172,7 +180,9 @@ def _glm(days: Days, parts: dict[str, Floats], level: Floats) -> tuple[Floats, F
     starts, at = {}, 1 + level.shape[1]
     for kind, columns in parts.items():
         starts[kind], at = at, at + columns.shape[1]
-    return np.asarray(found.params), np.asarray(found.cov_params()), starts
+    scatter = found.pearson_chi2 / found.df_resid
+    covariances = np.asarray(found.cov_params()), scatter * np.asarray(found.normalized_cov_params)
+    return np.asarray(found.params), covariances, starts
 
 
 def _days_of(days: Days, kind: str, called: list[str]) -> list[int]:
@@ -231,7 +241,8 @@ def part_holidays(found: Normal, days: Days) -> Part:
     rows = rows[rows["days"] >= 2].assign(low=lambda t: t["low"].clip(0.01)).sort_values("value")
     if rows.empty:
         return Part()
-    apart = rows[(rows["low"] > 1) | (rows["high"] < 1)]
+    z = 2 * 1.96 * np.log(rows["value"].clip(0.001)).abs() / np.log(rows["high"] / rows["low"])
+    apart = rows[adjust(2 * stats.norm.sf(z), method="holm") < 0.05]
     names = wording.listed([str(name) for name in apart["name"]], most=3)
     return Part(
         title=f"Orders differ on {names}" if len(apart) else "Public holidays bring orders as other days do",

@@ -11,7 +11,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from crmlib.shop.samples.demo import large, population
+from crmlib.shop.samples.demo import large, population, special_days
 from crmlib.shop.samples.demo.simulation import Simulation, simulate
 from crmlib.shop.samples.folder import settings, staged
 
@@ -55,7 +55,9 @@ def make(folder: Path, *, seed: int = 20, customers: int = 5000) -> Path:
             for name, frame in shop.tables.items():
                 frame.to_csv(into / f"{name}.csv", index=False, lineterminator="\n", encoding="utf-8")
         (into / "shop.toml").write_text(
-            settings(name=NAME, timezone="Europe/Berlin", currency="EUR", as_of=str(population.AS_OF)) + _MORE,
+            settings(name=NAME, timezone="Europe/Berlin", currency="EUR", as_of=str(population.AS_OF))
+            + _MORE
+            + special_days.SPANS,
             encoding="utf-8",
         )
         (into / "truth.json").write_text(

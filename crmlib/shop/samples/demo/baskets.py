@@ -92,7 +92,7 @@ def with_sequences(
         holders = np.unique(at[product == a])
         back = nearest[holders[rng.random(len(holders)) < probability]]
         added += [(number, b) for number in np.setdiff1d(back[back >= 0], at[product == b])]
-    more = pd.DataFrame(added, columns=["order", "product"])
+    more = pd.DataFrame(added, columns=["order", "product"], dtype=np.int64)
     price = goods.products["list_price"].to_numpy()[more["product"]]
     cost = goods.products["unit_cost"].to_numpy()[more["product"]]
     more = more.assign(quantity=1, unit_price=price, discount=0.0, line_total=price, unit_cost=cost, line_no=0)

@@ -27,6 +27,7 @@ _KEPT = (
     "experiments",
     "touches",
     "service",
+    "special_days",
     "prices",
     "dirty",
 )

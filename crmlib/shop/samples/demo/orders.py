@@ -23,6 +23,7 @@ from crmlib.shop.samples.demo.population import (
     by_day,
 )
 from crmlib.shop.samples.demo.prices import priced
+from crmlib.shop.samples.demo.special_days import moved
 
 Flags = NDArray[np.bool_]
 Ints = NDArray[np.int64]
@@ -51,12 +52,13 @@ class Orders:
 
 
 def orders_taken(
-    rng: np.random.Generator, *, sequence_rng: np.random.Generator, price_rng: np.random.Generator, found: Population,
-    goods: Catalogue,
+    rng: np.random.Generator, *, day_rng: np.random.Generator, sequence_rng: np.random.Generator,
+    price_rng: np.random.Generator, found: Population, goods: Catalogue,
 ) -> Orders:  # fmt: skip
     """All orders from the first day to the last, guests and the wholesale buyer included.
 
-    What customers come back for, and how many pieces they take at which price, is drawn from streams of their own.
+    What special days move, what customers come back for, and how many pieces they take at which price, is drawn from
+    streams of their own.
     """
     history = found.day < HISTORY_DAYS
     buyer, day = found.buyer[history], found.day[history]
@@ -65,6 +67,7 @@ def orders_taken(
     buyer = np.concatenate([buyer, np.full(guests, GUEST), np.full(len(weekly), WHOLESALE)])
     day = np.concatenate([day, rng.choice(day, size=guests), weekly])
     at = FIRST_DAY.astype("datetime64[s]") + day.astype("timedelta64[D]") + _time_of_day(rng, len(day))
+    at = moved(day_rng, at, fixed=buyer == WHOLESALE)
     order = np.lexsort((buyer, at))
     buyer, at = buyer[order], at[order]
 

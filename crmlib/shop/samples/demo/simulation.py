@@ -22,6 +22,7 @@ from crmlib.shop.samples.demo import (
     prices,
     reviews,
     service,
+    special_days,
     survey,
 )
 from crmlib.shop.samples.demo.dirt import with_dirt
@@ -65,8 +66,8 @@ def simulate(
     carrier or supplier is better than another.
 
     `truth` holds: population and season (parameters), customers and feedback (columns as lists), baskets,
-    experiments, costs, prices, price_survey, newcomers, touches, service, outage (of one channel on one day), dirt
-    (counts by table and kind), dirt_rows (row numbers from 0 of each fault), rows.
+    experiments, costs, prices, price_survey, newcomers, touches, service, special_days, outage (of one channel on one
+    day), dirt (counts by table and kind), dirt_rows (row numbers from 0 of each fault), rows.
 
     >>> shop = simulate(customers=200, dirty=False)
     >>> shop.truth["baskets"]["affinities"][0]["probability"]
@@ -78,8 +79,8 @@ def simulate(
     clock = population.calendar()
     found = population.population(_stream(seed, "population"), customers=customers, clock=clock)
     taken = orders.orders_taken(
-        _stream(seed, "orders"), sequence_rng=_stream(seed, "sequences"), price_rng=_stream(seed, "prices"),
-        found=found, goods=goods,
+        _stream(seed, "orders"), day_rng=_stream(seed, "special days"), sequence_rng=_stream(seed, "sequences"),
+        price_rng=_stream(seed, "prices"), found=found, goods=goods,
     )  # fmt: skip
     listed, ids = _customers(found, taken, seed=seed)
 
@@ -168,6 +169,7 @@ def simulate(
         "newcomers": newcomers.truth(first_orders, lost, goods=goods, ids=ids),
         "touches": newcomers.truth_of_touches(),
         "service": served.truth,
+        "special_days": special_days.truth(),
         "outage": outage.truth(table[kept & ~lost.orders]),
         "dirt": counted,
         "dirt_rows": rows,
@@ -293,9 +295,14 @@ def _truth_of_customers(
     truth: dict[str, list[Any]] = {"customer_id": ids[:size].tolist()}
     for column in ("kind", "acquisition_channel", "rate_per_year", "spend_level"):
         truth[column] = found.people[column].tolist()
-    first = found.people["first_day"].to_numpy()
+    # As special days have moved them.
+    days_taken = (taken.table["ordered_at"].to_numpy().astype("datetime64[D]") - population.FIRST_DAY).astype(np.int64)
+    first, last_taken = found.people["first_day"].to_numpy().copy(), np.full(size, -1)
+    own = taken.buyer >= 0
+    first[taken.buyer[own][::-1]] = days_taken[own][::-1]
+    last_taken[taken.buyer[own & ~lost.orders]] = days_taken[own & ~lost.orders]
     last = np.floor(np.minimum(found.people["dropout_day"].to_numpy(), 1e6) + 0.5).astype(np.int64)
-    last = np.where(lost.people, first, last)
+    last = np.maximum(np.where(lost.people, first, last), last_taken)
     truth["first_order_day"] = [str(population.FIRST_DAY + day) if day >= 0 else None for day in first]
     end = population.HISTORY_DAYS + population.FUTURE_DAYS
     truth["dropout_day"] = [
