@@ -58,6 +58,7 @@ class DuckDB:
         self._backend.con.execute("SET enable_external_access = false")
         self._backend.con.execute("SET lock_configuration = true")
         self._storing = False
+        self._compiled: dict[object, str] = {}
 
     def raw(self, source: Source) -> Raw:
         rows, names, broken = self._parquet(source) if source.parquet else self._csv(source)
@@ -105,7 +106,10 @@ class DuckDB:
         self._backend.drop_table(name, force=True)
 
     def write(self, expression: ir.Table, path: Path) -> None:
-        self._backend.to_parquet(expression, path)
+        rows = expression.op()
+        if rows not in self._compiled:
+            self._compiled[rows] = self._backend.compile(expression)
+        self._backend.con.execute(f"COPY ({self._compiled[rows]}) TO {_quoted(str(path))} (FORMAT parquet)")
 
     def frame(self, expression: ir.Table) -> pd.DataFrame:
         with warnings.catch_warnings():

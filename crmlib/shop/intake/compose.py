@@ -15,7 +15,7 @@ import ibis.expr.types as ir
 
 from crmlib.errors import DataError
 from crmlib.shop import cells, quality, survey
-from crmlib.shop.engines import Engine, Sharing, flag
+from crmlib.shop.engines import Engine, Raw, Sharing, flag
 from crmlib.shop.engines.protocol import BLANK
 from crmlib.shop.intake.encoding import BROKEN_QUOTE, MARK, RAGGED_ROW, TOO_LONG
 from crmlib.shop.intake.files import Source, column_map
@@ -26,6 +26,7 @@ from crmlib.shop.intake.told import Recognised, Told, Way
 from crmlib.shop.tables import TABLES, Column, Table
 
 CENT = 0.0051  # amounts are rounded to the cent on both sides
+_BROKEN = (BROKEN_QUOTE, TOO_LONG, RAGGED_ROW)
 WHO = ("_account", "_email", "_phone", "_name")
 
 
@@ -84,6 +85,7 @@ class _Composing:
     settings: Settings
     remarks: list[str] = field(default_factory=list)
     again: dict[int, int] = field(default_factory=dict)
+    readings: dict[object, ir.Table] = field(default_factory=dict)  # by the shape of a file
 
     @property
     def stem(self) -> str:
@@ -126,12 +128,11 @@ class _Composing:
         """The rows of all files, one under the other, as texts without blanks around them: `_file`, `_row`, `_bad`."""
         parts = []
         for number, piece in enumerate(self.pieces):
-            texts = self._texts(piece).mutate(_file=ibis.literal(number, type="int32"))
+            texts = self._texts(self.works.raw(piece.source)).mutate(_file=ibis.literal(number, type="int32"))
             parts.append(self._filled(self.works.keep_in_order(f"_piece_{self.stem}_{number}", texts)))
         return ibis.union(*parts) if len(parts) > 1 else parts[0]  # fmt: skip
 
-    def _texts(self, piece: Piece) -> ir.Table:
-        raw = self.works.raw(piece.source)
+    def _texts(self, raw: Raw) -> ir.Table:
         ours = {theirs.strip().casefold(): raw.names[theirs] for theirs in reversed(tuple(raw.names))}
         texts = {name: _text(raw.rows, ours.get(name.casefold(), "")) for name in self.wanted}
         reasons = [(raw.rows[flag(reason)], reason) for reason in raw.broken if reason != BLANK]
@@ -186,7 +187,18 @@ class _Composing:
 
     def _read_apart(self, piece: Piece, table: Table, path: Path, *, columns: Mapping[str, str], timezone: str) -> None:
         """The first reading of one file by itself, with `_mark`, in which rows differ if their record does."""
-        rows = self._filled(self._texts(piece))
+        # Under one name whatever the file: what reads one then reads all that look alike.
+        raw = self.works.raw(replace(piece.source, table=table.name))
+        shape = (*raw.names.items(), *raw.broken, str(raw.rows.schema()))
+        if shape not in self.readings:
+            rows = self._marked(self._filled(self._texts(raw)))
+            broken = {reason: (rows["_bad"] == reason).fill_null(False) for reason in _BROKEN}
+            self.readings[shape] = quality.first_reading(
+                rows, table, columns=columns, timezone=timezone, broken=broken
+            )  # fmt: skip
+        self.works.write(self.readings[shape], path)
+
+    def _marked(self, rows: ir.Table) -> ir.Table:
         record = rows[self.export.key] if self.export.key else ibis.null("string")
         if not self.export.key:
             record = reduce(
@@ -195,11 +207,8 @@ class _Composing:
         counts = rows["_bad"].isnull() & record.notnull()
         rows = rows.mutate(_mark=ibis.ifelse(counts, _digest(_unquoted(record)), ibis.null("uint64")))
         empty = {name: ibis.ifelse(rows["_bad"].isnull(), rows[name], ibis.null("string")) for name in self.wanted}
-        rows = rows.select(**{name: empty[name] for name in self.export.columns if name in empty}, _bad=rows["_bad"],
+        return rows.select(**{name: empty[name] for name in self.export.columns if name in empty}, _bad=rows["_bad"],
                            _mark=rows["_mark"])  # fmt: skip
-        broken = {reason: (rows["_bad"] == reason).fill_null(False) for reason in (BROKEN_QUOTE, TOO_LONG, RAGGED_ROW)}
-        read = quality.first_reading(rows, table, columns=columns, timezone=timezone, broken=broken)
-        self.works.write(read, path)
 
     def _reckoned(self, rows: ir.Table) -> ir.Table:
         """With the amounts that are reckoned with, in the manner of each column over all files, as '# Total'."""
@@ -395,54 +404,3 @@ def _unquoted(text: ir.StringValue) -> ir.StringValue:
 def _text(rows: ir.Table, name: str) -> ir.StringValue:
     """A column as texts without blanks around them; empty ones are nothing."""
     return rows[name].cast("string").strip().nullif("") if name else ibis.null("string")
-
-
-def with_refunds(tables: Mapping[str, ir.Table]) -> dict[str, ir.Table]:
-    """Orders with the day their refund came about, where the payments that say so come to what was given back."""
-    found = {name: rows for name, rows in tables.items() if name != "refunds"}
-    orders = found.get("orders")
-    if "refunds" not in tables or orders is None or "_label" not in orders.columns:
-        return found
-    paid = tables["refunds"].filter(lambda t: t["_label"].notnull())
-    each = paid.group_by(_of="_label").aggregate(_sum=paid["_back"].sum(), _last=paid["refunded_at"].max())
-    # A label that two orders bear says nothing of either.
-    lone = orders.group_by(_of="_label").aggregate(_n=orders.count())
-    each = each.semi_join(lone.filter(lone["_n"] == 1), "_of")
-    told = orders.left_join(each, orders["_label"] == each["_of"])
-    if "_refunded" not in orders.columns:
-        back, at = told["_sum"], told["_last"]
-        told = told.mutate(refunded=back)
-    else:
-        whole = (told["_sum"] - told["_refunded"]).abs() < CENT
-        at = ibis.ifelse(whole, told["_last"], ibis.null("string"))
-    told = told.mutate(refunded_at=at.coalesce(told["refunded_at"]) if "refunded_at" in orders.columns else at)
-    return found | {"orders": told.drop("_of", "_sum", "_last")}
-
-
-def together(tables: Mapping[str, Sequence[Table_]]) -> Mapping[str, ir.Table]:
-    """The tables of all exports in one of each name; of one key, the rows of the better rank."""
-    found = {}
-    for name, parts in tables.items():
-        best = min(part.rank for part in parts)
-        used = [part for part in parts if part.rank < 2 or best == 2]
-        columns = list(dict.fromkeys(column for part in used for column in part.rows.columns))
-        # What one export brings as text, such as $9.00, is text in all: `cells` reads it, or says that it cannot.
-        kinds = {
-            c: max((p.rows[c].type() for p in used if c in p.rows.columns),
-                   key=lambda kind: kind.is_string() and c[:1] != "_")
-            for c in columns
-        }  # fmt: skip
-        same = []
-        for number, part in enumerate(used):
-            values = {
-                c: part.rows[c].cast(kinds[c]) if c in part.rows.columns else ibis.null(kinds[c]) for c in columns
-            }
-            same.append(part.rows.select(**values, _rank=ibis.literal(part.rank, type="int32"),
-                                         _part=ibis.literal(number, type="int32")))  # fmt: skip
-        rows = ibis.union(*same) if len(same) > 1 else same[0]
-        key = [column for column in TABLES[name].key if column in rows.columns] if name in TABLES else []
-        if len({part.rank for part in used}) > 1 and len(key) == len(TABLES[name].key):
-            least = rows["_rank"].min().over(group_by=key)
-            rows = rows.filter(rows[key[0]].isnull() | (rows["_rank"] == least))
-        found[name] = rows
-    return found

@@ -16,7 +16,8 @@ from crmlib.errors import DataError
 from crmlib.shop import people
 from crmlib.shop.engines import DUCKDB, Engine, open_engine
 from crmlib.shop.intake import encoding, persons
-from crmlib.shop.intake.compose import Piece, Table_, apart, compose, together, with_refunds
+from crmlib.shop.intake.combine import together, with_refunds
+from crmlib.shop.intake.compose import Piece, Table_, apart, compose
 from crmlib.shop.intake.copies import Copied, copied
 from crmlib.shop.intake.files import Given, Source, given, look_at, parquet_names, source_of
 from crmlib.shop.intake.kept import Kept
