@@ -270,8 +270,7 @@ def _second(works: Engine, file: _File, manners: Mapping[tuple[str, str], Manner
     """A file's rows with their types. Raises DataError where not one of many amounts can be read."""
     own = {column: manner for (table, column), manner in manners.items() if table == file.name}
     rows, waits = file.waiting.rows, file.waiting.rows["_waits"].notnull()
-    told = {"columns": file.columns, "timezone": settings.timezone}
-    second = partial(quality.second_reading, table=TABLES[file.name], **told)
+    second = partial(quality.second_reading, table=TABLES[file.name], columns=file.columns, timezone=settings.timezone)
     if not own:
         return second(rows, manners=own)
     # Few rows wait as a rule: the others are not written down once more.
