@@ -714,3 +714,43 @@ def test_shop_toml_wins_over_the_platforms_own_columns(tmp_path: Path) -> None:
     assert found["orders"]["order_id"].str.startswith("#").all()
     assert cents(found["orders"]["total"]) == sum(o.net for o in orders(5, range(1, 11)))
     assert set(found["order_lines"]["order_id"]) == set(found["orders"]["order_id"])
+
+
+SHOPIFY_CUSTOMERS = "First Name,Last Name,Email,Accepts Email Marketing,Zip,Accepts SMS Marketing"
+# Header, rows before and after, and what the later file says of each of two people.
+CHANGED = {
+    "Shopify": ("Customer ID," + SHOPIFY_CUSTOMERS, "{i},Ann,A,{mail},{said},,no", "email_consent"),
+    "Shopify of old": (SHOPIFY_CUSTOMERS, "Ann,A,{mail},{said},,no", "email_consent"),
+    "Magento grid": ("ID,Name,Email,Group,Phone,Customer Since", "{i},Ann,{mail},{said},,2026-01-01", "customer_group"),
+    "Magento main file": ("email,_website,created_at,firstname,lastname,group_id",
+                          "{mail},base,2026-01-01,Ann,A,{said}", "customer_group"),
+    "PrestaShop": ("id_customer,email,firstname,lastname,newsletter,newsletter_date_add,date_add",
+                   "{i},{mail},Ann,A,{said},,2026-01-01", "email_consent"),
+    "WooCommerce": ("woocommerce customer,email,first_name,last_name,email_consent", "{i},{mail},Ann,A,{said}",
+                    "email_consent"),
+    "WebToffee": ("order_id,order_date,order_total,customer_email,billing_first_name,item_product_id,item_quantity,"
+                  "item_total", "{order},2026-01-01,9,{mail},{said},7,1,9", "first_name"),
+    "Square": ("Date,Time,Item,Qty,Gross Sales,Net Sales,Event Type,Transaction ID,Customer ID,Customer Name",
+               "2026-01-01,10:00:00,Cup,1,9,9,Payment,T{order},C{i},{said}", "name"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("platform", CHANGED)
+def test_of_several_exports_the_later_one_says_what_holds_of_a_person(tmp_path: Path, platform: str) -> None:
+    header, row, column = CHANGED[platform]
+    for file, said in enumerate([("yes", "yes", "no"), ("no", "yes", "yes"), ("yes", "no", "no")]):
+        rows = [
+            row.format(i=i, mail=f"{i}@example.org", said=word, order=10 * file + i)
+            for i, word in enumerate(said, start=1)
+        ]
+        (tmp_path / f"export_{file + 1}.csv").write_text("\n".join([header, *rows, ""]))
+    people = tables(tmp_path)[0]["customers"]
+    assert len(people) == 3 and list(people.sort_values("customer_id")[column]) == ["yes", "no", "no"]
+
+
+def test_a_file_of_the_older_generation_is_outdone_by_a_later_one(tmp_path: Path) -> None:
+    (tmp_path / "customers_1.csv").write_text(f"{SHOPIFY_CUSTOMERS}\nAnn,A,Ann@example.org,yes,10115,no\n")
+    later = f"Customer ID,{SHOPIFY_CUSTOMERS}\n'7,Ann,A,ann@example.org,no,,yes\n"
+    (tmp_path / "customers_2.csv").write_text(later)
+    (ann,) = tables(tmp_path)[0]["customers"].to_dict("records")
+    assert (ann["email_consent"], ann["sms_consent"], str(ann["postcode"])) == ("no", "yes", "10115")

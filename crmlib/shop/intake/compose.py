@@ -26,6 +26,7 @@ from crmlib.shop.intake.told import Recognised, Told, Way
 from crmlib.shop.tables import TABLES, Column, Table
 
 CENT = 0.0051  # amounts are rounded to the cent on both sides
+A_FILE = 1 << 40  # what `_at` grows by from file to file, in the order of their names
 WHO = ("_account", "_email", "_phone", "_name")
 
 
@@ -385,7 +386,7 @@ def _digest(text: Any) -> Any:
 
 
 def _place(rows: ir.Table) -> ir.IntegerValue:
-    return rows["_file"].cast("int64") * (1 << 40) + rows["_row"].cast("int64")
+    return rows["_file"].cast("int64") * A_FILE + rows["_row"].cast("int64")
 
 
 def _unquoted(text: ir.StringValue) -> ir.StringValue:

@@ -9,7 +9,7 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from crmlib.shop.engines import Engine
-from crmlib.shop.intake.compose import WHO
+from crmlib.shop.intake.compose import A_FILE, WHO
 from crmlib.shop.people import Identity, People, match
 from crmlib.shop.vocabulary import is_guest
 
@@ -61,10 +61,10 @@ def _theirs(rows: ir.Table) -> ir.StringValue:
 
 
 def _one_each(works: Engine, rows: ir.Table) -> ir.Table:
-    """One row a person: of each column what the best file says, the newest row of it first."""
+    """One row a person: of each column what the best file says, the latest of its kind and there the top row first."""
     people = rows.filter(rows["customer_id"].notnull())
     names = [name for name in people.columns if name not in ("customer_id", "_at", "_rank", "_part")]
-    order = [people["_rank"], people["_part"], people["_at"]]
+    order = [people["_rank"], people["_part"], (people["_at"] // A_FILE).desc(), people["_at"]]
     firsts = {name: people[name].first(order_by=order) for name in names}
     each = people.group_by("customer_id").aggregate(**firsts, _at=people["_at"].min(), _rank=people["_rank"].min())
     # Who cannot be named is told so, where the list itself has such rows.

@@ -51,7 +51,7 @@ def _exports(platform: str) -> Iterator[Export]:
     )  # fmt: skip
     known = ("created_at", "birth_date", "gender", "email_consent", "consent_at")
     yield Export(
-        platform=platform, what="database: customers", needs=(customer, "email"), also=("last_name",),
+        platform=platform, what="database: customers", needs=(customer, "email"), also=("last_name",), key=customer,
         made={"customers": Made({"_account": customer, "_email": "email", "_name": _NAME, **_PLACE,
                                  **{name: name for name in known}})},
     )  # fmt: skip
