@@ -754,3 +754,45 @@ def test_a_file_of_the_older_generation_is_outdone_by_a_later_one(tmp_path: Path
     (tmp_path / "customers_2.csv").write_text(later)
     (ann,) = tables(tmp_path)[0]["customers"].to_dict("records")
     assert (ann["email_consent"], ann["sms_consent"], str(ann["postcode"])) == ("no", "yes", "10115")
+
+
+PRESTA_CUSTOMERS = "id_customer,email,firstname,lastname,newsletter,newsletter_date_add,date_add"
+
+
+@pytest.mark.parametrize(
+    ("accounts", "said", "day"),
+    [
+        (["1,ann@example.org,Ann,A,1,2026-01-05,2025-01-01"], "1", "2026-01-05"),
+        # A no wins wherever it stands, with its own day: where it has none, none of another account is put beside it.
+        (["1,ann@example.org,Ann,A,1,2026-01-05,2025-01-01", "2,Ann@example.org,Ann,A,0,2025-12-01,2025-01-01"],
+         "0", "2025-12-01"),
+        (["1,ann@example.org,Ann,A,0,,2025-01-01", "2,ann@example.org,Ann,A,1,2026-01-05,2025-01-01"], "0", ""),
+        # What says nothing, and what is no word of consent, is no no.
+        (["1,ann@example.org,Ann,A,,2026-01-09,2025-01-01", "2,ann@example.org,Ann,A,1,2026-01-05,2025-01-01"],
+         "1", "2026-01-05"),
+        (["1,ann@example.org,Ann,A,not set,2026-01-09,2025-01-01", "2,ann@example.org,Ann,A,1,2026-01-05,2025-01-01"],
+         "1", "2026-01-05"),
+    ],
+)  # fmt: skip
+def test_a_no_of_one_account_is_the_persons(tmp_path: Path, accounts: list[str], said: str, day: str) -> None:
+    for turned in (False, True):
+        rows, folder = accounts[::-1] if turned else accounts, tmp_path / str(turned)
+        folder.mkdir()
+        (folder / "ps_customer.csv").write_text("\n".join([PRESTA_CUSTOMERS, *rows, ""]))
+        (ann,) = tables(folder)[0]["customers"].astype(object).fillna("").to_dict("records")
+        assert (str(ann["email_consent"]).removesuffix(".0"), str(ann["consent_at"])) == (said, day)
+
+
+@pytest.mark.parametrize(("sms", "day"), [("yes", ""), ("no", "2026-01-05")])
+def test_a_day_of_one_channel_is_none_of_another(tmp_path: Path, sms: str, day: str) -> None:
+    (tmp_path / "shopify.csv").write_text(f"Customer ID,{SHOPIFY_CUSTOMERS}\n7,Ann,A,ann@example.org,,,{sms}\n")
+    (tmp_path / "ps_customer.csv").write_text(f"{PRESTA_CUSTOMERS}\n1,ann@example.org,Ann,A,1,2026-01-05,2025-01-01\n")
+    (ann,) = tables(tmp_path)[0]["customers"].astype(object).fillna("").to_dict("records")
+    assert (str(ann["email_consent"]), ann["sms_consent"], str(ann["consent_at"])) == ("1", sms, day)
+
+
+def test_what_one_shop_system_is_told_holds_for_the_other(tmp_path: Path) -> None:
+    (tmp_path / "shopify.csv").write_text(f"Customer ID,{SHOPIFY_CUSTOMERS}\n7,Ann,A,ann@example.org,no,,\n")
+    (tmp_path / "a_presta.csv").write_text(f"{PRESTA_CUSTOMERS}\n1,ann@example.org,Ann,A,1,2026-01-05,2025-01-01\n")
+    (ann,) = tables(tmp_path)[0]["customers"].to_dict("records")
+    assert ann["email_consent"] == "no" and pd.isna(ann["consent_at"])
