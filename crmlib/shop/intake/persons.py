@@ -10,13 +10,14 @@ import ibis
 import ibis.expr.types as ir
 import pandas as pd
 
-from crmlib.shop.consent import CHANNELS
 from crmlib.shop.engines import Engine
 from crmlib.shop.intake.compose import A_FILE, WHO
 from crmlib.shop.people import Identity, People, match
+from crmlib.shop.tables import TABLES
 from crmlib.shop.vocabulary import is_guest, yes_or_no
 
 _SAID = ("_platform", *WHO)
+_CONSENTS = next(state.columns for state in TABLES["customers"].states if state.at == "consent_at")
 
 
 def resolved(works: Engine, tables: Mapping[str, ir.Table], *, country: str) -> tuple[dict[str, ir.Table], People]:
@@ -83,7 +84,7 @@ def _one_each(works: Engine, rows: ir.Table) -> ir.Table:
 def _consents(people: ir.Table, order: Sequence[ir.Value]) -> dict[str, ir.Value]:
     """Of what the latest file says of each account a no before a yes; and as '_since …' the day of the row it is of."""
     found: dict[str, ir.Value] = {}
-    for name in (name for name, _ in CHANNELS.values() if name in people.columns):
+    for name in (name for name in _CONSENTS if name in people.columns):
         says = yes_or_no(people[name].cast("string").strip().lower(), name)
         first = ibis.cases((says.isnull(), 2), (says, 1), else_=0)
         told = {"order_by": [first, *order], "where": people["_last"] & people[name].notnull()}
@@ -95,7 +96,7 @@ def _consents(people: ir.Table, order: Sequence[ir.Value]) -> dict[str, ir.Value
 
 def _of_one_day(each: ir.Table) -> ir.Table:
     """With the day of the first channel of which anything is said; none where a yes on another is of another day."""
-    said = [name for name, _ in CHANNELS.values() if name in each.columns]
+    said = [name for name in _CONSENTS if name in each.columns]
     if not said:
         return each
     day = ibis.cases(*((each[name].notnull(), each[f"_since {name}"]) for name in said), else_=each["consent_at"])
