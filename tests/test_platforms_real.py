@@ -122,6 +122,18 @@ def test_the_way_from_shopifys_figures_to_ours_has_no_gap(shopify: crm.Shop) -> 
     assert float(path[-1]) == round(
         100 * bridge.rates.set_index("what").at["Customers with more than one order", "ours"], 2
     )
+    # Guests, orders of no value and test orders count on both sides, unless they were cancelled.
+    kinds = bridge.rates.set_index("what")
+    nothing = [row for row in firsts if not Decimal(row["Total"])]
+    nobody = [row for row in firsts if not (row["Email"] or row["Phone"] or row["Billing Phone"])]
+    for what, rows, paid in (
+        ("Orders of no value", nothing, 0),
+        ("Orders of nobody known", nobody, sum(Decimal(r["Total"]) - Decimal(r["Refunded Amount"]) for r in nobody)),
+        ("Test orders", [], 0),
+    ):
+        here = [row for row in rows if not row["Cancelled at"]]
+        assert kinds.loc[what, ["theirs", "ours"]].tolist() == [len(rows), len(here)], what
+        assert kinds.at[what, "their_money"] == float(paid), what
     part = data_health.part_admin(bridge, currency="USD")
     assert part is not None and "below Shopify's total sales" in part.title
 
