@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+import crmlib as crm
 from crmlib.errors import DataError
 from crmlib.shop.intake.gather import Gathered, gather
 from crmlib.shop.intake.platforms import EXPORTS, recognise
@@ -676,6 +678,22 @@ def test_reviews_of_six_tools_are_one_table_and_know_who_wrote_them(tmp_path: Pa
     assert set(texts["customer_id"].dropna()) <= set(found["orders"]["customer_id"])
     assert sorted(texts["rating"].astype(int).unique()) == [3, 4, 5]
     assert {one.platform for one in gathered.told.recognised} >= {"Judge.me", "Loox", "Yotpo", "Okendo", "Trustpilot"}
+
+
+def test_etsys_reviews_are_texts_of_their_orders(tmp_path: Path) -> None:
+    etsy(tmp_path / "orders", orders(5, range(1, 4)))
+    said = {"reviewer": "Ann", "date_reviewed": "07/13/2026", "star_rating": 5, "message": "Lovely, thanks"}
+    told = [said | {"order_id": 1}, said | {"order_id": 1}, said | {"order_id": 2, "star_rating": 1},
+            said | {"order_id": 3, "message": ""}]  # fmt: skip
+    (tmp_path / "reviews.json").write_text(json.dumps(told))
+    shop = crm.connect(tmp_path, as_of="2026-08-01")
+    assert {one.platform for one in shop.exports.recognised if "feedback" in one.tables} == {"Etsy"}
+    texts = shop.fetch("feedback").sort_values("order_id")
+    assert texts["order_id"].tolist() == ["1", "2"] and texts["rating"].tolist() == [5, 1]
+    assert set(texts["order_id"]) <= set(shop.fetch("orders")["order_id"])
+    assert texts["created_at"].dt.strftime("%Y-%m-%d").tolist() == ["2026-07-13"] * 2
+    # An entry without a word, and what repeats another, are counted.
+    assert shop.audits["feedback"].read == 4 and sum(shop.audits["feedback"].set_aside.values()) == 2
 
 
 def test_an_offered_rating_is_no_answer(tmp_path: Path) -> None:
