@@ -283,9 +283,19 @@ def test_a_list_is_handed_over_by_the_command_and_all_of_it_is_recorded(
     assert {path.stat().st_mode & 0o077 for path in (file, rejected)} == {0}
     assert [row["Email"] for row in csv_rows(file)] == ["ann@example.com"]
     assert {row["customer_id"]: row["reason"] for row in csv_rows(rejected)} == {"17": LEFT_ALONE, "C9": LEFT_ALONE}
-    assert kept.rows(reports, kept.EXPORTED) == [
-        {"customer_id": "-123", "list": "people", "channel": "email", "day": "2026-02-01", "answered": ""}
+    exported = [
+        [row[name] for name in ("customer_id", "list", "channel", "day")] for row in kept.rows(reports, kept.EXPORTED)
     ]
+    assert exported == [["-123", "people", "email", "2026-02-01"]]
+    # The calendar has the holidays of the shop's country; nobody is written to by it.
+    with (project / "data" / "shop" / "shop.toml").open("a") as toml:
+        toml.write('country = "DE"\n')
+    (reports / "2026-02-01" / "clv" / "lists" / "people.csv").write_text(
+        LIST.replace("note", "by", 1).replace('"two\nlines, of 17"', "2026-02-10")
+    )
+    assert crm("export", "clv", "people", "--to", "calendar").exit_code == 0
+    assert "SUMMARY:Good Friday" in (out / "2026-02-01-clv-people-calendar.ics").read_text()
+    assert len(kept.rows(reports, kept.EXPORTED)) == 1
     audit = kept.folder(reports) / kept.AUDIT
     line = json.loads(audit.read_text().splitlines()[0])
     assert line.pop("at") and line == {

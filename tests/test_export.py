@@ -217,6 +217,12 @@ def test_a_calendar_reads_it() -> None:
     assert [event["DTSTART;VALUE=DATE"] for event in events] == ["20260210", "20260228", "20261231"]
     assert events[1]["RRULE"] == "FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=-1" and events[2]["RRULE"] == "FREQ=YEARLY"
     assert len({event["UID"] for event in events}) == 3 and "\\;\\," in events[0]["SUMMARY"]
+    # With a country its public holidays of the coming year stand beside them, and nobody is in a calendar without days.
+    free = calendar.TARGET.text(people, options | {"country": "DE"})
+    assert (
+        free.count("BEGIN:VEVENT") == 3 + 9 and "SUMMARY:Good Friday" in free and "DTSTART;VALUE=DATE:20260403" in free
+    )
+    assert "BEGIN:VEVENT" not in calendar.TARGET.text([], options | {"country": "DE"})
     assert calendar._next(date(2028, 2, 29), 2, 29) == date(2028, 2, 29)
 
 
