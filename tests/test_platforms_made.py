@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import json
 import random
+import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -587,9 +588,52 @@ def test_two_exports_that_overlap_come_to_what_was_sold(tmp_path: Path, name: st
         assert sold["customer_id"].nunique() == 5
 
 
+def test_ebays_report_in_german_is_the_english_one(tmp_path: Path) -> None:
+    """With its names, its days and its money."""
+    everything = orders(7, range(101, 121))
+    german = next(export.called for export in EXPORTS if export.platform == "eBay" and export.called)
+    for name in ("english", "german"):
+        (tmp_path / name).mkdir()
+        ebay(tmp_path / name / "report", [replace(order, tax=0) for order in everything])
+    file = tmp_path / "german" / "report.csv"
+    first, header, *rows = file.read_text().split("\n")
+    header = ";".join(german.get(name, name) for name in header.strip().split(","))
+    plain = [re.sub(r"[$]([0-9]+)[.]([0-9]+)", r"\1,\2 €", re.sub(r"Jan-(\d\d)-26", r"\1-Jan-26", row.replace(",", ";")))
+             for row in rows]  # fmt: skip
+    file.write_bytes("\n".join([first, header, *plain]).encode("cp1252"))
+    shops = [crm.connect(tmp_path / name, as_of="2026-02-01") for name in ("english", "german")]
+    (known,) = shops[1].exports.recognised
+    assert (known.platform, known.what) == ("eBay", "orders report in German")
+    assert {"Angebotstitel", "Gesamtbetrag"} <= set(known.used) and "Transaction ID" in known.left
+    for table, column in (("orders", "total"), ("order_lines", "line_total")):
+        sums = [shop.fetch(table) for shop in shops]
+        assert round(sums[0][column].sum(), 2) == round(sums[1][column].sum(), 2) > 0 and len(sums[0]) == len(sums[1])
+    assert shops[0].fetch("orders")["ordered_at"].tolist() == shops[1].fetch("orders")["ordered_at"].tolist()
+
+
+WOO_PRODUCTS = {
+    "English": "ID,Type,SKU,Name,Published,Is featured?,Sale price,Regular price,Categories,Cost of goods",
+    "German": "ID,Typ,Artikelnummer,Name,Veröffentlicht,Ist hervorgehoben?,Angebotspreis,Regulärer Preis,Kategorien,Cost of goods",
+    "French": "ID,Type,UGS,Nom,Publié,Mis en avant ?,Tarif promo,Tarif régulier,Catégories,Cost of goods",
+}
+
+
+@pytest.mark.parametrize("language", WOO_PRODUCTS)
+def test_woocommerces_products_are_read_in_three_languages(tmp_path: Path, language: str) -> None:
+    prices = ["20.00", "1299.50"] if language == "English" else ['"20,00"', '"1299,50"']
+    rows = [f'7,simple,S7,Cup,1,0,,{prices[0]},"Kitchen > Cups, Sale",4', f"8,simple,S8,Pot,1,0,,{prices[1]},,"]
+    (tmp_path / "wc-product-export.csv").write_text("\n".join([WOO_PRODUCTS[language], *rows, ""]))
+    shop = crm.connect(tmp_path)
+    goods = shop.fetch("products").set_index("product_id").sort_index()
+    assert goods["name"].tolist() == ["Cup", "Pot"] and goods["list_price"].tolist() == [20.0, 1299.5]
+    assert goods["sku"].tolist() == ["S7", "S8"] and goods.loc["7", "category"] == "Kitchen > Cups"
+    assert goods.loc["7", "unit_cost"] == 4 and {one.platform for one in shop.exports.recognised} == {"WooCommerce"}
+
+
 def test_a_header_is_known_in_any_order_case_and_with_more_columns() -> None:
     for export in EXPORTS:
-        names = [f" {name.upper()} " for name in reversed(export.needs)]
+        needs = [export.called.get(name, name) for name in reversed(export.needs)]
+        names = [f" {name.upper()} " for name in needs]
         assert recognise([*names, "a column of the future"]) is export, export
     assert recognise(["order_id", "ordered_at", "total"]) is None
     assert recognise(SHOPIFY.split(",")) is not None

@@ -44,7 +44,7 @@ def recognise(header: Iterable[str]) -> Export | None:
     'orders'
     """
     there = {name.strip().casefold() for name in header}
-    met = [export for export in EXPORTS if there.issuperset(name.casefold() for name in export.needs)]
+    met = [export for export in EXPORTS if there >= export.needed]
     return max(met, key=lambda export: len(export.needs), default=None)
 
 
