@@ -858,3 +858,67 @@ def test_what_one_shop_system_is_told_holds_for_the_other(tmp_path: Path) -> Non
     (tmp_path / "a_presta.csv").write_text(f"{PRESTA_CUSTOMERS}\n1,ann@example.org,Ann,A,1,2026-01-05,2025-01-01\n")
     (ann,) = tables(tmp_path)[0]["customers"].to_dict("records")
     assert ann["email_consent"] == "no" and pd.isna(ann["consent_at"])
+
+
+MAILCHIMP = "Email Address,First Name,Last Name,MEMBER_RATING,OPTIN_TIME,OPTIN_IP,CONFIRM_TIME,CONFIRM_IP,LAST_CHANGED,LEID,EUID,NOTES,TAGS"
+
+
+def mailchimp(folder: Path, name: str, *rows: str, more: str = "") -> None:
+    folder.mkdir(exist_ok=True)
+    header = MAILCHIMP + more
+    (folder / f"{name}.csv").write_text("\n".join([header, *rows, ""]))
+
+
+def member(mail: str, changed: str, *, optin: str = "2025-03-01 10:00:00", more: str = "") -> str:
+    return f"{mail},Ann,A,2,{optin},10.0.0.1,{optin},10.0.0.1,{changed},17,e17,,VIP{more}"
+
+
+def consents(shop: crm.Shop) -> dict[str, tuple[object, str]]:
+    people = shop.fetch("customers")
+    said = people["email_consent"].astype(object).where(people["email_consent"].notna(), None)
+    days = people["consent_at"].dt.strftime("%Y-%m-%d").fillna("")
+    return dict(zip(people["email"], zip(said, days, strict=True), strict=True))
+
+
+def test_mailchimps_three_files_say_who_agreed_and_since_when(tmp_path: Path) -> None:
+    """A no wins over what the shop system says, whichever of the three files is read first."""
+    shop_says = "\n".join(f"{i},Ann,A,{mail},{said},," for i, (mail, said) in enumerate(
+        [("a@x.org", "yes"), ("b@x.org", "yes"), ("c@x.org", "yes"), ("d@x.org", ""), ("e@x.org", "no")]))  # fmt: skip
+    mailchimp(tmp_path / "in", "subscribed", *(member(f"{who}@x.org", "2025-03-01 10:00:00") for who in "Ade"),
+              member("f@x.org", "2026-01-02 08:00:00"))  # fmt: skip
+    mailchimp(tmp_path / "in", "unsubscribed", member("b@x.org", "2025-09-09 09:00:00", more=",2025-09-09 09:00:00,Too many"),
+              member("f@x.org", "2025-05-05 09:00:00", more=",2025-05-05 09:00:00,"), more=",UNSUB_TIME,UNSUB_REASON")  # fmt: skip
+    mailchimp(tmp_path / "in", "cleaned", member("c@x.org", "2025-10-10 09:00:00", more=",2025-10-10 09:00:00"),
+              more=",CLEAN_TIME")  # fmt: skip
+    (tmp_path / "in" / "customers_export.csv").write_text(f"Customer ID,{SHOPIFY_CUSTOMERS}\n{shop_says}\n")
+    shop = crm.connect(tmp_path / "in", as_of="2026-02-01")
+    assert consents(shop) == {
+        "a@x.org": (True, "2025-03-01"),  # the shop system agrees, and knows no day
+        "b@x.org": (False, "2025-09-09"), "c@x.org": (False, "2025-10-10"), "d@x.org": (True, "2025-03-01"),
+        "e@x.org": (False, ""), "f@x.org": (True, "2025-03-01"),  # who came back after having left
+    }  # fmt: skip
+    # Before the day on which somebody left nothing is known of the time after it.
+    assert consents(crm.connect(tmp_path / "in", as_of="2025-09-01"))["b@x.org"] == (None, "")
+
+
+def test_days_that_do_not_sort_let_no_old_yes_win(tmp_path: Path) -> None:
+    mailchimp(tmp_path / "in", "subscribed", member("a@x.org", "9/1/25 10:00"))
+    mailchimp(
+        tmp_path / "in",
+        "unsubscribed",
+        member("a@x.org", "12/1/25 10:00", more=",2025-12-01 10:00:00"),
+        more=",UNSUB_TIME",
+    )
+    assert consents(crm.connect(tmp_path / "in", as_of="2026-02-01")) == {"a@x.org": (False, "2025-12-01")}
+
+
+def test_brevos_block_lists_are_read_the_other_way_round(tmp_path: Path) -> None:
+    rows = ["a@x.org;A;Ann;493023125000;No;No;12-04-2022 09:30", "b@x.org;B;Bo;;Yes;Yes;25-04-2022 09:30",
+            "c@x.org;C;Cy;;;No;03-04-2022 09:30"]  # fmt: skip
+    header = "EMAIL;LASTNAME;FIRSTNAME;SMS;EMAIL_BLACKLISTED;SMS_BLACKLISTED;ADDED_TIME"
+    (tmp_path / "brevo.csv").write_text("\n".join([header, *rows, ""]))
+    shop = crm.connect(tmp_path, as_of="2026-02-01")
+    assert consents(shop) == {"a@x.org": (True, "2022-04-12"), "b@x.org": (False, ""), "c@x.org": (None, "")}
+    people = shop.fetch("customers").set_index("email")
+    assert people["sms_consent"].isna().tolist() == [True, False, True] and not people.loc["b@x.org", "sms_consent"]
+    assert people.loc["a@x.org", "phone"] == "+493023125000"

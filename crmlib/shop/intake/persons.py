@@ -82,14 +82,16 @@ def _one_each(works: Engine, rows: ir.Table) -> ir.Table:
 
 
 def _consents(people: ir.Table, order: Sequence[ir.Value]) -> dict[str, ir.Value]:
-    """Of what the latest file says of each account a no before a yes; and as '_since …' the day of the row it is of."""
+    """Of what the latest file says of each account a no before a yes, of equal ones one with its day, and as '_since …'
+    that day."""
     found: dict[str, ir.Value] = {}
+    undated = [people["consent_at"].isnull()] if "consent_at" in people.columns else []
     for name in (name for name in _CONSENTS if name in people.columns):
         says = yes_or_no(people[name].cast("string").strip().lower(), name)
         first = ibis.cases((says.isnull(), 2), (says, 1), else_=0)
-        told = {"order_by": [first, *order], "where": people["_last"] & people[name].notnull()}
+        told = {"order_by": [first, *undated, *order], "where": people["_last"] & people[name].notnull()}
         found[name] = people[name].first(**told)
-        if "consent_at" in people.columns:
+        if undated:
             found[f"_since {name}"] = people["consent_at"].first(**told, include_null=True)
     return found
 
