@@ -34,6 +34,8 @@ class Bridge:
     month  step, amount: the same for the last full month, where refunds have a day and days a time zone
     """
 
+    __repr__ = formats.outline
+
     platform: str
     steps: pd.DataFrame
     rates: pd.DataFrame
