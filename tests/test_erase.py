@@ -7,6 +7,7 @@ import re
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -21,7 +22,8 @@ from crmlib.publishing import csv_rows
 from crmlib.report import archive, erasing
 from crmlib.report.folder import kept, store
 from crmlib.report.folder.manifest import Manifest, fingerprint, read_manifest, write_json
-from tests.pages_helpers import make_project
+from crmlib.report.plan import Outcome
+from tests.pages_helpers import make_project, write_notebook
 
 LIST = (
     '\ufeffcustomer_id,lot,name,email,note\n\'-123,write,Ann,ann@example.com,"two\nlines, of 17"\n17,write,Bo,bo@example.com,x\n'
@@ -313,3 +315,25 @@ def test_a_list_is_handed_over_by_the_command_and_all_of_it_is_recorded(
     refused = crm(*words, "--out", "elsewhere")
     assert refused.exit_code == 2 and "klaviyo takes files of up to 0 MB; export a shorter list" in refused.output
     assert everything(kept.folder(reports)) == before and not (project / "elsewhere").exists()
+
+
+def test_a_run_thins_lists_older_than_the_shop_keeps_them(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`keep_lists` counts back from the shop's day, once all reports have ended; without it every list stays."""
+    reports = project / "reports"
+    old, newer = put(reports, "2026-01-10"), put(reports, "2026-01-12")
+    write_notebook(project, "08_baskets", [], title="Baskets")
+    there = []
+
+    def ends(chosen: list[Any], *, plan: Any, say: Any, **_: Any) -> list[Outcome]:
+        there.append((old / "lists" / "people.csv").exists())
+        say(done := Outcome(report=chosen[0].name, status="published", exit_code=0, path=plan.reports / "x.html"))
+        return [done]
+
+    monkeypatch.setattr("crmlib.report.runner.supervisor.run", ends)
+    for keep, left in (("", [True, True]), ('keep_lists = "20d"\n', [False, True])):
+        with (project / "data" / "shop" / "shop.toml").open("a") as toml:
+            toml.write(keep)
+        done = crm("run", "baskets", "--shop", "data/shop")
+        assert done.exit_code == 0, done.output
+        assert [(run / "lists" / "people.csv").exists() for run in (old, newer)] == left
+    assert there == [True, True] and archive.damages(reports) == (2, [])

@@ -132,7 +132,7 @@ def test_unsubscribed_bounced_and_those_who_wait_for_an_answer_are_left_out(writ
                            "email_status": status})  # fmt: skip
     feedback = pd.DataFrame(
         [("1", "Bad", "2026-01-20", "d", 1), ("2", "Bad", "2026-01-20", "e", 1), ("3", "Fine", "2026-01-20", "f", 5),
-         ("4", "Long ago", "2025-12-01", "g", 1)],
+         ("4", "Long ago", "2025-12-01", "g", 1), ("5", "Undated, and so never recent", "", "f", 1)],
         columns=["feedback_id", "text", "created_at", "customer_id", "rating"],
     )  # fmt: skip
     tickets = pd.DataFrame(
