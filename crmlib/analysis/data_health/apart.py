@@ -14,7 +14,7 @@ from crmlib.shop import facts
 if TYPE_CHECKING:
     from crmlib.shop.shop import Shop
 
-_PAIR, _ALONE, _REFUND = "order and credit note that cancel out", "credit note of its own day", "refund of an order"
+_PAIR, _ALONE, _REFUND = "order and credit note that cancel out", "credit note on its own day", "refund of an order"
 _KINDS = {"shipping": "postage", "fee": "fee", "gift_card": "gift card", "not_goods": "as shop.toml says"}
 _MOST_SHOWN = 20
 
@@ -74,13 +74,13 @@ def part_not_goods(shop: Shop) -> Part | None:
     found.insert(1, "kind", kinds.map(_KINDS).fillna(kinds))
     n, count = int(found["lines"].sum()), len(found)
     named = wording.listed([f"‘{name}’" for name in found["product_id"]], most=2, rest="product")
-    lines_ = f"{'Its' if count == 1 else 'Their'} {wording.noun(n, 'line')} {wording.noun(n, 'counts', 'count')}"
+    lines_ = f"{'Its' if count == 1 else 'Their'} {wording.noun(n, 'line')} {wording.noun(n, 'is', 'are')}"
     worth = ""
     if found["money"].notna().any():
         amount_ = wording.rounded_money(found["money"].sum(), shop.currency)
         worth = f" {wording.noun(n, 'It comes', 'They come')} to {amount_}."
     return Part(
-        title=f"{named} {wording.noun(count, 'is', 'are')} no goods",
+        title=f"{named} {wording.noun(count, 'counts', 'count')} as money, not as goods",
         sentence=f"{lines_} in sales, not in baskets.{worth}",
         detail=True,
         tables={"not_goods": found},
