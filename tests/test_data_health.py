@@ -10,6 +10,7 @@ import pytest
 
 import crmlib as crm
 from crmlib.analysis import data_health
+from crmlib.analysis.data_health.apart import part_credits, part_not_goods
 
 ORDERS = [
     {"order_id": "1", "ordered_at": "2025-01-05", "customer_id": "a", "total": "10.10", "refunded": "", "cancelled_at": ""},
@@ -434,3 +435,64 @@ def test_without_a_year_before_the_months_still_say_something(write_shop, totals
     orders = [{"order_id": str(n), "ordered_at": f"2025-{n + 1:02}-10", "total": one} for n, one in enumerate(totals)]
     shop = crm.connect(write_shop(orders=orders), as_of=f"2025-{len(totals) + 1:02}-01")
     assert data_health.part_months(data_health.measure(shop)).title == title
+
+
+NOTES = {
+    "pair": [("1", "03-01", "a", 100, ""), ("C1", "03-02", "a", -100, "")],
+    "alone": [("C2", "03-05", "b", -20, "")],
+    "refund": [("2", "03-03", "b", 50, ""), ("R2", "03-06", "b", -5, "2")],
+}
+
+
+@pytest.mark.parametrize(
+    ("kinds", "title", "rows"),
+    [
+        (("pair",), "1 order is undone by its credit note", ["cancel out 1 −100.00"]),
+        (("alone",), "1 credit note stands alone", ["own day 1 −20.00"]),
+        (("refund",), "1 refund has a row of its own", ["an order 1 −5.00"]),
+        (("pair", "alone", "refund") * 2,
+         "2 orders are undone by their credit notes; 2 credit notes stand alone; 2 refunds have rows of their own",
+         ["own day 2 −40.00", "cancel out 2 −200.00", "an order 2 −10.00"]),
+    ],
+)  # fmt: skip
+def test_credit_notes_are_named_with_their_number_and_money(write_shop, kinds, title, rows):
+    orders = [
+        {"order_id": f"{id}.{n}", "ordered_at": f"2025-{day}", "customer_id": f"{who}{n}", "total": total,
+         "parent_id": parent and f"{parent}.{n}"}
+        for n, kind in enumerate(kinds) for id, day, who, total, parent in NOTES[kind]
+    ]  # fmt: skip
+    said = page_of(crm.connect(write_shop(orders=orders), as_of="2025-04-01"))
+    (part,) = [part for part in said.parts if part.title == title]
+    assert part.detail
+    assert [" ".join(row).endswith(end) for row, end in zip(part.chart.table["rows"], rows, strict=True)] == [
+        True
+    ] * len(rows)
+    plain = crm.connect(write_shop(orders=ORDERS, name="plain"), as_of="2025-02-20")
+    assert part_credits(plain) is None and part_not_goods(plain) is None
+
+
+@pytest.mark.parametrize(
+    ("lines", "title", "sentence", "rows"),
+    [
+        ([("1", "Tea", 95)], "", "", []),
+        ([("1", "Tea", 95), ("1", "POST", 5)], "‘POST’ counts as money, not as goods",
+         "Its line is in sales, not in baskets. It comes to €5.", [["POST", "postage", "1", "5.00"]]),
+        ([("1", "POST", 5), ("2", "Tip", 1.5), ("2", "POST", 5), ("9", "POST", 99)], "‘POST’ and ‘Tip’ count as money, not as goods",
+         "Their lines are in sales, not in baskets. They come to €12.",
+         [["POST", "postage", "2", "10.00"], ["Tip", "fee", "1", "1.50"]]),
+        ([("1", "POST", None), ("2", "Tip", None), ("2", "Gift Card", None)], "‘Gift Card’, ‘POST’ and 1 more product count as money, not as goods",
+         "Their lines are in sales, not in baskets.",
+         [["Gift Card", "gift card", "1", "–"], ["POST", "postage", "1", "–"], ["Tip", "fee", "1", "–"]]),
+    ],
+)  # fmt: skip
+def test_what_is_no_goods_is_named_with_its_lines_and_money(write_shop, lines, title, sentence, rows):
+    orders = [{"order_id": n, "ordered_at": "2025-03-01", "customer_id": n, "status": "paid"} for n in "12"]
+    orders.append(orders[0] | {"order_id": "9", "status": "cancelled"})
+    sold = [{"order_id": order, "product_id": product} | ({"line_total": money} if money else {})
+            for order, product, money in lines]  # fmt: skip
+    toml = 'currency = "EUR"'
+    part = part_not_goods(crm.connect(write_shop(orders=orders, order_lines=sold, toml=toml), as_of="2025-04-01"))
+    assert (part is None) == (not title)
+    if part:
+        assert (part.title, part.sentence, part.chart.table["rows"], part.detail) == (title, sentence, rows, True)
+        assert part.tables["not_goods"]["lines"].sum() == sum(int(row[2]) for row in rows)

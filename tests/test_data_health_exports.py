@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from crmlib.analysis.data_health import Bridge, part_admin, part_people, part_sums
@@ -45,7 +46,11 @@ def bridge(theirs: float, ours: float) -> Bridge:
         [("Net sales", theirs, True), ("Total sales", theirs, True), ("Cancelled orders", ours - theirs, False),
          ("Net sales here", ours, True)], columns=["step", "amount", "total"],
     )  # fmt: skip
-    rates = pd.DataFrame([("Orders", 2, 2), ("Average order", 5, 4)], columns=["what", "theirs", "ours"])
+    rates = pd.DataFrame(
+        [("Orders", 9, 7, np.nan, np.nan), ("Average order", 5, 4, np.nan, np.nan),
+         ("Orders of nobody known", 3, 2, 30, 20), ("Orders of no value", 1, 1, 0, 0), ("Test orders", 0, 0, 0, 0)],
+        columns=["what", "theirs", "ours", "their_money", "our_money"],
+    )  # fmt: skip
     month = pd.DataFrame([("Total sales", 1.0, "May 2026")], columns=["step", "amount", "month"])
     ratios = pd.DataFrame([("Average order", "Here", 4.0)], columns=["of", "step", "amount"])
     return Bridge("Shopify", steps, rates, month, ratios)
@@ -63,3 +68,10 @@ def test_the_difference_from_the_admin() -> None:
         (100, 80): "Net sales here are €20 below Shopify's total sales",
         (100, 120): "Net sales here are €20 above Shopify's total sales",
     }
+    part = part_admin(bridge(100, 80), currency="EUR")
+    assert part and part.chart
+    assert [row for row in part.chart.table["rows"] if "rders" in row[0] and row[3] != "–"] == [
+        ["Orders", "Shopify", "–", "9"], ["Orders", "Here", "–", "7"],
+        ["Orders of nobody known", "Shopify", "30.00", "3"], ["Orders of nobody known", "Here", "20.00", "2"],
+        ["Orders of no value", "Shopify", "0.00", "1"], ["Orders of no value", "Here", "0.00", "1"],
+    ]  # fmt: skip

@@ -150,7 +150,7 @@ def items_of(orders: Rows) -> tuple[Rows, Rows]:
                     "order_id": o["n"],
                 }
             )
-            said = {"_product_id": line["product"], "_variation_id": 0, "_qty": line["quantity"], "_line_subtotal": line["gross"],
+            said = {"_product_id": line["product"], "_variation_id": 905 * (line["product"] == 105), "_qty": line["quantity"], "_line_subtotal": line["gross"],
                     "_line_total": line["net"], "_tax_class": "x"}  # fmt: skip
             meta += [{"order_item_id": place, "meta_key": key, "meta_value": str(value)} for key, value in said.items()]
         if o["fee"]:
@@ -178,12 +178,24 @@ USERS = (
     [{"ID": 1, "user_login": "a", "user_pass": "$P$B"}],
 )
 
+# A category within another, and a tag, which is none; cup 106 is in no category, cup 105 is sold as a variation of it.
+TERMS = {
+    "terms": ("term_id BIGINT UNSIGNED, name VARCHAR(200), slug VARCHAR(200)",
+              [{"term_id": n, "name": name, "slug": ""} for n, name in ((1, "Cups &amp; Mugs"), (2, "Espresso"), (3, "Sale"))]),
+    "term_taxonomy": ("term_taxonomy_id BIGINT UNSIGNED, term_id BIGINT UNSIGNED, taxonomy VARCHAR(32), parent BIGINT UNSIGNED",
+                      [{"term_taxonomy_id": 10 + n, "term_id": n, "taxonomy": kind, "parent": parent}
+                       for n, kind, parent in ((1, "product_cat", 0), (2, "product_cat", 1), (3, "product_tag", 0))]),
+    "term_relationships": ("object_id BIGINT UNSIGNED, term_taxonomy_id BIGINT UNSIGNED, term_order INT",
+                           [{"object_id": cup, "term_taxonomy_id": 10 + n, "term_order": 0}
+                            for cup in range(100, 106) for n in (1, 2, 3) if cup == 100 or n == 1]),
+}  # fmt: skip
+
 
 def woocommerce(orders: Rows, *, hpos: bool, prefix: str = "wp_") -> dict[str, tuple[str, Rows]]:
     items, meta = items_of(orders)
     tables: dict[str, tuple[str, Rows]] = {
         "woocommerce_order_items": (ITEMS, items), "woocommerce_order_itemmeta": (ITEM_META, meta), "options": OPTIONS,
-        "users": USERS,
+        "users": USERS, **TERMS,
         "posts": ("ID BIGINT UNSIGNED, post_type VARCHAR(20), post_status VARCHAR(20), post_date_gmt DATETIME, "
                   "post_parent BIGINT UNSIGNED", []),
         "postmeta": ("meta_id BIGINT UNSIGNED, post_id BIGINT UNSIGNED, meta_key VARCHAR(255), meta_value LONGTEXT", []),
@@ -352,6 +364,12 @@ def test_a_shop_systems_own_tables_are_what_its_files_are(
     assert not columns & {"ip_address", "remote_ip", "password_hash", "rp_token", "user_pass"}
     people = shop.fetch(shop.table("customers")).set_index("email").sort_index()
     assert (people["postcode"].dropna() == "01067").all() and len(people) == 12
+    if system != "magento":
+        goods = shop.fetch(shop.table("products")).set_index("product_id")["category"]
+        assert goods.dropna().to_dict() == {"100": "Espresso"} | dict.fromkeys(
+            ("101", "102", "103", "104", "905"), "Cups & Mugs"
+        )
+        assert set(goods.index) - set(goods.dropna().index) == {"106"}
     if system == "magento":
         assert people.loc["c1@example.org", "birth_date"] == pd.Timestamp("1980-02-29")
         agreed = people.loc[[f"c{n}@example.org" for n in range(1, 10)], "email_consent"]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -14,11 +16,14 @@ from click.testing import CliRunner, Result
 import crmlib
 from crmlib import cli, stones
 from crmlib.errors import DataError
+from crmlib.handover import TARGETS
+from crmlib.handover.people import LEFT_ALONE, OTHER_LIST
 from crmlib.publishing import csv_rows
 from crmlib.report import archive, erasing
 from crmlib.report.folder import kept, store
 from crmlib.report.folder.manifest import Manifest, fingerprint, read_manifest, write_json
-from tests.pages_helpers import make_project
+from crmlib.report.plan import Outcome
+from tests.pages_helpers import make_project, write_notebook
 
 LIST = (
     '\ufeffcustomer_id,lot,name,email,note\n\'-123,write,Ann,ann@example.com,"two\nlines, of 17"\n17,write,Bo,bo@example.com,x\n'
@@ -259,3 +264,76 @@ def test_a_stone_is_no_name() -> None:
     text = stones.Stones().with_ones(ids=["C00017"], contacts=["Ann@example.com"]).text()
     assert "C00017" not in text and "ann" not in text.lower()
     assert len({stones.Stones().with_ones(ids=["C1"]).text() for _ in range(3)}) == 3
+
+
+def test_a_list_is_handed_over_by_the_command_and_all_of_it_is_recorded(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reports = project / "reports"
+    put(reports, "2026-02-01")
+    # An earlier run left somebody alone: this is read from disk, the list itself says nothing of it.
+    held = {"customer_id": "17", "list": "winback", "since": "2026-01-10", "until": "2026-07-01"}
+    kept.keep(reports, kept.HELD, [held])
+    words = ["export", "clv", "people", "--to", "klaviyo"]
+    for _ in range(2):  # giving the command again changes nothing
+        done = crm(*words)
+        assert done.exit_code == 0, done.output
+        assert "1 of 3 in" in done.output and f"2  {LEFT_ALONE}" in done.output
+        assert TARGETS["klaviyo"].notice in done.output.replace("\n", " ")
+    out = kept.folder(reports) / "exports"
+    file, rejected = out / "2026-02-01-clv-people-klaviyo.csv", out / "2026-02-01-clv-people-klaviyo-rejected.csv"
+    assert {path.stat().st_mode & 0o077 for path in (file, rejected)} == {0}
+    assert [row["Email"] for row in csv_rows(file)] == ["ann@example.com"]
+    assert {row["customer_id"]: row["reason"] for row in csv_rows(rejected)} == {"17": LEFT_ALONE, "C9": LEFT_ALONE}
+    exported = [
+        [row[name] for name in ("customer_id", "list", "channel", "day")] for row in kept.rows(reports, kept.EXPORTED)
+    ]
+    assert exported == [["-123", "people", "email", "2026-02-01"]]
+    # The calendar has the holidays of the shop's country; nobody is written to by it.
+    with (project / "data" / "shop" / "shop.toml").open("a") as toml:
+        toml.write('country = "DE"\n')
+    (reports / "2026-02-01" / "clv" / "lists" / "people.csv").write_text(
+        LIST.replace("note", "by", 1).replace('"two\nlines, of 17"', "2026-02-10")
+    )
+    assert crm("export", "clv", "people", "--to", "calendar").exit_code == 0
+    assert "SUMMARY:Good Friday" in (out / "2026-02-01-clv-people-calendar.ics").read_text()
+    assert len(kept.rows(reports, kept.EXPORTED)) == 1
+    audit = kept.folder(reports) / kept.AUDIT
+    line = json.loads(audit.read_text().splitlines()[0])
+    assert line.pop("at") and line == {
+        "what": "export", "report": "clv", "list": "people", "day": "2026-02-01", "to": "klaviyo", "channel": "email",
+        "people": 1, "rejected": {LEFT_ALONE: 2},
+    }  # fmt: skip
+    assert not re.search("ann@|bo@|-123|C9", audit.read_text(), re.IGNORECASE)
+    # Who was handed over with one list is not with another of the same week.
+    assert f"1  {OTHER_LIST}" in crm("export", "clv", "predictions", "--to", "klaviyo").output
+    # A file that the tool would refuse is not written, and nothing of it is recorded.
+    before = everything(kept.folder(reports))
+    monkeypatch.setitem(TARGETS, "klaviyo", replace(TARGETS["klaviyo"], most_bytes=20))  # type: ignore[arg-type]
+    unknown = crm(*words, "--channel", "sms", "--out", "elsewhere")
+    assert unknown.exit_code == 3 and "customers.sms_consent is missing, so nobody can be handed over" in unknown.output
+    refused = crm(*words, "--out", "elsewhere")
+    assert refused.exit_code == 2 and "klaviyo takes files of up to 0 MB; export a shorter list" in refused.output
+    assert everything(kept.folder(reports)) == before and not (project / "elsewhere").exists()
+
+
+def test_a_run_thins_lists_older_than_the_shop_keeps_them(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`keep_lists` counts back from the shop's day, once all reports have ended; without it every list stays."""
+    reports = project / "reports"
+    old, newer = put(reports, "2026-01-10"), put(reports, "2026-01-12")
+    write_notebook(project, "08_baskets", [], title="Baskets")
+    there = []
+
+    def ends(chosen: list[Any], *, plan: Any, say: Any, **_: Any) -> list[Outcome]:
+        there.append((old / "lists" / "people.csv").exists())
+        say(done := Outcome(report=chosen[0].name, status="published", exit_code=0, path=plan.reports / "x.html"))
+        return [done]
+
+    monkeypatch.setattr("crmlib.report.runner.supervisor.run", ends)
+    for keep, left in (("", [True, True]), ('keep_lists = "20d"\n', [False, True])):
+        with (project / "data" / "shop" / "shop.toml").open("a") as toml:
+            toml.write(keep)
+        done = crm("run", "baskets", "--shop", "data/shop")
+        assert done.exit_code == 0, done.output
+        assert [(run / "lists" / "people.csv").exists() for run in (old, newer)] == left
+    assert there == [True, True] and archive.damages(reports) == (2, [])

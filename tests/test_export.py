@@ -217,6 +217,12 @@ def test_a_calendar_reads_it() -> None:
     assert [event["DTSTART;VALUE=DATE"] for event in events] == ["20260210", "20260228", "20261231"]
     assert events[1]["RRULE"] == "FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=-1" and events[2]["RRULE"] == "FREQ=YEARLY"
     assert len({event["UID"] for event in events}) == 3 and "\\;\\," in events[0]["SUMMARY"]
+    # With a country its public holidays of the coming year stand beside them, and nobody is in a calendar without days.
+    free = calendar.TARGET.text(people, options | {"country": "DE"})
+    assert (
+        free.count("BEGIN:VEVENT") == 3 + 9 and "SUMMARY:Good Friday" in free and "DTSTART;VALUE=DATE:20260403" in free
+    )
+    assert "BEGIN:VEVENT" not in calendar.TARGET.text([], options | {"country": "DE"})
     assert calendar._next(date(2028, 2, 29), 2, 29) == date(2028, 2, 29)
 
 
@@ -297,3 +303,16 @@ def test_lists_open_in_a_spreadsheet_and_are_read_back(tmp_path: Path) -> None:
         {"customer_id": "007", "sum": "0.0000001", "big": "10000000000000000.00", "day": "2026-01-02", "name": "=1+1"},
     ]
     assert pd.read_csv(file, dtype=str)["sum"].tolist() == ["0.3", "0.0000001"]
+
+
+NOTICES = {
+    "klaviyo": "subscribes everybody in the file", "mailchimp": "would subscribe again who has unsubscribed",
+    "shopify": "gives consent back to who has withdrawn it", "google": "another consent than that to e-mail",
+    "meta": "another consent than that to e-mail", "brevo": "makes everybody in the file a contact who may be mailed",
+    "spreadsheet": "whoever unsubscribes after today is still in it", "calendar": "names none",
+}  # fmt: skip
+
+
+def test_each_target_says_where_its_file_could_grant_what_nobody_gave() -> None:
+    assert set(NOTICES) == set(TARGETS)
+    assert [name for name, words in NOTICES.items() if words not in TARGETS[name].notice] == []

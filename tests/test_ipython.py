@@ -5,10 +5,12 @@ from __future__ import annotations
 import doctest
 import importlib
 import inspect
+import pkgutil
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
 from html.parser import HTMLParser
 from pathlib import Path
 from types import ModuleType
@@ -20,7 +22,7 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
 import crmlib as crm
-from crmlib import errors, figures, findings, ipython
+from crmlib import analysis, errors, figures, findings, formats, ipython
 from tests.conftest import ROOT
 
 ATTACK = "<img src=x onerror=window.hit=1>"
@@ -266,3 +268,26 @@ def test_in_a_notebook_a_table_shows_rows_and_in_a_run_it_does_not(
     shown = repr(crm.connect(place).table("orders").select("order_id", "status"))
     assert "Köln" in shown and ibis.options.interactive
     assert len(crm.connect(place).fetch("orders")) == 2
+
+
+RESULTS = [
+    value
+    for module in pkgutil.iter_modules(analysis.__path__)
+    for name in getattr(importlib.import_module(f"crmlib.analysis.{module.name}"), "__all__", ())
+    if is_dataclass(value := getattr(importlib.import_module(f"crmlib.analysis.{module.name}"), name))
+]
+
+
+@pytest.mark.parametrize("kind", RESULTS, ids=lambda kind: f"{kind.__module__}.{kind.__name__}")
+def test_every_result_shows_itself_in_words_on_a_screen(kind: type[Any]) -> None:
+    # What dataclass writes would print every row and every digit.
+    assert not hasattr(kind.__repr__, "__wrapped__")
+    if kind.__repr__ is not formats.outline:
+        return
+    large = (1 / 3, pd.DataFrame({"a": range(10**5)}), tuple(range(10**5)), "word " * 10**4, {"a": 2 / 3}, None)
+    shown = object.__new__(kind)
+    for place, field in enumerate(fields(kind)):
+        object.__setattr__(shown, field.name, large[place % len(large)])
+    about, *told = repr(shown).split("\n")
+    assert about.startswith(f"{kind.__name__}: ") and len(about) < 1_000 and len(told) <= 30
+    assert all(len(line) <= 120 for line in told) and "333333" not in "".join(told)

@@ -714,6 +714,26 @@ def test_wholesale_buyers_have_a_list_of_their_own(shop, scored):
     assert lists.part_wholesale(none, shop=shop) is None
 
 
+@pytest.mark.usefixtures("nobody_left_alone")
+@pytest.mark.parametrize(
+    ("consent", "listed", "columns", "words"),
+    [
+        ({"email_consent": "yes"}, 1, {"email"}, "All on the list have agreed to marketing e-mail."),
+        ({"email_consent": "no"}, 0, set(), "Left out: 1 who has not agreed to marketing e-mail."),
+        ({}, 1, set(), "the column email_consent of customers would tell."),
+    ],
+)
+def test_wholesale_buyers_are_asked_for_consent_too(write_shop, scored, consent, listed, columns, words):
+    scores = scored[1]
+    (who,) = scores.customers.loc[scores.customers["wholesale"], "customer_id"]
+    people = pd.DataFrame([{"customer_id": who, "email": "a@example.org", **consent}])
+    orders = pd.DataFrame({"order_id": ["1"], "ordered_at": ["2026-01-05"], "customer_id": [who], "total": [9]})
+    part = lists.part_wholesale(scores, shop=crm.connect(write_shop(orders=orders, customers=people)))
+    assert part.actions[0].why.endswith(words) and bool(part.actions[0].file) == bool(part.lists) == bool(listed)
+    rows = part.lists.get("wholesale_customers", pd.DataFrame())
+    assert len(rows) == listed and {"email", "phone"} & set(rows) == columns
+
+
 def test_a_tiers_range_holds_its_own_miss_of_last_time(scored):
     checked, scores = scored
     missed = tiers_then(checked).set_index("tier")

@@ -65,9 +65,18 @@ def test_a_shop_that_does_not_know_consent_says_so(write_shop: ShopWriter) -> No
     for customers in (None, CUSTOMERS[["customer_id"]]):
         found = outreach.contactable(shop(write_shop, customers), LIST)
         assert len(found.frame) == 7 and not found.checked
-        assert found.note.startswith("The data does not say who agreed to marketing e-mail: check")
+        assert found.note.startswith(
+            "The data does not say who agreed to marketing e-mail, so the list holds no e-mail"
+        )
+        assert "the column email_consent of customers would tell." in found.note
     addressed = outreach.contactable(shop(write_shop, CUSTOMERS[["customer_id", "email"]]), LIST)
     assert list(addressed.frame["customer_id"]) == ["e", "d", "b", "a", "a"]
+    assert not {"email", "phone"} & set(addressed.frame)
+    called = shop(write_shop, CUSTOMERS[["customer_id", "email", "email_consent"]].assign(phone="030 1234567"))
+    texted = outreach.contactable(called, LIST, channel="sms")
+    assert len(texted.frame) == 6 and not {"email", "phone"} & set(texted.frame)
+    assert "the column sms_consent of customers would tell." in texted.note
+    assert {"email", "phone"} <= set(outreach.contactable(called, LIST).frame)
     assert addressed.left_out == {"no address": 2} and "2 who have not left an e-mail address" in addressed.note
 
 
@@ -123,7 +132,7 @@ def test_unsubscribed_bounced_and_those_who_wait_for_an_answer_are_left_out(writ
                            "email_status": status})  # fmt: skip
     feedback = pd.DataFrame(
         [("1", "Bad", "2026-01-20", "d", 1), ("2", "Bad", "2026-01-20", "e", 1), ("3", "Fine", "2026-01-20", "f", 5),
-         ("4", "Long ago", "2025-12-01", "g", 1)],
+         ("4", "Long ago", "2025-12-01", "g", 1), ("5", "Undated, and so never recent", "", "f", 1)],
         columns=["feedback_id", "text", "created_at", "customer_id", "rating"],
     )  # fmt: skip
     tickets = pd.DataFrame(

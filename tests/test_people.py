@@ -59,7 +59,29 @@ def ids(*rows: Identity, country: str = "DE") -> list[str]:
 def test_a_guest_is_the_account_of_the_same_address() -> None:
     account, guest = Identity("Shopify", "7", "kim@x.org"), Identity("Shopify", "", " Kim@X.org ", "", "K")
     assert ids(account, guest) == ["7", "7"]
-    assert match([account, guest]).why["7"] == ("Shopify 7", "kim@x.org")
+    assert match([account, guest]).why["7"] == {"Shopify 7": "own id", "kim@x.org": "same account"}
+
+
+def test_each_account_address_and_phone_has_the_rule_that_joined_it() -> None:
+    rows = [
+        Identity("Shopify", "7", "kim@x.org"), Identity("WooCommerce", "31", "KIM@x.org", "030 1111112"),
+        Identity("Etsy", "kk", phone="+49 30 1111112"), Identity("Etsy", "kk", phone="030 2222223"),
+        Identity(email="lee@x.org"),
+    ]  # fmt: skip
+    found = match(rows, country="DE")
+    assert found.of[rows[2]] == found.of[rows[0]] and set(found.why) == {found.of[rows[0]]}
+    assert found.why[found.of[rows[0]]] == {
+        "Etsy kk": "own id", "+49301111112": "same account", "+49302222223": "same account",
+        "WooCommerce 31": "same phone", "kim@x.org": "same account", "Shopify 7": "same e-mail",
+    }  # fmt: skip
+    assert match([Identity("", "", "kim@x.org", "030 1111112")], country="DE").why == {
+        "kim@x.org": {"kim@x.org": "own id", "+49301111112": "same e-mail"}
+    }
+    # Who shares an address and a phone is told by the address, the surer of the two.
+    both = [Identity("Shopify", "7", "kim@x.org", "030 1111112"), Identity("Woo", "8", "kim@x.org", "030 1111112")]
+    assert match(both, country="DE").why["8"]["Shopify 7"] == "same e-mail"
+    office = [Identity(email="office@x.org", name=name, phone="030 1111112") for name in ("Kim", "Lee", "Ada", "Max")]
+    assert all(list(said.values()) == ["own id", "same e-mail"] for said in match(office, country="DE").why.values())
 
 
 def test_a_phone_tells_only_where_there_is_no_address() -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import csv
+import json
 import random
+import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+import crmlib as crm
 from crmlib.errors import DataError
 from crmlib.shop.intake.gather import Gathered, gather
 from crmlib.shop.intake.platforms import EXPORTS, recognise
@@ -585,9 +588,52 @@ def test_two_exports_that_overlap_come_to_what_was_sold(tmp_path: Path, name: st
         assert sold["customer_id"].nunique() == 5
 
 
+def test_ebays_report_in_german_is_the_english_one(tmp_path: Path) -> None:
+    """With its names, its days and its money."""
+    everything = orders(7, range(101, 121))
+    german = next(export.called for export in EXPORTS if export.platform == "eBay" and export.called)
+    for name in ("english", "german"):
+        (tmp_path / name).mkdir()
+        ebay(tmp_path / name / "report", [replace(order, tax=0) for order in everything])
+    file = tmp_path / "german" / "report.csv"
+    first, header, *rows = file.read_text().split("\n")
+    header = ";".join(german.get(name, name) for name in header.strip().split(","))
+    plain = [re.sub(r"[$]([0-9]+)[.]([0-9]+)", r"\1,\2 €", re.sub(r"Jan-(\d\d)-26", r"\1-Jan-26", row.replace(",", ";")))
+             for row in rows]  # fmt: skip
+    file.write_bytes("\n".join([first, header, *plain]).encode("cp1252"))
+    shops = [crm.connect(tmp_path / name, as_of="2026-02-01") for name in ("english", "german")]
+    (known,) = shops[1].exports.recognised
+    assert (known.platform, known.what) == ("eBay", "orders report in German")
+    assert {"Angebotstitel", "Gesamtbetrag"} <= set(known.used) and "Transaction ID" in known.left
+    for table, column in (("orders", "total"), ("order_lines", "line_total")):
+        sums = [shop.fetch(table) for shop in shops]
+        assert round(sums[0][column].sum(), 2) == round(sums[1][column].sum(), 2) > 0 and len(sums[0]) == len(sums[1])
+    assert shops[0].fetch("orders")["ordered_at"].tolist() == shops[1].fetch("orders")["ordered_at"].tolist()
+
+
+WOO_PRODUCTS = {
+    "English": "ID,Type,SKU,Name,Published,Is featured?,Sale price,Regular price,Categories,Cost of goods",
+    "German": "ID,Typ,Artikelnummer,Name,Veröffentlicht,Ist hervorgehoben?,Angebotspreis,Regulärer Preis,Kategorien,Cost of goods",
+    "French": "ID,Type,UGS,Nom,Publié,Mis en avant ?,Tarif promo,Tarif régulier,Catégories,Cost of goods",
+}
+
+
+@pytest.mark.parametrize("language", WOO_PRODUCTS)
+def test_woocommerces_products_are_read_in_three_languages(tmp_path: Path, language: str) -> None:
+    prices = ["20.00", "1299.50"] if language == "English" else ['"20,00"', '"1299,50"']
+    rows = [f'7,simple,S7,Cup,1,0,,{prices[0]},"Kitchen > Cups, Sale",4', f"8,simple,S8,Pot,1,0,,{prices[1]},,"]
+    (tmp_path / "wc-product-export.csv").write_text("\n".join([WOO_PRODUCTS[language], *rows, ""]))
+    shop = crm.connect(tmp_path)
+    goods = shop.fetch("products").set_index("product_id").sort_index()
+    assert goods["name"].tolist() == ["Cup", "Pot"] and goods["list_price"].tolist() == [20.0, 1299.5]
+    assert goods["sku"].tolist() == ["S7", "S8"] and goods.loc["7", "category"] == "Kitchen > Cups"
+    assert goods.loc["7", "unit_cost"] == 4 and {one.platform for one in shop.exports.recognised} == {"WooCommerce"}
+
+
 def test_a_header_is_known_in_any_order_case_and_with_more_columns() -> None:
     for export in EXPORTS:
-        names = [f" {name.upper()} " for name in reversed(export.needs)]
+        needs = [export.called.get(name, name) for name in reversed(export.needs)]
+        names = [f" {name.upper()} " for name in needs]
         assert recognise([*names, "a column of the future"]) is export, export
     assert recognise(["order_id", "ordered_at", "total"]) is None
     assert recognise(SHOPIFY.split(",")) is not None
@@ -678,6 +724,22 @@ def test_reviews_of_six_tools_are_one_table_and_know_who_wrote_them(tmp_path: Pa
     assert {one.platform for one in gathered.told.recognised} >= {"Judge.me", "Loox", "Yotpo", "Okendo", "Trustpilot"}
 
 
+def test_etsys_reviews_are_texts_of_their_orders(tmp_path: Path) -> None:
+    etsy(tmp_path / "orders", orders(5, range(1, 4)))
+    said = {"reviewer": "Ann", "date_reviewed": "07/13/2026", "star_rating": 5, "message": "Lovely, thanks"}
+    told = [said | {"order_id": 1}, said | {"order_id": 1}, said | {"order_id": 2, "star_rating": 1},
+            said | {"order_id": 3, "message": ""}]  # fmt: skip
+    (tmp_path / "reviews.json").write_text(json.dumps(told))
+    shop = crm.connect(tmp_path, as_of="2026-08-01")
+    assert {one.platform for one in shop.exports.recognised if "feedback" in one.tables} == {"Etsy"}
+    texts = shop.fetch("feedback").sort_values("order_id")
+    assert texts["order_id"].tolist() == ["1", "2"] and texts["rating"].tolist() == [5, 1]
+    assert set(texts["order_id"]) <= set(shop.fetch("orders")["order_id"])
+    assert texts["created_at"].dt.strftime("%Y-%m-%d").tolist() == ["2026-07-13"] * 2
+    # An entry without a word, and what repeats another, are counted.
+    assert shop.audits["feedback"].read == 4 and sum(shop.audits["feedback"].set_aside.values()) == 2
+
+
 def test_an_offered_rating_is_no_answer(tmp_path: Path) -> None:
     header = "Summation column,Id,Requester,Requester Email,Subject,Tags,Status,Created at,Solved at,Satisfaction Score,Reopens,First reply time in minutes"
     rows: list[Row] = [
@@ -714,3 +776,149 @@ def test_shop_toml_wins_over_the_platforms_own_columns(tmp_path: Path) -> None:
     assert found["orders"]["order_id"].str.startswith("#").all()
     assert cents(found["orders"]["total"]) == sum(o.net for o in orders(5, range(1, 11)))
     assert set(found["order_lines"]["order_id"]) == set(found["orders"]["order_id"])
+
+
+SHOPIFY_CUSTOMERS = "First Name,Last Name,Email,Accepts Email Marketing,Zip,Accepts SMS Marketing"
+# Header, rows before and after, and what the later file says of each of two people.
+CHANGED = {
+    "Shopify": ("Customer ID," + SHOPIFY_CUSTOMERS, "{i},Ann,A,{mail},{said},,no", "email_consent"),
+    "Shopify of old": (SHOPIFY_CUSTOMERS, "Ann,A,{mail},{said},,no", "email_consent"),
+    "Magento grid": ("ID,Name,Email,Group,Phone,Customer Since", "{i},Ann,{mail},{said},,2026-01-01", "customer_group"),
+    "Magento main file": ("email,_website,created_at,firstname,lastname,group_id",
+                          "{mail},base,2026-01-01,Ann,A,{said}", "customer_group"),
+    "PrestaShop": ("id_customer,email,firstname,lastname,newsletter,newsletter_date_add,date_add",
+                   "{i},{mail},Ann,A,{said},,2026-01-01", "email_consent"),
+    "WooCommerce": ("woocommerce customer,email,first_name,last_name,email_consent", "{i},{mail},Ann,A,{said}",
+                    "email_consent"),
+    "WebToffee": ("order_id,order_date,order_total,customer_email,billing_first_name,item_product_id,item_quantity,"
+                  "item_total", "{order},2026-01-01,9,{mail},{said},7,1,9", "first_name"),
+    "Square": ("Date,Time,Item,Qty,Gross Sales,Net Sales,Event Type,Transaction ID,Customer ID,Customer Name",
+               "2026-01-01,10:00:00,Cup,1,9,9,Payment,T{order},C{i},{said}", "name"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("platform", CHANGED)
+def test_of_several_exports_the_later_one_says_what_holds_of_a_person(tmp_path: Path, platform: str) -> None:
+    header, row, column = CHANGED[platform]
+    for file, said in enumerate([("yes", "yes", "no"), ("no", "yes", "yes"), ("yes", "no", "no")]):
+        rows = [
+            row.format(i=i, mail=f"{i}@example.org", said=word, order=10 * file + i)
+            for i, word in enumerate(said, start=1)
+        ]
+        (tmp_path / f"export_{file + 1}.csv").write_text("\n".join([header, *rows, ""]))
+    people = tables(tmp_path)[0]["customers"]
+    assert len(people) == 3 and list(people.sort_values("customer_id")[column]) == ["yes", "no", "no"]
+
+
+def test_a_file_of_the_older_generation_is_outdone_by_a_later_one(tmp_path: Path) -> None:
+    (tmp_path / "customers_1.csv").write_text(f"{SHOPIFY_CUSTOMERS}\nAnn,A,Ann@example.org,yes,10115,no\n")
+    later = f"Customer ID,{SHOPIFY_CUSTOMERS}\n'7,Ann,A,ann@example.org,no,,yes\n"
+    (tmp_path / "customers_2.csv").write_text(later)
+    (ann,) = tables(tmp_path)[0]["customers"].to_dict("records")
+    assert (ann["email_consent"], ann["sms_consent"], str(ann["postcode"])) == ("no", "yes", "10115")
+
+
+PRESTA_CUSTOMERS = "id_customer,email,firstname,lastname,newsletter,newsletter_date_add,date_add"
+
+
+@pytest.mark.parametrize(
+    ("accounts", "said", "day"),
+    [
+        (["1,ann@example.org,Ann,A,1,2026-01-05,2025-01-01"], "1", "2026-01-05"),
+        # A no wins wherever it stands, with its own day: where it has none, none of another account is put beside it.
+        (["1,ann@example.org,Ann,A,1,2026-01-05,2025-01-01", "2,Ann@example.org,Ann,A,0,2025-12-01,2025-01-01"],
+         "0", "2025-12-01"),
+        (["1,ann@example.org,Ann,A,0,,2025-01-01", "2,ann@example.org,Ann,A,1,2026-01-05,2025-01-01"], "0", ""),
+        # What says nothing, and what is no word of consent, is no no.
+        (["1,ann@example.org,Ann,A,,2026-01-09,2025-01-01", "2,ann@example.org,Ann,A,1,2026-01-05,2025-01-01"],
+         "1", "2026-01-05"),
+        (["1,ann@example.org,Ann,A,not set,2026-01-09,2025-01-01", "2,ann@example.org,Ann,A,1,2026-01-05,2025-01-01"],
+         "1", "2026-01-05"),
+    ],
+)  # fmt: skip
+def test_a_no_of_one_account_is_the_persons(tmp_path: Path, accounts: list[str], said: str, day: str) -> None:
+    for turned in (False, True):
+        rows, folder = accounts[::-1] if turned else accounts, tmp_path / str(turned)
+        folder.mkdir()
+        (folder / "ps_customer.csv").write_text("\n".join([PRESTA_CUSTOMERS, *rows, ""]))
+        (ann,) = tables(folder)[0]["customers"].astype(object).fillna("").to_dict("records")
+        assert (str(ann["email_consent"]).removesuffix(".0"), str(ann["consent_at"])) == (said, day)
+
+
+@pytest.mark.parametrize(("sms", "day"), [("yes", ""), ("no", "2026-01-05")])
+def test_a_day_of_one_channel_is_none_of_another(tmp_path: Path, sms: str, day: str) -> None:
+    (tmp_path / "shopify.csv").write_text(f"Customer ID,{SHOPIFY_CUSTOMERS}\n7,Ann,A,ann@example.org,,,{sms}\n")
+    (tmp_path / "ps_customer.csv").write_text(f"{PRESTA_CUSTOMERS}\n1,ann@example.org,Ann,A,1,2026-01-05,2025-01-01\n")
+    (ann,) = tables(tmp_path)[0]["customers"].astype(object).fillna("").to_dict("records")
+    assert (str(ann["email_consent"]), ann["sms_consent"], str(ann["consent_at"])) == ("1", sms, day)
+
+
+def test_what_one_shop_system_is_told_holds_for_the_other(tmp_path: Path) -> None:
+    (tmp_path / "shopify.csv").write_text(f"Customer ID,{SHOPIFY_CUSTOMERS}\n7,Ann,A,ann@example.org,no,,\n")
+    (tmp_path / "a_presta.csv").write_text(f"{PRESTA_CUSTOMERS}\n1,ann@example.org,Ann,A,1,2026-01-05,2025-01-01\n")
+    (ann,) = tables(tmp_path)[0]["customers"].to_dict("records")
+    assert ann["email_consent"] == "no" and pd.isna(ann["consent_at"])
+
+
+MAILCHIMP = "Email Address,First Name,Last Name,MEMBER_RATING,OPTIN_TIME,OPTIN_IP,CONFIRM_TIME,CONFIRM_IP,LAST_CHANGED,LEID,EUID,NOTES,TAGS"
+
+
+def mailchimp(folder: Path, name: str, *rows: str, more: str = "") -> None:
+    folder.mkdir(exist_ok=True)
+    header = MAILCHIMP + more
+    (folder / f"{name}.csv").write_text("\n".join([header, *rows, ""]))
+
+
+def member(mail: str, changed: str, *, optin: str = "2025-03-01 10:00:00", more: str = "") -> str:
+    return f"{mail},Ann,A,2,{optin},10.0.0.1,{optin},10.0.0.1,{changed},17,e17,,VIP{more}"
+
+
+def consents(shop: crm.Shop) -> dict[str, tuple[object, str]]:
+    people = shop.fetch("customers")
+    said = people["email_consent"].astype(object).where(people["email_consent"].notna(), None)
+    days = people["consent_at"].dt.strftime("%Y-%m-%d").fillna("")
+    return dict(zip(people["email"], zip(said, days, strict=True), strict=True))
+
+
+def test_mailchimps_three_files_say_who_agreed_and_since_when(tmp_path: Path) -> None:
+    """A no wins over what the shop system says, whichever of the three files is read first."""
+    shop_says = "\n".join(f"{i},Ann,A,{mail},{said},," for i, (mail, said) in enumerate(
+        [("a@x.org", "yes"), ("b@x.org", "yes"), ("c@x.org", "yes"), ("d@x.org", ""), ("e@x.org", "no")]))  # fmt: skip
+    mailchimp(tmp_path / "in", "subscribed", *(member(f"{who}@x.org", "2025-03-01 10:00:00") for who in "Ade"),
+              member("f@x.org", "2026-01-02 08:00:00"))  # fmt: skip
+    mailchimp(tmp_path / "in", "unsubscribed", member("b@x.org", "2025-09-09 09:00:00", more=",2025-09-09 09:00:00,Too many"),
+              member("f@x.org", "2025-05-05 09:00:00", more=",2025-05-05 09:00:00,"), more=",UNSUB_TIME,UNSUB_REASON")  # fmt: skip
+    mailchimp(tmp_path / "in", "cleaned", member("c@x.org", "2025-10-10 09:00:00", more=",2025-10-10 09:00:00"),
+              more=",CLEAN_TIME")  # fmt: skip
+    (tmp_path / "in" / "customers_export.csv").write_text(f"Customer ID,{SHOPIFY_CUSTOMERS}\n{shop_says}\n")
+    shop = crm.connect(tmp_path / "in", as_of="2026-02-01")
+    assert consents(shop) == {
+        "a@x.org": (True, "2025-03-01"),  # the shop system agrees, and knows no day
+        "b@x.org": (False, "2025-09-09"), "c@x.org": (False, "2025-10-10"), "d@x.org": (True, "2025-03-01"),
+        "e@x.org": (False, ""), "f@x.org": (True, "2025-03-01"),  # who came back after having left
+    }  # fmt: skip
+    # Before the day on which somebody left nothing is known of the time after it.
+    assert consents(crm.connect(tmp_path / "in", as_of="2025-09-01"))["b@x.org"] == (None, "")
+
+
+def test_days_that_do_not_sort_let_no_old_yes_win(tmp_path: Path) -> None:
+    mailchimp(tmp_path / "in", "subscribed", member("a@x.org", "9/1/25 10:00"))
+    mailchimp(
+        tmp_path / "in",
+        "unsubscribed",
+        member("a@x.org", "12/1/25 10:00", more=",2025-12-01 10:00:00"),
+        more=",UNSUB_TIME",
+    )
+    assert consents(crm.connect(tmp_path / "in", as_of="2026-02-01")) == {"a@x.org": (False, "2025-12-01")}
+
+
+def test_brevos_block_lists_are_read_the_other_way_round(tmp_path: Path) -> None:
+    rows = ["a@x.org;A;Ann;493023125000;No;No;12-04-2022 09:30", "b@x.org;B;Bo;;Yes;Yes;25-04-2022 09:30",
+            "c@x.org;C;Cy;;;No;03-04-2022 09:30"]  # fmt: skip
+    header = "EMAIL;LASTNAME;FIRSTNAME;SMS;EMAIL_BLACKLISTED;SMS_BLACKLISTED;ADDED_TIME"
+    (tmp_path / "brevo.csv").write_text("\n".join([header, *rows, ""]))
+    shop = crm.connect(tmp_path, as_of="2026-02-01")
+    assert consents(shop) == {"a@x.org": (True, "2022-04-12"), "b@x.org": (False, ""), "c@x.org": (None, "")}
+    people = shop.fetch("customers").set_index("email")
+    assert people["sms_consent"].isna().tolist() == [True, False, True] and not people.loc["b@x.org", "sms_consent"]
+    assert people.loc["a@x.org", "phone"] == "+493023125000"

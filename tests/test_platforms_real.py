@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import shutil
 from collections import Counter, defaultdict
 from decimal import Decimal
@@ -15,6 +16,7 @@ import crmlib as crm
 from crmlib import cli
 from crmlib.analysis import data_health
 from crmlib.shop import facts
+from tests.conftest import ROOT
 from tests.test_platforms import PLATFORMS
 
 pytestmark = pytest.mark.skipif(not PLATFORMS.is_dir(), reason="../shared/data is not here")
@@ -122,6 +124,18 @@ def test_the_way_from_shopifys_figures_to_ours_has_no_gap(shopify: crm.Shop) -> 
     assert float(path[-1]) == round(
         100 * bridge.rates.set_index("what").at["Customers with more than one order", "ours"], 2
     )
+    # Guests, orders of no value and test orders count on both sides, unless they were cancelled.
+    kinds = bridge.rates.set_index("what")
+    nothing = [row for row in firsts if not Decimal(row["Total"])]
+    nobody = [row for row in firsts if not (row["Email"] or row["Phone"] or row["Billing Phone"])]
+    for what, rows, paid in (
+        ("Orders of no value", nothing, 0),
+        ("Orders of nobody known", nobody, sum(Decimal(r["Total"]) - Decimal(r["Refunded Amount"]) for r in nobody)),
+        ("Test orders", [], 0),
+    ):
+        here = [row for row in rows if not row["Cancelled at"]]
+        assert kinds.loc[what, ["theirs", "ours"]].tolist() == [len(rows), len(here)], what
+        assert kinds.at[what, "their_money"] == float(paid), what
     part = data_health.part_admin(bridge, currency="USD")
     assert part is not None and "below Shopify's total sales" in part.title
 
@@ -240,3 +254,24 @@ def test_check_says_what_each_file_is_and_import_writes_the_same_tables(
     assert {n: a.kept for n, a in one.audits.items()} == {n: a.kept for n, a in other.audits.items()}
     again = CliRunner().invoke(cli.main, ["import", str(folder / "orders_export_1.csv"), "--shop", str(into)])
     assert again.exit_code == 2 and "already" in again.output
+
+
+@pytest.mark.slow
+def test_a_raw_export_of_orders_becomes_pages_by_one_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "shop").mkdir()
+    shutil.copyfile(PLATFORMS / "shopify_orders_export.csv", tmp_path / "shop" / "orders_export_1.csv")
+    monkeypatch.chdir(ROOT)
+    words = ["run", "--all", "--shop", str(tmp_path / "shop"), "--as-of", "2022-01-12"]
+    done = CliRunner().invoke(cli.main, [*words, "--reports", str(tmp_path / "out"), "-v"], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    status: dict[str, set[str]] = defaultdict(set)
+    for manifest in (tmp_path / "out" / "2022-01-12").glob("*/manifest.json"):
+        status[json.loads(manifest.read_text())["status"]].add(manifest.parent.name)
+    # Whether a check warns depends on the sample; that there is a page does not.
+    assert status["published"] | status["warnings"] == {
+        "audiences", "baskets", "briefing", "cohorts", "customers", "data_health", "lifetime_value", "overview", "proof",
+        "purchase_cycles", "retention", "seasons",
+    }  # fmt: skip
+    assert status["too_few"] == {"personas", "prices"}
+    assert status["not_available"] == {"experiments", "feedback", "teams"}
+    assert (tmp_path / "out" / "index.html").is_file()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import crmlib as crm
 from crmlib.errors import DataError
@@ -156,6 +159,21 @@ def test_two_digit_years_of_birthdays_and_of_orders(tmp_path: Path) -> None:
     assert [f"{day:%Y}" for day in born.loc[["1", "2"]]] == ["1955", "2009"]
 
 
+DAY_FORMS = ("%Y-%m-%d", "%Y/%m/%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%m/%d/%y", "%d-%b-%y", "%b %d, %Y", "%d %B %Y",
+             "%Y-%m-%d %H:%M", "%m/%d/%Y %I:%M %p", "%d.%m.%Y %H:%M:%S")  # fmt: skip
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.datetimes(datetime(2002, 1, 1), datetime(2025, 12, 31)), max_size=12), st.sampled_from(DAY_FORMS))
+def test_days_written_in_any_form_are_read_back(
+    tmp_path_factory: pytest.TempPathFactory, moments: list[datetime], form: str
+) -> None:
+    # One day past the twelfth tells the order of the column.
+    written = [f"{moment:{form}}" for moment in (datetime(2020, 4, 25, 16, 5), *moments)]
+    read = orders_of(tmp_path_factory.mktemp("days"), "ordered_at", written)["ordered_at"]
+    assert read.tolist() == [pd.Timestamp(datetime.strptime(text, form)) for text in written]
+
+
 # Amounts
 
 
@@ -169,6 +187,29 @@ def test_amounts_with_signs_and_groups(tmp_path: Path) -> None:
     }  # fmt: skip
     read = orders_of(tmp_path, "total", list(written))["total"]
     assert dict(zip(written, read, strict=True)) == written
+
+
+SIGNS = ((",", "."), (".", ","), (" ", ","), ("\u00a0", ","), ("\u202f", ","), ("'", "."), ("", "."), ("", ","))
+AROUND = ("{}", "${}", "{} €", "EUR {}", "AU ${}", "CHF {}", "{} zł")
+BELOW_ZERO = ("-{}", "({})", "{}-", "−{}")
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    st.lists(st.integers(-(10**9), 10**9), min_size=1, max_size=12), st.sampled_from(SIGNS), st.sampled_from(AROUND),
+    st.sampled_from(BELOW_ZERO),
+)  # fmt: skip
+def test_amounts_written_in_any_form_are_read_back(
+    tmp_path_factory: pytest.TempPathFactory, cents: list[int], signs: tuple[str, str], around: str, below: str
+) -> None:
+    group, decimal = signs
+    plain = [f"{abs(n) / 100:,.2f}".replace(".", "d").replace(",", group).replace("d", decimal) for n in cents]
+    written = [
+        below.format(around.format(text)) if n < 0 else around.format(text)
+        for n, text in zip(cents, plain, strict=True)
+    ]
+    read = orders_of(tmp_path_factory.mktemp("amounts"), "total", written)["total"]
+    assert [round(100 * value) for value in read] == cents
 
 
 @pytest.mark.usefixtures("each_engine")

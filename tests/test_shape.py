@@ -24,7 +24,7 @@ LONGEST_MODULE = 450
 LONGEST_FUNCTION = 60
 MOST_PARAMETERS = 6
 MOST_NAMES = 20
-MOST_LINES = 54_700  # to fall, never to rise without a feature that is worth it
+MOST_LINES = 55_010  # to fall, never to rise without a feature that is worth it
 
 
 def short(path: Path) -> str:
@@ -87,3 +87,13 @@ def test_the_rule_of_five_stands_in_one_place():
 def test_what_we_write_as_csv_is_read_in_one_place():
     readers = [short(path) for path in MODULES if "DictReader(" in path.read_text(encoding="utf-8")]
     assert readers == ["publishing.py"]
+
+
+PLATFORMS = sorted((PACKAGE / "shop" / "intake" / "platforms").glob("*.py"))
+LONGER = ("base.py",)  # what all of them are written in
+
+
+@pytest.mark.parametrize("path", PLATFORMS, ids=lambda path: path.name)
+def test_a_platform_is_a_table_of_under_80_lines(path: Path):
+    lines = len(path.read_text(encoding="utf-8").splitlines())
+    assert (lines < 80) == (path.name not in LONGER), f"{path.name} has {lines} lines"

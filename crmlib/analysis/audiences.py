@@ -42,6 +42,8 @@ class Audience:
     reached  by channel: who of them may be written to, and how many may not, by reason
     """
 
+    __repr__ = formats.outline
+
     name: str
     who: Segment
     nodes: pd.DataFrame
@@ -64,6 +66,8 @@ class Audience:
 @dataclass(frozen=True)
 class Audiences:
     """All audiences of a shop; `missing` says of those that could not be asked what they need."""
+
+    __repr__ = formats.outline
 
     found: tuple[Audience, ...]
     missing: Mapping[str, str]

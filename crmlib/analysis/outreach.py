@@ -45,7 +45,8 @@ class Contactable:
     frame     those rows, in their order, numbered anew, with lot, names, addresses and consents as `reached` has them
     left_out  customers taken off, by the first reason that applies
     channel   email or sms
-    checked   whether the shop's data says who agreed; where it does not, nobody was taken off for want of consent
+    checked   whether the shop's data says who agreed; where it does not, nobody was taken off for want of consent, and
+              neither e-mail addresses nor phone numbers are in it
     """
 
     frame: pd.DataFrame
@@ -75,7 +76,9 @@ class Contactable:
         left = f"Left out: {wording.listed(gone)}." if gone else ""
         if not self.checked:
             return wording.sentences(
-                f"The data does not say who agreed to {subject}: check that before anybody is written to.", left
+                f"The data does not say who agreed to {subject}, so the list holds no e-mail addresses and no phone "
+                f"numbers; the column {consent.CHANNELS[self.channel][0]} of customers would tell.",
+                left,
             )
         return left or f"All on the list have agreed to {subject}."
 
@@ -118,7 +121,10 @@ def contactable(shop: Shop, frame: pd.DataFrame, *, channel: Channel = "email", 
     off = why != ""
     left_out = answer.assign(why=why)[off].groupby("why")["customer_id"].nunique()
     counts: dict[Reason, int] = {reason: int(left_out[reason]) for reason in get_args(Reason) if reason in left_out}
-    return Contactable(reached(shop, answer[~off].reset_index(drop=True)), counts, channel, found.checked)
+    stay = reached(shop, answer[~off].reset_index(drop=True))
+    # A list of which nobody knows who agreed can be looked into and called from the shop's own books, but not mailed.
+    stay = stay if found.checked else stay.drop(columns=["email", "phone"], errors="ignore")
+    return Contactable(stay, counts, channel, found.checked)
 
 
 def reached(shop: Shop, frame: pd.DataFrame) -> pd.DataFrame:

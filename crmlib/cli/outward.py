@@ -60,8 +60,10 @@ def export(report: str, name: str, target: str, channel: str | None, **options: 
         name=name, target=to, channel=channel or to.channels[0], held=frozenset(kept.held(reports, as_of)),
         elsewhere=frozenset(kept.elsewhere(reports, name, as_of, days=_PAUSE_DAYS)),
     )  # fmt: skip
-    handed = hand_over(_shop(reports, options["shop"]), rows, asked)
-    text = to.text(handed.people, {"for": form, "as_of": str(as_of), "list": name})
+    store = _shop(reports, options["shop"])
+    handed = hand_over(store, rows, asked)
+    said_ = {"for": form, "as_of": str(as_of), "list": name, "country": store.settings.country}
+    text = to.text(handed.people, said_)
     if to.most_bytes and len(text.encode()) > to.most_bytes:
         raise UsageError(f"{target} takes files of up to {to.most_bytes // 10**6} MB; export a shorter list")
     place = Path(options["folder_out"]).expanduser() if options["folder_out"] else kept.folder(reports) / "exports"

@@ -1,6 +1,6 @@
 """A calendar of a list: when how many of its people have their birthday or are due, as iCalendar (RFC 5545).
 
-Events count people and name none, since calendars are shared.
+The public holidays of a year stand beside them. Events count people and name none, since calendars are shared.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from datetime import date, timedelta
 from crmlib.handover import values
 from crmlib.handover.table import Person, Target
 from crmlib.ical import Event, calendar
+from crmlib.shop.facts.holidays import holidays_of
 
 # A year of 365 days has its birthdays of 29 February on the 28th: the last day of the month in every year.
 _LAST_OF_FEBRUARY = "RRULE:FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=-1"
@@ -28,6 +29,9 @@ def _written(people: Sequence[Person], options: Mapping[str, str]) -> str:
         rule = _LAST_OF_FEBRUARY if leap else "RRULE:FREQ=YEARLY"
         title = f"{name}: {count} birthday{'s'[: count > 1]}"
         events.append(Event(f"{name} born {month}-{number}", first, title, rule))
+    if events:  # of which some may fall on a day that nobody works
+        free = holidays_of(options.get("country", ""), made, made + timedelta(days=365))
+        events += [Event(f"holiday {day}", day, title) for day, title in sorted(free.items())]
     return calendar(events, made=made)
 
 

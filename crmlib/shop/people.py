@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
 
 __all__ = ["Identity", "People", "e164", "email_of", "is_shared_address", "match"]
 
+_RULES = ("same account", "same e-mail", "same phone")
+_Item = tuple[int, int, str]  # which rule it makes, how long an account is, and itself
 _MANY_NAMES = 3  # an address or a phone under more names or accounts than this is a household's at best
 _EMAIL = re.compile(r"[^@\s,;<>]+@[^@\s,;<>]+\.[^@\s,;<>.]{2,}")
 # Of nobody, or of the marketplace that passes letters on.
@@ -46,7 +49,8 @@ class People:
     """The people that rows are of, and how they were told.
 
     of        what a row says -> customer_id, empty for somebody who cannot be known again
-    why       customer_id -> the accounts, addresses and phones it stands for, where these are more than one
+    why       customer_id -> the accounts, addresses and phones it stands for, each with the rule by which it is theirs,
+              where these are more than one: 'own id', or what a row that is known already has the same of
     joined    people with several accounts, or with orders of their own beside an account
     by_phone  people who are known by their phone where they gave no address
     shared    addresses that many names or a marketplace use, by which nobody is joined
@@ -54,7 +58,7 @@ class People:
     """
 
     of: Mapping[Identity, str] = field(default_factory=dict)
-    why: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    why: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     people: int = 0
     joined: int = 0
     by_phone: int = 0
@@ -190,6 +194,7 @@ def _told(
 ) -> People:
     parts: dict[str, set[str]] = defaultdict(set)
     known: dict[str, set[str]] = defaultdict(set)
+    rows: dict[str, list[tuple[str, str, str]]] = defaultdict(list)
     for item in list(sets.parent):
         parts[sets.root(item)].add(item)
     for row, node in node_of.items():
@@ -197,15 +202,16 @@ def _told(
             root = sets.root(node)
             parts[root].add(node)
             known[root] |= {phones[row]} - {""}
+            account = f"{row.platform} {row.account}".strip() if row.account else ""
+            email = (
+                node[2:] if node[0] == "s" else email_of(row.email) if f"e {email_of(row.email)}" in sets.parent else ""
+            )
+            rows[root].append((account, email, phones[row]))
     ids = {root: _id(items, known[root]) for root, items in parts.items()}
     twice = {name for name, n in Counter(ids.values()).items() if n > 1}
     # Accounts of two platforms may bear one number.
     ids = {root: f"{min(parts[root])[2:]}" if name in twice else name for root, name in ids.items()}
-    why = {}
-    for root, items in parts.items():
-        said = sorted({*(item[2:].strip() for item in items if item[0] != "p"), *known[root]})
-        if len(said) > 1:
-            why[ids[root]] = tuple(said)
+    told = {ids[root]: _why(said) for root, said in rows.items()}
     accounts: dict[str, set[tuple[str, str]]] = defaultdict(set)
     called: set[str] = set()
     for row, node in node_of.items():
@@ -215,13 +221,34 @@ def _told(
     several = {root for root, held in accounts.items() if len(held) > 1 and any(account for _, account in held)}
     return People(
         of={row: ids[sets.root(node)] if node else "" for row, node in node_of.items()},
-        why=why,
+        why={who: said for who, said in told.items() if len(said) > 1},
         people=len(parts),
         joined=len(several),
         by_phone=sum(len(parts[root]) > 1 for root in called),
         shared=shared,
         doubtful=doubtful,
     )
+
+
+def _why(rows: Sequence[tuple[str, str, str]]) -> dict[str, str]:
+    """The account, address and phone of each of a person's rows, and what led to it, before phones what is surer."""
+    if len(rows) == 1:
+        alone = [(item, rule) for item, rule in zip(rows[0], _RULES, strict=True) if item]
+        return {item: alone[0][1] if place else "own id" for place, (item, _) in enumerate(alone)}
+    links: dict[_Item, set[_Item]] = defaultdict(set)
+    for row in rows:
+        said = {(place, 0 if place else len(item), item) for place, item in enumerate(row) if item}
+        for one in said:
+            links[one] |= said
+    found: dict[str, str] = {}
+    queue: list[tuple[int, _Item]] = [(-1, min(links))] if links else []
+    while queue:
+        rule, item = heappop(queue)
+        if item[2] not in found:
+            found[item[2]] = _RULES[rule] if rule >= 0 else "own id"
+            for other in links[item]:
+                heappush(queue, (item[0], other))
+    return found
 
 
 def _id(items: set[str], phones: set[str]) -> str:

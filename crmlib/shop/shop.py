@@ -259,13 +259,13 @@ class Shop:
         """How rows of raw exports were told to be of one person."""
         return self._record.people
 
-    def person(self, customer_id: str) -> tuple[str, ...]:
-        """Which accounts, addresses and phones does a customer of raw exports stand for? Their own id alone, if one.
+    def person(self, customer_id: str) -> Mapping[str, str]:
+        """Which accounts, addresses and phones does a customer of raw exports stand for, and by which rule each?
 
         >>> shop.person("C00017")
-        ('C00017',)
+        {'C00017': 'own id'}
         """
-        return self._record.people.why.get(customer_id, (customer_id,))
+        return self._record.people.why.get(customer_id, {customer_id: "own id"})
 
     def notes(self) -> pd.DataFrame:
         """What was decided while the files were read, for whoever knows better? One row each: code, file, detail.

@@ -28,6 +28,8 @@ class Shift:
     each calendar month against the same month of other years, where there are two years (`seasonal`).
     """
 
+    __repr__ = formats.outline
+
     month: pd.Timestamp | None
     effect: float
     low: float

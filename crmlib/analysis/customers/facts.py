@@ -10,6 +10,7 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from crmlib.errors import NotAvailable, NotEnoughData
+from crmlib.formats import outline
 from crmlib.shop.facts import customer_history, gap_lengths, purchase_days
 from crmlib.shop.shop import Shop
 from crmlib.wording import noun
@@ -28,6 +29,8 @@ class Profiles:
     purchase). `gaps` are the days between consecutive purchases of those who came back: gap, n,
     w (each customer weighs 1).
     """
+
+    __repr__ = outline
 
     day: date
     frame: pd.DataFrame

@@ -32,6 +32,8 @@ class Cuts:
     best        sales, in the year up to the last purchase, from which a customer is among the best; inf: nobody is
     """
 
+    __repr__ = formats.outline
+
     late_days: int
     quiet_days: int
     regular: int

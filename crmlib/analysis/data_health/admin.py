@@ -19,17 +19,22 @@ if TYPE_CHECKING:
 
 _NO_SHOPS = ("Stripe", "PayPal", "")  # which say what was paid, not what was sold
 _MONEY = "decimal(18, 4)"
+# Orders that another tool may leave out; here they count unless they were cancelled.
+_KINDS = {"guests": "Orders of nobody known", "zero": "Orders of no value", "tests": "Test orders"}
 
 
 @dataclass(frozen=True)
 class Bridge:
     """From the platform's figures to ours: `steps` (step, amount, total: is it a figure?) add up to the last cent.
 
-    rates  what, theirs, ours: orders, the average order, the share of customers who ordered more than once
+    rates  what, theirs, ours: orders, the average order, the share of customers who ordered more than once, and how
+           many orders of a kind each side counts; their_money, our_money: what those of a kind came to, after refunds
     ratios of, step, amount: from their average order and share of returning customers (in percent) to ours; the steps
            between add up as they are rounded
     month  step, amount: the same for the last full month, where refunds have a day and days a time zone
     """
+
+    __repr__ = formats.outline
 
     platform: str
     steps: pd.DataFrame
@@ -112,20 +117,27 @@ def measure_admin(shop: Shop) -> Bridge | None:
     frame = pd.DataFrame(steps, columns=["step", "amount", "total"])
     keep = frame["total"] | (frame["amount"].abs() >= 0.005)
     rates, shares = _rates(sums, ours), _shares(shop, rows)
-    rates.loc[len(rates)] = ["Customers with more than one order", shares[0], shares[-1]]
+    rates.loc[len(rates), ["what", "theirs", "ours"]] = ["Customers with more than one order", shares[0], shares[-1]]
     return Bridge(
         platform, frame[keep].reset_index(drop=True), rates, _month(shop, rows), _ratios(sums, ours, shares)
     )  # fmt: skip
 
 
 def _sums(shop: Shop, rows: ir.Table) -> pd.Series:
-    """Amounts of all orders, and as `in_…` of those that count here."""
+    """Amounts of all orders, and as `in_…` of those that count here; how many of each of _KINDS, and their money."""
     stands = rows["ours"].notnull()
+    theirs = rows["total"] - rows["refunded"]
+    of_kind = {"guests": rows["customer_id"].isnull(), "zero": rows["total"] == 0, "tests": rows["test"]}
+    kinds = {
+        name: value.fill_null(0)
+        for kind, it in of_kind.items()
+        for name, value in ((f"n_{kind}", it.sum()), (f"in_n_{kind}", (it & stands).sum()),
+                            (f"of_{kind}", theirs.sum(where=it)), (f"in_of_{kind}", rows["ours"].sum(where=it)))
+    }  # fmt: skip
     amounts_ = {name: rows[name] for name in ("goods", "discount", "shipping", "tax", "refunded", "total")}
     found = shop.fetch(rows.aggregate(
-        n=rows.count(), out=(rows["total"] - rows["refunded"]).sum(where=~stands).fill_null(0),
-        counted=rows["ours"].count(), zero=(rows["total"] == 0).sum().fill_null(0),
-        guests=rows["customer_id"].isnull().sum().fill_null(0), tests=rows["test"].sum().fill_null(0),
+        n=rows.count(), out=theirs.sum(where=~stands).fill_null(0),
+        counted=rows["ours"].count(), **kinds,
         **{name: amount.sum().fill_null(0) for name, amount in amounts_.items()},
         **{f"in_{name}": amount.sum(where=stands).fill_null(0) for name, amount in amounts_.items()},
     ))  # fmt: skip
@@ -133,14 +145,26 @@ def _sums(shop: Shop, rows: ir.Table) -> pd.Series:
 
 
 def _rates(sums: pd.Series, ours: float) -> pd.DataFrame:
-    """How many orders, and how much each: what, theirs, ours."""
-    n, counted = max(sums["n"], 1), max(sums["counted"], 1)
+    """How many orders, how much each, and how many are of a kind: what, theirs, ours, their_money, our_money."""
+    n, counted, no = max(sums["n"], 1), max(sums["counted"], 1), float("nan")
+    kinds = [
+        (what, *(sums[f"{side}{kind}"] for side in ("n_", "in_n_", "of_", "in_of_"))) for kind, what in _KINDS.items()
+    ]
     return pd.DataFrame(
-        [("Orders", sums["n"], sums["counted"]), ("Average order", sums["goods"] / n, ours / counted),
-         ("Orders of nobody known", sums["guests"], sums["guests"]),
-         ("Orders of no value", sums["zero"], sums["zero"]), ("Test orders", sums["tests"], sums["tests"])],
-        columns=["what", "theirs", "ours"],
+        [("Orders", sums["n"], sums["counted"], no, no), ("Average order", sums["goods"] / n, ours / counted, no, no),
+         *kinds], columns=["what", "theirs", "ours", "their_money", "our_money"],
     )  # fmt: skip
+
+
+def _counts(bridge: Bridge) -> pd.DataFrame:
+    """How many orders each side counts, and of each kind that there is: month (of what), step, amount, orders."""
+    asked = bridge.rates["what"].isin(_KINDS.values()) & (bridge.rates["theirs"] > 0)
+    rows = []
+    for what, theirs, ours, money, our_money in bridge.rates[asked | (bridge.rates["what"] == "Orders")].itertuples(
+        index=False
+    ):
+        rows += [(what, bridge.platform, money, theirs), (what, "Here", our_money, ours)]
+    return pd.DataFrame(rows, columns=["month", "step", "amount", "orders"])
 
 
 def _shares(shop: Shop, rows: ir.Table) -> tuple[float, float, float]:
@@ -229,7 +253,9 @@ def part_admin(bridge: Bridge | None, *, currency: str) -> Part | None:
     same = abs(bridge.difference) < 0.005
     how = "the same as" if same else f"{amount} {'above' if bridge.difference > 0 else 'below'}"
     ratios = bridge.ratios.rename(columns={"of": "month"}).replace({"step": {"In the platform": bridge.platform}})
-    both = pd.concat([bridge.steps.assign(month="All orders"), bridge.month, ratios], ignore_index=True)
+    both = pd.concat(
+        [bridge.steps.assign(month="All orders"), bridge.month, ratios, _counts(bridge)], ignore_index=True
+    )
     return Part(
         title=f"Net sales here are {how} {bridge.platform}'s total sales",
         sentence="The table goes from its figures to ours, step by step."
@@ -237,10 +263,10 @@ def part_admin(bridge: Bridge | None, *, currency: str) -> Part | None:
         else f"{bridge.platform} may still date refunds and days in another way than these pages.",
         detail=True,
         chart=figures.table(
-            both[["month", "step", "amount"]],
+            both[["month", "step", "amount", "orders"]],
             caption=f"From {bridge.platform}'s figures to ours, cause by cause",
-            labels={"month": "Of", "step": "Step", "amount": "Amount"},
-            formats={"amount": lambda value: formats.number(value, digits=2)},
+            labels={"month": "Of", "step": "Step", "amount": "Amount", "orders": "Orders"},
+            formats={"amount": lambda value: formats.number(value, digits=2), "orders": formats.number},
         ),
         tables={
             "admin": bridge.steps,

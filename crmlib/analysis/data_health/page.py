@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from crmlib import wording
 from crmlib.analysis.data_health.admin import measure_admin, part_admin
+from crmlib.analysis.data_health.apart import part_credits, part_not_goods
 from crmlib.analysis.data_health.facts import Health
 from crmlib.analysis.data_health.gaps import part_checks, part_fields, part_guests
 from crmlib.analysis.data_health.months import compare, month_title, part_months
@@ -28,6 +29,8 @@ def page(health: Health, *, shop: Shop) -> Findings:
         part_months(health, rule=shop.money_rule()),
         part_faults(health),
         part_states(shop),
+        part_credits(shop),
+        part_not_goods(shop),
         part_files(shop),
         part_sums(shop),
         part_spent(shop),

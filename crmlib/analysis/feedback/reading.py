@@ -20,6 +20,7 @@ from crmlib.analysis.feedback.phrasing import signatures
 from crmlib.analysis.feedback.taught import NAME, shipped
 from crmlib.analysis.feedback.themes import THEMES, OwnWords, clauses
 from crmlib.errors import UsageError
+from crmlib.formats import outline
 
 Outcome = Literal["read", "no_signal", "other_language"]
 
@@ -63,6 +64,8 @@ class Reader:
     TextBlob's lexicon and rules of wording alone. `known` holds the scores of texts met before by their key, so that
     none is scored twice. `words` are the shop's own, beside ours, and `labelled` what its labels teach of themes.
     """
+
+    __repr__ = outline
 
     abstain_below: float = 0.1
     learnt: Learnt | None = None

@@ -11,7 +11,7 @@ import pandas as pd
 from crmlib import figures, formats, wording
 from crmlib.analysis.lifetime_value.scoring import BEST_SHARE, Scores
 from crmlib.analysis.lifetime_value.validation import Trust, Validation
-from crmlib.analysis.outreach import WRITE, contactable, reached
+from crmlib.analysis.outreach import WRITE, contactable
 from crmlib.findings import Action, Metric, Part, Signal
 
 if TYPE_CHECKING:
@@ -195,11 +195,12 @@ def part_wholesale(scores: Scores, *, shop: Shop, tested: bool = True) -> Part |
     part = f": {formats.share(value / whole)} of expected {scores.margin.called}" if whole > 0 and tested else ""
     who = "wholesale customer" if len(people) == 1 else wording.counted(len(people), "wholesale customer")
     worth = "" if part or not tested else wording.rounded_money(float(value), shop.currency)
+    may = contactable(shop, people[_COLUMNS], name=WHOLESALE)
     action = Action(
         what=f"Look after your {who}{part}", worth=worth, by=wording.working_day(shop.as_of, _WITHIN_DAYS),
-        owner="sales", file=f"lists/{WHOLESALE}.csv",
+        owner="sales", file=f"lists/{WHOLESALE}.csv" if len(may.frame) else "",
         count=len(people), weight=max(float(people["if_active"].sum() - value), 0.0) if tested else 0.0,
         why="Their orders are far larger than anybody else's, so they are counted apart and forecast at their own "
-        "average.",
+        f"average. {may.note}",
     )  # fmt: skip
-    return Part(actions=[action], lists={WHOLESALE: reached(shop, people[_COLUMNS])})
+    return Part(actions=[action], lists={WHOLESALE: may.frame} if len(may.frame) else {})

@@ -15,6 +15,7 @@ from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits  # comes with scikit-learn
 
 from crmlib.analysis.personas.facts import FEW, LEAST_ORDERS, Trait
+from crmlib.formats import outline
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]
@@ -44,6 +45,8 @@ class Scale:
 class Model:
     """Kinds as centres in the space of `scales`; `spread` is the variance within a kind of one habit."""
 
+    __repr__ = outline
+
     scales: tuple[Scale, ...]
     centres: Floats
     spread: float
@@ -68,6 +71,8 @@ class Verdict:
     stability   mean Jaccard likeness of each kind when customers are drawn again; `null` the same for the null
     curve       kinds, gain, z
     """
+
+    __repr__ = outline
 
     structure: bool
     gain: float

@@ -40,6 +40,8 @@ class Problems:
     pieces   pieces bought by each kind; empty where the shop's lines do not say
     """
 
+    __repr__ = formats.outline
+
     table: pd.DataFrame
     missing: dict[str, str]
     pieces: pd.Series

@@ -28,6 +28,8 @@ _SURE = 0.999  # of the range of a rate: a dozen of them must not fail by chance
 class Check:
     """One number and what it must be: `low` to `high`. `source` says where that comes from."""
 
+    __repr__ = outline
+
     kind: Kind
     name: str
     ours: float

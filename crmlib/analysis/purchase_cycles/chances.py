@@ -35,6 +35,8 @@ class Chances:
     off        by horizon, log(actual / forecast) of the number of buyers on each earlier day tested
     """
 
+    __repr__ = formats.outline
+
     customers: pd.DataFrame
     tenths: pd.DataFrame
     off: Mapping[int, tuple[float, ...]]

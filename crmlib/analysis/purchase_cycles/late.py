@@ -39,6 +39,8 @@ class Late:
     regularity k of Wheat and Morrison 1990: 1 is chance alone, more is regular
     """
 
+    __repr__ = formats.outline
+
     points: Floats
     false: Estimate
     regularity: float | None

@@ -25,6 +25,8 @@ class Again:
     `closed_median` is the median of the gaps that were closed alone: what is found where open ones are forgotten.
     """
 
+    __repr__ = formats.outline
+
     days: Floats
     share: Floats
     low: Floats

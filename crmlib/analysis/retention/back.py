@@ -34,6 +34,8 @@ class Back:
     total    how many of those who left will come back in the next AHEAD days; None where nothing could be counted
     """
 
+    __repr__ = formats.outline
+
     chance: pd.Series
     windows: pd.DataFrame
     total: Total | None

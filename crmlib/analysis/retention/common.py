@@ -39,6 +39,8 @@ class Common:
     lacking  what the data does not say
     """
 
+    __repr__ = formats.outline
+
     table: pd.DataFrame
     people: pd.DataFrame
     left: int

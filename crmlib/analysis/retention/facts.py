@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from crmlib.errors import NotAvailable
+from crmlib.formats import outline
 from crmlib.shop.facts import gap_lengths, gaps, has_costs, order_margins
 from crmlib.shop.facts.gaps import PRIOR_GAPS
 from crmlib.shop.shop import Shop
@@ -40,6 +41,8 @@ class Limits:
     customers  customers who ever bought
     span       days in which somebody must have left to be counted
     """
+
+    __repr__ = outline
 
     day: date
     usual: int

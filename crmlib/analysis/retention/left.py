@@ -31,6 +31,8 @@ class Left:
     called              what their money is called: margin, or sales
     """
 
+    __repr__ = formats.outline
+
     at: Limits
     base: int
     left: int

@@ -33,6 +33,8 @@ class Lists:
     come back `unasked`.
     """
 
+    __repr__ = formats.outline
+
     people: pd.DataFrame
     win_back: pd.DataFrame
     note: str

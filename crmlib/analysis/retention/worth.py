@@ -65,6 +65,8 @@ class Worth:
     base     chance to come back unasked within AHEAD days, of those who left in the last span
     """
 
+    __repr__ = formats.outline
+
     tried: Tried | None
     year: Estimate
     contact: float

@@ -36,6 +36,8 @@ class Cells:
     mix      what makes a case hard, beside the time of year
     """
 
+    __repr__ = formats.outline
+
     kind: str
     measure: str
     frame: pd.DataFrame

@@ -27,6 +27,7 @@ from crmlib.shop.tables import TABLES, Column, Table
 
 CENT = 0.0051  # amounts are rounded to the cent on both sides
 _BROKEN = (BROKEN_QUOTE, TOO_LONG, RAGGED_ROW)
+A_FILE = 1 << 40  # what `_at` grows by from file to file, in the order of their names
 WHO = ("_account", "_email", "_phone", "_name")
 
 
@@ -117,7 +118,7 @@ class _Composing:
         """Columns of theirs that at least one file has, as this export spells them; and what shop.toml names."""
         there: dict[str, str] = {}
         for piece in self.pieces:
-            there |= {name.strip().casefold(): name.strip() for name in piece.source.header}
+            there |= {name: theirs.strip() for name, theirs in self.export.names(piece.source.header).items()}
         mapped = [theirs for columns in self.settings.columns.values() for theirs in columns.values()]
         many = [name for name in there.values() if self.export.many and re.fullmatch(self.export.many, name)]
         # To the engine names that differ in nothing but their case are one.
@@ -133,7 +134,7 @@ class _Composing:
         return ibis.union(*parts) if len(parts) > 1 else parts[0]  # fmt: skip
 
     def _texts(self, raw: Raw) -> ir.Table:
-        ours = {theirs.strip().casefold(): raw.names[theirs] for theirs in reversed(tuple(raw.names))}
+        ours = {name: raw.names[theirs] for name, theirs in self.export.names(raw.names).items()}
         texts = {name: _text(raw.rows, ours.get(name.casefold(), "")) for name in self.wanted}
         reasons = [(raw.rows[flag(reason)], reason) for reason in raw.broken if reason != BLANK]
         bad = ibis.cases(*reasons, else_=ibis.null("string")) if reasons else ibis.null("string")
@@ -373,14 +374,15 @@ class _Composing:
         known = {name.casefold() for name in self.wanted}
         for number, piece in enumerate(self.pieces):
             header = [name.strip() for name in piece.source.header]
+            mine = {theirs.strip() for name, theirs in self.export.names(header).items() if name in known}
             yield Recognised(
                 file=piece.name,
                 platform=self.export.platform,
                 what=self.export.what,
                 tables=tuple(name for name in self.export.made if name in TABLES),
                 rows=rows.get(number, 0),
-                used=tuple(name for name in header if name.casefold() in known),
-                left=tuple(name for name in header if name.casefold() not in known),
+                used=tuple(name for name in header if name in mine),
+                left=tuple(name for name in header if name not in mine),
                 again=self.again.get(number, 0),
             )
 
@@ -394,7 +396,7 @@ def _digest(text: Any) -> Any:
 
 
 def _place(rows: ir.Table) -> ir.IntegerValue:
-    return rows["_file"].cast("int64") * (1 << 40) + rows["_row"].cast("int64")
+    return rows["_file"].cast("int64") * A_FILE + rows["_row"].cast("int64")
 
 
 def _unquoted(text: ir.StringValue) -> ir.StringValue:

@@ -237,7 +237,7 @@ class _Gathering:
         return found
 
     def _piece(self, item: _Item, export: Export) -> Piece:
-        needs = frozenset(name.casefold() for name in export.needs)
+        needs = export.needed
         source = item.source
         if export.short_rows and not source.parquet:
             plain, even = item.unpacked.path, self._place() / "even.csv"

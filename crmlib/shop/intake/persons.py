@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import reduce
+from operator import or_
 
 import ibis
 import ibis.expr.types as ir
 import pandas as pd
 
 from crmlib.shop.engines import Engine
-from crmlib.shop.intake.compose import WHO
+from crmlib.shop.intake.compose import A_FILE, WHO
 from crmlib.shop.people import Identity, People, match
-from crmlib.shop.vocabulary import is_guest
+from crmlib.shop.tables import TABLES
+from crmlib.shop.vocabulary import is_guest, yes_or_no
 
 _SAID = ("_platform", *WHO)
+_CONSENTS = next(state.columns for state in TABLES["customers"].states if state.at == "consent_at")
 
 
 def resolved(works: Engine, tables: Mapping[str, ir.Table], *, country: str) -> tuple[dict[str, ir.Table], People]:
@@ -61,12 +65,47 @@ def _theirs(rows: ir.Table) -> ir.StringValue:
 
 
 def _one_each(works: Engine, rows: ir.Table) -> ir.Table:
-    """One row a person: of each column what the best file says, the newest row of it first."""
+    """One row a person: of each column what the best file says, the latest of its kind and there the top row first."""
     people = rows.filter(rows["customer_id"].notnull())
-    names = [name for name in people.columns if name not in ("customer_id", "_at", "_rank", "_part")]
-    order = [people["_rank"], people["_part"], people["_at"]]
-    firsts = {name: people[name].first(order_by=order) for name in names}
+    account = people["_email"].strip().lower().nullif("").coalesce(people["_account"])
+    people = people.mutate(_file=people["_at"] // A_FILE, _one=account)
+    latest = people["_file"].max().over(group_by=["customer_id", "_part", "_one"])
+    people = works.keep("_accounts", people.mutate(_last=people["_file"] == latest))
+    names = [name for name in rows.columns if name not in ("customer_id", "_at", "_rank", "_part")]
+    order = [people["_rank"], people["_part"], people["_file"].desc(), people["_at"]]
+    firsts = {name: people[name].first(order_by=order) for name in names} | _consents(people, order)
     each = people.group_by("customer_id").aggregate(**firsts, _at=people["_at"].min(), _rank=people["_rank"].min())
+    each = _of_one_day(each) if "consent_at" in names else each
     # Who cannot be named is told so, where the list itself has such rows.
     nobody = rows.filter(rows["customer_id"].isnull() & (rows["_rank"] == 0)).select(*each.columns)
     return works.keep("_people", ibis.union(each, nobody))
+
+
+def _consents(people: ir.Table, order: Sequence[ir.Value]) -> dict[str, ir.Value]:
+    """Of what the latest file says of each account a no before a yes, of equal ones one with its day, and as '_since …'
+    that day."""
+    found: dict[str, ir.Value] = {}
+    undated = [people["consent_at"].isnull()] if "consent_at" in people.columns else []
+    for name in (name for name in _CONSENTS if name in people.columns):
+        says = yes_or_no(people[name].cast("string").strip().lower(), name)
+        first = ibis.cases((says.isnull(), 2), (says, 1), else_=0)
+        told = {"order_by": [first, *undated, *order], "where": people["_last"] & people[name].notnull()}
+        found[name] = people[name].first(**told)
+        if undated:
+            found[f"_since {name}"] = people["consent_at"].first(**told, include_null=True)
+    return found
+
+
+def _of_one_day(each: ir.Table) -> ir.Table:
+    """With the day of the first channel of which anything is said; none where a yes on another is of another day."""
+    said = [name for name in _CONSENTS if name in each.columns]
+    if not said:
+        return each
+    day = ibis.cases(*((each[name].notnull(), each[f"_since {name}"]) for name in said), else_=each["consent_at"])
+    other = [
+        yes_or_no(each[name].cast("string").strip().lower(), name).fill_null(False)
+        & ~each[f"_since {name}"].identical_to(day)
+        for name in said
+    ]
+    alone = ibis.ifelse(reduce(or_, other), ibis.null(day.type()), day)
+    return each.mutate(consent_at=alone).drop(*(f"_since {name}" for name in said))

@@ -68,7 +68,19 @@ _WOO_TABLES = {
         "customer_id user_id email first_name last_name date_registered country state city postcode", optional=True
     ),
     "options": Wanted("option_id option_name option_value", _in("option_name", ("timezone_string",)), optional=True),
+    "term_relationships": Wanted("object_id term_taxonomy_id", optional=True),
+    "term_taxonomy": Wanted(
+        "term_taxonomy_id term_id taxonomy parent", _in("taxonomy", ("product_cat",)), optional=True
+    ),
+    "terms": Wanted("term_id name", optional=True),
 }
+# Of a product's several categories the first that lies in another; WordPress keeps their names as a page has them.
+_CATEGORIES = """
+    categories AS (
+        SELECT r.object_id::VARCHAR AS product, replace(
+            first(t.name ORDER BY x.parent::VARCHAR = '0', x.term_taxonomy_id), '&amp;', '&') AS category
+        FROM term_relationships r JOIN term_taxonomy x USING (term_taxonomy_id) JOIN terms t ON t.term_id = x.term_id
+        GROUP BY r.object_id)"""
 _ITEMS = f"""
     items AS (
         SELECT i.order_id, i.order_item_id, any_value(i.order_item_name) AS name, any_value(i.order_item_type) AS type,
@@ -92,11 +104,12 @@ def _woocommerce(sold: str, back: str) -> dict[str, str]:
                 sums.lines, sums.fees, sums.coupon
             FROM o LEFT JOIN sums ON sums.order_id = o.id ORDER BY o.id""",
         "lines": f"""
-            WITH o AS ({sold}), {_ITEMS}
+            WITH o AS ({sold}), {_ITEMS}, {_CATEGORIES}
             SELECT items.order_item_id AS "WooCommerce line", items.order_id,
                 coalesce(nullif(items.variation, '0'), items.product) AS product_id, items.name, items.quantity,
-                items.total AS line_total, greatest(items.subtotal - items.total, 0) AS discount
-            FROM items SEMI JOIN o ON o.id = items.order_id WHERE items.type = 'line_item'
+                items.total AS line_total, greatest(items.subtotal - items.total, 0) AS discount, c.category
+            FROM items SEMI JOIN o ON o.id = items.order_id LEFT JOIN categories c ON c.product = items.product
+            WHERE items.type = 'line_item'
             ORDER BY items.order_item_id""",
         "refunds": f"""
             WITH r AS ({back})

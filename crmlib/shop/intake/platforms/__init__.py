@@ -12,6 +12,7 @@ from crmlib.shop.intake.platforms import (
     etsy_items,
     experiments,
     magento,
+    mailing,
     payments,
     prestashop,
     reviews,
@@ -30,7 +31,7 @@ __all__ = ["EXPORTS", "Export", "Identity", "Made", "nearest_export", "recognise
 _MODULES = (
     shopify, shopify_lists, woocommerce, woocommerce_core, woocommerce_more, magento, prestashop,
     etsy, etsy_items, amazon, ebay, square, payments,
-    reviews, tickets, experiments, databases,
+    reviews, tickets, experiments, databases, mailing,
 )  # fmt: skip
 EXPORTS: tuple[Export, ...] = tuple(
     value for module in _MODULES for value in vars(module).values() if isinstance(value, Export)
@@ -44,7 +45,7 @@ def recognise(header: Iterable[str]) -> Export | None:
     'orders'
     """
     there = {name.strip().casefold() for name in header}
-    met = [export for export in EXPORTS if there.issuperset(name.casefold() for name in export.needs)]
+    met = [export for export in EXPORTS if there >= export.needed]
     return max(met, key=lambda export: len(export.needs), default=None)
 
 

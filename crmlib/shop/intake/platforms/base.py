@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import ibis
 import ibis.expr.types as ir
@@ -56,6 +56,7 @@ class Export:
     short_rows  its rows end where nothing follows, and quotes in them are words
     also      other columns of theirs that its functions use
     sums      what should add up, order by order, in the rows of `sums_of`
+    called    columns that this file has in another language: as they are named here -> as it names them
     """
 
     platform: str
@@ -73,6 +74,18 @@ class Export:
     unnamed: bool = False
     or_key: str = ""
     short_rows: bool = False
+    called: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def needed(self) -> frozenset[str]:
+        """Columns by which it is known, in small letters as the file has them."""
+        return frozenset(self.called.get(name, name).casefold() for name in self.needs)
+
+    def names(self, header: Iterable[str]) -> dict[str, str]:
+        """The columns of a header by their names here, in small letters; of two alike the first."""
+        ours = {theirs.casefold(): name for name, theirs in self.called.items()}
+        there = {name.strip().casefold(): name for name in reversed(list(header))}
+        return {ours.get(name, name).casefold(): theirs for name, theirs in reversed(there.items())}
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -40,7 +40,7 @@ def _exports(platform: str) -> Iterator[Export]:
         platform=platform, what="database: order lines", needs=(line, "order_id", "product_id"), key=line,
         made={
             "order_lines": Made({**{name: name for name in lines}, "line_no": "_key"}),
-            "products": Made({"product_id": "product_id", "name": "name"}, rank=1,
+            "products": Made({"product_id": "product_id", "name": "name", "category": "category"}, rank=1,
                              rows=lambda t: one_per(t.mutate(_goods=t["product_id"]), "_goods")),
         },
     )  # fmt: skip
@@ -51,7 +51,7 @@ def _exports(platform: str) -> Iterator[Export]:
     )  # fmt: skip
     known = ("created_at", "birth_date", "gender", "email_consent", "consent_at")
     yield Export(
-        platform=platform, what="database: customers", needs=(customer, "email"), also=("last_name",),
+        platform=platform, what="database: customers", needs=(customer, "email"), also=("last_name",), key=customer,
         made={"customers": Made({"_account": customer, "_email": "email", "_name": _NAME, **_PLACE,
                                  **{name: name for name in known}})},
     )  # fmt: skip

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import ibis
 import ibis.expr.types as ir
 
@@ -59,3 +61,10 @@ ORDERS = Export(
             t, "Shipping And Handling", "Postage And Packaging", "Postage And Handling", "Seller Collected Tax",
             "eBay Collected Tax")}),),
 )  # fmt: skip
+
+# The report in German, as far as its names are known; what is not named here, such as eBay's taxes, is left.
+ORDERS_GERMAN = replace(ORDERS, what="orders report in German", called={
+    "Sales Record Number": "Verkaufsprotokollnummer", "Order Number": "Bestellnummer", "Item Number": "Artikelnummer",
+    "Item Title": "Angebotstitel", "Custom Label": "Bestandseinheit", "Quantity": "Anzahl", "Sold For": "Verkauft für",
+    "Shipping And Handling": "Verpackung und Versand", "Total Price": "Gesamtbetrag", "Sale Date": "Verkauft am",
+    "Buyer Username": "Nutzername des Käufers", "Buyer Name": "Name des Käufers"})  # fmt: skip

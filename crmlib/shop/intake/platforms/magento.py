@@ -28,6 +28,7 @@ CUSTOMERS = Export(
     platform="Magento",
     what="customers grid",
     needs=("ID", "Name", "Email", "Group", "Customer Since"),
+    key="ID",
     made={
         "customers": Made({
             "_account": "ID", "_email": "Email", "_phone": "Phone", "_name": "Name", "created_at": "Customer Since",
@@ -42,6 +43,7 @@ MAIN_FILE = Export(
     platform="Magento",
     what="customers main file",
     needs=("email", "_website", "created_at", "firstname", "lastname", "group_id"),
+    key="email",
     made={
         "customers": Made({
             "_email": "email", "_name": (lambda t: joined_text(t, "firstname", "lastname"), "firstname"),

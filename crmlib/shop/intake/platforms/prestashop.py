@@ -63,6 +63,7 @@ LINES = Export(
 CUSTOMERS = Export(
     platform="PrestaShop", what="ps_customer",
     needs=("id_customer", "email", "firstname", "lastname", "newsletter", "date_add"),
+    key="id_customer",
     made={"customers": Made({
         "_account": "id_customer", "_email": "email", "first_name": "firstname", "last_name": "lastname",
         "_name": (lambda t: joined_text(t, "firstname", "lastname"), "firstname"), "birth_date": "birthday",

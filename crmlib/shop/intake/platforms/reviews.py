@@ -1,4 +1,4 @@
-"""Reviews: Judge.me, Loox, Yotpo, Okendo, Trustpilot and Shopify's own of old, all of them one table of texts."""
+"""Reviews: Judge.me, Loox, Yotpo, Okendo, Trustpilot, Etsy and Shopify's own of old, all of them one table of texts."""
 
 from __future__ import annotations
 
@@ -56,4 +56,9 @@ TRUSTPILOT = _export(
     ("Review Title", "Review Content"),
     {"feedback_id": "Review ID", "created_at": (lambda t: t["Review Created (UTC)"].re_replace(
         r"(\d)$", r"\1 UTC"), "Review Created (UTC)"), "rating": "Review Stars", "_name": "Review Username"},
+)  # fmt: skip
+# One entry for each item of an order, which nothing tells apart: of equal ones the first counts.
+ETSY = _export(
+    "Etsy", ("reviewer", "date_reviewed", "star_rating", "message", "order_id"), ("message",),
+    {"created_at": "date_reviewed", "rating": "star_rating", "order_id": "order_id", "_name": "reviewer"},
 )  # fmt: skip

@@ -27,6 +27,8 @@ CUSTOMERS = Export(
     platform="Shopify",
     what="customers",
     needs=("First Name", "Last Name", "Email", "Accepts Email Marketing"),
+    key="Customer ID",
+    or_key="Email",
     made={
         "customers": Made({
             "_account": "Customer ID", "_email": "Email", "_phone": "Phone | Default Address Phone",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from crmlib.shop.intake.platforms.base import Export, Made, number, with_refunds
 
 ANALYTICS = Export(
@@ -41,3 +43,11 @@ PRODUCTS = Export(
         })
     },
 )  # fmt: skip
+
+# Names as files in these languages have them; money has the decimal sign of the shop.
+PRODUCTS_GERMAN = replace(PRODUCTS, what="products in German", called={
+    "Type": "Typ", "SKU": "Artikelnummer", "Published": "Veröffentlicht", "Regular price": "Regulärer Preis",
+    "Categories": "Kategorien"})  # fmt: skip
+PRODUCTS_FRENCH = replace(PRODUCTS, what="products in French", called={
+    "SKU": "UGS", "Name": "Nom", "Published": "Publié", "Regular price": "Tarif régulier",
+    "Categories": "Catégories"})  # fmt: skip
