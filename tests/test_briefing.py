@@ -12,14 +12,17 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 
 import crmlib as crm
 from crmlib.analysis.briefing import occasions, page, part_earned, queue
 from crmlib.analysis.briefing.queue import Queue
 from crmlib.analysis.earned import Earned, earned
+from crmlib.cli import main
 from crmlib.findings import Action
 from crmlib.publishing import Run, list_text
 from crmlib.report.folder import kept
+from tests.test_archive import put
 
 ShopWriter = Callable[..., Path]
 
@@ -218,6 +221,30 @@ def test_the_page_counts_people_and_names_none(tmp_path: Path, store: crm.Shop) 
     assert texts["briefing.ics"].count("BEGIN:VEVENT") == texts["briefing.ics"].count("END:VEVENT") >= 1
     assert said["contacts"].value == 20 and said["actions"].value == 1 and said["earned"].value is None
     assert part_earned(earned(store)).title == "What lists earn is not measured yet"
+
+
+def test_an_exported_briefing_holds_answers_to_those_held_out_and_no_mailing_to_them(
+    tmp_path: Path, write_shop: ShopWriter
+) -> None:
+    reports, everybody = tmp_path / "reports", customers(email_consent=True, phone="")
+    texts = pd.DataFrame({"feedback_id": PEOPLE[:5], "customer_id": PEOPLE[:5], "created_at": "2026-02-20",
+                          "text": "The parcel never arrived.", "rating": 1})  # fmt: skip
+    folder = write_shop(orders=orders(), customers=everybody, feedback=texts)
+    found = asked(crm.connect(folder, as_of=AS_OF), two_runs(tmp_path, crm.connect(folder, as_of=AS_OF)), contacts=60)
+    lists = put(reports, str(AS_OF), report="briefing") / "lists"
+    lists.mkdir()
+    (lists / "briefing.csv").write_text(list_text(found.people), encoding="utf-8")
+    alone = {*found.people.loc[found.people["lot"] == "leave alone", "customer_id"], *PEOPLE[:3]}
+    kept.keep(reports, kept.HELD, [{"customer_id": who, "list": "due", "since": str(AS_OF), "until": "2026-04-30"}
+                                   for who in sorted(alone)])  # fmt: skip
+    words = ["export", "briefing", "briefing", "--to", "brevo", "--shop", str(folder), "--reports", str(reports)]
+    told = CliRunner().invoke(main, words)
+    assert told.exit_code == 0, told.output
+    sent = {row["customer_id"]: row["personal"] for row in kept.rows(reports, kept.EXPORTED)}
+    assert set(PEOPLE[:5]) <= set(sent) and {who for who, own in sent.items() if own} == set(PEOPLE[:5])
+    assert set(sent) & alone == set(PEOPLE[:3]) and set(sent) == set(found.contacts["customer_id"])
+    text = (kept.folder(reports) / "exports" / f"{AS_OF}-briefing-briefing-brevo.csv").read_text()
+    assert "c000@example.com" in text and len(text.splitlines()) == 61
 
 
 def test_an_open_ticket_comes_first_whatever_the_lot(write_shop: ShopWriter) -> None:

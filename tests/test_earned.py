@@ -125,6 +125,8 @@ def test_orders_of_the_window_are_counted_by_the_lot(
     kept.assign(tmp_path, "due", LISTED, day)
     kept.assign(tmp_path, "due", LISTED, day + timedelta(days=7))  # listed again: counts from its first day
     kept.remember(tmp_path, {"list": "due", "channel": "email", "day": str(day)}, ["c1", "c2", "c5"])
+    answer = {"list": "briefing", "channel": "email", "day": str(day), "customer_id": "c10", "personal": "yes"}
+    kept.contacted(tmp_path, [answer])  # whoever waits for an answer gets one on either side, which spoils nothing
     monkeypatch.setenv(kept.VARIABLE, str(tmp_path / kept.FOLDER))
     folder = write_shop(orders=orders(day))
     found = loop.earned(crm.connect(folder, as_of=day + timedelta(days=70)))

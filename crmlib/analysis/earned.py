@@ -142,8 +142,8 @@ def _reached(people: pd.DataFrame, sent: pd.DataFrame) -> pd.DataFrame:
     empty = {name: np.zeros(len(people), dtype=bool) for name in ("contacted", "answered")}
     if sent.empty:
         return people.assign(**empty)
-    if "answered" not in sent:
-        sent = sent.assign(answered="")
+    sent = sent.reindex(columns=["customer_id", "day", "answered", "personal"], fill_value="")
+    sent = sent[sent["personal"] != "yes"]  # an answer that was waited for goes to both sides
     pairs = people.reset_index()[["index", "customer_id", "list", "day"]].merge(
         sent, on="customer_id", suffixes=("", "_of")
     )
