@@ -321,9 +321,12 @@ def test_goods(write_shop):
 def test_contact_cost(write_shop):
     orders = pd.DataFrame({"order_id": ["1"], "ordered_at": ["2026-02-01"]})
     assert facts.contact_cost(crm.connect(write_shop(orders=orders), as_of="2026-03-01")) == 0.0
-    costs = pd.DataFrame({"kind": ["Contact", "contact", "campaign"], "amount": [0.4, 0.6, 99.0],
-                          "valid_from": ["2025-01-01", "2026-01-01", ""]})  # fmt: skip
-    assert facts.contact_cost(crm.connect(write_shop(costs=costs, orders=orders), as_of="2026-03-01")) == 0.6
+    kinds = ["Contact", "contact", "campaign", "Offer ", "offer", "gift", "gift"]
+    costs = pd.DataFrame({"kind": kinds, "amount": [0.4, 0.6, 99.0, 2.0, 3.0, 0.25, 50.0],
+                          "valid_from": ["2025-01-01", "2026-01-01", "", "", "2025-06-01", "2024-01-01", "2026-04-01"]})  # fmt: skip
+    shop = crm.connect(write_shop(costs=costs, orders=orders), as_of="2026-03-01")
+    assert facts.contact_cost(shop) == pytest.approx(0.6 + 3.0 + 0.25)
+    assert facts.contact_cost(shop, kinds=("contact",)) == 0.6
 
 
 def test_public_holidays(write_shop):

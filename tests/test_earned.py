@@ -135,6 +135,9 @@ def test_orders_of_the_window_are_counted_by_the_lot(
     assert (row["written"], row["left_alone"], row["waiting"]) == (160, 40, 0)
     assert (row["mean"], row["mean_alone"], row["each"]) == (30.0, 20.0, pytest.approx(10.0))
     assert (row["contacted"], row["contaminated"]) == (2, 1) and row["verdict"] == "earns"
+    costs = pd.DataFrame({"kind": ["contact", "offer"], "amount": [1.0, 2.5], "valid_from": "2025-01-01"})
+    dear = loop.earned(crm.connect(write_shop("dear", orders=orders(day), costs=costs), as_of=day + timedelta(days=70)))
+    assert dear.cost == 3.5 and dear.of("due")["each"] == pytest.approx(6.5)
     # A day before the window closes nobody counts, and the day of a first answer is said.
     early = loop.earned(crm.connect(folder, as_of=day + timedelta(days=59))).of("due")
     assert (early["written"], early["waiting"]) == (0, 200) and early["answer_by"] == day + timedelta(days=60)

@@ -49,10 +49,10 @@ class Earned:
     """What lists brought within WINDOW_DAYS, by list, ALL first; empty where no list is known to have been used.
 
     table     written and left_alone are people whose window is over, `waiting` those whose is not; mean and mean_alone
-              what each brought, `each` the difference less the cost of a contact, with a range that holds whenever it
+              what each brought, `each` the difference less `cost`, with a range that holds whenever it
               is read; `answer_by` the day by which a gain of a tenth would show, empty where that is beyond two years
     money     'margin' or 'revenue', in `currency`
-    cost      of a contact
+    cost      of a contact, with the offer or gift that goes with it
     """
 
     table: pd.DataFrame
@@ -267,7 +267,7 @@ def _metric(measured: Earned) -> Metric:
         n=whole.get("written") or None, headline=True, spread=True, signed=True, said="" if read else "not yet",
         note="" if read else "the control is spoilt" if whole.get("verdict") == "spoilt" else note,
         definition=f"{measured.money} within {WINDOW_DAYS} days of those written to beyond that of those left alone, "
-        "less the cost of contacts; the range holds whenever it is read",
+        "less the cost of contacts, offers and gifts; the range holds whenever it is read",
     )  # fmt: skip
 
 
