@@ -145,6 +145,33 @@ def test_orders_of_the_window_are_counted_by_the_lot(
     assert (whole["written"], whole["waiting"], whole["each"]) == (160, 0, pytest.approx(10.0))
 
 
+def test_letters_of_the_shops_own_record_spoil_a_control_and_newsletters_do_not(
+    tmp_path: Path, write_shop: ShopWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    day = date(2026, 1, 5)
+    kept.assign(tmp_path, "due", LISTED, day)
+    monkeypatch.setenv(kept.VARIABLE, str(tmp_path / kept.FOLDER))
+    everybody = [f"c{n}" for n in range(400)]  # half of them on no list
+    alone = [row["customer_id"] for row in LISTED if row["lot"] == "leave alone"]
+    asked = [row["customer_id"] for row in LISTED if row["lot"] == "write"]
+
+    def due(name: str, *sent: tuple[list[str], date, str, str, str]) -> dict[str, object]:
+        rows = [(who, str(at), channel, kind, campaign) for ids, at, channel, kind, campaign in sent for who in ids]
+        touches = pd.DataFrame(rows, columns=["customer_id", "at", "channel", "kind", "campaign_id"])
+        shop = crm.connect(write_shop(name, orders=orders(day), touches=touches), as_of=day + timedelta(days=70))
+        return loop.earned(shop).of("due")
+
+    week = day + timedelta(days=7)
+    news = (everybody, week, "newsletter", "sent", "spring")
+    clean = due("clean", news, (alone, week, "e-mail", "bounce", "due"), (alone, day - timedelta(days=1), "e-mail", "sent", "x"),
+                (alone, day + timedelta(days=60), "e-mail", "sent", "x"), (asked, week, "e-mail", "sent", "due"))  # fmt: skip
+    assert clean["contaminated"] == 0 and clean["contacted"] == 160 and clean["verdict"] == "earns"
+    # The list's own letter by mistake to a few left alone, to all of them, or another letter to them alone.
+    for name, ids, n in (("few", asked + alone[:8], 8), ("all", asked + alone, 40), ("only", alone[:5], 5)):
+        spoilt = due(name, news, (ids, week, "e-mail", "sent", ""))
+        assert spoilt["contaminated"] == n and spoilt["verdict"] == "spoilt", name
+
+
 def test_nothing_was_used_so_nothing_is_measured(tmp_path: Path, write_shop: ShopWriter) -> None:
     assert loop.earned(crm.connect(write_shop(orders=orders(date(2026, 1, 5))))).table.empty
     kept.assign(tmp_path, "customers", [{"customer_id": "c1", "lot": ""}], date(2026, 1, 5))

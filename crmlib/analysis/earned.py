@@ -19,7 +19,7 @@ from crmlib.findings import Caveat, Metric, Part
 from crmlib.formats import outline
 from crmlib.lots import LEAVE, WINDOW_DAYS, half_year
 from crmlib.shop import consent
-from crmlib.shop.facts import contact_cost, has_costs, net_orders, order_margins
+from crmlib.shop.facts import contact_cost, has_costs, letters, net_orders, order_margins
 from crmlib.stats.sequential import split_p, widening
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def earned(shop: Shop, *, confidence: float = 0.95) -> Earned:
     if rows.empty or not paid:
         return Earned(pd.DataFrame(columns=list(_COLUMNS)), money, shop.currency, cost, shop.as_of)
     people = _brought(shop, _first(rows), margin=money == "margin")
-    people = _reached(people, sent)
+    people = _reached(people, sent, _from_outside(shop, people))
     table = pd.DataFrame(_rows(people, shop.as_of, cost=cost, confidence=confidence), columns=list(_COLUMNS))
     return Earned(table, money, shop.currency, cost, shop.as_of)
 
@@ -137,11 +137,39 @@ def _amounts(shop: Shop, *, margin: bool) -> ir.Table:
     return rows.select("customer_id", _day="day", _amount=amount).filter(lambda t: t["customer_id"].notnull())
 
 
-def _reached(people: pd.DataFrame, sent: pd.DataFrame) -> pd.DataFrame:
-    """With `contacted`, by whichever list within the window, and `answered`."""
-    empty = {name: np.zeros(len(people), dtype=bool) for name in ("contacted", "answered")}
+def _from_outside(shop: Shop, people: pd.DataFrame) -> pd.Series[bool]:
+    """Who got a letter of the shop's own record within the window that did not go to both sides.
+
+    A letter that reached those left alone at least half as often as those written to, and at least as many customers
+    whom the list does not name, is a newsletter: it changes nothing between the sides.
+    """
+    written = letters(shop)
+    if written is None:
+        return pd.Series(False, index=people.index)
+    begin, end = people["day"].min().date(), (people["day"].max() + timedelta(days=WINDOW_DAYS)).date()
+    rows = written.select("customer_id", "letter", sent=written["at"].date()).distinct()
+    rows = shop.keep(rows.filter((rows["sent"] >= ibis.literal(begin)) & (rows["sent"] < ibis.literal(end))))
+    named = ibis.memtable(people[["customer_id"]].drop_duplicates(), schema={"customer_id": "string"})
+    got = shop.fetch(rows.semi_join(shop.keep(named), "customer_id"), max_rows=_MOST_ROWS)
+    every = shop.fetch(rows.group_by("letter").aggregate(every=rows.count())).set_index("letter")["every"]
+    pairs = people.reset_index()[["index", "customer_id", "list", "day", "alone"]].merge(got, on="customer_id")
+    after = (pd.to_datetime(pairs["sent"]) - pairs["day"]).dt.days
+    pairs = pairs[(after >= 0) & (after < WINDOW_DAYS)]
+    sides = people.groupby(["list", "alone"])["customer_id"].nunique().unstack(fill_value=0)
+    sides = sides.reindex(columns=[False, True], fill_value=0)
+    reach = pairs.groupby(["list", "letter", "alone"])["customer_id"].nunique().unstack(fill_value=0)
+    reach = reach.reindex(columns=[False, True], fill_value=0)
+    share = reach / sides.reindex(reach.index.get_level_values("list")).clip(lower=1).to_numpy()
+    others = reach.index.get_level_values("letter").map(every).to_numpy() - reach.sum(axis=1)
+    both = (share[True] >= share[False] / 2) & (others >= reach[True])
+    own = pairs.set_index(["list", "letter"]).index.map(~both)
+    return pd.Series(people.index.isin(pairs.loc[np.asarray(own, dtype=bool), "index"]), index=people.index)
+
+
+def _reached(people: pd.DataFrame, sent: pd.DataFrame, outside: pd.Series[bool]) -> pd.DataFrame:
+    """With `contacted`, by whichever list or letter within the window, and `answered`."""
     if sent.empty:
-        return people.assign(**empty)
+        return people.assign(contacted=outside, answered=False)
     sent = sent.reindex(columns=["customer_id", "day", "answered", "personal"], fill_value="")
     sent = sent[sent["personal"] != "yes"]  # an answer that was waited for goes to both sides
     pairs = people.reset_index()[["index", "customer_id", "list", "day"]].merge(
@@ -150,7 +178,8 @@ def _reached(people: pd.DataFrame, sent: pd.DataFrame) -> pd.DataFrame:
     after = (pairs["day_of"] - pairs["day"]).dt.days
     pairs = pairs[(after >= 0) & (after < WINDOW_DAYS)]
     marks = {"contacted": pairs, "answered": pairs[pairs["answered"] == "yes"]}
-    return people.assign(**{name: people.index.isin(rows["index"]) for name, rows in marks.items()})
+    found = {name: people.index.isin(rows["index"]) for name, rows in marks.items()}
+    return people.assign(contacted=found["contacted"] | outside, answered=found["answered"])
 
 
 def _rows(people: pd.DataFrame, as_of: date, *, cost: float, confidence: float) -> Iterator[dict[str, Any]]:
