@@ -140,6 +140,29 @@ def test_after_a_lost_key_nobody_who_was_held_out_is_contacted(
         assert held <= set(found.people["customer_id"]) | set(PEOPLE[:5])
 
 
+def test_each_row_says_who_does_it_and_with_which_offer(tmp_path: Path, write_shop: ShopWriter) -> None:
+    offers = 'due = "a second cup"\nwin_back = "free delivery"\nmilestone = "a card"\nwin_bak = "tea"\n'
+    toml = f'[owners]\nmarketing = "Anna"\n[offers]\n{offers}'
+    store = crm.connect(write_shop(orders=orders(), customers=customers(), toml=toml), as_of=AS_OF)
+    runs = two_runs(tmp_path, store)
+    due = listed(PEOPLE[:80], store, suggest=["Kettle" if n % 2 else "" for n in range(80)], margin_last_year=900)
+    runs[0] = run(tmp_path, "purchase_cycles", {"due": due},
+                  [Action(what="Remind 80 customers", file="lists/due.csv", owner="Bo")])  # fmt: skip
+    found = asked(store, runs, contacts=1000)
+    rows = found.people.set_index("customer_id")
+    assert rows.loc["c041", ["list", "owner", "offer"]].tolist() == ["due", "Bo", "Kettle"]
+    assert rows.loc["c040", ["list", "owner", "offer"]].tolist() == ["due", "Bo", "a second cup"]
+    assert rows.loc["c100", ["list", "owner", "offer"]].tolist() == ["win_back", "", "free delivery"]
+    assert rows.loc["c000", ["list", "owner", "offer"]].tolist() == ["reply_queue", "", ""]
+    said = page(store, found, earned(store))
+    chart = next(part for part in said.parts if part.lists).chart
+    assert chart and "Bo" in str(chart.table) and found.unknown == ("milestone", "win_bak")
+    assert "an offer for milestone and win_bak, and nobody is on those lists" in said.caveats[0].text
+    round_ones = crm.connect(write_shop("ten", orders=orders(10), customers=customers(), toml=toml), as_of=AS_OF)
+    alone = asked(round_ones, [], contacts=1000).people
+    assert set(alone["owner"]) == {"Anna"} and set(alone["offer"]) == {"a card"}
+
+
 def test_a_list_that_costs_more_than_it_brings_is_not_proposed(tmp_path: Path, store: crm.Shop) -> None:
     row = {"list": "due", "verdict": "costs more than it brings", "each": -3.0}
     measured = Earned(pd.DataFrame([row]), "margin", "EUR", 1.0, AS_OF)
