@@ -16,6 +16,7 @@ from click.testing import CliRunner
 
 import crmlib as crm
 from crmlib.analysis.briefing import occasions, page, part_earned, queue
+from crmlib.analysis.briefing.page import part_days
 from crmlib.analysis.briefing.queue import Queue
 from crmlib.analysis.earned import Earned, earned
 from crmlib.cli import main
@@ -268,6 +269,47 @@ def test_an_exported_briefing_holds_answers_to_those_held_out_and_no_mailing_to_
     assert set(sent) & alone == set(PEOPLE[:3]) and set(sent) == set(found.contacts["customer_id"])
     text = (kept.folder(reports) / "exports" / f"{AS_OF}-briefing-briefing-brevo.csv").read_text()
     assert "c000@example.com" in text and len(text.splitlines()) == 61
+
+
+def test_days_to_know_are_holidays_closures_campaigns_and_greetings(write_shop: ShopWriter) -> None:
+    toml = """
+        country = "DE"
+        [[closures]]
+        from = 2026-03-30
+        to = 2026-04-20
+        [[closures]]
+        from = 2026-03-01
+        to = 2026-03-31
+        name = "Stocktaking"
+        [[campaigns]]
+        from = 2026-04-10
+        name = "Spring sale"
+        [[campaigns]]
+        from = 2026-04-16
+        name = "Too far ahead"
+        [[campaigns]]
+        from = 2026-03-01
+        to = 2026-03-30
+        name = "Over"
+    """
+    born = customers(birth_date=[f"19{50 + n % 40}-0{4 if n < 20 else 6}-02" for n in range(len(PEOPLE))])
+    day = date(2026, 3, 31)
+    shop = crm.connect(write_shop(orders=orders(), customers=born, toml=toml), as_of=day)
+    found = asked(shop, [])
+    greeted = int((found.cards["lot"] != "leave alone").sum())
+    said = [line for line in page(shop, found, earned(shop)).texts["briefing.txt"].split("\n") if line.startswith("- ")]
+    assert said[-3:] == [
+        "- 31\xa0March: Stocktaking",
+        "- 31\xa0March: closed",
+        f"- 2\xa0April: {greeted} birthday greetings",
+    ]
+    text = part_days(shop, found)
+    assert text and text.title == "6 days to know"
+    for what in ("3\xa0April: Good Friday", "6\xa0April: Easter Monday", "10\xa0April: Spring sale"):
+        assert what in text.sentence
+    assert "Too far" not in text.sentence and "Over" not in text.sentence
+    quiet = crm.connect(write_shop("quiet", orders=orders(), customers=customers()), as_of=AS_OF)
+    assert part_days(quiet, asked(quiet, [])) is None
 
 
 def test_an_open_ticket_comes_first_whatever_the_lot(write_shop: ShopWriter) -> None:
