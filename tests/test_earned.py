@@ -64,6 +64,28 @@ def test_none_is_found_where_none_was_planted_however_often_one_looks() -> None:
     assert np.mean(said) <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / 200)
 
 
+def test_what_was_earned_is_drawn_week_by_week() -> None:
+    """As each week read it: no week before enough windows had closed, none of what came later; too few weeks, no line."""
+    people, day = a_year(2, more=0.5), BEGIN + timedelta(days=7 * 30)
+    weeks = loop.by_week(people, day, cost=1.0)
+    assert (
+        15 < len(weeks) < 26
+        and weeks["day"].iloc[-1] == day
+        and weeks["day"].diff().dropna().eq(timedelta(days=7)).all()
+    )
+    for row in (weeks.iloc[0], weeks.iloc[-1]):
+        told = loop.compare(people[people["day"] < pd.Timestamp(row["day"])], row["day"], cost=1.0)
+        assert (row["each"], row["low"], row["high"]) == (told["each"], told["low"], told["high"])
+    table = pd.DataFrame([{"list": "due", **loop.compare(people[people["day"] < pd.Timestamp(day)], day)}])
+    drawn = [
+        loop.part_earned(loop.Earned(table, "margin", "EUR", 1.0, day, weeks.tail(n).reset_index(drop=True))).chart
+        for n in (2, 3)
+    ]
+    assert [("beyond those left alone" in chart.alt, "As each week" in chart.caption) for chart in drawn] == [
+        (False, False), (True, True)]  # fmt: skip
+    assert drawn[0].table == drawn[1].table
+
+
 def test_a_contact_costs() -> None:
     people = a_year(7, more=0.0)
     day = BEGIN + timedelta(days=7 * (WEEKS + 9))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -38,6 +38,7 @@ _SPOILT = 0.05  # share of those left alone who were contacted all the same
 _SPLIT = 0.001
 _MOST_ROWS = 5_000_000
 _TWO_YEARS = 730
+_WEEKS, _LEAST_WEEKS = 26, 3
 _COLUMNS = (
     "list", "written", "left_alone", "waiting", "contacted", "answered", "contaminated", "split_p", "mean",
     "mean_alone", "each", "low", "high", "verdict", "answer_by",
@@ -53,6 +54,7 @@ class Earned:
               is read; `answer_by` the day by which a gain of a tenth would show, empty where that is beyond two years
     money     'margin' or 'revenue', in `currency`
     cost      of a contact, with the offer or gift that goes with it
+    weeks     the first row as each of the last weeks read it, as far as enough windows had closed: day, each, low, high
     """
 
     table: pd.DataFrame
@@ -60,6 +62,7 @@ class Earned:
     currency: str
     cost: float
     as_of: date
+    weeks: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     __repr__ = outline
 
@@ -94,7 +97,20 @@ def earned(shop: Shop, *, confidence: float = 0.95) -> Earned:
     people = _brought(shop, _first(rows), margin=money == "margin")
     people = _reached(people, sent, _from_outside(shop, people))
     table = pd.DataFrame(_rows(people, shop.as_of, cost=cost, confidence=confidence), columns=list(_COLUMNS))
-    return Earned(table, money, shop.currency, cost, shop.as_of)
+    whole = people[people["list"] == table["list"].iloc[0]]
+    return Earned(table, money, shop.currency, cost, shop.as_of, by_week(whole, shop.as_of, cost=cost))
+
+
+def by_week(people: pd.DataFrame, as_of: date, *, cost: float = 0.0) -> pd.DataFrame:
+    """What `compare` read each week up to a day, the last _WEEKS of them; weeks with too few are left out.
+
+    >>> len(by_week(PEOPLE, DAY))
+    0
+    """
+    days = [as_of - timedelta(days=7 * back) for back in range(_WEEKS - 1, -1, -1)]
+    looks = [{"day": day, **compare(known, day, cost=cost)} for day in days
+             if len(known := people[people["day"] < pd.Timestamp(day)])]  # fmt: skip
+    return pd.DataFrame(looks, columns=["day", "each", "low", "high"]).dropna(ignore_index=True)
 
 
 def _kept(name: str, as_of: date) -> pd.DataFrame:
@@ -272,6 +288,12 @@ def part_earned(measured: Earned) -> Part:
             shown, label="list", value="each", low="low", high="high", reference=0.0, table=chart.table,
             form=lambda value: formats.with_sign(money["each"](value), value),
             what=f"{measured.money} for each written to",
+        )  # fmt: skip
+    if len(measured.weeks) >= _LEAST_WEEKS:
+        chart = figures.line(
+            measured.weeks, x="day", y="each", low="low", high="high", reference=0.0, table=chart.table,
+            form=money["each"], what=f"{measured.money} for each written to, beyond those left alone",
+            caption="As each week read it. The ranges hold whenever they are read.",
         )  # fmt: skip
     spoilt = table.loc[table["verdict"] == "spoilt", "list"].tolist()
     lost = (f"The control of {wording.listed(spoilt)} is spoilt: too many of those to be left alone were contacted, or "
