@@ -6,16 +6,21 @@ The oracles start from the usable rows as DuckDB keeps them; test_engines.py hol
 from __future__ import annotations
 
 import inspect
+import shutil
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 
 import crmlib as crm
 from crmlib.analysis import data_health
 from crmlib.analysis.lifetime_value import methods, validation
+from crmlib.cli import main
+from crmlib.publishing import csv_rows
 from crmlib.shop import facts
 from crmlib.shop.facts.customers import TRAITS
 from tests.conftest import ROOT
@@ -321,9 +326,12 @@ def test_goods(write_shop):
 def test_contact_cost(write_shop):
     orders = pd.DataFrame({"order_id": ["1"], "ordered_at": ["2026-02-01"]})
     assert facts.contact_cost(crm.connect(write_shop(orders=orders), as_of="2026-03-01")) == 0.0
-    costs = pd.DataFrame({"kind": ["Contact", "contact", "campaign"], "amount": [0.4, 0.6, 99.0],
-                          "valid_from": ["2025-01-01", "2026-01-01", ""]})  # fmt: skip
-    assert facts.contact_cost(crm.connect(write_shop(costs=costs, orders=orders), as_of="2026-03-01")) == 0.6
+    kinds = ["Contact", "contact", "campaign", "Offer ", "offer", "gift", "gift"]
+    costs = pd.DataFrame({"kind": kinds, "amount": [0.4, 0.6, 99.0, 2.0, 3.0, 0.25, 50.0],
+                          "valid_from": ["2025-01-01", "2026-01-01", "", "", "2025-06-01", "2024-01-01", "2026-04-01"]})  # fmt: skip
+    shop = crm.connect(write_shop(costs=costs, orders=orders), as_of="2026-03-01")
+    assert facts.contact_cost(shop) == pytest.approx(0.6 + 3.0 + 0.25)
+    assert facts.contact_cost(shop, kinds=("contact",)) == 0.6
 
 
 def test_public_holidays(write_shop):
@@ -348,3 +356,40 @@ def test_every_fact_has_an_oracle_here():
         (ROOT / "tests" / f"test_{name}.py").read_text(encoding="utf-8") for name in ("sales", "families")
     )
     assert public <= tested | {name for name in public if f"facts.{name}(" in by_hand}
+
+
+@pytest.mark.slow
+def test_who_cancelled_after_twelve_minutes_is_on_no_list(
+    demo_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Large orders undone at once, by a day of cancelling, a status or a credit note: nobody is to call or keep in touch."""
+    folder, ids = tmp_path / "shop", ["UNDONE1", "UNDONE2", "UNDONE3", "STANDS"]
+    shutil.copytree(demo_folder, folder)
+    people, orders = (pd.read_csv(folder / f"{name}.csv", dtype=str) for name in ("customers", "orders"))
+    whole = people[people["email_consent"].eq("True") & people["email"].notna()].head(4)
+    whole = whole.assign(customer_id=ids, email=[f"{who}@example.com" for who in ids], phone=None, birth_date=None)
+    made = pd.DataFrame(
+        [(f"U{n}{k}", f"2026-0{4 + k}-10 10:00:00", who, "9000.00", "completed")
+         for n, who in enumerate(ids) for k in range(4)],
+        columns=["order_id", "ordered_at", "customer_id", "total", "status"],
+    )  # fmt: skip
+    soon = made["ordered_at"].str.replace("10:00", "10:12")
+    made["cancelled_at"] = soon.where(made["customer_id"] == ids[0])
+    made["status"] = made["status"].mask(made["customer_id"] == ids[1], "cancelled")
+    notes = made[made["customer_id"] == ids[2]].assign(total="-9000.00", ordered_at=soon)
+    notes["order_id"] = "R" + notes["order_id"]
+    pd.concat([people, whole]).to_csv(folder / "customers.csv", index=False)
+    pd.concat([orders, made, notes]).to_csv(folder / "orders.csv", index=False)
+    monkeypatch.chdir(ROOT)
+    reports, names = tmp_path / "reports", ["lifetime_value", "customers", "retention", "purchase_cycles", "briefing"]
+    done = CliRunner().invoke(main, ["run", *names, "--shop", str(folder), "--reports", str(reports)])
+    assert done.exit_code == 0, done.output
+    lists = sorted(reports.glob("2026-10-01/*/lists/*.csv"))
+    rows = {f"{file.parent.parent.name}/{file.stem}": csv_rows(file) for file in lists}
+    assert {"briefing/briefing", "lifetime_value/wholesale_customers", "retention/win_back"} <= set(rows)
+    named = {name for name, found in rows.items() if {row["customer_id"] for row in found} & set(ids[:3])}
+    assert named == set()
+    # The same orders, had they stood, are what such lists look for.
+    assert ids[3] in {row["customer_id"] for row in rows["lifetime_value/wholesale_customers"]}
+    pages = "".join(file.read_text() for file in reports.glob("2026-10-01/*/report.html"))
+    assert "UNDONE" not in pages

@@ -12,14 +12,18 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 
 import crmlib as crm
 from crmlib.analysis.briefing import occasions, page, part_earned, queue
+from crmlib.analysis.briefing.page import part_days
 from crmlib.analysis.briefing.queue import Queue
 from crmlib.analysis.earned import Earned, earned
+from crmlib.cli import main
 from crmlib.findings import Action
 from crmlib.publishing import Run, list_text
 from crmlib.report.folder import kept
+from tests.test_archive import put
 
 ShopWriter = Callable[..., Path]
 
@@ -137,6 +141,29 @@ def test_after_a_lost_key_nobody_who_was_held_out_is_contacted(
         assert held <= set(found.people["customer_id"]) | set(PEOPLE[:5])
 
 
+def test_each_row_says_who_does_it_and_with_which_offer(tmp_path: Path, write_shop: ShopWriter) -> None:
+    offers = 'due = "a second cup"\nwin_back = "free delivery"\nmilestone = "a card"\nwin_bak = "tea"\n'
+    toml = f'[owners]\nmarketing = "Anna"\n[offers]\n{offers}'
+    store = crm.connect(write_shop(orders=orders(), customers=customers(), toml=toml), as_of=AS_OF)
+    runs = two_runs(tmp_path, store)
+    due = listed(PEOPLE[:80], store, suggest=["Kettle" if n % 2 else "" for n in range(80)], margin_last_year=900)
+    runs[0] = run(tmp_path, "purchase_cycles", {"due": due},
+                  [Action(what="Remind 80 customers", file="lists/due.csv", owner="Bo")])  # fmt: skip
+    found = asked(store, runs, contacts=1000)
+    rows = found.people.set_index("customer_id")
+    assert rows.loc["c041", ["list", "owner", "offer"]].tolist() == ["due", "Bo", "Kettle"]
+    assert rows.loc["c040", ["list", "owner", "offer"]].tolist() == ["due", "Bo", "a second cup"]
+    assert rows.loc["c100", ["list", "owner", "offer"]].tolist() == ["win_back", "", "free delivery"]
+    assert rows.loc["c000", ["list", "owner", "offer"]].tolist() == ["reply_queue", "", ""]
+    said = page(store, found, earned(store))
+    chart = next(part for part in said.parts if part.lists).chart
+    assert chart and "Bo" in str(chart.table) and found.unknown == ("milestone", "win_bak")
+    assert "an offer for milestone and win_bak, and nobody is on those lists" in said.caveats[0].text
+    round_ones = crm.connect(write_shop("ten", orders=orders(10), customers=customers(), toml=toml), as_of=AS_OF)
+    alone = asked(round_ones, [], contacts=1000).people
+    assert set(alone["owner"]) == {"Anna"} and set(alone["offer"]) == {"a card"}
+
+
 def test_a_list_that_costs_more_than_it_brings_is_not_proposed(tmp_path: Path, store: crm.Shop) -> None:
     row = {"list": "due", "verdict": "costs more than it brings", "each": -3.0}
     measured = Earned(pd.DataFrame([row]), "margin", "EUR", 1.0, AS_OF)
@@ -218,6 +245,71 @@ def test_the_page_counts_people_and_names_none(tmp_path: Path, store: crm.Shop) 
     assert texts["briefing.ics"].count("BEGIN:VEVENT") == texts["briefing.ics"].count("END:VEVENT") >= 1
     assert said["contacts"].value == 20 and said["actions"].value == 1 and said["earned"].value is None
     assert part_earned(earned(store)).title == "What lists earn is not measured yet"
+
+
+def test_an_exported_briefing_holds_answers_to_those_held_out_and_no_mailing_to_them(
+    tmp_path: Path, write_shop: ShopWriter
+) -> None:
+    reports, everybody = tmp_path / "reports", customers(email_consent=True, phone="")
+    texts = pd.DataFrame({"feedback_id": PEOPLE[:5], "customer_id": PEOPLE[:5], "created_at": "2026-02-20",
+                          "text": "The parcel never arrived.", "rating": 1})  # fmt: skip
+    folder = write_shop(orders=orders(), customers=everybody, feedback=texts)
+    found = asked(crm.connect(folder, as_of=AS_OF), two_runs(tmp_path, crm.connect(folder, as_of=AS_OF)), contacts=60)
+    lists = put(reports, str(AS_OF), report="briefing") / "lists"
+    lists.mkdir()
+    (lists / "briefing.csv").write_text(list_text(found.people), encoding="utf-8")
+    alone = {*found.people.loc[found.people["lot"] == "leave alone", "customer_id"], *PEOPLE[:3]}
+    kept.keep(reports, kept.HELD, [{"customer_id": who, "list": "due", "since": str(AS_OF), "until": "2026-04-30"}
+                                   for who in sorted(alone)])  # fmt: skip
+    words = ["export", "briefing", "briefing", "--to", "brevo", "--shop", str(folder), "--reports", str(reports)]
+    told = CliRunner().invoke(main, words)
+    assert told.exit_code == 0, told.output
+    sent = {row["customer_id"]: row["personal"] for row in kept.rows(reports, kept.EXPORTED)}
+    assert set(PEOPLE[:5]) <= set(sent) and {who for who, own in sent.items() if own} == set(PEOPLE[:5])
+    assert set(sent) & alone == set(PEOPLE[:3]) and set(sent) == set(found.contacts["customer_id"])
+    text = (kept.folder(reports) / "exports" / f"{AS_OF}-briefing-briefing-brevo.csv").read_text()
+    assert "c000@example.com" in text and len(text.splitlines()) == 61
+
+
+def test_days_to_know_are_holidays_closures_campaigns_and_greetings(write_shop: ShopWriter) -> None:
+    toml = """
+        country = "DE"
+        [[closures]]
+        from = 2026-03-30
+        to = 2026-04-20
+        [[closures]]
+        from = 2026-03-01
+        to = 2026-03-31
+        name = "Stocktaking"
+        [[campaigns]]
+        from = 2026-04-10
+        name = "Spring sale"
+        [[campaigns]]
+        from = 2026-04-16
+        name = "Too far ahead"
+        [[campaigns]]
+        from = 2026-03-01
+        to = 2026-03-30
+        name = "Over"
+    """
+    born = customers(birth_date=[f"19{50 + n % 40}-0{4 if n < 20 else 6}-02" for n in range(len(PEOPLE))])
+    day = date(2026, 3, 31)
+    shop = crm.connect(write_shop(orders=orders(), customers=born, toml=toml), as_of=day)
+    found = asked(shop, [])
+    greeted = int((found.cards["lot"] != "leave alone").sum())
+    said = [line for line in page(shop, found, earned(shop)).texts["briefing.txt"].split("\n") if line.startswith("- ")]
+    assert said[-3:] == [
+        "- 31\xa0March: Stocktaking",
+        "- 31\xa0March: closed",
+        f"- 2\xa0April: {greeted} birthday greetings",
+    ]
+    text = part_days(shop, found)
+    assert text and text.title == "6 days to know"
+    for what in ("3\xa0April: Good Friday", "6\xa0April: Easter Monday", "10\xa0April: Spring sale"):
+        assert what in text.sentence
+    assert "Too far" not in text.sentence and "Over" not in text.sentence
+    quiet = crm.connect(write_shop("quiet", orders=orders(), customers=customers()), as_of=AS_OF)
+    assert part_days(quiet, asked(quiet, [])) is None
 
 
 def test_an_open_ticket_comes_first_whatever_the_lot(write_shop: ShopWriter) -> None:

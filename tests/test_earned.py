@@ -64,6 +64,28 @@ def test_none_is_found_where_none_was_planted_however_often_one_looks() -> None:
     assert np.mean(said) <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / 200)
 
 
+def test_what_was_earned_is_drawn_week_by_week() -> None:
+    """As each week read it: no week before enough windows had closed, none of what came later; too few weeks, no line."""
+    people, day = a_year(2, more=0.5), BEGIN + timedelta(days=7 * 30)
+    weeks = loop.by_week(people, day, cost=1.0)
+    assert (
+        15 < len(weeks) < 26
+        and weeks["day"].iloc[-1] == day
+        and weeks["day"].diff().dropna().eq(timedelta(days=7)).all()
+    )
+    for row in (weeks.iloc[0], weeks.iloc[-1]):
+        told = loop.compare(people[people["day"] < pd.Timestamp(row["day"])], row["day"], cost=1.0)
+        assert (row["each"], row["low"], row["high"]) == (told["each"], told["low"], told["high"])
+    table = pd.DataFrame([{"list": "due", **loop.compare(people[people["day"] < pd.Timestamp(day)], day)}])
+    drawn = [
+        loop.part_earned(loop.Earned(table, "margin", "EUR", 1.0, day, weeks.tail(n).reset_index(drop=True))).chart
+        for n in (2, 3)
+    ]
+    assert [("beyond those left alone" in chart.alt, "As each week" in chart.caption) for chart in drawn] == [
+        (False, False), (True, True)]  # fmt: skip
+    assert drawn[0].table == drawn[1].table
+
+
 def test_a_contact_costs() -> None:
     people = a_year(7, more=0.0)
     day = BEGIN + timedelta(days=7 * (WEEKS + 9))
@@ -125,6 +147,8 @@ def test_orders_of_the_window_are_counted_by_the_lot(
     kept.assign(tmp_path, "due", LISTED, day)
     kept.assign(tmp_path, "due", LISTED, day + timedelta(days=7))  # listed again: counts from its first day
     kept.remember(tmp_path, {"list": "due", "channel": "email", "day": str(day)}, ["c1", "c2", "c5"])
+    answer = {"list": "briefing", "channel": "email", "day": str(day), "customer_id": "c10", "personal": "yes"}
+    kept.contacted(tmp_path, [answer])  # whoever waits for an answer gets one on either side, which spoils nothing
     monkeypatch.setenv(kept.VARIABLE, str(tmp_path / kept.FOLDER))
     folder = write_shop(orders=orders(day))
     found = loop.earned(crm.connect(folder, as_of=day + timedelta(days=70)))
@@ -133,11 +157,41 @@ def test_orders_of_the_window_are_counted_by_the_lot(
     assert (row["written"], row["left_alone"], row["waiting"]) == (160, 40, 0)
     assert (row["mean"], row["mean_alone"], row["each"]) == (30.0, 20.0, pytest.approx(10.0))
     assert (row["contacted"], row["contaminated"]) == (2, 1) and row["verdict"] == "earns"
+    costs = pd.DataFrame({"kind": ["contact", "offer"], "amount": [1.0, 2.5], "valid_from": "2025-01-01"})
+    dear = loop.earned(crm.connect(write_shop("dear", orders=orders(day), costs=costs), as_of=day + timedelta(days=70)))
+    assert dear.cost == 3.5 and dear.of("due")["each"] == pytest.approx(6.5)
     # A day before the window closes nobody counts, and the day of a first answer is said.
     early = loop.earned(crm.connect(folder, as_of=day + timedelta(days=59))).of("due")
     assert (early["written"], early["waiting"]) == (0, 200) and early["answer_by"] == day + timedelta(days=60)
     whole = loop.earned(crm.connect(folder, as_of=day + timedelta(days=60))).of("due")
     assert (whole["written"], whole["waiting"], whole["each"]) == (160, 0, pytest.approx(10.0))
+
+
+def test_letters_of_the_shops_own_record_spoil_a_control_and_newsletters_do_not(
+    tmp_path: Path, write_shop: ShopWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    day = date(2026, 1, 5)
+    kept.assign(tmp_path, "due", LISTED, day)
+    monkeypatch.setenv(kept.VARIABLE, str(tmp_path / kept.FOLDER))
+    everybody = [f"c{n}" for n in range(400)]  # half of them on no list
+    alone = [row["customer_id"] for row in LISTED if row["lot"] == "leave alone"]
+    asked = [row["customer_id"] for row in LISTED if row["lot"] == "write"]
+
+    def due(name: str, *sent: tuple[list[str], date, str, str, str]) -> dict[str, object]:
+        rows = [(who, str(at), channel, kind, campaign) for ids, at, channel, kind, campaign in sent for who in ids]
+        touches = pd.DataFrame(rows, columns=["customer_id", "at", "channel", "kind", "campaign_id"])
+        shop = crm.connect(write_shop(name, orders=orders(day), touches=touches), as_of=day + timedelta(days=70))
+        return loop.earned(shop).of("due")
+
+    week = day + timedelta(days=7)
+    news = (everybody, week, "newsletter", "sent", "spring")
+    clean = due("clean", news, (alone, week, "e-mail", "bounce", "due"), (alone, day - timedelta(days=1), "e-mail", "sent", "x"),
+                (alone, day + timedelta(days=60), "e-mail", "sent", "x"), (asked, week, "e-mail", "sent", "due"))  # fmt: skip
+    assert clean["contaminated"] == 0 and clean["contacted"] == 160 and clean["verdict"] == "earns"
+    # The list's own letter by mistake to a few left alone, to all of them, or another letter to them alone.
+    for name, ids, n in (("few", asked + alone[:8], 8), ("all", asked + alone, 40), ("only", alone[:5], 5)):
+        spoilt = due(name, news, (ids, week, "e-mail", "sent", ""))
+        assert spoilt["contaminated"] == n and spoilt["verdict"] == "spoilt", name
 
 
 def test_nothing_was_used_so_nothing_is_measured(tmp_path: Path, write_shop: ShopWriter) -> None:

@@ -16,6 +16,7 @@ from scipy import stats
 
 import crmlib as crm
 from crmlib.analysis import experiments as ex
+from crmlib.analysis.earned import Earned
 from crmlib.analysis.experiments import effects, moments
 from crmlib.analysis.experiments import split as splits
 from crmlib.analysis.experiments.facts import Facts, assigned_days, assigned_units, order_outcomes, recorded_outcomes
@@ -220,6 +221,25 @@ def test_units_counted_by_hand(write_shop):
     # b has no pre-value and takes the mean of 4, 2 and 6.
     assert found.loc["control", "pre_mean"] == pytest.approx((4 + 4) / 2)
     assert facts.days["units"].sum() == 5
+
+
+def test_what_lists_earned_is_part_of_the_page_where_a_list_was_used(write_shop, rng):
+    assigned = arms(rng, {"control": 60, "new": 60})
+    folder = write_shop(assignments=assigned, outcomes=outcomes_of(assigned, kept=rng.normal(10, 3, 120)))
+    shop = crm.connect(folder, as_of="2026-02-01")
+    made = page(shop)
+    row = {"list": "due", "written": 160, "left_alone": 40, "waiting": 0, "contacted": 0, "answered": 0, "contaminated": 0, "split_p": 0.5,
+           "mean": 30.0, "mean_alone": 20.0, "each": 10.0, "low": 4.0, "high": 16.0, "verdict": "earns", "answer_by": None}  # fmt: skip
+    more = {"looks": made.looks, "segments": made.groups}
+    used, none = (
+        ex.page(
+            made.verdicts, lists=Earned(pd.DataFrame(rows, columns=list(row)), "margin", "EUR", 1.0, shop.as_of), **more
+        )
+        for rows in ([row], [])
+    )
+    assert "Due earns more than nothing done would" in [part.title for part in used.parts]
+    assert "earned" in used.tables and "earned" not in {metric.id for part in used.parts for metric in part.metrics}
+    assert [part.title for part in none.parts] == [part.title for part in made.findings.parts]
 
 
 def test_an_empty_value_is_never_counted_in_n(write_shop, rng):

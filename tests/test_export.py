@@ -78,6 +78,28 @@ def test_who_goes_out_and_why_the_others_do_not(store: crm.Shop) -> None:
     assert found.counts()["no consent on record"] == 3
 
 
+def test_a_personal_answer_goes_out_whoever_is_held_out_of_mailings(store: crm.Shop) -> None:
+    """As a briefing has them: those who wait for an answer with an empty lot, all others with theirs."""
+    briefing = [*rows("ac", lot=""), *rows("b"), *rows(["-1"], lot="leave alone")]
+    found, _ = handed(store, "klaviyo", briefing, held=frozenset({"a", "b", "-1"}))
+    assert [person["customer_id"] for person in found.people] == ["a"]
+    assert dict(found.rejected) == {"c": "has not agreed", "b": LEFT_ALONE, "-1": LEFT_ALONE}
+    # e shares the address of a, who is left alone: an answer reaches it, a mailing does not; f's was stopped by c.
+    for lot, people in (("", ["e"]), ("write", [])):
+        found, _ = handed(store, "klaviyo", rows("ef", lot=lot), held=frozenset({"a"}))
+        assert [person["customer_id"] for person in found.people] == people and dict(found.rejected)["f"] == SHARED
+    # A list without lots is a mailing.
+    bare = [{"customer_id": "a", "reason": "best customer"}]
+    assert handed(store, "klaviyo", bare, held=frozenset({"a"}))[0].rejected == (("a", LEFT_ALONE),)
+
+
+def test_who_waits_for_an_answer_gets_one_and_no_mailing(write_shop: ShopWriter) -> None:
+    tickets = pd.DataFrame({"ticket_id": ["t"], "customer_id": ["a"], "opened_at": ["2026-01-20"], "closed_at": [""]})
+    shop = crm.connect(write_shop(orders=ORDERS, customers=PEOPLE, tickets=tickets), as_of="2026-02-01")
+    assert [p["customer_id"] for p in handed(shop, "klaviyo", rows("a", lot=""))[0].people] == ["a"]
+    assert handed(shop, "klaviyo", rows("a"))[0].rejected == (("a", "waits for an answer to a complaint"),)
+
+
 def test_an_address_of_another_channel_comes_along_only_with_its_own_consent(store: crm.Shop) -> None:
     by_mail = {person["customer_id"]: person["phone"] for person in handed(store, "klaviyo", rows("ab"))[0].people}
     assert by_mail == {"a": "+493023125959", "b": ""}  # b wants no text messages

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 from collections.abc import Callable
 from datetime import date, timedelta
@@ -127,13 +128,34 @@ def test_stars_decide_where_the_words_leave_room() -> None:
         READER.read("Horrible price"),
     )
     assert [silent.complaints(rating=stars) for stars in (None, 3, 1)] == [set(), set(), {"delivery"}]
-    assert [fault.complaints(rating=stars) for stars in (None, 5, 1)] == [{"delivery"}] * 3
+    assert [fault.complaints(rating=stars) for stars in (None, 5, 1)] == [{"delivery"}, set(), {"delivery"}]
     assert [mood.complaints(rating=stars) for stars in (None, 5, 1)] == [{"price"}, set(), {"price"}]
+    # With four or five stars a fault word alone is no complaint; where the rest is unhappy, too, it is.
+    for text, unhappy in (("One cup was broken.", "One cup was broken, very disappointing."),
+                          ("Late again.", "Late again, I am annoyed."), ("It runs small", "It runs small. Awful!")):  # fmt: skip
+        for stars in (4, 5):
+            assert not READER.read(text).complaints(rating=stars), text
+            assert READER.read(unhappy).complaints(rating=stars) == READER.read(text).complaints(rating=1) != set()
     # A fault word in a happy text of a happy customer is no complaint; without stars it may be one.
     happy = READER.read("I love this dress, wonderful fabric and colour! It runs small, so take the next size.")
     assert happy.polarity > 0
     assert [happy.complaints(rating=stars) for stars in (None, 3, 4, 5, 2)] == [{"fit"}, {"fit"}, set(), set(), {"fit"}]
     assert "returns" not in READER.read("An easy return. The rest, well.").complaints(rating=1)
+
+
+def test_complaints_of_many_stars_are_right(demo_in_place: Path) -> None:
+    """On the demo shop's planted texts with four and five stars: none is made up, about a fifth of the few is found."""
+    texts = pd.read_csv(demo_in_place / "feedback.csv")
+    truth = json.loads((demo_in_place / "truth.json").read_text())["feedback"]
+    planted = {
+        who: {theme for theme, said in themes.items() if said == "negative"}
+        for who, themes in zip(truth["feedback_id"], truth["themes"], strict=True)
+    }
+    rows = texts[(texts["rating"] >= 4) & texts["feedback_id"].isin(planted)]
+    read = READER.read_all(list(rows["text"]), languages=[None] * len(rows))
+    told = [(one.complaints(rating=5), planted[who]) for one, who in zip(read, rows["feedback_id"], strict=True)]
+    right, wrong = sum(len(said & true) for said, true in told), sum(len(said - true) for said, true in told)
+    assert right >= 0.15 * sum(len(true) for _, true in told) and wrong <= 0.1 * right
 
 
 @pytest.mark.parametrize(

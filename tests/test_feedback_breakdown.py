@@ -187,6 +187,29 @@ def test_channels_are_compared_given_their_texts() -> None:
     assert row["ratio"] == pytest.approx(0.4 / 0.1) and row["rate"] == pytest.approx(400)
 
 
+def test_the_channel_that_is_named_is_quoted(monkeypatch: pytest.MonkeyPatch, demo_shop: crm.Shop) -> None:
+    """Of that channel and theme; where no text of it is clear enough, or where nothing differs, there is no quote."""
+    n, words = 400, ["Chat never answered me."] * 40 + ["The bill was a shock."] * 60 + ["They hung up on me."] * 300
+    themes = ["service"] * 40 + ["price"] * 60 + ["service"] * 30 + ["price"] * 270
+    readings = _made(
+        np.repeat(np.datetime64("2026-09-01"), n), themes, texts=words, channel=["chat"] * 100 + ["mail"] * 300
+    )
+    everyone = pd.Series(True, index=readings.texts.index)
+    found = breakdown.compared(readings, "channel", everyone, pd.Series({"chat": 100, "mail": 300}), per="texts")
+    named = (found["value"] == "chat") & (found["theme"] == "service")
+
+    def said(differs: object, made: Readings = readings) -> str:
+        table = found.assign(q_value=0.01, differs=np.where(named, differs, ""))
+        monkeypatch.setattr(breakdown, "groups", lambda *_: breakdown.Groups(frame=table, searched=4))
+        return feedback.part_groups(made, demo_shop, pd.DataFrame()).sentence
+
+    assert said("more").endswith("One wrote: ‘Chat never answered me.’")
+    unsure = Readings(
+        texts=readings.texts.assign(rating=5.0), mentions=readings.mentions, reader=readings.reader, as_of=AS_OF
+    )
+    assert "One wrote" not in said("more", unsure) and "One wrote" not in said("")
+
+
 def test_groups_without_a_difference_rarely_differ() -> None:
     """40 shops of two dimensions: some group is called different in at most 5 % of them, and noise."""
     from crmlib.stats import adjust

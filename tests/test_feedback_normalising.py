@@ -16,6 +16,8 @@ from crmlib.analysis.feedback.normalising import (
     with_emoji,
     without_product_words,
 )
+from crmlib.analysis.feedback.reading import Reader
+from tests.conftest import ROOT
 
 QUOTES = "'\u2019\u02bc`\u00b4\u2018\u201b"
 
@@ -83,6 +85,34 @@ def test_complaints_in_the_same_words_stay_complaints(text: str) -> None:
 @pytest.mark.parametrize("text", _each(GOODS))
 def test_words_that_say_what_a_thing_is_carry_no_mood(text: str) -> None:
     assert _direction(text) == 0
+
+
+def test_of_160_neutral_texts_with_product_words_few_read_as_negative() -> None:
+    lines = (ROOT / "tests" / "golden" / "feedback_goods.txt").read_text(encoding="utf-8").splitlines()
+    texts = [line for line in lines if not line.startswith("#")]
+    assert len(set(texts)) == 160
+    for reader in (Reader(), Reader(taught=False)):
+        read = reader.read_all(texts, languages=["en"] * len(texts))
+        assert sum(one.outcome == "read" and one.polarity < 0 for one in read) <= 0.03 * len(texts)
+        assert sum(bool(one.complaints()) for one in read) <= 0.03 * len(texts)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The chocolate was bitter.", "Far too bitter chocolate.", "Such hard cheese, inedible.", "The tea is weak.",
+        "I was sent ripped jeans instead of new ones.", "I received ripped jeans.", "The knives are blunt.",
+        "The broken rice cooker was never replaced.", "The stain remover left a stain.", "The fur is fake and smells.",
+        "My slow cooker arrived broken.", "The mouse trap does not work.", "The evil eye bracelet fell apart.",
+        "This is the second time I have bought these and they broke again.", "I bought a terrible kettle.",
+        "I ordered a dress and it came torn.", "I ordered the wrong size chart nonsense.", "We ordered cups, two were broken.",
+        "I bought a faulty lamp.", "I ordered a lamp three weeks ago and it has not arrived.", "We bought cracked plates from you.",
+        "I bought useless rubbish.", "I ordered a kettle and it never arrived.", "We ordered the soap, which is awful.",
+    ],
+)  # fmt: skip
+def test_a_complaint_about_goods_stays_one(text: str) -> None:
+    read = Reader().read(text, language="en")
+    assert read.outcome == "read" and read.polarity < 0
 
 
 def test_a_degree_a_denial_or_the_end_of_a_sentence_judges() -> None:

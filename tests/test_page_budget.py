@@ -125,6 +125,14 @@ def test_each_page_of_the_demo_shop_is_read_in_ten_seconds(browser: Any, demo_pa
 
 
 @pytest.mark.browser
+@pytest.mark.parametrize("report", ["overview", "briefing"])
+def test_what_a_manager_has_to_do_stands_on_the_first_screen(browser: Any, demo_pages: Path, report: str) -> None:
+    (path,) = demo_pages.glob(f"????-??-??/{report}/report.html")
+    found = counted(browser, path, WIDE)
+    assert found["todo"] > found["first"] and 0 < found["actions"] < WIDE[1]
+
+
+@pytest.mark.browser
 def test_the_index_of_the_demo_shop_is_read_in_ten_seconds(browser: Any, demo_pages: Path) -> None:
     held(browser, demo_pages / "index.html")
 

@@ -84,6 +84,19 @@ def test_a_large_and_sure_worsening_without_a_price_stands_above_a_small_gain_wi
     assert found == ["Ask the carrier", "Raise", "First", "Close a gap"]
 
 
+def test_the_briefings_first_lines_lead_the_index_whatever_else_is_worth() -> None:
+    week = tuple(Action(what=what, file="lists/briefing.csv") for what in ("Answer 3 customers", "Contact 9 customers"))
+    runs = [run_of("teams", title="Teams", actions=(Action(what="Ask the carrier", touched=900.0),)),
+            run_of("prices", title="Prices", actions=(Action(what="Raise", weight=1e6), Action(what="Drop", weight=9e5))),
+            run_of(index.WEEK, title="Briefing", actions=week, files={"lists/briefing.csv": {}}),
+            run_of("baskets", title="Baskets", actions=(Action(what="Test 8 pairs", weight=5.0),))]  # fmt: skip
+    found = [(action.what, file) for action, file in index.model(SHOP, runs)["actions"]]
+    place = "2026-11-22/briefing/lists/briefing.csv"
+    assert found[:2] == [("Answer 3 customers", place), ("Contact 9 customers", place)] and len(found) == 5
+    # Without a briefing the gravest of the others leads.
+    assert index.model(SHOP, [*runs[:2], runs[3]])["actions"][0][0].what != "Answer 3 customers"
+
+
 def test_what_two_reports_ask_for_stands_once_with_the_first() -> None:
     ask = Action(what="Ask the carrier", touched=5.0, file="tables/teams.csv")
     files: dict[str, Any] = {"tables/teams.csv": {}}

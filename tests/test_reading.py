@@ -435,6 +435,7 @@ def test_what_a_shop_says_of_itself(tmp_path: Path) -> None:
         ('[team]\nhours = "17-9"', "hours end before they begin"),
         ('[owners]\nservise = "Ann"', "no role 'servise'; did you mean 'service'"),
         ("[owners]\nservice = 3", "service = "),
+        ("[offers]\nwin_back = 3", "win_back = "),
         ('curency = "EUR"', "no setting 'curency'; did you mean 'currency'"),
         ('[columns.order]\ntotal = "x"', "did you mean 'orders'"),
         ('[columns.orders]\ntotl = "x"', "did you mean 'total'"),

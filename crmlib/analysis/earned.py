@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,7 +19,7 @@ from crmlib.findings import Caveat, Metric, Part
 from crmlib.formats import outline
 from crmlib.lots import LEAVE, WINDOW_DAYS, half_year
 from crmlib.shop import consent
-from crmlib.shop.facts import contact_cost, has_costs, net_orders, order_margins
+from crmlib.shop.facts import contact_cost, has_costs, letters, net_orders, order_margins
 from crmlib.stats.sequential import split_p, widening
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ _SPOILT = 0.05  # share of those left alone who were contacted all the same
 _SPLIT = 0.001
 _MOST_ROWS = 5_000_000
 _TWO_YEARS = 730
+_WEEKS, _LEAST_WEEKS = 26, 3
 _COLUMNS = (
     "list", "written", "left_alone", "waiting", "contacted", "answered", "contaminated", "split_p", "mean",
     "mean_alone", "each", "low", "high", "verdict", "answer_by",
@@ -49,10 +50,11 @@ class Earned:
     """What lists brought within WINDOW_DAYS, by list, ALL first; empty where no list is known to have been used.
 
     table     written and left_alone are people whose window is over, `waiting` those whose is not; mean and mean_alone
-              what each brought, `each` the difference less the cost of a contact, with a range that holds whenever it
+              what each brought, `each` the difference less `cost`, with a range that holds whenever it
               is read; `answer_by` the day by which a gain of a tenth would show, empty where that is beyond two years
     money     'margin' or 'revenue', in `currency`
-    cost      of a contact
+    cost      of a contact, with the offer or gift that goes with it
+    weeks     the first row as each of the last weeks read it, as far as enough windows had closed: day, each, low, high
     """
 
     table: pd.DataFrame
@@ -60,6 +62,7 @@ class Earned:
     currency: str
     cost: float
     as_of: date
+    weeks: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     __repr__ = outline
 
@@ -92,9 +95,22 @@ def earned(shop: Shop, *, confidence: float = 0.95) -> Earned:
     if rows.empty or not paid:
         return Earned(pd.DataFrame(columns=list(_COLUMNS)), money, shop.currency, cost, shop.as_of)
     people = _brought(shop, _first(rows), margin=money == "margin")
-    people = _reached(people, sent)
+    people = _reached(people, sent, _from_outside(shop, people))
     table = pd.DataFrame(_rows(people, shop.as_of, cost=cost, confidence=confidence), columns=list(_COLUMNS))
-    return Earned(table, money, shop.currency, cost, shop.as_of)
+    whole = people[people["list"] == table["list"].iloc[0]]
+    return Earned(table, money, shop.currency, cost, shop.as_of, by_week(whole, shop.as_of, cost=cost))
+
+
+def by_week(people: pd.DataFrame, as_of: date, *, cost: float = 0.0) -> pd.DataFrame:
+    """What `compare` read each week up to a day, the last _WEEKS of them; weeks with too few are left out.
+
+    >>> len(by_week(PEOPLE, DAY))
+    0
+    """
+    days = [as_of - timedelta(days=7 * back) for back in range(_WEEKS - 1, -1, -1)]
+    looks = [{"day": day, **compare(known, day, cost=cost)} for day in days
+             if len(known := people[people["day"] < pd.Timestamp(day)])]  # fmt: skip
+    return pd.DataFrame(looks, columns=["day", "each", "low", "high"]).dropna(ignore_index=True)
 
 
 def _kept(name: str, as_of: date) -> pd.DataFrame:
@@ -137,20 +153,49 @@ def _amounts(shop: Shop, *, margin: bool) -> ir.Table:
     return rows.select("customer_id", _day="day", _amount=amount).filter(lambda t: t["customer_id"].notnull())
 
 
-def _reached(people: pd.DataFrame, sent: pd.DataFrame) -> pd.DataFrame:
-    """With `contacted`, by whichever list within the window, and `answered`."""
-    empty = {name: np.zeros(len(people), dtype=bool) for name in ("contacted", "answered")}
+def _from_outside(shop: Shop, people: pd.DataFrame) -> pd.Series[bool]:
+    """Who got a letter of the shop's own record within the window that did not go to both sides.
+
+    A letter that reached those left alone at least half as often as those written to, and at least as many customers
+    whom the list does not name, is a newsletter: it changes nothing between the sides.
+    """
+    written = letters(shop)
+    if written is None:
+        return pd.Series(False, index=people.index)
+    begin, end = people["day"].min().date(), (people["day"].max() + timedelta(days=WINDOW_DAYS)).date()
+    rows = written.select("customer_id", "letter", sent=written["at"].date()).distinct()
+    rows = shop.keep(rows.filter((rows["sent"] >= ibis.literal(begin)) & (rows["sent"] < ibis.literal(end))))
+    named = ibis.memtable(people[["customer_id"]].drop_duplicates(), schema={"customer_id": "string"})
+    got = shop.fetch(rows.semi_join(shop.keep(named), "customer_id"), max_rows=_MOST_ROWS)
+    every = shop.fetch(rows.group_by("letter").aggregate(every=rows.count())).set_index("letter")["every"]
+    pairs = people.reset_index()[["index", "customer_id", "list", "day", "alone"]].merge(got, on="customer_id")
+    after = (pd.to_datetime(pairs["sent"]) - pairs["day"]).dt.days
+    pairs = pairs[(after >= 0) & (after < WINDOW_DAYS)]
+    sides = people.groupby(["list", "alone"])["customer_id"].nunique().unstack(fill_value=0)
+    sides = sides.reindex(columns=[False, True], fill_value=0)
+    reach = pairs.groupby(["list", "letter", "alone"])["customer_id"].nunique().unstack(fill_value=0)
+    reach = reach.reindex(columns=[False, True], fill_value=0)
+    share = reach / sides.reindex(reach.index.get_level_values("list")).clip(lower=1).to_numpy()
+    others = reach.index.get_level_values("letter").map(every).to_numpy() - reach.sum(axis=1)
+    both = (share[True] >= share[False] / 2) & (others >= reach[True])
+    own = pairs.set_index(["list", "letter"]).index.map(~both)
+    return pd.Series(people.index.isin(pairs.loc[np.asarray(own, dtype=bool), "index"]), index=people.index)
+
+
+def _reached(people: pd.DataFrame, sent: pd.DataFrame, outside: pd.Series[bool]) -> pd.DataFrame:
+    """With `contacted`, by whichever list or letter within the window, and `answered`."""
     if sent.empty:
-        return people.assign(**empty)
-    if "answered" not in sent:
-        sent = sent.assign(answered="")
+        return people.assign(contacted=outside, answered=False)
+    sent = sent.reindex(columns=["customer_id", "day", "answered", "personal"], fill_value="")
+    sent = sent[sent["personal"] != "yes"]  # an answer that was waited for goes to both sides
     pairs = people.reset_index()[["index", "customer_id", "list", "day"]].merge(
         sent, on="customer_id", suffixes=("", "_of")
     )
     after = (pairs["day_of"] - pairs["day"]).dt.days
     pairs = pairs[(after >= 0) & (after < WINDOW_DAYS)]
     marks = {"contacted": pairs, "answered": pairs[pairs["answered"] == "yes"]}
-    return people.assign(**{name: people.index.isin(rows["index"]) for name, rows in marks.items()})
+    found = {name: people.index.isin(rows["index"]) for name, rows in marks.items()}
+    return people.assign(contacted=found["contacted"] | outside, answered=found["answered"])
 
 
 def _rows(people: pd.DataFrame, as_of: date, *, cost: float, confidence: float) -> Iterator[dict[str, Any]]:
@@ -244,6 +289,12 @@ def part_earned(measured: Earned) -> Part:
             form=lambda value: formats.with_sign(money["each"](value), value),
             what=f"{measured.money} for each written to",
         )  # fmt: skip
+    if len(measured.weeks) >= _LEAST_WEEKS:
+        chart = figures.line(
+            measured.weeks, x="day", y="each", low="low", high="high", reference=0.0, table=chart.table,
+            form=money["each"], what=f"{measured.money} for each written to, beyond those left alone",
+            caption="As each week read it. The ranges hold whenever they are read.",
+        )  # fmt: skip
     spoilt = table.loc[table["verdict"] == "spoilt", "list"].tolist()
     lost = (f"The control of {wording.listed(spoilt)} is spoilt: too many of those to be left alone were contacted, or "
             "too few of them are left. What was earned cannot be told.")  # fmt: skip
@@ -267,7 +318,7 @@ def _metric(measured: Earned) -> Metric:
         n=whole.get("written") or None, headline=True, spread=True, signed=True, said="" if read else "not yet",
         note="" if read else "the control is spoilt" if whole.get("verdict") == "spoilt" else note,
         definition=f"{measured.money} within {WINDOW_DAYS} days of those written to beyond that of those left alone, "
-        "less the cost of contacts; the range holds whenever it is read",
+        "less the cost of contacts, offers and gifts; the range holds whenever it is read",
     )  # fmt: skip
 
 

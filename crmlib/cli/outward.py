@@ -72,7 +72,9 @@ def export(report: str, name: str, target: str, channel: str | None, **options: 
         kept.private_text(path, said)
     export_ = {"list": name, "channel": asked.channel, "day": str(as_of)}
     if to.suffix == "csv":  # a calendar names nobody, so that nobody is written to by it
-        kept.remember(reports, export_, [person["customer_id"] for person in handed.people])
+        own = {row["customer_id"]: "yes" for row in rows if row.get("lot") == ""}
+        people = [person["customer_id"] for person in handed.people]
+        kept.contacted(reports, [{**export_, "customer_id": who, "personal": own.get(who, "")} for who in people])
         kept.assign(reports, name, rows, as_of)
     kept.note(reports, "export", report=report, list=name, day=str(as_of), to=target, channel=asked.channel,
                  people=len(handed.people), rejected=handed.counts())  # fmt: skip
@@ -125,8 +127,9 @@ def outcome(report: str, name: str, file: Path, channel: str, folder: str, varia
     listed: dict[str, str] = {}
     for as_of, rows in lists.items():
         kept.assign(reports, name, rows, as_of)
-        listed |= {row["customer_id"]: row.get("lot", "") for row in rows}
-    kept.contacted(reports, done)
+        listed |= {row["customer_id"]: row.get("lot", "no lot") for row in rows}
+    personal = {True: "yes", False: ""}
+    kept.contacted(reports, [{**row, "personal": personal[listed.get(row["customer_id"]) == ""]} for row in done])
     kept.note(reports, "outcome", report=report, list=name, channel=channel, people=len(done))
     strange = sum(row["customer_id"] not in listed for row in done)
     alone = sum(listed.get(row["customer_id"]) == LEAVE for row in done)

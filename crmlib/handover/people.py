@@ -1,4 +1,7 @@
-"""Who of a list is handed over? Whoever the tool can take, nobody held out, nobody twice, and consent is asked last."""
+"""Who of a list is handed over? Whoever the tool can take, nobody twice, and consent is asked last.
+
+Nobody held out is, but for a personal answer: a row with an empty lot.
+"""
 
 from __future__ import annotations
 
@@ -41,8 +44,8 @@ class Handed:
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """What is to be handed over: the list's name, for whom and on which channel; `held` are left alone by any list,
-    `elsewhere` were handed over with another list this week."""
+    """What is to be handed over: the list's name, for whom and on which channel; `held` are left alone by any list and
+    get personal answers only, `elsewhere` were handed over with another list this week."""
 
     name: str
     target: Target
@@ -74,17 +77,18 @@ def hand_over(shop: Shop, rows: Sequence[Mapping[str, str]], asked: Asked) -> Ha
     ids = list(dict.fromkeys(row["customer_id"] for row in rows))
     people = _people(shop, ids, asked)
     why = dict(zip(ids, standing.of(ids), strict=True))
-    return decide(rows, Known(people, why, frozenset(_shared(shop, people, standing, asked))), asked)
+    return decide(rows, Known(people, why, *_shared(shop, people, standing, asked)), asked)
 
 
 @dataclass(frozen=True)
 class Known:
     """What the shop says of a list's customers, by id: how they are reached, why they may not be contacted ('' where
-    they may), and the addresses that another customer has stopped."""
+    they may), the addresses that another customer has stopped, and those at which somebody is left alone."""
 
     people: Mapping[str, Person]
     why: Mapping[str, str]
     shared: frozenset[str]
+    alone: frozenset[str] = frozenset()
 
 
 def decide(rows: Sequence[Mapping[str, str]], known: Known, asked: Asked) -> Handed:
@@ -98,9 +102,13 @@ def decide(rows: Sequence[Mapping[str, str]], known: Known, asked: Asked) -> Han
             turned.setdefault(who, TWICE if who else NOBODY)
             continue
         person = {"customer_id": who, "reason": "", "lot": "", **row, **known.people.get(who, {})}
-        fault = _fault(person, asked, seen) if who in known.people else REASONS["unknown"]
-        stopped = REASONS.get(known.why[who], known.why[who])
-        reason = fault or stopped or (SHARED if _keys(person, asked) & known.shared else "")
+        # Whoever waits for an answer gets one, whatever a lot says: it is why they are on the list.
+        personal, why = row.get("lot") == "", known.why[who]
+        left = who in asked.held and not personal
+        fault = _fault(person, asked, seen, left=left) if who in known.people else REASONS["unknown"]
+        stopped = "" if personal and why == "complaint" else REASONS.get(why, why)
+        others = known.shared if personal else known.shared | known.alone
+        reason = fault or stopped or (SHARED if _keys(person, asked) & others else "")
         if reason:
             turned[who] = reason
             continue
@@ -113,10 +121,10 @@ def _keys(person: Person, asked: Asked) -> set[str]:
     return {consent.address_key(person[column]) for column in consent.CHANNELS[asked.channel][1]} - {""}
 
 
-def _fault(person: Person, asked: Asked, seen: set[tuple[str, str]]) -> str:
+def _fault(person: Person, asked: Asked, seen: set[tuple[str, str]], *, left: bool) -> str:
     """Why a person is not handed over, whatever he agreed to."""
     who = person["customer_id"]
-    if who in asked.held or "leave alone" in (person["lot"], person.get("half")):
+    if left or "leave alone" in (person["lot"], person.get("half")):
         return LEFT_ALONE
     if who in asked.elsewhere:
         return OTHER_LIST
@@ -149,14 +157,15 @@ def _people(shop: Shop, ids: Sequence[str], asked: Asked) -> dict[str, dict[str,
     return found
 
 
-def _shared(shop: Shop, known: Mapping[str, Person], standing: consent.Standing, asked: Asked) -> set[str]:
-    """The addresses that another customer, who may not be on the list, has stopped, or at which one is left alone."""
-    found: set[str] = set()
+def _shared(
+    shop: Shop, known: Mapping[str, Person], standing: consent.Standing, asked: Asked
+) -> tuple[frozenset[str], frozenset[str]]:
+    """The addresses that another customer, who may not be on the list, has stopped; those where one is left alone."""
+    shared: set[str] = set()
+    alone: set[str] = set()
     for column in consent.CHANNELS[asked.channel][1]:
         if shop.has("customers", column):
             mates = consent.same_address(shop, column, (consent.address_key(p[column]) for p in known.values()))
-            stopped = standing.of(mates["customer_id"]).isin(_STOPPED).to_numpy() | mates["customer_id"].isin(
-                asked.held
-            )
-            found |= set(mates.loc[stopped, "key"])
-    return found
+            shared |= set(mates.loc[standing.of(mates["customer_id"]).isin(_STOPPED).to_numpy(), "key"])
+            alone |= set(mates.loc[mates["customer_id"].isin(asked.held), "key"])
+    return frozenset(shared), frozenset(alone)

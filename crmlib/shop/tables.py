@@ -263,7 +263,7 @@ _TABLES = (
         "costs",
         "a cost that is not in a product's price",
         _columns("""
-            kind!                text   campaign, contact, service, distribution, acquisition
+            kind!                text   campaign, contact, offer, gift, service, distribution, acquisition
             amount!              money  how much; of a distribution cost: to pack and send one order, since valid_from
             valid_from           time   since when
             campaign_id          id     for which campaign

@@ -13,7 +13,6 @@ from crmlib.shop.shop import Shop
 
 # Within so many days of a letter an order is taken for its answer.
 _ANSWERS = 3
-_LETTERS = ("mail", "sms", "newsletter", "whatsapp", "push")
 GROUPS = ("customers", "channel")
 NEW, RETURNING, GUEST, UNKNOWN = "new", "returning", "guest", "unknown"
 # Baskets of one class differ by at most a third in size; up to five items each size is its own.
@@ -70,12 +69,8 @@ def prompted_orders(shop: Shop) -> ir.Table | None:
     for column in ("coupon", "campaign_id"):
         if shop.has("orders", column):
             found.append(orders.filter(orders[column].fill_null("").strip() != "").select("order_id"))
-    if shop.has("touches", "channel"):
-        touches = shop.table("touches")
-        letter = reduce(operator.or_, [touches["channel"].lower().contains(word) for word in _LETTERS])
-        if shop.has("touches", "kind"):
-            letter &= ~touches["kind"].lower().isin(["visit", "bounce", "unsubscribe"]).fill_null(False)
-        sent = touches.filter(letter.fill_null(False)).select(_who="customer_id", _sent=touches["at"])
+    if (written := shared.letters(shop)) is not None:
+        sent = written.select(_who="customer_id", _sent="at")
         after = orders.inner_join(sent, orders["customer_id"] == sent["_who"])
         soon = (after["ordered_at"] >= after["_sent"]) & (
             after["ordered_at"] < after["_sent"] + ibis.interval(days=_ANSWERS)

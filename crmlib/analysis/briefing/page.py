@@ -22,22 +22,27 @@ if TYPE_CHECKING:
 
 _SHOWN, _LINES, _LABEL = 12, 3, 46  # rows, lines of the text, letters that fit a phone
 _LABELS = {"what": "What", "owner": "Who", "by": "By", "worth": "Worth", "title": "From"}
+_TASKS = {"what": "What", "owner": "Who", "customers": "Customers", "offers": "With an offer"}
 _FILE, _CARDS = f"lists/{LIST}.csv", f"lists/{BIRTHDAY}.csv"
 
 
 def part_contacts(found: Queue) -> Part:
     """How many to contact, for which reason, and the list itself."""
     people = found.contacts
-    counts = people["what"].value_counts(sort=False).rename_axis("what").reset_index(name="customers")
+    counts = people.groupby("what", sort=False).agg(
+        owner=("owner", "first"), offers=("offer", lambda offers: (offers != "").sum()), customers=("what", "size")
+    ).reset_index()  # fmt: skip
     counts = counts.sort_values("customers", ascending=False, kind="stable")
     counts["label"] = [textwrap.shorten(what, _LABEL, placeholder=" …") for what in counts["what"]]
+    behind = figures.table(counts, rows=_SHOWN, labels=_TASKS, caption="Who does what", file=_FILE).table
     more = f"{formats.number(found.beyond)} more customers wait behind them." if found.beyond else ""
     other = f"{wording.upper(wording.counted(found.unreachable, 'customer'))} fell out when consent was asked again."
     room = f"There is room for {found.capacity} contacts a week: shop.toml may say otherwise, under [team]."
     return Part(
         title=_most(counts), glance=True, metrics=list(_metrics(found)), actions=list(_asked(found)),
         sentence=wording.sentences(more, other if found.unreachable else "", "" if found.told else room),
-        chart=figures.bars(counts, label="label", value="customers", what="customers to contact", form=formats.number)
+        chart=figures.bars(counts, label="label", value="customers", what="customers to contact", form=formats.number,
+                           table=behind)
         if len(counts) else None,
         lists={name: frame for name, frame in ((LIST, found.people), (BIRTHDAY, found.cards)) if len(frame)},
     )  # fmt: skip
@@ -168,6 +173,9 @@ def _beside(shop: Shop, found: Queue, measured: Earned, said: str) -> Part:
     missing = "" if found.read else "No other report has been published yet: run them all, and this one again."
     if found.old:
         missing = f"Left out, since more than {FRESH_DAYS} days old: {wording.listed(found.old)}. Run them again."
+    lists = wording.noun(len(found.unknown), "that list", "those lists")
+    none = f"shop.toml names an offer for {wording.listed(found.unknown)}, and nobody is on {lists} this week."
+    missing = wording.sentences(missing, none if found.unknown else "")
     return Part(
         texts={"briefing.txt": "\n".join(lines) + "\n", "briefing.ics": calendar(events, made=found.as_of)},
         caveats=[Caveat(text=missing)] if missing else [],

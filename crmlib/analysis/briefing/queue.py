@@ -31,7 +31,7 @@ PERSONAL_PAUSE_DAYS = 30  # until somebody who was contacted in person is propos
 SUPPOSED = 0.05  # of what is at stake: what writing adds, for the order alone, where no list of the kind was measured
 _MOST_ROWS = 5_000  # of a list, best first
 _OFFERS = ("suggest", "remind_of")
-_TEXTS = ["lot", "offer", "report"]
+_TEXTS = ["lot", "owner", "offer", "report"]
 _WANTED = ["customer_id", "list", "what", "reason", "by", "place", "stake", "waits", *_TEXTS]
 _WORTH = ["expected_value", "low_value", "high_value"]
 
@@ -41,13 +41,15 @@ class Queue:
     """Whom to contact this week, best first.
 
     cards     who gets a birthday card, and whom the lot leaves alone; not among people, and beside the capacity
-    people    rank, customer_id, lot, reason, how the customer is reached, channel, what, offer, by, list, report, also
-              (further reasons), expected_value with its range; those left alone stand where they would have come
+    people    rank, customer_id, lot, reason, how the customer is reached, channel, what, owner (who does it), offer,
+              by, list, report, also (further reasons), expected_value with its range; those left alone stand where they
+              would have come
     actions   what reports ask for beside lists in the queue, ranked: rank, report, what, owner, by, worth, file
     waiting   customers of the queue who wait for an answer
     beyond    customers there was no room for; `unreachable`, who may not be contacted on any channel
     read      the reports whose lists and actions count; `old`, titles of those too old for that
     told      whether shop.toml says how many contacts a week there is time for
+    unknown   lists for which shop.toml names an offer and which nobody is on
     """
 
     people: pd.DataFrame
@@ -60,6 +62,7 @@ class Queue:
     unreachable: int
     read: tuple[str, ...]
     old: tuple[str, ...]
+    unknown: tuple[str, ...]
     as_of: date
     currency: str
 
@@ -91,16 +94,19 @@ def queue(shop: Shop, runs: Sequence[Run], measured: Earned, *, contacts: int = 
     old = tuple(run.title for run in newest(runs) if run.as_of < begin and run.actions)
     lists = {run.report: _lists(run) for run in read}
     days = occasions(shop)
+    roles = days["list"].map(lambda name: "service" if name == TICKET else "marketing")
+    days = _with_offers(days.assign(owner=[shop.owners.get(role, "") for role in roles]), shop.settings.offers)
     born = days["list"] == BIRTHDAY
     cards, _ = _reachable(shop, days[born & ~days["list"].isin(measured.stopped)].assign(personal=False))
     rows = pd.DataFrame(
         [*days[~born].to_dict("records"), *(row for run in read for row in _listed(run, lists[run.report]))]
     )
-    people, beyond, unreachable = rows, 0, 0
+    people, beyond, unreachable, named = rows, 0, 0, set(rows["list"]) if len(rows) else set()
     if len(rows):
         rows = rows[~rows["list"].isin(measured.stopped)].reindex(columns=_WANTED)
         rows["waits"] = rows["waits"].eq(True) | (rows["list"] == TICKET)
         rows[_TEXTS] = rows[_TEXTS].astype(object).fillna("")
+        rows = _with_offers(rows, shop.settings.offers)
         rows = rows[(rows["lot"] == "") | ~rows["customer_id"].isin(cards["customer_id"])]
         # A list may have been drawn under another key, or before somebody was held out.
         drawn = pd.Series(lots(rows["customer_id"], shop=shop), index=rows.index)
@@ -113,7 +119,14 @@ def queue(shop: Shop, runs: Sequence[Run], measured: Earned, *, contacts: int = 
         told=bool(contacts or shop.settings.team.contacts_per_week), beyond=beyond, unreachable=unreachable,
         waiting=int(people["waits"].eq(True).sum()) if "waits" in people else 0,
         read=tuple(run.report for run in read), old=old, as_of=shop.as_of, currency=shop.currency,
+        unknown=tuple(name for name in shop.settings.offers if name not in {*named, *days["list"]}),
     )  # fmt: skip
+
+
+def _with_offers(rows: pd.DataFrame, offers: Mapping[str, str]) -> pd.DataFrame:
+    """What a row itself does not offer, its list does where shop.toml says so."""
+    pairs = zip(rows["offer"], rows["list"], strict=True)
+    return rows.assign(offer=[offer or offers.get(name, "") for offer, name in pairs])
 
 
 def _lists(run: Run) -> dict[str, list[dict[str, str]]]:
@@ -135,8 +148,8 @@ def _listed(run: Run, lists: Mapping[str, Sequence[Mapping[str, str]]]) -> Itera
                 offer = next((row[key] for key in _OFFERS if row.get(key)), "")
                 yield {
                     "customer_id": row["customer_id"], "lot": row.get("lot", ""), "list": name, "report": run.report,
-                    "what": _task(action.what), "reason": _reason(row, name), "offer": offer, "by": action.by,
-                    "place": place, "stake": _stake(row), "waits": "feedback_id" in row,
+                    "what": _task(action.what), "owner": action.owner, "reason": _reason(row, name), "offer": offer,
+                    "by": action.by, "place": place, "stake": _stake(row), "waits": "feedback_id" in row,
                 }  # fmt: skip
 
 
@@ -224,7 +237,7 @@ def _within(people: pd.DataFrame, capacity: int) -> tuple[pd.DataFrame, int]:
 
 
 def _shown(people: pd.DataFrame) -> pd.DataFrame:
-    last = ["channel", "what", "offer", "by", "list", "report", "also", *_WORTH]
+    last = ["channel", "what", "owner", "offer", "by", "list", "report", "also", *_WORTH]
     if people.empty:
         return pd.DataFrame(columns=["rank", "customer_id", "lot", "reason", *last])
     lead = [name for name in people if name not in (*last, "place", "stake", "gain", "personal", "waits")]

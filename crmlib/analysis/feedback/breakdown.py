@@ -383,6 +383,9 @@ def part_groups(readings: Readings, shop: Shop, orders: pd.DataFrame) -> Part:
         f"Groups and channels were compared {found.searched:,} times and corrected for it (false discovery rate 5 %). "
         "Who writes where differs, so this compares writers, not causes."
     )
+    # The title names the first theme that differs, and whoever reads it wants to hear it.
+    named = clear.sort_values("theme", key=lambda names: names == ANY, kind="stable").head(1)
+    heard = [quoted(readings, row.theme, **{row.dimension: row.value}) for row in named.itertuples() if row.ratio > 1]
     louder = clear[(clear["theme"] != ANY) & (clear["differs"] == "more")]
     chart = figures.table(
         shown,
@@ -394,7 +397,7 @@ def part_groups(readings: Readings, shop: Shop, orders: pd.DataFrame) -> Part:
     file = figures.masked(found.frame, count="complaints", rates=[*hidden, "ratio", "p_value", "q_value"])
     return Part(
         title=title,
-        sentence=sentence,
+        sentence=wording.sentences(sentence, *heard),
         detail=True,
         chart=chart if len(shown) else None,
         signals=[_group_signal(row) for row in louder.itertuples()],

@@ -1,7 +1,7 @@
 """What stands between a text as it was typed and a lexicon of moods?
 
 Apostrophes of all kinds and none, ways to say that nothing is wrong which no rule of wording lists, emoji, words that
-describe goods and carry no mood ('green tea', 'a base and a lid'), and texts without end.
+describe goods and carry no mood ('green tea', 'killer heels'), and texts without end.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from types import MappingProxyType
+
+from crmlib.analysis.feedback.lexicon import lexicon, pattern
 
 LONGEST = 5000  # characters of a text that are read; some rules of wording look as far ahead as there is text
 CLAUSE = 600  # characters without a pause
@@ -32,8 +34,8 @@ _AND_THAT_IS_ALL = r"""(?!\ (?:with\ )?(?:solved|fixed|resolved|until|till|befor
 _HAVE_NOT = r"(?:have|has|had|did|do|does)(?:n't|\ not|\ never)"
 # Ways of saying something, and what the rules of wording understand.
 _SAYINGS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
-    (re.compile(pattern, re.IGNORECASE | re.VERBOSE), plain)
-    for pattern, plain in (
+    (re.compile(words, re.IGNORECASE | re.VERBOSE), plain)
+    for words, plain in (
         (rf"\b(?:0|zero|nil|no\ more)\ {_TROUBLE}\b{_AND_THAT_IS_ALL}", "no problems"),
         (r"\bno\ probs?\b", "no problems"),
         (
@@ -77,6 +79,12 @@ _SAYINGS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
             r"\1 with ",
         ),
     )
+)
+_AGAIN = re.compile(
+    r"\b(?:second|third|fourth|\w+th) time (?=(?:i|we)(?:'ve)? (?:have )?(?:bought|ordered)\b)", re.IGNORECASE
+)
+_GOODS, _BOUGHT = (
+    re.compile(pattern("goods", text), re.IGNORECASE | re.VERBOSE) for text in lexicon("goods")["goods"].values()
 )
 # Words that say what a thing is, not what it is worth; and words that do so only in front of a thing ('cold brew').
 _PLAIN_TEXT = """
@@ -142,9 +150,9 @@ def normalise(text: str) -> str:
     text = _BARE.sub(lambda found: f"{found[1]}n't", text)
     text = _PRONOUN.sub(lambda found: f"{found[1] or found[3] or found[5]}'{found[2] or found[4] or found[6]}", text)
     text = _IT.sub("it's", text)
-    for pattern, plain in _SAYINGS:
-        text = pattern.sub(plain, text)
-    return _paused(text)
+    for saying, plain in _SAYINGS:
+        text = saying.sub(plain, text)
+    return _paused(_BOUGHT.sub(r"\1item", _AGAIN.sub("time ", _GOODS.sub("item", text))))
 
 
 def _paused(text: str) -> str:

@@ -60,14 +60,15 @@ def quotes(
     return best[["theme", "text", "rating", "day", "polarity"]].reset_index(drop=True)
 
 
-def quoted(readings: Readings, theme: str, *, product_id: str | None = None) -> str:
-    """The first quote of a theme, or of a theme and product, as a sentence; '' where none is clear enough.
+def quoted(readings: Readings, theme: str, **of: str) -> str:
+    """The first quote of a theme, or of a theme and a product, channel or group, as a sentence; '' where none is clear
+    enough.
 
     'any' stands for all themes.
     """
     said = readings.mentions
-    if product_id is not None:
-        said = said[(readings.texts["product_id"] == product_id).to_numpy()[said["row"]]]
+    for column, value in of.items():
+        said = said[(readings.texts[column] == value).to_numpy()[said["row"]]]
     found = quotes(replace(readings, mentions=said), per_theme=1)
     texts = found.loc[(found["theme"] == theme) | (theme == "any"), "text"]
     return f"One wrote: ‘{shorten(texts.iloc[0], limit=120)}’" if len(texts) else ""

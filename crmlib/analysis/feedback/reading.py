@@ -30,7 +30,8 @@ class Reading:
     """One distinct text: what became of it and its polarity, −1 to 1; `mixed` where clauses are of opposite mood.
 
     `themes` holds the mood of each theme it mentions: of the clauses about it or, where these have none (`moodless`),
-    of the whole text. `against` are the themes spoken of negatively, `named` those of which a fault is named.
+    of the whole text. `against` are the themes spoken of negatively, `named` those of which a fault is named, `besides`
+    whether the text is negative without the words of faults, too.
     """
 
     outcome: Outcome
@@ -40,19 +41,20 @@ class Reading:
     named: frozenset[str] = frozenset()
     moodless: frozenset[str] = frozenset()
     mixed: bool = False
+    besides: bool = False
 
     def complaints(self, *, rating: float | None = None) -> frozenset[str]:
         """Which themes does it complain about, given the stars that came with it (None: no stars)?
 
         Those spoken of negatively or with a named fault. Stars decide where the words leave room: with one or two, a
         theme without a mood of its own counts too; with four or five, only a named fault in a text that is negative as
-        a whole.
+        a whole and besides: a fault word alone is none.
 
         >>> Reading("read", 0.6, {"fit": -0.6}, frozenset({"fit"}), frozenset({"fit"})).complaints(rating=5)
         frozenset()
         """
         if rating is not None and rating >= 4:
-            return self.named if self.outcome == "read" and self.polarity < 0 else frozenset()
+            return self.named if self.outcome == "read" and self.polarity < 0 and self.besides else frozenset()
         return self.named | self.against | (self.moodless if rating is not None and rating <= 2 else frozenset())
 
 
@@ -133,7 +135,8 @@ class Reader:
             if any(self.words.names_fault(piece, name) for piece in own_pieces):
                 named.add(name)
         against = frozenset(name for name, said in themes.items() if self.direction(said) < 0)
-        return Reading(outcome, strength, themes, against, frozenset(named), frozenset(moodless), score.mixed)
+        besides = bool(named) and self.direction(mood(self.words.without_faults(plain)).polarity) < 0
+        return Reading(outcome, strength, themes, against, frozenset(named), frozenset(moodless), score.mixed, besides)
 
 
 def normal(text: str) -> str:

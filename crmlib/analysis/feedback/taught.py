@@ -143,7 +143,7 @@ def labelled(path: Path) -> tuple[list[str], NDArray[np.bool_]]:
 def _numbers(texts: Sequence[str], scores: Sequence[Scores]) -> Floats:
     """The scores as features, TextBlob's without the words that describe goods."""
     found = matrix(scores)
-    found[:, 0] = [textblob(without_product_words(text)) for text in texts]
+    found[:, 0] = [textblob(without_product_words(normalise(text))) for text in texts]
     return found
 
 

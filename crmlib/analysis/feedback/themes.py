@@ -102,6 +102,12 @@ class OwnWords:
         found = self.faults[theme].finditer(text) if theme in self.faults else ()
         return names_fault(text, theme) or any(not _DENIED.search(text[: match.start()]) for match in found)
 
+    def without_faults(self, text: str) -> str:
+        """The text in small letters, without the words of any fault."""
+        for pattern_ in (*FAULTS.values(), *self.faults.values()):
+            text = pattern_.sub(" ", text.lower())
+        return text
+
 
 def own_words(words: Mapping[str, Mapping[str, Sequence[str]]]) -> OwnWords:
     """A shop's phrases, as shop.toml has them, ready to be looked for: whole words in any case.

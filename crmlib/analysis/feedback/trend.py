@@ -254,10 +254,10 @@ def risen(ratio: float) -> str:
     """How a number of things has grown or shrunk, as a verb.
 
     >>> risen(2.1), risen(4.1), risen(1.3), risen(0.5), risen(0.7), risen(6)
-    ('have doubled', 'have quadrupled', 'have risen', 'have halved', 'have fallen', 'are about six times as many')
+    ('have doubled', 'have quadrupled', 'have risen', 'have halved', 'have fallen', 'are up about sixfold')
     """
     if ratio >= 4.5:
-        return "have risen more than tenfold" if ratio > 10.5 else f"are {wording.times(ratio)}"
+        return "have risen more than tenfold" if ratio > 10.5 else f"are up about {wording.small(round(ratio))}fold"
     for least, verb in ((3.5, "quadrupled"), (2.5, "tripled"), (1.85, "doubled"), (1, "risen"), (0.55, "fallen")):
         if ratio >= least:
             return f"have {verb}"

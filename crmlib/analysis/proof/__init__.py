@@ -1,12 +1,12 @@
 """Do the methods hold, here?
 
-papers, nulls, drawn → effects, splits, teams → proof → part_checks; held → part_shop; page
+papers, nulls, drawn → effects, slopes, splits, teams → proof → part_checks; held → part_shop; page
 """
 
 from crmlib.analysis.proof.checks import Check, Proof, equal, inside, named, part_checks, proof, rate
 from crmlib.analysis.proof.nulls import nulls
 from crmlib.analysis.proof.papers import papers
-from crmlib.analysis.proof.planted import Drawn, drawn, effects, splits, teams
+from crmlib.analysis.proof.planted import Drawn, drawn, effects, slopes, splits, teams
 from crmlib.analysis.proof.record import held, page, part_shop
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "part_shop",
     "proof",
     "rate",
+    "slopes",
     "splits",
     "teams",
 ]

@@ -15,6 +15,7 @@ from crmlib.analysis.proof.checks import Check, inside, named
 from crmlib.formats import outline
 
 _CUSTOMERS, _SEED = 800, 20
+_WIDE = 3.29  # errors to either side: 99.9 %, so that a dozen ranges do not fail by chance
 _SOURCE = "truth.json of the shop drawn"
 
 
@@ -53,6 +54,20 @@ def effects(shop: Drawn, table: pd.DataFrame) -> tuple[Check, ...]:
                shop.truth["experiments"][row["experiment"]]["effects"][row["metric"]], row["low"], row["high"],
                source=_SOURCE)
         for row in table[table["state"] == "ok"].to_dict("records")
+    )  # fmt: skip
+
+
+def slopes(shop: Drawn, table: pd.DataFrame) -> tuple[Check, ...]:
+    """Do the ranges of products' elasticities hold what was planted? `table` is that of `crm.prices.slopes`.
+
+    >>> slopes(shop_drawn, pd.DataFrame({"product_id": [], "own": [], "error": []}))
+    ()
+    """
+    truth = shop.truth["prices"]["elasticities"]
+    return tuple(
+        inside(f"price of {row['product_id']}", truth[row["product_id"]], row["own"] - _WIDE * row["error"],
+               row["own"] + _WIDE * row["error"], source=_SOURCE)
+        for row in table[table["product_id"].isin(truth)].to_dict("records")
     )  # fmt: skip
 
 

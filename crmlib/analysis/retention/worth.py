@@ -111,7 +111,7 @@ class Worth:
 def worth(
     shop: Shop, found: Left, likely: Back, *, contact: float = 0.0, offer: float = 0.0, experiment: str = WIN_BACK
 ) -> Worth:
-    """What does winning back bring? `contact` and `offer` are costs for each; 0 takes the shop's own cost of a contact.
+    """What does winning back bring? `contact` and `offer` are costs for each; 0 takes the shop's own.
 
     The chance saved comes from the shop's experiment of that name, whose units are customers, else from earlier
     win-back lists, of which some were left alone.
@@ -119,7 +119,7 @@ def worth(
     >>> worth(store, found, likely).each.value is None
     True
     """
-    unit = shop.currency or "amount"
+    unit, kinds = shop.currency or "amount", ("contact",) if offer else ("contact", "offer", "gift")
     year = Estimate(value=None, unit=unit)
     base = None
     if not found.at.few:
@@ -130,7 +130,7 @@ def worth(
             year = Estimate(value=mean, low=mean - half, high=mean + half, unit=unit, n=int(row["n"]))
         chances = likely.chance[found.people["over"] <= found.at.span].dropna()
         base = float(chances.mean()) if len(chances) else None
-    return Worth(tried(shop, experiment), year, contact or contact_cost(shop), offer, base)
+    return Worth(tried(shop, experiment), year, contact or contact_cost(shop, kinds=kinds), offer, base)
 
 
 def tried(shop: Shop, experiment: str) -> Tried | None:

@@ -23,7 +23,7 @@ HELD, EXPORTED, ASSIGNED = "held_out.csv", "exported.csv", "assigned.csv"
 ERASED, AUDIT = "erased.json", "audit.jsonl"
 _COLUMNS = {
     HELD: ("customer_id", "list", "since", "until"),
-    EXPORTED: ("customer_id", "list", "channel", "day", "answered"),
+    EXPORTED: ("customer_id", "list", "channel", "day", "answered", "personal"),
     ASSIGNED: ("customer_id", "list", "lot", "day"),
 }
 
@@ -78,8 +78,10 @@ def remember(reports: Path, export: Mapping[str, str], customers: Sequence[str])
 
 
 def contacted(reports: Path, found: Sequence[Mapping[str, str]]) -> None:
-    """Keep who was contacted, by list, channel and day; `answered` is yes, no or '' where nobody said."""
-    key = _COLUMNS[EXPORTED][:-1]
+    """Keep who was contacted, by list, channel and day; `answered` is yes, no or '' where nobody said, `personal` is
+    yes where it was an answer that no lot holds back.
+    """
+    key = _COLUMNS[EXPORTED][:4]
     with store.lock(reports, "@kept", wait=True, sign=False):
         known = {tuple(row[name] for name in key): row for row in rows(reports, EXPORTED)}
         for row in found:

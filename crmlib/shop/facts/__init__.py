@@ -11,6 +11,7 @@ from crmlib.shop.facts.customers import (
 from crmlib.shop.facts.families import families
 from crmlib.shop.facts.gaps import gap_lengths, gaps
 from crmlib.shop.facts.holidays import public_holidays
+from crmlib.shop.facts.letters import letters
 from crmlib.shop.facts.orders import (
     contact_cost,
     credit_notes,
@@ -38,6 +39,7 @@ __all__ = [
     "history_patterns",
     "item_money",
     "later_purchases",
+    "letters",
     "line_money",
     "lone_credits",
     "may_have_credits",

@@ -5,6 +5,8 @@ Every table says its grain and what it is not enough for. Nothing is computed be
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import ibis
 import ibis.expr.types as ir
 
@@ -201,13 +203,17 @@ def order_margins(shop: Shop) -> ir.Table:
     )  # fmt: skip
 
 
-def contact_cost(shop: Shop) -> float:
-    """What one contact costs by the shop's table of costs, the latest that counts; 0 where it does not say."""
+def contact_cost(shop: Shop, *, kinds: Sequence[str] = ("contact", "offer", "gift")) -> float:
+    """What one contact costs with what goes out with it, by the shop's table of costs; 0 where it does not say.
+
+    Of each kind the latest amount counts. What a coupon takes off is no cost: orders are without it.
+    """
     if not shop.has("costs"):
         return 0.0
-    rows = shop.table("costs").filter(lambda t: t["kind"].lower() == "contact").select("amount", "valid_from")
+    kind = shop.table("costs")["kind"].lower().strip()
+    rows = shop.table("costs").select("amount", "valid_from", kind=kind).filter(kind.isin(kinds))
     frame = shop.fetch(rows).sort_values("valid_from", na_position="first")
-    return float(frame["amount"].iloc[-1]) if len(frame) else 0.0
+    return float(frame.groupby("kind")["amount"].last().astype(float).sum())
 
 
 def _lines_have_money(shop: Shop) -> bool:

@@ -20,7 +20,7 @@ _ENGINE = re.compile(r"(duckdb|spark):(?=.)")
 _KNOWN = (
     "name", "timezone", "currency", "max_age", "as_of", "country", "dates", "decimals", "not_goods",
     "families", "columns", "parameters", "owners", "team", "closures", "campaigns", "words", "keep_lists",
-    "database", "table_prefix", "prices_include_tax", "tax_rate",
+    "database", "table_prefix", "prices_include_tax", "tax_rate", "offers",
 )  # fmt: skip
 _WORDS = {"dates": ("month-first", "day-first"), "decimals": ("comma", "point")}
 _ROLES = ("service", "marketing", "sales", "purchasing", "shop")
@@ -50,7 +50,8 @@ class Span:
 class Settings:
     """shop.toml, checked.
 
-    `columns` maps table -> canonical name -> the name in the file, `owners` a role such as 'service' -> who acts.
+    `columns` maps table -> canonical name -> the name in the file, `owners` a role such as 'service' -> who acts,
+    `offers` the name of a list -> what its people are offered.
     `dates` and `decimals` decide what a column alone cannot; `not_goods` are products that are money only, by id or
     name; `families` maps a family of products to ids, names or beginnings of names; `words` are phrases of the shop's
     customers by kind (about, faults, never) and theme. Lists older than `keep_lists` days are thinned; 0 keeps them.
@@ -66,6 +67,7 @@ class Settings:
     columns: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     owners: Mapping[str, str] = field(default_factory=dict)
+    offers: Mapping[str, str] = field(default_factory=dict)
     country: str = ""
     dates: str = ""
     decimals: str = ""
@@ -139,6 +141,7 @@ def read_settings(shop: str | Path) -> Settings:
         columns=_columns(raw.get("columns", {})),
         parameters=_parameters(raw.get("parameters", {})),
         owners=_owners(raw.get("owners", {})),
+        offers=_offers(raw.get("offers", {})),
         country=raw.get("country", ""),
         dates=raw.get("dates", ""),
         decimals=raw.get("decimals", ""),
@@ -267,6 +270,12 @@ def _owners(raw: Any) -> Mapping[str, str]:
     for role in raw:
         if role not in _ROLES:
             raise DataError(f"shop.toml: [owners] has no role '{role}'; {nearest(role, _ROLES)}")
+    return raw
+
+
+def _offers(raw: Any) -> Mapping[str, str]:
+    if not isinstance(raw, dict) or not all(isinstance(what, str) and what.strip() for what in raw.values()):
+        raise DataError('shop.toml: write what lists offer as [offers] and below it win_back = "free delivery"')
     return raw
 
 
