@@ -213,6 +213,7 @@ CASES: dict[str, Callable[[crm.Shop], Any]] = {
     "analysis.teams.facts.orders": served.orders,
     "analysis.teams.marketing.won": marketing.won,
     "analysis.teams.marketing.spent": marketing.spent,
+    "analysis.teams.marketing.billed": marketing.billed,
     "analysis.prices.facts.lines": pricing.lines,
     "analysis.prices.facts.by_product": lambda s: pricing.by_product(pricing.lines(s), margin=0.1),
     "analysis.prices.facts.weekly": lambda s: pricing.weekly(pricing.lines(s), most=40, least=50, within_days=728),
