@@ -95,6 +95,54 @@ def whole(shop, **more):
     return crm.prices.page(found, advice, parts)
 
 
+@pytest.fixture(scope="module")
+def twins(tmp_path_factory):
+    """A shop that writes its prices without tax, and the same with 19 % in them: orders name it, or shop.toml does."""
+    rng, rows = np.random.default_rng(8), []
+    for product, cost, prices in (("up", 4.0, (12, 10)), ("steep", 3.0, (8, 10)), ("under", 9.0, (9.5, 9.5))):
+        for week in range(104):
+            price = prices[week >= 52]
+            for _ in range(rng.poisson(12 * (price / 10) ** (-0.3 if product == "up" else -4))):
+                rows.append((product, cost, price, END - pd.Timedelta(days=int(728 - 7 * week - rng.integers(0, 7)))))
+    lines = pd.DataFrame(rows, columns=["product_id", "cost", "unit_price", "ordered_at"])
+    lines["order_id"], lines["quantity"] = [f"o{n}" for n in range(len(lines))], 1
+    made = {}
+    for name, times in (("net", 1.0), ("gross", 1.19), ("rate", 1.19)):
+        folder = tmp_path_factory.mktemp(name)
+        of = lines.assign(unit_price=lines["unit_price"] * times, shipping=0.5 * times)
+        orders = of.assign(total=of["unit_price"] + of["shipping"], customer_id="c" + of["order_id"])
+        orders = orders.assign(tax=orders["total"] * 0.19 / 1.19) if name == "gross" else orders
+        orders.drop(columns=["product_id", "cost", "quantity", "unit_price"]).to_csv(folder / "orders.csv", index=False)
+        of[["order_id", "product_id", "quantity", "unit_price"]].to_csv(folder / "order_lines.csv", index=False)
+        costs = lines[["product_id", "cost"]].drop_duplicates().rename(columns={"cost": "unit_cost"})
+        costs.to_csv(folder / "products.csv", index=False)
+        pd.DataFrame([{"kind": "distribution", "amount": 1.5, "valid_from": "2024-01-01"}]).to_csv(
+            folder / "costs.csv", index=False
+        )
+        tax = {"net": "prices_include_tax = false\n", "gross": "prices_include_tax = true\n"}.get(
+            name, "prices_include_tax = true\ntax_rate = 0.19\n"
+        )
+        (folder / "shop.toml").write_text(SETTINGS + tax, encoding="utf-8")
+        shop = crm.connect(folder)
+        found, floors = crm.prices.history(shop), crm.prices.floors(shop)
+        made[name] = crm.prices.advise(found, crm.prices.slopes(found), floors)
+    return made
+
+
+@pytest.mark.parametrize("name", ["gross", "rate"])
+def test_prices_with_tax_get_the_advice_of_their_net_twins(twins, name):
+    net, gross = (twins[one].table.set_index("product_id").sort_index() for one in ("net", name))
+    assert net["advice"].to_dict() == {"up": "raise", "steep": "lower", "under": "drop"} == gross["advice"].to_dict()
+    for money in ("worth", "worth_low", "worth_high", "yearly"):
+        np.testing.assert_allclose(gross[money], net[money], rtol=0.005)
+    for shelf in ("price", "floor", "shelf", "other", "tried"):
+        np.testing.assert_allclose(gross[shelf], 1.19 * net[shelf], rtol=0.002)
+    np.testing.assert_allclose(twins[name].floors.table["short"], twins["net"].floors.table["short"], rtol=1e-6)
+    said = [pages.part_limits(twins[one]).caveats[-1].text for one in ("net", name)]
+    assert said == ["Prices hold no tax; competitors' prices are unknown.",
+                    "Prices are with tax, costs put up by it, and margins without; competitors' prices are unknown."]  # fmt: skip
+
+
 def test_few_lines_are_too_few(small):
     page = whole(small)
     assert page.status == "too_few" and "Too few to conclude (n = 5 pieces" in page.headline
