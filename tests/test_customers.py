@@ -97,6 +97,30 @@ def test_cuts_are_the_shops_own_and_each_customer_counts_once(today):
         cu.cuts(today, regular=1)
 
 
+def test_the_best_are_those_who_bring_most_margin_where_costs_are_known(write_shop):
+    """The odd spend more, on goods that cost nearly as much; one order has no cost, and old ones do not count."""
+    rows = [(i, 200 + i if i % 2 else 100 + i, 190 if i % 2 else 20) for i in range(100)]
+    orders = [{"order_id": f"{age}-{i}", "customer_id": f"c{i}", "total": total,
+               "ordered_at": pd.Timestamp(DAY) - pd.Timedelta(days=age)}
+              for age in (20, 400) for i, total, _ in rows if age == 20 or i < 40]  # fmt: skip
+    lines = [{"order_id": row["order_id"], "product_id": "unknown" if row["order_id"] == "20-99" else
+              "dear" if row["total"] >= 200 else "own", "quantity": 1, "line_total": row["total"]} for row in orders]  # fmt: skip
+    products = [{"product_id": "dear", "unit_cost": 190}, {"product_id": "own", "unit_cost": 20}]
+    costed = crm.connect(write_shop("costed", orders=orders, order_lines=lines, products=products), as_of=DAY)
+    today = cu.profiles(costed)
+    plain = cu.profiles(crm.connect(write_shop("plain", orders=orders, order_lines=lines), as_of=DAY))
+    twice = [*rows[:-1], *rows[:40]]
+    usual = sum(total - cost for _, total, cost in twice) / sum(total for _, total, _ in twice)
+    wanted = {f"c{i}": total - cost for i, total, cost in rows} | {"c99": 299 * usual}
+    assert today.frame.set_index("customer_id")["last_year"].to_dict() == pytest.approx(wanted)
+    assert plain.frame.set_index("customer_id")["last_year"].to_dict() == {f"c{i}": total for i, total, _ in rows}
+    for found, brought, left in ((today, "margin", 0), (plain, "sales", 1)):
+        at = cu.cuts(found)
+        best = found.frame.loc[cu.kinds(found.frame, at) == "best", "customer_id"]
+        assert len(best) == 10 and all(int(who[1:]) % 2 == left for who in best)
+        assert f" of {brought} in the year up to the last purchase" in rfm.rules(at, "EUR")["best, gone quiet"]
+
+
 def test_ties_stay_together_and_nobody_is_best_where_nothing_separates():
     frame = pd.DataFrame(
         {"customer_id": [f"c{i}" for i in range(100)], "purchases": 1, "silent_days": 10, "known_days": 10,

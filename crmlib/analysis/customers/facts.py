@@ -10,7 +10,7 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from crmlib.errors import NotAvailable, NotEnoughData
-from crmlib.shop.facts import customer_history, gap_lengths, purchase_days
+from crmlib.shop.facts import customer_history, gap_lengths, has_costs, order_margins, purchase_days
 from crmlib.shop.shop import Shop
 from crmlib.wording import noun
 
@@ -24,20 +24,34 @@ class Profiles:
     """Customers as they were known on `day` (exclusive), with at least one purchase before it.
 
     frame: customer_id, purchases (days with an order), silent_days (since the last), known_days (since the first),
-    sales (all), sales_year and purchases_year (of the last 365 days), last_year (sales of the 365 days up to the last
-    purchase). `gaps` are the days between consecutive purchases of those who came back: gap, n,
-    w (each customer weighs 1).
+    sales (all), sales_year and purchases_year (of the last 365 days), last_year (what the 365 days up to the last
+    purchase brought, as `brought` calls it: margin where costs are known, else sales). `gaps` are the days between
+    consecutive purchases of those who came back: gap, n, w (each customer weighs 1).
     """
 
     day: date
     frame: pd.DataFrame
     gaps: pd.DataFrame
+    brought: str = "sales"
+
+
+def _earned(shop: Shop, days: ir.Table) -> ir.Table:
+    """Purchase days with `_brought`: margin, of orders without a known cost at the rate of all others; or sales."""
+    if not has_costs(shop):
+        return days.mutate(_brought=days["revenue"])
+    known = order_margins(shop).filter(lambda t: t["margin"].notnull() & t["customer_id"].notnull())
+    whole = known.aggregate(_usual=known["margin"].sum() / known["revenue"].sum().nullif(0))
+    own = known.group_by("customer_id", "day").aggregate(_own=known["margin"].sum() / known["revenue"].sum().nullif(0))
+    # A rate, so that what a later credit note took off a day's sales is off its margin, too.
+    both = days.left_join(own, ["customer_id", "day"]).select(*days.columns, "_own").cross_join(whole)
+    rate = both["_own"].fill_null(both["_usual"]).fill_null(1.0)
+    return both.mutate(_brought=both["revenue"].cast("float64") * rate).drop("_own", "_usual")
 
 
 def profile(shop: Shop, *, day: date) -> ir.Table:
     """Grain: a customer who bought before `day`. Columns as `Profiles.frame`. Not enough for products or seasons."""
     history = customer_history(shop, until=day)
-    days = purchase_days(shop).filter(lambda t: t["day"] < ibis.literal(day))
+    days = _earned(shop, purchase_days(shop).filter(lambda t: t["day"] < ibis.literal(day)))
     last = days["day"].max().over(group_by="customer_id")
     days = days.mutate(
         _year=days["day"] >= ibis.literal(day - timedelta(days=YEAR)),
@@ -46,7 +60,7 @@ def profile(shop: Shop, *, day: date) -> ir.Table:
     years = days.group_by("customer_id").aggregate(
         sales_year=days["revenue"].sum(where=days["_year"]).cast("float64"),
         purchases_year=days["_year"].cast("int64").sum(),
-        last_year=days["revenue"].sum(where=days["_last"]).cast("float64"),
+        last_year=days["_brought"].sum(where=days["_last"]).cast("float64"),
     )
     both = history.left_join(years, "customer_id")
     return both.select(
@@ -77,7 +91,8 @@ def profiles(shop: Shop, *, day: date | None = None) -> Profiles:
     if len(frame) < _LEAST:
         there = f"there {noun(len(frame), 'is')} {len(frame)}"
         raise NotEnoughData(f"kinds of customers need {_LEAST} customers with orders; {there}")
-    return Profiles(when, frame, shop.fetch(gap_lengths(shop, day=when)))
+    called = "margin" if has_costs(shop) else "sales"
+    return Profiles(when, frame, shop.fetch(gap_lengths(shop, day=when)), called)
 
 
 def earlier(shop: Shop, *, days: int) -> Profiles | None:
