@@ -244,6 +244,25 @@ def test_where_the_data_begins_in_mid_life_old_customers_are_not_called_new(tmp_
     assert first.n == 40 and first.share[-1] == pytest.approx(0.25, abs=0.01)
 
 
+def test_waiting_longer_brings_little_once_nine_in_ten_who_return_have(tmp_path):
+    """Half come back, evenly over 200 days; the rest never do. Whoever is young counts only for the time they had."""
+    rng = np.random.default_rng(6)
+    gone = pd.DataFrame({"number": 1, "gap": rng.integers(400, 900, 1000), "closed": False, "n": 1})
+    back = pd.DataFrame({"number": 1, "gap": rng.integers(1, 201, 1000), "closed": True, "n": 1})
+    young = pd.concat([gone, back]).assign(seen=rng.integers(1, 300, 2000))
+    young = young.assign(
+        closed=young["closed"] & (young["gap"] <= young["seen"]), gap=young[["gap", "seen"]].min(axis=1)
+    )
+    later = pd.DataFrame({"number": 2, "gap": range(1, 99), "closed": True, "n": 9})
+    found = pc.wait(pd.concat([gone, back, young, later]))
+    assert found.low < 180 < found.high and found.high - found.low < 20 and found.n == 1000 + young["closed"].sum()
+    said = pc.part_second(pd.concat([gone, back])).sentence
+    assert said.startswith("Nine in ten of those who come back within a year have by day 1")
+    few = pc.part_second(pd.concat([gone, back.head(29)])).sentence
+    assert few == "How long to wait for them: too few to conclude (n = 29 back within a year)."
+    assert pc.wait(back).value is None, "nobody was followed for a year"
+
+
 def test_the_weakest_step_is_named_only_where_it_is_weak():
     def after(*shares):
         rows = [(n, gap, closed, count) for n, share in enumerate(shares, 1)

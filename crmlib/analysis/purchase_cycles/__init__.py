@@ -8,7 +8,7 @@ from crmlib.analysis.purchase_cycles.facts import gap_counts
 from crmlib.analysis.purchase_cycles.late import Late, late, part_due
 from crmlib.analysis.purchase_cycles.page import page
 from crmlib.analysis.purchase_cycles.products import part_products, replenished
-from crmlib.analysis.purchase_cycles.returns import Again, again, order_numbers, part_orders, part_second
+from crmlib.analysis.purchase_cycles.returns import Again, again, order_numbers, part_orders, part_second, wait
 
 __all__ = [
     "Again",
@@ -27,4 +27,5 @@ __all__ = [
     "part_products",
     "part_second",
     "replenished",
+    "wait",
 ]

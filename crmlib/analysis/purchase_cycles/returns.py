@@ -16,6 +16,7 @@ from crmlib.stats.survival import kaplan_meier
 
 _SHOWN_DAYS = 365
 _NEARLY_ALL = 0.95
+_MOST_OF_THEM, _LEAST_BACK, _DRAWS = 0.9, 30, 300
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,42 @@ def order_numbers(counts: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["order", "customers", "share_on", "low", "high", "median_days"])
 
 
+def wait(counts: pd.DataFrame) -> Estimate:
+    """After how many days of silence does waiting longer for a second purchase bring little?
+
+    By then nine in ten of all who buy again within a year have, open gaps counted; the range by drawing customers anew.
+    Without a value below 30 who bought again within a year, or where nobody was followed for one; n counts the former.
+
+    >>> wait(counts).value <= 365
+    True
+    """
+    rows = counts[counts["number"] == 1]
+    back = int(rows.loc[rows["closed"] & (rows["gap"] <= _SHOWN_DAYS), "n"].sum())
+    if back < _LEAST_BACK or rows["gap"].max() < _SHOWN_DAYS:
+        return Estimate(value=None, unit="days", n=back)
+    gap, closed, n = (rows[name].to_numpy(float) for name in ("gap", "closed", "n"))
+    rng = np.random.default_rng(0)
+
+    def day(weights: Floats) -> float:
+        days, share, _, _ = kaplan_meier(gap[weights > 0], closed[weights > 0], weights[weights > 0])
+        year = share[days <= _SHOWN_DAYS]
+        return float(days[np.searchsorted(year, _MOST_OF_THEM * year[-1])])
+
+    low, high = np.quantile([day(rng.poisson(n).astype(float)) for _ in range(_DRAWS)], [0.025, 0.975])
+    return Estimate(value=day(n), low=float(low), high=float(high), unit="days", n=back)
+
+
+def _waited(counts: pd.DataFrame) -> str:
+    found = wait(counts)
+    if found.value is None:
+        return f"How long to wait for them: too few to conclude (n = {formats.number(found.n)} back within a year)."
+    ends = "" if found.low == found.high else f" (between {found.low:.0f} and {found.high:.0f})"
+    return (
+        f"Nine in ten of those who come back within a year have by day {found.value:.0f}{ends}: waiting longer brings "
+        "little."
+    )
+
+
 def part_second(counts: pd.DataFrame) -> Part:
     """The finding: how many come back for a second order, and when."""
     found = again(counts, number=1)
@@ -98,7 +135,7 @@ def part_second(counts: pd.DataFrame) -> Part:
                   definition="share of all who ever bought with a second purchase within 365 days, open gaps counted"),
     ]  # fmt: skip
     return Part(
-        title=_title(found),
+        title=_title(found), sentence=_waited(counts),
         chart=figures.line(
             frame, x="days", y="share", low="low", high="high", what="share who bought again", form=formats.share,
             x_form=formats.number, across="Days since the first purchase",
