@@ -229,6 +229,7 @@ def test_lookalikes_are_those_most_like_the_segment(shop, today):
 
 
 def page_of(shop, today, days=365):
+    """The page as the notebook makes it."""
     at, then = cu.cuts(today), cu.earlier(shop, days=days)
     made, tested = cu.test(shop, days=90)
     found = cu.moves(then, today, at)
@@ -240,9 +241,10 @@ def page_of(shop, today, days=365):
         cu.part_grid(found),
         cu.part_cuts(at, currency=shop.currency),
         cu.part_list(today, at, made, shop=shop),
-        cu.part_lookalikes(today, "bought_often(5)", shop=shop),
+        cu.part_lookalikes(today, "" if today.few else "bought_often(5)", shop=shop),
+        cu.part_ahead(shop, today, at),
     ]
-    return cu.page(today, at, found, parts)
+    return cu.page(today, at, found, parts, shop=shop)
 
 
 def test_the_page_holds_what_the_contract_names(shop, today):
@@ -272,14 +274,28 @@ def test_a_shop_long_asleep_says_so(shop):
     late = crm.connect(shop.folder, as_of=DAY + timedelta(days=800))
     now = cu.profiles(late)
     at = cu.cuts(now)
-    said = cu.page(now, at, cu.moves(cu.earlier(late, days=365), now, at), [cu.part_kinds(now, at, shop=late)])
+    said = cu.page(
+        now, at, cu.moves(cu.earlier(late, days=365), now, at), [cu.part_kinds(now, at, shop=late)], shop=late
+    )
     assert said.headline.endswith("bought so far, the last of them two years ago: everybody has gone quiet.")
 
 
 def test_five_customers_are_too_few(write_shop):
     rows = [{"order_id": str(i), "customer_id": f"c{i % 5}", "ordered_at": "2025-06-01", "total": 3} for i in range(9)]
-    with pytest.raises(NotEnoughData, match="need 20 customers with orders; there are 5"):
-        cu.profiles(crm.connect(write_shop(orders=rows), as_of=DAY))
+    shop = crm.connect(write_shop(orders=rows), as_of=DAY)
+    today = cu.profiles(shop)
+    said = page_of(shop, today)
+    assert said.status == "too_few" and said.headline == "Too few to conclude: 5 customers with orders."
+    assert said.parts[0].chart.table["rows"] == [["at most 365 days", "5", "5"]] and not said.actions and not said.lists
+    assert said.parts[0].sentence == "Kinds of customers can be told from 20 on."
+    one = crm.connect(write_shop("one", orders=rows[:1]), as_of=DAY)
+    assert page_of(one, cu.profiles(one)).headline == "Too few to conclude: 1 customer with orders."
+    with pytest.raises(NotEnoughData, match="need 20 customers with orders; there are 0"):
+        cu.profiles(
+            crm.connect(write_shop("none", orders=[rows[0] | {"customer_id": ""}, rows[1]]), as_of="2025-06-01")
+        )
+    with pytest.raises(NotEnoughData, match="there are 5"):
+        cu.profiles(shop, day=DAY)
 
 
 def test_a_young_shop_has_kinds_and_says_what_is_missing(shop, today):
@@ -294,7 +310,7 @@ def test_a_young_shop_has_kinds_and_says_what_is_missing(shop, today):
     part = cu.part_kinds(young, at, tested=None, earlier=None, shop=shop)
     assert "not enough history" in part.certain[0]
     assert people.table(young, at, None, currency="EUR")["orders_later"].isna().all()
-    assert "bring" in crm.customers.page(young, at, found, [part]).headline
+    assert "bring" in crm.customers.page(young, at, found, [part], shop=shop).headline
 
 
 def test_kinds_in_ninety_days_go_by_how_people_just_moved():

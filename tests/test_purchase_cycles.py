@@ -191,7 +191,7 @@ def test_the_page_holds_what_the_contract_names(shop, counts, chances):
         pc.part_second(counts), pc.part_due(chances, pc.late(shop), shop=shop), pc.part_chances(chances),
         pc.part_orders(counts), pc.part_products(pc.replenished(shop)),
     ]  # fmt: skip
-    said = pc.page(counts, chances, parts)
+    said = pc.page(counts, chances, parts, shop=shop)
     for name in ("days_to_second_order", "days_to_second_closed", "due_30d", "late", "false_alarm_rate"):
         assert said[name].value is not None
     assert list(said.tables["order_numbers"].columns) == [
@@ -256,9 +256,9 @@ def test_waiting_longer_brings_little_once_nine_in_ten_who_return_have(tmp_path)
     later = pd.DataFrame({"number": 2, "gap": range(1, 99), "closed": True, "n": 9})
     found = pc.wait(pd.concat([gone, back, young, later]))
     assert found.low < 180 < found.high and found.high - found.low < 20 and found.n == 1000 + young["closed"].sum()
-    said = pc.part_second(pd.concat([gone, back])).sentence
+    said = pc.part_orders(pd.concat([gone, back])).sentence
     assert said.startswith("Nine in ten of those who come back within a year have by day 1")
-    few = pc.part_second(pd.concat([gone, back.head(29)])).sentence
+    few = pc.part_orders(pd.concat([gone, back.head(29)])).sentence
     assert few == "How long to wait for them: too few to conclude (n = 29 back within a year)."
     assert pc.wait(back).value is None, "nobody was followed for a year"
 
@@ -270,9 +270,9 @@ def test_the_weakest_step_is_named_only_where_it_is_weak():
         return pc.part_orders(pd.DataFrame(rows, columns=["number", "gap", "closed", "n"]))
 
     assert after(58, 80, 90).title == "The first order is the weakest step: 58% order again"
-    assert after(58, 80, 90).sentence == "Within a year; after order 3, 90% do."
+    assert after(58, 80, 90).sentence.startswith("Within a year; after order 3, 90% do. Nine in ten of those who come ")
     assert after(90, 80, 90).title == "Order 2 is the weakest step: 80% order again"
-    assert not after(99, 98, 99).shown
+    assert after(99, 98, 99).title == "How long to wait for a second purchase"
 
 
 def test_actions_say_how_many_of_the_late_may_be_asked(shop):
@@ -290,8 +290,15 @@ def test_actions_say_how_many_of_the_late_may_be_asked(shop):
 
 def test_few_none_and_nameless(write_shop):
     rows = [{"order_id": str(i), "customer_id": f"c{i % 5}", "ordered_at": "2025-06-01", "total": 3} for i in range(9)]
-    with pytest.raises(NotEnoughData, match="need 20 customers with orders; there are 5"):
-        pc.gap_counts(crm.connect(write_shop(orders=rows), as_of=DAY))
+    few = crm.connect(write_shop(orders=rows), as_of=DAY)
+    counts, found = pc.gap_counts(few), pc.chances(few)
+    parts = [pc.part_second(counts), pc.part_due(found, pc.late(few), shop=few), pc.part_chances(found),
+             pc.part_orders(counts), pc.part_products(pc.replenished(few))]  # fmt: skip
+    said = pc.page(counts, found, parts, shop=few)
+    assert said.status == "too_few" and said.headline == "Too few to conclude: 5 customers with orders."
+    assert said.parts[0].chart.table["rows"] == [["at most 365 days", "5", "5"]] and not said.lists
+    with pytest.raises(NotEnoughData, match="need 20 customers with orders; there are none"):
+        pc.gap_counts(crm.connect(write_shop(name="z", orders=rows), as_of="2025-06-01"))
     with pytest.raises(NotAvailable, match=r"orders\.customer_id"):
         pc.gap_counts(
             crm.connect(write_shop(name="b", orders=[{"order_id": "1", "ordered_at": "2025-06-01"}]), as_of=DAY)
@@ -303,7 +310,8 @@ def test_few_none_and_nameless(write_shop):
     shop = crm.connect(write_shop(name="c", orders=once), as_of=DAY)
     counts, found = pc.gap_counts(shop), pc.chances(shop)
     assert pc.late(shop) is None and found.due().value is None
-    said = pc.page(counts, found, [pc.part_second(counts), pc.part_due(found, None, shop=shop), pc.part_chances(found)])
+    parts = [pc.part_second(counts), pc.part_due(found, None, shop=shop), pc.part_chances(found)]
+    said = pc.page(counts, found, parts, shop=shop)
     assert said.headline == "No customer has bought a second time yet." and said["late"].value is None
 
 

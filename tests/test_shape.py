@@ -17,14 +17,14 @@ MODULES = [path for path in sorted(PACKAGE.rglob("*.py")) if "samples" not in pa
 ANALYSES = sorted(
     path.stem
     for path in (PACKAGE / "analysis").iterdir()
-    if not path.stem.startswith("_") and path.stem not in ("earned", "forecasts", "outreach")
+    if not path.stem.startswith("_") and path.stem not in ("earned", "few", "forecasts", "outreach")
 )
 
 LONGEST_MODULE = 450
 LONGEST_FUNCTION = 60
 MOST_PARAMETERS = 6
 MOST_NAMES = 20
-MOST_LINES = 54_700  # to fall, never to rise without a feature that is worth it
+MOST_LINES = 55_050  # to fall, never to rise without a feature that is worth it
 
 
 def short(path: Path) -> str:

@@ -16,7 +16,7 @@ from crmlib.wording import noun
 
 YEAR = 365
 MAX_CUSTOMERS = 5_000_000
-_LEAST = 20  # customers below which nothing is said of kinds of customers
+LEAST = 20  # customers below which nothing is said of kinds of customers
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,11 @@ class Profiles:
     frame: pd.DataFrame
     gaps: pd.DataFrame
     brought: str = "sales"
+
+    @property
+    def few(self) -> bool:
+        """Are there too few customers to speak of kinds of them?"""
+        return len(self.frame) < LEAST
 
 
 def _earned(shop: Shop, days: ir.Table) -> ir.Table:
@@ -78,7 +83,8 @@ def profile(shop: Shop, *, day: date) -> ir.Table:
 def profiles(shop: Shop, *, day: date | None = None) -> Profiles:
     """Who had bought before `day` (the shop's as_of where none is given), and how?
 
-    NotEnoughData below 20 customers; NotAvailable without orders that name their customer.
+    NotEnoughData without a customer, and on an earlier `day` below 20: today the page shows those there are.
+    NotAvailable without orders that name their customer.
 
     >>> list(profiles(shop).frame.columns)[:4]
     ['customer_id', 'purchases', 'silent_days', 'known_days']
@@ -88,9 +94,9 @@ def profiles(shop: Shop, *, day: date | None = None) -> Profiles:
         raise NotAvailable("needs orders.customer_id; this shop's orders do not name their customer")
     when = day or shop.as_of
     frame = shop.fetch(profile(shop, day=when), max_rows=MAX_CUSTOMERS).sort_values("customer_id", ignore_index=True)
-    if len(frame) < _LEAST:
+    if len(frame) < (1 if day is None else LEAST):
         there = f"there {noun(len(frame), 'is')} {len(frame)}"
-        raise NotEnoughData(f"kinds of customers need {_LEAST} customers with orders; {there}")
+        raise NotEnoughData(f"kinds of customers need {LEAST} customers with orders; {there}")
     called = "margin" if has_costs(shop) else "sales"
     return Profiles(when, frame, shop.fetch(gap_lengths(shop, day=when)), called)
 

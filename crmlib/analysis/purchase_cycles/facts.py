@@ -11,11 +11,10 @@ from crmlib.errors import NotAvailable, NotEnoughData
 from crmlib.shop.facts import net_orders
 from crmlib.shop.facts.gaps import PRIOR_GAPS, gaps, since
 from crmlib.shop.shop import Shop
-from crmlib.wording import noun
 
 MAX_CUSTOMERS = 5_000_000
 MOST_ORDERS = 10
-_LEAST = 20
+LEAST = 20
 _STALE_DAYS = 90  # without an order for so long, nobody can be called due or late
 
 
@@ -23,8 +22,8 @@ def gap_counts(shop: Shop, *, day: date | None = None) -> pd.DataFrame:
     """How long from each purchase to the next? Columns number (10: ten and more), gap, closed, n.
 
     Where the data begins in mid-life, customers who may be old ones have no first purchase in it, if enough others do.
-    NotEnoughData below 20 customers and where nobody has bought for 90 days; NotAvailable where orders
-    do not name their customer.
+    NotEnoughData without a customer, and where from 20 on nobody has bought for 90 days; NotAvailable where orders do
+    not name their customer.
 
     >>> list(gap_counts(shop).columns)
     ['number', 'gap', 'closed', 'n']
@@ -37,12 +36,14 @@ def gap_counts(shop: Shop, *, day: date | None = None) -> pd.DataFrame:
         n=found.count()
     )
     frame = shop.fetch(counted.order_by("number", "gap", "closed"))
-    if frame.loc[frame["_new"] & (frame["number"] == 1), "n"].sum() >= _LEAST:
+    if frame.loc[frame["_new"] & (frame["number"] == 1), "n"].sum() >= LEAST:
         frame = frame[frame["_new"] | (frame["number"] > 1)]
     frame = frame.groupby(["number", "gap", "closed"], as_index=False)["n"].sum()
     first = int(frame.loc[frame["number"] == 1, "n"].sum())
-    if first < _LEAST:
-        raise NotEnoughData(f"purchase cycles need {_LEAST} customers with orders; there {noun(first, 'is')} {first}")
+    if not first:
+        raise NotEnoughData(f"purchase cycles need {LEAST} customers with orders; there are none")
+    if first < LEAST:
+        return frame
     silent = int(frame.loc[~frame["closed"], "gap"].min())
     if silent > _STALE_DAYS:
         raise NotEnoughData(

@@ -135,7 +135,7 @@ def part_second(counts: pd.DataFrame) -> Part:
                   definition="share of all who ever bought with a second purchase within 365 days, open gaps counted"),
     ]  # fmt: skip
     return Part(
-        title=_title(found), sentence=_waited(counts),
+        title=_title(found),
         chart=figures.line(
             frame, x="days", y="share", low="low", high="high", what="share who bought again", form=formats.share,
             x_form=formats.number, across="Days since the first purchase",
@@ -161,19 +161,21 @@ def _title(found: Again) -> str:
 
 
 def part_orders(counts: pd.DataFrame) -> Part:
-    """The finding: after which order do fewest go on? Nothing where nearly all do."""
+    """The finding: after which order do fewest go on, where not nearly all do; and how long to wait for the second."""
     frame = order_numbers(counts)
     frame = frame[frame["customers"] >= 5]
+    waited = Part(title="How long to wait for a second purchase", sentence=_waited(counts), detail=True)
     if len(frame) < 2:
-        return Part()
+        return waited
     shown = frame.assign(name=[f"After order {int(n)}{'+' if n == MOST_ORDERS else ''}" for n in frame["order"]])
     worst, best = (shown.loc[at] for at in (shown["share_on"].idxmin(), shown["share_on"].idxmax()))
     if worst["share_on"] > _NEARLY_ALL:
-        return Part()
+        return waited
     step = "The first order" if worst["order"] == 1 else f"Order {int(worst['order'])}"
     return Part(
         title=f"{step} is the weakest step: {formats.share(worst['share_on'])} order again",
-        sentence=f"Within a year; {wording.lower(best['name'])}, {formats.share(best['share_on'])} do.",
+        sentence=f"Within a year; {wording.lower(best['name'])}, {formats.share(best['share_on'])} do. "
+        + _waited(counts),
         chart=figures.dots(
             shown, label="name", value="share_on", low="low", high="high", form=formats.share,
             what="share who buy again within a year",
