@@ -244,6 +244,37 @@ def test_where_the_data_begins_in_mid_life_old_customers_are_not_called_new(tmp_
     assert first.n == 40 and first.share[-1] == pytest.approx(0.25, abs=0.01)
 
 
+def test_who_goes_on_by_the_first_order_is_what_plain_pandas_says(tmp_path):
+    rows = planted(400)
+    rows["channel"] = np.where(rows["customer_id"].str.endswith(("1", "2", "3")), "app", "web")
+    rows["total"] = rows["customer_id"].str[-1].astype(int) * 10.0
+    counts = pc.group_counts(opened(tmp_path, rows))
+    rows["day"] = rows["ordered_at"].dt.normalize()
+    rows = (
+        rows[rows["day"] < pd.Timestamp(DAY)]
+        .drop_duplicates(["customer_id", "day"])
+        .sort_values(["customer_id", "day"])
+    )
+    after = rows.groupby("customer_id")["day"].shift(-1)
+    rows = rows.assign(gap=(after.fillna(pd.Timestamp(DAY)) - rows["day"]).dt.days, closed=after.notna(),
+                       number=rows.groupby("customer_id").cumcount() + 1)  # fmt: skip
+    first = rows.groupby("customer_id").first()
+    rank = ((first["total"].rank(method="min") - 1) / (len(first) - 1) * 3).astype(int).clip(upper=2)
+    thirds = rank.map({0: "lowest third", 1: "middle third", 2: "highest third"})
+    for kind, of in (("value", thirds), ("channel", first["channel"]), ("year", first["day"].dt.year.astype(str))):
+        meant = rows[rows["number"] <= 3].assign(group=lambda t, of=of: t["customer_id"].map(of))
+        meant = meant.groupby(["group", "number", "gap", "closed"]).size().rename("n").reset_index()
+        ours = counts[counts["kind"] == kind].drop(columns="kind")[meant.columns]
+        pd.testing.assert_frame_equal(ours.reset_index(drop=True), meant, check_dtype=False)
+    part = pc.part_groups(counts)
+    shown = {row[0]: row[1:] for row in part.chart.table["rows"]}
+    assert {"Channel: app", "Channel: web", "Value: lowest third", "Year: 2025"} <= set(shown)
+    app = pc.again(counts[(counts["group"] == "app") & (counts["number"] == 2)]).by(365).value
+    assert shown["Channel: app"][2] == f"{app:.0%}" and part.detail
+    assert shown["Year: 2025"][1] == "–" != shown["Year: 2023"][1], "nobody of the last has been followed for a year"
+    assert not pc.part_groups(counts[counts["group"] == "app"]).shown
+
+
 def test_waiting_longer_brings_little_once_nine_in_ten_who_return_have(tmp_path):
     """Half come back, evenly over 200 days; the rest never do. Whoever is young counts only for the time they had."""
     rng = np.random.default_rng(6)

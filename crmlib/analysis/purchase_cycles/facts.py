@@ -8,7 +8,7 @@ import ibis
 import pandas as pd
 
 from crmlib.errors import NotAvailable, NotEnoughData
-from crmlib.shop.facts import net_orders
+from crmlib.shop.facts import customer_traits, net_orders
 from crmlib.shop.facts.gaps import PRIOR_GAPS, gaps, since
 from crmlib.shop.shop import Shop
 
@@ -50,6 +50,32 @@ def gap_counts(shop: Shop, *, day: date | None = None) -> pd.DataFrame:
             f"the last order is {silent} days before {day or shop.as_of}; one in {_STALE_DAYS} is needed"
         )
     return frame
+
+
+def group_counts(shop: Shop) -> pd.DataFrame:
+    """Gaps after the first three orders, by what the first was: kind (value, channel, year), group, and `gap_counts`'s.
+
+    Of newcomers as `gap_counts` tells them; value is the third of newcomers by what the first day came to.
+    """
+    after, _ = since(shop)
+    found = gaps(shop, day=shop.as_of)
+    first = found.filter((found["number"] == 1) & (found["day"] >= ibis.literal(after or date.min)))
+    place = ibis.percent_rank().over(ibis.window(order_by=first["revenue"]))
+    third = (place * 3).floor().cast("int64").cases((0, "lowest third"), (1, "middle third"), else_="highest third")
+    kinds = {"year": first["day"].year().cast("string")}
+    if len(shop.fetch(first.aggregate(low=first["revenue"].min(), high=first["revenue"].max())).T[0].unique()) > 1:
+        kinds["value"] = third
+    traits = customer_traits(shop) if shop.has("orders", "channel") else None
+    first = first.select("customer_id", **kinds)
+    if traits is not None:
+        first = first.left_join(traits.select("customer_id", channel="first_channel"), "customer_id")
+    rows, parts = found.filter(found["number"] <= 3).inner_join(first, "customer_id"), []
+    for kind in ("value", "channel", "year"):
+        if kind in first.columns:
+            known = rows.filter(rows[kind].notnull())
+            of = known.group_by("number", "gap", "closed", group=kind).aggregate(n=known.count())
+            parts.append(shop.fetch(of, max_rows=1_000_000).assign(kind=kind))
+    return pd.concat(parts).sort_values(["kind", "group", "number", "gap", "closed"], ignore_index=True)
 
 
 def named(shop: Shop) -> None:

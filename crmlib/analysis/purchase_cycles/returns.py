@@ -181,3 +181,30 @@ def part_orders(counts: pd.DataFrame) -> Part:
             what="share who buy again within a year",
         ),
     )  # fmt: skip
+
+
+def part_groups(counts: pd.DataFrame) -> Part:
+    """The finding, folded: who goes on within a year after each of the first orders, by what the first was like."""
+    rows = []
+    for (kind, group), of in counts.groupby(["kind", "group"], sort=False):
+        row = {"group": f"{wording.upper(str(kind))}: {group}"}
+        for number, part in of.groupby("number"):
+            found = again(part)
+            # Of whom nobody has been followed for a year, a share within it is not known.
+            if found.n >= _LEAST_BACK and part["gap"].max() >= _SHOWN_DAYS:
+                row |= {f"on_{number}": found.by(_SHOWN_DAYS).value}
+            if number == 1:
+                row |= {"customers": found.n, "median": found.median.value}
+        rows.append(row)
+    named = {"customers": "Newcomers", "on_1": "Order 2", "on_2": "Order 3", "on_3": "Order 4", "median": "Median days"}
+    shown = pd.DataFrame(rows, columns=["group", *named])
+    if shown["on_1"].notna().sum() < 2:
+        return Part()
+    return Part(
+        title="Who goes on, by the first order", detail=True,
+        sentence="Of those with the order before, the share who place the next within a year.",
+        chart=figures.table(shown, caption="By the first order's value, channel and year",
+                            labels={"group": "First order"} | named,
+                            formats={"customers": formats.people, "median": formats.number}
+                            | dict.fromkeys(["on_1", "on_2", "on_3"], formats.share)),
+    )  # fmt: skip
