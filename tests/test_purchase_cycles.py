@@ -1,5 +1,6 @@
 """Purchase cycles: open gaps counted, chances that hold on later days, and late as often by mistake as declared."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 from types import SimpleNamespace
 
@@ -123,6 +124,16 @@ def test_chances_hold_on_later_days(shop, chances):
     came = set(rows.loc[rows["day"] >= start, "customer_id"]) & known
     assert (month["actual"] * month["n"]).sum() == pytest.approx(len(came)) and month["n"].sum() == len(known)
     assert chances.due().low <= chances.due().value <= chances.due().high
+    last = rows[rows["day"] < start].groupby("customer_id")["day"].max()
+    bought = last.index.isin(came)
+    yes, no = (last[side].to_numpy() for side in (bought, ~bought))
+    wins = (yes[:, None] > no[None, :]).mean() + (yes[:, None] == no[None, :]).mean() / 2
+    own, recency = chances.ranked[30]
+    assert recency == pytest.approx(wins) and own > recency
+    said = pc.part_chances(chances).certain[1]
+    assert said.endswith(f"first {100 * own:.0f} times in 100; the last purchase alone, {100 * recency:.0f} times.")
+    same = pc.part_chances(replace(chances, ranked={30: (0.8, 0.802)})).certain[1]
+    assert same.endswith("80 times in 100; so does the last purchase alone.")
 
 
 def test_a_prediction_is_graded_by_who_came(shop, chances):
