@@ -259,14 +259,24 @@ def test_the_page_holds_what_the_contract_names(shop, today):
         "orders_later",
         "low",
         "high",
+        "brought_later",
     ]
     assert list(said.tables["grid"].columns) == ["recency", "frequency", "customers", "revenue", "customers_before"]
     listed = said.lists["customers"]
     assert list(listed.columns[:4]) == ["customer_id", "segment", "stage", "score"]
     assert listed["customer_id"].is_unique and len(listed) == said["customers"].value == len(today.frame)
     assert said.tables["segments"]["customers"].sum() == len(today.frame)
-    later = said.tables["segments"].set_index("segment")["orders_later"]
-    assert later["best"] > later["regular"] > later["repeat, gone quiet"]
+    for name in ("orders_later", "brought_later"):
+        later = said.tables["segments"].set_index("segment")[name]
+        assert later["best"] > later["regular"] > later["repeat, gone quiet"]
+    _, tested = cu.test(shop, days=90)
+    orders = planted().assign(day=lambda t: t["ordered_at"].dt.normalize())
+    orders = orders[
+        orders["day"].between(pd.Timestamp(DAY) - pd.Timedelta(days=90), pd.Timestamp(DAY), inclusive="left")
+    ]
+    paid = tested.before.frame["customer_id"].map(orders.groupby("customer_id")["total"].sum()).fillna(0)
+    of = cu.kinds(tested.before.frame, cu.cuts(today))
+    assert later.to_dict() == pytest.approx(paid.groupby(of, observed=False).mean().to_dict())
     assert "were among the best have gone quiet." in said.headline and said.lists["lookalikes"]["customer_id"].is_unique
 
 

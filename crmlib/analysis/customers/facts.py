@@ -101,6 +101,15 @@ def profiles(shop: Shop, *, day: date | None = None) -> Profiles:
     return Profiles(when, frame, shop.fetch(gap_lengths(shop, day=when)), called)
 
 
+def brought_later(shop: Shop, before: Profiles, *, end: date) -> pd.Series:
+    """What each customer of `before` brought from its day to `end` (exclusive), as `brought` calls it: one each row."""
+    start, until = ibis.literal(before.day), ibis.literal(end)
+    days = _earned(shop, purchase_days(shop).filter(lambda t: (t["day"] >= start) & (t["day"] < until)))
+    sums = days.group_by("customer_id").aggregate(brought=days["_brought"].sum().cast("float64"))
+    found = shop.fetch(sums, max_rows=MAX_CUSTOMERS).set_index("customer_id")["brought"]
+    return before.frame["customer_id"].map(found).fillna(0.0)
+
+
 def earlier(shop: Shop, *, days: int) -> Profiles | None:
     """The same as it was `days` ago; None where the shop had too few customers then.
 
