@@ -145,6 +145,10 @@ def test_moves_add_up_to_the_customers_known_on_both_days(shop, today):
     assert found.grid["customers_before"].sum() == len(then.frame)
     assert found.grid["revenue"].sum() == pytest.approx(today.frame["sales_year"].sum())
     assert found.table["sales_before"].sum() == pytest.approx(then.frame["sales_year"].sum())
+    assert found.grid["revenue_before"].sum() == pytest.approx(then.frame["sales_year"].sum())
+    chart = cu.part_grid(found).chart
+    assert "by 6 columns" in chart.alt
+    assert [len(row) for row in chart.table["rows"]][:1] == [6]
 
 
 @pytest.mark.parametrize(
@@ -261,7 +265,14 @@ def test_the_page_holds_what_the_contract_names(shop, today):
         "high",
         "brought_later",
     ]
-    assert list(said.tables["grid"].columns) == ["recency", "frequency", "customers", "revenue", "customers_before"]
+    assert list(said.tables["grid"].columns) == [
+        "recency",
+        "frequency",
+        "customers",
+        "revenue",
+        "customers_before",
+        "revenue_before",
+    ]
     listed = said.lists["customers"]
     assert list(listed.columns[:4]) == ["customer_id", "segment", "stage", "score"]
     assert listed["customer_id"].is_unique and len(listed) == said["customers"].value == len(today.frame)
@@ -376,7 +387,8 @@ def test_most_who_dropped_may_be_single_orders_and_that_is_said(today):
 
 def test_the_grid_begins_with_one_purchase_and_hides_few(today):
     grid = pd.DataFrame({"recency": ["31 to 60 days", "over 60 days", "at most 30 days"], "frequency": ["10+", "1", "2"],
-                         "customers": [3, 60, 37], "revenue": 1.0, "customers_before": np.nan})  # fmt: skip
+                         "customers": [3, 60, 37], "revenue": 1.0, "customers_before": np.nan,
+                         "revenue_before": np.nan})  # fmt: skip
     found = migration.Moves(DAY, DAY, pd.DataFrame(), grid)
     part = cu.part_grid(found)
     assert part.title == "60% of customers have been silent for over 60 days: they count as quiet"
