@@ -311,6 +311,32 @@ def test_payback_is_by_hand(shop, newcomers, by_hand, tables):
     assert part.metrics[0].id == "payback_months"
 
 
+def test_payback_by_channel_coupon_and_country_is_by_hand(shop, newcomers, by_hand, tables):
+    people, orders = by_hand
+    ours = co.payback(shop, newcomers).groups.set_index("name")
+    traits = tables["customers"].set_index("customer_id")
+    for name, mine in (("From DE", people.index.map(traits["country"]) == "DE"),
+                       ("Through search", people.index.map(traits["acquisition_channel"]) == "search"),
+                       ("Without a coupon", people["coupon"] == "")):  # fmt: skip
+        row, ids = ours.loc[name], people.index[mine]
+        own = orders[orders["customer_id"].isin(ids)]
+        at_once = own[own["since"] == 0]
+        assert row["n"] == len(ids) and row["refunds"] == pytest.approx(
+            at_once["refunded"].sum() / at_once["total"].sum()
+        )
+        assert row["first"] == pytest.approx((at_once["net"] * 0.4).sum() / len(ids))
+        year = people.index[mine & (people["known"] >= 365)]
+        within = own[own["customer_id"].isin(year) & (own["since"] <= 365)]
+        assert row["year"] == pytest.approx((within["net"] * 0.4).sum() / len(year))
+    month = people[people.index.map(traits["acquisition_channel"]) == "search"]["first"].dt.strftime("%Y-%m-01")
+    bills = tables["costs"].query("acquisition_channel == 'search'").set_index("valid_from")["amount"]
+    paid = bills[bills.index.isin(month)].sum() / month.isin(bills.index).sum()
+    assert ours.loc["Through search", "cost"] == pytest.approx(paid)
+    assert ours.loc["From DE", ["cost", "paid"]].isna().all() and ours.loc["Through search", "paid"]
+    part = co.part_payback(co.payback(shop, newcomers), shop=shop)
+    assert [row[0] for row in part.chart.table["rows"]] == list(ours.index) and "payback" in part.tables
+
+
 def test_paths_are_seen_not_credited(shop, newcomers, by_hand, tables):
     people, _ = by_hand
     found = co.ways(shop, newcomers)
@@ -432,7 +458,7 @@ def test_sentences_for_none_one_and_many():
     assert change._title(none) == "No change is large enough to be seen"
     assert change._sentence(fall) == "Against the same months of other years, between 17 and 31 in 100 fewer."
     assert change._sentence(none) == "The largest difference, from April 2026 on, may be chance."
-    assert [firsts._who(*pair) for pair in (("channel", "coupon_site"), ("coupon", "no coupon"), ("country", "DE"))] == [
+    assert [firsts.who(*pair) for pair in (("channel", "coupon_site"), ("coupon", "no coupon"), ("country", "DE"))] == [
         "through coupon site", "without a coupon", "from DE"]  # fmt: skip
     row = {"customers": 90, "repeat": 0.5, "expected": 0.3, "likely": 0.45, "low": 0.4, "high": 0.5}
     table = pd.DataFrame([row | {"item": name, "stands": 0} for name in ("Tea", "Cups", "Jam")])

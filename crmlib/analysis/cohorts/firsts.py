@@ -231,7 +231,7 @@ def part_groups(found: dict[str, League]) -> Part:
     if not found:
         return Part()
     rows = pd.concat(
-        [one.table.assign(name=[_who(by, item) for item in one.table["item"]]) for by, one in found.items()]
+        [one.table.assign(name=[who(by, item) for item in one.table["item"]]) for by, one in found.items()]
     ).sort_values(["likely", "name"], ascending=[False, True], ignore_index=True)
     out, some = rows[rows["stands"] != 0], next(iter(found.values()))
     if out.empty:
@@ -251,7 +251,7 @@ def part_groups(found: dict[str, League]) -> Part:
 _PLURAL = {"channel": "channels", "coupon": "first coupons", "country": "countries"}
 
 
-def _who(by: str, item: object) -> str:
+def who(by: str, item: object) -> str:
     """Newcomers of a group, after 'newcomers'."""
     if by == "coupon":
         return "without a coupon" if item == NO_COUPON else f"with coupon {item}"
