@@ -311,6 +311,28 @@ def test_payback_is_by_hand(shop, newcomers, by_hand, tables):
     assert part.metrics[0].id == "payback_months"
 
 
+def test_who_first_buys_before_christmas_is_a_group_held_against_the_others_of_the_year(tmp_path):
+    """Half as many of those four weeks come back; in a shop whose country is not named there is no such group."""
+    rng, rows = np.random.default_rng(3), []
+    for n, day in enumerate(pd.date_range("2023-01-01", "2025-06-30").repeat(4)):
+        gift = (11, 27) <= (day.month, day.day) <= (12, 24)
+        rows.append((f"a{n}", f"c{n}", day))
+        if rng.random() < (0.2 if gift else 0.4):
+            rows.append((f"b{n}", f"c{n}", day + pd.Timedelta(days=int(rng.integers(5, 80)))))
+    orders = pd.DataFrame(rows, columns=["order_id", "customer_id", "ordered_at"]).assign(total=20.0)
+    orders.to_csv(tmp_path / "orders.csv", index=False)
+    settings = 'name = "Gifts"\ntimezone = "Europe/Berlin"\ncurrency = "EUR"\nas_of = 2026-01-01\n'
+    (tmp_path / "shop.toml").write_text(settings + 'country = "DE"\n', encoding="utf-8")
+    found = co.measure(crm.connect(tmp_path))
+    n = found.of("season").groupby("cohort")["n"].sum()
+    assert n.to_dict() == {"before Christmas": 2 * 28 * 4, "at other times": found.total - 2 * 28 * 4}
+    league = co.by_group(found)["season"].table.set_index("item")
+    assert league.loc["before Christmas", "stands"] == -1 and league.loc["at other times", "stands"] >= 0
+    assert co.part_groups(co.by_group(found)).title == "Newcomers won before Christmas come back less often than others"
+    (tmp_path / "shop.toml").write_text(settings, encoding="utf-8")
+    assert co.measure(crm.connect(tmp_path)).of("season").empty
+
+
 def test_payback_by_channel_coupon_and_country_is_by_hand(shop, newcomers, by_hand, tables):
     people, orders = by_hand
     ours = co.payback(shop, newcomers).groups.set_index("name")

@@ -80,7 +80,8 @@ def chances(shop: Shop) -> Chances:
         tenths.append(_tenths(expected, y, days))
         today[f"chance_{days}d"] = chance(fit_logistic(*usable[-1]), _measures(today))
         off[days] = tuple(misses)
-        ranked[days] = tuple(float(weighted_auc(by, y, np.ones((1, len(y))))[0]) for by in (expected, -x[:, 0]))
+        own, recency = (float(weighted_auc(by, y, np.ones((1, len(y))))[0]) for by in (expected, -x[:, 0]))
+        ranked[days] = own, recency
     # What is likely within a week is no less likely within a month.
     named = [f"chance_{days}d" for days in HORIZONS if f"chance_{days}d" in today]
     if named:

@@ -187,7 +187,7 @@ def part_groups(counts: pd.DataFrame) -> Part:
     """The finding, folded: who goes on within a year after each of the first orders, by what the first was like."""
     rows = []
     for (kind, group), of in counts.groupby(["kind", "group"], sort=False):
-        row = {"group": f"{wording.upper(str(kind))}: {group}"}
+        row: dict[str, object] = {"group": f"{wording.upper(str(kind))}: {group}"}
         for number, part in of.groupby("number"):
             found = again(part)
             # Of whom nobody has been followed for a year, a share within it is not known.
