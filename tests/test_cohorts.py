@@ -370,7 +370,16 @@ def test_paths_are_seen_not_credited(shop, newcomers, by_hand, tables):
     ends = visits.groupby("customer_id")["channel"].agg(["first", "last"])
     assert found.set_index(["opening", "closing"])["n"].to_dict() == ends.value_counts().to_dict()
     assert found["visits"].sum() == len(visits)
-    assert "does not say what brought them" in paths.part_paths(found).sentence
+    first = visits.groupby("customer_id").agg(at=("at", "min"), order_at=("order_at", "max"))
+    lead = int(
+        (first["order_at"].dt.normalize() - first["at"].dt.normalize()).dt.days.quantile(0.5, interpolation="lower")
+    )
+    assert set(found["lead"]) == {lead}
+    said = {days: paths.part_paths(found.assign(lead=days)).sentence for days in (0, 1, 5)}
+    assert (
+        "does not say what brought them" in said[5] and "Half order within 5 days of the first visit seen." in said[5]
+    )
+    assert "Half order within 1 day of the" in said[1] and "Half order on the day of the first visit seen." in said[0]
 
 
 def test_old_customers_of_a_file_that_begins_in_mid_life_are_no_newcomers(tmp_path):

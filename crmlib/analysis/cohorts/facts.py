@@ -36,7 +36,7 @@ class Newcomers:
     """Newcomers in sums.
 
     cells    by (all, channel, coupon, country, season), cohort, first (month of the first order), n; within and
-             back_within (known for all of `within_days`, and those of them who bought again by then); for each month k of MONTHS
+             back_within (known for all of `within_days`, and those of them who bought again by then); for k of MONTHS
              n_k (known for all of k months), back_k (bought again by then), revenue_k, margin_k and squares_k (of the
              margin); given_back and off (refunds and discounts of first orders), gross
     called   what the margin columns hold: margin, or net sales where no costs are known
