@@ -37,7 +37,8 @@ def paths(shop: Shop, people: ir.Table) -> ir.Table:
     return rows.group_by("customer_id").aggregate(
         opening=rows["_way"].max(where=rows["_forth"] == 0), closing=rows["_way"].max(where=rows["_back"] == 0),
         visits=rows.count(), known_days=rows["known_days"].max(),
-        lead_days=rows["ordered_at"].max().date().delta(rows["at"].min().date(), unit="day").cast("int64"), second_days=rows["second_days"].max(),
+        lead_days=rows["ordered_at"].max().date().delta(rows["at"].min().date(), unit="day").cast("int64"),
+        second_days=rows["second_days"].max(),
     )  # fmt: skip
 
 
