@@ -179,6 +179,24 @@ def test_a_lasting_price_is_told_from_a_promotion():
     assert found.products["moved"].tolist() == ["moved"] and found.products["shelf"].tolist() == [12.0]
 
 
+def test_promotions_stand_beside_each_product_in_the_history():
+    promoted = weeks_of(*[10] * 12, *[8] * 3, *[10] * 15).assign(product_id="b")
+    both = read(
+        pd.concat(
+            [weeks_of(*[10] * 8, *[8] * 3, *[10] * 8, *[12] * 6), promoted, weeks_of(*[5] * 30).assign(product_id="c")]
+        )
+    )
+    part = crm.prices.part_history(both)
+    assert part.title == "1 lasting new price of 1 product"
+    assert [(row[0], *row[2:]) for row in part.chart.table["rows"]] == [
+        ("a", "10.00", "12.00", "3"),
+        ("b", "–", "–", "3"),
+    ]
+    alone = crm.prices.part_history(read(promoted))
+    assert alone.title == "No price moved for good" and [row[0] for row in alone.chart.table["rows"]] == ["b"]
+    assert crm.prices.part_history(read(weeks_of(*[5] * 30))).chart is None
+
+
 @pytest.mark.parametrize(
     ("counts", "moved"),
     [
@@ -335,6 +353,34 @@ def test_who_minds_a_dearer_price_is_found_and_who_only_became_rarer_is_not():
         wrong += bool(null.table["stands"].any())
     assert wrong <= 5
     assert crm.prices.part_willing(null).detail
+
+
+def test_the_shops_own_segments_are_asked_whether_they_mind_too(tmp_path):
+    """Who is in the club buys on when a price rises, the others less; a segment of what people did is not asked."""
+    rng, rows = np.random.default_rng(5), []
+    for week in range(60):
+        for product in (*"abcdefgh", "steady", "still"):
+            dear = len(product) == 1 and (week < 30) == (product in "aceg")
+            for club in (True, False):
+                for _ in range(rng.poisson(6 * (0.3 if dear and not club else 1))):
+                    rows.append((product, 12.0 if dear else 10.0, END - pd.Timedelta(days=420 - 7 * week), club))
+    lines = pd.DataFrame(rows, columns=["product_id", "unit_price", "ordered_at", "club"])
+    lines["order_id"], lines["quantity"] = [f"o{n}" for n in range(len(lines))], 1
+    lines["customer_id"] = [f"{'k' if club else 'x'}{n % 700}" for n, club in enumerate(lines["club"])]
+    lines[["order_id", "ordered_at", "customer_id"]].assign(total=lines["unit_price"]).to_csv(
+        tmp_path / "orders.csv", index=False
+    )
+    lines[["order_id", "product_id", "quantity", "unit_price"]].to_csv(tmp_path / "order_lines.csv", index=False)
+    people = lines[["customer_id", "club"]].drop_duplicates().assign(club=lambda t: np.where(t["club"], "yes", "no"))
+    people.to_csv(tmp_path / "customers.csv", index=False)
+    (tmp_path / "shop.toml").write_text(SETTINGS, encoding="utf-8")
+    (tmp_path / "segments.toml").write_text("club = 'club == \"yes\"'\nbusy = 'bought_often'\n", encoding="utf-8")
+    shop = crm.connect(tmp_path)
+    table = crm.prices.willing(shop, crm.prices.history(shop)).table
+    own = table[table["kind"] == "segment club"].set_index("value")
+    assert own["stands"].to_dict() == {"in it": 1, "others": -1} and "segment busy" not in set(table["kind"])
+    moved = lines[lines["product_id"].isin(list("abcdefgh"))]
+    assert own["lines"].to_dict() == {"in it": moved["club"].sum(), "others": (~moved["club"]).sum()}
 
 
 def advice_of(rows, under=0):

@@ -14,6 +14,7 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from crmlib.errors import NotAvailable
+from crmlib.shop import segments
 from crmlib.shop.facts import goods, line_money, net_orders
 from crmlib.shop.facts.orders import untaxed
 
@@ -26,6 +27,7 @@ TRADE = 10  # times the usual pieces of a line: whoever buys so many did not cho
 _CENT = 0.005
 _MOST_ROWS = 2_000_000
 REGULAR_ORDERS = 5
+SEGMENT = "segment "
 
 
 def lines(shop: Shop) -> ir.Table:
@@ -148,14 +150,17 @@ def kinds(shop: Shop) -> list[str]:
         "channel": shop.has("orders", "channel"),
         "country": named and shop.has("customers", "country"),
     }
-    return [kind for kind, known in there.items() if known]
+    own = {f"{SEGMENT}{name}" for name, text in segments.saved(shop).items()
+           if named and segments.segment(text, shop=shop).lasting}  # fmt: skip
+    return [*(kind for kind, known in there.items() if known), *sorted(own)]
 
 
 def by_kind(shop: Shop, rows: ir.Table, kind: str, *, products: Sequence[str]) -> ir.Table:
     """Grain: a product of `products` (all others together as empty), a week and a value of `kind`. Columns product_id,
     week, value, lines.
 
-    buyer says how many orders the customer had placed before: new (none), known, or regular (five or more).
+    "segment NAME" says who is in one of the shop's own; buyer says how many orders the customer had placed before: new
+    (none), known, or regular (five or more).
     """
     if kind == "buyer":
         place = ibis.row_number().over(ibis.window(group_by="customer_id", order_by=["ordered_at", "order_id"]))
@@ -164,6 +169,11 @@ def by_kind(shop: Shop, rows: ir.Table, kind: str, *, products: Sequence[str]) -
             (before["_place"] == 0, "new"), (before["_place"] >= REGULAR_ORDERS, "regular"), else_="known"
         )
         of, key = before.select("order_id", value=value), "order_id"
+    elif kind.startswith(SEGMENT):
+        who = segments.members(shop, segments.segment(kind[len(SEGMENT) :], shop=shop)).mutate(_in=True)
+        key = "customer_id"
+        of = rows.filter(rows[key].notnull()).select(key).distinct().left_join(who, key)
+        of = of.select("customer_id", value=ibis.ifelse(of["_in"].fill_null(False), "in it", "others"))
     elif kind == "channel":
         of, key = shop.table("orders", "channel").select("order_id", value="channel"), "order_id"
     else:
