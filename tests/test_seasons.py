@@ -477,6 +477,41 @@ def test_orders_that_only_moved_rank_below_a_fall_of_the_total(tmp_path):
     assert action.why == "Where orders are only booked otherwise, none is lost."
 
 
+@pytest.mark.parametrize("cause", ["region", "product"])
+def test_a_region_or_a_product_is_named_as_the_cause(cause, tmp_path):
+    """On one day nobody of a region orders, or a product is bought as never before."""
+    rng = np.random.default_rng(13)
+    index = pd.date_range("2025-06-01", "2026-04-05")
+    day = np.repeat(index, rng.poisson(100, len(index)))
+    rows = pd.DataFrame({"order_id": np.arange(len(day)), "ordered_at": day, "total": 10.0, "quantity": 1})
+    rows["customer_id"] = rng.integers(0, 900, len(rows)).astype(str)
+    rows["product_id"] = rng.choice(["p1", "p2", "p3"], len(rows))
+    if cause == "region":
+        rows = rows[(rows["ordered_at"] != index[-6]) | ~rows["customer_id"].str.endswith(tuple("01234"))]
+    else:
+        more = (
+            rows[rows["ordered_at"] == index[-6]]
+            .head(90)
+            .assign(product_id="p2", order_id=lambda t: t["order_id"] + 10**6)
+        )
+        rows = pd.concat([rows, more])
+    rows[["order_id", "ordered_at", "customer_id", "total"]].to_csv(tmp_path / "orders.csv", index=False)
+    rows[["order_id", "product_id", "quantity"]].to_csv(tmp_path / "order_lines.csv", index=False)
+    pd.DataFrame({"product_id": ["p1", "p2", "p3"], "name": ["Tea", "Cup", "Pot"]}).to_csv(
+        tmp_path / "products.csv", index=False
+    )
+    people = pd.DataFrame({"customer_id": [str(one) for one in range(900)]})
+    people["region"] = np.where(people["customer_id"].str.endswith(tuple("01234")), "North", "South")
+    people.to_csv(tmp_path / "customers.csv", index=False)
+    (tmp_path / "shop.toml").write_text('name = "Far"\ncurrency = "EUR"\nas_of = 2026-04-06\n', encoding="utf-8")
+    store = crm.connect(tmp_path)
+    days = se.measure(store)
+    found = se.alerts(store, days, se.watch(days, yearly=False)).table
+    assert [(row.day, row.cause) for row in found.itertuples()] == [
+        (index[-6].date(), {"region": "region North", "product": "product Cup"}[cause])
+    ]
+
+
 @pytest.mark.parametrize("struck_ones", ["club", "new"])
 def test_a_segment_and_new_customers_are_watched_and_segments_of_what_people_did_are_not(struck_ones, tmp_path):
     rng = np.random.default_rng(11)

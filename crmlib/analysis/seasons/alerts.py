@@ -60,9 +60,9 @@ class Alerts:
 def alerts(shop: Shop, days: Days, found: Watch | None) -> Alerts | None:
     """Which events of the last four weeks are no chance, and what explains most of each?
 
-    A cause is the channel, country, region, category, product, segment, time of day, or new or returning customers, whose part
-    of the deviation most exceeds its part of orders before; a group is its own cause where all orders together are not
-    half as far off. Where nothing does, all is concerned alike. None where there was nothing to watch by.
+    A cause is the channel, country, region, category, product, segment, time of day, or new or returning customers,
+    whose part of the deviation most exceeds its part of orders before; a group is its own cause where all orders
+    together are not half as far off. Where nothing does, all is concerned alike. None where there was nothing to watch.
 
     >>> list(alerts(store, measure(store), watch(measure(store), yearly=False)).table.columns)[:2]
     ['day', 'what']

@@ -71,8 +71,8 @@ def daily(shop: Shop) -> ir.Table:
 
 
 def labelled(shop: Shop, by: str) -> ir.Table:
-    """Grain: an order and a value of `by`: channel, country, region, time of day, customers (one each), category, product,
-    segment (each it is in).
+    """Grain: an order and a value of `by`: channel, country, region, time of day, customers (one each), category,
+    product, segment (each it is in).
 
     Columns order_id, day, value (empty: unknown). Customers are new with their first order, as far as there are orders.
     Not enough for money: orders with two products count twice.
