@@ -182,6 +182,16 @@ def test_each_node_says_how_many_it_keeps_and_loses(small):
     assert why.to_numpy().tolist() == [["a", False, True], ["b", True, False], ["d", False, True]]
 
 
+def test_who_fell_out_at_which_node_and_why(small):
+    who = segments.parse('((bought("Tea") | bought("Coffee")) - bought("Cup")) & happy')
+    off = small.fetch(segments.lost(small, who)).sort_values(["customer_id", "why"])
+    assert off[["customer_id", "why"]].to_numpy().tolist() == [["a", 'in bought("Cup")'], ["c", "not in happy"]]
+    assert off["rule"].tolist() == ['(bought("Tea") OR bought("Coffee")) BUT NOT bought("Cup")', str(who)]
+    left = segments.sizes(small, who).set_index("rule")["left_out"]
+    assert off.groupby("rule").size().to_dict() == left[left > 0].to_dict()
+    assert small.fetch(segments.lost(small, segments.parse("happy | unhappy"))).empty
+
+
 def test_signs_join_segments_in_python_too(small):
     often, unhappy = segments.parse("bought_often"), segments.parse("unhappy")
     assert str((often | unhappy) - often) == "(bought_often OR unhappy) BUT NOT bought_often"
