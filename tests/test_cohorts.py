@@ -543,6 +543,13 @@ def test_a_quarter_is_named_by_the_months_that_have_newcomers():
     assert curves._called(pd.Timestamp("2017-04-01"), june, "quarter") == "Apr–Jun 2017"
 
 
+def test_a_period_under_way_is_marked_so_far(newcomers):
+    for as_of, marked in ((date(2026, 1, 1), False), (date(2025, 12, 31), True)):
+        found = replace(newcomers, as_of=as_of)
+        rows = curves._numbers(curves.periods(found), found)["rows"]
+        assert rows[0][0].endswith(" (so far)") == marked and not rows[1][0].endswith(" (so far)")
+
+
 def test_the_page_holds_together(shop, newcomers):
     months = newcomers.months()
     step, latest = co.shift(months), co.newest(months)

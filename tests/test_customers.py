@@ -135,6 +135,15 @@ def test_ties_stay_together_and_nobody_is_best_where_nothing_separates():
     assert (cu.kinds(few, cu.cuts(Profiles(DAY, few, same.gaps))) == "best").sum() == 12
 
 
+def test_where_nothing_separates_customers_the_page_says_so(write_shop):
+    rows = [{"order_id": str(i), "customer_id": f"c{i}", "ordered_at": "2025-12-20", "total": 20} for i in range(40)]
+    shop = crm.connect(write_shop(orders=rows), as_of=DAY)
+    today = cu.profiles(shop)
+    part = cu.part_kinds(today, cu.cuts(today), shop=shop)
+    assert part.title == "All customers are in one group"
+    assert part.sentence == "Nothing in their purchases separates them yet."
+
+
 def test_moves_add_up_to_the_customers_known_on_both_days(shop, today):
     at, then = cu.cuts(today), cu.earlier(shop, days=365)
     found = cu.moves(then, today, at)

@@ -340,6 +340,34 @@ def test_a_young_shop_answers_and_local_days_hold_over_summer_time(tmp_path):
     assert "Stocktaking: such days bend nothing and raise no alert." in {caveat.text for caveat in page.caveats}
 
 
+def test_each_hour_of_a_day_of_25_is_of_that_day(tmp_path):
+    """An order an hour around 26 October 2025, when clocks in Berlin go back; each is in exactly one day."""
+    at = pd.date_range(
+        "2025-10-24 00:30", "2025-10-29 00:30", freq="h", tz="Europe/Berlin", inclusive="left"
+    ).tz_convert("UTC")
+    rows = [(str(i), "c", f"{one:%Y-%m-%dT%H:%M:%SZ}", 10) for i, one in enumerate(at)]
+    store = shop_of(tmp_path, rows, 'timezone = "Europe/Berlin"\n')
+    found = store.fetch(facts.daily(store))
+    assert found["orders"].tolist() == [24, 24, 25, 24, 24] and found["orders"].sum() == len(rows)
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_campaign_of_shop_toml_raises_no_alert_and_bends_nothing(named, tmp_path):
+    rng = np.random.default_rng(17)
+    index = pd.date_range("2025-06-01", "2026-04-05")
+    level = np.where((index >= "2026-03-28") & (index <= "2026-03-30"), 300, 100)
+    rows = [(f"{day:%y%j}-{i}", "c", f"{day:%Y-%m-%d}", 10) for day, n in zip(index, rng.poisson(level), strict=True)
+            for i in range(n)]  # fmt: skip
+    campaign = '[[campaigns]]\nfrom = 2026-03-28\nto = 2026-03-30\nname = "Spring"\n'
+    store = shop_of(tmp_path, rows, campaign * named)
+    days = se.measure(store)
+    assert list(days.frame.index[days.frame["span"] == "Spring"].day) == ([28, 29, 30] if named else [])
+    watch = se.watch(days, yearly=False)
+    alerts = se.alerts(store, days, watch).table
+    assert len(alerts) == (0 if named else 1) and (named or alerts["first"].iloc[0] == date(2026, 3, 28))
+    assert not named or watch.expected["", ""].loc["2026-03-31":].between(80, 120).all()
+
+
 def test_sentences_for_none_one_and_many(days, usual, seen):
     parts = {0: seen.table.head(0), 1: seen.table, 2: pd.concat([seen.table] * 2, ignore_index=True)}
     titles = [se.part_alerts(replace(seen, table=rows), days, shop=_Named()).title for rows in parts.values()]
