@@ -241,6 +241,22 @@ def test_lookalikes_are_those_most_like_the_segment(shop, today):
         likeness.lookalikes(traits, today, inside & False)
 
 
+def test_a_segment_is_crossed_by_two_traits_and_few_are_not_counted_out(shop, today, monkeypatch):
+    often = today.frame.loc[today.frame["purchases"] >= 5, "customer_id"].reset_index(drop=True)
+    people = pd.DataFrame({"customer_id": today.frame["customer_id"], "country": "DE", "first_channel": "web"})
+    people.loc[people["customer_id"].isin(often[:3]), "country"] = "AT"
+    people.loc[people["customer_id"].isin(often[3:60]), "first_channel"] = "app"
+    monkeypatch.setattr(likeness, "traits", lambda _: people.assign(gender="x"))
+    part = cu.part_lookalikes(today, "bought_often(5)", shop=shop)
+    assert part.title == "‘bought_often(5)’ by country and first channel" and part.detail and "lookalikes" in part.lists
+    rows = {tuple(row[:2]): row[2] for row in part.chart.table["rows"]}
+    assert rows[("AT", "web")] == "<5" and rows[("DE", "app")] == "57" and len(rows) == 3
+    assert rows[("DE", "web")] == f"{len(often) - 60:,}" and "&lt;5" in part.chart.wide and ">3<" not in part.chart.wide
+    monkeypatch.setattr(likeness, "traits", lambda _: people[["customer_id", "country"]])
+    alone = cu.part_lookalikes(today, "bought_often(5)", shop=shop)
+    assert alone.chart is None and "lookalikes" in alone.lists
+
+
 def page_of(shop, today, days=365):
     """The page as the notebook makes it."""
     at, then = cu.cuts(today), cu.earlier(shop, days=days)

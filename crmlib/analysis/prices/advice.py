@@ -143,20 +143,8 @@ def advise(found: History, slopes: Slopes, floors: Floors) -> Advice:
         if (option["worth_low"] > 0, option["worth"]) > (rival["worth_low"] > 0, rival["worth"]):
             best[option["product_id"]] = option
     told = pd.DataFrame([_told(row, best.get(row["product_id"], {})) for row in rows], columns=_TOLD)
-    kept = [
-        "product_id",
-        "name",
-        "pieces",
-        "price",
-        "shelf",
-        "floor",
-        "elasticity",
-        "low",
-        "high",
-        "identified",
-        "moved",
-        "part_year",
-    ]
+    kept = ["product_id", "name", "pieces", "price", "shelf", "floor", "elasticity", "low", "high", "identified",
+            "moved", "part_year"]  # fmt: skip
     table = pd.concat([table[kept].reset_index(drop=True), told], axis=1).sort_values("yearly", ascending=False)
     return Advice(table=table.reset_index(drop=True), floors=floors, compared=len(options), as_of=found.as_of,
                   currency=found.currency)  # fmt: skip
