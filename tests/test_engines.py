@@ -167,6 +167,7 @@ CASES: dict[str, Callable[[crm.Shop], Any]] = {
     "analysis.experiments.segments._new_or_returning": segments._new_or_returning,
     "analysis.data_health.admin.amounts": admin.amounts,
     "analysis.customers.facts.profile": lambda s: people.profile(s, day=END),
+    "analysis.customers.facts._earned": lambda s: people._earned(s, facts.purchase_days(s)),
     "analysis.retention.facts.ratios": lambda s: leaving.ratios(s, begun=CUT, usual=20),
     "analysis.retention.facts.episodes": lambda s: leaving.episodes(s, limits(s)),
     "analysis.retention.facts.months": lambda s: leaving.months(s, limits(s)),
