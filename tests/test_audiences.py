@@ -76,6 +76,21 @@ def test_nobody_who_did_not_agree_is_ever_on_a_list(write_shop):
         assert (numbers % 4 == 0).all() if name.endswith("_sms") else ((numbers % 2 == 0) & (numbers % 5 > 0)).all()
 
 
+def test_consent_is_that_of_the_day(write_shop):
+    """Who agreed on or after as_of had not agreed yet, and who withdrew since then is not known to have agreed."""
+    rows = [
+        {"customer_id": f"c{i}", "email": f"c{i}@example.com", "email_consent": yes, "consent_at": at}
+        for i, (yes, at) in enumerate(
+            [(True, "2026-09-30"), (True, "2026-10-01"), (False, "2026-10-02"), (False, "2026-03-01")]
+        )
+    ]
+    folder = write_shop(customers=rows)
+    (folder / "segments.toml").write_text('all_of_them = "everyone"')
+    for day, ids in (("2026-10-01", {"c0"}), ("2026-10-02", {"c0", "c1"}), ("2026-09-30", set())):
+        said = au.page(au.audiences(crm.connect(folder, as_of=day)))
+        assert set(said.lists["all_of_them"]["customer_id"] if said.lists else ()) == ids
+
+
 def test_where_consent_is_not_known_there_is_no_list(write_shop):
     said = au.page(au.audiences(opened(write_shop, 'buyers = "bought"', orders=orders())))
     assert not said.lists and [a.owner for a in said.actions] == ["shop"] and said["contactable"].value == 0

@@ -311,6 +311,54 @@ def test_payback_is_by_hand(shop, newcomers, by_hand, tables):
     assert part.metrics[0].id == "payback_months"
 
 
+def test_who_first_buys_before_christmas_is_a_group_held_against_the_others_of_the_year(tmp_path):
+    """Half as many of those four weeks come back; in a shop whose country is not named there is no such group."""
+    rng, rows = np.random.default_rng(3), []
+    for n, day in enumerate(pd.date_range("2023-01-01", "2025-06-30").repeat(4)):
+        gift = (11, 27) <= (day.month, day.day) <= (12, 24)
+        rows.append((f"a{n}", f"c{n}", day))
+        if rng.random() < (0.2 if gift else 0.4):
+            rows.append((f"b{n}", f"c{n}", day + pd.Timedelta(days=int(rng.integers(5, 80)))))
+    orders = pd.DataFrame(rows, columns=["order_id", "customer_id", "ordered_at"]).assign(total=20.0)
+    orders.to_csv(tmp_path / "orders.csv", index=False)
+    settings = 'name = "Gifts"\ntimezone = "Europe/Berlin"\ncurrency = "EUR"\nas_of = 2026-01-01\n'
+    (tmp_path / "shop.toml").write_text(settings + 'country = "DE"\n', encoding="utf-8")
+    found = co.measure(crm.connect(tmp_path))
+    n = found.of("season").groupby("cohort")["n"].sum()
+    assert n.to_dict() == {"before Christmas": 2 * 28 * 4, "at other times": found.total - 2 * 28 * 4}
+    league = co.by_group(found)["season"].table.set_index("item")
+    assert league.loc["before Christmas", "stands"] == -1 and league.loc["at other times", "stands"] >= 0
+    assert co.part_groups(co.by_group(found)).title == "Newcomers won before Christmas come back less often than others"
+    (tmp_path / "shop.toml").write_text(settings, encoding="utf-8")
+    assert co.measure(crm.connect(tmp_path)).of("season").empty
+
+
+def test_payback_by_channel_coupon_and_country_is_by_hand(shop, newcomers, by_hand, tables):
+    people, orders = by_hand
+    ours = co.payback(shop, newcomers).groups.set_index("name")
+    traits = tables["customers"].set_index("customer_id")
+    for name, mine in (("From DE", people.index.map(traits["country"]) == "DE"),
+                       ("Through search", people.index.map(traits["acquisition_channel"]) == "search"),
+                       ("Without a coupon", people["coupon"] == "")):  # fmt: skip
+        row, ids = ours.loc[name], people.index[mine]
+        own = orders[orders["customer_id"].isin(ids)]
+        at_once = own[own["since"] == 0]
+        assert row["n"] == len(ids) and row["refunds"] == pytest.approx(
+            at_once["refunded"].sum() / at_once["total"].sum()
+        )
+        assert row["first"] == pytest.approx((at_once["net"] * 0.4).sum() / len(ids))
+        year = people.index[mine & (people["known"] >= 365)]
+        within = own[own["customer_id"].isin(year) & (own["since"] <= 365)]
+        assert row["year"] == pytest.approx((within["net"] * 0.4).sum() / len(year))
+    month = people[people.index.map(traits["acquisition_channel"]) == "search"]["first"].dt.strftime("%Y-%m-01")
+    bills = tables["costs"].query("acquisition_channel == 'search'").set_index("valid_from")["amount"]
+    paid = bills[bills.index.isin(month)].sum() / month.isin(bills.index).sum()
+    assert ours.loc["Through search", "cost"] == pytest.approx(paid)
+    assert ours.loc["From DE", ["cost", "paid"]].isna().all() and ours.loc["Through search", "paid"]
+    part = co.part_payback(co.payback(shop, newcomers), shop=shop)
+    assert [row[0] for row in part.chart.table["rows"]] == list(ours.index) and "payback" in part.tables
+
+
 def test_paths_are_seen_not_credited(shop, newcomers, by_hand, tables):
     people, _ = by_hand
     found = co.ways(shop, newcomers)
@@ -322,7 +370,16 @@ def test_paths_are_seen_not_credited(shop, newcomers, by_hand, tables):
     ends = visits.groupby("customer_id")["channel"].agg(["first", "last"])
     assert found.set_index(["opening", "closing"])["n"].to_dict() == ends.value_counts().to_dict()
     assert found["visits"].sum() == len(visits)
-    assert "does not say what brought them" in paths.part_paths(found).sentence
+    first = visits.groupby("customer_id").agg(at=("at", "min"), order_at=("order_at", "max"))
+    lead = int(
+        (first["order_at"].dt.normalize() - first["at"].dt.normalize()).dt.days.quantile(0.5, interpolation="lower")
+    )
+    assert set(found["lead"]) == {lead}
+    said = {days: paths.part_paths(found.assign(lead=days)).sentence for days in (0, 1, 5)}
+    assert (
+        "does not say what brought them" in said[5] and "Half order within 5 days of the first visit seen." in said[5]
+    )
+    assert "Half order within 1 day of the" in said[1] and "Half order on the day of the first visit seen." in said[0]
 
 
 def test_old_customers_of_a_file_that_begins_in_mid_life_are_no_newcomers(tmp_path):
@@ -432,7 +489,7 @@ def test_sentences_for_none_one_and_many():
     assert change._title(none) == "No change is large enough to be seen"
     assert change._sentence(fall) == "Against the same months of other years, between 17 and 31 in 100 fewer."
     assert change._sentence(none) == "The largest difference, from April 2026 on, may be chance."
-    assert [firsts._who(*pair) for pair in (("channel", "coupon_site"), ("coupon", "no coupon"), ("country", "DE"))] == [
+    assert [firsts.who(*pair) for pair in (("channel", "coupon_site"), ("coupon", "no coupon"), ("country", "DE"))] == [
         "through coupon site", "without a coupon", "from DE"]  # fmt: skip
     row = {"customers": 90, "repeat": 0.5, "expected": 0.3, "likely": 0.45, "low": 0.4, "high": 0.5}
     table = pd.DataFrame([row | {"item": name, "stands": 0} for name in ("Tea", "Cups", "Jam")])
@@ -484,6 +541,13 @@ def test_a_quarter_is_named_by_the_months_that_have_newcomers():
     march, june = pd.Timestamp("2017-03-01"), pd.Timestamp("2017-06-01")
     assert curves._called(march, march, "quarter") == "March 2017" and curves._called(march, june, "year") == "2017"
     assert curves._called(pd.Timestamp("2017-04-01"), june, "quarter") == "Apr–Jun 2017"
+
+
+def test_a_period_under_way_is_marked_so_far(newcomers):
+    for as_of, marked in ((date(2026, 1, 1), False), (date(2025, 12, 31), True)):
+        found = replace(newcomers, as_of=as_of)
+        rows = curves._numbers(curves.periods(found), found)["rows"]
+        assert rows[0][0].endswith(" (so far)") == marked and not rows[1][0].endswith(" (so far)")
 
 
 def test_the_page_holds_together(shop, newcomers):

@@ -97,6 +97,30 @@ def test_cuts_are_the_shops_own_and_each_customer_counts_once(today):
         cu.cuts(today, regular=1)
 
 
+def test_the_best_are_those_who_bring_most_margin_where_costs_are_known(write_shop):
+    """The odd spend more, on goods that cost nearly as much; one order has no cost, and old ones do not count."""
+    rows = [(i, 200 + i if i % 2 else 100 + i, 190 if i % 2 else 20) for i in range(100)]
+    orders = [{"order_id": f"{age}-{i}", "customer_id": f"c{i}", "total": total,
+               "ordered_at": pd.Timestamp(DAY) - pd.Timedelta(days=age)}
+              for age in (20, 400) for i, total, _ in rows if age == 20 or i < 40]  # fmt: skip
+    lines = [{"order_id": row["order_id"], "product_id": "unknown" if row["order_id"] == "20-99" else
+              "dear" if row["total"] >= 200 else "own", "quantity": 1, "line_total": row["total"]} for row in orders]  # fmt: skip
+    products = [{"product_id": "dear", "unit_cost": 190}, {"product_id": "own", "unit_cost": 20}]
+    costed = crm.connect(write_shop("costed", orders=orders, order_lines=lines, products=products), as_of=DAY)
+    today = cu.profiles(costed)
+    plain = cu.profiles(crm.connect(write_shop("plain", orders=orders, order_lines=lines), as_of=DAY))
+    twice = [*rows[:-1], *rows[:40]]
+    usual = sum(total - cost for _, total, cost in twice) / sum(total for _, total, _ in twice)
+    wanted = {f"c{i}": total - cost for i, total, cost in rows} | {"c99": 299 * usual}
+    assert today.frame.set_index("customer_id")["last_year"].to_dict() == pytest.approx(wanted)
+    assert plain.frame.set_index("customer_id")["last_year"].to_dict() == {f"c{i}": total for i, total, _ in rows}
+    for found, brought, left in ((today, "margin", 0), (plain, "sales", 1)):
+        at = cu.cuts(found)
+        best = found.frame.loc[cu.kinds(found.frame, at) == "best", "customer_id"]
+        assert len(best) == 10 and all(int(who[1:]) % 2 == left for who in best)
+        assert f" of {brought} in the year up to the last purchase" in rfm.rules(at, "EUR")["best, gone quiet"]
+
+
 def test_ties_stay_together_and_nobody_is_best_where_nothing_separates():
     frame = pd.DataFrame(
         {"customer_id": [f"c{i}" for i in range(100)], "purchases": 1, "silent_days": 10, "known_days": 10,
@@ -111,6 +135,15 @@ def test_ties_stay_together_and_nobody_is_best_where_nothing_separates():
     assert (cu.kinds(few, cu.cuts(Profiles(DAY, few, same.gaps))) == "best").sum() == 12
 
 
+def test_where_nothing_separates_customers_the_page_says_so(write_shop):
+    rows = [{"order_id": str(i), "customer_id": f"c{i}", "ordered_at": "2025-12-20", "total": 20} for i in range(40)]
+    shop = crm.connect(write_shop(orders=rows), as_of=DAY)
+    today = cu.profiles(shop)
+    part = cu.part_kinds(today, cu.cuts(today), shop=shop)
+    assert part.title == "All customers are in one group"
+    assert part.sentence == "Nothing in their purchases separates them yet."
+
+
 def test_moves_add_up_to_the_customers_known_on_both_days(shop, today):
     at, then = cu.cuts(today), cu.earlier(shop, days=365)
     found = cu.moves(then, today, at)
@@ -121,6 +154,10 @@ def test_moves_add_up_to_the_customers_known_on_both_days(shop, today):
     assert found.grid["customers_before"].sum() == len(then.frame)
     assert found.grid["revenue"].sum() == pytest.approx(today.frame["sales_year"].sum())
     assert found.table["sales_before"].sum() == pytest.approx(then.frame["sales_year"].sum())
+    assert found.grid["revenue_before"].sum() == pytest.approx(then.frame["sales_year"].sum())
+    chart = cu.part_grid(found).chart
+    assert "by 6 columns" in chart.alt
+    assert [len(row) for row in chart.table["rows"]][:1] == [6]
 
 
 @pytest.mark.parametrize(
@@ -204,7 +241,24 @@ def test_lookalikes_are_those_most_like_the_segment(shop, today):
         likeness.lookalikes(traits, today, inside & False)
 
 
+def test_a_segment_is_crossed_by_two_traits_and_few_are_not_counted_out(shop, today, monkeypatch):
+    often = today.frame.loc[today.frame["purchases"] >= 5, "customer_id"].reset_index(drop=True)
+    people = pd.DataFrame({"customer_id": today.frame["customer_id"], "country": "DE", "first_channel": "web"})
+    people.loc[people["customer_id"].isin(often[:3]), "country"] = "AT"
+    people.loc[people["customer_id"].isin(often[3:60]), "first_channel"] = "app"
+    monkeypatch.setattr(likeness, "traits", lambda _: people.assign(gender="x"))
+    part = cu.part_lookalikes(today, "bought_often(5)", shop=shop)
+    assert part.title == "‘bought_often(5)’ by country and first channel" and part.detail and "lookalikes" in part.lists
+    rows = {tuple(row[:2]): row[2] for row in part.chart.table["rows"]}
+    assert rows[("AT", "web")] == "<5" and rows[("DE", "app")] == "57" and len(rows) == 3
+    assert rows[("DE", "web")] == f"{len(often) - 60:,}" and "&lt;5" in part.chart.wide and ">3<" not in part.chart.wide
+    monkeypatch.setattr(likeness, "traits", lambda _: people[["customer_id", "country"]])
+    alone = cu.part_lookalikes(today, "bought_often(5)", shop=shop)
+    assert alone.chart is None and "lookalikes" in alone.lists
+
+
 def page_of(shop, today, days=365):
+    """The page as the notebook makes it."""
     at, then = cu.cuts(today), cu.earlier(shop, days=days)
     made, tested = cu.test(shop, days=90)
     found = cu.moves(then, today, at)
@@ -216,9 +270,10 @@ def page_of(shop, today, days=365):
         cu.part_grid(found),
         cu.part_cuts(at, currency=shop.currency),
         cu.part_list(today, at, made, shop=shop),
-        cu.part_lookalikes(today, "bought_often(5)", shop=shop),
+        cu.part_lookalikes(today, "" if today.few else "bought_often(5)", shop=shop),
+        cu.part_ahead(shop, today, at),
     ]
-    return cu.page(today, at, found, parts)
+    return cu.page(today, at, found, parts, shop=shop)
 
 
 def test_the_page_holds_what_the_contract_names(shop, today):
@@ -233,14 +288,31 @@ def test_the_page_holds_what_the_contract_names(shop, today):
         "orders_later",
         "low",
         "high",
+        "brought_later",
     ]
-    assert list(said.tables["grid"].columns) == ["recency", "frequency", "customers", "revenue", "customers_before"]
+    assert list(said.tables["grid"].columns) == [
+        "recency",
+        "frequency",
+        "customers",
+        "revenue",
+        "customers_before",
+        "revenue_before",
+    ]
     listed = said.lists["customers"]
     assert list(listed.columns[:4]) == ["customer_id", "segment", "stage", "score"]
     assert listed["customer_id"].is_unique and len(listed) == said["customers"].value == len(today.frame)
     assert said.tables["segments"]["customers"].sum() == len(today.frame)
-    later = said.tables["segments"].set_index("segment")["orders_later"]
-    assert later["best"] > later["regular"] > later["repeat, gone quiet"]
+    for name in ("orders_later", "brought_later"):
+        later = said.tables["segments"].set_index("segment")[name]
+        assert later["best"] > later["regular"] > later["repeat, gone quiet"]
+    _, tested = cu.test(shop, days=90)
+    orders = planted().assign(day=lambda t: t["ordered_at"].dt.normalize())
+    orders = orders[
+        orders["day"].between(pd.Timestamp(DAY) - pd.Timedelta(days=90), pd.Timestamp(DAY), inclusive="left")
+    ]
+    paid = tested.before.frame["customer_id"].map(orders.groupby("customer_id")["total"].sum()).fillna(0)
+    of = cu.kinds(tested.before.frame, cu.cuts(today))
+    assert later.to_dict() == pytest.approx(paid.groupby(of, observed=False).mean().to_dict())
     assert "were among the best have gone quiet." in said.headline and said.lists["lookalikes"]["customer_id"].is_unique
 
 
@@ -248,14 +320,28 @@ def test_a_shop_long_asleep_says_so(shop):
     late = crm.connect(shop.folder, as_of=DAY + timedelta(days=800))
     now = cu.profiles(late)
     at = cu.cuts(now)
-    said = cu.page(now, at, cu.moves(cu.earlier(late, days=365), now, at), [cu.part_kinds(now, at, shop=late)])
+    said = cu.page(
+        now, at, cu.moves(cu.earlier(late, days=365), now, at), [cu.part_kinds(now, at, shop=late)], shop=late
+    )
     assert said.headline.endswith("bought so far, the last of them two years ago: everybody has gone quiet.")
 
 
 def test_five_customers_are_too_few(write_shop):
     rows = [{"order_id": str(i), "customer_id": f"c{i % 5}", "ordered_at": "2025-06-01", "total": 3} for i in range(9)]
-    with pytest.raises(NotEnoughData, match="need 20 customers with orders; there are 5"):
-        cu.profiles(crm.connect(write_shop(orders=rows), as_of=DAY))
+    shop = crm.connect(write_shop(orders=rows), as_of=DAY)
+    today = cu.profiles(shop)
+    said = page_of(shop, today)
+    assert said.status == "too_few" and said.headline == "Too few to conclude: 5 customers with orders."
+    assert said.parts[0].chart.table["rows"] == [["at most 365 days", "5", "5"]] and not said.actions and not said.lists
+    assert said.parts[0].sentence == "Kinds of customers can be told from 20 on."
+    one = crm.connect(write_shop("one", orders=rows[:1]), as_of=DAY)
+    assert page_of(one, cu.profiles(one)).headline == "Too few to conclude: 1 customer with orders."
+    with pytest.raises(NotEnoughData, match="need 20 customers with orders; there are 0"):
+        cu.profiles(
+            crm.connect(write_shop("none", orders=[rows[0] | {"customer_id": ""}, rows[1]]), as_of="2025-06-01")
+        )
+    with pytest.raises(NotEnoughData, match="there are 5"):
+        cu.profiles(shop, day=DAY)
 
 
 def test_a_young_shop_has_kinds_and_says_what_is_missing(shop, today):
@@ -270,7 +356,7 @@ def test_a_young_shop_has_kinds_and_says_what_is_missing(shop, today):
     part = cu.part_kinds(young, at, tested=None, earlier=None, shop=shop)
     assert "not enough history" in part.certain[0]
     assert people.table(young, at, None, currency="EUR")["orders_later"].isna().all()
-    assert "bring" in crm.customers.page(young, at, found, [part]).headline
+    assert "bring" in crm.customers.page(young, at, found, [part], shop=shop).headline
 
 
 def test_kinds_in_ninety_days_go_by_how_people_just_moved():
@@ -326,7 +412,8 @@ def test_most_who_dropped_may_be_single_orders_and_that_is_said(today):
 
 def test_the_grid_begins_with_one_purchase_and_hides_few(today):
     grid = pd.DataFrame({"recency": ["31 to 60 days", "over 60 days", "at most 30 days"], "frequency": ["10+", "1", "2"],
-                         "customers": [3, 60, 37], "revenue": 1.0, "customers_before": np.nan})  # fmt: skip
+                         "customers": [3, 60, 37], "revenue": 1.0, "customers_before": np.nan,
+                         "revenue_before": np.nan})  # fmt: skip
     found = migration.Moves(DAY, DAY, pd.DataFrame(), grid)
     part = cu.part_grid(found)
     assert part.title == "60% of customers have been silent for over 60 days: they count as quiet"

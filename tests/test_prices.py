@@ -95,6 +95,54 @@ def whole(shop, **more):
     return crm.prices.page(found, advice, parts)
 
 
+@pytest.fixture(scope="module")
+def twins(tmp_path_factory):
+    """A shop that writes its prices without tax, and the same with 19 % in them: orders name it, or shop.toml does."""
+    rng, rows = np.random.default_rng(8), []
+    for product, cost, prices in (("up", 4.0, (12, 10)), ("steep", 3.0, (8, 10)), ("under", 9.0, (9.5, 9.5))):
+        for week in range(104):
+            price = prices[week >= 52]
+            for _ in range(rng.poisson(12 * (price / 10) ** (-0.3 if product == "up" else -4))):
+                rows.append((product, cost, price, END - pd.Timedelta(days=int(728 - 7 * week - rng.integers(0, 7)))))
+    lines = pd.DataFrame(rows, columns=["product_id", "cost", "unit_price", "ordered_at"])
+    lines["order_id"], lines["quantity"] = [f"o{n}" for n in range(len(lines))], 1
+    made = {}
+    for name, times in (("net", 1.0), ("gross", 1.19), ("rate", 1.19)):
+        folder = tmp_path_factory.mktemp(name)
+        of = lines.assign(unit_price=lines["unit_price"] * times, shipping=0.5 * times)
+        orders = of.assign(total=of["unit_price"] + of["shipping"], customer_id="c" + of["order_id"])
+        orders = orders.assign(tax=orders["total"] * 0.19 / 1.19) if name == "gross" else orders
+        orders.drop(columns=["product_id", "cost", "quantity", "unit_price"]).to_csv(folder / "orders.csv", index=False)
+        of[["order_id", "product_id", "quantity", "unit_price"]].to_csv(folder / "order_lines.csv", index=False)
+        costs = lines[["product_id", "cost"]].drop_duplicates().rename(columns={"cost": "unit_cost"})
+        costs.to_csv(folder / "products.csv", index=False)
+        pd.DataFrame([{"kind": "distribution", "amount": 1.5, "valid_from": "2024-01-01"}]).to_csv(
+            folder / "costs.csv", index=False
+        )
+        tax = {"net": "prices_include_tax = false\n", "gross": "prices_include_tax = true\n"}.get(
+            name, "prices_include_tax = true\ntax_rate = 0.19\n"
+        )
+        (folder / "shop.toml").write_text(SETTINGS + tax, encoding="utf-8")
+        shop = crm.connect(folder)
+        found, floors = crm.prices.history(shop), crm.prices.floors(shop)
+        made[name] = crm.prices.advise(found, crm.prices.slopes(found), floors)
+    return made
+
+
+@pytest.mark.parametrize("name", ["gross", "rate"])
+def test_prices_with_tax_get_the_advice_of_their_net_twins(twins, name):
+    net, gross = (twins[one].table.set_index("product_id").sort_index() for one in ("net", name))
+    assert net["advice"].to_dict() == {"up": "raise", "steep": "lower", "under": "drop"} == gross["advice"].to_dict()
+    for money in ("worth", "worth_low", "worth_high", "yearly"):
+        np.testing.assert_allclose(gross[money], net[money], rtol=0.005)
+    for shelf in ("price", "floor", "shelf", "other", "tried"):
+        np.testing.assert_allclose(gross[shelf], 1.19 * net[shelf], rtol=0.002)
+    np.testing.assert_allclose(twins[name].floors.table["short"], twins["net"].floors.table["short"], rtol=1e-6)
+    said = [pages.part_limits(twins[one]).caveats[-1].text for one in ("net", name)]
+    assert said == ["Prices hold no tax; competitors' prices are unknown.",
+                    "Prices are with tax, costs put up by it, and margins without; competitors' prices are unknown."]  # fmt: skip
+
+
 def test_few_lines_are_too_few(small):
     page = whole(small)
     assert page.status == "too_few" and "Too few to conclude (n = 5 pieces" in page.headline
@@ -129,6 +177,24 @@ def test_a_lasting_price_is_told_from_a_promotion():
     assert found.steps[["day", "before", "after"]].values.tolist() == [[date(2026, 7, 16), 10.0, 12.0]]
     assert found.weeks.loc[found.weeks["promotion"], "week"].tolist() == [21, 20, 19, 4]
     assert found.products["moved"].tolist() == ["moved"] and found.products["shelf"].tolist() == [12.0]
+
+
+def test_promotions_stand_beside_each_product_in_the_history():
+    promoted = weeks_of(*[10] * 12, *[8] * 3, *[10] * 15).assign(product_id="b")
+    both = read(
+        pd.concat(
+            [weeks_of(*[10] * 8, *[8] * 3, *[10] * 8, *[12] * 6), promoted, weeks_of(*[5] * 30).assign(product_id="c")]
+        )
+    )
+    part = crm.prices.part_history(both)
+    assert part.title == "1 lasting new price of 1 product"
+    assert [(row[0], *row[2:]) for row in part.chart.table["rows"]] == [
+        ("a", "10.00", "12.00", "3"),
+        ("b", "–", "–", "3"),
+    ]
+    alone = crm.prices.part_history(read(promoted))
+    assert alone.title == "No price moved for good" and [row[0] for row in alone.chart.table["rows"]] == ["b"]
+    assert crm.prices.part_history(read(weeks_of(*[5] * 30))).chart is None
 
 
 @pytest.mark.parametrize(
@@ -287,6 +353,34 @@ def test_who_minds_a_dearer_price_is_found_and_who_only_became_rarer_is_not():
         wrong += bool(null.table["stands"].any())
     assert wrong <= 5
     assert crm.prices.part_willing(null).detail
+
+
+def test_the_shops_own_segments_are_asked_whether_they_mind_too(tmp_path):
+    """Who is in the club buys on when a price rises, the others less; a segment of what people did is not asked."""
+    rng, rows = np.random.default_rng(5), []
+    for week in range(60):
+        for product in (*"abcdefgh", "steady", "still"):
+            dear = len(product) == 1 and (week < 30) == (product in "aceg")
+            for club in (True, False):
+                for _ in range(rng.poisson(6 * (0.3 if dear and not club else 1))):
+                    rows.append((product, 12.0 if dear else 10.0, END - pd.Timedelta(days=420 - 7 * week), club))
+    lines = pd.DataFrame(rows, columns=["product_id", "unit_price", "ordered_at", "club"])
+    lines["order_id"], lines["quantity"] = [f"o{n}" for n in range(len(lines))], 1
+    lines["customer_id"] = [f"{'k' if club else 'x'}{n % 700}" for n, club in enumerate(lines["club"])]
+    lines[["order_id", "ordered_at", "customer_id"]].assign(total=lines["unit_price"]).to_csv(
+        tmp_path / "orders.csv", index=False
+    )
+    lines[["order_id", "product_id", "quantity", "unit_price"]].to_csv(tmp_path / "order_lines.csv", index=False)
+    people = lines[["customer_id", "club"]].drop_duplicates().assign(club=lambda t: np.where(t["club"], "yes", "no"))
+    people.to_csv(tmp_path / "customers.csv", index=False)
+    (tmp_path / "shop.toml").write_text(SETTINGS, encoding="utf-8")
+    (tmp_path / "segments.toml").write_text("club = 'club == \"yes\"'\nbusy = 'bought_often'\n", encoding="utf-8")
+    shop = crm.connect(tmp_path)
+    table = crm.prices.willing(shop, crm.prices.history(shop)).table
+    own = table[table["kind"] == "segment club"].set_index("value")
+    assert own["stands"].to_dict() == {"in it": 1, "others": -1} and "segment busy" not in set(table["kind"])
+    moved = lines[lines["product_id"].isin(list("abcdefgh"))]
+    assert own["lines"].to_dict() == {"in it": moved["club"].sum(), "others": (~moved["club"]).sum()}
 
 
 def advice_of(rows, under=0):

@@ -1,5 +1,6 @@
 """Purchase cycles: open gaps counted, chances that hold on later days, and late as often by mistake as declared."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 from types import SimpleNamespace
 
@@ -123,6 +124,16 @@ def test_chances_hold_on_later_days(shop, chances):
     came = set(rows.loc[rows["day"] >= start, "customer_id"]) & known
     assert (month["actual"] * month["n"]).sum() == pytest.approx(len(came)) and month["n"].sum() == len(known)
     assert chances.due().low <= chances.due().value <= chances.due().high
+    last = rows[rows["day"] < start].groupby("customer_id")["day"].max()
+    bought = last.index.isin(came)
+    yes, no = (last[side].to_numpy() for side in (bought, ~bought))
+    wins = (yes[:, None] > no[None, :]).mean() + (yes[:, None] == no[None, :]).mean() / 2
+    own, recency = chances.ranked[30]
+    assert recency == pytest.approx(wins) and own > recency
+    said = pc.part_chances(chances).certain[1]
+    assert said.endswith(f"first {100 * own:.0f} times in 100; the last purchase alone, {100 * recency:.0f} times.")
+    same = pc.part_chances(replace(chances, ranked={30: (0.8, 0.802)})).certain[1]
+    assert same.endswith("80 times in 100; so does the last purchase alone.")
 
 
 def test_a_prediction_is_graded_by_who_came(shop, chances):
@@ -191,7 +202,7 @@ def test_the_page_holds_what_the_contract_names(shop, counts, chances):
         pc.part_second(counts), pc.part_due(chances, pc.late(shop), shop=shop), pc.part_chances(chances),
         pc.part_orders(counts), pc.part_products(pc.replenished(shop)),
     ]  # fmt: skip
-    said = pc.page(counts, chances, parts)
+    said = pc.page(counts, chances, parts, shop=shop)
     for name in ("days_to_second_order", "days_to_second_closed", "due_30d", "late", "false_alarm_rate"):
         assert said[name].value is not None
     assert list(said.tables["order_numbers"].columns) == [
@@ -244,6 +255,56 @@ def test_where_the_data_begins_in_mid_life_old_customers_are_not_called_new(tmp_
     assert first.n == 40 and first.share[-1] == pytest.approx(0.25, abs=0.01)
 
 
+def test_who_goes_on_by_the_first_order_is_what_plain_pandas_says(tmp_path):
+    rows = planted(400)
+    rows["channel"] = np.where(rows["customer_id"].str.endswith(("1", "2", "3")), "app", "web")
+    rows["total"] = rows["customer_id"].str[-1].astype(int) * 10.0
+    counts = pc.group_counts(opened(tmp_path, rows))
+    rows["day"] = rows["ordered_at"].dt.normalize()
+    rows = (
+        rows[rows["day"] < pd.Timestamp(DAY)]
+        .drop_duplicates(["customer_id", "day"])
+        .sort_values(["customer_id", "day"])
+    )
+    after = rows.groupby("customer_id")["day"].shift(-1)
+    rows = rows.assign(gap=(after.fillna(pd.Timestamp(DAY)) - rows["day"]).dt.days, closed=after.notna(),
+                       number=rows.groupby("customer_id").cumcount() + 1)  # fmt: skip
+    first = rows.groupby("customer_id").first()
+    rank = ((first["total"].rank(method="min") - 1) / (len(first) - 1) * 3).astype(int).clip(upper=2)
+    thirds = rank.map({0: "lowest third", 1: "middle third", 2: "highest third"})
+    for kind, of in (("value", thirds), ("channel", first["channel"]), ("year", first["day"].dt.year.astype(str))):
+        meant = rows[rows["number"] <= 3].assign(group=lambda t, of=of: t["customer_id"].map(of))
+        meant = meant.groupby(["group", "number", "gap", "closed"]).size().rename("n").reset_index()
+        ours = counts[counts["kind"] == kind].drop(columns="kind")[meant.columns]
+        pd.testing.assert_frame_equal(ours.reset_index(drop=True), meant, check_dtype=False)
+    part = pc.part_groups(counts)
+    shown = {row[0]: row[1:] for row in part.chart.table["rows"]}
+    assert {"Channel: app", "Channel: web", "Value: lowest third", "Year: 2025"} <= set(shown)
+    app = pc.again(counts[(counts["group"] == "app") & (counts["number"] == 2)]).by(365).value
+    assert shown["Channel: app"][2] == f"{app:.0%}" and part.detail
+    assert shown["Year: 2025"][1] == "–" != shown["Year: 2023"][1], "nobody of the last has been followed for a year"
+    assert not pc.part_groups(counts[counts["group"] == "app"]).shown
+
+
+def test_waiting_longer_brings_little_once_nine_in_ten_who_return_have(tmp_path):
+    """Half come back, evenly over 200 days; the rest never do. Whoever is young counts only for the time they had."""
+    rng = np.random.default_rng(6)
+    gone = pd.DataFrame({"number": 1, "gap": rng.integers(400, 900, 1000), "closed": False, "n": 1})
+    back = pd.DataFrame({"number": 1, "gap": rng.integers(1, 201, 1000), "closed": True, "n": 1})
+    young = pd.concat([gone, back]).assign(seen=rng.integers(1, 300, 2000))
+    young = young.assign(
+        closed=young["closed"] & (young["gap"] <= young["seen"]), gap=young[["gap", "seen"]].min(axis=1)
+    )
+    later = pd.DataFrame({"number": 2, "gap": range(1, 99), "closed": True, "n": 9})
+    found = pc.wait(pd.concat([gone, back, young, later]))
+    assert found.low < 180 < found.high and found.high - found.low < 20 and found.n == 1000 + young["closed"].sum()
+    said = pc.part_orders(pd.concat([gone, back])).sentence
+    assert said.startswith("Nine in ten of those who come back within a year have by day 1")
+    few = pc.part_orders(pd.concat([gone, back.head(29)])).sentence
+    assert few == "How long to wait for them: too few to conclude (n = 29 back within a year)."
+    assert pc.wait(back).value is None, "nobody was followed for a year"
+
+
 def test_the_weakest_step_is_named_only_where_it_is_weak():
     def after(*shares):
         rows = [(n, gap, closed, count) for n, share in enumerate(shares, 1)
@@ -251,9 +312,9 @@ def test_the_weakest_step_is_named_only_where_it_is_weak():
         return pc.part_orders(pd.DataFrame(rows, columns=["number", "gap", "closed", "n"]))
 
     assert after(58, 80, 90).title == "The first order is the weakest step: 58% order again"
-    assert after(58, 80, 90).sentence == "Within a year; after order 3, 90% do."
+    assert after(58, 80, 90).sentence.startswith("Within a year; after order 3, 90% do. Nine in ten of those who come ")
     assert after(90, 80, 90).title == "Order 2 is the weakest step: 80% order again"
-    assert not after(99, 98, 99).shown
+    assert after(99, 98, 99).title == "How long to wait for a second purchase"
 
 
 def test_actions_say_how_many_of_the_late_may_be_asked(shop):
@@ -271,8 +332,15 @@ def test_actions_say_how_many_of_the_late_may_be_asked(shop):
 
 def test_few_none_and_nameless(write_shop):
     rows = [{"order_id": str(i), "customer_id": f"c{i % 5}", "ordered_at": "2025-06-01", "total": 3} for i in range(9)]
-    with pytest.raises(NotEnoughData, match="need 20 customers with orders; there are 5"):
-        pc.gap_counts(crm.connect(write_shop(orders=rows), as_of=DAY))
+    few = crm.connect(write_shop(orders=rows), as_of=DAY)
+    counts, found = pc.gap_counts(few), pc.chances(few)
+    parts = [pc.part_second(counts), pc.part_due(found, pc.late(few), shop=few), pc.part_chances(found),
+             pc.part_orders(counts), pc.part_products(pc.replenished(few))]  # fmt: skip
+    said = pc.page(counts, found, parts, shop=few)
+    assert said.status == "too_few" and said.headline == "Too few to conclude: 5 customers with orders."
+    assert said.parts[0].chart.table["rows"] == [["at most 365 days", "5", "5"]] and not said.lists
+    with pytest.raises(NotEnoughData, match="need 20 customers with orders; there are none"):
+        pc.gap_counts(crm.connect(write_shop(name="z", orders=rows), as_of="2025-06-01"))
     with pytest.raises(NotAvailable, match=r"orders\.customer_id"):
         pc.gap_counts(
             crm.connect(write_shop(name="b", orders=[{"order_id": "1", "ordered_at": "2025-06-01"}]), as_of=DAY)
@@ -284,7 +352,8 @@ def test_few_none_and_nameless(write_shop):
     shop = crm.connect(write_shop(name="c", orders=once), as_of=DAY)
     counts, found = pc.gap_counts(shop), pc.chances(shop)
     assert pc.late(shop) is None and found.due().value is None
-    said = pc.page(counts, found, [pc.part_second(counts), pc.part_due(found, None, shop=shop), pc.part_chances(found)])
+    parts = [pc.part_second(counts), pc.part_due(found, None, shop=shop), pc.part_chances(found)]
+    said = pc.page(counts, found, parts, shop=shop)
     assert said.headline == "No customer has bought a second time yet." and said["late"].value is None
 
 

@@ -137,6 +137,16 @@ def test_the_share_who_stayed_by_month_is_counted_and_the_youngest_are_not_known
     pd.testing.assert_frame_equal(
         found[["customers", "stayed", "open"]], meant, check_dtype=False, check_index_type=False
     )
+    number = rows["month"].dt.to_period("M").astype("int64")
+    after = rows["next"].dt.to_period("M").astype("int64").where(rows["next"].notna())
+    shares = (
+        rows.assign(exact=after == number + 1, rolling=rows["next"].notna())
+        .groupby("month")[["exact", "rolling"]]
+        .mean()
+    )
+    shares[shares.index + pd.DateOffset(months=2) > pd.Timestamp(left.at.day)] = np.nan
+    pd.testing.assert_frame_equal(found[["exact", "rolling"]], shares, check_index_type=False, check_freq=False)
+    assert found["exact"].isna().sum() and (found["exact"] < found["rolling"]).any()
     young = found[~found["known"]]
     assert len(young) and young.index.min() > found.index[found["known"]].max() and young["share"].isna().all()
     assert (found["low"] <= found["high"]).all() and ((found["share"] >= found["low"]) | ~found["known"]).all()

@@ -369,6 +369,34 @@ def test_a_young_shop_answers_and_local_days_hold_over_summer_time(tmp_path):
     assert "Stocktaking: such days bend nothing and raise no alert." in {caveat.text for caveat in page.caveats}
 
 
+def test_each_hour_of_a_day_of_25_is_of_that_day(tmp_path):
+    """An order an hour around 26 October 2025, when clocks in Berlin go back; each is in exactly one day."""
+    at = pd.date_range(
+        "2025-10-24 00:30", "2025-10-29 00:30", freq="h", tz="Europe/Berlin", inclusive="left"
+    ).tz_convert("UTC")
+    rows = [(str(i), "c", f"{one:%Y-%m-%dT%H:%M:%SZ}", 10) for i, one in enumerate(at)]
+    store = shop_of(tmp_path, rows, 'timezone = "Europe/Berlin"\n')
+    found = store.fetch(facts.daily(store))
+    assert found["orders"].tolist() == [24, 24, 25, 24, 24] and found["orders"].sum() == len(rows)
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_campaign_of_shop_toml_raises_no_alert_and_bends_nothing(named, tmp_path):
+    rng = np.random.default_rng(17)
+    index = pd.date_range("2025-06-01", "2026-04-05")
+    level = np.where((index >= "2026-03-28") & (index <= "2026-03-30"), 300, 100)
+    rows = [(f"{day:%y%j}-{i}", "c", f"{day:%Y-%m-%d}", 10) for day, n in zip(index, rng.poisson(level), strict=True)
+            for i in range(n)]  # fmt: skip
+    campaign = '[[campaigns]]\nfrom = 2026-03-28\nto = 2026-03-30\nname = "Spring"\n'
+    store = shop_of(tmp_path, rows, campaign * named)
+    days = se.measure(store)
+    assert list(days.frame.index[days.frame["span"] == "Spring"].day) == ([28, 29, 30] if named else [])
+    watch = se.watch(days, yearly=False)
+    alerts = se.alerts(store, days, watch).table
+    assert len(alerts) == (0 if named else 1) and (named or alerts["first"].iloc[0] == date(2026, 3, 28))
+    assert not named or watch.expected["", ""].loc["2026-03-31":].between(80, 120).all()
+
+
 def test_sentences_for_none_one_and_many(days, usual, seen):
     parts = {0: seen.table.head(0), 1: seen.table, 2: pd.concat([seen.table] * 2, ignore_index=True)}
     titles = [se.part_alerts(replace(seen, table=rows), days, shop=_Named()).title for rows in parts.values()]
@@ -504,6 +532,41 @@ def test_orders_that_only_moved_rank_below_a_fall_of_the_total(tmp_path):
     assert action.what == "Look at how orders of 2\N{NO-BREAK SPACE}April are booked"
     assert action.worth.endswith(" fewer than normal, more by web")
     assert action.why == "Where orders are only booked otherwise, none is lost."
+
+
+@pytest.mark.parametrize("cause", ["region", "product"])
+def test_a_region_or_a_product_is_named_as_the_cause(cause, tmp_path):
+    """On one day nobody of a region orders, or a product is bought as never before."""
+    rng = np.random.default_rng(13)
+    index = pd.date_range("2025-06-01", "2026-04-05")
+    day = np.repeat(index, rng.poisson(100, len(index)))
+    rows = pd.DataFrame({"order_id": np.arange(len(day)), "ordered_at": day, "total": 10.0, "quantity": 1})
+    rows["customer_id"] = rng.integers(0, 900, len(rows)).astype(str)
+    rows["product_id"] = rng.choice(["p1", "p2", "p3"], len(rows))
+    if cause == "region":
+        rows = rows[(rows["ordered_at"] != index[-6]) | ~rows["customer_id"].str.endswith(tuple("01234"))]
+    else:
+        more = (
+            rows[rows["ordered_at"] == index[-6]]
+            .head(90)
+            .assign(product_id="p2", order_id=lambda t: t["order_id"] + 10**6)
+        )
+        rows = pd.concat([rows, more])
+    rows[["order_id", "ordered_at", "customer_id", "total"]].to_csv(tmp_path / "orders.csv", index=False)
+    rows[["order_id", "product_id", "quantity"]].to_csv(tmp_path / "order_lines.csv", index=False)
+    pd.DataFrame({"product_id": ["p1", "p2", "p3"], "name": ["Tea", "Cup", "Pot"]}).to_csv(
+        tmp_path / "products.csv", index=False
+    )
+    people = pd.DataFrame({"customer_id": [str(one) for one in range(900)]})
+    people["region"] = np.where(people["customer_id"].str.endswith(tuple("01234")), "North", "South")
+    people.to_csv(tmp_path / "customers.csv", index=False)
+    (tmp_path / "shop.toml").write_text('name = "Far"\ncurrency = "EUR"\nas_of = 2026-04-06\n', encoding="utf-8")
+    store = crm.connect(tmp_path)
+    days = se.measure(store)
+    found = se.alerts(store, days, se.watch(days, yearly=False)).table
+    assert [(row.day, row.cause) for row in found.itertuples()] == [
+        (index[-6].date(), {"region": "region North", "product": "product Cup"}[cause])
+    ]
 
 
 @pytest.mark.parametrize("struck_ones", ["club", "new"])

@@ -10,7 +10,7 @@ import pytest
 
 import crmlib as crm
 from crmlib.errors import NotAvailable, UsageError
-from crmlib.shop import segments
+from crmlib.shop import consent, segments
 from crmlib.shop.rules import FIELDS, RULES
 from tests.conftest import ROOT
 
@@ -148,29 +148,39 @@ def _tree(lot, leaves, depth):
     return f"({_tree(lot, leaves, depth - 1)} {sign} {_tree(lot, leaves, depth - 1)})"
 
 
-def test_random_trees_are_pythons_sets(demo_shop):
-    leaves = [
-        "bought_often", "unhappy", "happy", 'bought("Tea")', 'bought_since("2026-06-01")', "spent(200)", "everyone",
-        'country == "DE"', 'country != "DE"', 'first_channel == "web"', "(orders >= 3)", 'bought_last("90d")',
-    ]  # fmt: skip
+LEAVES = [
+    "bought_often", "unhappy", "happy", 'bought("Tea")', 'bought_since("2026-06-01")', "spent(200)", "everyone",
+    'country == "DE"', 'country != "DE"', 'first_channel == "web"', "(orders >= 3)", 'bought_last("90d")',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("batches", [2, pytest.param(100, marks=pytest.mark.slow)])
+def test_random_trees_are_pythons_sets_and_nobody_leaks(demo_shop, demo_folder, batches):
+    """100 trees a batch; consent, applied to what a tree holds, leaves those who agreed by the raw file alone."""
     sets = {
-        text: set(demo_shop.fetch(segments.members(demo_shop, segments.parse(text)))["customer_id"]) for text in leaves
+        text: set(demo_shop.fetch(segments.members(demo_shop, segments.parse(text)))["customer_id"]) for text in LEAVES
     }
-    assert len({frozenset(found) for found in sets.values()}) == len(leaves)
+    assert len({frozenset(found) for found in sets.values()}) == len(LEAVES)
+    raw = pd.read_csv(demo_folder / "customers.csv", dtype=str, keep_default_na=False)
+    raw = raw[(raw["email_consent"].str.lower() == "true") & (raw["email"] != "")]
+    agreed, mask = set(raw["customer_id"]), consent.standing(demo_shop)
     lot = random.Random(4)
-    names = {f"s{i}": text for i, text in enumerate(leaves)}
-    table, columns = segments._memberships(demo_shop, *(segments.parse(text) for text in leaves))
-    empty = 0
-    for _ in range(2):
+    names = {f"s{i}": text for i, text in enumerate(LEAVES)}
+    table, columns = segments._memberships(demo_shop, *(segments.parse(text) for text in LEAVES))
+    empty = reached = 0
+    for _ in range(batches):
         trees = [_tree(lot, list(names), 5) for _ in range(100)]
         read = [segments.parse(tree, names=names) for tree in trees]
         flags = {f"t{i}": segments._holds(who, table, columns) for i, who in enumerate(read)}
         found = demo_shop.fetch(table.select("customer_id", **flags)).set_index("customer_id")
         for i, tree in enumerate(trees):
             expected = eval(tree, {name: sets[text] for name, text in names.items()})
-            assert set(found.index[found[f"t{i}"]]) == expected, tree
-            empty += not expected
-    assert empty < 100
+            held = found.index[found[f"t{i}"]]
+            assert set(held) == expected, tree
+            allowed = {who for who, why in zip(held, mask.of(pd.Series(held)), strict=True) if why == ""}
+            assert allowed <= agreed, tree
+            empty, reached = empty + (not expected), reached + bool(allowed)
+    assert empty < 50 * batches < reached + 50 * batches
 
 
 def test_each_node_says_how_many_it_keeps_and_loses(small):
@@ -180,6 +190,16 @@ def test_each_node_says_how_many_it_keeps_and_loses(small):
     assert sizes["depth"].tolist() == [0, 1, 2, 2, 1]
     why = small.fetch(segments.reasons(small, segments.parse("happy | unhappy"))).sort_values("customer_id")
     assert why.to_numpy().tolist() == [["a", False, True], ["b", True, False], ["d", False, True]]
+
+
+def test_who_fell_out_at_which_node_and_why(small):
+    who = segments.parse('((bought("Tea") | bought("Coffee")) - bought("Cup")) & happy')
+    off = small.fetch(segments.lost(small, who)).sort_values(["customer_id", "why"])
+    assert off[["customer_id", "why"]].to_numpy().tolist() == [["a", 'in bought("Cup")'], ["c", "not in happy"]]
+    assert off["rule"].tolist() == ['(bought("Tea") OR bought("Coffee")) BUT NOT bought("Cup")', str(who)]
+    left = segments.sizes(small, who).set_index("rule")["left_out"]
+    assert off.groupby("rule").size().to_dict() == left[left > 0].to_dict()
+    assert small.fetch(segments.lost(small, segments.parse("happy | unhappy"))).empty
 
 
 def test_signs_join_segments_in_python_too(small):

@@ -17,7 +17,7 @@ MODULES = [path for path in sorted(PACKAGE.rglob("*.py")) if "samples" not in pa
 ANALYSES = sorted(
     path.stem
     for path in (PACKAGE / "analysis").iterdir()
-    if not path.stem.startswith("_") and path.stem not in ("earned", "forecasts", "outreach")
+    if not path.stem.startswith("_") and path.stem not in ("earned", "few", "forecasts", "outreach")
 )
 
 LONGEST_MODULE = 450

@@ -300,6 +300,66 @@ def test_returns_are_those_of_plain_pandas(demo_shop, demo_folder):
     assert crm.teams.part_returns(said).title.endswith("do not earn back the cost in a year")
 
 
+def marketing(folder, *, history=1000, channels=("paid_search",), **tables):
+    """A shop whose every newcomer of a year came by one channel and paid 30, with `tables` beside it."""
+    ago = np.repeat([history, *range(400, 700, 2)], 2)
+    at = END - pd.to_timedelta(ago, unit="D")
+    orders = pd.DataFrame({"order_id": [f"o{n}" for n in range(len(at))], "ordered_at": at, "total": 30.0})
+    orders["customer_id"] = orders["order_id"].str.replace("o", "c")
+    late = pd.DataFrame({"order_id": ["late"], "ordered_at": END - pd.Timedelta(days=9), "total": 1000.0})
+    people = orders[["customer_id"]].assign(acquisition_channel=np.resize(channels, len(orders)))
+    return shop_of(folder, orders=pd.concat([orders, late]), customers=people, **tables)
+
+
+def bill(kind, amount, days=500, **more):
+    day = (END - pd.Timedelta(days=days)).date()
+    return {"kind": kind, "amount": amount, "valid_from": day, "acquisition_channel": "", **more}
+
+
+def test_a_test_of_a_channel_is_named_where_there_is_one(tmp_path):
+    won = [bill("acquisition", 19_000, acquisition_channel="paid_search"), bill("acquisition", 10, days=9)]
+    none = crm.teams.returns(marketing(tmp_path / "none", costs=won))
+    assert "only a test tells, and none in the data names a channel." in crm.teams.part_returns(none).sentence
+    arms = [{"experiment": f"{name} off", "unit_id": f"r{n}", "variant": f"v{n}", "assigned_at": "2026-02-01"}
+            for n in range(2) for name in ("Search", "Paid search")]  # fmt: skip
+    found = crm.teams.returns(marketing(tmp_path / "one", costs=won, assignments=arms))
+    assert found.tests == {"paid_search": ["Paid search off"]}
+    said = crm.teams.part_returns(found).sentence
+    assert "what Paid search off says of paid search is on the experiments page." in said and "only a test" not in said
+    arms += [{"experiment": "Regions", "unit_id": "r", "variant": "no Paid-Search", "assigned_at": "2026-02-01"}]
+    many = crm.teams.returns(marketing(tmp_path / "many", costs=won, assignments=arms))
+    assert "what Paid search off and Regions say of paid search is on" in crm.teams.part_returns(many).sentence
+    assert many.action(crm.teams.measure(marketing(tmp_path / "do", costs=won, staff=[{"staff_id": "s", "team": "a"}],
+        tickets=[{"ticket_id": "t", "opened_at": "2026-01-01", "staff_id": "s"}]))).why.endswith(
+        "its test is on the experiments page.")  # fmt: skip
+
+
+def test_all_marketing_is_one_total_and_claims_stand_beside_sales(tmp_path):
+    won = [bill("acquisition", 300, acquisition_channel="paid_search"), bill("acquisition", 100, days=30)]
+    one = crm.teams.part_returns(crm.teams.returns(marketing(tmp_path / "one", costs=won)))
+    assert one.sentence.endswith("All marketing of the last 12 months cost €100 (all acquisition); the shop sold "
+                                 "€10.00 for each €1 of it.")  # fmt: skip
+    costs = [*won, bill("Campaign", 60, days=20, claimed=900), bill("contact", 0.5, days=40), bill("service", 7, days=3),
+             bill("acquisition", 20, days=300, claimed=500), bill("campaign", 99, days=366, claimed=99)]  # fmt: skip
+    kinds = [("sent", 10), ("sent", 360), ("sent", 366), ("click", 5)] + 38 * [("Sent", 20)]
+    touches = [{"customer_id": "c1", "at": END - pd.Timedelta(days=days), "channel": "e-mail", "kind": kind}
+               for kind, days in kinds]  # fmt: skip
+    shop = marketing(tmp_path / "all", history=700, costs=costs, touches=touches)
+    found = crm.teams.returns(shop)
+    assert found.year == {"acquisition": 120, "campaign": 60, "contact": 20} and found.claimed == 1400
+    part = crm.teams.part_returns(found)
+    assert found.table.empty and part.title == "What all marketing cost and the shop sold" and not part.tables
+    assert part.sentence == (
+        "All marketing of the last 12 months cost €200 (€120 acquisition, €60 campaign and €20 contact); the shop sold "
+        "€5.00 for each €1 of it. The channels claim together €1,400 of sales, the shop sold €1,000: more than there "
+        "was to claim."
+    )
+    unsent = crm.teams.part_returns(crm.teams.returns(marketing(tmp_path / "unsent", history=700, costs=costs[:5])))
+    assert "What contacts cost is not known: no touch says that it was sent. The channels claim" in unsent.sentence
+    assert unsent.sentence.endswith("claim together €900 of sales, the shop sold €1,000.")
+    assert crm.teams.returns(marketing(tmp_path / "other", costs=[bill("service", 5, days=3)])) is None
+
+
 @pytest.mark.parametrize("name", ["facts", "hours", "judge", "marketing", "measure"])
 def test_examples_run(name, demo_shop):
     module = importlib.import_module(f"crmlib.analysis.teams.{name}")

@@ -147,6 +147,22 @@ def reasons(shop: Shop, who: Segment) -> ir.Table:
     return found.select("customer_id", **{rule.text: found[column] for rule, column in columns.items()})
 
 
+def lost(shop: Shop, who: Segment) -> ir.Table:
+    """Whom does each node take off its first side, and why? Lazily: customer_id, rule (the node), why; a row a node.
+
+    >>> shop.fetch(lost(shop, parse("everyone - bought")))["why"].unique().tolist()
+    ['in bought']
+    """
+    table, columns = _memberships(shop, who)
+    rows = [table.limit(0).select("customer_id", rule=ibis.literal(""), why=ibis.literal(""))]
+    for _, node in who.nodes():
+        if node.join in ("AND", "BUT NOT"):
+            off = table.filter(_holds(node.parts[0], table, columns) & ~_holds(node, table, columns))
+            why = f"{'not in' if node.join == 'AND' else 'in'} {node.parts[1]}"
+            rows.append(off.select("customer_id", rule=ibis.literal(str(node)), why=ibis.literal(why)))
+    return ibis.union(*rows)
+
+
 def sizes(shop: Shop, who: Segment) -> pd.DataFrame:
     """How many people are at each node, and how many does it lose? One row a node, from the top.
 

@@ -264,10 +264,11 @@ _TABLES = (
         "a cost that is not in a product's price",
         _columns("""
             kind!                text   campaign, contact, offer, gift, service, distribution, acquisition
-            amount!              money  how much; of a distribution cost: to pack and send one order, since valid_from
+            amount!              money  how much; of distribution for one order, of contact, offer and gift for one contact
             valid_from           time   since when
             campaign_id          id     for which campaign
             acquisition_channel  text   for an acquisition cost: the channel whose new customers it won
+            claimed              money  the sales that its channel or campaign says it made
         """),
         time="valid_from",
     ),

@@ -22,7 +22,9 @@ MONTH_DAYS = 30.4375
 MONTHS = (*range(13), 18, 24)  # whole months since the first order at which people are looked at; 0 is its day
 BOUNDS = {month: int(month * MONTH_DAYS) for month in MONTHS}
 LEAST = 30  # newcomers below which a group is not judged
-GROUPS = ("channel", "coupon", "country")
+WON = ("channel", "coupon", "country")
+GROUPS = (*WON, "season")
+CHRISTMAS, OTHERWISE = "before Christmas", "at other times"
 NO_COUPON, OTHER, UNKNOWN = "no coupon", "other", "unknown"
 _MOST_VALUES = 40  # of a group that are told apart
 _OLD_ACCOUNT_DAYS = 30
@@ -33,8 +35,8 @@ _DEALER = 20  # times what one in a hundred spends, and nobody buys so for himse
 class Newcomers:
     """Newcomers in sums.
 
-    cells    by (all, channel, coupon, country), cohort, first (month of the first order), n; within and back_within
-             (known for all of `within_days`, and those of them who bought again by then); for each month k of MONTHS
+    cells    by (all, channel, coupon, country, season), cohort, first (month of the first order), n; within and
+             back_within (known for all of `within_days`, and those of them who bought again by then); for k of MONTHS
              n_k (known for all of k months), back_k (bought again by then), revenue_k, margin_k and squares_k (of the
              margin); given_back and off (refunds and discounts of first orders), gross
     called   what the margin columns hold: margin, or net sales where no costs are known
@@ -80,8 +82,9 @@ def newcomers(shop: Shop, *, after: date | None = None) -> ir.Table:
     """Grain: a customer whose first order is in the data. Guests are out.
 
     Columns customer_id, order_id and ordered_at (of the first order), first_day, known_days (to the last day observed),
-    second_days (until the next purchase day; empty: none yet), first (month), channel, coupon, country, old: had an
-    account 30 days before the data begins, or was first seen before `after`. Not enough for money.
+    second_days (until the next purchase day; empty: none yet), first (month), channel, coupon, country, season (the
+    four weeks before Christmas or not, where that is a public holiday of the shop's country), old: had an account 30
+    days before the data begins, or was first seen before `after`. Not enough for money.
     """
     orders = shared.net_orders(shop).filter(lambda t: t["customer_id"].notnull())
     own = ibis.window(group_by="customer_id", order_by=["ordered_at", "order_id"])
@@ -105,13 +108,16 @@ def newcomers(shop: Shop, *, after: date | None = None) -> ir.Table:
     old = (rows["created_at"].date().delta(rows["_start"], unit="day") < -_OLD_ACCOUNT_DAYS).fill_null(False)
     if after is not None:
         old |= rows["_day"] < ibis.literal(after)
-    end = ibis.literal(shop.as_of)
+    end, begun = ibis.literal(shop.as_of), rows["_day"].month() * 100 + rows["_day"].day()
+    christmas = date(shop.as_of.year, 12, 25)
+    known = christmas in shared.public_holidays(shop, christmas, christmas)
+    season = ibis.ifelse(begun.between(1127, 1224), CHRISTMAS, OTHERWISE) if known else ibis.literal(UNKNOWN)
     return rows.select(
         "customer_id", "order_id", "ordered_at", first_day="_day", first=rows["_day"].truncate("M"),
         known_days=end.delta(rows["_day"], unit="day").cast("int64") - 1,
         second_days=rows["_second"].delta(rows["_day"], unit="day").cast("int64"),
         channel=_said(source, UNKNOWN), coupon=_said(rows["_coupon"], NO_COUPON),
-        country=_said(rows["country"], UNKNOWN), old=old,
+        country=_said(rows["country"], UNKNOWN), season=season, old=old,
     )  # fmt: skip
 
 
@@ -169,7 +175,7 @@ def cells(rows: ir.Table, *, by: str, within_days: int) -> ir.Table:
 
 
 def measure(shop: Shop, *, within_days: int = 90) -> Newcomers:
-    """Who came new, by month, channel, coupon and country, and what did they do in the months after?
+    """Who came new, by month, channel, coupon, country and season, and what did they do in the months after?
 
     `within_days` (1 to 730) is the time in which coming back is compared. NotAvailable where orders do not name their
     customer.

@@ -161,7 +161,7 @@ def judge(cells: pd.DataFrame, everybody: pd.DataFrame, *, within_days: int) -> 
 
 
 def by_group(found: Newcomers) -> dict[str, League]:
-    """The same for channels, first coupons and countries, month by month."""
+    """The same for channels, first coupons and countries, month by month, and for who came before Christmas by year."""
     made = {}
     for by in GROUPS:
         rows = found.of(by)
@@ -169,6 +169,8 @@ def by_group(found: Newcomers) -> dict[str, League]:
             continue
         cells = rows.rename(columns={"cohort": "item"})[["item", "first", "within", "back_within"]]
         cells = cells.rename(columns={"within": "n", "back_within": "back"})
+        if by == "season":
+            cells["first"] = cells["first"].dt.year
         one = judge(
             cells[~cells["item"].isin([OTHER, UNKNOWN])], cells.drop(columns="item"), within_days=found.within_days
         )
@@ -231,7 +233,7 @@ def part_groups(found: dict[str, League]) -> Part:
     if not found:
         return Part()
     rows = pd.concat(
-        [one.table.assign(name=[_who(by, item) for item in one.table["item"]]) for by, one in found.items()]
+        [one.table.assign(name=[who(by, item) for item in one.table["item"]]) for by, one in found.items()]
     ).sort_values(["likely", "name"], ascending=[False, True], ignore_index=True)
     out, some = rows[rows["stands"] != 0], next(iter(found.values()))
     if out.empty:
@@ -248,11 +250,13 @@ def part_groups(found: dict[str, League]) -> Part:
     )
 
 
-_PLURAL = {"channel": "channels", "coupon": "first coupons", "country": "countries"}
+_PLURAL = {"channel": "channels", "coupon": "first coupons", "country": "countries", "season": "seasons"}
 
 
-def _who(by: str, item: object) -> str:
+def who(by: str, item: object) -> str:
     """Newcomers of a group, after 'newcomers'."""
+    if by == "season":
+        return f"won {item}"
     if by == "coupon":
         return "without a coupon" if item == NO_COUPON else f"with coupon {item}"
     return f"from {item}" if by == "country" else f"through {str(item).replace('_', ' ')}"

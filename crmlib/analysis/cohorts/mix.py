@@ -9,7 +9,7 @@ import pandas as pd
 
 from crmlib import figures, formats
 from crmlib.analysis.cohorts.change import Newest, Shift, moved
-from crmlib.analysis.cohorts.facts import GROUPS, Newcomers
+from crmlib.analysis.cohorts.facts import WON, Newcomers
 from crmlib.findings import Part
 
 _DRAWS = 2_000
@@ -75,7 +75,7 @@ def splits(found: Newcomers, latest: Newest | None) -> list[Split]:
     now = list(latest.months["first"])
     then = [day - pd.DateOffset(years=1) for day in now]
     made = []
-    for by in GROUPS:
+    for by in WON:
         rows = found.of(by)
         if rows.empty:
             continue

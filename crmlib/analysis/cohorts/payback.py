@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import ibis.expr.types as ir
@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from crmlib import figures, formats, wording
-from crmlib.analysis.cohorts.facts import LEAST, MONTHS, Newcomers
+from crmlib.analysis.cohorts.facts import GROUPS, LEAST, MONTHS, Newcomers
+from crmlib.analysis.cohorts.firsts import who
 from crmlib.findings import Metric, Part
 from crmlib.formats import Estimate
 
@@ -24,11 +25,14 @@ class Payback:
 
     curve    month, n (known that long), earned per newcomer by then, low, high
     cost     of winning one; nan where no acquisition costs are known
+    groups   of each channel, first coupon and country: name, n, first and year (earned with the first order and in a
+             year), refunds (share of first orders' money), cost (of one, by channel), paid (back after how long)
     """
 
     curve: pd.DataFrame
     cost: float
     called: str
+    groups: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @property
     def months(self) -> Estimate:
@@ -52,11 +56,12 @@ def months_to(curve: pd.DataFrame, cost: float) -> Estimate:
 
 
 def bills(shop: Shop) -> ir.Table:
-    """Grain: a month with acquisition costs. Columns first (month), amount."""
+    """Grain: a month and a channel with acquisition costs. Columns first (month), channel (empty: all), amount."""
     costs = shop.table("costs")
     rows = costs.filter((costs["kind"].lower() == "acquisition").fill_null(False), costs["valid_from"].notnull())
-    rows = rows.mutate(first=rows["valid_from"].date().truncate("M"))
-    return rows.group_by("first").aggregate(amount=rows["amount"].sum().cast("float64")).order_by("first")
+    rows = rows.mutate(first=rows["valid_from"].date().truncate("M"), channel=rows["acquisition_channel"].strip())
+    by = rows.group_by("first", "channel").aggregate(amount=rows["amount"].sum().cast("float64"))
+    return by.order_by("first", "channel")
 
 
 def payback(shop: Shop, found: Newcomers) -> Payback:
@@ -69,14 +74,29 @@ def payback(shop: Shop, found: Newcomers) -> Payback:
     ['month', 'n', 'earned', 'low', 'high']
     """
     rows = found.of("all")
-    if not shop.has("costs", "valid_from"):
-        return Payback(curve=_curve(rows), cost=float("nan"), called=found.called)
-    paid = shop.fetch(bills(shop))
-    paid["first"] = pd.to_datetime(paid["first"])
+    paid = pd.DataFrame(columns=["first", "channel", "amount"])
+    if shop.has("costs", "valid_from"):
+        paid = shop.fetch(bills(shop)).assign(first=lambda t: pd.to_datetime(t["first"]))
+    rows_of = [(by, str(name), own) for by in GROUPS for name, own in found.of(by).groupby("cohort")]
+    groups = [_group(by, name, own, paid) for by, name, own in rows_of if own["n"].sum() >= LEAST]
+    columns = ["name", "n", "first", "year", "refunds", "cost", "paid"]
+    return Payback(curve=_curve(rows), cost=_cost(rows, paid), called=found.called,
+                   groups=pd.DataFrame(groups, columns=columns))  # fmt: skip
+
+
+def _cost(rows: pd.DataFrame, paid: pd.DataFrame) -> float:
+    """What one newcomer of `rows` cost, in the months that have both."""
     paid = paid[paid["first"].isin(rows["first"])]
     won = int(rows.loc[rows["first"].isin(paid["first"]), "n"].sum())
-    cost = float(paid["amount"].sum()) / won if won and len(paid) else float("nan")
-    return Payback(curve=_curve(rows), cost=cost, called=found.called)
+    return float(paid["amount"].sum()) / won if won else float("nan")
+
+
+def _group(by: str, name: str, rows: pd.DataFrame, paid: pd.DataFrame) -> tuple[object, ...]:
+    curve, gross = _curve(rows).set_index("month")["earned"], float(rows["gross"].sum())
+    cost = _cost(rows, paid[paid["channel"] == name]) if by == "channel" else float("nan")
+    back = _paid(months_to(_curve(rows), cost).value) if cost == cost else None
+    refunds = rows["given_back"].sum() / gross if gross else float("nan")
+    return wording.upper(who(by, name)), int(rows["n"].sum()), curve.get(0), curve.get(12), refunds, cost, back
 
 
 def _curve(rows: pd.DataFrame) -> pd.DataFrame:
@@ -115,8 +135,27 @@ def part_payback(found: Payback, *, shop: Shop) -> Part:
             found.curve, x="month", y="earned", low="low", high="high", form=money, x_form=formats.number,
             across="Months since the first order", what=f"{found.called} per newcomer",
             reference=found.cost if found.cost == found.cost else None,
+            table=_numbers(found, money) if len(found.groups) else None,
             caption="The line across is what it costs to win one." if found.cost == found.cost else "",
         ),
+        tables={"payback": found.groups} if len(found.groups) else {},
+    )  # fmt: skip
+
+
+def _numbers(found: Payback, money: figures.Form) -> dict[str, object]:
+    labels = {
+        "name": "Newcomers",
+        "n": "Number",
+        "first": f"{wording.upper(found.called)} of the first order",
+        "year": "In a year",
+        "refunds": "Refunds of first orders",
+        "cost": "One costs",
+        "paid": "Paid back",
+    }
+    form = {"n": formats.people, "refunds": lambda share: formats.share(share, digits=1)}
+    return figures.tabulate(
+        found.groups, caption="Each newcomer by channel, first coupon and country; a dash: not known", labels=labels,
+        formats=form | dict.fromkeys(("first", "year", "cost"), money), file="tables/payback.csv", rows=20,
     )  # fmt: skip
 
 

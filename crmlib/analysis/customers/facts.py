@@ -11,13 +11,13 @@ import pandas as pd
 
 from crmlib.errors import NotAvailable, NotEnoughData
 from crmlib.formats import outline
-from crmlib.shop.facts import customer_history, gap_lengths, purchase_days
+from crmlib.shop.facts import customer_history, gap_lengths, has_costs, order_margins, purchase_days
 from crmlib.shop.shop import Shop
 from crmlib.wording import noun
 
 YEAR = 365
 MAX_CUSTOMERS = 5_000_000
-_LEAST = 20  # customers below which nothing is said of kinds of customers
+LEAST = 20  # customers below which nothing is said of kinds of customers
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,9 @@ class Profiles:
     """Customers as they were known on `day` (exclusive), with at least one purchase before it.
 
     frame: customer_id, purchases (days with an order), silent_days (since the last), known_days (since the first),
-    sales (all), sales_year and purchases_year (of the last 365 days), last_year (sales of the 365 days up to the last
-    purchase). `gaps` are the days between consecutive purchases of those who came back: gap, n,
-    w (each customer weighs 1).
+    sales (all), sales_year and purchases_year (of the last 365 days), last_year (what the 365 days up to the last
+    purchase brought, as `brought` calls it: margin where costs are known, else sales). `gaps` are the days between
+    consecutive purchases of those who came back: gap, n, w (each customer weighs 1).
     """
 
     __repr__ = outline
@@ -35,12 +35,31 @@ class Profiles:
     day: date
     frame: pd.DataFrame
     gaps: pd.DataFrame
+    brought: str = "sales"
+
+    @property
+    def few(self) -> bool:
+        """Are there too few customers to speak of kinds of them?"""
+        return len(self.frame) < LEAST
+
+
+def _earned(shop: Shop, days: ir.Table) -> ir.Table:
+    """Purchase days with `_brought`: margin, of orders without a known cost at the rate of all others; or sales."""
+    if not has_costs(shop):
+        return days.mutate(_brought=days["revenue"])
+    known = order_margins(shop).filter(lambda t: t["margin"].notnull() & t["customer_id"].notnull())
+    whole = known.aggregate(_usual=known["margin"].sum() / known["revenue"].sum().nullif(0))
+    own = known.group_by("customer_id", "day").aggregate(_own=known["margin"].sum() / known["revenue"].sum().nullif(0))
+    # A rate, so that what a later credit note took off a day's sales is off its margin, too.
+    both = days.left_join(own, ["customer_id", "day"]).select(*days.columns, "_own").cross_join(whole)
+    rate = both["_own"].fill_null(both["_usual"]).fill_null(1.0)
+    return both.mutate(_brought=both["revenue"].cast("float64") * rate).drop("_own", "_usual")
 
 
 def profile(shop: Shop, *, day: date) -> ir.Table:
     """Grain: a customer who bought before `day`. Columns as `Profiles.frame`. Not enough for products or seasons."""
     history = customer_history(shop, until=day)
-    days = purchase_days(shop).filter(lambda t: t["day"] < ibis.literal(day))
+    days = _earned(shop, purchase_days(shop).filter(lambda t: t["day"] < ibis.literal(day)))
     last = days["day"].max().over(group_by="customer_id")
     days = days.mutate(
         _year=days["day"] >= ibis.literal(day - timedelta(days=YEAR)),
@@ -49,7 +68,7 @@ def profile(shop: Shop, *, day: date) -> ir.Table:
     years = days.group_by("customer_id").aggregate(
         sales_year=days["revenue"].sum(where=days["_year"]).cast("float64"),
         purchases_year=days["_year"].cast("int64").sum(),
-        last_year=days["revenue"].sum(where=days["_last"]).cast("float64"),
+        last_year=days["_brought"].sum(where=days["_last"]).cast("float64"),
     )
     both = history.left_join(years, "customer_id")
     return both.select(
@@ -67,7 +86,8 @@ def profile(shop: Shop, *, day: date) -> ir.Table:
 def profiles(shop: Shop, *, day: date | None = None) -> Profiles:
     """Who had bought before `day` (the shop's as_of where none is given), and how?
 
-    NotEnoughData below 20 customers; NotAvailable without orders that name their customer.
+    NotEnoughData without a customer, and on an earlier `day` below 20: today the page shows those there are.
+    NotAvailable without orders that name their customer.
 
     >>> list(profiles(shop).frame.columns)[:4]
     ['customer_id', 'purchases', 'silent_days', 'known_days']
@@ -77,10 +97,20 @@ def profiles(shop: Shop, *, day: date | None = None) -> Profiles:
         raise NotAvailable("needs orders.customer_id; this shop's orders do not name their customer")
     when = day or shop.as_of
     frame = shop.fetch(profile(shop, day=when), max_rows=MAX_CUSTOMERS).sort_values("customer_id", ignore_index=True)
-    if len(frame) < _LEAST:
+    if len(frame) < (1 if day is None else LEAST):
         there = f"there {noun(len(frame), 'is')} {len(frame)}"
-        raise NotEnoughData(f"kinds of customers need {_LEAST} customers with orders; {there}")
-    return Profiles(when, frame, shop.fetch(gap_lengths(shop, day=when)))
+        raise NotEnoughData(f"kinds of customers need {LEAST} customers with orders; {there}")
+    called = "margin" if has_costs(shop) else "sales"
+    return Profiles(when, frame, shop.fetch(gap_lengths(shop, day=when)), called)
+
+
+def brought_later(shop: Shop, before: Profiles, *, end: date) -> pd.Series:
+    """What each customer of `before` brought from its day to `end` (exclusive), as `brought` calls it: one each row."""
+    start, until = ibis.literal(before.day), ibis.literal(end)
+    days = _earned(shop, purchase_days(shop).filter(lambda t: (t["day"] >= start) & (t["day"] < until)))
+    sums = days.group_by("customer_id").aggregate(brought=days["_brought"].sum().cast("float64"))
+    found = shop.fetch(sums, max_rows=MAX_CUSTOMERS).set_index("customer_id")["brought"]
+    return before.frame["customer_id"].map(found).fillna(0.0)
 
 
 def earlier(shop: Shop, *, days: int) -> Profiles | None:

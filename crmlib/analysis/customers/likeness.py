@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
-from crmlib import figures, formats
+from crmlib import figures, formats, wording
 from crmlib.analysis.customers.facts import MAX_CUSTOMERS, Profiles
 from crmlib.analysis.customers.rfm import BEST, Cuts, kinds
 from crmlib.analysis.outreach import contactable
@@ -138,18 +140,32 @@ def lookalikes(people: pd.DataFrame, profiles: Profiles, inside: pd.Series, *, m
 
 
 def part_lookalikes(today: Profiles, like: str, *, shop: Shop) -> Part:
-    """A list of those most like a segment and not in it; nothing where no segment is asked for."""
+    """A segment by two traits, folded, and a list of those most like it; nothing where no segment is asked for."""
     if not like:
         return Part()
     who = segments.segment(like, shop=shop)
     ids = set(shop.fetch(segments.members(shop, who), max_rows=MAX_CUSTOMERS)["customer_id"])
-    alike = lookalikes(traits(shop), today, today.frame["customer_id"].isin(ids))
+    people = traits(shop)
+    alike = lookalikes(people, today, today.frame["customer_id"].isin(ids))
     found = contactable(shop, alike, name="lookalikes")
     n = len(found.write)
     action = Action(
         what=f"Show them what ‘{who}’ like", owner="marketing", file="lists/lookalikes.csv", count=n, why=found.note
     )
-    return Part(lists={"lookalikes": found.frame}, actions=[action] if n else [])
+    carried: dict[str, Any] = {"lists": {"lookalikes": found.frame}, "actions": [action] if n else []}
+    people = people[people["customer_id"].isin(ids)]
+    two = [name for name in people.columns.drop("customer_id") if people[name].nunique() > 1][:2]
+    if len(two) < 2:
+        return Part(**carried)
+    cells = people.groupby(two).size().rename("customers").reset_index()
+    # Whoever is one of few is not told apart, by the number or by the ink.
+    cells["customers"] = cells["customers"].where(cells["customers"] >= _LEAST_CELL, 1)
+    down, across = (name.replace("_", " ") for name in two)
+    return Part(
+        title=f"‘{who}’ by {down} and {across}", detail=True, sentence="Fewer than five are not counted out.",
+        chart=figures.grid(cells, row=two[0], column=two[1], value="customers", what="customers", form=formats.people,
+                           down=wording.upper(down), across=wording.upper(across)), **carried,
+    )  # fmt: skip
 
 
 def _design(people: pd.DataFrame, profiles: Profiles) -> np.ndarray:

@@ -23,7 +23,7 @@ class Moves:
     """Customers known on both days, by their kind then and now.
 
     table  before, now (kinds), customers, sales_before, sales_now (each of the 365 days before its day)
-    grid   recency, frequency (bands), customers, revenue, customers_before: everybody, on each of the two days
+    grid   recency, frequency (bands), customers, revenue, customers_before, revenue_before: everybody, on both days
     """
 
     then: date
@@ -63,7 +63,8 @@ def moves(earlier: Profiles | None, today: Profiles, at: Cuts) -> Moves:
     if earlier is None:
         nobody = pd.DataFrame(columns=["before", "now", "customers", "sales_before", "sales_now"])
         nobody = nobody.astype({"before": frame["now"].dtype, "now": frame["now"].dtype})
-        return Moves(today.day, today.day, nobody, grid.assign(customers_before=np.nan).reset_index())
+        return Moves(today.day, today.day, nobody,
+                     grid.assign(customers_before=np.nan, revenue_before=np.nan).reset_index())  # fmt: skip
     was = earlier.frame.assign(before=kinds(earlier.frame, at))[["customer_id", "before", "sales_year"]]
     both = was.rename(columns={"sales_year": "sales_before"}).merge(
         frame[["customer_id", "now", "sales_year"]].rename(columns={"sales_year": "sales_now"}), on="customer_id"
@@ -71,7 +72,7 @@ def moves(earlier: Profiles | None, today: Profiles, at: Cuts) -> Moves:
     table = both.groupby(["before", "now"], observed=True).agg(
         customers=("customer_id", "size"), sales_before=("sales_before", "sum"), sales_now=("sales_now", "sum")
     )
-    before = _grid(earlier.frame, at)["customers"].rename("customers_before")
+    before = _grid(earlier.frame, at).set_axis(["customers_before", "revenue_before"], axis=1)
     grid = grid.join(before, how="outer").fillna(0).astype({"customers": int, "customers_before": int})
     return Moves(earlier.day, today.day, table.reset_index(), grid.reset_index())
 
@@ -165,7 +166,7 @@ def _more(amount: float, currency: str) -> str:
 
 
 def part_grid(found: Moves) -> Part:
-    """The picture: customers by how recently and how often they bought, with what each cell brought in a year."""
+    """The picture: customers by how recently and how often they bought, then and now, and what each cell brought."""
     grid = found.grid.astype({"recency": str, "frequency": str})
     # The longest silence last, the fewest purchases first, whatever is empty.
     silences = sorted(set(grid["recency"]), key=lambda name: (name.startswith("over"), name[0].isdigit()))
@@ -179,17 +180,29 @@ def part_grid(found: Moves) -> Part:
         "customers": "Customers",
         "revenue": "Sales of a year",
     }
+    drawn, across = grid, "Last purchase"
     if grid["customers_before"].notna().any():
-        labels["customers_before"] = f"Customers on {wording.day(found.then)}"
+        labels |= {"customers_before": f"Customers on {wording.day(found.then)}", "revenue_before": "Sales of its year"}
+        sides = {"before": grid.assign(customers=grid["customers_before"]), "today": grid}
+        drawn = pd.concat([of.assign(recency=of["recency"] + f" {side}") for side, of in sides.items()])
+        for long, short in (
+            ("at most ", "≤ "),
+            (" to ", "–"),
+            ("over ", "> "),
+            (" days", ""),
+        ):  # six columns on a phone
+            drawn["recency"] = drawn["recency"].str.replace(long, short)
+        across = f"Days of silence; before: {wording.day(found.then)}"
     return Part(
         title=f"{formats.share(share)} of customers have been silent for {silences[-1]}: they count as quiet"
         if share else "No customer has been silent for long",
         chart=figures.grid(
-            grid, row="frequency", column="recency", value="customers", what="customers", form=formats.people,
-            across="Last purchase", down="Purchase days",
+            drawn, row="frequency", column="recency", value="customers", what="customers", form=formats.people,
+            across=across, down="Purchase days",
             table=figures.tabulate(
                 grid, caption="Customers by last purchase and number of purchase days", labels=labels,
-                formats={"customers": formats.people, "revenue": formats.number, "customers_before": formats.people},
+                formats={"customers": formats.people, "customers_before": formats.people}
+                | dict.fromkeys(["revenue", "revenue_before"], formats.number),
                 rows=40, file="tables/grid.csv",
             ),
         ),

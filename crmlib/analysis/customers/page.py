@@ -5,14 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from crmlib import formats, wording
-from crmlib.analysis.customers.facts import YEAR, Profiles
+from crmlib.analysis.customers.facts import LEAST, YEAR, Profiles
 from crmlib.analysis.customers.migration import Moves
 from crmlib.analysis.customers.rfm import BEST, BEST_QUIET, Cuts, called, kinds
+from crmlib.analysis.few import part_there
 from crmlib.findings import Caveat, Findings, Part, compose
+from crmlib.shop.shop import Shop
 
 
-def page(today: Profiles, at: Cuts, found: Moves, parts: Sequence[Part]) -> Findings:
-    """What a shop's owner should know of who the customers are; `parts` in the order of the page."""
+def page(today: Profiles, at: Cuts, found: Moves, parts: Sequence[Part], *, shop: Shop) -> Findings:
+    """What a shop's owner should know of who the customers are; `parts` in the order of the page.
+
+    Below 20 customers nothing is concluded, and those there are stand in a table.
+    """
+    if today.few:
+        n = wording.counted(len(today.frame), "customer")
+        there = part_there(shop, needed=f"Kinds of customers can be told from {LEAST} on.")
+        return compose("customers", f"Too few to conclude: {n} with orders.", [there], status="too_few")
     return compose("customers", headline(today, at), [*parts, part_limits(found)])
 
 

@@ -20,10 +20,10 @@ _WITHIN_DAYS = 7
 
 
 def table(today: Profiles, at: Cuts, tested: Tested | None, *, currency: str) -> pd.DataFrame:
-    """Contract's segments.csv: segment, rule, customers, revenue (of a year), orders_later, low, high.
+    """Contract's segments.csv: segment, rule, customers, revenue (of a year), orders_later, low, high, brought_later.
 
     `orders_later` is what customers of that kind, as they were when the test began, bought on average in the days of
-    the test, with a 95 % range; empty without a test.
+    the test, with a 95 % range, and `brought_later` the margin (or sales) of it; empty without a test.
     """
     said, frame = rules(at, currency), today.frame
     by = frame.groupby(kinds(frame, at), observed=False).agg(
@@ -32,12 +32,9 @@ def table(today: Profiles, at: Cuts, tested: Tested | None, *, currency: str) ->
     rows = by.reindex(list(said)).rename_axis("segment").reset_index()
     rows.insert(1, "rule", list(said.values()))
     if tested is None:
-        return rows.assign(orders_later=np.nan, low=np.nan, high=np.nan)
-    then = (
-        tested.orders.groupby(kinds(tested.before.frame, at), observed=False)
-        .agg(["mean", "sem", "size"])
-        .reindex(list(said))
-    )
+        return rows.assign(orders_later=np.nan, low=np.nan, high=np.nan, brought_later=np.nan)
+    was = kinds(tested.before.frame, at)
+    then = tested.orders.groupby(was, observed=False).agg(["mean", "sem", "size"]).reindex(list(said))
     mean, half = then["mean"].to_numpy(), 1.96 * then["sem"].to_numpy()
     # Where nobody bought, what a count of none leaves open.
     most = rate_interval(0, then["size"].clip(lower=1))[1]
@@ -45,6 +42,7 @@ def table(today: Profiles, at: Cuts, tested: Tested | None, *, currency: str) ->
         orders_later=mean,
         low=np.maximum(mean - half, 0),
         high=np.where(mean > 0, mean + half, np.where(mean == 0, most, np.nan)),
+        brought_later=tested.brought.groupby(was, observed=False).mean().reindex(list(said)).to_numpy(),
     )
 
 
@@ -91,9 +89,11 @@ def part_kinds(
         table=figures.tabulate(
             shown, caption="Groups of customers, each in exactly one",
             labels={"name": "Group", "rule": "Rule", "customers": "Customers", "revenue": "Sales of a year",
-                    "orders_later": f"Purchases in {tested.days} days" if tested else "Purchases later"},
+                    "orders_later": f"Purchases in {tested.days} days" if tested else "Purchases later",
+                    "brought_later": f"{wording.upper(today.brought)} in them"},
             formats={"customers": formats.people, "revenue": formats.number,
-                     "orders_later": lambda v: formats.number(v, digits=2)},
+                     "orders_later": lambda v: formats.number(v, digits=2),
+                     "brought_later": lambda v: formats.money(v, shop.currency)},
             file="tables/segments.csv",
         ),
     )  # fmt: skip

@@ -29,7 +29,8 @@ class Cuts:
     late_days   silent for longer than half of all gaps between purchases in this shop
     quiet_days  silent for longer than 95 % of them
     regular     purchase days from which a customer is a regular
-    best        sales, in the year up to the last purchase, from which a customer is among the best; inf: nobody is
+    best        what the year up to the last purchase has to have brought for one of the best; inf: nobody is
+    brought     what that is: margin where costs are known, else sales
     """
 
     __repr__ = formats.outline
@@ -38,6 +39,7 @@ class Cuts:
     quiet_days: int
     regular: int
     best: float
+    brought: str = "sales"
 
 
 def cuts(profiles: Profiles, *, quiet_days: int = 0, regular: int = 3) -> Cuts:
@@ -63,7 +65,7 @@ def cuts(profiles: Profiles, *, quiet_days: int = 0, regular: int = 3) -> Cuts:
     best = float(still.quantile(1 - TOP, interpolation="higher")) if len(still) else np.inf
     if len(still) and (still >= best).mean() > _MOST_TOP:
         best = np.inf
-    return Cuts(min(own[0], quiet), quiet, regular, best)
+    return Cuts(min(own[0], quiet), quiet, regular, best, profiles.brought)
 
 
 def kinds(frame: pd.DataFrame, at: Cuts) -> pd.Series:
@@ -102,7 +104,7 @@ def rules(at: Cuts, currency: str) -> dict[str, str]:
     >>> rules(cuts(profiles), "EUR")["one order only"]
     'one purchase day, over 180 days ago'
     """
-    amount = formats.money(at.best, currency) if np.isfinite(at.best) else ""
+    amount = f"{formats.money(at.best, currency)} of {at.brought}" if np.isfinite(at.best) else ""
     more = f"{at.regular} purchase days or more"
     two = "2 purchase days" if at.regular == 3 else f"2 to {at.regular - 1} purchase days"
     last = f"the last at most {at.quiet_days} days ago"

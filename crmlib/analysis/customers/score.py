@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from crmlib import figures, formats
-from crmlib.analysis.customers.facts import MAX_CUSTOMERS, Profiles, profiles
+from crmlib.analysis.customers.facts import MAX_CUSTOMERS, Profiles, brought_later, profiles
 from crmlib.errors import NotEnoughData
 from crmlib.findings import Metric, Part
 from crmlib.formats import Estimate
@@ -61,7 +61,7 @@ class Tested:
     """The score of earlier days held against later purchases.
 
     before, days  customers as they were known when the test began; it asks who bought in the `days` after
-    orders        purchase days of each of them in that time
+    orders        purchase days of each of them in that time; brought: the margin (or sales) of these days
     tenths        tenth (1 lowest), score (mean), n, bought, share, low, high
     auc, recency  chance that a buyer stood above a non-buyer, by the score and by days since the last purchase alone
     """
@@ -72,6 +72,7 @@ class Tested:
     tenths: pd.DataFrame
     auc: Estimate
     recency: Estimate
+    brought: pd.Series
 
     @property
     def rises(self) -> bool:
@@ -143,7 +144,7 @@ def _test(shop: Shop, *, days: int) -> tuple[Score, Tested]:
 
     tested = Tested(
         before, days, orders, _tenths(score, bought.to_numpy(bool)), ranked(score),
-        ranked(-before.frame["silent_days"].to_numpy(float)),
+        ranked(-before.frame["silent_days"].to_numpy(float)), brought_later(shop, before, end=shop.as_of),
     )  # fmt: skip
     return fit(before, bought), tested
 

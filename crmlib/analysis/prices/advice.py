@@ -33,10 +33,13 @@ _TOLD = ["advice", "other", "tried", "worth", "worth_low", "worth_high", "days",
 class Floors:
     """What was really paid for a piece beside what it had to bring, of the last 90 days and the 90 before.
 
+    Prices, floors and costs of a piece are as on the shelf; what is missing or earned is without tax.
+
     table    product_id, pieces, price (paid on average), floor (cost, delivery, wanted margin; empty: cost unknown),
              below (pieces sold under their floor), short (money missing on them), share_below
     before   the same of the 90 days before
     costs    cost with delivery of a piece, the latest of the last year, by product_id
+    net      which share of a product's price is no tax, by product_id; taxed: whether prices hold any (None: not said)
     """
 
     __repr__ = formats.outline
@@ -46,6 +49,8 @@ class Floors:
     costs: pd.Series = field(repr=False)
     margin: float
     currency: str
+    net: pd.Series = field(default_factory=lambda: pd.Series(dtype=float), repr=False)
+    taxed: bool | None = None
 
     @property
     def under(self) -> pd.DataFrame:
@@ -94,7 +99,9 @@ def floors(shop: Shop, *, margin: float = 0.0) -> Floors:
     columns = ["product_id", "pieces", "price", "floor", "below", "short", "share_below"]
     now, before = (rows.loc[rows["span"] == span, columns].reset_index(drop=True) for span in (0, 1))
     costs = rows.dropna(subset="cost").sort_values("span").drop_duplicates("product_id").set_index("product_id")["cost"]
-    return Floors(table=now, before=before, costs=costs, margin=margin, currency=shop.currency)
+    sums = rows.groupby("product_id")[["net", "money"]].sum()
+    return Floors(table=now, before=before, costs=costs, margin=margin, currency=shop.currency,
+                  net=sums["net"] / sums["money"], taxed=shop.settings.prices_include_tax)  # fmt: skip
 
 
 def advise(found: History, slopes: Slopes, floors: Floors) -> Advice:
@@ -114,7 +121,8 @@ def advise(found: History, slopes: Slopes, floors: Floors) -> Advice:
         table = table[table["shelf"].notna() | (table["price"] < table["floor"] - _CENT)]
     table = table.sort_values("pieces", ascending=False).head(len(found.products) + _MOST_FEW)
     table = table.merge(slopes.table, on="product_id", how="left").assign(
-        cost=lambda t: t["product_id"].map(floors.costs), name=lambda t: t["name"].fillna(t["product_id"]),
+        cost=lambda t: t["product_id"].map(floors.costs), net=lambda t: t["product_id"].map(floors.net).fillna(1.0),
+        name=lambda t: t["name"].fillna(t["product_id"]),
         moved=lambda t: t["moved"].fillna("too few pieces").mask(t["product_id"].isin(slopes.together), TOGETHER),
         part_year=lambda t: t["product_id"].isin(found.part_year),
         identified=lambda t: (t["moved"] == MOVED) & t["own"].notna(),
@@ -135,20 +143,8 @@ def advise(found: History, slopes: Slopes, floors: Floors) -> Advice:
         if (option["worth_low"] > 0, option["worth"]) > (rival["worth_low"] > 0, rival["worth"]):
             best[option["product_id"]] = option
     told = pd.DataFrame([_told(row, best.get(row["product_id"], {})) for row in rows], columns=_TOLD)
-    kept = [
-        "product_id",
-        "name",
-        "pieces",
-        "price",
-        "shelf",
-        "floor",
-        "elasticity",
-        "low",
-        "high",
-        "identified",
-        "moved",
-        "part_year",
-    ]
+    kept = ["product_id", "name", "pieces", "price", "shelf", "floor", "elasticity", "low", "high", "identified",
+            "moved", "part_year"]  # fmt: skip
     table = pd.concat([table[kept].reset_index(drop=True), told], axis=1).sort_values("yearly", ascending=False)
     return Advice(table=table.reset_index(drop=True), floors=floors, compared=len(options), as_of=found.as_of,
                   currency=found.currency)  # fmt: skip
@@ -172,8 +168,12 @@ def _options(row: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _worth(option: dict[str, Any], slope: float) -> float:
-    """Margin a year at the other price less that at today's."""
-    return float(option["sold"] * (option["then"] * (option["other"] / option["shelf"]) ** slope - option["unit"]))
+    """Margin a year at the other price less that at today's, without tax."""
+    return float(
+        option["net"]
+        * option["sold"]
+        * (option["then"] * (option["other"] / option["shelf"]) ** slope - option["unit"])
+    )
 
 
 def _told(row: dict[str, Any], best: dict[str, Any]) -> tuple[object, ...]:
@@ -183,7 +183,7 @@ def _told(row: dict[str, Any], best: dict[str, Any]) -> tuple[object, ...]:
     if not math.isfinite(row["cost"]):
         return UNKNOWN, none, *tried, none, none
     unit = (row["kept"] * now if math.isfinite(now) else price) - row["cost"]
-    yearly = float(row["weeks"]["pieces"].sum()) * unit
+    yearly = float(row["weeks"]["pieces"].sum()) * unit * row["net"]
     if best and best["worth_low"] > 0:
         return RAISE if best["other"] > now else LOWER, best["other"], *tried, none, yearly
     if price < floor - _CENT:

@@ -1,7 +1,7 @@
 """Lines as prices: what was really paid for a piece, and what it would have had to bring; by product and week.
 
 Goods of orders that stand and were not given back whole, with what a coupon took off the order shared out over its
-lines. Money and tax as the shop counts them.
+lines. Prices are those on the shelf: where they hold tax, a cost, which holds none, is put up by it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from crmlib.errors import NotAvailable
+from crmlib.shop import segments
 from crmlib.shop.facts import goods, line_money, net_orders
+from crmlib.shop.facts.orders import untaxed
 
 if TYPE_CHECKING:
     from crmlib.shop.shop import Shop
@@ -25,15 +27,17 @@ TRADE = 10  # times the usual pieces of a line: whoever buys so many did not cho
 _CENT = 0.005
 _MOST_ROWS = 2_000_000
 REGULAR_ORDERS = 5
+SEGMENT = "segment "
 
 
 def lines(shop: Shop) -> ir.Table:
     """Grain: a line of goods that stands. What a piece of it really cost its buyer, and what it cost the shop.
 
     Columns order_id, customer_id, product_id, day, ago (days before as_of, 0 the newest), quantity, price (of a piece,
-    the order's own discount shared out), reduced (discount, coupon or a campaign of shop.toml), cost (goods alone;
-    empty: unknown) and delivery (distribution of a piece, after what the order paid for shipping). Not enough for what
-    an order earned. NotAvailable where a shop has no dated lines with a price.
+    the order's own discount shared out), reduced (discount, coupon or a campaign of shop.toml), net (which share of
+    the price is no tax), cost (goods alone; empty: unknown) and delivery (distribution of a piece, after what the order
+    paid for shipping), both with the tax that prices have. Not enough for what an order earned. NotAvailable where a
+    shop has no dated lines with a price.
     """
     if lacking := [name for name in ("orders", "order_lines") if not shop.has(name)]:
         raise NotAvailable(f"needs {' and '.join(lacking)}; this shop has {', '.join(shop.audits)}")
@@ -44,17 +48,22 @@ def lines(shop: Shop) -> ir.Table:
     rows = goods(shop, every).filter(lambda t: (t["quantity"] > 0).fill_null(False) & (t["_money"] >= 0))
     raw = shop.table("orders")
     paid = {name: raw[name].cast("float64") for name in ("total", "discount", "shipping", "tax")}
-    extra = raw.select("order_id", _coupon=raw["coupon"].fill_null("") != "", **{f"_{n}": v for n, v in paid.items()})
+    extra = raw.select(
+        "order_id",
+        _coupon=raw["coupon"].fill_null("") != "",
+        _net=untaxed(shop, raw),
+        **{f"_{n}": v for n, v in paid.items()},
+    )
     of = net_orders(shop).inner_join(extra, "order_id").inner_join(sums, "order_id")
     of = of.filter(~((of["revenue"] <= 0) & (of["_total"] > 0)).fill_null(False))
     # Some shops write into `discount` what the lines have lost already: then the total has not lost it once more.
     off = of["_discount"].fill_null(0)
     asked = of["_goods"] + of["_shipping"].fill_null(0) + of["_tax"].fill_null(0)
     share = ibis.ifelse((of["_total"] <= asked - off + 3 * _CENT).fill_null(True), off / of["_goods"].nullif(0), 0.0)
-    sent = ibis.greatest(0.0, delivery_cost(shop) - of["_shipping"].fill_null(0)) / of["_pieces"].nullif(0)
+    sent = ibis.greatest(0.0, delivery_cost(shop) / of["_net"] - of["_shipping"].fill_null(0)) / of["_pieces"].nullif(0)
     of = of.select(
         "order_id", "customer_id", "day", _left=1 - ibis.least(share.fill_null(0), 1.0), _coupon=of["_coupon"],
-        _sent=sent.fill_null(0.0),
+        _sent=sent.fill_null(0.0), net=of["_net"],
     )  # fmt: skip
     rows = rows.select("order_id", "product_id", "quantity", "_money", _off=rows["discount"], _cost=rows["unit_cost"])
     rows = rows.inner_join(of, "order_id")
@@ -72,7 +81,7 @@ def lines(shop: Shop) -> ir.Table:
         ago=ibis.literal(shop.as_of).delta(rows["day"], unit="day").cast("int64") - 1,
         price=rows["_money"] * rows["_left"] / quantity,
         reduced=(rows["_off"] > 0).fill_null(False) | rows["_coupon"] | held,
-        cost=cost.cast("float64"), delivery=rows["_sent"],
+        net=rows["net"], cost=cost.cast("float64") / rows["net"], delivery=rows["_sent"],
     )  # fmt: skip
 
 
@@ -92,8 +101,8 @@ def by_product(rows: ir.Table, *, margin: float) -> ir.Table:
     """Grain: a product and a span of 90 days of the last year, `span` 0 the latest. Of pieces whose cost is known
     `floor` is what they had to bring: cost and delivery, and the `margin` (a share of the price) the shop wants.
 
-    Columns product_id, span, pieces, money, known (pieces), paid, floor, cost (with delivery), below (pieces sold under
-    their floor), short (money missing on these).
+    Columns product_id, span, pieces, money, net (what of it is no tax), known (pieces), paid, floor, cost (with
+    delivery), below (pieces sold under their floor), short (money missing on these, without tax).
     """
     rows = rows.filter(rows["ago"] < SPANS * LATELY_DAYS)
     known = rows["cost"].notnull()
@@ -102,10 +111,11 @@ def by_product(rows: ir.Table, *, margin: float) -> ir.Table:
     under = known & (rows["price"] < floor - _CENT)
     pieces = rows["quantity"]
     return rows.group_by("product_id", span=rows["ago"] // LATELY_DAYS).aggregate(
-        pieces=pieces.sum(), money=(rows["price"] * pieces).sum(), known=pieces.sum(where=known).fill_null(0.0),
+        pieces=pieces.sum(), money=(rows["price"] * pieces).sum(),
+        net=(rows["price"] * pieces * rows["net"]).sum(), known=pieces.sum(where=known).fill_null(0.0),
         paid=(rows["price"] * pieces).sum(where=known), floor=(floor * pieces).sum(where=known),
         cost=(cost * pieces).sum(where=known), below=pieces.sum(where=under).fill_null(0.0),
-        short=((floor - rows["price"]) * pieces).sum(where=under).fill_null(0.0),
+        short=((floor - rows["price"]) * pieces * rows["net"]).sum(where=under).fill_null(0.0),
     ).order_by("product_id", "span")  # fmt: skip
 
 
@@ -140,14 +150,17 @@ def kinds(shop: Shop) -> list[str]:
         "channel": shop.has("orders", "channel"),
         "country": named and shop.has("customers", "country"),
     }
-    return [kind for kind, known in there.items() if known]
+    own = {f"{SEGMENT}{name}" for name, text in segments.saved(shop).items()
+           if named and segments.segment(text, shop=shop).lasting}  # fmt: skip
+    return [*(kind for kind, known in there.items() if known), *sorted(own)]
 
 
 def by_kind(shop: Shop, rows: ir.Table, kind: str, *, products: Sequence[str]) -> ir.Table:
     """Grain: a product of `products` (all others together as empty), a week and a value of `kind`. Columns product_id,
     week, value, lines.
 
-    buyer says how many orders the customer had placed before: new (none), known, or regular (five or more).
+    "segment NAME" says who is in one of the shop's own; buyer says how many orders the customer had placed before: new
+    (none), known, or regular (five or more).
     """
     if kind == "buyer":
         place = ibis.row_number().over(ibis.window(group_by="customer_id", order_by=["ordered_at", "order_id"]))
@@ -156,6 +169,11 @@ def by_kind(shop: Shop, rows: ir.Table, kind: str, *, products: Sequence[str]) -
             (before["_place"] == 0, "new"), (before["_place"] >= REGULAR_ORDERS, "regular"), else_="known"
         )
         of, key = before.select("order_id", value=value), "order_id"
+    elif kind.startswith(SEGMENT):
+        who = segments.members(shop, segments.segment(kind[len(SEGMENT) :], shop=shop)).mutate(_in=True)
+        key = "customer_id"
+        of = rows.filter(rows[key].notnull()).select(key).distinct().left_join(who, key)
+        of = of.select("customer_id", value=ibis.ifelse(of["_in"].fill_null(False), "in it", "others"))
     elif kind == "channel":
         of, key = shop.table("orders", "channel").select("order_id", value="channel"), "order_id"
     else:

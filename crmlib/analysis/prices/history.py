@@ -188,25 +188,28 @@ def _levels(spells: pd.DataFrame) -> pd.DataFrame:
 
 
 def part_history(found: History) -> Part:
-    """The finding, folded: when lasting prices began; promotions told from them."""
-    steps = found.steps.merge(found.products[["product_id", "name"]], on="product_id").sort_values(
-        "day", ascending=False
-    )
+    """The finding, folded: when lasting prices began, and each product's weeks of promotions beside them."""
+    products = found.products[["product_id", "name", "promotions"]]
+    steps = found.steps.merge(products, on="product_id").sort_values("day", ascending=False)
+    rest = products[(products["promotions"] > 0) & ~products["product_id"].isin(steps["product_id"])]
+    rows = pd.concat([steps.astype(object), rest.sort_values("promotions", ascending=False).astype(object)])
     weeks = int(found.products["promotions"].sum())
     said = (
         f"A price lasts from four weeks on; {wording.counted(weeks, 'week')} of promotions are not counted as prices."
     )
-    if steps.empty:
+    if rows.empty:
         return Part(title="No price moved for good", sentence=said, detail=True)
     of = wording.counted(steps["product_id"].nunique(), "product")
     money = cash(found.currency)
     return Part(
-        title=f"{wording.upper(wording.counted(len(steps), 'lasting new price'))} of {of}", sentence=said, detail=True,
-        chart=figures.table(steps.assign(day=[formats.day(day) for day in steps["day"]]), file="steps",
-                            caption="Lasting new prices, the latest first",
-                            labels={"name": "Product", "day": "From", "before": "Before", "after": "After"},
-                            formats={"before": money, "after": money}),
-        tables={"steps": steps.drop(columns="name")},
+        title=f"{wording.upper(wording.counted(len(steps), 'lasting new price'))} of {of}" if len(steps) else
+        "No price moved for good", sentence=said, detail=True,
+        chart=figures.table(rows.assign(day=[formats.day(day) if day == day else None for day in rows["day"]]),
+                            caption="Lasting new prices, the latest first, and weeks of promotions", file="steps",
+                            labels={"name": "Product", "day": "From", "before": "Before", "after": "After",
+                                    "promotions": "Weeks of promotions"},
+                            formats={"before": money, "after": money, "promotions": formats.number}),
+        tables={"steps": rows.drop(columns="name")},
     )  # fmt: skip
 
 

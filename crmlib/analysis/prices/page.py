@@ -16,6 +16,8 @@ from crmlib.analysis.prices.slopes import TOGETHER
 from crmlib.findings import Action, Caveat, Findings, Metric, Part, compose
 
 _MOST_ACTIONS, _WITHIN_DAYS = 3, 14
+_TAX = {True: "Prices are with tax, costs put up by it, and margins without", False: "Prices hold no tax",
+        None: "Whether prices hold tax shop.toml does not say (prices_include_tax): none is taken off"}  # fmt: skip
 _COLUMNS = ["product_id", "product", "price", "floor", "elasticity", "low", "high", "identified", "advice", "shelf",
             "other", "tried", "worth", "worth_low", "worth_high", "days", "moved", "part_year"]  # fmt: skip
 
@@ -164,7 +166,7 @@ def part_limits(advice: Advice) -> Part:
         )
     if together := int((advice.table["moved"] == TOGETHER).sum()):
         said.append(f"{wording.upper(wording.counted(together, 'price'))} moved only with all others: not judged.")
-    said.append("Tax counts as in the shop; competitors' prices are unknown.")
+    said.append(f"{_TAX[advice.floors.taxed]}; competitors' prices are unknown.")
     certain = ["A price counts once it lasted four weeks and sold 30 pieces."]
     if advice.compared > 1:
         certain.append(f"The ranges of all {wording.counted(advice.compared, 'comparison')} hold at once, with 95%.")

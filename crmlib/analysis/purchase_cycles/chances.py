@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 
 import numpy as np
@@ -18,6 +18,7 @@ from crmlib.shop.facts import later_purchases
 from crmlib.shop.shop import Shop
 from crmlib.stats.intervals import Floats, share_interval
 from crmlib.stats.logistic import chance, fit_logistic
+from crmlib.stats.ranking import weighted_auc
 
 HORIZONS = (7, 30, 90)
 AHEAD = 30
@@ -33,6 +34,7 @@ class Chances:
     customers  customer_id, purchases, silent_days, usual, and chance_7d, chance_30d, chance_90d as far as tested
     tenths     Contract's chances.csv: horizon, tenth, forecast, actual, low, high, n
     off        by horizon, log(actual / forecast) of the number of buyers on each earlier day tested
+    ranked     by horizon, chance that a later buyer stood above another customer: by the chance, by recency alone
     """
 
     __repr__ = formats.outline
@@ -40,6 +42,7 @@ class Chances:
     customers: pd.DataFrame
     tenths: pd.DataFrame
     off: Mapping[int, tuple[float, ...]]
+    ranked: Mapping[int, tuple[float, float]] = field(default_factory=dict)
 
     def due(self, days: int = AHEAD) -> Estimate:
         """How many customers will buy within so many days? With the range that earlier misses leave."""
@@ -65,7 +68,7 @@ def chances(shop: Shop) -> Chances:
     np.True_
     """
     today = rhythms(shop, day=shop.as_of)
-    tenths, off = [], {}
+    tenths, off, ranked = [], {}, {}
     for days in HORIZONS:
         windows = [_window(shop, shop.as_of - timedelta(days=days * back), days) for back in range(_WINDOWS + 1, 0, -1)]
         usable = [(x, y) for x, y in windows if min(y.sum(), (~y).sum()) >= _LEAST_EVENTS]
@@ -79,12 +82,14 @@ def chances(shop: Shop) -> Chances:
         tenths.append(_tenths(expected, y, days))
         today[f"chance_{days}d"] = chance(fit_logistic(*usable[-1]), _measures(today))
         off[days] = tuple(misses)
+        own, recency = (float(weighted_auc(by, y, np.ones((1, len(y))))[0]) for by in (expected, -x[:, 0]))
+        ranked[days] = own, recency
     # What is likely within a week is no less likely within a month.
     named = [f"chance_{days}d" for days in HORIZONS if f"chance_{days}d" in today]
     if named:
         today[named] = np.maximum.accumulate(today[named].to_numpy(), axis=1)
     columns = ["horizon", "tenth", "forecast", "actual", "low", "high", "n"]
-    return Chances(today, pd.concat(tenths)[columns] if tenths else pd.DataFrame(columns=columns), off)
+    return Chances(today, pd.concat(tenths)[columns] if tenths else pd.DataFrame(columns=columns), off, ranked)
 
 
 def _window(shop: Shop, start: date, days: int) -> tuple[Floats, np.ndarray]:
@@ -145,8 +150,18 @@ def part_chances(found: Chances) -> Part:
             ),
         ),
         metrics=[metric], tables={"chances": found.tenths},
-        certain=[f"The range for the number of buyers comes from how far off up to {_WINDOWS} earlier months were."],
+        certain=[f"The range for the number of buyers comes from how far off up to {_WINDOWS} earlier months were.",
+                 _beside(*found.ranked[AHEAD])],
     )  # fmt: skip
+
+
+def _beside(own: float, recency: float) -> str:
+    """How well the chances tell who buys, beside the date of the last purchase alone."""
+    own, recency = round(100 * own), round(100 * recency)
+    alone = "so does the last purchase alone" if own == recency else f"the last purchase alone, {recency} times"
+    return (
+        f"Of two customers, the chance puts the one who bought within {AHEAD} days first {own} times in 100; {alone}."
+    )
 
 
 def _said(tenths: pd.DataFrame) -> tuple[str, str]:

@@ -8,14 +8,13 @@ import ibis
 import pandas as pd
 
 from crmlib.errors import NotAvailable, NotEnoughData
-from crmlib.shop.facts import net_orders
+from crmlib.shop.facts import customer_traits, net_orders
 from crmlib.shop.facts.gaps import PRIOR_GAPS, gaps, since
 from crmlib.shop.shop import Shop
-from crmlib.wording import noun
 
 MAX_CUSTOMERS = 5_000_000
 MOST_ORDERS = 10
-_LEAST = 20
+LEAST = 20
 _STALE_DAYS = 90  # without an order for so long, nobody can be called due or late
 
 
@@ -23,8 +22,8 @@ def gap_counts(shop: Shop, *, day: date | None = None) -> pd.DataFrame:
     """How long from each purchase to the next? Columns number (10: ten and more), gap, closed, n.
 
     Where the data begins in mid-life, customers who may be old ones have no first purchase in it, if enough others do.
-    NotEnoughData below 20 customers and where nobody has bought for 90 days; NotAvailable where orders
-    do not name their customer.
+    NotEnoughData without a customer, and where from 20 on nobody has bought for 90 days; NotAvailable where orders do
+    not name their customer.
 
     >>> list(gap_counts(shop).columns)
     ['number', 'gap', 'closed', 'n']
@@ -37,18 +36,46 @@ def gap_counts(shop: Shop, *, day: date | None = None) -> pd.DataFrame:
         n=found.count()
     )
     frame = shop.fetch(counted.order_by("number", "gap", "closed"))
-    if frame.loc[frame["_new"] & (frame["number"] == 1), "n"].sum() >= _LEAST:
+    if frame.loc[frame["_new"] & (frame["number"] == 1), "n"].sum() >= LEAST:
         frame = frame[frame["_new"] | (frame["number"] > 1)]
     frame = frame.groupby(["number", "gap", "closed"], as_index=False)["n"].sum()
     first = int(frame.loc[frame["number"] == 1, "n"].sum())
-    if first < _LEAST:
-        raise NotEnoughData(f"purchase cycles need {_LEAST} customers with orders; there {noun(first, 'is')} {first}")
+    if not first:
+        raise NotEnoughData(f"purchase cycles need {LEAST} customers with orders; there are none")
+    if first < LEAST:
+        return frame
     silent = int(frame.loc[~frame["closed"], "gap"].min())
     if silent > _STALE_DAYS:
         raise NotEnoughData(
             f"the last order is {silent} days before {day or shop.as_of}; one in {_STALE_DAYS} is needed"
         )
     return frame
+
+
+def group_counts(shop: Shop) -> pd.DataFrame:
+    """Gaps after the first three orders, by what the first was: kind (value, channel, year), group, and `gap_counts`'s.
+
+    Of newcomers as `gap_counts` tells them; value is the third of newcomers by what the first day came to.
+    """
+    after, _ = since(shop)
+    found = gaps(shop, day=shop.as_of)
+    first = found.filter((found["number"] == 1) & (found["day"] >= ibis.literal(after or date.min)))
+    place = ibis.percent_rank().over(ibis.window(order_by=first["revenue"]))
+    third = (place * 3).floor().cast("int64").cases((0, "lowest third"), (1, "middle third"), else_="highest third")
+    kinds = {"year": first["day"].year().cast("string")}
+    if len(shop.fetch(first.aggregate(low=first["revenue"].min(), high=first["revenue"].max())).T[0].unique()) > 1:
+        kinds["value"] = third
+    traits = customer_traits(shop) if shop.has("orders", "channel") else None
+    first = first.select("customer_id", **kinds)
+    if traits is not None:
+        first = first.left_join(traits.select("customer_id", channel="first_channel"), "customer_id")
+    rows, parts = found.filter(found["number"] <= 3).inner_join(first, "customer_id"), []
+    for kind in ("value", "channel", "year"):
+        if kind in first.columns:
+            known = rows.filter(rows[kind].notnull())
+            of = known.group_by("number", "gap", "closed", group=kind).aggregate(n=known.count())
+            parts.append(shop.fetch(of, max_rows=1_000_000).assign(kind=kind))
+    return pd.concat(parts).sort_values(["kind", "group", "number", "gap", "closed"], ignore_index=True)
 
 
 def named(shop: Shop) -> None:

@@ -7,13 +7,23 @@ from collections.abc import Sequence
 import pandas as pd
 
 from crmlib import formats, wording
+from crmlib.analysis.few import part_there
 from crmlib.analysis.purchase_cycles.chances import AHEAD, Chances
+from crmlib.analysis.purchase_cycles.facts import LEAST
 from crmlib.analysis.purchase_cycles.returns import again
 from crmlib.findings import Caveat, Findings, Part, compose
+from crmlib.shop.shop import Shop
 
 
-def page(counts: pd.DataFrame, found: Chances, parts: Sequence[Part]) -> Findings:
-    """What whoever writes to customers should know of when they buy; `parts` in the order of the page."""
+def page(counts: pd.DataFrame, found: Chances, parts: Sequence[Part], *, shop: Shop) -> Findings:
+    """What whoever writes to customers should know of when they buy; `parts` in the order of the page.
+
+    Below 20 customers nothing is concluded, and those there are stand in a table.
+    """
+    if (first := int(counts.loc[counts["number"] == 1, "n"].sum())) < LEAST:
+        few = f"Too few to conclude: {wording.counted(first, 'customer')} with orders."
+        there = part_there(shop, needed=f"When customers buy again can be told from {LEAST} on.")
+        return compose("purchase_cycles", few, [there], status="too_few")
     return compose("purchase_cycles", headline(counts, found), [*parts, part_limits()])
 
 

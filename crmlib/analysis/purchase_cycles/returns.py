@@ -16,6 +16,7 @@ from crmlib.stats.survival import kaplan_meier
 
 _SHOWN_DAYS = 365
 _NEARLY_ALL = 0.95
+_MOST_OF_THEM, _LEAST_BACK, _DRAWS = 0.9, 30, 300
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,42 @@ def order_numbers(counts: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["order", "customers", "share_on", "low", "high", "median_days"])
 
 
+def wait(counts: pd.DataFrame) -> Estimate:
+    """After how many days of silence does waiting longer for a second purchase bring little?
+
+    By then nine in ten of all who buy again within a year have, open gaps counted; the range by drawing customers anew.
+    Without a value below 30 who bought again within a year, or where nobody was followed for one; n counts the former.
+
+    >>> wait(counts).value <= 365
+    True
+    """
+    rows = counts[counts["number"] == 1]
+    back = int(rows.loc[rows["closed"] & (rows["gap"] <= _SHOWN_DAYS), "n"].sum())
+    if back < _LEAST_BACK or rows["gap"].max() < _SHOWN_DAYS:
+        return Estimate(value=None, unit="days", n=back)
+    gap, closed, n = (rows[name].to_numpy(float) for name in ("gap", "closed", "n"))
+    rng = np.random.default_rng(0)
+
+    def day(weights: Floats) -> float:
+        days, share, _, _ = kaplan_meier(gap[weights > 0], closed[weights > 0], weights[weights > 0])
+        year = share[days <= _SHOWN_DAYS]
+        return float(days[np.searchsorted(year, _MOST_OF_THEM * year[-1])])
+
+    low, high = np.quantile([day(rng.poisson(n).astype(float)) for _ in range(_DRAWS)], [0.025, 0.975])
+    return Estimate(value=day(n), low=float(low), high=float(high), unit="days", n=back)
+
+
+def _waited(counts: pd.DataFrame) -> str:
+    found = wait(counts)
+    if found.value is None:
+        return f"How long to wait for them: too few to conclude (n = {formats.number(found.n)} back within a year)."
+    ends = "" if found.low == found.high else f" (between {found.low:.0f} and {found.high:.0f})"
+    return (
+        f"Nine in ten of those who come back within a year have by day {found.value:.0f}{ends}: waiting longer brings "
+        "little."
+    )
+
+
 def part_second(counts: pd.DataFrame) -> Part:
     """The finding: how many come back for a second order, and when."""
     found = again(counts, number=1)
@@ -126,21 +163,50 @@ def _title(found: Again) -> str:
 
 
 def part_orders(counts: pd.DataFrame) -> Part:
-    """The finding: after which order do fewest go on? Nothing where nearly all do."""
+    """The finding: after which order do fewest go on, where not nearly all do; and how long to wait for the second."""
     frame = order_numbers(counts)
     frame = frame[frame["customers"] >= 5]
+    waited = Part(title="How long to wait for a second purchase", sentence=_waited(counts), detail=True)
     if len(frame) < 2:
-        return Part()
+        return waited
     shown = frame.assign(name=[f"After order {int(n)}{'+' if n == MOST_ORDERS else ''}" for n in frame["order"]])
     worst, best = (shown.loc[at] for at in (shown["share_on"].idxmin(), shown["share_on"].idxmax()))
     if worst["share_on"] > _NEARLY_ALL:
-        return Part()
+        return waited
     step = "The first order" if worst["order"] == 1 else f"Order {int(worst['order'])}"
     return Part(
         title=f"{step} is the weakest step: {formats.share(worst['share_on'])} order again",
-        sentence=f"Within a year; {wording.lower(best['name'])}, {formats.share(best['share_on'])} do.",
+        sentence=f"Within a year; {wording.lower(best['name'])}, {formats.share(best['share_on'])} do. "
+        + _waited(counts),
         chart=figures.dots(
             shown, label="name", value="share_on", low="low", high="high", form=formats.share,
             what="share who buy again within a year",
         ),
+    )  # fmt: skip
+
+
+def part_groups(counts: pd.DataFrame) -> Part:
+    """The finding, folded: who goes on within a year after each of the first orders, by what the first was like."""
+    rows = []
+    for (kind, group), of in counts.groupby(["kind", "group"], sort=False):
+        row: dict[str, object] = {"group": f"{wording.upper(str(kind))}: {group}"}
+        for number, part in of.groupby("number"):
+            found = again(part)
+            # Of whom nobody has been followed for a year, a share within it is not known.
+            if found.n >= _LEAST_BACK and part["gap"].max() >= _SHOWN_DAYS:
+                row |= {f"on_{number}": found.by(_SHOWN_DAYS).value}
+            if number == 1:
+                row |= {"customers": found.n, "median": found.median.value}
+        rows.append(row)
+    named = {"customers": "Newcomers", "on_1": "Order 2", "on_2": "Order 3", "on_3": "Order 4", "median": "Median days"}
+    shown = pd.DataFrame(rows, columns=["group", *named])
+    if shown["on_1"].notna().sum() < 2:
+        return Part()
+    return Part(
+        title="Who goes on, by the first order", detail=True,
+        sentence="Of those with the order before, the share who place the next within a year.",
+        chart=figures.table(shown, caption="By the first order's value, channel and year",
+                            labels={"group": "First order"} | named,
+                            formats={"customers": formats.people, "median": formats.number}
+                            | dict.fromkeys(["on_1", "on_2", "on_3"], formats.share)),
     )  # fmt: skip

@@ -147,17 +147,21 @@ def episodes(shop: Shop, at: Limits) -> ir.Table:
 
 
 def months(shop: Shop, at: Limits) -> ir.Table:
-    """Grain: a month. Columns month, customers (who bought in it), stayed, open (too early to tell): the rest left.
+    """Grain: a month. Columns month, customers (who bought in it), stayed, open (too early to tell): the rest left; and
+    exact (bought in the very next month) and rolling (bought in a later month, whichever).
 
     Each customer counts with the last purchase of the month; `stayed` bought again within the own limit.
     """
     rows = shop.keep(episodes(shop, at)).mutate(month=lambda t: t["day"].truncate("M"))
+    later = rows["month"].lead().over(ibis.window(group_by="customer_id", order_by="day"))
+    rows = rows.mutate(_exact=later == rows["month"] + ibis.interval(months=1), _rolling=later.notnull())
     last = ibis.row_number().over(ibis.window(group_by=["customer_id", "month"], order_by=ibis.desc("day")))
     rows = rows.mutate(_n=last).filter(lambda t: t["_n"] == 0)
     within = rows["gap"] <= rows["limit"]
     return rows.group_by("month").aggregate(
         customers=rows.count(), stayed=(within & rows["closed"]).sum().cast("int64"),
         open=(within & ~rows["closed"]).sum().cast("int64"),
+        exact=rows["_exact"].fill_null(False).sum().cast("int64"), rolling=rows["_rolling"].sum().cast("int64"),
     ).order_by("month")  # fmt: skip
 
 

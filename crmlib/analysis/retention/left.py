@@ -26,7 +26,7 @@ class Left:
 
     base, left, once    customers there were, who of them left, and of those after a single purchase
     before              the same three of the span before, and who bought since; None where the shop is too young
-    months              month, customers, stayed, left, open, share, low, high, known
+    months              month, customers, stayed, left, open, share, low, high, known, and shares exact and rolling
     people              everybody who has left, a row each, as `facts.standing` has them
     called              what their money is called: margin, or sales
     """
@@ -87,10 +87,13 @@ def _known(rows: pd.DataFrame, at: Limits) -> pd.DataFrame:
     running = pd.to_datetime(rows["month"]).dt.to_period("M") == pd.Timestamp(at.day).to_period("M")
     known &= ~running.to_numpy()
     low, high = share_interval(stayed, n - np.where(known, early, 0))
+    # The month after the last whole one is not over: what was bought in it so far is no month's.
+    over = pd.to_datetime(rows["month"]) + pd.DateOffset(months=2) <= pd.Timestamp(at.day)
     share = np.where(known, stayed / np.maximum(n - early, 1), np.nan)
     return rows.assign(
         left=rows["customers"] - rows["stayed"] - rows["open"], share=share,
         low=np.where(known, low, stayed / n), high=np.where(known, high, (stayed + early) / n), known=known,
+        **{name: (rows[name] / n).where(over) for name in ("exact", "rolling")},
     )  # fmt: skip
 
 
@@ -115,11 +118,14 @@ def part_left(found: Left, *, currency: str, silent: bool = False) -> Part:
             form=formats.share, mark=(pd.Timestamp(early.iloc[0]), "not yet known") if len(early) else None,
             table=figures.tabulate(
                 shown[::-1].assign(month=[f"{pd.Timestamp(day):%B %Y}" for day in shown["month"][::-1]]),
-                caption="Customers of each month, by whether they bought again within their own limit",
+                caption="Customers of each month, by whether they bought again within their own limit. Exact: bought "
+                "in the very next month. Rolling: bought in it or any later month, so far",
                 labels={"month": "Month", "customers": "Customers", "stayed": "Stayed", "left": "Left",
-                        "open": "Too early to tell", "share": "Share who stayed", "what": "Month is"},
+                        "open": "Too early to tell", "share": "Share who stayed", "what": "Month is", "exact": "Exact",
+                        "rolling": "Rolling"},
                 formats={"customers": formats.people, "stayed": formats.people, "left": formats.people,
-                         "open": formats.people, "share": formats.share}, file="tables/months.csv", rows=40,
+                         "open": formats.people} | dict.fromkeys(["share", "exact", "rolling"], formats.share),
+                file="tables/months.csv", rows=40,
             ),
         ),
         tables={"months": found.months}, certain=[_rule(found, silent=silent)], changes=_changes(found),

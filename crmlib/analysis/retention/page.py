@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-import pandas as pd
-
-from crmlib import figures, formats, wording
+from crmlib import formats, wording
+from crmlib.analysis.few import part_there
 from crmlib.analysis.retention.back import Back
 from crmlib.analysis.retention.common import Common, stood_out
 from crmlib.analysis.retention.facts import AHEAD, LEAST_CUSTOMERS, LEAST_GAPS, YEAR
 from crmlib.analysis.retention.left import Left
 from crmlib.findings import Caveat, Findings, Part, compose
-from crmlib.shop.facts import customer_history
 from crmlib.shop.shop import Shop
 
 
@@ -53,22 +50,9 @@ def part_few(shop: Shop, found: Left) -> Part | None:
     """What there is in a shop with too few customers to say who left: all of them, counted. None for a larger one."""
     if not found.at.few:
         return None
-    rows = shop.fetch(customer_history(shop, until=shop.as_of), max_rows=1_000_000)
-    silent = (pd.Timestamp(shop.as_of) - pd.to_datetime(rows["last_day"])).dt.days
-    ends = (30, 90, 180, 365)
-    names = [f"at most {end} days" for end in ends] + ["longer"]
-    band = pd.Categorical(np.array(names)[np.searchsorted(ends, silent)], categories=names, ordered=True)
-    frame = rows.assign(silent=band, purchases=rows["frequency"] + 1)
-    by = frame.groupby("silent", observed=True).agg(customers=("customer_id", "size"), purchases=("purchases", "sum"))
-    return Part(
-        title="What there is",
-        sentence=f"Who left can be said from {LEAST_CUSTOMERS} customers and {LEAST_GAPS} repeat purchases on.",
-        chart=figures.table(
-            by.reset_index().astype({"silent": str}), caption="Customers by days since their last purchase",
-            labels={"silent": "Silent for", "customers": "Customers", "purchases": "Purchase days"},
-            formats={"customers": formats.number, "purchases": formats.number},
-        ),
-    )  # fmt: skip
+    return part_there(
+        shop, needed=f"Who left can be said from {LEAST_CUSTOMERS} customers and {LEAST_GAPS} repeat purchases on."
+    )
 
 
 def part_limits(found: Left) -> Part:

@@ -18,8 +18,8 @@ from crmlib.findings import Action, Metric, Part
 if TYPE_CHECKING:
     from crmlib.shop.shop import Shop
 
-_CAUSES = ("channel", "country", "category", "customers", "segment", "time of day", "product")
-_ONE_EACH = ("channel", "country", "customers", "time of day")  # an order has one of them
+_CAUSES = ("channel", "country", "region", "category", "customers", "segment", "time of day", "product")
+_ONE_EACH = ("channel", "country", "region", "customers", "time of day")  # an order has one of them
 _BEYOND = 0.15  # by so much more than its usual part something has to explain, to be named as the cause
 _SURE = 2.0  # usual deviations that what took the orders over has to be off by itself
 _SHOWN_DAYS, _CHECK_DAYS, _RECENT = 91, 1, 14
@@ -60,9 +60,9 @@ class Alerts:
 def alerts(shop: Shop, days: Days, found: Watch | None) -> Alerts | None:
     """Which events of the last four weeks are no chance, and what explains most of each?
 
-    A cause is the channel, country, category, product, segment, time of day, or new or returning customers, whose part
-    of the deviation most exceeds its part of orders before; a group is its own cause where all orders together are not
-    half as far off. Where nothing does, all is concerned alike. None where there was nothing to watch by.
+    A cause is the channel, country, region, category, product, segment, time of day, or new or returning customers,
+    whose part of the deviation most exceeds its part of orders before; a group is its own cause where all orders
+    together are not half as far off. Where nothing does, all is concerned alike. None where there was nothing to watch.
 
     >>> list(alerts(store, measure(store), watch(measure(store), yearly=False)).table.columns)[:2]
     ['day', 'what']

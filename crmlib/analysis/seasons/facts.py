@@ -71,8 +71,8 @@ def daily(shop: Shop) -> ir.Table:
 
 
 def labelled(shop: Shop, by: str) -> ir.Table:
-    """Grain: an order and a value of `by`: channel, country, time of day, customers (one each), category, product,
-    segment (each it is in).
+    """Grain: an order and a value of `by`: channel, country, region, time of day, customers (one each), category,
+    product, segment (each it is in).
 
     Columns order_id, day, value (empty: unknown). Customers are new with their first order, as far as there are orders.
     Not enough for money: orders with two products count twice.
@@ -81,8 +81,8 @@ def labelled(shop: Shop, by: str) -> ir.Table:
     if by == "channel":
         own = shop.table("orders", "channel").select("order_id", value="channel")
         rows = orders.left_join(own, "order_id")
-    elif by == "country":
-        own = shop.table("customers", "country").select("customer_id", value="country")
+    elif by in ("country", "region"):
+        own = shop.table("customers", by).select("customer_id", value=by)
         rows = orders.left_join(own, "customer_id")
     elif by == "customers":
         place = ibis.row_number().over(ibis.window(group_by="customer_id", order_by=["ordered_at", "order_id"]))
@@ -137,6 +137,7 @@ def kinds(shop: Shop, among: tuple[str, ...]) -> list[str]:
     there = {
         "channel": shop.has("orders", "channel"),
         "country": shop.has("orders", "customer_id") and shop.has("customers", "country"),
+        "region": shop.has("orders", "customer_id") and shop.has("customers", "region"),
         "category": shop.has("order_lines") and shop.has("products", "category"),
         "product": shop.has("order_lines"),
         "time of day": True,
