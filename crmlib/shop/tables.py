@@ -264,7 +264,7 @@ _TABLES = (
         "a cost that is not in a product's price",
         _columns("""
             kind!                text   campaign, contact, offer, gift, service, distribution, acquisition
-            amount!              money  how much; of distribution for one order, of contact, offer and gift for one contact
+            amount!              money  how much; of distribution for one order; of contact, offer, gift for one contact
             valid_from           time   since when
             campaign_id          id     for which campaign
             acquisition_channel  text   for an acquisition cost: the channel whose new customers it won
