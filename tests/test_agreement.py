@@ -334,6 +334,21 @@ def test_contact_cost(write_shop):
     assert facts.contact_cost(shop, kinds=("contact",)) == 0.6
 
 
+def test_letters(write_shop):
+    channels = ["Email", "newsletter", "SMS", "search", "e-mail", "Push", "email", ""]
+    kinds = ["sent", "", "click", "click", "Bounce", "sent", "visit", "sent"]
+    touches = pd.DataFrame({"customer_id": list("abcdefgh"), "at": ["2026-02-01 09:00:00"] * 8, "channel": channels,
+                            "kind": kinds, "campaign_id": ["spring", *[""] * 7]})  # fmt: skip
+    shop = crm.connect(
+        write_shop(touches=touches, orders=pd.DataFrame({"order_id": ["1"], "ordered_at": ["2026-02-01"]}))
+    )
+    found = shop.fetch(facts.letters(shop)).sort_values("customer_id")
+    day = "2026-02-01"
+    named = [f"spring {day}", f"newsletter {day}", f"sms {day}", f"push {day}"]
+    assert found["customer_id"].tolist() == ["a", "b", "c", "f"] and found["letter"].tolist() == named
+    assert facts.letters(crm.connect(write_shop(name="none", orders=[{"order_id": 1, "ordered_at": day}]))) is None
+
+
 def test_public_holidays(write_shop):
     orders = pd.DataFrame({"order_id": ["1"], "ordered_at": ["2026-02-01"]})
     span = date(2026, 12, 24), date(2027, 1, 2)
