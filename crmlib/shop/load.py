@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -269,15 +268,14 @@ def _read(raw: Raw, source: Source, settings: Settings, columns: Mapping[str, st
 def _second(works: Engine, file: _File, manners: Mapping[tuple[str, str], Manner], settings: Settings) -> ir.Table:
     """A file's rows with their types. Raises DataError where not one of many amounts can be read."""
     own = {column: manner for (table, column), manner in manners.items() if table == file.name}
-    rows, waits = file.waiting.rows, file.waiting.rows["_waits"].notnull()
-    second = partial(quality.second_reading, table=TABLES[file.name], columns=file.columns, timezone=settings.timezone)
+    rows, table = file.waiting.rows, TABLES[file.name]
+    read = quality.second_reading(rows, table, columns=file.columns, manners=own, timezone=settings.timezone)
     if not own:
-        return second(rows, manners=own)
-    # Few rows wait as a rule: the others are not written down once more.
-    late = works.keep(f"_second_{file.name}", second(rows.filter(waits), manners=own))
-    read = second(rows.filter(~waits), manners={}).union(late)
-    survey.unreadable(works, file.waiting, read)
-    return read
+        return read
+    kept = works.keep(f"_second_{file.name}", read)
+    survey.unreadable(works, file.waiting, kept)
+    works.drop(f"_first_{file.name}")
+    return kept
 
 
 def _judged(works: Engine, typed: Mapping[str, ir.Table]) -> ir.Table:
