@@ -40,9 +40,9 @@ Habits = list[tuple[Trait, bool]]  # with more of it, or less
 # What to write to whoever has more or less of a habit, and what to leave out.
 _ADVICE = {
     ("gap", True): ("what is new since their last order", "weekly offers"),
-    ("gap", False): ("refills, first looks", "welcome and win-back offers"),
+    ("gap", False): ("refills, previews", "welcome and win-back offers"),
     ("spend", True): ("sets and the best of the range", "small discounts"),
-    ("spend", False): ("small things beside the last order", "large sets"),
+    ("spend", False): ("extras for the last order", "large sets"),
     ("discount", True): ("offers with a last day", "news at full price"),
     ("discount", False): ("what is new and good", "discount codes"),
     ("weekend", True): ("on Friday afternoon", "start-of-week mails"),
