@@ -432,7 +432,7 @@ def test_a_float_beyond_whole_numbers_as_an_id(tmp_path, spark_session):
 # each row of a table. Lifetime value looks from many days, each time at no more histories than there are customers.
 CROSSING = {
     "00_data_health": (1_000, None),
-    "04_lifetime_value": (3_000, ("customers", 27)),
+    "04_lifetime_value": (4_000, ("customers", 27)),
     "08_baskets": (3_000, ("order_lines", 1.5)),
     "12_feedback": (3_000, None),
     "13_experiments": (3_000, None),
