@@ -231,7 +231,7 @@ def demo_found(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, 
 @pytest.fixture(scope="module")
 def small_shops(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[bk.Baskets, bk.Rules, Any]]:
     answer = []
-    for seed in (22, 24, 26):
+    for seed in (22, 24, 26, 28):
         made_shop = demo.simulate(seed=seed, customers=2000)
         folder = tmp_path_factory.mktemp("small")
         for name in ("orders", "order_lines", "products"):
@@ -302,8 +302,7 @@ def test_planted_sequences_are_found_in_small_shops_too(small_shops: list[tuple[
         named = set(zip(table["first"], table["then"], strict=True))
         wanted = {(pair["first_name"], pair["second_name"]) for pair in truth["sequences"]}
         found, wrong, planted = found + len(named & wanted), wrong + len(named - wanted), planted + len(wanted)
-    # At 2,000 customers two in three are found.
-    assert 3 * found >= 2 * planted and wrong == 0
+    assert 4 * found >= 3 * planted and wrong == 0
 
 
 def test_what_one_item_brings_does_not_come_after_everything(
