@@ -4,6 +4,7 @@ import doctest
 import importlib
 import json
 from dataclasses import replace
+from datetime import date
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from sklearn.metrics import adjusted_rand_score
 import crmlib as crm
 from crmlib.analysis.personas import cut, facts, kinds, proof
 from crmlib.errors import NotAvailable, UsageError
+from crmlib.findings import Due
 from tests.persona_shops import END, made, written
 
 # The package has a function of that name.
@@ -29,6 +31,7 @@ def whole(shop, found):
         crm.personas.part_answers(found, crm.personas.answers(shop, found)), crm.personas.part_cards(found),
         crm.personas.part_lists(shop, found), crm.personas.part_launches(found, crm.personas.launches(shop, found)),
         crm.personas.part_held_out(crm.personas.held_out(shop, found), found), crm.personas.part_profile(found),
+        crm.personas.part_ahead(shop, found),
     ]  # fmt: skip
     return crm.personas.page(found, parts, troubles=troubles)
 
@@ -240,6 +243,37 @@ def test_a_later_day_changes_nothing(three, tmp_path):
     pd.testing.assert_frame_equal(one, other)
 
 
+def test_what_was_said_of_each_kinds_orders_is_graded(three, found, tmp_path):
+    shop, _ = three
+    then = crm.connect(shop.folder, as_of="2026-07-01")
+    was = crm.personas.measure(then)
+    part = crm.personas.part_ahead(then, was)
+    assert len(part.predictions) == len(was.kinds) == 3 and sum(one.value for one in part.predictions) == pytest.approx(
+        1
+    )
+    listed = part.lists["predictions"]
+    listed.to_csv(tmp_path / "predictions.csv", index=False)
+    due = [Due(prediction=one, as_of=date(2026, 7, 1), run_id="r", lists=tmp_path) for one in part.predictions]
+    grades = crm.personas.part_ahead(shop, found, due).grades
+    orders = pd.read_csv(f"{shop.folder}/orders.csv", parse_dates=["ordered_at"])
+    orders = orders[(orders["ordered_at"] >= "2026-07-01") & (orders["ordered_at"] < "2026-09-29")]
+    counted = orders.merge(listed, on="customer_id").groupby("prediction").size()
+    assert [one.actual for one in grades] == pytest.approx(
+        [counted[one.id] / counted.sum() for one in part.predictions]
+    )
+    assert all(one.due.prediction.low <= one.actual <= one.due.prediction.high for one in grades)
+    assert not crm.personas.part_ahead(then, was, due).grades, "their time is not over"
+    gone = [replace(one, lists=tmp_path / "nowhere") for one in due]
+    assert not crm.personas.part_ahead(shop, found, gone).grades
+
+
+def test_nothing_is_said_ahead_of_a_segment_or_a_young_shop(three):
+    for said in ({"as_of": "2026-02-01"}, {"segment": "bought_often"}):
+        shop = crm.connect(three[0].folder, **said)
+        part = crm.personas.part_ahead(shop, crm.personas.measure(shop))
+        assert not part.predictions and not part.lists
+
+
 def test_names_and_advice_say_one_none_many():
     spend, tea = (
         facts.Trait("spend", "large orders", "small orders", ""),
@@ -404,7 +438,7 @@ def test_held_out_says_so_where_there_is_no_past(found, tmp_path):
     assert part.title == "Told apart by habits, kinds differ in nothing else" and proof.HELD_DAYS == 180
 
 
-@pytest.mark.parametrize("module", ["cut", "facts", "kinds", "problems", "answers"])
+@pytest.mark.parametrize("module", ["ahead", "cut", "facts", "kinds", "problems", "answers"])
 def test_examples(module, three, found):
     names = {"shop": three[0], "measure": lambda _shop: found}
     tried = doctest.testmod(importlib.import_module(f"crmlib.analysis.personas.{module}"), extraglobs=names)

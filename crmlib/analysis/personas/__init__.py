@@ -1,9 +1,10 @@
 """Which few kinds of customers are there, and what goes wrong for each?
 
 measure → part_kinds, part_cards, part_profile → problems → part_problems → answers → part_answers →
-launches → part_launches → held_out → page
+launches → part_launches → held_out → part_ahead → page
 """
 
+from crmlib.analysis.personas.ahead import part_ahead
 from crmlib.analysis.personas.answers import answers, part_answers
 from crmlib.analysis.personas.cut import Model, Verdict, judge
 from crmlib.analysis.personas.kinds import Personas, measure
@@ -23,6 +24,7 @@ __all__ = [
     "launches",
     "measure",
     "page",
+    "part_ahead",
     "part_answers",
     "part_cards",
     "part_held_out",
