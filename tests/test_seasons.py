@@ -14,7 +14,7 @@ import crmlib as crm
 from crmlib import cli
 from crmlib.analysis.seasons import facts
 from crmlib.analysis.seasons.alerts import moved_to, what
-from crmlib.analysis.seasons.demand import contest, periods
+from crmlib.analysis.seasons.demand import amount, contest, periods
 from crmlib.analysis.seasons.normal import CONFIRMED, confirmed
 from crmlib.analysis.seasons.page import headline, part_limits
 from crmlib.analysis.seasons.shifts import Shift, _lately, between, said
@@ -264,6 +264,17 @@ def test_periods_and_the_contest():
     assert not wild.leads, "the last test missed by more than a quarter"
     assert contest(np.array([]), np.array([30.0]), year=12, gap=1).total is None
     assert contest(np.zeros(5), np.full(6, 30.0), year=12, gap=1).chosen is None
+
+
+@pytest.mark.parametrize(
+    ("unit", "value", "said"),
+    [("USD", 72_691.7, "about $73,000"), ("orders", 1_234.0, "about 1,200 orders"), ("EUR", 1_412_345.0, "about €1.4m"),
+     ("amount", 72_691.7, "about 73,000")],
+)  # fmt: skip
+def test_a_headline_has_no_more_digits_than_the_range_of_its_forecast_allows(demo_shop, days, unit, value, said):
+    found = se.demand(demo_shop, days.frame)
+    total = replace(found.sales.total, value=value, low=0.65 * value, high=1.55 * value)
+    assert amount(replace(found, unit=unit, sales=replace(found.sales, total=total))) == said
 
 
 def test_ranges_of_the_next_period_hold_19_of_20_times():

@@ -403,11 +403,14 @@ def _tested(found: Demand) -> str:
 
 
 def amount(found: Demand) -> str:
-    """The forecast as a headline has it."""
-    value = found.sales.total.value if found.sales.total else None
-    if found.unit == "orders":
-        return f"about {formats.number(value)} orders"
-    return f"about {wording.rounded_money(value, found.unit if found.unit != 'amount' else '')}"
+    """The forecast as a headline has it: no more digits than its tile, which has what the range allows."""
+    total, unit = found.sales.total, found.unit if found.unit != "amount" else ""
+    if total is None:
+        return formats.NOTHING
+    if found.unit != "orders" and total.value >= 999_500:
+        return f"about {wording.rounded_money(total.value, unit)}"
+    said = formats.quantity(total.value, found.unit, low=total.low, high=total.high)
+    return f"about {said} orders" if found.unit == "orders" else f"about {said}"
 
 
 def _pieces(total: Total) -> str:
