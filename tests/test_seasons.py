@@ -176,6 +176,19 @@ def test_alerts_come_at_the_declared_rate_on_quiet_years():
     assert 41 <= came <= 79, "60 are expected; the standard deviation is about 8"
 
 
+@pytest.mark.parametrize("rate", [1.0, 4.0])
+def test_the_bar_brings_as_many_alerts_as_declared_in_hundreds_of_quiet_years(rate):
+    """Days and weeks of ten numbers, the bar set by three years, alerts counted in the fourth."""
+    rng, came, shops = np.random.default_rng(8), 0, 300
+    for _ in range(shops):
+        each = rng.normal(size=(4 * 365 + 6, 10))
+        weeks = np.lib.stride_tricks.sliding_window_view(each, 7, axis=0).sum(axis=2) / np.sqrt(7)
+        scores = np.maximum(np.abs(each[6:]), np.abs(weeks)).max(axis=1)
+        notice, bar, _ = bar_of(scores[:-365], rate=rate)
+        came += sum(scores[top] > bar for _, _, top in episodes(scores, notice) if top >= 3 * 365)
+    assert came == pytest.approx(rate * shops, rel=0.2)
+
+
 def test_the_bar_does_not_hide_behind_old_shocks_and_is_infinite_without_a_past():
     rng = np.random.default_rng(1)
     quiet = np.abs(rng.normal(size=(1000, 10))).max(axis=1)
@@ -466,6 +479,7 @@ def test_the_page_holds_together(demo_shop):
     page = answered(demo_shop)
     assert {metric.id for metric in page.metrics} >= {"alerts", "false_alarm_rate", "forecast_next"}
     assert set(page.tables) == {"indices", "alerts", "demand"} and len(page.actions) <= 3
+    assert any("a few large ones move sales by chance" in caveat.text for caveat in page.caveats)
     assert list(page.tables["alerts"])[:7] == ["day", "what", "expected", "actual", "low", "high", "cause"]
     assert {"product", "forecast", "low", "high"} <= set(page.tables["demand"])
     assert page["forecast_next"].low < page["forecast_next"].value < page["forecast_next"].high
@@ -543,6 +557,25 @@ def test_orders_that_only_moved_rank_below_a_fall_of_the_total(tmp_path):
     assert action.what == "Look at how orders of 2\N{NO-BREAK SPACE}April are booked"
     assert action.worth.endswith(" fewer than normal, more by web")
     assert action.why == "Where orders are only booked otherwise, none is lost."
+
+
+def test_a_channel_that_is_gone_for_weeks_hides_no_outage_of_all(tmp_path):
+    rng = np.random.default_rng(5)
+    index = pd.date_range("2025-06-01", "2026-04-05")
+    day = np.repeat(index, rng.poisson(70, len(index)))
+    channel = np.where(rng.random(len(day)) < 0.4, "app", "web")
+    channel[day >= index[-30]] = "web"
+    gone = (day == index[-6]) & (rng.random(len(day)) < 0.6)
+    rows = pd.DataFrame({"order_id": np.arange(len(day)), "ordered_at": day, "total": 10.0, "channel": channel})
+    rows[~gone].to_csv(tmp_path / "orders.csv", index=False)
+    (tmp_path / "shop.toml").write_text('name = "Two"\ncurrency = "EUR"\nas_of = 2026-04-06\n', encoding="utf-8")
+    store = crm.connect(tmp_path)
+    days = se.measure(store)
+    found = se.alerts(store, days, se.watch(days, yearly=False)).table
+    assert [one.split(" in ")[0] for one in found["what"]] == ["orders", "orders by app"]
+    outage, moved = found.itertuples()
+    assert (outage.day, outage.first) == (index[-6].date(), index[-6].date())
+    assert moved.first <= index[-25].date() and moved.last == index[-1].date()
 
 
 @pytest.mark.parametrize("cause", ["region", "product"])

@@ -11,7 +11,7 @@ import pandas as pd
 
 from crmlib import figures, formats, wording
 from crmlib.analysis.seasons.demand import names
-from crmlib.analysis.seasons.facts import TOTAL, Days, around, kinds
+from crmlib.analysis.seasons.facts import TOTAL, WEEK, Days, around, kinds
 from crmlib.analysis.seasons.watching import JUDGED_DAYS, WINDOWS, Watch, band, edges, episodes, window_of
 from crmlib.findings import Action, Metric, Part
 
@@ -70,14 +70,10 @@ def alerts(shop: Shop, days: Days, found: Watch | None) -> Alerts | None:
     if found is None:
         return None
     rows, index = [], days.frame.index
-    for first, last, peak in found.passed:
+    for at, first, last, peak in events(days, found):
         if last < len(index) - JUDGED_DAYS:
             continue
-        size = np.abs(np.nan_to_num(found.cells[:, :, peak]))
-        # What befalls all orders is said of all orders, however much more one group shows it.
-        place = list(days.series).index(TOTAL)
-        at = place if size[place].max() > found.bar else int(size.max(axis=1).argmax())
-        window = int(size[at].argmax())
+        window = int(np.abs(np.nan_to_num(found.cells[at, :, peak])).argmax())
         came, expected = (values[peak] for values in window_of(days, found, at, window))
         low, high = (float(end) for end in edges(expected, found.bar * found.width[at, window, peak]))
         begin = index[peak] - timedelta(days=WINDOWS[window] - 1)
@@ -86,15 +82,34 @@ def alerts(shop: Shop, days: Days, found: Watch | None) -> Alerts | None:
         cause, share = (booked, 1.0) if other else cause_of(
             shop, days, found, series=at, span=span, off=float(came - expected)
         )  # fmt: skip
-        # An unquiet season may hold two events: only the days beyond the bar around the peak are this one.
-        beyond = episodes(found.scores.to_numpy()[first : last + 1], found.bar)
-        own = next(one for one in beyond if one[0] <= peak - first <= one[1])
-        ends = [index[first + place].date() for place in own[:2]]
+        ends = [index[place].date() for place in (first, last)]
+        score = float(abs(found.cells[at, window, peak]))
         rows.append((index[peak].date(), what(days, at, WINDOWS[window]), expected, came, low, high, cause, share,
-                     *ends, found.scores.iloc[peak], at, WINDOWS[window], other))  # fmt: skip
+                     *ends, score, at, WINDOWS[window], other))  # fmt: skip
     table = pd.DataFrame(rows, columns=_COLUMNS)
     table = table.assign(_moved=table["other"] != "").sort_values(["_moved", "score"], ascending=[True, False])
     return Alerts(table=table[_COLUMNS].reset_index(drop=True), watch=found)
+
+
+def events(days: Days, found: Watch) -> list[tuple[int, int, int, int]]:
+    """What passed the bar: place of its series, and of its first, its last and its most surprising day.
+
+    What befalls all orders is said of all orders, however much more one group shows it. Series that are most off within
+    a week show one event; another one is an event of its own, so that a channel that is gone for weeks hides no outage.
+    """
+    size = np.abs(np.nan_to_num(found.cells)).max(axis=1)
+    place, made = list(days.series).index(TOTAL), []
+    for begin, end, _ in found.passed:
+        runs = [(size[at, begin + top], at, begin + top) for at in range(len(size))
+                for _, _, top in episodes(size[at, begin : end + 1], found.notice)]  # fmt: skip
+        runs = [run for run in runs if run[0] > found.bar]
+        while runs:
+            _, at, peak = max(runs)
+            at = place if size[place, peak] > found.bar else at
+            first, last, _ = next(one for one in episodes(size[at], found.bar) if one[0] <= peak <= one[1])
+            made.append((at, first, last, peak))
+            runs = [run for run in runs if abs(run[2] - peak) > WEEK and not (run[1] == at and first <= run[2] <= last)]
+    return made
 
 
 def what(days: Days, series: int, window: int) -> str:

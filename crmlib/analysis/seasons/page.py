@@ -69,7 +69,9 @@ def part_limits(days: Days, watched: Alerts | None) -> Part:
         many = wording.noun(len(days.changing), "Segment", "Segments")
         said = f"{many} {wording.listed(days.changing, most=3)}: not watched, as what customers do decides who is in."
         texts.append(said)
-    texts.append("Numbers of orders are watched, not their amounts; a cause is where it shows, not why.")
+    texts.append(
+        "Orders are watched by number: a few large ones move sales by chance. A cause is where it shows, not why."
+    )
     return Part(caveats=[Caveat(text=text) for text in texts])
 
 
