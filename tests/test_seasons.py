@@ -238,15 +238,15 @@ def test_a_closure_that_is_named_raises_no_alert_and_bends_nothing():
 @pytest.mark.slow
 def test_a_shift_lies_inside_its_dates_and_a_quiet_shop_has_none():
     inside = found = 0
-    for seed in range(4):
+    for seed in range(20):
         factor = np.ones(365 * 3)
-        at = 760 + 40 * seed
+        at = 500 + 25 * seed
         factor[at:] = 0.65
-        made = shop(seed, factor=factor)
+        made = shop(50 + seed, factor=factor)
         falls = [one for one in se.shifts(made, yearly=True, seed=seed).found if one.ratio.value < 1]
         found += bool(falls)
         inside += any(one.first <= made.frame.index[at].date() <= one.last for one in falls)
-    assert found == 4 and inside >= 3
+    assert found >= 19 and inside >= 17
     assert sum(bool(se.shifts(shop(400 + seed), yearly=True).found) for seed in range(8)) <= 2
 
 

@@ -126,6 +126,18 @@ def drawn(rng, groups=8, slow=0.0):
     return frame.assign(team=[f"g{g}" for g in frame["g"]]).drop(columns="g")
 
 
+def test_over_twenty_shops_the_slow_team_is_found_and_the_one_with_hard_cases_is_not():
+    rng, found, wronged = np.random.default_rng(11), 0, 0
+    for _ in range(20):
+        frame = drawn(rng, slow=1.2)
+        raw = frame.groupby("team")[["events", "n"]].sum()
+        hard = (raw["events"] / raw["n"]).drop("g0").idxmax()
+        (one,) = judge([Cells(kind="team", measure="late_reply", frame=frame, mix=("topic",))])
+        outside = one.table.set_index("team")["outside"]
+        found, wronged = found + (outside["g0"] > 0), wronged + (outside[hard] != 0)
+    assert found >= 17 and wronged <= 3
+
+
 @pytest.mark.slow
 def test_a_page_errs_as_rarely_as_it_says_and_finds_who_differs():
     rng = np.random.default_rng(5)

@@ -232,5 +232,9 @@ def advised(habits: Habits) -> tuple[str, str]:
     for trait, more in habits[:_NAMED]:
         goods = (f"news of {trait.goods}", "") if more else ("", trait.goods)
         said.append(goods if trait.goods else _ADVICE.get((trait.id, more), ("", "")))
-    write, leave = (wording.listed(filter(None, texts)) for texts in zip(*said, strict=True)) if said else ("", "")
+    # 'Sets and the best of the range, in the morning': with an 'and' the hour would be one more thing to write of.
+    write, leave = (
+        ", ".join(filter(None, (one for one, _ in said))),
+        wording.listed(filter(None, (off for _, off in said))),
+    )
     return write or "the bestsellers", leave or "nothing in particular"
