@@ -76,9 +76,9 @@ def test_the_planted_problem_is_named_for_its_kind_alone(three, found):
     assert len(page.headline.split()) <= 20 and len(page.actions) <= 3 and len(page.tiles) == 4
     assert page["structure"].value == 1 and page["problems"].value == 1
     assert {"personas", "problems", "answers", "held_out"} == set(page.tables)
-    assert set(page.lists) == {"persona_1", "persona_2", "persona_3"}
-    assert not any(set(one["customer_id"]) & set(other["customer_id"]) for n, one in page.lists.items()
-                   for m, other in page.lists.items() if n < m)  # fmt: skip
+    assert set(page.lists) == {"persona_1", "persona_2", "persona_3", "predictions"}
+    people = [set(page.lists[f"persona_{n}"]["customer_id"]) for n in (1, 2, 3)]
+    assert len(set.union(*people)) == sum(map(len, people))
 
 
 def test_one_crowd_is_cut_and_called_so(crowd):
