@@ -89,7 +89,7 @@ def pairs(shop: Drawn, items: Sequence[str], found: Iterable[Sequence[int]]) -> 
     `found` has places in `items`, as `rules.table["itemset"]` has in `baskets.ids`.
 
     >>> pairs(shop_drawn, ["P085", "P082"], [(0, 1)])[0].ours
-    7.0
+    7
     """
     planted = {frozenset((one["first"], one["second"])) for one in shop.truth["baskets"]["affinities"]}
     missing = planted - {frozenset(items[place] for place in places) for places in found}
