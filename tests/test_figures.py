@@ -12,7 +12,7 @@ import pytest
 import crmlib as crm
 from crmlib import figures, findings, formats
 from crmlib.errors import CrmError
-from crmlib.figures.charts import log_ticks
+from crmlib.figures.charts import log_ticks, name_ticks
 
 ROWS = pd.DataFrame(
     {"name": ["Free shipping", "Sorting $1 & $2", "Banner"], "value": [0.02, -0.01, 0.0], "low": [0.01, -0.03, -0.01],
@@ -191,3 +191,22 @@ def test_a_page_of_ones_own_from_a_frame_and_an_axes():
     with pytest.raises(CrmError, match="leave out customer_id"):
         crm.page("x", pd.DataFrame({"customer_id": ["a"]}))
     plt.close("all")
+
+
+@pytest.mark.parametrize(
+    ("places", "named"),
+    [
+        ([0, 0.5, 1, 1.5, 2], ["0", "", "1", "", "2"]),
+        ([-0.4, -0.2, 0, 0.2, 0.4], ["", "", "0", "", ""]),
+        ([9.8, 10, 10.2, 10.4, 10.6, 10.8, 11], ["", "10", "", "", "", "", "11"]),
+        ([0, 1, 2, 3], ["0", "1", "2", "3"]),
+        ([2], ["2"]),
+    ],
+)
+def test_no_two_ticks_are_named_the_same(places, named):
+    from matplotlib.figure import Figure
+
+    axis = Figure().add_subplot().xaxis
+    axis.set_ticks(places)
+    name_ticks(axis, lambda value: f"{value:.0f}".replace("-0", "0"))
+    assert [axis.get_major_formatter()(place, n) for n, place in enumerate(places)] == named

@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -194,7 +195,8 @@ def test_promotions_stand_beside_each_product_in_the_history():
     ]
     alone = crm.prices.part_history(read(promoted))
     assert alone.title == "No price moved for good" and [row[0] for row in alone.chart.table["rows"]] == ["b"]
-    assert crm.prices.part_history(read(weeks_of(*[5] * 30))).chart is None
+    never = crm.prices.part_history(read(weeks_of(*[5] * 30)))
+    assert never.chart is None and never.sentence == "A price lasts from four weeks on."
 
 
 @pytest.mark.parametrize(
@@ -288,6 +290,20 @@ def test_the_gain_of_another_price_counts_what_the_floor_counts(simulated):
     assert len(both) > 5
     change = both["worth_then"] - both["worth"]
     assert (np.sign(change) == np.sign(both["tried"] - both["shelf"])).all()  # fewer pieces are sent at a higher price
+
+
+@pytest.mark.parametrize(
+    ("naive", "said"),
+    [
+        (-2.1, "Naively it is 2.1% less, too near to tell apart."),
+        (-1.1, "Here a naive comparison says the same."),
+        (0.4, "Whoever compares naively gets 0.4% more."),
+    ],
+)
+def test_the_ladder_says_no_more_than_its_range(simulated, naive, said):
+    rows = pd.DataFrame({"rung": ["All products together", "Without season"], "elasticity": [naive, -1.1],
+                         "low": [-3.2, -2.3], "high": [-1.0, 0.0], "n": [9, 9]})  # fmt: skip
+    assert crm.prices.part_ladder(replace(simulated[0][1], ladder=rows)).sentence == said
 
 
 def test_no_advice_outside_tried_prices_and_what_is_advised_is_better(simulated):

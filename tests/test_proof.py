@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import doctest
 import importlib
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import crmlib as crm
@@ -16,6 +19,13 @@ from crmlib.analysis import proof
 from crmlib.analysis.proof.record import headline
 from crmlib.findings import Metric
 from crmlib.publishing import Run
+
+
+@dataclass(frozen=True)
+class Dealt:
+    """Days as `unfounded` needs them."""
+
+    series: pd.DataFrame
 
 
 def run(report: str, record: tuple[dict[str, Any], ...] = (), **values: float | None) -> Run:
@@ -47,6 +57,33 @@ def test_planted_truths() -> None:
     assert not proof.inside("gain", 0.3, float("nan"), float("nan"), source="drawn").passed
     assert proof.named("teams", ["a", "b"], ["b", "a"], source="drawn").passed
     assert proof.named("teams", ["a"], ["b"], source="drawn").ours == 2
+
+
+def test_a_shop_dealt_anew_keeps_its_totals_and_loses_its_pairs() -> None:
+    shop = proof.drawn(3)
+    other = proof.dealt(shop, 3)
+    before, after = (pd.read_csv(one.folder / "order_lines.csv", dtype=str) for one in (shop, other))
+    assert sorted(before["product_id"].dropna()) == sorted(after["product_id"].dropna())
+    assert before["order_id"].equals(after["order_id"]) and not before["product_id"].equals(after["product_id"])
+    found, items = [], []
+    for one in (shop, other):
+        baskets = crm.baskets.facts(crm.connect(one.folder), level="product", min_support=0.002)
+        found.append(crm.baskets.fit(baskets, min_confidence=0.05))
+        items.append(baskets.ids)
+    assert proof.pairs(shop, items[0], found[0].table["itemset"])[0].passed
+    assert not proof.pairs(shop, items[1], found[1].table["itemset"])[0].passed
+    assert found[0].pairs >= 8 and found[1].pairs <= 1
+    assert not proof.pairs(shop, items[0], ())[0].passed
+
+
+def test_what_is_found_in_nothing_fails() -> None:
+    verdict = SimpleNamespace(kind="team", table=pd.DataFrame({"team": ["a", "b", "c"]}), far=["a", "b", "c"])
+    days = Dealt(pd.DataFrame({"orders": [1.0, 2.0, 3.0]}))
+    found = proof.unfounded(
+        (9, 10), SimpleNamespace(verdicts=[verdict]), days, lambda _: SimpleNamespace(yearly=True), seed=1
+    )
+    assert [check.passed for check in found] == [False, False, False]
+    assert [check.ours for check in found] == [0.9, 1.0, 1.0]
 
 
 def test_the_page_leads_with_what_failed_and_what_not_to_trust() -> None:
@@ -84,6 +121,10 @@ def test_without_other_reports_only_the_methods_are_judged() -> None:
 
 @pytest.mark.parametrize("module", ["checks", "nulls", "papers", "planted", "record"])
 def test_examples_of_docstrings_run(module: str) -> None:
-    shown = {"crm": crm} | ({"shop_drawn": proof.drawn(1)} if module == "planted" else {})
+    shown: dict[str, Any] = {"crm": crm}
+    if module in ("planted", "nulls"):
+        shop_drawn = proof.drawn(1)
+        dealt = proof.dealt(shop_drawn, 1)
+        shown |= {"shop_drawn": shop_drawn, "small": crm.connect(dealt.folder)}
     found = doctest.testmod(importlib.import_module(f"crmlib.analysis.proof.{module}"), extraglobs=shown)
     assert found.attempted and not found.failed

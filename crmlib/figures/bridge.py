@@ -10,7 +10,7 @@ import pandas as pd
 
 from crmlib import formats
 from crmlib.figures.canvas import ACCENT, GREY, INK, MUTED, ORANGE, PAPER, draw
-from crmlib.figures.charts import Form, behind, few_ticks, lacks, no_math, row_labels
+from crmlib.figures.charts import Form, behind, few_ticks, lacks, name_ticks, no_math, row_labels
 from crmlib.findings import Chart
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def bridge(
         row_labels(ax, places, names, narrow=narrow, lift=0.13)
         few_ticks(ax, narrow=narrow)
         ax.grid(visible=False)
-        ax.xaxis.set_major_formatter(lambda at, _: form(at))
+        name_ticks(ax.xaxis, form)
         ax.set(xlabel=what, ylabel="")
         no_math(ax)
 

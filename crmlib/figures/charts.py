@@ -23,6 +23,7 @@ from crmlib.findings import Chart
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from numpy.typing import NDArray
 
 MOST_ROWS = 14
@@ -142,7 +143,7 @@ def bars(
         row_labels(ax, places, names, narrow=narrow, lift=0.13)
         few_ticks(ax, narrow=narrow)
         ax.grid(visible=False)
-        ax.xaxis.set_major_formatter(lambda at, _: form(at))
+        name_ticks(ax.xaxis, form)
         ax.set(xlabel=what, ylabel="")
         no_math(ax)
 
@@ -191,7 +192,7 @@ def columns(
         ticks = list(range(len(shown) - 1, -1, -every))[::-1]
         ax.set_xticks(ticks, [names[keep][i] for i in ticks])
         levels(ax)
-        ax.yaxis.set_major_formatter(lambda amount, _: form(amount))
+        name_ticks(ax.yaxis, form)
         top = np.nanmax([*shown, *was, 0])
         ax.set_ylim(min(0.0, np.nanmin(shown)), (1.16 if paired else 1.04) * top or 1)
         if paired:
@@ -293,12 +294,13 @@ def _measure_axis(ax: Axes, low: float, high: float, *, form: Form, what: str, n
         ax.set_xlim(min(low, ticks[0]) / 1.05, max(high, ticks[-1]) * 1.05)
         ax.set_xticks(ticks[:: 2 if narrow and len(ticks) > 7 else 1], minor=False)
         ax.xaxis.minorticks_off()
+        ax.xaxis.set_major_formatter(lambda at, _: form(at))
     else:
         margin = 0.06 * (high - low or 1)
         ax.set_xlim(low - margin, high + margin)
         few_ticks(ax, narrow=narrow)
+        name_ticks(ax.xaxis, form)
     ax.grid(visible=False)
-    ax.xaxis.set_major_formatter(lambda at, _: form(at))
     ax.set(xlabel=f"{what} (log scale)" if log else what, ylabel="")
     no_math(ax)
 
@@ -359,6 +361,21 @@ def levels(ax: Axes) -> None:
     from matplotlib.ticker import MaxNLocator
 
     ax.yaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
+
+
+def name_ticks(axis: Axis, form: Form) -> None:
+    """Name the ticks; where rounding would write the same name twice, every second, fifth or tenth alone."""
+
+    def said(at: float, _: float) -> str:
+        places = axis.get_majorticklocs()
+        steps = np.round(places / (np.diff(places).min() if len(places) > 1 else 1.0)).astype(int)
+        for every in (1, 2, 5, 10):
+            named = places[steps % every == 0]
+            if len({form(place) for place in named}) == len(named):
+                break
+        return form(at) if np.isclose(named, at).any() else ""
+
+    axis.set_major_formatter(said)
 
 
 def no_math(ax: Axes) -> None:

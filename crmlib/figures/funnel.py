@@ -10,7 +10,7 @@ import pandas as pd
 
 from crmlib import wording
 from crmlib.figures.canvas import ACCENT, GRID, INK, MUTED, ORANGE, PAPER, draw
-from crmlib.figures.charts import Form, behind, few_ticks, lacks, levels, no_math
+from crmlib.figures.charts import Form, behind, few_ticks, lacks, levels, name_ticks, no_math
 from crmlib.findings import Chart
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def funnel(
         ax.set(xlim=(0, top), ylim=(0, min(1.2 * max(seen), 1.05)), xlabel=across, ylabel=what)
         few_ticks(ax, narrow=narrow)
         levels(ax)
-        ax.yaxis.set_major_formatter(lambda at, _: form(at))
+        name_ticks(ax.yaxis, form)
         no_math(ax)
 
     far = [str(name) for name in frame.loc[frame[outside] != 0, label]]

@@ -13,7 +13,7 @@ import pandas as pd
 from crmlib import wording
 from crmlib.errors import CrmError
 from crmlib.figures.canvas import ACCENT, CYCLE, INK, MUTED, PAPER, draw
-from crmlib.figures.charts import Form, behind, few_ticks, lacks, levels, no_math
+from crmlib.figures.charts import Form, behind, few_ticks, lacks, levels, name_ticks, no_math
 from crmlib.findings import Chart
 
 if TYPE_CHECKING:
@@ -89,9 +89,9 @@ def line(
             time_axis(ax, narrow=narrow)
         else:
             few_ticks(ax, narrow=narrow)
-            ax.xaxis.set_major_formatter(lambda at, _: x_form(at))
+            name_ticks(ax.xaxis, x_form)
         levels(ax)
-        ax.yaxis.set_major_formatter(lambda at, _: form(at))
+        name_ticks(ax.yaxis, form)
         ax.set(xlabel=across, ylabel="\n".join(textwrap.wrap(what, 34)))
         no_math(ax)
 

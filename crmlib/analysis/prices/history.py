@@ -194,9 +194,12 @@ def part_history(found: History) -> Part:
     rest = products[(products["promotions"] > 0) & ~products["product_id"].isin(steps["product_id"])]
     rows = pd.concat([steps.astype(object), rest.sort_values("promotions", ascending=False).astype(object)])
     weeks = int(found.products["promotions"].sum())
-    said = (
-        f"A price lasts from four weeks on; {wording.counted(weeks, 'week')} of promotions are not counted as prices."
+    out = (
+        f"; {wording.counted(weeks, 'week')} of promotions {wording.noun(weeks, 'is', 'are')} not counted as prices"
+        if weeks
+        else ""
     )
+    said = f"A price lasts from four weeks on{out}."
     if rows.empty:
         return Part(title="No price moved for good", sentence=said, detail=True)
     of = wording.counted(steps["product_id"].nunique(), "product")

@@ -278,6 +278,9 @@ def part_ladder(found: Slopes) -> Part:
     naive, fair = (f"{formats.number(abs(row['elasticity']), digits=1)}% {'less' if row['elasticity'] < 0 else 'more'}"
                    for row in (first, last))  # fmt: skip
     apart = not last["low"] <= first["elasticity"] <= last["high"]
+    near = (
+        "Here a naive comparison says the same." if naive == fair else f"Naively it is {naive}, too near to tell apart."
+    )
     metric = Metric(
         id="elasticity", label="Elasticity", value=float(last["elasticity"]), low=float(last["low"]), unit="index",
         high=float(last["high"]), definition="percent more pieces for 1% more price, within products, without "
@@ -285,7 +288,7 @@ def part_ladder(found: Slopes) -> Part:
     )  # fmt: skip
     return Part(
         title=f"A product that gets 1% dearer sells {fair}", metrics=[metric], tables={"ladder": rows},
-        sentence=f"Whoever compares naively gets {naive}." if apart else "Here a naive comparison says about the same.",
+        sentence=f"Whoever compares naively gets {naive}." if apart else near,
         chart=figures.dots(rows, label="rung", value="elasticity", low="low", high="high", what="elasticity",
                            reference=0.0, form=lambda value: formats.number(value, digits=1)),
         method=["Poisson pseudo-likelihood with effects of products and of weeks by category, weeks without a sale "

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 
 from crmlib.analysis.proof.checks import Check, rate
@@ -10,6 +14,7 @@ from crmlib.stats.compare import score_test
 from crmlib.stats.sequential import split_p, widening
 
 _TESTS, _SPLITS, _DAYS, _VISITORS = 1_000, 300, 60, 200
+_YEARS = 10  # histories dealt anew
 
 
 def nulls(seed: int) -> tuple[Check, ...]:
@@ -42,3 +47,33 @@ def nulls(seed: int) -> tuple[Check, ...]:
         ),
         rate("any of twenty true nulls found", families, 0.05, source=f"{_TESTS:,} families drawn"),
     )
+
+
+def unfounded(
+    pairs: tuple[int, int], judged: Any, days: Any, normal: Callable[[Any], Any], *, seed: int
+) -> tuple[Check, ...]:
+    """Is anything found where all was dealt anew?
+
+    `pairs`: how many are found there, and in the shop itself; `judged`: `crm.teams.measure` there; `days` of
+    `crm.seasons.measure`, which are dealt here, and its `normal`.
+
+    >>> found = unfounded((0, 10), crm.teams.measure(small), crm.seasons.measure(small), crm.seasons.normal, seed=1)
+    >>> [check.passed for check in found]
+    [True, True, True]
+    """
+    rng, series = np.random.default_rng(seed), days.series
+    orders = (rng.permutation(len(series)) for _ in range(_YEARS))
+    histories = (replace(days, series=series.iloc[order].set_axis(series.index)) for order in orders)
+    verdicts = [one for one in judged.verdicts if one.kind in ("team", "carrier")]
+    cases = {(one.kind, name) for one in verdicts for name in one.table["team"]}
+    far = {(one.kind, name) for one in verdicts for name in one.far}
+    n, of = min(pairs), pairs[1]
+    shop, years = "the shop drawn, dealt anew", f"its days, dealt anew {_YEARS} times"
+    return (
+        rate("pairs of products dealt anew, beside those of the shop", [True] * n + [False] * (of - n), 0.05,
+             source=shop, most=True),
+        rate("teams and carriers named whose cases were dealt anew", [case in far for case in sorted(cases)], 0.05,
+             source=shop, most=True),
+        rate("a season of the year in days dealt anew", [bool(normal(one).yearly) for one in histories], 0.05,
+             source=years, most=True),
+    )  # fmt: skip

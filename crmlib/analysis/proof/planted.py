@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from crmlib.analysis.proof.checks import Check, inside, named
@@ -17,6 +19,7 @@ from crmlib.formats import outline
 _CUSTOMERS, _SEED = 800, 20
 _WIDE = 3.29  # errors to either side: 99.9 %, so that a dozen ranges do not fail by chance
 _SOURCE = "truth.json of the shop drawn"
+_DEALT = {"order_lines": "product_id", "tickets": "staff_id", "shipments": "carrier"}
 
 
 @dataclass(frozen=True)
@@ -43,18 +46,57 @@ def drawn(seed: int) -> Drawn:
     return Drawn(folder, json.loads((folder / "truth.json").read_text(encoding="utf-8")), held)
 
 
-def effects(shop: Drawn, table: pd.DataFrame) -> tuple[Check, ...]:
-    """Do the ranges of effects hold what was planted? `table` is that of `crm.experiments.fit`, whose `state` is ok.
+def dealt(shop: Drawn, seed: int) -> Drawn:
+    """The same shop with products dealt anew to baskets, tickets to people and parcels to carriers.
 
-    >>> effects(shop_drawn, pd.DataFrame({"state": []}))
-    ()
+    Nothing is left to be found. Baskets keep their sizes, products and people their totals.
+
+    >>> dealt(shop_drawn, seed=1).folder.name
+    'shop'
     """
-    return tuple(
-        inside(f"{row['experiment']}, {row['metric']}".replace("_", " "),
-               shop.truth["experiments"][row["experiment"]]["effects"][row["metric"]], row["low"], row["high"],
-               source=_SOURCE)
-        for row in table[table["state"] == "ok"].to_dict("records")
+    rng, held = np.random.default_rng(seed), tempfile.TemporaryDirectory(prefix="proof-")
+    folder = shutil.copytree(shop.folder, Path(held.name) / "shop")
+    for table, column in _DEALT.items():
+        path = folder / f"{table}.csv"
+        rows = pd.read_csv(path, dtype=str, keep_default_na=False)
+        rows.assign(**{column: rng.permutation(rows[column].to_numpy())}).to_csv(path, index=False)
+    return replace(shop, folder=folder, held=held)
+
+
+def effects(shop: Drawn, table: pd.DataFrame, checks: pd.DataFrame) -> tuple[Check, ...]:
+    """Do the ranges of effects hold what was planted, and are the broken splits found, and only they?
+
+    `table` is that of `crm.experiments.fit`, whose `state` is ok; `checks` that of `crm.experiments.validate`.
+
+    >>> none = pd.DataFrame({"state": [], "check": [], "verdict": [], "experiment": []})
+    >>> effects(shop_drawn, none, none)[0].passed
+    False
+    """
+    tests = shop.truth["experiments"]
+    broken = checks[(checks["check"] == "sample_ratio") & (checks["verdict"] != "ok")]["experiment"]
+    wanted = [name for name, said in tests.items() if said["split_broken"]]
+    return (
+        named("tests whose split is broken", wanted, broken, source=_SOURCE),
+        *(inside(f"{row['experiment']}, {row['metric']}".replace("_", " "),
+                 tests[row["experiment"]]["effects"][row["metric"]], row["low"], row["high"], source=_SOURCE)
+          for row in table[table["state"] == "ok"].to_dict("records")),
     )  # fmt: skip
+
+
+def pairs(shop: Drawn, items: Sequence[str], found: Iterable[Sequence[int]]) -> tuple[Check, ...]:
+    """Are the planted pairs among those found?
+
+    `found` has places in `items`, as `rules.table["itemset"]` has in `baskets.ids`.
+
+    >>> pairs(shop_drawn, ["P085", "P082"], [(0, 1)])[0].ours
+    7
+    """
+    planted = {frozenset((one["first"], one["second"])) for one in shop.truth["baskets"]["affinities"]}
+    missing = planted - {frozenset(items[place] for place in places) for places in found}
+    source = f"{_SOURCE}, which has {len(planted)}"
+    return (
+        named("planted pairs of products not found", (), ("–".join(sorted(pair)) for pair in missing), source=source),
+    )
 
 
 def slopes(shop: Drawn, table: pd.DataFrame) -> tuple[Check, ...]:
@@ -69,17 +111,6 @@ def slopes(shop: Drawn, table: pd.DataFrame) -> tuple[Check, ...]:
                row["own"] + _WIDE * row["error"], source=_SOURCE)
         for row in table[table["product_id"].isin(truth)].to_dict("records")
     )  # fmt: skip
-
-
-def splits(shop: Drawn, table: pd.DataFrame) -> tuple[Check, ...]:
-    """Are the broken splits found, and only they? `table` is that of `crm.experiments.validate`.
-
-    >>> splits(shop_drawn, pd.DataFrame({"check": [], "verdict": [], "experiment": []}))[0].passed
-    False
-    """
-    broken = table[(table["check"] == "sample_ratio") & (table["verdict"] != "ok")]["experiment"]
-    wanted = [name for name, said in shop.truth["experiments"].items() if said["split_broken"]]
-    return (named("tests whose split is broken", wanted, broken, source=_SOURCE),)
 
 
 def teams(shop: Drawn, outside: pd.DataFrame) -> tuple[Check, ...]:
