@@ -37,7 +37,7 @@ MAILCHIMP = Export(
     made={"customers": Made(rank=1, rows=_newest, columns={
         "_email": "Email Address", "_phone": "Phone Number", "first_name": "First Name", "last_name": "Last Name",
         "_name": (lambda t: joined_text(t, "First Name", "Last Name"), "First Name"), "tags": "TAGS",
-        "email_consent": (_state, "LEID"), "consent_at": (_since, "LEID")})},
+        "email_consent": (_state, "LEID"), "consent_at": (_since, "LEID"), "email_status": (_state, "LEID")})},
 )  # fmt: skip
 
 
@@ -46,6 +46,11 @@ def _agreed(rows: ir.Table) -> ir.StringValue:
     blocked = rows["EMAIL_BLACKLISTED"].lower()
     return ibis.cases((blocked.isin(["yes", "true", "1"]), "no"), (blocked.isin(["no", "false", "0"]), "yes"),
                       else_=ibis.null("string"))  # fmt: skip
+
+
+def _blocked(rows: ir.Table) -> ir.StringValue:
+    """Whether they left, bounced or complained the file does not say."""
+    return ibis.ifelse(_agreed(rows) == "no", "blacklisted", ibis.null("string"))
 
 
 def _added(rows: ir.Table) -> ir.StringValue:
@@ -68,5 +73,5 @@ BREVO = Export(
         "_name": (lambda t: joined_text(t, "FIRSTNAME", "LASTNAME"), "FIRSTNAME"),
         "_phone": (lambda t: "+" + t["SMS"].re_replace("[^0-9]", ""), "SMS"),
         "email_consent": (_agreed, "EMAIL_BLACKLISTED"), "consent_at": (_added, "ADDED_TIME"),
-        "sms_consent": (_no_texts, "SMS_BLACKLISTED")})},
+        "sms_consent": (_no_texts, "SMS_BLACKLISTED"), "email_status": (_blocked, "EMAIL_BLACKLISTED")})},
 )  # fmt: skip
