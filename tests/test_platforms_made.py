@@ -959,8 +959,7 @@ def test_matrixify_says_whose_address_is_none_and_since_when(tmp_path: Path) -> 
     (tmp_path / "Customers.csv").write_text("\n".join([header, *rows, ""]))
     shop = crm.connect(tmp_path, as_of="2026-02-01")
     assert left_out(shop) == (["a@x.org", "e@x.org"], {"refused": 1, "unsubscribed": 1, "bounced": 1})
-    # A day of one channel is none of another.
-    assert consents(shop) == {"a@x.org": (True, ""), "b@x.org": (False, "2025-03-02"), "c@x.org": (False, "2025-03-03"),
+    assert consents(shop) == {"a@x.org": (True, "2025-03-01"), "b@x.org": (False, "2025-03-02"), "c@x.org": (False, "2025-03-03"),
                               "d@x.org": (False, ""), "e@x.org": (True, "2025-03-05")}  # fmt: skip
     assert shop.fetch("customers")["customer_id"].tolist() == ["7", "8", "9", "10", "11"]
 

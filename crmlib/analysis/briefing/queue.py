@@ -207,10 +207,7 @@ def _ranked(rows: pd.DataFrame, worth: pd.DataFrame, measured: Earned, paused: s
 
 
 def _reachable(shop: Shop, rows: pd.DataFrame) -> tuple[pd.DataFrame, int]:
-    """Who may be contacted, with the `channel` they agreed to; and how many may not on any.
-
-    Who waits for an answer gets one, on what there is. Where the data does not say who agreed there is no channel.
-    """
+    """Who may be contacted, with `channel` if it is known who agreed; and how many may not. Who waits is answered."""
     order = {who: n for n, who in enumerate(rows["customer_id"])}
     own, others = rows[rows["personal"]], rows[~rows["personal"]]
     answered = reached(shop, own)

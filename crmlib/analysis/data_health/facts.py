@@ -47,7 +47,7 @@ class Health:
     missing         code, meaning, orders, money: orders that could not be used and stand nowhere else
     set_aside       table, row, code: the rows that could not be used
     last_new        day on which a customer last ordered for the first time; None without customers
-    told            until which day the data tells of sales; None without any
+    told            until which day before as_of the data tells of sales; NaT without any
     unlisted        buyers who are missing from the customer list; None without one
     fields          table, column, asked, shows: columns the shop lacks, how one asks for them, what they would show
     """
@@ -71,7 +71,7 @@ class Health:
     order_lines: int | None
     revenue: float | None
     like_for_like: bool
-    told: date | None
+    told: pd.Timestamp
 
     @property
     def total(self) -> pd.Series:
@@ -94,10 +94,7 @@ class Health:
     @property
     def last_month_is_partial(self) -> bool:
         """Is the newest month not over yet, or does the data end within it?"""
-        if self.months.empty:
-            return False
-        end = self.months["month"].iloc[-1] + pd.offsets.MonthEnd(0)
-        return bool(end >= pd.Timestamp(self.as_of)) or (self.told is not None and end.date() > self.told)
+        return bool((self.months["month"].tail(1) + pd.offsets.MonthEnd(0) > self.told).any())
 
     @property
     def full_months(self) -> pd.DataFrame:
@@ -193,12 +190,8 @@ def measure(shop: Shop) -> Health:
         order_lines=shop.audits["order_lines"].kept if shop.has("order_lines") else None,
         revenue=float(totals["revenue"]) if totals is not None and not pd.isna(totals["revenue"]) else None,
         like_for_like=not shop.has("orders", "refunded") or shop.has("orders", "refunded_at"),
-        told=_told(shop) if totals is not None and totals["orders"] else None,
+        told=min(facts.told(shop)[1], pd.Timestamp(shop.as_of) - pd.Timedelta(days=1)) if sold else pd.NaT,
     )
-
-
-def _told(shop: Shop) -> date:
-    return facts.told(shop)[1].date()
 
 
 def _last_new(shop: Shop) -> date | None:

@@ -63,7 +63,7 @@ def part_months(health: Health, *, rule: str = "") -> Part:
         frame.tail(_YEAR if compared else 36),
         period="name", value=health.measure, before="before" if compared else "",
         unfinished="unfinished", what=f"{what} by month", form=form,
-        caption=_caption(health),
+        caption="The last month is not whole." if health.last_month_is_partial else "",
         table=figures.tabulate(frame[::-1], caption=f"{what} by month, newest first", labels=labels,
                                formats=dict.fromkeys(("orders", "revenue", "before"), formats.number),
                                file="tables/months.csv"),
@@ -81,12 +81,6 @@ def part_months(health: Health, *, rule: str = "") -> Part:
 def _form(health: Health) -> figures.Form:
     unit = health.unit
     return lambda value: wording.rounded_money(value, health.currency) if unit != "orders" else formats.number(value)
-
-
-def _caption(health: Health) -> str:
-    over = health.as_of > (health.months["month"].iloc[-1] + pd.offsets.MonthEnd(0)).date()
-    said = "The data ends within the last month." if over else "The last month is not over."
-    return said if health.last_month_is_partial else ""
 
 
 def _a_year_earlier(health: Health) -> pd.Series:

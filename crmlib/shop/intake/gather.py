@@ -31,6 +31,7 @@ from crmlib.shop.tables import TABLES
 # orders.csv, and what is exported in parts: orders_2.csv, orders-2026-01.csv, orders (1).csv.
 _NAMED = re.compile(rf"({'|'.join(TABLES)})([-_ .]*\(?\d[-_ .\d]*\)?)?", re.IGNORECASE)
 _MOST_FILES = 500
+_HEEDED = "a no in it wins over a yes in the shop's own customers, unless that is newer"
 
 
 @dataclass(frozen=True)
@@ -294,8 +295,7 @@ class _Gathering:
                     origins[table.name] += [item.origin for item in items]
                 elif table.name == "customers" and {"_email", "email_consent"} <= set(table.rows.columns):
                     contacts.append(table)
-                    told = "a no in it wins over a yes in the shop's own customers, unless that is newer"
-                    self.told.append(Told(remarks=((items[0].unpacked.name, told),)))
+                    self.told.append(Told(remarks=((items[0].unpacked.name, _HEEDED),)))
         if contacts:
             path = self._place() / "noes.parquet"
             noes = persons.refusals(together({"customers": contacts})["customers"])

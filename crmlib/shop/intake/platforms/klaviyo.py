@@ -8,49 +8,39 @@ import ibis.expr.types as ir
 from crmlib.shop.intake.platforms.base import Export, Made, Spec, either, joined_text
 
 _NAME: Spec = (lambda t: joined_text(t, "First Name", "Last Name"), "First Name")
-_BARRED = "Email Suppressions"
 
 
 def _status(rows: ir.Table) -> ir.StringValue:
     """Why an address is kept from mail, where it is: by itself, by the person or by the shop; else what was agreed."""
-    why = either(rows, _BARRED).lower().re_replace(r'[\[\]" ]', "").fill_null("")
+    why = either(rows, "Email Suppressions").lower().re_replace(r'[\[\]" ]', "").fill_null("")
     return ibis.cases((why.re_search("bounce|invalid"), "bounced"), (why.re_search("unsub|spam"), "unsubscribed"),
                       (why != "", "suppressed"), else_=rows["Email Marketing Consent"].lower())  # fmt: skip
 
 
 def _since(rows: ir.Table) -> ir.StringValue:
     """The day of what was agreed; of what keeps an address from mail the file knows none."""
-    day = either(rows, "Email Marketing Consent Timestamp")
-    return ibis.ifelse(_status(rows) == rows["Email Marketing Consent"].lower(), day, ibis.null("string"))
+    agreed = _status(rows) == rows["Email Marketing Consent"].lower()
+    return ibis.ifelse(agreed, either(rows, "Email Marketing Consent Timestamp"), ibis.null("string"))
 
 
 KLAVIYO = Export(
     platform="Klaviyo", what="profiles",
     needs=("Email", "Email Marketing Consent"), key="Email",
-    also=("Last Name", _BARRED, "Email Marketing Consent Timestamp"),
+    also=("Last Name", "Email Suppressions", "Email Marketing Consent Timestamp"),
     made={"customers": Made(rank=1, columns={
         "_email": "Email", "_phone": "Phone Number", "_name": _NAME, "first_name": "First Name",
-        "last_name": "Last Name", "city": "City", "region": "State / Region", "country": "Country",
-        "postcode": "Zip Code", "email_consent": (_status, "Email Marketing Consent"),
+        "last_name": "Last Name", "country": "Country", "email_consent": (_status, "Email Marketing Consent"),
         "consent_at": (_since, "Email Marketing Consent"), "email_status": (_status, "Email Marketing Consent")})},
 )  # fmt: skip
 
 
-def _updated(rows: ir.Table) -> ir.StringValue:
-    """The day of what was said of e-mail, but where text messages were agreed to on another."""
-    day, other = either(rows, "Email Marketing: Updated At"), either(rows, "SMS Marketing: Updated At")
-    texts = (either(rows, "SMS Marketing: Status").lower() == "subscribed").fill_null(False)
-    return ibis.ifelse(texts & ~day.identical_to(other), ibis.null("string"), day)
-
-
 MATRIXIFY = Export(
     platform="Shopify", what="customers by Matrixify",
-    needs=("ID", "Email", "Email Marketing: Status"),
-    also=("Last Name", "Email Marketing: Updated At", "SMS Marketing: Updated At"),
+    needs=("ID", "Email", "Email Marketing: Status"), also=("Last Name",),
     made={"customers": Made(columns={
         "_account": "ID", "_email": "Email", "_phone": "Phone", "_name": _NAME, "first_name": "First Name",
         "last_name": "Last Name", "created_at": "Created At", "language": "Language", "country": "Address Country Code",
         "region": "Address Province Code", "city": "Address City", "postcode": "Address Zip", "tags": "Tags",
-        "email_consent": "Email Marketing: Status", "consent_at": (_updated, "Email Marketing: Status"),
-        "email_status": "Email Marketing: Status", "sms_consent": "SMS Marketing: Status"})},
+        "email_consent": "Email Marketing: Status", "email_status": "Email Marketing: Status",
+        "consent_at": "Email Marketing: Updated At"})},
 )  # fmt: skip

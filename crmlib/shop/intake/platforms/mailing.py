@@ -48,11 +48,6 @@ def _agreed(rows: ir.Table) -> ir.StringValue:
                       else_=ibis.null("string"))  # fmt: skip
 
 
-def _blocked(rows: ir.Table) -> ir.StringValue:
-    """Whether they left, bounced or complained the file does not say."""
-    return ibis.ifelse(_agreed(rows) == "no", "blacklisted", ibis.null("string"))
-
-
 def _added(rows: ir.Table) -> ir.StringValue:
     """The day is the first of the two numbers; when somebody was blocked the file does not say."""
     day = rows["ADDED_TIME"].re_replace(r"^(\d\d)-(\d\d)-(\d{4})", r"\3-\2-\1")
@@ -73,5 +68,6 @@ BREVO = Export(
         "_name": (lambda t: joined_text(t, "FIRSTNAME", "LASTNAME"), "FIRSTNAME"),
         "_phone": (lambda t: "+" + t["SMS"].re_replace("[^0-9]", ""), "SMS"),
         "email_consent": (_agreed, "EMAIL_BLACKLISTED"), "consent_at": (_added, "ADDED_TIME"),
-        "sms_consent": (_no_texts, "SMS_BLACKLISTED"), "email_status": (_blocked, "EMAIL_BLACKLISTED")})},
+        "sms_consent": (_no_texts, "SMS_BLACKLISTED"),
+        "email_status": (lambda t: _agreed(t).nullif("yes").replace("no", "blacklisted"), "EMAIL_BLACKLISTED")})},
 )  # fmt: skip
