@@ -160,7 +160,7 @@ def told(shop: Shop) -> tuple[pd.Timestamp, pd.Timestamp, pd.Timestamp]:
         first=lambda t: t["day"].min(), last=lambda t: t["day"].max(), days=lambda t: t["day"].nunique()
     )).iloc[0]  # fmt: skip
     first, newest = pd.Timestamp(days["first"]), pd.Timestamp(days["last"])
-    slack = pd.Timedelta(days=_SLACK_DAYS + 3 * (newest - first).days / max(int(days["days"]), 1))
+    slack = pd.to_timedelta(_SLACK_DAYS + 3 * (newest - first).days / max(int(days["days"]), 1), unit="D")
     return first - slack, max(newest + slack, pd.Timestamp(shop.data_through or newest)), newest
 
 
