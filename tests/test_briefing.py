@@ -66,7 +66,8 @@ def store(write_shop: ShopWriter) -> crm.Shop:
 def two_runs(folder: Path, store: crm.Shop) -> list[Run]:
     due = listed(PEOPLE[:80], store, reason="due", margin_last_year=range(80))
     back = listed(PEOPLE[40:], store, reason="left", margin_last_year=50.0, chance_back=0.1)
-    waits = pd.DataFrame({"customer_id": PEOPLE[:5], "email": "", "feedback_id": "f", "theme": "delivery_time"})
+    waits = pd.DataFrame({"customer_id": PEOPLE[:5], "email": "", "feedback_id": "f",
+                          "reason": "unhappy about delivery time, no answer on record"})  # fmt: skip
     values = pd.DataFrame({"customer_id": PEOPLE, "expected_value": range(120), "low_value": 0.0, "high_value": 200.0})
     return [
         run(folder, "purchase_cycles", {"due": due}, [Action(what="Remind 80 customers, soonest first", file="lists/due.csv")]),
@@ -102,6 +103,34 @@ def test_consent_is_asked_anew_and_by_channel(tmp_path: Path, store: crm.Shop) -
     assert set(written.loc[number % 3 == 0, "channel"]) == {"sms"} and (number[number % 3 == 0] % 9 == 0).all()
     assert set(written.loc[number % 3 != 0, "channel"]) == {"email"}
     assert found.unreachable == sum(n % 3 == 0 and n % 9 != 0 for n in range(5, 120)) and found.beyond == 0
+
+
+@pytest.mark.parametrize(
+    ("lacks", "ways", "unreachable"),
+    [
+        (["sms_consent"], {"email"}, sum(n % 3 == 0 for n in range(5, 120))),
+        (["email_consent"], {"sms", ""}, 0),
+        (["email_consent", "sms_consent"], {""}, 0),
+    ],
+)
+def test_no_channel_is_proposed_of_which_nobody_knows_who_agreed(
+    tmp_path: Path, write_shop: ShopWriter, lacks: list[str], ways: set[str], unreachable: int
+) -> None:
+    shop = crm.connect(write_shop(orders=orders(), customers=customers().drop(columns=lacks)), as_of=AS_OF)
+    found = asked(shop, two_runs(tmp_path, shop), contacts=1000)
+    written = found.people[found.people["lot"] != ""]
+    assert set(written["channel"]) == ways and found.unreachable == unreachable
+    by_text = written.loc[written["channel"] == "sms", "customer_id"].str[1:].astype(int)
+    assert (by_text % 9 == 0).all() and bool(len(by_text)) == ("sms" in ways)
+    unsure = any("nobody knows whether they agreed" in action.why for action in page(shop, found, earned(shop)).actions)
+    assert unsure == ("" in ways)
+
+
+def test_an_answer_goes_where_there_is_an_address(tmp_path: Path, write_shop: ShopWriter) -> None:
+    people = customers().assign(email=["", "", *customers()["email"][2:]], phone=["", *["+49301234567"] * 119])
+    shop = crm.connect(write_shop(orders=orders(), customers=people), as_of=AS_OF)
+    answered = asked(shop, two_runs(tmp_path, shop), contacts=5).people.set_index("customer_id")["channel"]
+    assert answered.loc[["c000", "c001", "c002"]].tolist() == ["", "phone", "email"]
 
 
 def test_those_left_alone_stand_where_they_would_have_come_and_are_no_contacts(tmp_path: Path, store: crm.Shop) -> None:

@@ -100,7 +100,7 @@ def test_the_last_month_is_marked_while_it_is_not_over(shop):
     part = data_health.part_months(health)
     assert page_of(shop).headline.endswith("January sales were €30.")
     assert part.title == "Sales: too few months to compare"
-    assert part.chart.caption == "The last month is not over."
+    assert part.chart.caption == "The last month is not whole."
     over = data_health.measure(crm.connect(shop.folder, as_of="2025-03-01"))
     assert not over.last_month_is_partial
     assert data_health.page(over, shop=shop).headline.endswith("February sales were €5.")
@@ -244,12 +244,12 @@ def test_refunds_still_to_come_do_not_look_like_growth(write_shop):
 
 
 def test_orders_that_are_missing_from_the_months_are_said_with_their_money(write_shop):
-    good = [{"order_id": str(n), "ordered_at": "2025-01-05", "customer_id": "a", "total": "10"} for n in range(5)]
+    good = [{"order_id": str(n), "ordered_at": "2025-01-30", "customer_id": "a", "total": "10"} for n in range(5)]
     bad = [
         {"order_id": "5", "ordered_at": "sometime", "customer_id": "a", "total": "30"},
         {"order_id": "6", "ordered_at": "sometime", "customer_id": "a", "total": "lots"},
-        {"order_id": "", "ordered_at": "2025-01-05", "customer_id": "a", "total": "12"},
-        {"order_id": "1", "ordered_at": "2025-01-05", "customer_id": "a", "total": "10"},
+        {"order_id": "", "ordered_at": "2025-01-30", "customer_id": "a", "total": "12"},
+        {"order_id": "1", "ordered_at": "2025-01-30", "customer_id": "a", "total": "10"},
     ]
     said = page_of(crm.connect(write_shop(orders=good + bad, toml='currency = "EUR"'), as_of="2025-02-01"))
     assert said.headline == "3 orders worth €42 could not be used. January sales were €50."
@@ -383,7 +383,7 @@ def test_files_that_were_not_read_are_named(write_shop):
     ],
 )
 def test_sales_lead_where_next_to_nothing_is_missing(write_shop, total, headline):
-    rows = [("1", "2025-01-05", "400"), ("2", "2025-01-06", "600"), ("3", "sometime", total)]
+    rows = [("1", "2025-01-05", "400"), ("2", "2025-01-30", "600"), ("3", "sometime", total)]
     orders = [{"order_id": n, "ordered_at": day, "total": money} for n, day, money in rows]
     said = page_of(crm.connect(write_shop(orders=orders, toml='currency = "EUR"'), as_of="2025-02-01"))
     assert said.headline == headline
@@ -496,3 +496,14 @@ def test_what_is_no_goods_is_named_with_its_lines_and_money(write_shop, lines, t
     if part:
         assert (part.title, part.sentence, part.chart.table["rows"], part.detail) == (title, sentence, rows, True)
         assert part.tables["not_goods"]["lines"].sum() == sum(int(row[2]) for row in rows)
+
+
+def test_a_month_that_the_data_does_not_hold_whole_is_no_full_month(write_shop):
+    """Looked at long after the export, January is what it was on the day of the export: not over."""
+    days = pd.date_range("2023-11-01", "2025-01-11", freq="2D")
+    orders = [{"order_id": str(n), "ordered_at": f"{day:%F}", "total": "10"} for n, day in enumerate(days)]
+    for as_of in ("2025-01-12", "2025-06-30"):
+        health = data_health.measure(crm.connect(write_shop(as_of, orders=orders), as_of=as_of))
+        assert health.last_month_is_partial and health.full_months["month"].iloc[-1] == pd.Timestamp("2024-12-01")
+        assert "December sales" in data_health.page(health, shop=crm.connect(write_shop(as_of, orders=orders))).headline
+        assert data_health.part_months(health).chart.caption == "The last month is not whole."

@@ -364,6 +364,8 @@ def test_who_is_to_be_answered_has_a_name_and_an_address(write_shop: Callable[..
     )
     queue = feedback.part_answers(_readings([(1.0, "price", "Bad")] * 2), tickets=True, shop=shop).lists["reply_queue"]
     assert queue["customer_id"].tolist() == ["C0", "C1"]
+    assert list(queue.columns[:3]) == ["customer_id", "lot", "reason"] and set(queue["lot"]) == {""}
+    assert set(queue["reason"]) == {"unhappy about price, no answer on record"}
     # A customer who never agreed to marketing is still owed an answer; one whom no table knows stays, without an address.
     assert queue["first_name"].fillna("").tolist() == ["Ann", ""] and queue["email"].fillna("").tolist() == [
         "a@example.org",

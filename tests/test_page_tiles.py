@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from crmlib.findings import Change
+from crmlib.findings import Change, Metric
 from crmlib.report.page import sparkline as spark
 from crmlib.report.page import summary
 from crmlib.report.page.page import Facts
-from crmlib.report.page.tiles import ranked, trends
+from crmlib.report.page.tiles import ranked, tile, trends
 from tests.pages_helpers import action, metric, page_of, part, payload
 from tests.test_pages import memory, run_of, tile_of
 
@@ -102,3 +102,12 @@ def test_what_the_first_finding_means_stands_below_its_picture_and_not_among_fol
     assert meaning in html and html.count("Three in ten baskets") == 1
     bare = page_of(payload(parts=[part(sentence="", chart={"caption": ""})]))
     assert "<figcaption>" not in bare
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "said"),
+    [(1.0, "customers", "customer"), (2.0, "customers", "customers"), (0.0, "customers", "customers"), (1.0, "people", "person")],
+)  # fmt: skip
+def test_one_is_counted_in_the_singular(value: float, unit: str, said: str) -> None:
+    held = Metric(id="held_out", label="Held back at random", value=value, unit=unit, definition="who is left alone")
+    assert tile(held)["unit"] == said

@@ -6,6 +6,7 @@ import pytest
 
 from crmlib.errors import UsageError
 from crmlib.report.parameters import Parameter, find_reports, read_report, resolve, select
+from crmlib.shop.tables import TABLES
 from tests.pages_helpers import code, make_project, prose, write_notebook
 
 CELL = """level: str = "product"  # what an item is, one of product, category, brand
@@ -193,3 +194,12 @@ def test_reports_come_in_the_order_of_their_numbers(project: Path) -> None:
     write_notebook(project, "09_baskets", [])
     with pytest.raises(UsageError, match="rename one"):
         find_reports(project / "notebooks")
+
+
+def test_what_a_report_needs_is_a_table_or_columns_of_it() -> None:
+    """Or `crm check` says of a report that runs that it cannot."""
+    for notebook in find_reports(Path(__file__).parents[1] / "notebooks").values():
+        report = read_report(notebook)
+        for place in (place for need in report.needs for place in need.split(" or ")):
+            table, *columns = place.split(".")
+            assert table in TABLES and set(columns) <= set(TABLES[table].names), f"{report.name} needs {place}"

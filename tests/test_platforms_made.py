@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 
 import crmlib as crm
+from crmlib.analysis import outreach
 from crmlib.errors import DataError
 from crmlib.shop.intake.gather import Gathered, gather
 from crmlib.shop.intake.platforms import EXPORTS, recognise
@@ -910,6 +911,111 @@ def test_days_that_do_not_sort_let_no_old_yes_win(tmp_path: Path) -> None:
         more=",UNSUB_TIME",
     )
     assert consents(crm.connect(tmp_path / "in", as_of="2026-02-01")) == {"a@x.org": (False, "2025-12-01")}
+
+
+def left_out(shop: crm.Shop) -> tuple[list[str], dict[str, int]]:
+    """The addresses on a list of all customers, and who is not on it."""
+    found = outreach.contactable(shop, shop.fetch("customers")[["customer_id"]])
+    return sorted(found.frame["email"]), dict(found.left_out)
+
+
+def test_who_bounced_is_on_no_list_and_counted_so(tmp_path: Path) -> None:
+    """Whatever the other exports say, and in the order of their names or not."""
+    mailchimp(tmp_path / "in", "subscribed", member("a@x.org", "2025-03-01 10:00:00"))
+    gone = ",2025-10-10 09:00:00"
+    mailchimp(tmp_path / "in", "cleaned", member("b@x.org", gone[1:], more=gone), more=",CLEAN_TIME")
+    mailchimp(tmp_path / "in", "left", member("c@x.org", gone[1:], more=gone), more=",UNSUB_TIME")
+    said = [("a", "SUBSCRIBED", ""), ("b", "SUBSCRIBED", ""), ("d", "SUBSCRIBED", '"[""HARD_BOUNCE""]"'),
+            ("e", "SUBSCRIBED", '"[""UNSUBSCRIBE""]"'), ("f", "SUBSCRIBED", "[]"), ("g", "NEVER_SUBSCRIBED", ""),
+            ("h", "SUBSCRIBED", '"[""USER_SUPPRESSED""]"')]  # fmt: skip
+    header = "Email,Klaviyo ID,First Name,Last Name,Email Marketing Consent,Email Marketing Consent Timestamp,Email Suppressions"
+    rows = [f"{who}@x.org,k{who},Ann,A,{word},2025-01-02 03:04:05,{why}" for who, word, why in said]
+    (tmp_path / "in" / "profiles.csv").write_text("\n".join([header, *rows, ""]))
+    (tmp_path / "in" / "brevo.csv").write_text(
+        "EMAIL;LASTNAME;FIRSTNAME;SMS;EMAIL_BLACKLISTED;SMS_BLACKLISTED;ADDED_TIME\n"
+        "b@x.org;A;Ann;;No;No;12-04-2022 09:30\ni@x.org;A;Ann;;Yes;No;12-04-2022 09:30\n"
+    )
+    shop = crm.connect(tmp_path / "in", as_of="2026-02-01")
+    known = shop.fetch("customers").set_index("email")
+    assert left_out(shop) == (["a@x.org", "f@x.org"], {"refused": 2, "unsubscribed": 2, "bounced": 3})
+    assert known["email_status"].to_dict() == {
+        "a@x.org": "subscribed", "b@x.org": "cleaned", "c@x.org": "unsubscribed", "d@x.org": "bounced",
+        "e@x.org": "unsubscribed", "f@x.org": "subscribed", "g@x.org": "never_subscribed", "h@x.org": "suppressed",
+        "i@x.org": "blacklisted",
+    }  # fmt: skip
+    # Of what keeps an address from mail the day is not told, and the day of the yes is none of it.
+    assert consents(shop)["d@x.org"] == (False, "") and consents(shop)["f@x.org"] == (True, "2025-01-02")
+    # Before somebody left, or bounced, nothing is said of it.
+    before = crm.connect(tmp_path / "in", as_of="2025-09-01")
+    assert pd.isna(before.fetch("customers").set_index("email").loc["b@x.org", "email_status"])
+
+
+def test_matrixify_says_whose_address_is_none_and_since_when(tmp_path: Path) -> None:
+    header = "ID,Email,First Name,Last Name,Email Marketing: Status,Email Marketing: Updated At,SMS Marketing: Status,SMS Marketing: Updated At"
+    rows = ["7,a@x.org,Ann,A,subscribed,2025-03-01 10:00:00 +0100,subscribed,2025-04-01 10:00:00 +0100",
+            "8,b@x.org,Bo,B,invalid,2025-03-02 10:00:00 +0100,not_subscribed,",
+            "9,c@x.org,Cy,C,unsubscribed,2025-03-03 10:00:00 +0100,,", "10,d@x.org,Di,D,pending,,,",
+            "11,e@x.org,Ed,E,subscribed,2025-03-05 10:00:00 +0100,,"]  # fmt: skip
+    (tmp_path / "Customers.csv").write_text("\n".join([header, *rows, ""]))
+    shop = crm.connect(tmp_path, as_of="2026-02-01")
+    assert left_out(shop) == (["a@x.org", "e@x.org"], {"refused": 1, "unsubscribed": 1, "bounced": 1})
+    assert consents(shop) == {"a@x.org": (True, "2025-03-01"), "b@x.org": (False, "2025-03-02"), "c@x.org": (False, "2025-03-03"),
+                              "d@x.org": (False, ""), "e@x.org": (True, "2025-03-05")}  # fmt: skip
+    assert shop.fetch("customers")["customer_id"].tolist() == ["7", "8", "9", "10", "11"]
+
+
+OWN = [  # e-mail, consent and its day as the shop's own customers.csv has them, and what comes of it
+    ("a@x.org", "yes", "", True, ""), (" B@x.org", "yes", "2025-01-01", False, "2025-09-09"),
+    ("c@x.org", "yes", "", False, "2025-10-10"), ("d@x.org", "yes", "01.12.2025", True, "2025-12-01"),
+    ("e@x.org", "no", "2025-01-05", False, "2025-01-05"), ("c@x.org", "yes", "2025-02-02", False, "2025-10-10"),
+    ("", "yes", "", True, ""), ("z@x.org", "yes", "2025-02-02", True, "2025-02-02"),
+]  # fmt: skip
+
+
+def test_a_no_in_an_export_wins_over_the_shops_own_list(tmp_path: Path) -> None:
+    """But for what the shop was told on a later day; whoever is in the export alone is no customer."""
+    left = ",2025-09-09 09:00:00"
+    mailchimp(tmp_path / "in", "subscribed", *(member(f"{who}@x.org", "2025-03-01 10:00:00") for who in "aey"))
+    mailchimp(
+        tmp_path / "in", "left", *(member(f"{who}@x.org", left[1:], more=left) for who in "bd"), more=",UNSUB_TIME"
+    )
+    gone = ",2025-10-10 09:00:00"
+    mailchimp(tmp_path / "in", "cleaned", member("c@x.org", gone[1:], more=gone), more=",CLEAN_TIME")
+    own = "".join(f"{place},{mail},{said},{day}\n" for place, (mail, said, day, *_) in enumerate(OWN))
+    (tmp_path / "in" / "customers.csv").write_text(f"customer_id,email,email_consent,consent_at\n{own}")
+    shop = crm.connect(tmp_path / "in", as_of="2026-02-01")
+    people = shop.fetch("customers")
+    assert people["customer_id"].tolist() == [str(place) for place in range(len(OWN))]
+    days = people["consent_at"].astype(str).replace("NaT", "").fillna("").str[:10]
+    assert list(zip(people["email_consent"], days, strict=True)) == [row[3:] for row in OWN]
+    assert left_out(shop)[1] == {"refused": 1, "unsubscribed": 1, "bounced": 2, "no address": 1}
+    told = shop.notes().set_index("code").loc[["remark"], "detail"]
+    assert list(told) == ["a no in it wins over a yes in the shop's own customers, unless that is newer"]
+    # Of an old day what came later is not known: the shop's own word stands.
+    assert left_out(crm.connect(tmp_path / "in", as_of="2025-09-01"))[1] == {
+        "refused": 1,
+        "unknown": 1,
+        "no address": 1,
+    }
+
+
+def test_a_no_on_one_channel_leaves_the_other_its_day(tmp_path: Path) -> None:
+    header = "EMAIL;LASTNAME;FIRSTNAME;SMS;EMAIL_BLACKLISTED;SMS_BLACKLISTED;ADDED_TIME"
+    (tmp_path / "brevo.csv").write_text(f"{header}\na@x.org;A;Ann;;No;Yes;12-04-2022 09:30\n")
+    own = "customer_id,email,email_consent,sms_consent,consent_at\n1,a@x.org,yes,yes,2025-01-02\n"
+    (tmp_path / "customers.csv").write_text(own)
+    shop = crm.connect(tmp_path, as_of="2026-02-01")
+    assert consents(shop) == {"a@x.org": (True, "2025-01-02")} and not shop.fetch("customers").loc[0, "sms_consent"]
+
+
+def test_a_shop_that_has_not_asked_for_consent_heeds_a_mailing_tool(tmp_path: Path) -> None:
+    gone = ",2025-10-10 09:00:00"
+    mailchimp(tmp_path / "in", "cleaned", member("c@x.org", gone[1:], more=gone), more=",CLEAN_TIME")
+    (tmp_path / "in" / "customers.csv").write_text("customer_id,email\n1,a@x.org\n2,c@x.org\n")
+    found = outreach.contactable(
+        crm.connect(tmp_path / "in", as_of="2026-02-01"), pd.DataFrame({"customer_id": ["1", "2"]})
+    )
+    assert (found.checked, dict(found.left_out), list(found.frame["customer_id"])) == (False, {"bounced": 1}, ["1"])
 
 
 def test_brevos_block_lists_are_read_the_other_way_round(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from crmlib.errors import DataError
 from crmlib.shop import erased, quality, survey, vocabulary
 from crmlib.shop.cells import Manner
 from crmlib.shop.engines import Engine, Raw, Sharing, flag
+from crmlib.shop.intake import persons
 from crmlib.shop.intake.files import Source, column_map, unchanged
 from crmlib.shop.intake.gather import gather
 from crmlib.shop.intake.kept import Kept, Part, holding
@@ -119,6 +120,8 @@ def take_in(
         typed["orders"] = _judged(works, typed)
     clock = datetime.now(ZoneInfo(settings.timezone)).date()
     day = as_of or settings.as_of or _after_latest(works, typed, clock)
+    if noes := gathered.noes:
+        typed["customers"] = persons.heeded(works, typed["customers"], works.raw(noes).rows, as_of=day)
     taking = _Taking(works, typed, day)
     for file in files:
         taking.take(file)
@@ -167,7 +170,7 @@ class _Taking:
 
     def take(self, file: _File) -> None:
         works, name, table = self.works, file.name, TABLES[file.name]
-        present = frozenset(file.columns)
+        present = frozenset((*file.columns, *file.waiting.source.more))
         has_key = bool(table.key) and present.issuperset(table.key)
         rows = quality.placed(self.typed[name], table, as_of=self.day, orders=self._known_orders, has_key=has_key)
         # Only what does not count is written down, not every row once more.

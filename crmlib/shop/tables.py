@@ -89,7 +89,7 @@ _TABLES = (
         """),
         key=("customer_id",),
         time="created_at",
-        states=(State("consent_at", ("email_consent", "sms_consent", "ads_consent")),),
+        states=(State("consent_at", ("email_consent", "sms_consent", "ads_consent", "email_status")),),
     ),
     Table(
         "orders",

@@ -83,7 +83,7 @@ _NOT_AGREED = _any("""
     blocked, no consent, abgemeldet, désabonnée?, désinscrite?, disiscritt[oa], uitgeschreven
 """)
 _CHANNELS = {"email_consent": "e-?mails?( marketing)?|newsletters?", "sms_consent": "sms|text( messages)?",
-             "ads_consent": "ads|adverts"}  # fmt: skip
+             "ads_consent": "ads|adverts", "email_status": "e-?mails?"}  # fmt: skip
 # By its name a column of who may not be written to.
 _OPPOSITE = r"(?i)black|unsub|suppress|opt[ _-]?out|do[ _-]?not|dont|abgemeldet|d[ée]sabonn"
 _NOT_GOODS = {

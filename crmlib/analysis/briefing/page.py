@@ -76,7 +76,8 @@ def _asked(found: Queue) -> list[Action]:
     order = (
         "Those come first for whom past lists of the kind earned most; where none was measured, "
         f"{formats.share(SUPPOSED)} of what is at stake stands in, for the order alone. "
-        "Each row says why, by when and on which channel."
+        "Each row says why, by when and on which channel"
+        + ("." if (found.contacts["channel"] != "").all() else "; none, where nobody knows whether they agreed to one.")
     )
     made = [
         (personal, _in_person(found.waiting, personal - found.waiting), 2, "service", _FILE,

@@ -14,7 +14,7 @@ import pandas as pd
 from crmlib import wording
 from crmlib.analysis.briefing.occasions import BIRTHDAY, TICKET, occasions
 from crmlib.analysis.earned import Earned
-from crmlib.analysis.outreach import contactable, kept, lots, reached
+from crmlib.analysis.outreach import Channel, contactable, kept, lots, reached
 from crmlib.findings import severest
 from crmlib.formats import outline
 from crmlib.lots import LEAVE
@@ -162,9 +162,6 @@ def _reason(row: Mapping[str, str], name: str) -> str:
     """Why somebody is on a list, from the row itself."""
     if row.get("reason"):
         return row["reason"]
-    if "feedback_id" in row:
-        about = row.get("theme", "").replace("_", " ")
-        return f"unhappy about {about}, no answer on record" if about else "unhappy, no answer on record"
     called = row.get("segment") or f"on the list ‘{name.replace('_', ' ')}’"
     silent = row.get("silent_days") or row.get("days_since_last_order", "")
     return f"{called}, silent for {wording.counted(int(float(silent)), 'day')}" if silent else called
@@ -210,17 +207,18 @@ def _ranked(rows: pd.DataFrame, worth: pd.DataFrame, measured: Earned, paused: s
 
 
 def _reachable(shop: Shop, rows: pd.DataFrame) -> tuple[pd.DataFrame, int]:
-    """Who may be contacted, with `channel`; and how many may not on any. Who waits for an answer gets one."""
+    """Who may be contacted, with `channel` if it is known who agreed; and how many may not. Who waits is answered."""
     order = {who: n for n, who in enumerate(rows["customer_id"])}
     own, others = rows[rows["personal"]], rows[~rows["personal"]]
     answered = reached(shop, own)
-    parts = [answered.assign(channel=_has(answered, "email").map({True: "email", False: "phone"}))] if len(own) else []
+    phone = _has(answered, "phone").map({True: "phone", False: ""})
+    parts = [answered.assign(channel=phone.mask(_has(answered, "email"), "email"))] if len(own) else []
     left = others
-    for channel in ("email", "sms"):
-        if len(left):
-            may = contactable(shop, left, channel=channel).frame
-            parts.append(may.assign(channel=channel))
-            left = left[~left["customer_id"].isin(may["customer_id"])]
+    ways: tuple[tuple[Channel, bool], ...] = (("email", True), ("sms", True), ("email", False))
+    for channel, known in ways:
+        if len(left) and (may := contactable(shop, left, channel=channel)).checked == known:
+            parts.append(may.frame.assign(channel=channel if known else ""))
+            left = left[~left["customer_id"].isin(may.frame["customer_id"])]
     whole = pd.concat(parts) if parts else rows.assign(channel="")
     return whole.sort_values("customer_id", key=lambda ids: ids.map(order)).reset_index(drop=True), len(left)
 

@@ -47,6 +47,7 @@ class Health:
     missing         code, meaning, orders, money: orders that could not be used and stand nowhere else
     set_aside       table, row, code: the rows that could not be used
     last_new        day on which a customer last ordered for the first time; None without customers
+    told            until which day before as_of the data tells of sales; NaT without any
     unlisted        buyers who are missing from the customer list; None without one
     fields          table, column, asked, shows: columns the shop lacks, how one asks for them, what they would show
     """
@@ -70,6 +71,7 @@ class Health:
     order_lines: int | None
     revenue: float | None
     like_for_like: bool
+    told: pd.Timestamp
 
     @property
     def total(self) -> pd.Series:
@@ -91,8 +93,8 @@ class Health:
 
     @property
     def last_month_is_partial(self) -> bool:
-        """Is the newest month not over yet?"""
-        return not self.months.empty and self.months["month"].iloc[-1].date() == self.as_of.replace(day=1)
+        """Is the newest month not over yet, or does the data end within it?"""
+        return bool((self.months["month"].tail(1) + pd.offsets.MonthEnd(0) > self.told).any())
 
     @property
     def full_months(self) -> pd.DataFrame:
@@ -188,6 +190,7 @@ def measure(shop: Shop) -> Health:
         order_lines=shop.audits["order_lines"].kept if shop.has("order_lines") else None,
         revenue=float(totals["revenue"]) if totals is not None and not pd.isna(totals["revenue"]) else None,
         like_for_like=not shop.has("orders", "refunded") or shop.has("orders", "refunded_at"),
+        told=min(facts.told(shop)[1], pd.Timestamp(shop.as_of) - pd.Timedelta(days=1)) if sold else pd.NaT,
     )
 
 

@@ -63,7 +63,7 @@ def part_months(health: Health, *, rule: str = "") -> Part:
         frame.tail(_YEAR if compared else 36),
         period="name", value=health.measure, before="before" if compared else "",
         unfinished="unfinished", what=f"{what} by month", form=form,
-        caption="The last month is not over." if health.last_month_is_partial else "",
+        caption="The last month is not whole." if health.last_month_is_partial else "",
         table=figures.tabulate(frame[::-1], caption=f"{what} by month, newest first", labels=labels,
                                formats=dict.fromkeys(("orders", "revenue", "before"), formats.number),
                                file="tables/months.csv"),

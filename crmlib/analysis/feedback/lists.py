@@ -78,9 +78,12 @@ def _loudest(readings: Readings) -> list[str]:
 def part_answers(readings: Readings, *, tickets: bool, shop: Shop | None = None) -> Part:
     """How many unhappy customers of the last month wait for an answer? `tickets`: does the data say who got one?
 
-    With a `shop` the list says how they are called and reached: an answer to what somebody wrote needs no consent.
+    With a `shop` the list says how they are called and reached: an answer to what somebody wrote needs no consent, and
+    the `lot` is empty, for nobody is left alone without one.
     """
     queue = reply_queue(readings)
+    about = (" about " + queue["theme"].astype(str).str.replace("_", " ")).mask(queue["theme"] == "", "")
+    queue = queue.assign(lot="", reason="unhappy" + about + ", no answer on record")
     queue = reached(shop, queue) if shop is not None else queue
     count, dated = len(queue), readings.texts.empty or bool(readings.texts["day"].notna().any())
     metric = Metric(

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from crmlib.shop.shop import Shop
 
 YEAR, LEAST_ORDERS = 12, 30
-_SLACK_DAYS = 3  # and three usual gaps: so long before a month's end the newest order may lie
 _MOST_PRODUCTS = 500_000
 _LEAST_YEARLY, _LEAST_MONTHLY = 8, 6  # changes from which their spread is known
 _KINDS = ("before", "now", "orders_before", "orders_now", "buyers_before", "buyers_now")
@@ -163,13 +162,7 @@ def _months(shop: Shop) -> pd.DataFrame:
     rows["month"] = pd.to_datetime(rows["month"])
     if rows.empty:
         return rows.assign(whole=pd.Series(dtype=bool))
-    days = shop.fetch(shared.sales(shop).aggregate(
-        first=lambda t: t["day"].min(), last=lambda t: t["day"].max(), days=lambda t: t["day"].nunique()
-    )).iloc[0]  # fmt: skip
-    first, newest = pd.Timestamp(days["first"]), pd.Timestamp(days["last"])
-    slack = pd.Timedelta(days=_SLACK_DAYS + 3 * (newest - first).days / max(int(days["days"]), 1))
-    # An export that ended in the middle of a month tells nothing of its rest.
-    told = max(newest + slack, pd.Timestamp(shop.data_through or newest))
+    begin, told, newest = shared.told(shop)
     every = pd.date_range(rows["month"].iloc[0], newest.replace(day=1), freq="MS")
     over = pd.date_range(every[-1] + pd.DateOffset(months=1), pd.Timestamp(shop.as_of), freq="MS", inclusive="left")
     every = every.append(over[over + pd.offsets.MonthEnd(0) <= told])
@@ -178,8 +171,7 @@ def _months(shop: Shop) -> pd.DataFrame:
     rows = rows.fillna(dict.fromkeys(rows.columns.difference(["month", *lacks]), 0))
     rows = rows.astype(dict.fromkeys(("orders", "customers", "new", "guests"), "int64"))
     ends = rows["month"] + pd.offsets.MonthEnd(0)
-    begun = rows["month"] + slack >= first
-    return rows.assign(whole=(ends < pd.Timestamp(shop.as_of)) & (ends <= told) & begun)
+    return rows.assign(whole=(ends < pd.Timestamp(shop.as_of)) & (ends <= told) & (rows["month"] >= begin))
 
 
 def pairs(full: pd.Series, as_of: date) -> dict[str, Pair]:

@@ -76,7 +76,9 @@ def _unit(metric: Metric) -> str:
     unit = metric.unit.replace("_", " ")
     if metric.unit in ("share", "index", "") or (len(unit) == 3 and unit.isupper()):
         return ""
-    return "" if unit.rstrip("s").casefold() in metric.label.replace("_", " ").casefold() else unit
+    if unit.rstrip("s").casefold() in metric.label.replace("_", " ").casefold():
+        return ""
+    return unit if metric.value != 1 else "person" if unit == "people" else unit.rstrip("s")
 
 
 def trends(runs: Iterable[Any]) -> dict[str, dict[str, str]]:

@@ -23,6 +23,7 @@ from crmlib.shop.facts.orders import (
     net_orders,
     order_margins,
     sales,
+    told,
 )
 
 __all__ = [
@@ -49,4 +50,5 @@ __all__ = [
     "public_holidays",
     "purchase_days",
     "sales",
+    "told",
 ]

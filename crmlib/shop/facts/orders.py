@@ -9,9 +9,12 @@ from collections.abc import Sequence
 
 import ibis
 import ibis.expr.types as ir
+import pandas as pd
 
 from crmlib.errors import NotAvailable
 from crmlib.shop.shop import Shop
+
+_SLACK_DAYS = 3  # and three usual gaps: so long before a month's end the newest order may lie
 
 
 def line_money(shop: Shop) -> ir.DecimalColumn:
@@ -146,6 +149,19 @@ def monthly(shop: Shop) -> ir.Table:
     sold = sales(shop)
     months = sold.group_by(month=sold["day"].truncate("M"))
     return months.aggregate(orders=sold["orders"].sum(), revenue=sold["revenue"].sum()).order_by("month")
+
+
+def told(shop: Shop) -> tuple[pd.Timestamp, pd.Timestamp, pd.Timestamp]:
+    """From and until which day does the data tell of sales, and when was the newest? NaT where there are none.
+
+    An export that ended in the middle of a month tells nothing of its rest, but for three usual gaps between orders.
+    """
+    days = shop.fetch(sales(shop).aggregate(
+        first=lambda t: t["day"].min(), last=lambda t: t["day"].max(), days=lambda t: t["day"].nunique()
+    )).iloc[0]  # fmt: skip
+    first, newest = pd.Timestamp(days["first"]), pd.Timestamp(days["last"])
+    slack = pd.to_timedelta(_SLACK_DAYS + 3 * (newest - first).days / max(int(days["days"]), 1), unit="D")
+    return first - slack, max(newest + slack, pd.Timestamp(shop.data_through or newest)), newest
 
 
 def has_costs(shop: Shop) -> bool:

@@ -31,6 +31,7 @@ from crmlib.shop.tables import TABLES
 # orders.csv, and what is exported in parts: orders_2.csv, orders-2026-01.csv, orders (1).csv.
 _NAMED = re.compile(rf"({'|'.join(TABLES)})([-_ .]*\(?\d[-_ .\d]*\)?)?", re.IGNORECASE)
 _MOST_FILES = 500
+_HEEDED = "a no in it wins over a yes in the shop's own customers, unless that is newer"
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class Gathered:
     people: people.People = field(default_factory=people.People)
     timezone: str = ""  # where the clock of its exports stands, if shop.toml does not say
     dates: str = ""  # likewise the order of day and month
+    noes: Source | None = None  # by address what exports say no to, where the shop has customers of its own
 
 
 def gather(folder: Path, settings: Settings, *, scratch: Path, kept: Kept | None = None) -> Gathered:
@@ -139,6 +141,7 @@ class _Gathering:
     number: int = 0
     timezone: str = ""
     dates: str = ""
+    noes: Source | None = None
 
     def all(self, paths: Sequence[Path]) -> Gathered:
         ours: dict[str, list[_Item]] = defaultdict(list)
@@ -163,6 +166,8 @@ class _Gathering:
         if theirs:
             made, crowd = self._made(list(theirs.values()), taken=set(sources))
             sources |= made
+            if self.noes:
+                sources["customers"] = replace(sources["customers"], more=self.noes.header)
             self.told = [replace(one, recognised=tuple(_without(one.recognised, set(made)))) for one in self.told]
         whole = Told(
             recognised=tuple(recognised for one in self.told for recognised in one.recognised),
@@ -171,7 +176,7 @@ class _Gathering:
             remarks=tuple(remark for one in self.told for remark in one.remarks),
         )
         return Gathered(
-            [sources[table] for table in TABLES if table in sources], whole, crowd, self.timezone, self.dates
+            [sources[table] for table in TABLES if table in sources], whole, crowd, self.timezone, self.dates, self.noes
         )
 
     @cached_property
@@ -280,6 +285,7 @@ class _Gathering:
         """The tables that exports make, but for those that are there under our names."""
         parts: dict[str, list[Table_]] = defaultdict(list)
         origins: dict[str, list[Given]] = defaultdict(list)
+        contacts: list[Table_] = []
         for export, items in theirs:
             composed = compose(self.works, export, [self._piece(item, export) for item in items], self.settings)
             self.told.append(composed.told)
@@ -287,6 +293,14 @@ class _Gathering:
                 if table.name not in taken:
                     parts[table.name].append(table)
                     origins[table.name] += [item.origin for item in items]
+                elif table.name == "customers" and {"_email", "email_consent"} <= set(table.rows.columns):
+                    contacts.append(table)
+                    self.told.append(Told(remarks=((items[0].unpacked.name, _HEEDED),)))
+        if contacts:
+            path = self._place() / "noes.parquet"
+            noes = persons.refusals(together({"customers": contacts})["customers"])
+            self.works.write(noes, path)
+            self.noes = Source("noes", path, path, "", ("email_status",) if "no email_status" in noes.columns else ())
         tables, crowd = persons.resolved(self.works, with_refunds(together(parts)), country=self.settings.country)
         sources = {
             table: self._written(table, rows, origins[table], canonical=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from functools import reduce
 from operator import or_
 
@@ -17,7 +18,9 @@ from crmlib.shop.tables import TABLES
 from crmlib.shop.vocabulary import is_guest, yes_or_no
 
 _SAID = ("_platform", *WHO)
-_CONSENTS = next(state.columns for state in TABLES["customers"].states if state.at == "consent_at")
+_STATES = next(state.columns for state in TABLES["customers"].states if state.at == "consent_at")
+_CONSENTS = tuple(name for name in _STATES if name.endswith("_consent"))
+_NEVER = ibis.null("timestamp")
 
 
 def resolved(works: Engine, tables: Mapping[str, ir.Table], *, country: str) -> tuple[dict[str, ir.Table], People]:
@@ -86,14 +89,18 @@ def _consents(people: ir.Table, order: Sequence[ir.Value]) -> dict[str, ir.Value
     that day."""
     found: dict[str, ir.Value] = {}
     undated = [people["consent_at"].isnull()] if "consent_at" in people.columns else []
-    for name in (name for name in _CONSENTS if name in people.columns):
-        says = yes_or_no(people[name].cast("string").strip().lower(), name)
+    for name in (name for name in _STATES if name in people.columns):
+        says = _says(people, name)
         first = ibis.cases((says.isnull(), 2), (says, 1), else_=0)
         told = {"order_by": [first, *undated, *order], "where": people["_last"] & people[name].notnull()}
         found[name] = people[name].first(**told)
-        if undated:
+        if undated and name in _CONSENTS:
             found[f"_since {name}"] = people["consent_at"].first(**told, include_null=True)
     return found
+
+
+def _says(rows: ir.Table, name: str) -> ir.BooleanValue:
+    return yes_or_no(rows[name].cast("string").strip().lower(), name)
 
 
 def _of_one_day(each: ir.Table) -> ir.Table:
@@ -102,10 +109,40 @@ def _of_one_day(each: ir.Table) -> ir.Table:
     if not said:
         return each
     day = ibis.cases(*((each[name].notnull(), each[f"_since {name}"]) for name in said), else_=each["consent_at"])
-    other = [
-        yes_or_no(each[name].cast("string").strip().lower(), name).fill_null(False)
-        & ~each[f"_since {name}"].identical_to(day)
-        for name in said
-    ]
+    other = [_says(each, name).fill_null(False) & ~each[f"_since {name}"].identical_to(day) for name in said]
     alone = ibis.ifelse(reduce(or_, other), ibis.null(day.type()), day)
     return each.mutate(consent_at=alone).drop(*(f"_since {name}" for name in said))
+
+
+def refusals(rows: ir.Table) -> ir.Table:
+    """What the latest files of exports say no to, by `mail`: 'no <column>' what is said, 'since <column>' the last day
+    it was said on, where all who say so know one."""
+    latest = rows.mutate(mail=rows["_email"].strip().lower(), _file=rows["_at"] // A_FILE)
+    latest = latest.mutate(_last=latest["_file"] == latest["_file"].max().over(group_by=["mail", "_part"]))
+    day = latest["consent_at"].left(19).try_cast("timestamp") if "consent_at" in rows.columns else _NEVER
+    # A row's one day is that of its yes to e-mail, where it has one.
+    day = ibis.ifelse(_says(latest, "email_consent").fill_null(False), _NEVER, day)
+    found: dict[str, ir.Value] = {}
+    for name in (name for name in _STATES if name in rows.columns):
+        no = latest["_last"] & ~_says(latest, name).fill_null(True)
+        found[f"no {name}"] = latest[name].first(where=no, order_by=[latest["_rank"], latest["_at"]])
+        found[f"since {name}"] = ibis.ifelse((no & day.isnull()).any(), _NEVER, day.max(where=no))
+    return latest.filter(latest["mail"] != "").group_by("mail").aggregate(**found)
+
+
+def heeded(works: Engine, people: ir.Table, noes: ir.Table, *, as_of: date) -> ir.Table:
+    """The shop's own customers: a no that exports know before as_of wins over what is not said on a later day."""
+    told = people.left_join(noes, people["email"].strip().lower() == noes["mail"])
+    changes: dict[str, ir.Value] = {}
+    days: list[tuple[ir.BooleanValue, ir.Value]] = []
+    for name in (name for name in _STATES if f"no {name}" in noes.columns):
+        no, since = told[f"no {name}"], told[f"since {name}"]
+        later = (told["consent_at"] > since) | (since >= ibis.timestamp(as_of.isoformat()))
+        won = no.notnull() & ~later.fill_null(False)
+        changes[name] = ibis.ifelse(won, ibis.literal(False) if name in _CONSENTS else no, told[name])
+        days.append((won, since))
+    # What is still a yes keeps its day.
+    still = reduce(or_, [changes.get(name, told[name]).fill_null(False) for name in _CONSENTS])
+    day = ibis.ifelse(still, told["consent_at"], ibis.cases(*days, else_=told["consent_at"]))
+    rows = told.mutate(**changes, consent_at=day).select(*people.columns)
+    return works.keep("_heeded_customers", rows.order_by("_row"))

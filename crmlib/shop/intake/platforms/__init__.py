@@ -11,6 +11,7 @@ from crmlib.shop.intake.platforms import (
     etsy,
     etsy_items,
     experiments,
+    klaviyo,
     magento,
     mailing,
     payments,
@@ -31,7 +32,7 @@ __all__ = ["EXPORTS", "Export", "Identity", "Made", "nearest_export", "recognise
 _MODULES = (
     shopify, shopify_lists, woocommerce, woocommerce_core, woocommerce_more, magento, prestashop,
     etsy, etsy_items, amazon, ebay, square, payments,
-    reviews, tickets, experiments, databases, mailing,
+    reviews, tickets, experiments, databases, mailing, klaviyo,
 )  # fmt: skip
 EXPORTS: tuple[Export, ...] = tuple(
     value for module in _MODULES for value in vars(module).values() if isinstance(value, Export)

@@ -37,7 +37,7 @@ MAILCHIMP = Export(
     made={"customers": Made(rank=1, rows=_newest, columns={
         "_email": "Email Address", "_phone": "Phone Number", "first_name": "First Name", "last_name": "Last Name",
         "_name": (lambda t: joined_text(t, "First Name", "Last Name"), "First Name"), "tags": "TAGS",
-        "email_consent": (_state, "LEID"), "consent_at": (_since, "LEID")})},
+        "email_consent": (_state, "LEID"), "consent_at": (_since, "LEID"), "email_status": (_state, "LEID")})},
 )  # fmt: skip
 
 
@@ -68,5 +68,6 @@ BREVO = Export(
         "_name": (lambda t: joined_text(t, "FIRSTNAME", "LASTNAME"), "FIRSTNAME"),
         "_phone": (lambda t: "+" + t["SMS"].re_replace("[^0-9]", ""), "SMS"),
         "email_consent": (_agreed, "EMAIL_BLACKLISTED"), "consent_at": (_added, "ADDED_TIME"),
-        "sms_consent": (_no_texts, "SMS_BLACKLISTED")})},
+        "sms_consent": (_no_texts, "SMS_BLACKLISTED"),
+        "email_status": (lambda t: _agreed(t).nullif("yes").replace("no", "blacklisted"), "EMAIL_BLACKLISTED")})},
 )  # fmt: skip
