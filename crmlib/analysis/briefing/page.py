@@ -20,7 +20,7 @@ from crmlib.shop.facts import public_holidays
 if TYPE_CHECKING:
     from crmlib.shop.shop import Shop
 
-_SHOWN, _LINES, _LABEL = 12, 3, 46  # rows, lines of the text, letters that fit a phone
+_SHOWN, _LINES, _LABEL = 12, 3, 44  # rows, lines of the text, letters that fit a phone and one line of a chart
 _LABELS = {"what": "What", "owner": "Who", "by": "By", "worth": "Worth", "title": "From"}
 _TASKS = {"what": "What", "owner": "Who", "customers": "Customers", "offers": "With an offer"}
 _FILE, _CARDS = f"lists/{LIST}.csv", f"lists/{BIRTHDAY}.csv"

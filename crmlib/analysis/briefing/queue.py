@@ -32,6 +32,7 @@ SUPPOSED = 0.05  # of what is at stake: what writing adds, for the order alone, 
 _MOST_ROWS = 5_000  # of a list, best first
 _OFFERS = ("suggest", "remind_of")
 _TEXTS = ["lot", "owner", "offer", "report"]
+_CLAUSE = re.compile("(?:‘[^’]*’|[,:;](?! )|[^,:;])*")  # up to a comma outside a name
 _WANTED = ["customer_id", "list", "what", "reason", "by", "place", "stake", "waits", *_TEXTS]
 _WORTH = ["expected_value", "low_value", "high_value"]
 
@@ -154,8 +155,12 @@ def _listed(run: Run, lists: Mapping[str, Sequence[Mapping[str, str]]]) -> Itera
 
 
 def _task(what: str) -> str:
-    """What an action asks for, of one: 'Write to 31 best customers, oldest first' → 'Write to best customers'."""
-    return re.sub(r" (?:the |these )?[\d,]+(?= )", "", re.split("[,:;] ", what)[0], count=1)
+    """What an action asks for, of one.
+
+    >>> _task("Write to 31 ‘Small orders, gifts’ customers, the oldest first")
+    'Write to ‘Small orders, gifts’ customers'
+    """
+    return re.sub(r" (?:the |these )?[\d,]+(?= )", "", _CLAUSE.match(what)[0], count=1)  # type: ignore[index]
 
 
 def _reason(row: Mapping[str, str], name: str) -> str:
