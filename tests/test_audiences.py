@@ -126,6 +126,15 @@ def test_a_shop_without_its_own_gets_starters_as_far_as_its_tables_go(demo_shop,
         au.audiences(opened(write_shop, 'rich = "spent(9999)"', name="poor", orders=orders()))
 
 
+def test_who_left_no_number_cannot_be_texted_and_who_left_no_address_not_be_written_to(write_shop):
+    rows = [{"customer_id": f"c{i}", "email": "", "phone": "", "email_consent": i < 2, "sms_consent": True}
+            for i in range(9)]  # fmt: skip
+    part = au.part_lost(au.audiences(opened(write_shop, 'all_of_them = "everyone"', customers=rows)))
+    assert part.title == "9 customers in ‘all of them’ can't be reached by text message"
+    assert part.sentence == "They left no phone number."
+    assert ["e-mail", "Left no address", "<5"] in [row[1:] for row in part.chart.table["rows"]]
+
+
 def test_who_would_hear_twice_is_said(write_shop):
     shop = opened(write_shop, 'buyers = "bought"\nloyal = "bought_often(3)"', customers=people(), orders=orders())
     part = au.part_overlap(au.audiences(shop))

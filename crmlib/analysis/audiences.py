@@ -235,9 +235,13 @@ def part_lost(every: Audiences) -> Part:
     if lost.empty:
         return Part()
     asked = lost.sort_values("people", ascending=False, kind="stable")["reason"].iloc[0] in ("refused", "unknown")
+    reasons = [
+        "left no phone number" if reason == "no address" and channel == "sms" else _REASONS[str(reason)]
+        for channel, reason in zip(lost["channel"], lost["reason"], strict=True)
+    ]
     lost = lost.assign(
         audience=lost["audience"].str.replace("_", " "), channel=lost["channel"].map(_CALLED),
-        reason=lost["reason"].map(lambda reason: wording.upper(_REASONS[str(reason)])),
+        reason=[wording.upper(reason) for reason in reasons],
     ).sort_values("people", ascending=False, kind="stable")  # fmt: skip
     top = lost.iloc[0]
     return Part(
