@@ -123,6 +123,17 @@ def test_the_best_are_those_who_bring_most_margin_where_costs_are_known(write_sh
         assert f" of {brought} in the year up to the last purchase" in rfm.rules(at, "EUR")["best, gone quiet"]
 
 
+def test_the_cut_that_is_printed_is_the_one_that_cuts(today):
+    """To the cent: whoever counts by the printed rule finds the same best customers."""
+    frame = today.frame.assign(last_year=today.frame["last_year"] + 0.27 + 0.001 * (np.arange(len(today.frame)) % 3))
+    at = cu.cuts(replace(today, frame=frame))
+    printed = rfm.rules(at, "EUR")["best"]
+    assert printed.startswith(f"at least €{at.best:,.2f} of sales") and at.best % 1 == pytest.approx(0.27)
+    still, best = frame["silent_days"] <= at.quiet_days, frame["last_year"].round(2) >= round(at.best, 2)
+    assert (cu.kinds(frame, at) == "best").equals(still & best)
+    assert rfm.rules(replace(at, best=40.0), "EUR")["best"].startswith("at least €40 of sales")
+
+
 def test_ties_stay_together_and_nobody_is_best_where_nothing_separates():
     frame = pd.DataFrame(
         {"customer_id": [f"c{i}" for i in range(100)], "purchases": 1, "silent_days": 10, "known_days": 10,
