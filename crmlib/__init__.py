@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from crmlib.figures.own import page
     from crmlib.findings import Part, compose
     from crmlib.ipython import connect
-    from crmlib.publishing import due, publish, published
+    from crmlib.publishing import due, earlier, publish, published
     from crmlib.shop.segments import segment
     from crmlib.shop.shop import Shop
 
@@ -56,6 +56,7 @@ __all__ = [
     "customers",
     "data_health",
     "due",
+    "earlier",
     "experiments",
     "feedback",
     "lifetime_value",
@@ -79,6 +80,7 @@ _FUNCTIONS = {
     "Part": "crmlib.findings",
     "compose": "crmlib.findings",
     "due": "crmlib.publishing",
+    "earlier": "crmlib.publishing",
     "page": "crmlib.figures.own",
     "publish": "crmlib.publishing",
     "published": "crmlib.publishing",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 DUE_FILE = "due.json"
+EARLIER_FILE = "earlier.json"
 PUBLISHED_FILE = "published.json"
 LARGEST_TABLE = 1_000_000  # bytes of CSV that may travel inside a notebook
 
@@ -88,10 +89,28 @@ def publish(findings: Findings, *, shop: Source, out: str | Path = "") -> Publis
 
 def due(out: str | Path) -> tuple[Due, ...]:
     """What earlier runs of this report predicted and can be graded now, as the runner laid it into `out`."""
-    file = Path(out) / DUE_FILE if out else None
-    if file is None or not file.is_file():
-        return ()
-    return tuple(due_from(said) for said in json.loads(file.read_text(encoding="utf-8")))
+    return tuple(due_from(said) for said in _laid(out, DUE_FILE))
+
+
+def earlier(out: str | Path) -> tuple[tuple[date, Mapping[str, Metric]], ...]:
+    """What did earlier runs of this report with the same parameters find? Day and numbers by id, the oldest first.
+
+    As the runner laid it into `out`; a run whose numbers cannot be read is left out, and `crm verify` tells.
+    """
+    found = []
+    for said in _laid(out, EARLIER_FILE):
+        try:
+            metrics = json.loads((Path(said["folder"]) / "metrics.json").read_text(encoding="utf-8"))["metrics"]
+        except (OSError, ValueError, KeyError):
+            continue
+        found.append((date.fromisoformat(said["as_of"]), {one["id"]: Metric(**one) for one in metrics}))
+    return tuple(sorted(found, key=lambda run: run[0]))
+
+
+def _laid(out: str | Path, name: str) -> list[dict[str, Any]]:
+    """What the runner left for a notebook in a file of that name; nothing where it left none."""
+    file = Path(out) / name if out else None
+    return list(json.loads(file.read_text(encoding="utf-8"))) if file and file.is_file() else []
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,15 +138,12 @@ def published(out: str | Path) -> tuple[Run, ...]:
 
     For a notebook that says so in its metadata: `"crm": {"after": "others"}`. It then runs after them.
     """
-    file = Path(out) / PUBLISHED_FILE if out else None
-    if file is None or not file.is_file():
-        return ()
     found = [
         Run(report=said["report"], title=said["title"], as_of=date.fromisoformat(said["as_of"]),
             headline=said["headline"], metrics={one["id"]: Metric(**one) for one in said["metrics"]},
             actions=tuple(typed(Action, one) for one in said.get("actions", ())),
             record=tuple(said.get("record", ())), folder=Path(said["folder"]))
-        for said in json.loads(file.read_text(encoding="utf-8"))
+        for said in _laid(out, PUBLISHED_FILE)
     ]  # fmt: skip
     return tuple(sorted(found, key=lambda run: run.as_of, reverse=True))
 

@@ -1,12 +1,17 @@
 """Audiences: counts at each node, who may be written to, and nobody on a list who did not agree."""
 
+import json
 import random
+from datetime import date
 
 import pandas as pd
 import pytest
 
 import crmlib as crm
 from crmlib.errors import NotAvailable, NotEnoughData
+from crmlib.report.folder import store
+from crmlib.report.folder.manifest import Manifest
+from crmlib.report.memory import record
 
 au = crm.audiences
 
@@ -121,6 +126,15 @@ def test_a_shop_without_its_own_gets_starters_as_far_as_its_tables_go(demo_shop,
         au.audiences(opened(write_shop, 'rich = "spent(9999)"', name="poor", orders=orders()))
 
 
+def test_who_left_no_number_cannot_be_texted_and_who_left_no_address_not_be_written_to(write_shop):
+    rows = [{"customer_id": f"c{i}", "email": "", "phone": "", "email_consent": i < 2, "sms_consent": True}
+            for i in range(9)]  # fmt: skip
+    part = au.part_lost(au.audiences(opened(write_shop, 'all_of_them = "everyone"', customers=rows)))
+    assert part.title == "9 customers in ‘all of them’ can't be reached by text message"
+    assert part.sentence == "They left no phone number."
+    assert ["e-mail", "Left no address", "<5"] in [row[1:] for row in part.chart.table["rows"]]
+
+
 def test_who_would_hear_twice_is_said(write_shop):
     shop = opened(write_shop, 'buyers = "bought"\nloyal = "bought_often(3)"', customers=people(), orders=orders())
     part = au.part_overlap(au.audiences(shop))
@@ -131,3 +145,60 @@ def test_who_would_hear_twice_is_said(write_shop):
     )
     assert not au.part_overlap(au.audiences(alone)).shown
     assert isinstance(au.lost_people(au.audiences(alone)), pd.DataFrame)
+
+
+def kept(reports, day, sizes, *, segment="", report="audiences"):
+    """An earlier run with people in each audience, by name: (people, rule)."""
+    run_id = f"{day.replace('-', '')}-060000-{report}-00a1"
+    staging = store.stage(reports, run_id)
+    numbers = [{"id": f"size_{name}", "label": name, "value": n, "unit": "people", "n": None, "low": None, "high": None,
+                "definition": rule} for name, (n, rule) in sizes.items()]  # fmt: skip
+    (staging / "metrics.json").write_text(json.dumps({"metrics": numbers}))
+    said = {"run_id": run_id, "report": report, "variant": "", "title": "Audiences", "order": "03", "as_of": day,
+            "status": "published", "reason": "", "headline": "Said.", "started_at": f"{day}T06:00:00.000+00:00",
+            "parameters": {"segment": segment}, "packages": {}, "inputs": [],
+            "code": {"version": "0.1.0", "commit": "abc", "changed": False, "notebook": "n1"}}  # fmt: skip
+    store.publish(reports, staging, Manifest.from_json(said))
+
+
+def test_sizes_of_earlier_days_are_drawn_from_three_on_where_the_rule_was_the_same(write_shop, tmp_path):
+    shop = opened(
+        write_shop,
+        'buyers = "bought"\nloyal = "bought_often(3)"\nnew = "everyone"',
+        customers=people(),
+        orders=orders(),
+    )
+    every, out, reports = au.audiences(shop), tmp_path / "out", tmp_path / "reports"
+    out.mkdir()
+    then = {"loyal": (6, "bought_often(3)"), "new": (40, "bought")}
+    kept(reports, "2026-07-01", then | {"buyers": (28, "bought")})
+    kept(reports, "2026-08-01", {"buyers": (1, "bought")}, segment="unhappy")
+    kept(reports, "2026-10-01", then | {"buyers": (99, "bought")})
+
+    def part():
+        record.lay_earlier(reports, "audiences", as_of=shop.as_of, values={"segment": ""}, out=out)
+        return au.part_sizes(every, crm.earlier(out), as_of=shop.as_of)
+
+    assert crm.earlier("") == () and not part().shown  # one earlier day: no line yet
+    kept(reports, "2026-09-01", then | {"buyers": (29, "bought")})
+    found = part()
+    assert found.detail and found.sentence == "‘loyal’ changed most: it held 6 people on 1\xa0July and holds 10 now."
+    # 'new' has another rule than then, the run of a segment is another shop's, and that of the day itself is replaced.
+    assert [row[1:] for row in found.chart.table["rows"]] == [
+        ["buyers", "30"], ["loyal", "10"], ["buyers", "29"], ["loyal", "6"], ["buyers", "28"], ["loyal", "6"],
+    ]  # fmt: skip
+    assert found in au.page(every, found).parts
+    kept(reports, "2026-09-02", {"loyal": (10, "bought_often(3)")})
+    (reports / "2026-07-01" / "audiences" / "metrics.json").write_text("[{")
+    assert part().sentence == "‘loyal’ held 6 people on 1\xa0September and holds 10 now."
+    kept(reports, "2026-09-03", {"loyal": (4, "bought_often(3)")})  # under five people are shown to nobody
+    assert ["loyal", "4"] not in [row[1:] for row in part().chart.table["rows"]]
+    record.clear_due(out)
+    assert crm.earlier(out) == ()
+    same = [(date(2026, 9, day), sizes_now(every)) for day in (1, 2)]
+    assert au.part_sizes(every, same, as_of=shop.as_of).sentence == "No audience has become larger or smaller."
+
+
+def sizes_now(every):
+    """The numbers of a run that found the same."""
+    return {metric.id: metric for metric in au.part_reach(every).metrics}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import pytest
 
 import crmlib as crm
@@ -53,3 +54,14 @@ def test_a_column_of_who_may_not_be_written_to_is_no_consent(write_shop: ShopWri
     folder = write_shop(customers=rows, toml='[columns.customers]\nemail_consent = "EMAIL_BLACKLISTED"\n')
     with pytest.raises(DataError, match="may not be written to"):
         crm.connect(folder)
+
+
+def test_details_of_many_are_asked_for_once(demo_shop: crm.Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One question for all of them, with the answers of small ones; who is not known is not there."""
+    ids = demo_shop.fetch("customers").head(50)["customer_id"].tolist()
+    few, asked, fetch = consent.details(demo_shop, ids), [], type(demo_shop).fetch
+    monkeypatch.setattr(consent, "_AT_ONCE", 3)
+    monkeypatch.setattr(type(demo_shop), "fetch", lambda *args, **said: asked.append(1) or fetch(*args, **said))
+    many = consent.details(demo_shop, [*ids, "nobody"])
+    assert len(asked) == 1 and len(many) == 50
+    pd.testing.assert_frame_equal(many.sort_index(), few.sort_index())

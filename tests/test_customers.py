@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import date, timedelta
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -12,8 +13,9 @@ from crmlib.analysis.customers import ahead, likeness, migration, people, rfm, s
 from crmlib.analysis.customers.facts import Profiles
 from crmlib.errors import NotEnoughData, UsageError
 from crmlib.findings import Due
+from tests.conftest import SHARED_DATA
 
-cu = crm.customers
+cu, pc = crm.customers, crm.purchase_cycles
 DAY = date(2026, 1, 1)
 
 
@@ -121,6 +123,17 @@ def test_the_best_are_those_who_bring_most_margin_where_costs_are_known(write_sh
         assert f" of {brought} in the year up to the last purchase" in rfm.rules(at, "EUR")["best, gone quiet"]
 
 
+def test_the_cut_that_is_printed_is_the_one_that_cuts(today):
+    """To the cent: whoever counts by the printed rule finds the same best customers."""
+    frame = today.frame.assign(last_year=today.frame["last_year"] + 0.27 + 0.001 * (np.arange(len(today.frame)) % 3))
+    at = cu.cuts(replace(today, frame=frame))
+    printed = rfm.rules(at, "EUR")["best"]
+    assert printed.startswith(f"at least €{at.best:,.2f} of sales") and at.best % 1 == pytest.approx(0.27)
+    still, best = frame["silent_days"] <= at.quiet_days, frame["last_year"].round(2) >= round(at.best, 2)
+    assert (cu.kinds(frame, at) == "best").equals(still & best)
+    assert rfm.rules(replace(at, best=40.0), "EUR")["best"].startswith("at least €40 of sales")
+
+
 def test_ties_stay_together_and_nobody_is_best_where_nothing_separates():
     frame = pd.DataFrame(
         {"customer_id": [f"c{i}" for i in range(100)], "purchases": 1, "silent_days": 10, "known_days": 10,
@@ -208,6 +221,39 @@ def test_the_score_finds_what_was_planted_and_its_parts_add_up(shop, today):
     assert tested.tenths["n"].sum() == len(then) and tested.tenths["bought"].sum() == bought.sum()
 
 
+def online_grocer(folder):
+    if not (SHARED_DATA / "groceryElog.csv").is_file():
+        pytest.skip("../shared/data is not here: groceryElog.csv")
+    log = pd.read_csv(SHARED_DATA / "groceryElog.csv")
+    rows = {"order_id": range(len(log)), "customer_id": "c" + log["cust"].astype(str), "ordered_at": log["date"]}
+    pd.DataFrame(rows).assign(total=10).to_csv(folder / "orders.csv", index=False)
+    return crm.connect(folder, as_of="2007-04-01")
+
+
+@pytest.mark.parametrize(("data", "baseline"), [("cdnow", 0.784), ("grocer", 0.912)])
+def test_the_score_stands_beside_the_hard_baseline_and_groups_keep_their_order(cdnow_folders, tmp_path, data, baseline):
+    """METHODS.md: AUC of recency alone for a purchase in 90 days, after 1997-09-30 and 2007-01-01."""
+    shop = online_grocer(tmp_path) if data == "grocer" else crm.connect(cdnow_folders[1], as_of="1997-12-30")
+    _, tested = cu.test(shop, days=90)
+    assert tested.recency.value == pytest.approx(baseline, abs=0.001)
+    assert tested.auc.value > baseline and tested.rises
+    assert pc.chances(shop).ranked[90] == (pytest.approx(baseline, abs=0.02), pytest.approx(baseline, abs=0.001))
+    today = cu.profiles(shop)
+    found = people.table(today, cu.cuts(today), tested, currency="USD")
+    assert found["orders_later"].iloc[0] > 2 * found["orders_later"].dropna().iloc[1:].max()
+    assert "stands above it" not in people._later(found, tested)
+
+
+def test_a_group_that_bought_more_than_one_above_it_is_named():
+    found = pd.DataFrame({"segment": ["best", "regular", "returning"], "orders_later": [2.0, 0.3, 0.9],
+                          "low": [1.8, 0.2, 0.8], "high": [2.2, 0.4, 1.0]})  # fmt: skip
+    at = SimpleNamespace(days=90)
+    said = "In 90 days ‘best’ bought 2.0 times each, ‘regular’ 0.3 times."
+    more = "‘returning’ bought more often than ‘regular’, which stands above it."
+    assert people._later(found, at) == f"{said} {more}"
+    assert people._later(found.assign(high=[2.2, 0.8, 1.0]), at) == said
+
+
 def test_where_nothing_tells_the_score_says_so(tmp_path):
     """Everybody buys at the same rate and nobody stops: by chance alone the tenths must not rise."""
     planted(800, seed=5, tells=False).to_csv(tmp_path / "orders.csv", index=False)
@@ -215,6 +261,20 @@ def test_where_nothing_tells_the_score_says_so(tmp_path):
     made, tested = cu.test(shop, days=30)
     assert tested.auc.low < 0.5 < tested.auc.high
     assert cu.part_score(made, tested).title == "The loyalty score did not tell who buys again"
+
+
+@pytest.mark.slow
+def test_the_score_tells_in_20_shops_and_in_none_where_there_is_nothing_to_tell(tmp_path):
+    """A twentieth of the shops without a difference may seem to have one."""
+    said = {True: 0, False: 0}
+    for tells in said:
+        for seed in range(20):
+            planted(500, seed=50 + seed, tells=tells).to_csv(tmp_path / "orders.csv", index=False)
+            made, tested = cu.test(crm.connect(tmp_path, as_of=DAY), days=60)
+            said[tells] += (
+                bool(tested) and cu.part_score(made, tested).title == "The loyalty score tells who buys again"
+            )
+    assert said[True] >= 17 and said[False] <= 2
 
 
 def test_what_the_best_have_in_common_is_found_at_the_declared_rate():

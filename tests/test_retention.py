@@ -238,6 +238,21 @@ def test_with_nothing_planted_nothing_is_found(few_shop):
     assert rt.part_common(found).title == "Nothing we looked at sets those who went silent apart"
 
 
+@pytest.mark.slow
+def test_what_makes_people_leave_is_within_its_range_in_17_of_20_shops_and_little_else_is_called(tmp_path):
+    """Late parcels make people leave; the other things only go along with who leaves anyway."""
+    held = wrong = 0
+    for seed in range(20):
+        made = leavers(30 + seed, customers=1200)
+        shop = shop_of(tmp_path / str(seed), made)
+        common = rt.common(shop, rt.limits(shop))
+        row = common.table.set_index("key").loc["late delivery"]
+        held += row["low"] <= planted(made, common.people) <= row["high"]
+        loud = common.table.loc[(common.table["q_value"] < 0.05) & (common.table["goes_with"] == ""), "key"]
+        wrong += bool(set(loud) - {"late delivery"})
+    assert held >= 17 and wrong <= 3
+
+
 def test_a_reason_that_another_explains_is_said_to_go_with_it():
     rng = np.random.default_rng(9)
     n = 4000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import shutil
 import sys
 import tomllib
 from datetime import date
@@ -124,3 +125,18 @@ def test_one_year_claims_no_season_and_the_day_it_was_shut_is_the_alert(folder: 
     christmas = alerts[alerts["what"] == "orders"]
     assert christmas[["day", "actual"]].to_numpy().tolist() == [[date(2017, 12, 25), 0.0]]
     assert christmas["first"].item() >= date(2017, 12, 22), "a store that closed in November is another event"
+
+
+def test_score_and_groups_follow_later_purchases(folder: Path, tmp_path: Path) -> None:
+    """Nearly everybody buys again within 90 days; who does not is found in the lowest tenths and the last groups."""
+    for name in ("orders.parquet", "shop.toml"):
+        shutil.copy(folder / name, tmp_path / name)
+    shop = crm.connect(tmp_path)
+    score, tested = crm.customers.test(shop, days=90)
+    assert tested and tested.rises and (tested.auc.low or 0) > 0.8
+    assert crm.customers.part_score(score, tested).title == "The loyalty score tells who buys again"
+    today = crm.customers.profiles(shop)
+    kinds = crm.customers.part_kinds(today, crm.customers.cuts(today), tested=tested, shop=shop)
+    later = kinds.tables["segments"].set_index("segment")["orders_later"].dropna()
+    assert later[["best", "regular", "repeat, gone quiet", "one order only"]].is_monotonic_decreasing
+    assert kinds.certain[0].endswith(" ‘repeat, gone quiet’ bought more often than ‘new’, which stands above it.")

@@ -1,14 +1,15 @@
 """Whom exactly do I want to reach, and may I? Saved segments, counted at each node, then held against consent.
 
-audiences → part_reach, part_lost, part_nodes, part_overlap → page
+audiences → part_reach, part_lost, part_nodes, part_overlap, part_sizes → page
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import pandas as pd
@@ -24,10 +25,11 @@ from crmlib.shop.shop import Shop
 
 __all__ = [
     "Audience", "Audiences", "audiences", "headline", "lost_people", "page", "part_lost", "part_nodes", "part_overlap",
-    "part_reach", "starters",
+    "part_reach", "part_sizes", "starters",
 ]  # fmt: skip
 
 _MAX_CUSTOMERS = 5_000_000
+_LEAST_DAYS, _MOST_LINES = 3, 6  # days from which a line is drawn; the largest audiences
 _CHANNELS: tuple[Channel, ...] = ("email", "sms")
 _CALLED = {"email": "e-mail", "sms": "text message"}
 _ACTS = {"email": "Write to", "sms": "Text"}
@@ -233,9 +235,13 @@ def part_lost(every: Audiences) -> Part:
     if lost.empty:
         return Part()
     asked = lost.sort_values("people", ascending=False, kind="stable")["reason"].iloc[0] in ("refused", "unknown")
+    reasons = [
+        "left no phone number" if reason == "no address" and channel == "sms" else _REASONS[str(reason)]
+        for channel, reason in zip(lost["channel"], lost["reason"], strict=True)
+    ]
     lost = lost.assign(
         audience=lost["audience"].str.replace("_", " "), channel=lost["channel"].map(_CALLED),
-        reason=lost["reason"].map(lambda reason: wording.upper(_REASONS[str(reason)])),
+        reason=[wording.upper(reason) for reason in reasons],
     ).sort_values("people", ascending=False, kind="stable")  # fmt: skip
     top = lost.iloc[0]
     return Part(
@@ -297,9 +303,48 @@ def part_overlap(every: Audiences) -> Part:
     )  # fmt: skip
 
 
-def page(every: Audiences) -> Findings:
-    """What whoever writes to customers should know before sending anything."""
-    parts = [part_reach(every), part_lost(every), part_overlap(every), part_nodes(every)]
+def part_sizes(every: Audiences, runs: Sequence[tuple[date, Mapping[str, Metric]]], *, as_of: date) -> Part:
+    """How many people did each audience hold on earlier days? By `crm.earlier`, from three days on; folded.
+
+    A run counts for an audience whose rule was the same then and that held nobody or five people and more.
+    """
+    rows = [
+        (audience.called, day, int(size.value))
+        for audience in every.found
+        for day, metrics in runs
+        if (size := metrics.get(f"size_{audience.name}")) and size.value is not None
+        and size.definition == str(audience.who)
+    ]  # fmt: skip
+    frame = pd.DataFrame(
+        [*rows, *((audience.called, as_of, len(audience.people)) for audience in every.found)],
+        columns=["audience", "day", "people"],
+    )
+    frame = frame[~frame["people"].between(1, formats.FEW_PEOPLE - 1)]
+    frame = frame[frame.groupby("audience")["day"].transform("nunique") >= _LEAST_DAYS]
+    if frame.empty:
+        return Part()
+    ends = frame.sort_values("day").groupby("audience").agg(
+        since=("day", "first"), before=("people", "first"), now=("people", "last")
+    )  # fmt: skip
+    ends = ends.sort_values("now", ascending=False, kind="stable").head(_MOST_LINES)
+    moved = ends.loc[(ends["now"] - ends["before"]).abs().idxmax()]
+    before, now = wording.counted(int(moved["before"]), "person", "people"), formats.number(moved["now"])
+    most = "changed most: it " if len(ends) > 1 else ""
+    return Part(
+        title="Size over time",
+        sentence=f"‘{moved.name}’ {most}held {before} on {wording.day(moved['since'], near=as_of)} and holds {now} now."
+        if moved["before"] != moved["now"] else "No audience has become larger or smaller.",
+        detail=True,
+        chart=figures.line(
+            frame[frame["audience"].isin(ends.index)], x="day", y="people", group="audience" if len(ends) > 1 else "",
+            what="people in the audience", form=formats.number,
+        ),
+    )  # fmt: skip
+
+
+def page(every: Audiences, sizes: Part | None = None) -> Findings:
+    """What whoever writes to customers should know before sending anything; `sizes` are those of earlier days."""
+    parts = [part_reach(every), part_lost(every), part_overlap(every), part_nodes(every), sizes or Part()]
     return compose("audiences", headline(every), parts)
 
 

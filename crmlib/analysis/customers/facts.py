@@ -48,8 +48,9 @@ def _earned(shop: Shop, days: ir.Table) -> ir.Table:
     if not has_costs(shop):
         return days.mutate(_brought=days["revenue"])
     known = order_margins(shop).filter(lambda t: t["margin"].notnull() & t["customer_id"].notnull())
-    whole = known.aggregate(_usual=known["margin"].sum() / known["revenue"].sum().nullif(0))
-    own = known.group_by("customer_id", "day").aggregate(_own=known["margin"].sum() / known["revenue"].sum().nullif(0))
+    rate = known["margin"].sum() / known["revenue"].sum().nullif(0)
+    whole = known.aggregate(_usual=rate)
+    own = shop.keep(known.group_by("customer_id", "day").aggregate(_own=rate))
     # A rate, so that what a later credit note took off a day's sales is off its margin, too.
     both = days.left_join(own, ["customer_id", "day"]).select(*days.columns, "_own").cross_join(whole)
     rate = both["_own"].fill_null(both["_usual"]).fill_null(1.0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pandas as pd
 
@@ -130,7 +132,7 @@ def _title(found: pd.DataFrame) -> str:
 
 
 def _later(found: pd.DataFrame, tested: Tested | None) -> str:
-    """Which kinds bought most and least afterwards, where their ranges are apart."""
+    """Which kinds bought most and least afterwards, where their ranges are apart, and which are out of order."""
     if tested is None:
         return "There is not enough history to test what each group buys later."
     known = found.dropna(subset=["orders_later", "low", "high"])
@@ -141,7 +143,14 @@ def _later(found: pd.DataFrame, tested: Tested | None) -> str:
         return f"In the last {tested.days} days the groups did not clearly differ in how often they bought."
     often, seldom = (formats.number(row["orders_later"], digits=1) for row in (top, last))
     rarely = f"{seldom} times" if last["orders_later"] >= 0.05 else "hardly at all"
-    return f"In {tested.days} days ‘{top['segment']}’ bought {often} times each, ‘{last['segment']}’ {rarely}."
+    said = f"In {tested.days} days ‘{top['segment']}’ bought {often} times each, ‘{last['segment']}’ {rarely}."
+    turned = [
+        (low["segment"], high["segment"])
+        for (_, high), (_, low) in itertools.combinations(known.iterrows(), 2)
+        if low["low"] > high["high"]
+    ]
+    more = f"‘{turned[0][0]}’ bought more often than ‘{turned[0][1]}’, which stands above it." if turned else ""
+    return wording.sentences(said, more)
 
 
 def part_list(today: Profiles, at: Cuts, score: Score | None, *, shop: Shop) -> Part:

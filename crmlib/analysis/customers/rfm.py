@@ -61,7 +61,7 @@ def cuts(profiles: Profiles, *, quiet_days: int = 0, regular: int = 3) -> Cuts:
         )
     quiet = quiet_days or own[1]
     frame = profiles.frame
-    still = frame.loc[frame["silent_days"].le(quiet) & frame["last_year"].gt(0), "last_year"]
+    still = frame.loc[frame["silent_days"].le(quiet) & frame["last_year"].gt(0), "last_year"].round(2)
     best = float(still.quantile(1 - TOP, interpolation="higher")) if len(still) else np.inf
     if len(still) and (still >= best).mean() > _MOST_TOP:
         best = np.inf
@@ -74,7 +74,7 @@ def kinds(frame: pd.DataFrame, at: Cuts) -> pd.Series:
     >>> set(kinds(profiles.frame, cuts(profiles))) <= set(KINDS)
     True
     """
-    quiet, best = frame["silent_days"] > at.quiet_days, frame["last_year"] >= at.best
+    quiet, best = frame["silent_days"] > at.quiet_days, frame["last_year"].round(2) >= at.best
     again, regular = frame["purchases"] >= 2, frame["purchases"] >= at.regular
     tests = {
         BEST_QUIET: quiet & best, QUIET: quiet & again, ONCE: quiet, BEST: best, REGULAR: regular, RETURNING: again,
@@ -104,7 +104,8 @@ def rules(at: Cuts, currency: str) -> dict[str, str]:
     >>> rules(cuts(profiles), "EUR")["one order only"]
     'one purchase day, over 180 days ago'
     """
-    amount = f"{formats.money(at.best, currency)} of {at.brought}" if np.isfinite(at.best) else ""
+    cents = 2 if at.best % 1 else 0  # whoever recounts must find the same people
+    amount = f"{formats.money(at.best, currency, digits=cents)} of {at.brought}" if np.isfinite(at.best) else ""
     more = f"{at.regular} purchase days or more"
     two = "2 purchase days" if at.regular == 3 else f"2 to {at.regular - 1} purchase days"
     last = f"the last at most {at.quiet_days} days ago"

@@ -11,10 +11,9 @@ import numpy as np
 import pandas as pd
 
 from crmlib import figures, formats, wording
-from crmlib.analysis.purchase_cycles.facts import MAX_CUSTOMERS, rhythms
+from crmlib.analysis.purchase_cycles.facts import rhythms
 from crmlib.findings import Due, Grade, Metric, Part, Prediction
 from crmlib.formats import Estimate
-from crmlib.shop.facts import later_purchases
 from crmlib.shop.shop import Shop
 from crmlib.stats.intervals import Floats, share_interval
 from crmlib.stats.logistic import chance, fit_logistic
@@ -94,12 +93,10 @@ def chances(shop: Shop) -> Chances:
 
 def _window(shop: Shop, start: date, days: int) -> tuple[Floats, np.ndarray]:
     """What was known of customers on a day, and who bought in the days after it."""
-    known = rhythms(shop, day=start)
+    known = rhythms(shop, day=start, until=start + timedelta(days=days))
     if known.empty:
         return np.empty((0, 10)), np.empty(0, dtype=bool)
-    asked = later_purchases(shop, start=start, end=start + timedelta(days=days)).select("customer_id")
-    came = set(shop.fetch(asked, max_rows=MAX_CUSTOMERS)["customer_id"])
-    return _measures(known), known["customer_id"].isin(came).to_numpy()
+    return _measures(known), known["came"].to_numpy(bool)
 
 
 def _measures(known: pd.DataFrame) -> Floats:
@@ -213,8 +210,6 @@ def grade(shop: Shop, due: tuple[Due, ...]) -> list[Grade]:
         said = one.prediction
         if said.id != "due_30d" or said.end > shop.as_of:
             continue
-        known = rhythms(shop, day=one.as_of)["customer_id"]
-        asked = later_purchases(shop, start=said.start, end=said.end).select("customer_id")
-        came = shop.fetch(asked, max_rows=MAX_CUSTOMERS)["customer_id"]
-        grades.append(Grade(due=one, actual=float(known.isin(set(came)).sum())))
+        came = rhythms(shop, day=one.as_of, until=said.end)["came"]
+        grades.append(Grade(due=one, actual=float(came.sum())))
     return grades

@@ -8,7 +8,7 @@ import ibis
 import pandas as pd
 
 from crmlib.errors import NotAvailable, NotEnoughData
-from crmlib.shop.facts import customer_traits, net_orders
+from crmlib.shop.facts import customer_traits, net_orders, purchase_days
 from crmlib.shop.facts.gaps import PRIOR_GAPS, gaps, since
 from crmlib.shop.shop import Shop
 
@@ -69,7 +69,7 @@ def group_counts(shop: Shop) -> pd.DataFrame:
     first = first.select("customer_id", **kinds)
     if traits is not None:
         first = first.left_join(traits.select("customer_id", channel="first_channel"), "customer_id")
-    rows, parts = found.filter(found["number"] <= 3).inner_join(first, "customer_id"), []
+    rows, parts = shop.keep(found.filter(found["number"] <= 3).inner_join(first, "customer_id")), []
     for kind in ("value", "channel", "year"):
         if kind in first.columns:
             known = rows.filter(rows[kind].notnull())
@@ -85,25 +85,27 @@ def named(shop: Shop) -> None:
         raise NotAvailable("needs orders.customer_id; this shop's orders do not name their customer")
 
 
-def rhythms(shop: Shop, *, day: date) -> pd.DataFrame:
+def rhythms(shop: Shop, *, day: date, until: date | None = None) -> pd.DataFrame:
     """What is each customer's rhythm before `day`? customer_id, purchases, silent_days, known_days, usual (days).
 
-    `usual` is the own mean gap, drawn towards the shop's median as if two such gaps had been seen before.
+    `usual` is the own mean gap, drawn towards the shop's median as if two such gaps had been seen before. With `until`,
+    `came` says who bought from `day` on and before that.
     """
-    found = gaps(shop, day=day)
-    rows = found.group_by("customer_id").aggregate(
-        purchases=found["number"].max(),
-        silent_days=found["gap"].sum(where=~found["closed"]),
-        known_days=found["gap"].sum(),
-        typical=found["gap"].sum(where=found["closed"]).fill_null(0),
+    end = ibis.literal(day)
+    days = purchase_days(shop).filter(lambda t: t["day"] < ibis.literal(until or day))
+    known = days["day"] < end
+    rows = days.group_by("customer_id").aggregate(
+        purchases=known.cast("int64").sum().cast("int64"),
+        silent_days=end.delta(days["day"].max(where=known), unit="day").cast("int64"),
+        known_days=end.delta(days["day"].min(), unit="day").cast("int64"),
+        came=(~known).cast("int64").sum() > 0,
     )
+    rows = rows.filter(rows["purchases"] > 0)
     frame = shop.fetch(rows, max_rows=MAX_CUSTOMERS).sort_values("customer_id", ignore_index=True)
-    closed = frame["purchases"] - 1
-    shops = (
-        float((frame["typical"] / closed.clip(lower=1))[closed > 0].median()) if (closed > 0).any() else float("nan")
-    )
-    frame["usual"] = (frame["typical"] + PRIOR_GAPS * shops) / (closed + PRIOR_GAPS)
-    return frame.drop(columns="typical")
+    closed, typical = frame["purchases"] - 1, frame["known_days"] - frame["silent_days"]
+    shops = float((typical / closed.clip(lower=1))[closed > 0].median()) if (closed > 0).any() else float("nan")
+    frame["usual"] = (typical + PRIOR_GAPS * shops) / (closed + PRIOR_GAPS)
+    return frame if until else frame.drop(columns="came")
 
 
 def later_than_usual(shop: Shop, *, day: date) -> pd.DataFrame:
@@ -126,11 +128,19 @@ def product_gaps(shop: Shop, *, day: date, least: int = 50) -> pd.DataFrame:
     lines = shop.table("order_lines")
     lines = lines.filter(lines["quantity"] > 0) if shop.has("order_lines", "quantity") else lines
     days = lines.inner_join(orders, "order_id").select("customer_id", "product_id", "day").distinct()
-    after = days["day"].lead().over(ibis.window(group_by=["customer_id", "product_id"], order_by="day"))
+    own = ibis.window(group_by=["customer_id", "product_id"], order_by="day")
+    after = days["day"].lead().over(own)
     found = days.mutate(
-        closed=after.notnull(), gap=ibis.coalesce(after, ibis.literal(day)).delta(days["day"], unit="day").cast("int64")
+        closed=after.notnull(),
+        gap=ibis.coalesce(after, ibis.literal(day)).delta(days["day"], unit="day").cast("int64"),
+        _again=(ibis.row_number().over(own) == 0) & after.notnull(),
     )
-    again = found.filter(found["closed"]).group_by("product_id").aggregate(_n=lambda t: t["customer_id"].nunique())
-    often = found.semi_join(again.filter(again["_n"] >= least), "product_id")
-    counted = often.group_by("product_id", "gap", "closed").aggregate(n=often.count())
-    return shop.fetch(counted.order_by("product_id", "gap", "closed"), max_rows=2_000_000)
+    # Each customer's first gap of a product, where it is closed, is a customer who bought it again.
+    counted = shop.keep(
+        found.group_by("product_id", "gap", "closed").aggregate(
+            n=found.count(), _again=found["_again"].cast("int64").sum()
+        )
+    )
+    again = counted.group_by("product_id").aggregate(_n=counted["_again"].sum())
+    often = counted.semi_join(again.filter(again["_n"] >= least), "product_id").drop("_again")
+    return shop.fetch(often.order_by("product_id", "gap", "closed"), max_rows=2_000_000)

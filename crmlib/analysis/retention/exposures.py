@@ -141,12 +141,12 @@ def selling_days(shop: Shop) -> ir.Table:
     begun = days["day"].lag(_EARLIER).over(own)
     # Not the day before: a price that rose in the middle of it would hide its own rise.
     before = ibis.window(group_by="product_id", order_by="day", preceding=(_EARLIER, 2))
-    return days.mutate(
+    return shop.keep(days.mutate(
         dearest=ibis.ifelse(begun.notnull(), days["price"].max().over(before), None),
         pace=days["day"].delta(begun, unit="day").cast("int64"),
         next=ibis.coalesce(days["day"].lead().over(own), ibis.literal(shop.as_of)).delta(days["day"], unit="day")
         .cast("int64"),
-    )  # fmt: skip
+    ))  # fmt: skip
 
 
 ASKED: dict[str, Asked] = {

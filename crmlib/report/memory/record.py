@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any
 
 from crmlib import formats
 from crmlib.findings import Grade, Prediction
-from crmlib.publishing import DUE_FILE, PUBLISHED_FILE
+from crmlib.publishing import DUE_FILE, EARLIER_FILE, PUBLISHED_FILE
 from crmlib.report.folder.manifest import Manifest, earlier_runs, place_of, write_json
 from crmlib.wording import counted, sentences
 
@@ -145,9 +145,17 @@ def lay_due(reports: Path, slug: str, *, as_of: date, out: Path) -> int:
     return len(found)
 
 
+def lay_earlier(reports: Path, slug: str, *, as_of: date, values: Mapping[str, Any], out: Path) -> None:
+    """Put where the earlier runs with the same parameters are where the notebook looks for it."""
+    runs = [run for run in earlier_runs(reports, slug, as_of) if run.parameters == dict(values)]
+    told = [{"as_of": str(run.as_of), "folder": str(place_of(reports, run).resolve())} for run in runs]
+    if told:
+        write_json(out / EARLIER_FILE, told)
+
+
 def clear_due(out: Path) -> None:
     """Take it away again: it names folders of this machine, and the grades are in the manifest."""
-    for name in (DUE_FILE, PUBLISHED_FILE):
+    for name in (DUE_FILE, EARLIER_FILE, PUBLISHED_FILE):
         (out / name).unlink(missing_ok=True)
 
 

@@ -151,6 +151,7 @@ def _prepared(
         staging = store.stage(plan.reports, run_id)
         held.callback(shutil.rmtree, staging, ignore_errors=True)
         record.lay_due(plan.reports, slug, as_of=plan.as_of, out=staging)
+        record.lay_earlier(plan.reports, slug, as_of=plan.as_of, values=values, out=staging)
         yield Job(
             number=number, report=report, run_id=run_id, staging=staging, values=values, held=held, started=now,
             made_from=made_from,

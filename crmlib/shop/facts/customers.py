@@ -25,7 +25,10 @@ def purchase_days(shop: Shop) -> ir.Table:
 def _days(shop: Shop, *, until: date | None) -> ir.Table:
     """Purchase days before `until`, as they were known then: a credit note of a later day had not been written."""
     orders = net_orders(shop).filter(lambda t: t.customer_id.notnull())
-    days = orders.group_by("customer_id", "day").aggregate(orders=orders.count(), revenue=orders["revenue"].sum())
+    # Asked again and again, of other days: the orders are summed once.
+    days = shop.keep(
+        orders.group_by("customer_id", "day").aggregate(orders=orders.count(), revenue=orders["revenue"].sum())
+    )
     if until is not None:
         days = days.filter(days["day"] < ibis.literal(until))
     if not may_have_credits(shop):

@@ -1,6 +1,6 @@
 """Orders as money: what stands, what each line cost, what is left of an order.
 
-Every table says its grain and what it is not enough for. Nothing is computed before an analysis fetches.
+Every table says its grain and what it is not enough for. Nothing leaves the engine before an analysis fetches.
 """
 
 from __future__ import annotations
@@ -212,11 +212,12 @@ def order_margins(shop: Shop) -> ir.Table:
     discount = orders["discount"].cast("float64").fill_null(0)
     kept = revenue / whole
     cost = orders["_cost"] * orders["goods"] / orders["known"].nullif(0)
-    return orders.select(
+    # Worked out once for all days that are asked of it: every line of the shop is read for it.
+    return shop.keep(orders.select(
         "order_id", "customer_id", "day", "goods", "known",
         revenue=revenue, margin=((orders["goods"] - discount) * untaxed(shop, orders) - cost) * kept,
         returned_cost=cost * (1 - kept),
-    )  # fmt: skip
+    ))  # fmt: skip
 
 
 def contact_cost(shop: Shop, *, kinds: Sequence[str] = ("contact", "offer", "gift")) -> float:
