@@ -423,10 +423,10 @@ def advice_of(rows, under=0):
 @pytest.mark.parametrize(
     ("advice", "said"),
     [
-        (advice_of([("a", "raise")]), "Raising 1 price would probably earn more."),
+        (advice_of([("a", "raise")]), "Raising one price would probably earn more."),
         (advice_of([("a", "raise"), ("b", "raise"), ("c", "lower")], under=1),
-         "Raising 2 prices and lowering 1 price would probably earn more; 1 product sells below its floor."),
-        (advice_of([("a", "keep")], under=2), "2 products sell below their floor."),
+         "Raising two prices and lowering one would probably earn more; one product sells below its floor."),
+        (advice_of([("a", "keep")], under=2), "Two products sell below their floor."),
         (advice_of([("a", "keep")]), "Of the one price that moved, not one is known to earn more elsewhere: keep them."),
     ],
 )  # fmt: skip
@@ -445,7 +445,7 @@ def test_the_demo_shops_page(shop, demo_in_place):
     page = whole(shop)
     assert (
         page.headline
-        == "Raising 1 price and lowering 1 price would probably earn more; 1 product sells below its floor."
+        == "Raising one price and lowering one would probably earn more; one product sells below its floor."
     )
     table = page.tables["prices"].set_index("product")
     assert table.loc[["Ethiopia Yirgacheffe 250 g", "Sencha Uji 100 g", planted.COSTLY], "advice"].tolist() == [

@@ -33,12 +33,14 @@ def page(found: History, advice: Advice, parts: Sequence[Part]) -> Findings:
 
 def headline(advice: Advice) -> str:
     """What prices should do, in at most 20 words."""
-    moves = [f"{verb} {wording.counted(len(rows), 'price')}" for what, verb in ((RAISE, "raising"), (LOWER, "lowering"))
-             if len(rows := advice.of(what))]  # fmt: skip
-    said = [f"{wording.listed(moves)} would probably earn more"] if moves else []
+    moves = [(verb, n) for what, verb in ((RAISE, "raising"), (LOWER, "lowering")) if (n := len(advice.of(what)))]
+    told = [
+        f"{verb} {wording.small(n)}" + f" {wording.noun(n, 'price')}" * (not at) for at, (verb, n) in enumerate(moves)
+    ]
+    said = [f"{wording.listed(told)} would probably earn more"] if told else []
     if under := len(advice.floors.under):
         sell, its = wording.noun(under, "sells", "sell"), wording.noun(under, "its")
-        said.append(f"{wording.counted(under, 'product')} {sell} below {its} floor")
+        said.append(f"{wording.small(under)} {wording.noun(under, 'product')} {sell} below {its} floor")
     if said:
         return wording.upper("; ".join(said)) + "."
     known, never = int(advice.table["identified"].sum()), int((advice.table["moved"].isin([NEVER, PROMOTED])).sum())
@@ -57,6 +59,7 @@ def part_advice(advice: Advice) -> Part:
     sure, known = table["advice"].isin([RAISE, LOWER]) & (table["worth_low"] > 0), int(table["identified"].sum())
     judged, never = int(table["shelf"].notna().sum()), int(table["moved"].isin([NEVER, PROMOTED]).sum())
     gain, moved = table[sure], table[table["worth"].notna()]
+    sums = {name: float(gain[name].sum()) for name in ("worth", "worth_low", "worth_high")}
     metrics = [
         Metric(id="identified", label="Moved enough to judge", value=float(known), unit=wording.noun(known, "product"),
                headline=True, n=judged, note=f"of {formats.number(judged)}",
@@ -66,8 +69,8 @@ def part_advice(advice: Advice) -> Part:
     ]  # fmt: skip
     if len(gain):
         metrics.append(Metric(
-            id="gain", label="Margin a year from better prices", value=float(gain["worth"].sum()), unit=advice.currency,
-            low=float(gain["worth_low"].sum()), high=float(gain["worth_high"].sum()), headline=True, spread=True,
+            id="gain", label="Margin a year from better prices", value=sums["worth"], unit=advice.currency,
+            low=sums["worth_low"], high=sums["worth_high"], headline=True, spread=True,
             n=len(gain), definition="what is paid less cost and delivery, in a year at the tried price that pays, less "
             "today's; all ranges hold at once",
         ))  # fmt: skip
@@ -79,10 +82,10 @@ def part_advice(advice: Advice) -> Part:
     shown = moved.assign(sure=sure, label=label, size=moved["worth"].abs()).sort_values(
         ["sure", "size"], ascending=False
     )
-    worth = wording.rounded_money(float(gain["worth"].sum()), advice.currency)
-    title = f"{wording.counted(len(gain), 'other price')} would earn {worth} more a year" if len(gain) else (
-        "No other price that was tried is known to earn more"
-    )  # fmt: skip
+    worth = formats.quantity(sums["worth"], advice.currency, low=sums["worth_low"], high=sums["worth_high"])
+    title = f"{wording.small(len(gain))} other {wording.noun(len(gain), 'price')} would earn {worth} more a year"
+    if gain.empty:
+        title = "No other price that was tried is known to earn more"
     return Part(
         title=wording.upper(title), metrics=metrics, tables=tables, glance=True,
         sentence="Each dot is a price that was tried before, against today's; hollow ones may be chance.",
