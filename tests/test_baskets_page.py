@@ -266,3 +266,10 @@ def test_baskets_are_compared_with_the_year_before() -> None:
     young = bk.part_sizes(years(0.5, 0.5, days=200))
     assert young.changes == () and next(metric for metric in young.metrics if metric.headline).before is None
     assert [metric.id for metric in bk.part_sizes(TWO).metrics if metric.headline] == []
+
+
+def test_a_pair_is_the_same_finding_whichever_of_the_two_is_suggested() -> None:
+    row = {"item_id": "p1", "item": "Milk Frother", "suggest_id": "p2", "suggest": "Oat Drink"}
+    turned = {"item_id": "p2", "item": "Oat Drink", "suggest_id": "p1", "suggest": "Milk Frother"}
+    assert suggestions._signal(row) == suggestions._signal(turned)
+    assert suggestions._signal(row).text == "Milk Frother and Oat Drink are bought together unusually often."

@@ -92,6 +92,10 @@ def test_answers_come_first_then_what_is_at_stake_and_nobody_twice(tmp_path: Pat
     # 79, 78 … are worth most of the due; those who left come back with a chance of a tenth.
     assert rest["customer_id"].is_monotonic_decreasing and rest["customer_id"].iloc[0] <= "c079"
     assert set(rest["what"]) == {"Remind customers"}
+    days = [AS_OF, *[AS_OF + timedelta(days=3)] * 4, *people["by"][5:]]
+    answer, contact = page(store, replace(found, people=people.assign(by=days)), earned(store)).actions
+    assert answer.by == AS_OF + timedelta(days=3) and contact.by == date(2026, 3, 4)
+    assert answer.why.endswith("nobody is held back. 1 of them sooner, from 27\xa0February on.")
     assert people.set_index("customer_id").loc["c004", "also"] == "due"
     assert list(people.loc[0, ["expected_value", "low_value", "high_value"]]) == [4.0, 0.0, 200.0]
 
@@ -333,7 +337,7 @@ def test_days_to_know_are_holidays_closures_campaigns_and_greetings(write_shop: 
         f"- 2\xa0April: {greeted} birthday greetings",
     ]
     text = part_days(shop, found)
-    assert text and text.title == "6 days to know"
+    assert text and text.title == "Days to know in the next two weeks"
     for what in ("3\xa0April: Good Friday", "6\xa0April: Easter Monday", "10\xa0April: Spring sale"):
         assert what in text.sentence
     assert "Too far" not in text.sentence and "Over" not in text.sentence

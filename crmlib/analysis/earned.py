@@ -312,7 +312,7 @@ def _metric(measured: Earned) -> Metric:
     read = bool(whole) and math.isfinite(whole["each"]) and whole["verdict"] != "spoilt"
     value, low, high = ((whole[name] * whole["written"] if read else None) for name in ("each", "low", "high"))
     by = whole.get("answer_by")
-    note = f"first answer by {formats.day(by, year=False)}" if isinstance(by, date) else "no list known to be used"
+    note = f"first answer by {formats.day(by, year=False)}" if isinstance(by, date) else "no list marked as sent"
     return Metric(
         id="earned", label="Earned by writing", value=value, low=low, high=high, unit=measured.currency or "amount",
         n=whole.get("written") or None, headline=True, spread=True, signed=True, said="" if read else "not yet",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -145,14 +146,7 @@ def part_pairs(rules: Rules, baskets: Baskets, suggestions: pd.DataFrame, valida
         chart=_chart(suggestions, baskets, validation),
         metrics=_metrics(rules, baskets, suggestions),
         tables={"suggestions": suggestions.drop(columns="pair")},
-        signals=[
-            Signal(
-                id=f"pair {row.item_id} {row.suggest_id}",
-                text=f"{row.item} and {row.suggest} are bought together unusually often.",
-                gone=f"{row.item} and {row.suggest} no longer stand out as a pair.",
-            )
-            for row in suggestions.head(10).itertuples()
-        ],
+        signals=[_signal(row) for row in suggestions.head(10).to_dict("records")],
         method=[
             f"The multiples are pulled towards what all {wording.counted(rules.prior.pairs, 'pair')} of frequent "
             f"{many} do, the more the fewer customers stand behind them (gamma-Poisson shrinkage).",
@@ -160,6 +154,15 @@ def part_pairs(rules: Rules, baskets: Baskets, suggestions: pd.DataFrame, valida
         ],
         caveats=[Caveat(text=wording.sentences(*_LIMITS, some if 0 < baskets.margin_known < _COSTS_KNOWN else ""))],
     )
+
+
+def _signal(row: dict[str, Any]) -> Signal:
+    """Of the pair, whichever of the two is suggested: that may turn from run to run."""
+    (one, first), (other, second) = sorted([(row["item_id"], row["item"]), (row["suggest_id"], row["suggest"])])
+    return Signal(
+        id=f"pair {one} {other}", text=f"{first} and {second} are bought together unusually often.",
+        gone=f"{first} and {second} no longer stand out as a pair.",
+    )  # fmt: skip
 
 
 def _chart(suggestions: pd.DataFrame, baskets: Baskets, validation: Validation) -> Chart | None:

@@ -36,7 +36,7 @@ def part_contacts(found: Queue) -> Part:
     counts["label"] = [textwrap.shorten(what, _LABEL, placeholder=" …") for what in counts["what"]]
     behind = figures.table(counts, rows=_SHOWN, labels=_TASKS, caption="Who does what", file=_FILE).table
     more = f"{formats.number(found.beyond)} more customers wait behind them." if found.beyond else ""
-    other = f"{wording.upper(wording.counted(found.unreachable, 'customer'))} fell out when consent was asked again."
+    other = f"{wording.upper(wording.counted(found.unreachable, 'customer'))} had not agreed and left the list."
     room = f"There is room for {found.capacity} contacts a week: shop.toml may say otherwise, under [team]."
     return Part(
         title=_most(counts), glance=True, metrics=list(_metrics(found)), actions=list(_asked(found)),
@@ -79,18 +79,36 @@ def _asked(found: Queue) -> list[Action]:
         "Each row says why, by when and on which channel"
         + ("." if (found.contacts["channel"] != "").all() else "; none, where nobody knows whether they agreed to one.")
     )
+    answers, first = _due(found.personal, wording.working_day(day, 2))
+    contacts, sooner = _due(found.contacts[~found.contacts["customer_id"].isin(found.personal["customer_id"])],
+                            wording.working_day(day, 5))  # fmt: skip
     made = [
-        (personal, _in_person(found.waiting, personal - found.waiting), 2, "service", _FILE,
-         "They stand on top of the list; no lot leaves them alone."),
-        (others, f"Contact {wording.counted(others, 'customer')}", 5, "marketing", _FILE, order),
-        (cards, f"Send {wording.counted(cards, 'birthday greeting')}", WEEK - 1, "marketing", _CARDS,
-         "Each row says the day; whoever gets one is not contacted otherwise this week."),
+        (personal, _in_person(found.waiting, personal - found.waiting), answers, "service", _FILE,
+         wording.sentences("They stand on top of the list; nobody is held back.", first)),
+        (others, f"Contact {wording.counted(others, 'customer')}", contacts, "marketing", _FILE,
+         wording.sentences(order, sooner)),
+        (cards, f"Send {wording.counted(cards, 'birthday greeting')}, each on its day",
+         wording.working_day(day, WEEK - 1), "marketing", _CARDS,
+         "Whoever gets one is not contacted otherwise this week."),
     ]  # fmt: skip
     return [
-        Action(what=what, by=wording.working_day(day, days), owner=owner, file=file, count=count, why=why)
-        for count, what, days, owner, file, why in made
+        Action(what=what, by=by, owner=owner, file=file, count=count, why=why)
+        for count, what, by, owner, file, why in made
         if count
     ]
+
+
+def _due(rows: pd.DataFrame, usual: date) -> tuple[date, str]:
+    """The day by which all rows are due, and how many are due before."""
+    days = [day for day in rows["by"] if day]
+    last = max(days, default=usual)
+    sooner = [day for day in days if day < last]
+    return (
+        last,
+        f"{formats.number(len(sooner))} of them sooner, from {formats.day(min(sooner), year=False)} on."
+        if sooner
+        else "",
+    )
 
 
 def _in_person(waiting: int, others: int) -> str:
@@ -108,12 +126,13 @@ def part_actions(found: Queue) -> Part:
     tables = {"actions": rows.drop(columns="title")}
     if rows.empty:
         return Part(metrics=[metric], tables=tables)
+    rows = rows.sort_values("by", key=lambda days: days.map(lambda day: day or date.max), kind="stable")
     dated = rows.assign(by=[formats.day(day, year=False) if day else "" for day in rows["by"]])
     things, reports = wording.counted(len(rows), "thing"), wording.counted(rows["report"].nunique(), "report")
     return Part(
         title=f"{wording.upper(things)} to do beside the lists, from {reports}", metrics=[metric], tables=tables,
-        sentence="First what touches most customers, orders or tickets beyond the usual; money is counted in orders.",
-        chart=figures.table(dated, rows=_SHOWN, caption="What to do, first things first", labels=_LABELS,
+        sentence="By the day they are due; of one day, first what touches most customers, orders or tickets.",
+        chart=figures.table(dated, rows=_SHOWN, caption="What to do, by the day it is due", labels=_LABELS,
                             file="tables/actions.csv"),
     )  # fmt: skip
 
@@ -123,8 +142,7 @@ def part_days(shop: Shop, found: Queue) -> Part | None:
     said = [f"{formats.day(day, year=False)}: {what}" for day, what in _days(shop, found)]
     if not said:
         return None
-    days = wording.counted(len(said), "day")
-    return Part(title=f"{wording.upper(days)} to know", sentence=f"{'; '.join(said)}.", detail=True)
+    return Part(title="Days to know in the next two weeks", sentence=f"{'; '.join(said)}.", detail=True)
 
 
 def _days(shop: Shop, found: Queue) -> list[tuple[date, str]]:
