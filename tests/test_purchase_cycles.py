@@ -339,7 +339,7 @@ def test_the_weakest_step_is_named_only_where_it_is_weak():
 def test_actions_say_how_many_of_the_late_may_be_asked(shop):
     def asked(n, late, likely=True):
         listed = {reason: SimpleNamespace(write=range(n), note="") for reason in ("due", "late")}
-        return [action.what for action in _actions(listed, late=late, likely=likely, shop=shop)]
+        return [action.what for action in _actions(listed, late=late, calm=0, likely=likely, shop=shop)]
 
     assert asked(0, 0) == []
     assert asked(1, 1) == ["Remind 1 customer who will probably buy within 30 days",
@@ -347,6 +347,20 @@ def test_actions_say_how_many_of_the_late_may_be_asked(shop):
     assert asked(1, 1, likely=False)[0] == "Remind 1 customer who is due within 30 days"
     assert asked(7, 9)[1] == "Ask 7 of the 9 late customers what stopped them"
     assert asked(9, 9)[1] == "Ask the 9 late customers what stopped them"
+
+
+def test_who_is_late_and_will_probably_buy_is_not_asked_what_stopped_them(shop, chances):
+    at = pc.late(shop)
+    rows = pc.part_due(chances, at, shop=shop).lists["due"]
+    some = set(rows.loc[rows["late"], "customer_id"].head(3))
+    people = chances.customers
+    sure = replace(
+        chances, customers=people.assign(chance_30d=people["chance_30d"].mask(people["customer_id"].isin(some), 0.6))
+    )
+    part = pc.part_due(sure, at, shop=shop)
+    asked = part.lists["due"]
+    assert not some & set(asked.loc[asked["late"], "customer_id"]) and len(asked) == len(rows) - 3
+    assert part.actions[-1].why.endswith("3 others are likelier than not to buy within 30 days and left alone.")
 
 
 def test_few_none_and_nameless(write_shop):

@@ -487,13 +487,13 @@ def test_no_names_and_a_shop_that_only_has_orders(write_shop, brute):
     bare = brute[["customer_id", "day"]].rename(columns={"day": "ordered_at"}).assign(order_id=range(len(brute)))
     said = page_of(crm.connect(write_shop(name="o", orders=bare), as_of=DAY))
     assert said["left_money"].value is None and "sales_last_year" not in said.lists["win_back"]
-    assert said.tables["reasons"].empty and said.headline.endswith("% of those active.")
+    assert said.tables["reasons"].empty and said.headline.endswith("% of those who had not left before.")
 
 
 @pytest.mark.parametrize(
     ("count", "said"), [(0, "Nobody left in a year: 100 customers still buy at their own rhythm."),
-                        (1, "1 customer left in a year, 1% of those active."),
-                        (30, "30 customers left in a year, 30% of those active.")],
+                        (1, "1 customer left in a year, 1% of those who had not left before."),
+                        (30, "30 customers left in a year, 30% of those who had not left before.")],
 )  # fmt: skip
 def test_the_headline_for_none_one_and_many(left, common, back, count, said):
     found = replace(left, left=count, once=0, base=100)

@@ -364,18 +364,13 @@ def _chart(rates: HitRates) -> Chart:
 def _title(rates: HitRates) -> str:
     pair, best, open_ = (_where(rates, verdict, 1) for verdict in (BETTER, BEATEN, TIE))
     if pair:
-        clearly = "clearly " if open_ else ""
-        rest = [where for place, where in zip(rates.verdicts, _places(rates), strict=True) if place not in rates.better]
-        but = f", but not {clearly}{' or '.join(rest)}" if rest else ""
+        rest = [f"less often {wording.listed(best)}"] * bool(best) + [f"not clearly {' or '.join(open_)}"] * bool(open_)
+        but = f", but {' and '.join(rest)}" if rest else ""
         return f"The matching product was bought more often than a bestseller {wording.listed(pair)}{but}"
     if not best:
         return "The matching product was not clearly bought more often than a bestseller"
     said = f"The matching product was bought less often than a bestseller {wording.listed(best)}"
     return f"{said}, and not clearly more often {' or '.join(open_)}" if open_ else said
-
-
-def _places(rates: HitRates) -> list[str]:
-    return [_WORDS[place][1] for place in rates.verdicts]
 
 
 def _to_test(rates: HitRates, suggestions: pd.DataFrame, baskets: Baskets) -> list[Action]:

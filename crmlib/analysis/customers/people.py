@@ -9,7 +9,7 @@ import pandas as pd
 
 from crmlib import figures, formats, wording
 from crmlib.analysis.customers.facts import YEAR, Profiles
-from crmlib.analysis.customers.rfm import BEST, BEST_QUIET, Cuts, called, kinds, rules, separates, stages
+from crmlib.analysis.customers.rfm import BEST_QUIET, Cuts, called, kinds, rules, separates, stages
 from crmlib.analysis.customers.score import Score, Tested
 from crmlib.analysis.outreach import contactable
 from crmlib.findings import Action, Metric, Part, Signal, Watch
@@ -154,25 +154,18 @@ def _later(found: pd.DataFrame, tested: Tested | None) -> str:
 
 
 def part_list(today: Profiles, at: Cuts, score: Score | None, *, shop: Shop) -> Part:
-    """Everybody with kind, stage and score as a list, and whom to speak to: the best gone quiet, those growing late."""
+    """Everybody with kind, stage and score as a list, and whom to speak to: the best who went quiet."""
     rows = everybody(today, at, score)
-    quiet, late = rows["segment"] == BEST_QUIET, rows["segment"].eq(BEST) & rows["stage"].eq("late")
+    quiet = rows["segment"] == BEST_QUIET
     lists, actions = {"customers": rows}, []
-    lately = f"Silent for over {wording.counted(at.late_days, 'day')}, longer than half of all gaps between purchases."
-    for name, chosen, days, why in (
-        ("best_gone_quiet", quiet, _WITHIN_DAYS, "Ask to learn what went wrong, not to win them back."),
-        ("best_growing_quiet", late, 2 * _WITHIN_DAYS, lately),
-    ):
-        found = contactable(shop, rows[chosen].sort_values("sales", ascending=False), name=name)
-        n = len(found.write)
-        if not n:
-            continue
-        lists[name] = found.frame
+    found = contactable(shop, rows[quiet].sort_values("sales", ascending=False), name="best_gone_quiet")
+    if n := len(found.write):
+        lists["best_gone_quiet"] = found.frame
         actions.append(
             Action(
-                what=_asked(name, n), owner="service", by=wording.working_day(shop.as_of, days),
-                file=f"lists/{name}.csv", count=n,
-                why=wording.sentences(why, found.note),
+                what=f"Learn why {f'{n:,} best customers' if n > 1 else 'the best customer gone quiet'} stopped",
+                owner="service", by=wording.working_day(shop.as_of, _WITHIN_DAYS), file="lists/best_gone_quiet.csv",
+                count=n, why=wording.sentences("Ask to learn what went wrong, not to win them back.", found.note),
             )
         )  # fmt: skip
     gone = int(quiet.sum())
@@ -182,22 +175,14 @@ def part_list(today: Profiles, at: Cuts, score: Score | None, *, shop: Shop) -> 
     return Part(lists=lists, actions=actions, signals=[signal] if gone else [])
 
 
-def _asked(name: str, n: int) -> str:
-    if name == "best_gone_quiet":
-        return f"Learn why {f'{n:,} best customers' if n > 1 else 'the best customer gone quiet'} stopped"
-    if n > 1:
-        return f"Write to {formats.number(n)} best customers growing quiet"
-    return "Write to the best customer growing quiet, before the silence lasts"
-
-
 def part_cuts(at: Cuts, *, currency: str) -> Part:
     """The rules as they are printed, folded."""
     said = rules(at, currency)
     frame = pd.DataFrame({"kind": list(said), "rule": list(said.values())})
     return Part(
         title="Where one group ends and the next begins",
-        sentence=f"Half of all repeat purchases came within {at.late_days} days, 95% within {at.quiet_days}. The "
-        "settings quiet_days and regular move these lines.",
+        sentence=f"Half of repeat purchases came within {at.late_days} days, 95% within {at.quiet_days}, each customer "
+        "counted once. The settings quiet_days and regular move these lines.",
         detail=True,
         chart=figures.table(frame, caption="Rules of the groups", labels={"kind": "Group", "rule": "Rule"}),
     )

@@ -26,7 +26,7 @@ STAGES = ("new", "active", "late", "gone")
 class Cuts:
     """Where one kind ends and the next begins; the same cuts on every date that is compared.
 
-    late_days   silent for longer than half of all gaps between purchases in this shop
+    late_days   silent for longer than half of gaps between purchases in this shop, each customer counted once
     quiet_days  silent for longer than 95 % of them
     regular     purchase days from which a customer is a regular
     best        what the year up to the last purchase has to have brought for one of the best; inf: nobody is

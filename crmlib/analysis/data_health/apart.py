@@ -36,7 +36,7 @@ def part_credits(shop: Shop) -> Part | None:
     n = dict(zip(found["what"], found["number"].astype(int), strict=True))
     return Part(
         title="; ".join(_said(what, n[what]) for what in (_PAIR, _ALONE, _REFUND) if what in n),
-        sentence="None of these rows is an order; what they give back is taken off sales.",
+        sentence="Such a row is no order; what it gives back is taken off sales.",
         detail=True,
         chart=figures.table(
             found, caption="Orders below zero", labels={"what": "What", "number": "Number", "money": "Money"},

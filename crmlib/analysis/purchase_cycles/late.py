@@ -147,15 +147,18 @@ def part_due(found: Chances, at: Late | None, *, shop: Shop, due: tuple[Due, ...
     soon = rows[~rows["late"] & (begins < pd.Timestamp(shop.as_of + timedelta(days=AHEAD)))]
     likely = "chance_30d" in rows
     soon, order = (soon[soon["chance_30d"] >= _LIKELY], "chance_30d") if likely else (soon, "usual_days")
+    # Who is late and will all the same probably buy is not asked what stopped them.
+    calm = rows["late"] & (rows["chance_30d"] >= _LIKELY) if likely else rows["late"] & False
     # Each with a count of its own of those who may not be written to.
     reached = {reason: contactable(shop, part.assign(reason=reason).sort_values(order, ascending=False), name="due")
-               for reason, part in (("due", soon), ("late", rows[rows["late"]]))}  # fmt: skip
+               for reason, part in (("due", soon), ("late", rows[rows["late"] & ~calm]))}  # fmt: skip
     frames = [one.frame for one in reached.values() if len(one.frame)]
     after, _ = since(shop)
     old = f"Who bought first before {wording.day(after or shop.as_of)} may be an old customer, and is not called new."
     carried: dict[str, Any] = {
         "metrics": metrics, "lists": {"due": pd.concat(frames, ignore_index=True)} if frames else {},
-        "grades": grade(shop, due), "actions": _actions(reached, late=n, likely=likely, shop=shop),
+        "grades": grade(shop, due),
+        "actions": _actions(reached, late=n, calm=int(calm.sum()), likely=likely, shop=shop),
         "predictions": predictions(found, shop=shop),
         "caveats": [Caveat(text=old)] if after else [],
     }  # fmt: skip
@@ -206,19 +209,22 @@ def _bands(rows: pd.DataFrame, at: Late) -> pd.DataFrame:
     return counted.rename_axis("band").reset_index(name="customers")
 
 
-def _actions(reached: Mapping[str, Contactable], *, late: int, likely: bool, shop: Shop) -> list[Action]:
+def _actions(reached: Mapping[str, Contactable], *, late: int, calm: int, likely: bool, shop: Shop) -> list[Action]:
     made = []
     for reason, one in reached.items():
-        n = len(one.write)
+        n, more = len(one.write), ""
         who = "will probably buy" if likely else f"{wording.noun(n, 'is')} due"
         what = f"Remind {wording.counted(n, 'customer')} who {who} within {AHEAD} days"
         if reason == "late":
             some = "" if late == 1 else f"{n:,} " if n == late else f"{late:,} "
             of = f"{n:,} of " if n < late else ""
             what = f"Ask {of}the {some}late {wording.noun(late, 'customer')} what stopped them"
+            if calm:
+                will = f"{wording.noun(calm, 'is', 'are')} likelier than not to buy within {AHEAD} days and left alone."
+                more = f"{wording.upper(wording.counted(calm, 'other'))} {will}"
         if n:
             made.append(
-                Action(what=what, owner="marketing", file="lists/due.csv", count=n, why=one.note,
-                       by=wording.working_day(shop.as_of, _WITHIN_DAYS))
+                Action(what=what, owner="marketing", file="lists/due.csv", count=n,
+                       why=wording.sentences(one.note, more), by=wording.working_day(shop.as_of, _WITHIN_DAYS))
             )  # fmt: skip
     return made

@@ -43,7 +43,7 @@ def headline(found: Left, shared: Common, likely: Back) -> str:
     first = f"{who} left {within}"
     if common := stood_out(shared):
         return f"{first}. {common}"
-    return f"{first}, {formats.share(found.share)} of those active."
+    return f"{first}, {formats.share(found.share)} of those who had not left before."
 
 
 def part_few(shop: Shop, found: Left) -> Part | None:

@@ -113,8 +113,8 @@ def _sentence(found: Judged, one: Verdict) -> str:
     row = ends.iloc[0]
     happened = said.happened.format(limit=_limit(found, one.measure))
     its = "its" if len(ends) == 1 else f"{row['team']}'s"
-    others = formats.share(row["expected"] / row["n"])
-    return f"{formats.share(row['raw'])} of {its} {cases} {happened}; others would have had {others} with the same."
+    others = f"with the same {cases} others would have had {formats.share(row['expected'] / row['n'])}"
+    return f"{formats.share(row['raw'])} of {its} {cases} {happened}; {others}."
 
 
 def also(found: Judged, one: Verdict, name: str) -> str:

@@ -215,8 +215,10 @@ def part_returns(found: Returns | None) -> Part:
         return formats.money(value, found.currency, digits=0 if value == 1 else 2)
 
     table = found.table.assign(name=[name.replace("_", " ") for name in found.table["channel"]])
-    losing = list(table.loc[table["stands"] < 0, "name"])
-    head = "No channel is sure to lose money in a customer's first year"
+    losing, short = (list(table.loc[which, "name"]) for which in (table["stands"] < 0, table["back"] < 1))
+    head = "Every channel earned back its cost in a customer's first year"
+    if short:
+        head = f"{wording.upper(wording.listed(short, most=3))} brought back less than it cost, which may be chance"
     if losing:
         does = wording.noun(len(losing), "does", "do")
         head = f"{wording.upper(wording.listed(losing, most=3))} {does} not earn back the cost in a year"

@@ -75,8 +75,8 @@ def part_do(found: Judged, returns: Returns | None) -> Part:
                 what=what, owner="service" if kind == "team" else "purchasing", count=int(row["n"]),
                 worth=f"about {wording.counted(excess, cases)} a year", file="tables/teams.csv",
                 touched=max(least, 0.0), by=wording.working_day(found.as_of, _WITHIN_DAYS),
-                why=wording.sentences(f"{raw} of its {cases}s against {others} with the same in other hands.",
-                                      also(found, one, name), "The reason is to be asked: numbers do not tell it."),
+                why=wording.sentences(f"{raw} of its {cases}s against {others} of the same in other hands.",
+                                      also(found, one, name), "Ask why: the numbers do not say."),
             )
         )  # fmt: skip
     if returns is not None and (action := returns.action(found)):
