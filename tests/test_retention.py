@@ -515,7 +515,7 @@ def test_where_most_come_back_unasked_nobody_is_said_to_have_left(left, common, 
     )
     part = rt.part_left(left, currency="EUR", silent=most.most)
     labels = [metric.label for metric in part.metrics]
-    assert labels[:2] == ["Silent unusually long", "Share silent"] and "went silent" in part.title
+    assert labels[:2] == ["Silent unusually long", "Share silent"] and "paused unusually long" in part.title
     assert (
         part.certain[0].startswith("They are silent for longer")
         and "now silent" in rt.part_back(most, shop=with_people[0]).ahead[0]

@@ -57,7 +57,13 @@ def part_months(health: Health, *, rule: str = "") -> Part:
     compared = frame["before"].notna().any()
     labels = {"name": "Month", "orders": "Orders"} | ({"revenue": "Net sales"} if health.measure == "revenue" else {})
     labels |= (
-        {"before": "Year before, as known then" if health.measure == "revenue" else "Year before"} if compared else {}
+        {
+            "before": "Year before, as known then"
+            if health.measure == "revenue" and health.like_for_like
+            else "Year before"
+        }
+        if compared
+        else {}
     )
     chart = figures.columns(
         frame.tail(_YEAR if compared else 36),
@@ -111,7 +117,7 @@ def _months_title(health: Health) -> str:
     what = "Sales" if health.measure == "revenue" else "Orders"
     full = health.full_months.assign(before=_a_year_earlier(health)).tail(_YEAR).dropna(subset=["before"])
     n = len(full)
-    if n < 2:
+    if n < 2 or not health.like_for_like:
         return _best_month(health, what)
     above, below = (int((sign * (full[health.measure] - full["before"]) > 0).sum()) for sign in (1, -1))
     if n in (above, below):
@@ -162,7 +168,11 @@ def _sales(health: Health) -> list[Metric]:
                 before=compared.before,
                 against="last year" if months == 1 else "the year before",
                 history=line if months == 1 else (),
-                note="" if compared.before is not None else "no year before it yet",
+                note=""
+                if compared.before is not None
+                else "no year before it yet"
+                if health.like_for_like
+                else "refunds have no day: not compared",
                 definition=f"of the last {wording.counted(months, 'full month')}; the year before as it was known then",
             )
         )

@@ -168,11 +168,12 @@ def part_who(found: Measured) -> Part:
         (won, f"new and returning customers added {money(won)}"),
         (lost, f"those who did not come again had brought {money(-lost)}")) if amount)
     ) or f"Customers who stayed brought {kept}"  # fmt: skip
+    cause = "months usually vary" if change.usual else "chance explains"
     return Part(
         title=title,
         sentence=wording.sentences(
             f"Customers of both periods brought {kept}."
-            if won or lost else "", "" if change.moved else "In all, that is no more than chance explains.",
+            if won or lost else "", "" if change.moved else f"In all, that is no more than {cause}.",
         ),
         chart=_bridge(parts.rename(named), change, ends, found),
         method=["New customers have their first order in the later period; who came back had bought before both, and "

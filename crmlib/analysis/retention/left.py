@@ -105,7 +105,7 @@ def part_left(found: Left, *, currency: str, silent: bool = False) -> Part:
     rows = found.months[found.months["customers"] >= _LEAST_MONTH].tail(_SHOWN_MONTHS)
     known = rows[rows["known"]]
     shown = rows.assign(what=np.where(rows["known"], "known", "not yet known"))
-    went = "went silent" if silent else "left"
+    went = "paused unusually long" if silent else "left"
     title, sentence = _title(found, went), f"{_sentence(known, went)}."
     if found.before is None and len(known):  # then the title would say what the headline says
         title, sentence = _sentence(known, went), ""
