@@ -357,6 +357,14 @@ def test_public_holidays(write_shop):
     assert list(found) == [date(2026, 12, 25), date(2026, 12, 26), date(2027, 1, 1)]
 
 
+def test_told(write_shop):
+    days = ["2026-01-05", "2026-01-05", "2026-01-11", "2026-01-20"]  # three days of sales, a usual gap of five
+    orders = pd.DataFrame({"order_id": list("abcd"), "ordered_at": days, "total": 9.0})
+    first, until, newest = facts.told(crm.connect(write_shop(orders=orders), as_of=date(2026, 3, 1)))
+    assert (first, newest) == (pd.Timestamp("2025-12-18"), pd.Timestamp("2026-01-20"))
+    assert until >= pd.Timestamp("2026-02-07")
+
+
 def test_every_fact_has_an_oracle_here():
     public = {
         name

@@ -33,6 +33,7 @@ from crmlib.analysis.feedback import breakdown, texts
 from crmlib.analysis.lifetime_value import methods, models, payback, validation
 from crmlib.analysis.lifetime_value import season as clock
 from crmlib.analysis.overview import facts as overview
+from crmlib.analysis.personas import ahead
 from crmlib.analysis.personas import facts as habits
 from crmlib.analysis.personas.answers import endings
 from crmlib.analysis.personas.launches import launched, takers
@@ -231,6 +232,7 @@ CASES: dict[str, Callable[[crm.Shop], Any]] = {
     "analysis.personas.facts.behaviour": lambda s: habits.behaviour(s, habits.plan(s, until=END)),
     "analysis.personas.facts.later": lambda s: habits.later(s, habits.plan(s, until=CUT), end=END),
     "analysis.personas.cut.assigned": lambda s: crm.personas.measure(s).people,
+    "analysis.personas.ahead._current": lambda s: ahead._current(crm.personas.measure(s).people, END),
     "analysis.personas.problems.within": lambda s: within(
         habits.plan(s, until=END), s.table("feedback"), "created_at"
     ).select("feedback_id"),
