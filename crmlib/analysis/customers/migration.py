@@ -79,9 +79,9 @@ def moves(earlier: Profiles | None, today: Profiles, at: Cuts) -> Moves:
 
 def _grid(frame: pd.DataFrame, at: Cuts) -> pd.DataFrame:
     names = [
-        f"at most {at.late_days} days",
-        f"{at.late_days + 1} to {at.quiet_days} days",
-        f"over {at.quiet_days} days",
+        f"at most {wording.counted(at.late_days, 'day')}",
+        f"{at.late_days + 1} to {wording.counted(at.quiet_days, 'day')}",
+        f"over {wording.counted(at.quiet_days, 'day')}",
     ]
     recency = pd.Categorical(
         np.select([frame["silent_days"] <= at.late_days, frame["silent_days"] <= at.quiet_days], names[:2], names[2]),

@@ -181,8 +181,8 @@ def part_cuts(at: Cuts, *, currency: str) -> Part:
     frame = pd.DataFrame({"kind": list(said), "rule": list(said.values())})
     return Part(
         title="Where one group ends and the next begins",
-        sentence=f"Half of repeat purchases came within {at.late_days} days, 95% within {at.quiet_days}, each customer "
-        "counted once. The settings quiet_days and regular move these lines.",
+        sentence=f"Half of repeat purchases came within {wording.counted(at.late_days, 'day')}, 95% within "
+        f"{at.quiet_days}, each customer counted once. The settings quiet_days and regular move these lines.",
         detail=True,
         chart=figures.table(frame, caption="Rules of the groups", labels={"kind": "Group", "rule": "Rule"}),
     )

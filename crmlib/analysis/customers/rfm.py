@@ -108,17 +108,17 @@ def rules(at: Cuts, currency: str) -> dict[str, str]:
     amount = f"{formats.money(at.best, currency, digits=cents)} of {at.brought}" if np.isfinite(at.best) else ""
     more = f"{at.regular} purchase days or more"
     two = "2 purchase days" if at.regular == 3 else f"2 to {at.regular - 1} purchase days"
-    last = f"the last at most {at.quiet_days} days ago"
-    ago = f"the last over {at.quiet_days} days ago"
+    last = f"the last at most {wording.counted(at.quiet_days, 'day')} ago"
+    ago = f"the last over {wording.counted(at.quiet_days, 'day')} ago"
     but = ", not best" if amount else ""
     found = {
         BEST: f"at least {amount} in the year up to the last purchase, {last}",
         REGULAR: f"{more}, {last}{but}",
         RETURNING: f"{two}, {last}{but}",
-        NEW: f"one purchase day, at most {at.quiet_days} days ago{but}",
+        NEW: f"one purchase day, at most {wording.counted(at.quiet_days, 'day')} ago{but}",
         BEST_QUIET: f"at least {amount} in the year up to the last purchase, {ago}",
         QUIET: f"2 purchase days or more, {ago}{but}",
-        ONCE: f"one purchase day, over {at.quiet_days} days ago{but}",
+        ONCE: f"one purchase day, over {wording.counted(at.quiet_days, 'day')} ago{but}",
     }
     if not amount:
         del found[BEST], found[BEST_QUIET]

@@ -25,8 +25,8 @@ _COLUMNS = ["product_id", "product", "price", "floor", "elasticity", "low", "hig
 def page(found: History, advice: Advice, parts: Sequence[Part]) -> Findings:
     """Are prices right, and for whom? `parts` in the order of the page."""
     if found.products.empty:
-        n = formats.number(advice.floors.table["pieces"].sum())
-        few = f"Too few to conclude (n = {n} pieces in three months): a product of {LEAST_LINES} order lines is needed."
+        n = wording.counted(round(advice.floors.table["pieces"].sum()), "piece")
+        few = f"Too few to conclude (n = {n} in three months): a product of {LEAST_LINES} order lines is needed."
         return compose("prices", few, [part_few(advice)], status="too_few")
     return compose("prices", headline(advice), [*parts, part_do(advice), part_limits(advice)])
 
