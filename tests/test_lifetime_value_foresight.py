@@ -550,12 +550,12 @@ def test_best_customers_who_stopped_none_one_many(cdnow_sample, scored, chances,
 @pytest.mark.parametrize(
     ("chances", "title", "what"),
     [
-        ([0.1, 0.2, 0.3], "None of your best 3 customers is silent unusually long", []),
-        ([0.1, 0.6, 0.3], "1 of your best 3 customers is silent unusually long",
-         ["Contact one of your top-fifth customers, silent unusually long"]),
-        ([0.1, 0.95, 0.3], "1 of your best 3 customers is silent unusually long", []),
-        ([0.6, 0.95, 0.7], "3 of your best 3 customers are silent unusually long",
-         ["Contact two of your top-fifth customers, silent unusually long"]),
+        ([0.1, 0.2, 0.3], "None of your best 3 customers is likelier than not to stay away", []),
+        ([0.1, 0.6, 0.3], "1 of your best 3 customers may have stopped",
+         ["Contact one of your top-fifth customers who may have stopped"]),
+        ([0.1, 0.95, 0.3], "1 of your best 3 customers may have stopped", []),
+        ([0.6, 0.95, 0.7], "3 of your best 3 customers may have stopped",
+         ["Contact two of your top-fifth customers who may have stopped"]),
     ],
 )  # fmt: skip
 @pytest.mark.usefixtures("nobody_left_alone")

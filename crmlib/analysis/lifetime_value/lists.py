@@ -61,7 +61,7 @@ def wavering(scores: Scores) -> pd.DataFrame:
 def part_wavering(scores: Scores, validation: Validation, *, shop: Shop) -> Part:
     """The finding: how many of the best customers have probably stopped, and a list of those still worth a message.
 
-    Where no forecast so long has held, nobody is said to have stopped, only to be silent unusually long; no money is
+    Where no forecast so long has held, nobody is said to have stopped, only that they may have; no money is
     set on the list then, and their number is no tile.
     """
     found, trust = outlooks(scores), validation.trust(scores.horizon_days)
@@ -71,7 +71,7 @@ def part_wavering(scores: Scores, validation: Validation, *, shop: Shop) -> Part
     title, sentence = (_title(found), _sentence(found, scores)) if tested else (_silent(found), "")
     stopped = Metric(
         id="stopped_customers",
-        label="Top-fifth customers who probably stopped" if tested else "Top-fifth customers silent unusually long",
+        label="Top-fifth customers who probably stopped" if tested else "Top-fifth customers who may have stopped",
         value=found.stopped, unit="customers", n=found.best, note=f"of {formats.number(found.best)}", headline=tested,
         definition=f"customers in the top {formats.share(BEST_SHARE)} by past {scores.best_by}, likelier than not to "
         f"order nothing in the {scores.ahead}{doubt and f' by {doubt}'}; wholesale buyers count as "
@@ -96,7 +96,7 @@ def _contact(listed: pd.DataFrame, scores: Scores, *, shop: Shop, note: str, tes
     more = max(float((write["value_if_back"] - write["expected_value"]).sum()), 0.0) if tested else 0.0
     what = f"Contact {wording.counted(n, 'top-fifth customer')} who {wording.noun(n, 'wavers', 'waver')}"
     if not tested:
-        what = f"Contact {wording.small(n)} of your top-fifth customers, silent unusually long"
+        what = f"Contact {wording.small(n)} of your top-fifth customers who may have stopped"
     who = f"{wording.noun(n, 'This customer is', 'They are')} among the best {formats.share(BEST_SHARE)} by past "
     who += f"{scores.best_by}, with a chance of 10 to 50% left to order in the {scores.ahead}"
     gone = outlooks(scores).gone
@@ -142,18 +142,17 @@ def _sentence(found: Outlooks, scores: Scores) -> str:
 def _silent(found: Outlooks) -> str:
     best = wording.counted(found.best, "customer")
     if not found.stopped:
-        return f"None of your best {best} is silent unusually long"
-    silent = f"{wording.noun(found.stopped, 'is')} silent unusually long"
-    return f"{formats.number(found.stopped)} of your best {best} {silent}"
+        return f"None of your best {best} is likelier than not to stay away"
+    return f"{formats.number(found.stopped)} of your best {best} may have stopped"
 
 
 def _signals(found: Outlooks, *, tested: bool) -> list[Signal]:
     if found.stopped * 2 <= found.best:
         return []
-    said = "have probably stopped" if tested else "are silent unusually long"
+    said = "have probably stopped" if tested else "may have stopped"
     gone = "Most of your best customers should order again."
     if not tested:
-        gone = "No longer are most of your best customers silent unusually long."
+        gone = "Most of your best customers are likelier to order again than not."
     return [Signal(id="best_stopped", text=f"More than half of your best customers {said}.", gone=gone)]
 
 
@@ -167,9 +166,13 @@ def _chart(found: Outlooks, scores: Scores, *, doubt: str) -> figures.Chart:
             ("almost certainly gone", found.gone, False)]  # fmt: skip
     caption = f"Wavering: 10 to 50% likely to order in the {scores.ahead}."
     if doubt:
-        rows = [("silent no longer than usual", found.best - found.stopped, False),
-                ("silent unusually long", found.stopped, True)]  # fmt: skip
-        caption = "Unusually long: under 50% likely to order." if found.stopped else ""
+        rows = [("likelier to order than not", found.best - found.stopped, False),
+                ("may have stopped", found.stopped, True)]  # fmt: skip
+        caption = (
+            "May have stopped: under 50% likely to order, by a model that no test has borne out."
+            if found.stopped
+            else ""
+        )
     return figures.bars(
         pd.DataFrame(rows, columns=["who", "customers", "strong"]),
         label="who", value="customers", strong="strong", what="best customers", form=formats.number,
