@@ -132,6 +132,12 @@ def test_who_left_no_number_cannot_be_texted_and_who_left_no_address_not_be_writ
     part = au.part_lost(au.audiences(opened(write_shop, 'all_of_them = "everyone"', customers=rows)))
     assert part.title == "9 customers in ‘all of them’ can't be reached by text message"
     assert part.sentence == "They left no phone number."
+    some = [row | {"sms_consent": n > 5} for n, row in enumerate(rows)]
+    more = au.part_lost(au.audiences(opened(write_shop, 'all_of_them = "everyone"', name="more", customers=some)))
+    assert (
+        more.sentence
+        == "They have not agreed to marketing; <5 more for other reasons. Ask for consent at the checkout."
+    )
     assert ["e-mail", "Left no address", "<5"] in [row[1:] for row in part.chart.table["rows"]]
 
 

@@ -244,10 +244,16 @@ def part_lost(every: Audiences) -> Part:
         reason=[wording.upper(reason) for reason in reasons],
     ).sort_values("people", ascending=False, kind="stable")  # fmt: skip
     top = lost.iloc[0]
+    same = (lost[["audience", "channel"]] == top[["audience", "channel"]]).all(axis=1)
+    others = (
+        f"; {formats.people(more)} more for other reasons"
+        if (more := int(lost.loc[same, "people"].sum() - top["people"]))
+        else ""
+    )
     return Part(
         title=f"{wording.counted(int(top['people']), 'customer')} in ‘{top['audience']}’ can't be reached by "
         f"{top['channel']}",
-        sentence=f"They {wording.lower(top['reason'])}.{' Ask for consent at the checkout.' if asked else ''}",
+        sentence=f"They {wording.lower(top['reason'])}{others}.{' Ask for consent at the checkout.' if asked else ''}",
         chart=figures.table(
             lost, caption="Why people may not be contacted",
             labels={"audience": "Audience", "channel": "Channel", "reason": "Reason", "people": "People"},
