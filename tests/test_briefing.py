@@ -345,6 +345,19 @@ def test_days_to_know_are_holidays_closures_campaigns_and_greetings(write_shop: 
     assert part_days(quiet, asked(quiet, [])) is None
 
 
+def test_nobody_is_proposed_long_after_the_data_end(write_shop: ShopWriter, tmp_path: Path) -> None:
+    born = customers(birth_date=["1980-06-05"] * len(PEOPLE))
+    folder, late = write_shop(orders=orders(10), customers=born), date(2026, 6, 1)
+    shop = crm.connect(folder, as_of=late)
+    assert shop.data_through and (late - shop.data_through).days > 92
+    found = asked(shop, two_runs(tmp_path, shop))
+    assert found.people.empty and found.cards.empty and found.ended == shop.data_through
+    said = page(shop, found, earned(shop))
+    assert said.headline.startswith("Nobody is proposed: the data end on ") and not said.lists
+    fresh = crm.connect(folder, as_of=shop.data_through + timedelta(days=90))
+    assert asked(fresh, []).ended is None
+
+
 def test_an_open_ticket_comes_first_whatever_the_lot(write_shop: ShopWriter) -> None:
     rows = [("t1", "c003", "2026-02-20", "", ""), ("t2", "c003", "2026-02-10", "", ""), ("t3", "c004", "2026-02-20",
             "2026-02-21", ""), ("t4", "c005", "2025-12-01", "", ""), ("t5", "c006", "2026-02-20", "", "2026-02-22"),

@@ -158,6 +158,8 @@ def _days(shop: Shop, found: Queue) -> list[tuple[date, str]]:
 def headline(found: Queue) -> str:
     """What the week asks for, in at most 20 words."""
     n, waits, actions = len(found.contacts), found.waiting, len(found.actions)
+    if found.ended:
+        return f"Nobody is proposed: the data end on {formats.day(found.ended)}. Bring a fresh export."
     if not n:
         asked = f"the reports ask for {wording.counted(actions, 'thing')}" if actions else "no report asks for anything"
         return f"Nobody is to be contacted this week; {asked}."

@@ -28,6 +28,7 @@ LIST = "briefing"
 CAPACITY = 40  # contacts a week where shop.toml does not say
 FRESH_DAYS = 14  # how old a report may be, for its lists and actions to count
 PERSONAL_PAUSE_DAYS = 30  # until somebody who was contacted in person is proposed again without a new list
+ENDED_DAYS = 92  # after the last day of the data nobody is proposed
 SUPPOSED = 0.05  # of what is at stake: what writing adds, for the order alone, where no list of the kind was measured
 _MOST_ROWS = 5_000  # of a list, best first
 _OFFERS = ("suggest", "remind_of")
@@ -51,6 +52,7 @@ class Queue:
     read      the reports whose lists and actions count; `old`, titles of those too old for that
     told      whether shop.toml says how many contacts a week there is time for
     unknown   lists for which shop.toml names an offer and which nobody is on
+    ended     the last day of data that ended so long ago that nobody is proposed, else None
     """
 
     people: pd.DataFrame
@@ -66,6 +68,7 @@ class Queue:
     unknown: tuple[str, ...]
     as_of: date
     currency: str
+    ended: date | None = None
 
     __repr__ = outline
 
@@ -90,18 +93,21 @@ def queue(shop: Shop, runs: Sequence[Run], measured: Earned, *, contacts: int = 
     True
     """
     asked = contacts or shop.settings.team.contacts_per_week or CAPACITY
-    begin = shop.as_of - timedelta(days=FRESH_DAYS)
+    begin, through = shop.as_of - timedelta(days=FRESH_DAYS), shop.data_through or shop.as_of
+    # Who ordered or agreed since is not known.
+    ended = through if through < shop.as_of - timedelta(days=ENDED_DAYS) else None
     read = tuple(run for run in newest(runs) if run.as_of >= begin)
     old = tuple(run.title for run in newest(runs) if run.as_of < begin and run.actions)
     lists = {run.report: _lists(run) for run in read}
-    days = occasions(shop)
+    days = occasions(shop).iloc[: 0 if ended else None]
     roles = days["list"].map(lambda name: "service" if name == TICKET else "marketing")
     days = _with_offers(days.assign(owner=[shop.owners.get(role, "") for role in roles]), shop.settings.offers)
     born = days["list"] == BIRTHDAY
     cards, _ = _reachable(shop, days[born & ~days["list"].isin(measured.stopped)].assign(personal=False))
     rows = pd.DataFrame(
-        [*days[~born].to_dict("records"), *(row for run in read for row in _listed(run, lists[run.report]))]
-    )
+        [*days[~born].to_dict("records"),
+         *(row for run in read if not ended for row in _listed(run, lists[run.report]))]
+    )  # fmt: skip
     people, beyond, unreachable, named = rows, 0, 0, set(rows["list"]) if len(rows) else set()
     if len(rows):
         rows = rows[~rows["list"].isin(measured.stopped)].reindex(columns=_WANTED)
@@ -120,7 +126,7 @@ def queue(shop: Shop, runs: Sequence[Run], measured: Earned, *, contacts: int = 
         told=bool(contacts or shop.settings.team.contacts_per_week), beyond=beyond, unreachable=unreachable,
         waiting=int(people["waits"].eq(True).sum()) if "waits" in people else 0,
         read=tuple(run.report for run in read), old=old, as_of=shop.as_of, currency=shop.currency,
-        unknown=tuple(name for name in shop.settings.offers if name not in {*named, *days["list"]}),
+        unknown=tuple(name for name in shop.settings.offers if name not in {*named, *days["list"]}), ended=ended,
     )  # fmt: skip
 
 
