@@ -582,3 +582,16 @@ def test_lists_that_were_never_handed_over_are_no_control(tmp_path, monkeypatch)
     held.assign(list="win_back", until="2025-12-01").to_csv(tmp_path / "held_out.csv", index=False)
     found = worth._listed()
     assert found["customer_id"].tolist() == ["a", "b"] and {str(day) for day in found["day"]} == {"2025-06-10"}
+
+
+def test_who_comes_back_is_said_at_the_level_of_the_newest_span():
+    from crmlib.analysis.retention.back import _of
+
+    spans = pd.DataFrame(
+        {"kind": "once", "band": 1, "back": [60, 120, 180, 240], "n": 1000, "came": [500, 600, 700, 800]}
+    )
+    row = pd.DataFrame({"kind": ["once"], "band": [1]})
+    assert _of(spans, row)[0] == pytest.approx(0.5, abs=0.005)
+    assert _of(spans[spans["back"] > 60], row)[0] == pytest.approx(0.6, abs=0.005)
+    sure = spans.assign(came=1000)
+    assert _of(sure, row)[0] <= 1

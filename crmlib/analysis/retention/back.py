@@ -30,7 +30,7 @@ class Back:
     """The chance that somebody who left buys within AHEAD days unasked.
 
     chance   one for each row of `Left.people`; nan where nothing could be counted
-    windows  earlier spans of AHEAD days: back (days ago of their begin), n, came, expected (from the others)
+    windows  earlier spans of AHEAD days: back (days ago of their begin), n, came, expected (from those before it)
     total    how many of those who left will come back in the next AHEAD days; None where nothing could be counted
     """
 
@@ -50,7 +50,8 @@ def back(shop: Shop, found: Left) -> Back:
     """How likely does each customer who left come back unasked, given how long and how often they had bought?
 
     Shares of those who came in up to four earlier spans, by purchases and length of silence, drawn towards the share of
-    all. The range of the total is widened by what each span differed from the others.
+    all, and put to the level of the newest span, since shares fall as those who are gone for good gather. Each span was
+    forecast from those before it; the range of the total is widened by what it was off.
 
     >>> back(store, left(store, limits(store))).chance.between(0, 1).all()
     np.True_
@@ -65,8 +66,8 @@ def back(shop: Shop, found: Left) -> Back:
         return nothing
     windows = []
     for start, part in cells.groupby("back"):
-        others = cells[cells["back"] != start]
-        expected = float((part["n"] * _of(others, part)).sum()) if others["n"].sum() else np.nan
+        before = cells[cells["back"] > start]
+        expected = float((part["n"] * _of(before, part)).sum()) if before["came"].any() else np.nan
         windows.append((start, int(part["n"].sum()), int(part["came"].sum()), expected))
     frame = pd.DataFrame(windows, columns=["back", "n", "came", "expected"])
     chance = _of(cells, found.people)
@@ -83,7 +84,13 @@ def back(shop: Shop, found: Left) -> Back:
 
 
 def _of(cells: pd.DataFrame, rows: pd.DataFrame) -> np.ndarray:
-    """The share of each row's kind and band who came, by these cells."""
+    """The share of each row's kind and band who came, by these cells, at the level of their newest span."""
+    newest = cells[cells["back"] == cells["back"].min()]
+    level = (newest["came"].sum() + _PRIOR) / (float((newest["n"] * _shares(cells, newest)).sum()) + _PRIOR)
+    return np.minimum(_shares(cells, rows) * level, 1.0)
+
+
+def _shares(cells: pd.DataFrame, rows: pd.DataFrame) -> np.ndarray:
     mean = cells["came"].sum() / cells["n"].sum()
     by = cells.groupby(["kind", "band"])[["n", "came"]].sum()
     share = (by["came"] + _PRIOR * mean) / (by["n"] + _PRIOR)
