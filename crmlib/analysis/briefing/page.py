@@ -35,7 +35,7 @@ def part_contacts(found: Queue) -> Part:
     counts = counts.sort_values("customers", ascending=False, kind="stable")
     counts["label"] = [textwrap.shorten(what, _LABEL, placeholder=" …") for what in counts["what"]]
     behind = figures.table(counts, rows=_SHOWN, labels=_TASKS, caption="Who does what", file=_FILE).table
-    more = f"{formats.number(found.beyond)} more customers wait behind them." if found.beyond else ""
+    more = f"{formats.number(found.beyond)} more on the lists of other pages wait behind them." if found.beyond else ""
     other = f"{wording.upper(wording.counted(found.unreachable, 'customer'))} had not agreed and left the list."
     room = f"There is room for {found.capacity} contacts a week: shop.toml may say otherwise, under [team]."
     return Part(
