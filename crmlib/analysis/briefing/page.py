@@ -20,7 +20,8 @@ from crmlib.shop.facts import public_holidays
 if TYPE_CHECKING:
     from crmlib.shop.shop import Shop
 
-_SHOWN, _LINES, _LABEL = 12, 3, 44  # rows, lines of the text, letters that fit a phone and one line of a chart
+_SHOWN, _MOST = 12, 40  # rows of who does what, and of all there is to do
+_LINES, _LABEL = 3, 44  # lines of the text, letters that fit a phone and one line of a chart
 _LABELS = {"what": "What", "owner": "Who", "by": "By", "worth": "Worth", "title": "From"}
 _TASKS = {"what": "What", "owner": "Who", "customers": "Customers", "offers": "With an offer"}
 _FILE, _CARDS = f"lists/{LIST}.csv", f"lists/{BIRTHDAY}.csv"
@@ -132,7 +133,7 @@ def part_actions(found: Queue) -> Part:
     return Part(
         title=f"{wording.upper(things)} to do beside the lists, from {reports}", metrics=[metric], tables=tables,
         sentence="By the day they are due; of one day, first what touches most customers, orders or tickets.",
-        chart=figures.table(dated, rows=_SHOWN, caption="What to do, by the day it is due", labels=_LABELS,
+        chart=figures.table(dated, rows=_MOST, caption="What to do, by the day it is due", labels=_LABELS,
                             file="tables/actions.csv"),
     )  # fmt: skip
 
