@@ -85,7 +85,7 @@ def test_one_crowd_is_cut_and_called_so(crowd):
     shop, found = crowd
     page = whole(shop, found)
     assert not found.verdict.structure and page["structure"].value == 0
-    assert "by cuts, no natural kinds" in page.headline and len(page.headline.split()) <= 20
+    assert "groups with blurred borders" in page.headline and len(page.headline.split()) <= 20
     assert "not kinds that exist" in page.parts[0].sentence
     assert any("Other cuts fit nearly as well" in caveat.text for caveat in page.caveats)
     said = json.dumps(page.to_json()["parts"])
@@ -315,7 +315,7 @@ def test_headlines(found):
     poor = replace(found, table=found.table.assign(year=0.0, share_sales=np.nan))
     assert pages.headline(poor, none).endswith("of customers.")
     calm = replace(found, verdict=replace(found.verdict, structure=False))
-    assert pages.headline(calm, none).startswith("Three groups by cuts, no natural kinds: ‘")
+    assert pages.headline(calm, none).startswith("Three groups with blurred borders: ‘")
 
 
 def test_people_under_five_are_masked(found):

@@ -43,7 +43,7 @@ def page(found: Personas, parts: Sequence[Part], *, troubles: Problems) -> Findi
 def headline(found: Personas, troubles: Problems) -> str:
     """How many kinds, and what goes wrong for whom, or which brings most."""
     top, named, n = found.kinds.iloc[0], troubles.named, wording.upper(wording.small(len(found.kinds)))
-    lead = f"{n} kinds of customers" if found.word == "kind" else f"{n} groups by cuts, no natural kinds"
+    lead = f"{n} kinds of customers" if found.word == "kind" else f"{n} groups with blurred borders"
     if len(named):
         worst = named.iloc[0]
         often = wording.times(worst["ratio"], word="often")
