@@ -418,7 +418,7 @@ def verdicts(**said: str) -> bk.HitRates:
     [
         ({"any": "better", "small": "better", "large": "beaten", "later": "beaten"},
          "In small baskets, suggest the matching product; in large baskets and in e-mails, a bestseller.",
-         "The matching product was bought more often than a bestseller in small baskets, but not in large ones or as "
+         "The matching product was bought more often than a bestseller in small baskets, but less often in large ones and as "
          "the next purchase"),
         ({"any": "better", "small": "better", "large": "better", "later": "better"},
          "In small baskets, in large baskets and in e-mails, suggest the matching product.",
@@ -429,8 +429,8 @@ def verdicts(**said: str) -> bk.HitRates:
         ({"any": "better", "small": "better", "large": "beaten", "later": "tie"},
          "In small baskets, suggest the matching product; in large baskets, a bestseller; in e-mails neither was "
          "clearly better.",
-         "The matching product was bought more often than a bestseller in small baskets, but not clearly in large ones "
-         "or as the next purchase"),
+         "The matching product was bought more often than a bestseller in small baskets, but less often in large ones "
+         "and not clearly as the next purchase"),
         ({"any": "better", "later": "tie"},
          "In the basket, suggest the matching product; in e-mails neither was clearly better.",
          "The matching product was bought more often than a bestseller in the basket, but not clearly as the next "
