@@ -218,7 +218,7 @@ def part_returns(found: Returns | None) -> Part:
     losing, short = (list(table.loc[which, "name"]) for which in (table["stands"] < 0, table["back"] < 1))
     head = "Every channel earned back its cost in a customer's first year"
     if short:
-        head = f"{wording.upper(wording.listed(short, most=3))} brought back less than it cost, which may be chance"
+        head = f"{wording.upper(wording.listed(short, most=3))} brought back less than the cost, which may be chance"
     if losing:
         does = wording.noun(len(losing), "does", "do")
         head = f"{wording.upper(wording.listed(losing, most=3))} {does} not earn back the cost in a year"
