@@ -17,6 +17,10 @@ SPARK_READY := $(SPARK_VENV)/.installed
 # Modules are compiled once, not in each of the many processes of a run.
 unexport PYTHONDONTWRITEBYTECODE
 
+# Tests run side by side, one on each core: threads within them would only wait for each other.
+test test-slow test-spark: export OMP_NUM_THREADS := 1
+test test-slow test-spark: export OPENBLAS_NUM_THREADS := 1
+
 .PHONY: reports test test-slow test-spark lab bench shots axe lock clean
 .DELETE_ON_ERROR:
 

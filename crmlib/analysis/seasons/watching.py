@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy import optimize
+from threadpoolctl import threadpool_limits  # comes with scikit-learn
 
 from crmlib import formats
 from crmlib.analysis.seasons.facts import WEEK, Days
@@ -90,6 +91,7 @@ def bar_of(scores: Floats, *, rate: float) -> tuple[float, float, int]:
     return notice, float(np.sqrt(notice**2 + seen * mean * (ratio ** (1 / seen) - 1))), len(peaks)
 
 
+@threadpool_limits.wrap(limits=1)  # hundreds of small fits: threads would wait for each other
 def watch(
     days: Days, *, false_alarms_per_year: float = 1.0, yearly: bool, judged_days: int = JUDGED_DAYS
 ) -> Watch | None:
