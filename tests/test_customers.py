@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 import crmlib as crm
+from crmlib import formats
 from crmlib.analysis.customers import ahead, likeness, migration, people, rfm, score
 from crmlib.analysis.customers.facts import Profiles
 from crmlib.errors import NotEnoughData, UsageError
@@ -169,14 +170,17 @@ def test_moves_add_up_to_the_customers_known_on_both_days(shop, today):
     assert found.table["sales_before"].sum() == pytest.approx(then.frame["sales_year"].sum())
     assert found.grid["revenue_before"].sum() == pytest.approx(then.frame["sales_year"].sum())
     chart = cu.part_grid(found).chart
-    assert "by 6 columns" in chart.alt
+    assert "by 3 columns" in chart.alt
+    cell = found.grid[found.grid[["customers", "customers_before"]].min(axis=1) >= 5].iloc[0]
+    moved = cell["customers"] - cell["customers_before"]
+    assert moved and formats.with_sign(formats.number(moved), moved) in chart.wide
     assert [len(row) for row in chart.table["rows"]][:1] == [6]
 
 
 @pytest.mark.parametrize(
     ("slid", "slid_before", "says"),
     [
-        (0, 10, "Nobody dropped a group "),
+        (0, 10, "Nobody dropped to a weaker group "),
         (30, 30, "About as many"),
         (60, 20, "More customers dropped"),
         (20, 60, "Fewer customers"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 
@@ -131,6 +132,14 @@ def test_every_chart_names_a_column_that_is_not_there(draw):
     }[draw]
     with pytest.raises(CrmError, match="no column 'x'; there are: first, high"):
         draw(ROWS, **said, what="x", form=formats.share)
+
+
+def test_a_grid_writes_what_changed_and_hides_few():
+    frame = pd.DataFrame({"r": ["a", "a", "b"], "c": ["x", "y", "x"], "n": [10.0, 3, 30], "then": [17.0, 9, 8]})
+    draw = functools.partial(figures.grid, frame, row="r", column="c", value="n", what="customers", form=formats.people)
+    said = set(texts(draw(before="then").wide).split())
+    assert {"−7", "+22"} <= said and "−6" not in said
+    assert not {"−7", "+22"} & set(texts(draw().wide).split())
 
 
 def test_a_grid_writes_each_cell():

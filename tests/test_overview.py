@@ -450,9 +450,9 @@ def test_a_shop_without_customers_or_lines_has_the_view_that_is_left(tables, tmp
 @pytest.mark.parametrize(
     ("money", "title"),
     [
-        ({"new": 300, "lost": -200}, "New and returning customers added €300 and those who did not come again had brought €200"),
+        ({"new": 300, "lost": -200}, "New and returning customers added €300 and those who did not come again took €200 away"),
         ({"new": 300}, "New and returning customers added €300"),
-        ({"lost": -200}, "Those who did not come again had brought €200"),
+        ({"lost": -200}, "Those who did not come again took €200 away"),
         ({"more": 50, "less": -20}, "Customers who stayed brought €30 more"),
         ({"more": 20, "less": -50}, "Customers who stayed brought €30 less"),
     ],

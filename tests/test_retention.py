@@ -428,6 +428,8 @@ def test_the_list_holds_only_who_agreed_and_is_worth_it_with_a_reason_each(with_
     assert set(everybody.index[everybody["not_chased"] == lists.LONG]) == old
     part = rt.part_lists(found, value, shop=shop)
     assert part.actions[0].count == found.written == (listed["lot"] == "write").sum()
+    apart = found.people["not_chased"].isin([lists.RETURNER, lists.POOR]).sum()
+    assert apart and part.actions[0].why.endswith(f"{apart} more {'is' if apart == 1 else 'are'} not to be chased.")
     assert part.actions[0].what == f"Write to {found.written} customers who left, best first"
     assert set(part.lists) == {"left", "win_back"} and len(part.lists["left"]) == len(left.people)
 

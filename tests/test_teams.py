@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -272,7 +273,6 @@ def cells(events, n=400, kind="team", measure="late_reply"):
 
 
 def test_words_for_none_one_and_many(judged):
-    from dataclasses import replace
 
     def page_of(*comparisons):
         return replace(judged, verdicts=tuple(judge(comparisons)))
@@ -326,6 +326,21 @@ def marketing(folder, *, history=1000, channels=("paid_search",), **tables):
 def bill(kind, amount, days=500, **more):
     day = (END - pd.Timedelta(days=days)).date()
     return {"kind": kind, "amount": amount, "valid_from": day, "acquisition_channel": "", **more}
+
+
+@pytest.mark.parametrize(
+    ("back", "stands", "title"),
+    [
+        (1.3, 0, "Every channel earned back its cost in a customer's first year"),
+        (0.8, 0, "Paid search brought back less than the cost, which may be chance"),
+        (0.8, -1, "Paid search does not earn back the cost in a year"),
+    ],
+)
+def test_a_channel_below_its_cost_is_said_to_lose_only_beyond_chance(tmp_path, back, stands, title):
+    won = [bill("acquisition", 19_000, acquisition_channel="paid_search"), bill("acquisition", 10, days=9)]
+    found = crm.teams.returns(marketing(tmp_path, costs=won))
+    table = found.table[found.table["channel"] == "paid_search"].assign(back=back, stands=stands)
+    assert crm.teams.part_returns(replace(found, table=table)).title == title
 
 
 def test_a_test_of_a_channel_is_named_where_there_is_one(tmp_path):

@@ -87,7 +87,7 @@ class Audiences:
 
 
 def starters(shop: Shop) -> dict[str, str]:
-    """Audiences for a shop that has saved none, by name: unhappy regulars, never bought, gone quiet, birthdays.
+    """Audiences for a shop that has saved none, by name: unhappy regulars, never bought, long silent, birthdays.
 
     'Never bought' takes the shop's own three best-selling categories: who bought one of the first two, not the third.
 
@@ -106,7 +106,7 @@ def starters(shop: Shop) -> dict[str, str]:
             one, two, three = (json.dumps(name, ensure_ascii=False) for name in best)
             name = re.sub(r"\W+", "_", best[2].casefold()).strip("_") or "more"
             found[f"never_bought_{name}"] = f"(bought({one}) | bought({two})) - bought({three})"
-    return found | {"gone_quiet": 'bought_often - bought_last("180d")', "birthday_next_week": 'birthday("7d")'}
+    return found | {"silent_180_days": 'bought_often - bought_last("180d")', "birthday_next_week": 'birthday("7d")'}
 
 
 def audiences(shop: Shop) -> Audiences:
@@ -116,7 +116,7 @@ def audiences(shop: Shop) -> Audiences:
     asked; NotEnoughData where nobody is in any. UsageError for a segment that cannot be read.
 
     >>> [audience.name for audience in audiences(shop).found]
-    ['unhappy_regulars', 'never_bought_kitchen', 'gone_quiet', 'birthday_next_week']
+    ['unhappy_regulars', 'never_bought_kitchen', 'silent_180_days', 'birthday_next_week']
     """
     saved = segments.saved(shop)
     texts = saved or starters(shop)

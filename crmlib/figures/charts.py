@@ -67,10 +67,9 @@ def dots(
 
     def paint(ax: Axes, narrow: bool) -> None:
         places = _named_rows(ax, names, narrow=narrow, bold=list(marked))
+        if reference is not None:
+            ax.axvline(reference, color=MUTED, linewidth=1, zorder=0)
         for (middle, start, end), y, ink, mark in zip(values, places, colours, marked, strict=True):
-            if reference is not None:
-                # The line stands beside each range, not behind the words.
-                ax.vlines(reference, y - 0.15, y + 0.17, color=INK, linewidth=1.2, zorder=0)
             if worth is not None and mark:
                 ax.vlines(worth, y - 0.12, y + 0.12, color=GREEN, linewidth=2.4, zorder=1)
             ax.hlines(y, start, end, color=ink, linewidth=2.4, zorder=2)
@@ -214,11 +213,15 @@ def grid(
     form: Form,
     across: str = "",
     down: str = "",
+    before: str = "",
     caption: str = "",
     table: Mapping[str, Any] | None = None,
 ) -> Chart:
-    """A value for each pair of row and column, written in its cell; the darker, the larger. Empty cells are dashes."""
-    lacks(frame, row, column, value)
+    """A value for each pair of row and column, written in its cell; the darker, the larger. Empty cells are dashes.
+
+    Below it, smaller, its change since `before`, unless one of the two is of under five people.
+    """
+    lacks(frame, row, column, value, *([before] if before else []))
     wide = frame.pivot(index=row, columns=column, values=value)
     wide = wide.reindex(index=frame[row].drop_duplicates(), columns=frame[column].drop_duplicates()).astype(float)
     table = table or behind(frame, row, {column: wording.upper(column), value: wording.upper(what)}, form)
@@ -226,6 +229,11 @@ def grid(
         return Chart(table=table)
 
     bottom, top = float(np.nanmin(wide)), float(np.nanmax(wide))
+    then = wide.to_numpy()  # no changes
+    if before:
+        then = frame.pivot(index=row, columns=column, values=before).reindex_like(wide).to_numpy(float)
+    known = (wide >= formats.FEW_PEOPLE) & (then >= formats.FEW_PEOPLE)
+    changes = (wide - then).round().where(known, 0.0).to_numpy()
 
     def paint(ax: Axes, narrow: bool) -> None:
         # One ink, more or less of it over the page's own paper: readable in the dark, too.
@@ -233,7 +241,11 @@ def grid(
             depth = 0.45 * (cell - bottom) / (top - bottom or 1) if np.isfinite(cell) else 0.0
             ax.barh(down_at, 0.98, left=across_at - 0.49, height=0.94, color=ACCENT, alpha=depth, linewidth=0)
             words = form(cell) if np.isfinite(cell) else formats.DASH
-            ax.text(across_at, down_at, words, ha="center", va="center", color=INK, fontsize=9 if narrow else 10.5)
+            change, up = changes[down_at, across_at], 0.14 if before else 0.0
+            ax.text(across_at, down_at - up, words, ha="center", va="center", color=INK, fontsize=9 if narrow else 10.5)
+            if change:
+                moved = formats.with_sign(formats.number(change), change)
+                ax.text(across_at, down_at + 0.24, moved, ha="center", va="center", color=INK, fontsize=8)
         ax.grid(visible=False)
         ax.spines[:].set_visible(False)
         ax.set_xticks(range(wide.shape[1]), ["\n".join(textwrap.wrap(str(name), 9 if narrow else 16)) for name in wide])
@@ -241,7 +253,7 @@ def grid(
             range(len(wide)), ["\n".join(textwrap.wrap(str(name), 16 if narrow else 32)) for name in wide.index]
         )
         ax.set_ylim(len(wide) - 0.5, -0.5)
-        ax.set(xlabel=across, ylabel=down)
+        ax.set(xlabel="\n".join(textwrap.wrap(across, 40 if narrow else 90)), ylabel=down)
         no_math(ax)
 
     span = f"from {form(bottom)} to {form(top)}"
@@ -313,7 +325,7 @@ def _named_rows(ax: Axes, names: Sequence[str], *, narrow: bool, bold: Sequence[
         ax.text(0, top + 0.04, "\n".join(lines), transform=ax.get_yaxis_transform(), va="top", ha="left", color=INK,
                 fontsize=9 if narrow else 10.5, fontweight="bold" if strong and not all(bold) else "normal",
                 parse_math=False, linespacing=1.15, zorder=1,
-                bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 1.5, "alpha": 0.7})  # fmt: skip
+                bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 1.5, "alpha": 0.9})  # fmt: skip
         at.append(top + _LINE * len(lines) + 0.17)
         top += _LINE * len(lines) + 0.36
     ax.set_ylim(top, 0)

@@ -47,7 +47,7 @@ class Queue:
               by, list, report, also (further reasons), expected_value with its range; those left alone stand where they
               would have come
     actions   what reports ask for beside lists in the queue, ranked: rank, report, what, owner, by, worth, file
-    waiting   customers of the queue who wait for an answer
+    waiting   customers of the queue who wait for an answer; `guests`, rows of lists that name no customer
     beyond    customers there was no room for; `unreachable`, who may not be contacted on any channel
     read      the reports whose lists and actions count; `old`, titles of those too old for that
     told      whether shop.toml says how many contacts a week there is time for
@@ -61,6 +61,7 @@ class Queue:
     capacity: int
     told: bool
     waiting: int
+    guests: int
     beyond: int
     unreachable: int
     read: tuple[str, ...]
@@ -125,6 +126,7 @@ def queue(shop: Shop, runs: Sequence[Run], measured: Earned, *, contacts: int = 
         people=_shown(people), cards=cards.drop(columns="personal"), actions=_actions(read, lists), capacity=asked,
         told=bool(contacts or shop.settings.team.contacts_per_week), beyond=beyond, unreachable=unreachable,
         waiting=int(people["waits"].eq(True).sum()) if "waits" in people else 0,
+        guests=sum(not row["customer_id"] for files in lists.values() for listed in files.values() for row in listed),
         read=tuple(run.report for run in read), old=old, as_of=shop.as_of, currency=shop.currency,
         unknown=tuple(name for name in shop.settings.offers if name not in {*named, *days["list"]}), ended=ended,
     )  # fmt: skip

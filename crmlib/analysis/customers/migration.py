@@ -137,14 +137,15 @@ def part_moves(found: Moves, previous: Moves | None = None, *, currency: str) ->
 def _slipped(found: Moves, before: Moves | None) -> str:
     slid = int(found.moved(-1)["customers"].sum())
     if not slid:
-        return f"Nobody dropped a group {found.since}"
+        return f"Nobody dropped to a weaker group {found.since}"
     if before is None:
-        return f"{wording.upper(wording.counted(slid, 'customer'))} dropped a group {found.since}"
+        return f"{wording.upper(wording.counted(slid, 'customer'))} dropped to a weaker group {found.since}"
     low, high = compare.difference_interval(slid, found.known, int(before.moved(-1)["customers"].sum()), before.known)
     if low > 0:
-        return "More customers dropped a group than the year before"
+        return "More customers dropped to a weaker group, such as ‘gone quiet’, than the year before"
     few = high < 0
-    return f"{'Fewer customers' if few else 'About as many'} dropped a group {'than' if few else 'as'} the year before"
+    who = "Fewer customers" if few else "About as many customers"
+    return f"{who} dropped to a weaker group, such as ‘gone quiet’, {'than' if few else 'as'} the year before"
 
 
 def _metric(found: Moves, before: Moves | None, way: int) -> Metric:
@@ -180,25 +181,16 @@ def part_grid(found: Moves) -> Part:
         "customers": "Customers",
         "revenue": "Sales of a year",
     }
-    drawn, across = grid, "Last purchase"
+    across, before = "Last purchase", ""
     if grid["customers_before"].notna().any():
         labels |= {"customers_before": f"Customers on {wording.day(found.then)}", "revenue_before": "Sales of its year"}
-        sides = {"before": grid.assign(customers=grid["customers_before"]), "today": grid}
-        drawn = pd.concat([of.assign(recency=of["recency"] + f" {side}") for side, of in sides.items()])
-        for long, short in (
-            ("at most ", "≤ "),
-            (" to ", "–"),
-            ("over ", "> "),
-            (" days", ""),
-        ):  # six columns on a phone
-            drawn["recency"] = drawn["recency"].str.replace(long, short)
-        across = f"Days of silence; before: {wording.day(found.then)}"
+        across, before = f"Last purchase; below: change since {wording.day(found.then)}", "customers_before"
     return Part(
         title=f"{formats.share(share)} of customers have been silent for {silences[-1]}: they count as quiet"
         if share else "No customer has been silent for long",
         chart=figures.grid(
-            drawn, row="frequency", column="recency", value="customers", what="customers", form=formats.people,
-            across=across, down="Purchase days",
+            grid, row="frequency", column="recency", value="customers", what="customers", form=formats.people,
+            across=across, down="Purchase days", before=before,
             table=figures.tabulate(
                 grid, caption="Customers by last purchase and number of purchase days", labels=labels,
                 formats={"customers": formats.people, "customers_before": formats.people}

@@ -166,7 +166,7 @@ def part_who(found: Measured) -> Part:
     kept = f"{money(abs(stayed))} {'more' if stayed >= 0 else 'less'}"
     title = wording.upper(wording.listed(text for amount, text in (
         (won, f"new and returning customers added {money(won)}"),
-        (lost, f"those who did not come again had brought {money(-lost)}")) if amount)
+        (lost, f"those who did not come again took {money(-lost)} away")) if amount)
     ) or f"Customers who stayed brought {kept}"  # fmt: skip
     cause = "months usually vary" if change.usual else "chance explains"
     return Part(

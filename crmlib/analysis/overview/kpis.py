@@ -162,7 +162,7 @@ def part_kpis(table: pd.DataFrame, found: Measured) -> Part:
     title = f"{good} of {wording.counted(aimed, 'target')} reached" if aimed else "The shop's numbers, without targets"
     lacks = len(table) - len(rows)
     text = wording.sentences(
-        f"Each is of {found.last:%B}, or as its report last had it.",
+        f"Each is of {found.last:%B}, or as its report last had it. Other months are as known when they ended.",
         f"{wording.upper(wording.counted(lacks, 'number'))} could not be worked out here." if lacks else "",
         "" if aimed else f"Write yours, with targets, into {FILE} beside the shop's tables.",
     )

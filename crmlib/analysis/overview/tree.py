@@ -9,7 +9,7 @@ from crmlib import figures, formats
 from crmlib.analysis.overview.measure import YEAR, Change, Measured
 from crmlib.findings import Metric, Part
 
-FACTORS = {"customers": "Customers, guest orders too", "frequency": "Orders per customer", "basket": "Average order",
+FACTORS = {"customers": "Number of customers", "frequency": "Orders per customer", "basket": "Average order",
            "share": "Margin share"}  # fmt: skip
 
 
@@ -46,7 +46,8 @@ def part_tree(found: Measured) -> Part:
     if change is None or not change.enough or (rows := tree(found, change)).empty:
         return Part(metrics=_margin(found))
     what = "margin" if "share" in set(rows["factor"]) else "sales"
-    amount, top = float(rows["amount"].sum()), FACTORS[str(rows.loc[rows["amount"].abs().idxmax(), "factor"])]
+    amount, top = float(rows["amount"].sum()), str(rows.loc[rows["amount"].abs().idxmax(), "factor"])
+    moved = FACTORS[top].lower() if top == "frequency" else f"the {FACTORS[top].lower()}"
     shown = rows.assign(
         name=rows["factor"].map(FACTORS),
         **{side: [_said(*one, found) for one in zip(rows["factor"], rows[side], strict=True)]
@@ -56,8 +57,9 @@ def part_tree(found: Measured) -> Part:
     rest = f" Costs are known for {formats.share(share)} of sales; the rest is taken to earn alike."
     return Part(
         title=f"{what.capitalize()} {'rose' if amount > 0 else 'fell'} by {found.money(abs(amount))} on "
-        f"{change.pair.against}: {top.lower()} moved it most",
+        f"{change.pair.against}: {moved} moved it most",
         sentence=f"The factors, multiplied, are the {what}; what each did adds up to the change."
+        + (" Each guest order counts as a customer." if (change.kinds["kind"] == "guests").any() else "")
         + (rest if what == "margin" and share <= 0.995 else ""),
         detail=True,
         metrics=_margin(found),

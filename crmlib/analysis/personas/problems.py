@@ -202,7 +202,7 @@ def _by_piece(troubles: Problems, top: pd.Series) -> str:
 
 
 def _one(value: float) -> str:
-    return formats.number(value, digits=1)
+    return formats.number(value, digits=2 if value < 10 else 1)
 
 
 def _count(value: float | str) -> str:

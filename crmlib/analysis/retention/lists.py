@@ -150,10 +150,12 @@ def _actions(found: Lists, value: Worth, *, shop: Shop) -> list[Action]:
         return []
     known = each.value is not None and (each.low or 0.0) > 0
     amount = float(each.value or 0.0) * n if known else 0.0
+    apart = int(found.chased_not.set_index("reason")["customers"].reindex([RETURNER, POOR]).sum())
     why = wording.sentences(
         f"Those who {'brought' if any(str(name).endswith('_last_year') for name in found.win_back) else 'bought'} most "
         "come first, each with a reason.",
         found.note,
+        f"{formats.number(apart)} more {wording.noun(apart, 'is')} not to be chased." if apart else "",
     )  # fmt: skip
     return [
         Action(

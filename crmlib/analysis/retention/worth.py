@@ -265,8 +265,8 @@ def _plan(found: Worth, *, listed: int) -> str:
     rise = f"{formats.number(100 * found.least, digits=0 if found.least >= 0.02 else 1)} points"
     few = "" if listed >= need else f"; {listed:,} {wording.noun(listed, 'is')} too few: repeat it and pool results"
     return (
-        f"A fifth of the list is left alone: {formats.number(need)} written to show a rise of {rise} within {AHEAD} "
-        f"days{few}."
+        f"A fifth of the list is left alone. It takes {formats.number(need)} written to, to show a rise of {rise} "
+        f"within {AHEAD} days{few}."
     )
 
 
