@@ -247,6 +247,21 @@ def test_a_broken_manifest_hides_its_run_and_no_other(tmp_path: Path) -> None:
     assert [run["report"] for run in json.loads((tmp_path / "index.json").read_text())["runs"]] == ["baskets"]
 
 
+def test_a_manifest_is_read_once_and_anew_when_it_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(tmp_path, 1)
+    folder = tmp_path / "2026-11-22" / "baskets"
+    texts: list[str] = []
+    monkeypatch.setattr(json, "loads", lambda text, load=json.loads: (texts.append(text), load(text))[1])
+    first = manifests.read_manifest(folder)
+    assert first is not None and manifests.read_manifest(folder) is first and len(texts) == 1
+    said = (folder / "manifest.json").read_text(encoding="utf-8").replace(first.run_id, "another")
+    (folder / "manifest.json").write_text(said, encoding="utf-8")
+    again = manifests.read_manifest(folder)
+    assert again is not None and again.run_id == "another" and len(texts) == 2
+    (folder / "manifest.json").unlink()
+    assert manifests.read_manifest(folder) is None
+
+
 def test_one_shop_a_reports_folder(tmp_path: Path) -> None:
     publish.claim(tmp_path, shop=SHOP)
     rebuild(tmp_path, shop=SHOP)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import math
@@ -125,11 +126,20 @@ def slug_of(report: str, variant: str = "") -> str:
 
 
 def read_manifest(folder: Path) -> Manifest | None:
-    """A run's manifest, or None where there is none to be read."""
+    """A run's manifest, or None where there is none to be read; one that has not changed is read once."""
+    try:
+        stamp = (folder / FILE).stat()
+        return _read(folder, (stamp.st_mtime_ns, stamp.st_size, stamp.st_ino))
+    except OSError:
+        return None
+
+
+@functools.cache
+def _read(folder: Path, _: tuple[int, ...]) -> Manifest | None:
     try:
         said = json.loads((folder / FILE).read_text(encoding="utf-8"))
         return Manifest.from_json(said) if set(said) >= _NEEDED else None
-    except (OSError, ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError):
         return None
 
 

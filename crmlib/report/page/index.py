@@ -44,7 +44,9 @@ def rebuild(reports: Path, *, shop: Mapping[str, str]) -> None:
         _write_latest(reports, runs)
         failed = list(_failures(reports, runs))
         listed = [_listed(run, path) for run, path in [*_placed(runs), *_placed(failed, stands=False)]]
-        write_json(reports / "index.json", {"shop": dict(shop), "runs": listed})
+        rows = ",\n".join(json.dumps(one, ensure_ascii=False, allow_nan=False) for one in listed)  # a line a run
+        whose = json.dumps(dict(shop), ensure_ascii=False)
+        write_text(reports / "index.json", f'{{"shop": {whose}, "runs": [\n{rows}\n]}}\n')
         html = render_template("index.html.j2", **model(shop, runs, failed, glance=_glance(reports, runs)))
         validate(html)
         write_text(reports / "index.html", html)
