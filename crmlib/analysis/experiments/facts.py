@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import ibis
 import ibis.expr.types as ir
@@ -20,9 +20,7 @@ from crmlib.analysis.experiments.moments import EXACT
 from crmlib.errors import NotAvailable, NotEnoughData, UsageError, nearest
 from crmlib.formats import outline
 from crmlib.shop.facts import net_orders
-
-if TYPE_CHECKING:
-    from crmlib.shop.shop import Shop
+from crmlib.shop.shop import Shop
 
 _DAY = 86_400  # seconds
 _BETWEEN = "\x1f"

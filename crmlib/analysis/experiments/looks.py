@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import ibis
 import ibis.expr.types as ir
@@ -21,11 +21,9 @@ from crmlib.analysis.experiments.measures import chart_of, on_axis, p_text, roun
 from crmlib.analysis.experiments.moments import moments
 from crmlib.analysis.experiments.results import CLEAR, Results, Rule, comparison, within
 from crmlib.findings import Part
+from crmlib.shop.shop import Shop
 from crmlib.stats import adjust, heterogeneity
 from crmlib.wording import upper
-
-if TYPE_CHECKING:
-    from crmlib.shop.shop import Shop
 
 MOST_POINTS = 14  # of the curve since first seen; longer windows are told in steps of several days
 _DAYS = ["experiment", "metric", "variant", "control", "day", "n", "n_control", "kind", "effect", "low", "high",

@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from itertools import accumulate
-from typing import TYPE_CHECKING
 
 import ibis
 import ibis.expr.datatypes as dt
@@ -18,9 +17,7 @@ from scipy import stats
 
 from crmlib.analysis.experiments.measures import parts_of
 from crmlib.errors import UsageError, nearest
-
-if TYPE_CHECKING:
-    from crmlib.shop.shop import Shop
+from crmlib.shop.shop import Shop
 
 EXACT = dt.Decimal(18, 4)  # as the shop's tables: sums and sums of squares are exact, the same in every order
 LEAST_WITHOUT = 30  # units without a pre_value for which these are a group of their own

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import ibis
 import pandas as pd
@@ -15,9 +15,7 @@ from crmlib.analysis.experiments.measures import scale_of, title, words
 from crmlib.analysis.experiments.moments import moments
 from crmlib.analysis.experiments.results import Results
 from crmlib.findings import Due, Grade, Prediction
-
-if TYPE_CHECKING:
-    from crmlib.shop.shop import Shop
+from crmlib.shop.shop import Shop
 
 
 def final_range(arms: Sequence[tuple[float, float, float]], *, confidence: float = 0.95) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import ibis
 import ibis.expr.types as ir
@@ -22,12 +22,10 @@ from crmlib.errors import UsageError, nearest
 from crmlib.findings import Part
 from crmlib.formats import FEW_PEOPLE
 from crmlib.shop.facts import net_orders
+from crmlib.shop.shop import Shop
 from crmlib.shop.tables import TABLES
 from crmlib.stats import adjust, heterogeneity
 from crmlib.wording import upper
-
-if TYPE_CHECKING:
-    from crmlib.shop.shop import Shop
 
 USUAL = ("device", "acquisition_channel", "country", "new_or_returning")
 MOST_LEVELS = 12  # a column with more is no segmentation

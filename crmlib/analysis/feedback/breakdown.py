@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import ibis
 import ibis.expr.types as ir
@@ -25,11 +25,9 @@ from crmlib.analysis.feedback.trend import ACT_WITHIN_DAYS
 from crmlib.analysis.feedback.variants import about, of_one_thing, runs, sold_together, together
 from crmlib.findings import Action, Chart, Part, Signal
 from crmlib.shop import facts as shop_facts
+from crmlib.shop.shop import Shop
 from crmlib.stats import adjust, rate_interval, share_interval
 from crmlib.stats.shrinkage import shrunk
-
-if TYPE_CHECKING:
-    from crmlib.shop.shop import Shop
 
 ANY = "any"  # a complaint about whatever theme
 MIN_ORDERS = 50  # orders (or texts) below which a product or group is not searched

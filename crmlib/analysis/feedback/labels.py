@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import ibis.expr.types as ir
 import numpy as np
@@ -22,12 +21,9 @@ from crmlib.analysis.feedback.language import is_english
 from crmlib.analysis.feedback.normalising import bounded, normalise
 from crmlib.analysis.feedback.themes import THEMES, OwnWords
 from crmlib.errors import UsageError, nearest
-from crmlib.shop.shop import resolve
+from crmlib.shop.shop import Shop, resolve
 from crmlib.stats import Floats
 from crmlib.stats.resampling import resampled
-
-if TYPE_CHECKING:
-    from crmlib.shop.shop import Shop
 
 FILE = "themes.csv"
 LEAST, LEAST_OF_THEME = 500, 20  # texts labelled, in all and of a theme, below which nothing is learnt

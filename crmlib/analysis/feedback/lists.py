@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import pandas as pd
 
@@ -15,9 +13,7 @@ from crmlib.analysis.feedback.themes import OWNERS, THEMES
 from crmlib.analysis.feedback.trend import ACT_WITHIN_DAYS, Trend, quotes_of
 from crmlib.analysis.outreach import reached
 from crmlib.findings import Action, Metric, Part
-
-if TYPE_CHECKING:
-    from crmlib.shop.shop import Shop
+from crmlib.shop.shop import Shop
 
 REPLY_DAYS = 30  # how far back the reply queue looks
 REPLY_WITHIN_DAYS = 3

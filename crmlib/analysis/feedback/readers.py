@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import ibis.expr.types as ir
 import numpy as np
@@ -28,10 +28,8 @@ from crmlib.analysis.feedback.reading import Reader, text_key
 from crmlib.analysis.feedback.taught import NAME, SENTENCES, shipped
 from crmlib.findings import Metric, Part
 from crmlib.formats import outline
+from crmlib.shop.shop import Shop
 from crmlib.stats.resampling import resampled
-
-if TYPE_CHECKING:
-    from crmlib.shop.shop import Shop
 
 NAMES: Mapping[str, str] = MappingProxyType(
     {

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from html import unescape
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import ibis
 import ibis.expr.types as ir
@@ -23,9 +23,7 @@ from crmlib.analysis.feedback.themes import own_words
 from crmlib.errors import NotEnoughData
 from crmlib.formats import outline
 from crmlib.shop import facts as shop_facts
-
-if TYPE_CHECKING:
-    from crmlib.shop.shop import Shop
+from crmlib.shop.shop import Shop
 
 MIN_READ = 50  # texts that must be readable before any share is reported
 OUTCOMES = ("read", "no_signal", "other_language")

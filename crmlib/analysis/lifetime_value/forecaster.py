@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -28,9 +28,7 @@ from crmlib.analysis.lifetime_value.spend import SpendModel
 from crmlib.analysis.lifetime_value.timing import Floats
 from crmlib.analysis.lifetime_value.validation import Validation
 from crmlib.errors import NotEnoughData
-
-if TYPE_CHECKING:
-    from crmlib.shop.shop import Shop
+from crmlib.shop.shop import Shop
 
 CHUNK = 10_000  # histories or customers simulated at a time
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -13,9 +12,7 @@ from crmlib.analysis.lifetime_value.scoring import BEST_SHARE, Scores
 from crmlib.analysis.lifetime_value.validation import Trust, Validation
 from crmlib.analysis.outreach import WRITE, contactable
 from crmlib.findings import Action, Metric, Part, Signal
-
-if TYPE_CHECKING:
-    from crmlib.shop.shop import Shop
+from crmlib.shop.shop import Shop
 
 WAVERING, WHOLESALE = "wavering_customers", "wholesale_customers"
 GONE = 0.9  # from this chance of no order on, somebody counts as gone

@@ -6,7 +6,6 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import TYPE_CHECKING
 
 import ibis
 import ibis.expr.types as ir
@@ -21,9 +20,7 @@ from crmlib.analysis.lifetime_value.timing import BG, EXPONENTIAL, MBG, NBD, PAR
 from crmlib.errors import NotEnoughData
 from crmlib.formats import outline
 from crmlib.shop import facts as shop_facts
-
-if TYPE_CHECKING:
-    from crmlib.shop.shop import Shop
+from crmlib.shop.shop import Shop
 
 NOBODY, SAME_RATE, RECENCY = "nobody buys", "same rate as before", "days since last order"
 MODELS: tuple[Name, ...] = (NBD, EXPONENTIAL, BG, MBG, PARETO)

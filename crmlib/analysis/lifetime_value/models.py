@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import ibis.expr.types as ir
 import numpy as np
@@ -20,9 +20,7 @@ from crmlib.analysis.lifetime_value.season import UNIT_DAYS, Clock
 from crmlib.analysis.lifetime_value.timing import BG, EXPONENTIAL, MBG, NAMES, NBD, PARETO, Floats, Name
 from crmlib.errors import NotEnoughData, UsageError
 from crmlib.shop import facts as shop_facts
-
-if TYPE_CHECKING:
-    from crmlib.shop.shop import Shop
+from crmlib.shop.shop import Shop
 
 TimeUnit = Literal["day", "week"]
 

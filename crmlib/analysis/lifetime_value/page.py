@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -19,9 +18,7 @@ from crmlib.analysis.lifetime_value.spend import SHRUNK
 from crmlib.analysis.lifetime_value.validation import Trust, Validation
 from crmlib.analysis.lifetime_value.verdict import part_methods
 from crmlib.findings import Caveat, Check, Findings, Grade, Part, Signal, compose
-
-if TYPE_CHECKING:
-    from crmlib.shop.shop import Shop
+from crmlib.shop.shop import Shop
 
 _OUT_OF_SEASON = 0.2
 _MAX_CORRELATION = 0.2

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import TYPE_CHECKING
 
 import ibis
 import numpy as np
@@ -14,9 +13,7 @@ from crmlib import figures, formats, wording
 from crmlib.analysis.lifetime_value.tiers import TIERS
 from crmlib.findings import Metric, Part
 from crmlib.shop import facts as shop_facts
-
-if TYPE_CHECKING:
-    from crmlib.shop.shop import Shop
+from crmlib.shop.shop import Shop
 
 YEAR = 365
 _LEAST_KNOWN = 100

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import ibis
 import ibis.expr.types as ir
@@ -18,9 +18,7 @@ from crmlib.analysis.lifetime_value.timing import Floats
 from crmlib.findings import Action, Metric, Part, Signal
 from crmlib.formats import outline
 from crmlib.shop import facts as shop_facts
-
-if TYPE_CHECKING:
-    from crmlib.shop.shop import Shop
+from crmlib.shop.shop import Shop
 
 MONTH_DAYS = 30.4375
 MOST_MONTHS, YEAR_MONTHS = 18, 12

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, timedelta
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -17,9 +16,7 @@ from crmlib.analysis.lifetime_value.scoring import Scores
 from crmlib.findings import Due, Grade, Part, Prediction
 from crmlib.publishing import csv_rows
 from crmlib.shop import facts as shop_facts
-
-if TYPE_CHECKING:
-    from crmlib.shop.shop import Shop
+from crmlib.shop.shop import Shop
 
 AHEAD_DAYS = 90
 _DAYS = (30, AHEAD_DAYS)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -27,10 +26,8 @@ from crmlib.errors import NotEnoughData
 from crmlib.findings import Metric, Part
 from crmlib.formats import Estimate, outline
 from crmlib.shop import facts as shop_facts
+from crmlib.shop.shop import Shop
 from crmlib.stats.ranking import top_share_range
-
-if TYPE_CHECKING:
-    from crmlib.shop.shop import Shop
 
 STOPPED, NEW_DAYS = 0.5, 30  # a chance of no order from which one is likelier gone than not; how long that is news
 BEST_SHARE = 0.2  # the customers by past sales who are worth a call when they waver

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,9 +15,7 @@ from scipy.special import gammaln, psi
 
 from crmlib.analysis.lifetime_value.timing import Floats
 from crmlib.shop import facts as shop_facts
-
-if TYPE_CHECKING:
-    from crmlib.shop.shop import Shop
+from crmlib.shop.shop import Shop
 
 LEAST_BUYERS = 50
 LEAST_WHOLESALE_ORDERS = 3

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 import ibis
 import pandas as pd
 
 from crmlib import wording
 from crmlib.shop import facts as shop_facts
-
-if TYPE_CHECKING:
-    from crmlib.shop.shop import Shop
+from crmlib.shop.shop import Shop
 
 _MONTH = 30
 _OLD_ACCOUNT_DAYS = 30

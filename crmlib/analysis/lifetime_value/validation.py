@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import Enum
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import ibis
 import ibis.expr.types as ir
@@ -42,9 +41,7 @@ from crmlib.analysis.lifetime_value.truncation import Beginning, beginning
 from crmlib.errors import NotEnoughData
 from crmlib.formats import outline
 from crmlib.shop import facts as shop_facts
-
-if TYPE_CHECKING:
-    from crmlib.shop.shop import Shop
+from crmlib.shop.shop import Shop
 
 _MOST_CUTS = 6
 _QUARTER, _YEAR = 91, 365
