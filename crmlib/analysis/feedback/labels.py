@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from crmlib import formats, wording
+from crmlib import wording
 from crmlib.analysis.feedback import learning, phrasing
 from crmlib.analysis.feedback.language import is_english
 from crmlib.analysis.feedback.normalising import bounded, normalise
@@ -61,17 +61,13 @@ class Labelled:
         if not self.texts:
             return ""
         if self.texts < LEAST:
-            return (
-                f"{FILE} labels {wording.counted(self.texts, 'text')}: from {LEAST} on it teaches what they are about."
-            )
-        told = [
-            f"{row.theme} ({formats.number(row.learnt, digits=2)} against {formats.number(row.words, digits=2)})"
-            for row in self.grades[self.grades["theme"].isin(self.learnt)].itertuples()
-        ]
+            labelled = f"{FILE} labels {wording.counted(self.texts, 'text')}"
+            return f"{labelled}: from {LEAST} on it teaches what they are about."
+        read = self.grades[self.grades["theme"].isin(self.learnt)].itertuples()
+        told = [f"{row.theme} ({row.learnt:.2f} against {row.words:.2f})" for row in read]
         better = f"better for {wording.listed(told)}, which they read" if told else "clearly better for no theme"
-        return (
-            f"What {self.texts:,} texts labelled in {FILE} taught finds themes, by F1 on phrasings left out, {better}."
-        )
+        known = f"What {self.texts:,} texts labelled in {FILE} taught finds themes"
+        return f"{known}, by F1 on phrasings left out, {better}."
 
 
 def labels(shop: Shop) -> dict[str, frozenset[str]]:

@@ -24,6 +24,8 @@ STRENGTHS = (6.0, 36.0)  # inverse regularisation, chosen on training texts
 SCORE_SCALE = 1.5  # weight of the scores against n-gram blocks of length 1
 RATIO_STRENGTH, RATIO_SCALE = 0.3, 3.0  # the same two for n-grams weighted by their log-ratio, which are longer
 FOLDS, INNER = 5, 3
+SOLVER: dict[str, Any] = {"solver": "liblinear", "dual": True, "max_iter": 5000, "random_state": 0}
+CHARS: dict[str, Any] = {"analyzer": "char_wb", "ngram_range": (2, 5)}
 MIN_RATED = 20  # rated texts of either kind below which a reader is not graded and shares are not corrected
 
 _NEGATORS = re.compile(r"not|no|never|nor|neither|cannot|without|hardly|barely|nothing|nobody|none|\w+n't")
@@ -104,11 +106,8 @@ def marked(text: str) -> list[str]:
     tokens: list[str] = []
     reach = 0
     for token in _TOKEN.findall(text.casefold().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")):
-        if token in ".,!?;:" or token == "but":
-            reach = 0
-            tokens.append(token)
-        elif _NEGATORS.fullmatch(token):
-            reach = 4
+        if token in ".,!?;:" or token == "but" or _NEGATORS.fullmatch(token):
+            reach = 4 if _NEGATORS.fullmatch(token) else 0
             tokens.append(token)
         else:
             tokens.append(f"{token}_NOT" if reach > 0 else token)
@@ -121,7 +120,7 @@ def vocabulary(texts: Sequence[str]) -> Vocabulary:
     from sklearn.feature_extraction.text import CountVectorizer
 
     words = CountVectorizer(analyzer=word_grams).fit(texts)
-    return Vocabulary(words=words, chars=CountVectorizer(analyzer="char_wb", ngram_range=(2, 5)).fit(texts))
+    return Vocabulary(words=words, chars=CountVectorizer(**CHARS).fit(texts))
 
 
 def word_grams(text: str) -> list[str]:
@@ -154,23 +153,16 @@ def train(counts: Any, scores: Floats, negative: Floats, *, weight: Floats, stre
     idf = np.where(present > 0, np.log((1 + counts.shape[0]) / (1 + present)) + 1, 0.0)
     rows = weighted(counts, scores, idf=idf, words=words)
     bad = negative > 0.5
-    one = LogisticRegression(C=strength, solver="liblinear", dual=True, max_iter=5000, random_state=0)
-    one.fit(rows, bad, sample_weight=weight)
+    one = LogisticRegression(C=strength, **SOLVER).fit(rows, bad, sample_weight=weight)
     seen = _seen(counts, words)
     often = [1 + weight[side] @ seen[np.flatnonzero(side)] for side in (bad, ~bad)]
     # An n-gram that these rows lack says nothing, however the smoothing falls.
     ratio = np.where(present[:words] > 0, np.log(often[0] / often[0].sum()) - np.log(often[1] / often[1].sum()), 0.0)
-    other = LogisticRegression(C=RATIO_STRENGTH, solver="liblinear", dual=True, max_iter=5000, random_state=0)
     leaning = sparse.hstack([seen @ sparse.diags_array(ratio), sparse.csr_array(RATIO_SCALE * scores)]).tocsr()
-    other.fit(leaning, bad, sample_weight=weight)
-    return Linear(
-        idf=idf,
-        words=words,
-        weights=one.coef_[0],
-        ratio_weights=ratio * other.coef_[0, :words],
-        score_weights=RATIO_SCALE * other.coef_[0, words:],
-        intercept=float(one.intercept_[0] + other.intercept_[0]) / 2,
-    )
+    other = LogisticRegression(C=RATIO_STRENGTH, **SOLVER).fit(leaning, bad, sample_weight=weight)
+    ratio_weights, score_weights = ratio * other.coef_[0, :words], RATIO_SCALE * other.coef_[0, words:]
+    found = {"weights": one.coef_[0], "ratio_weights": ratio_weights, "score_weights": score_weights}
+    return Linear(idf=idf, words=words, intercept=float(one.intercept_[0] + other.intercept_[0]) / 2, **found)
 
 
 def _seen(counts: Any, words: int) -> Any:
@@ -261,16 +253,10 @@ def learnt(
     margins, parts = examples.unseen_margins(folds, strength=strength)
     slope, offset = calibrated(margins, examples)
     cut = best_cut(special.expit(slope * margins + offset), examples)
-    return Learnt(
-        vocabulary=vocabulary,
-        parts=parts,
-        whole=examples.trained(strength=strength),
-        part_of={mark: int(fold) for fold, own in zip(folds, marks, strict=True) for mark in own},
-        slope=slope,
-        offset=offset,
-        cut=cut,
-        usual=min(usual, 0.8 * cut),
-    )
+    part_of = {mark: int(fold) for fold, own in zip(folds, marks, strict=True) for mark in own}
+    chances = {"slope": slope, "offset": offset, "cut": cut, "usual": min(usual, 0.8 * cut)}
+    whole = examples.trained(strength=strength)
+    return Learnt(vocabulary=vocabulary, parts=parts, whole=whole, part_of=part_of, **chances)
 
 
 def cells(truly: ArrayLike, said: ArrayLike) -> Floats:

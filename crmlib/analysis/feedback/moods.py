@@ -162,11 +162,8 @@ def clause_mood(clause: str) -> float:
     if _COMPLAINTS.search(rest):
         heard.append(COMPLAINT)
         rest = _COMPLAINTS.sub(" ", rest)
-    elif not heard or heard[-1] != FAULT:
-        praised = _PRAISES.search(rest)
-        if praised:
-            denied = bool(_DENIES.search(rest[: praised.start()]))
-            heard.append(-PRAISE if denied else PRAISE)
+    elif (not heard or heard[-1] != FAULT) and (praised := _PRAISES.search(rest)):
+        heard.append(-PRAISE if _DENIES.search(rest[: praised.start()]) else PRAISE)
     words = _words(rest)
     # A named fault or complaint outweighs the words of the same clause: 'a lovely dress that never arrived'.
     wronged = bool(heard) and min(heard) < 0

@@ -36,6 +36,7 @@ class Satisfaction:
     recent: Estimate
     before: float
     ratio: float
+    p_value: float
     change: Literal["rose", "fell", "no clear change"]
     stars: float | None
     stars_before: float | None
@@ -69,6 +70,7 @@ def satisfaction(trend: Trend) -> Satisfaction | None:
             recent=Estimate(value=share, low=low, high=high, unit="share", n=int(now)),
             before=earlier,
             ratio=float(row["ratio"]),
+            p_value=float(row["p_value"]),
             change=("rose" if share > earlier else "fell") if clear else "no clear change",
             stars=stars if basis == "stars" else None,
             stars_before=stars_before if basis == "stars" else None,
