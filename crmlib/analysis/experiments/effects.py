@@ -184,18 +184,13 @@ def at_every_look(found: Effect, *, n: float, n_control: float, confidence: floa
     if not found.error > 0:
         nan = math.nan
         return replace(found, low=nan, high=nan, p_value=nan, relative=nan, relative_low=nan, relative_high=nan)
-    alpha = 1 - confidence
-    factor = float(widening(n, n_control, alpha=alpha, planned=planned))
+    rule = {"alpha": 1 - confidence, "planned": planned}
+    factor = float(widening(n, n_control, **rule))
+    p_value = float(always_valid_p(found.effect / found.error, n, n_control, **rule))
     low, high = fieller(*found.means, *found.variances, factor=factor)
-    return replace(
-        found,
-        low=found.effect - factor * found.error,
-        high=found.effect + factor * found.error,
-        p_value=float(always_valid_p(found.effect / found.error, n, n_control, alpha=alpha, planned=planned)),
-        relative=found.relative if math.isfinite(low) else math.nan,
-        relative_low=low,
-        relative_high=high,
-    )
+    relative, half = found.relative if math.isfinite(low) else math.nan, factor * found.error
+    found = replace(found, low=found.effect - half, high=found.effect + half, p_value=p_value)
+    return replace(found, relative=relative, relative_low=low, relative_high=high)
 
 
 def _of(effect: float, ends: Ends, p_value: float, relative: Ends, method: str) -> Effect:

@@ -12,15 +12,8 @@ from typing import Any
 import pandas as pd
 
 from crmlib import wording
-from crmlib.analysis.experiments.effects import (
-    Effect,
-    at_every_look,
-    mean_effect,
-    quantile_effect,
-    rare_effect,
-    ratio_effect,
-    share_effect,
-)
+from crmlib.analysis.experiments import effects
+from crmlib.analysis.experiments.effects import Effect, mean_effect, share_effect
 from crmlib.analysis.experiments.enough import LEAST_UNITS, is_rare, lacking, unfit
 from crmlib.analysis.experiments.facts import Facts
 from crmlib.analysis.experiments.measures import kind_of, parts_of
@@ -91,14 +84,8 @@ def read_guardrails(text: str) -> tuple[Guardrail, ...]:
             )
         sign, unit = (1 if match["sign"] == "+" else -1), match["unit"] or ""
         shown = f"{match['size']}%" if unit == "%" else f"{match['size']} {unit}".strip()
-        found.append(
-            Guardrail(
-                metric=match["metric"].strip(),
-                limit=sign * (size / 100 if unit else size),
-                relative=unit == "%",
-                text=f"may {'rise' if sign > 0 else 'fall'} by at most {shown}",
-            )
-        )
+        text, limit = f"may {'rise' if sign > 0 else 'fall'} by at most {shown}", sign * (size / 100 if unit else size)
+        found.append(Guardrail(metric=match["metric"].strip(), limit=limit, relative=unit == "%", text=text))
     return tuple(found)
 
 
@@ -228,16 +215,9 @@ def fit(
             | {"experiment": experiment, "primary": is_primary}
             for arm in others
         ]
-    return Results(
-        checks=checks,
-        table=_corrected(pd.DataFrame(rows, columns=[name for name in _COLUMNS if name not in _CORRECTED])),
-        primary=chosen,
-        named=named,
-        confidence=confidence,
-        reading=reading,
-        guardrails=tuple(limits.values()),
-        rules=rules,
-    )
+    table = _corrected(pd.DataFrame(rows, columns=[name for name in _COLUMNS if name not in _CORRECTED]))
+    read: dict[str, Any] = {"confidence": confidence, "reading": reading, "guardrails": tuple(limits.values())}
+    return Results(checks=checks, table=table, primary=chosen, named=named, rules=rules, **read)
 
 
 def row_of(
@@ -259,13 +239,18 @@ def row_of(
     return row | {"guardrail": known, "limit": limit.text if limit else ""}
 
 
-def _corrected(table: pd.DataFrame) -> pd.DataFrame:
-    """With p_adjusted (Holm, in each experiment) and q_value (false-discovery rate, over all that only explains)."""
-    table["p_adjusted"] = table["q_value"] = math.nan
-    table["primary"] = table["primary"].astype(bool)
+def holm(table: pd.DataFrame) -> pd.DataFrame:
+    """With p_adjusted: Holm's over the p_values of each experiment."""
+    table = table.assign(p_adjusted=math.nan)
     for _, mine in table.groupby("experiment"):
         tested = mine.index[mine["p_value"].notna()]
         table.loc[tested, "p_adjusted"] = adjust(table.loc[tested, "p_value"], method="holm")
+    return table
+
+
+def _corrected(table: pd.DataFrame) -> pd.DataFrame:
+    """With p_adjusted (Holm, in each experiment) and q_value (false-discovery rate, over all that only explains)."""
+    table = holm(table).assign(q_value=math.nan, primary=table["primary"].astype(bool))
     explains = table.index[table["p_value"].notna() & ~table["primary"] & (table["guardrail"] == "")]
     table.loc[explains, "q_value"] = adjust(table.loc[explains, "p_value"], method="fdr_bh")
     keys = ["experiment", "primary", "metric", "variant"]
@@ -337,11 +322,9 @@ def _capped(facts: Facts, experiment: str, row: Mapping[str, Any]) -> dict[str, 
 def comparison(arm: pd.Series, control: pd.Series, *, binary: bool, rule: Rule) -> Effect | None:
     """One metric in two groups of units, wherever they come from; None where they are too few."""
     kind = "share" if binary else "mean"
-    return (
-        None
-        if unfit(arm, control, kind=kind) or lacking(arm, control, kind=kind)
-        else estimate(arm, control, kind=kind, rule=rule)[0]
-    )
+    if unfit(arm, control, kind=kind) or lacking(arm, control, kind=kind):
+        return None
+    return estimate(arm, control, kind=kind, rule=rule)[0]
 
 
 def within(frame: pd.DataFrame, results: Results, *keys: str) -> pd.DataFrame:
@@ -373,7 +356,7 @@ def estimate(arm: pd.Series, control: pd.Series, *, kind: str, rule: Rule) -> tu
     if kind == "share" and is_rare(arm, control):
         (events, n), (events_control, n_control) = ((round(row["mean"] * row["n"]), row["n"]) for row in (arm, control))
         counts = int(events), int(n), int(events_control), int(n_control)
-        found = rare_effect(*counts, confidence=rule.level)
+        found = effects.rare_effect(*counts, confidence=rule.level)
         return found, _METHODS[found.method], math.nan
     plain, adjusted = _estimates(arm, control, kind=kind, level=rule.level)
     use = adjusted is not None and adjusted.gain >= LEAST_GAIN
@@ -381,7 +364,7 @@ def estimate(arm: pd.Series, control: pd.Series, *, kind: str, rule: Rule) -> tu
     method = f"CUPED, Welch's t; variance \N{MINUS SIGN}{100 * effect.gain:.0f} %" if use else _METHODS[effect.method]
     if rule.reading == "always":
         sizes = {"n": arm["n"], "n_control": control["n"]}
-        effect = at_every_look(effect, **sizes, confidence=rule.level, planned=rule.planned)
+        effect = effects.at_every_look(effect, **sizes, confidence=rule.level, planned=rule.planned)
         method = method.replace(_METHODS["score"], "difference of two shares").replace(_METHODS["Welch"], "means")
     if adjusted is not None and not use:
         method += "; CUPED did not help"
@@ -390,8 +373,10 @@ def estimate(arm: pd.Series, control: pd.Series, *, kind: str, rule: Rule) -> tu
 
 def _estimates(arm: pd.Series, control: pd.Series, *, kind: str, level: float) -> tuple[Effect, Effect | None]:
     rows = _numbers((arm, control), _NEEDS["mean" if kind == "share" else kind])
-    if kind in ("ratio", "quantile"):
-        return (ratio_effect if kind == "ratio" else quantile_effect)(*rows, confidence=level), None
+    if kind == "quantile":
+        return effects.quantile_effect(*rows, confidence=level), None
+    if kind == "ratio":
+        return effects.ratio_effect(*rows, confidence=level), None
     if kind == "share":
         events = [round(row["mean"] * row["n"]) for row in rows]
         plain = share_effect(events[0], int(rows[0]["n"]), events[1], int(rows[1]["n"]), confidence=level)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -130,7 +130,7 @@ def _chart(found: Satisfaction, trend: Trend) -> Chart:
     four = blocks(trend).tail(HISTORY)[::-1]
     four = four.assign(name=four["week"].dt.strftime("%d %b %Y"), share=four[count] / four[per].replace(0, np.nan))
     labels = {"name": "Four weeks from", per: "Counted", count: _ONE[found.basis], "share": "Share"}
-    forms = {per: formats.number, count: formats.people, "share": formats.share}
+    forms: dict[str, Any] = {per: formats.number, count: formats.people, "share": formats.share}
     caption = f"{wording.upper(found.noun)} in four weeks each, newest first"
     table = figures.tabulate(four, caption=caption, labels=labels, formats=forms)
     what = f"Share of {found.noun}, four weeks at a time"

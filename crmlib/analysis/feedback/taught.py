@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,7 +98,7 @@ def packed(taught: Taught) -> bytes:
     terms = ["\n".join(part.get_feature_names_out()).encode() for part in parts]
     words, chars = (np.frombuffer(term, dtype=np.uint8) for term in terms)
     weights, scores = np.split(taught.weights, [len(taught.idf)])
-    halves = {"idf": taught.idf.astype(np.float16), "weights": weights.astype(np.float16)}
+    halves: dict[str, Any] = {"idf": taught.idf.astype(np.float16), "weights": weights.astype(np.float16)}
     out = io.BytesIO()
     np.savez_compressed(out, words=words, chars=chars, **halves, scores=np.append(scores, taught.intercept))
     return out.getvalue()

@@ -197,11 +197,11 @@ def part_reading(readings: Readings, validation: Validation) -> Part:
               "share": "Share", "low": "From", "high": "To"}  # fmt: skip
     forms: dict[str, Any] = dict.fromkeys(("texts", "read", "negative"), formats.people)
     forms |= dict.fromkeys(("share", "low", "high"), formats.share)
-    caption, ends = "How the texts of each star were read", {"low": "low", "high": "high", "strong": "low_"}
+    caption = "How the texts of each star were read"
     table = figures.tabulate(validation.by_star, caption=caption, labels=labels, formats=forms)
-    caption = "Of the texts that could be understood, by the stars given with them."
-    said: dict[str, Any] = {"what": "Share read as negative", "form": formats.share, "caption": caption, "table": table}
-    chart = figures.bars(stars, label="name", value="share", **ends, **said)
+    columns: dict[str, Any] = {"label": "name", "value": "share", "low": "low", "high": "high", "strong": "low_"}
+    what, caption = "Share read as negative", "Of the texts that could be understood, by the stars given with them."
+    chart = figures.bars(stars, what=what, form=formats.share, caption=caption, table=table, **columns)
     return Part(
         title=title,
         sentence=sentence,
