@@ -41,25 +41,19 @@ def by_week(validation: Validation) -> pd.DataFrame:
     frame = pd.DataFrame({"week": index, "came": seen.reindex(index, fill_value=0).to_numpy(float)})
     frame["day"] = pd.Timestamp(validation.start) + pd.to_timedelta(7 * frame["week"], unit="D")
     n = validation.customers
-    model = validation.models.get(validation.chosen)
+    model, mean = validation.models.get(validation.chosen), np.full(weeks, validation.forecast / validation.days * 7)
     if model is not None:
         reached = [0.0, *(float(n @ model.expected(validation.patterns, days=7 * k)) for k in range(1, weeks + 1))]
         mean = np.diff(reached)
-    else:
-        mean = np.full(weeks, validation.forecast / validation.days * 7)
     own = validation.cuts[0].own if np.isfinite(validation.cuts[0].own) else 0.0
     clock = validation.fits.clock
-    season = [
-        clock.deviation((validation.start + timedelta(days=7 * k)), days=7) if clock else 0.0 for k in range(weeks)
-    ]
+    starts = [validation.start + timedelta(days=7 * k) for k in range(weeks)]
+    season = [clock.deviation(start, days=7) if clock else 0.0 for start in starts]
     unrest = _unrest(frame.loc[frame["week"] < 0, "came"].to_numpy(float))
     doubt = np.sqrt(own**2 + unrest**2 + np.square(season) + 1 / np.maximum(mean, 0.5))
     spread = np.array([half_width(float(one), validation.errors_known) for one in doubt])
-    later = frame["week"] >= 0
-    frame.loc[later, "forecast"] = mean
-    frame.loc[later, "low"] = mean * np.exp(-spread)
-    frame.loc[later, "high"] = mean * np.exp(spread)
-    return frame
+    ends = {"forecast": mean, "low": mean * np.exp(-spread), "high": mean * np.exp(spread)}
+    return frame.join(pd.DataFrame(ends, index=frame.index[frame["week"] >= 0]))
 
 
 def _unrest(weeks: Floats) -> float:
@@ -82,8 +76,7 @@ def one_sided(weeks: pd.DataFrame) -> tuple[int, int, bool] | None:
         return None
     starts = np.flatnonzero(np.concatenate([[True], above[1:] != above[:-1]]))
     lengths = np.diff([*starts, len(above)])
-    longest = int(lengths.argmax())
-    length = int(lengths[longest])
+    longest, length = int(lengths.argmax()), int(lengths.max())
     # At most: a stretch begins with the first week or where the side changes, and then goes on.
     if (len(above) - length + 2) * 0.5**length >= _CLEAR:
         return None
@@ -103,12 +96,8 @@ def part_weeks(validation: Validation) -> Part:
     weeks = by_week(validation)
     later = weeks[weeks["forecast"].notna()]
     drift = _drift(validation, weeks)
-    lines = pd.concat(
-        [
-            later.assign(kind="forecast", orders=later["forecast"]),
-            weeks[weeks["week"] >= -52].assign(kind="actual", orders=weeks["came"], low=np.nan, high=np.nan),
-        ]
-    )
+    seen = weeks[weeks["week"] >= -52].assign(kind="actual", orders=weeks["came"], low=np.nan, high=np.nan)
+    lines = pd.concat([later.assign(kind="forecast", orders=later["forecast"]), seen])
     chart = figures.line(
         lines, x="day", y="orders", group="kind", strong="actual", low="low", high="high",
         what="repeat orders a week", form=formats.number, mark=(pd.Timestamp(validation.start), "test begins"),
@@ -121,7 +110,11 @@ def part_weeks(validation: Validation) -> Part:
         ),
     )  # fmt: skip
     held = holdout_band(validation)
-    checks = [] if held is None or held.holds(validation.actual) else [_missed(validation, held)]
+    checks = []
+    if held is not None and not held.holds(validation.actual):
+        text = f"{_subject(validation)} was {formats.interval(held.low, held.high, 'orders')} orders; "
+        text += f"{wording.counted(validation.actual, 'order')} came."
+        checks.append(Check(name="holdout inside its range", verdict="warning", text=text))
     expected = round(validation.forecast)
     inside = int(((later["came"] >= later["low"]) & (later["came"] <= later["high"])).sum())
     return Part(
@@ -143,14 +136,6 @@ def _plainly(validation: Validation, held: Total | None) -> str:
     sales = validation.sales_off
     money = f"; in net sales it was {off_words(sales)}" if np.isfinite(sales) else ""
     return f"{_subject(validation)} {where}{money}."
-
-
-def _missed(validation: Validation, held: Total) -> Check:
-    text = (
-        f"{_subject(validation)} was {formats.interval(held.low, held.high, 'orders')} orders; "
-        f"{wording.counted(validation.actual, 'order')} came."
-    )
-    return Check(name="holdout inside its range", verdict="warning", text=text)
 
 
 def _drift(validation: Validation, weeks: pd.DataFrame) -> str:
@@ -275,14 +260,9 @@ def part_chances(validation: Validation) -> Part:
     )  # fmt: skip
 
 
-def tried_on(validation: Validation) -> str:
-    """The days kept aside, as one says it."""
-    return "last year" if validation.days == 365 else f"the last {validation.days} days"
-
-
 def named(validation: Validation) -> str:
     """The test as one names it: 'last year's forecast'."""
-    return "last year's forecast" if validation.days == 365 else f"forecast for {tried_on(validation)}"
+    return "last year's forecast" if validation.days == 365 else f"forecast for the last {validation.days} days"
 
 
 def _subject(validation: Validation) -> str:

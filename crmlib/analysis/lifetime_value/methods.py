@@ -11,7 +11,6 @@ import ibis
 import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from crmlib.analysis.lifetime_value import chances
 from crmlib.analysis.lifetime_value.models import PurchaseModel, TimeUnit, Unfit, fit
@@ -110,14 +109,10 @@ class RecencyBins:
     variances: tuple[float, ...]
     days: int
 
-    def _bin(self, silent: Floats) -> NDArray[np.intp]:
-        return np.searchsorted(np.array(self.edges), silent, side="right")
-
-    def rates(self, silent: Floats) -> Floats:
-        return np.array(self.means)[self._bin(silent)]
-
-    def spreads(self, silent: Floats) -> Floats:
-        return np.array(self.variances)[self._bin(silent)]
+    def of(self, silent: Floats) -> tuple[Floats, Floats]:
+        """Mean and variance of those so long silent."""
+        place = np.searchsorted(np.array(self.edges), silent, side="right")
+        return np.array(self.means)[place], np.array(self.variances)[place]
 
 
 def holdout_patterns(shop: Shop, *, start: date, end: date) -> ir.Table:
@@ -187,7 +182,7 @@ def look(shop: Shop, *, start: date, end: date, time_unit: TimeUnit, months: pd.
     expected: dict[str, Floats] = {NOBODY: np.zeros(len(patterns)), SAME_RATE: x / np.maximum(t, 1) * days}
     bins = recency_bins(shop, start=start, days=days)
     if bins is not None:
-        expected[RECENCY] = bins.rates(t - recency)
+        expected[RECENCY] = bins.of(t - recency)[0]
     expected |= {name: model.expected(patterns, days=days) for name, model in fits.models.items()}
     return Look(start=start, end=end, patterns=patterns, expected=expected, fits=fits)
 
@@ -250,17 +245,13 @@ def recency_bins(shop: Shop, *, start: date, days: int) -> RecencyBins | None:
     rows = shop.fetch(holdout_patterns(shop, start=earlier, end=start), max_rows=5_000_000)
     if rows["customers"].sum() < 100:
         return None
-    silent, n, bought = (
-        (rows["t_days"] - rows["recency_days"]).to_numpy(float),
-        rows["customers"].to_numpy(float),
-        rows["purchases"].to_numpy(float),
-    )
+    silent = (rows["t_days"] - rows["recency_days"]).to_numpy(float)
+    n, bought = (rows[name].to_numpy(float) for name in ("customers", "purchases"))
     order = np.argsort(silent, kind="stable")
     shares = np.cumsum(n[order]) / n.sum()
     inner = [silent[order][np.searchsorted(shares, k / _RECENCY_BINS)] for k in range(1, _RECENCY_BINS)]
     edges = tuple(sorted(set(map(float, inner)) - {float(silent.min())}))
     which = np.searchsorted(np.array(edges), silent, side="right")
-    size = np.bincount(which, weights=n, minlength=len(edges) + 1)
-    mean = np.bincount(which, weights=n * bought, minlength=len(edges) + 1) / size
-    square = np.bincount(which, weights=n * bought**2, minlength=len(edges) + 1) / size
+    size, total, squares = (np.bincount(which, n * bought**k, len(edges) + 1) for k in (0, 1, 2))
+    mean, square = total / size, squares / size
     return RecencyBins(edges, tuple(mean.tolist()), tuple((square - mean**2).tolist()), days)

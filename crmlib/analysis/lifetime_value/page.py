@@ -63,25 +63,18 @@ def headline(validation: Validation, scores: Scores, *, currency: str) -> str:
         return f"We can't forecast {which} yet. {brought}"
     if scores.value is None:
         orders = scores.orders.estimate("orders").text
-        return (
-            f"Today's customers should place about {orders} {'order' if orders == '1' else 'orders'} in the "
-            f"{scores.ahead}. What these are worth can't be forecast."
-        )
-    amount = wording.rounded_money(_round(scores.value.value), currency)
+        about = f"Today's customers should place about {orders} {'order' if orders == '1' else 'orders'}"
+        return f"{about} in the {scores.ahead}. What these are worth can't be forecast."
+    # To two digits: a headline promises no more.
+    whole = float(f"{scores.value.value:.2g}") if scores.value.value > 0 else scores.value.value
+    amount = wording.rounded_money(whole, currency)
     said = f"Today's customers should bring about {amount} of {scores.margin.called} in the {scores.ahead}."
     values = scores.customers["expected_value"].to_numpy(float)
     if len(values) < 10 or not values.sum() > 0:
         return said
-    return f"{said} One in ten brings {_part(float(values[: round(len(values) / 10)].sum() / values.sum()))} of it."
-
-
-def _round(value: float) -> float:
-    """To two digits: a headline promises no more."""
-    return float(f"{value:.2g}") if value > 0 else value
-
-
-def _part(share: float) -> str:
-    return next((words for least, words in _SHARES if share >= least), formats.share(share))
+    share = float(values[: round(len(values) / 10)].sum() / values.sum())
+    part = next((words for least, words in _SHARES if share >= least), formats.share(share))
+    return f"{said} One in ten brings {part} of it."
 
 
 def part_limits(validation: Validation, scores: Scores, channels: Channels | None = None) -> Part:
@@ -93,20 +86,17 @@ def part_limits(validation: Validation, scores: Scores, channels: Channels | Non
     ]  # fmt: skip
     if scores.model is None:
         checks.append(Check(name="a model is used", verdict="warning", text=f"The lists rest on '{scores.method}'."))
+    ahead, signals = wording.upper(f"the {scores.ahead}"), []
+    if validation.trust(scores.horizon_days) is not Trust.TESTED:
+        gone = f"{ahead} can be forecast now."
+        signals = [Signal(id="no_forecast", text=f"{ahead} can't be forecast.", gone=gone)]
     return Part(
         checks=[*checks, *_spend_check(scores)],
         caveats=[Caveat(text=text) for text in _caveats(validation, scores, channels)][:_MOST_CAVEATS],
-        signals=_signals(validation, scores),
+        signals=signals,
         certain=["Of 100 ranges on this page, 95 should hold what comes."],
         method=_method(scores), tables={"model": _model_table(validation, scores)},
     )  # fmt: skip
-
-
-def _signals(validation: Validation, scores: Scores) -> list[Signal]:
-    if validation.trust(scores.horizon_days) is Trust.TESTED:
-        return []
-    ahead = wording.upper(f"the {scores.ahead}")
-    return [Signal(id="no_forecast", text=f"{ahead} can't be forecast.", gone=f"{ahead} can be forecast now.")]
 
 
 def _caveats(validation: Validation, scores: Scores, channels: Channels | None) -> list[str]:
@@ -117,9 +107,8 @@ def _caveats(validation: Validation, scores: Scores, channels: Channels | None) 
         missed = f"by {formats.share(validation.missed)}" if np.isfinite(validation.missed) else "everything"
         own.append(f"The last forecast missed {missed}: use its figures only to rank.")
     elif trust is Trust.UNTESTED:
-        own.append(
-            f"Figures for the {scores.ahead} are untested: forecasts could be checked over {validation.days} days only."
-        )
+        tried = f"forecasts could be checked over {validation.days} days only"
+        own.append(f"Figures for the {scores.ahead} are untested: {tried}.")
     own += _season_caveats(scores)
     if validation.beginning.truncated:
         own.append("Some customers who look new are old ones whose earlier orders are missing.")
@@ -167,17 +156,13 @@ def _method(scores: Scores) -> list[str]:
     clock = scores.forecaster.fits.clock
     if clock is not None:
         low, high = (formats.number(end, digits=2) for end in (min(clock.busy), max(clock.busy)))
-        lines.append(
-            f"The forecast knows the shop's own seasons: the quietest month brings {low} times what an average month "
-            f"does, the busiest {high} times."
-        )
+        known = f"The forecast knows the shop's own seasons: the quietest month brings {low} times what an average"
+        lines.append(f"{known} month does, the busiest {high} times.")
     if scores.discount_rate:
         lines.append(f"Money is discounted at {formats.share(scores.discount_rate)} a year, to the day of this report.")
     if scores.spend is not None and scores.spend.name == SHRUNK:
-        lines.append(
-            "Money is each customer's own average, drawn to what is usual for so many orders: on later time that came "
-            "closer than Gamma-Gamma."
-        )
+        own = "Money is each customer's own average, drawn to what is usual for so many orders"
+        lines.append(f"{own}: on later time that came closer than Gamma-Gamma.")
     elif scores.spend is not None:
         limits = formats.interval(*scores.spend.correlation_limits, "index")
         lines.append(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Any
 
 import ibis
 import numpy as np
@@ -99,14 +100,9 @@ def part_past(past: Past, *, currency: str) -> Part:
     ]  # fmt: skip
     if not past.sales > 0:
         return Part(metrics=told)
-    rows = past.tiers.assign(
-        name=["top tenth", "next two tenths", "next three tenths", "other four tenths"], strong=[True] + [False] * 3
-    )
-    return Part(
-        title=f"One in ten buyers brought {formats.share(past.top)} of net sales",
-        chart=figures.bars(
-            rows, label="name", value="value", strong="strong", what=f"net sales {past.period}",
-            form=lambda value: wording.rounded_money(value, currency),
-        ),
-        glance=True, metrics=told,
-    )  # fmt: skip
+    names = ["top tenth", "next two tenths", "next three tenths", "other four tenths"]
+    rows = past.tiers.assign(name=names, strong=[True] + [False] * 3)
+    said: dict[str, Any] = {"form": lambda value: wording.rounded_money(value, currency), "strong": "strong"}
+    chart = figures.bars(rows, label="name", value="value", what=f"net sales {past.period}", **said)
+    title = f"One in ten buyers brought {formats.share(past.top)} of net sales"
+    return Part(title=title, chart=chart, glance=True, metrics=told)

@@ -51,9 +51,8 @@ def predictions(scores: Scores, *, shop: Shop) -> tuple[Prediction, ...]:
             continue
         per_order, mean = _per_order(scores), expected[scores.row]
         # Chance of how many orders, and of how large each is.
-        spread = np.sqrt(
-            variance[scores.row] @ np.square(per_order) + mean @ np.square(per_order) * scores.spend.order_variance
-        )
+        each = np.square(per_order)
+        spread = np.sqrt(variance[scores.row] @ each + mean @ each * scores.spend.order_variance)
         own = float(np.hypot(own, scores.spend.mean_deviation))
         total = scores.total(float(mean @ per_order), float(spread), own)
         said("sales", "Net sales to", shop.currency or "amount", days, total)
@@ -80,8 +79,10 @@ def grade(shop: Shop, due: Sequence[Due]) -> tuple[Grade, ...]:
         elif said.id == _BUYS and one.lists is not None:
             rows = csv_rows(one.lists / f"{LIST}.csv")
             who = pd.Series([row["customer_id"] for row in rows if row["band"] == said.band], dtype=str)
+            later = shop_facts.later_purchases(shop, start=said.start, end=said.end).select("customer_id")
             if len(who):
-                grades.append(Grade(due=one, actual=float(who.isin(_buyers(shop, said.start, said.end)).mean())))
+                bought = who.isin(shop.fetch(later, max_rows=20_000_000)["customer_id"])
+                grades.append(Grade(due=one, actual=float(bought.mean())))
     return tuple(grades)
 
 
@@ -123,11 +124,6 @@ def _came(shop: Shop, column: str, *, start: date, end: date) -> float:
     later = shop_facts.later_purchases(shop, start=start, end=end).semi_join(known, "customer_id")
     value = shop.fetch(later.aggregate(total=later[column].sum()))["total"].iloc[0]
     return 0.0 if pd.isna(value) else float(value)
-
-
-def _buyers(shop: Shop, start: date, end: date) -> pd.Series:
-    later = shop_facts.later_purchases(shop, start=start, end=end).select("customer_id")
-    return shop.fetch(later, max_rows=20_000_000)["customer_id"]
 
 
 def part_predictions(scores: Scores, grades: Sequence[Grade], *, shop: Shop, tested: bool = True) -> Part:

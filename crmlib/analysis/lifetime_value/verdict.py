@@ -9,6 +9,7 @@ from crmlib import figures, formats, wording
 from crmlib.analysis.lifetime_value.methods import MODELS, NOBODY, RECENCY, SAME_RATE
 from crmlib.analysis.lifetime_value.validation import Validation, off_words
 from crmlib.findings import Check, Metric, Part
+from crmlib.formats import Estimate
 
 
 def part_methods(validation: Validation) -> Part:
@@ -66,18 +67,12 @@ def _converged(validation: Validation) -> Check:
 
 
 def _ranking_metrics(validation: Validation) -> list[Metric]:
-    ranker = validation.chosen
     n, defined = int(validation.customers.sum()), "chance that a buyer of the test was ranked above a non-buyer"
-    made = []
-    for id, label, by in (
-        ("holdout_auc", "Ranking by expected orders", ranker),
-        ("recency_auc", "Ranking by days since the last order", RECENCY),
-    ):
+    made, recency = [], ("recency_auc", "Ranking by days since the last order", RECENCY)
+    for id, label, by in (("holdout_auc", "Ranking by expected orders", validation.chosen), recency):
         value, low, high = (end if np.isfinite(end) else None for end in validation.measure(by, "auc"))
-        made.append(
-            Metric(id=id, label=label, value=value, low=low, high=high, unit="index", n=n,
-                   definition=f"{defined}, by {by}")
-        )  # fmt: skip
+        found = Estimate(value=value, low=low, high=high, unit="index", n=n)
+        made.append(Metric.of(found, id=id, label=label, definition=f"{defined}, by {by}"))
     return made
 
 
@@ -101,11 +96,9 @@ def _past_words(validation: Validation) -> str:
         f"{cut.start.isoformat()} for {(cut.end - cut.start).days} days: {cut.forecast:,.0f}, actual {cut.actual:,}"
         for cut in seen
     )
-    own = (
-        "more than the method's own doubt explains, so ranges are as wide as these errors suggest"
-        if validation.errors.worse_than_own
-        else "no more than the method's own doubt explains, so that doubt sets the ranges"
-    )
+    own = "no more than the method's own doubt explains, so that doubt sets the ranges"
+    if validation.errors.worse_than_own:
+        own = "more than the method's own doubt explains, so ranges are as wide as these errors suggest"
     typical = formats.share(validation.errors.typical)
     return f"{wording.counted(len(seen), 'look-back')} ({past}), typically off by {typical}: {own}."
 
