@@ -139,15 +139,11 @@ def ratio_effect(arm: Sums, control: Sums, *, confidence: float) -> Effect:
     from tea_tasting.aggr import Aggregates
 
     metric = tt.RatioOfMeans("top", "below", confidence_level=confidence, equal_var=False, use_t=True)
-    groups = [
-        Aggregates(
-            count_=int(row["n"]),
-            mean_={"top": row["top_mean"], "below": row["below_mean"]},
-            var_={"top": row["top_var"], "below": row["below_var"]},
-            cov_={("below", "top"): row["cov"]},
-        )
-        for row in (control, arm)
-    ]
+    groups = []
+    for row in (control, arm):
+        means, spreads = ({name: row[f"{name}_{what}"] for name in ("top", "below")} for what in ("mean", "var"))
+        cov = {("below", "top"): row["cov"]}
+        groups.append(Aggregates(count_=int(row["n"]), mean_=means, var_=spreads, cov_=cov))
     result = metric.analyze_aggregates(*groups)
     variances = [
         (row["top_var"] - 2 * r * row["cov"] + r * r * row["below_var"]) / row["below_mean"] ** 2 / row["n"]

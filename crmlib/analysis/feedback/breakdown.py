@@ -37,13 +37,8 @@ SHOWN = 10  # products drawn, and groups without a clear difference listed
 _RATE = ["complaints", "rate", "low", "high", "average", "ratio", "p_value"]
 _PRODUCT = ["product_id", "name", "theme", "orders", *_RATE, "q_value", "above", "runs"]
 _GROUP = ["dimension", "value", "theme", "per", "exposure", *_RATE]
-_DIMENSIONS = {
-    "acquisition_channel": "Came by",
-    "country": "Country",
-    "gender": "Gender",
-    "age": "Age",
-    "channel": "Written in",
-}
+_TOLD = ("Came by", "Country", "Gender", "Age", "Written in")
+_DIMENSIONS = dict(zip((*SEGMENTS, "channel"), _TOLD, strict=True))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -272,20 +267,16 @@ def part_products(readings: Readings, shop: Shop, orders: pd.DataFrame) -> Part:
         "holds at a false discovery rate of 5 %. Rates are drawn towards the average where there is little to go by. "
         f"A writer counts once; {wording.counted(found.without_product, 'text')} without a product."
     )
-    by = wording.working_day(readings.as_of, ACT_WITHIN_DAYS)
+    by, signals = wording.working_day(readings.as_of, ACT_WITHIN_DAYS), []
+    for one in clear.itertuples():
+        id_, gone = f"product:{one.product_id}:{one.theme}", f"{one.name} no longer stands out."
+        signals.append(Signal(id=id_, text=f"{titled(one)}.", gone=gone))
     return Part(
         title=title,
         sentence=sentence,
         chart=_chart(found),
         actions=[_action(row, by) for row in clear.head(3).itertuples()],
-        signals=[
-            Signal(
-                id=f"product:{one.product_id}:{one.theme}",
-                text=f"{titled(one)}.",
-                gone=f"{one.name} no longer stands out.",
-            )
-            for one in clear.itertuples()
-        ],
+        signals=signals,
         method=[method] if found.searched else [],
         tables={"products": found.frame},
     )

@@ -114,11 +114,9 @@ def taught_by(shop: Shop, texts: ir.Table, *, words: OwnWords, seed: int = 0) ->
             continue
         examples = learning.Examples(
             counts=counts, scores=_heard(said, theme, words), negative=truly.astype(float), weight=np.ones(len(said)),
-            group=group, words=len(vocabulary.words.vocabulary_),
+            group=group, vocabulary=vocabulary, marks=marks,
         )  # fmt: skip
-        model = learning.learnt(
-            examples, vocabulary=vocabulary, marks=marks, strength=_STRENGTH, usual=float(truly.mean()), rng=rng
-        )
+        model = learning.learnt(examples, strength=_STRENGTH, usual=float(truly.mean()), rng=rng)
         # Each labelled text is read by the part that left its phrasing out.
         read = model.probabilities(short, examples.scores, marks=marks) > model.cut
         grade = _graded(truly, examples.scores[:, 0] > 0, read, group=group, rng=rng)

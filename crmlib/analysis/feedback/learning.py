@@ -39,6 +39,11 @@ class Vocabulary:
     words: Any
     chars: Any
 
+    @property
+    def size(self) -> int:
+        """How many n-grams are of words."""
+        return len(self.words.vocabulary_)
+
     def counts(self, texts: Sequence[str]) -> Any:
         """A sparse row a text: word n-grams first, then character n-grams."""
         return sparse.hstack([self.words.transform(texts), self.chars.transform(texts)]).tocsr().astype(np.float64)
@@ -145,26 +150,6 @@ def weighted(counts: Any, scores: Floats, *, idf: Floats, words: int) -> Any:
     return sparse.hstack(blocks).tocsr()
 
 
-def train(counts: Any, scores: Floats, negative: Floats, *, weight: Floats, strength: float, words: int) -> Linear:
-    """A logistic regression on these rows alone; n-grams that they lack weigh nothing."""
-    from sklearn.linear_model import LogisticRegression
-
-    present = np.asarray((counts > 0).sum(axis=0)).ravel()
-    idf = np.where(present > 0, np.log((1 + counts.shape[0]) / (1 + present)) + 1, 0.0)
-    rows = weighted(counts, scores, idf=idf, words=words)
-    bad = negative > 0.5
-    one = LogisticRegression(C=strength, **SOLVER).fit(rows, bad, sample_weight=weight)
-    seen = _seen(counts, words)
-    often = [1 + weight[side] @ seen[np.flatnonzero(side)] for side in (bad, ~bad)]
-    # An n-gram that these rows lack says nothing, however the smoothing falls.
-    ratio = np.where(present[:words] > 0, np.log(often[0] / often[0].sum()) - np.log(often[1] / often[1].sum()), 0.0)
-    leaning = sparse.hstack([seen @ sparse.diags_array(ratio), sparse.csr_array(RATIO_SCALE * scores)]).tocsr()
-    other = LogisticRegression(C=RATIO_STRENGTH, **SOLVER).fit(leaning, bad, sample_weight=weight)
-    ratio_weights, score_weights = ratio * other.coef_[0, :words], RATIO_SCALE * other.coef_[0, words:]
-    found = {"weights": one.coef_[0], "ratio_weights": ratio_weights, "score_weights": score_weights}
-    return Linear(idf=idf, words=words, intercept=float(one.intercept_[0] + other.intercept_[0]) / 2, **found)
-
-
 def _seen(counts: Any, words: int) -> Any:
     """Which word n-grams stand in a text, however often."""
     return (counts[:, :words] > 0).astype(np.float64)
@@ -172,37 +157,49 @@ def _seen(counts: Any, words: int) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class Examples:
-    """Rated texts to learn from, a row for each text and side its stars were on; `group` numbers phrasings."""
+    """Rated texts to learn from, a row for each text and side its stars were on; `group` numbers phrasings, `marks`
+    are theirs."""
 
     counts: Any
     scores: Floats
     negative: Floats
     weight: Floats
     group: NDArray[np.int64]
-    words: int
+    vocabulary: Vocabulary
+    marks: Sequence[frozenset[int]] = ()
 
-    def part(self, rows: NDArray[Any]) -> Examples:
-        """These rows only."""
-        taken = {name: getattr(self, name)[rows] for name in ("counts", "scores", "negative", "weight", "group")}
-        return Examples(**taken, words=self.words)
+    def trained(self, *, strength: float, rows: Any = slice(None)) -> Linear:
+        """A logistic regression on these rows alone; n-grams that they lack weigh nothing."""
+        from sklearn.linear_model import LogisticRegression
 
-    def trained(self, *, strength: float) -> Linear:
-        """A model of all these rows."""
-        return train(self.counts, self.scores, self.negative, weight=self.weight, strength=strength, words=self.words)
+        words, counts, scores, weight = self.vocabulary.size, self.counts[rows], self.scores[rows], self.weight[rows]
+        present = np.asarray((counts > 0).sum(axis=0)).ravel()
+        idf = np.where(present > 0, np.log((1 + counts.shape[0]) / (1 + present)) + 1, 0.0)
+        bad = self.negative[rows] > 0.5
+        seen_as = weighted(counts, scores, idf=idf, words=words)
+        one = LogisticRegression(C=strength, **SOLVER).fit(seen_as, bad, sample_weight=weight)
+        seen = _seen(counts, words)
+        often = [1 + weight[side] @ seen[np.flatnonzero(side)] for side in (bad, ~bad)]
+        # An n-gram that these rows lack says nothing, however the smoothing falls.
+        leaning = np.log(often[0] / often[0].sum()) - np.log(often[1] / often[1].sum())
+        ratio = np.where(present[:words] > 0, leaning, 0.0)
+        rest = sparse.hstack([seen @ sparse.diags_array(ratio), sparse.csr_array(RATIO_SCALE * scores)]).tocsr()
+        other = LogisticRegression(C=RATIO_STRENGTH, **SOLVER).fit(rest, bad, sample_weight=weight)
+        ratio_weights, score_weights = ratio * other.coef_[0, :words], RATIO_SCALE * other.coef_[0, words:]
+        found = {"weights": one.coef_[0], "ratio_weights": ratio_weights, "score_weights": score_weights}
+        return Linear(idf=idf, words=words, intercept=float(one.intercept_[0] + other.intercept_[0]) / 2, **found)
 
     def folds(self, count: int, *, rng: np.random.Generator) -> NDArray[np.int64]:
         """A fold for each row; phrasings stay together."""
         _, place = np.unique(self.group, return_inverse=True)
-        shuffled = rng.permutation(place.max() + 1) % count
-        found: NDArray[np.int64] = shuffled[place]
-        return found
+        return np.asarray((rng.permutation(place.max() + 1) % count)[place], dtype=np.int64)
 
     def unseen_margins(self, folds: NDArray[np.int64], *, strength: float) -> tuple[Floats, tuple[Linear, ...]]:
         """Each row's margin by a model trained without its fold, and those models."""
         margins, models = np.zeros(len(self.negative)), []
         for fold in range(folds.max() + 1):
             out = folds == fold
-            model = self.part(np.flatnonzero(~out)).trained(strength=strength)
+            model = self.trained(strength=strength, rows=np.flatnonzero(~out))
             margins[out] = model.margins(self.counts[out], self.scores[out])
             models.append(model)
         return margins, tuple(models)
@@ -239,24 +236,16 @@ def best_cut(p: Floats, examples: Examples) -> float:
     return float(np.mean(cuts[found >= found.max() - 1e-9]))
 
 
-def learnt(
-    examples: Examples,
-    *,
-    vocabulary: Vocabulary,
-    marks: Sequence[frozenset[int]],
-    strength: float,
-    usual: float,
-    rng: np.random.Generator,
-) -> Learnt:
-    """The model to read with: parts that each leave a fold of phrasings out, and the whole; `marks` of each row."""
+def learnt(examples: Examples, *, strength: float, usual: float, rng: np.random.Generator) -> Learnt:
+    """The model to read with: parts that each leave a fold of phrasings out, and the whole."""
     folds = examples.folds(FOLDS, rng=rng)
     margins, parts = examples.unseen_margins(folds, strength=strength)
     slope, offset = calibrated(margins, examples)
     cut = best_cut(special.expit(slope * margins + offset), examples)
-    part_of = {mark: int(fold) for fold, own in zip(folds, marks, strict=True) for mark in own}
+    part_of = {mark: int(fold) for fold, own in zip(folds, examples.marks, strict=True) for mark in own}
     chances = {"slope": slope, "offset": offset, "cut": cut, "usual": min(usual, 0.8 * cut)}
     whole = examples.trained(strength=strength)
-    return Learnt(vocabulary=vocabulary, parts=parts, whole=whole, part_of=part_of, **chances)
+    return Learnt(vocabulary=examples.vocabulary, parts=parts, whole=whole, part_of=part_of, **chances)
 
 
 def cells(truly: ArrayLike, said: ArrayLike) -> Floats:

@@ -12,7 +12,7 @@ from crmlib.analysis.feedback.quotes import QUOTE_DAYS, naming, since
 from crmlib.analysis.feedback.rates import FEW
 from crmlib.analysis.feedback.texts import Readings
 from crmlib.analysis.feedback.themes import OWNERS, THEMES
-from crmlib.analysis.feedback.trend import ACT_WITHIN_DAYS, Trend, quotes_of
+from crmlib.analysis.feedback.trend import ACT_WITHIN_DAYS, Trend, quotes_of, these
 from crmlib.analysis.outreach import reached
 from crmlib.findings import Action, Metric, Part
 from crmlib.formats import Estimate
@@ -125,12 +125,11 @@ def _reading_task(theme: str, texts: pd.DataFrame, readings: Readings) -> Action
     if misread >= MISREAD:
         return None
     count = len(texts)
-    these = f"this {theme} complaint" if count == 1 else f"these {formats.number(count)} {theme} complaints"
     happy, recent = int((rated >= 4).sum()), bool((pd.to_datetime(texts["date"]) >= since(readings, QUOTE_DAYS)).all())
     stars = f"{happy:,} of {wording.counted(len(rated), 'rated text')} {wording.noun(len(rated), 'carries', 'carry')}"
     stars = f"{stars} four or five stars." if len(rated) else "None carries stars, so some may be misread."
     return Action(
-        what=f"Read {these} and find the cause",
+        what=f"Read {these(count, theme)} and find the cause",
         why=wording.sentences("Of the last year." if recent else "", stars),
         count=count,
         by=wording.working_day(readings.as_of, ACT_WITHIN_DAYS),

@@ -27,8 +27,7 @@ HORIZONS = (30, 90)
 RECENT_DAYS, LONG_DAYS = 56, 364
 ORIGIN_STEP = 28  # days between the earlier days at which a forecast is tried
 MOST_ORIGINS, FEWEST_ORIGINS = 18, 4
-METHODS = ("year", "recent", "year by orders", "recent by orders")
-METHOD_WORDS = {
+METHODS = {
     "year": "as in the last year",
     "recent": "as in the last eight weeks",
     "year by orders": "as often per order as in the last year, orders as a year ago",
@@ -193,7 +192,7 @@ def part_ahead(readings: Readings, orders: pd.DataFrame, trend: Trend, due: Sequ
     shown = found.frame.assign(
         name=found.frame["theme"].str.capitalize(),
         span=[f"next {days} days" for days in found.frame["horizon_days"]],
-        how=found.frame["method"].map(METHOD_WORDS),
+        how=found.frame["method"].map(METHODS),
     )
     row = next(found.frame[found.frame["theme"] == trend.leading[0]].itertuples())
     count = wording.counted(round(row.expected), f"{row.theme} complaint")

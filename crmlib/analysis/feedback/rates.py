@@ -70,16 +70,10 @@ def rates(readings: Readings, orders: pd.DataFrame, *, seed: int = 0) -> Rates:
     frame["actual_low"], frame["actual_high"] = np.quantile(drawn, (0.025, 0.975), axis=0)
     ahead = np.bincount(drawn.argmax(axis=1), minlength=len(THEMES)) / len(drawn)
     first = THEMES[int(ahead.argmax())] if ahead.max() >= CLEAR and counted.any() else ""
+    frame = frame.assign(in_period=frame.pop("in_period"))
+    count: dict[str, Any] = {"texts": int(inside.sum()), "orders": total, "undated": int((~dated).sum())}
     start_day, end_day = period or (None, None)
-    return Rates(
-        frame=frame.assign(in_period=frame.pop("in_period")),
-        first=first,
-        texts=int(inside.sum()),
-        orders=total,
-        start=start_day,
-        end=end_day,
-        undated=int((~dated).sum()),
-    )
+    return Rates(frame=frame, first=first, start=start_day, end=end_day, **count)
 
 
 def period_of(readings: Readings, orders: pd.DataFrame) -> tuple[date, date] | None:
@@ -170,14 +164,11 @@ def _table(frame: pd.DataFrame, found: Rates) -> dict[str, Any]:
 def _caveats() -> list[Caveat]:
     right, _, missed = np.array([reliability.mean_score(theme) for theme in THEMES]).T
     weakest = [THEMES[i] for i in np.argsort(right / (right + missed), kind="stable")[:2]]
-    return [
-        Caveat(text="Those who write are not all customers; nothing here speaks for the silent."),
-        Caveat(
-            text=f"About {10 * (missed / (right + missed)).mean():.0f} in 10 complaints are missed, most about "
-            f"{wording.listed(weakest)}: compare a theme with itself over time, not with others."
-        ),
-        Caveat(text="Sarcasm is often misread; a single text's reading is a hint."),
-    ]
+    silent = "Those who write are not all customers; nothing here speaks for the silent."
+    share = f"About {10 * (missed / (right + missed)).mean():.0f} in 10 complaints are missed, most about "
+    share += f"{wording.listed(weakest)}: compare a theme with itself over time, not with others."
+    irony = "Sarcasm is often misread; a single text's reading is a hint."
+    return [Caveat(text=text) for text in (silent, share, irony)]
 
 
 def _measured(found: Rates) -> str:

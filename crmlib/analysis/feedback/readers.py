@@ -97,8 +97,8 @@ def learn(shop: Shop, texts: ir.Table, *, reader: Reader, seed: int = 0, draws: 
             f"or two and with four or five stars, and the rarer side has {few}"
         )
         return _untaught(usable, reader=reader, rng=rng, draws=draws, reason=reason)
-    examples, marks, vocabulary = _examples(usable, known)
-    tested, origins, strength = _tested(usable, known, vocabulary=vocabulary, rng=rng)
+    examples = _examples(usable, known)
+    tested, origins, strength = _tested(usable, known, vocabulary=examples.vocabulary, rng=rng)
     if min(tested["bad"].sum(), (~tested["bad"]).sum()) < MIN_RATED:
         reason = (
             f"a model of this shop's own stars could not be judged: fewer than {MIN_RATED} later texts carry one or "
@@ -109,7 +109,7 @@ def learn(shop: Shop, texts: ir.Table, *, reader: Reader, seed: int = 0, draws: 
     rivals = contest[contest["reader"] != "model"].sort_values("lead_low")
     if (rivals["lead_low"] > 0).all():
         usual = float(usable["bad"].mean())
-        model = learning.learnt(examples, vocabulary=vocabulary, marks=marks, strength=strength, usual=usual, rng=rng)
+        model = learning.learnt(examples, strength=strength, usual=usual, rng=rng)
         reader = replace(reader, learnt=model)
         reason = "a model learnt from this shop's own stars reads: it beat every other on later texts it had not seen"
     else:
@@ -144,21 +144,21 @@ def _rated(shop: Shop, texts: ir.Table) -> tuple[pd.DataFrame, dict[int, Scores]
 
 def _examples(
     rows: pd.DataFrame, known: Mapping[int, Scores], *, vocabulary: learning.Vocabulary | None = None
-) -> tuple[learning.Examples, list[frozenset[int]], learning.Vocabulary]:
+) -> learning.Examples:
     """One row a distinct text and side; a text written n times weighs 1 + log n, shared out as its stars were."""
     sides = rows.groupby(["key", "bad"], sort=True)[["text", "group", "marks"]]
     counted = sides.first().assign(times=sides.size()).reset_index()
     total = counted.groupby("key")["times"].transform("sum")
     vocabulary = vocabulary or learning.vocabulary(counted["text"].drop_duplicates().tolist())
-    examples = learning.Examples(
+    return learning.Examples(
         counts=vocabulary.counts(counted["text"].tolist()),
         scores=learning.matrix([known[key] for key in counted["key"]]),
         negative=counted["bad"].to_numpy(float),
         weight=((1 + np.log(total)) * counted["times"] / total).to_numpy(float),
         group=counted["group"].to_numpy(np.int64),
-        words=len(vocabulary.words.vocabulary_),
+        vocabulary=vocabulary,
+        marks=list(counted["marks"]),
     )
-    return examples, list(counted["marks"]), vocabulary
 
 
 def _tested(
@@ -177,9 +177,9 @@ def _tested(
         sides = before.groupby("bad")["group"].nunique()
         if len(sides) < 2 or after.empty or sides.min() < MIN_PHRASINGS / 2:
             continue
-        earlier, _, _ = _examples(before, known, vocabulary=vocabulary)
+        earlier = _examples(before, known, vocabulary=vocabulary)
         strength = strength or learning.chosen_strength(earlier, rng=rng)
-        judged.append(_judged(earlier, after, known, vocabulary=vocabulary, strength=strength, rng=rng))
+        judged.append(_judged(earlier, after, known, strength=strength, rng=rng))
         origins.append(pd.Timestamp(since).date())
     tested = pd.concat(judged) if judged else pd.DataFrame(columns=["bad", "group", *READERS], dtype=bool)
     return tested, tuple(origins), strength
@@ -190,7 +190,6 @@ def _judged(
     after: pd.DataFrame,
     known: Mapping[int, Scores],
     *,
-    vocabulary: learning.Vocabulary,
     strength: float,
     rng: np.random.Generator,
 ) -> pd.DataFrame:
@@ -199,8 +198,8 @@ def _judged(
     Phrasings are dealt into folds over the whole time. A later text is read by the model of earlier texts that leaves
     its fold out, so nothing it was trained on was later or alike.
     """
-    own = [frozenset([group]) for group in earlier.group]
-    model = learning.learnt(earlier, vocabulary=vocabulary, marks=own, strength=strength, usual=1.0, rng=rng)
+    by_group = replace(earlier, marks=[frozenset([group]) for group in earlier.group])
+    model = learning.learnt(by_group, strength=strength, usual=1.0, rng=rng)
     once = after.drop_duplicates("key")
     texts, scored = once["text"].tolist(), learning.matrix([known[key] for key in once["key"]])
     groups, none = [frozenset([group]) for group in once["group"]], [frozenset[int]()] * len(once)

@@ -53,8 +53,7 @@ class Taught:
 
     def margins(self, texts: Sequence[str], scores: Floats) -> Floats:
         """Log-odds of negative by the regression alone, one a text."""
-        words = len(self.vocabulary.words.vocabulary_)
-        rows = weighted(self.vocabulary.counts(texts), scores, idf=self.idf, words=words)
+        rows = weighted(self.vocabulary.counts(texts), scores, idf=self.idf, words=self.vocabulary.size)
         found: Floats = rows @ self.weights + self.intercept
         return found
 
@@ -87,7 +86,7 @@ def fit(texts: Sequence[str], negative: NDArray[np.bool_], scores: Sequence[Scor
     vocabulary = Vocabulary(words=words, chars=CountVectorizer(**CHARS, min_df=IN_CHARS).fit(texts))
     counts = vocabulary.counts(texts)
     idf = np.log((1 + len(texts)) / (1 + np.asarray((counts > 0).sum(axis=0)).ravel())) + 1
-    rows = weighted(counts, _numbers(texts, scores), idf=idf, words=len(words.vocabulary_))
+    rows = weighted(counts, _numbers(texts, scores), idf=idf, words=vocabulary.size)
     model = LogisticRegression(C=STRENGTH, **SOLVER).fit(rows, negative)
     return Taught(vocabulary=vocabulary, idf=idf, weights=model.coef_[0], intercept=float(model.intercept_[0]))
 

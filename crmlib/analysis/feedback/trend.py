@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -194,17 +195,13 @@ def lately(trend: Trend, theme: str, *, headline: bool) -> Metric | None:
     sums = blocks(trend).tail(HISTORY)
     line = [(f"{row['week']:%Y-%m-%d}", 1000 * row[theme] / row[per]) for _, row in sums.iterrows() if row[per]]
     rate = Estimate(value=float(change["recent_rate"]), unit="complaints", n=total, low=low, high=high)
-    return Metric.of(
-        rate,
-        id=f"{theme}_complaints_lately",
-        label=f"{theme.capitalize()} complaints per 1,000 {per}",
-        headline=headline,
-        before=float(change["before_rate"]),
-        against=trend.against,
-        history=tuple(line),
-        definition=f"complaints of the theme in the last {trend.recent_weeks} whole weeks per 1,000 {per} of those "
-        "weeks; Garwood's 95 % interval of the count",
+    definition = (
+        f"complaints of the theme in the last {trend.recent_weeks} whole weeks per 1,000 {per} of those weeks; "
     )
+    past = {"before": float(change["before_rate"]), "against": trend.against, "history": tuple(line)}
+    said = {"definition": f"{definition}Garwood's 95 % interval of the count", "headline": headline}
+    label = f"{theme.capitalize()} complaints per 1,000 {per}"
+    return Metric.of(rate, id=f"{theme}_complaints_lately", label=label, **past, **said)
 
 
 def part_trend(readings: Readings, trend: Trend) -> Part:
@@ -294,7 +291,7 @@ def _sentence(trend: Trend, quote: str) -> str:
 
 def _action(theme: str, row: pd.Series, trend: Trend, *, by: date) -> Action:
     cause, count = trend.cause(theme), int(row["recent"])
-    texts = f"this {theme} complaint" if count == 1 else f"these {formats.number(count)} {theme} complaints"
+    texts = these(count, theme)
     what = f"Read {texts} and find the cause"
     why = f"The texts of {trend.lately} are listed."
     if cause and cause.is_name:
@@ -330,20 +327,17 @@ def _chart(trend: Trend) -> Chart | None:
     forms = {per: formats.number} | dict.fromkeys(THEMES, formats.people)
     caption = "Complaints by theme in four weeks each, newest first"
     table = figures.tabulate(shown, caption=caption, labels=labels, formats=forms)
-    return figures.line(
-        pd.concat(lines, ignore_index=True),
-        x="week",
-        y="rate",
-        group="theme",
-        strong=names[0].capitalize(),
-        low="low",
-        high="high",
-        what=f"Complaints per 1,000 {per}",
-        form=formats.number,
-        mark=(trend.since, f"last {trend.recent_weeks} weeks") if len(trend.changes) else None,
-        caption=f"Four weeks at a time; the band shows how far chance may move {names[0]}.",
-        table=table,
-    )
+    mark = (trend.since, f"last {trend.recent_weeks} weeks") if len(trend.changes) else None
+    caption = f"Four weeks at a time; the band shows how far chance may move {names[0]}."
+    columns: dict[str, Any] = {"x": "week", "y": "rate", "group": "theme", "low": "low", "high": "high"}
+    said: dict[str, Any] = {"what": f"Complaints per 1,000 {per}", "form": formats.number, "mark": mark, "table": table}
+    drawn, strong = pd.concat(lines, ignore_index=True), names[0].capitalize()
+    return figures.line(drawn, strong=strong, caption=caption, **columns, **said)
+
+
+def these(count: int, theme: str) -> str:
+    """So many complaints, as one points at them: 'these 12 fit complaints'."""
+    return f"this {theme} complaint" if count == 1 else f"these {formats.number(count)} {theme} complaints"
 
 
 def quotes_of(readings: Readings, trend: Trend) -> pd.DataFrame:

@@ -79,12 +79,10 @@ def validate(readings: Readings, *, seed: int = 0, draws: int = 2000) -> Validat
         f1 = float(macro_f1(counted.sum(axis=0)))
         drawn = macro_f1(resampled(counted, graded["key"], rng=rng, draws=draws))
         low, high = (float(end) for end in np.nanquantile(drawn, (0.025, 0.975)))
+    grade: dict[str, Any] = {"graded": len(graded), "macro_f1": f1, "low": low, "high": high}
     return Validation(
-        graded=len(graded),
+        **grade,
         distinct=int(graded["key"].nunique()),
-        macro_f1=f1,
-        low=low,
-        high=high,
         share=_negative_share(read, rng=rng, draws=draws),
         stars=_mean_by_customer(rated),
         by_star=_by_star(rated),
