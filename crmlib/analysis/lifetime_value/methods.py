@@ -173,9 +173,8 @@ def look(shop: Shop, *, start: date, end: date, time_unit: TimeUnit, months: pd.
     days = (end - start).days
     patterns = shop.fetch(holdout_patterns(shop, start=start, end=end), max_rows=5_000_000)
     if patterns.empty:
-        raise NotEnoughData(
-            f"too few to conclude: nobody had bought before {start}, where the holdout of {days} days begins"
-        )
+        begins = f"{start}, where the holdout of {days} days begins"
+        raise NotEnoughData(f"too few to conclude: nobody had bought before {begins}")
     known = patterns.groupby(HISTORY, as_index=False)["customers"].sum()
     fits = fit_all(shop, known, time_unit=time_unit, until=start, months=months)
     x, recency, t = (patterns[name].to_numpy(float) for name in HISTORY)
@@ -230,9 +229,8 @@ def taught(shop: Shop, *, first: date) -> list[chances.Window]:
     step = max(_LEAST_STEP_DAYS, -((first - last).days + _LEAST_TAUGHT_DAYS) // _MOST_TAUGHT)
     found, begin = list[chances.Window](), last
     while (begin - first).days >= _LEAST_TAUGHT_DAYS and len(found) < _MOST_TAUGHT:
-        rows = shop.fetch(
-            holdout_patterns(shop, start=begin, end=begin + timedelta(days=chances.DAYS)), max_rows=5_000_000
-        )
+        over = holdout_patterns(shop, start=begin, end=begin + timedelta(days=chances.DAYS))
+        rows = shop.fetch(over, max_rows=5_000_000)
         if rows["customers"].sum() >= _LEAST_TAUGHT:
             found.append(chances.Window(start=begin, patterns=chances.thinned(rows)))
         begin -= timedelta(days=step)

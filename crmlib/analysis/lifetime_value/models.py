@@ -221,11 +221,9 @@ def fit(
     customers = int(patterns["customers"].sum())
     repeats = int(patterns["frequency"] @ patterns["customers"])
     if customers < LEAST_CUSTOMERS or repeats < LEAST_REPEATS:
-        raise NotEnoughData(
-            f"too few to conclude: {wording.counted(customers, 'customer')} with "
-            f"{wording.counted(repeats, 'repeat purchase')} before {until}; "
-            f"needed are {LEAST_CUSTOMERS} and {LEAST_REPEATS}"
-        )
+        had = f"{wording.counted(customers, 'customer')} with {wording.counted(repeats, 'repeat purchase')}"
+        needed = f"needed are {LEAST_CUSTOMERS} and {LEAST_REPEATS}"
+        raise NotEnoughData(f"too few to conclude: {had} before {until}; {needed}")
     unit = UNIT_DAYS[time_unit]
     x, recency, t = _in_units(patterns, until=until, clock=clock, unit=unit)
     n = patterns["customers"].to_numpy(float)
@@ -234,7 +232,9 @@ def fit(
     if not found.settled:
         return Unfit(name=name, reason="did not converge", until=until)
     if instead := _nested(name, found):
-        reason = f"ended on a boundary ({_runaway(name, found)}), where it is {instead}"
+        ends = zip(NAMES[name], found.logs, found.bound, strict=True)
+        lost = ", ".join(f"{one} = {'0' if value < 0 else 'infinite'}" for one, value, bound in ends if bound)
+        reason = f"ended on a boundary ({lost}), where it is {instead}"
         return Unfit(name=name, reason=reason, until=until, instead=instead)
     logs = found.logs - np.log(scale) * np.array([0, 1, 0, name not in (BG, MBG)])
     theta = np.exp(logs)
@@ -322,11 +322,3 @@ def _nested(name: Name, top: _Top) -> Name | None:
     if name == PARETO and top.bound[3] and top.logs[3] < 0:
         return None  # some stop at once, the others never
     return EXPONENTIAL if name == PARETO and top.logs[2] > 0 else NBD
-
-
-def _runaway(name: Name, top: _Top) -> str:
-    return ", ".join(
-        f"{parameter} = {'0' if value < 0 else 'infinite'}"
-        for parameter, value, bound in zip(NAMES[name], top.logs, top.bound, strict=True)
-        if bound
-    )

@@ -27,7 +27,7 @@ from crmlib.analysis.lifetime_value.spend import GAMMA_GAMMA, SHRUNK, SpendModel
 from crmlib.analysis.lifetime_value.timing import Floats
 from crmlib.analysis.lifetime_value.truncation import Beginning, beginning
 from crmlib.errors import NotEnoughData
-from crmlib.formats import outline
+from crmlib.formats import Estimate, outline
 from crmlib.shop import facts as shop_facts
 from crmlib.shop.shop import Shop
 
@@ -165,6 +165,11 @@ class Validation(Look):
         value, low, high = row[["value", "low", "high"]].iloc[0]
         return float(value), float(low), float(high)
 
+    def estimate(self, method: str, name: str, unit: str, *, n: int) -> Estimate:
+        """The same as an estimate, empty where it has none."""
+        value, low, high = (end if np.isfinite(end) else None for end in self.measure(method, name))
+        return Estimate(value=value, low=low, high=high, unit=unit, n=n)
+
     @property
     def sales_off(self) -> float:
         """By what share net sales were forecast too high in the holdout; nan where there are none."""
@@ -213,10 +218,8 @@ def validate(shop: Shop, *, holdout_days: int, time_unit: TimeUnit = "day", seed
     first, last = _span(shop, until=end)
     assert first is not None and last is not None
     if (end - last).days > _FRESH_DAYS:
-        raise NotEnoughData(
-            f"too few to conclude: the last order is {(end - last).days} days before {end}; "
-            f"needed is one in the last {_FRESH_DAYS}"
-        )
+        late, needed = f"the last order is {(end - last).days} days before {end}", f"one in the last {_FRESH_DAYS}"
+        raise NotEnoughData(f"too few to conclude: {late}; needed is {needed}")
     # A forecast that knows the season can only be judged by others that did.
     least = LEAST_SEASON_DAYS if holdout.fits.clock else 0
     begins = _starts(first, start, holdout_days, max(holdout_days, least))

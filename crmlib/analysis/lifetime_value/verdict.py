@@ -9,7 +9,6 @@ from crmlib import figures, formats, wording
 from crmlib.analysis.lifetime_value.methods import MODELS, NOBODY, RECENCY, SAME_RATE
 from crmlib.analysis.lifetime_value.validation import Validation, off_words
 from crmlib.findings import Check, Metric, Part
-from crmlib.formats import Estimate
 
 
 def part_methods(validation: Validation) -> Part:
@@ -36,12 +35,15 @@ def part_methods(validation: Validation) -> Part:
                  "deviance": lambda value: formats.number(value, digits=2)},
         file="validation",
     )  # fmt: skip
-    beaten = validation.chosen in MODELS
+    beaten, failed = validation.chosen in MODELS, [f"{one.name} {one.reason}" for one in validation.failed]
+    fitted = f"Fitted: {', '.join(validation.models) or 'none'}."
+    fitted += f" Not fitted: {'; '.join(failed)}." if failed else ""
     return Part(
         title=f"{validation.chosen} beats the simple rules" if beaten else "A simple rule does as well as the models",
         sentence=f"{verdict(validation)} Miss per customer is Poisson deviance, which decides: 0 is perfect.",
         chart=chart, detail=True, tables={"validation": validation.measures}, metrics=_ranking_metrics(validation),
-        checks=[_converged(validation)],
+        # One of three that cannot be fitted leaves a page as good as it is; it took no part in the choice.
+        checks=[Check(name="models converged", verdict="ok" if validation.models else "warning", text=fitted)],
         method=[*_unaided_words(validation), _past_words(validation)],
     )  # fmt: skip
 
@@ -58,20 +60,11 @@ def verdict(validation: Validation) -> str:
     return f"{seen}, {chosen} came closer, customer by customer, than every simple rule{than}, so it is used."
 
 
-def _converged(validation: Validation) -> Check:
-    failed = [f"{one.name} {one.reason}" for one in validation.failed]
-    text = f"Fitted: {', '.join(validation.models) or 'none'}."
-    text += f" Not fitted: {'; '.join(failed)}." if failed else ""
-    # One of three that cannot be fitted leaves a page as good as it is; it took no part in the choice.
-    return Check(name="models converged", verdict="ok" if validation.models else "warning", text=text)
-
-
 def _ranking_metrics(validation: Validation) -> list[Metric]:
     n, defined = int(validation.customers.sum()), "chance that a buyer of the test was ranked above a non-buyer"
     made, recency = [], ("recency_auc", "Ranking by days since the last order", RECENCY)
     for id, label, by in (("holdout_auc", "Ranking by expected orders", validation.chosen), recency):
-        value, low, high = (end if np.isfinite(end) else None for end in validation.measure(by, "auc"))
-        found = Estimate(value=value, low=low, high=high, unit="index", n=n)
+        found = validation.estimate(by, "auc", "index", n=n)
         made.append(Metric.of(found, id=id, label=label, definition=f"{defined}, by {by}"))
     return made
 
