@@ -175,9 +175,8 @@ def _read(case: Case, row: pd.Series) -> Verdict:
         return Verdict(state=State.LOWER, decision=Decision.STOP, why=said, side=-1)
     wish = size_text(least, row["kind"], currency) if least > 0 else ""
     if least > 0 and row["high"] < least:
-        worth = (
-            f"{wish} would be worth having" if named else f"that is under {USUAL_LEAST:.0%} of the old version's mean"
-        )
+        worth = f"that is under {USUAL_LEAST:.0%} of the old version's mean"
+        worth = f"{wish} would be worth having" if named else worth
         most, note = most_text(row, currency), gain_text(row, currency)
         if row["low"] > -least:
             why = f"{said} Any effect is smaller than {most}; {worth}."

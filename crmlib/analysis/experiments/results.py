@@ -27,7 +27,6 @@ LEAST_GAIN = 0.01  # share of variance that adjusting must take away to be worth
 READINGS = ("fixed", "always")
 CONTRACT = ["experiment", "metric", "variant", "control", "n", "n_control", "mean", "mean_control", "effect", "low",
             "high", "p_value", "p_adjusted", "method", "q_value", "guardrail", "state"]  # fmt: skip
-_CORRECTED = ("p_adjusted", "q_value")
 _ESTIMATES = ("effect", "low", "high", "p_value", "relative", "relative_low", "relative_high", "error")
 _COLUMNS = [*CONTRACT, "reason", "primary", "kind", "level", "gain", "relative", "relative_low", "relative_high",
             "error", "limit", "open", "missing", "capped_effect", "capped_low", "capped_high"]  # fmt: skip
@@ -37,8 +36,7 @@ _NEEDS = {
     "quantile": ("middle", "low", "high"),
 }
 _METHODS = {"score": "score interval of two shares", "Welch": "Welch's t", "delta": "ratio of sums, delta method",
-            "order statistics": "quantiles, order statistics",
-            "exact": "Fisher's exact test"}  # fmt: skip
+            "order statistics": "quantiles, order statistics", "exact": "Fisher's exact test"}  # fmt: skip
 _WRITTEN = re.compile(r"^(?P<metric>.+?)\s+(?P<sign>[+\-\u2212])\s*(?P<size>\d*\.?\d+)\s*(?P<unit>%|points?)?$")
 
 
@@ -78,10 +76,8 @@ def read_guardrails(text: str) -> tuple[Guardrail, ...]:
         match = _WRITTEN.match(part)
         size = float(match["size"]) if match else 0.0
         if match is None or not size > 0:
-            raise UsageError(
-                "guardrails are written as refunded +0.5 points, margin -2 %, with limits other than 0; "
-                f"'{part}' is not"
-            )
+            written = "guardrails are written as refunded +0.5 points, margin -2 %, with limits other than 0"
+            raise UsageError(f"{written}; '{part}' is not")
         sign, unit = (1 if match["sign"] == "+" else -1), match["unit"] or ""
         shown = f"{match['size']}%" if unit == "%" else f"{match['size']} {unit}".strip()
         text, limit = f"may {'rise' if sign > 0 else 'fall'} by at most {shown}", sign * (size / 100 if unit else size)
@@ -185,10 +181,8 @@ def fit(
         raise UsageError(f"reading is one of {', '.join(READINGS)}; not '{reading}'")
     chosen, named = _primary(facts, primary)
     if reading == "always" and primary in set(facts.quantiles["metric"]):
-        raise UsageError(
-            f"{primary} is a quantile, which is read once, at the planned end: give reading=fixed, or a mean, a share "
-            "or a ratio as the primary measure, which reading=always can decide by"
-        )
+        instead = "give reading=fixed, or a mean, a share or a ratio as the primary measure, which reading=always can"
+        raise UsageError(f"{primary} is a quantile, which is read once, at the planned end: {instead} decide by")
     limits = {limit.metric: limit for limit in read_guardrails(guardrails)}
     known = {metric for _, _, metric, _ in measured_arms(facts)}
     for metric in limits if known else ():
@@ -203,19 +197,15 @@ def fit(
             continue
         is_primary = chosen.get(experiment) == metric
         decides, several = is_primary or metric in limits, max(1, len(others))
-        rules[(experiment, metric)] = rule = Rule(
-            level=1 - (1 - confidence) / several if decides else confidence,
-            reading=reading,
-            planned=(planned_units or PLANNED_UNITS * (1 + len(others)) / 2) * 2 / (1 + several),
-        )
+        level = 1 - (1 - confidence) / several if decides else confidence
+        planned = (planned_units or PLANNED_UNITS * (1 + len(others)) / 2) * 2 / (1 + several)
+        rules[(experiment, metric)] = rule = Rule(level=level, reading=reading, planned=planned)
         if kind == "quantile" and decides:
             by_arm = by_arm.assign(low=by_arm["low_all"], high=by_arm["high_all"])
-        rows += [
-            row_of(checks, by_arm.loc[[control, arm]], kind=kind, metric=metric, rule=rule, limit=limits.get(metric))
-            | {"experiment": experiment, "primary": is_primary}
-            for arm in others
-        ]
-    table = _corrected(pd.DataFrame(rows, columns=[name for name in _COLUMNS if name not in _CORRECTED]))
+        said: dict[str, Any] = {"kind": kind, "metric": metric, "rule": rule, "limit": limits.get(metric)}
+        found = [row_of(checks, by_arm.loc[[control, arm]], **said) for arm in others]
+        rows += [row | {"experiment": experiment, "primary": is_primary} for row in found]
+    table = _corrected(pd.DataFrame(rows, columns=[name for name in _COLUMNS if name not in ("p_adjusted", "q_value")]))
     read: dict[str, Any] = {"confidence": confidence, "reading": reading, "guardrails": tuple(limits.values())}
     return Results(checks=checks, table=table, primary=chosen, named=named, rules=rules, **read)
 

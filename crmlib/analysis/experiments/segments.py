@@ -139,9 +139,7 @@ def _new_or_returning(shop: Shop) -> ir.Table:
     return rows.select("experiment", "unit_id", level=ibis.ifelse(returning, "returning", "new"))
 
 
-def _tested(
-    effects: pd.DataFrame, moments_: pd.DataFrame, *, confidence: float
-) -> tuple[list[tuple[Any, ...]], list[Row]]:
+def _tested(effects: pd.DataFrame, moments_: pd.DataFrame, *, confidence: float) -> tuple[list[Any], list[Row]]:
     """Do the levels differ, and does their mix alone turn a total round? The tests, and a warning where it does."""
     rows: list[tuple[Any, ...]] = []
     warned: list[Row] = []
@@ -200,10 +198,8 @@ def part_segments(segments: Segments) -> Part:
     table = figures.tabulate(shown, caption=caption, labels=labels, file="tables/segments.csv")
     turned, differing = tests[tests["reversed"].astype(bool)], tests[tests["p_adjusted"] < CLEAR]
     stands_out = pd.concat([turned, differing]) if len(turned) else differing
-    method = []
-    if len(tests):
-        sizes = wording.counted(len(effects), "segment effect")
-        method.append(f"{sizes} were looked at, those of one test corrected for one another (Holm).")
+    sizes = wording.counted(len(effects), "segment effect")
+    method = [f"{sizes} were looked at, those of one test corrected for one another (Holm)."] if len(tests) else []
     if segments.left_out:
         names = wording.listed(words(name) for name in segments.left_out)
         method.append(f"Not used as segments, for having one level or too many: {names}.")

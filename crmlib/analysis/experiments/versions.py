@@ -56,18 +56,15 @@ def settled(verdicts: Sequence[Verdict], pairs: pd.DataFrame, *, currency: str) 
     left = [arm for arm in ships if arm not in beaten] or ships
     found = []
     for one in verdicts:
-        if one.variant in left and len(left) > 1:
-            why = f"{one.why}{_beside(one.variant, left, pairs, currency)}"
-            names = wording.listed(words(arm) for arm in left)
-            found.append(replace(one, why=why, decision=Decision.CHOOSE, proviso=Proviso.TIED, about=names))
-        elif one.variant in beaten and one.variant not in left:
-            why = f"{one.why}{_beside(one.variant, [beaten[one.variant]], pairs, currency)}"
-            name = words(beaten[one.variant])
-            found.append(replace(one, why=why, decision=Decision.STOP, proviso=Proviso.LESS, about=name))
+        if one.variant in ships and (len(left) > 1 or one.variant not in left):
+            tied = one.variant in left
+            others = left if tied else [beaten[one.variant]]
+            decision, proviso = (Decision.CHOOSE, Proviso.TIED) if tied else (Decision.STOP, Proviso.LESS)
+            why, about = f"{one.why}{_beside(one.variant, others, pairs, currency)}", wording.listed(map(words, others))
+            one = replace(one, why=why, decision=decision, proviso=proviso, about=about)
         elif one.state == State.OPEN:
-            found.append(replace(one, decision=Decision.STOP))
-        else:
-            found.append(one)
+            one = replace(one, decision=Decision.STOP)
+        found.append(one)
     return found
 
 
