@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -14,9 +13,7 @@ from crmlib.analysis.seasons.demand import names
 from crmlib.analysis.seasons.facts import TOTAL, WEEK, Days, around, kinds
 from crmlib.analysis.seasons.watching import JUDGED_DAYS, WINDOWS, Watch, band, edges, episodes, window_of
 from crmlib.findings import Action, Metric, Part
-
-if TYPE_CHECKING:
-    from crmlib.shop.shop import Shop
+from crmlib.shop.shop import Shop
 
 _CAUSES = ("channel", "country", "region", "category", "customers", "segment", "time of day", "product")
 _ONE_EACH = ("channel", "country", "region", "customers", "time of day")  # an order has one of them
