@@ -62,11 +62,9 @@ def _largest(verdicts: Verdicts) -> Metric:
     facts, results = verdicts.facts, verdicts.results
     experiment, arm = verdicts.largest
     definition = f"change of the primary measure against control in the test read at its end with the most {facts.unit}"
-    none = Metric(
-        id="primary_effect", label="Effect of the largest test", value=None, unit="points", definition=definition
-    )
+    said: dict[str, Any] = {"id": "primary_effect", "definition": definition}
     if not experiment:
-        return none
+        return Metric(label="Effect of the largest test", value=None, unit="points", **said)
     rows = results.table[results.table["primary"] & (results.table["experiment"] == experiment)]
     row = rows[rows["variant"] == arm].iloc[0]
     kind, metric = str(row["kind"]), words(row["metric"])
@@ -75,6 +73,6 @@ def _largest(verdicts: Verdicts) -> Metric:
     before = formats.share(row["mean_control"], digits=1) if kind == "share" else before
     effect, low, high = (float(scale * row[end]) for end in ENDS)
     found = Estimate(value=effect, low=low, high=high, unit=unit, n=int(row["n"] + row["n_control"]))
-    definition = f"{definition}: {experiment}, {row['metric']}, {arm} less {row['control']}; {row['method']}"
-    label, shown = f"{wording.upper(facts.name(experiment, arm))}: {metric}", {"headline": True, "signed": True}
-    return Metric.of(found, id="primary_effect", label=label, definition=definition, note=f"from {before}", **shown)
+    said["definition"] += f": {experiment}, {row['metric']}, {arm} less {row['control']}; {row['method']}"
+    label = f"{wording.upper(facts.name(experiment, arm))}: {metric}"
+    return Metric.of(found, label=label, headline=True, signed=True, note=f"from {before}", **said)

@@ -104,13 +104,7 @@ def vader(text: str) -> float:
     >>> vader("What a lovely cup") > 0 > vader("The worst cup")
     True
     """
-    return float(vader_shares(text)["compound"])
-
-
-def vader_shares(text: str) -> dict[str, float]:
-    """VADER's compound score and the shares of praising ('pos') and blaming ('neg') words."""
-    shares: dict[str, float] = _analyzer().polarity_scores(text)
-    return shares
+    return float(_analyzer().polarity_scores(text)["compound"])
 
 
 @cache
@@ -255,6 +249,6 @@ def _sour(text: str) -> bool:
 def scores(text: str) -> Scores:
     """All that the lexicons and the wording say of a text."""
     plain = normalise(text)
-    said, own = vader_shares(plain), mood(plain)
+    said, own = _analyzer().polarity_scores(plain), mood(plain)
     wording = with_emoji(own.polarity, text)
     return Scores(textblob(text[:LONGEST]), said["compound"], said["pos"], said["neg"], wording, own.mixed)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special, stats
 
 from crmlib import figures, formats, wording
 from crmlib.analysis.feedback.rates import period_of
@@ -82,11 +82,8 @@ def _forecasts(daily: pd.DataFrame, horizon: int, origins: list[int], *, changed
     """Try the methods at earlier days and forecast by the best: rows of `Ahead.frame`."""
     counts, rows = daily[list(THEMES)].to_numpy(), []
     actual = np.array([counts[at : at + horizon].sum(axis=0) for at in origins], dtype=float)
-    said = {
-        method: np.array([_forecast(daily, at, horizon=horizon, method=method) for at in origins])
-        for method in METHODS
-        if "orders" not in method or min(origins) >= 2 * LONG_DAYS
-    }
+    able = [method for method in METHODS if "orders" not in method or min(origins) >= 2 * LONG_DAYS]
+    said = {one: np.array([_forecast(daily, at, horizon=horizon, method=one) for at in origins]) for one in able}
     deviance = {method: _deviance(actual, found) for method, found in said.items()}
     method = next(name for name in said if deviance[name] <= 1.02 * min(deviance.values()))
     # Few earlier errors measure their own spread badly: Student's margin over the normal one, for periods apart.
@@ -165,9 +162,7 @@ def _forecast(daily: pd.DataFrame, at: int, *, horizon: int, method: str) -> Flo
 def _deviance(actual: Floats, expected: Floats) -> float:
     """Mean Poisson deviance; a forecast of nothing counts as a tenth of an event."""
     mean = np.maximum(expected, 0.1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        log = np.where(actual > 0, actual * np.log(actual / mean), 0.0)
-    return float(2 * (log - (actual - mean)).mean())
+    return float(2 * (special.xlogy(actual, actual / mean) - (actual - mean)).mean())
 
 
 def _scatter(actual: Floats, expected: Floats) -> float:

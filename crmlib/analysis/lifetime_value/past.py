@@ -78,11 +78,18 @@ def yardstick(shop: Shop, *, days: int) -> tuple[float, int] | None:
     if not (shop.has("orders", "total") or shop.has("order_lines")):
         return None
     start = shop.as_of - timedelta(days=days)
-    known = shop_facts.customer_history(shop, until=start).select("customer_id")
-    later = shop_facts.later_purchases(shop, start=start, end=shop.as_of).semi_join(known, "customer_id")
+    known = shop_facts.customer_history(shop, until=start)
     customers = int(shop.fetch(known.aggregate(n=known.count()))["n"].iloc[0])
-    sales = shop.fetch(later.aggregate(total=later["revenue"].sum()))["total"].iloc[0]
-    return (round(float(sales), 2), customers) if customers >= _LEAST_KNOWN and sales == sales and sales else None
+    sales = came(shop, "revenue", start=start, end=shop.as_of)
+    return (round(sales, 2), customers) if customers >= _LEAST_KNOWN and sales else None
+
+
+def came(shop: Shop, column: str, *, start: date, end: date) -> float:
+    """What customers known at `start` brought from then to `end`: revenue, or purchases (days)."""
+    known = shop_facts.customer_history(shop, until=start).select("customer_id")
+    later = shop_facts.later_purchases(shop, start=start, end=end).semi_join(known, "customer_id")
+    value = shop.fetch(later.aggregate(total=later[column].sum()))["total"].iloc[0]
+    return 0.0 if pd.isna(value) else float(value)
 
 
 def part_past(past: Past, *, currency: str) -> Part:

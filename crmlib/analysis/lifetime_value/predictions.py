@@ -12,6 +12,7 @@ from crmlib import wording
 from crmlib.analysis.forecasts import Total, half_width
 from crmlib.analysis.lifetime_value.chances import DAYS as _BUYS_DAYS
 from crmlib.analysis.lifetime_value.chances import band_names, band_of
+from crmlib.analysis.lifetime_value.past import came
 from crmlib.analysis.lifetime_value.scoring import Scores
 from crmlib.findings import Due, Grade, Part, Prediction
 from crmlib.publishing import csv_rows
@@ -75,7 +76,7 @@ def grade(shop: Shop, due: Sequence[Due]) -> tuple[Grade, ...]:
             continue
         if said.id.startswith(("orders_", "sales_")):
             column = "purchases" if said.id.startswith("orders_") else "revenue"
-            grades.append(Grade(due=one, actual=_came(shop, column, start=said.start, end=said.end)))
+            grades.append(Grade(due=one, actual=came(shop, column, start=said.start, end=said.end)))
         elif said.id == _BUYS and one.lists is not None:
             rows = csv_rows(one.lists / f"{LIST}.csv")
             who = pd.Series([row["customer_id"] for row in rows if row["band"] == said.band], dtype=str)
@@ -117,13 +118,6 @@ def _per_order(scores: Scores) -> np.ndarray:
     with np.errstate(divide="ignore", invalid="ignore"):
         own = people["expected_value"].to_numpy(float) / (expected * share)
     return np.where(expected > 0, own, mean)
-
-
-def _came(shop: Shop, column: str, *, start: date, end: date) -> float:
-    known = shop_facts.customer_history(shop, until=start).select("customer_id")
-    later = shop_facts.later_purchases(shop, start=start, end=end).semi_join(known, "customer_id")
-    value = shop.fetch(later.aggregate(total=later[column].sum()))["total"].iloc[0]
-    return 0.0 if pd.isna(value) else float(value)
 
 
 def part_predictions(scores: Scores, grades: Sequence[Grade], *, shop: Shop, tested: bool = True) -> Part:

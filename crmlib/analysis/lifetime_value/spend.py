@@ -14,8 +14,6 @@ from scipy import optimize
 from scipy.special import gammaln, psi
 
 from crmlib.analysis.lifetime_value.timing import Floats
-from crmlib.shop import facts as shop_facts
-from crmlib.shop.shop import Shop
 
 LEAST_BUYERS = 50
 LEAST_WHOLESALE_ORDERS = 3
@@ -169,20 +167,13 @@ class Shrunk(_Spend):
 SpendModel = GammaGamma | Shrunk
 
 
-def fit_spend(shop: Shop, *, until: date | None = None, name: str = GAMMA_GAMMA) -> SpendModel | None:
+def spend_of(people: pd.DataFrame, *, until: date, name: str = GAMMA_GAMMA) -> SpendModel | None:
     """How much do customers spend on a purchase day? By Gamma-Gamma on repeat buyers' averages, or their own, shrunk.
 
-    Wholesale buyers (average over exp(6 robust standard deviations) times the median) and averages of zero or below
-    are left out. None without amounts, under 50 repeat buyers, or q <= 1 (no mean exists).
+    `people` are rows of customer_history. Wholesale buyers (average over exp(6 robust standard deviations) times the
+    median) and averages of zero or below are left out. None without amounts, under 50 repeat buyers, or q <= 1 (no mean
+    exists).
     """
-    until = until or shop.as_of
-    history = shop_facts.customer_history(shop, until=until)
-    rows = history.select("customer_id", "frequency", "repeat_revenue", "revenue").order_by("customer_id")
-    return spend_of(shop.fetch(rows, max_rows=20_000_000), until=until, name=name)
-
-
-def spend_of(people: pd.DataFrame, *, until: date, name: str = GAMMA_GAMMA) -> SpendModel | None:
-    """The same for rows of customer_history that have crossed already."""
     everyone, spent = repeat_average(people)
     frequency, average = everyone[everyone > 0], spent[everyone > 0]
     limit = wholesale_limit(pd.Series(average))
