@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Any
 
 import ibis
 import ibis.expr.types as ir
@@ -152,20 +153,13 @@ def fit_all(
             if isinstance(found_plain, PurchaseModel):
                 clock = season(months, patterns, model=found_plain)
                 break
-    found: list[PurchaseModel | Unfit] = [
-        plain[name] if name in plain and clock is None
-        else fit(patterns, time_unit=time_unit, until=until, name=name, clock=clock)
-        for name in MODELS if name in names
-    ]  # fmt: skip
+    told: dict[str, Any] = {"time_unit": time_unit, "until": until, "clock": clock}
+    known = plain if clock is None else {}
+    found = [known.get(name) or fit(patterns, name=name, **told) for name in MODELS if name in names]
     others = {one.instead for one in found if isinstance(one, Unfit)} - {None, *names}
-    found += [
-        fit(patterns, time_unit=time_unit, until=until, name=name, clock=clock) for name in MODELS if name in others
-    ]
-    return Fits(
-        models={model.name: model for model in found if isinstance(model, PurchaseModel)},
-        failed=tuple(model for model in found if isinstance(model, Unfit)),
-        clock=clock,
-    )
+    found += [fit(patterns, name=name, **told) for name in MODELS if name in others]
+    models: dict[str, PurchaseModel] = {one.name: one for one in found if isinstance(one, PurchaseModel)}
+    return Fits(models=models, failed=tuple(model for model in found if isinstance(model, Unfit)), clock=clock)
 
 
 def look(shop: Shop, *, start: date, end: date, time_unit: TimeUnit, months: pd.DataFrame | None = None) -> Look:

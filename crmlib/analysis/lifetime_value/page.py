@@ -116,11 +116,8 @@ def _caveats(validation: Validation, scores: Scores, channels: Channels | None) 
         own.append(f"Payback by channel is missing: the data lacks {channels.missing}.")
     if trust is not Trust.MISSED:
         own.append("Use the ranking; don't rely on the figure for any one customer.")
-    return [
-        *own,
-        "New customers are not in these figures: what they bring comes on top.",
-        "A new range, a price rise or a missed season breaks a forecast that only knows the past.",
-    ]
+    own.append("New customers are not in these figures: what they bring comes on top.")
+    return [*own, "A new range, a price rise or a missed season breaks a forecast that only knows the past."]
 
 
 def _season_caveats(scores: Scores) -> list[str]:
@@ -131,11 +128,9 @@ def _season_caveats(scores: Scores) -> list[str]:
         return ["Under two years of data show no yearly season: if the days ahead are busier, so will be the orders."]
     if abs(busy - 1) < _OUT_OF_SEASON:
         return []
-    return [
-        f"The method knows no season, and the same {scores.horizon_days} days a year ago were "
-        f"{formats.number(busy, digits=2)} times as busy as that whole year: expect orders "
-        f"{'above' if busy > 1 else 'below'} the forecast."
-    ]
+    times, way = formats.number(busy, digits=2), "above" if busy > 1 else "below"
+    same = f"the same {scores.horizon_days} days a year ago were {times} times as busy as that whole year"
+    return [f"The method knows no season, and {same}: expect orders {way} the forecast."]
 
 
 def _spend_check(scores: Scores) -> list[Check]:
@@ -144,10 +139,8 @@ def _spend_check(scores: Scores) -> list[Check]:
         return [Check(name="spend model", verdict="warning", text=f"{text} Values are left empty.")]
     if scores.spend.name == SHRUNK or abs(scores.spend.correlation) < _MAX_CORRELATION:
         return []
-    text = (
-        f"How often and how much customers buy are correlated ({formats.number(scores.spend.correlation, digits=2)}): "
-        "values may be off for frequent buyers."
-    )
+    text = f"How often and how much customers buy are correlated ({formats.number(scores.spend.correlation, digits=2)})"
+    text += ": values may be off for frequent buyers."
     return [Check(name="spend independent of frequency", verdict="warning", text=text)]
 
 
@@ -165,10 +158,8 @@ def _method(scores: Scores) -> list[str]:
         lines.append(f"{own}: on later time that came closer than Gamma-Gamma.")
     elif scores.spend is not None:
         limits = formats.interval(*scores.spend.correlation_limits, "index")
-        lines.append(
-            "Spend per order is taken to be independent of how often somebody buys; their correlation is "
-            f"{formats.number(scores.spend.correlation, digits=2)} ({limits})."
-        )
+        found = f"their correlation is {formats.number(scores.spend.correlation, digits=2)} ({limits})"
+        lines.append(f"Spend per order is taken to be independent of how often somebody buys; {found}.")
     return lines
 
 

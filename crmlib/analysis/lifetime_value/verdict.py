@@ -76,24 +76,19 @@ def _unaided_words(validation: Validation) -> list[str]:
         return [text] if validation.looks > 1 else []
     if validation.unaided == validation.chosen:
         return ["Windows that were over before the test choose the same method, so its error there is not flattered."]
-    off = validation.measure(validation.unaided, "error_share")[0]
-    return [
-        "The test had its say in the choice: windows that were over before it choose "
-        f"'{validation.unaided}', which was {off_words(off)} there."
-    ]
+    off = off_words(validation.measure(validation.unaided, "error_share")[0])
+    other = f"windows that were over before it choose '{validation.unaided}', which was {off} there"
+    return [f"The test had its say in the choice: {other}."]
 
 
 def _past_words(validation: Validation) -> str:
     seen = (*validation.cuts, *validation.recent)
-    past = "; ".join(
-        f"{cut.start.isoformat()} for {(cut.end - cut.start).days} days: {cut.forecast:,.0f}, actual {cut.actual:,}"
-        for cut in seen
-    )
+    each = [f"{at.start} for {(at.end - at.start).days} days: {at.forecast:,.0f}, actual {at.actual:,}" for at in seen]
     own = "no more than the method's own doubt explains, so that doubt sets the ranges"
     if validation.errors.worse_than_own:
         own = "more than the method's own doubt explains, so ranges are as wide as these errors suggest"
     typical = formats.share(validation.errors.typical)
-    return f"{wording.counted(len(seen), 'look-back')} ({past}), typically off by {typical}: {own}."
+    return f"{wording.counted(len(seen), 'look-back')} ({'; '.join(each)}), typically off by {typical}: {own}."
 
 
 def _points(value: float) -> str:
