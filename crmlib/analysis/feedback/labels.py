@@ -119,7 +119,7 @@ def taught_by(shop: Shop, texts: ir.Table, *, words: OwnWords, seed: int = 0) ->
         model = learning.learnt(examples, strength=_STRENGTH, usual=float(truly.mean()), rng=rng)
         # Each labelled text is read by the part that left its phrasing out.
         read = model.probabilities(short, examples.scores, marks=marks) > model.cut
-        grade = _graded(truly, examples.scores[:, 0] > 0, read, group=group, rng=rng)
+        grade = _graded((truly, examples.scores[:, 0] > 0, read), group=group, rng=rng)
         rows.append((theme, int(truly.sum()), *grade))
         if grade[2] > 0:
             models[theme] = model
@@ -133,16 +133,14 @@ def _heard(texts: Sequence[str], theme: str, words: OwnWords) -> Floats:
     return np.array(rows, dtype=float).reshape(-1, 2)
 
 
-def _graded(
-    truly: NDArray[np.bool_], words: NDArray[np.bool_], learnt: NDArray[np.bool_], *, group: NDArray[np.int64],
-    rng: np.random.Generator,
-) -> tuple[float, float, float, float]:  # fmt: skip
+def _graded(said: Sequence[NDArray[np.bool_]], *, group: NDArray[np.int64], rng: np.random.Generator) -> list[float]:
     """F1 of the words and of what was learnt, and the 95 % range of the lead, phrasings drawn again together."""
+    truly, words, learnt = said
     counts = np.hstack([learning.cells(truly, words), learning.cells(truly, learnt)])
     drawn = resampled(counts, pd.Series(group), rng=rng, draws=_DRAWS)
     low, high = np.nanquantile(_f1(drawn[:, 4:]) - _f1(drawn[:, :4]), (0.025, 0.975))
     whole = counts.sum(axis=0)
-    return float(_f1(whole[:4])), float(_f1(whole[4:])), float(low), float(high)
+    return [float(value) for value in (_f1(whole[:4]), _f1(whole[4:]), low, high)]
 
 
 def _f1(counts: Floats) -> Floats:

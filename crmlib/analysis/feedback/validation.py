@@ -316,11 +316,10 @@ def _method(readings: Readings, validation: Validation) -> list[str]:
     }[share.method]
     graded = "The reading could not be graded: fewer than twenty readable texts with low, or with high stars."
     if validation.macro_f1 is not None:
-        graded = (
-            f"Where it reads, on {validation.graded:,} rated texts ({validation.distinct:,} distinct; three stars left "
-            f"out), macro F1 of {readings.reader.name} is {validation.macro_f1:.2f} ({validation.low:.2f}{formats.DASH}"
-            f"{validation.high:.2f}); 1 is perfect, calling every text positive gives {all_positive(validation):.2f}."
-        )
+        span = f"{validation.macro_f1:.2f} ({validation.low:.2f}{formats.DASH}{validation.high:.2f})"
+        graded = f"Where it reads, on {validation.graded:,} rated texts ({validation.distinct:,} distinct; three stars "
+        graded += f"left out), macro F1 of {readings.reader.name} is {span}; 1 is perfect, calling every text positive "
+        graded += f"gives {all_positive(validation):.2f}."
     return [
         come_by,
         graded,
