@@ -184,10 +184,8 @@ def part_checks(checks: Checks, splits: pd.DataFrame, *, read: Set[str] | None =
     quiet = ranked[ranked["verdict"] == "ok"].groupby("experiment").size()
     said = [f"{title(str(name))}: {wording.counted(count, 'check')} found no problem." for name, count in quiet.items()]
     shown = pd.concat([bad[["verdict", "text"]], pd.DataFrame({"verdict": "ok", "text": said})], ignore_index=True)
-    labels, caption = (
-        {"text": "What was found", "verdict": "Verdict"},
-        "Checks of the tests themselves, the gravest first",
-    )
+    labels = {"text": "What was found", "verdict": "Verdict"}
+    caption = "Checks of the tests themselves, the gravest first"
     return Part(
         title=f"{len(bad) or 'None'} of {wording.counted(len(ranked), 'check')} found a problem",
         sentence="A check that finds no problem is no proof that there is none.",

@@ -43,17 +43,15 @@ def power_of(results: Results, *, worthwhile: float = 0.0) -> pd.DataFrame:
     """
     facts, table = results.facts, results.table[results.table["primary"] & results.table["error"].notna()]
     rows = table.to_dict("records")
-    found: dict[str, list[Any]] = {
-        name: [] for name in ("per_day", "days", "detectable", "least", "needed", "needed_days")
-    }
+    found = []
     for row in rows:
         pace, least = facts.a_day(row["experiment"]), (worthwhile or USUAL_EFFECT) * abs(row["mean_control"])
         size, arms = needed(row, least) if least > 0 else None, len(facts.units_of(row["experiment"]))
         days = math.ceil(size * arms / pace / 7) * 7 if size and pace == pace else None
-        values = (pace, facts.span_of(row["experiment"]), detectable(row), least, size, days)
-        for column, value in zip(found.values(), values, strict=True):
-            column.append(value)
-    return table.assign(base=table["mean_control"], units=table["n"] + table["n_control"], **found)[_COLUMNS]
+        found.append((pace, facts.span_of(row["experiment"]), detectable(row), least, size, days))
+    names = ["per_day", "days", "detectable", "least", "needed", "needed_days"]
+    told = pd.DataFrame(found, columns=names, index=table.index)
+    return table.assign(base=table["mean_control"], units=table["n"] + table["n_control"]).join(told)[_COLUMNS]
 
 
 def part_plan(results: Results, *, worthwhile: float = 0.0) -> Part:

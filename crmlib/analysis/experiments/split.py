@@ -278,8 +278,9 @@ def part_days(checks: Checks) -> Part:
         return Part(title=f"All {facts.unit} saw several versions", sentence="Nothing can be compared.", detail=True)
     wide = wide.reindex(pd.date_range(wide.index[0], wide.index[-1]), fill_value=0).rename_axis("day")
     listed = wide.reset_index().assign(day=lambda frame: frame["day"].dt.strftime("%Y-%m-%d"))
-    labels, caption = {"day": "Day"} | {arm: words(arm) for arm in wide.columns}, f"assigned a day, {words(experiment)}"
-    forms, caption = dict.fromkeys(wide.columns, formats.number), f"{wording.upper(facts.unit)} {caption}"
+    labels = {"day": "Day"} | {arm: words(arm) for arm in wide.columns}
+    caption = f"{wording.upper(facts.unit)} assigned a day, {words(experiment)}"
+    forms = dict.fromkeys(wide.columns, formats.number)
     table = figures.tabulate(listed, caption=caption, labels=labels, formats=forms)
     long = wide.rename(columns=words).melt(ignore_index=False, value_name="units").reset_index()
     what = f"{facts.unit} assigned a day"
