@@ -19,7 +19,7 @@ _CAUSES = ("channel", "country", "region", "category", "customers", "segment", "
 _ONE_EACH = ("channel", "country", "region", "customers", "time of day")  # an order has one of them
 _BEYOND = 0.15  # by so much more than its usual part something has to explain, to be named as the cause
 _SURE = 2.0  # usual deviations that what took the orders over has to be off by itself
-_SHOWN_DAYS, _CHECK_DAYS, _RECENT = 91, 1, 14
+_SHOWN_DAYS, _CHECK_DAYS = 91, 1
 _COLUMNS = [
     "day",
     "what",
