@@ -300,10 +300,8 @@ def deviance(mean: Floats, bought: Floats, customers: Floats) -> Floats:
 def _often(chances: Chances, model: PurchaseModel, patterns: pd.DataFrame, *, days: float) -> Floats:
     """Deviance of each row where buyers order as often as was learnt, less that as the model has it."""
     bought, n = patterns["purchases"].to_numpy(float), patterns["customers"].to_numpy(float)
-    learnt, plain = (
-        deviance(replace(chances, often=often).orders(model, patterns, days=days), bought, n) for often in (True, False)
-    )
-    return learnt - plain
+    learnt, plain = (replace(chances, often=often).orders(model, patterns, days=days) for often in (True, False))
+    return deviance(learnt, bought, n) - deviance(plain, bought, n)
 
 
 def _varies(window: Window) -> bool:

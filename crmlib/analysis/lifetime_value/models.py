@@ -96,9 +96,8 @@ class PurchaseModel:
         data, n, ahead = self._data(patterns), patterns["customers"].to_numpy(float), self._ahead(days)
         slope = np.empty(4)
         for i, step in enumerate(1e-3 * np.eye(4)):
-            up, down = (
-                float(n @ timing.expected(self.name, self.parameters * np.exp(s), *data, ahead)) for s in (step, -step)
-            )
+            ends = [self.parameters * np.exp(by) for by in (step, -step)]
+            up, down = (float(n @ timing.expected(self.name, theta, *data, ahead)) for theta in ends)
             slope[i] = (np.log(max(up, 1e-300)) - np.log(max(down, 1e-300))) / 2e-3
         return float(np.hypot(np.sqrt(max(slope @ np.array(self.log_covariance) @ slope, 0.0)), season))
 

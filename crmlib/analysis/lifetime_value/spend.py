@@ -188,10 +188,8 @@ def spend_of(people: pd.DataFrame, *, until: date, name: str = GAMMA_GAMMA) -> S
     found = gamma_gamma(frequency[picked], average[picked])
     if found is not None and found[0][1] <= 1:
         return None
-    common: dict[str, Any] = {
-        "customers": int(usable.sum()), "until": until, "correlation": correlation, "correlation_limits": limits,
-        "wholesale_from": limit,
-    }  # fmt: skip
+    common: dict[str, Any] = {"customers": int(usable.sum()), "until": until, "wholesale_from": limit}
+    common |= {"correlation": correlation, "correlation_limits": limits}
     if name == SHRUNK or found is None:
         return _shrunk(people, common, depends=limits[0] * limits[1] > 0)
     (p, q, v), bounds, mean = found
