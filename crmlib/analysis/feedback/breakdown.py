@@ -262,11 +262,9 @@ def part_products(readings: Readings, shop: Shop, orders: pd.DataFrame) -> Part:
         cases = f"{wording.upper(wording.small(more))} more {wording.noun(more, 'case stands', 'cases stand')} out."
         quote = quoted(about(readings, shop, row.product_id), row.theme, product_id=row.product_id)
         title, sentence = titled(row), wording.sentences(_counted(row), quote, cases if more else "")
-    method = (
-        f"Products are held against the others in {found.searched:,} pairs with a theme; what is called different "
-        "holds at a false discovery rate of 5 %. Rates are drawn towards the average where there is little to go by. "
-        f"A writer counts once; {wording.counted(found.without_product, 'text')} without a product."
-    )
+    method = f"Products are held against the others in {found.searched:,} pairs with a theme; what is called different "
+    method += "holds at a false discovery rate of 5 %. Rates are drawn towards the average where there is little to go "
+    method += f"by. A writer counts once; {wording.counted(found.without_product, 'text')} without a product."
     by, signals = wording.working_day(readings.as_of, ACT_WITHIN_DAYS), []
     for one in clear.itertuples():
         id_, gone = f"product:{one.product_id}:{one.theme}", f"{one.name} no longer stands out."
@@ -352,10 +350,8 @@ def part_groups(readings: Readings, shop: Shop, orders: pd.DataFrame) -> Part:
     )
     labels = {"group": "Group", "theme": "Theme", "basis": "Out of", "complaints": "Complaints", "rate": "Per 1,000",
               "low": "From", "high": "To", "average": "Average", "verdict": "Against the rest"}  # fmt: skip
-    method = (
-        f"Groups and channels were compared {found.searched:,} times and corrected for it (false discovery rate 5 %). "
-        "Who writes where differs, so this compares writers, not causes."
-    )
+    method = f"Groups and channels were compared {found.searched:,} times and corrected for it (false discovery rate "
+    method += "5 %). Who writes where differs, so this compares writers, not causes."
     heard = [quoted(readings, row.theme, **{row.dimension: row.value}) for row in found.named if row.ratio > 1]
     said = "Complaints per 1,000 orders of a group of customers, or per 1,000 texts of a channel"
     forms = dict.fromkeys((*hidden, "average"), _one)

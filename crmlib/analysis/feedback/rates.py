@@ -130,11 +130,9 @@ def part_rates(readings: Readings, orders: pd.DataFrame) -> Part:
 def _metrics(found: Rates) -> list[Metric]:
     if not found.orders:
         return []
-    definition = (
-        "texts that speak negatively of the theme or name one of its faults (with four or five stars only a fault in a "
-        "text that reads negative as a whole), or mention it without praise under one or two stars, per 1,000 orders "
-        "of the period; Garwood's 95 % interval of the count"
-    )
+    definition = "texts that speak negatively of the theme or name one of its faults (with four or five stars only a "
+    definition += "fault in a text that reads negative as a whole), or mention it without praise under one or two "
+    definition += "stars, per 1,000 orders of the period; Garwood's 95 % interval of the count"
     texts = Estimate(value=1000 * found.texts / found.orders, unit="texts", n=found.orders)
     per_order, what = "Texts per 1,000 orders", "texts of the period / orders of the period × 1,000"
     metrics = [Metric.of(texts, id="texts_per_1000_orders", label=per_order, definition=what)]

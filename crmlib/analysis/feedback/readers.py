@@ -92,18 +92,14 @@ def learn(shop: Shop, texts: ir.Table, *, reader: Reader, seed: int = 0, draws: 
     sides = usable.groupby("bad")["group"].nunique()
     few = int(sides.min()) if len(sides) == 2 else 0
     if few < MIN_PHRASINGS:
-        reason = (
-            f"nothing was learnt from this shop's own stars: that needs {MIN_PHRASINGS} different phrasings with one "
-            f"or two and with four or five stars, and the rarer side has {few}"
-        )
+        reason = f"nothing was learnt from this shop's own stars: that needs {MIN_PHRASINGS} different phrasings with "
+        reason += f"one or two and with four or five stars, and the rarer side has {few}"
         return _untaught(usable, reader=reader, rng=rng, draws=draws, reason=reason)
     examples = _examples(usable, known)
     tested, origins, strength = _tested(usable, known, vocabulary=examples.vocabulary, rng=rng)
     if min(tested["bad"].sum(), (~tested["bad"]).sum()) < MIN_RATED:
-        reason = (
-            f"a model of this shop's own stars could not be judged: fewer than {MIN_RATED} later texts carry one or "
-            "two, or four or five, stars"
-        )
+        reason = f"a model of this shop's own stars could not be judged: fewer than {MIN_RATED} later texts carry one "
+        reason += "or two, or four or five, stars"
         return _untaught(usable, reader=reader, rng=rng, draws=draws, reason=reason)
     contest = _contest(tested, readers=READERS, rng=rng, draws=draws)
     rivals = contest[contest["reader"] != "model"].sort_values("lead_low")
@@ -317,10 +313,8 @@ def _judged_words(learning: Learning) -> str:
         text = f"The software is checked against your own star ratings; {learning.reason}. So {NAMES[learning.used]}"
         return f"{text} reads{_two_compared(learning)}."
     said = ", ".join(f"{_two(learning.of(name)[0] or 0)} for {NAMES[name]}" for name in READERS)
-    text = (
-        f"We checked the software against your own star ratings: on {learning.tested:,} later texts in "
-        f"{learning.phrasings:,} phrasings left out of training, macro F1 is {said}."
-    )
+    text = f"We checked the software against your own star ratings: on {learning.tested:,} later texts in "
+    text += f"{learning.phrasings:,} phrasings left out of training, macro F1 is {said}."
     if not learning.chosen:
         rival = learning.contest.set_index("reader", drop=False).loc[_rival(learning)]
         lead = f"between {_two(rival['lead_low'])} and {_two(rival['lead_high'])}"

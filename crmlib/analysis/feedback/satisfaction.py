@@ -91,10 +91,8 @@ def part_unhappy(found: Satisfaction | None, trend: Trend) -> Part | None:
         text = f"{wording.upper(noun)} are {common} than in {trend.against}."
         gone = f"The share of {noun} is again about what it was."
         signals.append(Signal(id=f"unhappy:{found.change}", text=text, gone=gone))
-    method = (
-        f"The last {trend.recent_weeks} weeks are held against the {trend.before_weeks} before. Where counts scatter "
-        "from week to week more than chance would have it, a change must be larger to be called one."
-    )
+    method = f"The last {trend.recent_weeks} weeks are held against the {trend.before_weeks} before. Where counts "
+    method += "scatter from week to week more than chance would have it, a change must be larger to be called one."
     chart, metrics = _chart(found, trend), _metrics(found, trend)
     return Part(title=title, chart=chart, glance=True, metrics=metrics, signals=signals, method=[method])
 

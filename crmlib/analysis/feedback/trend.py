@@ -209,10 +209,8 @@ def part_trend(readings: Readings, trend: Trend) -> Part:
     moved, first = trend.moved, trend.leading[0]
     by = wording.working_day(readings.as_of, ACT_WITHIN_DAYS)
     others = (lately(trend, theme, headline=False) for theme in moved.index if theme != first)
-    method = (
-        f"A theme is said to have risen or fallen by p-values with Holm's correction for all {len(THEMES)} themes, "
-        "against the scatter of the earlier weeks; ranges carry Bonferroni's."
-    )
+    method = f"A theme is said to have risen or fallen by p-values with Holm's correction for all {len(THEMES)} "
+    method += "themes, against the scatter of the earlier weeks; ranges carry Bonferroni's."
     changed, signals = [], []
     for theme, row in moved.iterrows():
         name, better = f"{theme.capitalize()} complaints", bool(row["ratio"] < 1)

@@ -244,10 +244,8 @@ def _metrics(readings: Readings, validation: Validation) -> list[Metric]:
         "stars": "share of one and two stars among readable rated texts; the reading is too weak to be corrected",
         "raw": "share of the readable texts that read as negative, not corrected; 95 % interval of the count",
     }[share.method]
-    graded = (
-        "mean F1 of negative (1–2 stars) and positive (4–5), 3 left out, on readable rated texts; 95 % interval over "
-        "distinct texts; a learnt model reads each text without having seen its phrasing"
-    )
+    graded = "mean F1 of negative (1–2 stars) and positive (4–5), 3 left out, on readable rated texts; 95 % interval "
+    graded += "over distinct texts; a learnt model reads each text without having seen its phrasing"
     first, name = readings.texts["day"].min(), readings.reader.name
     coverage = Estimate(value=read / texts, unit="share", n=texts)
     mixed = Estimate(value=float(readings.read["mixed"].mean()), unit="share", n=read)
