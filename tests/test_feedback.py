@@ -678,8 +678,8 @@ def test_where_all_texts_are_rated_the_corrected_share_is_the_stars_own() -> Non
     rows = [(1, -1)] * 30 + [(2, 1)] * 30 + [(3, -1)] * 10 + [(3, 1)] * 30 + [(5, 1)] * 170 + [(5, -1)] * 30
     share = feedback.validate(_made(rows), draws=500).share
     assert share.method == "corrected"
-    assert share.value == pytest.approx(60 / 300)
-    assert share.raw == pytest.approx(70 / 300)
+    assert share.estimate.value == pytest.approx(60 / 300)
+    assert share.raw.value == pytest.approx(70 / 300)
 
 
 def test_a_known_misreading_is_taken_out_of_unrated_texts() -> None:
@@ -688,18 +688,18 @@ def test_a_known_misreading_is_taken_out_of_unrated_texts() -> None:
     unrated = [(NAN, -1)] * 250 + [(NAN, 1)] * 750
     share = feedback.validate(_made(rated + unrated), draws=1000).share
     assert share.method == "corrected"
-    assert share.raw == pytest.approx(350 / 1400)
-    assert share.value == pytest.approx(0.5)
-    assert share.low < 0.5 < share.high and share.high - share.low > 0.1
+    assert share.raw.value == pytest.approx(350 / 1400)
+    assert share.estimate.value == pytest.approx(0.5)
+    assert share.estimate.low < 0.5 < share.estimate.high and share.estimate.high - share.estimate.low > 0.1
 
 
 def test_shares_are_not_corrected_on_a_few_stars_or_by_a_coin() -> None:
     few = feedback.validate(_made([(1, -1)] * 5 + [(5, 1)] * 100 + [(NAN, -1)] * 50), draws=100)
-    assert few.share.method == "raw" and few.macro_f1 is None and few.share.value == pytest.approx(55 / 155)
+    assert few.share.method == "raw" and few.macro_f1 is None and few.share.estimate.value == pytest.approx(55 / 155)
     coin = feedback.validate(
         _made([(1, -1)] * 30 + [(1, 1)] * 30 + [(5, -1)] * 30 + [(5, 1)] * 30 + [(NAN, -1)] * 80), draws=500
     )
-    assert coin.share.method == "stars" and coin.share.value == pytest.approx(0.5)
+    assert coin.share.method == "stars" and coin.share.estimate.value == pytest.approx(0.5)
 
 
 def test_the_corrected_interval_covers_the_planted_share() -> None:
@@ -710,7 +710,7 @@ def test_the_corrected_interval_covers_the_planted_share() -> None:
         said = np.where(rng.random(600) < np.where(bad, 0.5, 0.1), -1, 1)
         stars = np.where(rng.random(600) < 0.5, np.where(bad, 1.0, 5.0), NAN)
         share = feedback.validate(_made(list(zip(stars, said, strict=True))), seed=seed, draws=200).share
-        held += share.low <= 0.3 <= share.high
+        held += share.estimate.low <= 0.3 <= share.estimate.high
     assert held >= 88
 
 
@@ -726,7 +726,7 @@ def test_the_same_seed_gives_the_same_interval() -> None:
     readings = _made([(1, -1)] * 30 + [(1, 1)] * 30 + [(5, 1)] * 90 + [(NAN, 1)] * 30)
     one, two, other = (feedback.validate(readings, seed=seed, draws=200) for seed in (1, 1, 2))
     assert (one.low, one.share) == (two.low, two.share)
-    assert one.share.low != other.share.low
+    assert one.share.estimate.low != other.share.estimate.low
 
 
 # Trend

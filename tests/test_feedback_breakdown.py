@@ -153,7 +153,7 @@ def test_alike_products_rarely_stand_out() -> None:
     for _ in range(60):
         value = rng.choice(sold["product_id"], 500, p=share)
         written = pd.DataFrame({"value": value, "author": range(500), "theme": rng.choice(THEMES, 500)})
-        found, searched = breakdown.against_others(sold, pd.concat([written, written.assign(theme=ANY)]))
+        found, searched = breakdown._judged(breakdown._rates(sold, pd.concat([written, written.assign(theme=ANY)])))
         assert searched == 120 * 8
         wrong += found["above"].any()
     assert wrong <= 0.05 * 60 + 3 * np.sqrt(60 * 0.05 * 0.95)
@@ -167,7 +167,7 @@ def test_naive_comparison_of_products_falls_into_the_trap() -> None:
         written = pd.DataFrame(
             {"value": rng.choice(sold["product_id"], 500), "author": range(500), "theme": rng.choice(THEMES, 500)}
         )
-        wrong += (breakdown.against_others(sold, written)[0]["p_value"] < 0.05).any()
+        wrong += (breakdown._rates(sold, written)["p_value"] < 0.05).any()
     assert wrong >= 9
 
 

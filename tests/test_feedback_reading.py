@@ -78,7 +78,7 @@ def test_ten_folds_of_the_uci_sentences_beat_the_reference(name: str, level: flo
         known, new = words.counts([texts[i] for i in train]), words.counts([texts[i] for i in test])
         examples = learning.Examples(
             counts=known, scores=scored[train], negative=negative[train].astype(float), weight=np.ones(len(train)),
-            group=np.arange(len(train)), words=len(words.words.vocabulary_),
+            group=np.arange(len(train)), vocabulary=words,
         )  # fmt: skip
         strength = learning.chosen_strength(examples, rng=np.random.default_rng(number))
         margins = examples.trained(strength=strength).margins(new, scored[test])
@@ -312,7 +312,7 @@ def test_repeated_phrasings_flatter_a_random_split(demo_folder: Path) -> None:
     texts, negative = table["text"].tolist(), (table["rating"] <= 2).to_numpy(float)
     words = learning.vocabulary(texts)
     base = {"counts": words.counts(texts), "scores": np.zeros((len(texts), 1)), "negative": negative, "weight": np.ones(len(texts)),
-            "words": len(words.words.vocabulary_)}  # fmt: skip
+            "vocabulary": words}  # fmt: skip
     by_phrase = learning.Examples(group=phrasing.groups([phrasing.signatures(text) for text in texts]), **base)
     at_random = learning.Examples(group=np.arange(len(texts)), **base)
     found = {}
@@ -342,7 +342,12 @@ def test_parts_leave_whole_phrasings_out() -> None:
     rng = np.random.default_rng(2)
     group = rng.integers(0, 40, 300)
     examples = learning.Examples(
-        counts=None, scores=np.zeros((300, 1)), negative=np.zeros(300), weight=np.ones(300), group=group, words=0
+        counts=None,
+        scores=np.zeros((300, 1)),
+        negative=np.zeros(300),
+        weight=np.ones(300),
+        group=group,
+        vocabulary=None,
     )
     folds = examples.folds(5, rng=rng)
     assert all(len(set(folds[group == g])) == 1 for g in set(group)) and set(folds) == set(range(5))
@@ -373,7 +378,7 @@ def test_chances_are_calibrated_on_unseen_rows() -> None:
     x = rng.normal(size=4000)
     truth = (rng.random(4000) < 1 / (1 + np.exp(-x))).astype(float)
     examples = learning.Examples(
-        counts=None, scores=x[:, None], negative=truth, weight=np.ones(4000), group=np.arange(4000), words=0
+        counts=None, scores=x[:, None], negative=truth, weight=np.ones(4000), group=np.arange(4000), vocabulary=None
     )
     slope, offset = learning.calibrated(2 * x, examples)
     assert slope == pytest.approx(0.5, abs=0.05) and offset == pytest.approx(0, abs=0.1)

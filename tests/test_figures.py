@@ -30,6 +30,11 @@ def texts(svg: str) -> str:
     return " ".join(re.findall(r"<text[^>]*>([^<]*)</text>", svg))
 
 
+def test_dots_take_name_low_and_high_unless_told_otherwise():
+    told = figures.dots(ROWS, label="name", value="value", low="low", high="high", what="change", form=percent)
+    assert figures.dots(ROWS, value="value", what="change", form=percent) == told
+
+
 def test_dots_say_what_they_show_and_name_their_axis():
     chart = figures.dots(ROWS, label="name", value="value", low="low", high="high", what="change", form=percent,
                          reference=0.0, worth=0.005, strong="first")  # fmt: skip

@@ -17,6 +17,7 @@ from crmlib.analysis import lifetime_value as clv
 from crmlib.analysis.lifetime_value import margin, methods, models, spend, timing, verdict
 from crmlib.analysis.lifetime_value.timing import BG
 from crmlib.errors import NotEnoughData, UsageError
+from crmlib.shop.facts import customer_history
 from crmlib.stats import top_share, weighted_auc
 
 CALIBRATED = date(1997, 10, 1)
@@ -84,7 +85,8 @@ def test_cdnow_holdout(checked):
 
 def test_cdnow_spend(cdnow_sample):
     # Fader and Hardie 2013: 946 repeaters, p 6.25, q 3.74, gamma 15.44, correlation .114.
-    found = spend.fit_spend(cdnow_sample, until=CALIBRATED)
+    people = cdnow_sample.fetch(customer_history(cdnow_sample, until=CALIBRATED).order_by("customer_id"))
+    found = spend.spend_of(people, until=CALIBRATED)
     assert found.customers == 946
     assert (found.p, found.q, found.v) == pytest.approx((6.25, 3.74, 15.44), rel=2e-3)
     assert found.correlation == pytest.approx(0.114, abs=5e-4)

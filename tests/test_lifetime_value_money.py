@@ -231,9 +231,7 @@ def test_a_method_that_cannot_be_taught_today_is_not_chosen(cdnow_sample, monkey
             return replace(fits, models={name: m for name, m in fits.models.items() if name != timing.BG})
         return fits
 
-    from crmlib.analysis.lifetime_value import validation
-
-    monkeypatch.setattr(validation, "fit_all", lame)
+    monkeypatch.setattr(methods, "fit_all", lame)
     checked = clv.validate(cdnow_sample, holdout_days=273, time_unit="week")
     assert checked.chosen != timing.BG and checked.chosen in checked.expected
     scores = clv.score(cdnow_sample, checked, horizon_days=90)

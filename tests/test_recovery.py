@@ -9,7 +9,8 @@ import pytest
 
 import crmlib as crm
 from crmlib.analysis import lifetime_value as clv
-from crmlib.analysis.lifetime_value.spend import fit_spend
+from crmlib.analysis.lifetime_value.spend import spend_of
+from crmlib.shop.facts import customer_history
 from crmlib.shop.samples import demo
 
 pytestmark = pytest.mark.slow
@@ -51,7 +52,8 @@ def test_next_years_orders_and_who_places_them(tmp_path_factory):
 
 
 def test_spend_does_not_follow_frequency_and_the_wholesale_buyer_stands_apart(demo_shop):
-    spend = fit_spend(demo_shop)
+    people = demo_shop.fetch(customer_history(demo_shop, until=demo_shop.as_of).order_by("customer_id"))
+    spend = spend_of(people, until=demo_shop.as_of)
     assert abs(spend.correlation) < 0.15
     checked = clv.validate(demo_shop, holdout_days=365, time_unit="week")
     scores = clv.score(demo_shop, checked, horizon_days=365)

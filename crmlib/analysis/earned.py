@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import ibis
 import ibis.expr.types as ir
@@ -20,10 +20,8 @@ from crmlib.formats import outline
 from crmlib.lots import LEAVE, WINDOW_DAYS, half_year
 from crmlib.shop import consent
 from crmlib.shop.facts import contact_cost, has_costs, letters, net_orders, order_margins
+from crmlib.shop.shop import Shop
 from crmlib.stats.sequential import split_p, widening
-
-if TYPE_CHECKING:
-    from crmlib.shop.shop import Shop
 
 ALL = "all lists"
 Verdict = Literal["earns", "costs more than it brings", "not known yet", "spoilt"]

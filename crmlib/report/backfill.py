@@ -11,8 +11,6 @@ from crmlib.report.parameters import Report, Value
 from crmlib.report.plan import Plan
 from crmlib.report.runner import fresh
 
-STEPS = ("day", "week", "month-end")
-
 
 def days(start: date, end: date, every: str) -> Iterator[date]:
     """The as-of days from `start` to `end`, oldest first, so that each run can look back on those before it.

@@ -5,7 +5,6 @@ tickets.
 from __future__ import annotations
 
 from datetime import date, timedelta
-from typing import TYPE_CHECKING
 
 import ibis
 import pandas as pd
@@ -13,9 +12,7 @@ import pandas as pd
 from crmlib import formats, wording
 from crmlib.analysis.outreach import lots
 from crmlib.shop.facts import basket_items, net_orders
-
-if TYPE_CHECKING:
-    from crmlib.shop.shop import Shop
+from crmlib.shop.shop import Shop
 
 WEEK = 7
 ROUND = (10, 25, 50, 100, 200, 500)  # an order worth a word of thanks

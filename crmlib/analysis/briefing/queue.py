@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
@@ -20,9 +20,7 @@ from crmlib.formats import outline
 from crmlib.lots import LEAVE
 from crmlib.publishing import Run, average_order, newest
 from crmlib.shop import consent
-
-if TYPE_CHECKING:
-    from crmlib.shop.shop import Shop
+from crmlib.shop.shop import Shop
 
 LIST = "briefing"
 CAPACITY = 40  # contacts a week where shop.toml does not say

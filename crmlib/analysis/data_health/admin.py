@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 import ibis
 import ibis.expr.types as ir
@@ -13,9 +12,7 @@ import pandas as pd
 from crmlib import figures, formats, wording
 from crmlib.findings import Part
 from crmlib.shop import facts
-
-if TYPE_CHECKING:
-    from crmlib.shop.shop import Shop
+from crmlib.shop.shop import Shop
 
 _NO_SHOPS = ("Stripe", "PayPal", "")  # which say what was paid, not what was sold
 _MONEY = "decimal(18, 4)"

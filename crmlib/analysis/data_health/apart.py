@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import ibis
 
 from crmlib import figures, formats, wording
 from crmlib.errors import NotAvailable
 from crmlib.findings import Part
 from crmlib.shop import facts
-
-if TYPE_CHECKING:
-    from crmlib.shop.shop import Shop
+from crmlib.shop.shop import Shop
 
 _PAIR, _ALONE, _REFUND = "order and credit note that cancel out", "credit note on its own day", "refund of an order"
 _KINDS = {"shipping": "postage", "fee": "fee", "gift_card": "gift card", "not_goods": "as shop.toml says"}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from crmlib import wording
 from crmlib.analysis.data_health.admin import measure_admin, part_admin
 from crmlib.analysis.data_health.apart import part_credits, part_not_goods
@@ -15,9 +13,7 @@ from crmlib.analysis.data_health.rows import part_faults, part_rows
 from crmlib.analysis.data_health.spent import part_spent
 from crmlib.analysis.data_health.sums import part_people, part_sums
 from crmlib.findings import Findings, Part, compose
-
-if TYPE_CHECKING:
-    from crmlib.shop.shop import Shop
+from crmlib.shop.shop import Shop
 
 _LITTLE = 0.01  # of a month's sales
 

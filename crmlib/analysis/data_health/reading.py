@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from crmlib import figures, formats, wording
 from crmlib.findings import Action, Part
-
-if TYPE_CHECKING:
-    from crmlib.shop.shop import Shop
+from crmlib.shop.shop import Shop
 
 _KINDS = {"sale": "a sale", "open": "a sale, still open", "out": "no sale", "given_back": "paid back",
           "unknown": "a sale, until you say otherwise"}  # fmt: skip

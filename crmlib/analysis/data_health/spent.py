@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import ibis
 import ibis.expr.types as ir
 import pandas as pd
@@ -11,9 +9,7 @@ import pandas as pd
 from crmlib import wording
 from crmlib.findings import Part
 from crmlib.shop import facts
-
-if TYPE_CHECKING:
-    from crmlib.shop.shop import Shop
+from crmlib.shop.shop import Shop
 
 _NAMES = ("totalspent", "totalspend", "amountspent", "moneyspent", "lifetimespend", "ordertotal", "totalsales")
 _CENT = 0.005

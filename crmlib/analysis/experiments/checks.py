@@ -12,23 +12,12 @@ import pandas as pd
 from scipy import stats
 
 from crmlib import figures, formats, wording
+from crmlib.analysis.experiments import split as splits
 from crmlib.analysis.experiments.enough import SKEWED, skewness
 from crmlib.analysis.experiments.facts import Facts
 from crmlib.analysis.experiments.given import GIVEN
 from crmlib.analysis.experiments.measures import p_text, rounded, title, words
-from crmlib.analysis.experiments.split import (
-    RATIOS,
-    SPLIT,
-    WARNED,
-    Checks,
-    Row,
-    over_days,
-    plans,
-    ratios_of,
-    sample_ratio,
-    tabled,
-    verdict_of,
-)
+from crmlib.analysis.experiments.split import RATIOS, SPLIT, WARNED, Checks, Row, tabled, verdict_of
 from crmlib.errors import UsageError
 from crmlib.findings import Check, Part
 from crmlib.stats import adjust
@@ -49,15 +38,15 @@ def validate(facts: Facts, *, control: str = "", split: str = "", confidence: fl
     """
     variants = {str(name): list(facts.units_of(str(name))) for name in facts.apart["experiment"]}
     controls = {name: _control(name, arms, control) for name, arms in variants.items()}
-    planned = plans(variants, split)
+    planned = splits.plans(variants, split)
     rows: list[Row] = []
     ratios: list[dict[str, Any]] = []
     for name in variants:
         counts, plan = facts.units_of(name), planned[name]
-        mine = ratios_of(name, counts, control=controls[name], plan=plan, confidence=confidence)
+        mine = splits.ratios_of(name, counts, control=controls[name], plan=plan, confidence=confidence)
         ratios += mine
-        found = [sample_ratio(name, counts, plan=plan, ratios=mine, unit=facts.unit)]
-        found += over_days(name, facts.days[facts.days["experiment"] == name], plan=plan)
+        found = [splits.sample_ratio(name, counts, plan=plan, ratios=mine, unit=facts.unit)]
+        found += splits.over_days(name, facts.days[facts.days["experiment"] == name], plan=plan)
         metrics = facts.moments[facts.moments["experiment"] == name]
         if facts.source != GIVEN:  # sums do not say who is missing, or saw two versions
             found += _apart(facts, name, sum(counts.values()))
@@ -66,14 +55,9 @@ def validate(facts: Facts, *, control: str = "", split: str = "", confidence: fl
         hidden = {row.metric for row in found if row.verdict == "failed"}
         found += _metrics(name, metrics, controls[name], unit=facts.unit, hidden=hidden)
         rows += found
-    return Checks(
-        facts=facts,
-        table=tabled(rows),
-        ratios=pd.DataFrame(ratios, columns=RATIOS),
-        controls=controls,
-        plans=planned,
-        blocked=frozenset((row.experiment, row.metric) for row in rows if row.verdict == "failed"),
-    )
+    blocked = frozenset((row.experiment, row.metric) for row in rows if row.verdict == "failed")
+    shares, table = pd.DataFrame(ratios, columns=RATIOS), tabled(rows)
+    return Checks(facts=facts, table=table, ratios=shares, controls=controls, plans=planned, blocked=blocked)
 
 
 def _control(experiment: str, arms: list[str], wanted: str) -> str:
@@ -84,40 +68,33 @@ def _control(experiment: str, arms: list[str], wanted: str) -> str:
         return wanted or "control"
     if len(folded) == 1:
         return folded[0]
-    found = ", ".join(f"'{arm}'" for arm in arms)
+    found, what = ", ".join(f"'{arm}'" for arm in arms), f"experiment '{experiment}' has"
     if wanted:
-        raise UsageError(
-            f"experiment '{experiment}' has no arm '{wanted}'; it has {found}: give -p control=…, or pick one test by "
-            "-p experiment=…"
-        )
+        one = "give -p control=…, or pick one test by -p experiment=…"
+        raise UsageError(f"{what} no arm '{wanted}'; it has {found}: {one}")
     if folded:
         both = wording.listed(f"'{arm}'" for arm in folded)
-        raise UsageError(
-            f"experiment '{experiment}' has the arms {found}; {both} may each be the old version: say which by "
-            "-p control=…"
-        )
-    raise UsageError(f"experiment '{experiment}' has no arm named 'control'; it has {found}: say which by -p control=…")
+        raise UsageError(f"{what} the arms {found}; {both} may each be the old version: say which by -p control=…")
+    raise UsageError(f"{what} no arm named 'control'; it has {found}: say which by -p control=…")
 
 
 def _apart(facts: Facts, experiment: str, units: int) -> list[Row]:
     row = facts.apart[facts.apart["experiment"] == experiment].iloc[0]
     two, repeats, stray = int(row["two_arms"]), int(row["repeats"]), int(row["unassigned_units"])
-    many, stray_many = two > 0.01 * (units + two), stray > 0.01 * units
-    left_out = f"{facts.unit} saw more than one version and are left out."
-    strays = f"{facts.unit} with outcomes were never assigned and are left out."
-    repeated = "assignments only repeat an earlier one and count once."
+    found = [
+        ("two_arms", two, "{unit} saw more than one version and are left out.", two > 0.01 * (units + two)),
+        ("repeated_assignments", repeats, "assignments only repeat an earlier one and count once.", False),
+        ("unassigned_units", stray, "{unit} with outcomes were never assigned and are left out.", stray > 0.01 * units),
+    ]
     return [
-        Row(experiment, "two_arms", float(two), f"{two or 'no'} {left_out}", "warning" if many else "ok"),
-        Row(experiment, "repeated_assignments", float(repeats), f"{repeats or 'no'} {repeated}"),
-        Row(
-            experiment, "unassigned_units", float(stray), f"{stray or 'no'} {strays}", "warning" if stray_many else "ok"
-        ),
+        Row(experiment, kind, float(n), f"{n or 'no'} {said.format(unit=facts.unit)}", "warning" if many else "ok")
+        for kind, n, said, many in found
     ]
 
 
 def _missing(experiment: str, metrics: pd.DataFrame, unit: str) -> list[Row]:
     """Values that are missing after their window closed; differently by arm means the arms cannot be compared."""
-    rows, p_values = [], []
+    rows = []
     for metric, arms in metrics.groupby("metric", sort=True):
         missing, present = arms["missing"].to_numpy(dtype=float), arms["n"].to_numpy(dtype=float)
         table = np.array([missing, present])
@@ -127,20 +104,17 @@ def _missing(experiment: str, metrics: pd.DataFrame, unit: str) -> list[Row]:
             fisher = len(arms) == 2 and small.min() < 5
             result = stats.fisher_exact(table) if fisher else stats.chi2_contingency(table, correction=False)
             p = float(result.pvalue)
-        rows.append((str(metric), int(missing.sum()), int((missing + present).sum())))
-        p_values.append(p)
-    known = [p for p in p_values if not math.isnan(p)]
+        rows.append((str(metric), int(missing.sum()), int((missing + present).sum()), p))
+    known = [p for *_, p in rows if not math.isnan(p)]
     raised = iter(adjust(known, method="holm")) if known else iter(())
     found = []
-    for (metric, lost, units), p in zip(rows, p_values, strict=True):
+    for metric, lost, units, p in rows:
         adjusted = p if math.isnan(p) else float(next(raised))
         verdict, more = verdict_of(adjusted), f"more in one version than in the other ({p_text(adjusted)})"
         said = f"{lost:,} of {units:,} {unit} have no {words(metric)}"
         said = said if lost else f"all {unit} that were followed for their whole window have {words(metric)}"
-        said += {"failed": f", {more}: they can't be compared on it.", "warning": f", perhaps {more}.", "ok": "."}[
-            verdict
-        ]
-        found.append(Row(experiment, "missing", float(lost), said, verdict, adjusted, metric))
+        ends = {"failed": f", {more}: they can't be compared on it.", "warning": f", perhaps {more}.", "ok": "."}
+        found.append(Row(experiment, "missing", float(lost), f"{said}{ends[verdict]}", verdict, adjusted, metric))
     return found
 
 
@@ -210,16 +184,12 @@ def part_checks(checks: Checks, splits: pd.DataFrame, *, read: Set[str] | None =
     quiet = ranked[ranked["verdict"] == "ok"].groupby("experiment").size()
     said = [f"{title(str(name))}: {wording.counted(count, 'check')} found no problem." for name, count in quiet.items()]
     shown = pd.concat([bad[["verdict", "text"]], pd.DataFrame({"verdict": "ok", "text": said})], ignore_index=True)
-    found = f"{len(bad)} of {wording.counted(len(ranked), 'check')} found a problem"
+    labels = {"text": "What was found", "verdict": "Verdict"}
+    caption = "Checks of the tests themselves, the gravest first"
     return Part(
-        title=found if len(bad) else f"None of {wording.counted(len(ranked), 'check')} found a problem",
+        title=f"{len(bad) or 'None'} of {wording.counted(len(ranked), 'check')} found a problem",
         sentence="A check that finds no problem is no proof that there is none.",
-        chart=figures.table(
-            shown,
-            caption="Checks of the tests themselves, the gravest first",
-            labels={"text": "What was found", "verdict": "Verdict"},
-            file="tables/checks.csv",
-        ),
+        chart=figures.table(shown, caption=caption, labels=labels, file="tables/checks.csv"),
         checks=_checks(table, read),
         tables={"checks": rounded(table[["experiment", "check", "value", "p_value", "verdict"]])},
         detail=True,
@@ -233,14 +203,10 @@ def _checks(table: pd.DataFrame, read: Set[str] | None) -> list[Check]:
     kept &= ~((table["kind"] == SPLIT[1]) & table["experiment"].isin(broken))
     if read is not None:
         kept &= (table["kind"] != "heavy_tail") | table["experiment"].isin(read)
-    return [
-        Check(
-            name=_TOLD.get(row.kind, words(row.kind))
-            if row.kind == SPLIT[0]
-            else f"{_TOLD.get(row.kind, words(row.kind))}{f' of {words(row.metric)}' if row.metric else ''}, "
-            f"{words(row.experiment)}",
-            verdict=row.verdict,
-            text=row.text,
-        )
-        for row in table[kept].itertuples()
-    ]
+    found = []
+    for row in table[kept].itertuples():
+        name = _TOLD.get(row.kind, words(row.kind))
+        if row.kind != SPLIT[0]:
+            name += f"{f' of {words(row.metric)}' if row.metric else ''}, {words(row.experiment)}"
+        found.append(Check(name=name, verdict=row.verdict, text=row.text))
+    return found

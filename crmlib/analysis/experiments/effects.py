@@ -139,15 +139,11 @@ def ratio_effect(arm: Sums, control: Sums, *, confidence: float) -> Effect:
     from tea_tasting.aggr import Aggregates
 
     metric = tt.RatioOfMeans("top", "below", confidence_level=confidence, equal_var=False, use_t=True)
-    groups = [
-        Aggregates(
-            count_=int(row["n"]),
-            mean_={"top": row["top_mean"], "below": row["below_mean"]},
-            var_={"top": row["top_var"], "below": row["below_var"]},
-            cov_={("below", "top"): row["cov"]},
-        )
-        for row in (control, arm)
-    ]
+    groups = []
+    for row in (control, arm):
+        means, spreads = ({name: row[f"{name}_{what}"] for name in ("top", "below")} for what in ("mean", "var"))
+        cov = {("below", "top"): row["cov"]}
+        groups.append(Aggregates(count_=int(row["n"]), mean_=means, var_=spreads, cov_=cov))
     result = metric.analyze_aggregates(*groups)
     variances = [
         (row["top_var"] - 2 * r * row["cov"] + r * r * row["below_var"]) / row["below_mean"] ** 2 / row["n"]
@@ -184,18 +180,13 @@ def at_every_look(found: Effect, *, n: float, n_control: float, confidence: floa
     if not found.error > 0:
         nan = math.nan
         return replace(found, low=nan, high=nan, p_value=nan, relative=nan, relative_low=nan, relative_high=nan)
-    alpha = 1 - confidence
-    factor = float(widening(n, n_control, alpha=alpha, planned=planned))
+    rule = {"alpha": 1 - confidence, "planned": planned}
+    factor = float(widening(n, n_control, **rule))
+    p_value = float(always_valid_p(found.effect / found.error, n, n_control, **rule))
     low, high = fieller(*found.means, *found.variances, factor=factor)
-    return replace(
-        found,
-        low=found.effect - factor * found.error,
-        high=found.effect + factor * found.error,
-        p_value=float(always_valid_p(found.effect / found.error, n, n_control, alpha=alpha, planned=planned)),
-        relative=found.relative if math.isfinite(low) else math.nan,
-        relative_low=low,
-        relative_high=high,
-    )
+    relative, half = found.relative if math.isfinite(low) else math.nan, factor * found.error
+    found = replace(found, low=found.effect - half, high=found.effect + half, p_value=p_value)
+    return replace(found, relative=relative, relative_low=low, relative_high=high)
 
 
 def _of(effect: float, ends: Ends, p_value: float, relative: Ends, method: str) -> Effect:

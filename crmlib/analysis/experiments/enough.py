@@ -65,15 +65,12 @@ def unfit(arm: pd.Series, control: pd.Series, *, kind: str, unit: str = "units")
     least = 1e-12 * max(abs(arm["mean"]), abs(control["mean"])) ** 2
     if arm["var"] > least or control["var"] > least:
         return ""
-    one, other = (
-        formats.number(row["mean"], digits=0 if row["mean"] == round(row["mean"]) else 2) for row in (control, arm)
-    )
+    means = (float(row["mean"]) for row in (control, arm))
+    one, other = (formats.number(mean, digits=0 if mean.is_integer() else 2) for mean in means)
     if one == other:
         return f"is {one} for all {unit}, in either version"
-    return (
-        f"is {one} for all {unit} of {words(str(control.name))} and {other} for all of {words(str(arm.name))}: "
-        "that cannot be judged from constant values"
-    )
+    both = f"is {one} for all {unit} of {words(str(control.name))} and {other} for all of {words(str(arm.name))}"
+    return f"{both}: that cannot be judged from constant values"
 
 
 def _lopsided(arm: pd.Series, control: pd.Series, unit: str) -> str:
@@ -88,11 +85,9 @@ def _lopsided(arm: pd.Series, control: pd.Series, unit: str) -> str:
     skew = abs(third * (1 / b**2 - 1 / a**2)) / (var * (1 / a + 1 / b)) ** 1.5
     if skew <= SKEWED:
         return ""
-    would = math.ceil(min(a, b) * (skew / SKEWED) ** 2)
-    return (
-        f"has a few large values, which arms of {int(a):,} and {int(b):,} {unit} cannot share out evenly; arms of one "
-        f"size, or about {would:,} {unit} in the smaller, would do"
-    )
+    would = f"arms of one size, or about {math.ceil(min(a, b) * (skew / SKEWED) ** 2):,} {unit} in the smaller"
+    large = f"has a few large values, which arms of {int(a):,} and {int(b):,} {unit} cannot share out evenly"
+    return f"{large}; {would}, would do"
 
 
 def skewness(a: pd.Series, b: pd.Series) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import ibis
 import ibis.expr.types as ir
@@ -20,9 +20,7 @@ from crmlib.analysis.experiments.moments import EXACT
 from crmlib.errors import NotAvailable, NotEnoughData, UsageError, nearest
 from crmlib.formats import outline
 from crmlib.shop.facts import net_orders
-
-if TYPE_CHECKING:
-    from crmlib.shop.shop import Shop
+from crmlib.shop.shop import Shop
 
 _DAY = 86_400  # seconds
 _BETWEEN = "\x1f"
@@ -147,14 +145,13 @@ def facts(
     found = reduced.moments(shop, outcomes)
     metrics, known = sorted(set(found["metric"])), shop.has("outcomes")
     ratios, quantiles = reduced.read_also(also, metrics=metrics)
-    arms = shop.fetch(_arms(units))
+    arms, source = shop.fetch(_arms(units)), "outcomes" if known else "orders"
     sizes = arms.groupby("experiment").size().to_dict()
     ranks = reduced.order_statistics(shop, outcomes, quantiles=quantiles, confidence=confidence, arms=sizes)
+    told: dict[str, Any] = {"as_of": shop.as_of, "currency": shop.currency, "window_days": window_days}
+    told |= {"source": source, "unit": unit.strip() or unit_called(metrics, source=source)}
     return Facts(
-        as_of=shop.as_of,
-        source="outcomes" if known else "orders",
-        window_days=window_days,
-        currency=shop.currency,
+        **told,
         dated=not known or shop.has("outcomes", "observed_at"),
         arms=arms,
         apart=shop.fetch(_apart(shop, units)),
@@ -163,7 +160,6 @@ def facts(
         ratios=reduced.ratio_moments(shop, outcomes, ratios=ratios),
         quantiles=ranks,
         capped=_capped(shop, outcomes, found, ratios),
-        unit=unit.strip() or unit_called(metrics, source="outcomes" if known else "orders"),
         money_rule="" if known else shop.money_rule(),
     )
 
@@ -189,9 +185,9 @@ def _capped(shop: Shop, outcomes: ir.Table, found: pd.DataFrame, ratios: list[tu
     if not spread:
         return pd.DataFrame(columns=names)
     plain = reduced.moments(shop, reduced.cut_back(outcomes.filter(outcomes["metric"].isin(spread))))[names]
-    return (
-        pd.concat([plain, reduced.ratio_moments(shop, outcomes, ratios=ratios, cut=True)[names]]) if ratios else plain
-    )
+    if not ratios:
+        return plain
+    return pd.concat([plain, reduced.ratio_moments(shop, outcomes, ratios=ratios, cut=True)[names]])
 
 
 def among(rows: ir.Table, measures: Iterable[tuple[str, str]]) -> ir.BooleanValue:
@@ -210,12 +206,8 @@ def assigned_units(shop: Shop, *, experiment: str = "") -> ir.Table:
     rows = shop.table("assignments")
     if experiment:
         rows = rows.filter(rows["experiment"] == experiment)
-    return rows.group_by("experiment", "unit_id").aggregate(
-        variant=rows["variant"].min(),
-        assigned_at=rows["assigned_at"].min(),
-        arms=rows["variant"].nunique(),
-        rows=rows.count(),
-    )
+    first = {name: rows[name].min() for name in ("variant", "assigned_at")}
+    return rows.group_by("experiment", "unit_id").aggregate(**first, arms=rows["variant"].nunique(), rows=rows.count())
 
 
 def assigned_days(units: ir.Table) -> ir.Table:
@@ -228,24 +220,21 @@ def assigned_days(units: ir.Table) -> ir.Table:
 def _arms(units: ir.Table) -> ir.Table:
     """Grain: an experiment and arm. Columns experiment, variant, units, first_at, last_at."""
     single = units.filter(units["arms"] == 1)
-    arms = single.group_by("experiment", "variant").aggregate(
-        units=single.count(), first_at=single["assigned_at"].min(), last_at=single["assigned_at"].max()
-    )
+    ends = {"first_at": single["assigned_at"].min(), "last_at": single["assigned_at"].max()}
+    arms = single.group_by("experiment", "variant").aggregate(units=single.count(), **ends)
     return arms.order_by("experiment", "variant")
 
 
 def _apart(shop: Shop, units: ir.Table) -> ir.Table:
     """Grain: an experiment. Columns experiment, two_arms, repeats, unassigned_rows, unassigned_units."""
-    apart = units.group_by("experiment").aggregate(
-        two_arms=(units["arms"] > 1).sum(), repeats=ibis.ifelse(units["arms"] == 1, units["rows"] - 1, 0).sum()
-    )
+    repeats = ibis.ifelse(units["arms"] == 1, units["rows"] - 1, 0)
+    apart = units.group_by("experiment").aggregate(two_arms=(units["arms"] > 1).sum(), repeats=repeats.sum())
     strays = ("unassigned_rows", "unassigned_units")
     if not shop.has("outcomes"):
         return apart.mutate(**{name: ibis.literal(0) for name in strays}).order_by("experiment")
     stray = shop.table("outcomes").anti_join(units, ["experiment", "unit_id"])
-    stray = stray.group_by("experiment").aggregate(
-        unassigned_rows=stray.count(), unassigned_units=stray["unit_id"].nunique()
-    )
+    counts = dict(zip(strays, (stray.count(), stray["unit_id"].nunique()), strict=True))
+    stray = stray.group_by("experiment").aggregate(**counts)
     apart = apart.left_join(stray, "experiment").drop("experiment_right")
     return apart.mutate(**{name: apart[name].fill_null(0) for name in strays}).order_by("experiment")
 
@@ -328,9 +317,8 @@ def _events(shop: Shop, single: ir.Table, several: list[dict[str, Any]], *, wind
     keys = ["experiment", "unit_id", "metric"]
     rows = shop.table("outcomes")
     # Without a time of day two purchases of a price and a row that stands twice look alike: then both count.
-    timed = (rows["observed_at"].notnull() & (rows["observed_at"] != rows["observed_at"].truncate("D"))).fill_null(
-        False
-    )
+    at = rows["observed_at"]
+    timed = (at.notnull() & (at != at.truncate("D"))).fill_null(False)
     rows = rows.filter(timed).distinct().union(rows.filter(~timed)).select(*keys, "value", "observed_at", "pre_value")
     rows = rows.inner_join(single.select("experiment", "unit_id", "assigned_at"), ["experiment", "unit_id"])
     rows = rows.mutate(_seconds=rows["observed_at"].delta(rows["assigned_at"], unit="second"))
@@ -383,9 +371,8 @@ def order_outcomes(shop: Shop, *, units: ir.Table, window_days: int) -> ir.Table
     that did not order count as 0 (intent to treat); units whose window had not closed by as_of are open and empty.
     """
     single, placed = _units_and_orders(shop, units=units, window_days=window_days)
-    sums = placed.group_by("experiment", "unit_id").aggregate(
-        orders=placed.count(), revenue=placed["revenue"].sum(), priced=placed["revenue"].count()
-    )
+    money = {"revenue": placed["revenue"].sum(), "priced": placed["revenue"].count()}
+    sums = placed.group_by("experiment", "unit_id").aggregate(orders=placed.count(), **money)
     table = single.left_join(sums, ["experiment", "unit_id"]).drop("experiment_right", "unit_id_right")
     table = table.mutate(
         pre_value=ibis.null(EXACT),
@@ -401,12 +388,10 @@ def order_outcomes(shop: Shop, *, units: ir.Table, window_days: int) -> ir.Table
         # An order without an amount leaves the unit's revenue unknown rather than too small.
         known = table["priced"].fill_null(0) == count
         values["revenue"] = ibis.ifelse(known, table["revenue"].fill_null(0).cast(EXACT), ibis.null(EXACT))
-    parts = [
-        table.mutate(metric=ibis.literal(name), value=ibis.ifelse(table["open"], ibis.null(EXACT), value)).select(
-            *_OUTCOMES
-        )
-        for name, value in values.items()
-    ]
+    parts = []
+    for name, value in values.items():
+        known = ibis.ifelse(table["open"], ibis.null(EXACT), value)
+        parts.append(table.mutate(metric=ibis.literal(name), value=known).select(*_OUTCOMES))
     return ibis.union(*parts)
 
 

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from crmlib.errors import DataError, NotEnoughData, UsageError, nearest
-
-if TYPE_CHECKING:
-    from crmlib.shop.shop import Shop
+from crmlib.shop.shop import Shop
 
 GIVEN = "results"
 _NOTHING = ("pre_n", "missing", "open", "several", "early")

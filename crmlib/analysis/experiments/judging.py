@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass, replace
 from datetime import date
@@ -127,35 +128,32 @@ class Case:
 
 
 def judge(case: Case) -> Verdict:
-    facts = case.facts
+    facts, waits = case.facts, functools.partial(Verdict, decision=Decision.EXTEND)
     if (case.experiment, "") in case.results.checks.blocked:
         why = "Find out where the missing ones went (a redirect, an error, a blocked script), then rerun it."
         return Verdict(state=State.VOID, decision=Decision.VOID, why=why)
     if not case.arm:
-        why = f"Only one version has {facts.unit}."
-        return Verdict(state=State.TOO_FEW, decision=Decision.EXTEND, why=why)
+        return waits(state=State.TOO_FEW, why=f"Only one version has {facts.unit}.")
     if not case.metric or case.metric not in case.rows.index:
         end = facts.end_of(case.experiment)
         if not case.metric and end > facts.as_of:
             why = f"None of its {facts.unit} has been followed for a whole window yet."
-            return Verdict(state=State.RUNNING, decision=Decision.EXTEND, why=why, by=end)
-        why = "The shop's tables hold no outcomes of it."
-        return Verdict(state=State.NO_OUTCOMES, decision=Decision.EXTEND, why=why)
-    row = case.rows.loc[case.metric]
+            return waits(state=State.RUNNING, why=why, by=end)
+        return waits(state=State.NO_OUTCOMES, why="The shop's tables hold no outcomes of it.")
+    row, metric = case.rows.loc[case.metric], wording.upper(words(case.metric))
     early = row["state"] == "ok" and (row["low"] > 0 or row["high"] < 0)
     by = facts.end_of(case.experiment, case.metric) if row["open"] else None
     if row["open"] and not early:
         closed = int(row["n"] + row["n_control"] + row["missing"])
         why = f"{closed:,} of {closed + int(row['open']):,} {facts.unit} have been followed for their whole window."
-        return Verdict(state=State.RUNNING, decision=Decision.EXTEND, why=why, by=by)
+        return waits(state=State.RUNNING, why=why, by=by)
     if row["state"] == "void":
-        why = f"{wording.upper(words(case.metric))} is missing more often in one version than in the other."
+        why = f"{metric} is missing more often in one version than in the other."
         return Verdict(state=State.VOID, decision=Decision.VOID, why=why)
     if row["state"] == "too_few":
-        return Verdict(state=State.TOO_FEW, decision=Decision.EXTEND, why=f"It {row['reason']}.")
+        return waits(state=State.TOO_FEW, why=f"It {row['reason']}.")
     if row["state"] == "unfit":
-        why = f"{wording.upper(words(case.metric))} {row['reason']}."
-        return Verdict(state=State.UNFIT, decision=Decision.EXTEND, why=why)
+        return waits(state=State.UNFIT, why=f"{metric} {row['reason']}.")
     found = _read(case, row)
     if by and found.state == State.OPEN:
         return replace(found, state=State.RUNNING, by=by)
@@ -177,9 +175,8 @@ def _read(case: Case, row: pd.Series) -> Verdict:
         return Verdict(state=State.LOWER, decision=Decision.STOP, why=said, side=-1)
     wish = size_text(least, row["kind"], currency) if least > 0 else ""
     if least > 0 and row["high"] < least:
-        worth = (
-            f"{wish} would be worth having" if named else f"that is under {USUAL_LEAST:.0%} of the old version's mean"
-        )
+        worth = f"that is under {USUAL_LEAST:.0%} of the old version's mean"
+        worth = f"{wish} would be worth having" if named else worth
         most, note = most_text(row, currency), gain_text(row, currency)
         if row["low"] > -least:
             why = f"{said} Any effect is smaller than {most}; {worth}."

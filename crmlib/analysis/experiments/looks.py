@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import ibis
 import ibis.expr.types as ir
@@ -21,11 +21,9 @@ from crmlib.analysis.experiments.measures import chart_of, on_axis, p_text, roun
 from crmlib.analysis.experiments.moments import moments
 from crmlib.analysis.experiments.results import CLEAR, Results, Rule, comparison, within
 from crmlib.findings import Part
+from crmlib.shop.shop import Shop
 from crmlib.stats import adjust, heterogeneity
 from crmlib.wording import upper
-
-if TYPE_CHECKING:
-    from crmlib.shop.shop import Shop
 
 MOST_POINTS = 14  # of the curve since first seen; longer windows are told in steps of several days
 _DAYS = ["experiment", "metric", "variant", "control", "day", "n", "n_control", "kind", "effect", "low", "high",
@@ -79,8 +77,13 @@ def by_day(shop: Shop, results: Results) -> Looks:
         days = _days(moments(shop, outcomes, by=["day"], cumulated=True), results)
         first = outcomes["day"].min().over(ibis.window(group_by="experiment"))
         weekly = outcomes.mutate(week=outcomes["day"].delta(first, unit="day") // 7, first_day=first)
-        weeks = _weeks(moments(shop, weekly, by=["week", "first_day"]), results)
-    frame = pd.DataFrame(_over_weeks(weeks) + changes, columns=_CHANGES)
+        weeks = within(moments(shop, weekly, by=["week", "first_day"]), results, "week", "first_day")
+        weeks = weeks.dropna(subset="effect").reset_index(drop=True)
+        starts = pd.to_datetime(weeks["first_day"]) + pd.to_timedelta(7 * weeks["week"].astype(int), unit="D")
+        weeks = weeks.assign(week=weeks["week"].astype(int) + 1, first_day=starts.dt.date)[_WEEKS]
+    several = [(key, mine) for key, mine in weeks.groupby(["experiment", "variant"], sort=True) if len(mine) > 1]
+    tests = [(*key, BY_WEEK, *heterogeneity(mine["effect"], mine["error"])) for key, mine in several]
+    frame = pd.DataFrame([*tests, *changes], columns=_CHANGES)
     frame["p_adjusted"] = adjust(frame["p_value"], method="holm") if len(frame) else pd.Series(dtype=float)
     return Looks(results=results, days=days, weeks=weeks.drop(columns="error"), changes=frame, since=since)
 
@@ -88,17 +91,14 @@ def by_day(shop: Shop, results: Results) -> Looks:
 def primary_outcomes(shop: Shop, results: Results) -> ir.Table | None:
     """The outcomes that decide, of tests whose split is sound and that may be read by now; None where there are none.
     Ratios and quantiles are no outcomes of a unit."""
-    plain = set(results.facts.moments["metric"])
-    kept = {
-        name: metric
-        for name, metric in results.primary.items()
-        if metric in plain and not results.checks.is_blocked(name, metric) and not results.is_waiting(name)
-    }
+    plain, checks = set(results.facts.moments["metric"]), results.checks
+    sound = [one for one in results.primary.items() if one[1] in plain and not checks.is_blocked(*one)]
+    kept = [one for one in sound if not results.is_waiting(one[0])]
     if not kept or results.facts.source == GIVEN:
         return None
     units = shop.keep(assigned_units(shop))
     outcomes = shop.keep(measured(shop, units=units, window_days=results.facts.window_days))
-    return outcomes.filter(among(outcomes, kept.items()))
+    return outcomes.filter(among(outcomes, kept))
 
 
 def _days(frame: pd.DataFrame, results: Results) -> pd.DataFrame:
@@ -111,7 +111,7 @@ def _days(frame: pd.DataFrame, results: Results) -> pd.DataFrame:
         if control not in arms:
             continue
         rule = results.rules[(str(experiment), str(metric))]
-        always = Rule(level=rule.level, reading="always", planned=rule.planned)
+        always = replace(rule, reading="always")
         binary, kind = bool(mine["off_binary"].sum() == 0), results.kind_of(str(experiment), str(metric))
         for arm, part in arms.items():
             seen = -1.0
@@ -126,17 +126,6 @@ def _days(frame: pd.DataFrame, results: Results) -> pd.DataFrame:
                     sizes, ends = (int(row["n"]) for row in pair), (found.effect, found.low, found.high)
                     rows.append((experiment, metric, arm, control, day, *sizes, kind, *ends, naive.low, naive.high))
     return pd.DataFrame(rows, columns=_DAYS)
-
-
-def _weeks(frame: pd.DataFrame, results: Results) -> pd.DataFrame:
-    weeks = within(frame, results, "week", "first_day").dropna(subset="effect").reset_index(drop=True)
-    starts = pd.to_datetime(weeks["first_day"]) + pd.to_timedelta(7 * weeks["week"].astype(int), unit="D")
-    return weeks.assign(week=weeks["week"].astype(int) + 1, first_day=starts.dt.date)[_WEEKS]
-
-
-def _over_weeks(weeks: pd.DataFrame) -> list[Line]:
-    several = [(key, mine) for key, mine in weeks.groupby(["experiment", "variant"], sort=True) if len(mine) > 1]
-    return [(*key, BY_WEEK, *heterogeneity(mine["effect"], mine["error"])) for key, mine in several]
 
 
 def since_seen(shop: Shop, results: Results) -> tuple[pd.DataFrame, list[Line]]:
@@ -164,9 +153,8 @@ def since_seen(shop: Shop, results: Results) -> tuple[pd.DataFrame, list[Line]]:
                 if min(pair.values()) < 1:
                     continue
                 mine = points[points["experiment"] == name].set_index(["variant", "since"])
-                curve += [
-                    (name, arm, control, *one) for one in _curve(mine, pair, days=days, step=step, rule=results.once)
-                ]
+                points_ = _curve(mine, pair, days=days, step=step, rule=results.once)
+                curve += [(name, arm, control, *one) for one in points_]
                 half = halves[halves["experiment"] == name].set_index("variant")
                 change = _contrast(half, pair, first=first, late=days - first, rule=results.once)
                 if change is not None and math.isfinite(change.p_value):
@@ -241,13 +229,10 @@ def _moments(n: int, nonzero: float, mean: float, variance: float) -> pd.Series:
 def part_looks(looks: Looks) -> Part:
     """What would each day's look have said, in a running test that may be watched, else in the largest?"""
     facts = looks.results.facts
-    table = figures.tabulate(
-        facts.told(looks.days).assign(on=looks.days["day"].astype(str))[::-1],
-        caption="The effect with the range that holds on all days, by the last day of arrival counted, latest first",
-        labels={"on": "Arrived by", "test": "Test", "measure": "Measure", "said": "Change", "both": upper(facts.unit)},
-        formats={"both": formats.number},
-        file="tables/looks.csv",
-    )
+    listed, forms = facts.told(looks.days).assign(on=looks.days["day"].astype(str))[::-1], {"both": formats.number}
+    labels = {"on": "Arrived by", "test": "Test", "measure": "Measure", "said": "Change", "both": upper(facts.unit)}
+    caption = "The effect with the range that holds on all days, by the last day of arrival counted, latest first"
+    table = figures.tabulate(listed, caption=caption, labels=labels, formats=forms, file="tables/looks.csv")
     part = Part(
         title="No test can be followed day by day yet",
         sentence=f"It takes a mean or a share that decides, and three days with enough {facts.unit} in both versions.",
@@ -274,19 +259,10 @@ def part_looks(looks: Looks) -> Part:
     bottom, top = min(0.0, effect) - 1.5 * (high - low), max(0.0, effect) + 1.5 * (high - low)
     ends = {name: shown[name].clip(bottom, top) for name in ("effect", "low", "high")}
     shown = shown.assign(day=pd.to_datetime(mine["day"]), line="change", **ends)
-    chart = figures.line(
-        pd.concat([shown, shown.assign(line="no change", effect=0.0, low=math.nan, high=math.nan)]),
-        x="day",
-        y="effect",
-        low="low",
-        high="high",
-        group="line",
-        strong="change",
-        what=what,
-        form=form,
-        table=table,
-        caption="Among all who had arrived by that day. The band is cut off where it leaves the picture, early on.",
-    )
+    lines = pd.concat([shown, shown.assign(line="no change", effect=0.0, low=math.nan, high=math.nan)])
+    caption = "Among all who had arrived by that day. The band is cut off where it leaves the picture, early on."
+    columns: dict[str, Any] = {"x": "day", "y": "effect", "low": "low", "high": "high", "group": "line"}
+    chart = figures.line(lines, strong="change", what=what, form=form, table=table, caption=caption, **columns)
     sentence = "The band holds on all days at once, so a test may be watched by it; a range made for one look was off "
     sentence += f"zero on {fooled} of {wording.counted(len(mine), 'day')}."
     return replace(part, title=title, sentence=sentence, chart=chart)
@@ -310,17 +286,14 @@ def part_novelty(looks: Looks) -> Part:
     if what == SINCE_SEEN:
         frame = looks.since.assign(kind="number", metric=f"orders a day of 100 {unit}")
         frame[["effect", "low", "high"]] *= 100
-        frame["at"] = [_days_text(row.first_day, row.last_day) for row in frame.itertuples()]
+        days = zip(frame["first_day"], frame["last_day"], strict=True)
+        frame["at"] = [f"day {first}" if first == last else f"days {first} to {last}" for first, last in days]
     else:
         starts = [formats.day(day, year=False) for day in looks.weeks["first_day"]]
         frame = looks.weeks.assign(at=[f"week {week}, from {day}" for week, day in zip(looks.weeks["week"], starts)])
-    table = figures.tabulate(
-        facts.told(frame),
-        caption=f"The effect {what}",
-        labels={"at": "When", "test": "Test", "measure": "Measure", "said": "Change", "both": upper(unit)},
-        formats={"both": formats.number},
-        file="tables/since_seen.csv" if what == SINCE_SEEN else "",
-    )
+    labels = {"at": "When", "test": "Test", "measure": "Measure", "said": "Change", "both": upper(unit)}
+    forms, file = {"both": formats.number}, "tables/since_seen.csv" if what == SINCE_SEEN else ""
+    table = figures.tabulate(facts.told(frame), caption=f"The effect {what}", labels=labels, formats=forms, file=file)
     part = Part(
         title="Too early to see an effect wear off",
         sentence=f"That takes two weeks of arrivals with enough {unit}, or orders.",
@@ -339,11 +312,9 @@ def part_novelty(looks: Looks) -> Part:
     known = tests.loc[[key]].iloc[0] if key in tests.index else None
     caption = f"{'Other' if what == BY_WEEK else 'The same'} {unit} at every point; one range in twenty misses."
     chart = chart_of(groups[key].rename(columns={"at": "label"}), facts.currency, table=table, caption=caption)
-    sentence = (
-        "Do not count on its average to last." if found else "What is tried only because it is new would wear off."
-    )
+    lasts = "Do not count on its average to last." if found else "What is tried only because it is new would wear off."
     title = _novelty_title(facts.name(*key), known, by_day=what == SINCE_SEEN)
-    return replace(part, title=title, sentence=sentence, chart=chart, detail=not found)
+    return replace(part, title=title, sentence=lasts, chart=chart, detail=not found)
 
 
 def _novelty_title(name: str, known: pd.Series | None, *, by_day: bool) -> str:
@@ -356,7 +327,3 @@ def _novelty_title(name: str, known: pd.Series | None, *, by_day: bool) -> str:
     if not by_day:
         return f"The effect of {name} was not the same in every week {p}"
     return f"The effect of {name} was {'larger' if known['value'] > 0 else 'smaller'} in the first days than later {p}"
-
-
-def _days_text(first: int, last: int) -> str:
-    return f"day {first}" if first == last else f"days {first} to {last}"

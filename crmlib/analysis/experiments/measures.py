@@ -11,19 +11,7 @@ import pandas as pd
 
 from crmlib import figures, formats, wording
 
-_PEOPLE = [
-    "visitor",
-    "customer",
-    "user",
-    "player",
-    "member",
-    "subscriber",
-    "household",
-    "session",
-    "account",
-    "device",
-    "store",
-]
+_PEOPLE = re.compile("visitor|customer|user|player|member|subscriber|household|session|account|device|store")
 _MONEY = ("revenue", "margin", "profit", "sales", "spend", "turnover")
 _SELLING = ("conver", "order", "purchase", "bought", "buy", "sales", "revenue", "turnover", "sold")
 ENDS = ("effect", "low", "high")
@@ -65,7 +53,7 @@ def unit_called(metrics: Iterable[str], *, source: str) -> str:
     ('visitors', 'customers')
     """
     said = {one for metric in metrics for one in re.findall(r"(?:^|[_ ])per[_ ]([a-z]+)", metric.casefold())}
-    known = [name for name in _PEOPLE if name in said]
+    known = [name for name in said if _PEOPLE.fullmatch(name)]
     if len(known) == 1:
         return f"{known[0]}s"
     return "customers" if source == "orders" else "units"
@@ -131,14 +119,16 @@ def effect_text(row: Mapping[str, Any], currency: str) -> str:
 
 def most_text(row: Mapping[str, Any], currency: str) -> str:
     """The end of the interval that lies further from zero, without its sign, rounded as `effect_text` does."""
-    kind = str(row["kind"])
-    text = _amount(max(-row["low"], row["high"]), kind, currency, digits=_row_digits(row))
-    return formats.points(text) if kind == "share" else text
+    return _end_text(max(-row["low"], row["high"]), row, currency)
 
 
 def gain_text(row: Mapping[str, Any], currency: str) -> str:
     """The most there is to gain: the upper end of the interval, rounded as `effect_text` does."""
-    text = _amount(row["high"], str(row["kind"]), currency, digits=_row_digits(row))
+    return _end_text(row["high"], row, currency)
+
+
+def _end_text(end: float, row: Mapping[str, Any], currency: str) -> str:
+    text = _amount(end, str(row["kind"]), currency, digits=_row_digits(row))
     return formats.points(text) if row["kind"] == "share" else text
 
 

@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from itertools import accumulate
-from typing import TYPE_CHECKING
 
 import ibis
 import ibis.expr.datatypes as dt
@@ -18,9 +17,7 @@ from scipy import stats
 
 from crmlib.analysis.experiments.measures import parts_of
 from crmlib.errors import UsageError, nearest
-
-if TYPE_CHECKING:
-    from crmlib.shop.shop import Shop
+from crmlib.shop.shop import Shop
 
 EXACT = dt.Decimal(18, 4)  # as the shop's tables: sums and sums of squares are exact, the same in every order
 LEAST_WITHOUT = 30  # units without a pre_value for which these are a group of their own
@@ -101,16 +98,9 @@ def moments(shop: Shop, outcomes: ir.Table, *, by: Sequence[str] = (), cumulated
         cross = one["cross"] + m * (one["total"] - one["total_with_pre"])
         mean = one["total"] / n if n else Fraction(0)
         third = row.cubes / n - float(3 * mean * one["squares"] / n - 2 * mean**3) if n else math.nan
-        rows.append(
-            {
-                "mean": _over(one["total"], n),
-                "var": spread(one["squares"], one["total"], one["total"], n),
-                "skew3": third,
-                "pre_mean": _over(pre_total, n) if known else math.nan,
-                "pre_var": spread(pre_squares, pre_total, pre_total, n) if known else math.nan,
-                "cov": spread(cross, one["total"], pre_total, n) if known else math.nan,
-            }
-        )
+        spreads = spread(pre_squares, pre_total, pre_total, n), spread(cross, one["total"], pre_total, n)
+        before = (_over(pre_total, n), *spreads) if known else (math.nan,) * 3
+        rows.append((_over(one["total"], n), spread(one["squares"], one["total"], one["total"], n), third, *before))
     names = ["mean", "var", "skew3", "pre_mean", "pre_var", "cov"]
     found = pd.DataFrame(rows, columns=names, dtype="float64")
     return pd.concat([frame.drop(columns=[*SUMS, "cubes"]), found], axis=1)
@@ -210,18 +200,11 @@ def ratio_moments(
         frame = shop.fetch(_ratio_sums(outcomes, top=top, below=below, cut=cut))
         n = frame["n"].astype(int).tolist()
         a, b, aa, bb, ab = _exact(frame, RATIO_SUMS).values()
-        frames.append(
-            frame.assign(
-                metric=f"{top}/{below}",
-                mean=list(map(_over, a, b)),
-                top_mean=list(map(_over, a, n)),
-                below_mean=list(map(_over, b, n)),
-                top_var=list(map(spread, aa, a, a, n)),
-                below_var=list(map(spread, bb, b, b, n)),
-                cov=list(map(spread, ab, a, b, n)),
-            )
-        )
-        frames[-1] = _parts(frames[-1])[RATIO_COLUMNS]
+        means = {"mean": map(_over, a, b), "top_mean": map(_over, a, n), "below_mean": map(_over, b, n)}
+        spreads = {"top_var": (aa, a, a, n), "below_var": (bb, b, b, n), "cov": (ab, a, b, n)}
+        columns = means | {name: map(spread, *of) for name, of in spreads.items()}
+        frame = frame.assign(metric=f"{top}/{below}", **{name: list(values) for name, values in columns.items()})
+        frames.append(_parts(frame)[RATIO_COLUMNS])
     filled = [frame for frame in frames if len(frame)]
     return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=RATIO_COLUMNS)
 

@@ -82,7 +82,7 @@ def headline(verdicts: Verdicts) -> str:
 
 def part_trust(results: Results) -> Part:
     """How certain are the ranges, what is the method, and when should the page not be trusted?"""
-    facts, unit = results.facts, wording.upper(results.facts.unit)
+    facts, checks, unit = results.facts, results.checks, wording.upper(results.facts.unit)
     always = results.reading == "always"
     held = "on every day at once, so they may be read on any of them" if always else "for one look, at the end"
     certain = f"About {100 * results.confidence:g} of 100 such tests have the true change inside the range shown."
@@ -101,7 +101,7 @@ def part_trust(results: Results) -> Part:
         f"of below {WARNED:g}; days and segments are diagnostics, corrected for their number.",
         _gains(results),
         *_tails(results),
-        *_several(results),
+        *checks.table.loc[checks.table["kind"] == "several", "text"].tolist()[:3],
     ]
     if results.guardrails:
         named = "; ".join(f"{words(rail.metric)} {rail.text}" for rail in results.guardrails)
@@ -135,13 +135,6 @@ def _tails(results: Results) -> list[str]:
             name = f"{title(row['metric'])} in {words(row['experiment'])} has a heavy tail: the raw mean counts"
             cut = f"with the outermost thousandth of values cut back it would be {cut}, a check that decides nothing"
             told.append(f"{name}, {effect_text(row, currency)}; {cut}.")
-    return told[:3]
-
-
-def _several(results: Results) -> list[str]:
-    """How units with several rows were counted."""
-    table = results.checks.table
-    told: list[str] = table.loc[table["kind"] == "several", "text"].tolist()
     return told[:3]
 
 

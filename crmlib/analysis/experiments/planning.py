@@ -43,24 +43,15 @@ def power_of(results: Results, *, worthwhile: float = 0.0) -> pd.DataFrame:
     """
     facts, table = results.facts, results.table[results.table["primary"] & results.table["error"].notna()]
     rows = table.to_dict("records")
-    per_day = [facts.a_day(row["experiment"]) for row in rows]
-    least = [(worthwhile or USUAL_EFFECT) * abs(row["mean_control"]) for row in rows]
-    sizes = [needed(row, effect) if effect > 0 else None for row, effect in zip(rows, least, strict=True)]
-    arms = [len(facts.units_of(row["experiment"])) for row in rows]
-    days = [
-        math.ceil(size * n / pace / 7) * 7 if size and pace == pace else None
-        for size, n, pace in zip(sizes, arms, per_day, strict=True)
-    ]
-    return table.assign(
-        base=table["mean_control"],
-        units=table["n"] + table["n_control"],
-        per_day=per_day,
-        days=[facts.span_of(row["experiment"]) for row in rows],
-        detectable=[detectable(row) for row in rows],
-        least=least,
-        needed=sizes,
-        needed_days=days,
-    )[_COLUMNS]
+    found = []
+    for row in rows:
+        pace, least = facts.a_day(row["experiment"]), (worthwhile or USUAL_EFFECT) * abs(row["mean_control"])
+        size, arms = needed(row, least) if least > 0 else None, len(facts.units_of(row["experiment"]))
+        days = math.ceil(size * arms / pace / 7) * 7 if size and pace == pace else None
+        found.append((pace, facts.span_of(row["experiment"]), detectable(row), least, size, days))
+    names = ["per_day", "days", "detectable", "least", "needed", "needed_days"]
+    told = pd.DataFrame(found, columns=names, index=table.index)
+    return table.assign(base=table["mean_control"], units=table["n"] + table["n_control"]).join(told)[_COLUMNS]
 
 
 def part_plan(results: Results, *, worthwhile: float = 0.0) -> Part:
@@ -78,13 +69,11 @@ def part_plan(results: Results, *, worthwhile: float = 0.0) -> Part:
         could=[size_text(row["detectable"], row["kind"], facts.currency) for row in rows],
         wish=[size_text(row["least"], row["kind"], facts.currency) for row in rows],
     )
-    chart = figures.table(
-        shown,
-        caption=f"To find a change of {share} of the old version's mean; 'could find' is found four times in five",
-        labels={"test": "Test", "measure": "Measure", "units": wording.upper(facts.unit), "could": "Could find"}
-        | {"wish": "To find", "needed": "Needed in each version", "needed_days": "Days at its pace"},
-        formats=dict.fromkeys(["units", "needed", "needed_days"], formats.number),
-    )
+    labels = {"test": "Test", "measure": "Measure", "units": wording.upper(facts.unit), "could": "Could find"}
+    labels |= {"wish": "To find", "needed": "Needed in each version", "needed_days": "Days at its pace"}
+    caption = f"To find a change of {share} of the old version's mean; 'could find' is found four times in five"
+    forms = dict.fromkeys(["units", "needed", "needed_days"], formats.number)
+    chart = figures.table(shown, caption=caption, labels=labels, formats=forms)
     tests = "Your tests easily miss" if len(found) > 1 else "This test easily misses"
     title = f"{tests} changes under about {_span(found)}"
     return Part(title=title, sentence=f"Finding half that change takes four times the {facts.unit}.", chart=chart)

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import ibis
 import pandas as pd
 from scipy import stats
 
-from crmlib.analysis.experiments.facts import Facts, assigned_units, measured
+from crmlib.analysis.experiments.facts import assigned_units, measured
 from crmlib.analysis.experiments.measures import scale_of, title, words
 from crmlib.analysis.experiments.moments import moments
 from crmlib.analysis.experiments.results import Results
 from crmlib.findings import Due, Grade, Prediction
-
-if TYPE_CHECKING:
-    from crmlib.shop.shop import Shop
+from crmlib.shop.shop import Shop
 
 
 def final_range(arms: Sequence[tuple[float, float, float]], *, confidence: float = 0.95) -> float:
@@ -37,31 +35,21 @@ def predictions(results: Results) -> tuple[Prediction, ...]:
     facts, found = results.facts, []
     table = results.table
     for row in table[table["primary"] & (table["open"] > 0) & (table["state"] == "ok")].to_dict("records"):
-        arms = facts.moments[
-            (facts.moments["experiment"] == row["experiment"]) & (facts.moments["metric"] == row["metric"])
-        ].set_index("variant")
+        mine = (facts.moments["experiment"] == row["experiment"]) & (facts.moments["metric"] == row["metric"])
+        arms = facts.moments[mine].set_index("variant")
         end = facts.end_of(row["experiment"], row["metric"])
         # Of a ratio two means move at once: nothing is foretold of it.
         if arms.empty or end <= facts.as_of:
             continue
         arm, control = arms.loc[row["variant"]], arms.loc[row["control"]]
-        scale = scale_of(row["kind"])
+        scale, units = scale_of(row["kind"]), int(arm["n"] + arm["open"] + control["n"] + control["open"])
         value = scale * float(arm["mean"] - control["mean"])
         half = scale * final_range([(float(one["var"]), float(one["n"]), float(one["open"])) for one in (arm, control)])
-        found.append(
-            Prediction(
-                id=_identity(row),
-                label=f"{title(row['experiment'])}, {words(row['variant'])}: change in {words(row['metric'])} of those "
-                "assigned so far",
-                unit=_unit(row, facts),
-                value=value,
-                start=facts.as_of,
-                end=end,
-                low=value - half,
-                high=value + half,
-                n=int(arm["n"] + arm["open"] + control["n"] + control["open"]),
-            )
-        )
+        label = f"{title(row['experiment'])}, {words(row['variant'])}: change in {words(row['metric'])} of those "
+        unit = {"share": "points", "money": facts.currency or "money"}.get(row["kind"], "per unit")
+        said: dict[str, Any] = {"id": _identity(row), "label": f"{label}assigned so far", "unit": unit, "value": value}
+        said |= {"start": facts.as_of, "end": end, "low": value - half, "high": value + half, "n": units}
+        found.append(Prediction(**said))
     return tuple(found)
 
 
@@ -85,7 +73,3 @@ def grade(shop: Shop, due: Sequence[Due], *, results: Results) -> tuple[Grade, .
 
 def _identity(row: dict[str, Any]) -> str:
     return f"final_effect:{row['experiment']}:{row['metric']}:{row['variant']}"
-
-
-def _unit(row: dict[str, Any], facts: Facts) -> str:
-    return "points" if row["kind"] == "share" else (facts.currency or "money") if row["kind"] == "money" else "per unit"

@@ -12,15 +12,8 @@ from typing import Any
 import pandas as pd
 
 from crmlib import wording
-from crmlib.analysis.experiments.effects import (
-    Effect,
-    at_every_look,
-    mean_effect,
-    quantile_effect,
-    rare_effect,
-    ratio_effect,
-    share_effect,
-)
+from crmlib.analysis.experiments import effects
+from crmlib.analysis.experiments.effects import Effect, mean_effect, share_effect
 from crmlib.analysis.experiments.enough import LEAST_UNITS, is_rare, lacking, unfit
 from crmlib.analysis.experiments.facts import Facts
 from crmlib.analysis.experiments.measures import kind_of, parts_of
@@ -34,7 +27,6 @@ LEAST_GAIN = 0.01  # share of variance that adjusting must take away to be worth
 READINGS = ("fixed", "always")
 CONTRACT = ["experiment", "metric", "variant", "control", "n", "n_control", "mean", "mean_control", "effect", "low",
             "high", "p_value", "p_adjusted", "method", "q_value", "guardrail", "state"]  # fmt: skip
-_CORRECTED = ("p_adjusted", "q_value")
 _ESTIMATES = ("effect", "low", "high", "p_value", "relative", "relative_low", "relative_high", "error")
 _COLUMNS = [*CONTRACT, "reason", "primary", "kind", "level", "gain", "relative", "relative_low", "relative_high",
             "error", "limit", "open", "missing", "capped_effect", "capped_low", "capped_high"]  # fmt: skip
@@ -44,8 +36,7 @@ _NEEDS = {
     "quantile": ("middle", "low", "high"),
 }
 _METHODS = {"score": "score interval of two shares", "Welch": "Welch's t", "delta": "ratio of sums, delta method",
-            "order statistics": "quantiles, order statistics",
-            "exact": "Fisher's exact test"}  # fmt: skip
+            "order statistics": "quantiles, order statistics", "exact": "Fisher's exact test"}  # fmt: skip
 _WRITTEN = re.compile(r"^(?P<metric>.+?)\s+(?P<sign>[+\-\u2212])\s*(?P<size>\d*\.?\d+)\s*(?P<unit>%|points?)?$")
 
 
@@ -85,20 +76,12 @@ def read_guardrails(text: str) -> tuple[Guardrail, ...]:
         match = _WRITTEN.match(part)
         size = float(match["size"]) if match else 0.0
         if match is None or not size > 0:
-            raise UsageError(
-                "guardrails are written as refunded +0.5 points, margin -2 %, with limits other than 0; "
-                f"'{part}' is not"
-            )
+            written = "guardrails are written as refunded +0.5 points, margin -2 %, with limits other than 0"
+            raise UsageError(f"{written}; '{part}' is not")
         sign, unit = (1 if match["sign"] == "+" else -1), match["unit"] or ""
         shown = f"{match['size']}%" if unit == "%" else f"{match['size']} {unit}".strip()
-        found.append(
-            Guardrail(
-                metric=match["metric"].strip(),
-                limit=sign * (size / 100 if unit else size),
-                relative=unit == "%",
-                text=f"may {'rise' if sign > 0 else 'fall'} by at most {shown}",
-            )
-        )
+        text, limit = f"may {'rise' if sign > 0 else 'fall'} by at most {shown}", sign * (size / 100 if unit else size)
+        found.append(Guardrail(metric=match["metric"].strip(), limit=limit, relative=unit == "%", text=text))
     return tuple(found)
 
 
@@ -198,10 +181,8 @@ def fit(
         raise UsageError(f"reading is one of {', '.join(READINGS)}; not '{reading}'")
     chosen, named = _primary(facts, primary)
     if reading == "always" and primary in set(facts.quantiles["metric"]):
-        raise UsageError(
-            f"{primary} is a quantile, which is read once, at the planned end: give reading=fixed, or a mean, a share "
-            "or a ratio as the primary measure, which reading=always can decide by"
-        )
+        instead = "give reading=fixed, or a mean, a share or a ratio as the primary measure, which reading=always can"
+        raise UsageError(f"{primary} is a quantile, which is read once, at the planned end: {instead} decide by")
     limits = {limit.metric: limit for limit in read_guardrails(guardrails)}
     known = {metric for _, _, metric, _ in measured_arms(facts)}
     for metric in limits if known else ():
@@ -216,28 +197,17 @@ def fit(
             continue
         is_primary = chosen.get(experiment) == metric
         decides, several = is_primary or metric in limits, max(1, len(others))
-        rules[(experiment, metric)] = rule = Rule(
-            level=1 - (1 - confidence) / several if decides else confidence,
-            reading=reading,
-            planned=(planned_units or PLANNED_UNITS * (1 + len(others)) / 2) * 2 / (1 + several),
-        )
+        level = 1 - (1 - confidence) / several if decides else confidence
+        planned = (planned_units or PLANNED_UNITS * (1 + len(others)) / 2) * 2 / (1 + several)
+        rules[(experiment, metric)] = rule = Rule(level=level, reading=reading, planned=planned)
         if kind == "quantile" and decides:
             by_arm = by_arm.assign(low=by_arm["low_all"], high=by_arm["high_all"])
-        rows += [
-            row_of(checks, by_arm.loc[[control, arm]], kind=kind, metric=metric, rule=rule, limit=limits.get(metric))
-            | {"experiment": experiment, "primary": is_primary}
-            for arm in others
-        ]
-    return Results(
-        checks=checks,
-        table=_corrected(pd.DataFrame(rows, columns=[name for name in _COLUMNS if name not in _CORRECTED])),
-        primary=chosen,
-        named=named,
-        confidence=confidence,
-        reading=reading,
-        guardrails=tuple(limits.values()),
-        rules=rules,
-    )
+        said: dict[str, Any] = {"kind": kind, "metric": metric, "rule": rule, "limit": limits.get(metric)}
+        found = [row_of(checks, by_arm.loc[[control, arm]], **said) for arm in others]
+        rows += [row | {"experiment": experiment, "primary": is_primary} for row in found]
+    table = _corrected(pd.DataFrame(rows, columns=[name for name in _COLUMNS if name not in ("p_adjusted", "q_value")]))
+    read: dict[str, Any] = {"confidence": confidence, "reading": reading, "guardrails": tuple(limits.values())}
+    return Results(checks=checks, table=table, primary=chosen, named=named, rules=rules, **read)
 
 
 def row_of(
@@ -259,13 +229,18 @@ def row_of(
     return row | {"guardrail": known, "limit": limit.text if limit else ""}
 
 
-def _corrected(table: pd.DataFrame) -> pd.DataFrame:
-    """With p_adjusted (Holm, in each experiment) and q_value (false-discovery rate, over all that only explains)."""
-    table["p_adjusted"] = table["q_value"] = math.nan
-    table["primary"] = table["primary"].astype(bool)
+def holm(table: pd.DataFrame) -> pd.DataFrame:
+    """With p_adjusted: Holm's over the p_values of each experiment."""
+    table = table.assign(p_adjusted=math.nan)
     for _, mine in table.groupby("experiment"):
         tested = mine.index[mine["p_value"].notna()]
         table.loc[tested, "p_adjusted"] = adjust(table.loc[tested, "p_value"], method="holm")
+    return table
+
+
+def _corrected(table: pd.DataFrame) -> pd.DataFrame:
+    """With p_adjusted (Holm, in each experiment) and q_value (false-discovery rate, over all that only explains)."""
+    table = holm(table).assign(q_value=math.nan, primary=table["primary"].astype(bool))
     explains = table.index[table["p_value"].notna() & ~table["primary"] & (table["guardrail"] == "")]
     table.loc[explains, "q_value"] = adjust(table.loc[explains, "p_value"], method="fdr_bh")
     keys = ["experiment", "primary", "metric", "variant"]
@@ -337,11 +312,9 @@ def _capped(facts: Facts, experiment: str, row: Mapping[str, Any]) -> dict[str, 
 def comparison(arm: pd.Series, control: pd.Series, *, binary: bool, rule: Rule) -> Effect | None:
     """One metric in two groups of units, wherever they come from; None where they are too few."""
     kind = "share" if binary else "mean"
-    return (
-        None
-        if unfit(arm, control, kind=kind) or lacking(arm, control, kind=kind)
-        else estimate(arm, control, kind=kind, rule=rule)[0]
-    )
+    if unfit(arm, control, kind=kind) or lacking(arm, control, kind=kind):
+        return None
+    return estimate(arm, control, kind=kind, rule=rule)[0]
 
 
 def within(frame: pd.DataFrame, results: Results, *keys: str) -> pd.DataFrame:
@@ -373,7 +346,7 @@ def estimate(arm: pd.Series, control: pd.Series, *, kind: str, rule: Rule) -> tu
     if kind == "share" and is_rare(arm, control):
         (events, n), (events_control, n_control) = ((round(row["mean"] * row["n"]), row["n"]) for row in (arm, control))
         counts = int(events), int(n), int(events_control), int(n_control)
-        found = rare_effect(*counts, confidence=rule.level)
+        found = effects.rare_effect(*counts, confidence=rule.level)
         return found, _METHODS[found.method], math.nan
     plain, adjusted = _estimates(arm, control, kind=kind, level=rule.level)
     use = adjusted is not None and adjusted.gain >= LEAST_GAIN
@@ -381,7 +354,7 @@ def estimate(arm: pd.Series, control: pd.Series, *, kind: str, rule: Rule) -> tu
     method = f"CUPED, Welch's t; variance \N{MINUS SIGN}{100 * effect.gain:.0f} %" if use else _METHODS[effect.method]
     if rule.reading == "always":
         sizes = {"n": arm["n"], "n_control": control["n"]}
-        effect = at_every_look(effect, **sizes, confidence=rule.level, planned=rule.planned)
+        effect = effects.at_every_look(effect, **sizes, confidence=rule.level, planned=rule.planned)
         method = method.replace(_METHODS["score"], "difference of two shares").replace(_METHODS["Welch"], "means")
     if adjusted is not None and not use:
         method += "; CUPED did not help"
@@ -390,8 +363,10 @@ def estimate(arm: pd.Series, control: pd.Series, *, kind: str, rule: Rule) -> tu
 
 def _estimates(arm: pd.Series, control: pd.Series, *, kind: str, level: float) -> tuple[Effect, Effect | None]:
     rows = _numbers((arm, control), _NEEDS["mean" if kind == "share" else kind])
-    if kind in ("ratio", "quantile"):
-        return (ratio_effect if kind == "ratio" else quantile_effect)(*rows, confidence=level), None
+    if kind == "quantile":
+        return effects.quantile_effect(*rows, confidence=level), None
+    if kind == "ratio":
+        return effects.ratio_effect(*rows, confidence=level), None
     if kind == "share":
         events = [round(row["mean"] * row["n"]) for row in rows]
         plain = share_effect(events[0], int(rows[0]["n"]), events[1], int(rows[1]["n"]), confidence=level)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import ibis
 import ibis.expr.types as ir
@@ -16,18 +16,16 @@ from crmlib.analysis.experiments.facts import Facts, assigned_units
 from crmlib.analysis.experiments.looks import primary_outcomes
 from crmlib.analysis.experiments.measures import chart_of, effect_text, p_text, rounded, words
 from crmlib.analysis.experiments.moments import moments
-from crmlib.analysis.experiments.results import CLEAR, Results, within
+from crmlib.analysis.experiments.results import CLEAR, Results, holm, within
 from crmlib.analysis.experiments.split import Row, split_of_groups, tabled
 from crmlib.errors import UsageError, nearest
 from crmlib.findings import Part
 from crmlib.formats import FEW_PEOPLE
 from crmlib.shop.facts import net_orders
+from crmlib.shop.shop import Shop
 from crmlib.shop.tables import TABLES
-from crmlib.stats import adjust, heterogeneity
+from crmlib.stats import heterogeneity
 from crmlib.wording import upper
-
-if TYPE_CHECKING:
-    from crmlib.shop.shop import Shop
 
 USUAL = ("device", "acquisition_channel", "country", "new_or_returning")
 MOST_LEVELS = 12  # a column with more is no segmentation
@@ -92,10 +90,8 @@ def by_segment(shop: Shop, results: Results, *, columns: str = "") -> Segments:
         splits += split_of_groups(str(experiment), groups, plan=results.checks.plans[str(experiment)]) + mixed
     return Segments(
         results=results,
-        effects=_corrected(pd.concat(effects, ignore_index=True) if effects else pd.DataFrame(columns=_EFFECTS))[
-            _EFFECTS
-        ],
-        tests=_corrected(pd.DataFrame(tests, columns=_TESTS)),
+        effects=holm(pd.concat(effects, ignore_index=True) if effects else pd.DataFrame(columns=_EFFECTS))[_EFFECTS],
+        tests=holm(pd.DataFrame(tests, columns=_TESTS)),
         splits=tabled(splits),
         left_out=tuple(sorted(left_out - {str(row[2]) for row in tests})),
     )
@@ -143,9 +139,7 @@ def _new_or_returning(shop: Shop) -> ir.Table:
     return rows.select("experiment", "unit_id", level=ibis.ifelse(returning, "returning", "new"))
 
 
-def _tested(
-    effects: pd.DataFrame, moments_: pd.DataFrame, *, confidence: float
-) -> tuple[list[tuple[Any, ...]], list[Row]]:
+def _tested(effects: pd.DataFrame, moments_: pd.DataFrame, *, confidence: float) -> tuple[list[Any], list[Row]]:
     """Do the levels differ, and does their mix alone turn a total round? The tests, and a warning where it does."""
     rows: list[tuple[Any, ...]] = []
     warned: list[Row] = []
@@ -190,14 +184,6 @@ def mixes(pairs: list[tuple[pd.Series, pd.Series]]) -> tuple[float, float, bool]
     return total, reweighted, total * reweighted < 0 and abs(total - reweighted) > math.sqrt(squares)
 
 
-def _corrected(frame: pd.DataFrame) -> pd.DataFrame:
-    frame = frame.assign(p_adjusted=math.nan)
-    for _, mine in frame.groupby("experiment"):
-        tested = mine.index[mine["p_value"].notna()]
-        frame.loc[tested, "p_adjusted"] = adjust(frame.loc[tested, "p_value"], method="holm")
-    return frame
-
-
 def part_segments(segments: Segments) -> Part:
     """Does the change do more for some than for others? Open on the page only where it does."""
     facts, effects, tests = segments.results.facts, segments.effects, segments.tests
@@ -206,24 +192,14 @@ def part_segments(segments: Segments) -> Part:
         units=[f"{formats.people(row.n)}, {formats.people(row.n_control)}" for row in effects.itertuples()],
         **_between(segments),
     )
-    table = figures.tabulate(
-        shown,
-        caption="The effect in each segment, and whether segments differ; p is corrected within each test",
-        labels={
-            "group": "Segment",
-            "test": "Test",
-            "said": "Change",
-            "units": f"{upper(facts.unit)}, in the old version",
-        }
-        | {"spread": "First less second", "alike": "p, between segments"},
-        file="tables/segments.csv",
-    )
+    labels = {"group": "Segment", "test": "Test", "said": "Change", "units": f"{upper(facts.unit)}, in the old version"}
+    labels |= {"spread": "First less second", "alike": "p, between segments"}
+    caption = "The effect in each segment, and whether segments differ; p is corrected within each test"
+    table = figures.tabulate(shown, caption=caption, labels=labels, file="tables/segments.csv")
     turned, differing = tests[tests["reversed"].astype(bool)], tests[tests["p_adjusted"] < CLEAR]
     stands_out = pd.concat([turned, differing]) if len(turned) else differing
-    method = []
-    if len(tests):
-        sizes = wording.counted(len(effects), "segment effect")
-        method.append(f"{sizes} were looked at, those of one test corrected for one another (Holm).")
+    sizes = wording.counted(len(effects), "segment effect")
+    method = [f"{sizes} were looked at, those of one test corrected for one another (Holm)."] if len(tests) else []
     if segments.left_out:
         names = wording.listed(words(name) for name in segments.left_out)
         method.append(f"Not used as segments, for having one level or too many: {names}.")

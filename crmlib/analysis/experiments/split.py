@@ -231,22 +231,19 @@ def part_split(checks: Checks) -> Part:
     worst = ratios.assign(off=(ratios["ratio"] - 1).abs()).sort_values("off", ascending=False, kind="stable")
     test = [facts.name(one.experiment, one.variant) for one in worst.itertuples()]
     sizes = [f"{one.units:,} and {one.units_control:,}" for one in worst.itertuples()]
+    ends = ["ratio", "low", "high"]
     shown = worst.assign(
         test=test,
         label=[f"{name}: {size}" for name, size in zip(test, sizes, strict=True)],
         p=[p_text(p_values[name]) for name in worst["experiment"]],
         colour=[figures.ORANGE if name in broken else figures.ACCENT for name in worst["experiment"]],
-        **{name: 100 * worst[name] for name in ("ratio", "low", "high")},
+        **{name: 100 * worst[name] for name in ends},
     )
-    counts, ends = ["units", "units_control"], ["ratio", "low", "high"]
-    table = figures.tabulate(
-        shown,
-        caption=f"{wording.upper(facts.unit)} in each version",
-        labels={"test": "Test", "variant": "New version", "units": "In it", "units_control": "In the old version"}
-        | {"ratio": "For 100 planned", "low": "From", "high": "To", "p": "Chi-square"},
-        formats=dict.fromkeys(counts, formats.number) | dict.fromkeys(ends, _tenths),
-        file="tables/checks.csv",
-    )
+    labels = {"test": "Test", "variant": "New version", "units": "In it", "units_control": "In the old version"}
+    labels |= {"ratio": "For 100 planned", "low": "From", "high": "To", "p": "Chi-square"}
+    forms = dict.fromkeys(("units", "units_control"), formats.number) | dict.fromkeys(ends, _tenths)
+    caption = f"{wording.upper(facts.unit)} in each version"
+    table = figures.tabulate(shown, caption=caption, labels=labels, formats=forms, file="tables/checks.csv")
     names = wording.listed((words(name) for name in broken or sorted(checks.doubtful)), most=3, rest="test")
     said = "Those who stayed may differ from those who are missing, so no effect of it is shown."
     if broken:
@@ -257,19 +254,9 @@ def part_split(checks: Checks) -> Part:
         head, said = "Every version got about as many as planned", "Small losses can go unseen in tests of this size."
     else:
         head, said = "No test has two versions yet", f"A test needs {facts.unit} in the old version and in a new one."
-    chart = figures.dots(
-        shown,
-        label="label",
-        value="ratio",
-        low="low",
-        high="high",
-        what=f"{facts.unit} for 100 planned",
-        form=_tenths,
-        reference=100.0,
-        colour="colour",
-        table=table,
-        caption="In the new version for 100 in the old one, corrected for the plan. Orange: unusable.",
-    )
+    caption = "In the new version for 100 in the old one, corrected for the plan. Orange: unusable."
+    said_: dict[str, Any] = {"what": f"{facts.unit} for 100 planned", "form": _tenths, "reference": 100.0}
+    chart = figures.dots(shown, label="label", value="ratio", colour="colour", table=table, caption=caption, **said_)
     return Part(title=head, sentence=said, chart=chart, detail=not (broken or names))
 
 
@@ -290,12 +277,11 @@ def part_days(checks: Checks) -> Part:
     if wide.empty:
         return Part(title=f"All {facts.unit} saw several versions", sentence="Nothing can be compared.", detail=True)
     wide = wide.reindex(pd.date_range(wide.index[0], wide.index[-1]), fill_value=0).rename_axis("day")
-    table = figures.tabulate(
-        wide.reset_index().assign(day=lambda frame: frame["day"].dt.strftime("%Y-%m-%d")),
-        caption=f"{wording.upper(facts.unit)} assigned a day, {words(experiment)}",
-        labels={"day": "Day"} | {arm: words(arm) for arm in wide.columns},
-        formats=dict.fromkeys(wide.columns, formats.number),
-    )
+    listed = wide.reset_index().assign(day=lambda frame: frame["day"].dt.strftime("%Y-%m-%d"))
+    labels = {"day": "Day"} | {arm: words(arm) for arm in wide.columns}
+    caption = f"{wording.upper(facts.unit)} assigned a day, {words(experiment)}"
+    forms = dict.fromkeys(wide.columns, formats.number)
+    table = figures.tabulate(listed, caption=caption, labels=labels, formats=forms)
     long = wide.rename(columns=words).melt(ignore_index=False, value_name="units").reset_index()
     what = f"{facts.unit} assigned a day"
     chart = figures.line(long, x="day", y="units", group="variant", what=what, form=formats.number, table=table)

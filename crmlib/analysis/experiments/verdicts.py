@@ -8,19 +8,9 @@ from typing import Any
 import pandas as pd
 
 from crmlib import figures, formats, wording
+from crmlib.analysis.experiments import judging
 from crmlib.analysis.experiments.facts import Facts
-from crmlib.analysis.experiments.judging import (
-    DECIDED,
-    READ,
-    TOLD,
-    Case,
-    Decision,
-    Proviso,
-    State,
-    Verdict,
-    judge,
-    said_of,
-)
+from crmlib.analysis.experiments.judging import DECIDED, READ, TOLD, Decision, Proviso, State, Verdict
 from crmlib.analysis.experiments.measures import effect_text, mean_text, rounded, words
 from crmlib.analysis.experiments.results import CONTRACT, LEAST_GAIN, Results
 from crmlib.analysis.experiments.split import BLOCKED
@@ -96,12 +86,12 @@ def score(results: Results, worth: Worth, *, worthwhile: float = 0.0) -> Verdict
         for arm in [name for name in units if name != control] or [""]:
             mine = table[(table["experiment"] == experiment) & (table["variant"] == arm)]
             mine = mine.set_index("metric", drop=False).rename_axis(None)
-            case = Case(worth, results, facts, experiment, arm, results.primary.get(experiment, ""), mine, worthwhile)
-            both = units.get(control, 0) + units.get(arm, 0)
-            found.append(replace(judge(case), experiment=experiment, variant=arm, units=both))
+            metric, both = results.primary.get(experiment, ""), units.get(control, 0) + units.get(arm, 0)
+            verdict = judging.judge(judging.Case(worth, results, facts, experiment, arm, metric, mine, worthwhile))
+            found.append(replace(verdict, experiment=experiment, variant=arm, units=both))
         mine = pairs[pairs["experiment"] == experiment]
         found = settled(found, mine, currency=facts.currency)
-        rows += [asdict(replace(one, said=said_of(one, results))) for one in found]
+        rows += [asdict(replace(one, said=judging.said_of(one, results))) for one in found]
     judged = pd.DataFrame(rows, columns=[one.name for one in fields(Verdict)])
     return Verdicts(worth=worth, table=judged, worthwhile=worthwhile, pairs=pairs)
 
@@ -113,29 +103,27 @@ def part_verdicts(verdicts: Verdicts) -> Part:
     told = table[(table["side"] != 0) | table["state"].isin([*DECIDED, State.VOID])]
     always = verdicts.results.reading == "always"
     adjusted = (verdicts.results.table["gain"] >= LEAST_GAIN).any()
+    caption = f"The range the change may lie in stands in brackets{f'; {_ADJUSTED}' if adjusted else ''}"
+    labels = {"test": "Test", "version": "Version", "units": wording.upper(unit), "measure": "Measure"}
+    labels |= {"mean": "Mean", "effect": "Change from the old version", "result": "Result"}
+    forms, shown = {"units": formats.number}, pd.DataFrame(_arms(verdicts))
+    tables = {"results": rounded(verdicts.results.table[CONTRACT])}
+    if len(verdicts.pairs):
+        tables["versions"] = rounded(verdicts.pairs)
+    signals = []
+    for row in told.itertuples():
+        id_ = f"{row.experiment}:{row.variant}:{row.state}"
+        signals.append(Signal(id=id_, text=f"{row.said}.", gone=f"No longer: {row.said}."))
     return Part(
         title="Every version beside the others",
         sentence="Roll out what sells more and pays; keep the old version of what does not. "
         + ("A test may be read on any day." if always else "Each test is read once, at its end."),
-        chart=figures.table(
-            pd.DataFrame(_arms(verdicts)),
-            caption="The range the change may lie in stands in brackets" + (f"; {_ADJUSTED}" if adjusted else ""),
-            labels={"test": "Test", "version": "Version", "units": wording.upper(unit), "measure": "Measure"}
-            | {"mean": "Mean", "effect": "Change from the old version", "result": "Result"},
-            formats={"units": formats.number},
-            file="tables/results.csv",
-        ),
+        chart=figures.table(shown, caption=caption, labels=labels, formats=forms, file="tables/results.csv"),
         metrics=_counts(verdicts),
         actions=actions(verdicts),
-        signals=[
-            Signal(
-                id=f"{row.experiment}:{row.variant}:{row.state}", text=f"{row.said}.", gone=f"No longer: {row.said}."
-            )
-            for row in told.itertuples()
-        ],
+        signals=signals,
         ahead=[f"The {words(r.experiment)} test can be read from {formats.day(r.by)}." for r in running.itertuples()],
-        tables={"results": rounded(verdicts.results.table[CONTRACT])}
-        | ({"versions": rounded(verdicts.pairs)} if len(verdicts.pairs) else {}),
+        tables=tables,
     )
 
 
@@ -179,9 +167,9 @@ def _counts(verdicts: Verdicts) -> list[Metric]:
         "too_few": (len(verdicts.of(State.TOO_FEW, State.UNFIT, State.NO_OUTCOMES)), "Tests too small to tell",
                     f"too few {unit}, or nothing measured to judge by"),
     }  # fmt: skip
+    said = counted.items()
     metrics = [
-        Metric(id=id_, label=label, value=value, unit="tests", definition=definition, n=total)
-        for id_, (value, label, definition) in counted.items()
+        Metric(id=one, label=label, value=n, unit="tests", definition=what, n=total) for one, (n, label, what) in said
     ]
     metrics[1] = replace(metrics[1], headline=True, note=f"of {total}")
     label, definition = f"{wording.upper(unit)} assigned", f"{unit} in exactly one arm"

@@ -11,8 +11,7 @@ import pandas as pd
 from crmlib import wording
 from crmlib.analysis.experiments.judging import Decision, Proviso, State, Verdict
 from crmlib.analysis.experiments.measures import effect_text, words
-from crmlib.analysis.experiments.results import Results, Rule, measured_arms, row_of
-from crmlib.stats import adjust
+from crmlib.analysis.experiments.results import Results, holm, measured_arms, row_of
 
 _COLUMNS = ["experiment", "metric", "variant", "against", "n", "n_against", "effect", "low", "high", "p_value",
             "p_adjusted", "kind", "method"]  # fmt: skip
@@ -35,16 +34,11 @@ def between(results: Results) -> pd.DataFrame:
         arms = by_arm.assign(low=by_arm["low_all"], high=by_arm["high_all"]) if kind == "quantile" else by_arm
         decides = results.rules[(experiment, metric)]
         for one, other in pairs:
-            rule = Rule(
-                level=1 - (1 - results.confidence) / len(pairs), reading=results.reading, planned=decides.planned
-            )
+            rule = replace(decides, level=1 - (1 - results.confidence) / len(pairs))
             row = row_of(results.checks, arms.loc[[one, other]], kind=kind, metric=metric, rule=rule, limit=None)
             if row["state"] == "ok":
                 rows.append(row | {"experiment": experiment, "against": one, "n_against": row["n_control"]})
-    table = pd.DataFrame(rows, columns=[name for name in _COLUMNS if name != "p_adjusted"]).assign(p_adjusted=0.0)
-    for places in table.groupby("experiment").indices.values():
-        table.loc[places, "p_adjusted"] = adjust(table["p_value"].iloc[places], method="holm")
-    return table[_COLUMNS]
+    return holm(pd.DataFrame(rows, columns=[name for name in _COLUMNS if name != "p_adjusted"]))[_COLUMNS]
 
 
 def settled(verdicts: Sequence[Verdict], pairs: pd.DataFrame, *, currency: str) -> list[Verdict]:
@@ -62,18 +56,15 @@ def settled(verdicts: Sequence[Verdict], pairs: pd.DataFrame, *, currency: str) 
     left = [arm for arm in ships if arm not in beaten] or ships
     found = []
     for one in verdicts:
-        if one.variant in left and len(left) > 1:
-            why = f"{one.why}{_beside(one.variant, left, pairs, currency)}"
-            names = wording.listed(words(arm) for arm in left)
-            found.append(replace(one, why=why, decision=Decision.CHOOSE, proviso=Proviso.TIED, about=names))
-        elif one.variant in beaten and one.variant not in left:
-            why = f"{one.why}{_beside(one.variant, [beaten[one.variant]], pairs, currency)}"
-            name = words(beaten[one.variant])
-            found.append(replace(one, why=why, decision=Decision.STOP, proviso=Proviso.LESS, about=name))
+        if one.variant in ships and (len(left) > 1 or one.variant not in left):
+            tied = one.variant in left
+            others = left if tied else [beaten[one.variant]]
+            decision, proviso = (Decision.CHOOSE, Proviso.TIED) if tied else (Decision.STOP, Proviso.LESS)
+            why, about = f"{one.why}{_beside(one.variant, others, pairs, currency)}", wording.listed(map(words, others))
+            one = replace(one, why=why, decision=decision, proviso=proviso, about=about)
         elif one.state == State.OPEN:
-            found.append(replace(one, decision=Decision.STOP))
-        else:
-            found.append(one)
+            one = replace(one, decision=Decision.STOP)
+        found.append(one)
     return found
 
 

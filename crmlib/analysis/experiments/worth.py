@@ -56,7 +56,10 @@ def worth(results: Results, *, offer_cost: float = 0.0, units_a_month: float = 0
     a test without one has no row. `units_a_month` is how many would meet the change; 0 takes the test's own pace, all
     arms together.
     """
-    rows, margins = [], _margins(results)
+    rows = []
+    arms = results.table.groupby(["experiment", "variant"], sort=True)
+    found = {(str(experiment), str(arm)): margin_row(mine) for (experiment, arm), mine in arms}
+    margins = {key: row for key, row in found.items() if row is not None and row["state"] == "ok"}
     for (experiment, variant), row in margins.items():
         pace = units_a_month or results.facts.a_day(str(experiment)) * DAYS_A_MONTH
         if math.isnan(pace):
@@ -65,33 +68,9 @@ def worth(results: Results, *, offer_cost: float = 0.0, units_a_month: float = 0
         past = _past(margins, experiment) if row["mean_control"] > 0 else []
         loss = math.nan if row["open"] else _loss(row, past, offer_cost)
         months = (pace, per_unit * pace, low * pace, high * pace)
-        both = int(row["n"] + row["n_control"])
-        rows.append(
-            (
-                experiment,
-                variant,
-                row["metric"],
-                row["effect"],
-                per_unit,
-                low,
-                high,
-                *months,
-                loss,
-                len(past),
-                both,
-            )
-        )
+        units, ends = int(row["n"] + row["n_control"]), (row["effect"], per_unit, low, high)
+        rows.append((experiment, variant, row["metric"], *ends, *months, loss, len(past), units))
     return Worth(results=results, table=pd.DataFrame(rows, columns=_COLUMNS), offer_cost=offer_cost)
-
-
-def _margins(results: Results) -> dict[tuple[str, str], pd.Series]:
-    """The margin's row of each experiment and arm that can be read."""
-    found = {}
-    for (experiment, variant), mine in results.table.groupby(["experiment", "variant"], sort=True):
-        row = margin_row(mine)
-        if row is not None and row["state"] == "ok":
-            found[(str(experiment), str(variant))] = row
-    return found
 
 
 def _past(margins: Mapping[tuple[str, str], pd.Series], experiment: str) -> list[tuple[float, float]]:
@@ -145,8 +124,10 @@ def part_worth(found: Worth, *, largest: tuple[str, str] = ("", "")) -> Part:
     """What would each change bring a month, and how likely is a loss? The tile is of the `largest` test read."""
     facts, rows = found.results.facts, found.table.to_dict("records")
     currency, unit = facts.currency, facts.unit
-    # Of a test that shows no difference neither amount nor chance may look like advice.
-    rows = [one for one in rows if _is_clear(found.results, one)]
+    # Of a test that shows no difference in what decides neither amount nor chance may look like advice.
+    table = found.results.table[found.results.table["primary"]].set_index(["experiment", "variant"])
+    clear = set(table.index[(table["low"] > 0) | (table["high"] < 0)])
+    rows = [one for one in rows if (one["experiment"], one["variant"]) in clear]
     row = next((one for one in rows if (one["experiment"], one["variant"]) == largest), None)
     part = Part(
         title="No test can be told in money yet",
@@ -165,21 +146,16 @@ def part_worth(found: Worth, *, largest: tuple[str, str] = ("", "")) -> Part:
     )
     best = row or max(rows, key=lambda one: one["units"])
     cost = f", after {formats.money(found.offer_cost, currency, digits=2)} for the offer" if found.offer_cost else ""
-    chart = figures.table(
-        shown,
-        caption=f"Margin a month, with the range that the test allows; the chance of loss {_prior_words(best['past'])}",
-        labels={"test": "Test", "each": f"Margin for each of the {unit}", "said": "Margin a month"}
-        | {"units_a_month": f"{wording.upper(unit)} a month", "risk": "Chance of loss"},
-        formats={"units_a_month": formats.number},
-        file="tables/worth.csv",
-    )
+    labels = {"test": "Test", "each": f"Margin for each of the {unit}", "said": "Margin a month"}
+    labels |= {"units_a_month": f"{wording.upper(unit)} a month", "risk": "Chance of loss"}
+    caption = f"Margin a month, with the range that the test allows; the chance of loss {_prior_words(best['past'])}"
+    form = {"units_a_month": formats.number}
+    chart = figures.table(shown, caption=caption, labels=labels, formats=form, file="tables/worth.csv")
     method = "The chance of a loss is estimated as if every effect had been equally likely before and the mean's error "
     method += f"were normal: it takes {LEAST_PAST} other finished tests to know how large effects are here."
     if best["past"]:
-        method = (
-            f"The chance of a loss {_prior_words(best['past'])}: true effects are taken as normal around none, spread "
-        )
-        method += "as those tests and this one tell (hierarchical normal model)."
+        method = f"The chance of a loss {_prior_words(best['past'])}: true effects are taken as normal around none, "
+        method += "spread as those tests and this one tell (hierarchical normal model)."
     return replace(
         part,
         title=_title(best, facts.name(best["experiment"], best["variant"]), currency),
@@ -200,20 +176,10 @@ def _prior_words(past: int) -> str:
     return f"counts what {past} other tests found, too" if past else "takes this test alone"
 
 
-def _is_clear(results: Results, row: Mapping[str, Any]) -> bool:
-    """Does the measure that decides differ clearly in this arm?"""
-    table = results.table[results.table["primary"] & (results.table["experiment"] == row["experiment"])]
-    mine = table[table["variant"] == row["variant"]]
-    return bool(((mine["low"] > 0) | (mine["high"] < 0)).any())
-
-
 def _tile(found: Worth, row: Mapping[str, Any] | None) -> Metric:
     facts = found.results.facts
-    definition = f"margin for each of the {facts.unit} less the offer's cost, times {facts.unit} a month, "
-    said: dict[str, Any] = {
-        "id": "margin_a_month",
-        "definition": f"{definition}in the test read at its end with the most",
-    }
+    definition = f"margin for each of the {facts.unit} less the offer's cost, times {facts.unit} a month, in the test "
+    said: dict[str, Any] = {"id": "margin_a_month", "definition": f"{definition}read at its end with the most"}
     if row is None:
         return Metric(label="Margin a month", value=None, unit=facts.currency or "money", **said)
     label = f"{wording.upper(facts.name(row['experiment'], row['variant']))}: margin a month"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import ibis
 import ibis.expr.types as ir
@@ -25,11 +25,9 @@ from crmlib.analysis.feedback.trend import ACT_WITHIN_DAYS
 from crmlib.analysis.feedback.variants import about, of_one_thing, runs, sold_together, together
 from crmlib.findings import Action, Chart, Part, Signal
 from crmlib.shop import facts as shop_facts
+from crmlib.shop.shop import Shop
 from crmlib.stats import adjust, rate_interval, share_interval
 from crmlib.stats.shrinkage import shrunk
-
-if TYPE_CHECKING:
-    from crmlib.shop.shop import Shop
 
 ANY = "any"  # a complaint about whatever theme
 MIN_ORDERS = 50  # orders (or texts) below which a product or group is not searched
@@ -39,13 +37,8 @@ SHOWN = 10  # products drawn, and groups without a clear difference listed
 _RATE = ["complaints", "rate", "low", "high", "average", "ratio", "p_value"]
 _PRODUCT = ["product_id", "name", "theme", "orders", *_RATE, "q_value", "above", "runs"]
 _GROUP = ["dimension", "value", "theme", "per", "exposure", *_RATE]
-_DIMENSIONS = {
-    "acquisition_channel": "Came by",
-    "country": "Country",
-    "gender": "Gender",
-    "age": "Age",
-    "channel": "Written in",
-}
+_TOLD = ("Came by", "Country", "Gender", "Age", "Written in")
+_DIMENSIONS = dict(zip((*SEGMENTS, "channel"), _TOLD, strict=True))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +84,11 @@ class Groups:
         two = self.frame.groupby(["dimension", "theme"])["value"].transform("size") == 2
         clear = self.frame[(self.frame["differs"] != "") & ~(two & (self.frame["differs"] == "fewer"))]
         return clear.sort_values(["p_value", "value"])
+
+    @property
+    def named(self) -> list[Any]:
+        """The one to name, if any: a theme says more than 'any'."""
+        return list(self.clear.sort_values("theme", key=lambda names: names == ANY, kind="stable").head(1).itertuples())
 
 
 def product_orders(shop: Shop, *, start: object, end: object) -> ir.Table:
@@ -142,7 +140,8 @@ def products(readings: Readings, shop: Shop, orders: pd.DataFrame) -> Products:
 def with_families(
     sold: pd.DataFrame, written: pd.DataFrame, theirs: pd.DataFrame, kin: pd.DataFrame
 ) -> tuple[pd.DataFrame, int]:
-    """`against_others` for each product, and for families of sizes and colours of one thing, corrected for both.
+    """Each product, and families of sizes and colours of one thing, against all others, corrected for both; and how
+    many pairs were compared.
 
     `theirs` is `written` by family. A family is named only where none of its products stands out by itself.
     """
@@ -155,16 +154,12 @@ def with_families(
     return found[~family | (found["above"] & ~pd.Series(said, index=found.index))].reset_index(drop=True), searched
 
 
-def against_others(sold: pd.DataFrame, written: pd.DataFrame) -> tuple[pd.DataFrame, int]:
-    """Each product's complaints against all other products', theme by theme, and how many pairs were compared.
+def _rates(sold: pd.DataFrame, written: pd.DataFrame) -> pd.DataFrame:
+    """Each product's complaints against all other products', theme by theme.
 
     `sold` has product_id and orders; `written` one row a product (value), author and theme. Given all complaints about
     a theme, those of one product are binomial with its share of the orders. Source: Przyborowski and Wilenski 1940.
     """
-    return _judged(_rates(sold, written))
-
-
-def _rates(sold: pd.DataFrame, written: pd.DataFrame) -> pd.DataFrame:
     frames = []
     for theme in (ANY, *THEMES):
         own = written[written["theme"] == theme].groupby("value").size()
@@ -181,9 +176,8 @@ def _rates(sold: pd.DataFrame, written: pd.DataFrame) -> pd.DataFrame:
 
 
 def _judged(found: pd.DataFrame) -> tuple[pd.DataFrame, int]:
-    found = found.reset_index(drop=True)
+    found = found.reset_index(drop=True).assign(q_value=np.nan)
     tested = (found["orders"] >= MIN_ORDERS) & (found["total"] > 0)
-    found = found.assign(q_value=np.nan)
     if tested.any():
         found.loc[tested, "q_value"] = adjust(found.loc[tested, "p_value"], method="fdr_bh")
     found["above"] = (found["q_value"] <= Q_MAX) & (found["complaints"] >= MIN_COMPLAINTS)
@@ -227,8 +221,12 @@ def compared(readings: Readings, dimension: str, inside: pd.Series, exposure: pd
         for value, count, size in zip(exposure.index, own.astype(int), exposure.astype(int), strict=True):
             if size < MIN_ORDERS or total == 0 or size == exposed:
                 continue
-            p = _two_sided(count, total=total, size=size, all_sizes=exposed, texts=per == "texts")
-            low, high = share_interval(count, size) if per == "texts" else rate_interval(count, size)
+            # Twice the smaller tail, given all complaints.
+            if per == "texts":
+                law, (low, high) = stats.hypergeom(exposed, min(total, exposed), size), share_interval(count, size)
+            else:
+                law, (low, high) = stats.binom(total, size / exposed), rate_interval(count, size)
+            p = float(min(1.0, 2 * min(law.sf(count - 1), law.cdf(count))))
             rest = (total - count) / (exposed - size)
             ratio = (count / size) / rest if rest else np.inf
             rates = 1000 * count / size, 1000 * float(low), 1000 * float(high), 1000 * total / exposed
@@ -250,12 +248,6 @@ def _complaints(readings: Readings, values: pd.Series, inside: pd.Series) -> pd.
     return pd.concat([frame, frame.assign(theme=ANY)]).drop_duplicates()
 
 
-def _two_sided(count: int, *, total: int, size: int, all_sizes: int, texts: bool) -> float:
-    """Twice the smaller tail: given all complaints, hypergeometric over texts, binomial over orders."""
-    law = stats.hypergeom(all_sizes, min(total, all_sizes), size) if texts else stats.binom(total, size / all_sizes)
-    return float(min(1.0, 2 * min(law.sf(count - 1), law.cdf(count))))
-
-
 def part_products(readings: Readings, shop: Shop, orders: pd.DataFrame) -> Part:
     """Which product is complained about more than the others? Those that stand out, beside the shop's average."""
     found = products(readings, shop, orders)
@@ -268,26 +260,21 @@ def part_products(readings: Readings, shop: Shop, orders: pd.DataFrame) -> Part:
     else:
         row, more = next(clear.itertuples()), len(clear) - 1
         cases = f"{wording.upper(wording.small(more))} more {wording.noun(more, 'case stands', 'cases stand')} out."
-        title, sentence = (
-            titled(row),
-            wording.sentences(
-                _counted(row),
-                quoted(about(readings, shop, row.product_id), row.theme, product_id=row.product_id),
-                cases if more else "",
-            ),
-        )
-    method = (
-        f"Products are held against the others in {found.searched:,} pairs with a theme; what is called different "
-        "holds at a false discovery rate of 5 %. Rates are drawn towards the average where there is little to go by. "
-        f"A writer counts once; {wording.counted(found.without_product, 'text')} without a product."
-    )
-    by = wording.working_day(readings.as_of, ACT_WITHIN_DAYS)
+        quote = quoted(about(readings, shop, row.product_id), row.theme, product_id=row.product_id)
+        title, sentence = titled(row), wording.sentences(_counted(row), quote, cases if more else "")
+    method = f"Products are held against the others in {found.searched:,} pairs with a theme; what is called different "
+    method += "holds at a false discovery rate of 5 %. Rates are drawn towards the average where there is little to go "
+    method += f"by. A writer counts once; {wording.counted(found.without_product, 'text')} without a product."
+    by, signals = wording.working_day(readings.as_of, ACT_WITHIN_DAYS), []
+    for one in clear.itertuples():
+        id_, gone = f"product:{one.product_id}:{one.theme}", f"{one.name} no longer stands out."
+        signals.append(Signal(id=id_, text=f"{titled(one)}.", gone=gone))
     return Part(
         title=title,
         sentence=sentence,
         chart=_chart(found),
         actions=[_action(row, by) for row in clear.head(3).itertuples()],
-        signals=[_signal(row) for row in clear.itertuples()],
+        signals=signals,
         method=[method] if found.searched else [],
         tables={"products": found.frame},
     )
@@ -312,11 +299,6 @@ def _counted(row: Any) -> str:
     return f"{wording.counted(int(row.complaints), 'buyer')} {said}. That is about {per} in 1,000 orders; {others}."
 
 
-def _signal(row: Any) -> Signal:
-    gone = f"{row.name} no longer stands out."
-    return Signal(id=f"product:{row.product_id}:{row.theme}", text=f"{titled(row)}.", gone=gone)
-
-
 def _action(row: Any, by: date) -> Action:
     what = f"it runs {row.runs}" if row.runs else "complaints" if row.theme == ANY else f"{row.theme} complaints"
     owner, count = OWNERS.get(row.theme, "purchasing"), int(row.complaints)
@@ -338,25 +320,14 @@ def _chart(found: Products) -> Chart | None:
     labels = {"name": "Product", "theme": "Theme", "orders": "Orders with it", "complaints": "Complaints",
               "counted": "Per 1,000 as counted", "rate": "Cautious rate", "low": "From", "high": "To",
               "average": "Average"}  # fmt: skip
+    forms = dict.fromkeys(("counted", "rate", "low", "high", "average"), _one) | {"orders": formats.number}
+    said = f"Complaints per 1,000 orders that held the product; {found.searched:,} pairs searched"
+    table = figures.tabulate(listed, caption=said, labels=labels, formats=forms, file="tables/products.csv")
     average = float(shown["average"].iloc[0])
+    caption = f"Upright line: the average, {average:.1f}. Products with fewer than five complaints are not drawn."
+    what = f"{'Complaints' if theme == ANY else f'{theme.capitalize()} complaints'} per 1,000 orders with it"
     return figures.dots(
-        shown,
-        label="name",
-        value="rate",
-        low="low",
-        high="high",
-        what=f"{'Complaints' if theme == ANY else f'{theme.capitalize()} complaints'} per 1,000 orders with it",
-        form=_one,
-        reference=average,
-        strong="above",
-        caption=f"Upright line: the average, {average:.1f}. Products with fewer than five complaints are not drawn.",
-        table=figures.tabulate(
-            listed,
-            caption=f"Complaints per 1,000 orders that held the product; {found.searched:,} pairs searched",
-            labels=labels,
-            formats=dict.fromkeys(("counted", "rate", "low", "high", "average"), _one) | {"orders": formats.number},
-            file="tables/products.csv",
-        ),
+        shown, value="rate", what=what, form=_one, reference=average, strong="above", caption=caption, table=table
     )
 
 
@@ -379,30 +350,27 @@ def part_groups(readings: Readings, shop: Shop, orders: pd.DataFrame) -> Part:
     )
     labels = {"group": "Group", "theme": "Theme", "basis": "Out of", "complaints": "Complaints", "rate": "Per 1,000",
               "low": "From", "high": "To", "average": "Average", "verdict": "Against the rest"}  # fmt: skip
-    method = (
-        f"Groups and channels were compared {found.searched:,} times and corrected for it (false discovery rate 5 %). "
-        "Who writes where differs, so this compares writers, not causes."
-    )
-    # The title names the first theme that differs, and whoever reads it wants to hear it.
-    named = clear.sort_values("theme", key=lambda names: names == ANY, kind="stable").head(1)
-    heard = [quoted(readings, row.theme, **{row.dimension: row.value}) for row in named.itertuples() if row.ratio > 1]
-    louder = clear[(clear["theme"] != ANY) & (clear["differs"] == "more")]
-    chart = figures.table(
-        shown,
-        caption="Complaints per 1,000 orders of a group of customers, or per 1,000 texts of a channel",
-        labels=labels,
-        formats=dict.fromkeys((*hidden, "average"), _one),
-        file="tables/groups.csv",
-    )
-    file = figures.masked(found.frame, count="complaints", rates=[*hidden, "ratio", "p_value", "q_value"])
+    method = f"Groups and channels were compared {found.searched:,} times and corrected for it (false discovery rate "
+    method += "5 %). Who writes where differs, so this compares writers, not causes."
+    heard = [quoted(readings, row.theme, **{row.dimension: row.value}) for row in found.named if row.ratio > 1]
+    said = "Complaints per 1,000 orders of a group of customers, or per 1,000 texts of a channel"
+    forms = dict.fromkeys((*hidden, "average"), _one)
+    chart = figures.table(shown, caption=said, labels=labels, formats=forms, file="tables/groups.csv")
+    signals = []
+    for row in clear[(clear["theme"] != ANY) & (clear["differs"] == "more")].itertuples():
+        gone = f"{wording.upper(_named(row))} no longer brings more complaints about {row.theme}."
+        id_ = f"group:{row.dimension}:{row.value}:{row.theme}"
+        signals.append(Signal(id=id_, text=f"{group_title(row)}.", gone=gone))
     return Part(
         title=title,
         sentence=wording.sentences(sentence, *heard),
         detail=True,
         chart=chart if len(shown) else None,
-        signals=[_group_signal(row) for row in louder.itertuples()],
+        signals=signals,
         method=[method] if found.searched else [],
-        tables={"groups": file},
+        tables={
+            "groups": figures.masked(found.frame, count="complaints", rates=[*hidden, "ratio", "p_value", "q_value"])
+        },
     )
 
 
@@ -410,17 +378,13 @@ def group_words(found: Groups) -> tuple[str, str]:
     """Do groups of customers or channels differ? A title and a sentence."""
     if found.frame.empty:
         return "Customers and channels cannot be compared", "That needs fifty orders or texts of at least two of them."
-    clear = found.clear
-    if clear.empty:
+    if not found.named:
         return "No group of customers and no channel differs clearly", ""
-    # A theme says more than 'any'.
-    row = next(clear.sort_values("theme", key=lambda names: names == ANY, kind="stable").itertuples())
+    row, more = found.named[0], len(found.clear) - 1
     said = f"{formats.number(row.rate)} per 1,000 {row.per}; on average {formats.number(row.average)}."
-    more = len(clear) - 1
     differ = wording.noun(more, "comparison differs", "comparisons differ")
-    return group_title(row), wording.sentences(
-        said, f"{wording.upper(wording.small(more))} more {differ}." if more else ""
-    )
+    others = f"{wording.upper(wording.small(more))} more {differ}." if more else ""
+    return group_title(row), wording.sentences(said, others)
 
 
 def group_title(row: Any) -> str:
@@ -435,8 +399,3 @@ def group_title(row: Any) -> str:
 
 def _named(row: Any) -> str:
     return str(row.value) if row.dimension == "channel" else f"{_DIMENSIONS[row.dimension].lower()} {row.value}"
-
-
-def _group_signal(row: Any) -> Signal:
-    gone = f"{wording.upper(_named(row))} no longer brings more complaints about {row.theme}."
-    return Signal(id=f"group:{row.dimension}:{row.value}:{row.theme}", text=f"{group_title(row)}.", gone=gone)

@@ -9,25 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from crmlib import formats, wording
+from crmlib import wording
 from crmlib.analysis.feedback import learning, phrasing
 from crmlib.analysis.feedback.language import is_english
 from crmlib.analysis.feedback.normalising import bounded, normalise
 from crmlib.analysis.feedback.themes import THEMES, OwnWords
 from crmlib.errors import UsageError, nearest
-from crmlib.shop.shop import resolve
+from crmlib.shop.shop import Shop, resolve
 from crmlib.stats import Floats
 from crmlib.stats.resampling import resampled
-
-if TYPE_CHECKING:
-    from crmlib.shop.shop import Shop
 
 FILE = "themes.csv"
 LEAST, LEAST_OF_THEME = 500, 20  # texts labelled, in all and of a theme, below which nothing is learnt
@@ -65,17 +61,13 @@ class Labelled:
         if not self.texts:
             return ""
         if self.texts < LEAST:
-            return (
-                f"{FILE} labels {wording.counted(self.texts, 'text')}: from {LEAST} on it teaches what they are about."
-            )
-        told = [
-            f"{row.theme} ({formats.number(row.learnt, digits=2)} against {formats.number(row.words, digits=2)})"
-            for row in self.grades[self.grades["theme"].isin(self.learnt)].itertuples()
-        ]
+            labelled = f"{FILE} labels {wording.counted(self.texts, 'text')}"
+            return f"{labelled}: from {LEAST} on it teaches what they are about."
+        read = self.grades[self.grades["theme"].isin(self.learnt)].itertuples()
+        told = [f"{row.theme} ({row.learnt:.2f} against {row.words:.2f})" for row in read]
         better = f"better for {wording.listed(told)}, which they read" if told else "clearly better for no theme"
-        return (
-            f"What {self.texts:,} texts labelled in {FILE} taught finds themes, by F1 on phrasings left out, {better}."
-        )
+        known = f"What {self.texts:,} texts labelled in {FILE} taught finds themes"
+        return f"{known}, by F1 on phrasings left out, {better}."
 
 
 def labels(shop: Shop) -> dict[str, frozenset[str]]:
@@ -122,14 +114,12 @@ def taught_by(shop: Shop, texts: ir.Table, *, words: OwnWords, seed: int = 0) ->
             continue
         examples = learning.Examples(
             counts=counts, scores=_heard(said, theme, words), negative=truly.astype(float), weight=np.ones(len(said)),
-            group=group, words=len(vocabulary.words.vocabulary_),
+            group=group, vocabulary=vocabulary, marks=marks,
         )  # fmt: skip
-        model = learning.learnt(
-            examples, vocabulary=vocabulary, marks=marks, strength=_STRENGTH, usual=float(truly.mean()), rng=rng
-        )
+        model = learning.learnt(examples, strength=_STRENGTH, usual=float(truly.mean()), rng=rng)
         # Each labelled text is read by the part that left its phrasing out.
         read = model.probabilities(short, examples.scores, marks=marks) > model.cut
-        grade = _graded(truly, examples.scores[:, 0] > 0, read, group=group, rng=rng)
+        grade = _graded((truly, examples.scores[:, 0] > 0, read), group=group, rng=rng)
         rows.append((theme, int(truly.sum()), *grade))
         if grade[2] > 0:
             models[theme] = model
@@ -143,16 +133,14 @@ def _heard(texts: Sequence[str], theme: str, words: OwnWords) -> Floats:
     return np.array(rows, dtype=float).reshape(-1, 2)
 
 
-def _graded(
-    truly: NDArray[np.bool_], words: NDArray[np.bool_], learnt: NDArray[np.bool_], *, group: NDArray[np.int64],
-    rng: np.random.Generator,
-) -> tuple[float, float, float, float]:  # fmt: skip
+def _graded(said: Sequence[NDArray[np.bool_]], *, group: NDArray[np.int64], rng: np.random.Generator) -> list[float]:
     """F1 of the words and of what was learnt, and the 95 % range of the lead, phrasings drawn again together."""
+    truly, words, learnt = said
     counts = np.hstack([learning.cells(truly, words), learning.cells(truly, learnt)])
     drawn = resampled(counts, pd.Series(group), rng=rng, draws=_DRAWS)
     low, high = np.nanquantile(_f1(drawn[:, 4:]) - _f1(drawn[:, :4]), (0.025, 0.975))
     whole = counts.sum(axis=0)
-    return float(_f1(whole[:4])), float(_f1(whole[4:])), float(low), float(high)
+    return [float(value) for value in (_f1(whole[:4]), _f1(whole[4:]), low, high)]
 
 
 def _f1(counts: Floats) -> Floats:

@@ -24,6 +24,8 @@ STRENGTHS = (6.0, 36.0)  # inverse regularisation, chosen on training texts
 SCORE_SCALE = 1.5  # weight of the scores against n-gram blocks of length 1
 RATIO_STRENGTH, RATIO_SCALE = 0.3, 3.0  # the same two for n-grams weighted by their log-ratio, which are longer
 FOLDS, INNER = 5, 3
+SOLVER: dict[str, Any] = {"solver": "liblinear", "dual": True, "max_iter": 5000, "random_state": 0}
+CHARS: dict[str, Any] = {"analyzer": "char_wb", "ngram_range": (2, 5)}
 MIN_RATED = 20  # rated texts of either kind below which a reader is not graded and shares are not corrected
 
 _NEGATORS = re.compile(r"not|no|never|nor|neither|cannot|without|hardly|barely|nothing|nobody|none|\w+n't")
@@ -36,6 +38,11 @@ class Vocabulary:
 
     words: Any
     chars: Any
+
+    @property
+    def size(self) -> int:
+        """How many n-grams are of words."""
+        return len(self.words.vocabulary_)
 
     def counts(self, texts: Sequence[str]) -> Any:
         """A sparse row a text: word n-grams first, then character n-grams."""
@@ -104,11 +111,8 @@ def marked(text: str) -> list[str]:
     tokens: list[str] = []
     reach = 0
     for token in _TOKEN.findall(text.casefold().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")):
-        if token in ".,!?;:" or token == "but":
-            reach = 0
-            tokens.append(token)
-        elif _NEGATORS.fullmatch(token):
-            reach = 4
+        if token in ".,!?;:" or token == "but" or _NEGATORS.fullmatch(token):
+            reach = 4 if _NEGATORS.fullmatch(token) else 0
             tokens.append(token)
         else:
             tokens.append(f"{token}_NOT" if reach > 0 else token)
@@ -121,7 +125,7 @@ def vocabulary(texts: Sequence[str]) -> Vocabulary:
     from sklearn.feature_extraction.text import CountVectorizer
 
     words = CountVectorizer(analyzer=word_grams).fit(texts)
-    return Vocabulary(words=words, chars=CountVectorizer(analyzer="char_wb", ngram_range=(2, 5)).fit(texts))
+    return Vocabulary(words=words, chars=CountVectorizer(**CHARS).fit(texts))
 
 
 def word_grams(text: str) -> list[str]:
@@ -146,33 +150,6 @@ def weighted(counts: Any, scores: Floats, *, idf: Floats, words: int) -> Any:
     return sparse.hstack(blocks).tocsr()
 
 
-def train(counts: Any, scores: Floats, negative: Floats, *, weight: Floats, strength: float, words: int) -> Linear:
-    """A logistic regression on these rows alone; n-grams that they lack weigh nothing."""
-    from sklearn.linear_model import LogisticRegression
-
-    present = np.asarray((counts > 0).sum(axis=0)).ravel()
-    idf = np.where(present > 0, np.log((1 + counts.shape[0]) / (1 + present)) + 1, 0.0)
-    rows = weighted(counts, scores, idf=idf, words=words)
-    bad = negative > 0.5
-    one = LogisticRegression(C=strength, solver="liblinear", dual=True, max_iter=5000, random_state=0)
-    one.fit(rows, bad, sample_weight=weight)
-    seen = _seen(counts, words)
-    often = [1 + weight[side] @ seen[np.flatnonzero(side)] for side in (bad, ~bad)]
-    # An n-gram that these rows lack says nothing, however the smoothing falls.
-    ratio = np.where(present[:words] > 0, np.log(often[0] / often[0].sum()) - np.log(often[1] / often[1].sum()), 0.0)
-    other = LogisticRegression(C=RATIO_STRENGTH, solver="liblinear", dual=True, max_iter=5000, random_state=0)
-    leaning = sparse.hstack([seen @ sparse.diags_array(ratio), sparse.csr_array(RATIO_SCALE * scores)]).tocsr()
-    other.fit(leaning, bad, sample_weight=weight)
-    return Linear(
-        idf=idf,
-        words=words,
-        weights=one.coef_[0],
-        ratio_weights=ratio * other.coef_[0, :words],
-        score_weights=RATIO_SCALE * other.coef_[0, words:],
-        intercept=float(one.intercept_[0] + other.intercept_[0]) / 2,
-    )
-
-
 def _seen(counts: Any, words: int) -> Any:
     """Which word n-grams stand in a text, however often."""
     return (counts[:, :words] > 0).astype(np.float64)
@@ -180,37 +157,49 @@ def _seen(counts: Any, words: int) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class Examples:
-    """Rated texts to learn from, a row for each text and side its stars were on; `group` numbers phrasings."""
+    """Rated texts to learn from, a row for each text and side its stars were on; `group` numbers phrasings, `marks`
+    are theirs."""
 
     counts: Any
     scores: Floats
     negative: Floats
     weight: Floats
     group: NDArray[np.int64]
-    words: int
+    vocabulary: Vocabulary
+    marks: Sequence[frozenset[int]] = ()
 
-    def part(self, rows: NDArray[Any]) -> Examples:
-        """These rows only."""
-        taken = {name: getattr(self, name)[rows] for name in ("counts", "scores", "negative", "weight", "group")}
-        return Examples(**taken, words=self.words)
+    def trained(self, *, strength: float, rows: Any = slice(None)) -> Linear:
+        """A logistic regression on these rows alone; n-grams that they lack weigh nothing."""
+        from sklearn.linear_model import LogisticRegression
 
-    def trained(self, *, strength: float) -> Linear:
-        """A model of all these rows."""
-        return train(self.counts, self.scores, self.negative, weight=self.weight, strength=strength, words=self.words)
+        words, counts, scores, weight = self.vocabulary.size, self.counts[rows], self.scores[rows], self.weight[rows]
+        present = np.asarray((counts > 0).sum(axis=0)).ravel()
+        idf = np.where(present > 0, np.log((1 + counts.shape[0]) / (1 + present)) + 1, 0.0)
+        bad = self.negative[rows] > 0.5
+        seen_as = weighted(counts, scores, idf=idf, words=words)
+        one = LogisticRegression(C=strength, **SOLVER).fit(seen_as, bad, sample_weight=weight)
+        seen = _seen(counts, words)
+        often = [1 + weight[side] @ seen[np.flatnonzero(side)] for side in (bad, ~bad)]
+        # An n-gram that these rows lack says nothing, however the smoothing falls.
+        leaning = np.log(often[0] / often[0].sum()) - np.log(often[1] / often[1].sum())
+        ratio = np.where(present[:words] > 0, leaning, 0.0)
+        rest = sparse.hstack([seen @ sparse.diags_array(ratio), sparse.csr_array(RATIO_SCALE * scores)]).tocsr()
+        other = LogisticRegression(C=RATIO_STRENGTH, **SOLVER).fit(rest, bad, sample_weight=weight)
+        ratio_weights, score_weights = ratio * other.coef_[0, :words], RATIO_SCALE * other.coef_[0, words:]
+        found = {"weights": one.coef_[0], "ratio_weights": ratio_weights, "score_weights": score_weights}
+        return Linear(idf=idf, words=words, intercept=float(one.intercept_[0] + other.intercept_[0]) / 2, **found)
 
     def folds(self, count: int, *, rng: np.random.Generator) -> NDArray[np.int64]:
         """A fold for each row; phrasings stay together."""
         _, place = np.unique(self.group, return_inverse=True)
-        shuffled = rng.permutation(place.max() + 1) % count
-        found: NDArray[np.int64] = shuffled[place]
-        return found
+        return np.asarray((rng.permutation(place.max() + 1) % count)[place], dtype=np.int64)
 
     def unseen_margins(self, folds: NDArray[np.int64], *, strength: float) -> tuple[Floats, tuple[Linear, ...]]:
         """Each row's margin by a model trained without its fold, and those models."""
         margins, models = np.zeros(len(self.negative)), []
         for fold in range(folds.max() + 1):
             out = folds == fold
-            model = self.part(np.flatnonzero(~out)).trained(strength=strength)
+            model = self.trained(strength=strength, rows=np.flatnonzero(~out))
             margins[out] = model.margins(self.counts[out], self.scores[out])
             models.append(model)
         return margins, tuple(models)
@@ -247,30 +236,16 @@ def best_cut(p: Floats, examples: Examples) -> float:
     return float(np.mean(cuts[found >= found.max() - 1e-9]))
 
 
-def learnt(
-    examples: Examples,
-    *,
-    vocabulary: Vocabulary,
-    marks: Sequence[frozenset[int]],
-    strength: float,
-    usual: float,
-    rng: np.random.Generator,
-) -> Learnt:
-    """The model to read with: parts that each leave a fold of phrasings out, and the whole; `marks` of each row."""
+def learnt(examples: Examples, *, strength: float, usual: float, rng: np.random.Generator) -> Learnt:
+    """The model to read with: parts that each leave a fold of phrasings out, and the whole."""
     folds = examples.folds(FOLDS, rng=rng)
     margins, parts = examples.unseen_margins(folds, strength=strength)
     slope, offset = calibrated(margins, examples)
     cut = best_cut(special.expit(slope * margins + offset), examples)
-    return Learnt(
-        vocabulary=vocabulary,
-        parts=parts,
-        whole=examples.trained(strength=strength),
-        part_of={mark: int(fold) for fold, own in zip(folds, marks, strict=True) for mark in own},
-        slope=slope,
-        offset=offset,
-        cut=cut,
-        usual=min(usual, 0.8 * cut),
-    )
+    part_of = {mark: int(fold) for fold, own in zip(folds, examples.marks, strict=True) for mark in own}
+    chances = {"slope": slope, "offset": offset, "cut": cut, "usual": min(usual, 0.8 * cut)}
+    whole = examples.trained(strength=strength)
+    return Learnt(vocabulary=examples.vocabulary, parts=parts, whole=whole, part_of=part_of, **chances)
 
 
 def cells(truly: ArrayLike, said: ArrayLike) -> Floats:

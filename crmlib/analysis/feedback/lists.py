@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,12 +12,11 @@ from crmlib.analysis.feedback.quotes import QUOTE_DAYS, naming, since
 from crmlib.analysis.feedback.rates import FEW
 from crmlib.analysis.feedback.texts import Readings
 from crmlib.analysis.feedback.themes import OWNERS, THEMES
-from crmlib.analysis.feedback.trend import ACT_WITHIN_DAYS, Trend, quotes_of
+from crmlib.analysis.feedback.trend import ACT_WITHIN_DAYS, Trend, quotes_of, these
 from crmlib.analysis.outreach import reached
 from crmlib.findings import Action, Metric, Part
-
-if TYPE_CHECKING:
-    from crmlib.shop.shop import Shop
+from crmlib.formats import Estimate
+from crmlib.shop.shop import Shop
 
 REPLY_DAYS = 30  # how far back the reply queue looks
 REPLY_WITHIN_DAYS = 3
@@ -50,29 +49,21 @@ def complaints(readings: Readings, trend: Trend) -> pd.DataFrame:
     """
     columns = ["theme", "date", "feedback_id", "order_id", "customer_id", "rating", "names", "text"]
     said = readings.mentions[readings.mentions["complaint"]]
+    counts = said["theme"].value_counts().reindex(THEMES, fill_value=0).sort_values(ascending=False, kind="stable")
     parts = []
-    for theme in dict.fromkeys([*trend.rose, *_loudest(readings)]):
+    for theme in dict.fromkeys([*trend.rose, *counts[counts >= FEW].index[:2]]):
         texts = readings.texts.iloc[said.loc[said["theme"] == theme, "row"]]
         inside = texts["day"] >= since(readings, QUOTE_DAYS)
         if theme in trend.rose:
             inside = (texts["day"] >= trend.since) & (texts["day"] < trend.end)
         texts = texts[inside] if inside.any() else texts
         cause = trend.cause(theme)
-        named = pd.Series(False, index=texts.index)
-        if cause:
-            named = naming(texts["text"], cause.word)
+        named = naming(texts["text"], cause.word) if cause else pd.Series(False, index=texts.index)
         names = np.where(named, cause.word if cause else "", "")
         texts = texts.assign(theme=theme, date=texts["day"].dt.date, names=names, later=~named)
         order = texts.sort_values(["later", "day", "feedback_id"], ascending=[True, False, True])
         parts.append(order[columns])
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
-
-
-def _loudest(readings: Readings) -> list[str]:
-    """The two themes with most complaints, if these are enough to count."""
-    said = readings.mentions.loc[readings.mentions["complaint"], "theme"].value_counts()
-    counts = said.reindex(THEMES, fill_value=0).sort_values(ascending=False, kind="stable")
-    return list(counts[counts >= FEW].index[:2])
 
 
 def part_answers(readings: Readings, *, tickets: bool, shop: Shop | None = None) -> Part:
@@ -85,27 +76,22 @@ def part_answers(readings: Readings, *, tickets: bool, shop: Shop | None = None)
     about = (" about " + queue["theme"].astype(str).str.replace("_", " ")).mask(queue["theme"] == "", "")
     queue = queue.assign(lot="", reason="unhappy" + about + ", no answer on record")
     queue = reached(shop, queue) if shop is not None else queue
-    count, dated = len(queue), readings.texts.empty or bool(readings.texts["day"].notna().any())
-    metric = Metric(
-        id="unanswered",
-        label="Negative texts to answer",
-        value=count if dated else None,
-        unit="texts",
-        n=count if dated else None,
-        headline=dated,
-        note=f"last {REPLY_DAYS} days",
-        definition="texts with one or two stars, or read as negative without clear stars, without a ticket reply since",
-    )
+    dated = readings.texts.empty or bool(readings.texts["day"].notna().any())
+    count = len(queue) if dated else None
+    what = "texts with one or two stars, or read as negative without clear stars, without a ticket reply since"
+    said: dict[str, Any] = {"headline": dated, "note": f"last {REPLY_DAYS} days", "definition": what}
+    unanswered = Estimate(value=count, unit="texts", n=count)
     texts = "this unhappy text" if count == 1 else f"these {formats.number(count)} unhappy texts"
+    why = f"Written in the last {REPLY_DAYS} days, newest first; stars decide where there are any, else the words."
     action = Action(
         what=f"Answer {texts}" + ("" if tickets else ", where still open"),
-        why=f"Written in the last {REPLY_DAYS} days, newest first; stars decide where there are any, else the words."
-        + ("" if tickets else " The data does not say which were answered."),
+        why=why + ("" if tickets else " The data does not say which were answered."),
         count=count,
         by=wording.working_day(readings.as_of, REPLY_WITHIN_DAYS),
         owner="service",
         file="lists/reply_queue.csv",
     )
+    metric = Metric.of(unanswered, id="unanswered", label="Negative texts to answer", **said)
     return Part(metrics=[metric], actions=[action] if count else [], lists={"reply_queue": queue})
 
 
@@ -117,11 +103,9 @@ def part_quotes(readings: Readings, trend: Trend) -> Part:
         stars=[formats.number(value) if value == value else "none" for value in found["rating"]],
         month=[f"{day:%B %Y}" if day is not pd.NaT else "undated" for day in found["day"]],
     )
-    chart = figures.table(
-        frame,
-        caption="Up to three quotes a theme, with one or two stars where there are any",
-        labels={"name": "Theme", "text": "What was written", "stars": "Stars", "month": "When"},
-    )
+    labels = {"name": "Theme", "text": "What was written", "stars": "Stars", "month": "When"}
+    caption = "Up to three quotes a theme, with one or two stars where there are any"
+    chart = figures.table(frame, caption=caption, labels=labels)
     actions = [action for theme in listed["theme"].unique() if theme not in trend.rose
                if (action := _reading_task(theme, listed[listed["theme"] == theme], readings))]  # fmt: skip
     return Part(
@@ -141,15 +125,12 @@ def _reading_task(theme: str, texts: pd.DataFrame, readings: Readings) -> Action
     if misread >= MISREAD:
         return None
     count = len(texts)
-    these = f"this {theme} complaint" if count == 1 else f"these {formats.number(count)} {theme} complaints"
     happy, recent = int((rated >= 4).sum()), bool((pd.to_datetime(texts["date"]) >= since(readings, QUOTE_DAYS)).all())
     stars = f"{happy:,} of {wording.counted(len(rated), 'rated text')} {wording.noun(len(rated), 'carries', 'carry')}"
+    stars = f"{stars} four or five stars." if len(rated) else "None carries stars, so some may be misread."
     return Action(
-        what=f"Read {these} and find the cause",
-        why=wording.sentences(
-            "Of the last year." if recent else "",
-            f"{stars} four or five stars." if len(rated) else "None carries stars, so some may be misread.",
-        ),
+        what=f"Read {these(count, theme)} and find the cause",
+        why=wording.sentences("Of the last year." if recent else "", stars),
         count=count,
         by=wording.working_day(readings.as_of, ACT_WITHIN_DAYS),
         owner=OWNERS[theme],

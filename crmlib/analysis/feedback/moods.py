@@ -104,13 +104,7 @@ def vader(text: str) -> float:
     >>> vader("What a lovely cup") > 0 > vader("The worst cup")
     True
     """
-    return float(vader_shares(text)["compound"])
-
-
-def vader_shares(text: str) -> dict[str, float]:
-    """VADER's compound score and the shares of praising ('pos') and blaming ('neg') words."""
-    shares: dict[str, float] = _analyzer().polarity_scores(text)
-    return shares
+    return float(_analyzer().polarity_scores(text)["compound"])
 
 
 @cache
@@ -162,11 +156,8 @@ def clause_mood(clause: str) -> float:
     if _COMPLAINTS.search(rest):
         heard.append(COMPLAINT)
         rest = _COMPLAINTS.sub(" ", rest)
-    elif not heard or heard[-1] != FAULT:
-        praised = _PRAISES.search(rest)
-        if praised:
-            denied = bool(_DENIES.search(rest[: praised.start()]))
-            heard.append(-PRAISE if denied else PRAISE)
+    elif (not heard or heard[-1] != FAULT) and (praised := _PRAISES.search(rest)):
+        heard.append(-PRAISE if _DENIES.search(rest[: praised.start()]) else PRAISE)
     words = _words(rest)
     # A named fault or complaint outweighs the words of the same clause: 'a lovely dress that never arrived'.
     wronged = bool(heard) and min(heard) < 0
@@ -258,6 +249,6 @@ def _sour(text: str) -> bool:
 def scores(text: str) -> Scores:
     """All that the lexicons and the wording say of a text."""
     plain = normalise(text)
-    said, own = vader_shares(plain), mood(plain)
+    said, own = _analyzer().polarity_scores(plain), mood(plain)
     wording = with_emoji(own.polarity, text)
     return Scores(textblob(text[:LONGEST]), said["compound"], said["pos"], said["neg"], wording, own.mixed)

@@ -152,15 +152,12 @@ def normalise(text: str) -> str:
     text = _IT.sub("it's", text)
     for saying, plain in _SAYINGS:
         text = saying.sub(plain, text)
-    return _paused(_BOUGHT.sub(r"\1item", _AGAIN.sub("time ", _GOODS.sub("item", text))))
-
-
-def _paused(text: str) -> str:
-    """Where a text runs on without a pause, one is set: rules of wording look ahead as far as a clause goes."""
-    pieces = [
-        piece[start : start + CLAUSE] for piece in _PAUSE.split(text) for start in range(0, max(len(piece), 1), CLAUSE)
-    ]
-    return text if max(map(len, _PAUSE.split(text))) <= CLAUSE else ". ".join(pieces)
+    text = _BOUGHT.sub(r"\1item", _AGAIN.sub("time ", _GOODS.sub("item", text)))
+    # Where a text runs on without a pause, one is set: rules of wording look ahead as far as a clause goes.
+    pieces = _PAUSE.split(text)
+    if max(map(len, pieces)) <= CLAUSE:
+        return text
+    return ". ".join(one[start : start + CLAUSE] for one in pieces for start in range(0, max(len(one), 1), CLAUSE))
 
 
 def emoji_mood(text: str) -> float:
@@ -173,11 +170,6 @@ def emoji_mood(text: str) -> float:
     return sum(found) / len(found) if found else 0.0
 
 
-def has_words(text: str) -> bool:
-    """Is there a word in it? Emoji and marks alone are counted and not read."""
-    return any(char.isalpha() for char in text[:LONGEST])
-
-
 def with_emoji(polarity: float, text: str) -> float:
     """What the words of a text come to, moved by its emoji; emoji alone decide where the words say nothing.
 
@@ -187,7 +179,7 @@ def with_emoji(polarity: float, text: str) -> float:
     (0.7, 0.0, -0.6)
     """
     heard = emoji_mood(text)
-    if not heard or not has_words(text):
+    if not heard or not any(char.isalpha() for char in text[:LONGEST]):
         return polarity
     if abs(polarity) < 0.05:
         return heard

@@ -59,7 +59,7 @@ def _over_all(validation: Validation, trend: Trend) -> str:
         low = float(stars.loc[stars["stars"] <= 2, "texts"].sum()) / rated
         lead = f"{formats.share(low)} of the ratings carry one or two stars."
     else:
-        lead = f"{formats.share(validation.share.value)} of the texts we could read are negative."
+        lead = f"{formats.share(validation.share.estimate.value)} of the texts we could read are negative."
     dated, needed = len(trend.weeks), 2 * trend.recent_weeks
     if dated >= needed or not dated:
         return f"{lead} Too few are dated to say whether that changed."

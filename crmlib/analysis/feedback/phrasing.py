@@ -46,16 +46,9 @@ def hash_of(words: Sequence[str]) -> int:
 def groups(marked: Sequence[Iterable[int]]) -> NDArray[np.int64]:
     """A number for each text, the same for texts that are of one phrasing, directly or through others."""
     columns: dict[int, int] = {}
-    rows: list[int] = []
-    cols: list[int] = []
-    for row, marks in enumerate(marked):
-        for mark in marks:
-            rows.append(row)
-            cols.append(columns.setdefault(mark, len(columns)))
-    size = len(marked)
-    joined = coo_array(
-        (np.ones(len(rows)), (rows, np.array(cols, dtype=np.int64) + size)), shape=(size + len(columns),) * 2
-    )
+    places = [(row, columns.setdefault(mark, len(columns))) for row, marks in enumerate(marked) for mark in marks]
+    rows, cols = np.array(places, dtype=np.int64).reshape(-1, 2).T
+    size = len(marked) + len(columns)
+    joined = coo_array((np.ones(len(rows)), (rows, cols + len(marked))), shape=(size, size))
     _, labels = connected_components(joined, directed=False)
-    found: NDArray[np.int64] = np.unique(labels[:size], return_inverse=True)[1].astype(np.int64)
-    return found
+    return np.asarray(np.unique(labels[: len(marked)], return_inverse=True)[1], dtype=np.int64)

@@ -6,13 +6,13 @@ The band bounds the count itself: negative binomial, as scattered as the same fo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special, stats
 
 from crmlib import figures, formats, wording
 from crmlib.analysis.feedback.rates import period_of
@@ -27,8 +27,7 @@ HORIZONS = (30, 90)
 RECENT_DAYS, LONG_DAYS = 56, 364
 ORIGIN_STEP = 28  # days between the earlier days at which a forecast is tried
 MOST_ORIGINS, FEWEST_ORIGINS = 18, 4
-METHODS = ("year", "recent", "year by orders", "recent by orders")
-METHOD_WORDS = {
+METHODS = {
     "year": "as in the last year",
     "recent": "as in the last eight weeks",
     "year by orders": "as often per order as in the last year, orders as a year ago",
@@ -42,12 +41,11 @@ class Ahead:
 
     frame    theme, horizon_days, expected, low, high (of the count, 95 %), method, scatter (variance over mean of
              earlier errors)
-    tried    horizon_days, method, origins, deviance (mean Poisson deviance at earlier days), bias (forecast over
-             actual − 1)
+    origins  earlier days at which the forecasts were tried
     """
 
     frame: pd.DataFrame
-    tried: pd.DataFrame
+    origins: int
     as_of: date
 
 
@@ -59,69 +57,58 @@ def ahead(readings: Readings, orders: pd.DataFrame, *, trend: Trend) -> Ahead:
     """
     period = period_of(readings, orders)
     rows: list[tuple[Any, ...]] = []
-    tries: list[tuple[Any, ...]] = []
+    tried: list[int] = []
     if period and period[1] == readings.as_of:
         daily = _daily(readings, orders, start=period[0])
-        moved = trend.changes["change"] != "no clear change" if len(trend.changes) else []
-        changed = set(trend.changes.loc[moved, "theme"]) if len(trend.changes) else set()
+        changed = set(trend.moved.index) if len(trend.changes) else set()
         for horizon in HORIZONS:
-            _try(daily, horizon, changed=changed, rows=rows, tries=tries)
-    return Ahead(
-        frame=pd.DataFrame(rows, columns=["theme", "horizon_days", "expected", "low", "high", "method", "scatter"]),
-        tried=pd.DataFrame(tries, columns=["horizon_days", "method", "origins", "deviance", "bias"]),
-        as_of=readings.as_of,
-    )
+            if origins := _origins(len(daily), horizon):
+                tried.append(len(origins))
+                rows += _forecasts(daily, horizon, origins, changed=changed)
+    frame = pd.DataFrame(rows, columns=["theme", "horizon_days", "expected", "low", "high", "method", "scatter"])
+    return Ahead(frame=frame, origins=max(tried, default=0), as_of=readings.as_of)
 
 
-def _try(
-    daily: pd.DataFrame, horizon: int, *, changed: set[str], rows: list[tuple[Any, ...]], tries: list[tuple[Any, ...]]
-) -> None:
-    """Try the methods at earlier days, forecast by the best, and add what came of it to `rows` and `tries`."""
-    size = len(daily)
+def _origins(size: int, horizon: int) -> list[int]:
+    """Earlier days to try forecasts at, the latest first; none where they are too few."""
     origins = list(range(size - horizon, LONG_DAYS - 1, -ORIGIN_STEP))[:MOST_ORIGINS]
     # Forecasts by orders need two years before the day; where enough such days are left, only those are tried.
     two_years = [at for at in origins if at >= 2 * LONG_DAYS]
     origins = two_years if len(two_years) > FEWEST_ORIGINS else origins
-    if len(origins) < FEWEST_ORIGINS:
-        return
-    counts = daily[list(THEMES)].to_numpy()
+    return origins if len(origins) >= FEWEST_ORIGINS else []
+
+
+def _forecasts(daily: pd.DataFrame, horizon: int, origins: list[int], *, changed: set[str]) -> list[tuple[Any, ...]]:
+    """Try the methods at earlier days and forecast by the best: rows of `Ahead.frame`."""
+    counts, rows = daily[list(THEMES)].to_numpy(), []
     actual = np.array([counts[at : at + horizon].sum(axis=0) for at in origins], dtype=float)
-    said = {
-        method: np.array([_forecast(daily, at, horizon=horizon, method=method) for at in origins])
-        for method in METHODS
-        if "orders" not in method or min(origins) >= 2 * LONG_DAYS
-    }
+    able = [method for method in METHODS if "orders" not in method or min(origins) >= 2 * LONG_DAYS]
+    said = {one: np.array([_forecast(daily, at, horizon=horizon, method=one) for at in origins]) for one in able}
     deviance = {method: _deviance(actual, found) for method, found in said.items()}
     method = next(name for name in said if deviance[name] <= 1.02 * min(deviance.values()))
-    for name, found in said.items():
-        tries.append((horizon, name, len(origins), deviance[name], found.sum() / max(actual.sum(), 1.0) - 1))
     # Few earlier errors measure their own spread badly: Student's margin over the normal one, for periods apart.
     apart = max(2.0, (origins[0] - origins[-1]) / max(horizon, ORIGIN_STEP) + 1)
     margin = (stats.t.ppf(0.975, apart) / stats.norm.ppf(0.975)) ** 2
     for place, theme in enumerate(THEMES):
         used = method if theme not in changed or method.startswith("recent") else method.replace("year", "recent")
-        expected = float(_forecast(daily, size, horizon=horizon, method=used)[place])
+        expected = float(_forecast(daily, len(daily), horizon=horizon, method=used)[place])
         own = slice(place, place + 1)
         scatter = max(1.0, margin * max(_scatter(actual, said[used]), _scatter(actual[:, own], said[used][:, own])))
         low, high = count_band(expected, scatter=scatter)
         rows.append((theme, horizon, expected, low, high, used, scatter))
+    return rows
 
 
 def predictions(found: Ahead) -> tuple[Prediction, ...]:
     """The same as a later run will grade them: 'delivery_complaints_30d' and its like."""
-    return tuple(
-        Prediction(
-            id=f"{row.theme}_complaints_{row.horizon_days}d",
-            label=f"{row.theme.capitalize()} complaints in the next {row.horizon_days} days",
-            unit="complaints",
-            value=round(float(row.expected), 2),
-            low=float(row.low),
-            high=float(row.high),
-            start=found.as_of,
-            end=found.as_of + timedelta(days=int(row.horizon_days)),
-        )
-        for row in found.frame.itertuples()
-    )
+    made = []
+    for row in found.frame.itertuples():
+        label = f"{row.theme.capitalize()} complaints in the next {row.horizon_days} days"
+        span: dict[str, Any] = {"start": found.as_of, "end": found.as_of + timedelta(days=int(row.horizon_days))}
+        said: dict[str, Any] = {"value": round(float(row.expected), 2), "low": float(row.low), "high": float(row.high)}
+        id_ = f"{row.theme}_complaints_{row.horizon_days}d"
+        made.append(Prediction(id=id_, label=label, unit="complaints", **said, **span))
+    return tuple(made)
 
 
 def grade(readings: Readings, due: Sequence[Due]) -> tuple[Grade, ...]:
@@ -175,9 +162,7 @@ def _forecast(daily: pd.DataFrame, at: int, *, horizon: int, method: str) -> Flo
 def _deviance(actual: Floats, expected: Floats) -> float:
     """Mean Poisson deviance; a forecast of nothing counts as a tenth of an event."""
     mean = np.maximum(expected, 0.1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        log = np.where(actual > 0, actual * np.log(actual / mean), 0.0)
-    return float(2 * (log - (actual - mean)).mean())
+    return float(2 * (special.xlogy(actual, actual / mean) - (actual - mean)).mean())
 
 
 def _scatter(actual: Floats, expected: Floats) -> float:
@@ -189,59 +174,46 @@ def _scatter(actual: Floats, expected: Floats) -> float:
 def part_ahead(readings: Readings, orders: pd.DataFrame, trend: Trend, due: Sequence[Due] = ()) -> Part:
     """How many complaints are to be expected, and how did earlier such numbers (`due`) turn out?"""
     found, grades = ahead(readings, orders, trend=trend), grade(readings, due)
-    marked, tables = _marked(grades), {"ahead": found.frame}
+    part = Part(
+        title="We can't say how many complaints the next weeks bring",
+        sentence="That needs a year and a half of dated texts and orders up to this day.",
+        detail=True,
+        grades=grades,
+        certain=_marked(grades),
+        tables={"ahead": found.frame},
+    )
     if found.frame.empty:
-        return Part(
-            title="We can't say how many complaints the next weeks bring",
-            sentence="That needs a year and a half of dated texts and orders up to this day.",
-            detail=True,
-            grades=grades,
-            certain=marked,
-            tables=tables,
-        )
+        return part
     shown = found.frame.assign(
         name=found.frame["theme"].str.capitalize(),
         span=[f"next {days} days" for days in found.frame["horizon_days"]],
-        how=found.frame["method"].map(METHOD_WORDS),
+        how=found.frame["method"].map(METHODS),
     )
     row = next(found.frame[found.frame["theme"] == trend.leading[0]].itertuples())
     count = wording.counted(round(row.expected), f"{row.theme} complaint")
     expect = f"Expect {'about ' if round(row.expected) else ''}{count} in the next {row.horizon_days} days"
-    return Part(
+    labels = {"name": "Theme", "span": "When", "expected": "Expected", "low": "From", "high": "To", "how": "If"}
+    forms: dict[str, Any] = dict.fromkeys(("low", "high"), formats.number)
+    forms["expected"] = lambda value: formats.number(value, digits=0 if value >= 10 else 1)
+    caption = "Complaints to be expected by theme; 'from' and 'to' bound the count itself (95 %)"
+    return replace(
+        part,
         title=expect,
         sentence=f"Between {row.low:.0f} and {row.high:.0f} would be no surprise; a later run says what came.",
-        detail=True,
-        chart=figures.table(
-            shown,
-            caption="Complaints to be expected by theme; 'from' and 'to' bound the count itself (95 %)",
-            labels={"name": "Theme", "span": "When", "expected": "Expected", "low": "From", "high": "To", "how": "If"},
-            formats={
-                "expected": lambda value: formats.number(value, digits=0 if value >= 10 else 1),
-                "low": formats.number,
-                "high": formats.number,
-            },
-            file="tables/ahead.csv",
-        ),
+        chart=figures.table(shown, caption=caption, labels=labels, formats=forms, file="tables/ahead.csv"),
         ahead=[f"{expect} ({row.low:.0f} to {row.high:.0f})."],
         predictions=predictions(found),
-        grades=grades,
-        certain=marked,
         method=[
-            "The numbers ahead come from the plainest forecast that erred least at "
-            f"{int(found.tried['origins'].max())} earlier days; their bands are as wide as those errors."
+            f"The numbers ahead come from the plainest forecast that erred least at {found.origins} earlier days; "
+            "their bands are as wide as those errors."
         ],
-        tables=tables,
     )
 
 
 def _marked(grades: Sequence[Grade]) -> list[str]:
     """How earlier predictions turned out, as a sentence; none where none was due."""
-    inside = sum(
-        one.due.prediction.low is not None
-        and one.due.prediction.high is not None
-        and one.due.prediction.low <= one.actual <= one.due.prediction.high
-        for one in grades
-    )
+    ranges = [(one.due.prediction.low, one.actual, one.due.prediction.high) for one in grades]
+    inside = sum(low is not None and high is not None and low <= actual <= high for low, actual, high in ranges)
     if not grades:
         return []
     if len(grades) == 1:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import functools
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -10,20 +11,13 @@ import numpy as np
 import pandas as pd
 
 from crmlib import figures, formats, wording
+from crmlib.analysis.feedback import reliability
 from crmlib.analysis.feedback.quotes import quoted
-from crmlib.analysis.feedback.reliability import (
-    FIRST,
-    MEASURED,
-    OBLIQUE,
-    OBLIQUE_FIRST,
-    SENTENCES,
-    actual,
-    mean_score,
-    together,
-)
+from crmlib.analysis.feedback.reliability import FIRST, MEASURED, OBLIQUE, OBLIQUE_FIRST, SENTENCES, together
 from crmlib.analysis.feedback.texts import Readings
 from crmlib.analysis.feedback.themes import THEMES
 from crmlib.findings import Caveat, Chart, Metric, Part
+from crmlib.formats import Estimate
 from crmlib.stats import rate_interval
 
 CLEAR = 0.975  # share of draws in which a theme must be the most common to be called so
@@ -72,20 +66,14 @@ def rates(readings: Readings, orders: pd.DataFrame, *, seed: int = 0) -> Rates:
         frame = frame.assign(per_1000_orders=1000 * counted / total, low=low, high=high, in_period=counted)
     counted, out_of = frame["in_period"].to_numpy(float), total or max(len(texts), 1)
     frame = frame.assign(per_1000_texts=1000 * frame["negative"] / max(len(texts), 1))
-    drawn = 1000 * actual(counted, THEMES, rng=np.random.default_rng(seed)) / out_of
+    drawn = 1000 * reliability.actual(counted, THEMES, rng=np.random.default_rng(seed)) / out_of
     frame["actual_low"], frame["actual_high"] = np.quantile(drawn, (0.025, 0.975), axis=0)
     ahead = np.bincount(drawn.argmax(axis=1), minlength=len(THEMES)) / len(drawn)
     first = THEMES[int(ahead.argmax())] if ahead.max() >= CLEAR and counted.any() else ""
+    frame = frame.assign(in_period=frame.pop("in_period"))
+    count: dict[str, Any] = {"texts": int(inside.sum()), "orders": total, "undated": int((~dated).sum())}
     start_day, end_day = period or (None, None)
-    return Rates(
-        frame=frame.assign(in_period=frame.pop("in_period")),
-        first=first,
-        texts=int(inside.sum()),
-        orders=total,
-        start=start_day,
-        end=end_day,
-        undated=int((~dated).sum()),
-    )
+    return Rates(frame=frame, first=first, start=start_day, end=end_day, **count)
 
 
 def period_of(readings: Readings, orders: pd.DataFrame) -> tuple[date, date] | None:
@@ -124,18 +112,10 @@ def part_rates(readings: Readings, orders: pd.DataFrame) -> Part:
         if found.orders:
             most = f"{formats.number(top[column], digits=1)} per 1,000 orders{span}"
         sentence = wording.sentences(f"{wording.upper(most)}.", quoted(readings, str(top["theme"])))
-        chart = figures.bars(
-            frame,
-            label="name",
-            value=column,
-            low="actual_low",
-            high="actual_high",
-            what=f"Complaints per 1,000 {per}",
-            form=lambda value: formats.number(value, digits=1),
-            strong="first",
-            caption="Bars: complaints found. Lines: how many there may be, with those missed and misread.",
-            table=_table(frame, found),
-        )
+        caption = "Bars: complaints found. Lines: how many there may be, with those missed and misread."
+        ends: dict[str, Any] = {"label": "name", "low": "actual_low", "high": "actual_high", "strong": "first"}
+        what, form = f"Complaints per 1,000 {per}", functools.partial(formats.number, digits=1)
+        chart = figures.bars(frame, value=column, what=what, form=form, caption=caption, table=chart.table, **ends)
     return Part(
         title=title,
         sentence=sentence,
@@ -150,34 +130,18 @@ def part_rates(readings: Readings, orders: pd.DataFrame) -> Part:
 def _metrics(found: Rates) -> list[Metric]:
     if not found.orders:
         return []
-    definition = (
-        "texts that speak negatively of the theme or name one of its faults (with four or five stars only a fault in a "
-        "text that reads negative as a whole), or mention it without praise under one or two stars, per 1,000 orders "
-        "of the period; Garwood's 95 % interval of the count"
-    )
-    texts = Metric(
-        id="texts_per_1000_orders",
-        label="Texts per 1,000 orders",
-        value=1000 * found.texts / found.orders,
-        unit="texts",
-        n=found.orders,
-        definition="texts of the period / orders of the period × 1,000",
-    )
-    themes = [
-        Metric(
-            id=f"{row.theme}_complaints",
-            label=f"{row.theme.capitalize()} complaints per 1,000 orders, all time",
-            value=row.per_1000_orders,
-            unit="complaints",
-            n=found.orders,
-            low=row.low,
-            high=row.high,
-            note=f"{row.in_period:,} in {wording.counted(found.orders, 'order')}",
-            definition=definition,
-        )
-        for row in found.frame.itertuples()
-    ]
-    return [texts, *themes]
+    definition = "texts that speak negatively of the theme or name one of its faults (with four or five stars only a "
+    definition += "fault in a text that reads negative as a whole), or mention it without praise under one or two "
+    definition += "stars, per 1,000 orders of the period; Garwood's 95 % interval of the count"
+    texts = Estimate(value=1000 * found.texts / found.orders, unit="texts", n=found.orders)
+    per_order, what = "Texts per 1,000 orders", "texts of the period / orders of the period × 1,000"
+    metrics = [Metric.of(texts, id="texts_per_1000_orders", label=per_order, definition=what)]
+    for row in found.frame.itertuples():
+        rate = replace(texts, value=row.per_1000_orders, low=row.low, high=row.high, unit="complaints")
+        note = f"{row.in_period:,} in {wording.counted(found.orders, 'order')}"
+        label = f"{row.theme.capitalize()} complaints per 1,000 orders, all time"
+        metrics.append(Metric.of(rate, id=f"{row.theme}_complaints", label=label, note=note, definition=definition))
+    return metrics
 
 
 def _table(frame: pd.DataFrame, found: Rates) -> dict[str, Any]:
@@ -186,33 +150,23 @@ def _table(frame: pd.DataFrame, found: Rates) -> dict[str, Any]:
         labels["in_period"] = "Of them while there are orders"
     rated = {"per_1000_orders": "Per 1,000 orders"} if found.orders else {"per_1000_texts": "Per 1,000 texts"}
     labels |= rated | {"actual_low": "In truth from", "actual_high": "To"}
-    rate = dict.fromkeys(
-        ("per_1000_orders", "per_1000_texts", "actual_low", "actual_high"),
-        lambda value: formats.number(value, digits=2),
-    )
-    return figures.tabulate(
-        frame.assign(
-            precision=[MEASURED[theme].precision for theme in frame["theme"]],
-            recall=[MEASURED[theme].recall for theme in frame["theme"]],
-        ),
-        caption=f"Complaints by theme; the test is of words alone, on {SENTENCES} sentences written for it",
-        labels=labels | {"precision": "Test: right of found", "recall": "Test: found of all"},
-        formats=rate | dict.fromkeys(("texts", "negative", "in_period"), formats.people),
-        file="tables/themes.csv",
-    )
+    labels |= {"precision": "Test: right of found", "recall": "Test: found of all"}
+    tested = {name: [getattr(MEASURED[theme], name) for theme in frame["theme"]] for name in ("precision", "recall")}
+    forms: dict[str, Any] = dict.fromkeys(("texts", "negative", "in_period"), formats.people)
+    forms |= dict.fromkeys((*rated, "actual_low", "actual_high"), functools.partial(formats.number, digits=2))
+    caption = f"Complaints by theme; the test is of words alone, on {SENTENCES} sentences written for it"
+    frame = frame.assign(**tested)
+    return figures.tabulate(frame, caption=caption, labels=labels, formats=forms, file="tables/themes.csv")
 
 
 def _caveats() -> list[Caveat]:
-    right, _, missed = np.array([mean_score(theme) for theme in THEMES]).T
+    right, _, missed = np.array([reliability.mean_score(theme) for theme in THEMES]).T
     weakest = [THEMES[i] for i in np.argsort(right / (right + missed), kind="stable")[:2]]
-    return [
-        Caveat(text="Those who write are not all customers; nothing here speaks for the silent."),
-        Caveat(
-            text=f"About {10 * (missed / (right + missed)).mean():.0f} in 10 complaints are missed, most about "
-            f"{wording.listed(weakest)}: compare a theme with itself over time, not with others."
-        ),
-        Caveat(text="Sarcasm is often misread; a single text's reading is a hint."),
-    ]
+    silent = "Those who write are not all customers; nothing here speaks for the silent."
+    share = f"About {10 * (missed / (right + missed)).mean():.0f} in 10 complaints are missed, most about "
+    share += f"{wording.listed(weakest)}: compare a theme with itself over time, not with others."
+    irony = "Sarcasm is often misread; a single text's reading is a hint."
+    return [Caveat(text=text) for text in (silent, share, irony)]
 
 
 def _measured(found: Rates) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import ibis.expr.types as ir
 import numpy as np
@@ -27,21 +27,12 @@ from crmlib.analysis.feedback.normalising import bounded
 from crmlib.analysis.feedback.reading import Reader, text_key
 from crmlib.analysis.feedback.taught import NAME, SENTENCES, shipped
 from crmlib.findings import Metric, Part
-from crmlib.formats import outline
+from crmlib.formats import Estimate, outline
+from crmlib.shop.shop import Shop
 from crmlib.stats.resampling import resampled
 
-if TYPE_CHECKING:
-    from crmlib.shop.shop import Shop
-
-NAMES: Mapping[str, str] = MappingProxyType(
-    {
-        "model": "the shop's own model",
-        "taught": NAME,
-        "rules": "TextBlob with rules",
-        "textblob": "TextBlob alone",
-        "vader": "VADER",
-    }
-)
+_NAMES = {"model": "the shop's own model", "taught": NAME, "rules": "TextBlob with rules", "textblob": "TextBlob alone"}
+NAMES: Mapping[str, str] = MappingProxyType(_NAMES | {"vader": "VADER"})
 READERS = tuple(NAMES)
 _CONTEST = ("reader", "macro_f1", "low", "high", "lead", "lead_low", "lead_high", "over_taught_low", "over_taught_high")
 MIN_PHRASINGS = 60  # phrasings on either side of the stars below which nothing is learnt
@@ -101,41 +92,29 @@ def learn(shop: Shop, texts: ir.Table, *, reader: Reader, seed: int = 0, draws: 
     sides = usable.groupby("bad")["group"].nunique()
     few = int(sides.min()) if len(sides) == 2 else 0
     if few < MIN_PHRASINGS:
-        reason = (
-            f"nothing was learnt from this shop's own stars: that needs {MIN_PHRASINGS} different phrasings with one "
-            f"or two and with four or five stars, and the rarer side has {few}"
-        )
+        reason = f"nothing was learnt from this shop's own stars: that needs {MIN_PHRASINGS} different phrasings with "
+        reason += f"one or two and with four or five stars, and the rarer side has {few}"
         return _untaught(usable, reader=reader, rng=rng, draws=draws, reason=reason)
-    examples, marks, vocabulary = _examples(usable, known)
-    tested, origins, strength = _tested(usable, known, vocabulary=vocabulary, rng=rng)
+    examples = _examples(usable, known)
+    tested, origins, strength = _tested(usable, known, vocabulary=examples.vocabulary, rng=rng)
     if min(tested["bad"].sum(), (~tested["bad"]).sum()) < MIN_RATED:
-        reason = (
-            f"a model of this shop's own stars could not be judged: fewer than {MIN_RATED} later texts carry one or "
-            "two, or four or five, stars"
-        )
+        reason = f"a model of this shop's own stars could not be judged: fewer than {MIN_RATED} later texts carry one "
+        reason += "or two, or four or five, stars"
         return _untaught(usable, reader=reader, rng=rng, draws=draws, reason=reason)
     contest = _contest(tested, readers=READERS, rng=rng, draws=draws)
     rivals = contest[contest["reader"] != "model"].sort_values("lead_low")
     if (rivals["lead_low"] > 0).all():
         usual = float(usable["bad"].mean())
-        model = learning.learnt(examples, vocabulary=vocabulary, marks=marks, strength=strength, usual=usual, rng=rng)
+        model = learning.learnt(examples, strength=strength, usual=usual, rng=rng)
         reader = replace(reader, learnt=model)
         reason = "a model learnt from this shop's own stars reads: it beat every other on later texts it had not seen"
     else:
         reader = _ahead(reader, contest)
-        reason = (
-            "a model learnt from this shop's own stars was tried and is not used: it is not clearly better than "
-            f"{NAMES[rivals['reader'].iloc[0]]}"
-        )
-    return Learning(
-        reader=reader,
-        contest=contest,
-        tested=len(tested),
-        phrasings=int(tested["group"].nunique()),
-        reason=reason,
-        origins=origins,
-        reciting=float(macro_f1(cells(tested["bad"], tested["reciting"]).sum(axis=0))),
-    )
+        reason = "a model learnt from this shop's own stars was tried and is not used: it is not clearly better than "
+        reason += NAMES[rivals["reader"].iloc[0]]
+    reciting = float(macro_f1(cells(tested["bad"], tested["reciting"]).sum(axis=0)))
+    size: dict[str, Any] = {"tested": len(tested), "phrasings": int(tested["group"].nunique())}
+    return Learning(reader=reader, contest=contest, reason=reason, origins=origins, reciting=reciting, **size)
 
 
 def _rated(shop: Shop, texts: ir.Table) -> tuple[pd.DataFrame, dict[int, Scores]]:
@@ -161,24 +140,21 @@ def _rated(shop: Shop, texts: ir.Table) -> tuple[pd.DataFrame, dict[int, Scores]
 
 def _examples(
     rows: pd.DataFrame, known: Mapping[int, Scores], *, vocabulary: learning.Vocabulary | None = None
-) -> tuple[learning.Examples, list[frozenset[int]], learning.Vocabulary]:
+) -> learning.Examples:
     """One row a distinct text and side; a text written n times weighs 1 + log n, shared out as its stars were."""
-    sides = rows.groupby(["key", "bad"], sort=True)
-    counted = sides.agg(
-        times=("text", "size"), text=("text", "first"), group=("group", "first"), marks=("marks", "first")
-    )
-    counted = counted.reset_index()
+    sides = rows.groupby(["key", "bad"], sort=True)[["text", "group", "marks"]]
+    counted = sides.first().assign(times=sides.size()).reset_index()
     total = counted.groupby("key")["times"].transform("sum")
     vocabulary = vocabulary or learning.vocabulary(counted["text"].drop_duplicates().tolist())
-    examples = learning.Examples(
+    return learning.Examples(
         counts=vocabulary.counts(counted["text"].tolist()),
         scores=learning.matrix([known[key] for key in counted["key"]]),
         negative=counted["bad"].to_numpy(float),
         weight=((1 + np.log(total)) * counted["times"] / total).to_numpy(float),
         group=counted["group"].to_numpy(np.int64),
-        words=len(vocabulary.words.vocabulary_),
+        vocabulary=vocabulary,
+        marks=list(counted["marks"]),
     )
-    return examples, list(counted["marks"]), vocabulary
 
 
 def _tested(
@@ -197,9 +173,9 @@ def _tested(
         sides = before.groupby("bad")["group"].nunique()
         if len(sides) < 2 or after.empty or sides.min() < MIN_PHRASINGS / 2:
             continue
-        earlier, _, _ = _examples(before, known, vocabulary=vocabulary)
+        earlier = _examples(before, known, vocabulary=vocabulary)
         strength = strength or learning.chosen_strength(earlier, rng=rng)
-        judged.append(_judged(earlier, after, known, vocabulary=vocabulary, strength=strength, rng=rng))
+        judged.append(_judged(earlier, after, known, strength=strength, rng=rng))
         origins.append(pd.Timestamp(since).date())
     tested = pd.concat(judged) if judged else pd.DataFrame(columns=["bad", "group", *READERS], dtype=bool)
     return tested, tuple(origins), strength
@@ -210,7 +186,6 @@ def _judged(
     after: pd.DataFrame,
     known: Mapping[int, Scores],
     *,
-    vocabulary: learning.Vocabulary,
     strength: float,
     rng: np.random.Generator,
 ) -> pd.DataFrame:
@@ -219,18 +194,14 @@ def _judged(
     Phrasings are dealt into folds over the whole time. A later text is read by the model of earlier texts that leaves
     its fold out, so nothing it was trained on was later or alike.
     """
-    own = [frozenset([group]) for group in earlier.group]
-    model = learning.learnt(earlier, vocabulary=vocabulary, marks=own, strength=strength, usual=1.0, rng=rng)
+    by_group = replace(earlier, marks=[frozenset([group]) for group in earlier.group])
+    model = learning.learnt(by_group, strength=strength, usual=1.0, rng=rng)
     once = after.drop_duplicates("key")
     texts, scored = once["text"].tolist(), learning.matrix([known[key] for key in once["key"]])
-    called = {
-        name: model.probabilities(texts, scored, marks=marks) > model.cut
-        for name, marks in (
-            ("model", [frozenset([group]) for group in once["group"]]),
-            ("reciting", [frozenset[int]()] * len(once)),
-        )
-    }
-    said = pd.DataFrame(called, index=once["key"]).join(_strangers(once, known))
+    groups, none = [frozenset([group]) for group in once["group"]], [frozenset[int]()] * len(once)
+    said = _strangers(once, known)
+    for name, marks in (("model", groups), ("reciting", none)):
+        said[name] = model.probabilities(texts, scored, marks=marks) > model.cut
     return after[["bad", "group"]].assign(**{name: said[name].loc[after["key"]].to_numpy() for name in said})
 
 
@@ -240,10 +211,10 @@ def _strangers(once: pd.DataFrame, known: Mapping[int, Scores]) -> pd.DataFrame:
     Where one hears nothing it goes with the many, who are content.
     """
     scored = [known[key] for key in once["key"]]
-    said: dict[str, Any] = {"taught": shipped().strengths(once["text"].tolist(), scored) < 0}
-    for name, field in {"rules": "wording", "textblob": "textblob", "vader": "vader"}.items():
-        said[name] = [getattr(score, field) < 0 for score in scored]
-    return pd.DataFrame(said, index=once["key"])
+    said: dict[str, Any] = {"taught": shipped().strengths(once["text"].tolist(), scored)}
+    said |= {"rules": [score.wording for score in scored]}
+    said |= {name: [getattr(score, name) for score in scored] for name in ("textblob", "vader")}
+    return pd.DataFrame(said, index=once["key"]) < 0
 
 
 def _ahead(reader: Reader, contest: pd.DataFrame) -> Reader:
@@ -303,25 +274,12 @@ def part_readers(learning: Learning) -> Part:
         title = f"A model of the shop's own stars reads {better}"
         sentence = "So the model is used." if learning.chosen else f"So a simpler one is used: {used}."
         labels |= {"lead": "Lead of the shop's own model", "lead_low": "Lead from", "lead_high": "Lead to"}
-    table = figures.tabulate(
-        frame,
-        caption="Macro F1 by reader, and how far the shop's own model is ahead of it (paired)",
-        labels=labels,
-        formats=dict.fromkeys(labels.keys() - {"name"}, _two),
-        file="tables/readers.csv",
-    )
-    chart = figures.dots(
-        frame,
-        label="name",
-        value="macro_f1",
-        low="low",
-        high="high",
-        what="Macro F1 (1 is perfect)",
-        form=_two,
-        strong="used",
-        caption="Against stars, one and two against four and five, on every text.",
-        table=table,
-    )
+    caption = "Macro F1 by reader, and how far the shop's own model is ahead of it (paired)"
+    forms = dict.fromkeys(labels.keys() - {"name"}, _two)
+    table = figures.tabulate(frame, caption=caption, labels=labels, formats=forms, file="tables/readers.csv")
+    said: dict[str, Any] = {"what": "Macro F1 (1 is perfect)", "form": _two, "strong": "used", "table": table}
+    caption = "Against stars, one and two against four and five, on every text."
+    chart = figures.dots(frame, value="macro_f1", caption=caption, **said)
     return Part(
         title=title,
         sentence=sentence,
@@ -352,15 +310,11 @@ def _two(value: float) -> str:
 def _judged_words(learning: Learning) -> str:
     """How the readers were judged, and what came of it."""
     if learning.of("model")[0] is None:
-        text = (
-            f"The software is checked against your own star ratings; {learning.reason}. So {NAMES[learning.used]} reads"
-        )
-        return f"{text}{_two_compared(learning)}."
+        text = f"The software is checked against your own star ratings; {learning.reason}. So {NAMES[learning.used]}"
+        return f"{text} reads{_two_compared(learning)}."
     said = ", ".join(f"{_two(learning.of(name)[0] or 0)} for {NAMES[name]}" for name in READERS)
-    text = (
-        f"We checked the software against your own star ratings: on {learning.tested:,} later texts in "
-        f"{learning.phrasings:,} phrasings left out of training, macro F1 is {said}."
-    )
+    text = f"We checked the software against your own star ratings: on {learning.tested:,} later texts in "
+    text += f"{learning.phrasings:,} phrasings left out of training, macro F1 is {said}."
     if not learning.chosen:
         rival = learning.contest.set_index("reader", drop=False).loc[_rival(learning)]
         lead = f"between {_two(rival['lead_low'])} and {_two(rival['lead_high'])}"
@@ -388,24 +342,22 @@ def _metrics(learning: Learning) -> list[Metric]:
         days = ", ".join(formats.day(day) for day in learning.origins)
         where = (
             f"on rated texts later than training (from {days}) in phrasings left out of training, 3 stars left out; "
-            "95 % interval over phrasings"
         )
+        where += "95 % interval over phrasings"
     found = []
     for reader, name in NAMES.items():
         value, low, high = learning.of(reader)
-        graded = Metric(
-            id="macro_f1" if reader == "model" else f"macro_f1_{reader}",
-            label=f"Macro F1 of {'a model of this shop' if reader == 'model' else name}",
-            value=value,
-            unit="index",
-            n=None if value is None else learning.tested,
-            low=low,
-            high=high,
-            definition=learning.reason if value is None else where,
-        )
-        if reader == "model" and value is not None and not learning.chosen:
+        id_, label = f"macro_f1_{reader}", f"Macro F1 of {name}"
+        if reader == "model":
+            id_, label = "macro_f1", "Macro F1 of a model of this shop"
+        nothing = Metric(id=id_, label=label, value=None, unit="index", definition=learning.reason)
+        if reader == "model" and not learning.chosen:
             # A grade of a model that does not read says nothing of this page's readings.
-            found.append(replace(graded, value=None, n=None, low=None, high=None, definition=learning.reason))
-            graded = replace(graded, id="macro_f1_tried", label=f"{graded.label}, tried and not used")
-        found.append(graded)
+            found.append(nothing)
+            id_, label = "macro_f1_tried", f"{label}, tried and not used"
+        if value is not None:
+            f1 = Estimate(value=value, unit="index", n=learning.tested, low=low, high=high)
+            found.append(Metric.of(f1, id=id_, label=label, definition=where))
+        elif nothing not in found:
+            found.append(nothing)
     return found

@@ -109,12 +109,8 @@ class Reader:
         else:
             strengths = [score.wording for score in found]
         about = self.labelled.about(ours, self.words)
-        read = iter(
-            [
-                self._reading(text, strength, score, {theme: bool(said[row]) for theme, said in about.items()})
-                for row, (text, strength, score) in enumerate(zip(ours, strengths, found, strict=True))
-            ]
-        )
+        each = [{theme: bool(said[row]) for theme, said in about.items()} for row in range(len(ours))]
+        read = map(self._reading, ours, strengths, found, each)
         return [next(read) if own else Reading("other_language", 0.0) for own in english]
 
     def _reading(self, text: str, strength: float, score: Scores, about: Mapping[str, bool]) -> Reading:

@@ -20,6 +20,7 @@ _RULES = tuple(
 _NAMED = re.compile(pattern("redaction", lexicon("redaction")["named"]))
 _NOBODY = frozenset(lexicon("redaction")["nobody"].split())
 _SPLITS = re.compile(r"[\s'’-]+")
+_BREAKS, _UNSEEN = "\n\r\t\v\f\x85\u2028\u2029", ("Cc", "Cf", "Co", "Cs", "Cn")
 _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 _GERMAN = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "æ": "ae", "ø": "oe", "å": "aa"})
 
@@ -38,12 +39,8 @@ def redact(
     'Call me: [phone], [e-mail]'
     """
     clean = unicodedata.normalize("NFKC", text)
-    clean = "".join(
-        " " if char in "\n\r\t\v\f\x85\u2028\u2029" else char
-        for char in clean
-        if char in "\n\r\t\v\f\x85\u2028\u2029" or unicodedata.category(char) not in ("Cc", "Cf", "Co", "Cs", "Cn")
-    )
-    clean = re.sub(r"\s+", " ", clean).strip()
+    kept = (char for char in clean if char in _BREAKS or unicodedata.category(char) not in _UNSEEN)
+    clean = re.sub(r"\s+", " ", "".join(kept)).strip()
     # Digits of every script become 0 to 9, so that one pattern finds them all.
     clean = "".join(str(unicodedata.digit(char)) if char.isdigit() and not char.isascii() else char for char in clean)
     for code in sorted({str(value).strip() for value in ids if value and str(value).strip()}, key=len, reverse=True):
@@ -92,9 +89,7 @@ def _name_forms(names: Iterable[str | None]) -> frozenset[str]:
 def _without_name(word: str, known: frozenset[str]) -> str:
     pieces = [piece for piece in _SPLITS.split(word) if piece]
     spellings = {_fold(piece) for piece in (word, "".join(pieces), *pieces)}
-    spellings |= {
-        _fold(spelling.translate(_GERMAN)) for spelling in (word.casefold(), *(piece.casefold() for piece in pieces))
-    }
+    spellings |= {_fold(piece.casefold().translate(_GERMAN)) for piece in (word, *pieces)}
     # "Annas Tasse": a genitive without apostrophe.
     spellings |= {spelling[:-1] for spelling in spellings if spelling.endswith("s") and len(spelling) > 3}
     return "[name]" if spellings & known else word

@@ -102,14 +102,10 @@ def actual(found: ArrayLike, themes: Sequence[str], *, rng: np.random.Generator,
     return drawn
 
 
-def mean_score(theme: str) -> tuple[float, float, float]:
+def mean_score(theme: str) -> tuple[float, ...]:
     """Found and right, found and wrong, missed: the mean of the first score and the latest on all written sentences."""
     scores = [part[theme] for part in (FIRST, MEASURED, OBLIQUE_FIRST, OBLIQUE) if theme in part]
-    return (
-        sum(score.right for score in scores) / 2,
-        sum(score.wrong for score in scores) / 2,
-        sum(score.missed for score in scores) / 2,
-    )
+    return tuple(sum(getattr(one, name) for one in scores) / 2 for name in ("right", "wrong", "missed"))
 
 
 def together(counts: Mapping[str, Counted]) -> Counted:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -52,33 +52,30 @@ def satisfaction(trend: Trend) -> Satisfaction | None:
 
     Given their sum, unhappy texts of the last weeks are binomial with these weeks' share of all rated (or read) texts.
     """
-    recent, before = _periods(trend)
+    sums = trend.weeks.drop(columns="week")
+    recent = sums.tail(trend.recent_weeks).sum()
+    before = sums.iloc[: -trend.recent_weeks].tail(trend.before_weeks).sum()
     for basis, least in _LEAST.items():
         count, per = _COLUMNS[basis]
         found = compared(trend.weeks, [count], per=per, recent_weeks=trend.recent_weeks)
-        if found is None or min(found[-1]) < least:
+        if found is None or min(found[1]) < least:
             continue
-        ratio, _, _, p, (now, then) = found
+        row, (now, then) = found[0].iloc[0], found[1]
         low, high = (float(end) for end in share_interval(recent[count], now))
         share, earlier = float(recent[count] / now), float(before[count] / then)
-        clear = p[0] < 0.05 and share != earlier
+        clear = row["p_value"] < 0.05 and share != earlier
+        stars, stars_before = float(recent["stars"] / now), float(before["stars"] / then)
         return Satisfaction(
             basis=basis,
             recent=Estimate(value=share, low=low, high=high, unit="share", n=int(now)),
             before=earlier,
-            ratio=float(ratio[0]),
-            p_value=float(p[0]),
+            ratio=float(row["ratio"]),
+            p_value=float(row["p_value"]),
             change=("rose" if share > earlier else "fell") if clear else "no clear change",
-            stars=float(recent["stars"] / now) if basis == "stars" else None,
-            stars_before=float(before["stars"] / then) if basis == "stars" else None,
+            stars=stars if basis == "stars" else None,
+            stars_before=stars_before if basis == "stars" else None,
         )
     return None
-
-
-def _periods(trend: Trend) -> tuple[pd.Series, pd.Series]:
-    sums = trend.weeks.drop(columns="week")
-    before = sums.iloc[: -trend.recent_weeks].tail(trend.before_weeks)
-    return sums.tail(trend.recent_weeks).sum(), before.sum()
 
 
 def part_unhappy(found: Satisfaction | None, trend: Trend) -> Part | None:
@@ -94,45 +91,26 @@ def part_unhappy(found: Satisfaction | None, trend: Trend) -> Part | None:
         text = f"{wording.upper(noun)} are {common} than in {trend.against}."
         gone = f"The share of {noun} is again about what it was."
         signals.append(Signal(id=f"unhappy:{found.change}", text=text, gone=gone))
-    method = (
-        f"The last {trend.recent_weeks} weeks are held against the {trend.before_weeks} before. Where counts scatter "
-        "from week to week more than chance would have it, a change must be larger to be called one."
-    )
-    return Part(
-        title=title,
-        chart=_chart(found, trend),
-        glance=True,
-        metrics=_metrics(found, trend),
-        signals=signals,
-        method=[method],
-    )
+    method = f"The last {trend.recent_weeks} weeks are held against the {trend.before_weeks} before. Where counts "
+    method += "scatter from week to week more than chance would have it, a change must be larger to be called one."
+    chart, metrics = _chart(found, trend), _metrics(found, trend)
+    return Part(title=title, chart=chart, glance=True, metrics=metrics, signals=signals, method=[method])
 
 
 def _metrics(found: Satisfaction, trend: Trend) -> list[Metric]:
     count, per = _COLUMNS[found.basis]
     theme = lately(trend, trend.leading[0], headline=True)
-    unhappy = Metric.of(
-        found.recent,
-        id="unhappy_lately",
-        label=wording.upper(found.noun),
-        headline=True,
-        before=found.before,
-        against=trend.against,
-        history=_history(trend, count, per),
-        definition=f"share of {found.noun} in the last {trend.recent_weeks} whole weeks; Wilson's 95 % interval",
-    )
-    stars = Metric(
-        id="stars_lately",
-        label="Average stars",
-        value=found.stars,
-        unit="index",
-        n=found.recent.n,
-        before=found.stars_before,
-        against=trend.against,
-        history=_history(trend, "stars", "rated"),
-        definition=f"mean of the ratings of the last {trend.recent_weeks} whole weeks",
-    )
-    return [unhappy, *([theme] if theme else []), *([stars] if found.stars is not None else [])]
+    weeks, common = f"last {trend.recent_weeks} whole weeks", {"against": trend.against}
+    what = f"share of {found.noun} in the {weeks}; Wilson's 95 % interval"
+    said = {"label": wording.upper(found.noun), "before": found.before, "history": _history(trend, count, per)}
+    metrics = [Metric.of(found.recent, id="unhappy_lately", headline=True, definition=what, **said, **common)]
+    metrics += [theme] if theme else []
+    if found.stars is not None:
+        stars = Estimate(value=found.stars, unit="index", n=found.recent.n)
+        said = {"label": "Average stars", "before": found.stars_before, "history": _history(trend, "stars", "rated")}
+        what = f"mean of the ratings of the {weeks}"
+        metrics.append(Metric.of(stars, id="stars_lately", definition=what, **said, **common))
+    return metrics
 
 
 def _history(trend: Trend, count: str, per: str) -> tuple[tuple[str, float], ...]:
@@ -149,17 +127,10 @@ def _chart(found: Satisfaction, trend: Trend) -> Chart:
     name = f": {rose.index[0].capitalize()} complaints rose" if len(rose) and found.change == "rose" else ""
     four = blocks(trend).tail(HISTORY)[::-1]
     four = four.assign(name=four["week"].dt.strftime("%d %b %Y"), share=four[count] / four[per].replace(0, np.nan))
-    return figures.line(
-        rolled,
-        x="week",
-        y="share",
-        what=f"Share of {found.noun}, four weeks at a time",
-        form=formats.share,
-        mark=(trend.since, f"last {trend.recent_weeks} weeks{name}"),
-        table=figures.tabulate(
-            four,
-            caption=f"{wording.upper(found.noun)} in four weeks each, newest first",
-            labels={"name": "Four weeks from", per: "Counted", count: _ONE[found.basis], "share": "Share"},
-            formats={per: formats.number, count: formats.people, "share": formats.share},
-        ),
-    )
+    labels = {"name": "Four weeks from", per: "Counted", count: _ONE[found.basis], "share": "Share"}
+    forms: dict[str, Any] = {per: formats.number, count: formats.people, "share": formats.share}
+    caption = f"{wording.upper(found.noun)} in four weeks each, newest first"
+    table = figures.tabulate(four, caption=caption, labels=labels, formats=forms)
+    what = f"Share of {found.noun}, four weeks at a time"
+    mark = (trend.since, f"last {trend.recent_weeks} weeks{name}")
+    return figures.line(rolled, x="week", y="share", what=what, form=formats.share, mark=mark, table=table)

@@ -17,11 +17,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from crmlib.analysis.feedback.learning import Vocabulary, marked, matrix, weighted, word_grams
+from crmlib.analysis.feedback.learning import CHARS, SOLVER, Vocabulary, marked, matrix, weighted, word_grams
 from crmlib.analysis.feedback.moods import Scores, textblob
 from crmlib.analysis.feedback.normalising import normalise, without_product_words
 from crmlib.errors import UsageError
@@ -52,9 +53,7 @@ class Taught:
 
     def margins(self, texts: Sequence[str], scores: Floats) -> Floats:
         """Log-odds of negative by the regression alone, one a text."""
-        rows = weighted(
-            self.vocabulary.counts(texts), scores, idf=self.idf, words=len(self.vocabulary.words.vocabulary_)
-        )
+        rows = weighted(self.vocabulary.counts(texts), scores, idf=self.idf, words=self.vocabulary.size)
         found: Floats = rows @ self.weights + self.intercept
         return found
 
@@ -66,7 +65,8 @@ class Taught:
         numbers = _numbers(texts, scores)
         margins = self.margins(texts, numbers)
         wording = np.array([score.wording for score in scores])
-        alone = (numbers[:, 0] * wording <= 0) | np.array([_denies(text) for text in texts])
+        denies = [any(token.endswith("_NOT") for token in marked(text)) for text in texts]
+        alone = (numbers[:, 0] * wording <= 0) | np.array(denies)
         asks = np.array([text.rstrip().endswith("?") for text in texts])
         verdict = VERDICT * np.sign(wording) * np.maximum(np.abs(wording), LEAST)
         spoken = margins - np.where(alone, verdict, VOICE * wording)
@@ -83,13 +83,11 @@ def fit(texts: Sequence[str], negative: NDArray[np.bool_], scores: Sequence[Scor
     from sklearn.linear_model import LogisticRegression
 
     words = CountVectorizer(analyzer=word_grams, min_df=IN_WORDS).fit(texts)
-    chars = CountVectorizer(analyzer="char_wb", ngram_range=(2, 5), min_df=IN_CHARS).fit(texts)
-    vocabulary = Vocabulary(words=words, chars=chars)
+    vocabulary = Vocabulary(words=words, chars=CountVectorizer(**CHARS, min_df=IN_CHARS).fit(texts))
     counts = vocabulary.counts(texts)
     idf = np.log((1 + len(texts)) / (1 + np.asarray((counts > 0).sum(axis=0)).ravel())) + 1
-    rows = weighted(counts, _numbers(texts, scores), idf=idf, words=len(words.vocabulary_))
-    model = LogisticRegression(C=STRENGTH, solver="liblinear", dual=True, max_iter=5000, random_state=0)
-    model.fit(rows, negative)
+    rows = weighted(counts, _numbers(texts, scores), idf=idf, words=vocabulary.size)
+    model = LogisticRegression(C=STRENGTH, **SOLVER).fit(rows, negative)
     return Taught(vocabulary=vocabulary, idf=idf, weights=model.coef_[0], intercept=float(model.intercept_[0]))
 
 
@@ -97,16 +95,11 @@ def packed(taught: Taught) -> bytes:
     """The weights as the file that ships: terms as text, numbers with half precision, nothing that runs when loaded."""
     parts = (taught.vocabulary.words, taught.vocabulary.chars)
     terms = ["\n".join(part.get_feature_names_out()).encode() for part in parts]
-    grams = len(taught.idf)
+    words, chars = (np.frombuffer(term, dtype=np.uint8) for term in terms)
+    weights, scores = np.split(taught.weights, [len(taught.idf)])
+    halves: dict[str, Any] = {"idf": taught.idf.astype(np.float16), "weights": weights.astype(np.float16)}
     out = io.BytesIO()
-    np.savez_compressed(
-        out,
-        words=np.frombuffer(terms[0], dtype=np.uint8),
-        chars=np.frombuffer(terms[1], dtype=np.uint8),
-        idf=taught.idf.astype(np.float16),
-        weights=taught.weights[:grams].astype(np.float16),
-        scores=np.append(taught.weights[grams:], taught.intercept),
-    )
+    np.savez_compressed(out, words=words, chars=chars, **halves, scores=np.append(scores, taught.intercept))
     return out.getvalue()
 
 
@@ -117,15 +110,11 @@ def unpacked(data: bytes) -> Taught:
     with np.load(io.BytesIO(data), allow_pickle=False) as found:
         words, chars = (found[name].tobytes().decode().split("\n") for name in ("words", "chars"))
         idf, weights, rest = (found[name].astype(np.float64) for name in ("idf", "weights", "scores"))
-    vocabulary = Vocabulary(
-        words=CountVectorizer(analyzer=word_grams, vocabulary=words),
-        chars=CountVectorizer(analyzer="char_wb", ngram_range=(2, 5), vocabulary=chars),
-    )
-    for part in (vocabulary.words, vocabulary.chars):
+    counters = CountVectorizer(analyzer=word_grams, vocabulary=words), CountVectorizer(**CHARS, vocabulary=chars)
+    for part in counters:
         part._validate_vocabulary()
-    return Taught(
-        vocabulary=vocabulary, idf=idf, weights=np.concatenate([weights, rest[:-1]]), intercept=float(rest[-1])
-    )
+    vocabulary, weights = Vocabulary(words=counters[0], chars=counters[1]), np.concatenate([weights, rest[:-1]])
+    return Taught(vocabulary=vocabulary, idf=idf, weights=weights, intercept=float(rest[-1]))
 
 
 @cache
@@ -145,10 +134,6 @@ def _numbers(texts: Sequence[str], scores: Sequence[Scores]) -> Floats:
     found = matrix(scores)
     found[:, 0] = [textblob(without_product_words(normalise(text))) for text in texts]
     return found
-
-
-def _denies(text: str) -> bool:
-    return any(token.endswith("_NOT") for token in marked(text))
 
 
 def main(folder: Path, *, to: Path = FILE) -> Taught:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from html import unescape
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import ibis
 import ibis.expr.types as ir
@@ -23,9 +23,7 @@ from crmlib.analysis.feedback.themes import own_words
 from crmlib.errors import NotEnoughData
 from crmlib.formats import outline
 from crmlib.shop import facts as shop_facts
-
-if TYPE_CHECKING:
-    from crmlib.shop.shop import Shop
+from crmlib.shop.shop import Shop
 
 MIN_READ = 50  # texts that must be readable before any share is reported
 OUTCOMES = ("read", "no_signal", "other_language")
@@ -93,12 +91,9 @@ def with_segments(shop: Shop, people: ir.Table) -> ir.Table:
     years = ibis.literal(shop.as_of.year) - born.year() - (
         (born.month() * 100 + born.day()) > shop.as_of.month * 100 + shop.as_of.day
     ).cast("int32")  # fmt: skip
-    names = [
-        f"under {AGES[0]}",
-        *(f"{low}\N{EN DASH}{high - 1}" for low, high in itertools.pairwise(AGES)),
-        f"{AGES[-1]} and over",
-    ]
-    band = ibis.cases(*((years < limit, name) for limit, name in zip(AGES, names, strict=False)), else_=names[-1])
+    middle = [f"{low}\N{EN DASH}{high - 1}" for low, high in itertools.pairwise(AGES)]
+    bands = zip(AGES, [f"under {AGES[0]}", *middle], strict=True)
+    band = ibis.cases(*((years < limit, name) for limit, name in bands), else_=f"{AGES[-1]} and over")
     columns = ("customer_id", "acquisition_channel", "country", "gender")
     segments = known.select(*columns, age=ibis.ifelse(born.isnull(), ibis.null("string"), band))
     return people.left_join(segments, "customer_id").drop("customer_id_right")
@@ -165,13 +160,10 @@ def shop_words(shop: Shop) -> frozenset[str]:
     words: set[str] = set()
     for table, columns in (("products", ("name", "brand", "category")), ("shipments", ("carrier",))):
         for column in columns:
-            if not shop.has(table, column):
-                continue
-            values = shop.table(table)
-            for chunk in shop.stream(
-                values.filter(values[column].notnull()).select(column).distinct().order_by(column)
-            ):
-                words.update(word for value in chunk[column] for word in re.findall(r"\w+", str(value).casefold()))
+            if shop.has(table, column):
+                values = shop.table(table).select(column).filter(lambda t, name=column: t[name].notnull())
+                for chunk in shop.stream(values.distinct().order_by(column)):
+                    words.update(word for value in chunk[column] for word in re.findall(r"\w+", str(value).casefold()))
     return frozenset(words)
 
 
@@ -182,10 +174,8 @@ def _row(
     disliked = record["rating"] is not None and record["rating"] <= 2
     text = ""
     if negative or disliked or complains:
-        names = (record["first_name"], record["last_name"])
+        names, ids = (record["first_name"], record["last_name"]), (record["order_id"], record["customer_id"])
         # Names and whole texts end here; only what is redacted goes on.
-        text = redact(
-            bounded(unescape(record["text"])), names=names, ids=(record["order_id"], record["customer_id"]), known=own
-        )
+        text = redact(bounded(unescape(record["text"])), names=names, ids=ids, known=own)
     known = [record[name] for name in (*_CARRIED, *SEGMENTS, "created_at", "day", "rating")]
     return (*known, reading.outcome, reading.polarity, key, bool(record["answered"]), reading.mixed, text)

@@ -93,14 +93,12 @@ class OwnWords:
 
     def mentions(self, text: str, theme: str) -> bool:
         """Does a text mention the theme, by our words or the shop's?"""
-        return mentions(text, theme) or any(
-            theme in own and own[theme].search(text) for own in (self.about, self.faults)
-        )
+        own = [said[theme] for said in (self.about, self.faults) if theme in said]
+        return mentions(text, theme) or any(words.search(text) for words in own)
 
     def names_fault(self, text: str, theme: str) -> bool:
         """Does a text name one of the theme's faults, by our words or the shop's?"""
-        found = self.faults[theme].finditer(text) if theme in self.faults else ()
-        return names_fault(text, theme) or any(not _DENIED.search(text[: match.start()]) for match in found)
+        return names_fault(text, theme) or (theme in self.faults and _affirmed(self.faults[theme], text))
 
     def without_faults(self, text: str) -> str:
         """The text in small letters, without the words of any fault."""
@@ -125,11 +123,9 @@ def own_words(words: Mapping[str, Mapping[str, Sequence[str]]]) -> OwnWords:
         spoken = "|".join(r"\s+".join(map(re.escape, phrase.split())) for phrase in phrases)
         return re.compile(rf"(?<!\w)(?:{spoken})(?!\w)", re.IGNORECASE)
 
-    kinds = {
-        kind: {theme: compiled(phrases) for theme, phrases in themes.items() if phrases}
-        for kind, themes in words.items()
-    }
-    return OwnWords(**kinds)
+    return OwnWords(
+        **{kind: {theme: compiled(said) for theme, said in of.items() if said} for kind, of in words.items()}
+    )
 
 
 def themes_of(text: str) -> tuple[str, ...]:
@@ -156,16 +152,21 @@ def names_fault(text: str, theme: str) -> bool:
     >>> names_fault("It runs small", "fit"), names_fault("Not too tight", "fit")
     (True, False)
     """
-    heard = _own_words(text, theme)
-    named = any(not _DENIED.search(heard[: match.start()]) for match in FAULTS[theme].finditer(heard))
-    return named or (theme == "delivery" and any(_harmed(piece) for piece in clauses(text) if _on_the_way(piece)))
+    if _affirmed(FAULTS[theme], _own_words(text, theme)):
+        return True
+    return theme == "delivery" and any(_affirmed(_HARM, piece) for piece in clauses(text) if _on_the_way(piece))
+
+
+def _affirmed(fault: re.Pattern[str], text: str) -> bool:
+    """Does the text have these words, and not to deny them?"""
+    return any(not _DENIED.search(text[: match.start()]) for match in fault.finditer(text))
 
 
 def _own_words(text: str, theme: str) -> str:
     """The text in small letters, without what is said of another theme in words that this one knows too."""
-    heard = _without_harm_on_the_way(text).lower() if theme == "quality" else text.lower()
-    if theme == "fit":
-        heard = _WAITED.sub(" ", heard)
+    if theme == "quality" and _HARM.search(text) and _ON_THE_WAY.search(text):
+        text = ". ".join(_HARM.sub("", piece) if _on_the_way(piece) else piece for piece in clauses(text))
+    heard = _WAITED.sub(" ", text.lower()) if theme == "fit" else text.lower()
     for knows, owner, words in _LENT:
         if knows == theme and words.search(heard) and FAULTS[owner].search(heard):
             pieces = clauses(heard)
@@ -175,16 +176,6 @@ def _own_words(text: str, theme: str) -> str:
 
 def _on_the_way(clause: str) -> bool:
     return bool(_ON_THE_WAY.search(clause)) and not _IN_USE.search(clause)
-
-
-def _harmed(clause: str) -> bool:
-    return any(not _DENIED.search(clause[: match.start()]) for match in _HARM.finditer(clause))
-
-
-def _without_harm_on_the_way(text: str) -> str:
-    if not (_HARM.search(text) and _ON_THE_WAY.search(text)):
-        return text
-    return ". ".join(_HARM.sub("", piece) if _on_the_way(piece) else piece for piece in clauses(text))
 
 
 def clauses(text: str) -> list[str]:

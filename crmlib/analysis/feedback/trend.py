@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from crmlib.analysis.feedback.redaction import shorten
 from crmlib.analysis.feedback.texts import Readings
 from crmlib.analysis.feedback.themes import OWNERS, THEMES
 from crmlib.findings import Action, Change, Chart, Metric, Part, Signal
+from crmlib.formats import Estimate
 from crmlib.stats import Floats, adjust, dispersion, rate_interval, rate_ratio, surely
 
 RECENT_WEEKS, BEFORE_WEEKS, SMOOTH_WEEKS = 8, 52, 4
@@ -66,21 +68,15 @@ class Trend:
     def lately(self) -> str:
         """The last weeks in words: 'the last eight weeks', or to which day where that is long past."""
         span = wording.span(7 * self.recent_weeks)
-        behind = (pd.Timestamp(self.as_of) - self.end).days if self.as_of and len(self.weeks) else 0
-        return (
-            f"the last {span}"
-            if behind <= STALE_DAYS
-            else f"the {span} to {formats.day((self.end - pd.Timedelta(days=1)).date())}"
-        )
+        if not self.as_of or self.weeks.empty or (pd.Timestamp(self.as_of) - self.end).days <= STALE_DAYS:
+            return f"the last {span}"
+        return f"the {span} to {formats.day((self.end - pd.Timedelta(days=1)).date())}"
 
     @property
     def against(self) -> str:
         """What the last weeks are held against, in words."""
-        return (
-            "the year before"
-            if self.before_weeks == BEFORE_WEEKS
-            else f"the {wording.span(7 * self.before_weeks)} before"
-        )
+        whole = self.before_weeks == BEFORE_WEEKS
+        return "the year before" if whole else f"the {wording.span(7 * self.before_weeks)} before"
 
     @property
     def rose(self) -> list[str]:
@@ -121,11 +117,8 @@ def trend(readings: Readings, orders: pd.DataFrame, *, recent_weeks: int = RECEN
     period, per = period_of(readings, orders), "orders"
     if len(dated):
         whole = dated.min().date(), min(readings.as_of, dated.max().date() + timedelta(days=1))
-        least = timedelta(weeks=2 * recent_weeks)
-        short = period and (
-            whole[1] - period[1] > timedelta(weeks=1) or period[1] - period[0] < least <= whole[1] - whole[0]
-        )
-        if not period or short:
+        least, seen = timedelta(weeks=2 * recent_weeks), whole[1] - whole[0]
+        if not period or whole[1] - period[1] > timedelta(weeks=1) or period[1] - period[0] < least <= seen:
             period, per = whole, "texts"
     start, end = (pd.Timestamp(day) for day in period or (readings.as_of, readings.as_of))
     count = (end - start).days // 7
@@ -148,14 +141,9 @@ def trend(readings: Readings, orders: pd.DataFrame, *, recent_weeks: int = RECEN
     weeks["stars"] = per_week(days, texts["rating"].fillna(0))
     weeks["read"] = per_week(days, texts["outcome"] == "read")
     weeks["negative"] = per_week(days, (texts["outcome"] == "read") & (texts["polarity"] < 0))
-    found = Trend(
-        weeks=weeks,
-        changes=changes(weeks, recent_weeks, per=per),
-        recent_weeks=recent_weeks,
-        per=per,
-        as_of=readings.as_of,
-    )
-    if found.changes.empty:
+    moved = changes(weeks, recent_weeks, per=per)
+    found = Trend(weeks=weeks, changes=moved, recent_weeks=recent_weeks, per=per, as_of=readings.as_of)
+    if moved.empty:
         return found
     first_week = weeks["week"].iloc[max(0, len(weeks) - recent_weeks - BEFORE_WEEKS)]
     named = causes(readings, found.rose, start=first_week, since=found.since, end=found.end)
@@ -164,8 +152,8 @@ def trend(readings: Readings, orders: pd.DataFrame, *, recent_weeks: int = RECEN
 
 def compared(
     weeks: pd.DataFrame, names: Sequence[str], *, per: str, recent_weeks: int
-) -> tuple[Floats, Floats, Floats, Floats, tuple[float, float]] | None:
-    """Ratio, low, high and p of the last weeks' rate against the earlier ones', and what each counts are out of.
+) -> tuple[pd.DataFrame, tuple[float, float]] | None:
+    """The last weeks' counts against the earlier ones', as `Trend.changes` has them, and what each are out of.
 
     None with fewer weeks before than lately, or with nothing to count against.
     """
@@ -176,23 +164,18 @@ def compared(
     now, then = recent[list(names)].sum().to_numpy(float), before[list(names)].sum().to_numpy(float)
     scatter, freedom = dispersion(before[list(names)].to_numpy(float), before[per].to_numpy(float))
     found = rate_ratio(now, then, exposed=exposed, scatter=scatter, freedom=freedom, comparisons=len(names))
-    return *found, exposed
+    counts, rates = (now.astype(np.int64), then.astype(np.int64)), (1000 * now / exposed[0], 1000 * then / exposed[1])
+    return pd.DataFrame(dict(zip([*_RATES, "p_value"], (*counts, *rates, *found), strict=True))), exposed
 
 
 def changes(weeks: pd.DataFrame, recent_weeks: int, *, per: str = "orders") -> pd.DataFrame:
     """Each theme's last weeks against the earlier ones, as `Trend.changes` has it."""
-    names = list(THEMES)
-    found = compared(weeks, names, per=per, recent_weeks=recent_weeks)
+    found = compared(weeks, THEMES, per=per, recent_weeks=recent_weeks)
     if found is None:
         return pd.DataFrame(columns=_CHANGES)
-    ratio, low, high, p, exposed = found
-    now = weeks.iloc[-recent_weeks:][names].sum().to_numpy(np.int64)
-    then = weeks.iloc[:-recent_weeks].iloc[-BEFORE_WEEKS:][names].sum().to_numpy(np.int64)
-    adjusted = adjust(p, method="holm")
-    words = np.where(adjusted >= 0.05, "no clear change", np.where(ratio > 1, "rose", "fell"))
-    rates = 1000 * now / exposed[0], 1000 * then / exposed[1]
-    values = (names, now, then, *rates, ratio, low, high, p, adjusted, words)
-    return pd.DataFrame(dict(zip(_CHANGES, values, strict=True)))
+    adjusted = adjust(found[0]["p_value"], method="holm")
+    words = np.where(adjusted >= 0.05, "no clear change", np.where(found[0]["ratio"] > 1, "rose", "fell"))
+    return found[0].assign(theme=THEMES, p_adjusted=adjusted, change=words)[_CHANGES]
 
 
 def blocks(trend: Trend) -> pd.DataFrame:
@@ -206,27 +189,19 @@ def lately(trend: Trend, theme: str, *, headline: bool) -> Metric | None:
     """A theme's complaints per 1,000 orders or texts in the last weeks beside those before; None without both."""
     if trend.changes.empty:
         return None
-    change = trend.changes.set_index("theme").loc[theme]
-    per = trend.per
+    change, per = trend.changes.set_index("theme").loc[theme], trend.per
     total = int(trend.weeks[per].iloc[-trend.recent_weeks :].sum())
     low, high = (float(end) for end in rate_interval(change["recent"], total / 1000))
     sums = blocks(trend).tail(HISTORY)
     line = [(f"{row['week']:%Y-%m-%d}", 1000 * row[theme] / row[per]) for _, row in sums.iterrows() if row[per]]
-    return Metric(
-        id=f"{theme}_complaints_lately",
-        label=f"{theme.capitalize()} complaints per 1,000 {per}",
-        value=float(change["recent_rate"]),
-        unit="complaints",
-        n=total,
-        low=low,
-        high=high,
-        headline=headline,
-        before=float(change["before_rate"]),
-        against=trend.against,
-        history=tuple(line),
-        definition=f"complaints of the theme in the last {trend.recent_weeks} whole weeks per 1,000 {per} of those "
-        "weeks; Garwood's 95 % interval of the count",
+    rate = Estimate(value=float(change["recent_rate"]), unit="complaints", n=total, low=low, high=high)
+    definition = (
+        f"complaints of the theme in the last {trend.recent_weeks} whole weeks per 1,000 {per} of those weeks; "
     )
+    past = {"before": float(change["before_rate"]), "against": trend.against, "history": tuple(line)}
+    said = {"definition": f"{definition}Garwood's 95 % interval of the count", "headline": headline}
+    label = f"{theme.capitalize()} complaints per 1,000 {per}"
+    return Metric.of(rate, id=f"{theme}_complaints_lately", label=label, **past, **said)
 
 
 def part_trend(readings: Readings, trend: Trend) -> Part:
@@ -234,17 +209,24 @@ def part_trend(readings: Readings, trend: Trend) -> Part:
     moved, first = trend.moved, trend.leading[0]
     by = wording.working_day(readings.as_of, ACT_WITHIN_DAYS)
     others = (lately(trend, theme, headline=False) for theme in moved.index if theme != first)
-    method = (
-        f"A theme is said to have risen or fallen by p-values with Holm's correction for all {len(THEMES)} themes, "
-        "against the scatter of the earlier weeks; ranges carry Bonferroni's."
-    )
+    method = f"A theme is said to have risen or fallen by p-values with Holm's correction for all {len(THEMES)} "
+    method += "themes, against the scatter of the earlier weeks; ranges carry Bonferroni's."
+    changed, signals = [], []
+    for theme, row in moved.iterrows():
+        name, better = f"{theme.capitalize()} complaints", bool(row["ratio"] < 1)
+        text = f"{name} {risen(row['ratio'])}: {row['recent_rate']:.1f} per 1,000 {trend.per} in {trend.lately}, "
+        text += f"{row['before_rate']:.1f} in {trend.against}."
+        changed.append(Change(text=text, size=surely(row["low"], row["high"]), better=better))
+        gone = f"{name} are no longer clearly {'below' if better else 'above'} the year before."
+        text = f"{name} have {'fallen' if better else 'risen'}."
+        signals.append(Signal(id=f"{row['change']}:{theme}", text=text, gone=gone))
     return Part(
         title=_title(trend),
         sentence=_sentence(trend, foremost(quotes_of(readings, trend), trend)),
         chart=_chart(trend),
         metrics=[metric for metric in others if metric],
-        changes=[_change(theme, row, trend) for theme, row in moved.iterrows()],
-        signals=[_signal(theme, row["change"]) for theme, row in moved.iterrows()],
+        changes=changed,
+        signals=signals,
         actions=[_action(theme, moved.loc[theme], trend, by=by) for theme in moved.index if theme in trend.rose],
         method=[method] if len(trend.changes) else [],
     )
@@ -289,46 +271,25 @@ def _title(trend: Trend) -> str:
 def _sentence(trend: Trend, quote: str) -> str:
     if trend.changes.empty:
         return "A comparison needs at least sixteen whole weeks of dated texts."
-    weeks = trend.lately
     moved = trend.moved
     if moved.empty:
         count = int(trend.changes["recent"].sum())
-        return f"With {wording.counted(count, 'complaint')} in {weeks}, only a large change would show."
-    theme = moved.index[0]
-    cause = trend.cause(theme)
+        return f"With {wording.counted(count, 'complaint')} in {trend.lately}, only a large change would show."
+    theme, cause = moved.index[0], trend.cause(moved.index[0])
+    said = f"One wrote: ‘{shorten(quote, limit=120)}’" if quote else ""
     if cause is None:
         if theme not in trend.rose:
             return f"That is against {trend.against}."
-        return f"One wrote: ‘{shorten(quote, limit=120)}’" if quote else "No single word stands behind it."
+        return said or "No single word stands behind it."
     name = cause.word if cause.is_name else f"the word ‘{cause.word}’"
     who = f"{formats.number(cause.recent)} of {wording.counted(cause.recent_all, 'writer')}"
     earlier = f"{formats.number(cause.before)} of {formats.number(cause.before_all)} did before"
-    return f"{who} {wording.noun(cause.recent, 'names', 'name')} {name}; {earlier}." + (
-        f" One wrote: ‘{shorten(quote, limit=120)}’" if quote else ""
-    )
-
-
-def _change(theme: str, row: pd.Series, trend: Trend) -> Change:
-    return Change(
-        text=f"{theme.capitalize()} complaints {risen(row['ratio'])}: {row['recent_rate']:.1f} per 1,000 "
-        f"{trend.per} in {trend.lately}, {row['before_rate']:.1f} in {trend.against}.",
-        size=surely(row["low"], row["high"]),
-        better=bool(row["ratio"] < 1),
-    )
-
-
-def _signal(theme: str, change: str) -> Signal:
-    word, against = ("risen", "above") if change == "rose" else ("fallen", "below")
-    return Signal(
-        id=f"{change}:{theme}",
-        text=f"{theme.capitalize()} complaints have {word}.",
-        gone=f"{theme.capitalize()} complaints are no longer clearly {against} the year before.",
-    )
+    return wording.sentences(f"{who} {wording.noun(cause.recent, 'names', 'name')} {name}; {earlier}.", said)
 
 
 def _action(theme: str, row: pd.Series, trend: Trend, *, by: date) -> Action:
     cause, count = trend.cause(theme), int(row["recent"])
-    texts = f"this {theme} complaint" if count == 1 else f"these {formats.number(count)} {theme} complaints"
+    texts = these(count, theme)
     what = f"Read {texts} and find the cause"
     why = f"The texts of {trend.lately} are listed."
     if cause and cause.is_name:
@@ -360,25 +321,21 @@ def _chart(trend: Trend) -> Chart | None:
         lines.append(line.assign(low=low if first else np.nan, high=high if first else np.nan))
     shown = rolled.iloc[::-SMOOTH_WEEKS]
     shown = shown.assign(until=shown["week"].dt.strftime("%d %b %Y"))
-    return figures.line(
-        pd.concat(lines, ignore_index=True),
-        x="week",
-        y="rate",
-        group="theme",
-        strong=names[0].capitalize(),
-        low="low",
-        high="high",
-        what=f"Complaints per 1,000 {per}",
-        form=formats.number,
-        mark=(trend.since, f"last {trend.recent_weeks} weeks") if len(trend.changes) else None,
-        caption=f"Four weeks at a time; the band shows how far chance may move {names[0]}.",
-        table=figures.tabulate(
-            shown,
-            caption="Complaints by theme in four weeks each, newest first",
-            labels={"until": "Four weeks to", per: per.capitalize()} | {theme: theme.capitalize() for theme in THEMES},
-            formats={per: formats.number} | dict.fromkeys(THEMES, formats.people),
-        ),
-    )
+    labels = {"until": "Four weeks to", per: per.capitalize()} | {theme: theme.capitalize() for theme in THEMES}
+    forms = {per: formats.number} | dict.fromkeys(THEMES, formats.people)
+    caption = "Complaints by theme in four weeks each, newest first"
+    table = figures.tabulate(shown, caption=caption, labels=labels, formats=forms)
+    mark = (trend.since, f"last {trend.recent_weeks} weeks") if len(trend.changes) else None
+    caption = f"Four weeks at a time; the band shows how far chance may move {names[0]}."
+    columns: dict[str, Any] = {"x": "week", "y": "rate", "group": "theme", "low": "low", "high": "high"}
+    said: dict[str, Any] = {"what": f"Complaints per 1,000 {per}", "form": formats.number, "mark": mark, "table": table}
+    drawn, strong = pd.concat(lines, ignore_index=True), names[0].capitalize()
+    return figures.line(drawn, strong=strong, caption=caption, **columns, **said)
+
+
+def these(count: int, theme: str) -> str:
+    """So many complaints, as one points at them: 'these 12 fit complaints'."""
+    return f"this {theme} complaint" if count == 1 else f"these {formats.number(count)} {theme} complaints"
 
 
 def quotes_of(readings: Readings, trend: Trend) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -33,20 +33,10 @@ class Share:
     """
 
     method: Literal["corrected", "stars", "raw"]
-    value: float
-    low: float
-    high: float
-    n: int
-    raw: float
-    raw_low: float
-    raw_high: float
+    estimate: Estimate
+    raw: Estimate
     sensitivity: float | None = None
     specificity: float | None = None
-
-    @property
-    def estimate(self) -> Estimate:
-        """The share with its range."""
-        return Estimate(value=self.value, low=self.low, high=self.high, unit="share", n=self.n)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,12 +79,10 @@ def validate(readings: Readings, *, seed: int = 0, draws: int = 2000) -> Validat
         f1 = float(macro_f1(counted.sum(axis=0)))
         drawn = macro_f1(resampled(counted, graded["key"], rng=rng, draws=draws))
         low, high = (float(end) for end in np.nanquantile(drawn, (0.025, 0.975)))
+    grade: dict[str, Any] = {"graded": len(graded), "macro_f1": f1, "low": low, "high": high}
     return Validation(
-        graded=len(graded),
+        **grade,
         distinct=int(graded["key"].nunique()),
-        macro_f1=f1,
-        low=low,
-        high=high,
         share=_negative_share(read, rng=rng, draws=draws),
         stars=_mean_by_customer(rated),
         by_star=_by_star(rated),
@@ -116,27 +104,28 @@ def corrected(counts: Floats) -> tuple[Floats, Floats, Floats, Floats]:
 
 def _negative_share(read: pd.DataFrame, *, rng: np.random.Generator, draws: int) -> Share:
     n, said = len(read), int(read["said"].sum())
-    raw_low, raw_high = (float(end) for end in share_interval(said, n))
-    base: dict[str, Any] = {"n": n, "raw": said / n, "raw_low": raw_low, "raw_high": raw_high}
+    raw = _share(said, n)
     rated = read["rating"].notna().to_numpy()
     bad = read["rating"].to_numpy() <= 2
     if min((rated & bad).sum(), (rated & ~bad).sum()) < MIN_RATED:
-        return Share(method="raw", value=said / n, low=raw_low, high=raw_high, **base)
+        return Share(method="raw", estimate=raw, raw=raw)
     counted = np.zeros((n, 6))
     counted[rated, :4] = cells(bad[rated], read["said"][rated])
     counted[~rated, 4], counted[~rated, 5] = read["said"][~rated], ~read["said"][~rated]
     value, sensitivity, specificity, information = corrected(counted.sum(axis=0))
     drawn, _, _, informed = corrected(resampled(counted, author(read), rng=rng, draws=draws))
-    base |= {"sensitivity": float(sensitivity), "specificity": float(specificity)}
-    if (
-        information < MIN_INFORMATION
-        or not np.quantile(informed, 0.025) > 0
-        or (not rated.all() and np.quantile(informed, 0.025) < 0.05)
-    ):
-        low, high = (float(end) for end in share_interval((rated & bad).sum(), rated.sum()))
-        return Share(method="stars", value=float((rated & bad).sum() / rated.sum()), low=low, high=high, **base)
+    graded: dict[str, Any] = {"raw": raw, "sensitivity": float(sensitivity), "specificity": float(specificity)}
+    least = np.quantile(informed, 0.025)
+    if information < MIN_INFORMATION or not least > 0 or (not rated.all() and least < 0.05):
+        stars = _share(int((rated & bad).sum()), int(rated.sum()))
+        return Share(method="stars", estimate=replace(stars, n=n), **graded)
     low, high = (float(end) for end in np.quantile(drawn, (0.025, 0.975)))
-    return Share(method="corrected", value=float(value), low=low, high=high, **base)
+    return Share(method="corrected", estimate=replace(raw, value=float(value), low=low, high=high), **graded)
+
+
+def _share(part: int, n: int) -> Estimate:
+    low, high = (float(end) for end in share_interval(part, n))
+    return Estimate(value=part / n, low=low, high=high, unit="share", n=n)
 
 
 def _mean_by_customer(rated: pd.DataFrame) -> Estimate:
@@ -204,25 +193,13 @@ def part_reading(readings: Readings, validation: Validation) -> Part:
         sentence = f"Of happy ones it recognises {formats.share(happy['share_all'])}."
     labels = {"stars": "Stars", "texts": "Texts", "read": "Understood", "negative": "Read as negative",
               "share": "Share", "low": "From", "high": "To"}  # fmt: skip
-    counts: dict[str, Any] = dict.fromkeys(("texts", "read", "negative"), formats.people)
-    table = figures.tabulate(
-        validation.by_star,
-        caption="How the texts of each star were read",
-        labels=labels,
-        formats=dict.fromkeys(("share", "low", "high"), formats.share) | counts,
-    )
-    chart = figures.bars(
-        stars,
-        label="name",
-        value="share",
-        low="low",
-        high="high",
-        strong="low_",
-        what="Share read as negative",
-        form=formats.share,
-        caption="Of the texts that could be understood, by the stars given with them.",
-        table=table,
-    )
+    forms: dict[str, Any] = dict.fromkeys(("texts", "read", "negative"), formats.people)
+    forms |= dict.fromkeys(("share", "low", "high"), formats.share)
+    caption = "How the texts of each star were read"
+    table = figures.tabulate(validation.by_star, caption=caption, labels=labels, formats=forms)
+    columns: dict[str, Any] = {"label": "name", "value": "share", "low": "low", "high": "high", "strong": "low_"}
+    what, caption = "Share read as negative", "Of the texts that could be understood, by the stars given with them."
+    chart = figures.bars(stars, what=what, form=formats.share, caption=caption, table=table, **columns)
     return Part(
         title=title,
         sentence=sentence,
@@ -245,21 +222,16 @@ def part_outcomes(validation: Validation) -> Part:
         labels |= {"rated": "With stars", "mean_stars": "Mean stars", "low_stars": "One or two stars"}
         labels |= {"low": "From", "high": "To"}
     silent, other = int(row.loc["no_signal", "texts"]), int(row.loc["other_language", "texts"])
-    shares = dict.fromkeys(("of_all", "low_stars", "low", "high"), formats.share)
-    counts: dict[str, Any] = dict.fromkeys(("texts", "rated"), formats.people)
+    forms: dict[str, Any] = dict.fromkeys(("of_all", "low_stars", "low", "high"), formats.share)
+    forms |= dict.fromkeys(("texts", "rated"), formats.people) | {"mean_stars": "{:.1f}".format}
+    caption = "What became of the texts; 'from' and 'to' bound the share of one or two stars (95 %)"
+    sentence = f"{wording.counted(silent, 'text')} {wording.noun(silent, 'says', 'say')} nothing clear."
     foreign = f"{wording.upper(wording.counted(other, 'text'))} in other languages {wording.noun(other, 'is')}"
     return Part(
         title=f"{formats.share(row.loc['read', 'of_all'])} of the texts could be understood",
-        sentence=f"{wording.counted(silent, 'text')} {wording.noun(silent, 'says', 'say')} nothing clear."
-        if silent
-        else "Every English text says something clear.",
+        sentence=sentence if silent else "Every English text says something clear.",
         detail=True,
-        chart=figures.table(
-            frame,
-            caption="What became of the texts; 'from' and 'to' bound the share of one or two stars (95 %)",
-            labels=labels,
-            formats=shares | counts | {"mean_stars": lambda value: formats.number(value, digits=1)},
-        ),
+        chart=figures.table(frame, caption=caption, labels=labels, formats=forms),
         caveats=[Caveat(text=f"{foreign} counted and left out.")] if other else [],
     )
 
@@ -272,46 +244,29 @@ def _metrics(readings: Readings, validation: Validation) -> list[Metric]:
         "stars": "share of one and two stars among readable rated texts; the reading is too weak to be corrected",
         "raw": "share of the readable texts that read as negative, not corrected; 95 % interval of the count",
     }[share.method]
-    graded = (
-        "mean F1 of negative (1–2 stars) and positive (4–5), 3 left out, on readable rated texts; 95 % interval over "
-        "distinct texts; a learnt model reads each text without having seen its phrasing"
-    )
-    first = readings.texts["day"].min()
-    mixed, name = float(readings.read["mixed"].mean()), readings.reader.name
-    raw = Estimate(value=share.raw, low=share.raw_low, high=share.raw_high, unit="share", n=share.n)
-    f1 = Estimate(
-        value=validation.macro_f1, low=validation.low, high=validation.high, unit="index", n=validation.graded
-    )
+    graded = "mean F1 of negative (1–2 stars) and positive (4–5), 3 left out, on readable rated texts; 95 % interval "
+    graded += "over distinct texts; a learnt model reads each text without having seen its phrasing"
+    first, name = readings.texts["day"].min(), readings.reader.name
+    coverage = Estimate(value=read / texts, unit="share", n=texts)
+    mixed = Estimate(value=float(readings.read["mixed"].mean()), unit="share", n=read)
+    ends = {"low": validation.low, "high": validation.high}
+    f1 = Estimate(value=validation.macro_f1, unit="index", n=validation.graded, **ends)
+    uncorrected = "share of the readable texts that read as negative"
     rows = [
         ("negative_share", "Unhappy, of texts understood", share.estimate, definition),
-        ("coverage", "Understood", _of(read / texts, texts), "texts read and not abstained from / texts"),
-        (
-            "negative_share_raw",
-            "Read as negative, uncorrected",
-            raw,
-            "share of the readable texts that read as negative",
-        ),
+        ("coverage", "Understood", coverage, "texts read and not abstained from / texts"),
+        ("negative_share_raw", "Read as negative, uncorrected", share.raw, uncorrected),
         ("macro_f1_readable", f"Macro F1 of {name} where it reads", f1, graded),
-        ("mixed_share", "Praise and blame in one text", _of(mixed, read), "share with clauses of opposite mood"),
+        ("mixed_share", "Praise and blame in one text", mixed, "share with clauses of opposite mood"),
     ]
     if validation.stars.value is not None:
         definition = "mean of all ratings given with a text; interval over customers"
         rows.append(("mean_stars", "Average stars, all texts", validation.stars, definition))
-    counted = Metric(
-        id="texts",
-        label="Reviews and messages",
-        value=texts,
-        unit="texts",
-        n=texts,
-        running=True,
-        note=f"since {first:%B %Y}" if first is not pd.NaT else "",
-        definition="kept texts before as_of; rates count those of the period with orders",
-    )
+    count = Estimate(value=texts, unit="texts", n=texts)
+    since = f"since {first:%B %Y}" if first is not pd.NaT else ""
+    what = "kept texts before as_of; rates count those of the period with orders"
+    counted = Metric.of(count, id="texts", label="Reviews and messages", running=True, note=since, definition=what)
     return [counted, *(Metric.of(value, id=one, label=label, definition=what) for one, label, value, what in rows)]
-
-
-def _of(share: float, n: int) -> Estimate:
-    return Estimate(value=share, unit="share", n=n)
 
 
 def _checks(readings: Readings, validation: Validation) -> list[Check]:
@@ -349,7 +304,7 @@ def _method(readings: Readings, validation: Validation) -> list[str]:
     share, hard = validation.share, HARD_FRESH
     value = share.estimate
     come_by = {
-        "corrected": f"As read, {formats.share(share.raw, digits=1)} are negative; the reader finds "
+        "corrected": f"As read, {formats.share(share.raw.value, digits=1)} are negative; the reader finds "
         f"{formats.share(share.sensitivity)} of the readable texts with one or two stars and wrongly calls "
         f"{formats.share(1 - (share.specificity or 0))} of the others negative. That is taken out: {value.text} "
         f"({value.span}); unrated texts are assumed to be misread as often.",
@@ -359,11 +314,10 @@ def _method(readings: Readings, validation: Validation) -> list[str]:
     }[share.method]
     graded = "The reading could not be graded: fewer than twenty readable texts with low, or with high stars."
     if validation.macro_f1 is not None:
-        graded = (
-            f"Where it reads, on {validation.graded:,} rated texts ({validation.distinct:,} distinct; three stars left "
-            f"out), macro F1 of {readings.reader.name} is {validation.macro_f1:.2f} ({validation.low:.2f}{formats.DASH}"
-            f"{validation.high:.2f}); 1 is perfect, calling every text positive gives {all_positive(validation):.2f}."
-        )
+        span = f"{validation.macro_f1:.2f} ({validation.low:.2f}{formats.DASH}{validation.high:.2f})"
+        graded = f"Where it reads, on {validation.graded:,} rated texts ({validation.distinct:,} distinct; three stars "
+        graded += f"left out), macro F1 of {readings.reader.name} is {span}; 1 is perfect, calling every text positive "
+        graded += f"gives {all_positive(validation):.2f}."
     return [
         come_by,
         graded,

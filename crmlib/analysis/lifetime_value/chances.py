@@ -141,21 +141,17 @@ class Chances:
         """What was done with single chances, and why; '' where no window is over."""
         if not self.windows:
             return ""
+        own = "Single chances are the model's own"
         if not self.judged:
-            return (
-                f"Single chances are the model's own: only {wording.counted(self.windows, 'window')} of {DAYS} days "
-                f"{wording.noun(self.windows, 'is')} over, too few to learn from and to test."
-            )
+            over = f"{wording.counted(self.windows, 'window')} of {DAYS} days {wording.noun(self.windows, 'is')} over"
+            return f"{own}: only {over}, too few to learn from and to test."
         seen = f"in {wording.counted(self.judged, 'window')} of {DAYS} days that taught nothing"
         if self.mending is None:
-            return f"Single chances are the model's own: {seen}, learnt ones were not clearly closer."
+            return f"{own}: {seen}, learnt ones were not clearly closer."
         farther = ""
         if np.isfinite(self.farther[0]):
-            farther = (
-                ", and over the whole test"
-                if self.onward
-                else (f", but not over the whole test, so beyond {DAYS} days the model's own stand")
-            )
+            farther = f", but not over the whole test, so beyond {DAYS} days the model's own stand"
+            farther = ", and over the whole test" if self.onward else farther
         return (
             f"Single chances are learnt from what customers with such a rhythm and silence did before: {seen}, they "
             f"came closer to what customers did than the model's own{farther}."
@@ -240,10 +236,8 @@ def go_on(
     if then.mending is None or days < 2 * DAYS:
         return chances
     came, n = patterns["purchases"].to_numpy() > 0, patterns["customers"].to_numpy(float)
-    losses = [
-        _loss(1 - none, came) for none in (then.none(model, patterns, days=days), model.p_none(patterns, days=days))
-    ]
-    farther = _difference([(n, losses[0] - losses[1])])
+    mended, plain = then.none(model, patterns, days=days), model.p_none(patterns, days=days)
+    farther = _difference([(n, _loss(1 - mended, came) - _loss(1 - plain, came))])
     found = replace(chances, onward=farther[2] < 0, farther=farther)
     apart = _often(replace(then, onward=found.onward), model, patterns, days=days)
     return replace(found, often=found.often and _difference([(n, apart)])[2] < 0)
@@ -306,10 +300,8 @@ def deviance(mean: Floats, bought: Floats, customers: Floats) -> Floats:
 def _often(chances: Chances, model: PurchaseModel, patterns: pd.DataFrame, *, days: float) -> Floats:
     """Deviance of each row where buyers order as often as was learnt, less that as the model has it."""
     bought, n = patterns["purchases"].to_numpy(float), patterns["customers"].to_numpy(float)
-    learnt, plain = (
-        deviance(replace(chances, often=often).orders(model, patterns, days=days), bought, n) for often in (True, False)
-    )
-    return learnt - plain
+    learnt, plain = (replace(chances, often=often).orders(model, patterns, days=days) for often in (True, False))
+    return deviance(learnt, bought, n) - deviance(plain, bought, n)
 
 
 def _varies(window: Window) -> bool:
@@ -367,10 +359,8 @@ def _drift(looks: Sequence[_Seen], used: bool) -> float:
 
 def _bands(looks: Sequence[_Seen], used: bool) -> pd.DataFrame:
     """Said and came by band over the judged windows, both ways, with 95 % ranges of chance and drift."""
-    n, said, variance, came = sum(
-        (look.by_band(look.mended if used else look.plain) for look in looks), np.zeros((4, len(EDGES) - 1))
-    )
-    plain, plain_said, _, plain_came = sum((look.by_band(look.plain) for look in looks), np.zeros((4, len(EDGES) - 1)))
+    n, said, variance, came = sum((look.by_band(look.mended if used else look.plain) for look in looks), np.zeros(1))
+    plain, plain_said, _, plain_came = sum((look.by_band(look.plain) for look in looks), np.zeros(1))
     with np.errstate(invalid="ignore", divide="ignore"):
         share, off = said / n, np.sqrt(variance) / n
         drift = _drift(looks, used) * share * (1 - share) / np.sqrt(len(looks))

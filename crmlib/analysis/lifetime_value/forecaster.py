@@ -6,31 +6,22 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from crmlib.analysis.forecasts import Errors, Total, band
+from crmlib.analysis.lifetime_value import methods
 from crmlib.analysis.lifetime_value.chances import Chances
-from crmlib.analysis.lifetime_value.methods import (
-    HISTORY,
-    MODELS,
-    NOBODY,
-    SAME_RATE,
-    Fits,
-    fit_all,
-    recency_bins,
-)
+from crmlib.analysis.lifetime_value.methods import HISTORY, MODELS, NOBODY, SAME_RATE, Fits
 from crmlib.analysis.lifetime_value.models import PurchaseModel
 from crmlib.analysis.lifetime_value.spend import SpendModel
 from crmlib.analysis.lifetime_value.timing import Floats
 from crmlib.analysis.lifetime_value.validation import Validation
 from crmlib.errors import NotEnoughData
-
-if TYPE_CHECKING:
-    from crmlib.shop.shop import Shop
+from crmlib.shop.shop import Shop
 
 CHUNK = 10_000  # histories or customers simulated at a time
 
@@ -130,7 +121,7 @@ def forecaster(shop: Shop, patterns: pd.DataFrame, validation: Validation) -> Fo
     method, fits = validation.chosen, validation.now
     if method in MODELS:
         if method not in fits.models:
-            fits = fit_all(shop, patterns, time_unit=validation.time_unit, until=shop.as_of, names=(method,))
+            fits = methods.fit_all(shop, patterns, time_unit=validation.time_unit, until=shop.as_of, names=(method,))
         if method in fits.models:
             return Forecaster(method=method, patterns=patterns, fits=fits, chances=validation.chances)
     else:
@@ -153,10 +144,10 @@ def _rule(shop: Shop, method: str, patterns: pd.DataFrame, holdout: int) -> Rule
         return lambda _: (zero, zero)
     if method == SAME_RATE:
         return lambda days: (x / np.maximum(t, 1) * days, zero)
-    bins = recency_bins(shop, start=shop.as_of, days=holdout)
+    bins = methods.recency_bins(shop, start=shop.as_of, days=holdout)
     if bins is None:
         return None
-    rate, spread = bins.rates(t - recency), bins.spreads(t - recency)
+    rate, spread = bins.of(t - recency)
     # Differences between customers grow with the square of the time, chance only with the time.
     return lambda days: (days / holdout * rate, (days / holdout) ** 2 * np.maximum(spread - rate, 0))
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +17,7 @@ from crmlib.analysis.lifetime_value.tiers import TIERS, between, tiers_then
 from crmlib.analysis.lifetime_value.timing import Floats
 from crmlib.analysis.lifetime_value.validation import Validation, off_words
 from crmlib.findings import Check, Metric, Part
+from crmlib.formats import Estimate
 
 _CLEAR = 0.01
 _FAR = 1.2  # times too many or too few: a tier that was so far off is named
@@ -41,25 +44,19 @@ def by_week(validation: Validation) -> pd.DataFrame:
     frame = pd.DataFrame({"week": index, "came": seen.reindex(index, fill_value=0).to_numpy(float)})
     frame["day"] = pd.Timestamp(validation.start) + pd.to_timedelta(7 * frame["week"], unit="D")
     n = validation.customers
-    model = validation.models.get(validation.chosen)
+    model, mean = validation.models.get(validation.chosen), np.full(weeks, validation.forecast / validation.days * 7)
     if model is not None:
         reached = [0.0, *(float(n @ model.expected(validation.patterns, days=7 * k)) for k in range(1, weeks + 1))]
         mean = np.diff(reached)
-    else:
-        mean = np.full(weeks, validation.forecast / validation.days * 7)
     own = validation.cuts[0].own if np.isfinite(validation.cuts[0].own) else 0.0
     clock = validation.fits.clock
-    season = [
-        clock.deviation((validation.start + timedelta(days=7 * k)), days=7) if clock else 0.0 for k in range(weeks)
-    ]
+    starts = [validation.start + timedelta(days=7 * k) for k in range(weeks)]
+    season = [clock.deviation(start, days=7) if clock else 0.0 for start in starts]
     unrest = _unrest(frame.loc[frame["week"] < 0, "came"].to_numpy(float))
     doubt = np.sqrt(own**2 + unrest**2 + np.square(season) + 1 / np.maximum(mean, 0.5))
     spread = np.array([half_width(float(one), validation.errors_known) for one in doubt])
-    later = frame["week"] >= 0
-    frame.loc[later, "forecast"] = mean
-    frame.loc[later, "low"] = mean * np.exp(-spread)
-    frame.loc[later, "high"] = mean * np.exp(spread)
-    return frame
+    ends = {"forecast": mean, "low": mean * np.exp(-spread), "high": mean * np.exp(spread)}
+    return frame.join(pd.DataFrame(ends, index=frame.index[frame["week"] >= 0]))
 
 
 def _unrest(weeks: Floats) -> float:
@@ -82,8 +79,7 @@ def one_sided(weeks: pd.DataFrame) -> tuple[int, int, bool] | None:
         return None
     starts = np.flatnonzero(np.concatenate([[True], above[1:] != above[:-1]]))
     lengths = np.diff([*starts, len(above)])
-    longest = int(lengths.argmax())
-    length = int(lengths[longest])
+    longest, length = int(lengths.argmax()), int(lengths.max())
     # At most: a stretch begins with the first week or where the side changes, and then goes on.
     if (len(above) - length + 2) * 0.5**length >= _CLEAR:
         return None
@@ -103,12 +99,8 @@ def part_weeks(validation: Validation) -> Part:
     weeks = by_week(validation)
     later = weeks[weeks["forecast"].notna()]
     drift = _drift(validation, weeks)
-    lines = pd.concat(
-        [
-            later.assign(kind="forecast", orders=later["forecast"]),
-            weeks[weeks["week"] >= -52].assign(kind="actual", orders=weeks["came"], low=np.nan, high=np.nan),
-        ]
-    )
+    seen = weeks[weeks["week"] >= -52].assign(kind="actual", orders=weeks["came"], low=np.nan, high=np.nan)
+    lines = pd.concat([later.assign(kind="forecast", orders=later["forecast"]), seen])
     chart = figures.line(
         lines, x="day", y="orders", group="kind", strong="actual", low="low", high="high",
         what="repeat orders a week", form=formats.number, mark=(pd.Timestamp(validation.start), "test begins"),
@@ -121,15 +113,17 @@ def part_weeks(validation: Validation) -> Part:
         ),
     )  # fmt: skip
     held = holdout_band(validation)
-    checks = [] if held is None or held.holds(validation.actual) else [_missed(validation, held)]
+    checks = []
+    if held is not None and not held.holds(validation.actual):
+        text = f"{_subject(validation)} was {formats.interval(held.low, held.high, 'orders')} orders; "
+        text += f"{wording.counted(validation.actual, 'order')} came."
+        checks.append(Check(name="holdout inside its range", verdict="warning", text=text))
     expected = round(validation.forecast)
     inside = int(((later["came"] >= later["low"]) & (later["came"] <= later["high"])).sum())
+    sentence = f"{wording.counted(expected, 'order')} expected, {formats.number(validation.actual)} came; "
+    sentence += f"{inside} of {wording.counted(len(later), 'week')} within range."
     return Part(
-        title=f"{_subject(validation)} was {off_words(validation.off)}{drift}",
-        sentence=f"{wording.counted(expected, 'order')} expected, {formats.number(validation.actual)} came; "
-        f"{inside} of {wording.counted(len(later), 'week')} within range."
-        if len(later)
-        else "",
+        title=f"{_subject(validation)} was {off_words(validation.off)}{drift}", sentence=sentence if len(later) else "",
         chart=chart, metrics=_metrics(validation, held), checks=checks,
         certain=[wording.sentences(_plainly(validation, held), _weak(tiers_then(validation)))],
     )  # fmt: skip
@@ -137,20 +131,11 @@ def part_weeks(validation: Validation) -> Part:
 
 def _plainly(validation: Validation, held: Total | None) -> str:
     """Whether the test stayed inside its range, and how it did in money, for somebody who reads one sentence."""
-    where = "came without a range"
+    where, sales = "came without a range", validation.sales_off
     if held is not None:
         where = f"{'stayed inside' if held.holds(validation.actual) else 'missed'} its range"
-    sales = validation.sales_off
     money = f"; in net sales it was {off_words(sales)}" if np.isfinite(sales) else ""
     return f"{_subject(validation)} {where}{money}."
-
-
-def _missed(validation: Validation, held: Total) -> Check:
-    text = (
-        f"{_subject(validation)} was {formats.interval(held.low, held.high, 'orders')} orders; "
-        f"{wording.counted(validation.actual, 'order')} came."
-    )
-    return Check(name="holdout inside its range", verdict="warning", text=text)
 
 
 def _drift(validation: Validation, weeks: pd.DataFrame) -> str:
@@ -171,12 +156,9 @@ def _drift(validation: Validation, weeks: pd.DataFrame) -> str:
 
 def _weak(then: pd.DataFrame) -> str:
     """The lower tiers, where the test expected a fifth or more too much or too little of them."""
-    share = dict(TIERS)
-    off = then[
-        (then["forecast"] > _FAR * np.maximum(then["came"], 1))
-        | (then["came"] > _FAR * np.maximum(then["forecast"], 1))
-    ]
-    below = off[off["tier"].map(lambda tier: tier in list(share)[2:])]
+    share, (said, came) = dict(TIERS), (then["forecast"], then["came"])
+    off = (said > _FAR * np.maximum(came, 1)) | (came > _FAR * np.maximum(said, 1))
+    below = then[off & then["tier"].isin(list(share)[2:])]
     if below.empty:
         return ""
     much = bool((below["forecast"] > below["came"]).all())
@@ -186,35 +168,29 @@ def _weak(then: pd.DataFrame) -> str:
     if not much and not little:
         return f"Forecasts for {who} were far off: use them only to rank."
     counts = f"{wording.counted(round(below['forecast'].sum()), 'order')}, {formats.number(below['came'].sum())} came"
-    limit = "upper" if much else "lower"
-    return (
-        f"It expected too {'much' if much else 'little'} from {who}: {counts}. Treat their figures as {limit} limits."
-    )
+    wrong, limit = ("much", "upper") if much else ("little", "lower")
+    return f"It expected too {wrong} from {who}: {counts}. Treat their figures as {limit} limits."
 
 
 def _metrics(validation: Validation, held: Total | None) -> list[Metric]:
     known = int(validation.customers.sum())
     repeat = int((validation.patterns["frequency"] > 0) @ validation.patterns["customers"])
-    value, low, high = (
-        end if np.isfinite(end) else None for end in validation.measure(validation.chosen, "error_share")
-    )
-    return [
-        Metric(
-            id="forecast_error", label=wording.upper(named(validation)), value=value, low=low, high=high,
-            unit="share", n=known, signed=True, headline=True, said=off_words(validation.off),
-            definition="forecast / actual − 1 over the test, worked out afterwards from what was known when it began, "
-            "95 % by resampling customers",
-        ),
-        Metric(id="repeat_customers", label="Customers with a repeat purchase before the test", value=repeat,
-               unit="customers", n=known,
-               definition="customers known before the test with at least two purchase days"),
-        Metric(id="holdout_actual", label="Repeat orders in the test", value=validation.actual, unit="orders", n=known,
-               definition="purchase days in the test of customers known before it"),
-        Metric(id="holdout_forecast", label="Forecast for the test", value=validation.forecast, unit="orders", n=known,
-               definition=f"the same as forecast by '{validation.chosen}', fitted on what came before; 95 % range of "
-               "what would come, by what was known then",
-               low=held.low if held else None, high=held.high if held else None),
+    error = validation.estimate(validation.chosen, "error_share", "share", n=known)
+    actual = Estimate(value=validation.actual, unit="orders", n=known)
+    forecast = held.estimate("orders", n=known) if held else replace(actual, value=validation.forecast)
+    tile: dict[str, Any] = {"signed": True, "headline": True, "said": off_words(validation.off)}
+    what = "forecast / actual − 1 over the test, worked out afterwards from what was known when it began, "
+    then = f"the same as forecast by '{validation.chosen}', fitted on what came before; 95 % range of what would come, "
+    rows = [
+        (error, "forecast_error", wording.upper(named(validation)), f"{what}95 % by resampling customers", tile),
+        (replace(actual, value=repeat, unit="customers"), "repeat_customers",
+         "Customers with a repeat purchase before the test",
+         "customers known before the test with at least two purchase days", {}),
+        (actual, "holdout_actual", "Repeat orders in the test",
+         "purchase days in the test of customers known before it", {}),
+        (forecast, "holdout_forecast", "Forecast for the test", f"{then}by what was known then", {}),
     ]  # fmt: skip
+    return [Metric.of(of, id=id_, label=label, definition=text, **more) for of, id_, label, text, more in rows]
 
 
 def part_tenths(validation: Validation) -> Part:
@@ -275,14 +251,9 @@ def part_chances(validation: Validation) -> Part:
     )  # fmt: skip
 
 
-def tried_on(validation: Validation) -> str:
-    """The days kept aside, as one says it."""
-    return "last year" if validation.days == 365 else f"the last {validation.days} days"
-
-
 def named(validation: Validation) -> str:
     """The test as one names it: 'last year's forecast'."""
-    return "last year's forecast" if validation.days == 365 else f"forecast for {tried_on(validation)}"
+    return "last year's forecast" if validation.days == 365 else f"forecast for the last {validation.days} days"
 
 
 def _subject(validation: Validation) -> str:

@@ -21,9 +21,6 @@ class Likelihood:
         self.name, self.weight = name, n / n.sum()
         self._x, self._recency, self._t = (_Values(column) for column in (x, recency, t))
 
-    def mean(self, logs: Floats) -> float:
-        return self.both(logs)[0]
-
     def slope(self, logs: Floats) -> Floats:
         """How steep the mean is in each parameter."""
         return np.asarray(self.both(logs)[1] @ self.weight)
@@ -31,15 +28,10 @@ class Likelihood:
     def both(self, logs: Floats) -> tuple[float, Floats]:
         """The mean, and each history's slope in each parameter, shape (4, histories)."""
         with np.errstate(all="ignore"):
-            each, slopes = self._formula(np.exp(logs))
+            formula = self._steady if self.name == NBD else self._beta if self.name in (BG, MBG) else self._pareto
+            each, slopes = formula(np.exp(logs))
         value = float(self.weight @ each)
         return (value if np.isfinite(value) else -1e10), slopes * np.exp(logs)[:, None]
-
-    @property
-    def _formula(self) -> Callable[[Floats], tuple[Floats, Floats]]:
-        if self.name == NBD:
-            return self._steady
-        return self._beta if self.name in (BG, MBG) else self._pareto
 
     def hessian(self, logs: Floats) -> Floats:
         """Curvature of minus the mean log-likelihood."""

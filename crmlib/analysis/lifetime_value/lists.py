@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -13,9 +12,7 @@ from crmlib.analysis.lifetime_value.scoring import BEST_SHARE, Scores
 from crmlib.analysis.lifetime_value.validation import Trust, Validation
 from crmlib.analysis.outreach import WRITE, contactable
 from crmlib.findings import Action, Metric, Part, Signal
-
-if TYPE_CHECKING:
-    from crmlib.shop.shop import Shop
+from crmlib.shop.shop import Shop
 
 WAVERING, WHOLESALE = "wavering_customers", "wholesale_customers"
 GONE = 0.9  # from this chance of no order on, somebody counts as gone
@@ -52,9 +49,8 @@ def wavering(scores: Scores) -> pd.DataFrame:
     days ago it was above 50%), value_if_back (over the horizon, if they bought again as before).
     """
     people = scores.customers[scores.customers["quiet"] & (scores.customers["p_no_order"] < GONE)]
-    people = people.sort_values(
-        ["new", "past_revenue", "customer_id"], ascending=[False, False, True], ignore_index=True
-    )
+    order = ["new", "past_revenue", "customer_id"]
+    people = people.sort_values(order, ascending=[False, False, True], ignore_index=True)
     return people[[*_COLUMNS, "new"]].assign(value_if_back=people["if_active"])
 
 
@@ -66,9 +62,19 @@ def part_wavering(scores: Scores, validation: Validation, *, shop: Shop) -> Part
     """
     found, trust = outlooks(scores), validation.trust(scores.horizon_days)
     tested, doubt = trust is Trust.TESTED, _DOUBTS[trust]
-    may = contactable(shop, wavering(scores).assign(reason=_reason), name=WAVERING)
+    people = wavering(scores)
+    silent = people["days_since_last_order"].astype(int).astype(str)
+    people = people.assign(reason="one of the best fifth, silent for " + silent + " days")
+    may = contactable(shop, people, name=WAVERING)
     listed = may.frame
-    title, sentence = (_title(found), _sentence(found, scores)) if tested else (_silent(found), "")
+    best, said = wording.counted(found.best, "customer"), f"{formats.number(found.stopped)} of your best"
+    title, sentence = f"{said} {best} {wording.noun(found.stopped, 'has')} probably stopped", _sentence(found, scores)
+    if tested and not found.stopped:
+        title = f"All of your best {best} should order again"
+    elif not tested:
+        title, sentence = f"{said} {best} may have stopped", ""
+        if not found.stopped:
+            title = f"None of your best {best} is likelier than not to stay away"
     stopped = Metric(
         id="stopped_customers",
         label="Top-fifth customers who probably stopped" if tested else "Top-fifth customers who may have stopped",
@@ -82,10 +88,6 @@ def part_wavering(scores: Scores, validation: Validation, *, shop: Shop) -> Part
         actions=_contact(listed, scores, shop=shop, note=may.note, tested=tested),
         signals=_signals(found, tested=tested), lists={WAVERING: listed} if len(listed) else {},
     )  # fmt: skip
-
-
-def _reason(people: pd.DataFrame) -> pd.Series[str]:
-    return "one of the best fifth, silent for " + people["days_since_last_order"].astype(int).astype(str) + " days"
 
 
 def _contact(listed: pd.DataFrame, scores: Scores, *, shop: Shop, note: str, tested: bool) -> list[Action]:
@@ -123,13 +125,6 @@ def _newcomers(n: int) -> str:
     return f"{who} {wording.noun(n, 'was', 'were')} still more likely than not to order 30 days ago and {come} first."
 
 
-def _title(found: Outlooks) -> str:
-    if not found.stopped:
-        return f"All of your best {wording.counted(found.best, 'customer')} should order again"
-    best, have = wording.counted(found.best, "customer"), wording.noun(found.stopped, "has")
-    return f"{formats.number(found.stopped)} of your best {best} {have} probably stopped"
-
-
 def _sentence(found: Outlooks, scores: Scores) -> str:
     if not found.stopped:
         return f"None is more likely than not to stay away for the {scores.ahead}."
@@ -137,13 +132,6 @@ def _sentence(found: Outlooks, scores: Scores) -> str:
     still = f"{formats.number(found.wavering)} {wording.noun(found.wavering, 'is')} wavering" if found.wavering else ""
     advice = "; don't spend calls on those who are gone" if found.gone and found.wavering else ""
     return f"{wording.upper(wording.listed(filter(None, [gone, still])))}{advice}."
-
-
-def _silent(found: Outlooks) -> str:
-    best = wording.counted(found.best, "customer")
-    if not found.stopped:
-        return f"None of your best {best} is likelier than not to stay away"
-    return f"{formats.number(found.stopped)} of your best {best} may have stopped"
 
 
 def _signals(found: Outlooks, *, tested: bool) -> list[Signal]:
@@ -158,21 +146,17 @@ def _signals(found: Outlooks, *, tested: bool) -> list[Signal]:
 
 def _chart(found: Outlooks, scores: Scores, *, doubt: str) -> figures.Chart:
     edges = np.linspace(0, 1, 11)
+    names = [f"{round(100 * low)}–{round(100 * low + 10)}%" for low in edges[:-1]]
     counts = np.histogram(1 - scores.best["p_no_order"], bins=edges)[0]
-    classes = pd.DataFrame(
-        {"chance": [f"{round(100 * low)}–{round(100 * low + 10)}%" for low in edges[:-1]], "customers": counts}
-    )
+    classes = pd.DataFrame({"chance": names, "customers": counts})
     rows = [("should order again", found.best - found.stopped, False), ("wavering", found.wavering, True),
             ("almost certainly gone", found.gone, False)]  # fmt: skip
     caption = f"Wavering: 10 to 50% likely to order in the {scores.ahead}."
     if doubt:
         rows = [("likelier to order than not", found.best - found.stopped, False),
                 ("may have stopped", found.stopped, True)]  # fmt: skip
-        caption = (
-            "May have stopped: under 50% likely to order, by a model that no test has borne out."
-            if found.stopped
-            else ""
-        )
+        caption = "May have stopped: under 50% likely to order, by a model that no test has borne out."
+        caption = caption if found.stopped else ""
     return figures.bars(
         pd.DataFrame(rows, columns=["who", "customers", "strong"]),
         label="who", value="customers", strong="strong", what="best customers", form=formats.number,

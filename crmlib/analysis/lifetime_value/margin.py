@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-from crmlib import formats
+from crmlib import formats, wording
 from crmlib.shop import facts as shop_facts
-
-if TYPE_CHECKING:
-    from crmlib.shop.shop import Shop
+from crmlib.shop.shop import Shop
 
 _TAX = {
     None: "It is with the tax in prices, if they hold any: shop.toml does not say (prices_include_tax).",
@@ -40,17 +38,13 @@ class Margin:
     def sentence(self) -> str:
         """How it was worked out, for who recomputes it."""
         if self.source == "costs":
-            returns = (
-                "Refunded goods are taken to have come back fit for sale; if none had, the margin would be "
-                f"{formats.share(self.at_risk, digits=1)} lower. "
-                if self.at_risk >= 0.001
-                else ""
-            )
-            return (
+            returns = "Refunded goods are taken to have come back fit for sale; if none had, the margin would be "
+            returns += f"{formats.share(self.at_risk, digits=1)} lower."
+            return wording.sentences(
                 f"Margin is {formats.share(self.share)} of net sales: line prices less discounts, refunds and unit "
-                f"costs, known for {formats.share(self.known_share)} of goods sold. {returns}{_TAX[self.taxed]} "
-                "Shipping earns nothing."
-            )
+                f"costs, known for {formats.share(self.known_share)} of goods sold.",
+                returns if self.at_risk >= 0.001 else "", _TAX[self.taxed], "Shipping earns nothing.",
+            )  # fmt: skip
         if self.source == "parameter":
             return f"No unit costs are known; a margin of {formats.share(self.share)} of sales was given."
         return "No unit costs are known, so the page shows net sales; tax and shipping are in as the shop counts them."
@@ -75,10 +69,7 @@ def margin_of(shop: Shop, *, assumed: float) -> Margin:
     ).iloc[0]  # fmt: skip
     if not sums["known"] > 0 or not sums["revenue"] > 0:
         return nothing
-    return Margin(
-        share=float(sums["margin"] / sums["revenue"]),
-        known_share=float(sums["known"] / sums["goods"]),
-        source="costs",
-        at_risk=float(sums["back"] / sums["margin"]) if sums["margin"] > 0 else 0.0,
-        taxed=shop.settings.prices_include_tax,
-    )
+    share, known = float(sums["margin"] / sums["revenue"]), float(sums["known"] / sums["goods"])
+    at_risk = float(sums["back"] / sums["margin"]) if sums["margin"] > 0 else 0.0
+    taxed = shop.settings.prices_include_tax
+    return Margin(share=share, known_share=known, source="costs", at_risk=at_risk, taxed=taxed)

@@ -6,13 +6,12 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import TYPE_CHECKING
+from typing import Any
 
 import ibis
 import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from crmlib.analysis.lifetime_value import chances
 from crmlib.analysis.lifetime_value.models import PurchaseModel, TimeUnit, Unfit, fit
@@ -21,9 +20,7 @@ from crmlib.analysis.lifetime_value.timing import BG, EXPONENTIAL, MBG, NBD, PAR
 from crmlib.errors import NotEnoughData
 from crmlib.formats import outline
 from crmlib.shop import facts as shop_facts
-
-if TYPE_CHECKING:
-    from crmlib.shop.shop import Shop
+from crmlib.shop.shop import Shop
 
 NOBODY, SAME_RATE, RECENCY = "nobody buys", "same rate as before", "days since last order"
 MODELS: tuple[Name, ...] = (NBD, EXPONENTIAL, BG, MBG, PARETO)
@@ -113,14 +110,10 @@ class RecencyBins:
     variances: tuple[float, ...]
     days: int
 
-    def _bin(self, silent: Floats) -> NDArray[np.intp]:
-        return np.searchsorted(np.array(self.edges), silent, side="right")
-
-    def rates(self, silent: Floats) -> Floats:
-        return np.array(self.means)[self._bin(silent)]
-
-    def spreads(self, silent: Floats) -> Floats:
-        return np.array(self.variances)[self._bin(silent)]
+    def of(self, silent: Floats) -> tuple[Floats, Floats]:
+        """Mean and variance of those so long silent."""
+        place = np.searchsorted(np.array(self.edges), silent, side="right")
+        return np.array(self.means)[place], np.array(self.variances)[place]
 
 
 def holdout_patterns(shop: Shop, *, start: date, end: date) -> ir.Table:
@@ -160,20 +153,13 @@ def fit_all(
             if isinstance(found_plain, PurchaseModel):
                 clock = season(months, patterns, model=found_plain)
                 break
-    found: list[PurchaseModel | Unfit] = [
-        plain[name] if name in plain and clock is None
-        else fit(patterns, time_unit=time_unit, until=until, name=name, clock=clock)
-        for name in MODELS if name in names
-    ]  # fmt: skip
+    told: dict[str, Any] = {"time_unit": time_unit, "until": until, "clock": clock}
+    known = plain if clock is None else {}
+    found = [known.get(name) or fit(patterns, name=name, **told) for name in MODELS if name in names]
     others = {one.instead for one in found if isinstance(one, Unfit)} - {None, *names}
-    found += [
-        fit(patterns, time_unit=time_unit, until=until, name=name, clock=clock) for name in MODELS if name in others
-    ]
-    return Fits(
-        models={model.name: model for model in found if isinstance(model, PurchaseModel)},
-        failed=tuple(model for model in found if isinstance(model, Unfit)),
-        clock=clock,
-    )
+    found += [fit(patterns, name=name, **told) for name in MODELS if name in others]
+    models: dict[str, PurchaseModel] = {one.name: one for one in found if isinstance(one, PurchaseModel)}
+    return Fits(models=models, failed=tuple(model for model in found if isinstance(model, Unfit)), clock=clock)
 
 
 def look(shop: Shop, *, start: date, end: date, time_unit: TimeUnit, months: pd.DataFrame | None = None) -> Look:
@@ -181,16 +167,15 @@ def look(shop: Shop, *, start: date, end: date, time_unit: TimeUnit, months: pd.
     days = (end - start).days
     patterns = shop.fetch(holdout_patterns(shop, start=start, end=end), max_rows=5_000_000)
     if patterns.empty:
-        raise NotEnoughData(
-            f"too few to conclude: nobody had bought before {start}, where the holdout of {days} days begins"
-        )
+        begins = f"{start}, where the holdout of {days} days begins"
+        raise NotEnoughData(f"too few to conclude: nobody had bought before {begins}")
     known = patterns.groupby(HISTORY, as_index=False)["customers"].sum()
     fits = fit_all(shop, known, time_unit=time_unit, until=start, months=months)
     x, recency, t = (patterns[name].to_numpy(float) for name in HISTORY)
     expected: dict[str, Floats] = {NOBODY: np.zeros(len(patterns)), SAME_RATE: x / np.maximum(t, 1) * days}
     bins = recency_bins(shop, start=start, days=days)
     if bins is not None:
-        expected[RECENCY] = bins.rates(t - recency)
+        expected[RECENCY] = bins.of(t - recency)[0]
     expected |= {name: model.expected(patterns, days=days) for name, model in fits.models.items()}
     return Look(start=start, end=end, patterns=patterns, expected=expected, fits=fits)
 
@@ -238,9 +223,8 @@ def taught(shop: Shop, *, first: date) -> list[chances.Window]:
     step = max(_LEAST_STEP_DAYS, -((first - last).days + _LEAST_TAUGHT_DAYS) // _MOST_TAUGHT)
     found, begin = list[chances.Window](), last
     while (begin - first).days >= _LEAST_TAUGHT_DAYS and len(found) < _MOST_TAUGHT:
-        rows = shop.fetch(
-            holdout_patterns(shop, start=begin, end=begin + timedelta(days=chances.DAYS)), max_rows=5_000_000
-        )
+        over = holdout_patterns(shop, start=begin, end=begin + timedelta(days=chances.DAYS))
+        rows = shop.fetch(over, max_rows=5_000_000)
         if rows["customers"].sum() >= _LEAST_TAUGHT:
             found.append(chances.Window(start=begin, patterns=chances.thinned(rows)))
         begin -= timedelta(days=step)
@@ -253,17 +237,13 @@ def recency_bins(shop: Shop, *, start: date, days: int) -> RecencyBins | None:
     rows = shop.fetch(holdout_patterns(shop, start=earlier, end=start), max_rows=5_000_000)
     if rows["customers"].sum() < 100:
         return None
-    silent, n, bought = (
-        (rows["t_days"] - rows["recency_days"]).to_numpy(float),
-        rows["customers"].to_numpy(float),
-        rows["purchases"].to_numpy(float),
-    )
+    silent = (rows["t_days"] - rows["recency_days"]).to_numpy(float)
+    n, bought = (rows[name].to_numpy(float) for name in ("customers", "purchases"))
     order = np.argsort(silent, kind="stable")
     shares = np.cumsum(n[order]) / n.sum()
     inner = [silent[order][np.searchsorted(shares, k / _RECENCY_BINS)] for k in range(1, _RECENCY_BINS)]
     edges = tuple(sorted(set(map(float, inner)) - {float(silent.min())}))
     which = np.searchsorted(np.array(edges), silent, side="right")
-    size = np.bincount(which, weights=n, minlength=len(edges) + 1)
-    mean = np.bincount(which, weights=n * bought, minlength=len(edges) + 1) / size
-    square = np.bincount(which, weights=n * bought**2, minlength=len(edges) + 1) / size
+    size, total, squares = (np.bincount(which, n * bought**k, len(edges) + 1) for k in (0, 1, 2))
+    mean, square = total / size, squares / size
     return RecencyBins(edges, tuple(mean.tolist()), tuple((square - mean**2).tolist()), days)

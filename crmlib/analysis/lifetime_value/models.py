@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import ibis.expr.types as ir
 import numpy as np
@@ -20,9 +20,7 @@ from crmlib.analysis.lifetime_value.season import UNIT_DAYS, Clock
 from crmlib.analysis.lifetime_value.timing import BG, EXPONENTIAL, MBG, NAMES, NBD, PARETO, Floats, Name
 from crmlib.errors import NotEnoughData, UsageError
 from crmlib.shop import facts as shop_facts
-
-if TYPE_CHECKING:
-    from crmlib.shop.shop import Shop
+from crmlib.shop.shop import Shop
 
 TimeUnit = Literal["day", "week"]
 
@@ -98,9 +96,8 @@ class PurchaseModel:
         data, n, ahead = self._data(patterns), patterns["customers"].to_numpy(float), self._ahead(days)
         slope = np.empty(4)
         for i, step in enumerate(1e-3 * np.eye(4)):
-            up, down = (
-                float(n @ timing.expected(self.name, self.parameters * np.exp(s), *data, ahead)) for s in (step, -step)
-            )
+            ends = [self.parameters * np.exp(by) for by in (step, -step)]
+            up, down = (float(n @ timing.expected(self.name, theta, *data, ahead)) for theta in ends)
             slope[i] = (np.log(max(up, 1e-300)) - np.log(max(down, 1e-300))) / 2e-3
         return float(np.hypot(np.sqrt(max(slope @ np.array(self.log_covariance) @ slope, 0.0)), season))
 
@@ -223,11 +220,9 @@ def fit(
     customers = int(patterns["customers"].sum())
     repeats = int(patterns["frequency"] @ patterns["customers"])
     if customers < LEAST_CUSTOMERS or repeats < LEAST_REPEATS:
-        raise NotEnoughData(
-            f"too few to conclude: {wording.counted(customers, 'customer')} with "
-            f"{wording.counted(repeats, 'repeat purchase')} before {until}; "
-            f"needed are {LEAST_CUSTOMERS} and {LEAST_REPEATS}"
-        )
+        had = f"{wording.counted(customers, 'customer')} with {wording.counted(repeats, 'repeat purchase')}"
+        needed = f"needed are {LEAST_CUSTOMERS} and {LEAST_REPEATS}"
+        raise NotEnoughData(f"too few to conclude: {had} before {until}; {needed}")
     unit = UNIT_DAYS[time_unit]
     x, recency, t = _in_units(patterns, until=until, clock=clock, unit=unit)
     n = patterns["customers"].to_numpy(float)
@@ -236,7 +231,9 @@ def fit(
     if not found.settled:
         return Unfit(name=name, reason="did not converge", until=until)
     if instead := _nested(name, found):
-        reason = f"ended on a boundary ({_runaway(name, found)}), where it is {instead}"
+        ends = zip(NAMES[name], found.logs, found.bound, strict=True)
+        lost = ", ".join(f"{one} = {'0' if value < 0 else 'infinite'}" for one, value, bound in ends if bound)
+        reason = f"ended on a boundary ({lost}), where it is {instead}"
         return Unfit(name=name, reason=reason, until=until, instead=instead)
     logs = found.logs - np.log(scale) * np.array([0, 1, 0, name not in (BG, MBG)])
     theta = np.exp(logs)
@@ -324,11 +321,3 @@ def _nested(name: Name, top: _Top) -> Name | None:
     if name == PARETO and top.bound[3] and top.logs[3] < 0:
         return None  # some stop at once, the others never
     return EXPONENTIAL if name == PARETO and top.logs[2] > 0 else NBD
-
-
-def _runaway(name: Name, top: _Top) -> str:
-    return ", ".join(
-        f"{parameter} = {'0' if value < 0 else 'infinite'}"
-        for parameter, value, bound in zip(NAMES[name], top.logs, top.bound, strict=True)
-        if bound
-    )

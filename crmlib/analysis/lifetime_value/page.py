@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -19,9 +18,7 @@ from crmlib.analysis.lifetime_value.spend import SHRUNK
 from crmlib.analysis.lifetime_value.validation import Trust, Validation
 from crmlib.analysis.lifetime_value.verdict import part_methods
 from crmlib.findings import Caveat, Check, Findings, Grade, Part, Signal, compose
-
-if TYPE_CHECKING:
-    from crmlib.shop.shop import Shop
+from crmlib.shop.shop import Shop
 
 _OUT_OF_SEASON = 0.2
 _MAX_CORRELATION = 0.2
@@ -66,25 +63,18 @@ def headline(validation: Validation, scores: Scores, *, currency: str) -> str:
         return f"We can't forecast {which} yet. {brought}"
     if scores.value is None:
         orders = scores.orders.estimate("orders").text
-        return (
-            f"Today's customers should place about {orders} {'order' if orders == '1' else 'orders'} in the "
-            f"{scores.ahead}. What these are worth can't be forecast."
-        )
-    amount = wording.rounded_money(_round(scores.value.value), currency)
+        about = f"Today's customers should place about {orders} {'order' if orders == '1' else 'orders'}"
+        return f"{about} in the {scores.ahead}. What these are worth can't be forecast."
+    # To two digits: a headline promises no more.
+    whole = float(f"{scores.value.value:.2g}") if scores.value.value > 0 else scores.value.value
+    amount = wording.rounded_money(whole, currency)
     said = f"Today's customers should bring about {amount} of {scores.margin.called} in the {scores.ahead}."
     values = scores.customers["expected_value"].to_numpy(float)
     if len(values) < 10 or not values.sum() > 0:
         return said
-    return f"{said} One in ten brings {_part(float(values[: round(len(values) / 10)].sum() / values.sum()))} of it."
-
-
-def _round(value: float) -> float:
-    """To two digits: a headline promises no more."""
-    return float(f"{value:.2g}") if value > 0 else value
-
-
-def _part(share: float) -> str:
-    return next((words for least, words in _SHARES if share >= least), formats.share(share))
+    share = float(values[: round(len(values) / 10)].sum() / values.sum())
+    part = next((words for least, words in _SHARES if share >= least), formats.share(share))
+    return f"{said} One in ten brings {part} of it."
 
 
 def part_limits(validation: Validation, scores: Scores, channels: Channels | None = None) -> Part:
@@ -96,20 +86,17 @@ def part_limits(validation: Validation, scores: Scores, channels: Channels | Non
     ]  # fmt: skip
     if scores.model is None:
         checks.append(Check(name="a model is used", verdict="warning", text=f"The lists rest on '{scores.method}'."))
+    ahead, signals = wording.upper(f"the {scores.ahead}"), []
+    if validation.trust(scores.horizon_days) is not Trust.TESTED:
+        gone = f"{ahead} can be forecast now."
+        signals = [Signal(id="no_forecast", text=f"{ahead} can't be forecast.", gone=gone)]
     return Part(
         checks=[*checks, *_spend_check(scores)],
         caveats=[Caveat(text=text) for text in _caveats(validation, scores, channels)][:_MOST_CAVEATS],
-        signals=_signals(validation, scores),
+        signals=signals,
         certain=["Of 100 ranges on this page, 95 should hold what comes."],
         method=_method(scores), tables={"model": _model_table(validation, scores)},
     )  # fmt: skip
-
-
-def _signals(validation: Validation, scores: Scores) -> list[Signal]:
-    if validation.trust(scores.horizon_days) is Trust.TESTED:
-        return []
-    ahead = wording.upper(f"the {scores.ahead}")
-    return [Signal(id="no_forecast", text=f"{ahead} can't be forecast.", gone=f"{ahead} can be forecast now.")]
 
 
 def _caveats(validation: Validation, scores: Scores, channels: Channels | None) -> list[str]:
@@ -120,9 +107,8 @@ def _caveats(validation: Validation, scores: Scores, channels: Channels | None) 
         missed = f"by {formats.share(validation.missed)}" if np.isfinite(validation.missed) else "everything"
         own.append(f"The last forecast missed {missed}: use its figures only to rank.")
     elif trust is Trust.UNTESTED:
-        own.append(
-            f"Figures for the {scores.ahead} are untested: forecasts could be checked over {validation.days} days only."
-        )
+        tried = f"forecasts could be checked over {validation.days} days only"
+        own.append(f"Figures for the {scores.ahead} are untested: {tried}.")
     own += _season_caveats(scores)
     if validation.beginning.truncated:
         own.append("Some customers who look new are old ones whose earlier orders are missing.")
@@ -130,11 +116,8 @@ def _caveats(validation: Validation, scores: Scores, channels: Channels | None) 
         own.append(f"Payback by channel is missing: the data lacks {channels.missing}.")
     if trust is not Trust.MISSED:
         own.append("Use the ranking; don't rely on the figure for any one customer.")
-    return [
-        *own,
-        "New customers are not in these figures: what they bring comes on top.",
-        "A new range, a price rise or a missed season breaks a forecast that only knows the past.",
-    ]
+    own.append("New customers are not in these figures: what they bring comes on top.")
+    return [*own, "A new range, a price rise or a missed season breaks a forecast that only knows the past."]
 
 
 def _season_caveats(scores: Scores) -> list[str]:
@@ -145,11 +128,9 @@ def _season_caveats(scores: Scores) -> list[str]:
         return ["Under two years of data show no yearly season: if the days ahead are busier, so will be the orders."]
     if abs(busy - 1) < _OUT_OF_SEASON:
         return []
-    return [
-        f"The method knows no season, and the same {scores.horizon_days} days a year ago were "
-        f"{formats.number(busy, digits=2)} times as busy as that whole year: expect orders "
-        f"{'above' if busy > 1 else 'below'} the forecast."
-    ]
+    times, way = formats.number(busy, digits=2), "above" if busy > 1 else "below"
+    same = f"the same {scores.horizon_days} days a year ago were {times} times as busy as that whole year"
+    return [f"The method knows no season, and {same}: expect orders {way} the forecast."]
 
 
 def _spend_check(scores: Scores) -> list[Check]:
@@ -158,10 +139,8 @@ def _spend_check(scores: Scores) -> list[Check]:
         return [Check(name="spend model", verdict="warning", text=f"{text} Values are left empty.")]
     if scores.spend.name == SHRUNK or abs(scores.spend.correlation) < _MAX_CORRELATION:
         return []
-    text = (
-        f"How often and how much customers buy are correlated ({formats.number(scores.spend.correlation, digits=2)}): "
-        "values may be off for frequent buyers."
-    )
+    text = f"How often and how much customers buy are correlated ({formats.number(scores.spend.correlation, digits=2)})"
+    text += ": values may be off for frequent buyers."
     return [Check(name="spend independent of frequency", verdict="warning", text=text)]
 
 
@@ -170,23 +149,17 @@ def _method(scores: Scores) -> list[str]:
     clock = scores.forecaster.fits.clock
     if clock is not None:
         low, high = (formats.number(end, digits=2) for end in (min(clock.busy), max(clock.busy)))
-        lines.append(
-            f"The forecast knows the shop's own seasons: the quietest month brings {low} times what an average month "
-            f"does, the busiest {high} times."
-        )
+        known = f"The forecast knows the shop's own seasons: the quietest month brings {low} times what an average"
+        lines.append(f"{known} month does, the busiest {high} times.")
     if scores.discount_rate:
         lines.append(f"Money is discounted at {formats.share(scores.discount_rate)} a year, to the day of this report.")
     if scores.spend is not None and scores.spend.name == SHRUNK:
-        lines.append(
-            "Money is each customer's own average, drawn to what is usual for so many orders: on later time that came "
-            "closer than Gamma-Gamma."
-        )
+        own = "Money is each customer's own average, drawn to what is usual for so many orders"
+        lines.append(f"{own}: on later time that came closer than Gamma-Gamma.")
     elif scores.spend is not None:
         limits = formats.interval(*scores.spend.correlation_limits, "index")
-        lines.append(
-            "Spend per order is taken to be independent of how often somebody buys; their correlation is "
-            f"{formats.number(scores.spend.correlation, digits=2)} ({limits})."
-        )
+        found = f"their correlation is {formats.number(scores.spend.correlation, digits=2)} ({limits})"
+        lines.append(f"Spend per order is taken to be independent of how often somebody buys; {found}.")
     return lines
 
 

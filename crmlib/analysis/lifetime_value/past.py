@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import TYPE_CHECKING
+from typing import Any
 
 import ibis
 import numpy as np
@@ -14,9 +14,7 @@ from crmlib import figures, formats, wording
 from crmlib.analysis.lifetime_value.tiers import TIERS
 from crmlib.findings import Metric, Part
 from crmlib.shop import facts as shop_facts
-
-if TYPE_CHECKING:
-    from crmlib.shop.shop import Shop
+from crmlib.shop.shop import Shop
 
 YEAR = 365
 _LEAST_KNOWN = 100
@@ -80,11 +78,18 @@ def yardstick(shop: Shop, *, days: int) -> tuple[float, int] | None:
     if not (shop.has("orders", "total") or shop.has("order_lines")):
         return None
     start = shop.as_of - timedelta(days=days)
-    known = shop_facts.customer_history(shop, until=start).select("customer_id")
-    later = shop_facts.later_purchases(shop, start=start, end=shop.as_of).semi_join(known, "customer_id")
+    known = shop_facts.customer_history(shop, until=start)
     customers = int(shop.fetch(known.aggregate(n=known.count()))["n"].iloc[0])
-    sales = shop.fetch(later.aggregate(total=later["revenue"].sum()))["total"].iloc[0]
-    return (round(float(sales), 2), customers) if customers >= _LEAST_KNOWN and sales == sales and sales else None
+    sales = came(shop, "revenue", start=start, end=shop.as_of)
+    return (round(sales, 2), customers) if customers >= _LEAST_KNOWN and sales else None
+
+
+def came(shop: Shop, column: str, *, start: date, end: date) -> float:
+    """What customers known at `start` brought from then to `end`: revenue, or purchases (days)."""
+    known = shop_facts.customer_history(shop, until=start).select("customer_id")
+    later = shop_facts.later_purchases(shop, start=start, end=end).semi_join(known, "customer_id")
+    value = shop.fetch(later.aggregate(total=later[column].sum()))["total"].iloc[0]
+    return 0.0 if pd.isna(value) else float(value)
 
 
 def part_past(past: Past, *, currency: str) -> Part:
@@ -102,14 +107,9 @@ def part_past(past: Past, *, currency: str) -> Part:
     ]  # fmt: skip
     if not past.sales > 0:
         return Part(metrics=told)
-    rows = past.tiers.assign(
-        name=["top tenth", "next two tenths", "next three tenths", "other four tenths"], strong=[True] + [False] * 3
-    )
-    return Part(
-        title=f"One in ten buyers brought {formats.share(past.top)} of net sales",
-        chart=figures.bars(
-            rows, label="name", value="value", strong="strong", what=f"net sales {past.period}",
-            form=lambda value: wording.rounded_money(value, currency),
-        ),
-        glance=True, metrics=told,
-    )  # fmt: skip
+    names = ["top tenth", "next two tenths", "next three tenths", "other four tenths"]
+    rows = past.tiers.assign(name=names, strong=[True] + [False] * 3)
+    said: dict[str, Any] = {"form": lambda value: wording.rounded_money(value, currency), "strong": "strong"}
+    chart = figures.bars(rows, label="name", value="value", what=f"net sales {past.period}", **said)
+    title = f"One in ten buyers brought {formats.share(past.top)} of net sales"
+    return Part(title=title, chart=chart, glance=True, metrics=told)

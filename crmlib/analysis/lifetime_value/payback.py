@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import ibis
 import ibis.expr.types as ir
@@ -18,9 +18,7 @@ from crmlib.analysis.lifetime_value.timing import Floats
 from crmlib.findings import Action, Metric, Part, Signal
 from crmlib.formats import outline
 from crmlib.shop import facts as shop_facts
-
-if TYPE_CHECKING:
-    from crmlib.shop.shop import Shop
+from crmlib.shop.shop import Shop
 
 MONTH_DAYS = 30.4375
 MOST_MONTHS, YEAR_MONTHS = 18, 12
@@ -78,12 +76,8 @@ def earnings(shop: Shop, *, share: float) -> ir.Table:
     orders = shop_facts.net_orders(shop)
     orders = orders.filter(orders["customer_id"].notnull())
     first = orders["day"].min().over(group_by="customer_id")
-    known = orders.select(
-        "order_id",
-        "customer_id",
-        days=orders["day"].delta(first, unit="day"),
-        revenue=orders["revenue"].cast("float64"),
-    )
+    days, revenue = orders["day"].delta(first, unit="day"), orders["revenue"].cast("float64")
+    known = orders.select("order_id", "customer_id", days=days, revenue=revenue)
     usual = known["revenue"].fill_null(0) * share
     if shop_facts.has_costs(shop):
         margins = shop_facts.order_margins(shop).select("order_id", "margin")
@@ -92,22 +86,17 @@ def earnings(shop: Shop, *, share: float) -> ir.Table:
     days = known["days"].cast("float64")
     month = ibis.ifelse(days <= 0, 0, ((days - 1) / MONTH_DAYS).floor() + 1).cast("int64")
     months = known.mutate(month=month, _earned=usual).filter(lambda t: t.month <= MOST_MONTHS)
-    return (
-        months.group_by("customer_id", "month")
-        .aggregate(earned=months["_earned"].sum())
-        .order_by("customer_id", "month")
-    )
+    sums = months.group_by("customer_id", "month").aggregate(earned=months["_earned"].sum())
+    return sums.order_by("customer_id", "month")
 
 
 def acquisition_costs(shop: Shop) -> ir.Table:
     """Grain: a channel with acquisition costs before as_of. Columns channel, amount, since (first day they count)."""
     costs = shop.table("costs")
-    costs = costs.filter(
-        (costs["kind"].lower() == "acquisition").fill_null(False), costs["acquisition_channel"].notnull()
-    )
-    return costs.group_by(channel=costs["acquisition_channel"]).aggregate(
-        amount=costs["amount"].sum().cast("float64"), since=costs["valid_from"].min().date()
-    )
+    of_winning = (costs["kind"].lower() == "acquisition").fill_null(False)
+    costs = costs.filter(of_winning, costs["acquisition_channel"].notnull())
+    sums = {"amount": costs["amount"].sum().cast("float64"), "since": costs["valid_from"].min().date()}
+    return costs.group_by(channel=costs["acquisition_channel"]).aggregate(**sums)
 
 
 def channels(shop: Shop, scores: Scores, *, seed: int = 0) -> Channels:
@@ -137,16 +126,16 @@ def channels(shop: Shop, scores: Scores, *, seed: int = 0) -> Channels:
         low, high = np.quantile(lines[1:], [0.025, 0.975], axis=0)
         cost = costs.get(str(channel), np.nan)
         payback = _payback(lines, cost)
+        paid = np.quantile(payback, [0.025, 0.975], method="inverted_cdf").tolist()
         per_head, total = scores.group_total(np.asarray(value.isin(rows["customer_id"].iloc[where])))
         table.append(
             {"channel": channel, "customers": len(where), "known": int(known_for[where, months].sum()), "cost": cost,
              "first": lines[0, 0], "earned": lines[0, year], "low": low[year], "high": high[year],
-             **_payback_cells(payback), "expected_value": per_head,
-             "low_value": total.low / len(where), "high_value": total.high / len(where)}
+             "payback_month": float(payback[0]), "payback_low": paid[0], "payback_high": paid[1],
+             "expected_value": per_head, "low_value": total.low / len(where), "high_value": total.high / len(where)}
         )  # fmt: skip
-        curves.append(
-            pd.DataFrame({"channel": channel, "month": range(months + 1), "earned": lines[0], "low": low, "high": high})
-        )
+        curve = {"channel": channel, "month": range(months + 1), "earned": lines[0], "low": low, "high": high}
+        curves.append(pd.DataFrame(curve))
         if np.isfinite(cost):
             paybacks.append((len(where), payback))
     if not table:
@@ -168,9 +157,8 @@ def _by_customer(shop: Shop, scores: Scores) -> tuple[pd.DataFrame, Floats]:
     # Each id leaves the engine once, as the name of a number: there are many months to a customer.
     joined = shop.keep(joined.mutate(number=ibis.row_number().over(order_by="customer_id").cast("int32")))
     rows = shop.fetch(joined.order_by("number"), max_rows=20_000_000)
-    by_month = earnings(shop, share=scores.margin.share).inner_join(
-        joined.select("customer_id", "number"), "customer_id"
-    )
+    numbers = joined.select("customer_id", "number")
+    by_month = earnings(shop, share=scores.margin.share).inner_join(numbers, "customer_id")
     by_month = by_month.select("number", "earned", month=by_month["month"].cast("int32"))
     money = shop.fetch(by_month, max_rows=100_000_000)
     months = int(min(MOST_MONTHS, max(rows["t_days"].max() // MONTH_DAYS, 1)))
@@ -213,12 +201,6 @@ def _payback(lines: Floats, cost: float) -> Floats:
     return np.where(covered.any(axis=1), covered.argmax(axis=1), np.inf)
 
 
-def _payback_cells(payback: Floats) -> dict[str, float]:
-    low, high = np.quantile(payback, [0.025, 0.975], method="inverted_cdf")
-    ends = (payback[0], low, high)
-    return dict(zip(("payback_month", "payback_low", "payback_high"), map(float, ends), strict=True))
-
-
 def _median(paybacks: list[tuple[int, Floats]]) -> tuple[float, float, float]:
     """Payback month of the median customer, whatever the channel, with its 95 % range."""
     if not paybacks:
@@ -243,7 +225,7 @@ def part_channels(channels: Channels, *, shop: Shop) -> Part:
     table = figures.tabulate(
         channels.table.assign(
             channel=channels.table["channel"].map(_name),
-            payback=[_paid_back(*row) for row in channels.table[["payback_month", "cost"]].itertuples(index=False)],
+            payback=channels.table["payback_month"].map(_when).where(channels.table["cost"].notna(), None),
         ),
         caption=f"{wording.upper(channels.called)} per customer by the channel that won them; 95% ranges",
         labels={"channel": "Channel", "customers": "Customers", "cost": "Cost to win one",
@@ -277,9 +259,8 @@ def _chart(channels: Channels, shop: Shop, table: dict[str, object]) -> figures.
     priced = channels.priced
     whole = formats.money
     names = [
-        f"{_name(line.channel)}: cost {whole(line.cost, shop.currency)}, "
-        f"earned {whole(line.earned_by_then, shop.currency)}"
-        for line in priced.itertuples()
+        f"{_name(channel)}: cost {whole(cost, shop.currency)}, earned {whole(earned, shop.currency)}"
+        for channel, cost, earned in zip(priced["channel"], priced["cost"], priced["earned_by_then"], strict=True)
     ]
     per = {name: priced[f"{name}_by_then"] / priced["cost"] for name in ("earned", "low", "high")}
     rows = priced.assign(**per, name=names).sort_values("earned", ascending=False)
@@ -302,11 +283,8 @@ def _title(channels: Channels, currency: str) -> str:
     who = wording.listed([_name(late["channel"].iloc[0]), *map(_spoken, late["channel"].iloc[1:])])
     if len(late) > 1:
         return f"{who} customers don't repay what they cost within {channels.months} months"
-    got, cost = late[["earned_by_then", "cost"]].iloc[0]
-    return (
-        f"{who} customers cost {formats.money(cost, currency)} each and earn {formats.money(got, currency)} "
-        f"in {channels.months} months"
-    )
+    got, cost = (formats.money(late[name].iloc[0], currency) for name in ("earned_by_then", "cost"))
+    return f"{who} customers cost {cost} each and earn {got} in {channels.months} months"
 
 
 def _sentence(channels: Channels) -> str:
@@ -351,13 +329,9 @@ def _metrics(channels: Channels) -> list[Metric]:
 
 
 def _when(month: float) -> str:
+    if not np.isfinite(month):
+        return "not yet"
     return "with the first order" if month == 0 else f"within {wording.counted(round(month), 'month')}"
-
-
-def _paid_back(month: float, cost: float) -> str | None:
-    if not np.isfinite(cost):
-        return None
-    return _when(month) if np.isfinite(month) else "not yet"
 
 
 def _spoken(channel: object) -> str:

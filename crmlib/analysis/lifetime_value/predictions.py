@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, timedelta
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -13,13 +12,12 @@ from crmlib import wording
 from crmlib.analysis.forecasts import Total, half_width
 from crmlib.analysis.lifetime_value.chances import DAYS as _BUYS_DAYS
 from crmlib.analysis.lifetime_value.chances import band_names, band_of
+from crmlib.analysis.lifetime_value.past import came
 from crmlib.analysis.lifetime_value.scoring import Scores
 from crmlib.findings import Due, Grade, Part, Prediction
 from crmlib.publishing import csv_rows
 from crmlib.shop import facts as shop_facts
-
-if TYPE_CHECKING:
-    from crmlib.shop.shop import Shop
+from crmlib.shop.shop import Shop
 
 AHEAD_DAYS = 90
 _DAYS = (30, AHEAD_DAYS)
@@ -54,9 +52,8 @@ def predictions(scores: Scores, *, shop: Shop) -> tuple[Prediction, ...]:
             continue
         per_order, mean = _per_order(scores), expected[scores.row]
         # Chance of how many orders, and of how large each is.
-        spread = np.sqrt(
-            variance[scores.row] @ np.square(per_order) + mean @ np.square(per_order) * scores.spend.order_variance
-        )
+        each = np.square(per_order)
+        spread = np.sqrt(variance[scores.row] @ each + mean @ each * scores.spend.order_variance)
         own = float(np.hypot(own, scores.spend.mean_deviation))
         total = scores.total(float(mean @ per_order), float(spread), own)
         said("sales", "Net sales to", shop.currency or "amount", days, total)
@@ -79,12 +76,14 @@ def grade(shop: Shop, due: Sequence[Due]) -> tuple[Grade, ...]:
             continue
         if said.id.startswith(("orders_", "sales_")):
             column = "purchases" if said.id.startswith("orders_") else "revenue"
-            grades.append(Grade(due=one, actual=_came(shop, column, start=said.start, end=said.end)))
+            grades.append(Grade(due=one, actual=came(shop, column, start=said.start, end=said.end)))
         elif said.id == _BUYS and one.lists is not None:
             rows = csv_rows(one.lists / f"{LIST}.csv")
             who = pd.Series([row["customer_id"] for row in rows if row["band"] == said.band], dtype=str)
+            later = shop_facts.later_purchases(shop, start=said.start, end=said.end).select("customer_id")
             if len(who):
-                grades.append(Grade(due=one, actual=float(who.isin(_buyers(shop, said.start, said.end)).mean())))
+                bought = who.isin(shop.fetch(later, max_rows=20_000_000)["customer_id"])
+                grades.append(Grade(due=one, actual=float(bought.mean())))
     return tuple(grades)
 
 
@@ -119,18 +118,6 @@ def _per_order(scores: Scores) -> np.ndarray:
     with np.errstate(divide="ignore", invalid="ignore"):
         own = people["expected_value"].to_numpy(float) / (expected * share)
     return np.where(expected > 0, own, mean)
-
-
-def _came(shop: Shop, column: str, *, start: date, end: date) -> float:
-    known = shop_facts.customer_history(shop, until=start).select("customer_id")
-    later = shop_facts.later_purchases(shop, start=start, end=end).semi_join(known, "customer_id")
-    value = shop.fetch(later.aggregate(total=later[column].sum()))["total"].iloc[0]
-    return 0.0 if pd.isna(value) else float(value)
-
-
-def _buyers(shop: Shop, start: date, end: date) -> pd.Series:
-    later = shop_facts.later_purchases(shop, start=start, end=end).select("customer_id")
-    return shop.fetch(later, max_rows=20_000_000)["customer_id"]
 
 
 def part_predictions(scores: Scores, grades: Sequence[Grade], *, shop: Shop, tested: bool = True) -> Part:

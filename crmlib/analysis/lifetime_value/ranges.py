@@ -31,10 +31,7 @@ def limits(
 
 def wider(mean: Floats, low: Floats, high: Floats, *, by: float) -> tuple[Floats, Floats]:
     """Ends so many times as far from the mean, in whole orders."""
-    return (
-        np.floor(np.maximum(mean - by * (mean - low), 0) + 1e-6),
-        np.ceil(mean + by * (high - mean) - 1e-6),
-    )
+    return np.floor(np.maximum(mean - by * (mean - low), 0) + 1e-6), np.ceil(mean + by * (high - mean) - 1e-6)
 
 
 def widening(model: PurchaseModel, chances: Chances, patterns: pd.DataFrame, *, days: int) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -27,10 +26,8 @@ from crmlib.errors import NotEnoughData
 from crmlib.findings import Metric, Part
 from crmlib.formats import Estimate, outline
 from crmlib.shop import facts as shop_facts
+from crmlib.shop.shop import Shop
 from crmlib.stats.ranking import top_share_range
-
-if TYPE_CHECKING:
-    from crmlib.shop.shop import Shop
 
 STOPPED, NEW_DAYS = 0.5, 30  # a chance of no order from which one is likelier gone than not; how long that is news
 BEST_SHARE = 0.2  # the customers by past sales who are worth a call when they waver
@@ -184,34 +181,22 @@ def _frame(
     if ahead.model is not None:
         low, high = limits(ahead.model, ahead.chances, ahead.patterns, days=outlook.horizon_days, widen=outlook.widen)
     else:
-        low, high = (np.asarray(end, float) for end in _quantiles(draws))
-    return pd.DataFrame(
-        {
-            "customer_id": people["customer_id"],
-            "expected_orders": expected[row],
-            "low_orders": low[row].astype(int),
-            "high_orders": high[row].astype(int),
-            "p_no_order": none[row],
-            "days_since_last_order": (people["t_days"] - people["recency_days"]) + 1,
-            "past_revenue": people["revenue"].astype(float),
-            "past_orders": people["frequency"] + 1,
-            "chance_90d": soon[row],
-            "_row": row,
-            "_before": ahead.p_none(outlook.horizon_days, before=NEW_DAYS)[row],
-        }
-    )
+        # For counts, values that occur.
+        low, high = np.quantile(draws, [0.025, 0.975], axis=1, method="inverted_cdf").astype(float)
+    before = ahead.p_none(outlook.horizon_days, before=NEW_DAYS)
+    of_history = {"expected_orders": expected, "low_orders": low.astype(int), "high_orders": high.astype(int),
+                  "p_no_order": none, "chance_90d": soon, "_before": before}  # fmt: skip
+    return people[["customer_id"]].assign(
+        **{name: values[row] for name, values in of_history.items()}, _row=row,
+        days_since_last_order=(people["t_days"] - people["recency_days"]) + 1,
+        past_revenue=people["revenue"].astype(float), past_orders=people["frequency"] + 1,
+    )  # fmt: skip
 
 
 def _variances(draws: NDArray[np.uint16]) -> Floats:
     """Of each row; some at a time, since on the way each draw is a float four times its size."""
     starts = range(0, len(draws), CHUNK)
     return np.concatenate([draws[start : start + CHUNK].var(axis=1, dtype=float) for start in starts])
-
-
-def _quantiles(draws: NDArray[np.uint16]) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
-    """The 2.5 and 97.5 % points of each row: for counts, values that occur."""
-    low, high = np.quantile(draws, [0.025, 0.975], axis=1, method="inverted_cdf")
-    return low, high
 
 
 def _with_value(
@@ -245,10 +230,8 @@ def _with_value(
     parts = side_by_side(some, range(0, len(people), CHUNK))
     low, high, variance = (np.concatenate(column) for column in zip(*parts, strict=True))
     mean, low, high, variance = expected[row] * per_order, low * drawn, high * drawn, variance * drawn**2
-    low, high = (
-        np.maximum(mean - outlook.widen * np.maximum(mean - low, 0), 0),
-        mean + outlook.widen * np.maximum(high - mean, 0),
-    )
+    low = np.maximum(mean - outlook.widen * np.maximum(mean - low, 0), 0)
+    high = mean + outlook.widen * np.maximum(high - mean, 0)
     alive = ahead.model.p_alive(ahead.patterns) if ahead.model is not None else np.ones(len(ahead.patterns))
     return frame.assign(
         expected_value=mean * weight, low_value=low * weight, high_value=high * weight,
@@ -282,16 +265,12 @@ def _best(customers: pd.DataFrame) -> pd.Series[bool]:
 
 def _ranked(frame: pd.DataFrame) -> pd.DataFrame:
     by = "expected_value" if frame["expected_value"].notna().any() else "expected_orders"
-    frame = frame.sort_values(
-        [by, "days_since_last_order", "customer_id"], ascending=[False, True, True], ignore_index=True
-    )
-    best = _best(frame)
+    order = [by, "days_since_last_order", "customer_id"]
+    frame = frame.sort_values(order, ascending=[False, True, True], ignore_index=True)
     crowd = ~frame["wholesale"].to_numpy(bool)
-    quiet = best & (frame["p_no_order"] >= STOPPED) & crowd
-    tier = tier_of(crowd, frame[by].to_numpy(float))
-    return frame.assign(
-        rank=np.arange(1, len(frame) + 1), tier=tier, quiet=quiet, new=quiet & (frame["_before"] < STOPPED)
-    )[_COLUMNS]
+    quiet = _best(frame) & (frame["p_no_order"] >= STOPPED) & crowd
+    tier, new = tier_of(crowd, frame[by].to_numpy(float)), quiet & (frame["_before"] < STOPPED)
+    return frame.assign(rank=np.arange(1, len(frame) + 1), tier=tier, quiet=quiet, new=new)[_COLUMNS]
 
 
 def part_value(scores: Scores, validation: Validation, *, currency: str) -> Part:
@@ -302,10 +281,11 @@ def part_value(scores: Scores, validation: Validation, *, currency: str) -> Part
         past = part_past(scores.past, currency=currency)
         return replace(past, metrics=(*past.metrics, *told), tables=tables, lists=people)
     paid, called = scores.value is not None, scores.margin.called
+    called_ = {"middle": "next three tenths", "the rest": "other four tenths"}
+    called_[WHOLESALE] = f"wholesale ({scores.wholesale})"
+    then = _then(scores.tiers, tiers_then(validation))
     shown = scores.tiers.assign(
-        name=[_tier_name(line.tier, line.customers) for line in scores.tiers.itertuples()],
-        strong=scores.tiers["tier"] == TOP,
-        then=_then(scores.tiers, tiers_then(validation)),
+        name=scores.tiers["tier"].replace(called_), strong=scores.tiers["tier"] == TOP, then=then
     )
     by, what = ("expected_value", called) if paid else ("expected_orders", "orders")
     chart = figures.bars(
@@ -324,9 +304,7 @@ def part_value(scores: Scores, validation: Validation, *, currency: str) -> Part
 
 
 def _table(shown: pd.DataFrame, scores: Scores, currency: str) -> dict[str, object]:
-    def money(value: float) -> str:
-        return formats.money(round(value, -2), currency)
-
+    amounts = ("expected_value", "low_value", "high_value")
     return figures.tabulate(
         shown,
         caption=f"Expected {scores.margin.called} in the {scores.ahead} by tier; 95% ranges",
@@ -335,23 +313,17 @@ def _table(shown: pd.DataFrame, scores: Scores, currency: str) -> dict[str, obje
                 "share": "Share", "p_no_order": "Chance of no order", "then": "Last test"},
         formats={"customers": formats.number, "expected_orders": formats.number, "share": formats.share,
                  "p_no_order": lambda value: "over 99%" if 0.995 <= value < 1 else formats.share(value),
-                 "expected_value": money, "low_value": money, "high_value": money},
+                 **dict.fromkeys(amounts, lambda value: formats.money(round(value, -2), currency))},
         file="tiers",
     )  # fmt: skip
 
 
 def _then(tiers: pd.DataFrame, then: pd.DataFrame) -> list[str | None]:
     """Orders expected of each tier in the test, and what came."""
-    spoken = {
-        line.tier: f"{formats.number(line.forecast)} expected, {formats.number(line.came)} came"
-        for line in then.itertuples()
-    }
-    return [spoken.get(tier) for tier in tiers["tier"]]
-
-
-def _tier_name(tier: str, customers: int) -> str:
-    names = {"middle": "next three tenths", "the rest": "other four tenths"}
-    return f"wholesale ({customers})" if tier == WHOLESALE else names.get(tier, tier)
+    spoken = [
+        f"{formats.number(line.forecast)} expected, {formats.number(line.came)} came" for line in then.itertuples()
+    ]
+    return [dict(zip(then["tier"], spoken, strict=True)).get(tier) for tier in tiers["tier"]]
 
 
 def _total_metrics(scores: Scores, validation: Validation, currency: str) -> list[Metric]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import ibis
 import ibis.expr.types as ir
@@ -15,9 +15,7 @@ from scipy import stats
 
 from crmlib.analysis.lifetime_value import timing
 from crmlib.shop import facts as shop_facts
-
-if TYPE_CHECKING:
-    from crmlib.shop.shop import Shop
+from crmlib.shop.shop import Shop
 
 Floats = NDArray[np.float64]
 
@@ -55,9 +53,8 @@ class Clock:
         """By what share `ahead` may be off because months are not known exactly (one deviation); 0 for a whole year."""
         spread = np.log(np.array(self.high) / np.array(self.low)) / 3.92
         busy = np.array(self.busy)
-        month = (np.datetime64(until, "D") + np.arange(max(int(np.ceil(days)), 1))).astype("datetime64[M]").astype(
-            int
-        ) % 12
+        on = np.datetime64(until, "D") + np.arange(max(int(np.ceil(days)), 1))
+        month = on.astype("datetime64[M]").astype(int) % 12
         weight = np.bincount(month, weights=busy[month], minlength=12)
         return float(np.sqrt(np.square((weight / weight.sum() - busy / busy.sum()) * spread).sum()))
 

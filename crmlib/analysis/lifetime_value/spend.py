@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,10 +14,6 @@ from scipy import optimize
 from scipy.special import gammaln, psi
 
 from crmlib.analysis.lifetime_value.timing import Floats
-from crmlib.shop import facts as shop_facts
-
-if TYPE_CHECKING:
-    from crmlib.shop.shop import Shop
 
 LEAST_BUYERS = 50
 LEAST_WHOLESALE_ORDERS = 3
@@ -32,7 +28,7 @@ _FLAT = 1e-5
 
 
 @dataclass(frozen=True, kw_only=True)
-class SpendModel:
+class _Spend:
     """What is common to both: buyers fitted on, what is wholesale, how spend goes with frequency (95 % interval)."""
 
     customers: int
@@ -41,49 +37,20 @@ class SpendModel:
     correlation_limits: tuple[float, float]
     wholesale_from: float = np.inf
 
-    name = ""
 
-    @property
-    def mean_deviation(self) -> float:
-        """By what share the crowd's mean spend may be off, since so many averages were seen."""
-        raise NotImplementedError
+def _per_order(self: SpendModel, people: pd.DataFrame) -> tuple[Floats, NDArray[np.bool_]]:
+    """Mean spend on a coming purchase day for rows of customer_history, and who is a wholesale buyer.
 
-    @property
-    def order_variance(self) -> float:
-        """Variance of one order of a customer over the square of their mean."""
-        raise NotImplementedError
-
-    def seen(self, people: pd.DataFrame) -> tuple[Floats, Floats]:
-        """Purchase days that count and their average, for rows of customer_history."""
-        raise NotImplementedError
-
-    def expected(self, count: Floats, average: Floats) -> Floats:
-        """Mean spend on a coming purchase day, given `average` over `count` days (any value if none)."""
-        raise NotImplementedError
-
-    def simulate(
-        self, purchases: NDArray[np.int64], count: Floats, average: Floats, *, rng: np.random.Generator
-    ) -> Floats:
-        """Spend that goes with `purchases`, shape (customers, draws)."""
-        raise NotImplementedError
-
-    def table(self) -> list[dict[str, Any]]:
-        """Rows of model.csv."""
-        raise NotImplementedError
-
-    def per_order(self, people: pd.DataFrame) -> tuple[Floats, NDArray[np.bool_]]:
-        """Mean spend on a coming purchase day for rows of customer_history, and who is a wholesale buyer.
-
-        A wholesale buyer's own average says more than the crowd's, which it was left out of. One large order or two
-        make nobody one: it takes three that stand.
-        """
-        frequency, average = repeat_average(people)
-        big = (frequency >= LEAST_WHOLESALE_ORDERS - 1) & (average > self.wholesale_from)
-        return np.where(big, average, self.expected(*self.seen(people))), big
+    A wholesale buyer's own average says more than the crowd's, which it was left out of. One large order or two make
+    nobody one: it takes three that stand.
+    """
+    frequency, average = repeat_average(people)
+    big = (frequency >= LEAST_WHOLESALE_ORDERS - 1) & (average > self.wholesale_from)
+    return np.where(big, average, self.expected(*self.seen(people))), big
 
 
 @dataclass(frozen=True, kw_only=True)
-class GammaGamma(SpendModel):
+class GammaGamma(_Spend):
     """Each customer's orders vary around an average of their own, whatever their frequency.
 
     p, q, v (the paper's gamma, in the shop's currency) as in Fader and Hardie 2013, "The Gamma-Gamma Model of Monetary
@@ -97,28 +64,35 @@ class GammaGamma(SpendModel):
     limits: tuple[tuple[float, float], ...]
 
     name = GAMMA_GAMMA
+    per_order = _per_order
 
     @property
     def mean_deviation(self) -> float:
+        """By what share the crowd's mean spend may be off, since so many averages were seen."""
         # Variance of the customers' means over squared mean is 1/(q - 2); heavy tails below q = 2.1 are held at that.
         return float(np.sqrt((1 / max(self.q - 2, 0.1) + self.order_variance) / self.customers))
 
     @property
     def order_variance(self) -> float:
+        """Variance of one order of a customer over the square of their mean."""
         return 1 / self.p
 
     def seen(self, people: pd.DataFrame) -> tuple[Floats, Floats]:
+        """Purchase days that count and their average, for rows of customer_history."""
         return repeat_average(people)
 
     def expected(self, count: Floats, average: Floats) -> Floats:
-        formula = _lifetimes().GammaGammaFitter()
+        """Mean spend on a coming purchase day, given `average` over `count` days (any value if none)."""
+        with warnings.catch_warnings():  # whose import silences FutureWarning for everybody
+            warnings.simplefilter("ignore")
+            from lifetimes import GammaGammaFitter
+        formula = GammaGammaFitter()
         formula.params_ = pd.Series({"p": self.p, "q": self.q, "v": self.v})
         average = np.where(count > 0, np.maximum(average, 0.0), 0.0)
         return np.asarray(formula.conditional_expected_average_profit(count, average), dtype=float)
 
-    def simulate(
-        self, purchases: NDArray[np.int64], count: Floats, average: Floats, *, rng: np.random.Generator
-    ) -> Floats:
+    def simulate(self, purchases: NDArray[Any], count: Floats, average: Floats, *, rng: np.random.Generator) -> Floats:
+        """Spend that goes with `purchases`, shape (customers, draws)."""
         total = np.where(count > 0, np.maximum(count * average, 0.0), 0.0)
         money, some = np.zeros(purchases.shape), purchases > 0
         shape = np.broadcast_to((self.q + self.p * count)[:, None], purchases.shape)[some]
@@ -127,6 +101,7 @@ class GammaGamma(SpendModel):
         return money
 
     def table(self) -> list[dict[str, Any]]:
+        """Rows of model.csv."""
         return [
             {"parameter": name, "value": value, "low": low, "high": high, "log_likelihood": self.log_likelihood,
              "converged": True, "time_unit": "", "fitted_until": self.until.isoformat()}
@@ -135,7 +110,7 @@ class GammaGamma(SpendModel):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shrunk(SpendModel):
+class Shrunk(_Spend):
     """A customer's average over all purchase days, drawn to what is usual for so many of them, the more the fewer.
 
     Usual is `level` + `slope` · log(days). `between` is the variance of customers' means around it, `within` that of
@@ -148,6 +123,7 @@ class Shrunk(SpendModel):
     within: float
 
     name = SHRUNK
+    per_order = _per_order
 
     @property
     def mean_deviation(self) -> float:
@@ -164,9 +140,7 @@ class Shrunk(SpendModel):
         usual = _usual(self.level, self.slope, count)
         return usual + self._trust(count) * (np.maximum(average, 0.0) - usual)
 
-    def simulate(
-        self, purchases: NDArray[np.int64], count: Floats, average: Floats, *, rng: np.random.Generator
-    ) -> Floats:
+    def simulate(self, purchases: NDArray[Any], count: Floats, average: Floats, *, rng: np.random.Generator) -> Floats:
         mean, open_ = self.expected(count, average), self.between * (1 - self._trust(count))
         money, some = np.zeros(purchases.shape), purchases > 0
         centre, doubt = (np.broadcast_to(part[:, None], purchases.shape)[some] for part in (mean, open_))
@@ -190,31 +164,16 @@ class Shrunk(SpendModel):
         return np.where(whole > 0, self.between * count / np.maximum(whole, 1e-300), 0.0)
 
 
-def _lifetimes() -> Any:
-    """The lifetimes package; its import silences FutureWarning for everybody, which is kept inside."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import lifetimes
-    return lifetimes
-
-
-def fit_spend(shop: Shop, *, until: date | None = None, name: str = GAMMA_GAMMA) -> SpendModel | None:
-    """How much do customers spend on a purchase day? By Gamma-Gamma on repeat buyers' averages, or their own, shrunk.
-
-    Wholesale buyers (average over exp(6 robust standard deviations) times the median) and averages of zero or below
-    are left out. None without amounts, under 50 repeat buyers, or q <= 1 (no mean exists).
-    """
-    until = until or shop.as_of
-    history = shop_facts.customer_history(shop, until=until)
-    people = shop.fetch(
-        history.select("customer_id", "frequency", "repeat_revenue", "revenue").order_by("customer_id"),
-        max_rows=20_000_000,
-    )
-    return spend_of(people, until=until, name=name)
+SpendModel = GammaGamma | Shrunk
 
 
 def spend_of(people: pd.DataFrame, *, until: date, name: str = GAMMA_GAMMA) -> SpendModel | None:
-    """The same for rows of customer_history that have crossed already."""
+    """How much do customers spend on a purchase day? By Gamma-Gamma on repeat buyers' averages, or their own, shrunk.
+
+    `people` are rows of customer_history. Wholesale buyers (average over exp(6 robust standard deviations) times the
+    median) and averages of zero or below are left out. None without amounts, under 50 repeat buyers, or q <= 1 (no mean
+    exists).
+    """
     everyone, spent = repeat_average(people)
     frequency, average = everyone[everyone > 0], spent[everyone > 0]
     limit = wholesale_limit(pd.Series(average))
@@ -229,10 +188,8 @@ def spend_of(people: pd.DataFrame, *, until: date, name: str = GAMMA_GAMMA) -> S
     found = gamma_gamma(frequency[picked], average[picked])
     if found is not None and found[0][1] <= 1:
         return None
-    common: dict[str, Any] = {
-        "customers": int(usable.sum()), "until": until, "correlation": correlation, "correlation_limits": limits,
-        "wholesale_from": limit,
-    }  # fmt: skip
+    common: dict[str, Any] = {"customers": int(usable.sum()), "until": until, "wholesale_from": limit}
+    common |= {"correlation": correlation, "correlation_limits": limits}
     if name == SHRUNK or found is None:
         return _shrunk(people, common, depends=limits[0] * limits[1] > 0)
     (p, q, v), bounds, mean = found
@@ -257,14 +214,9 @@ def gamma_gamma(
             gammaln(shape) - gammaln(p * x) - gammaln(q) + q * np.log(v) + (p * x - 1) * np.log(m)
             + p * x * np.log(x) - shape * known
         )  # fmt: skip
-        slopes = np.array(
-            [
-                (x * (psi(shape) - psi(p * x) + np.log(m) + np.log(x) - known)).mean() * p,
-                (psi(shape) - psi(q) + np.log(v) - known).mean() * q,
-                (q - v * shape / total).mean(),
-            ]
-        )
-        return -float(each.mean()), -slopes
+        by_p = (x * (psi(shape) - psi(p * x) + np.log(m) + np.log(x) - known)).mean() * p
+        by_q = (psi(shape) - psi(q) + np.log(v) - known).mean() * q
+        return -float(each.mean()), -np.array([by_p, by_q, (q - v * shape / total).mean()])
 
     best: tuple[float, Floats] | None = None
     for start in _STARTS:

@@ -25,18 +25,11 @@ PARETO: Name = "Pareto/NBD"
 NBD: Name = "NBD"
 EXPONENTIAL: Name = "exponential/NBD"
 NAMES: dict[Name, tuple[str, ...]] = {
-    "NBD": ("r", "alpha"),
-    "exponential/NBD": ("r", "alpha", "mu"),
-    "BG/NBD": ("r", "alpha", "a", "b"),
-    "MBG/NBD": ("r", "alpha", "a", "b"),
-    "Pareto/NBD": ("r", "alpha", "s", "beta"),
-}
-SOURCES: dict[Name, str] = {
-    "NBD": "Ehrenberg 1959",
-    "exponential/NBD": "Schmittlein, Morrison and Colombo 1987, with one rate of stopping",
-    "BG/NBD": "Fader, Hardie and Lee 2005",
-    "MBG/NBD": "Batislam, Denizel and Filiztekin 2007",
-    "Pareto/NBD": "Schmittlein, Morrison and Colombo 1987",
+    NBD: ("r", "alpha"),  # Ehrenberg 1959
+    EXPONENTIAL: ("r", "alpha", "mu"),  # Schmittlein, Morrison and Colombo 1987, with one rate of stopping
+    BG: ("r", "alpha", "a", "b"),  # Fader, Hardie and Lee 2005
+    MBG: ("r", "alpha", "a", "b"),  # Batislam, Denizel and Filiztekin 2007
+    PARETO: ("r", "alpha", "s", "beta"),  # Schmittlein, Morrison and Colombo 1987
 }
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(24)
 _FAR = 36.0  # e^-36 is nothing beside 1
@@ -120,11 +113,8 @@ def p_none(name: Name, theta: Floats, x: Floats, recency: Floats, t: Floats, lat
     r, alpha = theta[0], theta[1]
     if name not in (NBD, BG, MBG):
         s, beta = theta[2], theta[3]
-        silent = np.exp(
-            _log_silence((alpha + t, beta + t, r + x, s), 0.0, later)[0]
-            + (r + x) * np.log(alpha + t)
-            + s * np.log(beta + t)
-        )
+        longer = _log_silence((alpha + t, beta + t, r + x, s), 0.0, later)[0]
+        silent = np.exp(longer + (r + x) * np.log(alpha + t) + s * np.log(beta + t))
     else:
         silent = np.exp((r + x) * (np.log(alpha + t) - np.log(alpha + t + later)))
     return np.asarray(np.clip(1 - alive * (1 - silent), 0.0, 1.0))
@@ -188,9 +178,8 @@ def limits(
         high[rows] += reach > 1 - above
         on = reach > 1 - above
         rows = rows[on]
-        stays, alive, shape, chance, exactly, more, luck = (
-            part[:, on] for part in (stays, alive, shape, chance, exactly, more, luck)
-        )
+        known = (stays, alive, shape, chance, exactly, more, luck)
+        stays, alive, shape, chance, exactly, more, luck = (part[:, on] for part in known)
         exactly = exactly + np.log((shape + k - 1) / k * chance)
         more = more - np.exp(exactly)
         luck = luck * (stays + k - 1) / (a + stays + k - 1)

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 import ibis
 import pandas as pd
 
 from crmlib import wording
 from crmlib.shop import facts as shop_facts
-
-if TYPE_CHECKING:
-    from crmlib.shop.shop import Shop
+from crmlib.shop.shop import Shop
 
 _MONTH = 30
 _OLD_ACCOUNT_DAYS = 30
@@ -42,16 +39,11 @@ class Beginning:
 
     def sentence(self) -> str:
         """How the data begins and what that means."""
+        said = f"{wording.counted(self.first_month, 'customer')} bought first in the data's first {_MONTH} days, "
+        said += f"{self.later_month:,.0f} in a usual {_MONTH} days after"
         if self.old is not None:
-            said = (
-                f"{self.old:,} of {self.customers:,} customers had an account more than {_OLD_ACCOUNT_DAYS} days "
-                "before the data begins"
-            )
-        else:
-            said = (
-                f"{wording.counted(self.first_month, 'customer')} bought first in the data's first {_MONTH} days, "
-                f"{self.later_month:,.0f} in a usual {_MONTH} days after"
-            )
+            said = f"{self.old:,} of {self.customers:,} customers had an account more than {_OLD_ACCOUNT_DAYS} days "
+            said += "before the data begins"
         if self.truncated:
             return f"{said}: some are old customers whose earlier orders are missing."
         return f"{said}: no sign that earlier orders are missing."
@@ -61,9 +53,8 @@ def beginning(shop: Shop) -> Beginning:
     """Look at the first purchases of all customers before as_of, and at their accounts where the shop has them."""
     history = shop_facts.customer_history(shop, until=shop.as_of).select("customer_id", "first_day")
     windows = history.mutate(start=history["first_day"].min().over())
-    months = windows.group_by(
-        month=(windows["first_day"].delta(windows["start"], unit="day").cast("float64") / _MONTH).floor().cast("int64")
-    )
+    days = windows["first_day"].delta(windows["start"], unit="day").cast("float64")
+    months = windows.group_by(month=(days / _MONTH).floor().cast("int64"))
     counts = shop.fetch(months.aggregate(customers=ibis._.count()).order_by("month"))
     sizes = counts.set_index("month")["customers"]
     later = sizes.reindex(range(1, max(int(sizes.index.max()), 1) + 1), fill_value=0) if len(sizes) else pd.Series([0])
@@ -73,11 +64,8 @@ def beginning(shop: Shop) -> Beginning:
         first_day = shop.fetch(history.aggregate(day=history["first_day"].min()))["day"].iloc[0]
         before = pd.Timestamp(first_day).date() - timedelta(days=_OLD_ACCOUNT_DAYS)
         joined = history.inner_join(made, "customer_id")
-        rows = joined.aggregate(
-            old=(joined["created_at"].date() < ibis.literal(before)).sum(), known=joined["created_at"].count()
-        )
-        found = shop.fetch(rows).iloc[0]
+        earlier = (joined["created_at"].date() < ibis.literal(before)).sum()
+        found = shop.fetch(joined.aggregate(old=earlier, known=joined["created_at"].count())).iloc[0]
         old = int(found["old"]) if found["known"] > 0.5 * sizes.sum() else None
-    return Beginning(
-        customers=int(sizes.sum()), old=old, first_month=int(sizes.get(0, 0)), later_month=float(later.median())
-    )
+    first, usual = int(sizes.get(0, 0)), float(later.median())
+    return Beginning(customers=int(sizes.sum()), old=old, first_month=first, later_month=usual)

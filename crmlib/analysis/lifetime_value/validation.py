@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import Enum
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import ibis
 import ibis.expr.types as ir
@@ -17,22 +16,10 @@ import pandas as pd
 
 from crmlib import formats
 from crmlib.analysis.forecasts import Errors, errors_of
-from crmlib.analysis.lifetime_value import chances, ranges
+from crmlib.analysis.lifetime_value import chances, methods, ranges
 from crmlib.analysis.lifetime_value.chances import Chances
 from crmlib.analysis.lifetime_value.contest import choose, compare
-from crmlib.analysis.lifetime_value.methods import (
-    HISTORY,
-    MODELS,
-    NOBODY,
-    RECENCY,
-    Fits,
-    Look,
-    fit_all,
-    look,
-    recency_bins,
-    taught,
-    windows,
-)
+from crmlib.analysis.lifetime_value.methods import HISTORY, MODELS, NOBODY, RECENCY, Fits, Look, look
 from crmlib.analysis.lifetime_value.models import PurchaseModel, TimeUnit, Unfit, cut_day, facts
 from crmlib.analysis.lifetime_value.season import LEAST_SEASON_DAYS, monthly_repeats
 from crmlib.analysis.lifetime_value.shares import tier_misses
@@ -40,11 +27,9 @@ from crmlib.analysis.lifetime_value.spend import GAMMA_GAMMA, SHRUNK, SpendModel
 from crmlib.analysis.lifetime_value.timing import Floats
 from crmlib.analysis.lifetime_value.truncation import Beginning, beginning
 from crmlib.errors import NotEnoughData
-from crmlib.formats import outline
+from crmlib.formats import Estimate, outline
 from crmlib.shop import facts as shop_facts
-
-if TYPE_CHECKING:
-    from crmlib.shop.shop import Shop
+from crmlib.shop.shop import Shop
 
 _MOST_CUTS = 6
 _QUARTER, _YEAR = 91, 365
@@ -180,6 +165,11 @@ class Validation(Look):
         value, low, high = row[["value", "low", "high"]].iloc[0]
         return float(value), float(low), float(high)
 
+    def estimate(self, method: str, name: str, unit: str, *, n: int) -> Estimate:
+        """The same as an estimate, empty where it has none."""
+        value, low, high = (end if np.isfinite(end) else None for end in self.measure(method, name))
+        return Estimate(value=value, low=low, high=high, unit=unit, n=n)
+
     @property
     def sales_off(self) -> float:
         """By what share net sales were forecast too high in the holdout; nan where there are none."""
@@ -228,28 +218,28 @@ def validate(shop: Shop, *, holdout_days: int, time_unit: TimeUnit = "day", seed
     first, last = _span(shop, until=end)
     assert first is not None and last is not None
     if (end - last).days > _FRESH_DAYS:
-        raise NotEnoughData(
-            f"too few to conclude: the last order is {(end - last).days} days before {end}; "
-            f"needed is one in the last {_FRESH_DAYS}"
-        )
+        late, needed = f"the last order is {(end - last).days} days before {end}", f"one in the last {_FRESH_DAYS}"
+        raise NotEnoughData(f"too few to conclude: {late}; needed is {needed}")
     # A forecast that knows the season can only be judged by others that did.
     least = LEAST_SEASON_DAYS if holdout.fits.clock else 0
-    earlier = _looks(
-        shop, _starts(first, start, holdout_days, max(holdout_days, least)), holdout_days, time_unit, months
-    )
-    recent = (
-        [] if len(earlier) >= 2 else _looks(shop, _quarters(start, end), max(holdout_days // 4, 7), time_unit, months)
-    )
+    begins = _starts(first, start, holdout_days, max(holdout_days, least))
+    earlier, recent, quarter = _looks(shop, begins, holdout_days, time_unit, months), [], max(holdout_days // 4, 7)
+    if len(earlier) < 2:
+        begins = [start + timedelta(days=k * quarter) for k in range(4) if (k + 1) * quarter <= holdout_days]
+        recent = _looks(shop, begins, quarter, time_unit, months)
     known = [found for found in earlier if found.end <= start]
     if len(known) < 3 and not least:
-        length = _known_length(first, start, holdout_days)
+        # As far as asked where the past is twice as long, else a third of it.
+        past = (start - first).days
+        length = holdout_days if past >= 2 * holdout_days else max(min(holdout_days, past // 3), 7)
         begins = _starts(first, start - timedelta(days=length), length, length // 2, overlap=True)
         known = _looks(shop, begins, length, time_unit, months)
     voters = {(at.start, at.end): at for at in (holdout, *earlier, *recent, *known)}
     chosen, contests, now = _lasting(shop, list(voters.values()), time_unit, months)
     ranking = {name: mean for name, mean in holdout.expected.items() if name not in (NOBODY, RECENCY)}
     ranking[RECENCY] = -(holdout.patterns["t_days"] - holdout.patterns["recency_days"]).to_numpy(float)
-    seen = windows(shop, list(voters.values()), method=chosen, first=first, time_unit=time_unit, months=months)
+    voting = list(voters.values())
+    seen = methods.windows(shop, voting, method=chosen, first=first, time_unit=time_unit, months=months)
     likely, then, widen = _chances(shop, holdout, seen, chosen, first)
     split = _split(holdout, chosen, then)
     if chosen != NOBODY:
@@ -282,9 +272,10 @@ def _lasting(
     while True:
         chosen, contests = choose(looks, without=without)
         fits = Fits(models={}, failed=(), clock=None)
-        able = chosen != RECENCY or recency_bins(shop, start=shop.as_of, days=looks[0].days) is not None
+        able = chosen != RECENCY or methods.recency_bins(shop, start=shop.as_of, days=looks[0].days) is not None
         if chosen in MODELS:
-            fits = fit_all(shop, patterns, time_unit=time_unit, until=shop.as_of, names=(chosen,), months=months)
+            told = {"time_unit": time_unit, "until": shop.as_of, "months": months}
+            fits = methods.fit_all(shop, patterns, names=(chosen,), **told)
             able = chosen in fits.models
         if able:
             return chosen, contests, fits
@@ -298,7 +289,7 @@ def _chances(
     model = holdout.fits.models.get(chosen)
     if model is None:
         return Chances(), Chances(), 1.0
-    learning = taught(shop, first=first)
+    learning = methods.taught(shop, first=first)
     likely = chances.judge(seen, learning)
     likely = chances.go_on(likely, learning, patterns=holdout.patterns, model=model, days=holdout.days)
     then = chances.as_of(likely, learning, model=model)
@@ -322,12 +313,6 @@ def _span(shop: Shop, *, until: date) -> tuple[date | None, date | None]:
     return pd.Timestamp(row["first"]).date(), pd.Timestamp(row["last"]).date()
 
 
-def _known_length(first: date, start: date, days: int) -> int:
-    """How far a look back over by `start` may reach: as asked where the past is twice as long, else a third of it."""
-    past = (start - first).days
-    return days if past >= 2 * days else max(min(days, past // 3), 7)
-
-
 def _starts(first: date, start: date, days: int, least: int, *, overlap: bool = False) -> list[date]:
     """Days to look from, before `start` (with `overlap` on it too), with at least `least` days of past.
 
@@ -336,12 +321,6 @@ def _starts(first: date, start: date, days: int, least: int, *, overlap: bool = 
     step = max(days // 4, 7) if overlap or days > _QUARTER else days
     begins = [start - timedelta(days=k * step) for k in range(0 if overlap else 1, _MOST_CUTS)]
     return [begin for begin in begins if (begin - first).days >= least]
-
-
-def _quarters(start: date, end: date) -> list[date]:
-    length = max((end - start).days // 4, 7)
-    begins = [start + timedelta(days=k * length) for k in range(4)]
-    return [begin for begin in begins if begin + timedelta(days=length) <= end]
 
 
 def _looks(shop: Shop, begins: Sequence[date], days: int, time_unit: TimeUnit, months: pd.DataFrame) -> list[Look]:

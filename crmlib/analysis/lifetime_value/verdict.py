@@ -35,12 +35,15 @@ def part_methods(validation: Validation) -> Part:
                  "deviance": lambda value: formats.number(value, digits=2)},
         file="validation",
     )  # fmt: skip
-    beaten = validation.chosen in MODELS
+    beaten, failed = validation.chosen in MODELS, [f"{one.name} {one.reason}" for one in validation.failed]
+    fitted = f"Fitted: {', '.join(validation.models) or 'none'}."
+    fitted += f" Not fitted: {'; '.join(failed)}." if failed else ""
     return Part(
         title=f"{validation.chosen} beats the simple rules" if beaten else "A simple rule does as well as the models",
         sentence=f"{verdict(validation)} Miss per customer is Poisson deviance, which decides: 0 is perfect.",
         chart=chart, detail=True, tables={"validation": validation.measures}, metrics=_ranking_metrics(validation),
-        checks=[_converged(validation)],
+        # One of three that cannot be fitted leaves a page as good as it is; it took no part in the choice.
+        checks=[Check(name="models converged", verdict="ok" if validation.models else "warning", text=fitted)],
         method=[*_unaided_words(validation), _past_words(validation)],
     )  # fmt: skip
 
@@ -57,27 +60,12 @@ def verdict(validation: Validation) -> str:
     return f"{seen}, {chosen} came closer, customer by customer, than every simple rule{than}, so it is used."
 
 
-def _converged(validation: Validation) -> Check:
-    failed = [f"{one.name} {one.reason}" for one in validation.failed]
-    text = f"Fitted: {', '.join(validation.models) or 'none'}."
-    text += f" Not fitted: {'; '.join(failed)}." if failed else ""
-    # One of three that cannot be fitted leaves a page as good as it is; it took no part in the choice.
-    return Check(name="models converged", verdict="ok" if validation.models else "warning", text=text)
-
-
 def _ranking_metrics(validation: Validation) -> list[Metric]:
-    ranker = validation.chosen
     n, defined = int(validation.customers.sum()), "chance that a buyer of the test was ranked above a non-buyer"
-    made = []
-    for id, label, by in (
-        ("holdout_auc", "Ranking by expected orders", ranker),
-        ("recency_auc", "Ranking by days since the last order", RECENCY),
-    ):
-        value, low, high = (end if np.isfinite(end) else None for end in validation.measure(by, "auc"))
-        made.append(
-            Metric(id=id, label=label, value=value, low=low, high=high, unit="index", n=n,
-                   definition=f"{defined}, by {by}")
-        )  # fmt: skip
+    made, recency = [], ("recency_auc", "Ranking by days since the last order", RECENCY)
+    for id, label, by in (("holdout_auc", "Ranking by expected orders", validation.chosen), recency):
+        found = validation.estimate(by, "auc", "index", n=n)
+        made.append(Metric.of(found, id=id, label=label, definition=f"{defined}, by {by}"))
     return made
 
 
@@ -88,26 +76,19 @@ def _unaided_words(validation: Validation) -> list[str]:
         return [text] if validation.looks > 1 else []
     if validation.unaided == validation.chosen:
         return ["Windows that were over before the test choose the same method, so its error there is not flattered."]
-    off = validation.measure(validation.unaided, "error_share")[0]
-    return [
-        "The test had its say in the choice: windows that were over before it choose "
-        f"'{validation.unaided}', which was {off_words(off)} there."
-    ]
+    off = off_words(validation.measure(validation.unaided, "error_share")[0])
+    other = f"windows that were over before it choose '{validation.unaided}', which was {off} there"
+    return [f"The test had its say in the choice: {other}."]
 
 
 def _past_words(validation: Validation) -> str:
     seen = (*validation.cuts, *validation.recent)
-    past = "; ".join(
-        f"{cut.start.isoformat()} for {(cut.end - cut.start).days} days: {cut.forecast:,.0f}, actual {cut.actual:,}"
-        for cut in seen
-    )
-    own = (
-        "more than the method's own doubt explains, so ranges are as wide as these errors suggest"
-        if validation.errors.worse_than_own
-        else "no more than the method's own doubt explains, so that doubt sets the ranges"
-    )
+    each = [f"{at.start} for {(at.end - at.start).days} days: {at.forecast:,.0f}, actual {at.actual:,}" for at in seen]
+    own = "no more than the method's own doubt explains, so that doubt sets the ranges"
+    if validation.errors.worse_than_own:
+        own = "more than the method's own doubt explains, so ranges are as wide as these errors suggest"
     typical = formats.share(validation.errors.typical)
-    return f"{wording.counted(len(seen), 'look-back')} ({past}), typically off by {typical}: {own}."
+    return f"{wording.counted(len(seen), 'look-back')} ({'; '.join(each)}), typically off by {typical}: {own}."
 
 
 def _points(value: float) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import ibis
 import ibis.expr.types as ir
@@ -20,9 +19,7 @@ from crmlib.analysis.personas.kinds import Personas
 from crmlib.analysis.personas.page import MAX_CUSTOMERS
 from crmlib.findings import Due, Grade, Part, Prediction
 from crmlib.publishing import csv_rows
-
-if TYPE_CHECKING:
-    from crmlib.shop.shop import Shop
+from crmlib.shop.shop import Shop
 
 DAYS = 90
 LIST = "predictions"  # lists/predictions.csv: who was of which kind when it was said

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 import ibis
 import ibis.expr.types as ir
@@ -16,11 +15,9 @@ from crmlib.analysis.personas.facts import Plan, bought
 from crmlib.analysis.personas.kinds import Personas
 from crmlib.analysis.personas.problems import within
 from crmlib.findings import Action, Part
+from crmlib.shop.shop import Shop
 from crmlib.stats.corrections import adjust
 from crmlib.stats.strata import matched
-
-if TYPE_CHECKING:
-    from crmlib.shop.shop import Shop
 
 AGAIN_DAYS, REFUND_DAYS, PART_DAYS, HOURS = 90, 14, 3, (4, 24)
 _LEAST_SIDE, _ALL, _SHOWN, _WITHIN_DAYS, _GOOD = 20, "all topics", 6, 14, 0.8

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import TYPE_CHECKING
 
 import ibis
 import ibis.expr.types as ir
@@ -13,9 +12,7 @@ import ibis.expr.types as ir
 from crmlib import wording
 from crmlib.errors import NotAvailable
 from crmlib.shop.facts import basket_items, net_orders
-
-if TYPE_CHECKING:
-    from crmlib.shop.shop import Shop
+from crmlib.shop.shop import Shop
 
 DAYS, YEAR = 730, 365  # what is looked at, and what value is counted over
 LEAST = 60  # customers with enough orders, below which nobody is cut

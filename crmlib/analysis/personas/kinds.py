@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 import ibis
 import ibis.expr.types as ir
@@ -28,9 +27,7 @@ from crmlib.analysis.personas.facts import (
 )
 from crmlib.errors import UsageError
 from crmlib.shop.facts import basket_items, has_costs, order_margins
-
-if TYPE_CHECKING:
-    from crmlib.shop.shop import Shop
+from crmlib.shop.shop import Shop
 
 FITTED = 20_000  # customers from whom kinds are learnt; all are assigned
 _SET_APART, _LIFT, _LEAST_BASKETS, _ITEMS, _NAMED, _WHOLE_DAYS = 0.25, 1.15, 30, 60, 2, 30

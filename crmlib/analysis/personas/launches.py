@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 import ibis
 import ibis.expr.types as ir
@@ -18,10 +17,8 @@ from crmlib.analysis.personas.kinds import Personas
 from crmlib.findings import Metric, Part
 from crmlib.formats import FEW_PEOPLE
 from crmlib.shop.facts import basket_items
+from crmlib.shop.shop import Shop
 from crmlib.stats.corrections import adjust
-
-if TYPE_CHECKING:
-    from crmlib.shop.shop import Shop
 
 NEW_DAYS, LEAST_BUYERS = 90, 20
 _MOST, _SHOWN, _BEFORE_DAYS = 12, 6, 180

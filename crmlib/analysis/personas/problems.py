@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import ibis
 import ibis.expr.types as ir
@@ -17,10 +16,8 @@ from crmlib.analysis.personas.facts import FEW, Plan, bought
 from crmlib.analysis.personas.kinds import Personas
 from crmlib.findings import Action, Metric, Part
 from crmlib.formats import FEW_PEOPLE
+from crmlib.shop.shop import Shop
 from crmlib.stats.corrections import adjust
-
-if TYPE_CHECKING:
-    from crmlib.shop.shop import Shop
 
 _TOPICS, _LEAST_TICKETS, _UNHAPPY, _LATE, _LEAST_EVENTS, _SHOWN, _WITHIN_DAYS = 12, 30, 2, 0.9, 10, 6, 14
 _ASKED = {"tickets": ("tickets", "customer_id"), "bad reviews": ("feedback", "customer_id", "rating", "created_at"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -16,10 +15,8 @@ from crmlib.analysis.personas.facts import LEAST, behaviour, later
 from crmlib.analysis.personas.kinds import Personas, apart, learnt_from, named
 from crmlib.findings import Part
 from crmlib.formats import FEW_PEOPLE
+from crmlib.shop.shop import Shop
 from crmlib.stats.corrections import adjust
-
-if TYPE_CHECKING:
-    from crmlib.shop.shop import Shop
 
 HELD_DAYS = 180
 _WHAT = {"orders_later": f"Orders in the {HELD_DAYS} days after", "sales_later": f"Sales in the {HELD_DAYS} days after",

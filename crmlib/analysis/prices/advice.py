@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,10 +17,8 @@ from crmlib.analysis.prices.history import LEAST_PIECES, MOVED, History, cash
 from crmlib.analysis.prices.slopes import TOGETHER, Slopes
 from crmlib.errors import UsageError
 from crmlib.findings import Metric, Part, Signal
+from crmlib.shop.shop import Shop
 from crmlib.stats.planning import plan
-
-if TYPE_CHECKING:
-    from crmlib.shop.shop import Shop
 
 RAISE, LOWER, TEST, DROP, KEEP, UNKNOWN = "raise", "lower", "test", "drop", "keep", ""
 ERROR = 0.05  # chance that any price of the page is called better although none is

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,9 +12,7 @@ from crmlib import figures, formats, wording
 from crmlib.analysis.prices.advice import ERROR, Advice
 from crmlib.analysis.prices.history import Floats, cash
 from crmlib.findings import Part
-
-if TYPE_CHECKING:
-    from crmlib.shop.shop import Shop
+from crmlib.shop.shop import Shop
 
 LEAST_ANSWERS, DRAWS, _MOST_ROWS = 30, 2000, 200_000
 _ASKED = ["too_cheap", "cheap", "expensive", "too_expensive"]

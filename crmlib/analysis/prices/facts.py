@@ -7,7 +7,6 @@ lines. Prices are those on the shelf: where they hold tax, a cost, which holds n
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import ibis
 import ibis.expr.types as ir
@@ -17,9 +16,7 @@ from crmlib.errors import NotAvailable
 from crmlib.shop import segments
 from crmlib.shop.facts import goods, line_money, net_orders
 from crmlib.shop.facts.orders import untaxed
-
-if TYPE_CHECKING:
-    from crmlib.shop.shop import Shop
+from crmlib.shop.shop import Shop
 
 WEEK = 7
 LATELY_DAYS, SPANS = 90, 4

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -18,10 +17,8 @@ from crmlib import figures, formats, wording
 from crmlib.analysis.prices import facts
 from crmlib.analysis.prices.history import Floats, History
 from crmlib.findings import Part
+from crmlib.shop.shop import Shop
 from crmlib.stats.corrections import adjust
-
-if TYPE_CHECKING:
-    from crmlib.shop.shop import Shop
 
 LEAST_LINES, Q_MOST = 100, 0.05
 _DEARER, _MOST_VALUES = 0.10, 12

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -14,15 +13,13 @@ from crmlib.analysis.seasons.demand import names
 from crmlib.analysis.seasons.facts import TOTAL, WEEK, Days, around, kinds
 from crmlib.analysis.seasons.watching import JUDGED_DAYS, WINDOWS, Watch, band, edges, episodes, window_of
 from crmlib.findings import Action, Metric, Part
-
-if TYPE_CHECKING:
-    from crmlib.shop.shop import Shop
+from crmlib.shop.shop import Shop
 
 _CAUSES = ("channel", "country", "region", "category", "customers", "segment", "time of day", "product")
 _ONE_EACH = ("channel", "country", "region", "customers", "time of day")  # an order has one of them
 _BEYOND = 0.15  # by so much more than its usual part something has to explain, to be named as the cause
 _SURE = 2.0  # usual deviations that what took the orders over has to be off by itself
-_SHOWN_DAYS, _CHECK_DAYS, _RECENT = 91, 1, 14
+_SHOWN_DAYS, _CHECK_DAYS = 91, 1
 _COLUMNS = [
     "day",
     "what",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import TYPE_CHECKING
 
 import ibis
 import ibis.expr.types as ir
@@ -19,10 +18,8 @@ from crmlib.analysis.forecasts import Errors, Total
 from crmlib.errors import UsageError
 from crmlib.findings import Action, Due, Grade, Metric, Part, Prediction
 from crmlib.shop import facts as shared
+from crmlib.shop.shop import Shop
 from crmlib.stats.intervals import Floats
-
-if TYPE_CHECKING:
-    from crmlib.shop.shop import Shop
 
 MISSED = 0.25  # a last test that missed by more leads nowhere
 _RECENT, _TESTS, _LEAST_TESTS, _MOST_PRODUCTS = 3, 12, 3, 2_000

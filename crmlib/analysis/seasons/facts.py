@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import TYPE_CHECKING
 
 import ibis
 import ibis.expr.types as ir
@@ -16,9 +15,7 @@ from crmlib import formats, wording
 from crmlib.shop import facts as shared
 from crmlib.shop import segments
 from crmlib.shop.facts import public_holidays
-
-if TYPE_CHECKING:
-    from crmlib.shop.shop import Shop
+from crmlib.shop.shop import Shop
 
 YEAR, WEEK = 365, 7
 LEAST_DAYS, LEAST_ORDERS, SILENT_DAYS = 56, 50, 28

@@ -6,7 +6,6 @@ Nothing names a member of staff: people are summed into their teams before anyth
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import ibis
 import ibis.expr.types as ir
@@ -16,10 +15,8 @@ import pandas as pd
 from crmlib.analysis.teams.hours import NAMES, calendar, clocked
 from crmlib.analysis.teams.judge import LEAST, Cells
 from crmlib.shop.facts import net_orders
+from crmlib.shop.shop import Shop
 from crmlib.stats.survival import kaplan_meier
-
-if TYPE_CHECKING:
-    from crmlib.shop.shop import Shop
 
 BLOCKS, WRITES_WITHIN = 12, 30  # parts of the window; days after an order within which a ticket is about it
 MIX = {"team": ("topic", "part", "buyer"), "carrier": ("country", "weekday", "size"), "supplier": ("country", "size")}

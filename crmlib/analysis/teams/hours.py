@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import itertools
 from datetime import date, datetime, time, timedelta
-from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import ibis.expr.types as ir
 import pandas as pd
 
 from crmlib.shop.facts import public_holidays
-
-if TYPE_CHECKING:
-    from crmlib.shop.shop import Shop
+from crmlib.shop.shop import Shop
 
 DAY = 86_400
 NAMES = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 import ibis
 import ibis.expr.types as ir
@@ -18,9 +17,7 @@ from crmlib.analysis.teams.judge import ERROR, LEAST
 from crmlib.analysis.teams.measure import Judged
 from crmlib.findings import Action, Part
 from crmlib.shop.facts import contact_cost, has_costs, net_orders, order_margins, sales
-
-if TYPE_CHECKING:
-    from crmlib.shop.shop import Shop
+from crmlib.shop.shop import Shop
 
 _YEAR, _BEFORE, _WITHIN_DAYS = 365, 180, 14
 _COLUMNS = ["channel", "n", "cost", "earned", "back", "low", "high", "stands"]
