@@ -234,7 +234,23 @@ def test_months_are_those_of_plain_pandas(tables, found):
     got = found.months.set_index(found.months["month"].dt.to_period("M"))[["orders", "revenue", "customers"]]
     pd.testing.assert_frame_equal(got, wanted, check_dtype=False, check_names=False, check_freq=False)
     first = rows.groupby("customer_id")["month"].min().value_counts().reindex(wanted.index, fill_value=0)
-    assert found.months["new"].tolist() == first.tolist() and found.months["whole"].all()
+    # All 200 buy from the start: who is new is told only once old ones have had time to be seen.
+    assert (known := found.months["month"] >= pd.Timestamp(found.opening)).tolist() == [False] * 3 + [True] * 23
+    assert found.months["new"].isna().tolist() == (~known).tolist() and found.months["whole"].all()
+    assert found.months.loc[known, "new"].tolist() == first[known.to_numpy()].tolist()
+
+
+def test_nobody_is_called_new_where_the_data_has_just_begun(tables, tmp_path):
+    store = shop_of(tmp_path / "panel", as_of="2024-10-01", **tables)
+    young = measure.measure(store)
+    assert young.main is not None and young.main.kinds.set_index("kind").at["new", "customers"] > 20
+    moved = movers.movers(store, young)
+    made = pages.page(young, [causes.part_who(young)], moved=moved, numbers=kpis.kpis(store, young))
+    fresh = next(metric for metric in made.metrics if metric.id == "customers_new")
+    assert fresh.value is None and "buyer" not in set(moved["by"]) and causes.part_who(young).title == ""
+    assert set(causes.change_table(young)["by"]) == {"order"}
+    assert any(caveat.text.startswith("First orders rush in when the data begins") for caveat in made.caveats)
+    assert not kpis.kpis(store, young).set_index("id").loc[["new_customers", "returning_share"], "now"].notna().any()
 
 
 def test_refunds_of_the_year_before_are_those_known_then(tables, tmp_path):
@@ -450,8 +466,9 @@ def test_a_shop_without_customers_or_lines_has_the_view_that_is_left(tables, tmp
 @pytest.mark.parametrize(
     ("money", "title"),
     [
-        ({"new": 300, "lost": -200}, "New and returning customers added €300 and those who did not come again had brought €200"),
-        ({"new": 300}, "New and returning customers added €300"),
+        ({"new": 300, "lost": -200}, "New customers added €300 and those who did not come again had brought €200"),
+        ({"new": 200, "returned": 100}, "New and returning customers added €300"),
+        ({"returned": 300}, "Returning customers added €300"),
         ({"lost": -200}, "Those who did not come again had brought €200"),
         ({"more": 50, "less": -20}, "Customers who stayed brought €30 more"),
         ({"more": 20, "less": -50}, "Customers who stayed brought €30 less"),

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
 
+import ibis
 import numpy as np
 import pandas as pd
 import pytest
@@ -263,6 +264,14 @@ def test_a_reason_that_another_explains_is_said_to_go_with_it():
         {"late delivery": ("were late", late), "ticket": ("wrote", ticket)}, group, np.zeros(n, dtype=np.int64)
     )
     assert found["goes_with"].tolist() == ["", "were late"] and (found["q_value"] < 0.05).all()
+
+
+def test_first_orders_of_data_that_begins_late_are_no_beginnings(shop, limits, monkeypatch):
+    traits = exposures.customer_traits(shop).mutate(first_channel=ibis.literal("web"))
+    monkeypatch.setattr(exposures, "customer_traits", lambda _shop: traits)
+    assert "first_channel" in exposures.exposed(shop, limits)[0]
+    monkeypatch.setattr(exposures, "since", lambda _shop: (DAY, "First orders rush in."))
+    assert not {"first_channel"} & (left := set(exposures.exposed(shop, limits)[0])) and "acquisition_channel" in left
 
 
 def test_each_experience_is_what_the_tables_say(tables, shop, limits):

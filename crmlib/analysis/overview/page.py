@@ -74,11 +74,14 @@ def part_tiles(found: Measured) -> list[Part]:
     against = change.pair.against if change else ""
 
     def tile(id: str, label: str, column: str, unit: str, before: float | None) -> Metric:
-        line = tuple((f"{row.month:%Y-%m-%d}", float(getattr(row, column))) for row in full.itertuples())
-        return Metric(id=id, label=label, value=round(float(last[column]), 2), unit=unit, headline=True, history=line,
+        shown = full.dropna(subset=column)
+        line = tuple((f"{row.month:%Y-%m-%d}", float(getattr(row, column))) for row in shown.itertuples())
+        value = round(float(last[column]), 2) if pd.notna(last[column]) else None
+        before = before if value is not None and pd.notna(before) else None
+        return Metric(id=id, label=label, value=value, unit=unit, headline=value is not None, history=line,
                       before=before, against=against if before is not None else "",
                       note="" if before is not None else "nothing to compare with yet",
-                      definition=f"{label.lower()}, of the last full month; earlier refunds as known then")  # fmt: skip
+                      definition=f"{label}, in the last full month; earlier refunds as known then")  # fmt: skip
 
     metrics = [tile("revenue_month", f"{month} sales", "revenue", found.unit, change.before if change else None)]
     total = found.over("revenue")
@@ -142,7 +145,10 @@ def part_limits(found: Measured, numbers: pd.DataFrame, runs: Sequence[Run]) -> 
         said.append(f"{found.months['month'].iloc[-1]:%B} is not over and is compared with nothing.")
     if found.undated:
         said.append("Refunds have no day: the newest month may still lose some that earlier months have lost already.")
-    if len(found.full) <= YEAR and found.known:
+    if found.opening is not None and len(found.full) <= _HISTORY:
+        said.append(f"First orders rush in when the data begins, so nobody first seen before "
+                    f"{formats.day(found.opening)} is called new.")  # fmt: skip
+    elif len(found.full) <= YEAR and found.known:
         said.append("New customers are those not in the data before, which reach back less than a year.")
     if lacking := unread(numbers, runs):
         said.append(f"Not published yet, so not read: {wording.listed(name.replace('_', ' ') for name in lacking)}.")
