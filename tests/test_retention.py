@@ -384,9 +384,9 @@ def test_without_an_experiment_it_is_not_known_and_the_page_says_which_one_to_ru
     pooled = came.sum(axis=1) / sizes.sum()
     error = np.sqrt(pooled * (1 - pooled) * (1 / sizes).sum())
     assert np.mean((came / sizes) @ [1, -1] > 1.95996 * error) == pytest.approx(0.8, abs=0.02)
-    assert (
-        "200 are too few: repeat it" in part.sentence and "repeat" not in rt.part_worth(found, listed=2 * need).sentence
-    )
+    said = {n: rt.part_worth(found, listed=n).sentence for n in (200, need // 2 + 1, 2 * need)}
+    assert said[200].endswith("; 200 are too few to tell within a year.") and "too few" not in said[2 * need]
+    assert "are too few: repeat it and pool results." in said[need // 2 + 1]
     # With costs, the rise to look for is the one that pays for them.
     dear = rt.worth(shop, left, back, contact=1.0, offer=3.0)
     assert dear.least == pytest.approx((1 + 3 * dear.base) / (dear.year.value - 3))

@@ -87,18 +87,25 @@ def part_owners(
 ) -> Part:
     """The list of owners who may be written to, about the `matching` product or a bestseller; nothing to see.
 
-    Left out is who owns another size of that product, or one of the `replaced` pairs with it. None writes to nobody:
-    neither was clearly bought more often.
+    Left out is who owns another size of that product, or one of the `replaced` pairs with it, and whose match is only
+    the bestseller they lack. None writes to nobody: neither was clearly bought more often.
     """
     column = "suggest" if matching else "bestseller"
-    off = replaces_owned(owners, baskets, column=column, replaced=replaced)
-    people = contactable(shop, owners[~off].assign(reason="bought " + owners["owns"]), name=OWNERS)
+    same = (owners["suggest_id"] == owners["bestseller_id"]).to_numpy() & bool(matching)
+    off = replaces_owned(owners, baskets, column=column, replaced=replaced) & ~same
+    people = contactable(shop, owners[~(off | same)].assign(reason="bought " + owners["owns"]), name=OWNERS)
     write = len(people.write) if matching is not None else 0
     alike = ""
     if off.any():
         alike = f"{wording.upper(wording.counted(int(off.sum()), 'customer'))} who "
         alike += f"{wording.noun(int(off.sum()), 'owns', 'own')} one that replaces it "
         alike += f"{wording.noun(int(off.sum()), 'is')} left out. "
+    if same.any():
+        whose = f"{wording.upper(wording.counted(int(same.sum()), 'customer'))} whose match is only the bestseller"
+        alike += f"{whose} {wording.noun(int(same.sum()), 'is')} left out. "
+    letter = "whether a letter brings more"  # which unprompted purchases do not tell
+    letter = f"only those left alone can tell {letter}" if people.shows else f"{letter} is not known"
+    alike += f"This rests on what people buy next unprompted; {letter}. "
     action = Action(
         what=f"E-mail {wording.counted(write, 'customer')} about "
         f"{'the matching product' if matching else 'a bestseller'}",

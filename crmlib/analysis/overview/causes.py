@@ -200,6 +200,9 @@ def change_table(found: Measured) -> pd.DataFrame:
     """
     rows = []
     for name, change in found.changes.items():
-        for by, parts in (("order", ordered(change)), *((("customer", bought(change)),) if found.tells_new(change) else ())):
+        for by, parts in (
+            ("order", ordered(change)),
+            *((("customer", bought(change)),) if found.tells_new(change) else ()),
+        ):
             rows += [(name, by, cause, amount / UNIT) for cause, amount in parts.items()]
     return pd.DataFrame(rows, columns=["compared", "by", "cause", "amount"])
