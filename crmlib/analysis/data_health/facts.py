@@ -140,6 +140,14 @@ def unlisted_buyers(shop: Shop) -> ir.Table:
     return unlisted.aggregate(customers=unlisted["customer_id"].nunique())
 
 
+def shared_addresses(shop: Shop) -> ir.Table:
+    """Grain: one row. Columns addresses (e-mail addresses that stand at more than one customer), customers (theirs)."""
+    people = shop.table("customers").mutate(_email=lambda t: t["email"].strip().lower())
+    by = people.filter(people["_email"].nullif("").notnull()).group_by("_email").aggregate(_n=lambda t: t.count())
+    several = by.filter(by["_n"] > 1)
+    return several.aggregate(addresses=several.count(), customers=several["_n"].sum().fill_null(0))
+
+
 def newest_customer(shop: Shop) -> ir.Table:
     """Grain: one row. Column day: when somebody last ordered for the first time."""
     orders = facts.net_orders(shop).filter(lambda t: t.customer_id.notnull())
