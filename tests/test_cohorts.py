@@ -405,6 +405,14 @@ def test_old_customers_of_a_file_that_begins_in_mid_life_are_no_newcomers(tmp_pa
     assert (known.total, known.left_out, known.rule) == (180, 400, "")
 
 
+def test_refunds_and_discounts_that_no_order_has_are_no_columns(newcomers):
+    sums = curves.periods(newcomers)
+    for shown, there in ((sums, True), (sums.assign(given_back=0.0, off=0.0), False)):
+        heads = str(curves._numbers(shown, newcomers)["columns"])
+        assert "Back in 1 month" in heads
+        assert ("Refunds of first orders" in heads, "Discount on first orders" in heads) == (there, there)
+
+
 def test_old_customers_who_buy_seldom_are_not_new_before_the_rush_has_ebbed(tmp_path):
     """A panel: 1,920 of 2,000 old customers buy every month, 80 twice a year; one new customer comes in six days."""
     rng, rows = np.random.default_rng(8), []

@@ -482,6 +482,31 @@ def test_who_came_and_went_is_said_for_each_that_did(found, money, title):
     assert causes.part_who(replace(found, changes={"12m": change})).title == title
 
 
+def test_a_shop_of_one_cohort_says_so_and_nothing_of_what_it_lacks(tmp_path):
+    """All came in three months of summer 2025 and buy ever less; there are no guests, refunds, discounts or products."""
+    rng, rows = np.random.default_rng(7), []
+    for i in range(900):
+        at = i / 900 * 92
+        while at < 487:
+            rows.append((f"c{i}", pd.Timestamp("2025-06-01") + pd.Timedelta(days=at), float(rng.uniform(20, 60))))
+            at += rng.exponential(60 + at / 2)
+    head = pd.DataFrame(rows, columns=["customer_id", "ordered_at", "total"])
+    head["order_id"], head["ordered_at"] = [f"o{i}" for i in range(len(head))], head["ordered_at"].dt.floor("s")
+    shop = shop_of(tmp_path, orders=head)
+    found = crm.overview.measure(shop)
+    said, who = whole_page(shop, found), causes.part_who(found)
+    assert said.headline.endswith("; nobody new has come since August 2025.") and len(said.headline.split()) <= 20
+    fresh = next(metric for metric in said.metrics if metric.id == "customers_new")
+    assert (fresh.value, fresh.before, fresh.note) == (0, None, "none since August 2025")
+    assert who.title.startswith("Returning customers added €") and "those who did not buy in September had" in who.title
+    assert "guest" not in trees.part_tree(found).title and "customers moved it most" in trees.part_tree(found).title
+    numbers = kpis.kpis(shop, found).set_index("id")["now"]
+    assert numbers[["refund_share", "discount_share"]].isna().all() and numbers["guest_share"] == 0
+    # Two months back somebody new came: nothing to say.
+    months = found.months.assign(new=lambda t: t["new"].where(t.index != len(t) - 3, 1))
+    assert replace(found, months=months).nobody_new == "" != found.nobody_new
+
+
 @pytest.mark.parametrize(("half", "said"), [(1.0, " on the 12 before."), (1e9, "no more than they vary.")])
 def test_the_year_has_its_range(found, half, said):
     change = replace(found.changes["12m"], half=half)

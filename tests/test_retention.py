@@ -22,8 +22,8 @@ from tests.benchmarks.leavers import DAY, leavers, planted, shop_of
 
 rt = crm.retention
 # The package has functions of these names.
-shared, lists, worth = (
-    importlib.import_module(f"crmlib.analysis.retention.{name}") for name in ("common", "lists", "worth")
+shared, backs, lists, worth = (
+    importlib.import_module(f"crmlib.analysis.retention.{name}") for name in ("common", "back", "lists", "worth")
 )
 
 
@@ -370,6 +370,16 @@ def test_the_chance_saved_comes_from_halves_of_lists_that_were_handed_over(
     pd.DataFrame({"customer_id": alone, "list": "wavering_customers", "since": day, "until": DAY}).to_csv(
         tmp_path / "held_out.csv", index=False)  # fmt: skip
     assert rt.worth(shop, left, back).tried is None
+
+
+def test_silence_longer_than_any_seen_is_no_likelier_to_end_than_the_longest_seen():
+    cells = pd.DataFrame(
+        {"kind": [0, 0, 1], "band": [0, 1, 0], "n": [1000, 800, 100], "came": [50, 16, 50], "back": 60}
+    )
+    asked = pd.DataFrame({"kind": [0, 0, 0, 1, 1, 2], "band": [0, 1, 4, 0, 2, 0]})
+    mean = 116 / 1900
+    ends = (50 + 20 * mean) / 1020, (16 + 20 * mean) / 820, (50 + 20 * mean) / 120
+    assert backs._shares(cells, asked) == pytest.approx([ends[0], ends[1], ends[1], ends[2], ends[2], mean])
 
 
 def test_without_an_experiment_it_is_not_known_and_the_page_says_which_one_to_run(shop, left, back):

@@ -163,12 +163,15 @@ def part_who(found: Measured) -> Part:
     ends = ["12 months before", "Last 12 months"] if change.pair.months > 1 else [
         _month(change.pair.before), _month(change.pair.start)]  # fmt: skip
     # Guests of both periods are nobody twice: their number would be that of neither.
-    named = {name: BOUGHT[name] + ("" if name == "guests" else f" ({formats.people(sums.at[name, 'customers'])})")
+    # A month's buyers may have come in between.
+    gone = "did not come again" if change.pair.months > 1 else f"did not buy in {change.pair.start:%B}"
+    called = BOUGHT | {"lost": wording.upper(gone)}
+    named = {name: called[name] + ("" if name == "guests" else f" ({formats.people(sums.at[name, 'customers'])})")
              for name in parts.index}  # fmt: skip
     kept = f"{money(abs(stayed))} {'more' if stayed >= 0 else 'less'}"
     title = wording.upper(wording.listed(text for amount, text in (
         (won, f"{wording.listed(_CAME[name] for name in came)} customers added {money(won)}"),
-        (lost, f"those who did not come again had brought {money(-lost)}")) if amount)
+        (lost, f"those who {gone} had brought {money(-lost)}")) if amount)
     ) or f"Customers who stayed brought {kept}"  # fmt: skip
     cause = "months usually vary" if change.usual else "chance explains"
     return Part(
@@ -179,7 +182,7 @@ def part_who(found: Measured) -> Part:
         ),
         chart=_bridge(parts.rename(named), change, ends, found),
         method=["New customers have their first order in the later period; who came back had bought before both, and "
-                "not in the earlier; who did not come again bought in the earlier alone, whatever their rhythm."],
+                f"not in the earlier; who {gone} bought in the earlier alone, whatever their rhythm."],
     )  # fmt: skip
 
 

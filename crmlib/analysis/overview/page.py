@@ -39,7 +39,13 @@ def page(
 
 
 def headline(found: Measured) -> str:
-    """How the month went, and the one cause that weighed most, in at most 20 words."""
+    """How the month went, the one cause that weighed most, and since when nobody new came, in at most 20 words."""
+    said = _went(found)
+    silent = f"{said[:-1]}; nobody new has come since {found.nobody_new}."
+    return silent if found.nobody_new and len(silent.split()) <= _MOST_WORDS else said
+
+
+def _went(found: Measured) -> str:
     change = found.main
     assert change is not None and found.last is not None
     now = wording.rounded_money(change.now, found.currency)
@@ -94,8 +100,10 @@ def part_tiles(found: Measured) -> list[Part]:
     metrics.append(tile("orders_month", f"{month} orders", "orders", "orders",
                         float(was["orders"]) if was is not None else None))  # fmt: skip
     if found.known:
-        metrics.append(tile("customers_new", "New customers", "new", "customers",
-                            float(was["new"]) if was is not None else None))  # fmt: skip
+        one = tile("customers_new", "New customers", "new", "customers", float(was["new"]) if was is not None else None)
+        if found.nobody_new and not one.before:
+            one = replace(one, before=None, against="", note=f"none since {found.nobody_new}")
+        metrics.append(one)
     shown = found.months.assign(month=found.months["month"].dt.strftime("%Y-%m"))
     return [
         Part(

@@ -9,7 +9,7 @@ from crmlib import figures, formats
 from crmlib.analysis.overview.measure import YEAR, Change, Measured
 from crmlib.findings import Metric, Part
 
-FACTORS = {"customers": "Customers, guest orders too", "frequency": "Orders per customer", "basket": "Average order",
+FACTORS = {"customers": "Customers", "frequency": "Orders per customer", "basket": "Average order",
            "share": "Margin share"}  # fmt: skip
 
 
@@ -46,9 +46,10 @@ def part_tree(found: Measured) -> Part:
     if change is None or not change.enough or (rows := tree(found, change)).empty:
         return Part(metrics=_margin(found))
     what = "margin" if "share" in set(rows["factor"]) else "sales"
-    amount, top = float(rows["amount"].sum()), FACTORS[str(rows.loc[rows["amount"].abs().idxmax(), "factor"])]
+    names = FACTORS | ({"customers": "Customers, guest orders too"} if found.months["guests"].any() else {})
+    amount, top = float(rows["amount"].sum()), names[str(rows.loc[rows["amount"].abs().idxmax(), "factor"])]
     shown = rows.assign(
-        name=rows["factor"].map(FACTORS),
+        name=rows["factor"].map(names),
         **{side: [_said(*one, found) for one in zip(rows["factor"], rows[side], strict=True)]
            for side in ("before", "now")},
     )  # fmt: skip
