@@ -111,11 +111,8 @@ def part_checks(health: Health, *, shop: Shop) -> Part:
         gap = (shop.as_of - timedelta(days=1) - through).days
         text = "The data is up to date." if gap <= 0 else f"The newest data is {wording.counted(gap, 'day')} old."
         checks.append(Check(name="freshness", verdict="ok" if gap <= 7 else "warning", text=text))
-    several = shop.fetch(shared_addresses(shop)).iloc[0] if shop.has("customers", "email") else {"addresses": 0}
-    said = []
-    if n := int(several["addresses"]):
-        said = [Caveat(text=f"{wording.upper(wording.counted(n, 'e-mail address', 'e-mail addresses'))} "
-                       f"{wording.noun(n, 'stands', 'stand')} at more than one customer, "
-                       f"{several['customers']:,} in all, who may be fewer people.")]  # fmt: skip
+    n = int(shop.fetch(shared_addresses(shop)).iloc[0, 0]) if shop.has("customers", "email") else 0
+    several = f"{wording.counted(n, 'e-mail address', 'e-mail addresses')} {wording.noun(n, 'stands', 'stand')}"
+    said = [Caveat(text=f"{several} at more than one customer: they may be one person.")] if n else []
     unknown = [f"Not as known on that day, for want of a date: {text}." for text in shop.not_as_known()]
     return Part(checks=checks, caveats=said, method=[shop.money_rule(), *unknown])

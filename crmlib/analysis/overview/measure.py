@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from crmlib.shop.shop import Shop
 
 YEAR, LEAST_ORDERS = 12, 30
-_SILENT_MONTHS = 3
 _MOST_PRODUCTS = 500_000
 _LEAST_YEARLY, _LEAST_MONTHLY = 8, 6  # changes from which their spread is known
 _KINDS = ("before", "now", "orders_before", "orders_now", "buyers_before", "buyers_now")
@@ -121,11 +120,9 @@ class Measured:
 
     @property
     def nobody_new(self) -> str:
-        """The month in which the last new customers came, where none has for three full months; '' where they do."""
-        new = self.full["new"] > 0
-        if not new.any() or new.iloc[-_SILENT_MONTHS:].any():
-            return ""
-        return f"{self.full.loc[new, 'month'].iloc[-1]:%B %Y}"
+        """When the last new customers came, where none has for three full months; '' where they do."""
+        new = self.full.loc[self.full["new"] > 0, "month"]
+        return f"{new.iloc[-1]:%B %Y}" if len(new) and new.iloc[-1] < self.full["month"].iloc[-3:].min() else ""
 
     def tells_new(self, change: Change) -> bool:
         """Are new customers of the later period told from old ones whom the data had not seen yet?"""
