@@ -309,6 +309,15 @@ def test_one_group_that_moves_is_found_among_many_and_none_in_quiet_shops(tables
     assert part.changes and "rest's pace" in part.title
 
 
+def test_a_category_of_one_product_of_its_name_is_named_once():
+    row = {"value": "Beef", "before": 9.0, "now": 3.0, "p_adjusted": 0.01}
+    rows = pd.DataFrame([{"by": "category", **row}, {"by": "product", **row}, {"by": "product", **row, "now": 2.0}])
+    assert movers.sure(rows)["by"].tolist() == ["category", "product"] and movers.sure(rows)["now"].tolist() == [
+        3.0,
+        2.0,
+    ]
+
+
 def test_movers_in_plain_pandas(tables, tmp_path):
     """What a group did beyond all, and its deviation from each customer's own say in it."""
     shop = shop_of(tmp_path, **tables)

@@ -70,8 +70,8 @@ def judged(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def sure(rows: pd.DataFrame) -> pd.DataFrame:
-    """Those that moved by more than chance, however many were looked at."""
-    return rows[rows["p_adjusted"] < LEVEL]
+    """Those that moved by more than chance, however many were looked at; a category that is one product only once."""
+    return rows[rows["p_adjusted"] < LEVEL].drop_duplicates(["value", "before", "now"])
 
 
 def named(row: pd.Series) -> str:
