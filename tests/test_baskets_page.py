@@ -222,6 +222,24 @@ def test_nobody_is_written_to_about_what_replaces_a_thing_they_own(
     assert said in part.actions[0].why and ("left out" in part.actions[0].why) == bool(said)
 
 
+def test_a_bestseller_is_no_match_and_what_nobody_prompted_measures_no_letter() -> None:
+    same, other = writers(*["write"] * 3, suggest=1), writers(*["write"] * 5)
+    owners = pd.concat([same, other.assign(customer_id=[f"d{i}" for i in range(5)])], ignore_index=True)
+    part = part_owners(owners, FOUR, matching=True, shop=SHOP)
+    assert part.actions[0].what == "E-mail 5 customers about the matching product" and part.actions[0].count == 5
+    assert set(part.lists["owns_one_side"]["customer_id"]) == {f"d{i}" for i in range(5)}
+    assert (
+        "3 customers whose match is only the bestseller are left out. This rests on what people buy next unprompted; "
+        "whether a letter brings more is not known."
+    ) in part.actions[0].why
+    # To whom a bestseller is to be suggested, it may be.
+    assert part_owners(owners, FOUR, matching=False, shop=SHOP).actions[0].count == 8
+    large = writers(*(["leave alone"] + ["write"] * 4) * 400)
+    large["customer_id"] = ["c0"] * len(large)
+    why = part_owners(large, FOUR, matching=True, shop=SHOP).actions[0].why
+    assert "only those left alone can tell whether a letter brings more. 400 others" in why
+
+
 def priced(count: int, room: float) -> pd.DataFrame:
     """So many suggestions, each with this much room."""
     return pd.DataFrame({"room": [room] * count, "room_low": room / 2, "room_high": 2 * room, "gain": 0.1})

@@ -405,6 +405,30 @@ def test_old_customers_of_a_file_that_begins_in_mid_life_are_no_newcomers(tmp_pa
     assert (known.total, known.left_out, known.rule) == (180, 400, "")
 
 
+def test_refunds_and_discounts_that_no_order_has_are_no_columns(newcomers):
+    sums = curves.periods(newcomers)
+    for shown, there in ((sums.assign(off=1.0), True), (sums.assign(given_back=0.0, off=0.0), False)):
+        heads = str(curves._numbers(shown, newcomers)["columns"])
+        assert "Back in 1 month" in heads
+        assert ("Refunds of first orders" in heads, "Discount on first orders" in heads) == (there, there)
+
+
+def test_old_customers_who_buy_seldom_are_not_new_before_the_rush_has_ebbed(tmp_path):
+    """A panel: 1,920 of 2,000 old customers buy every month, 80 twice a year; one new customer comes in six days."""
+    rng, rows = np.random.default_rng(8), []
+    for i in range(2000 + 65):
+        every = 180 if i < 80 else 30
+        at = i * 2.25 if i < 80 else float(rng.uniform(0, every)) if i < 2000 else (i - 2000) * 6.0
+        while at < 390:
+            rows.append((f"{'old' if i < 2000 else 'new'}{i}", END - pd.Timedelta(days=390 - at)))
+            at += every * float(rng.uniform(0.9, 1.1))
+    orders = pd.DataFrame(rows, columns=["customer_id", "ordered_at"]).assign(total=10.0)
+    orders["order_id"], orders["ordered_at"] = [f"o{i}" for i in range(len(orders))], orders["ordered_at"].dt.floor("s")
+    found = co.measure(shop_of(tmp_path, orders=orders))
+    assert found.rule.endswith("whoever was first seen in its first 180 days is left out.")
+    assert found.total == 35, "the new ones of the last 210 days"
+
+
 def test_what_comes_later_changes_nothing(tmp_path):
     small, then, cells = made(people=80), date(2025, 7, 1), []
     past = small["orders"][small["orders"]["ordered_at"] < pd.Timestamp(then)].copy()

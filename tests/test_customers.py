@@ -1,5 +1,6 @@
 """Customers: a true partition, moves that add up, and a score that later purchases bear out."""
 
+import importlib
 from dataclasses import replace
 from datetime import date, timedelta
 from types import SimpleNamespace
@@ -17,6 +18,7 @@ from crmlib.findings import Due
 from tests.conftest import SHARED_DATA
 
 cu, pc = crm.customers, crm.purchase_cycles
+pages = importlib.import_module("crmlib.analysis.customers.page")
 DAY = date(2026, 1, 1)
 
 
@@ -421,6 +423,19 @@ def test_a_young_shop_has_kinds_and_says_what_is_missing(shop, today):
     assert "not enough history" in part.certain[0]
     assert people.table(young, at, None, currency="EUR")["orders_later"].isna().all()
     assert "bring" in crm.customers.page(young, at, found, [part], shop=shop).headline
+
+
+def test_new_ones_of_a_panel_that_has_just_begun_may_be_old(shop, today, monkeypatch):
+    at = cu.cuts(today)
+    for found, begins, told in (
+        (cu.moves(cu.earlier(shop, days=365), today, at), DAY - timedelta(days=500), "1\N{NO-BREAK SPACE}January 2025"),
+        (cu.moves(None, today, at), DAY - timedelta(days=at.quiet_days - 1), "1\N{NO-BREAK SPACE}January 2026"),
+        (cu.moves(None, today, at), DAY - timedelta(days=at.quiet_days), ""), (cu.moves(None, today, at), None, ""),
+    ):  # fmt: skip
+        monkeypatch.setattr(pages, "since", lambda _shop, begins=begins: (begins, ""))
+        said = [caveat.text for caveat in cu.page(today, at, found, [], shop=shop).caveats]
+        want = f"First orders rush in when the data begins: ‘new’ customers of {told} may be old ones."
+        assert (want in said) == bool(told) and sum("may be old" in text for text in said) == bool(told)
 
 
 def test_kinds_in_ninety_days_go_by_how_people_just_moved():

@@ -284,6 +284,23 @@ def test_buyers_who_are_missing_from_the_customer_list_are_counted(write_shop):
     assert "2 of them missing from the customer list" in page_of(shop)["customers"].definition
 
 
+@pytest.mark.parametrize(
+    ("emails", "said"),
+    [
+        (["kim@example.org", "", "", "lee@example.org"], ""),
+        (["kim@example.org", " KIM@example.org", "", "lee@example.org"],
+         "1 e-mail address stands at more than one customer: they may be one person."),
+        (["kim@example.org", "kim@example.org", "lee@example.org", "lee@example.org"],
+         "2 e-mail addresses stand at more than one customer: they may be one person."),
+    ],
+)  # fmt: skip
+def test_addresses_of_several_customers_are_said_and_join_nobody(write_shop, emails, said):
+    people = [{"customer_id": name, "email": email} for name, email in zip("abcd", emails, strict=True)]
+    store = crm.connect(write_shop(orders=ORDERS, customers=people), as_of="2025-02-20")
+    found = [caveat.text for caveat in page_of(store).caveats if "e-mail" in caveat.text]
+    assert found == [said] * bool(said) and store.fetch(store.table("customers").count().as_table()).iloc[0, 0] == 4
+
+
 def test_a_fault_is_a_signal_that_may_go(shop):
     part = data_health.part_faults(data_health.measure(shop))
     assert part.title.startswith("Most common: repeated number; first row kept (1)")

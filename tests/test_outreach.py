@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from statsmodels.stats.power import NormalIndPower
+from statsmodels.stats.proportion import proportion_effectsize
 
 import crmlib as crm
 from crmlib.analysis import outreach
@@ -173,15 +175,29 @@ def test_nobody_left_alone_by_one_list_is_written_to_by_another(
     ("lot", "said"),
     [
         (["write"] * 3, ""),
-        (["write", "leave alone", "write"], "1 other chosen at random is left alone, to show what writing adds. "),
-        (["leave alone", "leave alone", "write"],
-         "2 others chosen at random are left alone, to show what writing adds. "),
+        (["write", "leave alone", "write"],
+         "1 other chosen at random is left alone, too few to show within a year what writing adds. "),
+        (["write"] * 800 + ["leave alone"] * 200,
+         "200 others chosen at random are left alone, too few to show within a year what writing adds. "),
+        (["write"] * 1600 + ["leave alone"] * 400,
+         "400 others chosen at random are left alone, to show what writing adds. "),
     ],
 )  # fmt: skip
 def test_how_many_are_left_alone_none_one_many(lot: list[str], said: str) -> None:
-    found = outreach.Contactable(pd.DataFrame({"customer_id": list("abc"), "lot": lot}), {}, "email", checked=True)
+    found = outreach.Contactable(
+        pd.DataFrame({"customer_id": [f"c{i}" for i in range(len(lot))], "lot": lot}), {}, "email", checked=True
+    )
     assert found.note == f"{said}All on the list have agreed to marketing e-mail."
     assert len(found.write) == lot.count("write")
+
+
+def test_how_many_show_what_writing_adds_is_the_power_of_a_test_of_two_half_years() -> None:
+    power = NormalIndPower()
+    for alone in (200, 300, 320, 330, 340, 400):
+        least = power.solve_power(proportion_effectsize(0.25, 0.2), nobs1=8 * alone, alpha=0.05, ratio=0.25)
+        assert least == pytest.approx(0.8, abs=0.03) if alone in (320, 330, 340) else (least > 0.8) == (alone > 330)
+        assert outreach.shows(4 * alone, alone) == (alone >= 330)
+    assert not outreach.shows(10_000, 0) and outreach.shows(40, 10, times=68) and not outreach.shows(40, 10, times=60)
 
 
 def test_all_lists_of_a_day_leave_the_same_people_alone(write_shop: ShopWriter) -> None:

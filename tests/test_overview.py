@@ -234,7 +234,23 @@ def test_months_are_those_of_plain_pandas(tables, found):
     got = found.months.set_index(found.months["month"].dt.to_period("M"))[["orders", "revenue", "customers"]]
     pd.testing.assert_frame_equal(got, wanted, check_dtype=False, check_names=False, check_freq=False)
     first = rows.groupby("customer_id")["month"].min().value_counts().reindex(wanted.index, fill_value=0)
-    assert found.months["new"].tolist() == first.tolist() and found.months["whole"].all()
+    # All 200 buy from the start: who is new is told only once old ones have had time to be seen.
+    assert (known := found.months["month"] >= pd.Timestamp(found.opening)).tolist() == [False] * 3 + [True] * 23
+    assert found.months["new"].isna().tolist() == (~known).tolist() and found.months["whole"].all()
+    assert found.months.loc[known, "new"].tolist() == first[known.to_numpy()].tolist()
+
+
+def test_nobody_is_called_new_where_the_data_has_just_begun(tables, tmp_path):
+    store = shop_of(tmp_path / "panel", as_of="2024-10-01", **tables)
+    young = measure.measure(store)
+    assert young.main is not None and young.main.kinds.set_index("kind").at["new", "customers"] > 20
+    moved = movers.movers(store, young)
+    made = pages.page(young, [causes.part_who(young)], moved=moved, numbers=kpis.kpis(store, young))
+    fresh = next(metric for metric in made.metrics if metric.id == "customers_new")
+    assert fresh.value is None and "buyer" not in set(moved["by"]) and causes.part_who(young).title == ""
+    assert set(causes.change_table(young)["by"]) == {"order"}
+    assert any(caveat.text.startswith("First orders rush in when the data begins") for caveat in made.caveats)
+    assert not kpis.kpis(store, young).set_index("id").loc[["new_customers", "returning_share"], "now"].notna().any()
 
 
 def test_refunds_of_the_year_before_are_those_known_then(tables, tmp_path):
@@ -291,6 +307,15 @@ def test_one_group_that_moves_is_found_among_many_and_none_in_quiet_shops(tables
     assert movers.named(rows[rows["beyond"] > 0].iloc[0]) == "Sales by app"
     part = crm.overview.part_movers(rows, found)
     assert part.changes and "rest's pace" in part.title
+
+
+def test_a_category_of_one_product_of_its_name_is_named_once():
+    row = {"value": "Beef", "before": 9.0, "now": 3.0, "p_adjusted": 0.01}
+    rows = pd.DataFrame([{"by": "category", **row}, {"by": "product", **row}, {"by": "product", **row, "now": 2.0}])
+    assert movers.sure(rows)["by"].tolist() == ["category", "product"] and movers.sure(rows)["now"].tolist() == [
+        3.0,
+        2.0,
+    ]
 
 
 def test_movers_in_plain_pandas(tables, tmp_path):
@@ -450,8 +475,9 @@ def test_a_shop_without_customers_or_lines_has_the_view_that_is_left(tables, tmp
 @pytest.mark.parametrize(
     ("money", "title"),
     [
-        ({"new": 300, "lost": -200}, "New and returning customers added €300 and those who did not come again took €200 away"),
-        ({"new": 300}, "New and returning customers added €300"),
+        ({"new": 300, "lost": -200}, "New customers added €300 and those who did not come again took €200 away"),
+        ({"new": 200, "returned": 100}, "New and returning customers added €300"),
+        ({"returned": 300}, "Returning customers added €300"),
         ({"lost": -200}, "Those who did not come again took €200 away"),
         ({"more": 50, "less": -20}, "Customers who stayed brought €30 more"),
         ({"more": 20, "less": -50}, "Customers who stayed brought €30 less"),
@@ -463,6 +489,31 @@ def test_who_came_and_went_is_said_for_each_that_did(found, money, title):
     rows[["before", "now"]] *= UNIT
     change = replace(found.changes["12m"], kinds=rows, half=0.0)
     assert causes.part_who(replace(found, changes={"12m": change})).title == title
+
+
+def test_a_shop_of_one_cohort_says_so_and_nothing_of_what_it_lacks(tmp_path):
+    """All came in three months of summer 2025 and buy ever less; there are no guests, refunds, discounts or products."""
+    rng, rows = np.random.default_rng(7), []
+    for i in range(900):
+        at = i / 900 * 92
+        while at < 487:
+            rows.append((f"c{i}", pd.Timestamp("2025-06-01") + pd.Timedelta(days=at), float(rng.uniform(20, 60))))
+            at += rng.exponential(60 + at / 2)
+    head = pd.DataFrame(rows, columns=["customer_id", "ordered_at", "total"])
+    head["order_id"], head["ordered_at"] = [f"o{i}" for i in range(len(head))], head["ordered_at"].dt.floor("s")
+    shop = shop_of(tmp_path, orders=head)
+    found = crm.overview.measure(shop)
+    said, who = whole_page(shop, found), causes.part_who(found)
+    assert said.headline.endswith("; nobody new has come since August 2025.") and len(said.headline.split()) <= 20
+    fresh = next(metric for metric in said.metrics if metric.id == "customers_new")
+    assert (fresh.value, fresh.before, fresh.note) == (0, None, "none since August 2025")
+    assert who.title.startswith("Returning customers added €") and "those who did not buy in September had" in who.title
+    assert "guest" not in trees.part_tree(found).title and "customers moved it most" in trees.part_tree(found).title
+    numbers = kpis.kpis(shop, found).set_index("id")["now"]
+    assert numbers[["refund_share", "discount_share"]].isna().all() and numbers["guest_share"] == 0
+    # Two months back somebody new came: nothing to say.
+    months = found.months.assign(new=lambda t: t["new"].where(t.index != len(t) - 3, 1))
+    assert replace(found, months=months).nobody_new == "" != found.nobody_new
 
 
 @pytest.mark.parametrize(("half", "said"), [(1.0, " on the 12 before."), (1e9, "no more than they vary.")])

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
 
+import ibis
 import numpy as np
 import pandas as pd
 import pytest
@@ -21,8 +22,8 @@ from tests.benchmarks.leavers import DAY, leavers, planted, shop_of
 
 rt = crm.retention
 # The package has functions of these names.
-shared, lists, worth = (
-    importlib.import_module(f"crmlib.analysis.retention.{name}") for name in ("common", "lists", "worth")
+shared, backs, lists, worth = (
+    importlib.import_module(f"crmlib.analysis.retention.{name}") for name in ("common", "back", "lists", "worth")
 )
 
 
@@ -265,6 +266,14 @@ def test_a_reason_that_another_explains_is_said_to_go_with_it():
     assert found["goes_with"].tolist() == ["", "were late"] and (found["q_value"] < 0.05).all()
 
 
+def test_first_orders_of_data_that_begins_late_are_no_beginnings(shop, limits, monkeypatch):
+    traits = exposures.customer_traits(shop).mutate(first_channel=ibis.literal("web"))
+    monkeypatch.setattr(exposures, "customer_traits", lambda _shop: traits)
+    assert "first_channel" in exposures.exposed(shop, limits)[0]
+    monkeypatch.setattr(exposures, "since", lambda _shop: (DAY, "First orders rush in."))
+    assert not {"first_channel"} & (left := set(exposures.exposed(shop, limits)[0])) and "acquisition_channel" in left
+
+
 def test_each_experience_is_what_the_tables_say(tables, shop, limits):
     frame, window = exposures.exposed(shop, limits)
     orders = tables["orders"].assign(day=lambda t: t["ordered_at"].dt.normalize())
@@ -363,6 +372,16 @@ def test_the_chance_saved_comes_from_halves_of_lists_that_were_handed_over(
     assert rt.worth(shop, left, back).tried is None
 
 
+def test_silence_longer_than_any_seen_is_no_likelier_to_end_than_the_longest_seen():
+    cells = pd.DataFrame(
+        {"kind": [0, 0, 1], "band": [0, 1, 0], "n": [1000, 800, 100], "came": [50, 16, 50], "back": 60}
+    )
+    asked = pd.DataFrame({"kind": [0, 0, 0, 1, 1, 2], "band": [0, 1, 4, 0, 2, 0]})
+    mean = 116 / 1900
+    ends = (50 + 20 * mean) / 1020, (16 + 20 * mean) / 820, (50 + 20 * mean) / 120
+    assert backs._shares(cells, asked) == pytest.approx([ends[0], ends[1], ends[1], ends[2], ends[2], mean])
+
+
 def test_without_an_experiment_it_is_not_known_and_the_page_says_which_one_to_run(shop, left, back):
     found = rt.worth(shop, left, back)
     part = rt.part_worth(found, listed=200)
@@ -375,9 +394,9 @@ def test_without_an_experiment_it_is_not_known_and_the_page_says_which_one_to_ru
     pooled = came.sum(axis=1) / sizes.sum()
     error = np.sqrt(pooled * (1 - pooled) * (1 / sizes).sum())
     assert np.mean((came / sizes) @ [1, -1] > 1.95996 * error) == pytest.approx(0.8, abs=0.02)
-    assert (
-        "200 are too few: repeat it" in part.sentence and "repeat" not in rt.part_worth(found, listed=2 * need).sentence
-    )
+    said = {n: rt.part_worth(found, listed=n).sentence for n in (200, need // 2 + 1, 2 * need)}
+    assert said[200].endswith("; 200 are too few to tell within a year.") and "too few" not in said[2 * need]
+    assert "are too few: repeat it and pool results." in said[need // 2 + 1]
     # With costs, the rise to look for is the one that pays for them.
     dear = rt.worth(shop, left, back, contact=1.0, offer=3.0)
     assert dear.least == pytest.approx((1 + 3 * dear.base) / (dear.year.value - 3))

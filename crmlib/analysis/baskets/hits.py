@@ -283,25 +283,16 @@ def part_hits(
     ours, theirs = rates.rate(BESIDE, SUGGESTION), rates.rate(BESIDE, BESTSELLER)
     value, low, high = (float(ours[name]) if ours is not None else None for name in ("rate", "low", "high"))
     metric = Metric(
-        id="hit_rate",
-        label="Baskets already holding the matching product",
-        unit="share",
-        value=value,
-        low=low,
-        high=high,
-        n=int(ours["trials"]) if ours is not None else None,
-        headline=ours is not None,
+        id="hit_rate", label="Baskets already holding the matching product", unit="share", value=value, low=low,
+        high=high, n=int(ours["trials"]) if ours is not None else None, headline=ours is not None,
         note=f"a bestseller: {formats.share(theirs['rate'])}" if theirs is not None else "",
         definition="Share of later baskets with the first product of a leading pair, found before, that hold the "
         "other too. Nothing was shown to anybody.",
-    )
+    )  # fmt: skip
     part = replace(
-        owners,
-        metrics=[metric, *owners.metrics],
-        actions=[*_to_test(rates, suggestions, baskets), *owners.actions],
-        tables={"hit_rates": rates.rates, "next_items": nearby},
-        lists=owners.lists if len(suggestions) else {},
-    )
+        owners, metrics=[metric, *owners.metrics], actions=[*_to_test(rates, suggestions, baskets), *owners.actions],
+        tables={"hit_rates": rates.rates, "next_items": nearby}, lists=owners.lists if len(suggestions) else {},
+    )  # fmt: skip
     if not rates.verdicts:
         return replace(part, certain=[rates.why] if len(suggestions) else [])
     small = f"Small means under {LARGE} items. " if (BESIDE, FEW_ITEMS) in rates.verdicts else ""
@@ -342,23 +333,12 @@ def _chart(rates: HitRates) -> Chart:
         ours=lambda t: t["method"] == SUGGESTION,
     )
     labels = {"name": "What", "trials": "Baskets or customers", "rate": "Bought", "low": "From", "high": "To"}
-    return figures.dots(
-        shown,
-        label="name",
-        value="rate",
-        low="low",
-        high="high",
-        what="share of baskets or customers that bought it",
-        form=formats.share,
-        strong="ours",
-        table=figures.tabulate(
-            shown,
-            caption="How often each was bought, nothing shown",
-            labels=labels,
-            formats={"trials": formats.number} | dict.fromkeys(("rate", "low", "high"), formats.share),
-            file="tables/hit_rates.csv",
-        ),
-    )
+    table = figures.tabulate(
+        shown, caption="How often each was bought, nothing shown", labels=labels, file="tables/hit_rates.csv",
+        formats={"trials": formats.number} | dict.fromkeys(("rate", "low", "high"), formats.share),
+    )  # fmt: skip
+    return figures.dots(shown, label="name", value="rate", low="low", high="high", strong="ours", form=formats.share,
+                        what="share of baskets or customers that bought it", table=table)  # fmt: skip
 
 
 def _title(rates: HitRates) -> str:

@@ -13,7 +13,7 @@ from crmlib.analysis.baskets.facts import Baskets, Flags, Ints, tally
 from crmlib.analysis.baskets.mining import cells, column_sums
 from crmlib.analysis.baskets.nextitem import because, households, likeness, next_items, owned
 from crmlib.analysis.baskets.relatives import relatives
-from crmlib.analysis.outreach import contactable, lots
+from crmlib.analysis.outreach import contactable, lots, shows
 from crmlib.findings import Action, Part
 
 if TYPE_CHECKING:
@@ -87,28 +87,29 @@ def part_owners(
 ) -> Part:
     """The list of owners who may be written to, about the `matching` product or a bestseller; nothing to see.
 
-    Left out is who owns another size of that product, or one of the `replaced` pairs with it. None writes to nobody:
-    neither was clearly bought more often.
+    Left out is who owns another size of that product, or one of the `replaced` pairs with it, and whose match is only
+    the bestseller they lack. None writes to nobody: neither was clearly bought more often.
     """
     column = "suggest" if matching else "bestseller"
-    off = replaces_owned(owners, baskets, column=column, replaced=replaced)
-    people = contactable(shop, owners[~off].assign(reason="bought " + owners["owns"]), name=OWNERS)
+    same = (owners["suggest_id"] == owners["bestseller_id"]).to_numpy() & bool(matching)
+    off = replaces_owned(owners, baskets, column=column, replaced=replaced) & ~same
+    people = contactable(shop, owners[~(off | same)].assign(reason="bought " + owners["owns"]), name=OWNERS)
     write = len(people.write) if matching is not None else 0
-    alike = ""
-    if off.any():
-        alike = f"{wording.upper(wording.counted(int(off.sum()), 'customer'))} who "
-        alike += f"{wording.noun(int(off.sum()), 'owns', 'own')} one that replaces it "
-        alike += f"{wording.noun(int(off.sum()), 'is')} left out. "
+    alike = "".join(
+        f"{wording.upper(wording.counted(n, 'customer'))} {who} {wording.noun(n, 'is')} left out. "
+        for n, who in ((int(off.sum()), f"who {wording.noun(int(off.sum()), 'owns', 'own')} one that replaces it"),
+                       (int(same.sum()), "whose match is only the bestseller")) if n
+    )  # fmt: skip
+    # What was bought unprompted does not measure letters.
+    more, tells = "whether a letter brings more", shows(len(people.write), len(people.frame) - len(people.write))
+    more = f"only those left alone can tell {more}" if tells else f"{more} is not known"
+    about = "the matching product" if matching else "a bestseller"
     action = Action(
-        what=f"E-mail {wording.counted(write, 'customer')} about "
-        f"{'the matching product' if matching else 'a bestseller'}",
-        worth="untested",
-        by=wording.working_day(shop.as_of, FRESH.days) if write else None,
-        owner="marketing",
-        file=f"lists/{OWNERS}.csv",
-        count=write,
-        why=f"They bought something in the last year; what to write about is in column {column}. {alike}{people.note}",
-    )
+        what=f"E-mail {wording.counted(write, 'customer')} about {about}", worth="untested", owner="marketing",
+        by=wording.working_day(shop.as_of, FRESH.days) if write else None, file=f"lists/{OWNERS}.csv", count=write,
+        why=f"They bought something in the last year; what to write about is in column {column}. {alike}"
+        f"This rests on what people buy next unprompted; {more}. {people.note}",
+    )  # fmt: skip
     definition = "Known customers of the last twelve months for whom there is something they never bought."
     count, known = len(owners), len(baskets.customer_ids)
     metric = tally("owners", "Customers something can be suggested to", count, known, definition, unit="customers")

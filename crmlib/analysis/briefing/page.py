@@ -12,6 +12,7 @@ from crmlib import figures, formats, wording
 from crmlib.analysis.briefing.occasions import BIRTHDAY, WEEK
 from crmlib.analysis.briefing.queue import FRESH_DAYS, LIST, SUPPOSED, Queue
 from crmlib.analysis.earned import Earned, part_earned, title_earned
+from crmlib.analysis.outreach import shows
 from crmlib.findings import Action, Caveat, Findings, Metric, Part, compose
 from crmlib.ical import Event, calendar
 from crmlib.lots import LEAVE
@@ -65,7 +66,7 @@ def _metrics(found: Queue) -> list[Metric]:
         Metric(id="waiting", label="Without an answer", value=found.waiting, unit="customers", headline=True,
                definition="customers of the list whose ticket or unhappy text has no answer on record"),
         Metric(id="held_out", label="Held back at random", value=held, unit="customers", headline=True,
-               note="to show what writing adds",
+               note="to show what writing adds" if shows(len(found.contacts), held, times=52) else "too few to tell",
                definition="customers who would be on the list and are left alone, to show what writing adds"),
     ]  # fmt: skip
 

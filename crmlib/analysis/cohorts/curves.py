@@ -171,6 +171,8 @@ def _numbers(sums: pd.DataFrame, found: Newcomers) -> dict[str, object]:
     shares = dict.fromkeys(("share_1", "share_3", "share_6", "share_12"), formats.share)
     money = dict.fromkeys(("worth_3", "worth_12"), lambda value: formats.money(value, found.currency))
     small = dict.fromkeys(("off", "refunds"), lambda value: formats.share(value, digits=1))
+    # All zeros are of a shop that gives nothing, or whose data does not say.
+    labels = {name: label for name, label in labels.items() if name not in small or shown[name].any()}
     return figures.tabulate(
         shown.iloc[::-1], caption="A row is those who first bought then; a dash: not all are known that long yet",
         labels=labels, formats={"n": formats.people, **shares, **money, **small}, file="tables/cohorts.csv",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 from crmlib import formats, wording
 from crmlib.analysis.customers.facts import LEAST, YEAR, Profiles
@@ -10,6 +11,7 @@ from crmlib.analysis.customers.migration import Moves
 from crmlib.analysis.customers.rfm import BEST, BEST_QUIET, Cuts, called, kinds
 from crmlib.analysis.few import part_there
 from crmlib.findings import Caveat, Findings, Part, compose
+from crmlib.shop.facts import since
 from crmlib.shop.shop import Shop
 
 
@@ -22,7 +24,7 @@ def page(today: Profiles, at: Cuts, found: Moves, parts: Sequence[Part], *, shop
         n = wording.counted(len(today.frame), "customer")
         there = part_there(shop, needed=f"Kinds of customers can be told from {LEAST} on.")
         return compose("customers", f"Too few to conclude: {n} with orders.", [there], status="too_few")
-    return compose("customers", headline(today, at), [*parts, part_limits(found)])
+    return compose("customers", headline(today, at), [*parts, part_limits(found, at, shop=shop)])
 
 
 def headline(today: Profiles, at: Cuts) -> str:
@@ -47,7 +49,7 @@ def headline(today: Profiles, at: Cuts) -> str:
     )
 
 
-def part_limits(found: Moves) -> Part:
+def part_limits(found: Moves, at: Cuts, *, shop: Shop) -> Part:
     """When not to trust the page."""
     said = [
         "Two customers either side of a line between groups hardly differ.",
@@ -55,4 +57,8 @@ def part_limits(found: Moves) -> Part:
     ]
     if found.table.empty:
         said.insert(0, "There is not enough history to say who moved.")
+    opening = since(shop)[0]
+    if opening is not None and found.then - timedelta(days=at.quiet_days) < opening:
+        day = wording.day(found.then)
+        said.insert(0, f"First orders rush in when the data begins: ‘new’ customers of {day} may be old ones.")
     return Part(caveats=[Caveat(text=text) for text in said])

@@ -140,6 +140,12 @@ def unlisted_buyers(shop: Shop) -> ir.Table:
     return unlisted.aggregate(customers=unlisted["customer_id"].nunique())
 
 
+def shared_addresses(shop: Shop) -> ir.Table:
+    """Grain: one row. Column addresses: e-mail addresses that stand at more than one customer."""
+    by = shop.table("customers").group_by(email=lambda t: t["email"].strip().lower()).aggregate(n=lambda t: t.count())
+    return by.aggregate(addresses=((by["n"] > 1) & (by["email"] != "")).sum().fill_null(0))
+
+
 def newest_customer(shop: Shop) -> ir.Table:
     """Grain: one row. Column day: when somebody last ordered for the first time."""
     orders = facts.net_orders(shop).filter(lambda t: t.customer_id.notnull())

@@ -7,8 +7,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from crmlib import figures, formats, wording
-from crmlib.analysis.data_health.facts import Health
-from crmlib.findings import Action, Check, Part
+from crmlib.analysis.data_health.facts import Health, shared_addresses
+from crmlib.findings import Action, Caveat, Check, Part
 from crmlib.stats import chance_range
 
 if TYPE_CHECKING:
@@ -111,5 +111,8 @@ def part_checks(health: Health, *, shop: Shop) -> Part:
         gap = (shop.as_of - timedelta(days=1) - through).days
         text = "The data is up to date." if gap <= 0 else f"The newest data is {wording.counted(gap, 'day')} old."
         checks.append(Check(name="freshness", verdict="ok" if gap <= 7 else "warning", text=text))
+    n = int(shop.fetch(shared_addresses(shop)).iloc[0, 0]) if shop.has("customers", "email") else 0
+    several = f"{wording.counted(n, 'e-mail address', 'e-mail addresses')} {wording.noun(n, 'stands', 'stand')}"
+    said = [Caveat(text=f"{several} at more than one customer: they may be one person.")] if n else []
     unknown = [f"Not as known on that day, for want of a date: {text}." for text in shop.not_as_known()]
-    return Part(checks=checks, method=[shop.money_rule(), *unknown])
+    return Part(checks=checks, caveats=said, method=[shop.money_rule(), *unknown])

@@ -30,6 +30,7 @@ BOUGHT = {
     "new": "New customers", "returned": "Came back", "more": "Bought more", "less": "Bought less",
     "lost": "Did not come again", "guests": "Guests' orders",
 }  # fmt: skip
+_CAME = {"new": "new", "returned": "returning"}
 
 
 def ordered(change: Change) -> pd.Series:
@@ -152,21 +153,25 @@ def _year(found: Measured) -> list[str]:
 def part_who(found: Measured) -> Part:
     """The finding: who brought the change of a year, or of the month where there is no year before."""
     change = found.changes.get("12m") or found.main
-    if change is None or not found.known or not change.enough:
+    if change is None or not found.tells_new(change) or not change.enough:
         return Part()
     parts, sums = bought(change), change.kinds.set_index("kind")
-    won = sum(int(parts.get(name, 0)) for name in ("new", "returned")) / UNIT
+    came = [name for name in ("new", "returned") if parts.get(name, 0)]
+    won = sum(int(parts[name]) for name in came) / UNIT
     lost, stayed = int(parts.get("lost", 0)) / UNIT, int(parts.get("more", 0) + parts.get("less", 0)) / UNIT
     money = found.money
     ends = ["12 months before", "Last 12 months"] if change.pair.months > 1 else [
         _month(change.pair.before), _month(change.pair.start)]  # fmt: skip
     # Guests of both periods are nobody twice: their number would be that of neither.
-    named = {name: BOUGHT[name] + ("" if name == "guests" else f" ({formats.people(sums.at[name, 'customers'])})")
+    # A month's buyers may have come in between.
+    gone = "did not come again" if change.pair.months > 1 else f"did not buy in {change.pair.start:%B}"
+    called = BOUGHT | {"lost": wording.upper(gone)}
+    named = {name: called[name] + ("" if name == "guests" else f" ({formats.people(sums.at[name, 'customers'])})")
              for name in parts.index}  # fmt: skip
     kept = f"{money(abs(stayed))} {'more' if stayed >= 0 else 'less'}"
     title = wording.upper(wording.listed(text for amount, text in (
-        (won, f"new and returning customers added {money(won)}"),
-        (lost, f"those who did not come again took {money(-lost)} away")) if amount)
+        (won, f"{wording.listed(_CAME[name] for name in came)} customers added {money(won)}"),
+        (lost, f"those who {gone} took {money(-lost)} away")) if amount)
     ) or f"Customers who stayed brought {kept}"  # fmt: skip
     cause = "months usually vary" if change.usual else "chance explains"
     return Part(
@@ -177,7 +182,7 @@ def part_who(found: Measured) -> Part:
         ),
         chart=_bridge(parts.rename(named), change, ends, found),
         method=["New customers have their first order in the later period; who came back had bought before both, and "
-                "not in the earlier; who did not come again bought in the earlier alone, whatever their rhythm."],
+                f"not in the earlier; who {gone} bought in the earlier alone, whatever their rhythm."],
     )  # fmt: skip
 
 
@@ -198,6 +203,9 @@ def change_table(found: Measured) -> pd.DataFrame:
     """
     rows = []
     for name, change in found.changes.items():
-        for by, parts in (("order", ordered(change)), *((("customer", bought(change)),) if found.known else ())):
+        for by, parts in (
+            ("order", ordered(change)),
+            *((("customer", bought(change)),) if found.tells_new(change) else ()),
+        ):
             rows += [(name, by, cause, amount / UNIT) for cause, amount in parts.items()]
     return pd.DataFrame(rows, columns=["compared", "by", "cause", "amount"])

@@ -198,8 +198,9 @@ def months(shop: Shop) -> ir.Table:
     return rows.group_by("month").aggregate(
         orders=rows["orders"].sum(), revenue=rows["revenue"].sum().cast("float64"),
         customers=rows["customer_id"].nunique(where=bought), new=rows["customer_id"].nunique(where=bought & fresh),
-        guests=rows["guest"].cast("int64").sum(), refunded=rows["refunded"].sum().fill_null(0).cast("float64"),
-        discount=rows["discount"].sum().fill_null(0).cast("float64"),
+        guests=rows["guest"].cast("int64").sum(),
+        **{name: rows[name].sum().fill_null(0).cast("float64") if shop.has("orders", name) else ibis.null("float64")
+           for name in ("refunded", "discount")},
     ).order_by("month")  # fmt: skip
 
 

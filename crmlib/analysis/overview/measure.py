@@ -80,6 +80,7 @@ class Measured:
              an order are zeros, what the shop does not know is NaN
     changes  the last full month beside the year before ('year') and the month before ('month'), and twelve months
              beside the twelve before ('12m'); those that the data allow
+    opening  the first day from which who buys first is new, where the data begins in a shop's mid-life
     """
 
     __repr__ = formats.outline
@@ -90,6 +91,7 @@ class Measured:
     currency: str
     known: bool
     undated: bool
+    opening: date | None = None
 
     @property
     def full(self) -> pd.DataFrame:
@@ -116,6 +118,16 @@ class Measured:
         """An amount as a chart has it."""
         return wording.rounded_money(value, self.currency)
 
+    @property
+    def nobody_new(self) -> str:
+        """When the last new customers came, where none has for three full months; '' where they do."""
+        new = self.full.loc[self.full["new"] > 0, "month"]
+        return f"{new.iloc[-1]:%B %Y}" if len(new) and new.iloc[-1] < self.full["month"].iloc[-3:].min() else ""
+
+    def tells_new(self, change: Change) -> bool:
+        """Are new customers of the later period told from old ones whom the data had not seen yet?"""
+        return self.known and (self.opening is None or change.pair.start >= self.opening)
+
     def over(self, column: str, months: int = YEAR, *, back: int = 0) -> float:
         """The sum of a column over so many full months, ended `back` months ago; NaN where they are not all there."""
         full = self.full
@@ -131,7 +143,8 @@ def measure(shop: Shop) -> Measured:
     >>> measure(store).months["orders"].min() >= 0
     np.True_
     """
-    rows = _months(shop)
+    opening = shared.since(shop)[0] if shop.has("orders", "customer_id") else None
+    rows = _months(shop, opening)
     if rows["orders"].sum() and rows["revenue"].isna().all():
         raise NotAvailable("money needs orders.total, order_lines.line_total, or order_lines.unit_price and quantity")
     full = rows.loc[rows["whole"], ["month", "revenue"]]
@@ -150,11 +163,11 @@ def measure(shop: Shop) -> Measured:
     return Measured(
         months=rows, changes=changes, as_of=shop.as_of, currency=shop.currency,
         known=shop.has("orders", "customer_id"),
-        undated=shop.has("orders", "refunded") and not shop.has("orders", "refunded_at"),
+        undated=shop.has("orders", "refunded") and not shop.has("orders", "refunded_at"), opening=opening,
     )  # fmt: skip
 
 
-def _months(shop: Shop) -> pd.DataFrame:
+def _months(shop: Shop, opening: date | None) -> pd.DataFrame:
     rows = shop.fetch(facts.months(shop))
     for told, table in ((facts.has_lines(shop), facts.baskets), (shared.has_costs(shop), facts.margins)):
         rows = rows.merge(shop.fetch(table(shop)), on="month", how="left") if told and len(rows) else rows
@@ -170,6 +183,8 @@ def _months(shop: Shop) -> pd.DataFrame:
     lacks = rows.columns[rows.isna().all()]
     rows = rows.fillna(dict.fromkeys(rows.columns.difference(["month", *lacks]), 0))
     rows = rows.astype(dict.fromkeys(("orders", "customers", "new", "guests"), "int64"))
+    if opening is not None:
+        rows["new"] = rows["new"].where(rows["month"] >= pd.Timestamp(opening))
     ends = rows["month"] + pd.offsets.MonthEnd(0)
     return rows.assign(whole=(ends < pd.Timestamp(shop.as_of)) & (ends <= told) & (rows["month"] >= begin))
 

@@ -38,6 +38,8 @@ def movers(shop: Shop, found: Measured) -> pd.DataFrame:
     change, frames = found.main, []
     for by in facts.ways(shop) if change is not None else ():
         assert change is not None
+        if by == "buyer" and found.opening is not None and change.pair.before < found.opening:
+            continue  # what looks like a first order may be a later one
         rows = shop.fetch(facts.groups(shop, change.pair, by), max_rows=_MOST_GROUPS)
         frames.append(judged(rows).assign(by=by))
     rows = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=[*_COLUMNS])
@@ -68,8 +70,8 @@ def judged(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def sure(rows: pd.DataFrame) -> pd.DataFrame:
-    """Those that moved by more than chance, however many were looked at."""
-    return rows[rows["p_adjusted"] < LEVEL]
+    """Those that moved by more than chance, however many were looked at; a category that is one product only once."""
+    return rows[rows["p_adjusted"] < LEVEL].drop_duplicates(["value", "before", "now"])
 
 
 def named(row: pd.Series) -> str:

@@ -39,7 +39,13 @@ def page(
 
 
 def headline(found: Measured) -> str:
-    """How the month went, and the one cause that weighed most, in at most 20 words."""
+    """How the month went, the one cause that weighed most, and since when nobody new came, in at most 20 words."""
+    said = _went(found)
+    silent = f"{said[:-1]}; nobody new has come since {found.nobody_new}."
+    return silent if found.nobody_new and len(silent.split()) <= _MOST_WORDS else said
+
+
+def _went(found: Measured) -> str:
     change = found.main
     assert change is not None and found.last is not None
     now = wording.rounded_money(change.now, found.currency)
@@ -74,11 +80,14 @@ def part_tiles(found: Measured) -> list[Part]:
     against = change.pair.against if change else ""
 
     def tile(id: str, label: str, column: str, unit: str, before: float | None) -> Metric:
-        line = tuple((f"{row.month:%Y-%m-%d}", float(getattr(row, column))) for row in full.itertuples())
-        return Metric(id=id, label=label, value=round(float(last[column]), 2), unit=unit, headline=True, history=line,
+        shown = full.dropna(subset=column)
+        line = tuple((f"{row.month:%Y-%m-%d}", float(getattr(row, column))) for row in shown.itertuples())
+        value = round(float(last[column]), 2) if pd.notna(last[column]) else None
+        before = before if value is not None and pd.notna(before) else None
+        return Metric(id=id, label=label, value=value, unit=unit, headline=value is not None, history=line,
                       before=before, against=against if before is not None else "",
                       note="" if before is not None else "nothing to compare with yet",
-                      definition=f"{label.lower()}, of the last full month; earlier refunds as known then")  # fmt: skip
+                      definition=f"{label}, in the last full month; earlier refunds as known then")  # fmt: skip
 
     metrics = [tile("revenue_month", f"{month} sales", "revenue", found.unit, change.before if change else None)]
     total = found.over("revenue")
@@ -91,8 +100,10 @@ def part_tiles(found: Measured) -> list[Part]:
     metrics.append(tile("orders_month", f"{month} orders", "orders", "orders",
                         float(was["orders"]) if was is not None else None))  # fmt: skip
     if found.known:
-        metrics.append(tile("customers_new", "New customers", "new", "customers",
-                            float(was["new"]) if was is not None else None))  # fmt: skip
+        one = tile("customers_new", "New customers", "new", "customers", float(was["new"]) if was is not None else None)
+        if found.nobody_new and not one.before:
+            one = replace(one, before=None, against="", note=f"none since {found.nobody_new}")
+        metrics.append(one)
     shown = found.months.assign(month=found.months["month"].dt.strftime("%Y-%m"))
     return [
         Part(
@@ -142,7 +153,10 @@ def part_limits(found: Measured, numbers: pd.DataFrame, runs: Sequence[Run]) -> 
         said.append(f"{found.months['month'].iloc[-1]:%B} is not over and is compared with nothing.")
     if found.undated:
         said.append("Refunds have no day: the newest month may still lose some that earlier months have lost already.")
-    if len(found.full) <= YEAR and found.known:
+    if found.opening is not None and len(found.full) <= _HISTORY:
+        said.append(f"First orders rush in when the data begins, so nobody first seen before "
+                    f"{formats.day(found.opening)} is called new.")  # fmt: skip
+    elif len(found.full) <= YEAR and found.known:
         said.append("New customers are those not in the data before, which reach back less than a year.")
     if lacking := unread(numbers, runs):
         said.append(f"Not published yet, so not read: {wording.listed(name.replace('_', ' ') for name in lacking)}.")

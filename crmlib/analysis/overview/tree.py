@@ -59,7 +59,7 @@ def part_tree(found: Measured) -> Part:
         title=f"{what.capitalize()} {'rose' if amount > 0 else 'fell'} by {found.money(abs(amount))} on "
         f"{change.pair.against}: {moved} moved it most",
         sentence=f"The factors, multiplied, are the {what}; what each did adds up to the change."
-        + (" Each guest order counts as a customer." if (change.kinds["kind"] == "guests").any() else "")
+        + (" Each guest order counts as a customer." if found.months["guests"].any() else "")
         + (rest if what == "margin" and share <= 0.995 else ""),
         detail=True,
         metrics=_margin(found),

@@ -132,7 +132,7 @@ def part_cards(found: Personas) -> Part:
         return Part()
     return Part(
         title="What to write to each, and what to leave out",
-        sentence="Ideas from what sets each apart, not tested: the lists leave some alone to show what writing adds.",
+        sentence="Ideas from what sets each apart, not tested.",
         chart=figures.table(
             found.table, caption="A message for each", file="tables/personas.csv",
             labels={"name": wording.upper(found.word), "basket": "Buys more than others", "write": "Write",

@@ -11,7 +11,7 @@ import pandas as pd
 
 from crmlib import formats, wording
 from crmlib.analysis.forecasts import Errors, Total, band
-from crmlib.analysis.retention.facts import AHEAD, MAX_CUSTOMERS, silences
+from crmlib.analysis.retention.facts import AHEAD, BANDS, MAX_CUSTOMERS, silences
 from crmlib.analysis.retention.left import Left
 from crmlib.findings import Due, Grade, Metric, Part, Prediction
 from crmlib.publishing import csv_rows
@@ -93,7 +93,9 @@ def _of(cells: pd.DataFrame, rows: pd.DataFrame) -> np.ndarray:
 def _shares(cells: pd.DataFrame, rows: pd.DataFrame) -> np.ndarray:
     mean = cells["came"].sum() / cells["n"].sum()
     by = cells.groupby(["kind", "band"])[["n", "came"]].sum()
-    share = (by["came"] + _PRIOR * mean) / (by["n"] + _PRIOR)
+    share = ((by["came"] + _PRIOR * mean) / (by["n"] + _PRIOR)).unstack("band")
+    # Who is silent for longer than anybody had been is no likelier to come than those silent longest until then.
+    share = share.reindex(columns=range(len(BANDS) + 1)).ffill(axis=1).stack()
     asked = pd.MultiIndex.from_frame(rows[["kind", "band"]])
     return share.reindex(asked).fillna(mean).to_numpy(float)
 

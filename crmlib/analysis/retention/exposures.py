@@ -14,7 +14,7 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from crmlib.analysis.retention.facts import MAX_CUSTOMERS, Limits, episodes
-from crmlib.shop.facts import customer_traits, line_money, net_orders
+from crmlib.shop.facts import customer_traits, line_money, net_orders, since
 from crmlib.shop.shop import Shop
 
 BEFORE_DAYS = 30  # before the purchase, from which on tickets, reviews and price rises count
@@ -186,8 +186,9 @@ def exposed(shop: Shop, at: Limits) -> tuple[pd.DataFrame, Window]:
         if rows is not None:
             who = shop.fetch(rows.select("customer_id", "day").distinct(), max_rows=MAX_CUSTOMERS)
             frame[name] = purchase.isin(pd.MultiIndex.from_frame(who)) if len(who) else False
-    traits = customer_traits(shop)
-    kept = [name for name in traits.columns if name.startswith("first_") or name == "acquisition_channel"]
+    traits, late = customer_traits(shop), since(shop)[0]  # in data that begins late a first order may be a later one
+    kept = [name for name in traits.columns
+            if (name.startswith("first_") and late is None) or name == "acquisition_channel"]  # fmt: skip
     if kept:
         asked = traits.select("customer_id", *kept).semi_join(of, "customer_id")
         frame = frame.merge(shop.fetch(asked, max_rows=MAX_CUSTOMERS), on="customer_id", how="left")

@@ -263,7 +263,8 @@ def _plan(found: Worth, *, listed: int) -> str:
         return "Writing costs more than those who come back bring: better not."
     need = units_needed(found.base, found.least)
     rise = f"{formats.number(100 * found.least, digits=0 if found.least >= 0.02 else 1)} points"
-    few = "" if listed >= need else f"; {listed:,} {wording.noun(listed, 'is')} too few: repeat it and pool results"
+    few = ": repeat it and pool results" if 2 * listed >= need else " to tell within a year"
+    few = "" if listed >= need else f"; {listed:,} {wording.noun(listed, 'is')} too few{few}"
     return (
         f"A fifth of the list is left alone. It takes {formats.number(need)} written to, to show a rise of {rise} "
         f"within {AHEAD} days{few}."

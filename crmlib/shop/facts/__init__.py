@@ -9,7 +9,7 @@ from crmlib.shop.facts.customers import (
     purchase_days,
 )
 from crmlib.shop.facts.families import families
-from crmlib.shop.facts.gaps import gap_lengths, gaps
+from crmlib.shop.facts.gaps import gap_lengths, gaps, since
 from crmlib.shop.facts.holidays import public_holidays
 from crmlib.shop.facts.letters import letters
 from crmlib.shop.facts.orders import (
@@ -50,5 +50,6 @@ __all__ = [
     "public_holidays",
     "purchase_days",
     "sales",
+    "since",
     "told",
 ]

@@ -47,8 +47,8 @@ def since(shop: Shop) -> tuple[date | None, str]:
     """The first day on which who buys first is a newcomer, where the data alone has to tell; and why, in a sentence.
 
     A shop's data that begins in mid-life shows its old customers in a rush of first orders. Then those count who were
-    not seen for as long as 95 of 100 gaps between purchases last, each customer counted once. (None, '') where there
-    is no such rush.
+    not seen for as long as 95 of 100 gaps between purchases last, each customer counted once, nor before the rush has
+    ebbed: in a large shop one in twenty is a crowd. (None, '') where there is no such rush.
     """
     history = customer_history(shop, until=shop.as_of)
     start = shop.fetch(history.aggregate(day=history["first_day"].min()))["day"].iloc[0]
@@ -61,13 +61,15 @@ def since(shop: Shop) -> tuple[date | None, str]:
     if len(counts) < 2:
         return None, ""
     usual = float(counts["n"].iloc[1:].median())
-    if counts["n"].iloc[0] <= _RUSH * usual:
+    ebbed = int(np.argmax(counts["n"] <= _RUSH * usual))
+    if not ebbed:
         return None, ""
     by = shop.fetch(gap_lengths(shop, day=shop.as_of))
     if by.empty:
         return None, ""
     lead = int(by["gap"].iloc[int(np.searchsorted(by["w"].cumsum(), 0.95 * by["w"].sum()))])
+    lead = max(lead, _RUSH_DAYS * int(counts["at"].iloc[ebbed]))
     return pd.Timestamp(start).date() + timedelta(days=lead), (
         f"First orders rush in when the data begins, so many are of old customers: whoever was first seen in its first "
-        f"{lead} days, as long as 95 of 100 gaps last with every customer counted once, is left out."
+        f"{lead} days is left out."
     )
