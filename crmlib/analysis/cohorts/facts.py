@@ -86,15 +86,12 @@ def newcomers(shop: Shop, *, after: date | None = None) -> ir.Table:
     four weeks before Christmas or not, where that is a public holiday of the shop's country), old: had an account 30
     days before the data begins, or was first seen before `after`. Not enough for money.
     """
-    orders = shared.net_orders(shop).filter(lambda t: t["customer_id"].notnull())
-    own = ibis.window(group_by="customer_id", order_by=["ordered_at", "order_id"])
-    begun = orders["day"].min().over(ibis.window(group_by="customer_id"))
-    orders = orders.mutate(_place=ibis.row_number().over(own), _first=begun)
-    second = orders.group_by("customer_id").aggregate(
-        _second=orders["day"].min(where=orders["day"] > orders["_first"]), _day=orders["_first"].min()
+    days = shared.gaps(shop, day=shop.as_of)
+    first = days.filter(days["number"] == 1)
+    second = ibis.ifelse(first["closed"], first["gap"], None)
+    rows = shared.first_orders(shop).inner_join(
+        first.select("customer_id", _day="day", second_days=second), "customer_id"
     )
-    rows = orders.filter(orders["_place"] == 0).select("customer_id", "order_id", "ordered_at")
-    rows = rows.left_join(second, "customer_id").drop("customer_id_right")
     more = shop.table("orders").select("order_id", _coupon="coupon", _way="channel")
     rows = rows.left_join(more, "order_id").drop("order_id_right")
     people = shop.table("customers") if shop.has("customers") else None
@@ -113,9 +110,8 @@ def newcomers(shop: Shop, *, after: date | None = None) -> ir.Table:
     known = christmas in shared.public_holidays(shop, christmas, christmas)
     season = ibis.ifelse(begun.between(1127, 1224), CHRISTMAS, OTHERWISE) if known else ibis.literal(UNKNOWN)
     return rows.select(
-        "customer_id", "order_id", "ordered_at", first_day="_day", first=rows["_day"].truncate("M"),
+        "customer_id", "order_id", "ordered_at", "second_days", first_day="_day", first=rows["_day"].truncate("M"),
         known_days=end.delta(rows["_day"], unit="day").cast("int64") - 1,
-        second_days=rows["_second"].delta(rows["_day"], unit="day").cast("int64"),
         channel=_said(source, UNKNOWN), coupon=_said(rows["_coupon"], NO_COUPON),
         country=_said(rows["country"], UNKNOWN), season=season, old=old,
     )  # fmt: skip
@@ -124,15 +120,14 @@ def newcomers(shop: Shop, *, after: date | None = None) -> ir.Table:
 def followed(shop: Shop, people: ir.Table) -> ir.Table:
     """Grain: a newcomer of `people`, with money: revenue_k and margin_k of all orders until month k of MONTHS, and
     given_back, off, gross of the first day. Where no costs are known margin_k is net sales. Not enough for products."""
-    orders = shared.net_orders(shop).filter(lambda t: t["customer_id"].notnull())
-    money = shop.table("orders").select("order_id", _back="refunded", _off="discount")
-    orders = orders.left_join(money, "order_id").drop("order_id_right")
+    orders = shared.net_orders(shop, "refunded", "discount").filter(lambda t: t["customer_id"].notnull())
     orders = orders.mutate(_money=orders["revenue"].cast("float64").fill_null(0.0))
     if shared.has_costs(shop):
-        margins = shared.order_margins(shop).select("order_id", "margin")
-        orders = orders.left_join(margins, "order_id").drop("order_id_right")
-        known = orders.filter(orders["margin"].notnull())
-        orders = orders.cross_join(known.aggregate(_share=known["margin"].sum() / known["_money"].sum().nullif(0)))
+        margins = shared.order_margins(shop)
+        known = margins.filter(margins["margin"].notnull() & margins["customer_id"].notnull())
+        share = known.aggregate(_share=known["margin"].sum() / known["revenue"].sum().nullif(0))
+        orders = orders.left_join(margins.select("order_id", "margin"), "order_id").drop("order_id_right")
+        orders = orders.cross_join(share)
         orders = orders.mutate(_kept=orders["margin"].fill_null(orders["_money"] * orders["_share"].fill_null(1.0)))
     else:
         orders = orders.mutate(_kept=orders["_money"])
@@ -144,9 +139,10 @@ def followed(shop: Shop, people: ir.Table) -> ir.Table:
         sums[f"revenue_{month}"] = rows["_money"].sum(where=until)
         sums[f"margin_{month}"] = rows["_kept"].sum(where=until)
     at_once = rows["_days"] == 0
-    back = rows["_back"].cast("float64").fill_null(0.0)
+    # Of a shop that has no such column, what a state says was given back is not counted here.
+    back = rows["refunded"].cast("float64").fill_null(0.0) if shop.has("orders", "refunded") else 0 * rows["_money"]
     sums["given_back"] = back.sum(where=at_once)
-    sums["off"] = rows["_off"].cast("float64").fill_null(0.0).sum(where=at_once)
+    sums["off"] = rows["discount"].cast("float64").fill_null(0.0).sum(where=at_once)
     sums["gross"] = (rows["_money"] + back).sum(where=at_once)
     found = rows.group_by("customer_id").aggregate(**sums)
     return people.inner_join(found, "customer_id")

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 
 import ibis
+import ibis.expr.types as ir
 import pandas as pd
 
 from crmlib.errors import NotAvailable, NotEnoughData
-from crmlib.shop.facts import customer_traits, net_orders, purchase_days
+from crmlib.shop.facts import first_orders, net_orders, purchase_days
 from crmlib.shop.facts.gaps import PRIOR_GAPS, gaps, since
 from crmlib.shop.shop import Shop
 
 MAX_CUSTOMERS = 5_000_000
 MOST_ORDERS = 10
 LEAST = 20
+CLASSES = (3, 6, 11)  # purchases: the more there were, the better the rhythm is known; none is before the third
 _STALE_DAYS = 90  # without an order for so long, nobody can be called due or late
 
 
@@ -65,10 +68,10 @@ def group_counts(shop: Shop) -> pd.DataFrame:
     kinds = {"year": first["day"].year().cast("string")}
     if len(shop.fetch(first.aggregate(low=first["revenue"].min(), high=first["revenue"].max())).T[0].unique()) > 1:
         kinds["value"] = third
-    traits = customer_traits(shop) if shop.has("orders", "channel") else None
     first = first.select("customer_id", **kinds)
-    if traits is not None:
-        first = first.left_join(traits.select("customer_id", channel="first_channel"), "customer_id")
+    if shop.has("orders", "channel"):
+        by = first_orders(shop).inner_join(shop.table("orders").select("order_id", "channel"), "order_id")
+        first = first.left_join(by.select("customer_id", "channel"), "customer_id")
     rows, parts = shop.keep(found.filter(found["number"] <= 3).inner_join(first, "customer_id")), []
     for kind in ("value", "channel", "year"):
         if kind in first.columns:
@@ -85,38 +88,66 @@ def named(shop: Shop) -> None:
         raise NotAvailable("needs orders.customer_id; this shop's orders do not name their customer")
 
 
-def rhythms(shop: Shop, *, day: date, until: date | None = None) -> pd.DataFrame:
+def rhythms(shop: Shop, *, day: date, until: date | None = None, among: Sequence[date] = ()) -> pd.DataFrame:
     """What is each customer's rhythm before `day`? customer_id, purchases, silent_days, known_days, usual (days).
 
-    `usual` is the own mean gap, drawn towards the shop's median as if two such gaps had been seen before. With `until`,
-    `came` says who bought from `day` on and before that.
+    `usual` is the own mean gap, drawn towards the shop's median as if two such gaps had been seen before. With `until`
+    there is no customer_id, and `came` says who bought from `day` on and before that. All days that will be asked for
+    stand in `among`: the purchases are gone through once for them.
     """
-    end = ibis.literal(day)
-    days = purchase_days(shop).filter(lambda t: t["day"] < ibis.literal(until or day))
-    known = days["day"] < end
-    rows = days.group_by("customer_id").aggregate(
-        purchases=known.cast("int64").sum().cast("int64"),
-        silent_days=end.delta(days["day"].max(where=known), unit="day").cast("int64"),
-        known_days=end.delta(days["day"].min(), unit="day").cast("int64"),
-        came=(~known).cast("int64").sum() > 0,
-    )
-    rows = rows.filter(rows["purchases"] > 0)
-    frame = shop.fetch(rows, max_rows=MAX_CUSTOMERS).sort_values("customer_id", ignore_index=True)
+    known, end = _counted(shop, sorted({day, until or day, *among})), ibis.literal(day)
+    n = known[f"n_{day}"]
+    rows = known.filter(n > 0).select(
+        "customer_id", "place", purchases=n,
+        silent_days=end.delta(known[f"last_{day}"], unit="day").cast("int64"),
+        known_days=end.delta(known["first"], unit="day").cast("int64"),
+        came=known[f"n_{until or day}"] > n,
+    )  # fmt: skip
+    rows = rows.drop("customer_id" if until else "came")
+    frame = shop.fetch(rows, max_rows=MAX_CUSTOMERS).sort_values("place", ignore_index=True).drop(columns="place")
     closed, typical = frame["purchases"] - 1, frame["known_days"] - frame["silent_days"]
     shops = float((typical / closed.clip(lower=1))[closed > 0].median()) if (closed > 0).any() else float("nan")
     frame["usual"] = (typical + PRIOR_GAPS * shops) / (closed + PRIOR_GAPS)
-    return frame if until else frame.drop(columns="came")
+    return frame
 
 
-def later_than_usual(shop: Shop, *, day: date) -> pd.DataFrame:
-    """Each gap with what was known when it began.
-
-    Columns customer_id, number (of the purchase it follows), gap, closed, behind (days since the first), begun (day).
+def _counted(shop: Shop, asked: Sequence[date]) -> ir.Table:
+    """Customers by their `first` day, their number `n_…` of purchases before each day and the `last_…` of them, and
+    their `place` in the order of their ids.
     """
-    found = gaps(shop, day=day)
-    return shop.fetch(
-        found.select("customer_id", "number", "gap", "closed", "behind", begun="day"), max_rows=50_000_000
-    ).sort_values(["customer_id", "number"], ignore_index=True)
+    days = purchase_days(shop)
+    before = {day: days["day"] < ibis.literal(day) for day in asked}
+    each = days.filter(before[max(asked)]).group_by("customer_id").aggregate(
+        first=days["day"].min(),
+        **{f"n_{day}": known.cast("int64").sum().cast("int64") for day, known in before.items()},
+        **{f"last_{day}": days["day"].max(where=known) for day, known in before.items()},
+    )  # fmt: skip
+    return shop.keep(each.mutate(place=ibis.row_number().over(ibis.window(order_by="customer_id"))))
+
+
+def beside_rhythm(shop: Shop, *, shops: float) -> ir.Table:
+    """Grain: a closed gap from the third purchase on, beside the rhythm that was known when it began.
+
+    Columns customer_id, number (of the purchase it follows), begun (day), gap, usual (the mean of the gaps before,
+    drawn towards `shops` days), ratio.
+    """
+    rows = rhythmic(shop)
+    usual = (rows["behind"] + PRIOR_GAPS * shops) / (rows["number"] - 1 + PRIOR_GAPS)
+    return rows.select("customer_id", "number", "gap", begun="day", usual=usual, ratio=rows["gap"] / usual)
+
+
+def rhythmic(shop: Shop) -> ir.Table:
+    """Closed gaps after a purchase that had a rhythm before it: from the third on."""
+    return gaps(shop, day=shop.as_of).filter(lambda t: t["closed"] & (t["number"] >= CLASSES[0]))
+
+
+def last_pairs(shop: Shop) -> pd.DataFrame:
+    """Which share had the last closed gap in the sum of the last two? Columns share, n (customers), by share."""
+    rows = gaps(shop, day=shop.as_of).filter(lambda t: t["closed"] & (t["number"] >= t["of"] - 2) & (t["of"] > 2))
+    is_last = rows["number"] == rows["of"] - 1
+    each = rows.group_by("customer_id").aggregate(share=rows["gap"].sum(where=is_last) / rows["gap"].sum())
+    counted = each.group_by("share").aggregate(n=each.count())
+    return shop.fetch(counted.order_by("share"), max_rows=MAX_CUSTOMERS)
 
 
 def product_gaps(shop: Shop, *, day: date, least: int = 50) -> pd.DataFrame:
@@ -127,14 +158,16 @@ def product_gaps(shop: Shop, *, day: date, least: int = 50) -> pd.DataFrame:
     orders = net_orders(shop).filter(lambda t: t["customer_id"].notnull() & (t["day"] < ibis.literal(day)))
     lines = shop.table("order_lines")
     lines = lines.filter(lines["quantity"] > 0) if shop.has("order_lines", "quantity") else lines
-    days = lines.inner_join(orders, "order_id").select("customer_id", "product_id", "day").distinct()
+    days = lines.inner_join(orders, "order_id").select("customer_id", "product_id", "day")
     own = ibis.window(group_by=["customer_id", "product_id"], order_by="day")
     after = days["day"].lead().over(own)
     found = days.mutate(
         closed=after.notnull(),
         gap=ibis.coalesce(after, ibis.literal(day)).delta(days["day"], unit="day").cast("int64"),
-        _again=(ibis.row_number().over(own) == 0) & after.notnull(),
+        _again=(days["day"] == days["day"].min().over(own)) & after.notnull(),
     )
+    # Bought twice on a day is bought once: cheaper here than to make each day of a product distinct beforehand.
+    found = found.filter(~found["closed"] | (found["gap"] > 0))
     # Each customer's first gap of a product, where it is closed, is a customer who bought it again.
     counted = shop.keep(
         found.group_by("product_id", "gap", "closed").aggregate(
