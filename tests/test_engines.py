@@ -111,6 +111,7 @@ CASES: dict[str, Callable[[crm.Shop], Any]] = {
     "shop.facts.customers.customer_history": lambda s: facts.customer_history(s, until=CUT),
     "shop.facts.customers.history_patterns": lambda s: facts.history_patterns(facts.customer_history(s, until=CUT)),
     "shop.facts.customers.later_purchases": lambda s: facts.later_purchases(s, start=CUT, end=END),
+    "shop.facts.customers.first_orders": facts.first_orders,
     "shop.facts.customers.customer_traits": facts.customer_traits,
     "shop.facts.gaps.gaps": lambda s: facts.gaps(s, day=END),
     "shop.facts.gaps.gap_lengths": lambda s: facts.gap_lengths(s, day=END),

@@ -401,6 +401,19 @@ def test_who_is_late_and_will_probably_buy_is_not_asked_what_stopped_them(shop, 
     assert part.actions[-1].why.endswith("3 others are likelier than not to buy within 30 days and left alone.")
 
 
+def test_of_newcomers_whom_nobody_followed_for_a_year_no_year_is_told():
+    rows = [(1, gap, True, 1) for gap in range(1, 61)] + [(1, 200, False, 40), (2, 50, True, 9), (2, 364, False, 91)]
+    counts = pd.DataFrame(rows, columns=["number", "gap", "closed", "n"])
+    second, orders = pc.part_second(counts), pc.part_orders(counts)
+    year = next(metric for metric in second.metrics if metric.id == "second_within_year")
+    assert year.value is None and not year.headline
+    assert second.chart.table["caption"] == "From each order to the next, within 200 days"
+    assert orders.sentence == (
+        "Within 200 days; after order 1, 60% do. How long to wait for them is not known yet: nobody new has been followed "
+        "for a year."
+    )
+
+
 def test_few_none_and_nameless(write_shop):
     rows = [{"order_id": str(i), "customer_id": f"c{i % 5}", "ordered_at": "2025-06-01", "total": 3} for i in range(9)]
     few = crm.connect(write_shop(orders=rows), as_of=DAY)

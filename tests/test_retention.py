@@ -258,7 +258,7 @@ def test_where_nothing_explains_who_left_the_page_names_a_cause_no_more_often_th
     """What goes along with who leaves anyway is there to be taken for a cause; at 5 % a shop, four of 20 are 1.6 %."""
     named = []
     for seed in range(20):
-        shop = shop_of(tmp_path / str(seed), leavers(100 + seed, customers=600, ratio=1.0))
+        shop = shop_of(tmp_path / str(seed), leavers(100 + seed, customers=500, ratio=1.0))
         found = rt.common(shop, rt.limits(shop))
         assert len(found.table) >= 5 and found.left >= 100
         named.append(rt.part_common(found).title != "Nothing we looked at sets those who went silent apart")

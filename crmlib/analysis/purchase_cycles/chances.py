@@ -75,7 +75,8 @@ def chances(shop: Shop) -> Chances:
     for days, starts in days_of.items():
         misses, fitted = [], None
         for start, end in itertools.pairwise(starts):
-            x, y = _window(rhythms(shop, day=start, until=end, among=asked))
+            known = rhythms(shop, day=start, until=end, among=asked)
+            x, y = _measures(known), known["came"].to_numpy(bool)
             usable = bool(min(y.sum(), (~y).sum()) >= _LEAST_EVENTS)
             if usable and fitted is not None:
                 expected = chance(fitted, x)
@@ -95,13 +96,6 @@ def chances(shop: Shop) -> Chances:
         today[named] = np.maximum.accumulate(today[named].to_numpy(), axis=1)
     columns = ["horizon", "tenth", "forecast", "actual", "low", "high", "n"]
     return Chances(today, pd.concat(tenths)[columns] if tenths else pd.DataFrame(columns=columns), off, ranked)
-
-
-def _window(known: pd.DataFrame) -> tuple[Floats, np.ndarray]:
-    """What was known of customers on a day, and who bought in the days after it."""
-    if known.empty:
-        return np.empty((0, 10)), np.empty(0, dtype=bool)
-    return _measures(known), known["came"].to_numpy(bool)
 
 
 def _measures(known: pd.DataFrame) -> Floats:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from datetime import date
 
 import ibis
-import ibis.expr.types as ir
 import pandas as pd
 
 from crmlib.errors import NotAvailable, NotEnoughData
@@ -17,7 +16,6 @@ from crmlib.shop.shop import Shop
 MAX_CUSTOMERS = 5_000_000
 MOST_ORDERS = 10
 LEAST = 20
-CLASSES = (3, 6, 11)  # purchases: the more there were, the better the rhythm is known; none is before the third
 _STALE_DAYS = 90  # without an order for so long, nobody can be called due or late
 
 
@@ -92,62 +90,29 @@ def rhythms(shop: Shop, *, day: date, until: date | None = None, among: Sequence
     """What is each customer's rhythm before `day`? customer_id, purchases, silent_days, known_days, usual (days).
 
     `usual` is the own mean gap, drawn towards the shop's median as if two such gaps had been seen before. With `until`
-    there is no customer_id, and `came` says who bought from `day` on and before that. All days that will be asked for
-    stand in `among`: the purchases are gone through once for them.
+    there is no customer_id, and `came` says who bought from `day` on and before that. Purchases are gone through once
+    for all days in `among`.
     """
-    known, end = _counted(shop, sorted({day, until or day, *among})), ibis.literal(day)
+    days, end = purchase_days(shop), ibis.literal(day)
+    before = {at: days["day"] < ibis.literal(at) for at in sorted({day, until or day, *among})}
+    each = days.filter(before[max(before)]).group_by("customer_id").aggregate(
+        first=days["day"].min(),
+        **{f"n_{at}": known.cast("int64").sum().cast("int64") for at, known in before.items()},
+        **{f"last_{at}": days["day"].max(where=known) for at, known in before.items()},
+    )  # fmt: skip
+    # Numbers stand for ids, which would be most of what leaves the engine.
+    known = shop.keep(each.mutate(place=ibis.row_number().over(ibis.window(order_by="customer_id"))))
     n = known[f"n_{day}"]
     rows = known.filter(n > 0).select(
-        "customer_id", "place", purchases=n,
+        "customer_id", "place", purchases=n, came=known[f"n_{until or day}"] > n,
         silent_days=end.delta(known[f"last_{day}"], unit="day").cast("int64"),
         known_days=end.delta(known["first"], unit="day").cast("int64"),
-        came=known[f"n_{until or day}"] > n,
-    )  # fmt: skip
-    rows = rows.drop("customer_id" if until else "came")
+    ).drop("customer_id" if until else "came")  # fmt: skip
     frame = shop.fetch(rows, max_rows=MAX_CUSTOMERS).sort_values("place", ignore_index=True).drop(columns="place")
     closed, typical = frame["purchases"] - 1, frame["known_days"] - frame["silent_days"]
     shops = float((typical / closed.clip(lower=1))[closed > 0].median()) if (closed > 0).any() else float("nan")
     frame["usual"] = (typical + PRIOR_GAPS * shops) / (closed + PRIOR_GAPS)
     return frame
-
-
-def _counted(shop: Shop, asked: Sequence[date]) -> ir.Table:
-    """Customers by their `first` day, their number `n_…` of purchases before each day and the `last_…` of them, and
-    their `place` in the order of their ids.
-    """
-    days = purchase_days(shop)
-    before = {day: days["day"] < ibis.literal(day) for day in asked}
-    each = days.filter(before[max(asked)]).group_by("customer_id").aggregate(
-        first=days["day"].min(),
-        **{f"n_{day}": known.cast("int64").sum().cast("int64") for day, known in before.items()},
-        **{f"last_{day}": days["day"].max(where=known) for day, known in before.items()},
-    )  # fmt: skip
-    return shop.keep(each.mutate(place=ibis.row_number().over(ibis.window(order_by="customer_id"))))
-
-
-def beside_rhythm(shop: Shop, *, shops: float) -> ir.Table:
-    """Grain: a closed gap from the third purchase on, beside the rhythm that was known when it began.
-
-    Columns customer_id, number (of the purchase it follows), begun (day), gap, usual (the mean of the gaps before,
-    drawn towards `shops` days), ratio.
-    """
-    rows = rhythmic(shop)
-    usual = (rows["behind"] + PRIOR_GAPS * shops) / (rows["number"] - 1 + PRIOR_GAPS)
-    return rows.select("customer_id", "number", "gap", begun="day", usual=usual, ratio=rows["gap"] / usual)
-
-
-def rhythmic(shop: Shop) -> ir.Table:
-    """Closed gaps after a purchase that had a rhythm before it: from the third on."""
-    return gaps(shop, day=shop.as_of).filter(lambda t: t["closed"] & (t["number"] >= CLASSES[0]))
-
-
-def last_pairs(shop: Shop) -> pd.DataFrame:
-    """Which share had the last closed gap in the sum of the last two? Columns share, n (customers), by share."""
-    rows = gaps(shop, day=shop.as_of).filter(lambda t: t["closed"] & (t["number"] >= t["of"] - 2) & (t["of"] > 2))
-    is_last = rows["number"] == rows["of"] - 1
-    each = rows.group_by("customer_id").aggregate(share=rows["gap"].sum(where=is_last) / rows["gap"].sum())
-    counted = each.group_by("share").aggregate(n=each.count())
-    return shop.fetch(counted.order_by("share"), max_rows=MAX_CUSTOMERS)
 
 
 def product_gaps(shop: Shop, *, day: date, least: int = 50) -> pd.DataFrame:

@@ -15,16 +15,17 @@ import pandas as pd
 from crmlib import figures, formats, wording
 from crmlib.analysis.outreach import Contactable, contactable
 from crmlib.analysis.purchase_cycles.chances import AHEAD, Chances, grade, predictions
-from crmlib.analysis.purchase_cycles.facts import CLASSES, beside_rhythm, last_pairs, rhythmic
+from crmlib.analysis.purchase_cycles.facts import MAX_CUSTOMERS
 from crmlib.findings import Action, Caveat, Due, Metric, Part
 from crmlib.formats import Estimate
-from crmlib.shop.facts.gaps import since
+from crmlib.shop.facts.gaps import PRIOR_GAPS, gaps, since
 from crmlib.shop.shop import Shop
 from crmlib.stats.intervals import Floats, share_interval
 
 DECLARED = 0.05
 _LEAST_GAPS = 100
 _YEAR = 365
+_CLASSES = (3, 6, 11)  # purchases: the more there were, the better the rhythm is known
 _FAR = 10**9  # hundredths beyond any ratio
 _WITHIN_DAYS = 7
 _LIKELY = 0.5
@@ -49,7 +50,7 @@ class Late:
 
     def of(self, purchases: pd.Series) -> Floats:
         """The four points for each number of purchases."""
-        return np.asarray(self.points[np.searchsorted(CLASSES, purchases.to_numpy(), side="right").clip(1) - 1])
+        return np.asarray(self.points[np.searchsorted(_CLASSES, purchases.to_numpy(), side="right").clip(1) - 1])
 
 
 def late(shop: Shop) -> Late | None:
@@ -61,46 +62,43 @@ def late(shop: Shop) -> Late | None:
     >>> (late(shop).points[:, 3] > 1).all()
     np.True_
     """
-    lengths = rhythmic(shop).group_by("gap").aggregate(n=lambda t: t.count())
-    closed = shop.fetch(lengths.order_by("gap"))
-    n = int(closed["n"].sum())
-    if n < _LEAST_GAPS:
+    # A rhythm is known from the third purchase on.
+    rows = gaps(shop, day=shop.as_of).filter(lambda t: t["closed"] & (t["number"] >= _CLASSES[0]))
+    closed = shop.fetch(rows.group_by("gap").aggregate(n=rows.count()).order_by("gap"))
+    total = int(closed["n"].sum())
+    if total < _LEAST_GAPS:
         return None
-    middle = np.searchsorted(closed["n"].cumsum().to_numpy(), [(n + 1) // 2, n // 2 + 1])
-    rows = beside_rhythm(shop, shops=float(closed["gap"].iloc[middle].mean()))
-    rows = rows.mutate(kind=ibis.cases(*((rows["number"] >= CLASSES[at], at) for at in (2, 1)), else_=0))
-    cut = ibis.literal(shop.as_of - timedelta(days=_YEAR))
-    found = Late(_points(shop, rows, cut), Estimate(value=None, unit="share"), _regularity(last_pairs(shop)))
-    point = ibis.cases(*((rows["kind"] == at, found.points[at, 3]) for at in range(len(CLASSES))))
-    after = rows.filter(rows["begun"] >= cut).mutate(limit=point * rows["usual"])
+    middle = np.searchsorted(closed["n"].cumsum().to_numpy(), [(total + 1) // 2, total // 2 + 1])
+    shops = float(closed["gap"].iloc[middle].mean())
+    # The rhythm before each gap: number − 1 gaps over `behind` days, drawn to the shop's.
+    usual = (rows["behind"] + PRIOR_GAPS * shops) / (rows["number"] - 1 + PRIOR_GAPS)
+    kind = ibis.cases(*((rows["number"] >= _CLASSES[at], at) for at in (2, 1)), else_=0)
+    rows = rows.mutate(usual=usual, ratio=rows["gap"] / usual, kind=kind)
+    cut, end = ibis.literal(shop.as_of - timedelta(days=_YEAR)), ibis.literal(shop.as_of)
+    found = Late(_points(shop, rows, cut), Estimate(value=None, unit="share"), _regularity(shop))
+    point = ibis.cases(*((rows["kind"] == at, found.points[at, 3]) for at in range(len(_CLASSES))))
+    after = rows.filter(rows["day"] >= cut).mutate(limit=point * rows["usual"])
     # Only gaps that began long enough ago to have been called late. Each customer counts once, or daily buyers would
     # speak for all.
-    could = after.filter(ibis.literal(shop.as_of).delta(after["begun"], unit="day").cast("int64") > after["limit"])
-    each = could.group_by("customer_id").aggregate(wrong=(could["gap"] > could["limit"]).sum(), n=could.count())
-    counted = each.group_by(share=each["wrong"] / each["n"]).aggregate(n=each.count())
-    frame = shop.fetch(counted.order_by("share"))
-    if frame.empty:
+    could = after.filter(end.delta(after["day"], unit="day").cast("int64") > after["limit"])
+    each = could.group_by("customer_id").aggregate(wrong=(could["gap"] > could["limit"]).mean())
+    shares = shop.fetch(each.group_by("wrong").aggregate(n=each.count()).order_by("wrong"))
+    if shares.empty:
         return found
-    wrong, n = float(frame["share"] @ frame["n"]), int(frame["n"].sum())
+    wrong, n = float(shares["wrong"] @ shares["n"]), int(shares["n"].sum())
     low, high = share_interval(wrong, n)
     return replace(found, false=Estimate(value=wrong / n, low=float(low), high=float(high), unit="share", n=n))
 
 
 def _points(shop: Shop, rows: ir.Table, cut: ir.Scalar) -> Floats:
-    """The points of each class, from gaps begun before a day where there are enough; a class with too few takes those
-    of all.
-    """
-    older = rows.filter(rows["begun"] < cut)
-    n = shop.fetch(older.group_by("kind").aggregate(n=older.count())).set_index("kind")["n"]
-    if n.sum() < _LEAST_GAPS:
-        older = rows
-        n = shop.fetch(older.group_by("kind").aggregate(n=older.count())).set_index("kind")["n"]
-    own = [at for at in range(len(CLASSES)) if n.get(at, 0) >= _LEAST_GAPS]
-    points = _reached(shop, older) if own else {}
-    if len(own) < len(CLASSES):
-        every = _reached(shop, older.mutate(kind=ibis.literal(0)))[0]
-        points |= {at: every for at in range(len(CLASSES)) if at not in own}
-    return np.array([points[at] for at in range(len(CLASSES))])
+    """The points of each class, of gaps begun before `cut` if there are enough; one with too few takes those of all."""
+    n = shop.fetch(rows.group_by("kind", old=rows["day"] < cut).aggregate(n=rows.count()))
+    if n.loc[n["old"], "n"].sum() >= _LEAST_GAPS:
+        rows, n = rows.filter(rows["day"] < cut), n[n["old"]]
+    enough = n.groupby("kind")["n"].sum().reindex(range(len(_CLASSES)), fill_value=0) >= _LEAST_GAPS
+    each = _reached(shop, rows)
+    every = [] if enough.all() else _reached(shop, rows.mutate(kind=ibis.literal(0)))[0]
+    return np.array([each[at] if enough[at] else every for at in range(len(_CLASSES))])
 
 
 def _reached(shop: Shop, rows: ir.Table) -> dict[int, list[float]]:
@@ -124,12 +122,16 @@ def _reached(shop: Shop, rows: ir.Table) -> dict[int, list[float]]:
     return {int(kind): where(part)["ratio"].tolist() for kind, part in both.groupby(both["at"] // _FAR)}
 
 
-def _regularity(pairs: pd.DataFrame) -> float | None:
+def _regularity(shop: Shop) -> float | None:
     """k from the shares that the last gap has in the sum of the last two, over customers (Wheat and Morrison 1990)."""
-    shares = np.repeat(pairs["share"].to_numpy(float), pairs["n"])
-    if len(shares) < 20:
+    rows = gaps(shop, day=shop.as_of).filter(lambda t: t["closed"] & (t["number"] >= t["of"] - 2) & (t["of"] > 2))
+    last = rows["gap"].sum(where=rows["number"] == rows["of"] - 1)
+    each = rows.group_by("customer_id").aggregate(share=last / rows["gap"].sum())
+    counted = each.group_by("share").aggregate(n=each.count()).order_by("share")
+    pairs = shop.fetch(counted, max_rows=MAX_CUSTOMERS)
+    if pairs["n"].sum() < 20:
         return None
-    spread = float(np.var(shares, ddof=1))
+    spread = float(np.var(np.repeat(pairs["share"].to_numpy(float), pairs["n"]), ddof=1))
     return (1 - 4 * spread) / (8 * spread) if 0 < spread < 0.25 else None
 
 
