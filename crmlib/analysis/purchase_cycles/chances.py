@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -66,23 +65,20 @@ def chances(shop: Shop) -> Chances:
     >>> chances(shop).customers["chance_30d"].between(0, 1).all()
     np.True_
     """
-    # Each window ends where the next begins.
-    days_of = {days: [shop.as_of - timedelta(days=days * back) for back in range(_WINDOWS + 1, -1, -1)]
-               for days in HORIZONS}  # fmt: skip
-    asked = tuple(itertools.chain.from_iterable(days_of.values()))
-    today = rhythms(shop, day=shop.as_of, among=asked)
+    today = rhythms(shop, day=shop.as_of)
     tenths, off, ranked = [], {}, {}
-    for days, starts in days_of.items():
+    for days in HORIZONS:
         misses, fitted = [], None
-        for start, end in itertools.pairwise(starts):
-            known = rhythms(shop, day=start, until=end, among=asked)
+        for back in range(_WINDOWS + 1, 0, -1):
+            start, end = (shop.as_of - timedelta(days=days * at) for at in (back, back - 1))
+            known = rhythms(shop, day=start, until=end)
             x, y = _measures(known), known["came"].to_numpy(bool)
             usable = bool(min(y.sum(), (~y).sum()) >= _LEAST_EVENTS)
             if usable and fitted is not None:
                 expected = chance(fitted, x)
                 misses.append(float(np.log(y.sum() / expected.sum())))
             # The latest window has to be usable: on it the test is made, and today's chances are fitted.
-            fitted = fit_logistic(x, y) if usable else fitted if end < shop.as_of else None
+            fitted = fit_logistic(x, y) if usable else fitted if back > 1 else None
         if fitted is None or not misses:
             continue
         tenths.append(_tenths(expected, y, days))

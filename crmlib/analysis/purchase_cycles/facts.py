@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import date
 
 import ibis
 import pandas as pd
 
 from crmlib.errors import NotAvailable, NotEnoughData
-from crmlib.shop.facts import first_orders, net_orders, purchase_days
+from crmlib.shop.facts import first_orders, net_orders
 from crmlib.shop.facts.gaps import PRIOR_GAPS, gaps, since
 from crmlib.shop.shop import Shop
 
@@ -86,29 +85,27 @@ def named(shop: Shop) -> None:
         raise NotAvailable("needs orders.customer_id; this shop's orders do not name their customer")
 
 
-def rhythms(shop: Shop, *, day: date, until: date | None = None, among: Sequence[date] = ()) -> pd.DataFrame:
+def rhythms(shop: Shop, *, day: date, until: date | None = None) -> pd.DataFrame:
     """What is each customer's rhythm before `day`? customer_id, purchases, silent_days, known_days, usual (days).
 
     `usual` is the own mean gap, drawn towards the shop's median as if two such gaps had been seen before. With `until`
-    there is no customer_id, and `came` says who bought from `day` on and before that. Purchases are gone through once
-    for all days in `among`.
+    there is no customer_id, and `came` says who bought from `day` on and before that; customers keep their order.
     """
-    days, end = purchase_days(shop), ibis.literal(day)
-    before = {at: days["day"] < ibis.literal(at) for at in sorted({day, until or day, *among})}
-    each = days.filter(before[max(before)]).group_by("customer_id").aggregate(
-        first=days["day"].min(),
-        **{f"n_{at}": known.cast("int64").sum().cast("int64") for at, known in before.items()},
-        **{f"last_{at}": days["day"].max(where=known) for at, known in before.items()},
-    )  # fmt: skip
-    # Numbers stand for ids, which would be most of what leaves the engine.
-    known = shop.keep(each.mutate(place=ibis.row_number().over(ibis.window(order_by="customer_id"))))
-    n = known[f"n_{day}"]
-    rows = known.filter(n > 0).select(
-        "customer_id", "place", purchases=n, came=known[f"n_{until or day}"] > n,
-        silent_days=end.delta(known[f"last_{day}"], unit="day").cast("int64"),
-        known_days=end.delta(known["first"], unit="day").cast("int64"),
-    ).drop("customer_id" if until else "came")  # fmt: skip
-    frame = shop.fetch(rows, max_rows=MAX_CUSTOMERS).sort_values("place", ignore_index=True).drop(columns="place")
+    every = gaps(shop, day=shop.as_of)
+    ago = ibis.literal(day).delta(every["day"], unit="day").cast("int64")
+    # The last purchase before the day: the next one comes later, or has not come.
+    rows = every.filter((ago > 0) & ~(every["closed"] & (every["gap"] < ago))).select(
+        "customer_id", purchases="number", silent_days=ago, known_days=ago + every["behind"],
+        came=every["closed"] & (every["gap"] < ago + ((until or day) - day).days),
+    ).drop(*([] if until else ["came"]))  # fmt: skip
+    if until:
+        ids = every.filter(every["number"] == 1).select("customer_id")
+        # Ids would be most of what leaves the engine: their places in line stand for them.
+        places = shop.keep(ids.mutate(place=ibis.row_number().over(ibis.window(order_by="customer_id"))))
+        rows = rows.inner_join(places, "customer_id").drop("customer_id")
+    by = "place" if until else "customer_id"
+    frame = shop.fetch(rows, max_rows=MAX_CUSTOMERS).sort_values(by, ignore_index=True)
+    frame = frame.drop(columns="place", errors="ignore")
     closed, typical = frame["purchases"] - 1, frame["known_days"] - frame["silent_days"]
     shops = float((typical / closed.clip(lower=1))[closed > 0].median()) if (closed > 0).any() else float("nan")
     frame["usual"] = (typical + PRIOR_GAPS * shops) / (closed + PRIOR_GAPS)
@@ -123,8 +120,12 @@ def product_gaps(shop: Shop, *, day: date, least: int = 50) -> pd.DataFrame:
     orders = net_orders(shop).filter(lambda t: t["customer_id"].notnull() & (t["day"] < ibis.literal(day)))
     lines = shop.table("order_lines")
     lines = lines.filter(lines["quantity"] > 0) if shop.has("order_lines", "quantity") else lines
-    days = lines.inner_join(orders, "order_id").select("customer_id", "product_id", "day")
-    own = ibis.window(group_by=["customer_id", "product_id"], order_by="day")
+    # Orders are put in line by numbers for their customers, which is quicker than by ids.
+    ids = orders.select("customer_id").distinct()
+    numbered = shop.keep(ids.mutate(_who=ibis.row_number().over(ibis.window(order_by="customer_id"))))
+    orders = orders.inner_join(numbered, "customer_id").select("order_id", "_who", "day")
+    days = lines.inner_join(orders, "order_id").select("_who", "product_id", "day")
+    own = ibis.window(group_by=["_who", "product_id"], order_by="day")
     after = days["day"].lead().over(own)
     found = days.mutate(
         closed=after.notnull(),
