@@ -186,8 +186,11 @@ CASES: dict[str, Callable[[crm.Shop], Any]] = {
     "analysis.retention.lists.given_back": given_back,
     "analysis.cohorts.facts.newcomers": cohorts.newcomers,
     "analysis.cohorts.facts.followed": lambda s: cohorts.followed(s, cohorts.newcomers(s)),
+    "analysis.cohorts.facts.summed": lambda s: cohorts.summed(
+        cohorts.followed(s, cohorts.newcomers(s)), within_days=90
+    ),
     "analysis.cohorts.facts.cells": lambda s: cohorts.cells(
-        cohorts.followed(s, cohorts.newcomers(s)), by="channel", within_days=90
+        cohorts.summed(cohorts.followed(s, cohorts.newcomers(s)), within_days=90), by="channel"
     ),
     "analysis.cohorts.firsts.first_items": lambda s: firsts.first_items(
         s, cohorts.newcomers(s), names=firsts._names(s)

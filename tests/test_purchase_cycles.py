@@ -409,8 +409,8 @@ def test_of_newcomers_whom_nobody_followed_for_a_year_no_year_is_told():
     assert year.value is None and not year.headline
     assert second.chart.table["caption"] == "From each order to the next, within 200 days"
     assert orders.sentence == (
-        "Within 200 days; after order 1, 60% do. How long to wait for them is not known yet: nobody new has been followed "
-        "for a year."
+        "Within 200 days; after order 1, 60% do. "
+        "How long to wait for them is not known yet: it takes newcomers watched for a year."
     )
 
 

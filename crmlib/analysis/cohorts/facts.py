@@ -148,15 +148,12 @@ def followed(shop: Shop, people: ir.Table) -> ir.Table:
     return people.inner_join(found, "customer_id")
 
 
-def cells(rows: ir.Table, *, by: str, within_days: int) -> ir.Table:
-    """Grain: a value of `by` (all: one) and a month of first orders, with the columns of `Newcomers.cells`."""
-    rows = rows.mutate(by=ibis.literal(by), cohort=ibis.literal("") if by == "all" else rows[by])
+def summed(rows: ir.Table, *, within_days: int) -> ir.Table:
+    """Grain: newcomers of one month alike in all of GROUPS, with the sums of `Newcomers.cells`: what groups add up."""
     sums = {
         "n": rows.count(),
         "within": (rows["known_days"] >= within_days).cast("int64").sum(),
-        "back_within": ((rows["known_days"] >= within_days) & (rows["second_days"] <= within_days).fill_null(False))
-        .cast("int64")
-        .sum(),
+        "back_within": ((rows["known_days"] >= within_days) & (rows["second_days"] <= within_days)).sum().fill_null(0),
         **{name: rows[name].sum() for name in ("given_back", "off", "gross")},
     }
     for month, bound in BOUNDS.items():
@@ -166,8 +163,18 @@ def cells(rows: ir.Table, *, by: str, within_days: int) -> ir.Table:
         for name in ("revenue", "margin"):
             sums[f"{name}_{month}"] = rows[f"{name}_{month}"].sum(where=whole).fill_null(0.0)
         sums[f"squares_{month}"] = (rows[f"margin_{month}"] ** 2).sum(where=whole).fill_null(0.0)
-    found = rows.group_by("by", "cohort", "first").aggregate(**sums)
-    return found.order_by("by", "cohort", "first")
+    return rows.group_by(*GROUPS, "first").aggregate(**sums)
+
+
+def cells(rows: ir.Table, *, by: str) -> ir.Table:
+    """Grain: a value of `by` (all: one) and a month of first orders, with the columns of `Newcomers.cells`."""
+    rows = rows.mutate(by=ibis.literal(by), cohort=ibis.literal("") if by == "all" else rows[by])
+    key, sums = ("by", "cohort", "first"), {}
+    for name in [name for name in rows.columns if name not in (*GROUPS, *key)]:
+        # Once they are kept, whole numbers may be wider than any that is counted here.
+        whole = name.partition("_")[0] in ("n", "within", "back")
+        sums[name] = (rows[name].cast("int64") if whole else rows[name]).sum()
+    return rows.group_by(*key).aggregate(**sums).order_by(*key)
 
 
 def measure(shop: Shop, *, within_days: int = 90) -> Newcomers:
@@ -190,13 +197,15 @@ def measure(shop: Shop, *, within_days: int = 90) -> Newcomers:
     people = shop.keep(newcomers(shop, after=after))
     counted = shop.fetch(people.aggregate(old=people["old"].cast("int64").sum().fill_null(0)))
     rows, dealers = _persons(shop, shop.keep(followed(shop, people.filter(~people["old"]))))
-    parts = [shop.fetch(cells(rows, by="all", within_days=within_days))]
+    sums = shop.keep(summed(rows, within_days=within_days))
+    parts = [shop.fetch(cells(sums, by="all"))]
     for by in GROUPS:
-        often = shop.fetch(rows.group_by(by).aggregate(n=rows.count()).order_by(ibis.desc("n"), by).limit(_MOST_VALUES))
+        often = sums.group_by(by).aggregate(n=sums["n"].sum()).order_by(ibis.desc("n"), by)
+        often = shop.fetch(often.limit(_MOST_VALUES))
         values = often.loc[often["n"] >= LEAST, by].tolist()
         if len(values) > 1:
-            told = rows.mutate(**{by: ibis.ifelse(rows[by].isin(values), rows[by], OTHER)})
-            parts.append(shop.fetch(cells(told, by=by, within_days=within_days)))
+            told = sums.mutate(**{by: ibis.ifelse(sums[by].isin(values), sums[by], OTHER)})
+            parts.append(shop.fetch(cells(told, by=by)))
     frame = pd.concat(parts, ignore_index=True)
     return Newcomers(
         cells=frame.assign(first=pd.to_datetime(frame["first"])), as_of=shop.as_of, within_days=within_days,

@@ -73,7 +73,7 @@ def again(counts: pd.DataFrame, *, number: int | None = None) -> Again:
 
 
 def followed(counts: pd.DataFrame) -> int:
-    """For how many days, up to a year, has the first of the newcomers been followed?"""
+    """For how many days, up to a year, is it known whether newcomers bought again?"""
     return int(min(_SHOWN_DAYS, counts.loc[counts["number"] == 1, "gap"].max()))
 
 
@@ -120,7 +120,7 @@ def wait(counts: pd.DataFrame) -> Estimate:
 def _waited(counts: pd.DataFrame) -> str:
     found = wait(counts)
     if (found.n or 0) >= _LEAST_BACK and found.value is None:
-        return "How long to wait for them is not known yet: nobody new has been followed for a year."
+        return "How long to wait for them is not known yet: it takes newcomers watched for a year."
     if found.value is None:
         return f"How long to wait for them: too few to conclude (n = {formats.number(found.n)} back within a year)."
     ends = "" if found.low == found.high else f" (between {found.low:.0f} and {found.high:.0f})"
