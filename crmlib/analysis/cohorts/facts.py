@@ -122,30 +122,32 @@ def followed(shop: Shop, people: ir.Table) -> ir.Table:
     given_back, off, gross of the first day. Where no costs are known margin_k is net sales. Not enough for products."""
     orders = shared.net_orders(shop, "refunded", "discount").filter(lambda t: t["customer_id"].notnull())
     orders = orders.mutate(_money=orders["revenue"].cast("float64").fill_null(0.0))
-    if shared.has_costs(shop):
-        margins = shared.order_margins(shop)
-        known = margins.filter(margins["margin"].notnull() & margins["customer_id"].notnull())
-        share = known.aggregate(_share=known["margin"].sum() / known["revenue"].sum().nullif(0))
-        orders = orders.left_join(margins.select("order_id", "margin"), "order_id").drop("order_id_right")
-        orders = orders.cross_join(share)
-        orders = orders.mutate(_kept=orders["margin"].fill_null(orders["_money"] * orders["_share"].fill_null(1.0)))
-    else:
-        orders = orders.mutate(_kept=orders["_money"])
-    rows = orders.inner_join(people.select("customer_id", "first_day"), "customer_id")
+    begun = people.select("customer_id", "first_day")
+    rows = orders.inner_join(begun, "customer_id")
     rows = rows.mutate(_days=rows["day"].delta(rows["first_day"], unit="day"))
-    sums = {}
-    for month, bound in BOUNDS.items():
-        until = rows["_days"] <= bound
-        sums[f"revenue_{month}"] = rows["_money"].sum(where=until)
-        sums[f"margin_{month}"] = rows["_kept"].sum(where=until)
+    sums = {f"revenue_{month}": rows["_money"].sum(where=rows["_days"] <= bound) for month, bound in BOUNDS.items()}
     at_once = rows["_days"] == 0
     # Of a shop that has no such column, what a state says was given back is not counted here.
     back = rows["refunded"].cast("float64").fill_null(0.0) if shop.has("orders", "refunded") else 0 * rows["_money"]
     sums["given_back"] = back.sum(where=at_once)
     sums["off"] = rows["discount"].cast("float64").fill_null(0.0).sum(where=at_once)
     sums["gross"] = (rows["_money"] + back).sum(where=at_once)
-    found = rows.group_by("customer_id").aggregate(**sums)
-    return people.inner_join(found, "customer_id")
+    found = people.inner_join(rows.group_by("customer_id").aggregate(**sums), "customer_id")
+    if not shared.has_costs(shop):
+        return found.mutate(**{f"margin_{month}": found[f"revenue_{month}"] for month in MONTHS})
+    known = shared.order_margins(shop).filter(lambda t: t["margin"].notnull() & t["customer_id"].notnull())
+    share = known.aggregate(_share=(known["margin"].sum() / known["revenue"].sum().nullif(0)).fill_null(1.0))
+    # All money at the shop's usual share, and what orders of known cost earned beyond it: so no order is looked up.
+    known = known.inner_join(begun, "customer_id").cross_join(share)
+    beyond, days = (
+        known["margin"] - known["revenue"] * known["_share"],
+        known["day"].delta(known["first_day"], unit="day"),
+    )
+    more = {f"_more_{month}": beyond.sum(where=days <= bound) for month, bound in BOUNDS.items()}
+    found = found.left_join(known.group_by("customer_id").aggregate(**more), "customer_id").cross_join(share)
+    margins = {f"margin_{month}": found[f"revenue_{month}"] * found["_share"] + found[f"_more_{month}"].fill_null(0.0)
+               for month in MONTHS}  # fmt: skip
+    return found.mutate(**margins).drop("customer_id_right", "_share", *more)
 
 
 def summed(rows: ir.Table, *, within_days: int) -> ir.Table:
