@@ -25,15 +25,16 @@ def gaps(shop: Shop, *, day: date) -> ir.Table:
     days = purchase_days(shop).filter(lambda t: t["day"] < ibis.literal(day)).select("customer_id", "day", "revenue")
     own = ibis.window(group_by="customer_id", order_by="day")
     after = days["day"].lead().over(own)
-    # All by one order of the rows, which is what costs, and once for all who ask.
-    return shop.keep(days.mutate(
+    # All by one order of the rows, which is what costs, and once for all who ask of today.
+    found = days.mutate(
         # Spark numbers rows in 32 bits, which shows once they are kept.
         number=(ibis.row_number().over(own) + 1).cast("int32").cast("int64"),
         closed=after.notnull(),
         gap=ibis.coalesce(after, ibis.literal(day)).delta(days["day"], unit="day").cast("int64"),
         behind=days["day"].delta(days["day"].min().over(own), unit="day").cast("int64"),
         of=days.count().over(own),
-    ))  # fmt: skip
+    )  # fmt: skip
+    return shop.keep(found) if day == shop.as_of else found
 
 
 def gap_lengths(shop: Shop, *, day: date) -> ir.Table:
