@@ -174,8 +174,7 @@ def cells(rows: ir.Table, *, by: str) -> ir.Table:
     key, sums = ("by", "cohort", "first"), {}
     for name in [name for name in rows.columns if name not in (*GROUPS, *key)]:
         # Once they are kept, whole numbers may be wider than any that is counted here.
-        whole = name.partition("_")[0] in ("n", "within", "back")
-        sums[name] = (rows[name].cast("int64") if whole else rows[name]).sum()
+        sums[name] = (rows[name] if rows[name].type().is_floating() else rows[name].cast("int64")).sum()
     return rows.group_by(*key).aggregate(**sums).order_by(*key)
 
 
