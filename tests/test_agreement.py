@@ -124,7 +124,7 @@ def gaps(days: pd.DataFrame) -> pd.DataFrame:
     after = own.shift(-1)
     return past[["customer_id", "day", "revenue"]].assign(
         number=own.cumcount() + 1, closed=after.notna(), gap=(after.fillna(pd.Timestamp(END)) - past["day"]).dt.days,
-        behind=(past["day"] - own.transform("min")).dt.days,
+        behind=(past["day"] - own.transform("min")).dt.days, of=own.transform("size"),
     )  # fmt: skip
 
 
@@ -139,6 +139,11 @@ def test_gap_lengths(shop, gaps):
         shop.fetch(facts.gap_lengths(shop, day=END)),
         weighed.groupby("gap", as_index=False).agg(n=("w", "size"), w=("w", "sum")),
     )
+
+
+def test_first_orders(shop, orders):
+    first = orders.dropna(subset="customer_id").sort_values(["ordered_at", "order_id"]).drop_duplicates("customer_id")
+    same(shop.fetch(facts.first_orders(shop)), first[["customer_id", "ordered_at", "order_id"]])
 
 
 def test_customer_traits(shop, demo_shop, orders):

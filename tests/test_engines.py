@@ -111,6 +111,7 @@ CASES: dict[str, Callable[[crm.Shop], Any]] = {
     "shop.facts.customers.customer_history": lambda s: facts.customer_history(s, until=CUT),
     "shop.facts.customers.history_patterns": lambda s: facts.history_patterns(facts.customer_history(s, until=CUT)),
     "shop.facts.customers.later_purchases": lambda s: facts.later_purchases(s, start=CUT, end=END),
+    "shop.facts.customers.first_orders": facts.first_orders,
     "shop.facts.customers.customer_traits": facts.customer_traits,
     "shop.facts.gaps.gaps": lambda s: facts.gaps(s, day=END),
     "shop.facts.gaps.gap_lengths": lambda s: facts.gap_lengths(s, day=END),
@@ -185,8 +186,11 @@ CASES: dict[str, Callable[[crm.Shop], Any]] = {
     "analysis.retention.lists.given_back": given_back,
     "analysis.cohorts.facts.newcomers": cohorts.newcomers,
     "analysis.cohorts.facts.followed": lambda s: cohorts.followed(s, cohorts.newcomers(s)),
+    "analysis.cohorts.facts.summed": lambda s: cohorts.summed(
+        cohorts.followed(s, cohorts.newcomers(s)), within_days=90
+    ),
     "analysis.cohorts.facts.cells": lambda s: cohorts.cells(
-        cohorts.followed(s, cohorts.newcomers(s)), by="channel", within_days=90
+        cohorts.summed(cohorts.followed(s, cohorts.newcomers(s)), within_days=90), by="channel"
     ),
     "analysis.cohorts.firsts.first_items": lambda s: firsts.first_items(
         s, cohorts.newcomers(s), names=firsts._names(s)

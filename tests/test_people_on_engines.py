@@ -30,7 +30,9 @@ def test_spark_says_what_duckdb_says(demo_shop: crm.Shop, spark_shop: crm.Shop) 
         lambda shop: likeness.traits(shop).sort_values("customer_id", ignore_index=True),
         lambda shop: cycles.gap_counts(shop),
         lambda shop: cycles.rhythms(shop, day=shop.as_of),
-        lambda shop: cycles.later_than_usual(shop, day=shop.as_of),
+        lambda shop: pd.DataFrame(
+            [*(at := crm.purchase_cycles.late(shop)).points, [at.regularity, at.false.value, 0, 0]]
+        ),
         lambda shop: cycles.product_gaps(shop, day=shop.as_of),
         lambda shop: exposures.exposed(shop, crm.retention.limits(shop))[0],
         lambda shop: crm.retention.left(shop, crm.retention.limits(shop)).people,

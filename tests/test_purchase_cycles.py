@@ -167,6 +167,44 @@ def test_late_is_wrong_about_as_often_as_declared(tmp_path, seeds):
     assert abs(np.mean(rates) - 0.05) <= (0.02 if seeds < 20 else 0.01)
 
 
+def test_points_are_those_of_all_gaps_though_few_rows_leave_the_engine(shop, monkeypatch):
+    crossed, frame = [], type(shop._engine).frame
+
+    def counted(self, expression):
+        found = frame(self, expression)
+        crossed.append(len(found))
+        return found
+
+    monkeypatch.setattr(type(shop._engine), "frame", counted)
+    found = pc.late(shop)
+    rows = purchases()
+    days = rows.groupby("customer_id")["day"]
+    rows["gap"], rows["number"] = (days.shift(-1) - rows["day"]).dt.days, days.cumcount() + 1
+    rows["behind"] = (rows["day"] - days.transform("min")).dt.days
+    gaps = rows[rows["gap"].notna()]
+    known = gaps[gaps["number"] >= 3]
+    assert sum(crossed) < len(known) / 2
+    usual = (known["behind"] + 2 * known["gap"].median()) / (known["number"] + 1)
+    known = known.assign(ratio=known["gap"] / usual, usual=usual)
+    cut = pd.Timestamp(DAY) - pd.Timedelta(days=365)
+    old, new = known[known["day"] < cut], known[known["day"] >= cut]
+    limit = pd.Series(np.nan, index=new.index)
+    for at, (least, end) in enumerate(((3, 6), (6, 11), (11, 10**6))):
+        part = old[old["number"].between(least, end - 1)]
+        part = part.assign(w=1 / part.groupby("customer_id")["gap"].transform("size")).sort_values("ratio")
+        reached = part["w"].cumsum() / part["w"].sum()
+        meant = [part["ratio"].iloc[int((reached >= share).argmax())] for share in (0.25, 0.5, 0.75, 0.95)]
+        np.testing.assert_array_equal(found.points[at], meant)
+        limit[new["number"].between(least, end - 1)] = meant[3]
+    limit *= new["usual"]
+    could = (pd.Timestamp(DAY) - new["day"]).dt.days > limit
+    wrong = (new["gap"] > limit)[could].groupby(new["customer_id"]).mean()
+    assert found.false.value == pytest.approx(wrong.mean()) and found.false.n == len(wrong)
+    last = gaps.groupby("customer_id")["gap"].agg(lambda of: of.iloc[-1] / of.iloc[-2:].sum() if len(of) > 1 else None)
+    spread = last.dropna().var()
+    assert found.regularity == pytest.approx((1 - 4 * spread) / (8 * spread))
+
+
 @pytest.mark.slow
 def test_who_will_buy_in_30_days_is_within_its_range_in_17_of_20_shops(tmp_path):
     held, apart = 0, []
@@ -361,6 +399,19 @@ def test_who_is_late_and_will_probably_buy_is_not_asked_what_stopped_them(shop, 
     asked = part.lists["due"]
     assert not some & set(asked.loc[asked["late"], "customer_id"]) and len(asked) == len(rows) - 3
     assert part.actions[-1].why.endswith("3 others are likelier than not to buy within 30 days and left alone.")
+
+
+def test_of_newcomers_whom_nobody_followed_for_a_year_no_year_is_told():
+    rows = [(1, gap, True, 1) for gap in range(1, 61)] + [(1, 200, False, 40), (2, 50, True, 9), (2, 364, False, 91)]
+    counts = pd.DataFrame(rows, columns=["number", "gap", "closed", "n"])
+    second, orders = pc.part_second(counts), pc.part_orders(counts)
+    year = next(metric for metric in second.metrics if metric.id == "second_within_year")
+    assert year.value is None and not year.headline
+    assert second.chart.table["caption"] == "From each order to the next, within 200 days"
+    assert orders.sentence == (
+        "Within 200 days; after order 1, 60% do. "
+        "How long to wait for them is not known yet: it takes newcomers watched for a year."
+    )
 
 
 def test_few_none_and_nameless(write_shop):

@@ -86,15 +86,12 @@ def newcomers(shop: Shop, *, after: date | None = None) -> ir.Table:
     four weeks before Christmas or not, where that is a public holiday of the shop's country), old: had an account 30
     days before the data begins, or was first seen before `after`. Not enough for money.
     """
-    orders = shared.net_orders(shop).filter(lambda t: t["customer_id"].notnull())
-    own = ibis.window(group_by="customer_id", order_by=["ordered_at", "order_id"])
-    begun = orders["day"].min().over(ibis.window(group_by="customer_id"))
-    orders = orders.mutate(_place=ibis.row_number().over(own), _first=begun)
-    second = orders.group_by("customer_id").aggregate(
-        _second=orders["day"].min(where=orders["day"] > orders["_first"]), _day=orders["_first"].min()
+    days = shared.gaps(shop, day=shop.as_of)
+    first = days.filter(days["number"] == 1)
+    second = ibis.ifelse(first["closed"], first["gap"], None)
+    rows = shared.first_orders(shop).inner_join(
+        first.select("customer_id", _day="day", second_days=second), "customer_id"
     )
-    rows = orders.filter(orders["_place"] == 0).select("customer_id", "order_id", "ordered_at")
-    rows = rows.left_join(second, "customer_id").drop("customer_id_right")
     more = shop.table("orders").select("order_id", _coupon="coupon", _way="channel")
     rows = rows.left_join(more, "order_id").drop("order_id_right")
     people = shop.table("customers") if shop.has("customers") else None
@@ -113,9 +110,8 @@ def newcomers(shop: Shop, *, after: date | None = None) -> ir.Table:
     known = christmas in shared.public_holidays(shop, christmas, christmas)
     season = ibis.ifelse(begun.between(1127, 1224), CHRISTMAS, OTHERWISE) if known else ibis.literal(UNKNOWN)
     return rows.select(
-        "customer_id", "order_id", "ordered_at", first_day="_day", first=rows["_day"].truncate("M"),
+        "customer_id", "order_id", "ordered_at", "second_days", first_day="_day", first=rows["_day"].truncate("M"),
         known_days=end.delta(rows["_day"], unit="day").cast("int64") - 1,
-        second_days=rows["_second"].delta(rows["_day"], unit="day").cast("int64"),
         channel=_said(source, UNKNOWN), coupon=_said(rows["_coupon"], NO_COUPON),
         country=_said(rows["country"], UNKNOWN), season=season, old=old,
     )  # fmt: skip
@@ -124,43 +120,42 @@ def newcomers(shop: Shop, *, after: date | None = None) -> ir.Table:
 def followed(shop: Shop, people: ir.Table) -> ir.Table:
     """Grain: a newcomer of `people`, with money: revenue_k and margin_k of all orders until month k of MONTHS, and
     given_back, off, gross of the first day. Where no costs are known margin_k is net sales. Not enough for products."""
-    orders = shared.net_orders(shop).filter(lambda t: t["customer_id"].notnull())
-    money = shop.table("orders").select("order_id", _back="refunded", _off="discount")
-    orders = orders.left_join(money, "order_id").drop("order_id_right")
+    orders = shared.net_orders(shop, "refunded", "discount").filter(lambda t: t["customer_id"].notnull())
     orders = orders.mutate(_money=orders["revenue"].cast("float64").fill_null(0.0))
-    if shared.has_costs(shop):
-        margins = shared.order_margins(shop).select("order_id", "margin")
-        orders = orders.left_join(margins, "order_id").drop("order_id_right")
-        known = orders.filter(orders["margin"].notnull())
-        orders = orders.cross_join(known.aggregate(_share=known["margin"].sum() / known["_money"].sum().nullif(0)))
-        orders = orders.mutate(_kept=orders["margin"].fill_null(orders["_money"] * orders["_share"].fill_null(1.0)))
-    else:
-        orders = orders.mutate(_kept=orders["_money"])
-    rows = orders.inner_join(people.select("customer_id", "first_day"), "customer_id")
+    begun = people.select("customer_id", "first_day")
+    rows = orders.inner_join(begun, "customer_id")
     rows = rows.mutate(_days=rows["day"].delta(rows["first_day"], unit="day"))
-    sums = {}
-    for month, bound in BOUNDS.items():
-        until = rows["_days"] <= bound
-        sums[f"revenue_{month}"] = rows["_money"].sum(where=until)
-        sums[f"margin_{month}"] = rows["_kept"].sum(where=until)
+    sums = {f"revenue_{month}": rows["_money"].sum(where=rows["_days"] <= bound) for month, bound in BOUNDS.items()}
     at_once = rows["_days"] == 0
-    back = rows["_back"].cast("float64").fill_null(0.0)
+    # Of a shop that has no such column, what a state says was given back is not counted here.
+    back = rows["refunded"].cast("float64").fill_null(0.0) if shop.has("orders", "refunded") else 0 * rows["_money"]
     sums["given_back"] = back.sum(where=at_once)
-    sums["off"] = rows["_off"].cast("float64").fill_null(0.0).sum(where=at_once)
+    sums["off"] = rows["discount"].cast("float64").fill_null(0.0).sum(where=at_once)
     sums["gross"] = (rows["_money"] + back).sum(where=at_once)
-    found = rows.group_by("customer_id").aggregate(**sums)
-    return people.inner_join(found, "customer_id")
+    found = people.inner_join(rows.group_by("customer_id").aggregate(**sums), "customer_id")
+    if not shared.has_costs(shop):
+        return found.mutate(**{f"margin_{month}": found[f"revenue_{month}"] for month in MONTHS})
+    known = shared.order_margins(shop).filter(lambda t: t["margin"].notnull() & t["customer_id"].notnull())
+    share = known.aggregate(_share=(known["margin"].sum() / known["revenue"].sum().nullif(0)).fill_null(1.0))
+    # All money at the shop's usual share, and what orders of known cost earned beyond it: so no order is looked up.
+    known = known.inner_join(begun, "customer_id").cross_join(share)
+    beyond, days = (
+        known["margin"] - known["revenue"] * known["_share"],
+        known["day"].delta(known["first_day"], unit="day"),
+    )
+    more = {f"_more_{month}": beyond.sum(where=days <= bound) for month, bound in BOUNDS.items()}
+    found = found.left_join(known.group_by("customer_id").aggregate(**more), "customer_id").cross_join(share)
+    margins = {f"margin_{month}": found[f"revenue_{month}"] * found["_share"] + found[f"_more_{month}"].fill_null(0.0)
+               for month in MONTHS}  # fmt: skip
+    return found.mutate(**margins).drop("customer_id_right", "_share", *more)
 
 
-def cells(rows: ir.Table, *, by: str, within_days: int) -> ir.Table:
-    """Grain: a value of `by` (all: one) and a month of first orders, with the columns of `Newcomers.cells`."""
-    rows = rows.mutate(by=ibis.literal(by), cohort=ibis.literal("") if by == "all" else rows[by])
+def summed(rows: ir.Table, *, within_days: int) -> ir.Table:
+    """Grain: newcomers of one month alike in all of GROUPS, with the sums of `Newcomers.cells`: what groups add up."""
     sums = {
         "n": rows.count(),
         "within": (rows["known_days"] >= within_days).cast("int64").sum(),
-        "back_within": ((rows["known_days"] >= within_days) & (rows["second_days"] <= within_days).fill_null(False))
-        .cast("int64")
-        .sum(),
+        "back_within": ((rows["known_days"] >= within_days) & (rows["second_days"] <= within_days)).sum().fill_null(0),
         **{name: rows[name].sum() for name in ("given_back", "off", "gross")},
     }
     for month, bound in BOUNDS.items():
@@ -170,8 +165,17 @@ def cells(rows: ir.Table, *, by: str, within_days: int) -> ir.Table:
         for name in ("revenue", "margin"):
             sums[f"{name}_{month}"] = rows[f"{name}_{month}"].sum(where=whole).fill_null(0.0)
         sums[f"squares_{month}"] = (rows[f"margin_{month}"] ** 2).sum(where=whole).fill_null(0.0)
-    found = rows.group_by("by", "cohort", "first").aggregate(**sums)
-    return found.order_by("by", "cohort", "first")
+    return rows.group_by(*GROUPS, "first").aggregate(**sums)
+
+
+def cells(rows: ir.Table, *, by: str) -> ir.Table:
+    """Grain: a value of `by` (all: one) and a month of first orders, with the columns of `Newcomers.cells`."""
+    rows = rows.mutate(by=ibis.literal(by), cohort=ibis.literal("") if by == "all" else rows[by])
+    key, sums = ("by", "cohort", "first"), {}
+    for name in [name for name in rows.columns if name not in (*GROUPS, *key)]:
+        # Once they are kept, whole numbers may be wider than any that is counted here.
+        sums[name] = (rows[name] if rows[name].type().is_floating() else rows[name].cast("int64")).sum()
+    return rows.group_by(*key).aggregate(**sums).order_by(*key)
 
 
 def measure(shop: Shop, *, within_days: int = 90) -> Newcomers:
@@ -194,13 +198,15 @@ def measure(shop: Shop, *, within_days: int = 90) -> Newcomers:
     people = shop.keep(newcomers(shop, after=after))
     counted = shop.fetch(people.aggregate(old=people["old"].cast("int64").sum().fill_null(0)))
     rows, dealers = _persons(shop, shop.keep(followed(shop, people.filter(~people["old"]))))
-    parts = [shop.fetch(cells(rows, by="all", within_days=within_days))]
+    sums = shop.keep(summed(rows, within_days=within_days))
+    parts = [shop.fetch(cells(sums, by="all"))]
     for by in GROUPS:
-        often = shop.fetch(rows.group_by(by).aggregate(n=rows.count()).order_by(ibis.desc("n"), by).limit(_MOST_VALUES))
+        often = sums.group_by(by).aggregate(n=sums["n"].sum()).order_by(ibis.desc("n"), by)
+        often = shop.fetch(often.limit(_MOST_VALUES))
         values = often.loc[often["n"] >= LEAST, by].tolist()
         if len(values) > 1:
-            told = rows.mutate(**{by: ibis.ifelse(rows[by].isin(values), rows[by], OTHER)})
-            parts.append(shop.fetch(cells(told, by=by, within_days=within_days)))
+            told = sums.mutate(**{by: ibis.ifelse(sums[by].isin(values), sums[by], OTHER)})
+            parts.append(shop.fetch(cells(told, by=by)))
     frame = pd.concat(parts, ignore_index=True)
     return Newcomers(
         cells=frame.assign(first=pd.to_datetime(frame["first"])), as_of=shop.as_of, within_days=within_days,

@@ -61,7 +61,7 @@ def first_items(shop: Shop, people: ir.Table, *, names: ir.Table | None = None) 
 
     Columns customer_id, item, first, size (distinct products of that order, in classes), known_days, second_days.
     """
-    items = shared.basket_items(shop).select("order_id", product_id="item")
+    items = shared.basket_items(shop, of=people).select("order_id", product_id="item")
     sized = items.mutate(_size=items.count().over(ibis.window(group_by="order_id")))
     if names is not None:
         sized = sized.left_join(names, "product_id").drop("product_id_right")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import timedelta
 
 import numpy as np
 import pandas as pd
@@ -69,17 +68,21 @@ def chances(shop: Shop) -> Chances:
     today = rhythms(shop, day=shop.as_of)
     tenths, off, ranked = [], {}, {}
     for days in HORIZONS:
-        windows = [_window(shop, shop.as_of - timedelta(days=days * back), days) for back in range(_WINDOWS + 1, 0, -1)]
-        usable = [(x, y) for x, y in windows if min(y.sum(), (~y).sum()) >= _LEAST_EVENTS]
-        # The latest two windows have to be among them: one to fit on, one to test on.
-        if len(usable) < 2 or usable[-1][0] is not windows[-1][0]:
+        misses, fitted = [], None
+        for back in range(_WINDOWS + 1, 0, -1):
+            start, end = (shop.as_of - timedelta(days=days * at) for at in (back, back - 1))
+            known = rhythms(shop, day=start, until=end)
+            x, y = _measures(known), known["came"].to_numpy(bool)
+            usable = bool(min(y.sum(), (~y).sum()) >= _LEAST_EVENTS)
+            if usable and fitted is not None:
+                expected = chance(fitted, x)
+                misses.append(float(np.log(y.sum() / expected.sum())))
+            # The latest window has to be usable: on it the test is made, and today's chances are fitted.
+            fitted = fit_logistic(x, y) if usable else fitted if back > 1 else None
+        if fitted is None or not misses:
             continue
-        misses = []
-        for (x_fit, y_fit), (x, y) in itertools.pairwise(usable):
-            expected = chance(fit_logistic(x_fit, y_fit), x)
-            misses.append(float(np.log(y.sum() / expected.sum())))
         tenths.append(_tenths(expected, y, days))
-        today[f"chance_{days}d"] = chance(fit_logistic(*usable[-1]), _measures(today))
+        today[f"chance_{days}d"] = chance(fitted, _measures(today))
         off[days] = tuple(misses)
         own, recency = (float(weighted_auc(by, y, np.ones((1, len(y))))[0]) for by in (expected, -x[:, 0]))
         ranked[days] = own, recency
@@ -89,14 +92,6 @@ def chances(shop: Shop) -> Chances:
         today[named] = np.maximum.accumulate(today[named].to_numpy(), axis=1)
     columns = ["horizon", "tenth", "forecast", "actual", "low", "high", "n"]
     return Chances(today, pd.concat(tenths)[columns] if tenths else pd.DataFrame(columns=columns), off, ranked)
-
-
-def _window(shop: Shop, start: date, days: int) -> tuple[Floats, np.ndarray]:
-    """What was known of customers on a day, and who bought in the days after it."""
-    known = rhythms(shop, day=start, until=start + timedelta(days=days))
-    if known.empty:
-        return np.empty((0, 10)), np.empty(0, dtype=bool)
-    return _measures(known), known["came"].to_numpy(bool)
 
 
 def _measures(known: pd.DataFrame) -> Floats:

@@ -8,7 +8,7 @@ import ibis
 import pandas as pd
 
 from crmlib.errors import NotAvailable, NotEnoughData
-from crmlib.shop.facts import customer_traits, net_orders, purchase_days
+from crmlib.shop.facts import first_orders, net_orders
 from crmlib.shop.facts.gaps import PRIOR_GAPS, gaps, since
 from crmlib.shop.shop import Shop
 
@@ -65,10 +65,10 @@ def group_counts(shop: Shop) -> pd.DataFrame:
     kinds = {"year": first["day"].year().cast("string")}
     if len(shop.fetch(first.aggregate(low=first["revenue"].min(), high=first["revenue"].max())).T[0].unique()) > 1:
         kinds["value"] = third
-    traits = customer_traits(shop) if shop.has("orders", "channel") else None
     first = first.select("customer_id", **kinds)
-    if traits is not None:
-        first = first.left_join(traits.select("customer_id", channel="first_channel"), "customer_id")
+    if shop.has("orders", "channel"):
+        by = first_orders(shop).inner_join(shop.table("orders").select("order_id", "channel"), "order_id")
+        first = first.left_join(by.select("customer_id", "channel"), "customer_id")
     rows, parts = shop.keep(found.filter(found["number"] <= 3).inner_join(first, "customer_id")), []
     for kind in ("value", "channel", "year"):
         if kind in first.columns:
@@ -88,35 +88,28 @@ def named(shop: Shop) -> None:
 def rhythms(shop: Shop, *, day: date, until: date | None = None) -> pd.DataFrame:
     """What is each customer's rhythm before `day`? customer_id, purchases, silent_days, known_days, usual (days).
 
-    `usual` is the own mean gap, drawn towards the shop's median as if two such gaps had been seen before. With `until`,
-    `came` says who bought from `day` on and before that.
+    `usual` is the own mean gap, drawn towards the shop's median as if two such gaps had been seen before. With `until`
+    there is no customer_id, and `came` says who bought from `day` on and before that; customers keep their order.
     """
-    end = ibis.literal(day)
-    days = purchase_days(shop).filter(lambda t: t["day"] < ibis.literal(until or day))
-    known = days["day"] < end
-    rows = days.group_by("customer_id").aggregate(
-        purchases=known.cast("int64").sum().cast("int64"),
-        silent_days=end.delta(days["day"].max(where=known), unit="day").cast("int64"),
-        known_days=end.delta(days["day"].min(), unit="day").cast("int64"),
-        came=(~known).cast("int64").sum() > 0,
-    )
-    rows = rows.filter(rows["purchases"] > 0)
-    frame = shop.fetch(rows, max_rows=MAX_CUSTOMERS).sort_values("customer_id", ignore_index=True)
+    every = gaps(shop, day=shop.as_of)
+    ago = ibis.literal(day).delta(every["day"], unit="day").cast("int64")
+    # The last purchase before the day: the next one comes later, or has not come.
+    rows = every.filter((ago > 0) & ~(every["closed"] & (every["gap"] < ago))).select(
+        "customer_id", purchases="number", silent_days=ago, known_days=ago + every["behind"],
+        came=every["closed"] & (every["gap"] < ago + ((until or day) - day).days),
+    ).drop(*([] if until else ["came"]))  # fmt: skip
+    if until:
+        ids = every.filter(every["number"] == 1).select("customer_id")
+        # Ids would be most of what leaves the engine: their places in line stand for them.
+        places = shop.keep(ids.mutate(place=ibis.row_number().over(ibis.window(order_by="customer_id"))))
+        rows = rows.inner_join(places, "customer_id").drop("customer_id")
+    by = "place" if until else "customer_id"
+    frame = shop.fetch(rows, max_rows=MAX_CUSTOMERS).sort_values(by, ignore_index=True)
+    frame = frame.drop(columns="place", errors="ignore")
     closed, typical = frame["purchases"] - 1, frame["known_days"] - frame["silent_days"]
     shops = float((typical / closed.clip(lower=1))[closed > 0].median()) if (closed > 0).any() else float("nan")
     frame["usual"] = (typical + PRIOR_GAPS * shops) / (closed + PRIOR_GAPS)
-    return frame if until else frame.drop(columns="came")
-
-
-def later_than_usual(shop: Shop, *, day: date) -> pd.DataFrame:
-    """Each gap with what was known when it began.
-
-    Columns customer_id, number (of the purchase it follows), gap, closed, behind (days since the first), begun (day).
-    """
-    found = gaps(shop, day=day)
-    return shop.fetch(
-        found.select("customer_id", "number", "gap", "closed", "behind", begun="day"), max_rows=50_000_000
-    ).sort_values(["customer_id", "number"], ignore_index=True)
+    return frame
 
 
 def product_gaps(shop: Shop, *, day: date, least: int = 50) -> pd.DataFrame:
@@ -127,14 +120,20 @@ def product_gaps(shop: Shop, *, day: date, least: int = 50) -> pd.DataFrame:
     orders = net_orders(shop).filter(lambda t: t["customer_id"].notnull() & (t["day"] < ibis.literal(day)))
     lines = shop.table("order_lines")
     lines = lines.filter(lines["quantity"] > 0) if shop.has("order_lines", "quantity") else lines
-    days = lines.inner_join(orders, "order_id").select("customer_id", "product_id", "day").distinct()
-    own = ibis.window(group_by=["customer_id", "product_id"], order_by="day")
+    # Orders are put in line by numbers for their customers, which is quicker than by ids.
+    ids = orders.select("customer_id").distinct()
+    numbered = shop.keep(ids.mutate(_who=ibis.row_number().over(ibis.window(order_by="customer_id"))))
+    orders = orders.inner_join(numbered, "customer_id").select("order_id", "_who", "day")
+    days = lines.inner_join(orders, "order_id").select("_who", "product_id", "day")
+    own = ibis.window(group_by=["_who", "product_id"], order_by="day")
     after = days["day"].lead().over(own)
     found = days.mutate(
         closed=after.notnull(),
         gap=ibis.coalesce(after, ibis.literal(day)).delta(days["day"], unit="day").cast("int64"),
-        _again=(ibis.row_number().over(own) == 0) & after.notnull(),
+        _again=(days["day"] == days["day"].min().over(own)) & after.notnull(),
     )
+    # Bought twice on a day is bought once: cheaper here than to make each day of a product distinct beforehand.
+    found = found.filter(~found["closed"] | (found["gap"] > 0))
     # Each customer's first gap of a product, where it is closed, is a customer who bought it again.
     counted = shop.keep(
         found.group_by("product_id", "gap", "closed").aggregate(

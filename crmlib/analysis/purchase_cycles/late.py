@@ -7,16 +7,18 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
+import ibis
+import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 
 from crmlib import figures, formats, wording
 from crmlib.analysis.outreach import Contactable, contactable
 from crmlib.analysis.purchase_cycles.chances import AHEAD, Chances, grade, predictions
-from crmlib.analysis.purchase_cycles.facts import later_than_usual
+from crmlib.analysis.purchase_cycles.facts import MAX_CUSTOMERS
 from crmlib.findings import Action, Caveat, Due, Metric, Part
 from crmlib.formats import Estimate
-from crmlib.shop.facts.gaps import PRIOR_GAPS, since
+from crmlib.shop.facts.gaps import PRIOR_GAPS, gaps, since
 from crmlib.shop.shop import Shop
 from crmlib.stats.intervals import Floats, share_interval
 
@@ -24,6 +26,7 @@ DECLARED = 0.05
 _LEAST_GAPS = 100
 _YEAR = 365
 _CLASSES = (3, 6, 11)  # purchases: the more there were, the better the rhythm is known
+_FAR = 10**9  # hundredths beyond any ratio
 _WITHIN_DAYS = 7
 _LIKELY = 0.5
 _GONE = 2  # times as long as late: who is silent for longer has gone, and is not asked what keeps them
@@ -59,58 +62,76 @@ def late(shop: Shop) -> Late | None:
     >>> (late(shop).points[:, 3] > 1).all()
     np.True_
     """
-    rows = later_than_usual(shop, day=shop.as_of)
-    every = rows[rows["closed"]]
     # A rhythm is known from the third purchase on.
-    closed = every[every["number"] >= _CLASSES[0]].copy()
-    if len(closed) < _LEAST_GAPS:
+    rows = gaps(shop, day=shop.as_of).filter(lambda t: t["closed"] & (t["number"] >= _CLASSES[0]))
+    closed = shop.fetch(rows.group_by("gap").aggregate(n=rows.count()).order_by("gap"))
+    total = int(closed["n"].sum())
+    if total < _LEAST_GAPS:
         return None
-    shops = float(closed["gap"].median())
+    middle = np.searchsorted(closed["n"].cumsum().to_numpy(), [(total + 1) // 2, total // 2 + 1])
+    shops = float(closed["gap"].iloc[middle].mean())
     # The rhythm before each gap: number − 1 gaps over `behind` days, drawn to the shop's.
-    closed["usual"] = (closed["behind"] + PRIOR_GAPS * shops) / (closed["number"] - 1 + PRIOR_GAPS)
-    closed["ratio"] = closed["gap"] / closed["usual"]
-    begun = pd.to_datetime(closed["begun"])
-    cut = pd.Timestamp(shop.as_of) - pd.Timedelta(days=_YEAR)
-    before, after = closed[begun < cut], closed[begun >= cut]
-    if len(before) < _LEAST_GAPS:
-        before = closed
-    found = Late(_points(before), Estimate(value=None, unit="share"), _regularity(every))
-    limit = found.of(after["number"])[:, 3] * after["usual"].to_numpy()
+    usual = (rows["behind"] + PRIOR_GAPS * shops) / (rows["number"] - 1 + PRIOR_GAPS)
+    kind = ibis.cases(*((rows["number"] >= _CLASSES[at], at) for at in (2, 1)), else_=0)
+    rows = rows.mutate(usual=usual, ratio=rows["gap"] / usual, kind=kind)
+    cut, end = ibis.literal(shop.as_of - timedelta(days=_YEAR)), ibis.literal(shop.as_of)
+    found = Late(_points(shop, rows, cut), Estimate(value=None, unit="share"), _regularity(shop))
+    point = ibis.cases(*((rows["kind"] == at, found.points[at, 3]) for at in range(len(_CLASSES))))
+    after = rows.filter(rows["day"] >= cut).mutate(limit=point * rows["usual"])
     # Only gaps that began long enough ago to have been called late. Each customer counts once, or daily buyers would
     # speak for all.
-    could = (pd.to_datetime(after["begun"]) + pd.to_timedelta(limit, unit="D") < pd.Timestamp(shop.as_of)).to_numpy()
-    each = after.assign(wrong=after["gap"] > limit)[could].groupby("customer_id")["wrong"].mean()
-    if each.empty:
+    could = after.filter(end.delta(after["day"], unit="day").cast("int64") > after["limit"])
+    each = could.group_by("customer_id").aggregate(wrong=(could["gap"] > could["limit"]).mean())
+    shares = shop.fetch(each.group_by("wrong").aggregate(n=each.count()).order_by("wrong"))
+    if shares.empty:
         return found
-    low, high = share_interval(each.sum(), len(each))
-    return replace(
-        found, false=Estimate(value=float(each.mean()), low=float(low), high=float(high), unit="share", n=len(each))
-    )
+    wrong, n = float(shares["wrong"] @ shares["n"]), int(shares["n"].sum())
+    low, high = share_interval(wrong, n)
+    return replace(found, false=Estimate(value=wrong / n, low=float(low), high=float(high), unit="share", n=n))
 
 
-def _points(closed: pd.DataFrame) -> Floats:
-    """The points of each class; one with too few gaps takes those of all."""
-    at = np.searchsorted(_CLASSES, closed["number"].to_numpy(), side="right") - 1
-    parts = [closed[at == i] for i in range(len(_CLASSES))]
-    parts = [part if len(part) >= _LEAST_GAPS else closed for part in parts]
-    return np.array([[_quantile(part, share) for share in (0.25, 0.5, 0.75, 1 - DECLARED)] for part in parts])
+def _points(shop: Shop, rows: ir.Table, cut: ir.Scalar) -> Floats:
+    """The points of each class, of gaps begun before `cut` if there are enough; one with too few takes those of all."""
+    n = shop.fetch(rows.group_by("kind", old=rows["day"] < cut).aggregate(n=rows.count()))
+    if n.loc[n["old"], "n"].sum() >= _LEAST_GAPS:
+        rows, n = rows.filter(rows["day"] < cut), n[n["old"]]
+    enough = n.groupby("kind")["n"].sum().reindex(range(len(_CLASSES)), fill_value=0) >= _LEAST_GAPS
+    each = _reached(shop, rows)
+    every = [] if enough.all() else _reached(shop, rows.mutate(kind=ibis.literal(0)))[0]
+    return np.array([each[at] if enough[at] else every for at in range(len(_CLASSES))])
 
 
-def _quantile(rows: pd.DataFrame, share: float) -> float:
-    ordered = rows.assign(w=1 / rows.groupby("customer_id")["gap"].transform("size")).sort_values("ratio")
-    reached = ordered["w"].cumsum() / ordered["w"].sum()
-    return float(ordered["ratio"].iloc[int(np.searchsorted(reached, share))])
+def _reached(shop: Shop, rows: ir.Table) -> dict[int, list[float]]:
+    """The ratios by which 25, 50, 75 and 95 % of each kind's gaps lay, each customer's weighing 1 in all.
+
+    Counted by hundredths first, then ratio by ratio within those hundredths alone where a point lies.
+    """
+    each = 1.0 / rows.count().over(ibis.window(group_by=["customer_id", "kind"]))
+    at = rows["kind"].cast("int64") * _FAR + (100 * rows["ratio"]).floor().cast("int64")
+    weighed = shop.keep(rows.select(weight=each, at=at, ratio="ratio"))
+    rough = shop.fetch(weighed.group_by("at").aggregate(w=weighed["weight"].sum()).order_by("at"), max_rows=1_000_000)
+
+    def where(part: pd.DataFrame) -> pd.DataFrame:
+        reached = (part["w"].cumsum() / part["w"].sum()).to_numpy()
+        return part.iloc[np.searchsorted(reached, np.array([0.25, 0.5, 0.75, 1 - DECLARED]) - 1e-9)]
+
+    near = sorted({int(one) for _, part in rough.groupby(rough["at"] // _FAR) for one in where(part)["at"]})
+    close = weighed.filter(weighed["at"].isin(near))
+    exact = shop.fetch(close.group_by("at", "ratio").aggregate(w=close["weight"].sum()), max_rows=1_000_000)
+    both = pd.concat([rough[~rough["at"].isin(near)], exact]).sort_values(["at", "ratio"], ignore_index=True)
+    return {int(kind): where(part)["ratio"].tolist() for kind, part in both.groupby(both["at"] // _FAR)}
 
 
-def _regularity(closed: pd.DataFrame) -> float | None:
+def _regularity(shop: Shop) -> float | None:
     """k from the shares that the last gap has in the sum of the last two, over customers (Wheat and Morrison 1990)."""
-    last = closed.groupby("customer_id")["gap"].agg(["size", "last"])
-    before = closed.groupby("customer_id")["gap"].nth(-2)
-    pair = last.loc[last["size"] >= 2, "last"].to_numpy(float)
-    other = before.to_numpy(float)
-    if len(pair) < 20:
+    rows = gaps(shop, day=shop.as_of).filter(lambda t: t["closed"] & (t["number"] >= t["of"] - 2) & (t["of"] > 2))
+    last = rows["gap"].sum(where=rows["number"] == rows["of"] - 1)
+    each = rows.group_by("customer_id").aggregate(share=last / rows["gap"].sum())
+    counted = each.group_by("share").aggregate(n=each.count()).order_by("share")
+    pairs = shop.fetch(counted, max_rows=MAX_CUSTOMERS)
+    if pairs["n"].sum() < 20:
         return None
-    spread = float(np.var(pair / (pair + other), ddof=1))
+    spread = float(np.var(np.repeat(pairs["share"].to_numpy(float), pairs["n"]), ddof=1))
     return (1 - 4 * spread) / (8 * spread) if 0 < spread < 0.25 else None
 
 

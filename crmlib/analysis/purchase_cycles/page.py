@@ -10,7 +10,7 @@ from crmlib import formats, wording
 from crmlib.analysis.few import part_there
 from crmlib.analysis.purchase_cycles.chances import AHEAD, Chances
 from crmlib.analysis.purchase_cycles.facts import LEAST
-from crmlib.analysis.purchase_cycles.returns import again
+from crmlib.analysis.purchase_cycles.returns import again, followed, within
 from crmlib.findings import Caveat, Findings, Part, compose
 from crmlib.shop.shop import Shop
 
@@ -34,9 +34,8 @@ def headline(counts: pd.DataFrame, found: Chances) -> str:
     if median.value is not None:
         first = f"Half of new customers buy again within {wording.span(round(median.value))}"
     elif second.closed_median == second.closed_median:
-        days = min(365, int(counts["gap"].max()))
-        within = "a year" if days == 365 else wording.span(days)
-        first = f"{formats.share(second.by(days).value)} of new customers buy again within {within}"
+        days = followed(counts)
+        first = f"{formats.share(second.by(days).value)} of new customers buy again within {within(days)}"
     else:
         first = "No customer has bought a second time yet"
     due = found.due()

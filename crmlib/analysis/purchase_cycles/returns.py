@@ -72,12 +72,22 @@ def again(counts: pd.DataFrame, *, number: int | None = None) -> Again:
     return Again(days, share, low, high, int(rows["n"].sum()), float(closed["gap"].iloc[middle]))
 
 
+def followed(counts: pd.DataFrame) -> int:
+    """For how many days, up to a year, is it known whether newcomers bought again?"""
+    return int(min(_SHOWN_DAYS, counts.loc[counts["number"] == 1, "gap"].max()))
+
+
+def within(days: int) -> str:
+    """The time of `followed` in words, after 'within'."""
+    return "a year" if days == _SHOWN_DAYS else wording.counted(days, "day")
+
+
 def order_numbers(counts: pd.DataFrame) -> pd.DataFrame:
-    """After each order, how many go on, and when? order, customers, share_on (in a year), low, high, median_days."""
-    rows = []
+    """After each order, how many go on, and when? order, customers, share_on, low, high, median_days."""
+    rows, days = [], followed(counts)
     for number in sorted(counts["number"].unique()):
         found = again(counts, number=int(number))
-        year, median = found.by(_SHOWN_DAYS), found.median
+        year, median = found.by(days), found.median
         rows.append((int(number), found.n, year.value, year.low, year.high, median.value))
     return pd.DataFrame(rows, columns=["order", "customers", "share_on", "low", "high", "median_days"])
 
@@ -93,7 +103,7 @@ def wait(counts: pd.DataFrame) -> Estimate:
     """
     rows = counts[counts["number"] == 1]
     back = int(rows.loc[rows["closed"] & (rows["gap"] <= _SHOWN_DAYS), "n"].sum())
-    if back < _LEAST_BACK or rows["gap"].max() < _SHOWN_DAYS:
+    if back < _LEAST_BACK or followed(counts) < _SHOWN_DAYS:
         return Estimate(value=None, unit="days", n=back)
     gap, closed, n = (rows[name].to_numpy(float) for name in ("gap", "closed", "n"))
     rng = np.random.default_rng(0)
@@ -109,6 +119,8 @@ def wait(counts: pd.DataFrame) -> Estimate:
 
 def _waited(counts: pd.DataFrame) -> str:
     found = wait(counts)
+    if (found.n or 0) >= _LEAST_BACK and found.value is None:
+        return "How long to wait for them is not known yet: it takes newcomers watched for a year."
     if found.value is None:
         return f"How long to wait for them: too few to conclude (n = {formats.number(found.n)} back within a year)."
     ends = "" if found.low == found.high else f" (between {found.low:.0f} and {found.high:.0f})"
@@ -121,7 +133,8 @@ def _waited(counts: pd.DataFrame) -> str:
 def part_second(counts: pd.DataFrame) -> Part:
     """The finding: how many come back for a second order, and when."""
     found = again(counts, number=1)
-    median, year = found.median, found.by(_SHOWN_DAYS)
+    median, days = found.median, followed(counts)
+    year = found.by(days) if days == _SHOWN_DAYS else Estimate(value=None, unit="share", n=found.n)
     keep = found.days <= 2 * _SHOWN_DAYS
     frame = pd.DataFrame(
         {"days": np.r_[0, found.days[keep]], "share": np.r_[0, found.share[keep]], "low": np.r_[0, found.low[keep]],
@@ -133,7 +146,8 @@ def part_second(counts: pd.DataFrame) -> Part:
         Metric(id="days_to_second_closed", label="The same, of those who did buy again",
                value=None if np.isnan(found.closed_median) else found.closed_median, unit="days",
                definition="median of closed gaps alone; too short, since the slow have not come back yet"),
-        Metric.of(year, id="second_within_year", label="Back within a year, newcomers of all years", headline=True,
+        Metric.of(year, id="second_within_year", label="Back within a year, newcomers of all years",
+                  headline=year.value is not None,
                   definition="share of all who ever bought with a second purchase within 365 days, open gaps counted"),
     ]  # fmt: skip
     return Part(
@@ -142,7 +156,7 @@ def part_second(counts: pd.DataFrame) -> Part:
             frame, x="days", y="share", low="low", high="high", what="share who bought again", form=formats.share,
             x_form=formats.number, across="Days since the first purchase",
             table=figures.tabulate(
-                order_numbers(counts), caption="From each order to the next, within a year",
+                order_numbers(counts), caption=f"From each order to the next, within {within(days)}",
                 labels={"order": "After order", "customers": "Orders", "share_on": "Buy again",
                         "median_days": "Median days"},
                 formats={"order": lambda n: f"{n}+" if n == MOST_ORDERS else str(n), "customers": formats.people,
@@ -173,14 +187,14 @@ def part_orders(counts: pd.DataFrame) -> Part:
     worst, best = (shown.loc[at] for at in (shown["share_on"].idxmin(), shown["share_on"].idxmax()))
     if worst["share_on"] > _NEARLY_ALL:
         return waited
+    said, most = within(followed(counts)), formats.share(best["share_on"])
     step = "The first order" if worst["order"] == 1 else f"Order {int(worst['order'])}"
     return Part(
         title=f"{step} is the weakest step: {formats.share(worst['share_on'])} order again",
-        sentence=f"Within a year; {wording.lower(best['name'])}, {formats.share(best['share_on'])} do. "
-        + _waited(counts),
+        sentence=f"Within {said}; {wording.lower(best['name'])}, {most} do. {_waited(counts)}",
         chart=figures.dots(
             shown, label="name", value="share_on", low="low", high="high", form=formats.share,
-            what="share who buy again within a year",
+            what=f"share who buy again within {said}",
         ),
     )  # fmt: skip
 

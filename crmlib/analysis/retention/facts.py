@@ -138,9 +138,7 @@ def episodes(shop: Shop, at: Limits) -> ir.Table:
         limit=ibis.greatest(_days(rows, at.usual) * point // (100 * _known(rows)), 1).cast("int64"),
         ago=ago, until=ago - rows["gap"], spent=spent.cast("float64"),
     )  # fmt: skip
-    # Spark numbers rows in 32 bits, which shows once they are kept.
-    number = rows["number"].cast("int32").cast("int64")
-    rows = rows.mutate(over=rows["ago"] - rows["limit"], number=number)
+    rows = rows.mutate(over=rows["ago"] - rows["limit"])
     return rows.select(
         "customer_id", "number", "day", "gap", "closed", "behind", "spent", "limit", "ago", "until", "over"
     )

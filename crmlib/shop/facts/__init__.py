@@ -4,6 +4,7 @@ from crmlib.shop.facts.baskets import basket_items, goods, item_money
 from crmlib.shop.facts.customers import (
     customer_history,
     customer_traits,
+    first_orders,
     history_patterns,
     later_purchases,
     purchase_days,
@@ -33,6 +34,7 @@ __all__ = [
     "customer_history",
     "customer_traits",
     "families",
+    "first_orders",
     "gap_lengths",
     "gaps",
     "goods",

@@ -15,14 +15,15 @@ def goods(shop: Shop, lines: ir.Table | None = None) -> ir.Table:
     return lines.filter(~lines["product_id"].isin(list(shop.not_goods))) if shop.not_goods else lines
 
 
-def basket_items(shop: Shop, *, level: str = "product") -> ir.Table:
+def basket_items(shop: Shop, *, level: str = "product", of: ir.Table | None = None) -> ir.Table:
     """Grain: one distinct item of one basket. Columns order_id, customer_id (empty: guest), day, item.
 
     `level` is product, category or brand. A basket is a kept order with at least one positive line; items of quantity
     zero or below do not count, nor postage, fees and gift cards, several pieces count once. Without an orders table
-    customer_id and day are empty. Exact for itemsets of any size; not enough for quantities or money.
+    customer_id and day are empty. With `of` only orders whose order_id stands there. Exact for itemsets of any size;
+    not enough for quantities or money.
     """
-    lines = goods(shop)
+    lines = goods(shop) if of is None else goods(shop).semi_join(of, "order_id")
     if shop.has("order_lines", "quantity"):
         lines = lines.filter((lines["quantity"] > 0).fill_null(False))
     if level == "product":

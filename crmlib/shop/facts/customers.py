@@ -88,11 +88,19 @@ def later_purchases(shop: Shop, *, start: date, end: date) -> ir.Table:
     return days.group_by("customer_id").aggregate(purchases=days.count(), revenue=days["revenue"].sum().fill_null(0))
 
 
+def first_orders(shop: Shop) -> ir.Table:
+    """Grain: a customer with an order. customer_id, ordered_at and order_id of the first; of one moment, the lowest."""
+    orders = net_orders(shop).filter(lambda t: t["customer_id"].notnull())
+    begun = orders.group_by("customer_id").aggregate(ordered_at=orders["ordered_at"].min())
+    first = orders.semi_join(begun, ["customer_id", "ordered_at"])
+    return first.group_by("customer_id").aggregate(
+        ordered_at=first["ordered_at"].min(), order_id=first["order_id"].min()
+    )
+
+
 def customer_traits(shop: Shop) -> ir.Table:
     """Grain: a customer with an order. customer_id and the traits, as they stand in the tables."""
-    orders = net_orders(shop).filter(lambda t: t["customer_id"].notnull())
-    place = ibis.row_number().over(ibis.window(group_by="customer_id", order_by=["ordered_at", "order_id"]))
-    found = orders.mutate(_n=place).filter(lambda t: t["_n"] == 0).select("customer_id", "order_id")
+    found = first_orders(shop).drop("ordered_at")
     asked = [column for column in ("channel", "coupon") if shop.has("orders", column)]
     if asked:
         of_order = shop.table("orders").select("order_id", **{f"first_{column}": column for column in asked})

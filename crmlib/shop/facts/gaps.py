@@ -9,7 +9,7 @@ import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 
-from crmlib.shop.facts.customers import customer_history, purchase_days
+from crmlib.shop.facts.customers import purchase_days
 from crmlib.shop.shop import Shop
 
 PRIOR_GAPS = 2  # how many gaps of the shop's usual length a customer's own rhythm starts with
@@ -17,20 +17,24 @@ _RUSH_DAYS, _RUSH = 30, 3.0
 
 
 def gaps(shop: Shop, *, day: date) -> ir.Table:
-    """Grain: a purchase day before `day`. Columns customer_id, number (1 first), day, revenue, gap, closed, behind.
+    """Grain: a purchase day before `day`. Columns customer_id, number (1 first), day, revenue, gap, closed, behind, of.
 
     `gap` is days to the next purchase, or until `day` where none came (`closed` false). `behind` is days since the
-    first purchase. Not enough for products.
+    first purchase, `of` how many purchases the customer made. Not enough for products.
     """
     days = purchase_days(shop).filter(lambda t: t["day"] < ibis.literal(day)).select("customer_id", "day", "revenue")
     own = ibis.window(group_by="customer_id", order_by="day")
     after = days["day"].lead().over(own)
-    return days.mutate(
-        number=ibis.row_number().over(own).cast("int64") + 1,
+    # All by one order of the rows, which is what costs, and once for all who ask of today.
+    found = days.mutate(
+        # Spark numbers rows in 32 bits, which shows once they are kept.
+        number=(ibis.row_number().over(own) + 1).cast("int32").cast("int64"),
         closed=after.notnull(),
         gap=ibis.coalesce(after, ibis.literal(day)).delta(days["day"], unit="day").cast("int64"),
-        behind=days["day"].delta(days["day"].min().over(ibis.window(group_by="customer_id")), unit="day").cast("int64"),
-    )
+        behind=days["day"].delta(days["day"].min().over(own), unit="day").cast("int64"),
+        of=days.count().over(own),
+    )  # fmt: skip
+    return shop.keep(found) if day == shop.as_of else found
 
 
 def gap_lengths(shop: Shop, *, day: date) -> ir.Table:
@@ -50,13 +54,13 @@ def since(shop: Shop) -> tuple[date | None, str]:
     not seen for as long as 95 of 100 gaps between purchases last, each customer counted once, nor before the rush has
     ebbed: in a large shop one in twenty is a crowd. (None, '') where there is no such rush.
     """
-    history = customer_history(shop, until=shop.as_of)
-    start = shop.fetch(history.aggregate(day=history["first_day"].min()))["day"].iloc[0]
+    firsts = gaps(shop, day=shop.as_of).filter(lambda t: t["number"] == 1)
+    start = shop.fetch(firsts.aggregate(day=firsts["day"].min()))["day"].iloc[0]
     if pd.isna(start):
         return None, ""
-    age = history["first_day"].delta(ibis.literal(pd.Timestamp(start).date()), unit="day")
+    age = firsts["day"].delta(ibis.literal(pd.Timestamp(start).date()), unit="day")
     counts = shop.fetch(
-        history.group_by(at=(age / _RUSH_DAYS).floor().cast("int64")).aggregate(n=history.count()).order_by("at")
+        firsts.group_by(at=(age / _RUSH_DAYS).floor().cast("int64")).aggregate(n=firsts.count()).order_by("at")
     )
     if len(counts) < 2:
         return None, ""

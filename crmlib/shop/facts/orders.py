@@ -27,11 +27,12 @@ def line_money(shop: Shop) -> ir.DecimalColumn:
     raise NotAvailable("money needs orders.total, order_lines.line_total, or order_lines.unit_price and quantity")
 
 
-def net_orders(shop: Shop) -> ir.Table:
+def net_orders(shop: Shop, *more: str) -> ir.Table:
     """Grain: one order that stands: neither cancelled, nor undone by a credit note of the same amount, nor one itself.
 
     Columns order_id, customer_id (empty: guest), ordered_at, day, revenue: total − refunded in the shop's currency,
-    less what refund rows gave back for it; without totals the lines' sum stands for it, and without both it is empty.
+    less what refund rows gave back for it; without totals the lines' sum stands for it, and without both it is empty;
+    and `more` of the orders' own.
     Not enough for sales where the shop has credit notes: ask `sales`. Not enough for products, nor for what a cancelled
     order would have been.
     """
@@ -51,6 +52,7 @@ def net_orders(shop: Shop) -> ir.Table:
         "ordered_at",
         day=standing["ordered_at"].date(),
         revenue=(standing["_gross"] - refunded).cast("decimal(18, 4)"),
+        **{name: name for name in more},
     )
 
 
@@ -205,8 +207,7 @@ def order_margins(shop: Shop) -> ir.Table:
         known=lines["_money"].sum(where=seen).fill_null(0).cast("float64"),
         _cost=lines["_cost"].sum(where=seen).cast("float64"),
     )
-    paid = shop.table("orders").select("order_id", "total", "discount", "tax")
-    orders = net_orders(shop).inner_join(sums, "order_id").left_join(paid, "order_id").drop("order_id_right")
+    orders = net_orders(shop, "total", "discount", "tax").inner_join(sums, "order_id")
     revenue = orders["revenue"].cast("float64")
     whole = orders["total"].cast("float64").nullif(0).fill_null(orders["goods"]).nullif(0)
     discount = orders["discount"].cast("float64").fill_null(0)
