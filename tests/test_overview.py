@@ -507,7 +507,9 @@ def test_a_shop_of_one_cohort_says_so_and_nothing_of_what_it_lacks(tmp_path):
     assert said.headline.endswith("; nobody new has come since August 2025.") and len(said.headline.split()) <= 20
     fresh = next(metric for metric in said.metrics if metric.id == "customers_new")
     assert (fresh.value, fresh.before, fresh.note) == (0, None, "none since August 2025")
-    assert who.title.startswith("Returning customers added €") and "those who did not buy in September had" in who.title
+    assert (
+        who.title.startswith("Returning customers added €") and "those who did not buy in September took" in who.title
+    )
     assert "guest" not in trees.part_tree(found).title and "customers moved it most" in trees.part_tree(found).title
     numbers = kpis.kpis(shop, found).set_index("id")["now"]
     assert numbers[["refund_share", "discount_share"]].isna().all() and numbers["guest_share"] == 0
