@@ -477,6 +477,16 @@ def test_a_year_before_that_is_not_whole_is_not_compared(shop, today):
     assert tops[0].before is not None and tops[1].before is None and tops[1].against == ""
 
 
+def test_one_customer_who_outweighs_the_best_is_said(shop, today):
+    at, best = cu.cuts(today), cu.kinds(today.frame, cu.cuts(today)) == "best"
+    assert "alone" not in cu.part_kinds(today, at, shop=shop).sentence
+    top = today.frame.loc[best, "sales_year"].idxmax()
+    rest = today.frame.loc[best, "sales_year"].drop(top).sum()
+    frame = today.frame.assign(sales_year=today.frame["sales_year"].where(today.frame.index != top, rest))
+    said = cu.part_kinds(replace(today, frame=frame), at, shop=shop).sentence
+    assert said == f"One of the {best.sum()} best customers alone brings 50% of their sales."
+
+
 def test_most_who_dropped_may_be_single_orders_and_that_is_said(today):
     kind = pd.CategoricalDtype(list(rfm.KINDS), ordered=True)
     for once, said in ((60, True), (10, False)):

@@ -331,7 +331,7 @@ def test_a_first_report_says_so_after_the_actions_and_nothing_changed_is_one_lin
     assert "First report; the next shows what changed." in first and 'id="changed"' not in first
     since = replace(memory("m")["changes"], came=(), went=(), missed=())
     still = page_of(payload(), changes=since)
-    assert "Nothing stands out since 15\N{NO-BREAK SPACE}November." in still and "First report" not in still
+    assert "No finding is new or gone since 15\N{NO-BREAK SPACE}November." in still and "First report" not in still
 
 
 def test_the_largest_change_comes_first_and_at_most_four_periods() -> None:

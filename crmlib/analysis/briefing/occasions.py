@@ -51,12 +51,13 @@ def open_tickets(shop: Shop) -> pd.DataFrame:
     rows = rows.filter(
         rows["customer_id"].notnull() & rows["first_reply_at"].isnull() & rows["closed_at"].isnull()
         & (rows["opened_at"].date() >= since)
-    ).select("customer_id", "topic", day=rows["opened_at"].date())  # fmt: skip
+    ).select("ticket_id", "customer_id", "topic", day=rows["opened_at"].date())  # fmt: skip
     frame = shop.fetch(rows.order_by("day", "customer_id", "topic").limit(_MOST), max_rows=_MOST)
     frame = frame.drop_duplicates("customer_id")
     about = [f" about {topic}" if isinstance(topic, str) and topic else "" for topic in frame["topic"]]
     days = [formats.day(day, year=False) for day in pd.to_datetime(frame["day"]).dt.date]
-    said = [f"ticket{what} of {day} without an answer" for what, day in zip(about, days, strict=True)]
+    said = [f"ticket {id}{what} of {day} without an answer"
+            for id, what, day in zip(frame["ticket_id"], about, days, strict=True)]  # fmt: skip
     frame = frame[["customer_id"]].assign(list=TICKET, what="Answer tickets", reason=said, offer="")
     return frame.assign(by=wording.working_day(shop.as_of, 1))
 

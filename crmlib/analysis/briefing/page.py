@@ -84,9 +84,8 @@ def _asked(found: Queue) -> list[Action]:
     answers, first = _due(found.personal, wording.working_day(day, 2))
     contacts, sooner = _due(found.contacts[~found.contacts["customer_id"].isin(found.personal["customer_id"])],
                             wording.working_day(day, 5))  # fmt: skip
-    n, guests = found.guests, ""
-    if n:
-        guests = f"{formats.number(n)} more, by guests, {wording.noun(n, 'is')} on Feedback's list alone."
+    n = found.guests
+    guests = f"{formats.number(n)} more, by guests, {wording.noun(n, 'is')} on Feedback's list alone." if n else ""
     made = [
         (personal, _in_person(found.waiting, personal - found.waiting), answers, "service", _FILE,
          wording.sentences("They stand on top of the list; nobody is held back.", first, guests)),

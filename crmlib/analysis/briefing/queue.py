@@ -172,7 +172,7 @@ def _task(what: str) -> str:
 def _reason(row: Mapping[str, str], name: str) -> str:
     """Why somebody is on a list, from the row itself."""
     if row.get("reason"):
-        return row["reason"]
+        return row["reason"] + (f" ({row['feedback_id']})" if row.get("feedback_id") else "")
     called = row.get("segment") or f"on the list ‘{name.replace('_', ' ')}’"
     silent = row.get("silent_days") or row.get("days_since_last_order", "")
     return f"{called}, silent for {wording.counted(int(float(silent)), 'day')}" if silent else called

@@ -332,7 +332,7 @@ def part_demand(found: Demand, grades: Sequence[Grade] = (), *, shop: Shop) -> P
     """The finding: what the next period should bring and what to have in stock for it."""
     said = found.sales
     metrics, table = [_metric(found)], found.products
-    tables = {"demand": table}
+    tables = {"demand": table.round(4)}
     ahead = [f"{wording.upper(found.called)} should bring {amount(found)}."] if said.leads else []
     if table.empty or found.pieces is None or found.pieces.total is None or not found.pieces.leads:
         title = f"No forecast of products for {found.called}"
