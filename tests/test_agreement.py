@@ -141,6 +141,13 @@ def test_gap_lengths(shop, gaps):
     )
 
 
+def test_since(shop, orders):
+    days = orders.dropna(subset="customer_id").groupby("customer_id")["ordered_at"].min().dt.normalize()
+    spans = ((days - days.min()).dt.days // 30).value_counts().sort_index()
+    assert spans.iloc[0] <= 3 * spans.iloc[1:].median(), "this shop's first customers did not come in a rush"
+    assert facts.since(shop) == (None, "")
+
+
 def test_first_orders(shop, orders):
     first = orders.dropna(subset="customer_id").sort_values(["ordered_at", "order_id"]).drop_duplicates("customer_id")
     same(shop.fetch(facts.first_orders(shop)), first[["customer_id", "ordered_at", "order_id"]])

@@ -124,6 +124,7 @@ CASES: dict[str, Callable[[crm.Shop], Any]] = {
     "analysis.data_health.facts.guest_orders": health.guest_orders,
     "analysis.data_health.facts.order_totals": health.order_totals,
     "analysis.data_health.facts.refunds": health.refunds,
+    "analysis.data_health.facts.shared_addresses": health.shared_addresses,
     "analysis.data_health.facts.unlisted_buyers": health.unlisted_buyers,
     "analysis.data_health.spent.own_totals": lambda s: spent.own_totals(s, "postcode"),
     "analysis.baskets.expressions.items_of": lambda s: baskets.items_of(s, "brand"),
