@@ -51,6 +51,16 @@ def counted(count: int, one: str, many: str = "") -> str:
     return f"{number(count) if count else 'no'} {noun(count, one, many)}"
 
 
+def month(day: date, *, as_of: date) -> str:
+    """A month's name; with its year where it is not one of the last twelve.
+
+    >>> month(date(2026, 9, 1), as_of=date(2026, 10, 1)), month(date(2021, 12, 1), as_of=date(2026, 10, 1))
+    ('September', 'December 2021')
+    """
+    behind = 12 * (as_of.year - day.year) + as_of.month - day.month
+    return f"{day:%B}" if behind <= 12 else f"{day:%B %Y}"
+
+
 def small(count: int) -> str:
     """A number as prose has it: in words up to ten.
 

@@ -419,7 +419,7 @@ def test_a_page_leads_with_no_forecast_that_was_not_tested(shop, scored):
     assert said["past_sales"].headline
     assert "The next 12 months can't be forecast." in [signal.text for signal in said.signals]
     assert said.parts[0].title.startswith("One in ten buyers brought ")
-    assert any("untested: forecasts could be checked over 91 days only" in caveat.text for caveat in said.caveats)
+    assert any("untested: forecasts were checked over 91 days only" in caveat.text for caveat in said.caveats)
     # Only what stands is left out of the lead: lists and numbers are all there.
     assert said["expected_value"].value == scores.value.value
 

@@ -505,6 +505,9 @@ def test_a_shop_of_one_cohort_says_so_and_nothing_of_what_it_lacks(tmp_path):
     found = crm.overview.measure(shop)
     said, who = whole_page(shop, found), causes.part_who(found)
     assert said.headline.endswith("; nobody new has come since August 2025.") and len(said.headline.split()) <= 20
+    assert "usual swing" not in said.headline and said.headline.startswith(f"{found.last:%B} sales")
+    old = whole_page(shop, replace(found, as_of=found.as_of + pd.Timedelta(days=900)))
+    assert old.headline.startswith(f"{found.last:%B %Y} sales were")
     fresh = next(metric for metric in said.metrics if metric.id == "customers_new")
     assert (fresh.value, fresh.before, fresh.note) == (0, None, "none since August 2025")
     assert (

@@ -460,6 +460,9 @@ def test_the_list_holds_only_who_agreed_and_is_worth_it_with_a_reason_each(with_
     assert set(everybody.index[everybody["not_chased"] == lists.LONG]) == old
     part = rt.part_lists(found, value, shop=shop)
     assert part.actions[0].count == found.written == (listed["lot"] == "write").sum()
+    long = rt.part_lists(replace(found, win_back=pd.concat([listed] * 100)), value, shop=shop).actions[0].why
+    assert value.needed and long.startswith(f"Write to {value.needed:,} of them first: so many show whether it pays.")
+    assert "of them first" not in part.actions[0].why
     apart = found.people["not_chased"].isin([lists.RETURNER, lists.POOR]).sum()
     assert apart and part.actions[0].why.endswith(f"{apart} more {'is' if apart == 1 else 'are'} not to be chased.")
     assert part.actions[0].what == f"Write to {found.written} customers who left, best first"
@@ -531,7 +534,11 @@ def test_no_names_and_a_shop_that_only_has_orders(write_shop, brute):
 )  # fmt: skip
 def test_the_headline_for_none_one_and_many(left, common, back, count, said):
     found = replace(left, left=count, once=0, base=100)
-    assert rt.page(found, replace(common, table=common.table.head(0)), back, []).headline == said
+    nothing = replace(common, table=common.table.head(0))
+    assert rt.page(found, nothing, back, []).headline == said
+    long = replace(found, people=left.people.assign(silent_days=left.at.span + 1))
+    before = "." if count == 0 else "; most bought last before it began."
+    assert rt.page(long, nothing, back, []).headline == said.removesuffix(".") + before
 
 
 def test_a_shop_long_asleep_is_not_told_that_its_customers_still_buy(write_shop, brute):

@@ -108,7 +108,7 @@ def month_title(health: Health, month: Compared | None) -> str:
     what = "sales" if health.measure == "revenue" else "orders"
     if month is None:
         return f"No month is over yet, so {what} can't be compared"
-    name = f"{health.full_months['month'].iloc[-1]:%B}"
+    name = wording.month(health.full_months["month"].iloc[-1], as_of=health.as_of)
     return f"{name} {what} were {_amount(health, month.now)}{_on_last_year(month, health.unit)}"
 
 
@@ -157,7 +157,7 @@ def _sales(health: Health) -> list[Metric]:
         if compared is None:
             continue
         what = "sales" if money else "orders"
-        last = f"{full['month'].iloc[-1]:%B} {what}"
+        last = f"{wording.month(full['month'].iloc[-1], as_of=health.as_of)} {what}"
         found.append(
             Metric(
                 id=f"{what}_{name}",

@@ -107,7 +107,7 @@ def _caveats(validation: Validation, scores: Scores, channels: Channels | None) 
         missed = f"by {formats.share(validation.missed)}" if np.isfinite(validation.missed) else "everything"
         own.append(f"The last forecast missed {missed}: use its figures only to rank.")
     elif trust is Trust.UNTESTED:
-        tried = f"forecasts could be checked over {validation.days} days only"
+        tried = f"forecasts were checked over {validation.days} days only"
         own.append(f"Figures for the {scores.ahead} are untested: {tried}.")
     own += _season_caveats(scores)
     if validation.beginning.truncated:

@@ -49,10 +49,12 @@ def _went(found: Measured) -> str:
     change = found.main
     assert change is not None and found.last is not None
     now = wording.rounded_money(change.now, found.currency)
-    sales = f"{found.last:%B} sales were {now}"
+    sales = f"{wording.month(found.last, as_of=found.as_of)} sales were {now}"
     if change.before <= 0:
         return f"{sales}; {change.pair.against} had none."
     moved = wording.change(change.now, change.before, found.unit, against=change.pair.against)
+    if not change.moved and found.nobody_new:
+        return f"{sales}, {moved}."  # nothing is usual for a crowd that only shrinks
     if not change.moved:
         why = "within the usual swing" if change.usual else "no more than chance explains"
         if moved.startswith("unchanged"):
@@ -74,7 +76,7 @@ def part_tiles(found: Measured) -> list[Part]:
     full = found.full.tail(_HISTORY)
     if found.last is None:
         return []
-    month, last = f"{found.last:%B}", full.iloc[-1]
+    month, last = wording.month(found.last, as_of=found.as_of), full.iloc[-1]
     back = change.pair.apart if change else 0
     was = found.full.iloc[-1 - back] if change else None
     against = change.pair.against if change else ""
@@ -120,8 +122,14 @@ def _last_month(found: Measured) -> list[Change]:
     if change is None or change is found.main or change.before <= 0:
         return []
     moved = wording.change(change.now, change.before, found.unit, against=change.pair.against)
-    usual = "" if change.moved else ", within the usual swing" if change.usual else ", no more than chance explains"
-    text = f"{pd.Timestamp(change.pair.start):%B} sales were {moved}{usual}."
+    usual = (
+        ""
+        if change.moved or found.nobody_new
+        else ", within the usual swing"
+        if change.usual
+        else ", no more than chance explains"
+    )
+    text = f"{wording.month(change.pair.start, as_of=found.as_of)} sales were {moved}{usual}."
     ends = ((change.now + side * change.half) / change.before for side in (-1, 1))
     return [Change(text=text, size=surely(*ends), better=change.now > change.before if change.moved else None)]
 

@@ -40,10 +40,10 @@ def headline(found: Left, shared: Common, likely: Back) -> str:
         back = formats.share(likely.total.value / len(likely.chance))
         silent = f"{who} {wording.noun(found.left, 'has')} been silent for unusually long"
         return f"{silent}; about {back} of such customers come back within {AHEAD} days."
-    first = f"{who} left {within}"
+    early = "; most bought last before it began" if (found.lately["silent_days"] > at.span).mean() > 0.5 else ""
     if common := stood_out(shared):
-        return f"{first}. {common}"
-    return f"{first}, {formats.share(found.share)} of those who had not left before."
+        return f"{who} left {within}{early}. {common}"
+    return f"{who} left {within}, {formats.share(found.share)} of those who had not left before{early}."
 
 
 def part_few(shop: Shop, found: Left) -> Part | None:

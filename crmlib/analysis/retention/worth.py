@@ -92,6 +92,12 @@ class Worth:
         return Estimate(value=value - cost, low=ends[0], high=ends[1], unit=year.unit, n=saved.n)
 
     @property
+    def needed(self) -> int | None:
+        """How many to write to, to show whether it pays; None where that is known, or no writing could show it."""
+        open_ = self.tried is None and self.base is not None and self.base + self.least <= _MOST
+        return units_needed(self.base or 0.0, self.least) if open_ else None
+
+    @property
     def must_bring(self) -> float:
         """What somebody must have brought in their last year to be worth writing to, if writing saves all it may."""
         if self.tried is None:
