@@ -228,7 +228,7 @@ def part_chances(validation: Validation) -> Part:
         return Part(method=[found.sentence() or "A simple rule is used, whose chances are not checked one by one."])
     table = found.bands[found.bands["customers"] > 0]
     table = table.assign(name=table["band"].str.replace(" ", ""))
-    inside = int(((table["came"] >= table["low"]) & (table["came"] <= table["high"])).sum())
+    inside, _ = held(validation)
     windows, top = f"{wording.counted(found.judged, 'window')} of {DAYS} days", table.iloc[-1]
     chart = figures.dots(
         table, label="name", value="came", low="low", high="high",
@@ -249,6 +249,13 @@ def part_chances(validation: Validation) -> Part:
         f"{formats.share(top['said'])} were expected to.",
         chart=chart, detail=True, tables={"chances": found.bands}, method=[found.sentence()],
     )  # fmt: skip
+
+
+def held(validation: Validation) -> tuple[int, int]:
+    """Of how many groups of a chance did what came lie in the range said, and how many groups there were."""
+    bands = validation.chances.bands
+    table = bands[bands["customers"] > 0] if bands is not None else pd.DataFrame({"came": [], "low": [], "high": []})
+    return int(table["came"].between(table["low"], table["high"]).sum()), len(table)
 
 
 def named(validation: Validation) -> str:

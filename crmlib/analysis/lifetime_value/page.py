@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from crmlib import formats, wording
-from crmlib.analysis.lifetime_value.holdout import part_chances, part_tenths, part_weeks
+from crmlib.analysis.lifetime_value.holdout import held, part_chances, part_tenths, part_weeks
 from crmlib.analysis.lifetime_value.lists import part_wavering, part_wholesale
 from crmlib.analysis.lifetime_value.methods import MODELS
 from crmlib.analysis.lifetime_value.payback import Channels, part_channels
@@ -94,9 +94,19 @@ def part_limits(validation: Validation, scores: Scores, channels: Channels | Non
         checks=[*checks, *_spend_check(scores)],
         caveats=[Caveat(text=text) for text in _caveats(validation, scores, channels)][:_MOST_CAVEATS],
         signals=signals,
-        certain=["Of 100 ranges on this page, 95 should hold what comes."],
+        certain=[_ranges(*held(validation))],
         method=_method(scores), tables={"model": _model_table(validation, scores)},
     )  # fmt: skip
+
+
+def _ranges(inside: int, groups: int) -> str:
+    """How far ranges are to be trusted.
+
+    >>> _ranges(3, 10)
+    'Of 100 ranges on this page, 95 should hold what comes. Of chances tested, only 3 of 10 groups did.'
+    """
+    few = f" Of chances tested, only {inside} of {groups} groups did." if inside < 0.8 * groups else ""
+    return f"Of 100 ranges on this page, 95 should hold what comes.{few}"
 
 
 def _caveats(validation: Validation, scores: Scores, channels: Channels | None) -> list[str]:
