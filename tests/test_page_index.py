@@ -97,6 +97,13 @@ def test_the_briefings_first_lines_lead_the_index_whatever_else_is_worth() -> No
     assert index.model(SHOP, [*runs[:2], runs[3]])["actions"][0][0].what != "Answer 3 customers"
 
 
+def test_what_to_do_stands_by_the_day_it_is_due_and_what_has_none_last() -> None:
+    asked = [Action(what="Heavy", touched=900.0, by=AS_OF + timedelta(days=9)), Action(what="Some day", touched=800.0),
+             Action(what="Soon", touched=5.0, by=AS_OF + timedelta(days=2))]  # fmt: skip
+    found = index.model(SHOP, [run_of("teams", title="Teams", actions=tuple(asked))])
+    assert [action.what for action, _ in found["actions"]] == ["Soon", "Heavy", "Some day"]
+
+
 def test_what_two_reports_ask_for_stands_once_with_the_first() -> None:
     ask = Action(what="Ask the carrier", touched=5.0, file="tables/teams.csv")
     files: dict[str, Any] = {"tables/teams.csv": {}}
