@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from tests.benchmarks.works import WORKS
@@ -48,6 +49,26 @@ def test_growth_is_measured_over_all_reports(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.benchmarks.growth", str(tmp_path / "shop")]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
-    rows, seconds, most, each = (cell.strip() for cell in done.stdout.splitlines()[-1].strip("|").split("|"))
+    rows, seconds, busy, most, each = (cell.strip() for cell in done.stdout.splitlines()[-1].strip("|").split("|"))
     assert (rows, each.count(",")) == ("9", len(list((ROOT / "notebooks").glob("*.ipynb"))) - 1)
-    assert float(seconds) > 0 and int(most.replace(",", "")) > 50
+    assert float(seconds) > 0 and float(busy) > 1 and int(most.replace(",", "")) > 50
+
+
+@pytest.mark.slow
+def test_a_day_is_measured_with_its_own_rows(demo_folder: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "tests.benchmarks.daily",
+        str(demo_folder),
+        "--days",
+        "1",
+        "--report",
+        "data_health",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    past, day = ([cell.strip() for cell in line.strip("|").split("|")] for line in done.stdout.splitlines()[-2:])
+    orders = pd.read_csv(demo_folder / "orders.csv", dtype=str)["ordered_at"].str[:10]
+    new = int(day[1].replace(",", ""))
+    assert (orders == past[0]).sum() < new < int(past[1].replace(",", "")) / 100 and float(day[3]) > 1
