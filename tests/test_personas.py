@@ -325,17 +325,6 @@ def test_people_under_five_are_masked(found):
     assert np.isnan(part.tables["problems"]["ratio"].iloc[0])
 
 
-@pytest.mark.parametrize(("pieces", "alike"), [(9_000, True), (3_000, False)])
-def test_what_larger_orders_explain_is_no_task(found, pieces, alike):
-    one = dict.fromkeys(troubling._COLUMNS, 1.0) | {"problem": "refunds", "customers": 90, "q_value": 0.9}
-    rows = [one | {"kind": 1, "name": "Large", "events": 90, "per_100": 3.0, "ratio": 3.0, "low": 2.0, "high": 4.0,
-                   "more": 60.0, "q_value": 0.001}, one | {"kind": 2, "name": "Small", "events": 30, "per_100": 1.0}]  # fmt: skip
-    troubles = troubling.Problems(pd.DataFrame(rows), {}, pd.Series({1: pieces, 2: 3_000}))
-    part = crm.personas.part_problems(found, troubles)
-    assert part.title == "‘Large’ customers have refunds more often" and bool(part.actions) != alike
-    assert ("so larger orders explain it" in part.sentence) == alike and ("By the piece, too" in part.sentence) != alike
-
-
 @pytest.fixture(scope="module")
 def demo(demo_shop):
     found = crm.personas.measure(demo_shop)

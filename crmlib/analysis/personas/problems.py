@@ -160,11 +160,9 @@ def part_problems(found: Personas, troubles: Problems) -> Part:
         top = named.iloc[0]
         title = f"‘{top['name']}’ customers have {top['problem']} more often"
         sentence = f"In 100 of their orders {_one(top['per_100'])}, in 100 of others {_one(top['others'])}."
-        by_piece, alike = _by_piece(troubles, top)
-        sentence = wording.sentences(sentence, by_piece)
+        sentence = wording.sentences(sentence, _by_piece(troubles, top))
         cases = wording.counted(round(top["more"] / 2), "case")
-        # More in each parcel is cause enough.
-        actions = [] if alike else [
+        actions = [
             Action(
                 what=f"Find out why ‘{top['name']}’ customers have {top['problem']}", owner="service",
                 worth=f"about {cases} a year beyond others", count=int(top["customers"]), file="tables/problems.csv",
@@ -189,17 +187,15 @@ def part_problems(found: Personas, troubles: Problems) -> Part:
     )  # fmt: skip
 
 
-def _by_piece(troubles: Problems, top: pd.Series) -> tuple[str, bool]:
-    """The same for each piece bought, and whether by the piece the two are alike."""
+def _by_piece(troubles: Problems, top: pd.Series) -> str:
+    """The same for each piece bought, where the two are not alike in how much they buy at once."""
     rows, pieces = troubles.table[troubles.table["problem"] == top["problem"]].set_index("kind"), troubles.pieces
     if top["kind"] not in pieces or len(rows) < 2:
-        return "", False
+        return ""
     mine = 100 * rows.at[top["kind"], "events"] / pieces[top["kind"]]
     others = 100 * rows["events"].drop(top["kind"]).sum() / pieces.drop(top["kind"]).sum()
     both = f"in 100 pieces {formats.number(mine, digits=2)}, in 100 of others {formats.number(others, digits=2)}"
-    if mine <= 1.1 * others:
-        return f"By the piece they have no more, so larger orders explain it: {both}.", True
-    return f"By the piece, too: {both}.", False
+    return f"By the piece they have no more: {both}." if mine <= 1.1 * others else f"By the piece, too: {both}."
 
 
 def _one(value: float) -> str:
