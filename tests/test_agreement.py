@@ -148,6 +148,18 @@ def test_since(shop, orders):
     assert facts.since(shop) == (None, "")
 
 
+@pytest.mark.usefixtures("each_engine")
+def test_since_of_data_that_begins_in_mid_life(write_shop):
+    # Forty who buy every 20 days are first seen at once, then two new ones each 30 days: the rush ebbs after 30.
+    first = [pd.Timestamp("2025-01-01") + pd.Timedelta(days=n % 20) for n in range(40)]
+    first += [pd.Timestamp("2025-02-10") + pd.Timedelta(days=30 * (n // 2)) for n in range(16)]
+    rows = [{"order_id": f"{n}-{k}", "customer_id": f"c{n}", "ordered_at": begun + pd.Timedelta(days=20 * k)}
+            for n, begun in enumerate(first) for k in range(4)]  # fmt: skip
+    shop = crm.connect(write_shop(orders=rows), as_of=date(2026, 1, 1))
+    day, said = facts.since(shop)
+    assert day == date(2025, 1, 31) and said.endswith("in its first 30 days is left out.")
+
+
 def test_first_orders(shop, orders):
     first = orders.dropna(subset="customer_id").sort_values(["ordered_at", "order_id"]).drop_duplicates("customer_id")
     same(shop.fetch(facts.first_orders(shop)), first[["customer_id", "ordered_at", "order_id"]])

@@ -400,7 +400,7 @@ def test_without_an_experiment_it_is_not_known_and_the_page_says_which_one_to_ru
     part = rt.part_worth(found, listed=200)
     assert part.metrics[0].value is None and part.metrics[0].note == "needs an experiment"
     need = worth.units_needed(found.base, 0.03)
-    assert part.title == "What winning back brings is not known yet" and f"{need:,} written to" in part.sentence
+    assert part.title == "What winning back brings is not known yet" and f"takes {need:,} customers written to" in part.sentence
     # Drawn again and again, four such lists in five show the rise.
     rng, sizes = np.random.default_rng(0), np.array([need, need // 4])
     came = rng.binomial(sizes, [found.base + 0.03, found.base], (20_000, 2))
@@ -461,7 +461,7 @@ def test_the_list_holds_only_who_agreed_and_is_worth_it_with_a_reason_each(with_
     part = rt.part_lists(found, value, shop=shop)
     assert part.actions[0].count == found.written == (listed["lot"] == "write").sum()
     long = rt.part_lists(replace(found, win_back=pd.concat([listed] * 100)), value, shop=shop).actions[0].why
-    assert value.needed and long.startswith(f"Write to {value.needed:,} of them first: so many show whether it pays.")
+    assert value.needed and long.startswith(f"Write to {value.needed:,} of them first: that many show whether it pays.")
     assert "of them first" not in part.actions[0].why
     apart = found.people["not_chased"].isin([lists.RETURNER, lists.POOR]).sum()
     assert apart and part.actions[0].why.endswith(f"{apart} more {'is' if apart == 1 else 'are'} not to be chased.")

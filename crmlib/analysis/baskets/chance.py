@@ -73,9 +73,13 @@ def fit_chance(profile: Profile, sizes: Ints) -> Chance:
         )
     fitted = np.concatenate([q @ count / totals, items @ q / size]) if len(totals) else np.ones(1)
     return Chance(
-        sizes=size.astype(np.int64), baskets=count.astype(np.int64), totals=profile.totals, q=q,
-        spread=items @ (q * (1 - q)), gap=float(np.abs(fitted - 1).max()),
-    )  # fmt: skip
+        sizes=size.astype(np.int64),
+        baskets=count.astype(np.int64),
+        totals=profile.totals,
+        q=q,
+        spread=items @ (q * (1 - q)),
+        gap=float(np.abs(fitted - 1).max()),
+    )
 
 
 def _solve(totals: Floats, items: Floats, sizes: Floats, baskets: Floats) -> Floats:

@@ -159,12 +159,21 @@ class Baskets:
     def rows(self, here: Ints, *, period: str) -> Baskets:
         """Some of the baskets, with the totals of `period` for all of theirs."""
         return replace(
-            self, sizes=self.sizes[here], customers=self.customers[here], days=self.days.iloc[here],
-            months=self.months.iloc[here], held=self.held[here],
-            prompted=self.prompted[here] if len(self.prompted) else self.prompted, cut=None, middle=None,
-            profiles={("all", c): profile for (name, c), profile in self.profiles.items() if name == period}, guests=0,
-            undrawn=0, wholesale=(), groups={name: group.iloc[here] for name, group in self.groups.items()},
-        )  # fmt: skip
+            self,
+            sizes=self.sizes[here],
+            customers=self.customers[here],
+            days=self.days.iloc[here],
+            months=self.months.iloc[here],
+            held=self.held[here],
+            prompted=self.prompted[here] if len(self.prompted) else self.prompted,
+            cut=None,
+            middle=None,
+            profiles={("all", c): profile for (name, c), profile in self.profiles.items() if name == period},
+            guests=0,
+            undrawn=0,
+            wholesale=(),
+            groups={name: group.iloc[here] for name, group in self.groups.items()},
+        )
 
     def __repr__(self) -> str:
         items = f"{self.items:,} items at level {self.level}, {len(self.ids):,} of them carried"
@@ -223,10 +232,18 @@ def facts(shop: Shop, *, level: str, min_support: float, min_baskets: int = 1, l
     prices, margins, margin_known = _money(shop, ids, level=level)
     carried = replace(
         _carried(shop, table, (lines["basket"].to_numpy(), lines["item"].to_numpy()), level=level, ids=ids),
-        min_support=min_support, min_baskets=min_baskets, cut=cut, middle=middle,
-        profiles=_profiles(shop, level=level, cut=cut, middle=middle, groups=tuple(groups)), groups=groups,
-        prices=prices, margins=margins, margin_known=margin_known, undrawn=undrawn, one_in=one_in,
-    )  # fmt: skip
+        min_support=min_support,
+        min_baskets=min_baskets,
+        cut=cut,
+        middle=middle,
+        profiles=_profiles(shop, level=level, cut=cut, middle=middle, groups=tuple(groups)),
+        groups=groups,
+        prices=prices,
+        margins=margins,
+        margin_known=margin_known,
+        undrawn=undrawn,
+        one_in=one_in,
+    )
     return without_wholesale(carried)
 
 
@@ -247,11 +264,14 @@ def without_wholesale(baskets: Baskets) -> Baskets:
     first = int(size_class(np.array([bound]))[0])
     kept = baskets.rows(np.flatnonzero(~large), period="all")
     return replace(
-        kept, cut=baskets.cut, middle=baskets.middle, guests=int((kept.customers >= len(baskets.customer_ids)).sum()),
+        kept,
+        cut=baskets.cut,
+        middle=baskets.middle,
+        guests=int((kept.customers >= len(baskets.customer_ids)).sum()),
         undrawn=baskets.undrawn,
         profiles={(period, c): profile for (period, c), profile in baskets.profiles.items() if c < first},
         wholesale=tuple(sorted(baskets.sizes[large].tolist(), reverse=True)),
-    )  # fmt: skip
+    )
 
 
 def between(shop: Shop, *, level: str, ids: tuple[str, ...], start: date, end: date) -> Baskets:
@@ -281,14 +301,26 @@ def _carried(shop: Shop, table: pd.DataFrame, where: tuple[Ints, Ints], *, level
     every = item_totals(shop, level=level)
     names, kinds = _described(shop, ids, level=level)
     return Baskets(
-        level=level, min_support=0.0, sizes=table["size"].to_numpy(dtype=np.int64), customers=customers, days=days,
-        months=days.dt.strftime("%Y-%m"), ids=ids, names=names, kinds=kinds, families=_families(shop, ids, level=level),
+        level=level,
+        min_support=0.0,
+        sizes=table["size"].to_numpy(dtype=np.int64),
+        customers=customers,
+        days=days,
+        months=days.dt.strftime("%Y-%m"),
+        ids=ids,
+        names=names,
+        kinds=kinds,
+        families=_families(shop, ids, level=level),
         prompted=table["prompted"].to_numpy(dtype=bool),
-        held=sparse.csc_array((ones, where), shape=(len(table), len(ids))), cut=None, profiles={},
+        held=sparse.csc_array((ones, where), shape=(len(table), len(ids))),
+        cut=None,
+        profiles={},
         items=int(shop.fetch(every.aggregate(n=every.count()))["n"].iloc[0]),
-        guests=int((customers >= len(customer_ids)).sum()), customer_ids=customer_ids, currency=shop.currency,
+        guests=int((customers >= len(customer_ids)).sum()),
+        customer_ids=customer_ids,
+        currency=shop.currency,
         as_of=shop.as_of,
-    )  # fmt: skip
+    )
 
 
 def _one_in(shop: Shop) -> int:

@@ -139,11 +139,20 @@ def fit(
     table = table.join(mining.measures(table, itemsets).rename(columns={"zhangs_metric": "zhang"}))
     table = table.join(_within(table, by_class, baskets=baskets, chance=chance, rate=rate))
     return Rules(
-        table=_ranked(table, baskets=baskets, prior=prior).pipe(with_gain, baskets), mined=mined,
-        searched=itemsets.searched(), pairs=int(found), pairs_searched=math.comb(itemsets.of_size(1), 2), least=least,
-        rate=rate, chance=chance, min_confidence=min_confidence, max_items=max_items, keep_redundant=keep_redundant,
-        all_pairs=pairs, prior=prior,
-    )  # fmt: skip
+        table=_ranked(table, baskets=baskets, prior=prior).pipe(with_gain, baskets),
+        mined=mined,
+        searched=itemsets.searched(),
+        pairs=int(found),
+        pairs_searched=math.comb(itemsets.of_size(1), 2),
+        least=least,
+        rate=rate,
+        chance=chance,
+        min_confidence=min_confidence,
+        max_items=max_items,
+        keep_redundant=keep_redundant,
+        all_pairs=pairs,
+        prior=prior,
+    )
 
 
 def _ranked(table: pd.DataFrame, *, baskets: Baskets, prior: shrinkage.Prior) -> pd.DataFrame:

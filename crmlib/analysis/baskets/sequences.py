@@ -318,9 +318,14 @@ def part_of(found: Sequences, due: pd.DataFrame, rules: Rules, *, shop: Shop) ->
             )
         ]
     return Part(
-        title=_title(top, found.window_days), sentence=_sentence(top), chart=_chart(found), metrics=[metric],
-        tables=tables, lists={REMINDERS: listed} if len(due) else {}, actions=actions,
-    )  # fmt: skip
+        title=_title(top, found.window_days),
+        sentence=_sentence(top),
+        chart=_chart(found),
+        metrics=[metric],
+        tables=tables,
+        lists={REMINDERS: listed} if len(due) else {},
+        actions=actions,
+    )
 
 
 def _title(row: pd.Series[float], days: int) -> str:

@@ -109,11 +109,17 @@ def validate(baskets: Baskets, rules: Rules) -> Validation:
     except (NotEnoughData, UsageError):
         before = _EMPTY
     return Validation(
-        cut=baskets.cut, why="", found=recount(followed, later), shown=recount(pairs, later), before=before,
-        rules=found, season=len(above_chance(found)) - len(followed),
-        days_later=int((later.days.max() - pd.Timestamp(baskets.cut)).days) + 1, by_month=bool(months_known(later)),
+        cut=baskets.cut,
+        why="",
+        found=recount(followed, later),
+        shown=recount(pairs, later),
+        before=before,
+        rules=found,
+        season=len(above_chance(found)) - len(followed),
+        days_later=int((later.days.max() - pd.Timestamp(baskets.cut)).days) + 1,
+        by_month=bool(months_known(later)),
         years=seasons_known(baskets),
-    )  # fmt: skip
+    )
 
 
 def _found(part: Baskets, rules: Rules) -> Rules:

@@ -139,10 +139,8 @@ def followed(shop: Shop, people: ir.Table) -> ir.Table:
     share = known.aggregate(_share=(known["margin"].sum() / known["revenue"].sum().nullif(0)).fill_null(1.0))
     # All money at the shop's usual share, and what orders of known cost earned beyond it: so no order is looked up.
     known = known.inner_join(begun, "customer_id").cross_join(share)
-    beyond, days = (
-        known["margin"] - known["revenue"] * known["_share"],
-        known["day"].delta(known["first_day"], unit="day"),
-    )
+    beyond = known["margin"] - known["revenue"] * known["_share"]
+    days = known["day"].delta(known["first_day"], unit="day")
     more = {f"_more_{month}": beyond.sum(where=days <= bound) for month, bound in BOUNDS.items()}
     found = found.left_join(known.group_by("customer_id").aggregate(**more), "customer_id").cross_join(share)
     margins = {f"margin_{month}": found[f"revenue_{month}"] * found["_share"] + found[f"_more_{month}"].fill_null(0.0)

@@ -88,7 +88,7 @@ def part_limits(validation: Validation, scores: Scores, channels: Channels | Non
         checks.append(Check(name="a model is used", verdict="warning", text=f"The lists rest on '{scores.method}'."))
     ahead, signals = wording.upper(f"the {scores.ahead}"), []
     if validation.trust(scores.horizon_days) is not Trust.TESTED:
-        gone = f"Lifetime value forecasts {scores.ahead} now: past years show that it can."
+        gone = f"Lifetime value can forecast the {scores.ahead} now."
         signals = [Signal(id="no_forecast", text=f"{ahead} can't be forecast.", gone=gone)]
     return Part(
         checks=[*checks, *_spend_check(scores)],

@@ -153,7 +153,7 @@ def _actions(found: Lists, value: Worth, *, shop: Shop) -> list[Action]:
     apart = int(found.chased_not.set_index("reason")["customers"].reindex([RETURNER, POOR]).sum())
     need = value.needed or n
     why = wording.sentences(
-        f"Write to {formats.number(need)} of them first: so many show whether it pays." if need < n else "",
+        f"Write to {formats.number(need)} of them first: that many show whether it pays." if need < n else "",
         f"Those who {'brought' if any(str(name).endswith('_last_year') for name in found.win_back) else 'bought'} most "
         "come first, each with a reason.",
         found.note,

@@ -272,8 +272,8 @@ def _plan(found: Worth, *, listed: int) -> str:
     few = ": repeat it and pool results" if 2 * listed >= need else " to tell within a year"
     few = "" if listed >= need else f"; {listed:,} {wording.noun(listed, 'is')} too few{few}"
     return (
-        f"A fifth of the list is left alone. It takes {formats.number(need)} written to, to show a rise of {rise} "
-        f"within {AHEAD} days{few}."
+        f"A fifth of the list is left alone. Showing a rise of {rise} within {AHEAD} days takes "
+        f"{formats.number(need)} customers written to{few}."
     )
 
 

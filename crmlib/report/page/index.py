@@ -93,7 +93,7 @@ def model(
     actions: dict[str, tuple[Action, Manifest]] = {}
     for _, action, run in ranks:  # what two reports ask for stands once
         actions.setdefault(action.what, (action, run))
-    first = sorted(list(actions.values())[:OPEN_ACTIONS], key=lambda one: one[0].by or date.max)
+    soonest = sorted(list(actions.values())[:OPEN_ACTIONS], key=lambda one: one[0].by or date.max)
     through = max((date.fromisoformat(run.data_through) for run in answers if run.data_through), default=None)
     days = list(dict.fromkeys(run.as_of for run in runs))[:OPEN_DAYS]
     older = groupby(
@@ -109,7 +109,7 @@ def model(
         "invite": bool(answers) and not glance and not any(run.report == HEALTH for run in runs),
         "changes": _changed(answers),
         "quiet": "Nothing stands out." if _comparable(answers, by_slug) else "Not enough history to compare.",
-        "actions": [(action, _list(action, run)) for action, run in first],
+        "actions": [(action, _list(action, run)) for action, run in soonest],
         "ahead": next((line for run in answers for line in run.ahead), ""),
         # Each with the run without an answer that came after it, if one did.
         "reports": [(run, path, by_slug[run.slug][0]) for run, path in _placed(newest)],

@@ -3,22 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from importlib import import_module
 
+from crmlib.shop.intake.platforms import (
+    amazon,
+    databases,
+    ebay,
+    etsy,
+    etsy_items,
+    experiments,
+    klaviyo,
+    magento,
+    mailing,
+    payments,
+    prestashop,
+    reviews,
+    shopify,
+    shopify_lists,
+    square,
+    tickets,
+    woocommerce,
+    woocommerce_core,
+    woocommerce_more,
+)
 from crmlib.shop.intake.platforms.base import Export, Identity, Made
 
 __all__ = ["EXPORTS", "Export", "Identity", "Made", "nearest_export", "recognise"]
 
-# Of two exports that need as much, the one further on the left is taken.
-_MODULES = """
-    shopify shopify_lists woocommerce woocommerce_core woocommerce_more magento prestashop etsy etsy_items amazon ebay
-    square payments reviews tickets experiments databases mailing klaviyo
-"""
+_MODULES = (
+    shopify, shopify_lists, woocommerce, woocommerce_core, woocommerce_more, magento, prestashop,
+    etsy, etsy_items, amazon, ebay, square, payments,
+    reviews, tickets, experiments, databases, mailing, klaviyo,
+)  # fmt: skip
 EXPORTS: tuple[Export, ...] = tuple(
-    value
-    for name in _MODULES.split()
-    for value in vars(import_module(f"{__name__}.{name}")).values()
-    if isinstance(value, Export)
+    value for module in _MODULES for value in vars(module).values() if isinstance(value, Export)
 )
 
 
