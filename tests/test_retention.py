@@ -400,7 +400,10 @@ def test_without_an_experiment_it_is_not_known_and_the_page_says_which_one_to_ru
     part = rt.part_worth(found, listed=200)
     assert part.metrics[0].value is None and part.metrics[0].note == "needs an experiment"
     need = worth.units_needed(found.base, 0.03)
-    assert part.title == "What winning back brings is not known yet" and f"takes {need:,} customers written to" in part.sentence
+    assert (
+        part.title == "What winning back brings is not known yet"
+        and f"takes {need:,} customers written to" in part.sentence
+    )
     # Drawn again and again, four such lists in five show the rise.
     rng, sizes = np.random.default_rng(0), np.array([need, need // 4])
     came = rng.binomial(sizes, [found.base + 0.03, found.base], (20_000, 2))
