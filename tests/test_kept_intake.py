@@ -22,7 +22,7 @@ from crmlib.errors import CrmError
 from crmlib.report.folder import kept as lists
 from crmlib.report.runner import supervisor
 from crmlib.shop import erased
-from crmlib.shop.intake import kept
+from crmlib.shop.intake import compose, kept
 from crmlib.shop.privacy import KEPT_VARIABLE
 from crmlib.stones import Stones
 from tests.conftest import ROOT
@@ -192,6 +192,55 @@ def test_rows_that_two_files_have_count_once(tmp_path, place, monkeypatch):
     assert crm.connect(folder, as_of=DAY).audits["orders"].read == 12
 
 
+def test_files_that_overlap_are_read_once_and_the_newest_row_counts(tmp_path, place, reads, monkeypatch):
+    """Each day's export has yesterday's orders again, one of them changed; some rows cannot be used."""
+    folder = tmp_path / "shop"
+    days(folder, 3)
+    lines = (folder / "order_lines-2026-01-02.csv").read_text().splitlines()
+    # A row twice in one file and once in another stands twice; an order's second export overrules the first.
+    (folder / "order_lines-2026-01-02.csv").write_text("\n".join([*lines, lines[1], "7,p1,x,1"]))
+    for day, numbers in ((3, range(8, 15)), (4, range(12, 20)), (5, range(14, 25))):
+        text = orders(date(2026, 1, 2), numbers).replace(f"{numbers[0]}.50", "999.00") + ",2026-01-02,c1,5,\n"
+        (folder / f"orders-2026-01-{day:02d}.csv").write_text(text)
+        (folder / f"order_lines-2026-01-{day + 10}.csv").write_text("\n".join([lines[0], *lines[2:], "99,p1,1,1"]))
+        alike(folder, monkeypatch, times=1)
+    assert [len(each) for each in reads] == [7, 1, 1]  # the lines are the same bytes each day
+    shop = crm.connect(folder, as_of=DAY)
+    assert (shop.audits["orders"].read, shop.audits["orders"].kept) == (28, 25)
+    totals = shop._tables["orders"].to_pandas().set_index("order_id")["total"]
+    assert totals[["8", "12", "14"]].tolist() == [999, 999, 999] and totals["13"] == 13.5
+    # Without the newest file the older ones count again.
+    (folder / "orders-2026-01-05.csv").unlink()
+    alike(folder, monkeypatch)
+    assert crm.connect(folder, as_of=DAY)._tables["orders"].to_pandas().set_index("order_id")["total"]["14"] == 14.5
+
+
+def test_days_without_orders_are_files_like_others(tmp_path, place, reads, monkeypatch):
+    folder = tmp_path / "shop"
+    days(folder, 3)
+    for day in (2, 4, 5):
+        (folder / f"orders-2026-01-{day:02d}.csv").write_text("order_id,ordered_at,customer_id,total,own\n")
+    alike(folder, monkeypatch)
+    assert not reads[-1]
+
+
+def test_more_records_in_common_than_are_remembered(tmp_path, place, reads, monkeypatch):
+    folder = tmp_path / "shop"
+    days(folder, 2)
+    (folder / "orders-2026-01-03.csv").write_text(orders(date(2026, 1, 2), range(5, 10)))
+    monkeypatch.setattr(compose, "_MOST_IN_COMMON", 4)
+    alike(folder, monkeypatch)
+
+
+def test_one_order_of_two_days_is_refused_with_or_without_what_is_kept(tmp_path, place, monkeypatch):
+    folder = tmp_path / "shop"
+    days(folder, 2)
+    (folder / "orders-2026-01-03.csv").write_text(orders(date(2026, 1, 3), range(8, 12)))
+    alike(folder, monkeypatch)
+    with pytest.raises(CrmError, match="different orders of one name"):
+        crm.connect(folder, as_of=DAY)
+
+
 def test_an_older_day_sees_no_later_rows(tmp_path, place, monkeypatch):
     days(tmp_path / "shop", 4)
     crm.connect(tmp_path / "shop", as_of=DAY)
@@ -248,7 +297,7 @@ def test_what_is_damaged_is_noticed_and_read_anew(tmp_path, place, reads, write_
     (folder / "orders.csv").write_text(orders(date(2026, 1, 1), range(5)))
     crm.connect(folder, as_of=DAY)
     for path in place.glob("*.json"):
-        if path.name != "apart.json":
+        if path.name != "common.json":
             FAULTS[json.loads(json.loads(path.read_text())["key"])["table"]](path.with_suffix(f".{kind}"))
     assert crm.connect(folder, as_of=DAY).audits["orders"].kept == 5
     assert sorted(reads[0]) == sorted(reads[1]) == sorted(f"{name}.csv" for name in FAULTS)
@@ -310,6 +359,20 @@ def test_a_file_with_rows_of_who_was_erased_is_not_kept(tmp_path, place, reads, 
     assert b"Zed" not in b"".join(_bytes(path) for path in place.iterdir())
 
 
+def test_what_another_file_has_again_of_who_was_erased_is_not_kept_either(tmp_path, place, reads, monkeypatch):
+    folder = tmp_path / "shop"
+    days(folder, 2)
+    for day, who in ((8, "Zed"), (9, "c1")):
+        row = f"99,2026-01-08,{who},1,2\n"
+        (folder / f"orders-2026-01-0{day}.csv").write_text("order_id,ordered_at,customer_id,total,own\n" + row)
+    crm.connect(folder, as_of=DAY)
+    assert b"Zed" in b"".join(_bytes(path) for path in place.iterdir())
+    (folder / erased.FILE).write_text(Stones().with_ones(ids=["Zed"]).text())
+    alike(folder, monkeypatch)
+    assert reads[-1] == ["orders-2026-01-08.csv"]
+    assert b"Zed" not in b"".join(_bytes(path) for path in place.iterdir())
+
+
 def _bytes(path: Path) -> bytes:
     """A file's bytes, and what its pages hold once they are unpacked."""
     plain = parquet.read_table(path).to_pandas().to_csv().encode() if path.suffix == ".parquet" else b""
@@ -335,4 +398,4 @@ def test_what_is_noted_names_no_customer(tmp_path, place):
     crm.connect(tmp_path / "shop", as_of=DAY)
     for path in place.glob("*.json"):
         assert "c1" not in json.dumps({k: v for k, v in json.loads(path.read_text()).items() if k in ("rows", "size")})
-        assert set(json.loads(path.read_text())) <= {"key", "rows", "size", "sha256", "seal", "apart"}
+        assert set(json.loads(path.read_text())) <= {"key", "rows", "size", "sha256", "seal", "common"}

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from typing import cast
 from zoneinfo import ZoneInfo
 
 import ibis
@@ -18,11 +19,12 @@ from crmlib.shop import erased, quality, survey, vocabulary
 from crmlib.shop.cells import Manner
 from crmlib.shop.engines import Engine, Raw, Sharing, flag
 from crmlib.shop.intake import persons
+from crmlib.shop.intake.combine import once, renumbered
 from crmlib.shop.intake.files import Source, column_map, unchanged
 from crmlib.shop.intake.gather import gather
 from crmlib.shop.intake.kept import Kept, Part, holding
 from crmlib.shop.intake.settings import Settings
-from crmlib.shop.intake.told import Told
+from crmlib.shop.intake.told import Note, Told
 from crmlib.shop.people import People
 from crmlib.shop.tables import TABLES
 
@@ -57,15 +59,6 @@ class State:
     kind: str
     orders: int
     money: float
-
-
-@dataclass(frozen=True)
-class Note:
-    """Something that was decided or noticed while a file was read, for whoever knows better: code, file and detail."""
-
-    code: str
-    file: str
-    detail: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +107,7 @@ def take_in(
     unchanged(sources, kept.known if kept else set())
     if kept:
         parts = {file.name: file.parts for file in files if file.parts}
+        whole |= {file.name: _whole(works, file, manners, settings) for file in files if file.waiting.source.again}
         for name, rows in erased.places(works, whole, folder, set(parts)).items():
             kept.leave |= {part.name for part in holding(parts[name], rows)}
     if "orders" in typed:
@@ -140,7 +134,7 @@ def take_in(
         audits=taking.audits,
         states=taking.states,
         not_goods=_not_goods(works, taking.tables, settings),
-        notes=(*_noted(sources, manners), *_of_exports(gathered.told)),
+        notes=(*_noted(sources, manners), *gathered.told.notes()),
         told=gathered.told,
         people=gathered.people,
     )
@@ -185,6 +179,7 @@ class _Taking:
         outcomes = {str(code): int(n) for code, n in found["rows"].items()}
         usable, read = _count(works, kept), file.waiting.number
         bad = out.filter(out["_reason"].notnull())
+        bad = renumbered(bad, file.waiting.source.again)
         self.aside[name] = bad.select(table=ibis.literal(name), row=bad["_row"], code=bad["_reason"])
         if read != (found_again := usable + sum(outcomes.values())):
             raise DataError(
@@ -242,6 +237,7 @@ def _first(works: Engine, source: Source, settings: Settings, kept: Kept | None)
                 )
             rows = works.side_by_side(f"_kept_{source.table}", parts)
             rows = rows.drop(*(column for column in ("_part", "_mark") if column in rows.columns))
+            rows = once(rows, source.again)
         else:
             raw = works.raw(source)
             columns = column_map(source, tuple(raw.names), mapping)
@@ -270,15 +266,26 @@ def _read(raw: Raw, source: Source, settings: Settings, columns: Mapping[str, st
 
 def _second(works: Engine, file: _File, manners: Mapping[tuple[str, str], Manner], settings: Settings) -> ir.Table:
     """A file's rows with their types. Raises DataError where not one of many amounts can be read."""
-    own = {column: manner for (table, column), manner in manners.items() if table == file.name}
-    rows, table = file.waiting.rows, TABLES[file.name]
-    read = quality.second_reading(rows, table, columns=file.columns, manners=own, timezone=settings.timezone)
-    if not own:
+    read = _typed(file.waiting.rows, file, manners, settings)
+    if not any(table == file.name for table, _ in manners):
         return read
     kept = works.keep(f"_second_{file.name}", read)
     survey.unreadable(works, file.waiting, kept)
     works.drop(f"_first_{file.name}")
     return kept
+
+
+def _typed(rows: ir.Table, file: _File, manners: Mapping[tuple[str, str], Manner], settings: Settings) -> ir.Table:
+    own = {column: manner for (table, column), manner in manners.items() if table == file.name}
+    return quality.second_reading(
+        rows, TABLES[file.name], columns=file.columns, manners=own, timezone=settings.timezone
+    )  # fmt: skip
+
+
+def _whole(works: Engine, file: _File, manners: Mapping[tuple[str, str], Manner], settings: Settings) -> ir.Table:
+    """The same with the rows that stand there again, in which other columns may have texts to read."""
+    rows = cast("Sharing", works).side_by_side(f"_whole_{file.name}", file.parts)
+    return _typed(rows, file, {(file.name, column): Manner() for column in file.columns} | dict(manners), settings)
 
 
 def _judged(works: Engine, typed: Mapping[str, ir.Table]) -> ir.Table:
@@ -384,18 +391,6 @@ def _noted(sources: list[Source], manners: Mapping[tuple[str, str], Manner]) -> 
         told = manner.counted or (manner.order if "year_last" in manner.shapes else "")
         notes += [Note("dates", files[table], f"{column}: {told.replace('_', ' ')}")] if told else []
     return notes
-
-
-def _of_exports(told: Told) -> Iterator[Note]:
-    for one in told.recognised:
-        if one.platform:
-            yield Note("platform", one.file, f"{one.platform} {one.what}")
-        if one.again:
-            yield Note("again", one.file, f"{one.again:,} {one.what} that a later file has too")
-    for file, remark in told.remarks:
-        yield Note("remark", file, remark)
-    for unknown in told.unknown:
-        yield Note("unread_file", unknown.file, unknown.why)
 
 
 def _unreadable(source: Source, error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""Tables that several exports make become one of each name."""
+"""Tables that several exports make become one of each name, and rows that several files have count once."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import ibis
 import ibis.expr.types as ir
+import pandas as pd
 
 from crmlib.shop.intake.compose import CENT, Table_
 from crmlib.shop.tables import TABLES
@@ -60,3 +61,23 @@ def together(tables: Mapping[str, Sequence[Table_]]) -> Mapping[str, ir.Table]:
             rows = rows.filter(rows[key[0]].isnull() | (rows["_rank"] == least))
         found[name] = rows
     return found
+
+
+def once(rows: ir.Table, again: Sequence[int]) -> ir.Table:
+    """Rows of several files without those that stand there `again`."""
+    return rows.anti_join(_listed(again), "_row") if again else rows
+
+
+def renumbered(rows: ir.Table, again: Sequence[int]) -> ir.Table:
+    """A few of these rows, counted as if those that stand there `again` were not there."""
+    if not again:
+        return rows
+    listed = _listed(again)
+    before = listed.mutate(_before=ibis.row_number().over(order_by="_row").cast("int64") + 1)
+    found = rows.left_join(before, rows["_row"] > before["_row"])
+    most = found.group_by(_at="_row").aggregate(_before=found["_before"].max().fill_null(0))
+    return rows.inner_join(most, rows["_row"] == most["_at"]).mutate(_row=lambda t: t["_row"] - t["_before"])
+
+
+def _listed(again: Sequence[int]) -> ir.Table:
+    return ibis.memtable(pd.DataFrame({"_row": pd.Series(again, dtype="int64")}))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial, reduce
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any, cast
 import ibis
 import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
+import pandas as pd
 
 from crmlib.errors import DataError
 from crmlib.shop import cells, quality, survey
@@ -27,6 +29,7 @@ from crmlib.shop.tables import TABLES, Column, Table
 
 CENT = 0.0051  # amounts are rounded to the cent on both sides
 _BROKEN = (BROKEN_QUOTE, TOO_LONG, RAGGED_ROW)
+_MOST_IN_COMMON = 200_000  # records; with more, files are put together afresh
 A_FILE = 1 << 40  # what `_at` grows by from file to file, in the order of their names
 WHO = ("_account", "_email", "_phone", "_name")
 
@@ -56,6 +59,16 @@ class Composed:
     told: Told
 
 
+@dataclass(frozen=True)
+class Apart:
+    """What is kept of files that were read each by itself, their columns, and the rows that another one has too."""
+
+    parts: tuple[Part, ...]
+    columns: tuple[str, ...]
+    again: tuple[int, ...]
+    told: Told
+
+
 def compose(works: Engine, export: Export, pieces: Sequence[Piece], settings: Settings) -> Composed:
     """What files of one kind of one platform make of our tables.
 
@@ -64,18 +77,10 @@ def compose(works: Engine, export: Export, pieces: Sequence[Piece], settings: Se
     return _Composing(works, export, pieces, settings).composed()
 
 
-def apart(
-    works: Engine, export: Export, pieces: Sequence[Piece], settings: Settings, kept: Kept
-) -> tuple[tuple[Part, ...], tuple[str, ...], Told] | None:
-    """What is kept of files of one of our tables that need no putting together: the parts, their columns, and what is
-    to be told; None where they do."""
+def apart(works: Engine, export: Export, pieces: Sequence[Piece], settings: Settings, kept: Kept) -> Apart | None:
+    """What is kept of files of one of our tables that can be read each by itself; None where they cannot."""
     composing = _Composing(works, export, pieces, replace(settings, columns={}))
-    found = composing.apart(kept, settings) if isinstance(works, Sharing) else None
-    if found is None:
-        return None
-    parts, columns = found
-    recognised = composing._recognised({place: part.rows for place, part in enumerate(parts)})
-    return parts, columns, Told(recognised=tuple(recognised))
+    return composing.apart(kept, settings) if isinstance(works, Sharing) else None
 
 
 @dataclass
@@ -147,9 +152,9 @@ class _Composing:
         again = (first == ibis.literal(self.wanted[0])).fill_null(False)
         return rows.filter(~rows["_blank"] & ~again).drop("_blank")
 
-    def apart(self, kept: Kept, settings: Settings) -> tuple[tuple[Part, ...], tuple[str, ...]] | None:
-        """What is kept of files of one of our tables, each read by itself, and the columns; None where two of them have
-        a record, or a whole row, in common, so that they have to be put together."""
+    def apart(self, kept: Kept, settings: Settings) -> Apart | None:
+        """What is kept of files of one of our tables, each read by itself; None where they have so much in common that
+        they have to be put together."""
         ((table, made),) = self.export.made.items()
         columns = tuple(column for column in made.columns if column in self.wanted)
         try:
@@ -168,23 +173,51 @@ class _Composing:
             }
             write = partial(self._read_apart, piece, TABLES[table], columns=mapping, timezone=settings.timezone)
             parts.append(kept.part(key | piece.source.read_as, piece.name, write))
-        names = {part.name for part in parts}
-        if len(names) < len(parts) or self._have_in_common(parts, kept.apart(parts), table):
+        again = self._again(parts, kept, TABLES[table])
+        if again is None:
             # They are read again, and nobody looks for rows of who was erased in what would be kept.
-            kept.leave |= names
+            kept.leave |= {part.name for part in parts}
             kept.known -= {piece.source.sha256 for piece in self.pieces}
             return None
-        kept.disjoint.append(names)
-        return tuple(parts), columns
+        recognised = self._recognised({place: part.rows for place, part in enumerate(parts)})
+        return Apart(tuple(parts), columns, again, Told(recognised=tuple(recognised)))
 
-    def _have_in_common(self, parts: Sequence[Part], seen: Set[str], table: str) -> bool:
-        """Is a record in two parts? Those `seen` are known to have none in common."""
-        rows = cast("Sharing", self.works).side_by_side(f"_apart_{table}", parts)
+    def _again(self, parts: Sequence[Part], kept: Kept, table: Table) -> tuple[int, ...] | None:
+        """The rows that another part has too, as `_newest` has it; None where they are too many, or cannot be told."""
+        rows = cast("Sharing", self.works).side_by_side(f"_apart_{table.name}", parts)
+        seen, marks = kept.compared(parts)
+        # Files of the same bytes are one part, and no part was compared with itself.
+        seen -= {name for name, times in Counter(part.name for part in parts).items() if times > 1}
         late = [place for place, part in enumerate(parts) if part.name not in seen]
-        new, old = rows.filter(rows["_part"].isin(late)), rows.filter(rows["_part"].notin(late))
-        each = new.group_by("_mark").aggregate(first=new["_part"].min(), last=new["_part"].max())
-        several = each.filter((each["first"] < each["last"]) & each["_mark"].notnull())
-        return bool(late) and bool(self._count(several) or self._count(old.semi_join(new, "_mark")))
+        if late:
+            new, old = rows.filter(rows["_part"].isin(late)), rows.filter(rows["_part"].notin(late))
+            each = new.group_by("_mark").aggregate(first=new["_part"].min(), last=new["_part"].max())
+            several = each.filter((each["first"] < each["last"]) & each["_mark"].notnull()).select("_mark")
+            both = several.union(old.semi_join(new, "_mark").select("_mark")).distinct()
+            marks |= {int(mark) for mark in self.works.frame(both.limit(_MOST_IN_COMMON + 1))["_mark"]}
+        if len(marks) > _MOST_IN_COMMON:
+            return None
+        kept.common.append(({part.name for part in parts}, marks))
+        if not marks:
+            return ()
+        listed = ibis.memtable(pd.DataFrame({"_mark": pd.Series(sorted(marks), dtype="uint64")}))
+        met = self.works.keep(f"_met_{table.name}", rows.semi_join(listed, "_mark"))
+        if self.export.time in self.wanted and self.export.key:
+            at = met[table.time].cast("string").coalesce(met["_waits"])
+            days = met.group_by("_mark").aggregate(n=at.nunique())
+            if self._count(days.filter(days["n"] > 1)):  # one record of several days: `_refuse_labels` judges it
+                return None
+        if self.export.key:
+            told = met.mutate(_last=met["_part"].max().over(group_by=["_mark"]))
+            older = told.filter(told["_part"] < told["_last"])
+        else:
+            told = met.mutate(_nth=ibis.row_number().over(group_by=["_mark", "_part"], order_by="_row"))
+            told = told.mutate(_copy=ibis.row_number().over(group_by=["_mark", "_nth"], order_by="_part"))
+            older = told.filter(told["_copy"] > 0)
+        found = self.works.frame(older.select("_row", "_part", "_mark").order_by("_row"))
+        counts = found.groupby("_part")["_mark"].nunique() if self.export.key else found.groupby("_part").size()
+        self.again.update({int(place): int(n) for place, n in counts.items()})
+        return tuple(int(row) for row in found["_row"])
 
     def _read_apart(self, piece: Piece, table: Table, path: Path, *, columns: Mapping[str, str], timezone: str) -> None:
         """The first reading of one file by itself, with `_mark`, in which rows differ if their record does."""

@@ -36,7 +36,8 @@ class Source:
     header. `encoding` is what the file was taken for. With `one_line_rows` no row runs over the end of its line.
     `stamp` is the file's size and time when it was hashed; `twice` the column names it has more than once. `given` are
     the files that a table was put together from, where it is not one file as it lies; a `canonical` one has our names.
-    `parts` are what is kept of them, where they need no putting together. Other files tell `more` columns of its rows.
+    `parts` are what is kept of them, each read by itself, and `again` the rows, counted through all, that others have
+    too. Other files tell `more` columns of its rows.
     """
 
     table: str
@@ -54,6 +55,7 @@ class Source:
     given: tuple[Given, ...] = ()
     canonical: bool = False
     parts: tuple[Part, ...] = ()
+    again: tuple[int, ...] = ()
     more: tuple[str, ...] = ()
 
     @property

@@ -271,9 +271,9 @@ class _Gathering:
                         made={table: Made({name: name for name in names.values()})})  # fmt: skip
         pieces, origins = [self._piece(item, export) for item in items], [item.origin for item in items]
         if self.kept and (found := apart(self.works, export, pieces, self.settings, self.kept)):
-            parts, columns, told = found
-            self.told.append(told)
-            return replace(self._source(table, parts[0].path, origins), header=columns, parts=parts)
+            self.told.append(found.told)
+            source = self._source(table, found.parts[0].path, origins)
+            return replace(source, header=found.columns, parts=found.parts, again=found.again)
         composed = compose(self.works, export, pieces, replace(self.settings, columns={}))
         self.told.append(composed.told)
         (made,) = composed.tables

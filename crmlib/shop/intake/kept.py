@@ -26,7 +26,7 @@ from typing import IO, Any
 
 FORMAT = 1
 VARIABLE = "CRM_INTAKE"  # names the folder; without it nothing is kept
-_LOCK, _LOG, _APART = ".lock", "log.txt", "apart.json"
+_LOCK, _LOG, _COMMON = ".lock", "log.txt", "common.json"
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,9 @@ class Kept:
     known: set[str] = field(default_factory=set)  # the bytes of files that did not have to be read
     read: list[str] = field(default_factory=list)  # the names of those that had to be
     leave: set[str] = field(default_factory=set)  # entries that nobody may find again
-    disjoint: list[set[str]] = field(default_factory=list)  # entries that have no row in common
+    common: list[tuple[set[str], set[int]]] = field(
+        default_factory=list
+    )  # entries, and marks that several of them have
 
     def part(self, key: Mapping[str, Any], file: str, write: Callable[[Path], None]) -> Part:
         """The rows that a file is known to have, else those that `write` now puts into a file; `key` holds its sha256
@@ -96,14 +98,15 @@ class Kept:
             return None
         return dict(note)
 
-    def apart(self, parts: Sequence[Part]) -> set[str]:
-        """Which of these are known to have no row in common?"""
+    def compared(self, parts: Sequence[Part]) -> tuple[set[str], set[int]]:
+        """Which of these were compared before, and all marks that several of those have?"""
         with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
-            said = json.loads(_own(self.folder / _APART).read_bytes())
+            said = json.loads(_own(self.folder / _COMMON).read_bytes())
             if said.pop("seal") == _seal(said):
                 names = {part.name for part in parts}
-                return max((names & set(each) for each in said["apart"]), key=len, default=set())
-        return set()
+                known = max(said["common"], key=lambda each: len(names & set(each["names"])), default=None)
+                return (names & set(known["names"]), set(known["marks"])) if known else (set(), set())
+        return set(), set()
 
     def settle(self) -> None:
         """Once all is read and no longer asked: what was read anew is now an entry, but for what is to `leave`."""
@@ -115,7 +118,8 @@ class Kept:
                 path.replace(self.folder / f"{name}.parquet")
                 # What counts is the note, which comes last.
                 self._write(f"{name}.json", note)
-        self._write(_APART, {"apart": [sorted(names) for names in self.disjoint]})
+        common = [{"names": sorted(names), "marks": sorted(marks)} for names, marks in self.common]
+        self._write(_COMMON, {"common": common})
 
     def _write(self, name: str, said: dict[str, Any]) -> None:
         begun = self.folder / f"new-{secrets.token_hex(8)}"
@@ -144,7 +148,7 @@ def opened(about: str) -> Iterator[Kept | None]:
                 path.unlink(missing_ok=True)
     with _alone(folder) as alone:
         if alone:
-            _clear(folder, {f"{name}.{kind}" for name in kept.used for kind in ("parquet", "json")} | {_APART, _LOG})
+            _clear(folder, {f"{name}.{kind}" for name in kept.used for kind in ("parquet", "json")} | {_COMMON, _LOG})
 
 
 def drop(folder: Path) -> None:

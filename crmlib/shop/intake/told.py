@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something that was decided or noticed while a file was read, for whoever knows better: code, file and detail."""
+
+    code: str
+    file: str
+    detail: str
 
 
 @dataclass(frozen=True)
@@ -49,3 +59,14 @@ class Told:
     unknown: tuple[Unknown, ...] = ()
     ways: tuple[Way, ...] = ()
     remarks: tuple[tuple[str, str], ...] = ()  # file and what was decided
+
+    def notes(self) -> Iterator[Note]:
+        for one in self.recognised:
+            if one.platform:
+                yield Note("platform", one.file, f"{one.platform} {one.what}")
+            if one.again:
+                yield Note("again", one.file, f"{one.again:,} {one.what} that a later file has too")
+        for file, remark in self.remarks:
+            yield Note("remark", file, remark)
+        for unknown in self.unknown:
+            yield Note("unread_file", unknown.file, unknown.why)
