@@ -99,7 +99,8 @@ def _again(texts: pd.DataFrame) -> str:
     """How many texts say what another says, word for word: one person sent twice, or a file put together twice."""
     said = texts["text"].dropna()
     n = int(said[said != ""].duplicated().sum())
-    return f"{n:,} of them {wording.noun(n, 'repeats', 'repeat')} another word for word." if n else ""
+    texts_ = f"{wording.upper(wording.counted(n, 'text'))} {wording.noun(n, 'repeats', 'repeat')}"
+    return f"{texts_} another word for word." if n else ""
 
 
 def part_quotes(readings: Readings, trend: Trend) -> Part:
