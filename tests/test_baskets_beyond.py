@@ -417,7 +417,7 @@ def verdicts(**said: str) -> bk.HitRates:
     ("said", "advice", "title"),
     [
         ({"any": "better", "small": "better", "large": "beaten", "later": "beaten"},
-         "In small baskets, suggest the matching product; in large baskets and in e-mails, a bestseller.",
+         "In small baskets, suggest the matching product; in large baskets and in e-mails, bestsellers, bought anyway.",
          "The matching product was bought more often than a bestseller in small baskets, but less often in large ones and as "
          "the next purchase"),
         ({"any": "better", "small": "better", "large": "better", "later": "better"},
@@ -427,8 +427,8 @@ def verdicts(**said: str) -> bk.HitRates:
         ({"any": "better", "small": "better"}, "In the basket, suggest the matching product.",
          "The matching product was bought more often than a bestseller in the basket"),
         ({"any": "better", "small": "better", "large": "beaten", "later": "tie"},
-         "In small baskets, suggest the matching product; in large baskets, a bestseller; in e-mails neither was "
-         "clearly better.",
+         "In small baskets, suggest the matching product; in large baskets, bestsellers, bought anyway; "
+         "in e-mails neither was clearly better.",
          "The matching product was bought more often than a bestseller in small baskets, but less often in large ones "
          "and not clearly as the next purchase"),
         ({"any": "better", "later": "tie"},
@@ -436,17 +436,18 @@ def verdicts(**said: str) -> bk.HitRates:
          "The matching product was bought more often than a bestseller in the basket, but not clearly as the next "
          "purchase"),
         ({"any": "beaten", "later": "beaten"},
-         "Keep showing bestsellers: they were bought more often than the matching product.",
+         "Keep showing bestsellers: unprompted, they were bought more often than the matching product.",
          "The matching product was bought less often than a bestseller in the basket and as the next purchase"),
         ({"any": "tie", "later": "beaten"},
-         "Keep showing bestsellers in e-mails; in the basket neither was clearly better.",
+         "Keep showing bestsellers, which sell anyway, in e-mails; in the basket neither was clearly better.",
          "The matching product was bought less often than a bestseller as the next purchase, and not clearly more "
          "often in the basket"),
         ({"any": "beaten", "small": "beaten", "large": "beaten", "later": "tie"},
-         "Keep showing bestsellers in small baskets and in large baskets; in e-mails neither was clearly better.",
+         "Keep showing bestsellers, which sell anyway, in small baskets and in large baskets; in e-mails "
+         "neither was clearly better.",
          "The matching product was bought less often than a bestseller in small baskets and in large ones, and not "
          "clearly more often as the next purchase"),
-        ({"any": "tie"}, "Keep showing bestsellers: the matching product was not clearly bought more often.",
+        ({"any": "tie"}, "Keep showing bestsellers: unprompted, the matching product was not clearly bought more often.",
          "The matching product was not clearly bought more often than a bestseller"),
         ({}, "", ""),
     ],

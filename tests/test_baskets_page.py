@@ -37,17 +37,17 @@ def pairs(count: int) -> pd.DataFrame:
         (9, 2, {}, "Two pairs of products are bought together unusually often. Test them before showing them widely."),
         (1, 1, {"any": "better"}, "In the basket, suggest the matching product. One pair is worth a test."),
         (30, 12, {"small": "better", "large": "beaten"},
-         "In small baskets, suggest the matching product; in large baskets, a bestseller. The ten best pairs are worth "
+         "In small baskets, suggest the matching product; in large baskets, bestsellers, bought anyway. The ten best pairs are worth "
          "a test."),
         (8, 8, {"small": "better", "large": "beaten", "later": "tie"},
-         "In small baskets, suggest the matching product; in large baskets, a bestseller; in e-mails neither was "
+         "In small baskets, suggest the matching product; in large baskets, bestsellers, bought anyway; in e-mails neither was "
          "clearly better. Eight pairs are worth a test."),
         (9, 9, {"any": "beaten", "later": "better"},
-         "In e-mails, suggest the matching product; in the basket, a bestseller."),
+         "In e-mails, suggest the matching product; in the basket, bestsellers, bought anyway."),
         (9, 9, {"small": "beaten", "large": "beaten", "later": "tie"},
-         "Keep showing bestsellers in small baskets and in large baskets; in e-mails neither was clearly better."),
-        (9, 9, {"any": "beaten"}, "Keep showing bestsellers: they were bought more often than the matching product."),
-        (9, 9, {"any": "tie"}, "Keep showing bestsellers: the matching product was not clearly bought more often."),
+         "Keep showing bestsellers, which sell anyway, in small baskets and in large baskets; in e-mails neither was clearly better."),
+        (9, 9, {"any": "beaten"}, "Keep showing bestsellers: unprompted, they were bought more often than the matching product."),
+        (9, 9, {"any": "tie"}, "Keep showing bestsellers: unprompted, the matching product was not clearly bought more often."),
     ],
 )  # fmt: skip
 def test_the_headline_is_what_to_show(above: int, suggested: int, said: dict[str, str], want: str) -> None:

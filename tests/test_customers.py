@@ -495,8 +495,12 @@ def test_most_who_dropped_may_be_single_orders_and_that_is_said(today):
         found = migration.Moves(
             DAY - timedelta(days=365), DAY, table.astype({"before": kind, "now": kind}), pd.DataFrame()
         )
-        text = cu.part_moves(found, currency="EUR").changes[0].text
-        assert text.endswith("60 of them ordered once and not again.") == said
+        part = cu.part_moves(found, currency="EUR")
+        assert part.changes[0].text.endswith("60 of them ordered once and not again.") == said
+        assert [metric.note for metric in part.metrics] == [
+            found.since,
+            "60 after a single order" if said else found.since,
+        ]
 
 
 def test_the_grid_begins_with_one_purchase_and_hides_few(today):

@@ -949,6 +949,18 @@ def test_feedback_alone_is_a_shop(write_shop: Callable[..., Path]) -> None:
     assert "Too few weeks to say whether complaints are rising" in titles and "Products cannot be compared" in titles
 
 
+def test_copies_of_a_text_are_said(write_shop: Callable[..., Path]) -> None:
+    for more, said in (
+        ({}, ""),  # without a day nobody knows
+        ({"created_at": "2026-01-02"}, "95 texts copy another of that day word for word, and count too."),
+    ):
+        found = _page(crm.connect(write_shop(feedback=_texts(100, **more)), as_of="2026-02-01"))
+        assert [line for line in found.certain if "word for word" in line] == [said] * bool(said)
+    own = [row | {"customer_id": f"C{i}"} for i, row in enumerate(_texts(100, created_at="2026-01-02"))]
+    found = _page(crm.connect(write_shop(feedback=own), as_of="2026-02-01"))
+    assert not [line for line in found.certain if "word for word" in line]
+
+
 def test_ids_of_the_contract_are_there(demo_shop: crm.Shop) -> None:
     found = _page(demo_shop)
     assert {"texts", "coverage", "negative_share", "macro_f1", "macro_f1_textblob", "macro_f1_vader"} <= {

@@ -383,6 +383,12 @@ def test_what_is_to_be_answered_is_counted() -> None:
     assert unknown.actions[0].what == "Answer these 2 unhappy texts, where still open"
     assert unknown.actions[0].by == date(2026, 10, 5)  # three days on is a Sunday
     assert not feedback.part_answers(_readings([(1.0, "price", "Bad")], answered=True), tickets=True).actions
+    for words, said in ((["Bad", "Poor"], ""), (["Bad", "Poor", "Bad"], "1 text repeats another word for word."),
+                        (["Bad"] * 3, "2 texts repeat another word for word.")):  # fmt: skip
+        readings = _readings([(1.0, "price", text) for text in words])
+        task = _reading_task("price", readings.texts.assign(date=readings.texts["day"]), readings)
+        for action in (*feedback.part_answers(readings, tickets=True).actions, task):
+            assert action is not None and action.why.endswith(said) and ("repeat" in action.why) == bool(said)
 
 
 @pytest.mark.parametrize(

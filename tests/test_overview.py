@@ -310,12 +310,65 @@ def test_one_group_that_moves_is_found_among_many_and_none_in_quiet_shops(tables
 
 
 def test_a_category_of_one_product_of_its_name_is_named_once():
-    row = {"value": "Beef", "before": 9.0, "now": 3.0, "p_adjusted": 0.01}
+    row = {"value": "Beef", "before": 9.0, "now": 3.0, "p_adjusted": 0.01, "swap": False}
     rows = pd.DataFrame([{"by": "category", **row}, {"by": "product", **row}, {"by": "product", **row, "now": 2.0}])
     assert movers.sure(rows)["by"].tolist() == ["category", "product"] and movers.sure(rows)["now"].tolist() == [
         3.0,
         2.0,
     ]
+
+
+def test_a_product_whose_customers_took_another_of_its_category_is_no_loss(tables, tmp_path):
+    """p3 sells as p4 from the 10th on: within one category a swap, else a product that stopped."""
+
+    def moved(head, line):
+        late = head.loc[head["ordered_at"] >= "2026-09-10", "order_id"]
+        gone = line["order_id"].isin(late) & (line["product_id"] == "p3")
+        return head, line.assign(product_id=line["product_id"].mask(gone, "p4"))
+
+    for name, category in (("one", "Milk"), ("two", "Cream")):
+        products = {"product_id": [f"p{i}" for i in range(6)], "name": list("abcdef"),
+                    "category": ["Tea", "Tea", "Tea", "Milk", category, "Tea"]}  # fmt: skip
+        shop = shop_of(tmp_path / name, **copied(tables, moved), products=products)
+        found = crm.overview.measure(shop)
+        rows = crm.overview.movers(shop, found)
+        actions = [action.what for action in pages.part_look(found, rows, crm.overview.kpis(shop, found), ()).actions]
+        told = crm.overview.part_movers(rows, found).title
+        if name == "one":
+            assert movers.sure(rows).empty and not actions and "otherwise than the rest" in told
+            assert rows.loc[rows["swap"], "value"].tolist() == ["d", "e"] and (rows["p_adjusted"] < 0.05).sum() == 2
+        else:
+            last = shop.fetch("orders")
+            lines = shop.fetch("order_lines")
+            day = last.loc[
+                last["order_id"].isin(lines.loc[lines["product_id"] == "p3", "order_id"]), "ordered_at"
+            ].max()
+            assert day < pd.Timestamp("2026-09-10")
+            assert f"Find out why sales of d stopped after {day.day}\N{NO-BREAK SPACE}September" in actions
+
+
+def test_months_of_unlike_length_are_compared_by_the_day(tmp_path):
+    """Ten orders of 10 a day: July has a day more than June, and nothing has moved."""
+    days = pd.date_range("2026-06-01", "2026-07-31")
+    rows = [(f"{day:%m%d}-{i}", f"{day:%F} 10:00", f"c{i}", 10.0) for day in days for i in range(10)]
+    orders = pd.DataFrame(rows, columns=["order_id", "ordered_at", "customer_id", "total"])
+    shop = shop_of(tmp_path, as_of="2026-08-01", orders=orders)
+    said = whole_page(shop, crm.overview.measure(shop))
+    assert said.headline == "July sales were €3,100, the same as June, day by day."
+    tiles = {tile.id: tile for tile in said.tiles}
+    assert tiles["revenue_month"].before == pytest.approx(3100) and tiles["orders_month"].before == pytest.approx(310)
+    assert tiles["orders_month"].against == "June, day by day"
+    (sure,) = [text for part in said.parts for text in part.certain if "95% range" in text]
+    assert "the change on June, day by day, is between" in sure and "The longer month alone makes €100" in sure
+
+
+def test_pieces_of_goods_sold_by_measure_are_lines(tables, tmp_path):
+    line = tables["order_lines"].assign(quantity=lambda t: t["quantity"].where(t["product_id"] != "p0", 9_000))
+    shops = [shop_of(tmp_path / name, **(tables | {"order_lines": rows})) for name, rows in (
+        ("fuel", line), ("one", line.assign(quantity=line["quantity"].where(line["quantity"] < 9_000, 1))))]  # fmt: skip
+    fuel, one = (crm.overview.kpis(shop, crm.overview.measure(shop)).set_index("id") for shop in shops)
+    assert fuel.at["pieces_per_order", "now"] == pytest.approx(one.at["pieces_per_order", "now"])
+    assert fuel.at["sales", "now"] > one.at["sales", "now"]
 
 
 def test_movers_in_plain_pandas(tables, tmp_path):

@@ -861,6 +861,41 @@ def test_what_one_shop_system_is_told_holds_for_the_other(tmp_path: Path) -> Non
     assert ann["email_consent"] == "no" and pd.isna(ann["consent_at"])
 
 
+SHOPIFY_ORDERS = (
+    "Name,Email,Financial Status,Accepts Marketing,Currency,Total,Created at,"
+    "Lineitem quantity,Lineitem name,Lineitem price"
+)
+
+
+@pytest.mark.parametrize(
+    ("ticked", "disputed", "said"),
+    [(("yes", "yes"), 0, []), (("no", "yes"), 1, ["1 person"]), (("no", "no"), 2, ["2 people"])],
+)
+def test_consents_that_two_exports_contradict_are_a_no_and_are_counted(
+    tmp_path: Path, ticked: tuple[str, str], disputed: int, said: list[str]
+) -> None:
+    people = ["Ann,A,a@x.org,yes,,no", "Bea,B,b@x.org,yes,,no", "Cid,C,,yes,,no"]
+    (tmp_path / "customers_export.csv").write_text("\n".join([SHOPIFY_CUSTOMERS, *people, ""]))
+    rows = [f"#{n},{who}@x.org,paid,{word},EUR,9,2026-01-05 10:00:00 +0100,1,Cup,9"
+            for n, (who, word) in enumerate(zip("ab", ticked, strict=True))]  # fmt: skip
+    rows.append("#9,,paid,,EUR,9,2026-01-05 10:00:00 +0100,1,Cup,9")
+    (tmp_path / "orders_export.csv").write_text("\n".join([SHOPIFY_ORDERS, *rows, ""]))
+    shop = crm.connect(tmp_path, as_of="2026-02-01")
+    assert sum(yes is False for yes, _ in consents(shop).values()) == disputed == shop.people.disputed
+    health = crm.data_health.measure(shop)
+    actions = [action for part in crm.data_health.page(health, shop=shop).parts for action in part.actions]
+    assert [action.what for action in actions if "agreed" in action.what] == [
+        f"Look up whether {many} agreed to e-mail: your exports disagree" for many in said
+    ]
+    # An account that nothing names is nothing to be fixed.
+    assert shop.people.nameless == 1 and not [action for action in actions if action.what.startswith("Fix")]
+    faults = crm.data_health.part_faults(health, nameless=1)
+    assert faults.sentence == (
+        "1 account has no e-mail address and no phone, which needs no fixing. "
+        "Its orders look like guests'; 1 order does in all."
+    )
+
+
 MAILCHIMP = "Email Address,First Name,Last Name,MEMBER_RATING,OPTIN_TIME,OPTIN_IP,CONFIRM_TIME,CONFIRM_IP,LAST_CHANGED,LEID,EUID,NOTES,TAGS"
 
 

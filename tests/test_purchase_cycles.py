@@ -377,7 +377,12 @@ def test_the_weakest_step_is_named_only_where_it_is_weak():
 def test_actions_say_how_many_of_the_late_may_be_asked(shop):
     def asked(n, late, likely=True):
         listed = {reason: SimpleNamespace(write=range(n), note="") for reason in ("due", "late")}
-        return [action.what for action in _actions(listed, late=late, calm=0, likely=likely, shop=shop)]
+        made = _actions(listed, late=late, calm=0, likely=likely, shop=shop)
+        most = "Most" if likely else "Many"
+        assert [action.why for action in made[:1]] == [
+            f"{most} of them buy without a reminder too: it is no sale won."] * bool(made)  # fmt: skip
+        assert not [action for action in made[1:] if action.why]
+        return [action.what for action in made]
 
     assert asked(0, 0) == []
     assert asked(1, 1) == ["Remind 1 customer who will probably buy within 30 days",

@@ -55,6 +55,8 @@ class People:
     by_phone  people who are known by their phone where they gave no address
     shared    addresses that many names or a marketplace use, by which nobody is joined
     doubtful  phones that would have joined people with different addresses: these stay apart
+    disputed  people whom one export says agreed to e-mail and another says did not: these count as a no
+    nameless  accounts without an address, a phone or an id of their own
     """
 
     of: Mapping[Identity, str] = field(default_factory=dict)
@@ -64,6 +66,8 @@ class People:
     by_phone: int = 0
     shared: int = 0
     doubtful: int = 0
+    disputed: int = 0
+    nameless: int = 0
 
 
 def email_of(text: str) -> str:

@@ -111,8 +111,7 @@ def part_moves(found: Moves, previous: Moves | None = None, *, currency: str) ->
     slipped, said = found.share(-1), _slipped(found, before)
     if before is not None and slipped:
         said += f": {formats.share(slipped)}, against {formats.share(before.share(-1))}"
-    once = found.table.loc[found.table["before"].eq(NEW) & found.table["now"].eq(ONCE), "customers"].sum()
-    if 2 * once > found.moved(-1)["customers"].sum():
+    if once := _once(found):
         said += f"; {formats.number(once)} of them ordered once and not again"
     up, down = (_more(amount, currency) for amount in gained)
     shown = found.table[found.table["before"] != found.table["now"]].sort_values("customers", ascending=False)
@@ -148,13 +147,20 @@ def _slipped(found: Moves, before: Moves | None) -> str:
     return f"{who} dropped to a weaker group, such as ‘gone quiet’, {'than' if few else 'as'} the year before"
 
 
+def _once(found: Moves) -> int:
+    """How many of those who dropped had a single order, which only grew old; 0 unless that is most of them."""
+    once = found.table.loc[found.table["before"].eq(NEW) & found.table["now"].eq(ONCE), "customers"].sum()
+    return int(once) if 2 * once > found.moved(-1)["customers"].sum() else 0
+
+
 def _metric(found: Moves, before: Moves | None, way: int) -> Metric:
-    better, known = way > 0, found.known
+    better, known, once = way > 0, found.known, _once(found) if len(found.table) else 0
     note = f"{formats.share(found.share(way))}; {formats.share(before.share(way))} the year before" if before else ""
     return Metric(
         id="moved_up" if better else "moved_down", label="Moved up a group" if better else "Dropped a group",
         value=float(found.moved(way)["customers"].sum()) if known else None, unit="customers", n=known or None,
-        headline=bool(known), note=note or found.since,
+        headline=bool(known),
+        note=note or (f"{formats.number(once)} after a single order" if once and not better else found.since),
         definition=f"customers known then and now whose group is {'better' if better else 'less'} now, in this order: "
         f"{'; '.join(KINDS)}",
     )  # fmt: skip

@@ -23,7 +23,7 @@ def page(health: Health, *, shop: Shop) -> Findings:
     checks = part_checks(health, shop=shop)
     parts = [
         part_months(health, rule=shop.money_rule()),
-        part_faults(health),
+        part_faults(health, nameless=shop.people.nameless),
         part_states(shop),
         part_credits(shop),
         part_not_goods(shop),

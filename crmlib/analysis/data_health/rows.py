@@ -47,27 +47,28 @@ def part_rows(health: Health) -> Part:
     )  # fmt: skip
 
 
-def part_faults(health: Health) -> Part:
-    """Which faults does the export have, and what are they worth?"""
+def part_faults(health: Health, *, nameless: int = 0) -> Part:
+    """Which faults does the export have, and what are they worth? `nameless` accounts are no row to be fixed."""
     faults = health.faults
     if faults.empty:
         return Part(title="No faults found", sentence="Every row could be read and used as it stands.", detail=True)
     reasons = _by_reason(faults)
     aside = int(health.total["set_aside"])
-    actions = []
-    if aside:
+    actions, fixed = [], aside - nameless
+    if fixed:
         money = health.money_missing
         actions.append(
             Action(
-                what=f"Fix {wording.counted(aside, 'row')} in your shop system",
+                what=f"Fix {wording.counted(fixed, 'row')} in your shop system",
                 worth=f"{wording.rounded_money(money, health.currency)} missing" if money else "",
-                why=_causes(health), count=aside, by=wording.working_day(health.as_of, _MEND_WITHIN_DAYS),
+                why=_causes(health), count=fixed, by=wording.working_day(health.as_of, _MEND_WITHIN_DAYS),
                 owner="shop", file="tables/set_aside.csv", weight=money,
             )
         )  # fmt: skip
     return Part(
         title=f"Most common: {reasons['meaning'].iloc[0]} ({reasons['rows'].iloc[0]:,})",
-        sentence="" if aside else "Every row could still be used.",
+        sentence=_nameless(nameless, int(health.guests["guests"].sum()))
+        or ("" if aside else "Every row could still be used."),
         chart=figures.table(
             reasons,
             caption="Problems found",
@@ -84,6 +85,15 @@ def part_faults(health: Health) -> Part:
             for row in faults.itertuples()
         ],
     )
+
+
+def _nameless(accounts: int, guests: int) -> str:
+    if not accounts:
+        return ""
+    said = f"{wording.upper(wording.counted(accounts, 'account'))} {wording.noun(accounts, 'has', 'have')} no e-mail"
+    orders = f"; {wording.counted(guests, 'order')} {wording.noun(guests, 'does', 'do')} in all" if guests else ""
+    whose = wording.noun(accounts, "Its orders look", "Their orders look")
+    return f"{said} address and no phone, which needs no fixing. {whose} like guests'{orders}."
 
 
 def _by_reason(faults: pd.DataFrame) -> pd.DataFrame:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from crmlib import figures, formats, wording
-from crmlib.findings import Part
+from crmlib.findings import Action, Part
 from crmlib.shop.shop import Shop
 
 
@@ -55,6 +55,7 @@ def part_people(shop: Shop) -> Part | None:
         "Known by their phone": crowd.by_phone,
         "Addresses that several people share": crowd.shared,
         "Phones in doubt": crowd.doubtful,
+        "E-mail allowed in one export, not in another": crowd.disputed,
     }
     frame = pd.DataFrame(list(counts.items()), columns=["what", "number"])
     doubtful = crowd.shared + crowd.doubtful
@@ -68,4 +69,15 @@ def part_people(shop: Shop) -> Part | None:
             frame, caption="Who is one person", labels={"what": "What", "number": "How many"},
             formats={"number": formats.number},
         ),
+        actions=[_disputed(crowd.disputed)] if crowd.disputed else [],
+    )  # fmt: skip
+
+
+def _disputed(people: int) -> Action:
+    """A no may be the newer one as long as no file has a day: it stands until somebody looks."""
+    many = wording.counted(people, "person", "people")
+    return Action(
+        what=f"Look up whether {many} agreed to e-mail: your exports disagree", count=people, owner="marketing",
+        why=f"Until then {wording.noun(people, 'this one is', 'they are')} not written to. Where the newer file says "
+            "yes, take the column of consent out of the older one.",
     )  # fmt: skip

@@ -85,7 +85,7 @@ def part_answers(readings: Readings, *, tickets: bool, shop: Shop | None = None)
     why = f"Written in the last {REPLY_DAYS} days, newest first; stars decide where there are any, else the words."
     action = Action(
         what=f"Answer {texts}" + ("" if tickets else ", where still open"),
-        why=why + ("" if tickets else " The data does not say which were answered."),
+        why=wording.sentences(why, "" if tickets else "The data does not say which were answered.", _again(queue)),
         count=count,
         by=wording.working_day(readings.as_of, REPLY_WITHIN_DAYS),
         owner="service",
@@ -93,6 +93,14 @@ def part_answers(readings: Readings, *, tickets: bool, shop: Shop | None = None)
     )
     metric = Metric.of(unanswered, id="unanswered", label="Negative texts to answer", **said)
     return Part(metrics=[metric], actions=[action] if count else [], lists={"reply_queue": queue})
+
+
+def _again(texts: pd.DataFrame) -> str:
+    """How many texts say what another says, word for word: one person sent twice, or a file put together twice."""
+    said = texts["text"].dropna()
+    n = int(said[said != ""].duplicated().sum())
+    texts_ = f"{wording.upper(wording.counted(n, 'text'))} {wording.noun(n, 'repeats', 'repeat')}"
+    return f"{texts_} another word for word." if n else ""
 
 
 def part_quotes(readings: Readings, trend: Trend) -> Part:
@@ -130,7 +138,7 @@ def _reading_task(theme: str, texts: pd.DataFrame, readings: Readings) -> Action
     stars = f"{stars} four or five stars." if len(rated) else "None carries stars, so some may be misread."
     return Action(
         what=f"Read {these(count, theme)} and find the cause",
-        why=wording.sentences("Of the last year." if recent else "", stars),
+        why=wording.sentences("Of the last year." if recent else "", stars, _again(texts)),
         count=count,
         by=wording.working_day(readings.as_of, ACT_WITHIN_DAYS),
         owner=OWNERS[theme],

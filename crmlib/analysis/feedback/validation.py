@@ -297,7 +297,12 @@ def _certain(readings: Readings, validation: Validation) -> list[str]:
         way, low = "less" if silent["high"] < read["low"] else "more", formats.share(silent["low_stars"])
         line = f"Writers it did not understand are {way} often unhappy: {low} gave one or two stars"
         lines.append(f"{line}, of the others {formats.share(read['low_stars'])}.")
-    return lines
+    dated = readings.texts[readings.texts["day"].notna()]
+    again = int(dated.duplicated(["key", "day", "rating", "product_id", "customer_id"]).sum())
+    twice = (
+        f"{wording.upper(wording.counted(again, 'text'))} {wording.noun(again, 'copies', 'copy')} another of that day"
+    )
+    return lines + [f"{twice} word for word, and {wording.noun(again, 'counts', 'count')} too."] * bool(again)
 
 
 def _method(readings: Readings, validation: Validation) -> list[str]:

@@ -102,7 +102,7 @@ def chief(change: Change) -> tuple[str, bool] | None:
     """What weighed most in the direction that sales took, in words, and whether it was at least half of it all."""
     whole, causes = change.of("now") - change.of("before"), ordered(change)
     same = causes[np.sign(causes) == np.sign(whole)]
-    if same.empty or not whole:
+    if same.empty or not whole * (change.now - change.alike) > 0:
         return None
     name = str(same.abs().idxmax())
     return ORDERED[name][1 if same[name] > 0 else 2], bool(2 * abs(same[name]) >= abs(whole))
@@ -113,7 +113,7 @@ def part_why(found: Measured) -> Part:
     change = found.main
     if change is None:
         return Part()
-    moved, causes = change.now - change.before, ordered(change)
+    moved, causes = change.now - change.alike, ordered(change)
     lead = chief(change) if change.moved else None
     title = (
         f"Mostly {lead[0]}" if lead and lead[1] else f"Several causes, above all {lead[0]}" if lead
@@ -133,10 +133,11 @@ def part_why(found: Measured) -> Part:
 def _sure(change: Change, found: Measured, moved: float) -> str:
     ends = formats.Estimate(value=moved, low=moved - change.half, high=moved + change.half, unit=found.unit)
     why = "customers and past months vary" if change.usual else "customers vary"
-    return (
-        f"As {why}, the change on {change.pair.against} is {ends.between} (95% range). It counts as moved only where "
-        "that range is on one side of zero."
-    )
+    more, on = change.alike - change.before, change.pair.fairly
+    longer = f"The {'longer' if more > 0 else 'shorter'} month alone makes {found.money(abs(more))} of the change."
+    said = f"As {why}, the change on {on}{',' if more else ''} is {ends.between} (95% range)."
+    rule = "It counts as moved only where that range is on one side of zero."
+    return wording.sentences(longer if more else "", said, rule)
 
 
 def _year(found: Measured) -> list[str]:

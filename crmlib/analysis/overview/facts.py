@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from crmlib.shop.shop import Shop
 
 UNIT = 10_000
+_MEASURED = 50  # a line of more than so many is of litres, grams or the like
 IN_LINES = ("category", "product")
 
 
@@ -36,6 +37,17 @@ class Pair:
     against: str
     months: int
     apart: int
+
+    @property
+    def longer(self) -> float:
+        """How much longer the later period is than the earlier, where the calendar makes more than a hundredth."""
+        ratio = (self.end - self.start).days / (self.until - self.before).days
+        return ratio if abs(ratio - 1) > 0.01 else 1.0
+
+    @property
+    def fairly(self) -> str:
+        """`against`, and that days are compared where months are unlike."""
+        return self.against + (", day by day" if self.longer != 1 else "")
 
 
 def whole(money: ir.NumericValue) -> ir.IntegerValue:
@@ -106,11 +118,15 @@ def has_lines(shop: Shop) -> bool:
 
 def lines(shop: Shop) -> ir.Table:
     """Grain: a line with pieces and a price, of goods, in an order that stands. Columns order_id, product_id, unit,
-    day, pieces (1 where the shop counts none), money."""
+    day, pieces (1 where the shop counts none; of goods sold by measure, in usual lines), money."""
     rows = shared.goods(shop, shop.table("order_lines").mutate(_money=shared.line_money(shop)))
     counted = shop.has("order_lines", "quantity")
     rows = rows.mutate(pieces=(rows["quantity"] if counted else ibis.literal(1)).cast("float64"))
     rows = rows.filter((rows["pieces"] > 0).fill_null(False) & rows["_money"].notnull())
+    large = (rows["pieces"] > _MEASURED).cast("int64")
+    usual = rows.group_by("product_id").aggregate(_usual=rows["pieces"].mean(), _large=large.mean())
+    rows = rows.left_join(usual.filter(usual["_large"] > 0.5), "product_id").drop("product_id_right")
+    rows = rows.mutate(pieces=rows["pieces"] / rows["_usual"].fill_null(1.0))
     rows = rows.inner_join(shared.net_orders(shop).select("order_id", "customer_id", "day"), "order_id")
     return rows.select("order_id", "product_id", "day", "pieces", money=whole(rows["_money"]),
                        unit=ibis.coalesce(rows["customer_id"], rows["order_id"]))  # fmt: skip
@@ -143,9 +159,9 @@ def ways(shop: Shop) -> list[str]:
 def groups(shop: Shop, pair: Pair, by: str) -> ir.Table:
     """Grain: a value of `by`: channel, country, buyer (first or later order, guest), category or product.
 
-    Columns value ('' unknown), units (customers), before, now, and what the chance of both is made of: nn, nb, bb (sums
-    over customers of their squares and product within the value), xnn, xnb, xbn, xbb (the same, one side within the
-    value and the other over all values).
+    Columns value ('' unknown), units (customers), last (day of a sale), before, now, and what the chance of both is
+    made of: nn, nb, bb (sums over customers of their squares and product within the value), xnn, xnb, xbn, xbb (the
+    same, one side within the value and the other over all values).
     """
     rows = sold(shop, pair) if by not in IN_LINES else lines(shop)
     if by in IN_LINES:
@@ -175,6 +191,7 @@ def groups(shop: Shop, pair: Pair, by: str) -> ir.Table:
     own = rows.group_by("value", "unit").aggregate(
         n=value.sum(where=late).fill_null(0), b=value.sum(where=~late).fill_null(0),
         now=rows["money"].sum(where=late).fill_null(0), before=rows["money"].sum(where=~late).fill_null(0),
+        last=rows["day"].max(),
     )  # fmt: skip
     every = ibis.window(group_by="unit")
     own = own.mutate(_n=own["n"].sum().over(every), _b=own["b"].sum().over(every))
@@ -183,7 +200,7 @@ def groups(shop: Shop, pair: Pair, by: str) -> ir.Table:
              "xbb": b * all_b}  # fmt: skip
     return own.group_by("value").aggregate(
         units=own.count(), before=own["before"].sum().cast("int64"), now=own["now"].sum().cast("int64"),
-        **{name: term.sum() for name, term in terms.items()},
+        last=own["last"].max(), **{name: term.sum() for name, term in terms.items()},
     )  # fmt: skip
 
 

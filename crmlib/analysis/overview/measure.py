@@ -59,9 +59,14 @@ class Change:
         return self.of("now") / UNIT
 
     @property
+    def alike(self) -> float:
+        """What the earlier period would have brought, had it been as long as the later."""
+        return self.before * self.pair.longer
+
+    @property
     def moved(self) -> bool:
-        """Is the change more than chance?"""
-        return abs(self.now - self.before) > self.half
+        """Is the change more than chance and the calendar?"""
+        return abs(self.now - self.alike) > self.half
 
     @property
     def enough(self) -> bool:

@@ -13,7 +13,7 @@ from crmlib import figures, formats, wording
 from crmlib.analysis.overview.causes import change_table, chief
 from crmlib.analysis.overview.kpis import missed, unread
 from crmlib.analysis.overview.measure import LEAST_ORDERS, YEAR, Measured
-from crmlib.analysis.overview.movers import named, sure
+from crmlib.analysis.overview.movers import named, silent, sure
 from crmlib.findings import Action, Caveat, Change, Findings, Metric, Part, compose, severest
 from crmlib.publishing import average_order, newest
 from crmlib.stats import surely
@@ -52,13 +52,13 @@ def _went(found: Measured) -> str:
     sales = f"{wording.month(found.last, as_of=found.as_of)} sales were {now}"
     if change.before <= 0:
         return f"{sales}; {change.pair.against} had none."
-    moved = wording.change(change.now, change.before, found.unit, against=change.pair.against)
+    moved = wording.change(change.now, change.alike, found.unit, against=change.pair.fairly)
     if not change.moved and found.nobody_new:
         return f"{sales}, {moved}."  # nothing is usual for a crowd that only shrinks
     if not change.moved:
         why = "within the usual swing" if change.usual else "no more than chance explains"
         if moved.startswith("unchanged"):
-            return f"{sales}, the same as {change.pair.against}."
+            return f"{sales}, the same as {change.pair.fairly}."
         text, year = f"{sales}, {moved}, {why}", found.changes.get("12m")
         if year is not None and year.moved and year.enough:
             longer = f"{text}; 12 months {wording.change(year.now, year.before, found.unit)}"
@@ -79,13 +79,13 @@ def part_tiles(found: Measured) -> list[Part]:
     month, last = wording.month(found.last, as_of=found.as_of), full.iloc[-1]
     back = change.pair.apart if change else 0
     was = found.full.iloc[-1 - back] if change else None
-    against = change.pair.against if change else ""
+    against, longer = (change.pair.fairly, change.pair.longer) if change else ("", 1.0)
 
     def tile(id: str, label: str, column: str, unit: str, before: float | None) -> Metric:
         shown = full.dropna(subset=column)
         line = tuple((f"{row.month:%Y-%m-%d}", float(getattr(row, column))) for row in shown.itertuples())
         value = round(float(last[column]), 2) if pd.notna(last[column]) else None
-        before = before if value is not None and pd.notna(before) else None
+        before = before * longer if before is not None and value is not None and pd.notna(before) else None
         return Metric(id=id, label=label, value=value, unit=unit, headline=value is not None, history=line,
                       before=before, against=against if before is not None else "",
                       note="" if before is not None else "nothing to compare with yet",
@@ -121,7 +121,7 @@ def _last_month(found: Measured) -> list[Change]:
     change = found.changes.get("month")
     if change is None or change is found.main or change.before <= 0:
         return []
-    moved = wording.change(change.now, change.before, found.unit, against=change.pair.against)
+    moved = wording.change(change.now, change.alike, found.unit, against=change.pair.fairly)
     usual = (
         ""
         if change.moved or found.nobody_new
@@ -130,8 +130,8 @@ def _last_month(found: Measured) -> list[Change]:
         else ", no more than chance explains"
     )
     text = f"{wording.month(change.pair.start, as_of=found.as_of)} sales were {moved}{usual}."
-    ends = ((change.now + side * change.half) / change.before for side in (-1, 1))
-    return [Change(text=text, size=surely(*ends), better=change.now > change.before if change.moved else None)]
+    ends = ((change.now + side * change.half) / change.alike for side in (-1, 1))
+    return [Change(text=text, size=surely(*ends), better=change.now > change.alike if change.moved else None)]
 
 
 def part_look(found: Measured, moved: pd.DataFrame, numbers: pd.DataFrame, runs: Sequence[Run]) -> Part:
@@ -148,7 +148,7 @@ def part_look(found: Measured, moved: pd.DataFrame, numbers: pd.DataFrame, runs:
                            f"{formats.share(row.off)} {'under' if row.now < row.target else 'over'} target",
                            owner=row.owner, by=by, file="tables/kpis.csv"))  # fmt: skip
     for _, row in sure(moved).drop_duplicates("by").head(_MOST_ACTIONS - len(made)).iterrows():
-        size, way = abs(float(row["beyond"])), "rose more" if row["beyond"] > 0 else "fell behind"
+        size, way = abs(float(row["beyond"])), "rose more" if row["beyond"] > 0 else silent(row) or "fell behind"
         made.append(Action(what=f"Find out why {wording.lower(named(row))} {way}", owner="sales", by=by, weight=size,
                            worth=f"{found.money(size)} beside the rest", file="tables/movers.csv"))  # fmt: skip
     return Part(actions=[*made, *raised[_MOST_ACTIONS - 1 :]][:_MOST_ACTIONS])

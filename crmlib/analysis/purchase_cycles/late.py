@@ -233,12 +233,13 @@ def _bands(rows: pd.DataFrame, at: Late) -> pd.DataFrame:
 def _actions(reached: Mapping[str, Contactable], *, late: int, calm: int, likely: bool, shop: Shop) -> list[Action]:
     made = []
     for reason, one in reached.items():
-        n, more = len(one.write), ""
+        n = len(one.write)
+        more = f"{'Most' if likely else 'Many'} of them buy without a reminder too: it is no sale won."
         who = "will probably buy" if likely else f"{wording.noun(n, 'is')} due"
         what = f"Remind {wording.counted(n, 'customer')} who {who} within {AHEAD} days"
         if reason == "late":
             some = "" if late == 1 else f"{n:,} " if n == late else f"{late:,} "
-            of = f"{n:,} of " if n < late else ""
+            of, more = f"{n:,} of " if n < late else "", ""
             what = f"Ask {of}the {some}late {wording.noun(late, 'customer')} what stopped them"
             if calm:
                 will = f"{wording.noun(calm, 'is', 'are')} likelier than not to buy within {AHEAD} days and left alone."

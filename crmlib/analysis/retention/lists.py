@@ -61,10 +61,10 @@ def given_back(shop: Shop) -> ir.Table:
 def lists(shop: Shop, found: Left, shared: Common, likely: Back, value: Worth) -> Lists:
     """Whom to win back, best first, and whom not to chase?
 
-    Best is who brought most in the last year (bought most often, where no money is known), then who comes back most
-    likely. Not chased are those who left longer ago than the span, who sent back at least half of their money's worth
-    in two refunds or more, and who brought no more in their last year than would pay for writing; nor, of course, who
-    may not be contacted.
+    Best is whose return is worth most: the chance that they come back, times what they brought in the last year (how
+    often they bought, where no money is known). Not chased are those who left longer ago than the span, who sent back
+    at least half of their money's worth in two refunds or more, and who brought no more in their last year than would
+    pay for writing; nor, of course, who may not be contacted.
 
     >>> {"customer_id", "lot", "reason"} <= set(lists(store, found, shared, likely, value).win_back.columns)
     True
@@ -75,8 +75,8 @@ def lists(shop: Shop, found: Left, shared: Common, likely: Back, value: Worth) -
     people = found.people.assign(chance_back=likely.chance.round(4))
     people["not_chased"] = _not_chased(shop, people, span=found.at.span, least=value.must_bring)
     people["reason"] = _reasons(people, shared)
-    best = ["money"] if found.paid else ["purchases"]
-    people = people.sort_values([*best, "chance_back", "customer_id"], ascending=[False, False, True])
+    people["_worth"] = people["money" if found.paid else "purchases"] * likely.chance.fillna(1.0)
+    people = people.sort_values(["_worth", "customer_id"], ascending=[False, True])
     brought = f"{found.called}_last_year"
     people[brought], people["usual_days"] = people["money"].round(2), people["usual_days"].round(1)
     people = people[["customer_id", "reason", "purchases", "last_day", "silent_days", "usual_days",
@@ -154,8 +154,7 @@ def _actions(found: Lists, value: Worth, *, shop: Shop) -> list[Action]:
     need = value.needed or n
     why = wording.sentences(
         f"Write to {formats.number(need)} of them first: that many show whether it pays." if need < n else "",
-        f"Those who {'brought' if any(str(name).endswith('_last_year') for name in found.win_back) else 'bought'} most "
-        "come first, each with a reason.",
+        "First come those who may come back and bought most, each with a reason.",
         found.note,
         f"{formats.number(apart)} more {wording.noun(apart, 'is')} not to be chased." if apart else "",
     )  # fmt: skip

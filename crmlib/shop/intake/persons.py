@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from functools import reduce
 from operator import or_
@@ -13,6 +14,7 @@ import pandas as pd
 
 from crmlib.shop.engines import Engine
 from crmlib.shop.intake.compose import A_FILE, WHO
+from crmlib.shop.intake.encoding import MARK
 from crmlib.shop.people import Identity, People, match
 from crmlib.shop.tables import TABLES
 from crmlib.shop.vocabulary import is_guest, yes_or_no
@@ -44,7 +46,15 @@ def resolved(works: Engine, tables: Mapping[str, ir.Table], *, country: str) -> 
         found[name] = works.keep(f"_whose_{name}", joined.mutate(customer_id=mine, **more))
     if "customers" in found and "_who" in found["customers"].columns:
         found["customers"] = _one_each(works, found["customers"])
+        crowd = _counted(works, found["customers"], crowd)
     return found, crowd
+
+
+def _counted(works: Engine, people: ir.Table, crowd: People) -> People:
+    sound = people[MARK].fill_null("") == "" if MARK in people.columns else ibis.literal(True)
+    nameless = (people["customer_id"].isnull() & sound).sum()
+    counts = works.frame(people.aggregate(disputed=people["_disputed"].sum(), nameless=nameless)).fillna(0).iloc[0]
+    return replace(crowd, disputed=int(counts["disputed"]), nameless=int(counts["nameless"]))
 
 
 def _fields(row: Identity) -> tuple[str, ...]:
@@ -79,8 +89,10 @@ def _one_each(works: Engine, rows: ir.Table) -> ir.Table:
     firsts = {name: people[name].first(order_by=order) for name in names} | _consents(people, order)
     each = people.group_by("customer_id").aggregate(**firsts, _at=people["_at"].min(), _rank=people["_rank"].min())
     each = _of_one_day(each) if "consent_at" in names else each
+    each = each if "_disputed" in each.columns else each.mutate(_disputed=False)
     # Who cannot be named is told so, where the list itself has such rows.
-    nobody = rows.filter(rows["customer_id"].isnull() & (rows["_rank"] == 0)).select(*each.columns)
+    nobody = rows.filter(rows["customer_id"].isnull() & (rows["_rank"] == 0)).mutate(_disputed=False)
+    nobody = nobody.select(*each.columns)
     return works.keep("_people", ibis.union(each, nobody))
 
 
@@ -94,6 +106,8 @@ def _consents(people: ir.Table, order: Sequence[ir.Value]) -> dict[str, ir.Value
         first = ibis.cases((says.isnull(), 2), (says, 1), else_=0)
         told = {"order_by": [first, *undated, *order], "where": people["_last"] & people[name].notnull()}
         found[name] = people[name].first(**told)
+        if name == "email_consent":
+            found["_disputed"] = ((says & people["_last"]).any() & (~says & people["_last"]).any()).fill_null(False)
         if undated and name in _CONSENTS:
             found[f"_since {name}"] = people["consent_at"].first(**told, include_null=True)
     return found
