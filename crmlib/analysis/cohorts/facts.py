@@ -118,12 +118,11 @@ def followed(shop: Shop, people: ir.Table) -> ir.Table:
     """Grain: a newcomer of `people`, with money: revenue_k and margin_k of all orders until month k of MONTHS, and
     given_back, off, gross of the first day. Where no costs are known margin_k is net sales. Not enough for products."""
     paid = shared.has_costs(shop)
-    orders = shared.order_money(shop) if paid else shared.net_orders(shop, "refunded", "discount")
-    if not paid:
-        orders = orders.mutate(off=orders["discount"].cast("float64"), back=orders["refunded"].cast("float64"))
+    columns = ["customer_id", "day", "revenue", "off", "back"]
+    orders = shared.net_orders(shop, "refunded", "discount").rename(off="discount", back="refunded").select(*columns)
+    if paid:  # kept, since every line of the shop is read for it
+        orders = shop.keep(shared.order_money(shop).select(*columns, "margin"))
     orders = orders.mutate(_money=orders["revenue"].cast("float64").fill_null(0.0))
-    if paid:  # every line of the shop is read for it
-        orders = shop.keep(orders.select("customer_id", "day", "revenue", "margin", "off", "back", "_money"))
     rows = orders.inner_join(people.select("customer_id", "first_day"), "customer_id")
     amounts = {"revenue": "_money"}
     if paid:
@@ -141,9 +140,9 @@ def followed(shop: Shop, people: ir.Table) -> ir.Table:
     sums = {f"_{name}_{k}": rows[amount].sum(where=rows["_at"] == k)
             for name, amount in amounts.items() for k in range(late)}  # fmt: skip
     # Of a shop that has no such column, what a state says was given back is not counted here.
-    back = rows["back"].fill_null(0.0) if shop.has("orders", "refunded") else 0 * rows["_money"]
+    back = rows["back"].cast("float64").fill_null(0.0) if shop.has("orders", "refunded") else 0 * rows["_money"]
     sums["given_back"] = back.sum(where=first)
-    sums["off"] = rows["off"].fill_null(0.0).sum(where=first)
+    sums["off"] = rows["off"].cast("float64").fill_null(0.0).sum(where=first)
     sums["gross"] = (rows["_money"] + back).sum(where=first)
     found = people.inner_join(rows.group_by("customer_id").aggregate(**sums), "customer_id")
     for name in ("revenue", "margin"):

@@ -16,7 +16,6 @@ from crmlib.shop.shop import Shop
 from crmlib.wording import noun
 
 YEAR = 365
-_DAWN = date(1970, 1, 1)
 MAX_CUSTOMERS = 5_000_000
 LEAST = 20  # customers below which nothing is said of kinds of customers
 
@@ -84,7 +83,8 @@ def profile(shop: Shop, *, day: date) -> ir.Table:
 def lately(shop: Shop) -> ir.Table:
     """Grain: a purchase day. customer_id, day, revenue, lately (what the 365 days up to it brought, as `brought`)."""
     days = _earned(shop, purchase_days(shop))
-    days = days.mutate(_brought=days["_brought"].fill_null(0), _at=days["day"].delta(ibis.literal(_DAWN), unit="day"))
+    at = days["day"].delta(ibis.literal(shop.as_of), unit="day")
+    days = days.mutate(_brought=days["_brought"].fill_null(0), _at=at)
     own = ibis.range_window(group_by="customer_id", order_by="_at", preceding=YEAR - 1, following=0)
     # Kept for all days that are asked of it: what costs is to put the rows in order.
     return shop.keep(days.select("customer_id", "day", "revenue", lately=days["_brought"].sum().over(own)))

@@ -93,10 +93,7 @@ def later_purchases(shop: Shop, *, start: date, end: date) -> ir.Table:
 
 
 def first_orders(shop: Shop, *more: str) -> ir.Table:
-    """Grain: a customer with an order. customer_id, ordered_at and order_id of the first; of one moment, the lowest.
-
-    And `more` of the orders' own columns, as `net_orders` has them.
-    """
+    """Grain: a customer with an order. customer_id, ordered_at, order_id, `more` of the first; lowest of a moment."""
     days = _ordered(shop)
     begun = days.group_by("customer_id").aggregate(day=days["day"].min())
     # Only orders of first days are put in order: a day's rows are few.
