@@ -163,6 +163,9 @@ def test_since_of_data_that_begins_in_mid_life(write_shop):
 def test_first_orders(shop, orders):
     first = orders.dropna(subset="customer_id").sort_values(["ordered_at", "order_id"]).drop_duplicates("customer_id")
     same(shop.fetch(facts.first_orders(shop)), first[["customer_id", "ordered_at", "order_id"]])
+    raw = shop.fetch(shop.table("orders").select("order_id", "channel"))
+    meant = first[["customer_id", "ordered_at", "order_id"]].merge(raw, on="order_id")
+    same(shop.fetch(facts.first_orders(shop, "channel")), meant)
 
 
 def test_customer_traits(shop, demo_shop, orders):
@@ -251,6 +254,20 @@ def test_basket_items(shop, orders, lines, products, level):
 def test_line_money(shop, lines):
     found = shop.fetch(shop.table("order_lines").select("order_id", "line_no", money=facts.line_money(shop)))
     same(found, lines[["order_id", "line_no"]].assign(money=lines["line_total"]))
+
+
+def test_order_money(shop, demo_shop, orders, lines):
+    """Every order that stands, with what was taken off and refunded; those with lines as `order_margins` has them."""
+    raw = demo_shop.fetch(demo_shop.table("orders")).set_index("order_id")
+    found = shop.fetch(facts.order_money(shop))
+    wanted = orders.drop(columns="ordered_at").assign(
+        lined=orders["order_id"].isin(lines["order_id"]), off=orders["order_id"].map(raw["discount"]).fillna(0.0),
+        back=orders["order_id"].map(raw["refunded"]).fillna(0.0),
+    )  # fmt: skip
+    assert wanted["off"].sum() > 0 and wanted["back"].sum() > 0
+    same(found[wanted.columns], wanted)
+    assert found.loc[~found["lined"], "goods"].isna().all()
+    same(found[found["lined"]].drop(columns=["lined", "off", "back"]), shop.fetch(facts.order_margins(shop)))
 
 
 @pytest.mark.parametrize("level", ["product", "category"])

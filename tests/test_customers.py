@@ -5,13 +5,14 @@ from dataclasses import replace
 from datetime import date, timedelta
 from types import SimpleNamespace
 
+import ibis
 import numpy as np
 import pandas as pd
 import pytest
 
 import crmlib as crm
 from crmlib import formats
-from crmlib.analysis.customers import ahead, likeness, migration, people, rfm, score
+from crmlib.analysis.customers import ahead, facts, likeness, migration, people, rfm, score
 from crmlib.analysis.customers.facts import Profiles
 from crmlib.errors import NotEnoughData, UsageError
 from crmlib.findings import Due
@@ -65,6 +66,23 @@ def test_a_profile_is_what_the_orders_say(today):
         assert row.sales_year == pytest.approx(year["total"].sum())
         last = own[own["day"] > own["day"].max() - pd.Timedelta(days=365)]
         assert row.last_year == pytest.approx(last["total"].sum())
+
+
+def test_orders_are_put_in_order_once_for_all_days_that_are_asked_of(shop, today):
+    """What takes longest in a large shop: neither an earlier day nor its gaps does it again."""
+    kept, day = len(shop._kept), DAY - timedelta(days=90)
+    before = cu.profiles(shop, day=day)
+    assert len(shop._kept) == kept
+    assert "OVER (" not in ibis.to_sql(facts.profile(shop, day=day), dialect="duckdb")
+    rows = planted()
+    rows = rows[rows["ordered_at"] < pd.Timestamp(day)].assign(day=rows["ordered_at"].dt.normalize())
+    own = rows.groupby("customer_id").agg(n=("day", "nunique"), last=("day", "max"), total=("total", "sum"))
+    meant = own.loc[before.frame["customer_id"]]
+    assert len(own) == len(before.frame) and (meant["n"].to_numpy() == before.frame["purchases"]).all()
+    np.testing.assert_allclose(before.frame["sales"], meant["total"])
+    year = rows[(rows["customer_id"].map(own["last"]) - rows["day"]).dt.days < 365]
+    year = year.groupby("customer_id")["total"].sum().loc[before.frame["customer_id"]]
+    np.testing.assert_allclose(before.frame["last_year"], year)
 
 
 def test_everybody_is_in_exactly_one_kind_by_the_printed_rules(today):

@@ -49,6 +49,7 @@ from crmlib.analysis.teams import marketing
 from crmlib.errors import UsageError
 from crmlib.shop import facts
 from crmlib.shop.engines import open_engine
+from crmlib.shop.facts import customers
 from crmlib.shop.intake.settings import engine_and_folder
 from tests.conftest import ROOT, ShopWriter
 
@@ -120,6 +121,7 @@ CASES: dict[str, Callable[[crm.Shop], Any]] = {
     "shop.facts.baskets.item_money": lambda s: facts.item_money(s, level="category"),
     "shop.facts.orders.monthly": facts.monthly,
     "shop.facts.orders.order_margins": facts.order_margins,
+    "shop.facts.orders.order_money": facts.order_money,
     "analysis.data_health.facts.newest_customer": health.newest_customer,
     "analysis.data_health.facts.guest_orders": health.guest_orders,
     "analysis.data_health.facts.order_totals": health.order_totals,
@@ -170,6 +172,8 @@ CASES: dict[str, Callable[[crm.Shop], Any]] = {
     "analysis.experiments.segments._new_or_returning": segments._new_or_returning,
     "analysis.data_health.admin.amounts": admin.amounts,
     "analysis.customers.facts.profile": lambda s: people.profile(s, day=END),
+    "analysis.customers.facts.lately": people.lately,
+    "shop.facts.customers._ordered": customers._ordered,
     "analysis.customers.facts._earned": lambda s: people._earned(s, facts.purchase_days(s)),
     "analysis.retention.facts.ratios": lambda s: leaving.ratios(s, begun=CUT, usual=20),
     "analysis.retention.facts.episodes": lambda s: leaving.episodes(s, limits(s)),

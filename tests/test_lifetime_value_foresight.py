@@ -229,6 +229,14 @@ def test_no_channel_is_cut_that_may_pay_or_wins_nobody(shop):
         "A customers don't repay what they cost.",
         "A customers may repay what they cost now.",
     )
+    # Sure of it alone, a loss of one in six channels that were looked at may be chance.
+    alone = clv.part_channels(channels_of(("a", 112.0, np.inf)), shop=shop)
+    assert alone.actions and "chance" not in alone.sentence
+    others = [(name, 50.0, 0) for name in "bcdef"]
+    unsure = clv.part_channels(channels_of(("a", 112.0, np.inf), *others), shop=shop)
+    assert not unsure.actions and not unsure.signals and unsure.sentence.startswith("Such a loss may be chance. All")
+    both = clv.part_channels(channels_of(("a", 112.0, np.inf), ("g", 150.0, np.inf), *others), shop=shop)
+    assert len(both.actions) == 1 and both.sentence.startswith("Some of it may be chance. All other")
     idle = replace(channels_of(("a", 120.0, np.inf)), lately={})
     assert not clv.part_channels(idle, shop=shop).actions
 

@@ -153,6 +153,11 @@ def test_the_share_who_stayed_by_month_is_counted_and_the_youngest_are_not_known
     assert (found["low"] <= found["high"]).all() and ((found["share"] >= found["low"]) | ~found["known"]).all()
 
 
+def test_months_are_told_without_putting_orders_in_order_again(few_shop, limits):
+    assert "OVER (" not in ibis.to_sql(facts.months(few_shop, limits), dialect="duckdb")
+    assert "spent" not in facts.episodes(few_shop, limits).columns
+
+
 def test_nothing_from_the_future_changes_who_had_left(few, tmp_path):
     """The same day, once with all tables and once with those rows alone that were there then."""
     then = DAY - timedelta(days=200)

@@ -89,18 +89,15 @@ def newcomers(shop: Shop, *, after: date | None = None) -> ir.Table:
     days = shared.gaps(shop, day=shop.as_of)
     first = days.filter(days["number"] == 1)
     second = ibis.ifelse(first["closed"], first["gap"], None)
-    rows = shared.first_orders(shop).inner_join(
-        first.select("customer_id", _day="day", second_days=second), "customer_id"
-    )
-    more = shop.table("orders").select("order_id", _coupon="coupon", _way="channel")
-    rows = rows.left_join(more, "order_id").drop("order_id_right")
+    begun = shared.first_orders(shop, "coupon", "channel").rename(_coupon="coupon", _way="channel")
+    rows = begun.inner_join(first.select("customer_id", _day="day", second_days=second), "customer_id")
     people = shop.table("customers") if shop.has("customers") else None
     if people is not None:
         known = people.select("customer_id", "country", "created_at", _source="acquisition_channel")
         rows = rows.left_join(known, "customer_id").drop("customer_id_right")
     else:
         rows = rows.mutate(country=ibis.null("string"), created_at=ibis.null("timestamp"), _source=ibis.null("string"))
-    rows = rows.cross_join(rows.aggregate(_start=rows["_day"].min()))
+    rows = rows.cross_join(first.aggregate(_start=first["day"].min()))
     source = rows["_source"] if shop.has("customers", "acquisition_channel") else rows["_way"]
     old = (rows["created_at"].date().delta(rows["_start"], unit="day") < -_OLD_ACCOUNT_DAYS).fill_null(False)
     if after is not None:
@@ -120,32 +117,38 @@ def newcomers(shop: Shop, *, after: date | None = None) -> ir.Table:
 def followed(shop: Shop, people: ir.Table) -> ir.Table:
     """Grain: a newcomer of `people`, with money: revenue_k and margin_k of all orders until month k of MONTHS, and
     given_back, off, gross of the first day. Where no costs are known margin_k is net sales. Not enough for products."""
-    orders = shared.net_orders(shop, "refunded", "discount").filter(lambda t: t["customer_id"].notnull())
+    paid = shared.has_costs(shop)
+    columns = ["customer_id", "day", "revenue", "off", "back"]
+    orders = shared.net_orders(shop, "refunded", "discount").rename(off="discount", back="refunded").select(*columns)
+    if paid:  # kept, since every line of the shop is read for it
+        orders = shop.keep(shared.order_money(shop).select(*columns, "margin"))
     orders = orders.mutate(_money=orders["revenue"].cast("float64").fill_null(0.0))
-    begun = people.select("customer_id", "first_day")
-    rows = orders.inner_join(begun, "customer_id")
-    rows = rows.mutate(_days=rows["day"].delta(rows["first_day"], unit="day"))
-    sums = {f"revenue_{month}": rows["_money"].sum(where=rows["_days"] <= bound) for month, bound in BOUNDS.items()}
-    at_once = rows["_days"] == 0
+    rows = orders.inner_join(people.select("customer_id", "first_day"), "customer_id")
+    amounts = {"revenue": "_money"}
+    if paid:
+        known = orders.filter(orders["margin"].notnull() & orders["customer_id"].notnull())
+        share = known.aggregate(_share=(known["margin"].sum() / known["revenue"].sum().nullif(0)).fill_null(1.0))
+        rows = rows.cross_join(share)
+        # Money of orders without a known cost earns the shop's usual share.
+        rows = rows.mutate(_margin=rows["margin"].fill_null(rows["_money"] * rows["_share"]))
+        amounts["margin"] = "_margin"
+    days = rows["day"].delta(rows["first_day"], unit="day")
+    late = len(MONTHS)
+    rows = rows.mutate(_at=ibis.cases(*((days <= end, k) for k, end in enumerate(BOUNDS.values())), else_=late))
+    first = rows["day"] == rows["first_day"]
+    # Each order counts in one month, and what was earned by then is added up after: an order in every month is slow.
+    sums = {f"_{name}_{k}": rows[amount].sum(where=rows["_at"] == k)
+            for name, amount in amounts.items() for k in range(late)}  # fmt: skip
     # Of a shop that has no such column, what a state says was given back is not counted here.
-    back = rows["refunded"].cast("float64").fill_null(0.0) if shop.has("orders", "refunded") else 0 * rows["_money"]
-    sums["given_back"] = back.sum(where=at_once)
-    sums["off"] = rows["discount"].cast("float64").fill_null(0.0).sum(where=at_once)
-    sums["gross"] = (rows["_money"] + back).sum(where=at_once)
+    back = rows["back"].cast("float64").fill_null(0.0) if shop.has("orders", "refunded") else 0 * rows["_money"]
+    sums["given_back"] = back.sum(where=first)
+    sums["off"] = rows["off"].cast("float64").fill_null(0.0).sum(where=first)
+    sums["gross"] = (rows["_money"] + back).sum(where=first)
     found = people.inner_join(rows.group_by("customer_id").aggregate(**sums), "customer_id")
-    if not shared.has_costs(shop):
-        return found.mutate(**{f"margin_{month}": found[f"revenue_{month}"] for month in MONTHS})
-    known = shared.order_margins(shop).filter(lambda t: t["margin"].notnull() & t["customer_id"].notnull())
-    share = known.aggregate(_share=(known["margin"].sum() / known["revenue"].sum().nullif(0)).fill_null(1.0))
-    # All money at the shop's usual share, and what orders of known cost earned beyond it: so no order is looked up.
-    known = known.inner_join(begun, "customer_id").cross_join(share)
-    beyond = known["margin"] - known["revenue"] * known["_share"]
-    days = known["day"].delta(known["first_day"], unit="day")
-    more = {f"_more_{month}": beyond.sum(where=days <= bound) for month, bound in BOUNDS.items()}
-    found = found.left_join(known.group_by("customer_id").aggregate(**more), "customer_id").cross_join(share)
-    margins = {f"margin_{month}": found[f"revenue_{month}"] * found["_share"] + found[f"_more_{month}"].fill_null(0.0)
-               for month in MONTHS}  # fmt: skip
-    return found.mutate(**margins).drop("customer_id_right", "_share", *more)
+    for name in ("revenue", "margin"):
+        parts = [found[f"_{name if name in amounts else 'revenue'}_{k}"].fill_null(0.0) for k in range(late)]
+        found = found.mutate(**{f"{name}_{month}": sum(parts[1 : k + 1], parts[0]) for k, month in enumerate(MONTHS)})
+    return found.drop(*(name for name in sums if name.startswith("_")))
 
 
 def summed(rows: ir.Table, *, within_days: int) -> ir.Table:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from crmlib.errors import NotAvailable, NotEnoughData
 from crmlib.formats import outline
-from crmlib.shop.facts import customer_history, gap_lengths, has_costs, order_margins, purchase_days
+from crmlib.shop.facts import customer_history, gap_lengths, has_costs, may_have_credits, order_money, purchase_days
 from crmlib.shop.shop import Shop
 from crmlib.wording import noun
 
@@ -47,10 +47,12 @@ def _earned(shop: Shop, days: ir.Table) -> ir.Table:
     """Purchase days with `_brought`: margin, of orders without a known cost at the rate of all others; or sales."""
     if not has_costs(shop):
         return days.mutate(_brought=days["revenue"])
-    known = order_margins(shop).filter(lambda t: t["margin"].notnull() & t["customer_id"].notnull())
-    rate = known["margin"].sum() / known["revenue"].sum().nullif(0)
-    whole = known.aggregate(_usual=rate)
-    own = shop.keep(known.group_by("customer_id", "day").aggregate(_own=rate))
+    known = order_money(shop).filter(lambda t: t["margin"].notnull() & t["customer_id"].notnull())
+    own = shop.keep(known.group_by("customer_id", "day").aggregate(
+        _margin=known["margin"].sum(), _of=known["revenue"].sum()
+    ))  # fmt: skip
+    whole = own.aggregate(_usual=own["_margin"].sum() / own["_of"].sum().nullif(0))
+    own = own.select("customer_id", "day", _own=own["_margin"] / own["_of"].nullif(0))
     # A rate, so that what a later credit note took off a day's sales is off its margin, too.
     both = days.left_join(own, ["customer_id", "day"]).select(*days.columns, "_own").cross_join(whole)
     rate = both["_own"].fill_null(both["_usual"]).fill_null(1.0)
@@ -59,29 +61,33 @@ def _earned(shop: Shop, days: ir.Table) -> ir.Table:
 
 def profile(shop: Shop, *, day: date) -> ir.Table:
     """Grain: a customer who bought before `day`. Columns as `Profiles.frame`. Not enough for products or seasons."""
-    history = customer_history(shop, until=day)
-    days = _earned(shop, purchase_days(shop).filter(lambda t: t["day"] < ibis.literal(day)))
-    last = days["day"].max().over(group_by="customer_id")
-    days = days.mutate(
-        _year=days["day"] >= ibis.literal(day - timedelta(days=YEAR)),
-        _last=days["day"] > last - ibis.interval(days=YEAR),
-    )
-    years = days.group_by("customer_id").aggregate(
-        sales_year=days["revenue"].sum(where=days["_year"]).cast("float64"),
-        purchases_year=days["_year"].cast("int64").sum(),
-        last_year=days["_brought"].sum(where=days["_last"]).cast("float64"),
-    )
-    both = history.left_join(years, "customer_id")
-    return both.select(
-        "customer_id",
-        purchases=both["frequency"] + 1,
-        silent_days=(both["t_days"] - both["recency_days"]) + 1,
-        known_days=both["t_days"] + 1,
-        sales=both["revenue"].cast("float64").fill_null(0.0),
-        sales_year=both["sales_year"].fill_null(0.0),
-        purchases_year=both["purchases_year"].fill_null(0),
-        last_year=both["last_year"].fill_null(0.0),
-    )
+    rows = lately(shop).filter(lambda t: t["day"] < ibis.literal(day))
+    year = rows["day"] >= ibis.literal(day - timedelta(days=YEAR))
+    found = rows.group_by("customer_id").aggregate(
+        purchases=rows.count(), _first=rows["day"].min(), _last=rows["day"].max(), sales=rows["revenue"].sum(),
+        sales_year=rows["revenue"].sum(where=year), purchases_year=year.cast("int64").sum(),
+        last_year=rows["lately"].argmax(rows["day"]),
+    )  # fmt: skip
+    if may_have_credits(shop):  # a credit note of a later day had not been written
+        then = customer_history(shop, until=day).select("customer_id", "revenue")
+        found = found.drop("sales").inner_join(then.rename(sales="revenue"), "customer_id")
+    until = ibis.literal(day)
+    return found.select(
+        "customer_id", "purchases", silent_days=until.delta(found["_last"], unit="day").cast("int64"),
+        known_days=until.delta(found["_first"], unit="day").cast("int64"),
+        **{name: found[name].cast("float64").fill_null(0.0) for name in ("sales", "sales_year")},
+        purchases_year=found["purchases_year"].fill_null(0), last_year=found["last_year"].cast("float64"),
+    )  # fmt: skip
+
+
+def lately(shop: Shop) -> ir.Table:
+    """Grain: a purchase day. customer_id, day, revenue, lately (what the 365 days up to it brought, as `brought`)."""
+    days = _earned(shop, purchase_days(shop))
+    at = days["day"].delta(ibis.literal(shop.as_of), unit="day")
+    days = days.mutate(_brought=days["_brought"].fill_null(0), _at=at)
+    own = ibis.range_window(group_by="customer_id", order_by="_at", preceding=YEAR - 1, following=0)
+    # Kept for all days that are asked of it: what costs is to put the rows in order.
+    return shop.keep(days.select("customer_id", "day", "revenue", lately=days["_brought"].sum().over(own)))
 
 
 def profiles(shop: Shop, *, day: date | None = None) -> Profiles:

@@ -11,6 +11,7 @@ import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.stats import norm
 
 from crmlib import figures, formats, wording
 from crmlib.analysis.lifetime_value.scoring import Scores
@@ -233,10 +234,13 @@ def part_channels(channels: Channels, *, shop: Shop) -> Part:
                 "payback": "Paid back", "expected_value": "Expected next"},
         formats={"customers": formats.number, **money}, file="channels",
     )  # fmt: skip
-    # Where the range holds the cost, the channel may pay yet.
-    losing = [line for line in channels.late.itertuples() if line.high_by_then < line.cost]
+    # Where the range holds the cost, the channel may pay yet; ranges are widened so that those of all channels hold.
+    wider = norm.isf(0.025 / max(len(channels.priced), 1)) / norm.isf(0.025)
+    late = channels.late.assign(most=lambda t: t["earned_by_then"] + wider * (t["high_by_then"] - t["earned_by_then"]))
+    losing = list(late[late["most"] < late["cost"]].itertuples())
     return Part(
-        title=_title(channels, shop.currency), sentence=_sentence(channels), chart=_chart(channels, shop, table),
+        title=_title(channels, shop.currency), sentence=_sentence(channels, sure=len(losing)),
+        chart=_chart(channels, shop, table),
         metrics=_metrics(channels), tables={"channels": channels.table},
         # Where nobody is won any more, there is nothing to cut.
         actions=[_action(line, channels, shop) for line in losing if channels.lately.get(str(line.channel))],
@@ -287,12 +291,13 @@ def _title(channels: Channels, currency: str) -> str:
     return f"{who} customers cost {cost} each and earn {got} in {channels.months} months"
 
 
-def _sentence(channels: Channels) -> str:
+def _sentence(channels: Channels, *, sure: int) -> str:
     others = channels.priced[np.isfinite(channels.priced["payback_month"])]
-    said = ""
+    unsure = "Some of it may be chance." if sure else "Such a loss may be chance."
+    said = unsure if sure < len(channels.late) else ""
     if len(channels.late) and len(others):
         which = "All other channels pay" if len(others) > 1 else "The other channel pays"
-        said = f"{which} back {_when(float(others['payback_month'].max()))}."
+        said = wording.sentences(said, f"{which} back {_when(float(others['payback_month'].max()))}.")
     return wording.sentences(said, "Channels attract different people, so moving the budget need not bring the same.")
 
 

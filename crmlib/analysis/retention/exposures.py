@@ -14,7 +14,7 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from crmlib.analysis.retention.facts import MAX_CUSTOMERS, Limits, episodes
-from crmlib.shop.facts import customer_traits, line_money, net_orders, since
+from crmlib.shop.facts import customer_traits, gaps, line_money, net_orders, since
 from crmlib.shop.shop import Shop
 
 BEFORE_DAYS = 30  # before the purchase, from which on tickets, reviews and price rises count
@@ -51,12 +51,19 @@ def compared(shop: Shop, at: Limits) -> ir.Table:
     order = [ibis.desc(ibis.ifelse(rows["left"], rows["number"], 0)), lot]
     place = ibis.row_number().over(ibis.window(group_by=["customer_id", "left"], order_by=order))
     one = rows.mutate(_n=place).filter(lambda t: t["_n"] == 0)
-    return one.select("customer_id", "day", "number", "behind", "spent", "left")
+    one = shop.keep(one.select("customer_id", "day", "number", "behind", "left"))
+    days = gaps(shop, day=at.day).select("customer_id", "revenue", _day="day")
+    before = one.select("customer_id", "day").inner_join(days, "customer_id").filter(lambda t: t["_day"] <= t["day"])
+    spent = before.group_by("customer_id", "day").aggregate(spent=before["revenue"].sum().cast("float64"))
+    return one.inner_join(spent, ["customer_id", "day"]).select(
+        "customer_id", "day", "number", "behind", "spent", "left"
+    )
 
 
 def _bought(shop: Shop, of: ir.Table) -> ir.Table:
     """The orders of each customer's day: order_id, customer_id, day."""
-    return net_orders(shop).select("order_id", "customer_id", "day").semi_join(of, ["customer_id", "day"])
+    rows = net_orders(shop).select("order_id", "customer_id", "day").semi_join(of, ["customer_id", "day"])
+    return shop.keep(rows)  # four things are asked of them
 
 
 def _within(at: ir.Column, day: ir.Column, window: Window, before: int = BEFORE_DAYS) -> ir.BooleanValue:

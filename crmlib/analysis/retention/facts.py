@@ -14,7 +14,7 @@ import pandas as pd
 
 from crmlib.errors import NotAvailable
 from crmlib.formats import outline
-from crmlib.shop.facts import gap_lengths, gaps, has_costs, order_margins
+from crmlib.shop.facts import gap_lengths, gaps, has_costs, order_money
 from crmlib.shop.facts.gaps import PRIOR_GAPS
 from crmlib.shop.shop import Shop
 
@@ -125,7 +125,7 @@ def _days(rows: ir.Table, usual: int) -> ir.IntegerColumn:
 def episodes(shop: Shop, at: Limits) -> ir.Table:
     """Grain: a purchase day, and the silence that followed.
 
-    Columns customer_id, number, day, gap, closed, behind, spent (so far), limit (days), and in days before `at.day`:
+    Columns customer_id, number, day, gap, closed, behind, limit (days), and in days before `at.day`:
     ago (the purchase), until (the next one, 0 where none came), over (when the silence passed the limit, if it did;
     below 1 it has not yet). Not enough for products.
     """
@@ -133,15 +133,12 @@ def episodes(shop: Shop, at: Limits) -> ir.Table:
     steps = reversed(list(zip(CLASSES, at.points, strict=True)))
     point = ibis.cases(*[(rows["number"] >= least, percent) for least, percent in steps], else_=at.points[0])
     ago = ibis.literal(at.day).delta(rows["day"], unit="day").cast("int64")
-    spent = rows["revenue"].sum().over(ibis.cumulative_window(group_by="customer_id", order_by="day"))
     rows = rows.mutate(
         limit=ibis.greatest(_days(rows, at.usual) * point // (100 * _known(rows)), 1).cast("int64"),
-        ago=ago, until=ago - rows["gap"], spent=spent.cast("float64"),
+        ago=ago, until=ago - rows["gap"],
     )  # fmt: skip
     rows = rows.mutate(over=rows["ago"] - rows["limit"])
-    return rows.select(
-        "customer_id", "number", "day", "gap", "closed", "behind", "spent", "limit", "ago", "until", "over"
-    )
+    return rows.select("customer_id", "number", "day", "gap", "closed", "behind", "limit", "ago", "until", "over")
 
 
 def months(shop: Shop, at: Limits) -> ir.Table:
@@ -151,15 +148,18 @@ def months(shop: Shop, at: Limits) -> ir.Table:
     Each customer counts with the last purchase of the month; `stayed` bought again within the own limit.
     """
     rows = shop.keep(episodes(shop, at)).mutate(month=lambda t: t["day"].truncate("M"))
-    later = rows["month"].lead().over(ibis.window(group_by="customer_id", order_by="day"))
-    rows = rows.mutate(_exact=later == rows["month"] + ibis.interval(months=1), _rolling=later.notnull())
-    last = ibis.row_number().over(ibis.window(group_by=["customer_id", "month"], order_by=ibis.desc("day")))
-    rows = rows.mutate(_n=last).filter(lambda t: t["_n"] == 0)
+    # In days before `at.day`, the next purchase lies in a later month if it is nearer than the month's last day.
+    end = rows["month"] + ibis.interval(months=1)
+    left = ibis.literal(at.day).delta(end.cast("date"), unit="day")
+    after = ibis.literal(at.day).delta((end + ibis.interval(months=1)).cast("date"), unit="day")
+    rows = rows.mutate(_exact=rows["closed"] & (rows["until"] > after), _end=left).filter(
+        lambda t: ~t["closed"] | (t["until"] <= t["_end"])
+    )
     within = rows["gap"] <= rows["limit"]
     return rows.group_by("month").aggregate(
         customers=rows.count(), stayed=(within & rows["closed"]).sum().cast("int64"),
         open=(within & ~rows["closed"]).sum().cast("int64"),
-        exact=rows["_exact"].fill_null(False).sum().cast("int64"), rolling=rows["_rolling"].sum().cast("int64"),
+        exact=rows["_exact"].sum().cast("int64"), rolling=rows["closed"].sum().cast("int64"),
     ).order_by("month")  # fmt: skip
 
 
@@ -217,10 +217,10 @@ def standing(shop: Shop, at: Limits) -> ir.Table:
 
 
 def money(shop: Shop) -> ir.Table:
-    """Grain: a customer's purchase day: customer_id, day, money: margin, or net sales where no costs are known."""
+    """Grain: an order, or a purchase day where no costs are known: customer_id, day, money: margin, or net sales."""
     if has_costs(shop):
-        rows = order_margins(shop).filter(lambda t: t["customer_id"].notnull())
-        return rows.group_by("customer_id", "day").aggregate(money=rows["margin"].fill_null(0).sum())
+        rows = order_money(shop).filter(lambda t: t["customer_id"].notnull() & t["lined"])
+        return shop.keep(rows.select("customer_id", "day", money=rows["margin"].fill_null(0)))
     days = gaps(shop, day=shop.as_of)
     return days.select("customer_id", "day", money=days["revenue"].cast("float64"))
 

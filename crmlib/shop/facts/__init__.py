@@ -23,6 +23,7 @@ from crmlib.shop.facts.orders import (
     monthly,
     net_orders,
     order_margins,
+    order_money,
     sales,
     told,
 )
@@ -49,6 +50,7 @@ __all__ = [
     "monthly",
     "net_orders",
     "order_margins",
+    "order_money",
     "public_holidays",
     "purchase_days",
     "sales",

@@ -24,11 +24,7 @@ def purchase_days(shop: Shop) -> ir.Table:
 
 def _days(shop: Shop, *, until: date | None) -> ir.Table:
     """Purchase days before `until`, as they were known then: a credit note of a later day had not been written."""
-    orders = net_orders(shop).filter(lambda t: t.customer_id.notnull())
-    # Asked again and again, of other days: the orders are summed once.
-    days = shop.keep(
-        orders.group_by("customer_id", "day").aggregate(orders=orders.count(), revenue=orders["revenue"].sum())
-    )
+    days = _ordered(shop)
     if until is not None:
         days = days.filter(days["day"] < ibis.literal(until))
     if not may_have_credits(shop):
@@ -45,6 +41,14 @@ def _days(shop: Shop, *, until: date | None) -> ir.Table:
     both = days.left_join(back, ["customer_id", "day"])
     return both.select(
         "customer_id", "day", "orders", revenue=(both["revenue"] + both["_back"].fill_null(0)).cast("decimal(38, 4)")
+    )
+
+
+def _ordered(shop: Shop) -> ir.Table:
+    """Purchase days before credit notes. Asked again and again, of other days: the orders are summed once."""
+    orders = net_orders(shop).filter(lambda t: t.customer_id.notnull())
+    return shop.keep(
+        orders.group_by("customer_id", "day").aggregate(orders=orders.count(), revenue=orders["revenue"].sum())
     )
 
 
@@ -88,29 +92,30 @@ def later_purchases(shop: Shop, *, start: date, end: date) -> ir.Table:
     return days.group_by("customer_id").aggregate(purchases=days.count(), revenue=days["revenue"].sum().fill_null(0))
 
 
-def first_orders(shop: Shop) -> ir.Table:
-    """Grain: a customer with an order. customer_id, ordered_at and order_id of the first; of one moment, the lowest."""
-    orders = net_orders(shop).filter(lambda t: t["customer_id"].notnull())
-    begun = orders.group_by("customer_id").aggregate(ordered_at=orders["ordered_at"].min())
-    first = orders.semi_join(begun, ["customer_id", "ordered_at"])
-    return first.group_by("customer_id").aggregate(
-        ordered_at=first["ordered_at"].min(), order_id=first["order_id"].min()
-    )
+def first_orders(shop: Shop, *more: str) -> ir.Table:
+    """Grain: a customer with an order. customer_id, ordered_at, order_id, `more` of the first; lowest of a moment."""
+    days = _ordered(shop)
+    begun = days.group_by("customer_id").aggregate(day=days["day"].min())
+    # Only orders of first days are put in order: a day's rows are few.
+    orders = net_orders(shop, *more).filter(lambda t: t["customer_id"].notnull())
+    first = orders.semi_join(begun, ["customer_id", "day"])
+    place = ibis.row_number().over(ibis.window(group_by="customer_id", order_by=["ordered_at", "order_id"]))
+    return first.mutate(_place=place).filter(lambda t: t["_place"] == 0).select(
+        "customer_id", "ordered_at", "order_id", *more
+    )  # fmt: skip
 
 
 def customer_traits(shop: Shop) -> ir.Table:
     """Grain: a customer with an order. customer_id and the traits, as they stand in the tables."""
-    found = first_orders(shop).drop("ordered_at")
     asked = [column for column in ("channel", "coupon") if shop.has("orders", column)]
-    if asked:
-        of_order = shop.table("orders").select("order_id", **{f"first_{column}": column for column in asked})
-        found = found.left_join(of_order, "order_id").drop("order_id_right")
+    found = shop.keep(first_orders(shop, *asked)).rename({f"first_{column}": column for column in asked})
+    found = found.drop("ordered_at")
     if "coupon" in asked:
         used = found["first_coupon"].fill_null("") != ""
         found = found.mutate(first_coupon=ibis.ifelse(used, "with a coupon", "without a coupon"))
     if shop.has("order_lines") and shop.has("products", "category"):
         of_product = shop.table("products").select("product_id", "category")
-        lines = shop.table("order_lines").inner_join(of_product, "product_id").semi_join(found, "order_id")
+        lines = shop.table("order_lines").semi_join(found, "order_id").inner_join(of_product, "product_id")
         held = lines.group_by("order_id").aggregate(first_product=lines["category"].argmin(lines["product_id"]))
         found = found.left_join(held, "order_id").drop("order_id_right")
     if own := [column for column in TRAITS if shop.has("customers", column)]:

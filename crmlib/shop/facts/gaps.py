@@ -42,7 +42,9 @@ def gap_lengths(shop: Shop, *, day: date) -> ir.Table:
 
     By `w`, daily buyers do not set the shop's clock.
     """
-    closed = gaps(shop, day=day).filter(lambda t: t["closed"])
+    rows = gaps(shop, day=shop.as_of)
+    # Those of today that had closed by `day`: nothing is put in order again.
+    closed = rows.filter(rows["closed"] & (rows["gap"] < ibis.literal(day).delta(rows["day"], unit="day")))
     weighed = closed.mutate(_w=1.0 / closed.count().over(ibis.window(group_by="customer_id")))
     return weighed.group_by("gap").aggregate(n=weighed.count(), w=weighed["_w"].sum()).order_by("gap")
 

@@ -185,10 +185,18 @@ def untaxed(shop: Shop, orders: ir.Table) -> ir.FloatingValue:
 
 
 def order_margins(shop: Shop) -> ir.Table:
-    """Grain: an order that stands, with lines. What is left of it after discounts, refunds and product costs.
+    """Grain: an order that stands, with lines, as `order_money` has it. A shop without costs has no margins."""
+    rows = order_money(shop)
+    # Worked out once for all that are asked of it: every line of the shop is read for it.
+    return shop.keep(rows.filter(rows["lined"]).drop("lined", "off", "back"))
+
+
+def order_money(shop: Shop) -> ir.Table:
+    """Grain: an order that stands. What is left of it after discounts, refunds and product costs.
 
     Columns order_id, customer_id, day, revenue, goods (its lines' money), known (that of lines with a cost), margin and
-    returned_cost (what the goods that came back had cost), both empty where no line has a cost. Lines without a cost
+    returned_cost (what the goods that came back had cost), both empty where no line has a cost; lined (has it lines?),
+    off (the discount on all of it) and back (what the order says was refunded). Lines without a cost
     are taken to earn as the order's others do; what was given back counts as goods that came back; shipping is neither
     earned nor spent. Revenue and goods are as prices are; the margin is without the tax that `untaxed` knows of. A shop
     without costs has none: ask `has_costs` first.
@@ -207,18 +215,18 @@ def order_margins(shop: Shop) -> ir.Table:
         known=lines["_money"].sum(where=seen).fill_null(0).cast("float64"),
         _cost=lines["_cost"].sum(where=seen).cast("float64"),
     )
-    orders = net_orders(shop, "total", "discount", "tax").inner_join(sums, "order_id")
+    orders = net_orders(shop, "total", "discount", "tax", "refunded").left_join(sums, "order_id")
     revenue = orders["revenue"].cast("float64")
     whole = orders["total"].cast("float64").nullif(0).fill_null(orders["goods"]).nullif(0)
     discount = orders["discount"].cast("float64").fill_null(0)
     kept = revenue / whole
     cost = orders["_cost"] * orders["goods"] / orders["known"].nullif(0)
-    # Worked out once for all days that are asked of it: every line of the shop is read for it.
-    return shop.keep(orders.select(
+    return orders.select(
         "order_id", "customer_id", "day", "goods", "known",
         revenue=revenue, margin=((orders["goods"] - discount) * untaxed(shop, orders) - cost) * kept,
-        returned_cost=cost * (1 - kept),
-    ))  # fmt: skip
+        returned_cost=cost * (1 - kept), lined=orders["order_id_right"].notnull(), off=discount,
+        back=orders["refunded"].cast("float64").fill_null(0),
+    )  # fmt: skip
 
 
 def contact_cost(shop: Shop, *, kinds: Sequence[str] = ("contact", "offer", "gift")) -> float:
