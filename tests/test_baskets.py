@@ -666,7 +666,7 @@ def test_a_page_without_a_find_says_so(rng: np.random.Generator) -> None:
     findings = said(baskets, rules, validation, suggestions)
     assert findings.headline == "No two products are bought together unusually often. Keep showing bestsellers."
     assert findings.actions == () and findings["held_later"].value is None and findings.signals == ()
-    assert findings.parts[0].title == "No two products go together clearly enough to be shown"
+    assert findings.parts[0].title == "No two products are bought together unusually often"
     assert [metric.id for metric in findings.tiles] == ["pairs_above_chance"]
     assert findings.tables["rules"].empty and "antecedents" in findings.tables["rules"]
 

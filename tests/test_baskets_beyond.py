@@ -418,35 +418,35 @@ def verdicts(**said: str) -> bk.HitRates:
     [
         ({"any": "better", "small": "better", "large": "beaten", "later": "beaten"},
          "In small baskets, suggest the matching product; in large baskets and in e-mails, bestsellers, bought anyway.",
-         "The matching product was bought more often than a bestseller in small baskets, but less often in large ones and as "
-         "the next purchase"),
+         "The matching product was bought more often than a bestseller in small baskets, but less often in large ones and in "
+         "later orders"),
         ({"any": "better", "small": "better", "large": "better", "later": "better"},
          "In small baskets, in large baskets and in e-mails, suggest the matching product.",
-         "The matching product was bought more often than a bestseller in small baskets, in large ones and as the next "
-         "purchase"),
+         "The matching product was bought more often than a bestseller in small baskets, in large ones and in later "
+         "orders"),
         ({"any": "better", "small": "better"}, "In the basket, suggest the matching product.",
          "The matching product was bought more often than a bestseller in the basket"),
         ({"any": "better", "small": "better", "large": "beaten", "later": "tie"},
          "In small baskets, suggest the matching product; in large baskets, bestsellers, bought anyway; "
          "in e-mails neither was clearly better.",
          "The matching product was bought more often than a bestseller in small baskets, but less often in large ones "
-         "and not clearly as the next purchase"),
+         "and not clearly in later orders"),
         ({"any": "better", "later": "tie"},
          "In the basket, suggest the matching product; in e-mails neither was clearly better.",
-         "The matching product was bought more often than a bestseller in the basket, but not clearly as the next "
-         "purchase"),
+         "The matching product was bought more often than a bestseller in the basket, but not clearly in later "
+         "orders"),
         ({"any": "beaten", "later": "beaten"},
          "Keep showing bestsellers: unprompted, they were bought more often than the matching product.",
-         "The matching product was bought less often than a bestseller in the basket and as the next purchase"),
+         "The matching product was bought less often than a bestseller in the basket and in later orders"),
         ({"any": "tie", "later": "beaten"},
          "Keep showing bestsellers, which sell anyway, in e-mails; in the basket neither was clearly better.",
-         "The matching product was bought less often than a bestseller as the next purchase, and not clearly more "
+         "The matching product was bought less often than a bestseller in later orders, and not clearly more "
          "often in the basket"),
         ({"any": "beaten", "small": "beaten", "large": "beaten", "later": "tie"},
          "Keep showing bestsellers, which sell anyway, in small baskets and in large baskets; in e-mails "
          "neither was clearly better.",
          "The matching product was bought less often than a bestseller in small baskets and in large ones, and not "
-         "clearly more often as the next purchase"),
+         "clearly more often in later orders"),
         ({"any": "tie"}, "Keep showing bestsellers: unprompted, the matching product was not clearly bought more often.",
          "The matching product was not clearly bought more often than a bestseller"),
         ({}, "", ""),

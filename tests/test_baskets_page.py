@@ -32,7 +32,8 @@ def pairs(count: int) -> pd.DataFrame:
     ("above", "suggested", "said", "want"),
     [
         (0, 0, {}, "No two products are bought together unusually often. Keep showing bestsellers."),
-        (3, 0, {}, "No two products go together clearly enough to be shown. Keep showing bestsellers."),
+        (1, 0, {}, "One pair of products stands out, but is not worth a test. Keep showing bestsellers."),
+        (3, 0, {}, "Three pairs of products stand out, but none is worth a test. Keep showing bestsellers."),
         (1, 1, {}, "One pair of products is bought together unusually often. Test it before showing it widely."),
         (9, 2, {}, "Two pairs of products are bought together unusually often. Test them before showing them widely."),
         (1, 1, {"any": "better"}, "In the basket, suggest the matching product. One pair is worth a test."),

@@ -222,6 +222,16 @@ def test_moves_are_held_against_the_year_before(slid, slid_before, says):
     part = cu.part_moves(made(slid), made(slid_before), currency="EUR")
     assert (part.changes[0].text if part.changes else part.title).startswith(says)
     assert [metric.value for metric in part.metrics] == [0, slid]
+    # Who was quiet already cannot drop: a thousand more of them make no year better.
+    quiet = [("repeat, gone quiet", "repeat, gone quiet", 1000, 0.0, 0.0)]
+    more = pd.DataFrame(quiet, columns=["before", "now", "customers", "sales_before", "sales_now"]).astype(
+        {"before": kind, "now": kind}
+    )
+    now = made(slid)
+    fuller = replace(now, table=pd.concat([now.table, more]).astype({"before": kind, "now": kind}))
+    again = cu.part_moves(fuller, made(slid_before), currency="EUR")
+    assert (fuller.could(-1), fuller.share(-1)) == (200, slid / 200)
+    assert [change.text for change in again.changes] == [change.text for change in part.changes]
 
 
 def test_the_score_finds_what_was_planted_and_its_parts_add_up(shop, today):

@@ -271,7 +271,7 @@ def test_the_page_holds_what_the_contract_names(shop, counts, chances):
         "median_days",
     ]
     assert {"horizon", "tenth", "forecast", "actual", "n"} <= set(said.tables["chances"].columns)
-    assert said.headline.startswith("Half of new customers buy again within") and "due" in said.lists
+    assert said.headline.startswith("Half of all newcomers bought again within") and "due" in said.lists
     assert dict(parts[1].chart.table["rows"])["late"] == f"{said['late'].value:,.0f}"
 
 

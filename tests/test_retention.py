@@ -603,12 +603,12 @@ def test_what_stood_out_for_one_two_and_many(common):
         assert (
             part.sentence.endswith(end)
             and bool(part.sentence) == (n > 1)
-            and shared.stood_out(found).startswith(f"{row['left'].iloc[0]:.1%} of them wrote to service, ")
+            and shared.stood_out(found).startswith(f"{row['left'].iloc[0]:.1%} of those compared wrote to service, ")
             and shared.stood_out(found).endswith("% of similar customers who stayed.")
         )
     alone = rows.head(1).assign(ratio=np.nan, low=np.nan, high=np.nan, stayed=0.0)
     told = shared.stood_out(replace(common, table=alone))
-    assert told.endswith("of them wrote to service, and nobody like them who stayed did.")
+    assert told.endswith("of those compared wrote to service, and nobody like them who stayed did.")
 
 
 def test_a_forecast_that_missed_by_a_quarter_is_called_rough(back):

@@ -37,7 +37,7 @@ _WORDS = {
     (BESIDE, FEW_ITEMS): ("in small baskets", "in small baskets", "Small baskets"),
     (BESIDE, MANY_ITEMS): ("in large baskets", "in large ones", "Large baskets"),
     (BESIDE, ALL): ("in the basket", "in the basket", "Baskets"),
-    (TO_CUSTOMER, ALL): ("in e-mails", "as the next purchase", "Next purchase"),
+    (TO_CUSTOMER, ALL): ("in e-mails", "in later orders", "Later orders"),
 }
 Place = tuple[str, str]
 
@@ -200,7 +200,7 @@ def _by_customer(trials: pd.DataFrame) -> pd.DataFrame:
 
 
 def _to_customers(earlier: Baskets, later: Baskets) -> pd.DataFrame:
-    """One trial a customer who came back: did he buy what goes best with what he had, or the bestseller he had not?"""
+    """One trial a customer who came back: did he later buy what goes best with what he had, or a bestseller?"""
     has, bought = owned(earlier), owned(later)
     back = np.flatnonzero((np.diff(has.indptr) > 0) & (np.diff(bought.indptr) > 0))
     has, bought = has[back], bought[back]

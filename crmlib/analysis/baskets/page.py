@@ -10,7 +10,7 @@ from crmlib import wording
 from crmlib.analysis.baskets.facts import WORDS, Baskets
 from crmlib.analysis.baskets.hits import HitRates, advised, to_test, worth_a_test
 from crmlib.analysis.baskets.rules import Rules, part_rules
-from crmlib.analysis.baskets.suggestions import part_not_suggested
+from crmlib.analysis.baskets.suggestions import none_worth_a_test, part_not_suggested
 from crmlib.findings import Findings, Part, compose
 
 
@@ -25,10 +25,8 @@ def page(
 def headline(baskets: Baskets, rules: Rules, suggestions: pd.DataFrame, rates: HitRates) -> str:
     """What to show with what, in one or two sentences."""
     many = WORDS[baskets.level][1]
-    if not rules.pairs:
-        return f"No two {many} are bought together unusually often. Keep showing bestsellers."
     if suggestions.empty:
-        return f"No two {many} go together clearly enough to be shown. Keep showing bestsellers."
+        return f"{none_worth_a_test(rules, many)}. Keep showing bestsellers."
     count = len(suggestions)
     found = f"{wording.upper(wording.small(count))} {wording.noun(count, 'pair')} of {many}"
     if not rates.verdicts:

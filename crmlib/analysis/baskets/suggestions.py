@@ -129,12 +129,22 @@ def room(suggestions: pd.DataFrame, baskets: Baskets) -> Estimate:
     return Estimate(value=value, low=low, high=high, unit=baskets.currency or "money", n=len(known) or None)
 
 
+def none_worth_a_test(rules: Rules, many: str) -> str:
+    """That no pair is suggested, in words that do not deny those that stand out."""
+    n = rules.pairs
+    if not n:
+        return f"No two {many} are bought together unusually often"
+    stand = f"{wording.noun(n, 'pair')} of {many} {wording.noun(n, 'stands', 'stand')} out"
+    return f"{wording.upper(wording.small(n))} {stand}, but {wording.noun(n, 'is not', 'none is')} worth a test"
+
+
 def part_pairs(rules: Rules, baskets: Baskets, suggestions: pd.DataFrame, validation: Validation) -> Part:
     """Which pairs are worth a try, by how much do they stand out, and did they lately?"""
     many = WORDS[baskets.level][1]
-    title = f"No two {many} go together clearly enough to be shown"
+    title = none_worth_a_test(rules, many)
     compared = wording.counted(rules.pairs_searched, "pair")
-    sentence = f"Among {compared} compared none is worth a test. Bestsellers remain the plainer choice."
+    were = wording.noun(rules.pairs_searched, "was", "were")
+    sentence = f"{wording.upper(compared)} {were} compared. Bestsellers remain the plainer choice."
     for top in suggestions.head(1).itertuples():
         title = f"{top.item} and {top.suggest} are bought together {wording.times(top.times, word='often')} as expected"
         sentence = f"{formats.number(top.baskets)} baskets hold both; you would expect {formats.number(top.expected)}."

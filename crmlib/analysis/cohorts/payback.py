@@ -165,7 +165,7 @@ def _title(found: Payback, money: figures.Form) -> str:
         return f"A newcomer brings {money(last['earned'])} of {found.called} in {_span(int(last['month']))}"
     if found.months.value is None:
         return f"A newcomer costs {money(found.cost)} and has not earned it in {_span(int(last['month']))}"
-    return f"The {money(found.cost)} a newcomer costs is back {_paid(found.months.value)}"
+    return f"The {money(found.cost)} a newcomer costs was back {_paid(found.months.value)}, on average over all"
 
 
 def _paid(month: float | None) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from crmlib import figures, formats, wording
+from crmlib.analysis.customers.ahead import BUYING
 from crmlib.analysis.customers.facts import YEAR, Profiles
 from crmlib.analysis.customers.rfm import KINDS, NEW, ONCE, Cuts, kinds
 from crmlib.findings import Change, Metric, Part
@@ -47,9 +48,14 @@ class Moves:
         """Customers known on both days."""
         return int(self.table["customers"].sum())
 
+    def could(self, way: int) -> int:
+        """How many of them could move that way: the best cannot move up, who was quiet already cannot drop."""
+        able = self.table["before"].ne(KINDS[0]) if way > 0 else self.table["before"].isin(BUYING)
+        return int(self.table.loc[able, "customers"].sum())
+
     def share(self, way: int) -> float:
-        """Which share of them moved that way?"""
-        return float(self.moved(way)["customers"].sum()) / max(self.known, 1)
+        """Which share of those who could moved that way?"""
+        return float(self.moved(way)["customers"].sum()) / max(self.could(way), 1)
 
 
 def moves(earlier: Profiles | None, today: Profiles, at: Cuts) -> Moves:
@@ -110,13 +116,13 @@ def part_moves(found: Moves, previous: Moves | None = None, *, currency: str) ->
     gained = [float((part["sales_now"] - part["sales_before"]).sum()) for part in map(found.moved, (1, -1))]
     slipped, said = found.share(-1), _slipped(found, before)
     if before is not None and slipped:
-        said += f": {formats.share(slipped)}, against {formats.share(before.share(-1))}"
+        said += f": {formats.share(slipped)} of those not yet quiet, against {formats.share(before.share(-1))}"
     if once := _once(found):
         said += f"; {formats.number(once)} of them ordered once and not again"
     up, down = (_more(amount, currency) for amount in gained)
     shown = found.table[found.table["before"] != found.table["now"]].sort_values("customers", ascending=False)
     shown = shown.assign(**{name: shown[name].astype(str).map(wording.upper) for name in ("before", "now")})
-    sides = [side for one in (found, before) if one for side in (int(one.moved(-1)["customers"].sum()), one.known)]
+    sides = [side for one in (found, before) if one for side in (int(one.moved(-1)["customers"].sum()), one.could(-1))]
     ends = compare.ratio_interval(*sides) if before is not None and min(sides) > 0 else (1.0, 1.0)
     better = slipped < before.share(-1) if before is not None else None
     change = Change(text=f"{said}.", size=surely(*ends), better=better)
@@ -139,7 +145,9 @@ def _slipped(found: Moves, before: Moves | None) -> str:
         return f"Nobody dropped to a weaker group {found.since}"
     if before is None:
         return f"{wording.upper(wording.counted(slid, 'customer'))} dropped to a weaker group {found.since}"
-    low, high = compare.difference_interval(slid, found.known, int(before.moved(-1)["customers"].sum()), before.known)
+    low, high = compare.difference_interval(
+        slid, found.could(-1), int(before.moved(-1)["customers"].sum()), before.could(-1)
+    )
     if low > 0:
         return "More customers dropped to a weaker group, such as ‘gone quiet’, than the year before"
     few = high < 0
@@ -155,7 +163,10 @@ def _once(found: Moves) -> int:
 
 def _metric(found: Moves, before: Moves | None, way: int) -> Metric:
     better, known, once = way > 0, found.known, _once(found) if len(found.table) else 0
-    note = f"{formats.share(found.share(way))}; {formats.share(before.share(way))} the year before" if before else ""
+    of = "" if better else " of those not yet quiet"
+    note = (
+        f"{formats.share(found.share(way))}{of}; {formats.share(before.share(way))} the year before" if before else ""
+    )
     return Metric(
         id="moved_up" if better else "moved_down", label="Moved up a group" if better else "Dropped a group",
         value=float(found.moved(way)["customers"].sum()) if known else None, unit="customers", n=known or None,

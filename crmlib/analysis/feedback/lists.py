@@ -20,6 +20,7 @@ from crmlib.shop.shop import Shop
 
 REPLY_DAYS = 30  # how far back the reply queue looks
 REPLY_WITHIN_DAYS = 3
+_SORTED = "They were sorted by words, so some may be about something else."
 MISREAD = 0.2  # share of a theme's rated complaints with four or five stars from which its texts are no task
 
 
@@ -82,7 +83,7 @@ def part_answers(readings: Readings, *, tickets: bool, shop: Shop | None = None)
     said: dict[str, Any] = {"headline": dated, "note": f"last {REPLY_DAYS} days", "definition": what}
     unanswered = Estimate(value=count, unit="texts", n=count)
     texts = "this unhappy text" if count == 1 else f"these {formats.number(count)} unhappy texts"
-    why = f"Written in the last {REPLY_DAYS} days, newest first; stars decide where there are any, else the words."
+    why = f"Written in the last {REPLY_DAYS} days, newest first: one or two stars; with three or none, unhappy words."
     action = Action(
         what=f"Answer {texts}" + ("" if tickets else ", where still open"),
         why=wording.sentences(why, "" if tickets else "The data does not say which were answered.", _again(queue)),
@@ -138,7 +139,7 @@ def _reading_task(theme: str, texts: pd.DataFrame, readings: Readings) -> Action
     stars = f"{stars} four or five stars." if len(rated) else "None carries stars, so some may be misread."
     return Action(
         what=f"Read {these(count, theme)} and find the cause",
-        why=wording.sentences("Of the last year." if recent else "", stars, _again(texts)),
+        why=wording.sentences("Of the last year." if recent else "", stars, _SORTED, _again(texts)),
         count=count,
         by=wording.working_day(readings.as_of, ACT_WITHIN_DAYS),
         owner=OWNERS[theme],

@@ -149,7 +149,7 @@ def _table(frame: pd.DataFrame, found: Rates) -> dict[str, Any]:
     if not (frame["in_period"] == frame["negative"]).all():
         labels["in_period"] = "Of them while there are orders"
     rated = {"per_1000_orders": "Per 1,000 orders"} if found.orders else {"per_1000_texts": "Per 1,000 texts"}
-    labels |= rated | {"actual_low": "In truth from", "actual_high": "To"}
+    labels |= rated | {"actual_low": "If read as in the test, from", "actual_high": "To"}
     labels |= {"precision": "Test: right of found", "recall": "Test: found of all"}
     tested = {name: [getattr(MEASURED[theme], name) for theme in frame["theme"]] for name in ("precision", "recall")}
     forms: dict[str, Any] = dict.fromkeys(("texts", "negative", "in_period"), formats.people)

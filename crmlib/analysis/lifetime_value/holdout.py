@@ -229,7 +229,8 @@ def part_chances(validation: Validation) -> Part:
     table = found.bands[found.bands["customers"] > 0]
     table = table.assign(name=table["band"].str.replace(" ", ""))
     inside, _ = held(validation)
-    windows, top = f"{wording.counted(found.judged, 'window')} of {DAYS} days", table.iloc[-1]
+    windows = f"{wording.counted(found.judged, 'window')} of {DAYS} days"
+    off = table.loc[(table["came"] - table["said"]).abs().idxmax()]
     chart = figures.dots(
         table, label="name", value="came", low="low", high="high",
         what=f"ordered within {DAYS} days", form=formats.share,
@@ -244,9 +245,9 @@ def part_chances(validation: Validation) -> Part:
         ),
     )  # fmt: skip
     return Part(
-        title=f"Chances to order came true in {'all' if inside == len(table) else f'{inside} of'} {len(table)} groups",
-        sentence=f"Of the customers given a chance of {top['name']}, {formats.share(top['came'])} ordered; "
-        f"{formats.share(top['said'])} were expected to.",
+        title=f"Orders fell in the range in {'all' if inside == len(table) else f'{inside} of'} {len(table)} groups",
+        sentence=f"Farthest off: of those given a chance of {off['name']}, {formats.share(off['came'])} ordered; "
+        f"{formats.share(off['said'])} were expected to.",
         chart=chart, detail=True, tables={"chances": found.bands}, method=[found.sentence()],
     )  # fmt: skip
 

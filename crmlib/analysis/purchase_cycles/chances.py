@@ -122,7 +122,7 @@ def part_chances(found: Chances) -> Part:
     metric = Metric.of(
         due, id="due_30d", label=f"Will buy within {AHEAD} days", headline=due.value is not None,
         spread=True,
-        note=f"{formats.number(float((frame['actual'] * frame['n']).sum()))} did in the last {AHEAD}",
+        note=f"{formats.number(float((frame['actual'] * frame['n']).sum()))} did in the last {AHEAD}, newcomers apart",
         definition=f"sum of the chances of all customers to buy within {AHEAD} days of this day",
     )  # fmt: skip
     if due.value is None or frame.empty:

@@ -32,10 +32,10 @@ def headline(counts: pd.DataFrame, found: Chances) -> str:
     second = again(counts, number=1)
     median = second.median
     if median.value is not None:
-        first = f"Half of new customers buy again within {wording.span(round(median.value))}"
+        first = f"Half of all newcomers bought again within {wording.span(round(median.value))}"
     elif second.closed_median == second.closed_median:
         days = followed(counts)
-        first = f"{formats.share(second.by(days).value)} of new customers buy again within {within(days)}"
+        first = f"{formats.share(second.by(days).value)} of all newcomers bought again within {within(days)}"
     else:
         first = "No customer has bought a second time yet"
     due = found.due()
@@ -50,6 +50,7 @@ def part_limits() -> Part:
     """When not to trust the page."""
     said = (
         "Chances come from each customer's past: a campaign or a season can move many at once.",
+        "All newcomers are taken together; the cohorts report compares the newest.",
         "A late customer may be on holiday: ask before you offer a discount.",
         "Most late customers also count as having left in the retention report: write to them once.",
     )

@@ -215,8 +215,8 @@ def stood_out(found: Common) -> str:
     top = clear.iloc[0]
     left, stayed = (formats.share(top[name], digits=0 if top["stayed"] >= 0.02 else 1) for name in ("left", "stayed"))
     if np.isnan(top["ratio"]):
-        return f"{left} of them {top['reason']}, and nobody like them who stayed did."
-    return f"{left} of them {top['reason']}, {stayed} of similar customers who stayed."
+        return f"{left} of those compared {top['reason']}, and nobody like them who stayed did."
+    return f"{left} of those compared {top['reason']}, {stayed} of similar customers who stayed."
 
 
 def _title(clear: pd.DataFrame) -> str:
@@ -226,9 +226,9 @@ def _title(clear: pd.DataFrame) -> str:
 def _sentence(found: Common) -> str:
     clear = found.clear
     if clear.empty:
-        many = wording.counted(len(found.table), "thing")
-        were = wording.noun(len(found.table), "was")
-        return f"{wording.upper(many)} {were} compared; any difference may be chance."
+        many, were = wording.counted(len(found.table), "thing"), wording.noun(len(found.table), "was", "were")
+        none = wording.noun(len(found.table), "it was not", "none was")
+        return f"{wording.upper(many)} {were} compared; {none} clearly more common among those who left."
     more = wording.listed(clear["reason"].iloc[1:], most=2)
     return f"They also more often {more}." if more else ""
 
