@@ -163,10 +163,8 @@ def _once(found: Moves) -> int:
 
 def _metric(found: Moves, before: Moves | None, way: int) -> Metric:
     better, known, once = way > 0, found.known, _once(found) if len(found.table) else 0
-    of = "" if better else " of those not yet quiet"
-    note = (
-        f"{formats.share(found.share(way))}{of}; {formats.share(before.share(way))} the year before" if before else ""
-    )
+    of, then = ("", "the year before") if better else (" of those not quiet", "before")
+    note = f"{formats.share(found.share(way))}{of}; {formats.share(before.share(way))} {then}" if before else ""
     return Metric(
         id="moved_up" if better else "moved_down", label="Moved up a group" if better else "Dropped a group",
         value=float(found.moved(way)["customers"].sum()) if known else None, unit="customers", n=known or None,
