@@ -572,7 +572,8 @@ def test_where_most_come_back_unasked_nobody_is_said_to_have_left(left, common, 
     )
     assert "left" not in " ".join([part.title, part.sentence, *labels[:2]])
     shop, _, found, value, _, _ = with_people
-    assert not rt.part_lists(replace(found, unasked=True), value, shop=shop).actions
+    unasked = rt.part_lists(replace(found, unasked=True), value, shop=shop)
+    assert not unasked.actions and set(unasked.lists) == {"left"}
     assert "wait before you write" in rt.part_worth(replace(value, base=0.7), listed=200).sentence
 
 

@@ -416,7 +416,10 @@ def _caveats(every: Audiences) -> list[Caveat]:
     if not every.own:
         said.append("These are examples: write your own into segments.toml, beside the shop's tables.")
     if every.missing:
-        names = wording.listed([name.replace("_", " ") for name in every.missing], most=3)
-        said.append(f"Could not be worked out: {names}. {wording.upper(next(iter(every.missing.values())))}.")
+        whys: dict[str, list[str]] = {}
+        for name, why in every.missing.items():
+            whys.setdefault(why, []).append(name.replace("_", " "))
+        each = [f"{wording.listed(names, most=3)} ({wording.lower(why)})" for why, names in whys.items()]
+        said.append(f"Could not be worked out: {wording.listed(each, most=3)}.")
     said.append("Being in an audience does not mean that writing to somebody pays.")
     return [Caveat(text=text) for text in said]

@@ -115,7 +115,7 @@ def _reasons(people: pd.DataFrame, shared: Common) -> pd.Series:
 
 
 def part_lists(found: Lists, value: Worth, *, shop: Shop) -> Part:
-    """The win-back list, a fifth of it left alone, and how many of those who left are not to be chased, and why."""
+    """The win-back list, a fifth of it left alone, where anybody is to be written to, and whom not to chase and why."""
     rows = found.chased_not
     n = int(rows["customers"].sum()) if len(rows) else 0
     metric = Metric(
@@ -123,9 +123,10 @@ def part_lists(found: Lists, value: Worth, *, shop: Shop) -> Part:
         definition=f"of all who ever left, those who {LONG}, {RETURNER}, {POOR}, or {COMPLAINT}",
     )  # fmt: skip
     kept = {LIST: found.people} if len(found.people) else {}
+    actions = _actions(found, value, shop=shop)
     carried: dict[str, Any] = {
-        "metrics": [metric], "tables": {"not_to_chase": rows}, "actions": _actions(found, value, shop=shop),
-        "lists": kept | ({WIN_BACK: found.win_back} if len(found.win_back) else {}),
+        "metrics": [metric], "tables": {"not_to_chase": rows}, "actions": actions,
+        "lists": kept | ({WIN_BACK: found.win_back} if actions else {}),
     }  # fmt: skip
     if not n:
         return Part(**carried)
