@@ -417,7 +417,7 @@ def verdicts(**said: str) -> bk.HitRates:
     ("said", "advice", "title"),
     [
         ({"any": "better", "small": "better", "large": "beaten", "later": "beaten"},
-         "In small baskets, suggest the matching product; in large baskets and in e-mails, bestsellers, bought anyway.",
+         "In small baskets, suggest the matching product; in large baskets and in e-mails, keep to bestsellers.",
          "The matching product was bought more often than a bestseller in small baskets, but less often in large ones and in "
          "later orders"),
         ({"any": "better", "small": "better", "large": "better", "later": "better"},
@@ -427,7 +427,7 @@ def verdicts(**said: str) -> bk.HitRates:
         ({"any": "better", "small": "better"}, "In the basket, suggest the matching product.",
          "The matching product was bought more often than a bestseller in the basket"),
         ({"any": "better", "small": "better", "large": "beaten", "later": "tie"},
-         "In small baskets, suggest the matching product; in large baskets, bestsellers, bought anyway; "
+         "In small baskets, suggest the matching product; in large baskets, keep to bestsellers; "
          "in e-mails neither was clearly better.",
          "The matching product was bought more often than a bestseller in small baskets, but less often in large ones "
          "and not clearly in later orders"),
@@ -439,11 +439,11 @@ def verdicts(**said: str) -> bk.HitRates:
          "Keep showing bestsellers: unprompted, they were bought more often than the matching product.",
          "The matching product was bought less often than a bestseller in the basket and in later orders"),
         ({"any": "tie", "later": "beaten"},
-         "Keep showing bestsellers, which sell anyway, in e-mails; in the basket neither was clearly better.",
+         "Keep showing bestsellers in e-mails; in the basket neither was clearly better.",
          "The matching product was bought less often than a bestseller in later orders, and not clearly more "
          "often in the basket"),
         ({"any": "beaten", "small": "beaten", "large": "beaten", "later": "tie"},
-         "Keep showing bestsellers, which sell anyway, in small baskets and in large baskets; in e-mails "
+         "Keep showing bestsellers in small baskets and in large baskets; in e-mails "
          "neither was clearly better.",
          "The matching product was bought less often than a bestseller in small baskets and in large ones, and not "
          "clearly more often in later orders"),

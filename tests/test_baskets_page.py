@@ -38,15 +38,15 @@ def pairs(count: int) -> pd.DataFrame:
         (9, 2, {}, "Two pairs of products are bought together unusually often. Test them before showing them widely."),
         (1, 1, {"any": "better"}, "In the basket, suggest the matching product. One pair is worth a test."),
         (30, 12, {"small": "better", "large": "beaten"},
-         "In small baskets, suggest the matching product; in large baskets, bestsellers, bought anyway. The ten best pairs are worth "
+         "In small baskets, suggest the matching product; in large baskets, keep to bestsellers. The ten best pairs are worth "
          "a test."),
         (8, 8, {"small": "better", "large": "beaten", "later": "tie"},
-         "In small baskets, suggest the matching product; in large baskets, bestsellers, bought anyway; in e-mails neither was "
+         "In small baskets, suggest the matching product; in large baskets, keep to bestsellers; in e-mails neither was "
          "clearly better. Eight pairs are worth a test."),
         (9, 9, {"any": "beaten", "later": "better"},
-         "In e-mails, suggest the matching product; in the basket, bestsellers, bought anyway."),
+         "In e-mails, suggest the matching product; in the basket, keep to bestsellers."),
         (9, 9, {"small": "beaten", "large": "beaten", "later": "tie"},
-         "Keep showing bestsellers, which sell anyway, in small baskets and in large baskets; in e-mails neither was clearly better."),
+         "Keep showing bestsellers in small baskets and in large baskets; in e-mails neither was clearly better."),
         (9, 9, {"any": "beaten"}, "Keep showing bestsellers: unprompted, they were bought more often than the matching product."),
         (9, 9, {"any": "tie"}, "Keep showing bestsellers: unprompted, the matching product was not clearly bought more often."),
     ],
@@ -190,7 +190,11 @@ def writers(*who: str, suggest: int = 0, bestseller: int = 1) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize(
-    ("count", "what"), [(1, "E-mail 1 customer about a bestseller"), (3, "E-mail 3 customers about a bestseller")]
+    ("count", "what"),
+    [
+        (1, "E-mail 1 customer about a bestseller, once you know who agreed"),
+        (3, "E-mail 3 customers about a bestseller, once you know who agreed"),
+    ],
 )
 def test_whom_to_write_to(count: int, what: str) -> None:
     owners = writers("leave alone", *["write"] * count)
@@ -227,12 +231,15 @@ def test_a_bestseller_is_no_match_and_what_nobody_prompted_measures_no_letter() 
     same, other = writers(*["write"] * 3, suggest=1), writers(*["write"] * 5)
     owners = pd.concat([same, other.assign(customer_id=[f"d{i}" for i in range(5)])], ignore_index=True)
     part = part_owners(owners, FOUR, matching=True, shop=SHOP)
-    assert part.actions[0].what == "E-mail 5 customers about the matching product" and part.actions[0].count == 5
+    action = part.actions[0]
+    assert (
+        action.what == "E-mail 5 customers about the matching product, once you know who agreed" and action.count == 5
+    )
     assert set(part.lists["owns_one_side"]["customer_id"]) == {f"d{i}" for i in range(5)}
     assert (
         "3 customers whose match is only the bestseller are left out. This rests on what people buy next unprompted; "
         "whether a letter brings more is not known."
-    ) in part.actions[0].why
+    ) in action.why
     # To whom a bestseller is to be suggested, it may be.
     assert part_owners(owners, FOUR, matching=False, shop=SHOP).actions[0].count == 8
     large = writers(*(["leave alone"] + ["write"] * 4) * 400)

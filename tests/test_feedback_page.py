@@ -408,7 +408,7 @@ def test_what_stars_say_was_misread_is_no_task(stars: list[float], what: str | N
     assert (task.what if task else None) == what
     if task:
         rated = sum(one == one for one in stars)
-        unknown = "None carries stars, so some may be misread."
+        unknown = "None carries stars."
         assert task.why.startswith("Of the last year. ") and (unknown in task.why) == (not rated)
         undated = _reading_task("price", readings.texts.assign(date=pd.NaT), readings)
         assert undated is not None and "last year" not in undated.why

@@ -375,12 +375,12 @@ def test_the_weakest_step_is_named_only_where_it_is_weak():
 
 
 def test_actions_say_how_many_of_the_late_may_be_asked(shop):
-    def asked(n, late, likely=True):
-        listed = {reason: SimpleNamespace(write=range(n), note="") for reason in ("due", "late")}
+    def asked(n, late, likely=True, proviso=""):
+        listed = {reason: SimpleNamespace(write=range(n), note="", proviso=proviso) for reason in ("due", "late")}
         made = _actions(listed, late=late, calm=0, likely=likely, shop=shop)
         most = "Most" if likely else "Many"
         assert [action.why for action in made[:1]] == [
-            f"{most} of them buy without a reminder too: it is no sale won."] * bool(made)  # fmt: skip
+            f"{most} of them would buy without a reminder."] * bool(made)  # fmt: skip
         assert not [action for action in made[1:] if action.why]
         return [action.what for action in made]
 
@@ -388,6 +388,7 @@ def test_actions_say_how_many_of_the_late_may_be_asked(shop):
     assert asked(1, 1) == ["Remind 1 customer who will probably buy within 30 days",
                            "Ask the late customer what stopped them"]  # fmt: skip
     assert asked(1, 1, likely=False)[0] == "Remind 1 customer who is due within 30 days"
+    assert asked(1, 1, proviso=", once you know who agreed")[1].endswith("them, once you know who agreed")
     assert asked(7, 9)[1] == "Ask 7 of the 9 late customers what stopped them"
     assert asked(9, 9)[1] == "Ask the 9 late customers what stopped them"
 

@@ -62,6 +62,11 @@ class Contactable:
         return self.frame[self.frame["lot"] != LEAVE] if "lot" in self.frame else self.frame
 
     @property
+    def proviso(self) -> str:
+        """What has to come first where the data says nothing of consent, as the end of `Action.what`."""
+        return "" if self.checked else ", once you know who agreed"
+
+    @property
     def note(self) -> str:
         """Who was left out and why, and who is left alone, as sentences for `Action.why`."""
         alone = len(self.frame) - len(self.write)

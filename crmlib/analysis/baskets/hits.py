@@ -258,9 +258,9 @@ def advised(rates: HitRates, *, level: str = "product") -> str:
             return f"Keep showing bestsellers: unprompted, the matching {one} was not clearly bought more often."
         if not open_:
             return f"Keep showing bestsellers: unprompted, they were bought more often than the matching {one}."
-        return f"Keep showing bestsellers, which sell anyway, {best}; {open_} neither was clearly better."
+        return f"Keep showing bestsellers {best}; {open_} neither was clearly better."
     said = f"{wording.upper(pair)}, suggest the matching {one}"
-    said += f"; {best}, bestsellers, bought anyway" if best else ""
+    said += f"; {best}, keep to bestsellers" if best else ""
     return f"{said}; {open_} neither was clearly better." if open_ else f"{said}."
 
 

@@ -105,8 +105,9 @@ def part_owners(
     more = f"only those left alone can tell {more}" if tells else f"{more} is not known"
     about = "the matching product" if matching else "a bestseller"
     action = Action(
-        what=f"E-mail {wording.counted(write, 'customer')} about {about}", worth="untested", owner="marketing",
-        by=wording.working_day(shop.as_of, FRESH.days) if write else None, file=f"lists/{OWNERS}.csv", count=write,
+        what=f"E-mail {wording.counted(write, 'customer')} about {about}{people.proviso}", worth="untested",
+        owner="marketing", by=wording.working_day(shop.as_of, FRESH.days) if write else None,
+        file=f"lists/{OWNERS}.csv", count=write,
         why=f"They bought something in the last year; what to write about is in column {column}. {alike}"
         f"This rests on what people buy next unprompted; {more}. {people.note}",
     )  # fmt: skip

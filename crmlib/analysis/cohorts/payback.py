@@ -124,7 +124,7 @@ def part_payback(found: Payback, *, shop: Shop) -> Part:
     if found.cost == found.cost:
         metrics = [
             Metric.of(when, id="payback_months", label="Months until paid back",
-                      headline=when.value is not None, note=f"one costs {money(found.cost)}",
+                      headline=when.value is not None, note=f"average of all; one costs {money(found.cost)}",
                       definition="whole months since the first order until the mean newcomer has earned what it cost "
                       "to win one; 95 % range of that mean")
         ]  # fmt: skip

@@ -14,6 +14,8 @@ from crmlib.findings import Caveat, Findings, Part, compose
 from crmlib.shop.facts import since
 from crmlib.shop.shop import Shop
 
+_ALONE = 0.2  # of what the best bring: one customer with more is named
+
 
 def page(today: Profiles, at: Cuts, found: Moves, parts: Sequence[Part], *, shop: Shop) -> Findings:
     """What a shop's owner should know of who the customers are; `parts` in the order of the page.
@@ -33,8 +35,12 @@ def headline(today: Profiles, at: Cuts) -> str:
     kind = kinds(frame, at)
     n, sales = int((kind == BEST).sum()), float(frame["sales_year"].sum())
     if n and sales > 0:
-        share = float(frame.loc[kind == BEST, "sales_year"].sum()) / sales
-        first = f"{wording.upper(called(BEST, n))} {wording.noun(n, 'brings', 'bring')} {formats.share(share)} of sales"
+        best = frame.loc[kind == BEST, "sales_year"]
+        share = formats.share(float(best.sum()) / sales)
+        first = f"{wording.upper(called(BEST, n))} {wording.noun(n, 'brings', 'bring')} {share} of sales"
+        # One buyer may weigh as much as a crowd: a wholesaler, say, without whom the best bring far less.
+        if n >= formats.FEW_PEOPLE and best.max() >= _ALONE * best.sum():
+            first += f", one of them {formats.share(float(best.max()) / sales)} alone"
     else:
         first = f"{wording.upper(wording.counted(len(frame), 'customer'))} bought so far"
     silent = int(frame["silent_days"].min())

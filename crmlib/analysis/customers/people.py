@@ -9,7 +9,7 @@ import pandas as pd
 
 from crmlib import figures, formats, wording
 from crmlib.analysis.customers.facts import YEAR, Profiles
-from crmlib.analysis.customers.rfm import BEST, BEST_QUIET, Cuts, called, kinds, rules, separates, stages
+from crmlib.analysis.customers.rfm import BEST_QUIET, Cuts, called, kinds, rules, separates, stages
 from crmlib.analysis.customers.score import Score, Tested
 from crmlib.analysis.outreach import contactable
 from crmlib.findings import Action, Metric, Part, Signal, Watch
@@ -19,7 +19,6 @@ from crmlib.stats.intervals import rate_interval
 from crmlib.stats.ranking import top_share_range
 
 _WITHIN_DAYS = 7
-_ALONE = 0.2  # of what the best bring: one customer with more is named
 
 
 def table(today: Profiles, at: Cuts, tested: Tested | None, *, currency: str) -> pd.DataFrame:
@@ -83,7 +82,6 @@ def part_kinds(
                       against=_against(earlier, today) if earlier and before else "",
                       definition="share of the last 365 days' sales from the tenth of buyers who bought most")
         )  # fmt: skip
-    title, sentence = _title(found), _outstanding(today, at)
     shown = found.assign(name=[f"{wording.upper(row.segment)}" for row in found.itertuples()])
     chart = figures.bars(
         shown, label="name", value="revenue" if found["revenue"].sum() else "customers",
@@ -100,11 +98,12 @@ def part_kinds(
             file="tables/segments.csv",
         ),
     )  # fmt: skip
-    if not separates(today.frame, at):
-        title, sentence = "All customers are in one group", "Nothing in their purchases separates them yet."
+    alike = not separates(today.frame, at)
     watch = Watch(table="customers", key=("customer_id", "segment"), label="customers by group")
     return Part(
-        title=title, sentence=sentence, chart=chart, metrics=metrics, tables={"segments": found},
+        title="All customers are in one group" if alike else _title(found),
+        sentence="Nothing in their purchases separates them yet." if alike else "",
+        chart=chart, metrics=metrics, tables={"segments": found},
         watches=[watch], certain=[later] if (later := _later(found, tested)) else [],
     )  # fmt: skip
 
@@ -130,14 +129,6 @@ def _title(found: pd.DataFrame) -> str:
     top = str(by["revenue"].idxmax())
     share = formats.share(by.loc[top, "revenue"] / by["revenue"].sum())
     return f"‘{wording.upper(top)}’ customers bring most: {share} of sales"
-
-
-def _outstanding(today: Profiles, at: Cuts) -> str:
-    """One buyer who weighs as much as a crowd: a wholesaler, say, without whom the best bring far less."""
-    sales = today.frame.loc[kinds(today.frame, at) == BEST, "sales_year"]
-    alone = sales.max() / sales.sum() if sales.sum() > 0 else 0.0
-    said = f"One of the {formats.number(len(sales))} best customers alone brings {formats.share(alone)} of their sales."
-    return said if alone >= _ALONE and len(sales) >= formats.FEW_PEOPLE else ""
 
 
 def _later(found: pd.DataFrame, tested: Tested | None) -> str:

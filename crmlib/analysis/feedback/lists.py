@@ -20,8 +20,8 @@ from crmlib.shop.shop import Shop
 
 REPLY_DAYS = 30  # how far back the reply queue looks
 REPLY_WITHIN_DAYS = 3
-_SORTED = "They were sorted by words, so some may be about something else."
 MISREAD = 0.2  # share of a theme's rated complaints with four or five stars from which its texts are no task
+_SORTED = "They were sorted by words, so some may be about something else."
 
 
 def reply_queue(readings: Readings, *, days: int = REPLY_DAYS) -> pd.DataFrame:
@@ -136,7 +136,7 @@ def _reading_task(theme: str, texts: pd.DataFrame, readings: Readings) -> Action
     count = len(texts)
     happy, recent = int((rated >= 4).sum()), bool((pd.to_datetime(texts["date"]) >= since(readings, QUOTE_DAYS)).all())
     stars = f"{happy:,} of {wording.counted(len(rated), 'rated text')} {wording.noun(len(rated), 'carries', 'carry')}"
-    stars = f"{stars} four or five stars." if len(rated) else "None carries stars, so some may be misread."
+    stars = f"{stars} four or five stars." if len(rated) else "None carries stars."
     return Action(
         what=f"Read {these(count, theme)} and find the cause",
         why=wording.sentences("Of the last year." if recent else "", stars, _SORTED, _again(texts)),

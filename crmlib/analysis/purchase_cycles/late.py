@@ -234,7 +234,7 @@ def _actions(reached: Mapping[str, Contactable], *, late: int, calm: int, likely
     made = []
     for reason, one in reached.items():
         n = len(one.write)
-        more = f"{'Most' if likely else 'Many'} of them buy without a reminder too: it is no sale won."
+        more = f"{'Most' if likely else 'Many'} of them would buy without a reminder."
         who = "will probably buy" if likely else f"{wording.noun(n, 'is')} due"
         what = f"Remind {wording.counted(n, 'customer')} who {who} within {AHEAD} days"
         if reason == "late":
@@ -246,7 +246,7 @@ def _actions(reached: Mapping[str, Contactable], *, late: int, calm: int, likely
                 more = f"{wording.upper(wording.counted(calm, 'other'))} {will}"
         if n:
             made.append(
-                Action(what=what, owner="marketing", file="lists/due.csv", count=n,
+                Action(what=what + one.proviso, owner="marketing", file="lists/due.csv", count=n,
                        why=wording.sentences(one.note, more), by=wording.working_day(shop.as_of, _WITHIN_DAYS))
             )  # fmt: skip
     return made

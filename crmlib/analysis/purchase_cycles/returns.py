@@ -173,7 +173,7 @@ def _title(found: Again) -> str:
         return "Nobody has bought a second time yet"
     known = [day for day in (30, 90) if day <= found.days.max()] or [int(found.days.max())]
     said = [f"{formats.share(found.by(day).value)} within {wording.counted(day, 'day')}" for day in known]
-    return f"New customers buy again: {', '.join(said)}"
+    return f"Of all newcomers so far, {', '.join(said)} bought again"
 
 
 def part_orders(counts: pd.DataFrame) -> Part:

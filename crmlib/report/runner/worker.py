@@ -223,6 +223,7 @@ def _attempt(job: dict[str, Any], say: Any, started: dict[int, float]) -> dict[s
             log_output=False,
             request_save_on_cell_execute=False,
             start_timeout=START_TIMEOUT,
+            iopub_timeout=START_TIMEOUT,  # what a cell printed is read after its end: on a busy machine for long
             cwd=job["cwd"],
             config=Config({"KernelManager": manager}),
             on_cell_execute=starts,

@@ -207,16 +207,9 @@ class _Composing:
             days = met.group_by("_mark").aggregate(n=at.nunique())
             if self._count(days.filter(days["n"] > 1)):  # one record of several days: `_refuse_labels` judges it
                 return None
-        if self.export.key:
-            told = met.mutate(_last=met["_part"].max().over(group_by=["_mark"]))
-            older = told.filter(told["_part"] < told["_last"])
-        else:
-            told = met.mutate(_nth=ibis.row_number().over(group_by=["_mark", "_part"], order_by="_row"))
-            told = told.mutate(_copy=ibis.row_number().over(group_by=["_mark", "_nth"], order_by="_part"))
-            older = told.filter(told["_copy"] > 0)
-        found = self.works.frame(older.select("_row", "_part", "_mark").order_by("_row"))
-        counts = found.groupby("_part")["_mark"].nunique() if self.export.key else found.groupby("_part").size()
-        self.again.update({int(place): int(n) for place, n in counts.items()})
+        told = self._judged(met, ["_mark"], "_part")
+        found = self.works.frame(told.filter(told["_older"]).select("_row").order_by("_row"))
+        self.works.drop(f"_met_{table.name}")
         return tuple(int(row) for row in found["_row"])
 
     def _read_apart(self, piece: Piece, table: Table, path: Path, *, columns: Mapping[str, str], timezone: str) -> None:
@@ -313,26 +306,28 @@ class _Composing:
         """Without what a later file has again: records by their key, else whole rows."""
         if len(self.pieces) < 2:
             return rows
-        if not self.export.key and not self.export.adjacent:
-            return self._without_copies(rows)
-        if self.export.time in self.wanted:
+        keyed = bool(self.export.key or self.export.adjacent)
+        if keyed and self.export.time in self.wanted:
             self._refuse_labels(rows)
-        told = rows.mutate(_last=rows["_file"].max().over(group_by=["_key"]))
-        older = told.filter(told["_key"].notnull() & (told["_last"] > told["_file"]))
-        found = self.works.frame(older.group_by("_file").aggregate(n=older["_key"].nunique()))
-        self.again.update({int(row["_file"]): int(row["n"]) for row in found.to_dict("records")})
-        kept = told.filter(told["_key"].isnull() | (told["_last"] == told["_file"])).drop("_last")
-        return self.works.keep(f"_new_{self.stem}", kept)
-
-    def _without_copies(self, rows: ir.Table) -> ir.Table:
-        """Of rows that are the same, as many as the file has that has most of them."""
         whole = [name for name in rows.columns if not name.startswith(("_", "#"))]
-        told = rows.mutate(_nth=ibis.row_number().over(group_by=[*whole, "_file"], order_by="_row"))
-        told = told.mutate(_copy=ibis.row_number().over(group_by=[*whole, "_nth"], order_by="_file"))
-        copies = told.filter(told["_copy"] > 0)
-        found = self.works.frame(copies.group_by("_file").aggregate(n=copies.count()))
-        self.again.update({int(row["_file"]): int(row["n"]) for row in found.to_dict("records")})
-        return self.works.keep(f"_new_{self.stem}", told.filter(told["_copy"] == 0).drop("_nth", "_copy"))
+        told = self._judged(rows, ["_key"] if keyed else whole, "_file")
+        return self.works.keep(f"_new_{self.stem}", told.filter(~told["_older"]).drop("_older"))
+
+    def _judged(self, rows: ir.Table, record: Sequence[str], file: str) -> ir.Table:
+        """Rows with `_older`: does a later file have the record, too? Of whole rows as many stay as the file has that
+        has most of them. The older ones are counted in `again`."""
+        if keyed := bool(self.export.key or self.export.adjacent):
+            told = rows.mutate(_last=rows[file].max().over(group_by=record))
+            told = told.mutate(_older=told[record[0]].notnull() & (told["_last"] > told[file])).drop("_last")
+        else:
+            told = rows.mutate(_nth=ibis.row_number().over(group_by=[*record, file], order_by="_row"))
+            told = told.mutate(_copy=ibis.row_number().over(group_by=[*record, "_nth"], order_by=file))
+            told = told.mutate(_older=told["_copy"] > 0).drop("_nth", "_copy")
+        older = told.filter(told["_older"])
+        n = older[record[0]].nunique() if keyed else older.count()
+        found = self.works.frame(older.group_by(_of=older[file]).aggregate(n=n))
+        self.again.update({int(row["_of"]): int(row["n"]) for row in found.to_dict("records")})
+        return told
 
     def _refuse_labels(self, rows: ir.Table) -> None:
         """Raises DataError where two files have a record of one label, and no id tells whether it is the same."""

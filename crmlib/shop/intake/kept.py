@@ -58,9 +58,7 @@ class Kept:
     known: set[str] = field(default_factory=set)  # the bytes of files that did not have to be read
     read: list[str] = field(default_factory=list)  # the names of those that had to be
     leave: set[str] = field(default_factory=set)  # entries that nobody may find again
-    common: list[tuple[set[str], set[int]]] = field(
-        default_factory=list
-    )  # entries, and marks that several of them have
+    common: list[tuple[set[str], set[int]]] = field(default_factory=list)  # entries, and marks that several have
 
     def part(self, key: Mapping[str, Any], file: str, write: Callable[[Path], None]) -> Part:
         """The rows that a file is known to have, else those that `write` now puts into a file; `key` holds its sha256

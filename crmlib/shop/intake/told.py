@@ -61,6 +61,7 @@ class Told:
     remarks: tuple[tuple[str, str], ...] = ()  # file and what was decided
 
     def notes(self) -> Iterator[Note]:
+        """The same, a note each, but for the arithmetic."""
         for one in self.recognised:
             if one.platform:
                 yield Note("platform", one.file, f"{one.platform} {one.what}")
