@@ -116,9 +116,11 @@ def test_one_and_two(write_shop, n, says):
 
 def test_a_shop_without_its_own_gets_starters_as_far_as_its_tables_go(demo_shop, write_shop):
     names = [audience.name for audience in au.audiences(demo_shop).found]
-    assert names == ["unhappy_regulars", "never_bought_sweets", "silent_180_days", "birthday_next_week"]
+    assert names == ["unhappy_regulars", "never_bought_sweets", "regulars_silent_180_days", "birthday_next_week"]
     every = au.audiences(opened(write_shop, orders=orders()))
-    assert [audience.name for audience in every.found] == ["silent_180_days"] and "unhappy_regulars" in every.missing
+    assert [audience.name for audience in every.found] == [
+        "regulars_silent_180_days"
+    ] and "unhappy_regulars" in every.missing
     said = [caveat.text for caveat in au.page(every).caveats]
     assert any("segments.toml" in text for text in said)
     (missing,) = (text for text in said if text.startswith("Could not"))

@@ -241,7 +241,7 @@ def test_what_makes_people_leave_is_found_and_what_only_goes_along_is_not(tables
 def test_with_nothing_planted_nothing_is_found(few_shop):
     found = rt.common(few_shop, rt.limits(few_shop))
     assert found.clear.empty and len(found.table) >= 5
-    assert rt.part_common(found).title == "Nothing we looked at sets those who went silent apart"
+    assert rt.part_common(found).title == "Nothing we looked at was clearly more common among those who left"
 
 
 @pytest.mark.slow
@@ -267,7 +267,7 @@ def test_where_nothing_explains_who_left_the_page_names_a_cause_no_more_often_th
         shop = shop_of(tmp_path / str(seed), leavers(100 + seed, customers=500, ratio=1.0))
         found = rt.common(shop, rt.limits(shop))
         assert len(found.table) >= 5 and found.left >= 100
-        named.append(rt.part_common(found).title != "Nothing we looked at sets those who went silent apart")
+        named.append(rt.part_common(found).title != "Nothing we looked at was clearly more common among those who left")
         assert named[-1] == (len(found.clear) > 0)
     assert sum(named) <= 3
 
@@ -469,11 +469,15 @@ def test_the_list_holds_only_who_agreed_and_is_worth_it_with_a_reason_each(with_
     assert set(everybody.index[everybody["not_chased"] == lists.LONG]) == old
     part = rt.part_lists(found, value, shop=shop)
     assert part.actions[0].count == found.written == (listed["lot"] == "write").sum()
-    long = rt.part_lists(replace(found, win_back=pd.concat([listed] * 100)), value, shop=shop).actions[0].why
-    assert value.needed and long.startswith(f"Write to {value.needed:,} of them first: that many show whether it pays.")
-    assert "of them first" not in part.actions[0].why
+    many = replace(found, win_back=pd.concat([listed] * 100), proviso=", once you know who agreed")
+    long = rt.part_lists(many, value, shop=shop).actions[0]
+    assert value.needed and long.why.startswith("That many show whether it pays.")
+    assert long.what == (
+        f"Write to the first {value.needed:,} of {many.written:,} customers who left, best first, once you know who agreed"
+    )
+    assert "That many" not in part.actions[0].why
     apart = found.people["not_chased"].isin([lists.RETURNER, lists.POOR]).sum()
-    assert apart and part.actions[0].why.endswith(f"{apart} more {'is' if apart == 1 else 'are'} not to be chased.")
+    assert apart and f"{apart} more {'is' if apart == 1 else 'are'} not to be chased." in part.actions[0].why
     assert part.actions[0].what == f"Write to {found.written} customers who left, best first"
     assert set(part.lists) == {"left", "win_back"} and len(part.lists["left"]) == len(left.people)
 
@@ -574,7 +578,7 @@ def test_where_most_come_back_unasked_nobody_is_said_to_have_left(left, common, 
     shop, _, found, value, _, _ = with_people
     unasked = rt.part_lists(replace(found, unasked=True), value, shop=shop)
     assert not unasked.actions and set(unasked.lists) == {"left"}
-    assert "wait before you write" in rt.part_worth(replace(value, base=0.7), listed=200).sentence
+    assert "many need no letter" in rt.part_worth(replace(value, base=0.7), listed=200).sentence
 
 
 def test_the_comparison_with_the_year_before_is_said_where_it_is_beyond_chance(left):

@@ -106,7 +106,10 @@ def starters(shop: Shop) -> dict[str, str]:
             one, two, three = (json.dumps(name, ensure_ascii=False) for name in best)
             name = re.sub(r"\W+", "_", best[2].casefold()).strip("_") or "more"
             found[f"never_bought_{name}"] = f"(bought({one}) | bought({two})) - bought({three})"
-    return found | {"silent_180_days": 'bought_often - bought_last("180d")', "birthday_next_week": 'birthday("7d")'}
+    return found | {
+        "regulars_silent_180_days": 'bought_often - bought_last("180d")',
+        "birthday_next_week": 'birthday("7d")',
+    }
 
 
 def audiences(shop: Shop) -> Audiences:
@@ -116,7 +119,7 @@ def audiences(shop: Shop) -> Audiences:
     asked; NotEnoughData where nobody is in any. UsageError for a segment that cannot be read.
 
     >>> [audience.name for audience in audiences(shop).found]
-    ['unhappy_regulars', 'never_bought_kitchen', 'silent_180_days', 'birthday_next_week']
+    ['unhappy_regulars', 'never_bought_kitchen', 'regulars_silent_180_days', 'birthday_next_week']
     """
     saved = segments.saved(shop)
     texts = saved or starters(shop)

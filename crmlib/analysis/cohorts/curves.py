@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from crmlib import figures, formats, wording
-from crmlib.analysis.cohorts.change import Newest, Shift, moved
+from crmlib.analysis.cohorts.change import Newest, Shift, month_name, moved
 from crmlib.analysis.cohorts.facts import GROUPS, LEAST, MONTHS, Newcomers
 from crmlib.findings import Metric, Part
 from crmlib.formats import Estimate
@@ -150,7 +150,8 @@ def _sentence(found: Newcomers) -> str:
         return f"{formats.share(month['back_1'].sum() / month['n'].sum())} of newcomers come back within a month."
     n, soon, later = (float(year[name].sum()) for name in ("n", "back_3", f"back_{_YEAR}"))
     rest = f"; of the rest, {formats.share((later - soon) / (n - soon))} later" if n > soon else ""
-    return f"{formats.share(soon / n)} come back within three months{rest}."
+    won = f"Of those won up to {month_name(year['first'].max())}"
+    return f"{won}, {formats.share(soon / n)} came back within three months{rest}."
 
 
 def _numbers(sums: pd.DataFrame, found: Newcomers) -> dict[str, object]:

@@ -91,7 +91,7 @@ def part_do(found: Newcomers, step: Shift) -> Part:
                 worth=f"about {lost} fewer came back", count=since, by=by, file="tables/cohorts.csv",
                 touched=ends[0] * 12 / len(n) if step.high < 0 else 0.0,
                 why=f"Since then {formats.number(abs(100 * step.effect))} in 100 fewer come back than in the same "
-                "months of other years. Ask some of them; compare parcels, stock, range and offers of first orders.",
+                "months of other years. Compare parcels, stock, range and offers of first orders.",
             )
         ]
     )  # fmt: skip

@@ -160,10 +160,11 @@ def part_list(today: Profiles, at: Cuts, score: Score | None, *, shop: Shop) -> 
     lists, actions = {"customers": rows}, []
     found = contactable(shop, rows[quiet].sort_values("sales", ascending=False), name="best_gone_quiet")
     if n := len(found.write):
+        who = f"{n:,} best customers" if n > 1 else "the best customer gone quiet"
         lists["best_gone_quiet"] = found.frame
         actions.append(
             Action(
-                what=f"Learn why {f'{n:,} best customers' if n > 1 else 'the best customer gone quiet'} stopped",
+                what=f"Learn why {who} stopped{found.proviso}",
                 owner="service", by=wording.working_day(shop.as_of, _WITHIN_DAYS), file="lists/best_gone_quiet.csv",
                 count=n, why=wording.sentences("Ask to learn what went wrong, not to win them back.", found.note),
             )

@@ -52,6 +52,6 @@ def part_limits() -> Part:
         "Chances come from each customer's past: a campaign or a season can move many at once.",
         "All newcomers are taken together; the cohorts report compares the newest.",
         "A late customer may be on holiday: ask before you offer a discount.",
-        "Most late customers also count as having left in the retention report: write to them once.",
+        "Retention counts by another limit; most of the late have left by it, too: write to them once.",
     )
     return Part(caveats=[Caveat(text=text) for text in said])

@@ -169,7 +169,7 @@ def part_common(found: Common) -> Part:
         for row in clear.head(3).itertuples()
     ]  # fmt: skip
     return Part(
-        title=_title(clear) if len(clear) else "Nothing we looked at sets those who went silent apart",
+        title=_title(clear) if len(clear) else "Nothing we looked at was clearly more common among those who left",
         sentence=_sentence(found),
         chart=figures.dots(
             shown, label="reason", value="ratio", low="low", high="high", strong="strong", reference=1.0, log=True,
@@ -226,9 +226,8 @@ def _title(clear: pd.DataFrame) -> str:
 def _sentence(found: Common) -> str:
     clear = found.clear
     if clear.empty:
-        many, were = wording.counted(len(found.table), "thing"), wording.noun(len(found.table), "was", "were")
-        none = wording.noun(len(found.table), "it was not", "none was")
-        return f"{wording.upper(many)} {were} compared; {none} clearly more common among those who left."
+        n = len(found.table)
+        return f"{wording.upper(wording.counted(n, 'thing'))} {wording.noun(n, 'was', 'were')} compared."
     more = wording.listed(clear["reason"].iloc[1:], most=2)
     return f"They also more often {more}." if more else ""
 

@@ -29,8 +29,8 @@ COMPLAINT = "wait for an answer to a complaint"
 @dataclass(frozen=True)
 class Lists:
     """`people` are all who left: customer_id, reason, not_chased ('' for whom to win back), and what is known of them;
-    `win_back` those who may be contacted, with lot; `note` says who was left out; `chased_not` counts by reason; most
-    come back `unasked`.
+    `win_back` those who may be contacted, with lot; `note` says who was left out, `proviso` what comes first;
+    `chased_not` counts by reason; most come back `unasked`.
     """
 
     __repr__ = formats.outline
@@ -40,6 +40,7 @@ class Lists:
     note: str
     chased_not: pd.DataFrame
     unasked: bool = False
+    proviso: str = ""
 
     @property
     def written(self) -> int:
@@ -88,7 +89,7 @@ def lists(shop: Shop, found: Left, shared: Common, likely: Back, value: Worth) -
     if waiting := may.left_out.get("complaint", 0):
         counts[COMPLAINT] = waiting
     left_out = counts.rename_axis("reason").reset_index(name="customers")
-    return Lists(people.reset_index(drop=True), listed, may.note, left_out, likely.most)
+    return Lists(people.reset_index(drop=True), listed, may.note, left_out, likely.most, may.proviso)
 
 
 def _not_chased(shop: Shop, people: pd.DataFrame, *, span: int, least: float) -> np.ndarray:
@@ -153,15 +154,17 @@ def _actions(found: Lists, value: Worth, *, shop: Shop) -> list[Action]:
     amount = float(each.value or 0.0) * n if known else 0.0
     apart = int(found.chased_not.set_index("reason")["customers"].reindex([RETURNER, POOR]).sum())
     need = value.needed or n
+    some = f"the first {need:,} of {n:,} customers" if need < n else wording.counted(n, "customer")
     why = wording.sentences(
-        f"Write to {formats.number(need)} of them first: that many show whether it pays." if need < n else "",
+        "That many show whether it pays." if need < n else "",
         "First come those who may come back and bought most, each with a reason.",
         found.note,
         f"{formats.number(apart)} more {wording.noun(apart, 'is')} not to be chased." if apart else "",
+        "Some may be on other pages' lists, too: the second list that is exported leaves them out.",
     )  # fmt: skip
     return [
         Action(
-            what=f"Write to {wording.counted(n, 'customer')} who left, best first",
+            what=f"Write to {some} who left, best first{found.proviso}",
             worth=wording.rounded_money(amount, shop.currency) if known else "", weight=max(amount, 0.0),
             by=wording.working_day(shop.as_of, _WITHIN_DAYS), owner="marketing", file=f"lists/{WIN_BACK}.csv", count=n,
             why=why,

@@ -262,7 +262,7 @@ def _saved(found: Worth) -> str:
 def _plan(found: Worth, *, listed: int) -> str:
     """The experiment that would tell, and how many it takes."""
     if found.base is not None and found.base > 0.5:
-        return f"{formats.share(found.base)} come back unasked within {AHEAD} days: wait before you write to anybody."
+        return f"{formats.share(found.base)} come back unasked within {AHEAD} days: many need no letter."
     if found.base is None or not listed:
         return "Only a list of which some are left alone would tell; there is nobody to write to."
     if found.base + found.least > _MOST:
