@@ -526,6 +526,8 @@ def test_most_who_dropped_may_be_single_orders_and_that_is_said(today):
         )
         part = cu.part_moves(found, currency="EUR")
         assert part.changes[0].text.endswith("60 of them ordered once and not again.") == said
+        half = cu.part_moves(replace(found, whole=False), currency="EUR")
+        assert half.title == part.changes[0].text.rstrip(".") and not half.changes and "not compared" in half.sentence
         assert [metric.note for metric in part.metrics] == [
             found.since,
             "60 after a single order" if said else found.since,

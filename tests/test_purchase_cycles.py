@@ -251,7 +251,7 @@ def test_a_product_with_a_clock_is_found_and_one_without_is_not(tmp_path):
     table = pc.replenished(found)
     assert table["product_id"].tolist() == ["R"]
     assert 32 <= table["from_days"].iloc[0] <= 40 <= table["to_days"].iloc[0] <= 48
-    assert pc.part_products(table).title == "1 product is bought again at regular intervals"
+    assert pc.part_products(table).title == "1 product is bought again more steadily than others"
 
 
 def test_the_page_holds_what_the_contract_names(shop, counts, chances):

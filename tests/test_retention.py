@@ -586,7 +586,7 @@ def test_the_comparison_with_the_year_before_is_said_where_it_is_beyond_chance(l
               for n in (300, 200, 100)]  # fmt: skip
     assert [" ".join(title.split()[:2]) for title in titles] == ["A larger", "About the", "A smaller"]
     young = rt.part_left(replace(left, left=300, base=1000, before=None), currency="EUR")
-    assert young.title.endswith("’s buyers left")
+    assert young.title.endswith("’s buyers paused unusually long")
     assert not young.sentence and young.certain[0].endswith(" days.")
     none = rt.part_left(
         replace(left, before=None, base=1000, left=300, months=left.months.assign(known=False)), currency="EUR"
@@ -608,12 +608,12 @@ def test_what_stood_out_for_one_two_and_many(common):
         assert (
             part.sentence.endswith(end)
             and bool(part.sentence) == (n > 1)
-            and shared.stood_out(found).startswith(f"{row['left'].iloc[0]:.1%} of those compared wrote to service, ")
+            and shared.stood_out(found).startswith(f"{row['left'].iloc[0]:.1%} of leavers compared wrote to service, ")
             and shared.stood_out(found).endswith("% of similar customers who stayed.")
         )
     alone = rows.head(1).assign(ratio=np.nan, low=np.nan, high=np.nan, stayed=0.0)
     told = shared.stood_out(replace(common, table=alone))
-    assert told.endswith("of those compared wrote to service, and nobody like them who stayed did.")
+    assert told.endswith("of leavers compared wrote to service, and nobody like them who stayed did.")
 
 
 def test_a_forecast_that_missed_by_a_quarter_is_called_rough(back):

@@ -25,12 +25,14 @@ class Moves:
 
     table  before, now (kinds), customers, sales_before, sales_now (each of the 365 days before its day)
     grid   recency, frequency (bands), customers, revenue, customers_before, revenue_before: everybody, on both days
+    whole  whether the data holds the whole year before the earlier day: else sales are not compared
     """
 
     then: date
     now: date
     table: pd.DataFrame
     grid: pd.DataFrame
+    whole: bool = True
 
     def moved(self, way: int) -> pd.DataFrame:
         """Rows of `table` whose kind is better now (`way` 1) or worse (−1) than then."""
@@ -80,7 +82,8 @@ def moves(earlier: Profiles | None, today: Profiles, at: Cuts) -> Moves:
     )
     before = _grid(earlier.frame, at).set_axis(["customers_before", "revenue_before"], axis=1)
     grid = grid.join(before, how="outer").fillna(0).astype({"customers": int, "customers_before": int})
-    return Moves(earlier.day, today.day, table.reset_index(), grid.reset_index())
+    whole = bool(earlier.frame["known_days"].max() >= YEAR)
+    return Moves(earlier.day, today.day, table.reset_index(), grid.reset_index(), whole)
 
 
 def _grid(frame: pd.DataFrame, at: Cuts) -> pd.DataFrame:
@@ -114,6 +117,7 @@ def part_moves(found: Moves, previous: Moves | None = None, *, currency: str) ->
     if found.table.empty:
         return Part(metrics=metrics, tables=tables)
     gained = [float((part["sales_now"] - part["sales_before"]).sum()) for part in map(found.moved, (1, -1))]
+    told = found.whole and any(gained)
     slipped, said = found.share(-1), _slipped(found, before)
     if before is not None and slipped:
         said += f": {formats.share(slipped)} of those not yet quiet, against {formats.share(before.share(-1))}"
@@ -127,15 +131,18 @@ def part_moves(found: Moves, previous: Moves | None = None, *, currency: str) ->
     better = slipped < before.share(-1) if before is not None else None
     change = Change(text=f"{said}.", size=surely(*ends), better=better)
     return Part(
-        title=f"Those who dropped a group bring {down} a year, those who moved up {up}" if any(gained) else said,
-        sentence="New customers are not in this.",
+        title=f"Those who dropped a group bring {down} a year, those who moved up {up}" if told else said,
+        sentence=wording.sentences(
+            "" if found.whole else "The year before is not whole: sales are not compared.",
+            "New customers are not in this.",
+        ),
         chart=figures.table(
-            shown, caption=f"Who moved {found.since}, by group, with their sales of a year",
-            labels={"before": "From", "now": "To", "customers": "Customers", "sales_before": "Sales before",
-                    "sales_now": "Sales now"},
+            shown, caption=f"Who moved {found.since}, by group{', with their sales of a year' if found.whole else ''}",
+            labels={"before": "From", "now": "To", "customers": "Customers"}
+            | ({"sales_before": "Sales before", "sales_now": "Sales now"} if found.whole else {}),
             formats={"customers": formats.people, "sales_before": formats.number, "sales_now": formats.number}, rows=8,
         ),
-        metrics=metrics, tables=tables | {"moves": found.table}, changes=[change] if any(gained) else [],
+        metrics=metrics, tables=tables | {"moves": found.table}, changes=[change] if told else [],
     )  # fmt: skip
 
 

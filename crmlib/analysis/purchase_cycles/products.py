@@ -47,15 +47,15 @@ def replenished(shop: Shop) -> pd.DataFrame:
 
 
 def part_products(frame: pd.DataFrame) -> Part:
-    """The finding: which products are bought again at regular intervals."""
+    """The finding: which products are bought again more steadily than others."""
     if frame.empty:
         return Part(tables={"products": frame})
     n = len(frame)
     top = frame.iloc[0]
     shown = frame.assign(when=[f"{int(row.from_days)}–{int(row.to_days)}" for row in frame.itertuples()])
     return Part(
-        title=f"{wording.upper(wording.counted(n, 'product'))} {wording.noun(n, 'is')} bought again at "
-        "regular intervals",
+        title=f"{wording.upper(wording.counted(n, 'product'))} {wording.noun(n, 'is')} bought again more steadily than "
+        "others",
         sentence=f"{top['name']}: {formats.share(top['share_year'])} buy it again within a year, half of them after "
         f"{int(top['from_days'])} to {int(top['to_days'])} days.",
         chart=figures.table(

@@ -186,8 +186,9 @@ def part_common(found: Common) -> Part:
             ),
         ),
         tables=tables, signals=signals,
-        certain=["Others are alike in time, orders so far, spend and tenure. What those who left had in common need "
-                 "not be why they left: only an experiment tells."],
+        certain=[f"Compared are {formats.people(found.left)} who left, some of whom are back, with others alike in "
+                 "time, orders so far, spend and tenure. What they had in common need not be why they left: only an "
+                 "experiment tells."],
         method=[_method(found)],
     )  # fmt: skip
 
@@ -215,8 +216,8 @@ def stood_out(found: Common) -> str:
     top = clear.iloc[0]
     left, stayed = (formats.share(top[name], digits=0 if top["stayed"] >= 0.02 else 1) for name in ("left", "stayed"))
     if np.isnan(top["ratio"]):
-        return f"{left} of those compared {top['reason']}, and nobody like them who stayed did."
-    return f"{left} of those compared {top['reason']}, {stayed} of similar customers who stayed."
+        return f"{left} of leavers compared {top['reason']}, and nobody like them who stayed did."
+    return f"{left} of leavers compared {top['reason']}, {stayed} of similar customers who stayed."
 
 
 def _title(clear: pd.DataFrame) -> str:

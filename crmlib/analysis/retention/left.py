@@ -17,6 +17,7 @@ from crmlib.stats.intervals import share_interval
 
 _OPEN = 0.05  # share of a month's customers about whom it is too early to tell, from which on the month is not known
 _LEAST_MONTH = 20
+_PAUSED = "paused unusually long"
 _SHOWN_MONTHS = 36
 
 
@@ -105,23 +106,22 @@ def part_left(found: Left, *, currency: str, silent: bool = False) -> Part:
     rows = found.months[found.months["customers"] >= _LEAST_MONTH].tail(_SHOWN_MONTHS)
     known = rows[rows["known"]]
     shown = rows.assign(what=np.where(rows["known"], "known", "not yet known"))
-    went = "paused unusually long" if silent else "left"
-    title, sentence = _title(found, went), f"{_sentence(known, went)}."
+    title, sentence = _title(found, _PAUSED if silent else "left"), f"{_sentence(known)}."
     if found.before is None and len(known):  # then the title would say what the headline says
-        title, sentence = _sentence(known, went), ""
+        title, sentence = _sentence(known), ""
     gone = rows.assign(share=1 - rows["share"], low=1 - rows["high"], high=1 - rows["low"])
     early = rows.loc[~rows["known"], "month"]
     return Part(
         title=title, sentence=sentence, metrics=metrics,
         chart=figures.line(
-            gone, x="month", y="share", low="low", high="high", what=f"share of that month's buyers who {went}",
+            gone, x="month", y="share", low="low", high="high", what=f"share of that month's buyers who {_PAUSED}",
             form=formats.share, mark=(pd.Timestamp(early.iloc[0]), "not yet known") if len(early) else None,
             table=figures.tabulate(
                 shown[::-1].assign(month=[f"{pd.Timestamp(day):%B %Y}" for day in shown["month"][::-1]]),
                 caption="Customers of each month, by whether they bought again within their own limit. Exact: bought "
                 "in the very next month. Rolling: bought in it or any later month, so far",
-                labels={"month": "Month", "customers": "Customers", "stayed": "Stayed", "left": "Left",
-                        "open": "Too early to tell", "share": "Share who stayed", "what": "Month is", "exact": "Exact",
+                labels={"month": "Month", "customers": "Customers", "stayed": "Within it", "left": "Paused longer",
+                        "open": "Too early to tell", "share": "Share within it", "what": "Month is", "exact": "Exact",
                         "rolling": "Rolling"},
                 formats={"customers": formats.people, "stayed": formats.people, "left": formats.people,
                          "open": formats.people} | dict.fromkeys(["share", "exact", "rolling"], formats.share),
@@ -151,12 +151,13 @@ def _beside(found: Left) -> int:
     return 1 if low > 0 else -1 if high < 0 else 0
 
 
-def _sentence(known: pd.DataFrame, went: str) -> str:
+def _sentence(known: pd.DataFrame) -> str:
+    """Of a month's buyers also those count who have come back since."""
     if known.empty:
         return "No month is old enough to say who of its customers stayed"
     last = known.iloc[-1]
     gone = formats.share(1 - last["share"])
-    return f"{gone} of {pd.Timestamp(last['month']):%B %Y}’s buyers {went}"
+    return f"{gone} of {pd.Timestamp(last['month']):%B %Y}’s buyers {_PAUSED}"
 
 
 def _rule(found: Left, *, silent: bool) -> str:
