@@ -241,7 +241,7 @@ def test_what_makes_people_leave_is_found_and_what_only_goes_along_is_not(tables
 def test_with_nothing_planted_nothing_is_found(few_shop):
     found = rt.common(few_shop, rt.limits(few_shop))
     assert found.clear.empty and len(found.table) >= 5
-    assert rt.part_common(found).title == "Nothing we looked at was clearly more common among those who left"
+    assert rt.part_common(found).title == "Nothing we looked at was clearly more common among those who went silent"
 
 
 @pytest.mark.slow
@@ -267,7 +267,9 @@ def test_where_nothing_explains_who_left_the_page_names_a_cause_no_more_often_th
         shop = shop_of(tmp_path / str(seed), leavers(100 + seed, customers=500, ratio=1.0))
         found = rt.common(shop, rt.limits(shop))
         assert len(found.table) >= 5 and found.left >= 100
-        named.append(rt.part_common(found).title != "Nothing we looked at was clearly more common among those who left")
+        named.append(
+            rt.part_common(found).title != "Nothing we looked at was clearly more common among those who went silent"
+        )
         assert named[-1] == (len(found.clear) > 0)
     assert sum(named) <= 3
 
