@@ -169,7 +169,7 @@ def part_common(found: Common) -> Part:
         for row in clear.head(3).itertuples()
     ]  # fmt: skip
     return Part(
-        title=_title(clear) if len(clear) else "Nothing we looked at was clearly more common among those who went silent",
+        title=_title(clear),
         sentence=_sentence(found),
         chart=figures.dots(
             shown, label="reason", value="ratio", low="low", high="high", strong="strong", reference=1.0, log=True,
@@ -221,6 +221,8 @@ def stood_out(found: Common) -> str:
 
 
 def _title(clear: pd.DataFrame) -> str:
+    if clear.empty:
+        return "Nothing we looked at was clearly more common among those who went silent"
     return f"Those who left {clear.iloc[0]['reason']} more often"
 
 
