@@ -12,7 +12,7 @@ import pandas as pd
 from crmlib import figures, formats, wording
 from crmlib.analysis.customers.ahead import BUYING
 from crmlib.analysis.customers.facts import YEAR, Profiles
-from crmlib.analysis.customers.rfm import KINDS, NEW, ONCE, Cuts, kinds
+from crmlib.analysis.customers.rfm import KINDS, Cuts, kinds
 from crmlib.findings import Change, Metric, Part
 from crmlib.stats import compare, surely
 
@@ -23,7 +23,8 @@ _BANDS = (1, 2, 3, 5, 10)
 class Moves:
     """Customers known on both days, by their kind then and now.
 
-    table  before, now (kinds), customers, sales_before, sales_now (each of the 365 days before its day)
+    table  before, now (kinds), customers, sales_before, sales_now (each of the 365 days before its day), once (how many
+           of them have bought on one day only)
     grid   recency, frequency (bands), customers, revenue, customers_before, revenue_before: everybody, on both days
     whole  whether the data holds the whole year before the earlier day: else sales are not compared
     """
@@ -69,16 +70,22 @@ def moves(earlier: Profiles | None, today: Profiles, at: Cuts) -> Moves:
     frame = today.frame.assign(now=kinds(today.frame, at))
     grid = _grid(today.frame, at).rename(columns={"sales_year": "revenue"})
     if earlier is None:
-        nobody = pd.DataFrame(columns=["before", "now", "customers", "sales_before", "sales_now"])
+        nobody = pd.DataFrame(columns=["before", "now", "customers", "sales_before", "sales_now", "once"])
         nobody = nobody.astype({"before": frame["now"].dtype, "now": frame["now"].dtype})
         return Moves(today.day, today.day, nobody,
                      grid.assign(customers_before=np.nan, revenue_before=np.nan).reset_index())  # fmt: skip
     was = earlier.frame.assign(before=kinds(earlier.frame, at))[["customer_id", "before", "sales_year"]]
     both = was.rename(columns={"sales_year": "sales_before"}).merge(
-        frame[["customer_id", "now", "sales_year"]].rename(columns={"sales_year": "sales_now"}), on="customer_id"
+        frame.assign(once=frame["purchases"] == 1).rename(columns={"sales_year": "sales_now"})[
+            ["customer_id", "now", "sales_now", "once"]
+        ],
+        on="customer_id",
     )
     table = both.groupby(["before", "now"], observed=True).agg(
-        customers=("customer_id", "size"), sales_before=("sales_before", "sum"), sales_now=("sales_now", "sum")
+        customers=("customer_id", "size"),
+        sales_before=("sales_before", "sum"),
+        sales_now=("sales_now", "sum"),
+        once=("once", "sum"),
     )
     before = _grid(earlier.frame, at).set_axis(["customers_before", "revenue_before"], axis=1)
     grid = grid.join(before, how="outer").fillna(0).astype({"customers": int, "customers_before": int})
@@ -164,8 +171,8 @@ def _slipped(found: Moves, before: Moves | None) -> str:
 
 def _once(found: Moves) -> int:
     """How many of those who dropped had a single order, which only grew old; 0 unless that is most of them."""
-    once = found.table.loc[found.table["before"].eq(NEW) & found.table["now"].eq(ONCE), "customers"].sum()
-    return int(once) if 2 * once > found.moved(-1)["customers"].sum() else 0
+    fell = found.moved(-1)
+    return int(fell["once"].sum()) if 2 * fell["once"].sum() > fell["customers"].sum() else 0
 
 
 def _metric(found: Moves, before: Moves | None, way: int) -> Metric:
