@@ -473,11 +473,9 @@ def test_the_list_holds_only_who_agreed_and_is_worth_it_with_a_reason_each(with_
     assert part.actions[0].count == found.written == (listed["lot"] == "write").sum()
     many = replace(found, win_back=pd.concat([listed] * 100), proviso=", once you know who agreed")
     long = rt.part_lists(many, value, shop=shop).actions[0]
-    assert value.needed and long.why.startswith("That many show whether it pays.")
-    assert long.what == (
-        f"Write to the first {value.needed:,} of {many.written:,} customers who left, best first, once you know who agreed"
-    )
-    assert "That many" not in part.actions[0].why
+    assert value.needed and long.why.startswith(f"{value.needed:,} of them drawn at random are enough to show whether")
+    assert long.what == f"Write to {many.written:,} customers who left, best first, once you know who agreed"
+    assert "at random are enough" not in part.actions[0].why
     apart = found.people["not_chased"].isin([lists.RETURNER, lists.POOR]).sum()
     assert apart and f"{apart} more {'is' if apart == 1 else 'are'} not to be chased." in part.actions[0].why
     assert part.actions[0].what == f"Write to {found.written} customers who left, best first"

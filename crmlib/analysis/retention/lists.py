@@ -154,9 +154,9 @@ def _actions(found: Lists, value: Worth, *, shop: Shop) -> list[Action]:
     amount = float(each.value or 0.0) * n if known else 0.0
     apart = int(found.chased_not.set_index("reason")["customers"].reindex([RETURNER, POOR]).sum())
     need = value.needed or n
-    some = f"the first {need:,} of {n:,} customers" if need < n else wording.counted(n, "customer")
     why = wording.sentences(
-        "That many show whether it pays." if need < n else "",
+        # The best of the list come back more often by themselves: of them it would take more.
+        f"{formats.number(need)} of them drawn at random are enough to show whether it pays." if need < n else "",
         "First come those who may come back and bought most, each with a reason.",
         found.note,
         f"{formats.number(apart)} more {wording.noun(apart, 'is')} not to be chased." if apart else "",
@@ -164,7 +164,7 @@ def _actions(found: Lists, value: Worth, *, shop: Shop) -> list[Action]:
     )  # fmt: skip
     return [
         Action(
-            what=f"Write to {some} who left, best first{found.proviso}",
+            what=f"Write to {wording.counted(n, 'customer')} who left, best first{found.proviso}",
             worth=wording.rounded_money(amount, shop.currency) if known else "", weight=max(amount, 0.0),
             by=wording.working_day(shop.as_of, _WITHIN_DAYS), owner="marketing", file=f"lists/{WIN_BACK}.csv", count=n,
             why=why,
