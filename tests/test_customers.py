@@ -190,6 +190,11 @@ def test_moves_add_up_to_the_customers_known_on_both_days(shop, today):
     assert found.grid["revenue"].sum() == pytest.approx(today.frame["sales_year"].sum())
     assert found.table["sales_before"].sum() == pytest.approx(then.frame["sales_year"].sum())
     assert found.grid["revenue_before"].sum() == pytest.approx(then.frame["sales_year"].sum())
+    single = set(today.frame.loc[today.frame["purchases"] == 1, "customer_id"])
+    assert found.table["once"].sum() == len(single & set(then.frame["customer_id"])) > 0
+    # Half a year of data before the earlier day is no year to compare sales with.
+    young = replace(then, frame=then.frame.assign(known_days=then.frame["known_days"].clip(upper=182)))
+    assert found.whole and not cu.moves(young, today, at).whole
     chart = cu.part_grid(found).chart
     assert "by 3 columns" in chart.alt
     cell = found.grid[found.grid[["customers", "customers_before"]].min(axis=1) >= 5].iloc[0]

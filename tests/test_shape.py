@@ -24,7 +24,7 @@ LONGEST_MODULE = 450
 LONGEST_FUNCTION = 60
 MOST_PARAMETERS = 6
 MOST_NAMES = 20
-MOST_LINES = 55_524  # to fall, never to rise without a feature that is worth it
+MOST_LINES = 55_522  # to fall, never to rise without a feature that is worth it
 
 
 def short(path: Path) -> str:

@@ -42,6 +42,11 @@ class Profiles:
         """Are there too few customers to speak of kinds of them?"""
         return len(self.frame) < LEAST
 
+    @property
+    def whole(self) -> bool:
+        """Does the data hold the whole year before the day? One that it does not is no year to compare with."""
+        return bool(self.frame["known_days"].max() >= YEAR)
+
 
 def _earned(shop: Shop, days: ir.Table) -> ir.Table:
     """Purchase days with `_brought`: margin, of orders without a known cost at the rate of all others; or sales."""

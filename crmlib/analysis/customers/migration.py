@@ -75,22 +75,17 @@ def moves(earlier: Profiles | None, today: Profiles, at: Cuts) -> Moves:
         return Moves(today.day, today.day, nobody,
                      grid.assign(customers_before=np.nan, revenue_before=np.nan).reset_index())  # fmt: skip
     was = earlier.frame.assign(before=kinds(earlier.frame, at))[["customer_id", "before", "sales_year"]]
-    both = was.rename(columns={"sales_year": "sales_before"}).merge(
-        frame.assign(once=frame["purchases"] == 1).rename(columns={"sales_year": "sales_now"})[
-            ["customer_id", "now", "sales_now", "once"]
-        ],
-        on="customer_id",
-    )
+    now = frame.assign(once=frame["purchases"] == 1)[["customer_id", "now", "sales_year", "once"]]
+    both = was.rename(columns={"sales_year": "sales_before"}).merge(now, on="customer_id")
     table = both.groupby(["before", "now"], observed=True).agg(
         customers=("customer_id", "size"),
         sales_before=("sales_before", "sum"),
-        sales_now=("sales_now", "sum"),
+        sales_now=("sales_year", "sum"),
         once=("once", "sum"),
     )
     before = _grid(earlier.frame, at).set_axis(["customers_before", "revenue_before"], axis=1)
     grid = grid.join(before, how="outer").fillna(0).astype({"customers": int, "customers_before": int})
-    whole = bool(earlier.frame["known_days"].max() >= YEAR)
-    return Moves(earlier.day, today.day, table.reset_index(), grid.reset_index(), whole)
+    return Moves(earlier.day, today.day, table.reset_index(), grid.reset_index(), earlier.whole)
 
 
 def _grid(frame: pd.DataFrame, at: Cuts) -> pd.DataFrame:

@@ -73,9 +73,7 @@ def part_kinds(
                definition="groups with somebody in them"),
     ]  # fmt: skip
     if share is not None:
-        # A year before that the data does not hold whole is no year to compare with.
-        whole = earlier is not None and bool(earlier.frame["known_days"].max() >= YEAR)
-        before = _top(earlier) if earlier is not None and whole else None
+        before = _top(earlier) if earlier is not None and earlier.whole else None
         metrics.append(
             Metric.of(share, id="top_tenth_share", label="Sales from the best tenth", headline=True,
                       before=before.value if before else None,
